@@ -1,0 +1,1 @@
+//! The wired parts.

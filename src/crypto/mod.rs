@@ -1,0 +1,1 @@
+//! Sealing, tokens, one-time codes and device signatures.

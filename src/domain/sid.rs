@@ -1,0 +1,209 @@
+//! String identifiers: two letters for the kind, 32 hex digits for the 16 bytes.
+//!
+//! The bytes begin with the creation time (48-bit milliseconds) and end in 80 random bits, so that key order is
+//! creation order and nothing can be guessed from a neighbour.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use super::entropy::Entropy;
+use super::time::Timestamp;
+
+macro_rules! sid {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The two letters that every identifier of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new identifier, later in order than all of an earlier millisecond.
+            #[must_use]
+            pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                Self(time_ordered(now, entropy))
+            }
+
+            /// The identifier with these bytes.
+            #[must_use]
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes, as they stand in keys.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotASid;
+
+            fn from_str(text: &str) -> Result<Self, NotASid> {
+                parse_hex($prefix, text).map(Self).ok_or(NotASid { prefix: $prefix })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(std::str::from_utf8(&print_hex($prefix, &self.0)).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_bytes(SixteenBytes).map(Self)
+            }
+        }
+    )+};
+}
+
+sid! {
+    /// An account: who may call the API.
+    AccountSid = "AC";
+    /// An API key of an account.
+    ApiKeySid = "SK";
+    /// A service: one application's settings and everything under it.
+    ServiceSid = "VA";
+    /// An entity: one user of a service.
+    EntitySid = "YE";
+    /// A factor of an entity.
+    FactorSid = "YF";
+    /// A challenge of a factor.
+    ChallengeSid = "YC";
+    /// An enrolment access token.
+    AccessTokenSid = "YK";
+    /// A webhook of a service.
+    WebhookSid = "YW";
+    /// A notification of a challenge.
+    NotificationSid = "NT";
+    /// A credential: the `kid` of a device's JWTs, or the push provider's key of a service.
+    CredentialSid = "CR";
+    /// A mailer (e-mail settings) that a service names.
+    MailerSid = "MD";
+    /// A message template that a service names.
+    TemplateSid = "HJ";
+    /// A messaging service that a service's WhatsApp settings name.
+    MessagingServiceSid = "MG";
+    /// An event, one per state change that somebody asked to hear of.
+    EventSid = "EV";
+}
+
+/// The text is no identifier of the kind asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be {prefix} and 32 hexadecimal digits")]
+pub struct NotASid {
+    /// The letters that the identifier should have begun with.
+    pub prefix: &'static str,
+}
+
+fn time_ordered(now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&now.millis().to_be_bytes()[2..]);
+    entropy.fill(&mut bytes[6..]);
+    bytes
+}
+
+fn parse_hex(prefix: &str, text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix(prefix)?.as_bytes();
+    if digits.len() != 32 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(bytes)
+}
+
+fn print_hex(prefix: &str, bytes: &[u8; 16]) -> [u8; 34] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 34];
+    text[..2].copy_from_slice(&prefix.as_bytes()[..2]);
+    for (pair, byte) in text[2..].chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
+struct SixteenBytes;
+
+impl Visitor<'_> for SixteenBytes {
+    type Value = [u8; 16];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("16 bytes")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<[u8; 16], E> {
+        bytes
+            .try_into()
+            .map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entropy::SeededEntropy;
+    use super::*;
+
+    #[test]
+    fn prints_and_parses_back() {
+        let sid = FactorSid::generate(Timestamp::from_seconds(1_700_000_000), &SeededEntropy::new(1));
+        let text = sid.to_string();
+        assert!(text.starts_with("YF018bcfe568"), "{text}");
+        assert_eq!(text.parse(), Ok(sid));
+        assert_eq!(
+            text.replacen("YF", "YC", 1).parse::<FactorSid>(),
+            Err(NotASid { prefix: "YF" })
+        );
+    }
+
+    #[test]
+    fn order_is_creation_order() {
+        let entropy = SeededEntropy::new(2);
+        let sids: Vec<_> = (0..100)
+            .map(|ms| EntitySid::generate(Timestamp::from_millis(1_700_000_000_000 + ms), &entropy))
+            .collect();
+        assert!(sids.is_sorted());
+    }
+
+    #[test]
+    fn only_the_prefix_and_32_hex_digits_are_a_sid() {
+        for bad in [
+            "",
+            "AC",
+            "AC0",
+            "ACg0000000000000000000000000000000",
+            "ac00000000000000000000000000000000",
+        ] {
+            assert!(bad.parse::<AccountSid>().is_err(), "{bad}");
+        }
+        assert!("ACABCDEFabcdef00000000000000000000".parse::<AccountSid>().is_ok());
+        assert!(
+            "AC\u{ff10}000000000000000000000000000000"
+                .parse::<AccountSid>()
+                .is_err()
+        );
+    }
+}

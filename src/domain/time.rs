@@ -1,0 +1,178 @@
+//! Server time as the domain sees it: milliseconds since the Unix epoch, passed in, never read.
+//!
+//! Invariant: [`SystemClock`] is the only place of the library that reads the machine's clock.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The last moment that has a four-digit year: 9999-12-31T23:59:59.999Z.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// The moment `millis` milliseconds after the epoch, [`Timestamp::MAX`] at the latest.
+    #[must_use]
+    pub fn from_millis(millis: u64) -> Self {
+        Self(millis.min(Self::MAX.0))
+    }
+
+    /// The moment `seconds` seconds after the epoch, [`Timestamp::MAX`] at the latest.
+    #[must_use]
+    pub fn from_seconds(seconds: u64) -> Self {
+        Self::from_millis(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// This moment cut to the whole second: the precision of every date on the wire.
+    #[must_use]
+    pub fn whole_second(self) -> Self {
+        Self(self.0 / 1000 * 1000)
+    }
+
+    /// How long after `earlier` this moment is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `duration` before this one; the epoch at the earliest.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(whole_millis(duration)))
+    }
+
+    /// Reads an ISO 8601 date and time with an offset (RFC 3339), as Twilio's helper libraries send it.
+    #[must_use]
+    pub fn parse_iso8601(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        let millis = u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok()?;
+        (millis <= Self::MAX.0).then_some(Self(millis))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(whole_millis(duration)))
+    }
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ`: no fraction and no numeric offset, the one form that every Twilio client parses.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.seconds()).map_err(|_| fmt::Error)?;
+        let moment = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
+        f.write_str(&moment.format(WIRE).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}+{}ms", self.0 % 1000)
+    }
+}
+
+/// Where a flow learns what time it is.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that may read the machine's clock"
+    )]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(whole_millis(since_epoch))
+    }
+}
+
+/// A clock that stands still until it is moved: the tests' clock.
+#[derive(Debug)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self(AtomicU64::new(now.0))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, duration: Duration) {
+        self.set(self.now() + duration);
+    }
+
+    /// Sets the clock, backwards too.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+const WIRE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_form_has_no_fraction_and_ends_in_z() {
+        let moment = Timestamp::from_millis(1_438_286_400_987);
+        assert_eq!(moment.to_string(), "2015-07-30T20:00:00Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn iso8601_is_read_with_any_offset() {
+        let expected = Some(Timestamp::from_seconds(1_438_286_400));
+        assert_eq!(Timestamp::parse_iso8601("2015-07-30T20:00:00Z"), expected);
+        assert_eq!(Timestamp::parse_iso8601("2015-07-30T22:00:00+02:00"), expected);
+        for bad in [
+            "",
+            "2015-07-30",
+            "2015-07-30T20:00:00",
+            "1960-01-01T00:00:00Z",
+            "tomorrow",
+        ] {
+            assert_eq!(Timestamp::parse_iso8601(bad), None, "{bad}");
+        }
+    }
+}
