@@ -1,1 +1,48 @@
-//! The wired parts.
+//! The wired parts that every use case is handed. No logic.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::vault::Vault;
+use crate::domain::entropy::Entropy;
+use crate::domain::time::Clock;
+use crate::store::Store;
+
+/// The wired parts.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// What seals secrets and hashes tokens.
+    pub vault: Arc<Vault>,
+    /// What the operator chose.
+    pub policy: Policy,
+}
+
+/// What the operator chose, as far as use cases need it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The most entities and factors that one account may create in a second; no limit if `None`.
+    pub entity_creations_per_second: Option<u32>,
+    /// How long challenges are kept after they were created.
+    pub challenge_retention: Duration,
+    /// How far a device's clock may differ from ours.
+    pub device_clock_skew: Duration,
+    /// How long an outbox row waits for its delivery before it is given up.
+    pub outbox_retention: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            entity_creations_per_second: None,
+            challenge_retention: Duration::from_secs(30 * 24 * 3600),
+            device_clock_skew: Duration::from_secs(60),
+            outbox_retention: Duration::from_secs(3 * 24 * 3600),
+        }
+    }
+}

@@ -2,6 +2,20 @@
 //!
 //! Invariant: pure. Nothing here knows HTTP, the store's engines, tasks or JSON; time and randomness are arguments.
 
+pub mod access_token;
+pub mod account;
+pub mod challenge;
+pub mod entity;
 pub mod entropy;
+pub mod events;
+pub mod factor;
+pub mod limits;
+pub mod notification;
+pub mod opaque;
+pub mod refusal;
+pub mod service;
 pub mod sid;
+pub mod text;
 pub mod time;
+pub mod totp_algorithm;
+pub mod webhook;

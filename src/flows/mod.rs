@@ -1,1 +1,59 @@
-//! Use cases.
+//! Use cases: one file, one use case. The only place that reads, decides and commits.
+//!
+//! Every flow has the same shape: read records with their versions, let the domain decide, commit what follows with
+//! the versions asserted, and read again if another change came first. What is to be sent to others goes into the same
+//! batch as outbox rows.
+//!
+//! Invariant: no HTTP, no dialect. A flow answers with domain types or with an [`Error`].
+
+pub mod account;
+pub mod store_format;
+
+use std::future::Future;
+
+use crate::domain::refusal::Refusal;
+use crate::store::{CommitError, StoreError};
+
+/// Why a flow did not do what it was asked to.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Too many changes of the same records came first.
+    #[error("too many requests change the same thing at once; try again")]
+    Busy,
+    /// Another change came first; only seen inside a flow.
+    #[error("another change came first")]
+    Conflict,
+    /// The domain said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Conflict,
+            CommitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Runs a read-decide-commit attempt until no other change comes first.
+///
+/// Each round of parallel attempts lets one through, so the bound is how many requests may wait for one record.
+pub(crate) async fn settle<T, F, Attempt>(mut attempt: F) -> Result<T, Error>
+where
+    F: FnMut() -> Attempt,
+    Attempt: Future<Output = Result<T, Error>>,
+{
+    const MOST_ATTEMPTS: u32 = 300;
+    for _ in 0..MOST_ATTEMPTS {
+        match attempt().await {
+            Err(Error::Conflict) => {}
+            settled => return settled,
+        }
+    }
+    Err(Error::Busy)
+}

@@ -1,1 +1,376 @@
-//! The key map.
+//! The key map: every kind of key, in one place, and what is stored there.
+//!
+//! | key | record |
+//! | --- | --- |
+//! | `a` account | [`Account`] |
+//! | `b` account, API key | nothing: the account's keys in order |
+//! | `k` API key | [`ApiKey`] |
+//! | `s` account, service | [`Service`] |
+//! | `w` service, webhook | [`Webhook`] |
+//! | `t` service, access token | [`AccessToken`] |
+//! | `n` service, entity | the entity's identity: a service's entities in order |
+//! | `e` service, identity, NUL | [`Entity`] |
+//! | `e` service, identity, NUL, entity, `f` factor | [`Factor`] |
+//! | `e` service, identity, NUL, entity, `c` challenge | [`Challenge`] |
+//! | `e` service, identity, NUL, entity, `p` factor, challenge | nothing: a factor's pending challenges in order |
+//! | `d` credential | [`DeviceAddress`]: where the factor is that a device's `kid` means |
+//! | `o` event | [`OutboxRow`] |
+//! | `g` service | [`Purge`]: what a deleted service leaves to be reclaimed |
+//! | `q` account | [`CreationRate`] |
+//! | `m` name | settings of the store itself |
+//!
+//! Identifiers stand as their 16 bytes, which sort by creation time. Everything of one entity shares a prefix, so that a
+//! decision touches neighbours only; the entity's own SID is part of its children's keys, so that an entity that is
+//! deleted and created anew under the same identity has none of the old one's.
+
+use std::marker::PhantomData;
+
+use super::records::{CreationRate, DeviceAddress, Purge, StoreFormat};
+use crate::domain::access_token::AccessToken;
+use crate::domain::account::{Account, ApiKey};
+use crate::domain::challenge::Challenge;
+use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::events::OutboxRow;
+use crate::domain::factor::Factor;
+use crate::domain::service::Service;
+use crate::domain::sid::{
+    AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
+    ServiceSid, WebhookSid,
+};
+use crate::domain::text::Identity;
+use crate::domain::webhook::Webhook;
+
+/// A key whose record is a `T`.
+pub struct Key<T>(Vec<u8>, PhantomData<fn() -> T>);
+
+impl<T> Key<T> {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes, PhantomData)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// What all keys of one listing begin with; each ends in the 16 bytes of an identifier.
+pub struct Prefix<T>(Vec<u8>, PhantomData<fn() -> T>);
+
+impl<T> Prefix<T> {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key of one item of the listing.
+    #[must_use]
+    pub fn key(&self, sid: &[u8; 16]) -> Key<T> {
+        Key::new(joined(&self.0, &[sid]))
+    }
+}
+
+/// Stands for records of no content: the key says it all.
+pub struct Marker;
+
+/// The account.
+#[must_use]
+pub fn account(sid: AccountSid) -> Key<Account> {
+    Key::new(joined(b"a", &[sid.as_bytes()]))
+}
+
+/// All accounts.
+#[must_use]
+pub fn accounts() -> Prefix<Account> {
+    Prefix(b"a".to_vec(), PhantomData)
+}
+
+/// The API key.
+#[must_use]
+pub fn api_key(sid: ApiKeySid) -> Key<ApiKey> {
+    Key::new(joined(b"k", &[sid.as_bytes()]))
+}
+
+/// The API keys of an account.
+#[must_use]
+pub fn api_keys_of(account: AccountSid) -> Prefix<Marker> {
+    Prefix(joined(b"b", &[account.as_bytes()]), PhantomData)
+}
+
+/// The services of an account.
+#[must_use]
+pub fn services(account: AccountSid) -> Prefix<Service> {
+    Prefix(joined(b"s", &[account.as_bytes()]), PhantomData)
+}
+
+/// The service, if it is one of this account's.
+#[must_use]
+pub fn service(account: AccountSid, sid: ServiceSid) -> Key<Service> {
+    services(account).key(sid.as_bytes())
+}
+
+/// The webhooks of a service.
+#[must_use]
+pub fn webhooks(service: ServiceSid) -> Prefix<Webhook> {
+    Prefix(joined(b"w", &[service.as_bytes()]), PhantomData)
+}
+
+/// The webhook.
+#[must_use]
+pub fn webhook(service: ServiceSid, sid: WebhookSid) -> Key<Webhook> {
+    webhooks(service).key(sid.as_bytes())
+}
+
+/// The access tokens of a service.
+#[must_use]
+pub fn access_tokens(service: ServiceSid) -> Prefix<AccessToken> {
+    Prefix(joined(b"t", &[service.as_bytes()]), PhantomData)
+}
+
+/// The access token.
+#[must_use]
+pub fn access_token(service: ServiceSid, sid: AccessTokenSid) -> Key<AccessToken> {
+    access_tokens(service).key(sid.as_bytes())
+}
+
+/// The identities of a service's entities.
+#[must_use]
+pub fn entity_order(service: ServiceSid) -> Prefix<Identity> {
+    Prefix(joined(b"n", &[service.as_bytes()]), PhantomData)
+}
+
+/// Everything under the entities of a service.
+#[must_use]
+pub fn entities(service: ServiceSid) -> Vec<u8> {
+    joined(b"e", &[service.as_bytes()])
+}
+
+/// The entity.
+#[must_use]
+pub fn entity(service: ServiceSid, identity: &Identity) -> Key<Entity> {
+    Key::new(joined(
+        b"e",
+        &[service.as_bytes(), identity.as_str().as_bytes(), &[0]],
+    ))
+}
+
+/// The factors of an entity.
+#[must_use]
+pub fn factors(scope: &EntityScope) -> Prefix<Factor> {
+    Prefix(of_entity(scope, &[b"f"]), PhantomData)
+}
+
+/// The factor.
+#[must_use]
+pub fn factor(scope: &EntityScope, sid: FactorSid) -> Key<Factor> {
+    factors(scope).key(sid.as_bytes())
+}
+
+/// The challenges of an entity.
+#[must_use]
+pub fn challenges(scope: &EntityScope) -> Prefix<Challenge> {
+    Prefix(of_entity(scope, &[b"c"]), PhantomData)
+}
+
+/// The challenge.
+#[must_use]
+pub fn challenge(scope: &EntityScope, sid: ChallengeSid) -> Key<Challenge> {
+    challenges(scope).key(sid.as_bytes())
+}
+
+/// The pending challenges of a factor.
+#[must_use]
+pub fn pending(scope: &EntityScope, factor: FactorSid) -> Prefix<Marker> {
+    Prefix(of_entity(scope, &[b"p", factor.as_bytes()]), PhantomData)
+}
+
+/// The address of the factor that a credential belongs to.
+#[must_use]
+pub fn device(credential: CredentialSid) -> Key<DeviceAddress> {
+    Key::new(joined(b"d", &[credential.as_bytes()]))
+}
+
+/// The outbox row.
+#[must_use]
+pub fn outbox_row(sid: EventSid) -> Key<OutboxRow> {
+    outbox().key(sid.as_bytes())
+}
+
+/// All outbox rows, oldest first.
+#[must_use]
+pub fn outbox() -> Prefix<OutboxRow> {
+    Prefix(b"o".to_vec(), PhantomData)
+}
+
+/// What a deleted service leaves behind.
+#[must_use]
+pub fn purge(service: ServiceSid) -> Key<Purge> {
+    purges().key(service.as_bytes())
+}
+
+/// What all deleted services leave behind.
+#[must_use]
+pub fn purges() -> Prefix<Purge> {
+    Prefix(b"g".to_vec(), PhantomData)
+}
+
+/// How many entities an account creates.
+#[must_use]
+pub fn creation_rate(account: AccountSid) -> Key<CreationRate> {
+    Key::new(joined(b"q", &[account.as_bytes()]))
+}
+
+/// The store's own format.
+#[must_use]
+pub fn store_format() -> Key<StoreFormat> {
+    Key::new(b"mformat".to_vec())
+}
+
+/// The identifier that a key of a listing ends in.
+#[must_use]
+pub fn last_sid(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk().copied()
+}
+
+/// Whether a key below [`entities`] is a factor's, for whoever walks over all of them.
+#[must_use]
+pub fn is_factor(service: ServiceSid, key: &[u8]) -> bool {
+    let Some(rest) = key.strip_prefix(entities(service).as_slice()) else {
+        return false;
+    };
+    let Some(end) = rest.iter().position(|byte| *byte == 0) else {
+        return false;
+    };
+    let child = &rest[end + 1..];
+    child.len() == 33 && child[16] == b'f'
+}
+
+fn of_entity(scope: &EntityScope, parts: &[&[u8]]) -> Vec<u8> {
+    let entity: &EntitySid = &scope.entity;
+    let identity = scope.identity.as_str().as_bytes();
+    let mut key = Vec::with_capacity(1 + 16 + identity.len() + 1 + 16 + 33);
+    key.push(b'e');
+    key.extend_from_slice(scope.service.as_bytes());
+    key.extend_from_slice(identity);
+    key.push(0);
+    key.extend_from_slice(entity.as_bytes());
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+fn joined(kind: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(kind.len() + parts.iter().map(|part| part.len()).sum::<usize>() + 17);
+    key.extend_from_slice(kind);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> EntityScope {
+        EntityScope {
+            account: AccountSid::from_bytes([1; 16]),
+            service: ServiceSid::from_bytes([2; 16]),
+            identity: Identity::parse("user-001").unwrap(),
+            entity: EntitySid::from_bytes([3; 16]),
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        use std::fmt::Write;
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
+    }
+
+    #[test]
+    fn every_kind_of_key_has_these_bytes() {
+        let (ac, va, ye) = ("01".repeat(16), "02".repeat(16), "03".repeat(16));
+        let (four, five) = ("04".repeat(16), "05".repeat(16));
+        let s = scope();
+        let user = format!("65{va}757365722d30303100");
+        let yf = FactorSid::from_bytes([4; 16]);
+        let yc = ChallengeSid::from_bytes([5; 16]);
+        let expected = [
+            (hex(account(s.account).bytes()), format!("61{ac}")),
+            (hex(accounts().bytes()), "61".to_owned()),
+            (
+                hex(api_keys_of(s.account).key(&[4; 16]).bytes()),
+                format!("62{ac}{four}"),
+            ),
+            (
+                hex(api_key(ApiKeySid::from_bytes([4; 16])).bytes()),
+                format!("6b{four}"),
+            ),
+            (hex(service(s.account, s.service).bytes()), format!("73{ac}{va}")),
+            (
+                hex(webhook(s.service, WebhookSid::from_bytes([4; 16])).bytes()),
+                format!("77{va}{four}"),
+            ),
+            (
+                hex(access_token(s.service, AccessTokenSid::from_bytes([4; 16])).bytes()),
+                format!("74{va}{four}"),
+            ),
+            (
+                hex(entity_order(s.service).key(s.entity.as_bytes()).bytes()),
+                format!("6e{va}{ye}"),
+            ),
+            (hex(&entities(s.service)), format!("65{va}")),
+            (hex(entity(s.service, &s.identity).bytes()), user.clone()),
+            (hex(factor(&s, yf).bytes()), format!("{user}{ye}66{four}")),
+            (hex(challenge(&s, yc).bytes()), format!("{user}{ye}63{five}")),
+            (
+                hex(pending(&s, yf).key(yc.as_bytes()).bytes()),
+                format!("{user}{ye}70{four}{five}"),
+            ),
+            (
+                hex(device(CredentialSid::from_bytes([4; 16])).bytes()),
+                format!("64{four}"),
+            ),
+            (
+                hex(outbox_row(EventSid::from_bytes([4; 16])).bytes()),
+                format!("6f{four}"),
+            ),
+            (hex(purge(s.service).bytes()), format!("67{va}")),
+            (hex(creation_rate(s.account).bytes()), format!("71{ac}")),
+            (hex(store_format().bytes()), "6d666f726d6174".to_owned()),
+        ];
+        for (actual, expected) in expected {
+            assert_eq!(actual, expected);
+        }
+    }
+
+    #[test]
+    fn an_identity_is_no_prefix_of_a_longer_one() {
+        let short = entity(scope().service, &Identity::parse("user-001").unwrap());
+        let long = entity(scope().service, &Identity::parse("user-0011").unwrap());
+        assert!(!long.bytes().starts_with(short.bytes()));
+    }
+
+    #[test]
+    fn factors_are_told_from_their_neighbours() {
+        let s = scope();
+        assert!(is_factor(
+            s.service,
+            factor(&s, FactorSid::from_bytes([0; 16])).bytes()
+        ));
+        assert!(!is_factor(
+            s.service,
+            challenge(&s, ChallengeSid::from_bytes([b'f'; 16])).bytes()
+        ));
+        assert!(!is_factor(s.service, entity(s.service, &s.identity).bytes()));
+        let pending = pending(&s, FactorSid::from_bytes([b'f'; 16])).key(&[b'f'; 16]);
+        assert!(!is_factor(s.service, pending.bytes()));
+    }
+}

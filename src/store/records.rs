@@ -1,1 +1,210 @@
-//! Values.
+//! Values: how records become bytes, and typed reading and writing of them.
+//!
+//! A stored record is one byte for its kind, one for the version of its format, and the record in `MessagePack` with
+//! named fields. A field that a later version adds has a default, so that old records read as they are; a change that
+//! no default can express gets a new version number and a conversion. Every released format stays in `tests/data`.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{Key, Marker};
+use super::{Batch, Store, StoreError, Version};
+use crate::domain::access_token::AccessToken;
+use crate::domain::account::{Account, ApiKey};
+use crate::domain::challenge::Challenge;
+use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::events::OutboxRow;
+use crate::domain::factor::Factor;
+use crate::domain::service::Service;
+use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::Webhook;
+
+/// Something that is stored.
+pub trait Record: Serialize + DeserializeOwned {
+    /// Tells the kinds apart, so that a record under a wrong key is noticed.
+    const KIND: u8;
+    /// The version of the format that is written.
+    const VERSION: u8 = 1;
+}
+
+macro_rules! records {
+    ($($record:ty = $kind:literal;)+) => {$(
+        impl Record for $record {
+            const KIND: u8 = $kind;
+        }
+    )+};
+}
+
+records! {
+    Account = b'a';
+    ApiKey = b'k';
+    Service = b's';
+    Webhook = b'w';
+    AccessToken = b't';
+    Identity = b'n';
+    Entity = b'e';
+    Factor = b'f';
+    Challenge = b'c';
+    DeviceAddress = b'd';
+    OutboxRow = b'o';
+    Purge = b'g';
+    CreationRate = b'q';
+    StoreFormat = b'm';
+}
+
+/// Where the factor is that a device's `kid` means.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceAddress {
+    /// In which account.
+    pub account: AccountSid,
+    /// In which service.
+    pub service: ServiceSid,
+    /// Of which identity.
+    pub identity: Identity,
+    /// Of which entity.
+    pub entity: EntitySid,
+    /// The factor.
+    pub factor: FactorSid,
+}
+
+impl DeviceAddress {
+    /// The entity that the device belongs to.
+    #[must_use]
+    pub fn scope(&self) -> EntityScope {
+        EntityScope {
+            account: self.account,
+            service: self.service,
+            identity: self.identity.clone(),
+            entity: self.entity,
+        }
+    }
+}
+
+/// A deleted service whose records are still to be reclaimed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Purge {
+    /// When the service was deleted.
+    pub since: Timestamp,
+}
+
+impl Purge {
+    /// For how long after its deletion requests that were under way may still write below a service.
+    pub const LINGER: Duration = Duration::from_secs(600);
+}
+
+/// How many entities and factors an account created within a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreationRate {
+    /// Which second (since the epoch).
+    pub second: u64,
+    /// How many.
+    pub count: u32,
+}
+
+/// What a store says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoreFormat {
+    /// The version of the key map.
+    pub version: u32,
+    /// Which master key seals its secrets.
+    #[serde(with = "serde_bytes")]
+    pub master_key_id: Vec<u8>,
+}
+
+/// A record as it was read, with what to assert when a decision rests on it.
+#[derive(Clone, Debug)]
+pub struct Stored<T> {
+    /// The record.
+    pub record: T,
+    /// Its version.
+    pub version: Version,
+}
+
+/// The bytes of `record`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if it cannot be written as `MessagePack`, which no record of ours brings about.
+pub fn encode<T: Record>(record: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::with_capacity(512);
+    bytes.extend_from_slice(&[T::KIND, T::VERSION]);
+    rmp_serde::encode::write_named(&mut bytes, record)
+        .map_err(|error| StoreError::Corrupt(format!("kind {}: {error}", char::from(T::KIND))))?;
+    Ok(bytes)
+}
+
+/// The record in `bytes`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if it is of another kind, of a later version, or damaged.
+pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, StoreError> {
+    let corrupt = |why: String| StoreError::Corrupt(format!("kind {}: {why}", char::from(T::KIND)));
+    match bytes {
+        [kind, ..] if *kind != T::KIND => Err(corrupt(format!("found kind {}", kind.escape_ascii()))),
+        [_, version, body @ ..] if *version == T::VERSION => {
+            let mut reader = rmp_serde::Deserializer::from_read_ref(body);
+            let record = T::deserialize(&mut reader).map_err(|error| corrupt(error.to_string()))?;
+            Ok(record)
+        }
+        [_, version, ..] => Err(corrupt(format!(
+            "format version {version} is not one that this program knows"
+        ))),
+        _ => Err(corrupt("cut short".to_owned())),
+    }
+}
+
+/// The record at `key`.
+///
+/// # Errors
+/// [`StoreError`] if the store cannot read or what it reads is damaged.
+pub async fn read<T: Record>(store: &dyn Store, key: &Key<T>) -> Result<Option<Stored<T>>, StoreError> {
+    match store.get(key.bytes()).await? {
+        Some(entry) => Ok(Some(Stored {
+            record: decode(&entry.value)?,
+            version: entry.version,
+        })),
+        None => Ok(None),
+    }
+}
+
+/// Writing records into a batch.
+impl Batch {
+    /// Writes `record` at `key`.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn put_record<T: Record>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
+        Ok(self.put(key.into_bytes(), encode(record)?))
+    }
+
+    /// Writes `record` at `key`, to be reclaimed at `expires_at`.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn put_record_until<T: Record>(
+        self,
+        key: Key<T>,
+        record: &T,
+        expires_at: Timestamp,
+    ) -> Result<Self, StoreError> {
+        Ok(self.put_until(key.into_bytes(), encode(record)?, expires_at))
+    }
+
+    /// Writes a key that says it all.
+    pub fn mark(self, key: Key<Marker>) -> Self {
+        self.put(key.into_bytes(), Vec::new())
+    }
+
+    /// Writes a key that says it all, to be reclaimed at `expires_at`.
+    pub fn mark_until(self, key: Key<Marker>, expires_at: Timestamp) -> Self {
+        self.put_until(key.into_bytes(), Vec::new(), expires_at)
+    }
+
+    /// Requires that the record at `key` is still the one that was read.
+    pub fn assert_read<T, R>(self, key: &Key<T>, read: &Stored<R>) -> Self {
+        self.assert_at(key.bytes().to_vec(), read.version)
+    }
+}

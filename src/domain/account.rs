@@ -1,0 +1,58 @@
+//! Accounts and their API keys: who may call the API.
+
+use serde::{Deserialize, Serialize};
+
+use super::opaque::TokenHash;
+use super::sid::{AccountSid, ApiKeySid};
+use super::text::FriendlyName;
+use super::time::Timestamp;
+
+/// An account: the owner of services.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// The identifier, and the user name of HTTP Basic authentication.
+    pub sid: AccountSid,
+    /// A name for people.
+    pub friendly_name: FriendlyName,
+    /// The hash of the auth token, the password of HTTP Basic authentication.
+    pub token: TokenHash,
+    /// Whether its credentials are accepted.
+    pub status: AccountStatus,
+    /// When it was created.
+    pub date_created: Timestamp,
+}
+
+/// Whether an account's credentials are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountStatus {
+    /// They are.
+    Active,
+    /// They are refused, and so are its API keys and its devices.
+    Suspended {
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+impl Account {
+    /// Whether its credentials are accepted.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == AccountStatus::Active
+    }
+}
+
+/// An API key: a second pair of credentials of an account, revocable on its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The identifier, and the user name of HTTP Basic authentication.
+    pub sid: ApiKeySid,
+    /// The account it acts for.
+    pub account: AccountSid,
+    /// A name for people.
+    pub friendly_name: FriendlyName,
+    /// The hash of its secret.
+    pub secret: TokenHash,
+    /// When it was created.
+    pub date_created: Timestamp,
+}

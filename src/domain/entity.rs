@@ -1,0 +1,137 @@
+//! Entities: the users of a service, and where a user's factors and challenges are.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::factor::FactorType;
+use super::limits::SlidingLog;
+use super::refusal::Refusal;
+use super::sid::{AccountSid, EntitySid, ServiceSid};
+use super::text::Identity;
+use super::time::Timestamp;
+
+/// One user of a service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entity {
+    /// The identifier.
+    pub sid: EntitySid,
+    /// The caller's name for it.
+    pub identity: Identity,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+    /// How many push factors it has.
+    pub push_factors: u32,
+    /// How many TOTP factors it has.
+    pub totp_factors: u32,
+    /// When its last factors were created.
+    pub factor_creations: SlidingLog,
+}
+
+/// Where an entity is: everything that identifies it to the caller and to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityScope {
+    /// The account that was authenticated.
+    pub account: AccountSid,
+    /// The service.
+    pub service: ServiceSid,
+    /// The caller's name of the entity.
+    pub identity: Identity,
+    /// The entity.
+    pub entity: EntitySid,
+}
+
+impl Entity {
+    /// The most push factors of one entity.
+    pub const MAX_PUSH_FACTORS: u32 = 20;
+    /// The most TOTP factors of one entity.
+    pub const MAX_TOTP_FACTORS: u32 = 100;
+    /// The most factors created for one entity in [`Entity::CREATION_WINDOW`].
+    pub const MAX_FACTOR_CREATIONS: usize = 100;
+    /// The window of [`Entity::MAX_FACTOR_CREATIONS`].
+    pub const CREATION_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+    /// A new entity without factors.
+    #[must_use]
+    pub fn new(sid: EntitySid, identity: Identity, now: Timestamp) -> Self {
+        Self {
+            sid,
+            identity,
+            date_created: now,
+            date_updated: now,
+            push_factors: 0,
+            totp_factors: 0,
+            factor_creations: SlidingLog::default(),
+        }
+    }
+
+    /// Counts one more factor.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyFactors`] and [`Refusal::TooManyFactorCreations`] at the limits above.
+    pub fn add_factor(&mut self, kind: FactorType, now: Timestamp) -> Result<(), Refusal> {
+        let (count, limit) = match kind {
+            FactorType::Push => (&mut self.push_factors, Self::MAX_PUSH_FACTORS),
+            FactorType::Totp => (&mut self.totp_factors, Self::MAX_TOTP_FACTORS),
+        };
+        if *count >= limit {
+            return Err(Refusal::TooManyFactors { kind, limit });
+        }
+        let wait = self
+            .factor_creations
+            .wait(now, Self::CREATION_WINDOW, Self::MAX_FACTOR_CREATIONS);
+        if !wait.is_zero() {
+            return Err(Refusal::TooManyFactorCreations { retry_after: wait });
+        }
+        *count += 1;
+        self.factor_creations.record(now, Self::CREATION_WINDOW);
+        self.date_updated = now;
+        Ok(())
+    }
+
+    /// Counts one factor less.
+    pub fn remove_factor(&mut self, kind: FactorType, now: Timestamp) {
+        let count = match kind {
+            FactorType::Push => &mut self.push_factors,
+            FactorType::Totp => &mut self.totp_factors,
+        };
+        *count = count.saturating_sub(1);
+        self.date_updated = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entropy::SeededEntropy;
+    use super::*;
+
+    #[test]
+    fn factors_are_limited_in_number_and_in_creations_a_day() {
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let sid = EntitySid::generate(now, &SeededEntropy::new(1));
+        let mut entity = Entity::new(sid, Identity::parse("user-001").unwrap(), now);
+        for _ in 0..20 {
+            entity.add_factor(FactorType::Push, now).unwrap();
+        }
+        assert!(matches!(
+            entity.add_factor(FactorType::Push, now),
+            Err(Refusal::TooManyFactors {
+                kind: FactorType::Push,
+                limit: 20
+            })
+        ));
+        for _ in 0..80 {
+            entity.add_factor(FactorType::Totp, now).unwrap();
+            entity.remove_factor(FactorType::Totp, now);
+        }
+        assert!(matches!(
+            entity.add_factor(FactorType::Totp, now),
+            Err(Refusal::TooManyFactorCreations { .. })
+        ));
+        entity
+            .add_factor(FactorType::Totp, now + Entity::CREATION_WINDOW)
+            .unwrap();
+    }
+}

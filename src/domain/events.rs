@@ -1,0 +1,169 @@
+//! Events: what others may want to hear of, and the rows that carry it to them.
+
+use serde::{Deserialize, Serialize};
+
+use super::entity::EntityScope;
+use super::factor::FactorType;
+use super::service::Service;
+use super::sid::{AccountSid, ChallengeSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
+use super::text::Identity;
+use super::time::Timestamp;
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventType {
+    /// A challenge was approved.
+    ChallengeApproved,
+    /// A challenge was denied.
+    ChallengeDenied,
+    /// A factor was created; it is not ready yet.
+    FactorCreated,
+    /// A factor was deleted.
+    FactorDeleted,
+    /// A factor was verified.
+    FactorVerified,
+}
+
+impl EventType {
+    /// All of them, in the order of the API's documents.
+    pub const ALL: [Self; 5] = [
+        Self::FactorDeleted,
+        Self::FactorCreated,
+        Self::FactorVerified,
+        Self::ChallengeApproved,
+        Self::ChallengeDenied,
+    ];
+
+    /// The name on the wire, such as `factor.created`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChallengeApproved => "challenge.approved",
+            Self::ChallengeDenied => "challenge.denied",
+            Self::FactorCreated => "factor.created",
+            Self::FactorDeleted => "factor.deleted",
+            Self::FactorVerified => "factor.verified",
+        }
+    }
+}
+
+/// Which events somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventTypes {
+    /// All, those of later versions included.
+    All,
+    /// These, in the order they were given.
+    Only(Vec<EventType>),
+}
+
+impl EventTypes {
+    /// Whether `event` is one of them.
+    #[must_use]
+    pub fn contain(&self, event: EventType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(events) => events.contains(&event),
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// What.
+    pub event_type: EventType,
+    /// When.
+    pub at: Timestamp,
+    /// In which account.
+    pub account: AccountSid,
+    /// In which service.
+    pub service: ServiceSid,
+    /// To which entity.
+    pub entity: EntitySid,
+    /// The caller's name of the entity.
+    pub identity: Identity,
+    /// To which factor.
+    pub factor: FactorSid,
+    /// What kind of factor that is.
+    pub factor_type: FactorType,
+    /// To which challenge.
+    pub challenge: Option<ChallengeSid>,
+}
+
+impl Event {
+    /// Something that happened to a factor of the entity at `scope`.
+    #[must_use]
+    pub fn new(
+        event_type: EventType,
+        at: Timestamp,
+        scope: &EntityScope,
+        (factor, factor_type): (FactorSid, FactorType),
+    ) -> Self {
+        Self {
+            event_type,
+            at,
+            account: scope.account,
+            service: scope.service,
+            entity: scope.entity,
+            identity: scope.identity.clone(),
+            factor,
+            factor_type,
+            challenge: None,
+        }
+    }
+
+    /// The same, to a challenge of that factor.
+    #[must_use]
+    pub fn of_challenge(mut self, challenge: ChallengeSid) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+}
+
+/// Something to be sent, written in the batch of the state change that it tells of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutboxRow {
+    /// The identifier; later rows sort later.
+    pub sid: EventSid,
+    /// When it was written.
+    pub date_created: Timestamp,
+    /// What is to be sent, and to whom.
+    pub message: OutboxMessage,
+}
+
+/// What is to be sent, and to whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum OutboxMessage {
+    /// A notification that a challenge waits, to a factor's device.
+    Push {
+        /// In which service.
+        service: ServiceSid,
+        /// The caller's name of the entity.
+        identity: Identity,
+        /// The entity.
+        entity: EntitySid,
+        /// The factor whose device is to be woken.
+        factor: FactorSid,
+        /// The challenge that waits.
+        challenge: ChallengeSid,
+        /// From when on it is of no use.
+        expires_at: Timestamp,
+    },
+    /// An event, to a webhook.
+    Webhook {
+        /// Who wants it.
+        webhook: WebhookSid,
+        /// What happened.
+        event: Event,
+    },
+}
+
+impl Service {
+    /// The webhooks that want `event`.
+    pub fn subscribers(&self, event: EventType) -> impl Iterator<Item = WebhookSid> + '_ {
+        self.subscriptions
+            .iter()
+            .filter(move |s| s.events.contain(event))
+            .map(|s| s.webhook)
+    }
+}

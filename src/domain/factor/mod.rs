@@ -1,0 +1,197 @@
+//! Factors: what an entity proves itself with.
+
+mod push;
+mod totp;
+
+pub use push::{NotificationChannel, PushFactor};
+pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::{Failures, SlidingLog};
+use super::refusal::Refusal;
+use super::sid::FactorSid;
+use super::text::{Attributes, FriendlyName};
+use super::time::Timestamp;
+
+/// A factor of an entity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Factor {
+    /// The identifier.
+    pub sid: FactorSid,
+    /// A name for people.
+    pub friendly_name: FriendlyName,
+    /// Whether it can be challenged.
+    pub status: FactorStatus,
+    /// What it consists of.
+    pub kind: FactorKind,
+    /// What the caller or the device noted with it.
+    pub metadata: Option<Attributes>,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed, by a caller's request.
+    pub date_updated: Timestamp,
+    /// Wrong codes in a row, over all challenges and the enrolment.
+    pub failures: Failures,
+    /// When its last challenges were created.
+    pub challenge_creations: SlidingLog,
+}
+
+/// Whether a factor can be challenged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FactorStatus {
+    /// Its holder has not proved yet that the enrolment worked.
+    Unverified {
+        /// How many codes were tried so far.
+        attempts: u8,
+    },
+    /// It can.
+    Verified,
+    /// It was, until [`Failures::DISABLED_AT`] wrong codes in a row ended it. Only a new enrolment helps.
+    Disabled,
+}
+
+/// The two kinds of factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FactorType {
+    /// A device that signs with its own key.
+    Push,
+    /// An authenticator app that shows codes.
+    Totp,
+}
+
+/// What a factor consists of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FactorKind {
+    /// A device that signs with its own key.
+    Push(PushFactor),
+    /// An authenticator app that shows codes.
+    Totp(TotpFactor),
+}
+
+impl Factor {
+    /// The most codes that are evaluated while the factor is unverified.
+    pub const MAX_VERIFICATION_ATTEMPTS: u8 = 5;
+    /// The longest window that bounds challenge creations.
+    pub const CHALLENGE_MEMORY: Duration = Duration::from_secs(24 * 3600);
+
+    /// Which kind of factor it is.
+    #[must_use]
+    pub fn factor_type(&self) -> FactorType {
+        match self.kind {
+            FactorKind::Push(_) => FactorType::Push,
+            FactorKind::Totp(_) => FactorType::Totp,
+        }
+    }
+
+    /// Whether a challenge may be created or answered.
+    ///
+    /// # Errors
+    /// [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`].
+    pub fn require_verified(&self) -> Result<(), Refusal> {
+        match self.status {
+            FactorStatus::Verified => Ok(()),
+            FactorStatus::Unverified { .. } => Err(Refusal::FactorUnverified),
+            FactorStatus::Disabled => Err(Refusal::FactorDisabled),
+        }
+    }
+
+    /// Whether a code may be evaluated now, as far as the failures before it go.
+    ///
+    /// # Errors
+    /// [`Refusal::FactorDisabled`], [`Refusal::FactorDelayed`].
+    pub fn require_unthrottled(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.status == FactorStatus::Disabled || self.failures.exhausted() {
+            return Err(Refusal::FactorDisabled);
+        }
+        match self.failures.delay(now) {
+            Some(retry_after) => Err(Refusal::FactorDelayed { retry_after }),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a challenge against the limits of this kind of factor.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyChallenges`]: 10 in 24 hours for codes of up to 4 digits, otherwise 50 in an hour and 100 in
+    /// 24 hours. Push challenges cannot be guessed and are not limited here.
+    pub fn add_challenge(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const DAY: Duration = Factor::CHALLENGE_MEMORY;
+        let FactorKind::Totp(totp) = &self.kind else {
+            return Ok(());
+        };
+        let limits: &[(Duration, usize)] = if totp.config.code_length.get() <= 4 {
+            &[(DAY, 10)]
+        } else {
+            &[(HOUR, 50), (DAY, 100)]
+        };
+        let wait = limits
+            .iter()
+            .map(|(window, limit)| self.challenge_creations.wait(now, *window, *limit))
+            .max()
+            .unwrap_or_default();
+        if !wait.is_zero() {
+            return Err(Refusal::TooManyChallenges { retry_after: wait });
+        }
+        self.challenge_creations.record(now, DAY);
+        Ok(())
+    }
+
+    /// Takes in what became of a code: replay state and failure counter change together.
+    pub fn settle_code(&mut self, verdict: CodeVerdict, now: Timestamp) {
+        let FactorKind::Totp(totp) = &mut self.kind else {
+            return;
+        };
+        match verdict {
+            CodeVerdict::Fresh { step } => {
+                totp.accepted.accept(step);
+                self.failures.clear();
+            }
+            CodeVerdict::Replayed => {}
+            CodeVerdict::Wrong => {
+                self.failures.fail(now);
+                if self.failures.exhausted() {
+                    self.status = FactorStatus::Disabled;
+                }
+            }
+        }
+    }
+
+    /// Takes in what became of the code that is to prove the enrolment; `true` when it did.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyVerificationAttempts`] after [`Factor::MAX_VERIFICATION_ATTEMPTS`] codes,
+    /// [`Refusal::FactorAlreadyVerified`], [`Refusal::FactorDisabled`].
+    pub fn verify_by_code(&mut self, verdict: CodeVerdict, now: Timestamp) -> Result<bool, Refusal> {
+        let attempts = self.verification_attempts()?;
+        self.settle_code(verdict, now);
+        let verified = matches!(verdict, CodeVerdict::Fresh { .. });
+        if verified {
+            self.status = FactorStatus::Verified;
+            self.date_updated = now;
+        } else if self.status != FactorStatus::Disabled {
+            self.status = FactorStatus::Unverified {
+                attempts: attempts + 1,
+            };
+        }
+        Ok(verified)
+    }
+
+    /// Whether the enrolment may be proved by a code: how many were tried so far.
+    ///
+    /// # Errors
+    /// As [`Factor::verify_by_code`].
+    pub fn verification_attempts(&self) -> Result<u8, Refusal> {
+        match self.status {
+            FactorStatus::Unverified { attempts } if attempts >= Self::MAX_VERIFICATION_ATTEMPTS => {
+                Err(Refusal::TooManyVerificationAttempts)
+            }
+            FactorStatus::Unverified { attempts } => Ok(attempts),
+            FactorStatus::Verified => Err(Refusal::FactorAlreadyVerified),
+            FactorStatus::Disabled => Err(Refusal::FactorDisabled),
+        }
+    }
+}

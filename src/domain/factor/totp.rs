@@ -1,0 +1,242 @@
+//! TOTP factors (RFC 6238): parameters, and which time steps were accepted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::opaque::{Fingerprint, Sealed};
+use crate::domain::text::Invalid;
+use crate::domain::time::Timestamp;
+use crate::domain::totp_algorithm::TotpAlgorithm;
+
+/// A shared secret, how codes are made from it, and which were used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TotpFactor {
+    /// The secret, sealed for this factor.
+    pub secret: Sealed,
+    /// Equal for equal secrets.
+    pub fingerprint: Fingerprint,
+    /// How codes are made.
+    pub config: TotpConfig,
+    /// Which time steps were used.
+    pub accepted: AcceptedSteps,
+}
+
+/// How codes are made and how far clocks may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpConfig {
+    /// The hash of the HMAC.
+    pub algorithm: TotpAlgorithm,
+    /// How many time steps before and after the current one are accepted.
+    pub skew: Skew,
+    /// How many digits a code has.
+    pub code_length: CodeLength,
+    /// How long a code lives.
+    pub time_step: TimeStep,
+}
+
+impl TotpConfig {
+    /// The number of the time step at `now` (RFC 6238, 4.2, with T0 = 0).
+    #[must_use]
+    pub fn step_at(&self, now: Timestamp) -> u64 {
+        now.seconds() / u64::from(self.time_step.get())
+    }
+
+    /// The first and the last time step whose codes are live at `now`.
+    #[must_use]
+    pub fn live_steps(&self, now: Timestamp) -> std::ops::RangeInclusive<u64> {
+        let current = self.step_at(now);
+        let skew = u64::from(self.skew.get());
+        current.saturating_sub(skew)..=current + skew
+    }
+}
+
+macro_rules! bounded {
+    ($($(#[$doc:meta])* $name:ident, $range:expr, $default:literal, $expected:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(u8);
+
+        impl $name {
+            /// Checks the range.
+            ///
+            /// # Errors
+            /// [`Invalid`] with the range.
+            pub fn new(value: u8) -> Result<Self, Invalid> {
+                if $range.contains(&value) { Ok(Self(value)) } else { Err(Invalid($expected)) }
+            }
+
+            /// The number.
+            #[must_use]
+            pub fn get(self) -> u8 {
+                self.0
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self($default)
+            }
+        }
+    )+};
+}
+
+bounded! {
+    /// How many time steps before and after the current one are accepted: 0 to 2, 1 if nothing else is said.
+    Skew, (0..=2), 1, "must be a whole number from 0 to 2";
+    /// How many digits a code has: 3 to 8, 6 if nothing else is said.
+    CodeLength, (3..=8), 6, "must be a whole number from 3 to 8";
+    /// How many seconds a time step lasts: 20 to 60, 30 if nothing else is said.
+    TimeStep, (20..=60), 30, "must be a whole number of seconds from 20 to 60";
+}
+
+/// What became of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeVerdict {
+    /// It belongs to a live time step that was not used yet.
+    Fresh {
+        /// The step that is used up by accepting it.
+        step: u64,
+    },
+    /// It is right, but its time step, or a later one, was accepted before. No guess: whoever sends it knew the code.
+    Replayed,
+    /// It belongs to no live time step.
+    Wrong,
+}
+
+/// The time steps that were accepted, each once and none below the last (RFC 6238, 5.2).
+///
+/// Steps that lie beyond what is live now were accepted while the clock was ahead. They stay used, but they do not lock
+/// the factor until the time comes round to them: the rule "none below the last" counts from the last step that can
+/// have been honest. Only when more steps than [`AcceptedSteps::REMEMBERED`] were accepted ahead of time does everything
+/// up to the oldest of them stay refused, because forgetting one would let it be replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedSteps {
+    /// Every step up to this one is used.
+    floor: Option<u64>,
+    /// Steps above the floor that were accepted, ascending.
+    recent: Vec<u64>,
+}
+
+impl AcceptedSteps {
+    /// How many accepted steps are remembered one by one.
+    pub const REMEMBERED: usize = 8;
+
+    /// Decides on a code whose matching steps are `matching`, given the last step that is live.
+    #[must_use]
+    pub fn judge(&self, matching: &[u64], last_live: u64) -> CodeVerdict {
+        let fresh = matching
+            .iter()
+            .copied()
+            .filter(|step| self.is_fresh(*step, last_live))
+            .max();
+        match fresh {
+            Some(step) => CodeVerdict::Fresh { step },
+            None if matching.is_empty() => CodeVerdict::Wrong,
+            None => CodeVerdict::Replayed,
+        }
+    }
+
+    /// Uses up `step`.
+    pub fn accept(&mut self, step: u64) {
+        if let Err(place) = self.recent.binary_search(&step) {
+            self.recent.insert(place, step);
+        }
+        if self.recent.len() > Self::REMEMBERED {
+            self.floor = self.floor.max(Some(self.recent.remove(0)));
+        }
+    }
+
+    /// Whether a step was accepted that is not live yet: the clock was set back since.
+    #[must_use]
+    pub fn ahead_of(&self, last_live: u64) -> bool {
+        self.recent.last().is_some_and(|last| *last > last_live)
+    }
+
+    /// The same moments in steps of another length: everything that overlaps a used step is used.
+    #[must_use]
+    pub fn rescaled(&self, from: TimeStep, to: TimeStep) -> Self {
+        if from == to {
+            return self.clone();
+        }
+        let (from, to) = (u64::from(from.get()), u64::from(to.get()));
+        let last_used = self.recent.last().copied().max(self.floor);
+        let floor = last_used.map(|step| ((step + 1) * from - 1) / to);
+        Self {
+            floor,
+            recent: Vec::new(),
+        }
+    }
+
+    fn is_fresh(&self, step: u64, last_live: u64) -> bool {
+        let last_honest = self
+            .recent
+            .iter()
+            .copied()
+            .filter(|used| *used <= last_live)
+            .max();
+        let above_floor = Some(step) > self.floor && Some(step) > last_honest;
+        above_floor && self.recent.binary_search(&step).is_err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_fresh_once_and_never_below_the_last() {
+        let mut used = AcceptedSteps::default();
+        assert_eq!(used.judge(&[100], 101), CodeVerdict::Fresh { step: 100 });
+        used.accept(100);
+        assert_eq!(used.judge(&[100], 101), CodeVerdict::Replayed);
+        assert_eq!(used.judge(&[99], 101), CodeVerdict::Replayed);
+        assert_eq!(used.judge(&[], 101), CodeVerdict::Wrong);
+        assert_eq!(used.judge(&[101], 101), CodeVerdict::Fresh { step: 101 });
+        // One code may belong to two live steps; the used one does not stand in the way of the other.
+        assert_eq!(used.judge(&[100, 101], 101), CodeVerdict::Fresh { step: 101 });
+    }
+
+    #[test]
+    fn a_clock_that_jumped_ahead_and_back_neither_replays_nor_locks() {
+        let mut used = AcceptedSteps::default();
+        used.accept(100);
+        (220..224).for_each(|step| used.accept(step));
+        assert!(used.ahead_of(102));
+        assert_eq!(used.judge(&[101], 102), CodeVerdict::Fresh { step: 101 });
+        used.accept(101);
+        assert_eq!(used.judge(&[101], 102), CodeVerdict::Replayed);
+        assert_eq!(used.judge(&[100], 102), CodeVerdict::Replayed);
+        for step in 220..224 {
+            assert_eq!(
+                used.judge(&[step], step + 1),
+                CodeVerdict::Replayed,
+                "the time came round to {step}"
+            );
+        }
+        assert_eq!(used.judge(&[224], 225), CodeVerdict::Fresh { step: 224 });
+    }
+
+    #[test]
+    fn what_is_forgotten_stays_used() {
+        let mut used = AcceptedSteps::default();
+        (100..200).for_each(|step| used.accept(step));
+        for step in 0..200 {
+            assert_eq!(used.judge(&[step], 300), CodeVerdict::Replayed);
+        }
+    }
+
+    #[test]
+    fn another_step_length_reopens_no_moment() {
+        let (thirty, twenty) = (TimeStep::new(30).unwrap(), TimeStep::new(20).unwrap());
+        let mut used = AcceptedSteps::default();
+        used.accept(100); // seconds 3000 to 3029
+        let rescaled = used.rescaled(thirty, twenty);
+        assert_eq!(
+            rescaled.judge(&[151], 152),
+            CodeVerdict::Replayed,
+            "seconds 3020 to 3039 overlap"
+        );
+        assert_eq!(rescaled.judge(&[152], 152), CodeVerdict::Fresh { step: 152 });
+        assert_eq!(used.rescaled(thirty, thirty), used);
+    }
+}

@@ -1,0 +1,169 @@
+//! Counters that live in the record they protect.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// When the last uses were: an exact sliding window that only remembers what still counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SlidingLog(Vec<u64>);
+
+impl SlidingLog {
+    /// How many uses the `window` before `now` holds.
+    #[must_use]
+    pub fn count(&self, now: Timestamp, window: Duration) -> usize {
+        let start = now.before(window).seconds();
+        self.0.iter().filter(|used| **used > start).count()
+    }
+
+    /// How long until the window holds fewer than `limit` uses; zero if it does already.
+    #[must_use]
+    pub fn wait(&self, now: Timestamp, window: Duration, limit: usize) -> Duration {
+        let start = now.before(window).seconds();
+        let mut counted: Vec<u64> = self.0.iter().copied().filter(|used| *used > start).collect();
+        if counted.len() < limit {
+            return Duration::ZERO;
+        }
+        counted.sort_unstable();
+        let freeing = counted[counted.len() - limit];
+        (Timestamp::from_seconds(freeing) + window)
+            .since(now)
+            .max(Duration::from_secs(1))
+            .min(window)
+    }
+
+    /// Adds a use, and forgets those older than `memory`, the longest window that is ever asked about.
+    ///
+    /// Uses that lie in the future (the clock was set back since) count as of now, so that they cannot hold anybody
+    /// up for longer than one window.
+    pub fn record(&mut self, now: Timestamp, memory: Duration) {
+        let start = now.before(memory).seconds();
+        self.0.retain(|used| *used > start);
+        for used in &mut self.0 {
+            *used = (*used).min(now.seconds());
+        }
+        self.0.push(now.seconds());
+    }
+}
+
+/// Consecutive failures of a factor, over all its challenges: growing delays, then the end.
+///
+/// NIST SP 800-63B-4, 3.2.2: at most 100 consecutive failures, then the authenticator is disabled. A new challenge
+/// resets nothing; a success clears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    count: u32,
+    last: Option<Timestamp>,
+}
+
+impl Failures {
+    /// From this many consecutive failures on, each one is followed by a delay.
+    pub const DELAYED_FROM: u32 = 10;
+    /// At this many consecutive failures the factor is disabled.
+    pub const DISABLED_AT: u32 = 100;
+    /// The first delay; each further failure doubles it.
+    pub const FIRST_DELAY: Duration = Duration::from_secs(30);
+    /// The longest delay.
+    pub const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
+    /// How many failures in a row there were.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How long no attempt is evaluated; `None` when one may be made now.
+    ///
+    /// A last failure that lies in the future shows that the clock was set back since. Nobody is locked out for the
+    /// length of that jump: one attempt is evaluated, and its failure is stamped with the time that holds now.
+    #[must_use]
+    pub fn delay(&self, now: Timestamp) -> Option<Duration> {
+        let last = self.last.filter(|last| *last <= now)?;
+        let doublings = self.count.checked_sub(Self::DELAYED_FROM)?;
+        let delay = Self::FIRST_DELAY
+            .saturating_mul(1 << doublings.min(7))
+            .min(Self::LONGEST_DELAY);
+        let remaining = (last + delay).since(now);
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
+    /// Whether the factor has used up its last attempt.
+    #[must_use]
+    pub fn exhausted(&self) -> bool {
+        self.count >= Self::DISABLED_AT
+    }
+
+    /// Counts a failure.
+    pub fn fail(&mut self, now: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        self.last = Some(now);
+    }
+
+    /// Forgets all failures: the factor was used successfully.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(1_700_000_000 + seconds)
+    }
+
+    #[test]
+    fn a_sliding_log_never_lets_more_through_than_its_limit() {
+        let mut log = SlidingLog::default();
+        for second in 0..50 {
+            assert_eq!(log.wait(at(second), HOUR, 50), Duration::ZERO);
+            log.record(at(second), HOUR);
+        }
+        assert_eq!(log.count(at(100), HOUR), 50);
+        assert_eq!(log.wait(at(100), HOUR, 50), Duration::from_secs(3500));
+        assert_eq!(log.wait(at(3600), HOUR, 50), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_set_back_holds_nobody_up_for_longer_than_the_window() {
+        let mut log = SlidingLog::default();
+        for _ in 0..50 {
+            log.record(at(1_000_000), HOUR);
+        }
+        assert!(log.wait(at(0), HOUR, 50) <= HOUR);
+        log.record(at(0), HOUR);
+        assert_eq!(log.count(at(3600), HOUR), 0);
+    }
+
+    #[test]
+    fn delays_double_from_the_tenth_failure_to_an_hour() {
+        let mut failures = Failures::default();
+        let mut delays = Vec::new();
+        for _ in 0..20 {
+            failures.fail(at(0));
+            delays.push(failures.delay(at(0)).map_or(0, |d| d.as_secs()));
+        }
+        assert_eq!(delays[..9], [0; 9]);
+        assert_eq!(
+            delays[9..],
+            [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
+        );
+        failures.clear();
+        assert_eq!(failures, Failures::default());
+    }
+
+    #[test]
+    fn a_failure_in_the_future_does_not_lock() {
+        let mut failures = Failures::default();
+        (0..15).for_each(|_| failures.fail(at(1_000_000)));
+        assert_eq!(failures.delay(at(0)), None);
+        failures.fail(at(0));
+        assert_eq!(failures.delay(at(0)), Some(Duration::from_secs(1920)));
+    }
+}

@@ -1,0 +1,51 @@
+//! Bytes that records carry without being able to read them: sealed secrets, hashes, fingerprints, public keys.
+//!
+//! They are made and understood in `crypto`; here they are only values that can be stored and compared.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A secret sealed under the master key. Useless without it, and without the record that it was sealed for.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+/// The keyed hash of a token that only its owner knows.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenHash(#[serde(with = "serde_bytes")] pub [u8; 32]);
+
+/// The keyed digest of a secret or key: equal for equal bindings, meaningless otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(#[serde(with = "serde_bytes")] pub [u8; 16]);
+
+/// A device's public key: an uncompressed P-256 point (SEC 1, 2.3.3) that was validated when it was enrolled.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PublicPoint(#[serde(with = "serde_bytes")] pub [u8; 65]);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(..)")
+    }
+}
+
+impl fmt::Debug for PublicPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublicPoint(..)")
+    }
+}

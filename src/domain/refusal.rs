@@ -1,0 +1,107 @@
+//! Why a use case said no. Each dialect has its own words for these; none has a rule of its own.
+
+use std::time::Duration;
+
+use super::factor::FactorType;
+
+/// Why a use case said no. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The access token was spent, is over, or was issued for another entity or service.
+    #[error("the access token was used before, has expired, or was issued for another entity")]
+    AccessTokenUnfit,
+    /// The signature over the challenge, or what was signed, is wrong.
+    #[error("the signed answer does not belong to this challenge: {why}")]
+    BadChallengeProof {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The signature over the factor's identifier is wrong.
+    #[error("the signature is not one of this factor's key over the factor's SID")]
+    BadFactorProof,
+    /// The challenge has been answered.
+    #[error("the challenge has been answered already")]
+    ChallengeAnswered,
+    /// The challenge has expired.
+    #[error("the challenge has expired; create a new one")]
+    ChallengeExpired,
+    /// The credentials are wrong, or their account is suspended.
+    #[error("the credentials are wrong, revoked, or their account is suspended")]
+    Credentials,
+    /// The entity has a factor with this key or secret.
+    #[error("the entity already has a factor with this key or secret")]
+    DuplicateBinding,
+    /// The service has an entity with this identity.
+    #[error("the service already has an entity with this identity")]
+    EntityExists,
+    /// The factor is verified; codes are checked by challenges.
+    #[error("the factor is verified already; create a challenge to check a code")]
+    FactorAlreadyVerified,
+    /// Too many wrong codes: no code is evaluated for a while.
+    #[error("too many wrong codes; no code is checked for the next {} seconds", retry_after.as_secs().max(1))]
+    FactorDelayed {
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// Too many wrong codes: the factor is disabled for good.
+    #[error("the factor was disabled after 100 wrong codes in a row; delete it and enrol a new one")]
+    FactorDisabled,
+    /// The factor is not verified yet.
+    #[error("the factor is not verified; verify it first")]
+    FactorUnverified,
+    /// The device may not do this, or not to this.
+    #[error("a device may only use its own factor and that factor's challenges")]
+    Forbidden,
+    /// Landlines are to be skipped, but numbers are not looked up.
+    #[error("SkipSmsToLandlines requires LookupEnabled")]
+    LookupRequired,
+    /// The thing does not exist, or not in this account.
+    #[error("not found")]
+    NotFound,
+    /// The factor's device cannot be notified.
+    #[error("the factor's device has no notification platform; it asks for challenges itself")]
+    NotNotifiable,
+    /// A parameter does not fit the factor.
+    #[error("{parameter} {why}")]
+    Parameter {
+        /// The parameter's name in the core's words, as in `Config.Skew`.
+        parameter: &'static str,
+        /// What it must be.
+        why: &'static str,
+    },
+    /// Too many entities were created within the last second.
+    #[error("too many entities are being created; try again")]
+    TooManyEntityCreations,
+    /// All codes of this challenge are used up.
+    #[error("5 codes were tried on this challenge; create a new one")]
+    TooManyChallengeAttempts,
+    /// Too many challenges of this factor.
+    #[error("too many challenges were created for this factor")]
+    TooManyChallenges {
+        /// When one may be created again.
+        retry_after: Duration,
+    },
+    /// Too many factors were created for this entity within a day.
+    #[error("100 factors were created for this entity within 24 hours")]
+    TooManyFactorCreations {
+        /// When one may be created again.
+        retry_after: Duration,
+    },
+    /// The entity has as many factors of this kind as it may.
+    #[error("the entity has {limit} factors of this type already; delete one first")]
+    TooManyFactors {
+        /// Of which kind.
+        kind: FactorType,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// All notifications of this challenge are used up.
+    #[error("3 notifications were sent for this challenge; create a new challenge")]
+    TooManyNotifications,
+    /// All codes for verifying this factor are used up.
+    #[error("5 codes were tried to verify this factor; delete it and create a new one")]
+    TooManyVerificationAttempts,
+    /// The service has as many webhooks as it may.
+    #[error("the service has 50 webhooks already; delete one first")]
+    TooManyWebhooks,
+}

@@ -1,0 +1,245 @@
+//! Services: one application's settings, and everything under it.
+
+use serde::{Deserialize, Serialize};
+
+use super::events::EventTypes;
+use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
+use super::refusal::Refusal;
+use super::sid::{
+    AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
+};
+use super::text::{Issuer, ProviderName, ServiceName};
+use super::time::Timestamp;
+use super::totp_algorithm::TotpAlgorithm;
+
+/// A service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Service {
+    /// The identifier.
+    pub sid: ServiceSid,
+    /// The account that owns it.
+    pub account: AccountSid,
+    /// What the owner chose.
+    pub settings: ServiceSettings,
+    /// Which enabled webhooks want which events. Kept here so that a state change, which reads the service anyway, knows
+    /// without another read which rows to write.
+    pub subscriptions: Vec<Subscription>,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+}
+
+/// An enabled webhook's wishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// The webhook.
+    pub webhook: WebhookSid,
+    /// The events it wants.
+    pub events: EventTypes,
+}
+
+/// What the owner of a service chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    /// The name in messages to users, and the issuer of TOTP factors if there is no other.
+    pub friendly_name: ServiceName,
+    /// How many digits a code by message has: 4 to 10.
+    pub code_length: u8,
+    /// Whether phone numbers are looked up.
+    pub lookup_enabled: bool,
+    /// Whether verifications carry an amount and a payee (PSD2).
+    pub psd2_enabled: bool,
+    /// Whether landlines get no SMS; needs `lookup_enabled`.
+    pub skip_sms_to_landlines: bool,
+    /// Whether a called user has to press a key before the code is read.
+    pub dtmf_input_required: bool,
+    /// The voice that reads codes.
+    pub tts_name: Option<ProviderName>,
+    /// The e-mail settings.
+    pub mailer_sid: Option<MailerSid>,
+    /// Whether messages warn not to share the code.
+    pub do_not_share_warning_enabled: bool,
+    /// Whether callers may choose the code.
+    pub custom_code_enabled: bool,
+    /// Settings of push factors.
+    pub push: PushSettings,
+    /// Defaults of TOTP factors.
+    pub totp: TotpSettings,
+    /// The template of messages.
+    pub default_template_sid: Option<TemplateSid>,
+    /// Settings of `WhatsApp` messages.
+    pub whatsapp: WhatsappSettings,
+    /// Whether verifications raise events.
+    pub verify_event_subscription_enabled: bool,
+}
+
+/// Settings of push factors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushSettings {
+    /// Whether challenges show when they were created (deprecated by Twilio).
+    pub include_date: bool,
+    /// The key for Apple's push service.
+    pub apn_credential_sid: Option<CredentialSid>,
+    /// The key for Firebase Cloud Messaging.
+    pub fcm_credential_sid: Option<CredentialSid>,
+}
+
+/// Defaults of TOTP factors; `None` stands for the default of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpSettings {
+    /// The issuer in the URI; the service's name if there is none.
+    pub issuer: Option<Issuer>,
+    /// How long a code lives.
+    pub time_step: Option<TimeStep>,
+    /// How many digits it has.
+    pub code_length: Option<CodeLength>,
+    /// How far clocks may differ.
+    pub skew: Option<Skew>,
+}
+
+/// Settings of `WhatsApp` messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhatsappSettings {
+    /// The messaging service that holds the sender.
+    pub msg_service_sid: Option<MessagingServiceSid>,
+    /// The sender.
+    pub from: Option<ProviderName>,
+}
+
+/// What a caller wants changed. The outer `None` leaves a setting as it is; an inner `None` empties it.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceChanges {
+    /// See [`ServiceSettings::friendly_name`].
+    pub friendly_name: Option<ServiceName>,
+    /// See [`ServiceSettings::code_length`].
+    pub code_length: Option<u8>,
+    /// See [`ServiceSettings::lookup_enabled`].
+    pub lookup_enabled: Option<bool>,
+    /// See [`ServiceSettings::psd2_enabled`].
+    pub psd2_enabled: Option<bool>,
+    /// See [`ServiceSettings::skip_sms_to_landlines`].
+    pub skip_sms_to_landlines: Option<bool>,
+    /// See [`ServiceSettings::dtmf_input_required`].
+    pub dtmf_input_required: Option<bool>,
+    /// See [`ServiceSettings::tts_name`].
+    pub tts_name: Option<Option<ProviderName>>,
+    /// See [`ServiceSettings::mailer_sid`].
+    pub mailer_sid: Option<Option<MailerSid>>,
+    /// See [`ServiceSettings::do_not_share_warning_enabled`].
+    pub do_not_share_warning_enabled: Option<bool>,
+    /// See [`ServiceSettings::custom_code_enabled`].
+    pub custom_code_enabled: Option<bool>,
+    /// See [`PushSettings::include_date`].
+    pub push_include_date: Option<bool>,
+    /// See [`PushSettings::apn_credential_sid`].
+    pub push_apn_credential_sid: Option<Option<CredentialSid>>,
+    /// See [`PushSettings::fcm_credential_sid`].
+    pub push_fcm_credential_sid: Option<Option<CredentialSid>>,
+    /// See [`TotpSettings::issuer`].
+    pub totp_issuer: Option<Option<Issuer>>,
+    /// See [`TotpSettings::time_step`].
+    pub totp_time_step: Option<TimeStep>,
+    /// See [`TotpSettings::code_length`].
+    pub totp_code_length: Option<CodeLength>,
+    /// See [`TotpSettings::skew`].
+    pub totp_skew: Option<Skew>,
+    /// See [`ServiceSettings::default_template_sid`].
+    pub default_template_sid: Option<Option<TemplateSid>>,
+    /// See [`WhatsappSettings::msg_service_sid`].
+    pub whatsapp_msg_service_sid: Option<Option<MessagingServiceSid>>,
+    /// See [`WhatsappSettings::from`].
+    pub whatsapp_from: Option<Option<ProviderName>>,
+    /// See [`ServiceSettings::verify_event_subscription_enabled`].
+    pub verify_event_subscription_enabled: Option<bool>,
+}
+
+impl ServiceSettings {
+    /// The settings of a service that was only given a name.
+    #[must_use]
+    pub fn named(friendly_name: ServiceName) -> Self {
+        Self {
+            friendly_name,
+            code_length: 6,
+            lookup_enabled: false,
+            psd2_enabled: false,
+            skip_sms_to_landlines: false,
+            dtmf_input_required: false,
+            tts_name: None,
+            mailer_sid: None,
+            do_not_share_warning_enabled: false,
+            custom_code_enabled: false,
+            push: PushSettings::default(),
+            totp: TotpSettings::default(),
+            default_template_sid: None,
+            whatsapp: WhatsappSettings::default(),
+            verify_event_subscription_enabled: false,
+        }
+    }
+
+    /// These settings with `changes`.
+    ///
+    /// # Errors
+    /// [`Refusal::LookupRequired`] when landlines are to be skipped without looking numbers up.
+    pub fn changed(mut self, changes: ServiceChanges) -> Result<Self, Refusal> {
+        fn set<T>(place: &mut T, change: Option<T>) {
+            if let Some(value) = change {
+                *place = value;
+            }
+        }
+        set(&mut self.friendly_name, changes.friendly_name);
+        set(&mut self.code_length, changes.code_length);
+        set(&mut self.lookup_enabled, changes.lookup_enabled);
+        set(&mut self.psd2_enabled, changes.psd2_enabled);
+        set(&mut self.skip_sms_to_landlines, changes.skip_sms_to_landlines);
+        set(&mut self.dtmf_input_required, changes.dtmf_input_required);
+        set(&mut self.tts_name, changes.tts_name);
+        set(&mut self.mailer_sid, changes.mailer_sid);
+        set(
+            &mut self.do_not_share_warning_enabled,
+            changes.do_not_share_warning_enabled,
+        );
+        set(&mut self.custom_code_enabled, changes.custom_code_enabled);
+        set(&mut self.push.include_date, changes.push_include_date);
+        set(&mut self.push.apn_credential_sid, changes.push_apn_credential_sid);
+        set(&mut self.push.fcm_credential_sid, changes.push_fcm_credential_sid);
+        set(&mut self.totp.issuer, changes.totp_issuer);
+        set(&mut self.totp.time_step, changes.totp_time_step.map(Some));
+        set(&mut self.totp.code_length, changes.totp_code_length.map(Some));
+        set(&mut self.totp.skew, changes.totp_skew.map(Some));
+        set(&mut self.default_template_sid, changes.default_template_sid);
+        set(
+            &mut self.whatsapp.msg_service_sid,
+            changes.whatsapp_msg_service_sid,
+        );
+        set(&mut self.whatsapp.from, changes.whatsapp_from);
+        set(
+            &mut self.verify_event_subscription_enabled,
+            changes.verify_event_subscription_enabled,
+        );
+        if self.skip_sms_to_landlines && !self.lookup_enabled {
+            return Err(Refusal::LookupRequired);
+        }
+        Ok(self)
+    }
+
+    /// The issuer of TOTP factors.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.totp
+            .issuer
+            .as_ref()
+            .map_or(self.friendly_name.as_str(), Issuer::as_str)
+    }
+
+    /// How a TOTP factor makes codes if its creator says nothing.
+    #[must_use]
+    pub fn totp_defaults(&self) -> TotpConfig {
+        TotpConfig {
+            algorithm: TotpAlgorithm::Sha1,
+            skew: self.totp.skew.unwrap_or_default(),
+            code_length: self.totp.code_length.unwrap_or_default(),
+            time_step: self.totp.time_step.unwrap_or_default(),
+        }
+    }
+}

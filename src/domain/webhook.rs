@@ -1,0 +1,123 @@
+//! Webhooks: where a service's owner wants to hear of events.
+
+use serde::{Deserialize, Serialize};
+
+use super::events::EventTypes;
+use super::sid::WebhookSid;
+use super::text::{FriendlyName, Invalid};
+use super::time::Timestamp;
+
+/// A webhook of a service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Webhook {
+    /// The identifier.
+    pub sid: WebhookSid,
+    /// A name for people.
+    pub friendly_name: FriendlyName,
+    /// Which events it wants.
+    pub event_types: EventTypes,
+    /// Where they are sent.
+    pub url: WebhookUrl,
+    /// Whether they are sent.
+    pub status: WebhookStatus,
+    /// In which form.
+    pub version: WebhookVersion,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+}
+
+/// What a caller wants changed; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookChanges {
+    /// See [`Webhook::friendly_name`].
+    pub friendly_name: Option<FriendlyName>,
+    /// See [`Webhook::event_types`].
+    pub event_types: Option<EventTypes>,
+    /// See [`Webhook::url`].
+    pub url: Option<WebhookUrl>,
+    /// See [`Webhook::status`].
+    pub status: Option<WebhookStatus>,
+    /// See [`Webhook::version`].
+    pub version: Option<WebhookVersion>,
+}
+
+/// The most webhooks of one service: they stand in the service's record.
+pub const MAX_WEBHOOKS: usize = 50;
+
+/// Whether events are sent to a webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WebhookStatus {
+    /// They are.
+    #[default]
+    Enabled,
+    /// They are not, and none are written for it.
+    Disabled,
+}
+
+/// In which form events are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WebhookVersion {
+    /// The first form.
+    V1,
+    /// The form with all fields.
+    #[default]
+    V2,
+}
+
+/// An absolute `http` or `https` URL without user information or fragment, at most 2048 characters long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookUrl(String);
+
+impl WebhookUrl {
+    /// Checks `text`, and keeps it as it was written: signatures are over the URL as the receiver knows it.
+    ///
+    /// # Errors
+    /// [`Invalid`] with what it must be.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const EXPECTED: Invalid = Invalid(
+            "must be an absolute http or https URL of at most 2048 characters, without user name, password and fragment",
+        );
+        let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
+        let fits = text.len() <= 2048 && text.bytes().all(|b| b.is_ascii_graphic());
+        let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        if fits && web && bare {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(EXPECTED)
+        }
+    }
+
+    /// The URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhook_urls_are_absolute_and_bare() {
+        for good in ["https://owlbank.example", "http://127.0.0.1:9000/hook?x=1"] {
+            assert!(WebhookUrl::parse(good).is_ok(), "{good}");
+        }
+        let long = format!("https://x.example/{}", "a".repeat(2048));
+        for bad in [
+            "",
+            "/hook",
+            "ftp://x.example",
+            "https://u:p@x.example",
+            "https://x.example/#a",
+            "https://",
+            &long,
+        ] {
+            assert!(WebhookUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

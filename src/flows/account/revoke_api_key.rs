@@ -1,0 +1,28 @@
+//! Revokes an API key.
+
+use crate::app::App;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::ApiKeySid;
+use crate::flows::{Error, settle};
+use crate::store::{Batch, keys, records};
+
+/// Deletes an API key: it is refused from the next request on.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a key, [`Error::Store`].
+pub async fn revoke_api_key(app: &App, sid: ApiKeySid) -> Result<(), Error> {
+    settle(|| commit(app, sid)).await
+}
+
+async fn commit(app: &App, sid: ApiKeySid) -> Result<(), Error> {
+    let key = keys::api_key(sid);
+    let found = records::read(app.store.as_ref(), &key)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    let marker = keys::api_keys_of(found.record.account).key(sid.as_bytes());
+    let batch = Batch::new()
+        .assert_read(&key, &found)
+        .delete(key.into_bytes())
+        .delete(marker.into_bytes());
+    Ok(app.store.commit(batch).await?)
+}

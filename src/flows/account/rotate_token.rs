@@ -1,0 +1,30 @@
+//! Replaces an account's auth token.
+
+use crate::app::App;
+use crate::crypto::plain_token::PlainToken;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::AccountSid;
+use crate::flows::{Error, settle};
+use crate::store::{Batch, keys, records};
+
+/// Gives the account a new auth token; the old one is refused from the next request on.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Store`].
+pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error> {
+    let token = PlainToken::auth_token(app.entropy.as_ref());
+    settle(|| commit(app, account, &token)).await?;
+    Ok(token)
+}
+
+async fn commit(app: &App, account: AccountSid, token: &PlainToken) -> Result<(), Error> {
+    let key = keys::account(account);
+    let mut found = records::read(app.store.as_ref(), &key)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    found.record.token = app.vault.token_hash(account.as_bytes(), token.reveal());
+    let batch = Batch::new()
+        .assert_read(&key, &found)
+        .put_record(key, &found.record)?;
+    Ok(app.store.commit(batch).await?)
+}

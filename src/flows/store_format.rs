@@ -1,0 +1,39 @@
+//! Makes sure that a store is one that this program and this master key can read.
+
+use crate::app::App;
+use crate::flows::{Error, settle};
+use crate::store::records::StoreFormat;
+use crate::store::{Batch, StoreError, keys, records};
+
+/// The version of the key map that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// Notes the format and the master key in a new store; checks them in an old one.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master key.
+pub async fn check_store_format(app: &App) -> Result<(), Error> {
+    settle(|| check(app)).await
+}
+
+async fn check(app: &App) -> Result<(), Error> {
+    let key = keys::store_format();
+    let ours = app.vault.key_id();
+    match records::read(app.store.as_ref(), &key).await? {
+        None => {
+            let format = StoreFormat { version: FORMAT, master_key_id: ours.as_bytes().to_vec() };
+            let batch = Batch::new().assert_absent(key.bytes().to_vec()).put_record(key, &format)?;
+            Ok(app.store.commit(batch).await?)
+        }
+        Some(found) if found.record.version != FORMAT => Err(StoreError::Corrupt(format!(
+            "it has format {}, this program reads format {FORMAT}; use the program that wrote it to export it",
+            found.record.version
+        ))
+        .into()),
+        Some(found) if found.record.master_key_id != ours.as_bytes() => Err(StoreError::Corrupt(
+            "its secrets are sealed under another master key; start with the key file that belongs to it".to_owned(),
+        )
+        .into()),
+        Some(_) => Ok(()),
+    }
+}
