@@ -1,1 +1,15 @@
 //! Sealing, tokens, one-time codes and device signatures.
+//!
+//! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
+//!
+//! Invariants:
+//! - No primitive is written here: every one comes from a library, and published test vectors run over our use of it.
+//! - Randomness and time are arguments. Nothing here knows the store or HTTP.
+//! - No type that holds a secret prints it, and every one wipes its bytes when dropped.
+//! - A secret is compared in constant time, and what an attacker wrote is read only after its signature was checked,
+//!   except for the name of the key to check it with.
+
+pub mod master_key;
+pub mod plain_token;
+pub mod sealed;
+pub mod vault;
