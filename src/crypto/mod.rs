@@ -1,6 +1,7 @@
 //! Sealing, tokens, one-time codes and device signatures.
 //!
 //! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
+//! - TOTP: [`totp`], [`otpauth`], [`qr`].
 //!
 //! Invariants:
 //! - No primitive is written here: every one comes from a library, and published test vectors run over our use of it.
@@ -10,6 +11,9 @@
 //!   except for the name of the key to check it with.
 
 pub mod master_key;
+pub mod otpauth;
 pub mod plain_token;
+pub mod qr;
 pub mod sealed;
+pub mod totp;
 pub mod vault;

@@ -5,3 +5,4 @@
 pub mod entropy;
 pub mod sid;
 pub mod time;
+pub mod totp_algorithm;
