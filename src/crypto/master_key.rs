@@ -135,8 +135,14 @@ mod tests {
         let text = key.to_text();
         assert_eq!(text.len(), 44);
         assert_eq!(MasterKey::parse(&text).unwrap().bytes(), key.bytes());
-        assert_eq!(MasterKey::parse(text.trim_end_matches('=')).unwrap().bytes(), key.bytes());
-        assert_eq!(MasterKey::parse(&format!("{}\r\n", *text)).unwrap().bytes(), key.bytes());
+        assert_eq!(
+            MasterKey::parse(text.trim_end_matches('=')).unwrap().bytes(),
+            key.bytes()
+        );
+        assert_eq!(
+            MasterKey::parse(&format!("{}\r\n", *text)).unwrap().bytes(),
+            key.bytes()
+        );
     }
 
     #[test]
@@ -151,9 +157,18 @@ mod tests {
         let short = STANDARD.encode([1; 31]);
         assert_eq!(MasterKey::parse(&short).unwrap_err(), MasterKeyError::Length(31));
         assert_eq!(MasterKey::parse("").unwrap_err(), MasterKeyError::Length(0));
-        assert_eq!(MasterKey::parse("not base64!").unwrap_err(), MasterKeyError::NotBase64);
-        assert_eq!(MasterKey::parse(&"g".repeat(64)).unwrap_err(), MasterKeyError::NotHex);
-        assert_eq!(MasterKey::parse(&"\u{e9}".repeat(32)).unwrap_err(), MasterKeyError::NotHex);
+        assert_eq!(
+            MasterKey::parse("not base64!").unwrap_err(),
+            MasterKeyError::NotBase64
+        );
+        assert_eq!(
+            MasterKey::parse(&"g".repeat(64)).unwrap_err(),
+            MasterKeyError::NotHex
+        );
+        assert_eq!(
+            MasterKey::parse(&"\u{e9}".repeat(32)).unwrap_err(),
+            MasterKeyError::NotHex
+        );
     }
 
     #[test]
@@ -165,6 +180,9 @@ mod tests {
     #[test]
     fn a_key_id_prints_as_hexadecimal() {
         let id = KeyId::from_bytes([0, 1, 0xab, 0xcd]);
-        assert_eq!((id.to_string().as_str(), format!("{id:?}").as_str()), ("0001abcd", "KeyId(0001abcd)"));
+        assert_eq!(
+            (id.to_string().as_str(), format!("{id:?}").as_str()),
+            ("0001abcd", "KeyId(0001abcd)")
+        );
     }
 }
