@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::device_key::DevicePublicKey;
 use super::jws::{JwsError, UnverifiedJws};
+use crate::domain::opaque::DevicePublicKey;
 
 /// A device's answer whose signature nobody has checked yet.
 pub struct ApprovalJwt<'t>(UnverifiedJws<'t>);

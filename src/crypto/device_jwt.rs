@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::device_key::DevicePublicKey;
 use super::jws::{JwsError, UnverifiedJws};
+use crate::domain::opaque::DevicePublicKey;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::domain::time::Timestamp;
 

@@ -1,22 +1,13 @@
 //! The public half of a device's key: ECDSA on P-256 with SHA-256, which JOSE calls ES256.
 
-use std::fmt;
-
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, EcdsaVerificationAlgorithm, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 
 use super::master_key::EITHER_PADDING;
-
-/// A point on P-256 that was checked to be one.
-///
-/// Deserialization trusts the store: it checks the length alone. A damaged point verifies nothing.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DevicePublicKey(#[serde(with = "serde_bytes")] [u8; POINT_LENGTH]);
+use crate::domain::opaque::DevicePublicKey;
 
 impl DevicePublicKey {
     /// Reads the standard base64, padded or not, of the DER of a `SubjectPublicKeyInfo` (RFC 5480): the algorithm
@@ -73,13 +64,6 @@ impl DevicePublicKey {
 
     fn verify(&self, algorithm: &EcdsaVerificationAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         algorithm.verify_sig(&self.0, message, signature).is_ok()
-    }
-}
-
-/// The key is public: it may be printed.
-impl fmt::Debug for DevicePublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DevicePublicKey({})", self.to_spki_base64())
     }
 }
 

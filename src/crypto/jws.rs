@@ -12,8 +12,8 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-use super::device_key::DevicePublicKey;
 use super::unique_json::{self, NotUniqueJson};
+use crate::domain::opaque::DevicePublicKey;
 
 /// A token whose signature nobody has checked yet.
 pub struct UnverifiedJws<'t> {

@@ -6,33 +6,14 @@
 //! The format and the key id are authenticated together with what the caller associates, so that an envelope cannot be
 //! read as another format's or another key's.
 
-use std::fmt;
-
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::master_key::KeyId;
 use crate::domain::entropy::Entropy;
-
-/// A secret that only the vault's key opens, and only in the place it was sealed for.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Sealed(#[serde(with = "serde_bytes")] Vec<u8>);
+use crate::domain::opaque::Sealed;
 
 impl Sealed {
-    /// The envelope with these bytes; whether they are one shows when it is opened.
-    #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The envelope's bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// Which master key sealed it; none if the bytes are no envelope of a known format.
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
@@ -77,12 +58,6 @@ impl Sealed {
             .len();
         body.truncate(length);
         Ok(body)
-    }
-}
-
-impl fmt::Debug for Sealed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealed({} bytes)", self.0.len())
     }
 }
 

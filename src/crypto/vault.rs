@@ -9,13 +9,13 @@ use std::hint::black_box;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::master_key::{KeyId, MasterKey};
-use super::sealed::{SealError, Sealed};
+use super::sealed::SealError;
 use crate::domain::entropy::Entropy;
+use crate::domain::opaque::{Fingerprint, Sealed, TokenHash};
 
 /// The keys derived from one master key.
 pub struct Vault {
@@ -129,36 +129,6 @@ pub enum Purpose {
     AccessToken,
     /// The token that leads to the next page of a list.
     PageToken,
-}
-
-/// The keyed hash of a token, as a record keeps it.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TokenHash(#[serde(with = "serde_bytes")] [u8; 32]);
-
-impl fmt::Debug for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenHash(..)")
-    }
-}
-
-/// A keyed name of something that is not to be shown; it may stand in keys.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(#[serde(with = "serde_bytes")] [u8; 16]);
-
-impl Fingerprint {
-    /// The bytes, as they stand in keys.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fingerprint(..)")
-    }
 }
 
 fn sealing_key(root: &Prk) -> LessSafeKey {

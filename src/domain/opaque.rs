@@ -9,22 +9,52 @@ use serde::{Deserialize, Serialize};
 /// A secret sealed under the master key. Useless without it, and without the record that it was sealed for.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sealed(#[serde(with = "serde_bytes")] pub Vec<u8>);
+pub struct Sealed(#[serde(with = "serde_bytes")] pub(crate) Vec<u8>);
 
 /// The keyed hash of a token that only its owner knows.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct TokenHash(#[serde(with = "serde_bytes")] pub [u8; 32]);
+pub struct TokenHash(#[serde(with = "serde_bytes")] pub(crate) [u8; 32]);
 
 /// The keyed digest of a secret or key: equal for equal bindings, meaningless otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Fingerprint(#[serde(with = "serde_bytes")] pub [u8; 16]);
+pub struct Fingerprint(#[serde(with = "serde_bytes")] pub(crate) [u8; 16]);
 
 /// A device's public key: an uncompressed P-256 point (SEC 1, 2.3.3) that was validated when it was enrolled.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PublicPoint(#[serde(with = "serde_bytes")] pub [u8; 65]);
+pub struct DevicePublicKey(#[serde(with = "serde_bytes")] pub(crate) [u8; 65]);
+
+impl Sealed {
+    /// The envelope with these bytes; whether they are one shows when it is opened.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The envelope's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Fingerprint {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl DevicePublicKey {
+    /// The bytes: 4, then both coordinates.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 65] {
+        &self.0
+    }
+}
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,8 +74,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-impl fmt::Debug for PublicPoint {
+impl fmt::Debug for DevicePublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicPoint(..)")
+        f.write_str("DevicePublicKey(..)")
     }
 }

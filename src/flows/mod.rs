@@ -6,8 +6,19 @@
 //!
 //! Invariant: no HTTP, no dialect. A flow answers with domain types or with an [`Error`].
 
+pub mod access_token;
 pub mod account;
+pub mod actor;
+pub mod challenge;
+pub mod entity;
+pub mod factor;
+pub mod page;
+pub mod service;
 pub mod store_format;
+pub mod sweep;
+pub mod webhook;
+
+mod outbox;
 
 use std::future::Future;
 

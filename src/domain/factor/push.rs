@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::opaque::{Fingerprint, PublicPoint};
+use crate::domain::opaque::{DevicePublicKey, Fingerprint};
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::{AppId, NotificationToken, SdkVersion};
 
@@ -12,7 +12,7 @@ pub struct PushFactor {
     /// The `kid` of the device's JWTs.
     pub credential: CredentialSid,
     /// The key that checks what the device signs.
-    pub public_key: PublicPoint,
+    pub public_key: DevicePublicKey,
     /// Equal for equal keys.
     pub fingerprint: Fingerprint,
     /// The app on the device.

@@ -1,0 +1,158 @@
+//! Takes in the answer to a challenge: a code, or what a device signed.
+
+use serde_json::{Map, Value};
+
+use super::fetch_challenge::read_challenge;
+use super::{put_answered, put_changed};
+use crate::app::App;
+use crate::crypto::approval_jwt::{Answer, ApprovalJwt};
+use crate::domain::challenge::{Challenge, Outcome};
+use crate::domain::entity::EntityScope;
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{Factor, FactorKind, PushFactor, TotpFactor};
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{ChallengeSid, ServiceSid};
+use crate::domain::text::{Attributes, Identity};
+use crate::domain::time::Timestamp;
+use crate::flows::actor::Actor;
+use crate::flows::entity::fetch_entity::Place;
+use crate::flows::factor::check_code;
+use crate::flows::factor::fetch_factor::read_factor;
+use crate::flows::outbox::announce;
+use crate::flows::{Error, settle};
+use crate::store::{Batch, keys};
+
+/// What a caller says to a challenge.
+#[derive(Clone, Debug)]
+pub struct ChallengeUpdate<'a> {
+    /// The answer: a code, or a compact JWS of the device.
+    pub payload: Option<&'a str>,
+    /// What the device adds.
+    pub metadata: Option<Attributes>,
+}
+
+/// What the device was shown and has to sign: each member with the value of this challenge. A dialect knows how it shows
+/// a challenge; the core knows that exactly this must have been signed.
+pub type Shown<'a> = &'a (dyn Fn(&EntityScope, &Challenge) -> Map<String, Value> + Send + Sync);
+
+/// Takes in the answer. A wrong code is no error: the challenge that is returned is still pending, with one try less.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`],
+/// [`Refusal::TooManyChallengeAttempts`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
+/// [`Refusal::FactorDelayed`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Store`].
+pub async fn answer_challenge(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    sid: ChallengeSid,
+    update: &ChallengeUpdate<'_>,
+    shown: Shown<'_>,
+) -> Result<(EntityScope, Challenge), Error> {
+    settle(|| answer(app, actor, (service, identity), sid, update, shown)).await
+}
+
+async fn answer(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    sid: ChallengeSid,
+    update: &ChallengeUpdate<'_>,
+    shown: Shown<'_>,
+) -> Result<(EntityScope, Challenge), Error> {
+    let (place, found) = read_challenge(app, actor, service, identity, sid).await?;
+    let now = app.clock.now();
+    let mut challenge = found.record.clone();
+    challenge.require_pending(now)?;
+    let factor = read_factor(app, &place.scope, challenge.factor).await?;
+    factor.record.require_verified()?;
+    if let Some(metadata) = &update.metadata {
+        challenge.metadata = Some(metadata.clone());
+        challenge.date_updated = now;
+    }
+    let mut batch = Batch::new()
+        .assert_read(&keys::challenge(&place.scope, sid), &found)
+        .assert_read(&keys::factor(&place.scope, challenge.factor), &factor);
+    match (update.payload, &factor.record.kind) {
+        (None, _) if update.metadata.is_none() => return Err(PAYLOAD_MISSING.into()),
+        (None, _) => {}
+        (Some(code), FactorKind::Totp(totp)) => {
+            let answered = answer_by_code(app, &place, &mut challenge, (&factor.record, totp), code, now)?;
+            batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
+        }
+        (Some(signed), FactorKind::Push(push)) => {
+            answer_by_signature(&place, &mut challenge, push, signed, shown, now)?;
+        }
+    }
+    let batch = match challenge.outcome {
+        Outcome::Pending => put_changed(app, &place.scope, &challenge, batch)?,
+        Outcome::Approved(_) => close(app, &place, &challenge, EventType::ChallengeApproved, now, batch)?,
+        Outcome::Denied(_) => close(app, &place, &challenge, EventType::ChallengeDenied, now, batch)?,
+    };
+    app.store.commit(batch).await?;
+    Ok((place.scope, challenge))
+}
+
+/// The factor as it is after the code.
+fn answer_by_code(
+    app: &App,
+    place: &Place,
+    challenge: &mut Challenge,
+    (factor, totp): (&Factor, &TotpFactor),
+    code: &str,
+    now: Timestamp,
+) -> Result<Factor, Error> {
+    challenge.require_attempt_left(now)?;
+    let verdict = check_code(app, &place.scope, (factor, totp), code, now)?;
+    challenge.settle_code(verdict, now)?;
+    let mut factor = factor.clone();
+    factor.settle_code(verdict, now);
+    Ok(factor)
+}
+
+fn answer_by_signature(
+    place: &Place,
+    challenge: &mut Challenge,
+    push: &PushFactor,
+    signed: &str,
+    shown: Shown<'_>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let bad = |why| Refusal::BadChallengeProof { why };
+    let jwt =
+        ApprovalJwt::parse(signed).map_err(|_| bad("AuthPayload is no ES256 JWT as a device makes it"))?;
+    let answer = jwt.verify(&push.public_key).map_err(|_| {
+        bad("the signature is not the device's, or the status is neither approved nor denied")
+    })?;
+    for (name, value) in shown(&place.scope, challenge) {
+        if answer.fields.get(&name) != Some(&value) {
+            return Err(bad(
+                "a field that has to be signed is missing or is not the challenge's",
+            ));
+        }
+    }
+    challenge.settle_signed(answer.answer == Answer::Approved, signed.to_owned(), now)
+}
+
+fn close(
+    app: &App,
+    place: &Place,
+    challenge: &Challenge,
+    event_type: EventType,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<Batch, Error> {
+    let of = (challenge.factor, challenge.factor_type);
+    let event = Event::new(event_type, now, &place.scope, of).of_challenge(challenge.sid);
+    announce(
+        app,
+        &place.service,
+        event,
+        put_answered(app, &place.scope, challenge, batch)?,
+    )
+}
+
+const PAYLOAD_MISSING: Refusal = Refusal::Parameter {
+    parameter: "AuthPayload",
+    why: "is required: the code, or what the device signed",
+};

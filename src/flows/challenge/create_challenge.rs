@@ -1,0 +1,148 @@
+//! Creates a challenge, and answers it at once if it comes with a code.
+
+use super::put_new;
+use crate::app::App;
+use crate::domain::challenge::{Challenge, Details, Field, Outcome};
+use crate::domain::entity::EntityScope;
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{Factor, FactorKind};
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid};
+use crate::domain::text::{Attributes, Identity, Message};
+use crate::domain::time::Timestamp;
+use crate::flows::entity::fetch_entity::{Place, locate};
+use crate::flows::factor::check_code;
+use crate::flows::factor::fetch_factor::read_factor;
+use crate::flows::outbox::{announce, notify_device};
+use crate::flows::{Error, settle};
+use crate::store::{Batch, keys};
+
+/// What a caller wants of a new challenge.
+#[derive(Clone, Debug)]
+pub struct NewChallenge {
+    /// The factor that is to answer.
+    pub factor: FactorSid,
+    /// When it expires; after [`Challenge::DEFAULT_LIFE`] if nothing is said.
+    pub expires_at: Option<Timestamp>,
+    /// What the user is asked; push factors need it.
+    pub message: Option<Message>,
+    /// What it is about: at most [`Details::MAX_FIELDS`].
+    pub fields: Vec<Field>,
+    /// What the user is not shown.
+    pub hidden_details: Option<Attributes>,
+}
+
+/// Creates a challenge of a verified factor. With `code`, of a TOTP factor, the code is checked in the same commit: the
+/// challenge that is returned is approved, or pending with one try used up.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`], [`Refusal::TooManyChallenges`],
+/// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Store`].
+pub async fn create_challenge(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    identity: &Identity,
+    new: &NewChallenge,
+    code: Option<&str>,
+) -> Result<(EntityScope, Challenge), Error> {
+    settle(|| create(app, account, service, identity, new, code)).await
+}
+
+async fn create(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    identity: &Identity,
+    new: &NewChallenge,
+    code: Option<&str>,
+) -> Result<(EntityScope, Challenge), Error> {
+    let place = locate(app, account, service, identity).await?;
+    let found = read_factor(app, &place.scope, new.factor).await?;
+    let now = app.clock.now();
+    let mut factor = found.record.clone();
+    factor.require_verified()?;
+    let mut challenge = draft(app, &place, &factor, new, now)?;
+    factor.add_challenge(now)?;
+    if let Some(code) = code {
+        let FactorKind::Totp(totp) = &factor.kind else {
+            return Err(CODE_FOR_PUSH.into());
+        };
+        let verdict = check_code(app, &place.scope, (&factor, totp), code, now)?;
+        challenge.settle_code(verdict, now)?;
+        factor.settle_code(verdict, now);
+    }
+    let key = keys::factor(&place.scope, factor.sid);
+    let mut batch = Batch::new().assert_read(&key, &found);
+    if let FactorKind::Totp(_) = factor.kind {
+        batch = batch.put_record(key, &factor)?;
+    }
+    batch = put_new(app, &place.scope, &challenge, now, batch)?;
+    if let FactorKind::Push(push) = &factor.kind {
+        let to = (&place.service, &place.scope);
+        batch = notify_device(
+            app,
+            to,
+            &challenge,
+            &push.notification,
+            challenge.expires_at,
+            batch,
+        )?;
+    }
+    if let Outcome::Approved(_) = challenge.outcome {
+        let of = (factor.sid, factor.factor_type());
+        let event = Event::new(EventType::ChallengeApproved, now, &place.scope, of);
+        batch = announce(app, &place.service, event.of_challenge(challenge.sid), batch)?;
+    }
+    app.store.commit(batch).await?;
+    Ok((place.scope, challenge))
+}
+
+fn draft(
+    app: &App,
+    place: &Place,
+    factor: &Factor,
+    new: &NewChallenge,
+    now: Timestamp,
+) -> Result<Challenge, Refusal> {
+    let is_push = matches!(factor.kind, FactorKind::Push(_));
+    if is_push && new.message.is_none() {
+        return Err(MESSAGE_MISSING);
+    }
+    let expires_at = new.expires_at.unwrap_or(now + Challenge::DEFAULT_LIFE);
+    if expires_at <= now || expires_at > now + Challenge::LONGEST_LIFE {
+        return Err(EXPIRATION_OUT_OF_RANGE);
+    }
+    let details = (new.message.is_some() || !new.fields.is_empty()).then(|| Details {
+        message: new.message.clone(),
+        fields: new.fields.clone(),
+        date: place.service.settings.push.include_date.then_some(now),
+    });
+    Ok(Challenge {
+        sid: ChallengeSid::generate(now, app.entropy.as_ref()),
+        factor: factor.sid,
+        factor_type: factor.factor_type(),
+        outcome: Outcome::Pending,
+        details,
+        hidden_details: new.hidden_details.clone(),
+        metadata: None,
+        date_created: now,
+        date_updated: now,
+        expires_at,
+        attempts: 0,
+        notifications: u8::from(is_push),
+    })
+}
+
+const CODE_FOR_PUSH: Refusal = Refusal::Parameter {
+    parameter: "AuthPayload",
+    why: "can only be given on creation for TOTP factors; a push challenge is answered by its device",
+};
+const MESSAGE_MISSING: Refusal = Refusal::Parameter {
+    parameter: "Details.Message",
+    why: "is required for push factors",
+};
+const EXPIRATION_OUT_OF_RANGE: Refusal = Refusal::Parameter {
+    parameter: "ExpirationDate",
+    why: "must lie in the future, by at most 60 minutes",
+};

@@ -1,0 +1,71 @@
+//! Asks again for the push of a challenge that waits.
+
+use std::time::Duration;
+
+use super::fetch_challenge::read_challenge;
+use super::put_changed;
+use crate::app::App;
+use crate::domain::entity::EntityScope;
+use crate::domain::factor::{FactorKind, NotificationChannel};
+use crate::domain::notification::Notification;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid, ServiceSid};
+use crate::domain::text::Identity;
+use crate::flows::actor::Actor;
+use crate::flows::factor::fetch_factor::read_factor;
+use crate::flows::outbox::notify_device;
+use crate::flows::{Error, settle};
+use crate::store::{Batch, keys};
+
+/// Asks for another push, to be attempted for `ttl` seconds.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`],
+/// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Store`].
+pub async fn create_notification(
+    app: &App,
+    account: AccountSid,
+    (service, identity): (ServiceSid, &Identity),
+    challenge: ChallengeSid,
+    ttl: u16,
+) -> Result<(EntityScope, Notification), Error> {
+    settle(|| create(app, account, (service, identity), challenge, ttl)).await
+}
+
+async fn create(
+    app: &App,
+    account: AccountSid,
+    (service, identity): (ServiceSid, &Identity),
+    sid: ChallengeSid,
+    ttl: u16,
+) -> Result<(EntityScope, Notification), Error> {
+    let (place, found) = read_challenge(app, &Actor::Account(account), service, identity, sid).await?;
+    let factor = read_factor(app, &place.scope, found.record.factor).await?.record;
+    let channel = match &factor.kind {
+        FactorKind::Push(push) if push.notification != NotificationChannel::None => &push.notification,
+        FactorKind::Push(_) | FactorKind::Totp(_) => return Err(Refusal::NotNotifiable.into()),
+    };
+    let now = app.clock.now();
+    let mut challenge = found.record.clone();
+    challenge.add_notification(now)?;
+    let batch = Batch::new().assert_read(&keys::challenge(&place.scope, sid), &found);
+    let batch = put_changed(app, &place.scope, &challenge, batch)?;
+    // A TTL of zero asks for one attempt at once; a second gives the worker time to make it.
+    let until = now + Duration::from_secs(u64::from(ttl).max(1));
+    let batch = notify_device(
+        app,
+        (&place.service, &place.scope),
+        &challenge,
+        channel,
+        until,
+        batch,
+    )?;
+    app.store.commit(batch).await?;
+    let notification = Notification {
+        sid: NotificationSid::generate(now, app.entropy.as_ref()),
+        challenge: sid,
+        ttl,
+        date_created: now,
+    };
+    Ok((place.scope, notification))
+}

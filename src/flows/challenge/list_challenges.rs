@@ -1,0 +1,135 @@
+//! Lists an entity's challenges.
+
+use crate::app::App;
+use crate::domain::challenge::{Challenge, ChallengeStatus};
+use crate::domain::entity::EntityScope;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{ChallengeSid, FactorSid, ServiceSid};
+use crate::domain::text::Identity;
+use crate::flows::Error;
+use crate::flows::actor::Actor;
+use crate::flows::entity::fetch_entity::locate;
+use crate::flows::page::{Cursor, Page, PageRequest, page};
+use crate::store::{keys, records};
+
+/// Which challenges; `None` means all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChallengeFilter {
+    /// Those of this factor.
+    pub factor: Option<FactorSid>,
+    /// Those with this status now.
+    pub status: Option<ChallengeStatus>,
+}
+
+/// How many challenges are read for one page of a filtered listing.
+pub const MOST_READ: usize = 5000;
+
+/// A page of the entity's challenges. A device only sees its own factor's.
+///
+/// What a factor waits for is read from an index. Other filters read the challenges in order, at most
+/// [`MOST_READ`] for one page: a page may hold fewer items than asked for, or none, and still have a next one.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Store`].
+pub async fn list_challenges(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    mut filter: ChallengeFilter,
+    request: PageRequest,
+) -> Result<(EntityScope, Page<Challenge>), Error> {
+    let (account, only) = actor.within(service, identity)?;
+    if let Some(own) = only {
+        if filter.factor.is_some_and(|wanted| wanted != own) {
+            return Err(Refusal::Forbidden.into());
+        }
+        filter.factor = Some(own);
+    }
+    let scope = locate(app, account, service, identity).await?.scope;
+    let found = match filter {
+        ChallengeFilter {
+            factor: Some(factor),
+            status: Some(ChallengeStatus::Pending),
+        } => list_pending(app, &scope, factor, request).await?,
+        ChallengeFilter {
+            factor: None,
+            status: None,
+        } => list_all(app, &scope, request).await?,
+        filter => list_filtered(app, &scope, filter, request).await?,
+    };
+    Ok((scope, found))
+}
+
+async fn list_pending(
+    app: &App,
+    scope: &EntityScope,
+    factor: FactorSid,
+    request: PageRequest,
+) -> Result<Page<Challenge>, Error> {
+    let mut raw = page(app, &keys::pending(scope, factor), request).await?;
+    let now = app.clock.now();
+    let mut challenges = Vec::with_capacity(raw.items.len());
+    for (sid, _) in std::mem::take(&mut raw.items) {
+        let key = keys::challenge(scope, ChallengeSid::from_bytes(sid));
+        let found = records::read(app.store.as_ref(), &key)
+            .await?
+            .map(|found| found.record);
+        challenges.extend(found.filter(|challenge| challenge.status(now) == ChallengeStatus::Pending));
+    }
+    Ok(raw.with_items(challenges))
+}
+
+async fn list_all(app: &App, scope: &EntityScope, request: PageRequest) -> Result<Page<Challenge>, Error> {
+    let mut raw = page(app, &keys::challenges(scope), request).await?;
+    let entries = std::mem::take(&mut raw.items);
+    let challenges = entries
+        .iter()
+        .map(|(_, entry)| records::decode(&entry.value))
+        .collect::<Result<_, _>>()?;
+    Ok(raw.with_items(challenges))
+}
+
+async fn list_filtered(
+    app: &App,
+    scope: &EntityScope,
+    filter: ChallengeFilter,
+    request: PageRequest,
+) -> Result<Page<Challenge>, Error> {
+    let now = app.clock.now();
+    let wanted = |challenge: &Challenge| {
+        filter.factor.is_none_or(|factor| factor == challenge.factor)
+            && filter.status.is_none_or(|status| status == challenge.status(now))
+    };
+    let raw = page(
+        app,
+        &keys::challenges(scope),
+        PageRequest {
+            size: MOST_READ,
+            ..request
+        },
+    )
+    .await?;
+    let mut matching = Vec::new();
+    for (sid, entry) in &raw.items {
+        let challenge: Challenge = records::decode(&entry.value)?;
+        if wanted(&challenge) {
+            matching.push((*sid, challenge));
+        }
+    }
+    // The page ends at the last match that fits, on the side that it grows towards.
+    let (mut previous, mut next) = (raw.previous, raw.next);
+    if matching.len() > request.size {
+        if let Cursor::Before(_) = request.cursor {
+            matching.drain(..matching.len() - request.size);
+            previous = matching.first().map(|(sid, _)| Cursor::Before(*sid));
+        } else {
+            matching.truncate(request.size);
+            next = matching.last().map(|(sid, _)| Cursor::After(*sid));
+        }
+    }
+    Ok(Page {
+        items: matching.into_iter().map(|(_, challenge)| challenge).collect(),
+        previous,
+        next,
+    })
+}

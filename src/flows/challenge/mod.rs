@@ -1,0 +1,45 @@
+//! Challenges: asking a factor's holder, and taking in the answer.
+
+pub mod answer_challenge;
+pub mod create_challenge;
+pub mod create_notification;
+pub mod fetch_challenge;
+pub mod list_challenges;
+
+use crate::app::App;
+use crate::domain::challenge::{Challenge, ChallengeStatus};
+use crate::domain::entity::EntityScope;
+use crate::domain::time::Timestamp;
+use crate::flows::Error;
+use crate::store::{Batch, keys};
+
+/// Writes a new challenge into `batch`, and that it waits for an answer, if it does.
+fn put_new(
+    app: &App,
+    scope: &EntityScope,
+    challenge: &Challenge,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<Batch, Error> {
+    let batch = put_changed(app, scope, challenge, batch)?;
+    if challenge.status(now) != ChallengeStatus::Pending {
+        return Ok(batch);
+    }
+    let marker = keys::pending(scope, challenge.factor).key(challenge.sid.as_bytes());
+    Ok(batch.mark_until(marker, challenge.expires_at))
+}
+
+/// Writes a challenge into `batch` that waits as it did before.
+fn put_changed(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+    let key = keys::challenge(scope, challenge.sid);
+    let reclaimed_at = challenge
+        .expires_at
+        .max(challenge.date_created + app.policy.challenge_retention);
+    Ok(batch.put_record_until(key, challenge, reclaimed_at)?)
+}
+
+/// Writes a challenge into `batch` that was just answered.
+fn put_answered(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+    let marker = keys::pending(scope, challenge.factor).key(challenge.sid.as_bytes());
+    Ok(put_changed(app, scope, challenge, batch)?.delete(marker.into_bytes()))
+}

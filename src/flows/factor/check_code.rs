@@ -1,0 +1,51 @@
+//! Checks a one-time code against a factor, without counting it yet.
+
+use crate::app::App;
+use crate::crypto::totp::{Code, TotpSecret, matching_steps};
+use crate::domain::entity::EntityScope;
+use crate::domain::factor::{CodeVerdict, Factor, TotpFactor};
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Timestamp;
+use crate::flows::Error;
+use crate::store::{StoreError, keys};
+
+/// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
+/// version asserted; until then it means nothing.
+///
+/// # Errors
+/// [`Refusal::Parameter`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
+/// [`Refusal::FactorDisabled`] when the factor had too many wrong codes: this one is not looked at.
+pub(crate) fn check_code(
+    app: &App,
+    scope: &EntityScope,
+    (factor, totp): (&Factor, &TotpFactor),
+    payload: &str,
+    now: Timestamp,
+) -> Result<CodeVerdict, Error> {
+    const EXPECTED: Refusal = Refusal::Parameter {
+        parameter: "AuthPayload",
+        why: "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else",
+    };
+    let config = &totp.config;
+    let code = Code::parse(payload, config.code_length.get()).ok_or(EXPECTED)?;
+    factor.require_unthrottled(now)?;
+    let place = keys::factor(scope, factor.sid);
+    let unreadable =
+        |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("factor {}: {error}", factor.sid));
+    let opened = app
+        .vault
+        .open(place.bytes(), &totp.secret)
+        .map_err(|error| unreadable(&error))?;
+    let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
+    let live = config.live_steps(now);
+    let last_live = *live.end();
+    if totp.accepted.ahead_of(last_live) {
+        tracing::warn!(
+            factor.sid = %factor.sid,
+            "the clock was set back: factor {} accepted a code that is not due yet; was the time changed by hand?",
+            factor.sid
+        );
+    }
+    let matching = matching_steps(&secret, config.algorithm, &code, live);
+    Ok(totp.accepted.judge(&matching, last_live))
+}

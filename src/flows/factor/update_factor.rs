@@ -1,0 +1,197 @@
+//! Changes a factor, and verifies it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::check_code;
+use super::fetch_factor::read_factor;
+use crate::app::App;
+use crate::domain::entity::EntityScope;
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{
+    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Skew, TimeStep, TotpFactor,
+};
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{FactorSid, ServiceSid};
+use crate::domain::text::{AppId, FriendlyName, Identity, NotificationToken, SdkVersion};
+use crate::domain::time::Timestamp;
+use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::actor::Actor;
+use crate::flows::entity::fetch_entity::locate;
+use crate::flows::outbox::announce;
+use crate::flows::{Error, settle};
+use crate::store::{Batch, keys};
+
+/// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
+#[derive(Clone, Debug, Default)]
+pub struct FactorChanges {
+    /// A name for people.
+    pub friendly_name: Option<FriendlyName>,
+    /// Of TOTP factors: the hash.
+    pub algorithm: Option<TotpAlgorithm>,
+    /// Of TOTP factors: how far clocks may differ.
+    pub skew: Option<Skew>,
+    /// Of TOTP factors: how many digits a code has.
+    pub code_length: Option<CodeLength>,
+    /// Of TOTP factors: how long a code lives.
+    pub time_step: Option<TimeStep>,
+    /// Of push factors: the app.
+    pub app_id: Option<AppId>,
+    /// Of push factors: the SDK in the app.
+    pub sdk_version: Option<SdkVersion>,
+    /// Of push factors: how the device is woken.
+    pub platform: Option<Platform>,
+    /// Of push factors: what the platform knows the device by.
+    pub notification_token: Option<NotificationToken>,
+}
+
+/// How a device is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// By Apple's push service.
+    Apn,
+    /// By Firebase Cloud Messaging.
+    Fcm,
+    /// Not at all.
+    None,
+}
+
+impl Platform {
+    /// The channel of this platform with `token`.
+    ///
+    /// # Errors
+    /// [`Refusal::Parameter`] when the platform needs a token and there is none.
+    pub fn channel(self, token: Option<NotificationToken>) -> Result<NotificationChannel, Refusal> {
+        let token = token.ok_or(Refusal::Parameter {
+            parameter: "Config.NotificationToken",
+            why: "is required when Config.NotificationPlatform is apn or fcm",
+        });
+        Ok(match self {
+            Self::Apn => NotificationChannel::Apn(token?),
+            Self::Fcm => NotificationChannel::Fcm(token?),
+            Self::None => NotificationChannel::None,
+        })
+    }
+}
+
+/// Makes `changes`, then checks `proof` of the enrolment if there is one: a code, or the device's signature over the
+/// factor's SID (Base64 of DER). A wrong code is no error: the factor that is returned is still unverified.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::Parameter`]; for proofs [`Refusal::BadFactorProof`],
+/// [`Refusal::FactorAlreadyVerified`], [`Refusal::TooManyVerificationAttempts`], [`Refusal::FactorDelayed`],
+/// [`Refusal::FactorDisabled`]; [`Error::Store`].
+pub async fn update_factor(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    sid: FactorSid,
+    changes: FactorChanges,
+    proof: Option<&str>,
+) -> Result<(EntityScope, Factor), Error> {
+    settle(|| update(app, actor, (service, identity), sid, &changes, proof)).await
+}
+
+async fn update(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    sid: FactorSid,
+    changes: &FactorChanges,
+    proof: Option<&str>,
+) -> Result<(EntityScope, Factor), Error> {
+    let account = actor.with_factor(service, identity, sid)?;
+    let place = locate(app, account, service, identity).await?;
+    let found = read_factor(app, &place.scope, sid).await?;
+    let now = app.clock.now();
+    let mut factor = found.record.clone();
+    change(&mut factor, changes, now)?;
+    let verified_now = match proof {
+        Some(proof) => prove(app, &place.scope, &mut factor, proof, now)?,
+        None => false,
+    };
+    let key = keys::factor(&place.scope, sid);
+    let mut batch = Batch::new().assert_read(&key, &found).put_record(key, &factor)?;
+    if verified_now {
+        let event = Event::new(
+            EventType::FactorVerified,
+            now,
+            &place.scope,
+            (sid, factor.factor_type()),
+        );
+        batch = announce(app, &place.service, event, batch)?;
+    }
+    app.store.commit(batch).await?;
+    Ok((place.scope, factor))
+}
+
+fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Refusal> {
+    if let Some(name) = &changes.friendly_name {
+        factor.friendly_name = name.clone();
+    }
+    match &mut factor.kind {
+        FactorKind::Push(push) => change_push(push, changes)?,
+        FactorKind::Totp(totp) => change_totp(totp, changes),
+    }
+    factor.date_updated = now;
+    Ok(())
+}
+
+fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Refusal> {
+    if let Some(app_id) = &changes.app_id {
+        push.app_id = app_id.clone();
+    }
+    if let Some(version) = &changes.sdk_version {
+        push.sdk_version = version.clone();
+    }
+    let token = changes.notification_token.clone();
+    let platform = changes.platform.unwrap_or(match push.notification {
+        NotificationChannel::Apn(_) => Platform::Apn,
+        NotificationChannel::Fcm(_) => Platform::Fcm,
+        NotificationChannel::None => Platform::None,
+    });
+    if changes.platform.is_some() || token.is_some() {
+        push.notification = platform.channel(token.or_else(|| push.notification.token().cloned()))?;
+    }
+    Ok(())
+}
+
+fn change_totp(totp: &mut TotpFactor, changes: &FactorChanges) {
+    let config = &mut totp.config;
+    let old_step = config.time_step;
+    config.algorithm = changes.algorithm.unwrap_or(config.algorithm);
+    config.skew = changes.skew.unwrap_or(config.skew);
+    config.code_length = changes.code_length.unwrap_or(config.code_length);
+    config.time_step = changes.time_step.unwrap_or(old_step);
+    totp.accepted = totp.accepted.rescaled(old_step, config.time_step);
+}
+
+/// Whether `proof` verified the factor just now.
+fn prove(
+    app: &App,
+    scope: &EntityScope,
+    factor: &mut Factor,
+    proof: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    match &factor.kind {
+        FactorKind::Totp(totp) => {
+            factor.verification_attempts()?;
+            let verdict = check_code(app, scope, (factor, totp), proof, now)?;
+            Ok(factor.verify_by_code(verdict, now)?)
+        }
+        FactorKind::Push(push) => {
+            let signature = STANDARD.decode(proof).map_err(|_| Refusal::BadFactorProof)?;
+            if !push
+                .public_key
+                .verify_der(factor.sid.to_string().as_bytes(), &signature)
+            {
+                return Err(Refusal::BadFactorProof.into());
+            }
+            // A device that did not hear the answer proves itself again: there is nothing to guess in a signature.
+            let first = matches!(factor.status, FactorStatus::Unverified { .. });
+            factor.status = FactorStatus::Verified;
+            Ok(first)
+        }
+    }
+}

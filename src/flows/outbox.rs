@@ -1,0 +1,76 @@
+//! Writes what is to be sent into the batch of the state change that it tells of.
+
+use crate::app::App;
+use crate::domain::challenge::Challenge;
+use crate::domain::entity::EntityScope;
+use crate::domain::events::{Event, OutboxMessage, OutboxRow};
+use crate::domain::factor::NotificationChannel;
+use crate::domain::service::Service;
+use crate::domain::sid::EventSid;
+use crate::domain::time::Timestamp;
+use crate::flows::Error;
+use crate::store::{Batch, keys};
+
+/// Adds a row for each webhook that wants `event`; none if nobody does.
+pub(crate) fn announce(app: &App, service: &Service, event: Event, mut batch: Batch) -> Result<Batch, Error> {
+    for webhook in service.subscribers(event.event_type) {
+        let message = OutboxMessage::Webhook {
+            webhook,
+            event: event.clone(),
+        };
+        batch = put_row(
+            app,
+            event.at,
+            event.at + app.policy.outbox_retention,
+            message,
+            batch,
+        )?;
+    }
+    Ok(batch)
+}
+
+/// Adds a row that wakes the factor's device, if the service has a key for the device's platform.
+///
+/// The row ends at `until`: a notification of a challenge that is over helps nobody.
+pub(crate) fn notify_device(
+    app: &App,
+    (service, scope): (&Service, &EntityScope),
+    challenge: &Challenge,
+    channel: &NotificationChannel,
+    until: Timestamp,
+    batch: Batch,
+) -> Result<Batch, Error> {
+    let credential = match channel {
+        NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid,
+        NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid,
+        NotificationChannel::None => None,
+    };
+    if credential.is_none() {
+        return Ok(batch);
+    }
+    let message = OutboxMessage::Push {
+        service: scope.service,
+        identity: scope.identity.clone(),
+        entity: scope.entity,
+        factor: challenge.factor,
+        challenge: challenge.sid,
+        expires_at: until,
+    };
+    put_row(app, app.clock.now(), until, message, batch)
+}
+
+fn put_row(
+    app: &App,
+    now: Timestamp,
+    until: Timestamp,
+    message: OutboxMessage,
+    batch: Batch,
+) -> Result<Batch, Error> {
+    let sid = EventSid::generate(now, app.entropy.as_ref());
+    let row = OutboxRow {
+        sid,
+        date_created: now,
+        message,
+    };
+    Ok(batch.put_record_until(keys::outbox_row(sid), &row, until)?)
+}

@@ -1,0 +1,32 @@
+//! Creates a service.
+
+use crate::app::App;
+use crate::domain::service::{Service, ServiceChanges, ServiceSettings};
+use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::text::ServiceName;
+use crate::flows::Error;
+use crate::store::{Batch, keys};
+
+/// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
+///
+/// # Errors
+/// A refusal of [`ServiceSettings::changed`], [`Error::Store`].
+pub async fn create_service(
+    app: &App,
+    account: AccountSid,
+    friendly_name: ServiceName,
+    changes: ServiceChanges,
+) -> Result<Service, Error> {
+    let now = app.clock.now();
+    let service = Service {
+        sid: ServiceSid::generate(now, app.entropy.as_ref()),
+        account,
+        settings: ServiceSettings::named(friendly_name).changed(changes)?,
+        subscriptions: Vec::new(),
+        date_created: now,
+        date_updated: now,
+    };
+    let key = keys::service(account, service.sid);
+    app.store.commit(Batch::new().put_record(key, &service)?).await?;
+    Ok(service)
+}
