@@ -7,9 +7,9 @@
 //! Invariants:
 //! - No primitive is written here: every one comes from a library, and published test vectors run over our use of it.
 //! - Randomness and time are arguments. Nothing here knows the store or HTTP.
-//! - No type that holds a secret prints it, and every one wipes its bytes when dropped.
-//! - A secret is compared in constant time, and what an attacker wrote is read only after its signature was checked,
-//!   except for the name of the key to check it with.
+//! - No type that holds a secret prints it. Keys, tokens, codes and shared secrets are wiped when dropped.
+//! - Secrets are compared in constant time.
+//! - Of a signed token nobody sees more than the header before its signature was checked.
 
 pub mod approval_jwt;
 pub mod device_jwt;
