@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::device_jwt::DeviceJwt;
-use countersign::crypto::device_key::DevicePublicKey;
+use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::time::Timestamp;
 use countersign_fuzz::Device;
 use libfuzzer_sys::fuzz_target;

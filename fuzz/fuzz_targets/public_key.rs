@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use countersign::crypto::device_key::DevicePublicKey;
+use countersign::domain::opaque::DevicePublicKey;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

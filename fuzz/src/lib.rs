@@ -4,7 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use countersign::crypto::device_key::DevicePublicKey;
+use countersign::domain::opaque::DevicePublicKey;
 
 /// A hostile app with a real key.
 pub struct Device {

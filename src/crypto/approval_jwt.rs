@@ -8,13 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-<<<<<<< HEAD
 use super::jws::{JwsError, UnverifiedJws};
 use crate::domain::opaque::DevicePublicKey;
-=======
-use crate::domain::opaque::DevicePublicKey;
-use super::jws::{JwsError, UnverifiedJws};
->>>>>>> wip-crypto
 
 /// A device's answer whose signature nobody has checked yet.
 pub struct ApprovalJwt<'t>(UnverifiedJws<'t>);

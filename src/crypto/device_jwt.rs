@@ -9,13 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-<<<<<<< HEAD
 use super::jws::{JwsError, UnverifiedJws};
 use crate::domain::opaque::DevicePublicKey;
-=======
-use crate::domain::opaque::DevicePublicKey;
-use super::jws::{JwsError, UnverifiedJws};
->>>>>>> wip-crypto
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::domain::time::Timestamp;
 

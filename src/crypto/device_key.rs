@@ -1,31 +1,13 @@
 //! The public half of a device's key: ECDSA on P-256 with SHA-256, which JOSE calls ES256.
 
-<<<<<<< HEAD
-=======
-use std::fmt;
-
->>>>>>> wip-crypto
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, EcdsaVerificationAlgorithm, VerificationAlgorithm,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-<<<<<<< HEAD
 
 use super::master_key::EITHER_PADDING;
 use crate::domain::opaque::DevicePublicKey;
-=======
-use serde::{Deserialize, Serialize};
-
-use super::master_key::EITHER_PADDING;
-
-/// A point on P-256 that was checked to be one.
-///
-/// Deserialization trusts the store: it checks the length alone. A damaged point verifies nothing.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DevicePublicKey(#[serde(with = "serde_bytes")] [u8; POINT_LENGTH]);
->>>>>>> wip-crypto
 
 impl DevicePublicKey {
     /// Reads the standard base64, padded or not, of the DER of a `SubjectPublicKeyInfo` (RFC 5480): the algorithm
@@ -85,16 +67,6 @@ impl DevicePublicKey {
     }
 }
 
-<<<<<<< HEAD
-=======
-/// The key is public: it may be printed.
-impl fmt::Debug for DevicePublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DevicePublicKey({})", self.to_spki_base64())
-    }
-}
-
->>>>>>> wip-crypto
 /// Why a text is no public key of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceKeyError {

@@ -12,13 +12,8 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-<<<<<<< HEAD
 use super::unique_json::{self, NotUniqueJson};
 use crate::domain::opaque::DevicePublicKey;
-=======
-use crate::domain::opaque::DevicePublicKey;
-use super::unique_json::{self, NotUniqueJson};
->>>>>>> wip-crypto
 
 /// A token whose signature nobody has checked yet.
 pub struct UnverifiedJws<'t> {

@@ -8,11 +8,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-<<<<<<< HEAD
 use crate::domain::opaque::DevicePublicKey;
-=======
-use crate::domain::opaque::DevicePublicKey;
->>>>>>> wip-crypto
 
 pub(super) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub(super) const CREDENTIAL: &str = "CRfedcba9876543210fedcba9876543210";

@@ -8,15 +8,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
 use super::device_jwt::{DeviceClaims, DeviceJwt, DeviceJwtError};
-<<<<<<< HEAD
 use super::jws::JwsError;
 use super::test_device::{ACCOUNT, CREDENTIAL, NOW, TestDevice, device_claims, device_header, signing_input};
 use crate::domain::opaque::DevicePublicKey;
-=======
-use crate::domain::opaque::DevicePublicKey;
-use super::jws::JwsError;
-use super::test_device::{ACCOUNT, CREDENTIAL, NOW, TestDevice, device_claims, device_header, signing_input};
->>>>>>> wip-crypto
 
 fn read(token: &str, key: &DevicePublicKey) -> Result<DeviceClaims, DeviceJwtError> {
     DeviceJwt::parse(token)?.verify(key)

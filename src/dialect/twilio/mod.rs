@@ -1,1 +1,26 @@
-//! Twilio Verify v2.
+//! Twilio Verify v2: the Entities, Factors and Challenges API, as Twilio's helper libraries and mobile SDKs speak it.
+//!
+//! Requests are forms, answers are JSON. `routes` says which operation is where; each resource has a file with its
+//! operations and its JSON; `call` is what every operation is handed; `error` has every number that can come back.
+//!
+//! Invariant: nothing is decided here. What a client may not do, a flow refuses.
+
+mod access_tokens;
+mod auth;
+mod call;
+mod challenges;
+mod entities;
+mod error;
+mod factors;
+mod form;
+mod forms;
+mod json;
+mod listing;
+mod notifications;
+mod routes;
+mod services;
+mod webhooks;
+
+pub use auth::Basic;
+pub use form::Form;
+pub use routes::{Twilio, router};

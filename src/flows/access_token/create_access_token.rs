@@ -13,7 +13,7 @@ use crate::store::{Batch, keys};
 /// the token.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Store`].
+/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_access_token(
     app: &App,
     account: AccountSid,

@@ -11,7 +11,7 @@ use crate::store::{Batch, keys};
 /// Creates an account with a new SID and a new auth token. The token is shown to nobody again.
 ///
 /// # Errors
-/// [`Error::Store`].
+/// [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_account(app: &App, friendly_name: FriendlyName) -> Result<(Account, PlainToken), Error> {
     let sid = AccountSid::generate(app.clock.now(), app.entropy.as_ref());
     let token = PlainToken::auth_token(app.entropy.as_ref());
@@ -22,7 +22,7 @@ pub async fn create_account(app: &App, friendly_name: FriendlyName) -> Result<(A
 /// Creates an account whose SID and auth token were chosen elsewhere.
 ///
 /// # Errors
-/// [`Error::Conflict`] when the SID is taken, [`Error::Store`].
+/// [`Error::Conflict`] when the SID is taken, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_account_as(
     app: &App,
     sid: AccountSid,

@@ -12,7 +12,7 @@ use crate::store::{Batch, keys, records};
 /// Creates an API key of an account. Its secret is shown to nobody again.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Store`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_api_key(
     app: &App,
     account: AccountSid,

@@ -9,7 +9,7 @@ use crate::store::{Batch, keys, records};
 /// Deletes an API key: it is refused from the next request on.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a key, [`Error::Store`].
+/// [`Refusal::NotFound`] without such a key, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn revoke_api_key(app: &App, sid: ApiKeySid) -> Result<(), Error> {
     settle(|| commit(app, sid)).await
 }

@@ -10,7 +10,7 @@ use crate::store::{Batch, keys, records};
 /// Gives the account a new auth token; the old one is refused from the next request on.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Store`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error> {
     let token = PlainToken::auth_token(app.entropy.as_ref());
     settle(|| commit(app, account, &token)).await?;

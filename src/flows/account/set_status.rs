@@ -10,7 +10,7 @@ use crate::store::{Batch, keys, records};
 /// From the next request on, the credentials of a suspended account, its API keys and its devices are refused.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Store`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn suspend_account(app: &App, account: AccountSid) -> Result<(), Error> {
     settle(|| commit(app, account, AccountStatus::Suspended { at: app.clock.now() })).await
 }

@@ -40,7 +40,7 @@ pub type Shown<'a> = &'a (dyn Fn(&EntityScope, &Challenge) -> Map<String, Value>
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`],
 /// [`Refusal::TooManyChallengeAttempts`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::FactorDelayed`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Store`].
+/// [`Refusal::FactorDelayed`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn answer_challenge(
     app: &App,
     actor: &Actor,

@@ -37,7 +37,7 @@ pub struct NewChallenge {
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`], [`Refusal::TooManyChallenges`],
-/// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Store`].
+/// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_challenge(
     app: &App,
     account: AccountSid,

@@ -21,7 +21,7 @@ use crate::store::{Batch, keys};
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`],
-/// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Store`].
+/// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_notification(
     app: &App,
     account: AccountSid,

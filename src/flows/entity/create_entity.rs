@@ -14,7 +14,7 @@ use crate::store::{Batch, keys};
 ///
 /// # Errors
 /// [`Refusal::EntityExists`], [`Refusal::NotFound`] without such a service, [`Refusal::TooManyEntityCreations`],
-/// [`Error::Store`].
+/// [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_entity(
     app: &App,
     account: AccountSid,

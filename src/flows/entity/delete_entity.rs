@@ -14,7 +14,7 @@ use crate::store::{Batch, Order, Scan, keys, records};
 /// comes: an entity created anew under the same identity has none of them.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Store`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn delete_entity(
     app: &App,
     account: AccountSid,

@@ -14,7 +14,7 @@ use crate::store::records::{self, Stored};
 /// The entity, if it is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Store`].
+/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn fetch_entity(
     app: &App,
     account: AccountSid,

@@ -14,7 +14,7 @@ use crate::store::{keys, records};
 ///
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
-/// [`Error::Store`].
+/// [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn authenticate_device(app: &App, token: &str) -> Result<Actor, Error> {
     let store = app.store.as_ref();
     let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;

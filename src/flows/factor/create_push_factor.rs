@@ -33,7 +33,7 @@ pub struct NewPushFactor {
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`] without such a service, `AccessTokenUnfit`, `DuplicateBinding`, and
-/// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Store`].
+/// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_push_factor(
     app: &App,
     account: AccountSid,

@@ -60,7 +60,7 @@ impl EnrolledTotpFactor {
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`] without such a service, `DuplicateBinding`, and the limits of
-/// [`crate::domain::entity::Entity::add_factor`]; [`Error::Store`].
+/// [`crate::domain::entity::Entity::add_factor`]; [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_totp_factor(
     app: &App,
     account: AccountSid,

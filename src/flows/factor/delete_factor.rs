@@ -15,7 +15,7 @@ use crate::store::{Batch, keys};
 /// Deletes a factor: its challenges cannot be answered any more, and its device is not known any more.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], `Forbidden`, [`Error::Store`].
+/// [`crate::domain::refusal::Refusal::NotFound`], `Forbidden`, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn delete_factor(
     app: &App,
     actor: &Actor,

@@ -80,7 +80,7 @@ impl Platform {
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::Parameter`]; for proofs [`Refusal::BadFactorProof`],
 /// [`Refusal::FactorAlreadyVerified`], [`Refusal::TooManyVerificationAttempts`], [`Refusal::FactorDelayed`],
-/// [`Refusal::FactorDisabled`]; [`Error::Store`].
+/// [`Refusal::FactorDisabled`]; [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn update_factor(
     app: &App,
     actor: &Actor,

@@ -10,7 +10,7 @@ use crate::store::{Batch, keys};
 /// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
 ///
 /// # Errors
-/// A refusal of [`ServiceSettings::changed`], [`Error::Store`].
+/// A refusal of [`ServiceSettings::changed`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_service(
     app: &App,
     account: AccountSid,

@@ -10,7 +10,7 @@ use crate::store::{Batch, keys};
 /// Deletes a service. Nothing below it can be reached from the next request on; the sweeper reclaims it.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Store`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn delete_service(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error> {
     settle(|| delete(app, account, sid)).await
 }

@@ -11,7 +11,7 @@ use crate::store::{Batch, keys};
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`], a refusal of
-/// [`crate::domain::service::ServiceSettings::changed`], [`Error::Store`].
+/// [`crate::domain::service::ServiceSettings::changed`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn update_service(
     app: &App,
     account: AccountSid,

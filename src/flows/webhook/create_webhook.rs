@@ -29,7 +29,7 @@ pub struct NewWebhook {
 /// Creates a webhook of a service.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::TooManyWebhooks`], [`Error::Store`].
+/// [`Refusal::NotFound`] without such a service, [`Refusal::TooManyWebhooks`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_webhook(
     app: &App,
     account: AccountSid,

@@ -11,7 +11,7 @@ use crate::store::{Batch, keys};
 /// Deletes a webhook.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Store`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn delete_webhook(
     app: &App,
     account: AccountSid,

@@ -12,7 +12,7 @@ use crate::store::{Batch, keys};
 /// Changes what `changes` names and leaves the rest.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Store`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn update_webhook(
     app: &App,
     account: AccountSid,

@@ -1,0 +1,81 @@
+//! Who calls: HTTP Basic with an account's or API key's credentials, or as `token` with what a device holds.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
+use crate::flows;
+use crate::flows::access_token::enrol_with_token::{authenticate_enrolment, is_enrolment_token};
+use crate::flows::account::authenticate::authenticate;
+use crate::flows::actor::Actor;
+use crate::flows::factor::authenticate_device::authenticate_device;
+
+/// Whoever was authenticated.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// An account or one of its devices.
+    Actor(Actor),
+    /// A device that may create one factor.
+    Enrolment {
+        account: AccountSid,
+        permit: AccessTokenSid,
+    },
+}
+
+/// What the `Authorization` header holds.
+pub struct Basic {
+    user: String,
+    password: Zeroizing<String>,
+}
+
+impl Basic {
+    /// Reads `Basic`, blank, Base64 of user name, colon, password (RFC 7617). Nothing else is a credential here.
+    #[must_use]
+    pub fn parse(header: &[u8]) -> Option<Self> {
+        let (scheme, encoded) = header.split_first_chunk::<6>()?;
+        if !scheme.eq_ignore_ascii_case(b"basic ") || encoded.len() > MAX_ENCODED {
+            return None;
+        }
+        let decoded = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
+        let text = std::str::from_utf8(&decoded).ok()?;
+        let (user, password) = text.split_once(':')?;
+        Some(Self {
+            user: user.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+        })
+    }
+}
+
+/// Long enough for every token of a device.
+const MAX_ENCODED: usize = 16 * 1024;
+
+/// Authenticates a request. `enrols` is the service whose factors may be created with an access token on this route.
+///
+/// # Errors
+/// [`Refusal::Credentials`], before anything else is looked up.
+pub(super) async fn caller(
+    app: &App,
+    headers: &HeaderMap,
+    enrols: Option<ServiceSid>,
+) -> Result<Caller, flows::Error> {
+    let header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| Basic::parse(value.as_bytes()));
+    let basic = header.ok_or(Refusal::Credentials)?;
+    if basic.user != "token" {
+        return Ok(Caller::Actor(Actor::Account(
+            authenticate(app, &basic.user, &basic.password).await?,
+        )));
+    }
+    if is_enrolment_token(&basic.password) {
+        let service = enrols.ok_or(Refusal::Credentials)?;
+        let (account, permit) = authenticate_enrolment(app, service, &basic.password).await?;
+        return Ok(Caller::Enrolment { account, permit });
+    }
+    Ok(Caller::Actor(authenticate_device(app, &basic.password).await?))
+}

@@ -1,0 +1,193 @@
+//! What every operation is handed: who calls, what the path and the parameters say.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+
+use super::auth::{Caller, caller};
+use super::error::ApiError;
+use super::form::Form;
+use super::routes::Twilio;
+use crate::app::App;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
+use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
+use crate::flows;
+use crate::flows::actor::Actor;
+use crate::web::body::{self, BodyError};
+
+/// An authenticated request with its parameters read.
+pub(super) struct Call {
+    twilio: Twilio,
+    caller: Caller,
+    names: Vec<(String, String)>,
+    path: String,
+    base: String,
+    /// What the body says.
+    pub(super) form: Form,
+    /// What the query says.
+    pub(super) query: Form,
+}
+
+impl Call {
+    /// The wired parts.
+    pub(super) fn app(&self) -> &App {
+        &self.twilio.app
+    }
+
+    /// The time that answers are seen at.
+    pub(super) fn now(&self) -> Timestamp {
+        self.twilio.app.clock.now()
+    }
+
+    /// The account, for what is no device's business.
+    pub(super) fn account(&self) -> Result<AccountSid, ApiError> {
+        self.refuse(self.actor()?.account_only())
+    }
+
+    /// The account or the device.
+    pub(super) fn actor(&self) -> Result<&Actor, ApiError> {
+        match &self.caller {
+            Caller::Actor(actor) => Ok(actor),
+            Caller::Enrolment { .. } => self.refuse(Err(Refusal::Forbidden)),
+        }
+    }
+
+    /// The account, and the access token that permits a device to create a factor.
+    pub(super) fn enroller(&self) -> Result<(AccountSid, Option<AccessTokenSid>), ApiError> {
+        match &self.caller {
+            Caller::Actor(actor) => Ok((self.refuse(actor.account_only())?, None)),
+            Caller::Enrolment { account, permit } => Ok((*account, Some(*permit))),
+        }
+    }
+
+    /// An identifier in the path. One of the wrong form names nothing.
+    pub(super) fn sid<T: FromStr>(&self, name: &str) -> Result<T, ApiError> {
+        self.name(name)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| self.not_found())
+    }
+
+    /// The identity in the path.
+    pub(super) fn identity(&self) -> Result<Identity, ApiError> {
+        let text = self.name("Identity").unwrap_or_default();
+        Identity::parse(text).map_err(super::error::of_parameter("Identity"))
+    }
+
+    /// The service and the identity in the path.
+    pub(super) fn entity(&self) -> Result<(ServiceSid, Identity), ApiError> {
+        Ok((self.sid("ServiceSid")?, self.identity()?))
+    }
+
+    /// A part of the path.
+    pub(super) fn name(&self, name: &str) -> Option<&str> {
+        self.names
+            .iter()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The absolute URL of a path of this API, such as `/v2/Services`.
+    pub(super) fn url(&self, path: impl Display) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The absolute URL of what was asked for, without its query.
+    pub(super) fn own_url(&self) -> String {
+        self.url(&self.path)
+    }
+
+    /// What a flow answered, with its errors in this dialect.
+    pub(super) fn settle<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
+        answer.map_err(|error| ApiError::from_flow(error, &self.path))
+    }
+
+    /// What the domain answered, with its refusals in this dialect.
+    pub(super) fn refuse<T>(&self, answer: Result<T, Refusal>) -> Result<T, ApiError> {
+        self.settle(answer.map_err(flows::Error::from))
+    }
+
+    /// The answer for what does not exist.
+    pub(super) fn not_found(&self) -> ApiError {
+        ApiError::not_found(&self.path)
+    }
+}
+
+impl FromRequest<Twilio> for Call {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, twilio: &Twilio) -> Result<Self, Response> {
+        let (mut parts, request_body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let names = path_names(&mut parts).await;
+        let enrols = service_to_enrol_in(&parts, &names);
+        let caller = caller(&twilio.app, &parts.headers, enrols)
+            .await
+            .map_err(|error| ApiError::from_flow(error, &path).into_response())?;
+        let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let query = query.ok_or_else(|| ApiError::no_form().into_response())?;
+        let form = if parts.method == Method::POST {
+            read_form(&parts.headers, request_body)
+                .await
+                .map_err(IntoResponse::into_response)?
+        } else {
+            Form::default()
+        };
+        let base = twilio.public_url.base(&parts);
+        Ok(Self {
+            twilio: twilio.clone(),
+            caller,
+            names,
+            path,
+            base,
+            form,
+            query,
+        })
+    }
+}
+
+/// A path that cannot be decoded has no names, and so leads nowhere.
+async fn path_names(parts: &mut Parts) -> Vec<(String, String)> {
+    let Ok(params) = RawPathParams::from_request_parts(parts, &()).await else {
+        return Vec::new();
+    };
+    params
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The service, if the route is the one that an access token is for.
+fn service_to_enrol_in(parts: &Parts, names: &[(String, String)]) -> Option<ServiceSid> {
+    let route = parts.extensions.get::<MatchedPath>()?;
+    if parts.method != Method::POST || !route.as_str().ends_with("/Factors") {
+        return None;
+    }
+    names
+        .iter()
+        .find(|(name, _)| name == "ServiceSid")?
+        .1
+        .parse()
+        .ok()
+}
+
+async fn read_form(headers: &HeaderMap, request_body: axum::body::Body) -> Result<Form, ApiError> {
+    let bytes = body::read(request_body).await.map_err(|error| match error {
+        BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
+        BodyError::TooLarge => ApiError::body_too_large(),
+    })?;
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map(|value| value.as_bytes().to_ascii_lowercase());
+    let is_form = content_type.is_none_or(|value| value.starts_with(b"application/x-www-form-urlencoded"));
+    if !bytes.is_empty() && !is_form {
+        return Err(ApiError::no_form());
+    }
+    Form::parse(&bytes).ok_or_else(ApiError::no_form)
+}

@@ -1,0 +1,313 @@
+//! Challenges.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::entities::entity_url;
+use super::error::{ApiError, of_parameter};
+use super::factors::type_name;
+use super::form::{Form, sid};
+use super::json::{self, Object, Text};
+use super::listing::Listing;
+use crate::crypto::unique_json::parse_object;
+use crate::domain::challenge::{Challenge, ChallengeStatus, Details, Field};
+use crate::domain::entity::EntityScope;
+use crate::domain::factor::FactorType;
+use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::text::{FieldLabel, FieldValue, Invalid, Message};
+use crate::domain::time::Timestamp;
+use crate::flows::challenge::answer_challenge::{ChallengeUpdate, answer_challenge};
+use crate::flows::challenge::create_challenge::{NewChallenge, create_challenge};
+use crate::flows::challenge::fetch_challenge::fetch_challenge;
+use crate::flows::challenge::list_challenges::{ChallengeFilter, list_challenges};
+use crate::flows::page::Order;
+
+/// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let (service, identity) = call.entity()?;
+    let form = &call.form;
+    let factor = sid::<FactorSid>(FACTOR_SID)(form.required("FactorSid")?);
+    let new = NewChallenge {
+        factor: factor.map_err(of_parameter("FactorSid"))?,
+        expires_at: form.parsed("ExpirationDate", expiration)?,
+        message: form.parsed("Details.Message", Message::parse)?,
+        fields: fields(form)?,
+        hidden_details: form
+            .filled("HiddenDetails")
+            .map(|text| json::attributes("HiddenDetails", text))
+            .transpose()?,
+    };
+    let code = form.filled("AuthPayload");
+    let created = create_challenge(call.app(), account, service, &identity, &new, code).await;
+    let (scope, challenge) = call.settle(created)?;
+    Ok(json::resource(
+        StatusCode::CREATED,
+        &ChallengeJson::new(&call, &scope, &challenge),
+    ))
+}
+
+/// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}`
+pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let sid = call.sid("ChallengeSid")?;
+    let found = fetch_challenge(call.app(), call.actor()?, service, &identity, sid).await;
+    let (scope, challenge) = call.settle(found)?;
+    let mut response = json::resource(StatusCode::OK, &ChallengeJson::new(&call, &scope, &challenge));
+    if challenge.factor_type == FactorType::Push {
+        response
+            .headers_mut()
+            .insert(SIGNATURE_FIELDS, HeaderValue::from_static(SIGNED));
+    }
+    Ok(response)
+}
+
+/// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}`
+pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let sid = call.sid("ChallengeSid")?;
+    let form = &call.form;
+    let update = ChallengeUpdate {
+        payload: form.filled("AuthPayload"),
+        metadata: form
+            .filled("Metadata")
+            .map(|text| json::attributes("Metadata", text))
+            .transpose()?,
+    };
+    let shown = |scope: &EntityScope, challenge: &Challenge| signed_members(scope, challenge);
+    let answered = answer_challenge(
+        call.app(),
+        call.actor()?,
+        (service, &identity),
+        sid,
+        &update,
+        &shown,
+    )
+    .await;
+    let (scope, challenge) = call.settle(answered)?;
+    Ok(json::resource(
+        StatusCode::OK,
+        &ChallengeJson::new(&call, &scope, &challenge),
+    ))
+}
+
+/// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let mut listing = Listing::read(&call.query, &["FactorSid", "Status", "Order"])?;
+    let filter = ChallengeFilter {
+        factor: call.query.parsed("FactorSid", sid(FACTOR_SID))?,
+        status: call.query.parsed("Status", status)?,
+    };
+    listing.request.order = call.query.parsed("Order", order)?.unwrap_or(Order::Ascending);
+    let found = list_challenges(
+        call.app(),
+        call.actor()?,
+        (service, &identity),
+        filter,
+        listing.request,
+    )
+    .await;
+    let (scope, page) = call.settle(found)?;
+    let page = page.map(|challenge| ChallengeJson::new(&call, &scope, challenge));
+    Ok(listing.answer(&call, "challenges", &page))
+}
+
+const FACTOR_SID: &str = "must be YF and 32 hex digits";
+
+/// Tells a device which members of the challenge it has to sign.
+const SIGNATURE_FIELDS: HeaderName = HeaderName::from_static("twilio-verify-signature-fields");
+
+/// These members; neither SDK trims blanks. `status` is signed, too, but the device puts in its answer.
+const SIGNED: &str = "sid,account_sid,service_sid,entity_sid,identity,factor_sid,date_created,expiration_date,\
+                      details,hidden_details,status";
+
+/// What a device has to have signed: the members of [`SIGNED`] with the values that it was shown, but for its answer.
+fn signed_members(scope: &EntityScope, challenge: &Challenge) -> Map<String, Value> {
+    let json = serde_json::to_value(SignedJson::new(scope, challenge));
+    match json {
+        Ok(Value::Object(members)) => members,
+        // Nothing that was signed equals this.
+        _ => Map::from_iter([("sid".to_owned(), Value::Null)]),
+    }
+}
+
+fn expiration(text: &str) -> Result<Timestamp, Invalid> {
+    Timestamp::parse_iso8601(text).ok_or(Invalid(
+        "must be an ISO 8601 date and time, as in 2026-01-31T12:00:00Z",
+    ))
+}
+
+fn status(name: &str) -> Result<ChallengeStatus, Invalid> {
+    match name {
+        "approved" => Ok(ChallengeStatus::Approved),
+        "denied" => Ok(ChallengeStatus::Denied),
+        "expired" => Ok(ChallengeStatus::Expired),
+        "pending" => Ok(ChallengeStatus::Pending),
+        _ => Err(Invalid("must be pending, expired, approved or denied")),
+    }
+}
+
+fn order(name: &str) -> Result<Order, Invalid> {
+    match name {
+        "asc" => Ok(Order::Ascending),
+        "desc" => Ok(Order::Descending),
+        _ => Err(Invalid("must be asc or desc")),
+    }
+}
+
+fn fields(form: &Form) -> Result<Vec<Field>, ApiError> {
+    let fields = form
+        .all("Details.Fields")
+        .map(field)
+        .collect::<Result<Vec<_>, _>>()?;
+    if fields.len() > Details::MAX_FIELDS {
+        return Err(ApiError::invalid("Details.Fields", "must be at most 20 fields"));
+    }
+    Ok(fields)
+}
+
+fn field(text: &str) -> Result<Field, ApiError> {
+    const EXPECTED: Invalid =
+        Invalid(r#"must each be a JSON object such as {"label": "Action", "value": "Log in"}"#);
+    let invalid = of_parameter("Details.Fields");
+    let object = parse_object(text.as_bytes()).map_err(|_| invalid(EXPECTED))?;
+    let member = |name| {
+        object
+            .get(name)
+            .and_then(Value::as_str)
+            .ok_or_else(|| invalid(EXPECTED))
+    };
+    Ok(Field {
+        label: FieldLabel::parse(member("label")?).map_err(of_parameter("Details.Fields label"))?,
+        value: FieldValue::parse(member("value")?).map_err(of_parameter("Details.Fields value"))?,
+    })
+}
+
+#[derive(Serialize)]
+struct ChallengeJson<'a> {
+    sid: Text<ChallengeSid>,
+    account_sid: Text<AccountSid>,
+    service_sid: Text<ServiceSid>,
+    entity_sid: Text<EntitySid>,
+    identity: &'a str,
+    factor_sid: Text<FactorSid>,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+    date_responded: Option<Text<Timestamp>>,
+    expiration_date: Text<Timestamp>,
+    status: &'static str,
+    responded_reason: &'static str,
+    details: Option<DetailsJson<'a>>,
+    hidden_details: Option<Object<'a>>,
+    metadata: Option<Object<'a>>,
+    factor_type: &'static str,
+    url: String,
+    links: LinksJson,
+}
+
+#[derive(Serialize)]
+struct LinksJson {
+    notifications: String,
+}
+
+#[derive(Serialize)]
+struct DetailsJson<'a> {
+    message: Option<&'a str>,
+    fields: Vec<FieldJson<'a>>,
+    /// Never `null`: the Android SDK would take that for a date that it cannot read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<Text<Timestamp>>,
+}
+
+#[derive(Serialize)]
+struct FieldJson<'a> {
+    label: &'a str,
+    value: &'a str,
+}
+
+/// The members of [`ChallengeJson`] that a device signs, without `status`.
+#[derive(Serialize)]
+struct SignedJson<'a> {
+    sid: Text<ChallengeSid>,
+    account_sid: Text<AccountSid>,
+    service_sid: Text<ServiceSid>,
+    entity_sid: Text<EntitySid>,
+    identity: &'a str,
+    factor_sid: Text<FactorSid>,
+    date_created: Text<Timestamp>,
+    expiration_date: Text<Timestamp>,
+    details: Option<DetailsJson<'a>>,
+    hidden_details: Option<Object<'a>>,
+}
+
+impl<'a> ChallengeJson<'a> {
+    fn new(call: &Call, scope: &'a EntityScope, challenge: &'a Challenge) -> Self {
+        let url = format!("{}/Challenges/{}", entity_url(call, scope), challenge.sid);
+        Self {
+            sid: Text(challenge.sid),
+            account_sid: Text(scope.account),
+            service_sid: Text(scope.service),
+            entity_sid: Text(scope.entity),
+            identity: scope.identity.as_str(),
+            factor_sid: Text(challenge.factor),
+            date_created: Text(challenge.date_created),
+            date_updated: Text(challenge.date_updated),
+            date_responded: challenge.answer().map(|answer| Text(answer.at)),
+            expiration_date: Text(challenge.expires_at),
+            status: status_name(challenge.status(call.now())),
+            responded_reason: "none",
+            details: challenge.details.as_ref().map(DetailsJson::new),
+            hidden_details: challenge.hidden_details.as_ref().map(Object),
+            metadata: challenge.metadata.as_ref().map(Object),
+            factor_type: type_name(challenge.factor_type),
+            links: LinksJson {
+                notifications: format!("{url}/Notifications"),
+            },
+            url,
+        }
+    }
+}
+
+impl<'a> SignedJson<'a> {
+    fn new(scope: &'a EntityScope, challenge: &'a Challenge) -> Self {
+        Self {
+            sid: Text(challenge.sid),
+            account_sid: Text(scope.account),
+            service_sid: Text(scope.service),
+            entity_sid: Text(scope.entity),
+            identity: scope.identity.as_str(),
+            factor_sid: Text(challenge.factor),
+            date_created: Text(challenge.date_created),
+            expiration_date: Text(challenge.expires_at),
+            details: challenge.details.as_ref().map(DetailsJson::new),
+            hidden_details: challenge.hidden_details.as_ref().map(Object),
+        }
+    }
+}
+
+impl<'a> DetailsJson<'a> {
+    fn new(details: &'a Details) -> Self {
+        let field = |field: &'a Field| FieldJson {
+            label: field.label.as_str(),
+            value: field.value.as_str(),
+        };
+        Self {
+            message: details.message.as_ref().map(Message::as_str),
+            fields: details.fields.iter().map(field).collect(),
+            date: details.date.map(Text),
+        }
+    }
+}
+
+fn status_name(status: ChallengeStatus) -> &'static str {
+    match status {
+        ChallengeStatus::Approved => "approved",
+        ChallengeStatus::Denied => "denied",
+        ChallengeStatus::Expired => "expired",
+        ChallengeStatus::Pending => "pending",
+    }
+}

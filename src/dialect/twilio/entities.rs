@@ -1,0 +1,106 @@
+//! Entities.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::call::Call;
+use super::error::{ApiError, of_parameter};
+use super::json::{self, Text};
+use super::listing::Listing;
+use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
+use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
+use crate::flows::entity::create_entity::create_entity;
+use crate::flows::entity::delete_entity::delete_entity;
+use crate::flows::entity::fetch_entity::fetch_entity;
+use crate::flows::entity::list_entities::list_entities;
+
+/// `POST /v2/Services/{ServiceSid}/Entities`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let identity = Identity::parse(call.form.required("Identity")?).map_err(of_parameter("Identity"))?;
+    let service = call.sid("ServiceSid")?;
+    let (scope, entity) = call.settle(create_entity(call.app(), account, service, identity).await)?;
+    Ok(json::resource(
+        StatusCode::CREATED,
+        &EntityJson::new(&call, &scope, &entity),
+    ))
+}
+
+/// `GET /v2/Services/{ServiceSid}/Entities/{Identity}`
+pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let (service, identity) = call.entity()?;
+    let (scope, entity) = call.settle(fetch_entity(call.app(), account, service, &identity).await)?;
+    Ok(json::resource(
+        StatusCode::OK,
+        &EntityJson::new(&call, &scope, &entity),
+    ))
+}
+
+/// `DELETE /v2/Services/{ServiceSid}/Entities/{Identity}`
+pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let (service, identity) = call.entity()?;
+    call.settle(delete_entity(call.app(), account, service, &identity).await)?;
+    Ok(json::deleted())
+}
+
+/// `GET /v2/Services/{ServiceSid}/Entities`
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let listing = Listing::read(&call.query, &[])?;
+    let service = call.sid("ServiceSid")?;
+    let page = call.settle(list_entities(call.app(), account, service, listing.request).await)?;
+    let page = page.map(|(scope, entity)| EntityJson::new(&call, scope, entity));
+    Ok(listing.answer(&call, "entities", &page))
+}
+
+#[derive(Serialize)]
+struct EntityJson<'a> {
+    sid: Text<EntitySid>,
+    identity: &'a str,
+    account_sid: Text<AccountSid>,
+    service_sid: Text<ServiceSid>,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+    url: String,
+    links: LinksJson,
+}
+
+#[derive(Serialize)]
+struct LinksJson {
+    factors: String,
+    new_factors: String,
+    challenges: String,
+}
+
+impl<'a> EntityJson<'a> {
+    fn new(call: &Call, scope: &'a EntityScope, entity: &'a Entity) -> Self {
+        let url = entity_url(call, scope);
+        Self {
+            sid: Text(entity.sid),
+            identity: entity.identity.as_str(),
+            account_sid: Text(scope.account),
+            service_sid: Text(scope.service),
+            date_created: Text(entity.date_created),
+            date_updated: Text(entity.date_updated),
+            links: LinksJson {
+                factors: format!("{url}/Factors"),
+                new_factors: format!("{url}/Factors"),
+                challenges: format!("{url}/Challenges"),
+            },
+            url,
+        }
+    }
+}
+
+/// The URL of an entity.
+pub(super) fn entity_url(call: &Call, scope: &EntityScope) -> String {
+    call.url(format_args!(
+        "/v2/Services/{}/Entities/{}",
+        scope.service, scope.identity
+    ))
+}

@@ -1,0 +1,244 @@
+//! Every error that can come back: HTTP status, Twilio's number, and a sentence that says what to do.
+//!
+//! The numbers are those of Twilio's error dictionary; the body is the one that its helper libraries read.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::domain::refusal::Refusal;
+use crate::domain::text::Invalid;
+use crate::flows;
+
+/// An answer that is no success.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: u32,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// A parameter that is missing.
+    pub(super) fn missing(parameter: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            20001,
+            format!("Missing required parameter {parameter} in the post body"),
+        )
+    }
+
+    /// A parameter that is not what it has to be.
+    pub(super) fn invalid(parameter: &str, why: &str) -> Self {
+        let message = format!("Invalid parameter: {parameter} {why}");
+        Self::new(StatusCode::BAD_REQUEST, code_of_parameter(parameter), message)
+    }
+
+    /// The same error of a parameter, with the number that the parameters of services have.
+    pub(super) fn in_service(mut self) -> Self {
+        if self.code != 20001 {
+            self.code = 60200;
+        }
+        self
+    }
+
+    /// An access token without its required parameters.
+    pub(super) fn access_token_incomplete() -> Self {
+        let message = "Missing required parameter: an access token needs Identity and FactorType";
+        Self::new(StatusCode::BAD_REQUEST, 60305, message)
+    }
+
+    /// A body that is no form.
+    pub(super) fn no_form() -> Self {
+        let message = "The body must be application/x-www-form-urlencoded text in UTF-8";
+        Self::new(StatusCode::BAD_REQUEST, 20001, message)
+    }
+
+    /// A body that is too large.
+    pub(super) fn body_too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            60306,
+            "The body must be at most 64 KiB long",
+        )
+    }
+
+    /// A body that did not arrive in time.
+    pub(super) fn body_too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            60306,
+            "The body did not arrive in time; send it again",
+        )
+    }
+
+    /// A path that leads nowhere, or nowhere that these credentials may see.
+    pub(super) fn not_found(path: &str) -> Self {
+        let message = format!("The requested resource {path} was not found");
+        Self::new(StatusCode::NOT_FOUND, 20404, message)
+    }
+
+    /// A method that the path does not have.
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            20004,
+            "Method not allowed on this resource",
+        )
+    }
+
+    /// A page that is too large.
+    pub(super) fn page_too_large() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            20007,
+            "Invalid parameter: PageSize must be at most 1000",
+        )
+    }
+
+    /// What a flow said; `path` is what was asked for.
+    pub(super) fn from_flow(error: flows::Error, path: &str) -> Self {
+        match error {
+            flows::Error::Busy | flows::Error::Conflict => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20429,
+                "Too many requests for this resource; try again",
+            )
+            .retry_after(Duration::from_secs(1)),
+            flows::Error::Corrupt(_) => {
+                tracing::error!(error = %error, "a request failed: {error}");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    20500,
+                    "An internal error occurred",
+                )
+            }
+            flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
+            flows::Error::Unavailable(_) => {
+                tracing::error!(error = %error, "a request failed: {error}");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    20503,
+                    "The service is unavailable; try again later",
+                )
+                .retry_after(Duration::from_secs(1))
+            }
+        }
+    }
+
+    fn from_refusal(refusal: &Refusal, path: &str) -> Self {
+        let (status, code) = match refusal {
+            Refusal::AccessTokenUnfit => (StatusCode::FORBIDDEN, 60313),
+            Refusal::BadChallengeProof { .. } => (StatusCode::FORBIDDEN, 60324),
+            Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
+            Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
+            Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
+            Refusal::Credentials => (StatusCode::UNAUTHORIZED, 20003),
+            Refusal::DuplicateBinding => (StatusCode::CONFLICT, 60317),
+            Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
+            Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
+            Refusal::FactorDelayed { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
+            Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
+            Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
+            Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
+            Refusal::NotFound => return Self::not_found(path),
+            Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
+            Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
+            Refusal::TooManyChallengeAttempts => (StatusCode::TOO_MANY_REQUESTS, 60308),
+            Refusal::TooManyChallenges { .. } => (StatusCode::TOO_MANY_REQUESTS, 60312),
+            Refusal::TooManyEntityCreations => (StatusCode::TOO_MANY_REQUESTS, 60328),
+            Refusal::TooManyFactorCreations { .. } => (StatusCode::TOO_MANY_REQUESTS, 60326),
+            Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
+            Refusal::TooManyNotifications => (StatusCode::TOO_MANY_REQUESTS, 60309),
+            Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
+            Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
+        };
+        let error = Self::new(status, code, capitalized(&refusal.to_string()));
+        match refusal {
+            Refusal::FactorDelayed { retry_after }
+            | Refusal::TooManyChallenges { retry_after }
+            | Refusal::TooManyFactorCreations { retry_after } => error.retry_after(*retry_after),
+            Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
+            _ => error,
+        }
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Body {
+            code: self.code,
+            message: &self.message,
+            more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
+            status: self.status.as_u16(),
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, [(CONTENT_TYPE, super::json::CONTENT)], json).into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"Countersign\""),
+            );
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}
+
+/// `{"code":60200,"message":"...","more_info":"https://...","status":400}`. No `type` and `title`: with both, the helper
+/// libraries raise another class of exception.
+#[derive(Serialize)]
+struct Body<'a> {
+    code: u32,
+    message: &'a str,
+    more_info: String,
+    status: u16,
+}
+
+/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page,
+/// and 60300 the rest.
+fn code_of_parameter(parameter: &str) -> u32 {
+    match parameter {
+        "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
+        "PageSize" => 60373,
+        "PageToken" => 60374,
+        "AuthPayload" | "EventTypes" | "ExpirationDate" | "FactorSid" | "FriendlyName" | "HiddenDetails"
+        | "Identity" | "Page" => 60306,
+        _ if parameter.starts_with("Config.") || parameter.starts_with("Details.") => 60306,
+        _ => 60300,
+    }
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A parameter's name with what it must be.
+pub(super) fn of_parameter(parameter: &str) -> impl Fn(Invalid) -> ApiError + '_ {
+    move |invalid| ApiError::invalid(parameter, invalid.0)
+}

@@ -1,0 +1,353 @@
+//! Factors, and under `NewFactors` in Twilio's documents their creation.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::call::Call;
+use super::entities::entity_url;
+use super::error::{ApiError, of_parameter};
+use super::form::Form;
+use super::json::{self, Object, Text};
+use super::listing::Listing;
+use crate::crypto::qr::QrCode;
+use crate::crypto::totp::TotpSecret;
+use crate::domain::entity::EntityScope;
+use crate::domain::factor::{CodeLength, Factor, FactorKind, FactorStatus, FactorType, Skew, TimeStep};
+use crate::domain::opaque::DevicePublicKey;
+use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::text::{
+    AppId, Attributes, FriendlyName, Identity, Invalid, NotificationToken, SdkVersion,
+};
+use crate::domain::time::Timestamp;
+use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::factor::create_push_factor::{NewPushFactor, create_push_factor};
+use crate::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor};
+use crate::flows::factor::delete_factor::delete_factor;
+use crate::flows::factor::fetch_factor::fetch_factor;
+use crate::flows::factor::list_factors::list_factors;
+use crate::flows::factor::update_factor::{FactorChanges, Platform, update_factor};
+
+/// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let form = &call.form;
+    let friendly_name = form.required("FriendlyName")?;
+    let friendly_name = FriendlyName::parse(friendly_name).map_err(of_parameter("FriendlyName"))?;
+    let metadata = metadata(form)?;
+    match form.required("FactorType")? {
+        "totp" => create_totp(&call, service, &identity, friendly_name, metadata).await,
+        "push" => create_push(&call, service, &identity, friendly_name, metadata).await,
+        _ => Err(ApiError::invalid("FactorType", "must be push or totp")),
+    }
+}
+
+/// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}`
+pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let sid = call.sid("FactorSid")?;
+    let found = fetch_factor(call.app(), call.actor()?, service, &identity, sid).await;
+    let (scope, factor) = call.settle(found)?;
+    Ok(json::resource(
+        StatusCode::OK,
+        &FactorJson::new(&call, &scope, &factor),
+    ))
+}
+
+/// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}`
+pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let sid = call.sid("FactorSid")?;
+    let changes = changes(&call.form)?;
+    let proof = call.form.filled("AuthPayload");
+    let updated = update_factor(
+        call.app(),
+        call.actor()?,
+        (service, &identity),
+        sid,
+        changes,
+        proof,
+    )
+    .await;
+    let (scope, factor) = call.settle(updated)?;
+    Ok(json::resource(
+        StatusCode::OK,
+        &FactorJson::new(&call, &scope, &factor),
+    ))
+}
+
+/// `DELETE /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}`
+pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let (service, identity) = call.entity()?;
+    let sid = call.sid("FactorSid")?;
+    call.settle(delete_factor(call.app(), call.actor()?, service, &identity, sid).await)?;
+    Ok(json::deleted())
+}
+
+/// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let listing = Listing::read(&call.query, &[])?;
+    let (service, identity) = call.entity()?;
+    let found = list_factors(call.app(), account, service, &identity, listing.request).await;
+    let (scope, page) = call.settle(found)?;
+    let page = page.map(|factor| FactorJson::new(&call, &scope, factor));
+    Ok(listing.answer(&call, "factors", &page))
+}
+
+async fn create_totp(
+    call: &Call,
+    service: ServiceSid,
+    identity: &Identity,
+    friendly_name: FriendlyName,
+    metadata: Option<Attributes>,
+) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let form = &call.form;
+    let picture = Picture::read(&call.query)?;
+    let secret = form
+        .filled("Binding.Secret")
+        .map(TotpSecret::from_base32)
+        .transpose();
+    let secret =
+        secret.map_err(|error| ApiError::invalid("Binding.Secret", &format!("is no secret: {error}")))?;
+    let new = NewTotpFactor {
+        friendly_name,
+        secret,
+        algorithm: form.parsed("Config.Alg", algorithm)?,
+        skew: form.number("Config.Skew", Skew::new)?,
+        code_length: form.number("Config.CodeLength", CodeLength::new)?,
+        time_step: form.number("Config.TimeStep", TimeStep::new)?,
+        metadata,
+    };
+    let enrolled = call.settle(create_totp_factor(call.app(), account, service, identity, new).await)?;
+    let uri = enrolled.uri.to_text();
+    let secret = enrolled.secret();
+    let binding = BindingJson::Totp {
+        secret: &secret,
+        uri: &uri,
+        qr_code: picture.draw(&uri),
+    };
+    let factor = FactorJson::new(call, &enrolled.scope, &enrolled.factor).with_binding(binding);
+    Ok(json::resource(StatusCode::CREATED, &factor))
+}
+
+async fn create_push(
+    call: &Call,
+    service: ServiceSid,
+    identity: &Identity,
+    friendly_name: FriendlyName,
+    metadata: Option<Attributes>,
+) -> Result<Response, ApiError> {
+    let (account, permit) = call.enroller()?;
+    let form = &call.form;
+    if form.filled("Binding.Alg").is_some_and(|alg| alg != "ES256") {
+        return Err(ApiError::invalid("Binding.Alg", "must be ES256"));
+    }
+    let public_key = DevicePublicKey::from_spki_base64(form.required("Binding.PublicKey")?)
+        .map_err(|error| ApiError::invalid("Binding.PublicKey", &format!("is not usable: {error}")))?;
+    let app_id = form
+        .text("Config.AppId")
+        .ok_or_else(|| ApiError::missing("Config.AppId"))?;
+    let sdk_version = form.required("Config.SdkVersion")?;
+    let platform = platform(form.required("Config.NotificationPlatform")?)
+        .map_err(of_parameter("Config.NotificationPlatform"))?;
+    let token = form.parsed("Config.NotificationToken", NotificationToken::parse)?;
+    let new = NewPushFactor {
+        friendly_name,
+        public_key,
+        app_id: AppId::parse(app_id).map_err(of_parameter("Config.AppId"))?,
+        sdk_version: SdkVersion::parse(sdk_version).map_err(of_parameter("Config.SdkVersion"))?,
+        notification: call.refuse(platform.channel(token))?,
+        metadata,
+    };
+    let created = create_push_factor(call.app(), account, permit, service, identity, new).await;
+    let (scope, factor) = call.settle(created)?;
+    let binding = BindingJson::Push {
+        alg: "ES256",
+        public_key: public_key.to_spki_base64(),
+    };
+    let factor = FactorJson::new(call, &scope, &factor).with_binding(binding);
+    Ok(json::resource(StatusCode::CREATED, &factor))
+}
+
+fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
+    Ok(FactorChanges {
+        friendly_name: form.parsed("FriendlyName", FriendlyName::parse)?,
+        algorithm: form.parsed("Config.Alg", algorithm)?,
+        skew: form.number("Config.Skew", Skew::new)?,
+        code_length: form.number("Config.CodeLength", CodeLength::new)?,
+        time_step: form.number("Config.TimeStep", TimeStep::new)?,
+        app_id: form.parsed("Config.AppId", AppId::parse)?,
+        sdk_version: form.parsed("Config.SdkVersion", SdkVersion::parse)?,
+        platform: form.parsed("Config.NotificationPlatform", platform)?,
+        notification_token: form.parsed("Config.NotificationToken", NotificationToken::parse)?,
+    })
+}
+
+fn metadata(form: &Form) -> Result<Option<Attributes>, ApiError> {
+    form.filled("Metadata")
+        .map(|text| json::attributes("Metadata", text))
+        .transpose()
+}
+
+fn algorithm(name: &str) -> Result<TotpAlgorithm, Invalid> {
+    TotpAlgorithm::from_name(name).ok_or(Invalid("must be sha1, sha256 or sha512"))
+}
+
+fn platform(name: &str) -> Result<Platform, Invalid> {
+    match name {
+        "apn" => Ok(Platform::Apn),
+        "fcm" => Ok(Platform::Fcm),
+        "none" => Ok(Platform::None),
+        _ => Err(Invalid("must be apn, fcm or none")),
+    }
+}
+
+/// Which picture of the URI the creator of a TOTP factor wants (`?QrCode=svg` or `png`; not part of Twilio's API).
+enum Picture {
+    None,
+    Png,
+    Svg,
+}
+
+impl Picture {
+    fn read(query: &Form) -> Result<Self, ApiError> {
+        match query.filled("QrCode") {
+            None => Ok(Self::None),
+            Some("png") => Ok(Self::Png),
+            Some("svg") => Ok(Self::Svg),
+            Some(_) => Err(ApiError::invalid("QrCode", "must be svg or png")),
+        }
+    }
+
+    /// A URI of the longest issuer and label has room in a QR code, so there is always a picture if one is wanted.
+    fn draw(&self, uri: &str) -> Option<Zeroizing<String>> {
+        let picture = match self {
+            Self::None => return None,
+            Self::Png => QrCode::new(uri).map(|code| code.png_data_uri()),
+            Self::Svg => QrCode::new(uri).map(|code| code.svg_data_uri()),
+        };
+        picture.ok().map(Zeroizing::new)
+    }
+}
+
+#[derive(Serialize)]
+struct FactorJson<'a> {
+    sid: Text<FactorSid>,
+    account_sid: Text<AccountSid>,
+    service_sid: Text<ServiceSid>,
+    entity_sid: Text<EntitySid>,
+    identity: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binding: Option<BindingJson<'a>>,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+    friendly_name: &'a str,
+    status: &'static str,
+    factor_type: &'static str,
+    config: ConfigJson<'a>,
+    metadata: Option<Object<'a>>,
+    url: String,
+}
+
+/// Shown on creation only.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum BindingJson<'a> {
+    Push {
+        alg: &'static str,
+        public_key: String,
+    },
+    Totp {
+        secret: &'a str,
+        uri: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+        qr_code: Option<Zeroizing<String>>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ConfigJson<'a> {
+    Push {
+        sdk_version: &'a str,
+        app_id: &'a str,
+        notification_platform: &'static str,
+        notification_token: Option<&'a str>,
+        credential_sid: Text<CredentialSid>,
+    },
+    Totp {
+        alg: &'static str,
+        skew: u8,
+        code_length: u8,
+        time_step: u8,
+    },
+}
+
+impl<'a> FactorJson<'a> {
+    fn new(call: &Call, scope: &'a EntityScope, factor: &'a Factor) -> Self {
+        Self {
+            sid: Text(factor.sid),
+            account_sid: Text(scope.account),
+            service_sid: Text(scope.service),
+            entity_sid: Text(scope.entity),
+            identity: scope.identity.as_str(),
+            binding: None,
+            date_created: Text(factor.date_created),
+            date_updated: Text(factor.date_updated),
+            friendly_name: factor.friendly_name.as_str(),
+            status: status_name(factor.status),
+            factor_type: type_name(factor.factor_type()),
+            config: ConfigJson::new(factor),
+            metadata: factor.metadata.as_ref().map(Object),
+            url: format!("{}/Factors/{}", entity_url(call, scope), factor.sid),
+        }
+    }
+
+    fn with_binding(mut self, binding: BindingJson<'a>) -> Self {
+        self.binding = Some(binding);
+        self
+    }
+}
+
+impl<'a> ConfigJson<'a> {
+    fn new(factor: &'a Factor) -> Self {
+        match &factor.kind {
+            FactorKind::Push(push) => Self::Push {
+                sdk_version: push.sdk_version.as_str(),
+                app_id: push.app_id.as_str(),
+                notification_platform: push.notification.platform(),
+                notification_token: push.notification.token().map(NotificationToken::as_str),
+                credential_sid: Text(push.credential),
+            },
+            FactorKind::Totp(totp) => Self::Totp {
+                alg: totp.config.algorithm.as_str(),
+                skew: totp.config.skew.get(),
+                code_length: totp.config.code_length.get(),
+                time_step: totp.config.time_step.get(),
+            },
+        }
+    }
+}
+
+/// The SDKs know two words only. A disabled factor is as little use as an unverified one.
+fn status_name(status: FactorStatus) -> &'static str {
+    match status {
+        FactorStatus::Verified => "verified",
+        FactorStatus::Disabled | FactorStatus::Unverified { .. } => "unverified",
+    }
+}
+
+/// The name of a type of factors.
+pub(super) fn type_name(kind: FactorType) -> &'static str {
+    match kind {
+        FactorType::Push => "push",
+        FactorType::Totp => "totp",
+    }
+}
+
+fn as_text<S: serde::Serializer>(text: &Option<Zeroizing<String>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_ref().map(|text| text.as_str()).serialize(serializer)
+}

@@ -1,0 +1,118 @@
+//! Form parameters: what a request's body or query says.
+
+use std::str::FromStr;
+
+use super::error::ApiError;
+use crate::domain::text::Invalid;
+
+/// The parameters of a request, each possibly several times.
+///
+/// Names are compared exactly. Of a parameter that should come once, the last one counts, as it does for Twilio.
+#[derive(Clone, Debug, Default)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads `application/x-www-form-urlencoded` bytes: pairs are split at `&`, each at its first `=`, because the iOS
+    /// SDK leaves the `=` of Base64 as it is.
+    ///
+    /// Returns `None` if names and values are not UTF-8.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let pairs: Vec<_> = form_urlencoded::parse(bytes).into_owned().collect();
+        // The parser puts U+FFFD in the place of what is not UTF-8; nobody means that character.
+        let readable = |text: &String| !text.contains(char::REPLACEMENT_CHARACTER);
+        pairs
+            .iter()
+            .all(|(name, value)| readable(name) && readable(value))
+            .then_some(Self(pairs))
+    }
+
+    /// The value of `name`.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, unless it is empty: clients send empty texts for what they leave out.
+    #[must_use]
+    pub fn filled(&self, name: &str) -> Option<&str> {
+        self.text(name).filter(|value| !value.is_empty())
+    }
+
+    /// All values of `name`, in their order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter that must be there.
+    pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.filled(name).ok_or_else(|| ApiError::missing(name))
+    }
+
+    /// The value of `name` as `parse` reads it.
+    pub(super) fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, ApiError> {
+        let invalid = super::error::of_parameter(name);
+        self.filled(name)
+            .map(|text| parse(text).map_err(&invalid))
+            .transpose()
+    }
+
+    /// The value of `name` as a small whole number that `check` accepts.
+    pub(super) fn number<T>(
+        &self,
+        name: &str,
+        check: impl FnOnce(u8) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, ApiError> {
+        self.parsed(name, |text| {
+            // A number that does not fit is as far out of any range as 255 is.
+            let number = whole_number(text).ok_or(Invalid("must be a whole number"))?;
+            check(u8::try_from(number).unwrap_or(u8::MAX))
+        })
+    }
+
+    /// The value of `name` as `true` or `false`.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        self.parsed(name, |text| match text {
+            _ if text.eq_ignore_ascii_case("true") => Ok(true),
+            _ if text.eq_ignore_ascii_case("false") => Ok(false),
+            _ => Err(Invalid("must be true or false")),
+        })
+    }
+
+    /// The value of `name` as an identifier. An empty value empties the setting.
+    pub(super) fn clearable<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Result<Option<Option<T>>, ApiError> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("") => Ok(Some(None)),
+            Some(text) => parse(text)
+                .map(|value| Some(Some(value)))
+                .map_err(super::error::of_parameter(name)),
+        }
+    }
+}
+
+/// Reads decimal digits, nothing else.
+pub(super) fn whole_number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+/// Reads an identifier; `expected` says what it must look like.
+pub(super) fn sid<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, Invalid> {
+    move |text| text.parse().map_err(|_| Invalid(expected))
+}

@@ -1,0 +1,55 @@
+//! Notifications.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::call::Call;
+use super::error::ApiError;
+use super::form::whole_number;
+use super::json::{self, Text};
+use crate::domain::notification::Notification;
+use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, NotificationSid, ServiceSid};
+use crate::domain::time::Timestamp;
+use crate::flows::challenge::create_notification::create_notification;
+
+/// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}/Notifications`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let (service, identity) = call.entity()?;
+    let challenge = call.sid("ChallengeSid")?;
+    let ttl = match call.form.filled("Ttl") {
+        None => Notification::MAX_TTL,
+        Some(text) => whole_number(text)
+            .and_then(|seconds| u16::try_from(seconds).ok())
+            .filter(|seconds| *seconds <= Notification::MAX_TTL)
+            .ok_or_else(|| ApiError::invalid("Ttl", "must be a whole number of seconds from 0 to 300"))?,
+    };
+    let created = create_notification(call.app(), account, (service, &identity), challenge, ttl).await;
+    let (scope, notification) = call.settle(created)?;
+    let json = NotificationJson {
+        sid: Text(notification.sid),
+        account_sid: Text(scope.account),
+        service_sid: Text(scope.service),
+        entity_sid: Text(scope.entity),
+        identity: scope.identity.as_str(),
+        challenge_sid: Text(notification.challenge),
+        priority: "high",
+        ttl: notification.ttl,
+        date_created: Text(notification.date_created),
+    };
+    Ok(json::resource(StatusCode::CREATED, &json))
+}
+
+#[derive(Serialize)]
+struct NotificationJson<'a> {
+    sid: Text<NotificationSid>,
+    account_sid: Text<AccountSid>,
+    service_sid: Text<ServiceSid>,
+    entity_sid: Text<EntitySid>,
+    identity: &'a str,
+    challenge_sid: Text<ChallengeSid>,
+    priority: &'static str,
+    ttl: u16,
+    date_created: Text<Timestamp>,
+}

@@ -1,0 +1,226 @@
+//! Services.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::call::Call;
+use super::error::ApiError;
+use super::form::{Form, sid};
+use super::json::{self, Text};
+use super::listing::Listing;
+use crate::domain::factor::{CodeLength, Skew, TimeStep};
+use crate::domain::service::{Service, ServiceChanges};
+use crate::domain::sid::{
+    AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid,
+};
+use crate::domain::text::{Invalid, Issuer, ProviderName, ServiceName};
+use crate::domain::time::Timestamp;
+use crate::flows::service::create_service::create_service;
+use crate::flows::service::delete_service::delete_service;
+use crate::flows::service::fetch_service::fetch_service;
+use crate::flows::service::list_services::list_services;
+use crate::flows::service::update_service::update_service;
+
+/// `POST /v2/Services`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    call.form.required("FriendlyName")?;
+    let mut changes = changes(&call.form)?;
+    let name = changes
+        .friendly_name
+        .take()
+        .ok_or_else(|| ApiError::missing("FriendlyName"))?;
+    let service = call.settle(create_service(call.app(), account, name, changes).await)?;
+    Ok(json::resource(
+        StatusCode::CREATED,
+        &ServiceJson::new(&call, &service),
+    ))
+}
+
+/// `GET /v2/Services/{ServiceSid}`
+pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    Ok(json::resource(StatusCode::OK, &ServiceJson::new(&call, &service)))
+}
+
+/// `POST /v2/Services/{ServiceSid}`
+pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let changes = changes(&call.form)?;
+    let service = call.settle(update_service(call.app(), account, call.sid("ServiceSid")?, changes).await)?;
+    Ok(json::resource(StatusCode::OK, &ServiceJson::new(&call, &service)))
+}
+
+/// `DELETE /v2/Services/{ServiceSid}`
+pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    call.settle(delete_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    Ok(json::deleted())
+}
+
+/// `GET /v2/Services`
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let listing = Listing::read(&call.query, &[])?;
+    let page = call.settle(list_services(call.app(), account, listing.request).await)?;
+    let page = page.map(|service| ServiceJson::new(&call, service));
+    Ok(listing.answer(&call, "services", &page))
+}
+
+fn changes(form: &Form) -> Result<ServiceChanges, ApiError> {
+    read_changes(form).map_err(ApiError::in_service)
+}
+
+fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
+    Ok(ServiceChanges {
+        friendly_name: form.parsed("FriendlyName", ServiceName::parse)?,
+        code_length: form.number("CodeLength", code_length)?,
+        lookup_enabled: form.flag("LookupEnabled")?,
+        psd2_enabled: form.flag("Psd2Enabled")?,
+        skip_sms_to_landlines: form.flag("SkipSmsToLandlines")?,
+        dtmf_input_required: form.flag("DtmfInputRequired")?,
+        tts_name: form.clearable("TtsName", ProviderName::parse)?,
+        mailer_sid: form.clearable("MailerSid", sid::<MailerSid>("must be MD and 32 hex digits"))?,
+        do_not_share_warning_enabled: form.flag("DoNotShareWarningEnabled")?,
+        custom_code_enabled: form.flag("CustomCodeEnabled")?,
+        push_include_date: form.flag("Push.IncludeDate")?,
+        push_apn_credential_sid: form.clearable("Push.ApnCredentialSid", credential())?,
+        push_fcm_credential_sid: form.clearable("Push.FcmCredentialSid", credential())?,
+        totp_issuer: form.clearable("Totp.Issuer", Issuer::parse)?,
+        totp_time_step: form.number("Totp.TimeStep", TimeStep::new)?,
+        totp_code_length: form.number("Totp.CodeLength", CodeLength::new)?,
+        totp_skew: form.number("Totp.Skew", Skew::new)?,
+        default_template_sid: form.clearable(
+            "DefaultTemplateSid",
+            sid::<TemplateSid>("must be HJ and 32 hex digits"),
+        )?,
+        whatsapp_msg_service_sid: form.clearable(
+            "Whatsapp.MsgServiceSid",
+            sid::<MessagingServiceSid>("must be MG and 32 hex digits"),
+        )?,
+        whatsapp_from: form.clearable("Whatsapp.From", ProviderName::parse)?,
+        verify_event_subscription_enabled: form.flag("VerifyEventSubscriptionEnabled")?,
+    })
+}
+
+fn code_length(digits: u8) -> Result<u8, Invalid> {
+    if (4..=10).contains(&digits) {
+        Ok(digits)
+    } else {
+        Err(Invalid("must be a whole number from 4 to 10"))
+    }
+}
+
+fn credential() -> impl Fn(&str) -> Result<CredentialSid, Invalid> {
+    sid("must be CR and 32 hex digits")
+}
+
+#[derive(Serialize)]
+struct ServiceJson<'a> {
+    sid: Text<ServiceSid>,
+    account_sid: Text<AccountSid>,
+    friendly_name: &'a str,
+    code_length: u8,
+    lookup_enabled: bool,
+    psd2_enabled: bool,
+    skip_sms_to_landlines: bool,
+    dtmf_input_required: bool,
+    tts_name: Option<&'a str>,
+    mailer_sid: Option<Text<MailerSid>>,
+    do_not_share_warning_enabled: bool,
+    custom_code_enabled: bool,
+    push: PushJson,
+    totp: TotpJson<'a>,
+    default_template_sid: Option<Text<TemplateSid>>,
+    whatsapp: WhatsappJson<'a>,
+    verify_event_subscription_enabled: bool,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+    url: String,
+    links: LinksJson,
+}
+
+#[derive(Serialize)]
+struct PushJson {
+    include_date: bool,
+    apn_credential_sid: Option<Text<CredentialSid>>,
+    fcm_credential_sid: Option<Text<CredentialSid>>,
+}
+
+#[derive(Serialize)]
+struct TotpJson<'a> {
+    issuer: Option<&'a str>,
+    time_step: Option<u8>,
+    code_length: Option<u8>,
+    skew: Option<u8>,
+}
+
+#[derive(Serialize)]
+struct WhatsappJson<'a> {
+    msg_service_sid: Option<Text<MessagingServiceSid>>,
+    from: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LinksJson {
+    verification_checks: String,
+    verifications: String,
+    rate_limits: String,
+    messaging_configurations: String,
+    entities: String,
+    webhooks: String,
+    access_tokens: String,
+}
+
+impl<'a> ServiceJson<'a> {
+    fn new(call: &Call, service: &'a Service) -> Self {
+        let settings = &service.settings;
+        let url = call.url(format_args!("/v2/Services/{}", service.sid));
+        let below = |name: &str| format!("{url}/{name}");
+        Self {
+            sid: Text(service.sid),
+            account_sid: Text(service.account),
+            friendly_name: settings.friendly_name.as_str(),
+            code_length: settings.code_length,
+            lookup_enabled: settings.lookup_enabled,
+            psd2_enabled: settings.psd2_enabled,
+            skip_sms_to_landlines: settings.skip_sms_to_landlines,
+            dtmf_input_required: settings.dtmf_input_required,
+            tts_name: settings.tts_name.as_ref().map(ProviderName::as_str),
+            mailer_sid: settings.mailer_sid.map(Text),
+            do_not_share_warning_enabled: settings.do_not_share_warning_enabled,
+            custom_code_enabled: settings.custom_code_enabled,
+            push: PushJson {
+                include_date: settings.push.include_date,
+                apn_credential_sid: settings.push.apn_credential_sid.map(Text),
+                fcm_credential_sid: settings.push.fcm_credential_sid.map(Text),
+            },
+            totp: TotpJson {
+                issuer: settings.totp.issuer.as_ref().map(Issuer::as_str),
+                time_step: settings.totp.time_step.map(TimeStep::get),
+                code_length: settings.totp.code_length.map(CodeLength::get),
+                skew: settings.totp.skew.map(Skew::get),
+            },
+            default_template_sid: settings.default_template_sid.map(Text),
+            whatsapp: WhatsappJson {
+                msg_service_sid: settings.whatsapp.msg_service_sid.map(Text),
+                from: settings.whatsapp.from.as_ref().map(ProviderName::as_str),
+            },
+            verify_event_subscription_enabled: settings.verify_event_subscription_enabled,
+            date_created: Text(service.date_created),
+            date_updated: Text(service.date_updated),
+            links: LinksJson {
+                verification_checks: below("VerificationCheck"),
+                verifications: below("Verifications"),
+                rate_limits: below("RateLimits"),
+                messaging_configurations: below("MessagingConfigurations"),
+                entities: below("Entities"),
+                webhooks: below("Webhooks"),
+                access_tokens: below("AccessTokens"),
+            },
+            url,
+        }
+    }
+}
