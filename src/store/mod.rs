@@ -15,6 +15,7 @@ pub mod memory;
 mod range;
 pub mod records;
 pub mod sled;
+pub mod transfer;
 
 #[cfg(test)]
 mod contract;
