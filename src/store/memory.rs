@@ -1,1 +1,175 @@
-//! The engine of the tests: a map in memory.
+//! The engine of the tests: ordered maps in memory, gone with the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::range::KeyRange;
+use super::{
+    Assertion, Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
+};
+use crate::domain::time::Timestamp;
+
+/// A store that keeps everything in memory.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    entries: BTreeMap<Vec<u8>, Entry>,
+    expiries: BTreeSet<(Timestamp, Vec<u8>)>,
+    last_version: u64,
+    statistics: Statistics,
+    closed: bool,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tables(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
+        // No panic can leave the tables half changed: `commit` decides first and then only inserts and removes.
+        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tables.closed {
+            return Err(StoreError::Unavailable("it is closed".into()));
+        }
+        Ok(tables)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        Ok(self.tables()?.entries.get(key).cloned())
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        let tables = self.tables()?;
+        let Some(range) = scan.range() else {
+            return Ok(Vec::new());
+        };
+        let found = tables.entries.range::<Vec<u8>, KeyRange>(range);
+        let owned = |(key, entry): (&Vec<u8>, &Entry)| (key.clone(), entry.clone());
+        Ok(match scan.order {
+            Order::Ascending => found.take(scan.limit).map(owned).collect(),
+            Order::Descending => found.rev().take(scan.limit).map(owned).collect(),
+        })
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        batch.check_sizes()?;
+        let mut tables = self.tables()?;
+        if !batch.assertions.iter().all(|assertion| tables.holds(assertion)) {
+            tables.statistics.conflicts += 1;
+            return Err(CommitError::Conflict);
+        }
+        tables.apply(batch);
+        Ok(())
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        let tables = self.tables()?;
+        let due = tables.expiries.iter().take_while(|(moment, _)| *moment <= now);
+        let versioned = due.filter_map(|(_, key)| Some((key.clone(), tables.entries.get(key)?.version)));
+        Ok(versioned.take(limit).collect())
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        Ok(Box::new(Copy(Some(self.tables()?.entries.clone()))))
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        if let Ok(mut tables) = self.tables() {
+            tables.closed = true;
+        }
+        Ok(())
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).statistics
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    fn holds(&self, assertion: &Assertion) -> bool {
+        match assertion {
+            Assertion::Absent(key) => !self.entries.contains_key(key),
+            Assertion::At(key, version) => self
+                .entries
+                .get(key)
+                .is_some_and(|entry| entry.version == *version),
+        }
+    }
+
+    fn apply(&mut self, batch: Batch) {
+        self.statistics.commits += 1;
+        self.statistics.groups += 1;
+        self.last_version += 1;
+        let version = Version(self.last_version);
+        for key in batch.deletes {
+            self.remove(&key);
+        }
+        for put in batch.puts {
+            self.remove(&put.key);
+            if let Some(moment) = put.expires_at {
+                self.expiries.insert((moment, put.key.clone()));
+            }
+            let entry = Entry {
+                value: put.value,
+                version,
+                expires_at: put.expires_at,
+            };
+            self.entries.insert(put.key, entry);
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if let Some(Entry {
+            expires_at: Some(moment),
+            ..
+        }) = self.entries.remove(key)
+        {
+            self.expiries.remove(&(moment, key.to_vec()));
+        }
+    }
+}
+
+/// The copy that was taken when the export began.
+struct Copy(Option<BTreeMap<Vec<u8>, Entry>>);
+
+#[async_trait]
+impl Export for Copy {
+    async fn next(&mut self) -> Result<Option<Vec<(Vec<u8>, Entry)>>, StoreError> {
+        Ok(self.0.take().map(|entries| entries.into_iter().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::store::contract::contract_tests!(Fixture::new());
+
+    struct Fixture(MemoryStore);
+
+    impl Fixture {
+        fn new() -> Self {
+            Self(MemoryStore::new())
+        }
+
+        fn store(&self) -> &dyn Store {
+            &self.0
+        }
+    }
+}

@@ -4,15 +4,18 @@
 //! a whole or not at all, and when [`Store::commit`] returns `Ok` it is on disk. There are no transaction closures,
 //! so nothing here is ever run twice behind a caller's back.
 //!
-//! To add an engine: implement [`Store`] in a module of its own and call `contract::suite` from its tests; the
-//! suite is the definition of what the trait promises.
+//! To add an engine: implement [`Store`] in a module of its own and name a fixture for it in
+//! `contract::contract_tests!`; the suite is the definition of what the trait promises.
 //!
 //! Invariant: engines know bytes only; keys are made in [`keys`], values in [`records`].
 
+pub mod faulty;
 pub mod keys;
 pub mod memory;
+mod range;
 pub mod records;
 pub mod sled;
+pub mod transfer;
 
 #[cfg(test)]
 mod contract;
@@ -22,6 +25,12 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::domain::time::Timestamp;
+
+/// The longest value that a batch may put. Records are far shorter; see [`sled`] for what long ones cost there.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// The longest key that a batch may put or delete: a B-tree index of PostgreSQL takes no row beyond a third of a page.
+pub const MAX_KEY_BYTES: usize = 1024;
 
 /// An ordered map from byte keys to byte values.
 #[async_trait]
@@ -34,11 +43,17 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Up to `limit` entries whose keys begin with `prefix`, in key order.
     ///
+    /// Each entry is as it was at one moment during the call, but not all at the same one: what two entries say
+    /// together holds only for a batch that asserts both versions.
+    ///
     /// # Errors
     /// As [`Store::get`].
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError>;
 
     /// Applies `batch` if all its assertions hold; durable when this returns `Ok`.
+    ///
+    /// The assertions speak of the state before the batch. Of several puts of one key the last one counts, and a put
+    /// wins over a delete of the same key. Dropping the future does not take the batch back.
     ///
     /// # Errors
     /// [`CommitError::Conflict`] when an assertion does not hold (nothing was changed), and
@@ -51,6 +66,44 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`Store::get`].
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError>;
+
+    /// Begins to read all entries as they are at this one moment, in key order, while commits go on.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError>;
+
+    /// Finishes what was queued and releases the engine's files; every later call fails. A second call does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the last changes could not be made durable; the files are released all the same.
+    async fn close(&self) -> Result<(), StoreError>;
+
+    /// What the engine has done since it was opened.
+    fn statistics(&self) -> Statistics;
+}
+
+/// All entries of one moment, in pieces of bounded size.
+#[async_trait]
+pub trait Export: Send {
+    /// The next entries in key order; `None` behind the last one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine failed, or can no longer tell what the entries of that moment were.
+    async fn next(&mut self) -> Result<Option<Vec<(Vec<u8>, Entry)>>, StoreError>;
+}
+
+/// Counts for the operators' metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Batches that were applied.
+    pub commits: u64,
+    /// Batches that were refused with [`CommitError::Conflict`].
+    pub conflicts: u64,
+    /// How often batches were made durable together.
+    pub groups: u64,
+    /// Bytes that the engine occupies on disk; 0 if it keeps none there, or cannot tell.
+    pub disk_bytes: u64,
 }
 
 /// A value as it was read.
@@ -176,6 +229,32 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.deletes.is_empty()
     }
+
+    /// Refuses keys and values that no engine has to take; every engine asks before it queues a batch.
+    pub(crate) fn check_sizes(&self) -> Result<(), StoreError> {
+        let keys = self.puts.iter().map(|put| &put.key).chain(&self.deletes);
+        for (what, bytes, limit) in keys.map(|key| ("key", key.len(), MAX_KEY_BYTES)).chain(
+            self.puts
+                .iter()
+                .map(|put| ("value", put.value.len(), MAX_VALUE_BYTES)),
+        ) {
+            if bytes > limit {
+                return Err(StoreError::TooLarge { what, bytes, limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keys and values stay out of logs; the counts say enough.
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("assertions", &self.assertions.len())
+            .field("puts", &self.puts.len())
+            .field("deletes", &self.deletes.len())
+            .finish()
+    }
 }
 
 /// The engine failed; the caller can only refuse.
@@ -184,6 +263,16 @@ pub enum StoreError {
     /// Stored bytes that this version cannot read.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// A batch that no engine takes.
+    #[error("a {what} of {bytes} bytes is larger than the store takes ({limit})")]
+    TooLarge {
+        /// `key` or `value`.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The greatest length allowed.
+        limit: usize,
+    },
     /// The engine cannot read or write, or is closed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

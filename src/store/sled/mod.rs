@@ -1,1 +1,286 @@
-//! The embedded engine.
+//! The embedded engine: one directory, one process, on the `sled` database.
+//!
+//! # What it adds to sled
+//! - Conditional batches with versions, and an index of expiries (`layout`).
+//! - Group commit by a single thread that syncs the data file itself (`committer`); reads wait for what they saw to
+//!   be durable, so that nobody is ever told of a state that a crash takes back (`progress`).
+//! - Care before and after an opening (`open`), and exports while the server runs (`export`).
+//!
+//! # What to know
+//! - Reads run on the caller's thread: they mostly hit the cache, and a cold page costs one small read.
+//! - Keep values below 6 KiB: 16 to 20 neighbours share a page, and a page beyond an eighth of a MiB becomes a file of
+//!   its own, which costs a second sync (`blobs`).
+//! - Call [`Store::close`] before the process ends. A store that was only dropped finishes in the background.
+
+mod blobs;
+mod committer;
+mod export;
+mod group;
+mod layout;
+mod open;
+mod progress;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use sled::Db;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+pub use self::open::OpenError;
+
+use self::committer::{Command, Committer, Sync};
+use self::open::Opened;
+use self::progress::Progress;
+use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
+use crate::domain::time::Timestamp;
+
+/// Where the data is and how much memory it may take.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory; created if it does not exist.
+    pub directory: PathBuf,
+    /// How many bytes of pages are kept in memory.
+    pub cache_bytes: u64,
+}
+
+impl Options {
+    /// The data in `directory`, with a cache of 256 MiB.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            cache_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// A store in a directory.
+pub struct SledStore {
+    directory: PathBuf,
+    /// Empty once the store is closed.
+    db: ArcSwapOption<Db>,
+    queue: mpsc::Sender<Command>,
+    progress: Arc<Progress>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What closing releases.
+struct Held {
+    committer: JoinHandle<()>,
+    lock: File,
+}
+
+impl SledStore {
+    /// Opens the store. This reads from disk; call it before the server starts, or on a blocking thread.
+    ///
+    /// # Errors
+    /// [`OpenError`], whose message says what to do.
+    pub fn open(options: &Options) -> Result<Self, OpenError> {
+        Self::open_with(options, committer::file_sync)
+    }
+
+    fn open_with(options: &Options, sync: impl FnOnce(File, &Path) -> Sync) -> Result<Self, OpenError> {
+        let Opened {
+            db,
+            lock,
+            next_version,
+        } = open::open(options)?;
+        let io_error = |source| OpenError::Io {
+            path: options.directory.clone(),
+            source,
+        };
+        let data = data_file(&options.directory).map_err(io_error)?;
+        let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
+        let progress = Arc::new(Progress::from_version(next_version));
+        let committer = Committer {
+            db: db.clone(),
+            queue: commands,
+            progress: Arc::clone(&progress),
+            sync: sync(data, &options.directory),
+            next_version,
+            reserved: next_version,
+            snapshot: None,
+        };
+        let committer = committer.spawn().map_err(io_error)?;
+        Ok(Self {
+            directory: options.directory.clone(),
+            db: ArcSwapOption::from_pointee(db),
+            queue,
+            progress,
+            held: Mutex::new(Some(Held { committer, lock })),
+        })
+    }
+
+    /// Runs `read` on the database, unless the store failed or is closed.
+    fn read<T>(&self, read: impl FnOnce(&Db) -> Result<T, ReadError>) -> Result<T, StoreError> {
+        self.progress.usable()?;
+        let db = self.db.load();
+        let db = db.as_ref().ok_or_else(|| self.progress.absence())?;
+        read(db).map_err(|error| match error {
+            ReadError::Database(error) => StoreError::Unavailable(error.to_string()),
+            ReadError::Entry(error) => error,
+        })
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        let mut data_key = Vec::with_capacity(key.len() + 1);
+        layout::data_key(&mut data_key, key);
+        let entry = self.read(|db| match db.get(&data_key)? {
+            Some(stored) => Ok(Some(layout::entry(&stored)?)),
+            None => Ok(None),
+        })?;
+        match &entry {
+            Some(entry) => self.progress.reached(entry.version.0).await?,
+            None => self.progress.deleted(&data_key).await?,
+        }
+        Ok(entry)
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        let Some(range) = scan.range() else {
+            self.read(|_| Ok(()))?;
+            return Ok(Vec::new());
+        };
+        let entries = self.read(|db| {
+            let mut rows = db.range(layout::data_range(range));
+            let mut entries = Vec::new();
+            while entries.len() < scan.limit {
+                let row = match scan.order {
+                    Order::Ascending => rows.next(),
+                    Order::Descending => rows.next_back(),
+                };
+                let Some(row) = row else { break };
+                let (data_key, stored) = row?;
+                entries.push((layout::key_of(&data_key).to_vec(), layout::entry(&stored)?));
+            }
+            Ok(entries)
+        })?;
+        if let Some(newest) = entries.iter().map(|(_, entry)| entry.version).max() {
+            self.progress.reached(newest.0).await?;
+        }
+        let mut prefix = Vec::with_capacity(scan.prefix.len() + 1);
+        layout::data_key(&mut prefix, &scan.prefix);
+        self.progress.deleted_within(&prefix).await?;
+        Ok(entries)
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        batch.check_sizes()?;
+        let (answer, answered) = oneshot::channel();
+        let sent = self.queue.send(Command::Commit { batch, answer }).await;
+        sent.map_err(|_| self.progress.absence())?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(self.progress.absence().into()))
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        let due = self.read(|db| {
+            let mut due = Vec::new();
+            let mut data_key = Vec::new();
+            for row in db.range(layout::expiry_range(now)) {
+                if due.len() == limit {
+                    break;
+                }
+                let (index_key, _) = row?;
+                let (moment, key) = layout::expiry_of(&index_key)?;
+                // Between reading the row and the entry, the entry may have been given another expiry.
+                let Some(stored) = db.get(layout::data_key(&mut data_key, key))? else {
+                    continue;
+                };
+                let (head, _) = layout::decode(&stored)?;
+                if head.expires_at == Some(moment) {
+                    due.push((key.to_vec(), Version(head.version)));
+                }
+            }
+            Ok(due)
+        })?;
+        // Rows that an unfinished group deletes are merely missed, which a sweeper can bear.
+        if let Some(newest) = due.iter().map(|(_, version)| *version).max() {
+            self.progress.reached(newest.0).await?;
+        }
+        Ok(due)
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        let reader = export::Reader::begin(self.queue.clone(), Arc::clone(&self.progress)).await?;
+        Ok(Box::new(reader))
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        // A second caller waits here until the first is done.
+        let mut held = self.held.lock().await;
+        let Some(Held { committer, lock }) = held.take() else {
+            return Ok(());
+        };
+        let (answer, answered) = oneshot::channel();
+        let finished = match self.queue.send(Command::Close { answer }).await {
+            Ok(()) => answered.await.is_ok(),
+            Err(_) => false,
+        };
+        let db = self.db.swap(None);
+        let directory = self.directory.clone();
+        let released = tokio::task::spawn_blocking(move || {
+            // A committer that panicked has failed the store already.
+            let _panicked = committer.join();
+            drop(db);
+            let waited = wait_until_released(&directory);
+            drop(lock);
+            waited
+        });
+        let released = released.await.map_err(io::Error::other).flatten();
+        if !finished {
+            return Err(self.progress.absence());
+        }
+        released.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    fn statistics(&self) -> Statistics {
+        let db = self.db.load();
+        let disk_bytes = db.as_ref().and_then(|db| db.size_on_disk().ok());
+        self.progress.statistics(disk_bytes.unwrap_or(0))
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledStore")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error(transparent)]
+    Database(#[from] sled::Error),
+    #[error(transparent)]
+    Entry(#[from] StoreError),
+}
+
+/// A handle of our own to sled's data file, to sync it.
+fn data_file(directory: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(directory.join("db"))
+}
+
+/// Waits until sled has let go of the data file. Its worker threads hold on to it for a moment after the database was
+/// dropped, and opening it again in that moment would be refused.
+fn wait_until_released(directory: &Path) -> io::Result<()> {
+    let data = data_file(directory)?;
+    data.lock()?;
+    data.unlock()
+}
+
+/// How many commands wait before callers have to.
+const QUEUE_LIMIT: usize = 4096;

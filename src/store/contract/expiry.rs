@@ -1,0 +1,77 @@
+//! The index of what a sweeper may reclaim.
+
+use super::{apply, put, value, version};
+use crate::domain::time::Timestamp;
+use crate::store::{Batch, Store};
+
+pub(crate) async fn the_earliest_expiry_comes_first(store: &dyn Store) {
+    // 0x0100 sorts behind 0x00ff only if moments are compared as numbers or as big-endian bytes.
+    for (key, moment) in [("c", 256), ("a", 255), ("d", 1 << 40), ("b", 3)] {
+        put_until(store, key, moment).await;
+    }
+    put(store, b"never", b"").await;
+    assert_eq!(expired(store, u64::MAX, 9).await, ["b", "a", "c", "d"]);
+}
+
+pub(crate) async fn expiry_is_inclusive_and_limited(store: &dyn Store) {
+    for (key, moment) in [("a", 10), ("b", 10), ("c", 11)] {
+        put_until(store, key, moment).await;
+    }
+    assert!(expired(store, 9, 9).await.is_empty());
+    assert_eq!(expired(store, 10, 9).await, ["a", "b"]);
+    assert_eq!(expired(store, 11, 2).await, ["a", "b"]);
+    assert_eq!(expired(store, 11, 9).await, ["a", "b", "c"]);
+}
+
+pub(crate) async fn an_overwritten_expiry_is_forgotten(store: &dyn Store) {
+    put_until(store, "later", 10).await;
+    put_until(store, "never", 10).await;
+    put_until(store, "sooner", 30).await;
+    put_until(store, "later", 20).await;
+    put(store, b"never", b"").await;
+    put_until(store, "sooner", 5).await;
+    assert_eq!(expired(store, 10, 9).await, ["sooner"]);
+    assert_eq!(expired(store, u64::MAX, 9).await, ["sooner", "later"]);
+}
+
+pub(crate) async fn a_deleted_expiry_is_forgotten(store: &dyn Store) {
+    put_until(store, "key", 10).await;
+    apply(store, Batch::new().delete(b"key".to_vec())).await;
+    assert!(expired(store, u64::MAX, 9).await.is_empty());
+    put(store, b"key", b"").await;
+    assert!(expired(store, u64::MAX, 9).await.is_empty());
+}
+
+pub(crate) async fn an_expired_entry_is_still_read(store: &dyn Store) {
+    put_until(store, "key", 1).await;
+    assert_eq!(expired(store, 1, 9).await, ["key"]);
+    assert!(value(store, b"key").await.is_some());
+}
+
+pub(crate) async fn expired_versions_can_be_asserted(store: &dyn Store) {
+    put_until(store, "key", 1).await;
+    let due = store.expired(Timestamp::from_millis(1), 9).await.unwrap();
+    assert_eq!(due, [(b"key".to_vec(), version(store, b"key").await)]);
+    let (key, found) = due[0].clone();
+    apply(store, Batch::new().assert_at(key.clone(), found).delete(key)).await;
+    assert!(expired(store, u64::MAX, 9).await.is_empty());
+}
+
+pub(crate) async fn the_same_expiry_survives_an_overwrite(store: &dyn Store) {
+    put_until(store, "key", 1).await;
+    put_until(store, "key", 1).await;
+    let due = store.expired(Timestamp::from_millis(1), 9).await.unwrap();
+    assert_eq!(due, [(b"key".to_vec(), version(store, b"key").await)]);
+}
+
+async fn put_until(store: &dyn Store, key: &str, millis: u64) {
+    let batch = Batch::new().put_until(key.into(), b"v".to_vec(), Timestamp::from_millis(millis));
+    apply(store, batch).await;
+}
+
+async fn expired(store: &dyn Store, now: u64, limit: usize) -> Vec<String> {
+    let due = store.expired(Timestamp::from_millis(now), limit).await.unwrap();
+    due.into_iter()
+        .map(|(key, _)| String::from_utf8(key).unwrap())
+        .collect()
+}

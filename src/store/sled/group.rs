@@ -1,0 +1,152 @@
+//! One group of batches: decides each in the order of arrival, and gathers the changes of all that apply.
+//!
+//! The whole group becomes one batch of sled. sled writes a marker and rolls its buffer around every batch it applies,
+//! so one for all costs a fraction of one for each, and a crash keeps the whole group or none of it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sled::{IVec, Tree};
+
+use super::export::Snapshot;
+use super::layout::{self, Head};
+use crate::store::{Assertion, Batch, StoreError};
+
+/// Batches that will be applied and made durable together.
+#[derive(Default)]
+pub(super) struct Group {
+    /// What is known of keys: as it is in the tree, or as the group's batches leave it.
+    heads: HashMap<IVec, Option<Head>>,
+    changes: sled::Batch,
+    /// The tree's keys that the group leaves deleted.
+    deleted: BTreeSet<IVec>,
+    last_version: Option<u64>,
+    buffer: Vec<u8>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its changes are part of the group.
+    Accepted,
+    /// An assertion did not hold.
+    Conflict,
+}
+
+/// What the group asks of the tree.
+pub(super) struct Changes {
+    pub(super) batch: sled::Batch,
+    pub(super) deleted: BTreeSet<IVec>,
+    pub(super) last_version: u64,
+}
+
+impl Group {
+    /// Decides `batch`, and takes up its changes at `version` if it applies. The version is used up if
+    /// [`Group::last_version`] says so afterwards.
+    ///
+    /// # Errors
+    /// The tree cannot be read, or holds an entry that cannot be; nothing of the batch was taken up.
+    pub(super) fn add(
+        &mut self,
+        tree: &Tree,
+        snapshot: &mut Option<Snapshot>,
+        batch: Batch,
+        version: u64,
+    ) -> Result<Verdict, AddError> {
+        for assertion in &batch.assertions {
+            let holds = match assertion {
+                Assertion::Absent(key) => self.head(tree, key)?.1.is_none(),
+                Assertion::At(key, at) => self.head(tree, key)?.1.is_some_and(|head| head.version == at.0),
+            };
+            if !holds {
+                return Ok(Verdict::Conflict);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(Verdict::Accepted);
+        }
+        // Everything that can fail comes before the first change.
+        for key in batch.deletes.iter().chain(batch.puts.iter().map(|put| &put.key)) {
+            let (data_key, _) = self.head(tree, key)?;
+            if let Some(snapshot) = snapshot {
+                snapshot.preserve(tree, &data_key)?;
+            }
+        }
+        self.last_version = Some(version);
+        for key in batch.deletes {
+            let (data_key, head) = self.head(tree, &key)?;
+            if head.is_some() {
+                self.forget_expiry(&key, head);
+                self.changes.remove(data_key.clone());
+                self.deleted.insert(data_key.clone());
+                self.heads.insert(data_key, None);
+            }
+        }
+        for put in batch.puts {
+            let (data_key, old) = self.head(tree, &put.key)?;
+            let head = Head {
+                version,
+                expires_at: put.expires_at.map(crate::domain::time::Timestamp::millis),
+            };
+            self.forget_expiry(&put.key, old);
+            if let Some(moment) = head.expires_at {
+                self.changes.insert(
+                    layout::expiry_key(&mut self.buffer, moment, &put.key),
+                    IVec::default(),
+                );
+            }
+            self.changes.insert(
+                data_key.clone(),
+                layout::encode(&mut self.buffer, head, &put.value),
+            );
+            self.deleted.remove(&data_key);
+            self.heads.insert(data_key, Some(head));
+        }
+        Ok(Verdict::Accepted)
+    }
+
+    /// The version of the last batch that changes anything.
+    pub(super) fn last_version(&self) -> Option<u64> {
+        self.last_version
+    }
+
+    /// What to apply; `None` if the group changes nothing.
+    pub(super) fn into_changes(self) -> Option<Changes> {
+        Some(Changes {
+            last_version: self.last_version?,
+            batch: self.changes,
+            deleted: self.deleted,
+        })
+    }
+
+    fn head(&mut self, tree: &Tree, key: &[u8]) -> Result<(IVec, Option<Head>), AddError> {
+        let data_key = layout::data_key(&mut self.buffer, key);
+        if let Some((data_key, head)) = self.heads.get_key_value(data_key) {
+            return Ok((data_key.clone(), *head));
+        }
+        let stored = tree.get(data_key)?;
+        let head = stored
+            .map(|stored| layout::decode(&stored).map(|(head, _)| head))
+            .transpose()?;
+        let data_key = IVec::from(data_key);
+        self.heads.insert(data_key.clone(), head);
+        Ok((data_key, head))
+    }
+
+    fn forget_expiry(&mut self, key: &[u8], head: Option<Head>) {
+        if let Some(moment) = head.and_then(|head| head.expires_at) {
+            self.changes
+                .remove(layout::expiry_key(&mut self.buffer, moment, key));
+        }
+    }
+}
+
+/// Why a batch could not be decided.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AddError {
+    /// The database failed: so will all that follow.
+    #[error(transparent)]
+    Database(#[from] sled::Error),
+    /// An entry is unreadable: only batches that touch it fail.
+    #[error(transparent)]
+    Entry(#[from] StoreError),
+}

@@ -1,0 +1,74 @@
+//! Writing an export.
+
+use std::io::{self, Write};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{FORMAT, Header, Row, Trailer, VERSION, hexadecimal};
+use crate::domain::time::Timestamp;
+use crate::store::{Store, StoreError};
+
+/// Why an export was not completed. What was written by then has no last line, and an import refuses it.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The output could not be written.
+    #[error("cannot write the export: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Writes all entries of this moment to `output` and returns how many there are. Commits go on meanwhile.
+///
+/// `output` is flushed, but syncing it is the caller's business.
+///
+/// # Errors
+/// [`ExportError`] when the store or `output` fails.
+pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Result<u64, ExportError> {
+    let mut entries = store.export().await?;
+    let mut lines = Lines {
+        output,
+        digest: Context::new(&SHA256),
+        buffer: Vec::new(),
+    };
+    let mut count = 0;
+    lines.write(&Header {
+        format: FORMAT.into(),
+        version: VERSION,
+    })?;
+    while let Some(piece) = entries.next().await? {
+        for (key, entry) in piece {
+            lines.write(&Row {
+                key,
+                value: entry.value,
+                expires_at: entry.expires_at.map(Timestamp::millis),
+            })?;
+            count += 1;
+        }
+    }
+    let sha256 = hexadecimal(&lines.digest.clone().finish());
+    lines.write(&Trailer {
+        entries: count,
+        sha256,
+    })?;
+    lines.output.flush()?;
+    Ok(count)
+}
+
+/// Writes lines and digests them on the way.
+struct Lines<'o> {
+    output: &'o mut (dyn Write + Send),
+    digest: Context,
+    buffer: Vec<u8>,
+}
+
+impl Lines<'_> {
+    fn write(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
+        self.buffer.clear();
+        serde_json::to_writer(&mut self.buffer, line)?;
+        self.buffer.push(b'\n');
+        self.digest.update(&self.buffer);
+        self.output.write_all(&self.buffer)
+    }
+}
