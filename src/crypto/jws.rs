@@ -175,7 +175,7 @@ fn decode(part: &str) -> Result<Vec<u8>, JwsError> {
 }
 
 const ALGORITHM: &str = "ES256";
-const MAX_LENGTH: usize = 8 * 1024;
+const MAX_LENGTH: usize = 60 * 1024;
 const SIGNATURE_LENGTH: usize = 64;
 
 #[cfg(test)]

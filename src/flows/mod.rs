@@ -49,6 +49,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(why) => Self::Corrupt(why),
+            // No record of ours comes near the limit: one that does is a fault of this program.
+            StoreError::TooLarge { .. } => Self::Corrupt(error.to_string()),
             StoreError::Unavailable(why) => Self::Unavailable(why),
         }
     }

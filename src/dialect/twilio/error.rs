@@ -15,7 +15,7 @@ use crate::flows;
 
 /// An answer that is no success.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub(super) struct ApiError {
     status: StatusCode,
     code: u32,
     message: String,

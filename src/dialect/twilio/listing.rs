@@ -102,7 +102,8 @@ impl Listing {
 }
 
 /// Reads what [`print_token`] wrote.
-fn parse_token(token: &str) -> Option<Cursor> {
+#[must_use]
+pub fn parse_token(token: &str) -> Option<Cursor> {
     let (direction, digits) = token.split_at_checked(2)?;
     let well_formed = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let number = well_formed
@@ -117,7 +118,8 @@ fn parse_token(token: &str) -> Option<Cursor> {
 
 /// A page token says behind or in front of which item the page lies. It is no secret and needs no seal: whatever it says,
 /// the page lies within the list that it is used on.
-fn print_token(cursor: Cursor) -> Option<String> {
+#[must_use]
+pub fn print_token(cursor: Cursor) -> Option<String> {
     match cursor {
         Cursor::After(sid) => Some(format!("PA{:032x}", u128::from_be_bytes(sid))),
         Cursor::Before(sid) => Some(format!("PB{:032x}", u128::from_be_bytes(sid))),

@@ -23,4 +23,5 @@ mod webhooks;
 
 pub use auth::Basic;
 pub use form::Form;
+pub use listing::{parse_token as parse_page_token, print_token as print_page_token};
 pub use routes::{Twilio, router};
