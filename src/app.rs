@@ -40,9 +40,9 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             entity_creations_per_second: None,
-            challenge_retention: Duration::from_secs(30 * 24 * 3600),
-            device_clock_skew: Duration::from_secs(60),
-            outbox_retention: Duration::from_secs(3 * 24 * 3600),
+            challenge_retention: Duration::from_hours(30 * 24),
+            device_clock_skew: Duration::from_mins(1),
+            outbox_retention: Duration::from_hours(3 * 24),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct UnverifiedJws<'t> {
 }
 
 impl<'t> UnverifiedJws<'t> {
-    /// Reads a token: three parts of base64url without padding, at most 8 KiB together. Its header may have the members
+    /// Reads a token: three parts of base64url without padding, at most 60 KiB together. Its header may have the members
     /// that `allowed` names and no others, so that no extension (`crit`, `b64`, `zip`) and no key that the token brings
     /// itself (`jwk`, `jku`, `x5c`, `x5u`) is ever understood. `alg` must be there and say `ES256`.
     ///
@@ -147,7 +147,7 @@ pub enum JwsError {
     /// The signature does not have 64 bytes.
     #[error("the token's signature does not have 64 bytes")]
     SignatureLength,
-    /// The token is longer than 8 KiB.
+    /// The token is longer than 60 KiB.
     #[error("the token is too long")]
     TooLong,
 }

@@ -34,7 +34,7 @@ impl AccessToken {
     /// The fewest and the most seconds that an access token lives.
     pub const TTL_RANGE: std::ops::RangeInclusive<u16> = 60..=300;
     /// How long it can still be fetched after its end.
-    pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+    pub const KEPT: Duration = Duration::from_hours(24);
 
     /// When it ends.
     #[must_use]

@@ -99,9 +99,9 @@ impl Details {
 
 impl Challenge {
     /// How long a challenge lives if nothing else is said.
-    pub const DEFAULT_LIFE: Duration = Duration::from_secs(5 * 60);
+    pub const DEFAULT_LIFE: Duration = Duration::from_mins(5);
     /// How long a challenge lives at the most.
-    pub const LONGEST_LIFE: Duration = Duration::from_secs(60 * 60);
+    pub const LONGEST_LIFE: Duration = Duration::from_hours(1);
     /// The most codes that are evaluated on one challenge.
     pub const MAX_ATTEMPTS: u8 = 5;
     /// The most notifications of one challenge.

@@ -51,7 +51,7 @@ impl Entity {
     /// The most factors created for one entity in [`Entity::CREATION_WINDOW`].
     pub const MAX_FACTOR_CREATIONS: usize = 100;
     /// The window of [`Entity::MAX_FACTOR_CREATIONS`].
-    pub const CREATION_WINDOW: Duration = Duration::from_secs(24 * 3600);
+    pub const CREATION_WINDOW: Duration = Duration::from_hours(24);
 
     /// A new entity without factors.
     #[must_use]

@@ -67,7 +67,7 @@ impl Failures {
     /// The first delay; each further failure doubles it.
     pub const FIRST_DELAY: Duration = Duration::from_secs(30);
     /// The longest delay.
-    pub const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+    pub const LONGEST_DELAY: Duration = Duration::from_hours(1);
 
     /// How many failures in a row there were.
     #[must_use]
@@ -112,7 +112,7 @@ impl Failures {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(1_700_000_000 + seconds)

@@ -41,6 +41,10 @@ pub struct Subscription {
 
 /// What the owner of a service chose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the API has these flags, each with a meaning of its own"
+)]
 pub struct ServiceSettings {
     /// The name in messages to users, and the issuer of TOTP factors if there is no other.
     pub friendly_name: ServiceName,
@@ -107,7 +111,7 @@ pub struct WhatsappSettings {
     pub from: Option<ProviderName>,
 }
 
-/// What a caller wants changed. The outer `None` leaves a setting as it is; an inner `None` empties it.
+/// What a caller wants changed; `None` and [`Change::Keep`] leave a setting as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceChanges {
     /// See [`ServiceSettings::friendly_name`].
@@ -123,9 +127,9 @@ pub struct ServiceChanges {
     /// See [`ServiceSettings::dtmf_input_required`].
     pub dtmf_input_required: Option<bool>,
     /// See [`ServiceSettings::tts_name`].
-    pub tts_name: Option<Option<ProviderName>>,
+    pub tts_name: Change<ProviderName>,
     /// See [`ServiceSettings::mailer_sid`].
-    pub mailer_sid: Option<Option<MailerSid>>,
+    pub mailer_sid: Change<MailerSid>,
     /// See [`ServiceSettings::do_not_share_warning_enabled`].
     pub do_not_share_warning_enabled: Option<bool>,
     /// See [`ServiceSettings::custom_code_enabled`].
@@ -133,11 +137,11 @@ pub struct ServiceChanges {
     /// See [`PushSettings::include_date`].
     pub push_include_date: Option<bool>,
     /// See [`PushSettings::apn_credential_sid`].
-    pub push_apn_credential_sid: Option<Option<CredentialSid>>,
+    pub push_apn_credential_sid: Change<CredentialSid>,
     /// See [`PushSettings::fcm_credential_sid`].
-    pub push_fcm_credential_sid: Option<Option<CredentialSid>>,
+    pub push_fcm_credential_sid: Change<CredentialSid>,
     /// See [`TotpSettings::issuer`].
-    pub totp_issuer: Option<Option<Issuer>>,
+    pub totp_issuer: Change<Issuer>,
     /// See [`TotpSettings::time_step`].
     pub totp_time_step: Option<TimeStep>,
     /// See [`TotpSettings::code_length`].
@@ -145,13 +149,35 @@ pub struct ServiceChanges {
     /// See [`TotpSettings::skew`].
     pub totp_skew: Option<Skew>,
     /// See [`ServiceSettings::default_template_sid`].
-    pub default_template_sid: Option<Option<TemplateSid>>,
+    pub default_template_sid: Change<TemplateSid>,
     /// See [`WhatsappSettings::msg_service_sid`].
-    pub whatsapp_msg_service_sid: Option<Option<MessagingServiceSid>>,
+    pub whatsapp_msg_service_sid: Change<MessagingServiceSid>,
     /// See [`WhatsappSettings::from`].
-    pub whatsapp_from: Option<Option<ProviderName>>,
+    pub whatsapp_from: Change<ProviderName>,
     /// See [`ServiceSettings::verify_event_subscription_enabled`].
     pub verify_event_subscription_enabled: Option<bool>,
+}
+
+/// What becomes of a setting that may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It is emptied.
+    Clear,
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It gets this value.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    fn apply(self, place: &mut Option<T>) {
+        match self {
+            Self::Clear => *place = None,
+            Self::Keep => {}
+            Self::Set(value) => *place = Some(value),
+        }
+    }
 }
 
 impl ServiceSettings {
@@ -193,26 +219,29 @@ impl ServiceSettings {
         set(&mut self.psd2_enabled, changes.psd2_enabled);
         set(&mut self.skip_sms_to_landlines, changes.skip_sms_to_landlines);
         set(&mut self.dtmf_input_required, changes.dtmf_input_required);
-        set(&mut self.tts_name, changes.tts_name);
-        set(&mut self.mailer_sid, changes.mailer_sid);
+        changes.tts_name.apply(&mut self.tts_name);
+        changes.mailer_sid.apply(&mut self.mailer_sid);
         set(
             &mut self.do_not_share_warning_enabled,
             changes.do_not_share_warning_enabled,
         );
         set(&mut self.custom_code_enabled, changes.custom_code_enabled);
         set(&mut self.push.include_date, changes.push_include_date);
-        set(&mut self.push.apn_credential_sid, changes.push_apn_credential_sid);
-        set(&mut self.push.fcm_credential_sid, changes.push_fcm_credential_sid);
-        set(&mut self.totp.issuer, changes.totp_issuer);
+        changes
+            .push_apn_credential_sid
+            .apply(&mut self.push.apn_credential_sid);
+        changes
+            .push_fcm_credential_sid
+            .apply(&mut self.push.fcm_credential_sid);
+        changes.totp_issuer.apply(&mut self.totp.issuer);
         set(&mut self.totp.time_step, changes.totp_time_step.map(Some));
         set(&mut self.totp.code_length, changes.totp_code_length.map(Some));
         set(&mut self.totp.skew, changes.totp_skew.map(Some));
-        set(&mut self.default_template_sid, changes.default_template_sid);
-        set(
-            &mut self.whatsapp.msg_service_sid,
-            changes.whatsapp_msg_service_sid,
-        );
-        set(&mut self.whatsapp.from, changes.whatsapp_from);
+        changes.default_template_sid.apply(&mut self.default_template_sid);
+        changes
+            .whatsapp_msg_service_sid
+            .apply(&mut self.whatsapp.msg_service_sid);
+        changes.whatsapp_from.apply(&mut self.whatsapp.from);
         set(
             &mut self.verify_event_subscription_enabled,
             changes.verify_event_subscription_enabled,

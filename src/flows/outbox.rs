@@ -12,7 +12,12 @@ use crate::flows::Error;
 use crate::store::{Batch, keys};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
-pub(crate) fn announce(app: &App, service: &Service, event: Event, mut batch: Batch) -> Result<Batch, Error> {
+pub(crate) fn announce(
+    app: &App,
+    service: &Service,
+    event: &Event,
+    mut batch: Batch,
+) -> Result<Batch, Error> {
     for webhook in service.subscribers(event.event_type) {
         let message = OutboxMessage::Webhook {
             webhook,

@@ -262,14 +262,18 @@ fn of_entity(scope: &EntityScope, parts: &[&[u8]]) -> Vec<u8> {
     key.extend_from_slice(identity);
     key.push(0);
     key.extend_from_slice(entity.as_bytes());
-    parts.iter().for_each(|part| key.extend_from_slice(part));
+    for part in parts {
+        key.extend_from_slice(part);
+    }
     key
 }
 
 fn joined(kind: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(kind.len() + parts.iter().map(|part| part.len()).sum::<usize>() + 17);
     key.extend_from_slice(kind);
-    parts.iter().for_each(|part| key.extend_from_slice(part));
+    for part in parts {
+        key.extend_from_slice(part);
+    }
     key
 }
 

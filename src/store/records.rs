@@ -93,7 +93,7 @@ pub struct Purge {
 
 impl Purge {
     /// For how long after its deletion requests that were under way may still write below a service.
-    pub const LINGER: Duration = Duration::from_secs(600);
+    pub const LINGER: Duration = Duration::from_mins(10);
 }
 
 /// How many entities and factors an account created within a second.

@@ -16,6 +16,7 @@ use crate::crypto::totp::TotpSecret;
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::{CodeLength, Factor, FactorKind, FactorStatus, FactorType, Skew, TimeStep};
 use crate::domain::opaque::DevicePublicKey;
+use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::{
     AppId, Attributes, FriendlyName, Identity, Invalid, NotificationToken, SdkVersion,
@@ -103,7 +104,11 @@ async fn create_totp(
     friendly_name: FriendlyName,
     metadata: Option<Attributes>,
 ) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let (account, permit) = call.enroller()?;
+    if permit.is_some() {
+        // An access token is issued for push factors.
+        return call.refuse(Err(Refusal::AccessTokenUnfit));
+    }
     let form = &call.form;
     let picture = Picture::read(&call.query)?;
     let secret = form
@@ -124,10 +129,12 @@ async fn create_totp(
     let enrolled = call.settle(create_totp_factor(call.app(), account, service, identity, new).await)?;
     let uri = enrolled.uri.to_text();
     let secret = enrolled.secret();
+    let drawing = picture.draw(&uri);
+    let qr_code = drawing.as_ref().map(|drawing| drawing.as_str());
     let binding = BindingJson::Totp {
         secret: &secret,
         uri: &uri,
-        qr_code: picture.draw(&uri),
+        qr_code,
     };
     let factor = FactorJson::new(call, &enrolled.scope, &enrolled.factor).with_binding(binding);
     Ok(json::resource(StatusCode::CREATED, &factor))
@@ -263,8 +270,8 @@ enum BindingJson<'a> {
     Totp {
         secret: &'a str,
         uri: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-        qr_code: Option<Zeroizing<String>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        qr_code: Option<&'a str>,
     },
 }
 
@@ -346,8 +353,4 @@ pub(super) fn type_name(kind: FactorType) -> &'static str {
         FactorType::Push => "push",
         FactorType::Totp => "totp",
     }
-}
-
-fn as_text<S: serde::Serializer>(text: &Option<Zeroizing<String>>, serializer: S) -> Result<S::Ok, S::Error> {
-    text.as_ref().map(|text| text.as_str()).serialize(serializer)
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::error::ApiError;
+use crate::domain::service::Change;
 use crate::domain::text::Invalid;
 
 /// The parameters of a request, each possibly several times.
@@ -90,17 +91,17 @@ impl Form {
         })
     }
 
-    /// The value of `name` as an identifier. An empty value empties the setting.
+    /// What becomes of a setting that an empty value empties.
     pub(super) fn clearable<T>(
         &self,
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, Invalid>,
-    ) -> Result<Option<Option<T>>, ApiError> {
+    ) -> Result<Change<T>, ApiError> {
         match self.text(name) {
-            None => Ok(None),
-            Some("") => Ok(Some(None)),
+            None => Ok(Change::Keep),
+            Some("") => Ok(Change::Clear),
             Some(text) => parse(text)
-                .map(|value| Some(Some(value)))
+                .map(Change::Set)
                 .map_err(super::error::of_parameter(name)),
         }
     }

@@ -118,6 +118,10 @@ fn credential() -> impl Fn(&str) -> Result<CredentialSid, Invalid> {
 }
 
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the API has these flags, each with a meaning of its own"
+)]
 struct ServiceJson<'a> {
     sid: Text<ServiceSid>,
     account_sid: Text<AccountSid>,

@@ -75,7 +75,7 @@ impl Factor {
     /// The most codes that are evaluated while the factor is unverified.
     pub const MAX_VERIFICATION_ATTEMPTS: u8 = 5;
     /// The longest window that bounds challenge creations.
-    pub const CHALLENGE_MEMORY: Duration = Duration::from_secs(24 * 3600);
+    pub const CHALLENGE_MEMORY: Duration = Duration::from_hours(24);
 
     /// Which kind of factor it is.
     #[must_use]
@@ -118,7 +118,7 @@ impl Factor {
     /// [`Refusal::TooManyChallenges`]: 10 in 24 hours for codes of up to 4 digits, otherwise 50 in an hour and 100 in
     /// 24 hours. Push challenges cannot be guessed and are not limited here.
     pub fn add_challenge(&mut self, now: Timestamp) -> Result<(), Refusal> {
-        const HOUR: Duration = Duration::from_secs(3600);
+        const HOUR: Duration = Duration::from_hours(1);
         const DAY: Duration = Factor::CHALLENGE_MEMORY;
         let FactorKind::Totp(totp) = &self.kind else {
             return Ok(());

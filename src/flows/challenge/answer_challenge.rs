@@ -160,7 +160,7 @@ fn close(
     announce(
         app,
         &place.service,
-        event,
+        &event,
         put_answered(app, &place.scope, challenge, batch)?,
     )
 }

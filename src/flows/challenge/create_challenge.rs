@@ -92,7 +92,7 @@ async fn create(
     if let Outcome::Approved(_) = challenge.outcome {
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::ChallengeApproved, now, &place.scope, of);
-        batch = announce(app, &place.service, event.of_challenge(challenge.sid), batch)?;
+        batch = announce(app, &place.service, &event.of_challenge(challenge.sid), batch)?;
     }
     app.store.commit(batch).await?;
     Ok((place.scope, challenge))

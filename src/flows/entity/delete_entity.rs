@@ -57,7 +57,7 @@ async fn delete(
         }
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::FactorDeleted, now, &place.scope, of);
-        batch = announce(app, &place.service, event, batch)?;
+        batch = announce(app, &place.service, &event, batch)?;
     }
     Ok(app.store.commit(batch).await?)
 }

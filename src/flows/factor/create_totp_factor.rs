@@ -73,10 +73,8 @@ pub async fn create_totp_factor(
         .secret
         .take()
         .unwrap_or_else(|| TotpSecret::generate(algorithm, app.entropy.as_ref()));
-    let (scope, factor, issuer) = settle(|| create(app, account, service, identity, &new, &secret)).await?;
-    let FactorKind::Totp(TotpFactor { config, .. }) = &factor.kind else {
-        unreachable!("made as TOTP above")
-    };
+    let (scope, factor, config, issuer) =
+        settle(|| create(app, account, service, identity, &new, &secret)).await?;
     let uri = OtpauthUri {
         secret,
         issuer: Some(issuer),
@@ -95,13 +93,19 @@ async fn create(
     identity: &Identity,
     new: &NewTotpFactor,
     secret: &TotpSecret,
-) -> Result<(EntityScope, Factor, String), Error> {
+) -> Result<(EntityScope, Factor, TotpConfig, String), Error> {
     let now = app.clock.now();
     let enrolment = Enrolment::begin(app, account, service, identity, FactorType::Totp).await?;
     let settings = &enrolment.service.settings;
     let defaults = settings.totp_defaults();
     let sid = FactorSid::generate(now, app.entropy.as_ref());
     let place = keys::factor(&enrolment.scope, sid);
+    let config = TotpConfig {
+        algorithm: new.algorithm.unwrap_or(defaults.algorithm),
+        skew: new.skew.unwrap_or(defaults.skew),
+        code_length: new.code_length.unwrap_or(defaults.code_length),
+        time_step: new.time_step.unwrap_or(defaults.time_step),
+    };
     let totp = TotpFactor {
         secret: app
             .vault
@@ -109,12 +113,7 @@ async fn create(
         fingerprint: app
             .vault
             .fingerprint(enrolment.scope.entity.as_bytes(), secret.as_bytes()),
-        config: TotpConfig {
-            algorithm: new.algorithm.unwrap_or(defaults.algorithm),
-            skew: new.skew.unwrap_or(defaults.skew),
-            code_length: new.code_length.unwrap_or(defaults.code_length),
-            time_step: new.time_step.unwrap_or(defaults.time_step),
-        },
+        config,
         accepted: AcceptedSteps::default(),
     };
     let factor = Factor {
@@ -130,5 +129,5 @@ async fn create(
     };
     let issuer = settings.issuer().to_owned();
     let scope = enrolment.commit(app, &factor).await?;
-    Ok((scope, factor, issuer))
+    Ok((scope, factor, config, issuer))
 }

@@ -50,7 +50,7 @@ async fn delete(
     }
     let event = Event::new(EventType::FactorDeleted, now, &place.scope, (sid, kind));
     app.store
-        .commit(announce(app, &place.service, event, batch)?)
+        .commit(announce(app, &place.service, &event, batch)?)
         .await?;
     Ok(())
 }

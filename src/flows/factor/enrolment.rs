@@ -85,7 +85,7 @@ impl Enrolment {
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
         app.store
-            .commit(announce(app, &self.service, event, batch)?)
+            .commit(announce(app, &self.service, &event, batch)?)
             .await?;
         Ok(self.scope)
     }

@@ -119,7 +119,7 @@ async fn update(
             &place.scope,
             (sid, factor.factor_type()),
         );
-        batch = announce(app, &place.service, event, batch)?;
+        batch = announce(app, &place.service, &event, batch)?;
     }
     app.store.commit(batch).await?;
     Ok((place.scope, factor))
