@@ -23,6 +23,10 @@
 //! decision touches neighbours only; the entity's own SID is part of its children's keys, so that an entity that is
 //! deleted and created anew under the same identity has none of the old one's.
 
+mod place;
+
+pub use place::{Owner, Place};
+
 use std::marker::PhantomData;
 
 use super::records::{CreationRate, DeviceAddress, Purge, StoreFormat};
@@ -115,6 +119,12 @@ pub fn services(account: AccountSid) -> Prefix<Service> {
 #[must_use]
 pub fn service(account: AccountSid, sid: ServiceSid) -> Key<Service> {
     services(account).key(sid.as_bytes())
+}
+
+/// The services of all accounts.
+#[must_use]
+pub fn all_services() -> Vec<u8> {
+    b"s".to_vec()
 }
 
 /// The webhooks of a service.
@@ -318,6 +328,7 @@ mod tests {
                 format!("6b{four}"),
             ),
             (hex(service(s.account, s.service).bytes()), format!("73{ac}{va}")),
+            (hex(&all_services()), "73".to_owned()),
             (
                 hex(webhook(s.service, WebhookSid::from_bytes([4; 16])).bytes()),
                 format!("77{va}{four}"),

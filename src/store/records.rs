@@ -32,11 +32,16 @@ pub trait Record: Serialize + DeserializeOwned {
 }
 
 macro_rules! records {
-    ($($record:ty = $kind:literal;)+) => {$(
-        impl Record for $record {
-            const KIND: u8 = $kind;
-        }
-    )+};
+    ($($record:ty = $kind:literal;)+) => {
+        $(
+            impl Record for $record {
+                const KIND: u8 = $kind;
+            }
+        )+
+
+        /// Every kind of record.
+        pub const KINDS: &[u8] = &[$($kind),+];
+    };
 }
 
 records! {

@@ -1,0 +1,266 @@
+//! The walk over all entries: what it has to remember, and how it makes sure of a problem.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use super::report::Report;
+use crate::app::App;
+use crate::domain::entity::Entity;
+use crate::domain::factor::FactorType;
+use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
+use crate::domain::text::Identity;
+use crate::flows::Error;
+use crate::store::keys::{self, Key, Owner, Place};
+use crate::store::records::{self, Record};
+use crate::store::{Entry, Order, Scan};
+
+/// A check under way.
+pub(super) struct Walk<'a> {
+    pub(super) app: &'a App,
+    report: Report,
+    /// The account of each service. Keys below a service do not tell.
+    accounts: BTreeMap<ServiceSid, AccountSid>,
+    /// The last service that nobody knew of.
+    unknown: Option<ServiceSid>,
+    /// The entity whose children come next.
+    family: Option<Family>,
+}
+
+/// An entry that is being checked.
+#[derive(Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) entry: &'a Entry,
+    pub(super) place: &'a Place,
+}
+
+/// What became of the service that something belongs to.
+pub(super) enum Parent {
+    /// It is there, in this account.
+    Account(AccountSid),
+    /// It was deleted, and what is below it waits to be reclaimed in no particular order.
+    Deleted,
+    /// Nobody knows of it.
+    Unknown,
+}
+
+/// An entity, and the factors found so far below it.
+struct Family {
+    service: ServiceSid,
+    identity: Identity,
+    entity: EntitySid,
+    /// How many push and TOTP factors the entity says it has.
+    told: (u32, u32),
+    found: (u32, u32),
+}
+
+impl<'a> Walk<'a> {
+    pub(super) async fn begin(app: &'a App) -> Result<Self, Error> {
+        let mut walk = Self {
+            app,
+            report: Report::default(),
+            accounts: BTreeMap::new(),
+            unknown: None,
+            family: None,
+        };
+        walk.read_services().await?;
+        Ok(walk)
+    }
+
+    pub(super) async fn visit(&mut self, key: &[u8], entry: &Entry) -> Result<(), Error> {
+        let Some(place) = Place::parse(key) else {
+            self.report.count("entries of no known kind");
+            self.report.note(format!("key {}: it is none of the key map's", key.escape_ascii()));
+            return Ok(());
+        };
+        self.report.count(place.kind());
+        let here = Here { key, entry, place: &place };
+        if expires(&place) != entry.expires_at.is_some() {
+            self.blame(&here, if expires(&place) { "it never expires" } else { "it would expire" });
+        }
+        self.check(&here).await
+    }
+
+    pub(super) async fn finish(mut self) -> Result<Report, Error> {
+        self.close_family().await?;
+        let formats = Place::StoreFormat.kind();
+        if self.report.entries() > 0 && !self.report.counts().contains_key(formats) {
+            self.report.note(format!("{}: it is not noted", Place::StoreFormat));
+        }
+        Ok(self.report)
+    }
+
+    /// The record of an entry, if it can be read.
+    pub(super) fn decode<T: Record>(&mut self, here: &Here<'_>) -> Option<T> {
+        let decoded = records::decode(&here.entry.value).ok();
+        if decoded.is_none() {
+            // What the decoder says may repeat what it stumbled on, so it is not repeated here.
+            let why = match here.entry.value[..] {
+                [kind, ..] if kind != T::KIND => {
+                    format!("it holds a record of kind {}", kind.escape_ascii())
+                }
+                [_, version, ..] if version != T::VERSION => {
+                    format!("its format version is {version}, which this program does not know")
+                }
+                _ => "its record is damaged".to_owned(),
+            };
+            self.blame(here, why);
+        }
+        decoded
+    }
+
+    /// Notes a problem that the entry shows by itself.
+    pub(super) fn blame(&mut self, here: &Here<'_>, problem: impl Display) {
+        self.report.note(format!("{}: {problem}", here.place));
+    }
+
+    /// Notes a problem that shows in what other entries are now, if this one is still as it was read and its service
+    /// was not deleted.
+    pub(super) async fn confirm(&mut self, here: &Here<'_>, problem: &str) -> Result<(), Error> {
+        let now = self.app.store.get(here.key).await?;
+        let unchanged = now.is_some_and(|entry| entry.version == here.entry.version);
+        if unchanged && !self.is_deleted(here.place.service()).await? {
+            self.blame(here, problem);
+        }
+        Ok(())
+    }
+
+    /// Looks at the record at `key`: notes `absent` if there is none, and otherwise what is `wrong` with it. One that
+    /// cannot be read is a problem of its own.
+    pub(super) async fn refer<T: Record>(
+        &mut self,
+        here: &Here<'_>,
+        key: &Key<T>,
+        absent: &str,
+        wrong: impl FnOnce(&T) -> Option<&'static str>,
+    ) -> Result<(), Error> {
+        let problem = match self.app.store.get(key.bytes()).await? {
+            None => Some(absent),
+            Some(entry) => records::decode(&entry.value).ok().and_then(|record| wrong(&record)),
+        };
+        match problem {
+            Some(problem) => self.confirm(here, problem).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What became of a service.
+    pub(super) async fn parent(&mut self, service: ServiceSid) -> Result<Parent, Error> {
+        if self.is_deleted(Some(service)).await? {
+            return Ok(Parent::Deleted);
+        }
+        if !self.accounts.contains_key(&service) && self.unknown != Some(service) {
+            // It may have been created since.
+            self.read_services().await?;
+        }
+        Ok(match self.accounts.get(&service) {
+            Some(account) => Parent::Account(*account),
+            None => {
+                self.unknown = Some(service);
+                Parent::Unknown
+            }
+        })
+    }
+
+    /// The account of a service that was there when the services were last read.
+    pub(super) fn account_of(&self, service: ServiceSid) -> Option<AccountSid> {
+        self.accounts.get(&service).copied()
+    }
+
+    async fn is_deleted(&self, service: Option<ServiceSid>) -> Result<bool, Error> {
+        match service {
+            Some(service) => Ok(self.app.store.get(keys::purge(service).bytes()).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Begins to count the factors of an entity.
+    pub(super) async fn open_family(
+        &mut self,
+        service: ServiceSid,
+        identity: &Identity,
+        entity: &Entity,
+    ) -> Result<(), Error> {
+        self.close_family().await?;
+        self.family = Some(Family {
+            service,
+            identity: identity.clone(),
+            entity: entity.sid,
+            told: (entity.push_factors, entity.totp_factors),
+            found: (0, 0),
+        });
+        Ok(())
+    }
+
+    /// Counts a factor; `false` if there is no such entity.
+    pub(super) fn count_factor(&mut self, owner: &Owner, kind: FactorType) -> bool {
+        let Some(family) = &mut self.family else {
+            return false;
+        };
+        if (family.service, &family.identity, family.entity) != (owner.service, &owner.identity, owner.entity) {
+            return false;
+        }
+        match kind {
+            FactorType::Push => family.found.0 += 1,
+            FactorType::Totp => family.found.1 += 1,
+        }
+        true
+    }
+
+    async fn close_family(&mut self) -> Result<(), Error> {
+        let Some(family) = self.family.take() else {
+            return Ok(());
+        };
+        // All of the family was read as it was at one moment, so there is nothing to look up again.
+        if family.told != family.found && !self.is_deleted(Some(family.service)).await? {
+            let place = Place::Entity(family.service, family.identity);
+            self.report.note(format!(
+                "{place}: it says {} push and {} TOTP factors, but there are {} and {}",
+                family.told.0, family.told.1, family.found.0, family.found.1
+            ));
+        }
+        Ok(())
+    }
+
+    async fn read_services(&mut self) -> Result<(), Error> {
+        const CHUNK: usize = 1000;
+        let mut after = None;
+        loop {
+            let scan = Scan {
+                prefix: keys::all_services(),
+                after,
+                order: Order::Ascending,
+                limit: CHUNK,
+            };
+            let services = self.app.store.scan(scan).await?;
+            for (key, _) in &services {
+                if let Some(Place::Service(account, service)) = Place::parse(key) {
+                    self.accounts.insert(service, account);
+                }
+            }
+            match services.last() {
+                Some((key, _)) if services.len() == CHUNK => after = Some(key.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Whether the sweeper is meant to reclaim such an entry some day.
+fn expires(place: &Place) -> bool {
+    match place {
+        Place::AccessToken(..) | Place::Challenge(..) | Place::OutboxRow(..) | Place::Pending(..) => true,
+        Place::Account(..)
+        | Place::ApiKey(..)
+        | Place::ApiKeyOf(..)
+        | Place::CreationRate(..)
+        | Place::Device(..)
+        | Place::Entity(..)
+        | Place::EntityOrder(..)
+        | Place::Factor(..)
+        | Place::Purge(..)
+        | Place::Service(..)
+        | Place::StoreFormat
+        | Place::Webhook(..) => false,
+    }
+}

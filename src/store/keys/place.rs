@@ -1,0 +1,352 @@
+//! The key map read backwards: what a key's bytes say of its entry.
+//!
+//! Requests never need this, they know where they look. It is for whoever walks over a whole store.
+
+use std::fmt;
+
+use crate::domain::sid::{
+    AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
+    ServiceSid, WebhookSid,
+};
+use crate::domain::text::Identity;
+
+/// What a key says of its entry; one variant for each line of the key map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An access token of a service.
+    AccessToken(ServiceSid, AccessTokenSid),
+    /// An account.
+    Account(AccountSid),
+    /// An API key.
+    ApiKey(ApiKeySid),
+    /// That an account has an API key.
+    ApiKeyOf(AccountSid, ApiKeySid),
+    /// A challenge of an entity.
+    Challenge(Owner, ChallengeSid),
+    /// How many entities an account creates.
+    CreationRate(AccountSid),
+    /// Where a device's factor is.
+    Device(CredentialSid),
+    /// An entity of a service.
+    Entity(ServiceSid, Identity),
+    /// That a service has an entity.
+    EntityOrder(ServiceSid, EntitySid),
+    /// A factor of an entity.
+    Factor(Owner, FactorSid),
+    /// Something to be sent.
+    OutboxRow(EventSid),
+    /// That a challenge waits for a factor's answer.
+    Pending(Owner, FactorSid, ChallengeSid),
+    /// What a deleted service left behind.
+    Purge(ServiceSid),
+    /// A service of an account.
+    Service(AccountSid, ServiceSid),
+    /// The format of the store.
+    StoreFormat,
+    /// A webhook of a service.
+    Webhook(ServiceSid, WebhookSid),
+}
+
+/// The entity in the keys of its children. The account is not part of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The service.
+    pub service: ServiceSid,
+    /// The caller's name of the entity.
+    pub identity: Identity,
+    /// The entity.
+    pub entity: EntitySid,
+}
+
+impl Place {
+    /// Reads a key; `None` if it is none of the key map's.
+    #[must_use]
+    pub fn parse(key: &[u8]) -> Option<Self> {
+        let (kind, mut rest) = key.split_first()?;
+        let rest = &mut rest;
+        let place = match kind {
+            b'a' => Self::Account(AccountSid::from_bytes(sid(rest)?)),
+            b'b' => Self::ApiKeyOf(
+                AccountSid::from_bytes(sid(rest)?),
+                ApiKeySid::from_bytes(sid(rest)?),
+            ),
+            b'd' => Self::Device(CredentialSid::from_bytes(sid(rest)?)),
+            b'e' => below_entity(rest)?,
+            b'g' => Self::Purge(ServiceSid::from_bytes(sid(rest)?)),
+            b'k' => Self::ApiKey(ApiKeySid::from_bytes(sid(rest)?)),
+            b'm' => (std::mem::take(rest) == b"format").then_some(Self::StoreFormat)?,
+            b'n' => Self::EntityOrder(
+                ServiceSid::from_bytes(sid(rest)?),
+                EntitySid::from_bytes(sid(rest)?),
+            ),
+            b'o' => Self::OutboxRow(EventSid::from_bytes(sid(rest)?)),
+            b'q' => Self::CreationRate(AccountSid::from_bytes(sid(rest)?)),
+            b's' => Self::Service(
+                AccountSid::from_bytes(sid(rest)?),
+                ServiceSid::from_bytes(sid(rest)?),
+            ),
+            b't' => Self::AccessToken(
+                ServiceSid::from_bytes(sid(rest)?),
+                AccessTokenSid::from_bytes(sid(rest)?),
+            ),
+            b'w' => Self::Webhook(
+                ServiceSid::from_bytes(sid(rest)?),
+                WebhookSid::from_bytes(sid(rest)?),
+            ),
+            _ => return None,
+        };
+        rest.is_empty().then_some(place)
+    }
+
+    /// The service that the entry is reclaimed with, if it belongs to one.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceSid> {
+        match self {
+            Self::AccessToken(service, _)
+            | Self::Entity(service, _)
+            | Self::EntityOrder(service, _)
+            | Self::Webhook(service, _) => Some(*service),
+            Self::Challenge(owner, _) | Self::Factor(owner, _) | Self::Pending(owner, ..) => Some(owner.service),
+            Self::Account(_)
+            | Self::ApiKey(_)
+            | Self::ApiKeyOf(..)
+            | Self::CreationRate(_)
+            | Self::Device(_)
+            | Self::OutboxRow(_)
+            | Self::Purge(_)
+            | Self::Service(..)
+            | Self::StoreFormat => None,
+        }
+    }
+
+    /// What kind of entry it is, for counting them.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AccessToken(..) => "access tokens",
+            Self::Account(..) => "accounts",
+            Self::ApiKey(..) => "API keys",
+            Self::ApiKeyOf(..) => "API keys in their accounts' lists",
+            Self::Challenge(..) => "challenges",
+            Self::CreationRate(..) => "creation rates",
+            Self::Device(..) => "devices",
+            Self::Entity(..) => "entities",
+            Self::EntityOrder(..) => "entities in their services' lists",
+            Self::Factor(..) => "factors",
+            Self::OutboxRow(..) => "outbox rows",
+            Self::Pending(..) => "challenges in their factors' lists",
+            Self::Purge(..) => "deleted services",
+            Self::Service(..) => "services",
+            Self::StoreFormat => "formats",
+            Self::Webhook(..) => "webhooks",
+        }
+    }
+}
+
+/// Names the entry by its identifiers.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessToken(service, sid) => write!(f, "access token {sid} of {service}"),
+            Self::Account(sid) => write!(f, "account {sid}"),
+            Self::ApiKey(sid) => write!(f, "API key {sid}"),
+            Self::ApiKeyOf(account, sid) => write!(f, "API key {sid} in the list of {account}"),
+            Self::Challenge(owner, sid) => write!(f, "challenge {sid} of {owner}"),
+            Self::CreationRate(account) => write!(f, "creation rate of {account}"),
+            Self::Device(credential) => write!(f, "device {credential}"),
+            Self::Entity(service, identity) => write!(f, "entity {identity} of {service}"),
+            Self::EntityOrder(service, sid) => write!(f, "entity {sid} in the list of {service}"),
+            Self::Factor(owner, sid) => write!(f, "factor {sid} of {owner}"),
+            Self::OutboxRow(sid) => write!(f, "outbox row {sid}"),
+            Self::Pending(owner, factor, sid) => {
+                write!(f, "challenge {sid} in the list of factor {factor} of {owner}")
+            }
+            Self::Purge(service) => write!(f, "deleted service {service}"),
+            Self::Service(account, sid) => write!(f, "service {sid} of {account}"),
+            Self::StoreFormat => f.write_str("format of the store"),
+            Self::Webhook(service, sid) => write!(f, "webhook {sid} of {service}"),
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.entity, self.service)
+    }
+}
+
+/// Everything below [`entities`](super::entities).
+fn below_entity(rest: &mut &[u8]) -> Option<Place> {
+    let service = ServiceSid::from_bytes(sid(rest)?);
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let identity = Identity::parse(std::str::from_utf8(&rest[..end]).ok()?).ok()?;
+    *rest = &rest[end + 1..];
+    if rest.is_empty() {
+        return Some(Place::Entity(service, identity));
+    }
+    let entity = EntitySid::from_bytes(sid(rest)?);
+    let owner = Owner { service, identity, entity };
+    let (kind, child) = rest.split_first()?;
+    *rest = child;
+    match kind {
+        b'c' => Some(Place::Challenge(owner, ChallengeSid::from_bytes(sid(rest)?))),
+        b'f' => Some(Place::Factor(owner, FactorSid::from_bytes(sid(rest)?))),
+        b'p' => {
+            let factor = FactorSid::from_bytes(sid(rest)?);
+            Some(Place::Pending(owner, factor, ChallengeSid::from_bytes(sid(rest)?)))
+        }
+        _ => None,
+    }
+}
+
+/// Takes the bytes of an identifier off the front.
+fn sid(rest: &mut &[u8]) -> Option<[u8; 16]> {
+    let (sid, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*sid)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::entity::EntityScope;
+    use crate::store::keys;
+
+    /// One place of each kind, with its key.
+    fn each_kind() -> Vec<(Vec<u8>, Place)> {
+        let (one, two) = ([1; 16], [2; 16]);
+        let (account, service) = (AccountSid::from_bytes(one), ServiceSid::from_bytes(two));
+        let (factor, challenge) = (FactorSid::from_bytes([4; 16]), ChallengeSid::from_bytes([5; 16]));
+        // A zero byte within an identifier is not the one that ends the identity.
+        let entity = EntitySid::from_bytes([0; 16]);
+        let identity = Identity::parse("user-001").unwrap();
+        let owner = Owner { service, identity, entity };
+        let places = [
+            Place::AccessToken(service, AccessTokenSid::from_bytes([6; 16])),
+            Place::Account(account),
+            Place::ApiKey(ApiKeySid::from_bytes(one)),
+            Place::ApiKeyOf(account, ApiKeySid::from_bytes(two)),
+            Place::Challenge(owner.clone(), challenge),
+            Place::CreationRate(account),
+            Place::Device(CredentialSid::from_bytes(one)),
+            Place::Entity(service, owner.identity.clone()),
+            Place::EntityOrder(service, entity),
+            Place::Factor(owner.clone(), factor),
+            Place::OutboxRow(EventSid::from_bytes(one)),
+            Place::Pending(owner, factor, challenge),
+            Place::Purge(service),
+            Place::Service(account, service),
+            Place::StoreFormat,
+            Place::Webhook(service, WebhookSid::from_bytes(one)),
+        ];
+        places.into_iter().map(|place| (written(&place), place)).collect()
+    }
+
+    /// The key of a place as the key map writes it.
+    fn written(place: &Place) -> Vec<u8> {
+        let scope = |owner: &Owner| EntityScope {
+            account: AccountSid::from_bytes([9; 16]),
+            service: owner.service,
+            identity: owner.identity.clone(),
+            entity: owner.entity,
+        };
+        match place {
+            Place::AccessToken(service, sid) => keys::access_token(*service, *sid).into_bytes(),
+            Place::Account(sid) => keys::account(*sid).into_bytes(),
+            Place::ApiKey(sid) => keys::api_key(*sid).into_bytes(),
+            Place::ApiKeyOf(account, sid) => keys::api_keys_of(*account).key(sid.as_bytes()).into_bytes(),
+            Place::Challenge(owner, sid) => keys::challenge(&scope(owner), *sid).into_bytes(),
+            Place::CreationRate(account) => keys::creation_rate(*account).into_bytes(),
+            Place::Device(credential) => keys::device(*credential).into_bytes(),
+            Place::Entity(service, identity) => keys::entity(*service, identity).into_bytes(),
+            Place::EntityOrder(service, sid) => keys::entity_order(*service).key(sid.as_bytes()).into_bytes(),
+            Place::Factor(owner, sid) => keys::factor(&scope(owner), *sid).into_bytes(),
+            Place::OutboxRow(sid) => keys::outbox_row(*sid).into_bytes(),
+            Place::Pending(owner, factor, sid) => {
+                keys::pending(&scope(owner), *factor).key(sid.as_bytes()).into_bytes()
+            }
+            Place::Purge(service) => keys::purge(*service).into_bytes(),
+            Place::Service(account, sid) => keys::service(*account, *sid).into_bytes(),
+            Place::StoreFormat => keys::store_format().into_bytes(),
+            Place::Webhook(service, sid) => keys::webhook(*service, *sid).into_bytes(),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_key_leads_back_to_its_place() {
+        let mut kinds = std::collections::BTreeSet::new();
+        for (key, place) in each_kind() {
+            assert_eq!(Place::parse(&key).as_ref(), Some(&place), "{place}");
+            assert!(kinds.insert(place.kind()), "{place}");
+        }
+    }
+
+    #[test]
+    fn these_bytes_mean_this() {
+        let (one, two) = ("01".repeat(16), "02".repeat(16));
+        let three = "03".repeat(16);
+        let user = "757365722d30303100";
+        for (key, expected) in [
+            (format!("61{one}"), format!("account AC{one}")),
+            (format!("62{one}{two}"), format!("API key SK{two} in the list of AC{one}")),
+            (format!("73{one}{two}"), format!("service VA{two} of AC{one}")),
+            (format!("65{two}{user}"), format!("entity user-001 of VA{two}")),
+            (
+                format!("65{two}{user}{three}66{one}"),
+                format!("factor YF{one} of YE{three} of VA{two}"),
+            ),
+            (
+                format!("65{two}{user}{three}63{one}"),
+                format!("challenge YC{one} of YE{three} of VA{two}"),
+            ),
+            ("6d666f726d6174".to_owned(), "format of the store".to_owned()),
+        ] {
+            let bytes: Vec<u8> = (0..key.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&key[at..at + 2], 16).unwrap())
+                .collect();
+            assert_eq!(Place::parse(&bytes).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn shortened_and_lengthened_keys_are_no_keys() {
+        for (key, place) in each_kind() {
+            for length in 0..key.len() {
+                // An entity's key is what its children's keys begin with.
+                let found = Place::parse(&key[..length]);
+                let entity = matches!(found, Some(Place::Entity(..)));
+                assert!(found.is_none() || entity, "{place}: {length}");
+            }
+            let longer = [key.as_slice(), &[b'x'; 5]].concat();
+            assert_eq!(Place::parse(&longer), None, "{place}");
+        }
+    }
+
+    #[test]
+    fn an_identity_that_no_caller_may_give_is_no_key() {
+        for identity in ["short", "user_001", "", "user-\u{e9}01"] {
+            let key = [b"e".as_slice(), &[2; 16], identity.as_bytes(), b"\0"].concat();
+            assert_eq!(Place::parse(&key), None, "{identity}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_written_as_the_same_bytes(
+            which in 0..16_usize,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let mut key = each_kind().swap_remove(which).0;
+            for (place, byte) in changes {
+                let place = place.index(key.len());
+                key[place] = byte;
+            }
+            if let Some(place) = Place::parse(&key) {
+                prop_assert_eq!(written(&place), key);
+            }
+        }
+    }
+}

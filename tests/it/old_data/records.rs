@@ -1,0 +1,224 @@
+//! Records, byte by byte.
+//!
+//! Each line of a file is a record: what it is, its bytes, and what they say. A later version may read more into old
+//! bytes (fields with defaults), never something else.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeSet;
+
+use countersign::domain::access_token::AccessToken;
+use countersign::domain::account::{Account, ApiKey};
+use countersign::domain::challenge::Challenge;
+use countersign::domain::entity::Entity;
+use countersign::domain::events::OutboxRow;
+use countersign::domain::factor::Factor;
+use countersign::domain::service::Service;
+use countersign::domain::text::Identity;
+use countersign::domain::webhook::Webhook;
+use countersign::store::StoreError;
+use countersign::store::records::{
+    self, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, decode,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{files, samples};
+
+#[test]
+fn every_released_record_still_opens() {
+    let files = files::all("records", "json");
+    assert!(!files.is_empty());
+    for (path, text) in files {
+        let fixtures: Vec<Fixture> = serde_json::from_str(&text).unwrap();
+        for fixture in fixtures {
+            let bytes = from_hex(&fixture.bytes);
+            let context = format!("{}: {}", path.display(), fixture.name);
+            let read = reread(&bytes).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert!(says(&read.value, &fixture.value), "{context}: {} is not {}", read.value, fixture.value);
+        }
+    }
+}
+
+#[test]
+fn what_is_written_today_is_what_was_released() {
+    let lines: Vec<String> = samples::all()
+        .iter()
+        .map(|sample| {
+            json!({"name": sample.name, "bytes": to_hex(&sample.bytes), "value": sample.value}).to_string()
+        })
+        .collect();
+    files::keep("records", "json", &format!("[\n{}\n]\n", lines.join(",\n")));
+}
+
+#[test]
+fn every_kind_of_record_has_a_sample_and_makes_the_round_trip() {
+    let mut kinds = BTreeSet::new();
+    for sample in samples::all() {
+        kinds.insert(sample.bytes[0]);
+        let read = reread(&sample.bytes).unwrap();
+        assert_eq!(read.value, sample.value, "{}", sample.name);
+        assert_eq!(read.bytes, sample.bytes, "{}", sample.name);
+    }
+    assert_eq!(kinds, KINDS.iter().copied().collect());
+    assert_eq!(kinds.len(), KINDS.len(), "two records share a kind");
+}
+
+#[test]
+fn a_field_of_a_later_version_is_ignored() {
+    for sample in samples::all() {
+        let Some(longer) = with_unknown_field(&sample.bytes) else {
+            assert_eq!(sample.name, "identity", "every other record has named fields");
+            continue;
+        };
+        assert_eq!(reread(&longer).unwrap().value, sample.value, "{}", sample.name);
+    }
+}
+
+#[test]
+fn a_later_format_is_refused_and_says_so() {
+    for sample in samples::all() {
+        for version in [0, 2, 255] {
+            let mut later = sample.bytes.clone();
+            later[1] = version;
+            let message = reread(&later).unwrap_err().to_string();
+            let expected = format!("format version {version} is not one that this program knows");
+            assert!(message.contains(&expected), "{}: {message}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn a_record_is_no_record_of_another_kind() {
+    for sample in samples::all() {
+        for kind in KINDS.iter().filter(|kind| **kind != sample.bytes[0]) {
+            let message = read_as(*kind, &sample.bytes).unwrap_err().to_string();
+            let expected = format!("found kind {}", char::from(sample.bytes[0]));
+            assert!(message.contains(&expected), "{}: {message}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn a_record_cut_short_anywhere_is_refused() {
+    for sample in samples::all() {
+        for length in 0..sample.bytes.len() {
+            let read = read_as(sample.bytes[0], &sample.bytes[..length]);
+            assert!(read.is_err(), "{} at {length}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn no_changed_byte_panics() {
+    for sample in samples::all() {
+        for position in 2..sample.bytes.len() {
+            for byte in [0, 0x7f, 0x80, 0x9f, 0xc0, 0xc6, 0xdd, 0xdf, 0xff] {
+                let mut changed = sample.bytes.clone();
+                changed[position] = byte;
+                // Some are records still: a changed letter of a name, say. They are written as they were read.
+                if let Ok(read) = reread(&changed) {
+                    assert_eq!(reread(&read.bytes).unwrap().value, read.value, "{}", sample.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_that_changed_is_told_from_one_that_grew() {
+    let old = json!({"a": [1, {"b": null}], "c": "text"});
+    for (new, same) in [
+        (json!({"a": [1, {"b": null}], "c": "text"}), true),
+        (json!({"a": [1, {"b": null, "new": 1}], "c": "text", "new": []}), true),
+        (json!({"a": [1, {"b": 0}], "c": "text"}), false),
+        (json!({"a": [1, {"b": null}, 2], "c": "text"}), false),
+        (json!({"a": [1, {}], "c": "text"}), false),
+    ] {
+        assert_eq!(says(&new, &old), same, "{new}");
+    }
+}
+
+/// A line of a file.
+#[derive(Deserialize)]
+struct Fixture {
+    name: String,
+    bytes: String,
+    value: Value,
+}
+
+/// What was read, and how it would be written.
+struct Read {
+    value: Value,
+    bytes: Vec<u8>,
+}
+
+/// Whether `new` says everything that `old` says. Only objects may have grown.
+fn says(new: &Value, old: &Value) -> bool {
+    match (new, old) {
+        (Value::Object(new), Value::Object(old)) => old
+            .iter()
+            .all(|(name, old)| new.get(name).is_some_and(|new| says(new, old))),
+        (Value::Array(new), Value::Array(old)) => {
+            new.len() == old.len() && new.iter().zip(old).all(|(new, old)| says(new, old))
+        }
+        _ => new == old,
+    }
+}
+
+fn reread(bytes: &[u8]) -> Result<Read, StoreError> {
+    read_as(bytes[0], bytes)
+}
+
+fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
+    match kind {
+        Account::KIND => read::<Account>(bytes),
+        ApiKey::KIND => read::<ApiKey>(bytes),
+        Service::KIND => read::<Service>(bytes),
+        Webhook::KIND => read::<Webhook>(bytes),
+        AccessToken::KIND => read::<AccessToken>(bytes),
+        Identity::KIND => read::<Identity>(bytes),
+        Entity::KIND => read::<Entity>(bytes),
+        Factor::KIND => read::<Factor>(bytes),
+        Challenge::KIND => read::<Challenge>(bytes),
+        DeviceAddress::KIND => read::<DeviceAddress>(bytes),
+        OutboxRow::KIND => read::<OutboxRow>(bytes),
+        Purge::KIND => read::<Purge>(bytes),
+        CreationRate::KIND => read::<CreationRate>(bytes),
+        StoreFormat::KIND => read::<StoreFormat>(bytes),
+        other => panic!("no record has kind {other}"),
+    }
+}
+
+fn read<T: Record>(bytes: &[u8]) -> Result<Read, StoreError> {
+    let record: T = decode(bytes)?;
+    Ok(Read {
+        value: serde_json::to_value(&record).unwrap(),
+        bytes: records::encode(&record)?,
+    })
+}
+
+/// The record with one more field behind the others; none if it has no named fields.
+fn with_unknown_field(bytes: &[u8]) -> Option<Vec<u8>> {
+    // A map of up to 15 entries begins with 0x80 plus their number.
+    const SMALL_MAP: u8 = 0x80;
+    let fields = bytes[2].checked_sub(SMALL_MAP).filter(|fields| *fields < 15)?;
+    let mut longer = bytes.to_vec();
+    longer[2] = SMALL_MAP + fields + 1;
+    // "later" with a map of an array in it.
+    longer.extend_from_slice(b"\xa5later\x81\xa1x\x92\x01\xc4\x02yz");
+    Some(longer)
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digit = |index: usize| u8::from_str_radix(&text[index..index + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digit).collect()
+}

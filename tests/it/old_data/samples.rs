@@ -1,0 +1,439 @@
+//! One record of every kind and form: everything that may be empty empty, everything filled, each variant.
+
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::vault::Vault;
+use countersign::domain::access_token::AccessToken;
+use countersign::domain::account::{Account, AccountStatus, ApiKey};
+use countersign::domain::challenge::{Answer, Challenge, Details, Field, Outcome};
+use countersign::domain::entity::Entity;
+use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
+use countersign::domain::factor::{
+    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor,
+    Skew, TimeStep, TotpConfig, TotpFactor,
+};
+use countersign::domain::limits::{Failures, SlidingLog};
+use countersign::domain::opaque::{DevicePublicKey, Sealed};
+use countersign::domain::service::{
+    PushSettings, Service, ServiceSettings, Subscription, TotpSettings, WhatsappSettings,
+};
+use countersign::domain::sid::{
+    AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
+    MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
+};
+use countersign::domain::text::{
+    AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer, Message, NotificationToken,
+    ProviderName, SdkVersion, ServiceName,
+};
+use countersign::domain::time::Timestamp;
+use countersign::domain::totp_algorithm::TotpAlgorithm;
+use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
+use countersign::store::records::{self, CreationRate, DeviceAddress, Purge, Record, StoreFormat};
+use serde_json::Value;
+
+/// A record as it is written today.
+pub(super) struct Sample {
+    /// What is special about it.
+    pub(super) name: String,
+    /// The stored bytes.
+    pub(super) bytes: Vec<u8>,
+    /// What the bytes say.
+    pub(super) value: Value,
+}
+
+/// Every sample.
+pub(super) fn all() -> Vec<Sample> {
+    [
+        accounts(),
+        services(),
+        webhooks(),
+        access_tokens(),
+        entities(),
+        totp_factors(),
+        push_factors(),
+        challenges(),
+        outbox_rows(),
+        of_the_store(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn sample<T: Record>(name: &str, record: &T) -> Sample {
+    Sample {
+        name: name.to_owned(),
+        bytes: records::encode(record).unwrap(),
+        value: serde_json::to_value(record).unwrap(),
+    }
+}
+
+fn accounts() -> Vec<Sample> {
+    let account = Account {
+        sid: AccountSid::from_bytes([1; 16]),
+        friendly_name: FriendlyName::parse("Owl Bank, \u{dc}berlingen").unwrap(),
+        token: vault().token_hash(&[1; 16], "token"),
+        status: AccountStatus::Active,
+        date_created: moment(0),
+    };
+    let suspended = Account {
+        status: AccountStatus::Suspended { at: moment(1) },
+        ..account.clone()
+    };
+    let key = ApiKey {
+        sid: ApiKeySid::from_bytes([2; 16]),
+        account: account.sid,
+        friendly_name: FriendlyName::parse("deploy").unwrap(),
+        secret: vault().token_hash(&[2; 16], "secret"),
+        date_created: moment(2),
+    };
+    vec![
+        sample("account, active", &account),
+        sample("account, suspended", &suspended),
+        sample("API key", &key),
+    ]
+}
+
+fn services() -> Vec<Sample> {
+    let provider = |name| Some(ProviderName::parse(name).unwrap());
+    let empty = Service {
+        sid: ServiceSid::from_bytes([3; 16]),
+        account: AccountSid::from_bytes([1; 16]),
+        settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
+        subscriptions: Vec::new(),
+        date_created: moment(3),
+        date_updated: moment(4),
+    };
+    let settings = ServiceSettings {
+        friendly_name: ServiceName::parse("Owl Bank 2").unwrap(),
+        code_length: 10,
+        lookup_enabled: true,
+        psd2_enabled: true,
+        skip_sms_to_landlines: true,
+        dtmf_input_required: true,
+        tts_name: provider("Alice"),
+        mailer_sid: Some(MailerSid::from_bytes([4; 16])),
+        do_not_share_warning_enabled: true,
+        custom_code_enabled: true,
+        push: PushSettings {
+            include_date: true,
+            apn_credential_sid: Some(CredentialSid::from_bytes([5; 16])),
+            fcm_credential_sid: Some(CredentialSid::from_bytes([6; 16])),
+        },
+        totp: TotpSettings {
+            issuer: Some(Issuer::parse("owlbank.example").unwrap()),
+            time_step: Some(TimeStep::new(60).unwrap()),
+            code_length: Some(CodeLength::new(8).unwrap()),
+            skew: Some(Skew::new(2).unwrap()),
+        },
+        default_template_sid: Some(TemplateSid::from_bytes([7; 16])),
+        whatsapp: WhatsappSettings {
+            msg_service_sid: Some(MessagingServiceSid::from_bytes([8; 16])),
+            from: provider("+15005550006"),
+        },
+        verify_event_subscription_enabled: true,
+    };
+    let subscription = |byte, events| Subscription {
+        webhook: WebhookSid::from_bytes([byte; 16]),
+        events,
+    };
+    let filled = Service {
+        settings,
+        subscriptions: vec![
+            subscription(9, EventTypes::All),
+            subscription(10, EventTypes::Only(EventType::ALL.to_vec())),
+        ],
+        ..empty.clone()
+    };
+    vec![sample("service, only named", &empty), sample("service, everything set", &filled)]
+}
+
+fn webhooks() -> Vec<Sample> {
+    let webhook = |event_types, status, version| Webhook {
+        sid: WebhookSid::from_bytes([9; 16]),
+        friendly_name: FriendlyName::parse("events").unwrap(),
+        event_types,
+        url: WebhookUrl::parse("https://owlbank.example/hook?x=1").unwrap(),
+        status,
+        version,
+        date_created: moment(5),
+        date_updated: moment(6),
+    };
+    vec![
+        sample(
+            "webhook, all events, enabled, V2",
+            &webhook(EventTypes::All, WebhookStatus::Enabled, WebhookVersion::V2),
+        ),
+        sample(
+            "webhook, each event, disabled, V1",
+            &webhook(
+                EventTypes::Only(EventType::ALL.to_vec()),
+                WebhookStatus::Disabled,
+                WebhookVersion::V1,
+            ),
+        ),
+        sample(
+            "webhook, no event",
+            &webhook(EventTypes::Only(Vec::new()), WebhookStatus::Enabled, WebhookVersion::V2),
+        ),
+    ]
+}
+
+fn access_tokens() -> Vec<Sample> {
+    let fresh = AccessToken {
+        sid: AccessTokenSid::from_bytes([11; 16]),
+        account: AccountSid::from_bytes([1; 16]),
+        identity: identity(),
+        factor_friendly_name: None,
+        ttl: 60,
+        date_created: moment(7),
+        spent_on: None,
+    };
+    let spent = AccessToken {
+        factor_friendly_name: Some(FriendlyName::parse("Ann's phone").unwrap()),
+        ttl: 300,
+        spent_on: Some(FactorSid::from_bytes([13; 16])),
+        ..fresh.clone()
+    };
+    vec![sample("access token, fresh", &fresh), sample("access token, spent", &spent)]
+}
+
+fn entities() -> Vec<Sample> {
+    let empty = Entity::new(EntitySid::from_bytes([12; 16]), identity(), moment(8));
+    let mut filled = empty.clone();
+    filled.add_factor(FactorType::Push, moment(9)).unwrap();
+    filled.add_factor(FactorType::Totp, moment(10)).unwrap();
+    filled.add_factor(FactorType::Totp, moment(11)).unwrap();
+    vec![
+        sample("identity", &identity()),
+        sample("entity, without factors", &empty),
+        sample("entity, with factors", &filled),
+    ]
+}
+
+fn totp_factors() -> Vec<Sample> {
+    let factor = |status, kind| Factor {
+        sid: FactorSid::from_bytes([13; 16]),
+        friendly_name: FriendlyName::parse("Ann's phone").unwrap(),
+        status,
+        kind: FactorKind::Totp(kind),
+        metadata: None,
+        date_created: moment(12),
+        date_updated: moment(13),
+        failures: Failures::default(),
+        challenge_creations: SlidingLog::default(),
+    };
+    let totp = |algorithm, config: (u8, u8, u8), accepted| TotpFactor {
+        secret: Sealed::from_bytes((0..53).collect()),
+        fingerprint: vault().fingerprint(&[12; 16], b"secret"),
+        config: TotpConfig {
+            algorithm,
+            skew: Skew::new(config.0).unwrap(),
+            code_length: CodeLength::new(config.1).unwrap(),
+            time_step: TimeStep::new(config.2).unwrap(),
+        },
+        accepted,
+    };
+    let fresh = factor(
+        FactorStatus::Unverified { attempts: 0 },
+        totp(TotpAlgorithm::Sha1, (1, 6, 30), AcceptedSteps::default()),
+    );
+    let mut accepted = AcceptedSteps::default();
+    (59_666_600..59_666_610).for_each(|step| accepted.accept(step));
+    let mut used = factor(FactorStatus::Verified, totp(TotpAlgorithm::Sha256, (0, 3, 20), accepted));
+    used.metadata = Some(attributes());
+    used.failures.fail(moment(14));
+    used.failures.fail(moment(15));
+    used.challenge_creations.record(moment(14), Factor::CHALLENGE_MEMORY);
+    used.challenge_creations.record(moment(15), Factor::CHALLENGE_MEMORY);
+    let tried = factor(
+        FactorStatus::Unverified { attempts: 5 },
+        totp(TotpAlgorithm::Sha512, (2, 8, 60), AcceptedSteps::default()),
+    );
+    let disabled = Factor {
+        status: FactorStatus::Disabled,
+        metadata: Some(Attributes::default()),
+        ..fresh.clone()
+    };
+    vec![
+        sample("TOTP factor, fresh, SHA-1", &fresh),
+        sample("TOTP factor, used, SHA-256", &used),
+        sample("TOTP factor, tried, SHA-512", &tried),
+        sample("TOTP factor, disabled", &disabled),
+    ]
+}
+
+fn push_factors() -> Vec<Sample> {
+    let token = || NotificationToken::parse(&"0123456789abcdef".repeat(4)).unwrap();
+    let push = |notification| Factor {
+        sid: FactorSid::from_bytes([14; 16]),
+        friendly_name: FriendlyName::parse("Ann's tablet").unwrap(),
+        status: FactorStatus::Verified,
+        kind: FactorKind::Push(PushFactor {
+            credential: CredentialSid::from_bytes([15; 16]),
+            public_key: device_key(),
+            fingerprint: vault().fingerprint(&[12; 16], device_key().as_bytes()),
+            app_id: AppId::parse("com.example.owlbank").unwrap(),
+            sdk_version: SdkVersion::parse("1.3.0").unwrap(),
+            notification,
+        }),
+        metadata: Some(attributes()),
+        date_created: moment(16),
+        date_updated: moment(17),
+        failures: Failures::default(),
+        challenge_creations: SlidingLog::default(),
+    };
+    vec![
+        sample("push factor, APN", &push(NotificationChannel::Apn(token()))),
+        sample("push factor, FCM", &push(NotificationChannel::Fcm(token()))),
+        sample("push factor, silent", &push(NotificationChannel::None)),
+    ]
+}
+
+fn challenges() -> Vec<Sample> {
+    let empty = Challenge {
+        sid: ChallengeSid::from_bytes([16; 16]),
+        factor: FactorSid::from_bytes([13; 16]),
+        factor_type: FactorType::Totp,
+        outcome: Outcome::Pending,
+        details: None,
+        hidden_details: None,
+        metadata: None,
+        date_created: moment(18),
+        date_updated: moment(19),
+        expires_at: moment(318),
+        attempts: 0,
+        notifications: 0,
+    };
+    let with = |outcome| Challenge { outcome, ..empty.clone() };
+    let answer = |signed: Option<&str>| Answer {
+        at: moment(20),
+        signed: signed.map(str::to_owned),
+    };
+    let field = |label, value| Field {
+        label: FieldLabel::parse(label).unwrap(),
+        value: FieldValue::parse(value).unwrap(),
+    };
+    let filled = Challenge {
+        factor_type: FactorType::Push,
+        details: Some(Details {
+            message: Some(Message::parse("Pay 12 \u{20ac}?\nReally?").unwrap()),
+            fields: vec![field("Payee", "Owl Bank"), field("Note", "")],
+            date: Some(moment(18)),
+        }),
+        hidden_details: Some(attributes()),
+        metadata: Some(attributes()),
+        attempts: 5,
+        notifications: 3,
+        ..empty.clone()
+    };
+    let without_details = Challenge {
+        details: Some(Details {
+            message: None,
+            fields: Vec::new(),
+            date: None,
+        }),
+        ..empty.clone()
+    };
+    vec![
+        sample("challenge, pending", &empty),
+        sample("challenge, pending, everything set", &filled),
+        sample("challenge, pending, details empty", &without_details),
+        sample("challenge, approved by a code", &with(Outcome::Approved(answer(None)))),
+        sample(
+            "challenge, approved by a device",
+            &with(Outcome::Approved(answer(Some("e30.e30.AA")))),
+        ),
+        sample("challenge, denied", &with(Outcome::Denied(answer(Some("e30.e30.AA"))))),
+    ]
+}
+
+fn outbox_rows() -> Vec<Sample> {
+    let row = |message| OutboxRow {
+        sid: EventSid::from_bytes([17; 16]),
+        date_created: moment(21),
+        message,
+    };
+    let event = |event_type, factor_type, challenge| OutboxMessage::Webhook {
+        webhook: WebhookSid::from_bytes([9; 16]),
+        event: Event {
+            event_type,
+            at: moment(22),
+            account: AccountSid::from_bytes([1; 16]),
+            service: ServiceSid::from_bytes([3; 16]),
+            entity: EntitySid::from_bytes([12; 16]),
+            identity: identity(),
+            factor: FactorSid::from_bytes([13; 16]),
+            factor_type,
+            challenge,
+        },
+    };
+    let push = OutboxMessage::Push {
+        service: ServiceSid::from_bytes([3; 16]),
+        identity: identity(),
+        entity: EntitySid::from_bytes([12; 16]),
+        factor: FactorSid::from_bytes([14; 16]),
+        challenge: ChallengeSid::from_bytes([16; 16]),
+        expires_at: moment(318),
+    };
+    let challenge = Some(ChallengeSid::from_bytes([16; 16]));
+    let mut samples = vec![
+        sample("outbox row, push", &row(push)),
+        sample(
+            "outbox row, webhook, of a push challenge",
+            &row(event(EventType::ChallengeDenied, FactorType::Push, challenge)),
+        ),
+    ];
+    samples.extend(EventType::ALL.map(|event_type| {
+        let name = format!("outbox row, webhook, {}", event_type.name());
+        sample(&name, &row(event(event_type, FactorType::Totp, None)))
+    }));
+    samples
+}
+
+fn of_the_store() -> Vec<Sample> {
+    let address = DeviceAddress {
+        account: AccountSid::from_bytes([1; 16]),
+        service: ServiceSid::from_bytes([3; 16]),
+        identity: identity(),
+        entity: EntitySid::from_bytes([12; 16]),
+        factor: FactorSid::from_bytes([14; 16]),
+    };
+    let format = StoreFormat {
+        version: 1,
+        master_key_id: vault().key_id().as_bytes().to_vec(),
+    };
+    vec![
+        sample("device address", &address),
+        sample("deleted service", &Purge { since: moment(23) }),
+        sample("creation rate", &CreationRate { second: 1_790_000_000, count: 41 }),
+        sample("store format", &format),
+    ]
+}
+
+fn moment(seconds: u64) -> Timestamp {
+    Timestamp::from_millis((1_790_000_000 + seconds) * 1000 + 7)
+}
+
+fn identity() -> Identity {
+    Identity::parse("user-001").unwrap()
+}
+
+fn attributes() -> Attributes {
+    Attributes(vec![
+        ("os".to_owned(), "\u{1F989} 17".to_owned()),
+        (String::new(), String::new()),
+    ])
+}
+
+fn vault() -> Vault {
+    Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())
+}
+
+/// The first point whose x is the SHA-256 of `countersign fuzz` and a counter byte (7): nobody knows its private key.
+fn device_key() -> DevicePublicKey {
+    let text = concat!(
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaN4VafLBgiouJgrr02i2o2N8t+TO",
+        "Ucv56DDXjzgIOpk4BeasGuGV0Lid6wxt0St1phzZLiqxR2/wpPsesFWkCw=="
+    );
+    DevicePublicKey::from_spki_base64(text).unwrap()
+}
