@@ -1,6 +1,9 @@
 //! The files in `tests/data`: `NAME-vN.EXTENSION`, with N from 1 up.
 
-use std::fs;
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// All files of this name, oldest first.
@@ -12,20 +15,16 @@ pub(super) fn all(name: &str, extension: &str) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// Compares `today` with the newest file of this name. If it differs, a new file is written when that is wanted; older
-/// ones stay as they are.
-pub(super) fn keep(name: &str, extension: &str, today: &str) {
-    let files = all(name, extension);
-    if files.last().is_some_and(|(_, newest)| newest == today) {
-        return;
-    }
+/// Adds a file of this name beside the older ones, if that is wanted; fails otherwise.
+pub(super) fn add(name: &str, extension: &str, content: &str) {
     assert!(
         std::env::var_os(WRITE).is_some_and(|value| value == "1"),
         "what is written today differs from the newest {name} file in tests/data. If that is meant, and the older ones \
          still open, run the tests with {WRITE}=1 to add a new one"
     );
-    let next = directory().join(format!("{name}-v{}.{extension}", files.len() + 1));
-    fs::write(next, today).unwrap();
+    let number = all(name, extension).len() + 1;
+    let mut file = File::create_new(directory().join(format!("{name}-v{number}.{extension}"))).unwrap();
+    file.write_all(content.as_bytes()).unwrap();
 }
 
 fn directory() -> PathBuf {

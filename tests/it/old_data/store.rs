@@ -1,0 +1,277 @@
+//! A whole store with every kind of entry: written by the flows, exported, and opened again by later versions.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use countersign::app::{App, Policy};
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::totp::{TotpSecret, code_at};
+use countersign::crypto::vault::Vault;
+use countersign::domain::challenge::{Challenge, ChallengeStatus};
+use countersign::domain::entropy::SeededEntropy;
+use countersign::domain::events::{EventType, EventTypes};
+use countersign::domain::factor::NotificationChannel;
+use countersign::domain::opaque::DevicePublicKey;
+use countersign::domain::service::{Change, Service, ServiceChanges};
+use countersign::domain::sid::{AccountSid, CredentialSid, FactorSid, ServiceSid};
+use countersign::domain::text::{
+    AppId, FriendlyName, Identity, Message, NotificationToken, SdkVersion, ServiceName,
+};
+use countersign::domain::time::{ManualClock, Timestamp};
+use countersign::domain::totp_algorithm::TotpAlgorithm;
+use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
+use countersign::flows::access_token::create_access_token::create_access_token;
+use countersign::flows::account::authenticate::authenticate;
+use countersign::flows::account::create_account::{create_account, create_account_as};
+use countersign::flows::account::create_api_key::create_api_key;
+use countersign::flows::account::set_status::suspend_account;
+use countersign::flows::actor::Actor;
+use countersign::flows::challenge::create_challenge::{NewChallenge, create_challenge};
+use countersign::flows::check_store::check_store;
+use countersign::flows::entity::create_entity::create_entity;
+use countersign::flows::factor::create_push_factor::{NewPushFactor, create_push_factor};
+use countersign::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor};
+use countersign::flows::factor::update_factor::{FactorChanges, update_factor};
+use countersign::flows::service::create_service::create_service;
+use countersign::flows::service::delete_service::delete_service;
+use countersign::flows::store_format::check_store_format;
+use countersign::flows::webhook::create_webhook::{NewWebhook, create_webhook};
+use countersign::store::keys::Place;
+use countersign::store::memory::MemoryStore;
+use countersign::store::sled::{Options, SledStore};
+use countersign::store::{Order, Scan, Store, transfer};
+use zeroize::Zeroizing;
+
+use super::files;
+
+#[tokio::test]
+async fn every_released_store_still_opens() {
+    let files = files::all("store", "jsonl");
+    assert!(!files.is_empty());
+    for (path, file) in files {
+        println!("{}", path.display());
+        let directory = tempfile::tempdir().unwrap();
+        let on_disk = SledStore::open(&Options::new(directory.path())).unwrap();
+        opens(Arc::new(MemoryStore::new()), &file).await;
+        opens(Arc::new(on_disk), &file).await;
+    }
+}
+
+async fn opens(store: Arc<dyn Store>, file: &str) {
+    transfer::import(store.as_ref(), &mut Cursor::new(file)).await.unwrap();
+    let (app, clock) = app(store);
+    check_store_format(&app).await.unwrap();
+    for later in [Duration::ZERO, Duration::from_hours(24)] {
+        clock.set(written_at() + later);
+        let report = check_store(&app).await.unwrap();
+        assert!(report.is_healthy(), "{report}");
+        assert_eq!(report.counts().len(), KINDS_OF_KEYS, "{report}");
+    }
+
+    let account = authenticate(&app, &account_sid().to_string(), TOKEN).await.unwrap();
+    let (service, factor) = totp_factor(app.store.as_ref()).await;
+    let status = async |step| {
+        let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
+        let new = new_challenge(factor, None);
+        let (_, challenge) = create_challenge(&app, account, service, &identity(), &new, Some(code.reveal()))
+            .await
+            .unwrap();
+        challenge.status(written_at())
+    };
+    clock.set(written_at());
+    let step = written_at().seconds() / 30;
+    assert_eq!(status(step).await, ChallengeStatus::Pending, "this step's code was used before the export");
+    assert_eq!(status(step + 1).await, ChallengeStatus::Approved);
+    app.store.close().await.unwrap();
+}
+
+/// An export of a new store with every kind of entry.
+pub(super) async fn write() -> String {
+    let (app, clock) = app(Arc::new(MemoryStore::new()));
+    clock.set(written_at().before(Duration::from_mins(1)));
+    let account = create_account_as(&app, account_sid(), TOKEN, name("owner")).await.unwrap().sid;
+    create_api_key(&app, account, name("deploy")).await.unwrap();
+    let suspended = create_account(&app, name("suspended")).await.unwrap().0.sid;
+    suspend_account(&app, suspended).await.unwrap();
+    let deleted = create_service(&app, account, service_name("Deleted"), ServiceChanges::default()).await.unwrap();
+    create_entity(&app, account, deleted.sid, identity()).await.unwrap();
+    delete_service(&app, account, deleted.sid).await.unwrap();
+    let credential = CredentialSid::from_bytes([7; 16]);
+    let changes = ServiceChanges {
+        push_fcm_credential_sid: Change::Set(credential),
+        ..ServiceChanges::default()
+    };
+    let service = create_service(&app, account, service_name("Owl Bank"), changes).await.unwrap();
+    subscribe(&app, &service).await;
+    enrol_device(&app, &service).await;
+    enrol_app(&app, &service, &clock).await;
+    create_access_token(&app, account, service.sid, identity(), None, 300).await.unwrap();
+    check_store_format(&app).await.unwrap();
+    assert_eq!(app.clock.now(), written_at());
+
+    let mut file = Vec::new();
+    transfer::export(app.store.as_ref(), &mut file).await.unwrap();
+    String::from_utf8(file).unwrap()
+}
+
+async fn subscribe(app: &App, service: &Service) {
+    for (status, event_types) in [
+        (WebhookStatus::Enabled, EventTypes::Only(EventType::ALL.to_vec())),
+        (WebhookStatus::Disabled, EventTypes::All),
+    ] {
+        let new = NewWebhook {
+            friendly_name: name("events"),
+            event_types,
+            url: WebhookUrl::parse("https://owlbank.example/hook").unwrap(),
+            status,
+            version: WebhookVersion::V2,
+        };
+        create_webhook(app, service.account, service.sid, new).await.unwrap();
+    }
+}
+
+/// A device that was enrolled with an access token, and has a challenge to answer.
+async fn enrol_device(app: &App, service: &Service) {
+    const SPKI_HEADER: &[u8] = b"0Y0\x13\x06\x07*\x86H\xce=\x02\x01\x06\x08*\x86H\xce=\x03\x01\x07\x03B\0";
+    let (account, sid, identity) = (service.account, service.sid, identity());
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let spki = STANDARD.encode([SPKI_HEADER, key.public_key().as_ref()].concat());
+    let (permit, _) = create_access_token(app, account, sid, identity.clone(), Some(name("phone")), 60)
+        .await
+        .unwrap();
+    let new = NewPushFactor {
+        friendly_name: name("phone"),
+        public_key: DevicePublicKey::from_spki_base64(&spki).unwrap(),
+        app_id: AppId::parse("com.example.owlbank").unwrap(),
+        sdk_version: SdkVersion::parse("1.3.0").unwrap(),
+        notification: NotificationChannel::Fcm(NotificationToken::parse(&"f".repeat(64)).unwrap()),
+        metadata: None,
+    };
+    let (_, factor) = create_push_factor(app, account, Some(permit.sid), sid, &identity, new)
+        .await
+        .unwrap();
+    let signature = key.sign(&SystemRandom::new(), factor.sid.to_string().as_bytes()).unwrap();
+    prove(app, service, factor.sid, &STANDARD.encode(signature)).await;
+    let new = new_challenge(factor.sid, Some(Message::parse("Log in?").unwrap()));
+    create_challenge(app, account, sid, &identity, &new, None).await.unwrap();
+}
+
+/// An authenticator app that has been used until now.
+async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
+    let (account, sid, identity) = (service.account, service.sid, identity());
+    let new = NewTotpFactor {
+        friendly_name: name("authenticator"),
+        secret: Some(secret()),
+        algorithm: None,
+        skew: None,
+        code_length: None,
+        time_step: None,
+        metadata: None,
+    };
+    let factor = create_totp_factor(app, account, sid, &identity, new).await.unwrap().factor.sid;
+    let code = |now: Timestamp| code_at(&secret(), TotpAlgorithm::Sha1, 6, now.seconds() / 30).unwrap();
+    prove(app, service, factor, code(app.clock.now()).reveal()).await;
+    clock.set(written_at());
+    let (now, new) = (written_at(), new_challenge(factor, None));
+    for (code, expected) in [
+        (Some(code(now)), ChallengeStatus::Approved),
+        (None, ChallengeStatus::Pending),
+    ] {
+        let code = code.as_ref().map(|code| code.reveal());
+        let (_, challenge) = create_challenge(app, account, sid, &identity, &new, code).await.unwrap();
+        assert_eq!(challenge.status(now), expected);
+    }
+}
+
+async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
+    let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
+    let (_, factor) = update_factor(app, &actor, (service.sid, &identity()), factor, changes, Some(proof))
+        .await
+        .unwrap();
+    factor.require_verified().unwrap();
+}
+
+fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
+    NewChallenge {
+        factor,
+        expires_at: message.as_ref().map(|_| written_at() + Challenge::DEFAULT_LIFE),
+        message,
+        fields: Vec::new(),
+        hidden_details: None,
+    }
+}
+
+/// The newest of the stores, in memory, at the moment of its export.
+pub(crate) async fn newest() -> (App, Arc<ManualClock>) {
+    let files = files::all("store", "jsonl");
+    let store = Arc::new(MemoryStore::new());
+    transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1)).await.unwrap();
+    app(store)
+}
+
+fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(written_at()));
+    let app = App {
+        store,
+        clock: clock.clone(),
+        entropy: Arc::new(SeededEntropy::new(42)),
+        vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
+        policy: Policy {
+            entity_creations_per_second: Some(100),
+            ..Policy::default()
+        },
+    };
+    (app, clock)
+}
+
+/// Where the authenticator app's factor is: the last of the entity's factors.
+async fn totp_factor(store: &dyn Store) -> (ServiceSid, FactorSid) {
+    let everything = Scan {
+        prefix: Vec::new(),
+        after: None,
+        order: Order::Descending,
+        limit: usize::MAX,
+    };
+    let entries = store.scan(everything).await.unwrap();
+    let factors = entries.iter().filter_map(|(key, _)| match Place::parse(key) {
+        Some(Place::Factor(owner, sid)) => Some((owner.service, sid)),
+        _ => None,
+    });
+    factors.max_by_key(|(_, sid)| *sid).unwrap()
+}
+
+/// When the store was exported.
+fn written_at() -> Timestamp {
+    Timestamp::from_seconds(1_790_000_010)
+}
+
+fn account_sid() -> AccountSid {
+    AccountSid::from_bytes([1; 16])
+}
+
+pub(crate) fn identity() -> Identity {
+    Identity::parse("user-001").unwrap()
+}
+
+fn secret() -> TotpSecret {
+    TotpSecret::from_bytes(Zeroizing::new((1..=20).collect())).unwrap()
+}
+
+fn name(text: &str) -> FriendlyName {
+    FriendlyName::parse(text).unwrap()
+}
+
+fn service_name(text: &str) -> ServiceName {
+    ServiceName::parse(text).unwrap()
+}
+
+/// Every variant of [`Place`].
+const KINDS_OF_KEYS: usize = 16;
+const TOKEN: &str = "token-of-the-owner";
