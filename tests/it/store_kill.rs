@@ -1,6 +1,6 @@
 //! Kills a writing process again and again, and checks after each kill that the store holds exactly what it must.
 //!
-//! The writer is this test binary, started anew. Several tasks in it each write a chain: batch `i` puts entry `i` and
+//! The writer is this very test, started anew as a process that is told where to write. Several tasks in it each write a chain: batch `i` puts entry `i` and
 //! deletes entry `i - 1`, except every fourth, which stays. So after a kill each task's entries follow from a single
 //! number, its last batch, and that is either the last one it reported or the one behind it. An acknowledged batch that
 //! is gone, half a batch, a deleted entry that is back, a row missing in the index of expiries: all of these show.
@@ -20,8 +20,11 @@ use countersign::domain::time::Timestamp;
 use countersign::store::sled::{Options, SledStore};
 use countersign::store::{Batch, Order, Scan, Store, Version};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_commits_survive_kills() {
+    if let Some(directory) = env::var_os(DIRECTORY) {
+        return write(Path::new(&directory)).await;
+    }
     let rounds = number_from("COUNTERSIGN_KILL_ROUNDS", 20);
     let seed = number_from("COUNTERSIGN_KILL_SEED", 0x5eed);
     let mut random = Random(seed);
@@ -57,15 +60,10 @@ async fn acknowledged_commits_survive_kills() {
     );
 }
 
-/// The process that is killed. Run by itself it does nothing.
-#[ignore = "started by acknowledged_commits_survive_kills"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writer() {
-    let Some(directory) = env::var_os(DIRECTORY) else {
-        return;
-    };
+/// What the process does that is killed.
+async fn write(directory: &Path) {
     report("opening");
-    let store = Arc::new(open(Path::new(&directory)));
+    let store = Arc::new(open(directory));
     let mut chains = Vec::new();
     for task in 0..TASKS {
         let store = Arc::clone(&store);
@@ -125,12 +123,7 @@ fn run_and_kill(directory: &Path, random: &mut Random, reported: &mut [u64; TASK
 fn start(directory: &Path) -> Child {
     let (_, module) = module_path!().split_once("::").unwrap();
     Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("{module}::writer"),
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", &format!("{module}::acknowledged_commits_survive_kills"), "--nocapture"])
         .env(DIRECTORY, directory)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
