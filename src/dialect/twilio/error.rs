@@ -151,6 +151,7 @@ impl ApiError {
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
             Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
             Refusal::FactorDelayed { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
+            Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
