@@ -1,1 +1,3 @@
 //! The integration tests: one binary that mirrors the dialects.
+
+mod serving;
