@@ -1,1 +1,217 @@
-//! Listeners.
+//! Listeners: connections, their limits, TLS, graceful shutdown.
+//!
+//! HTTP/1.1 only, on hyper without a stack of layers: what a connection costs per request is what
+//! [`web::boundary`](crate::web::boundary) does.
+
+mod connection;
+mod patience;
+pub mod self_signed;
+pub mod tls;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::web::arrival::{Entrance, Scheme};
+use crate::web::boundary::Boundary;
+
+/// A socket that connections come in through. Whoever makes it owns it; port 0 is fine.
+pub struct Listener {
+    socket: TcpListener,
+    entrance: Entrance,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// A listener for HTTP.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn plain(address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let entrance = Entrance {
+            scheme: Scheme::Http,
+            address: socket.local_addr()?,
+        };
+        Ok(Self {
+            socket,
+            entrance,
+            tls: None,
+        })
+    }
+
+    /// A listener for HTTPS.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn tls(address: SocketAddr, settings: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let entrance = Entrance {
+            scheme: Scheme::Https,
+            address: socket.local_addr()?,
+        };
+        Ok(Self {
+            socket,
+            entrance,
+            tls: Some(TlsAcceptor::from(settings)),
+        })
+    }
+
+    /// Where it is bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.entrance.address
+    }
+
+    /// The URL that leads to it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.entrance.scheme.as_str(), self.entrance.address)
+    }
+}
+
+/// How much of the server one client may take up, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many connections are open at the same time.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the head of a request may take, from its first byte on.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
+    /// How long a client may leave an answer unread.
+    pub write: Duration,
+    /// How long a connection is kept open between two requests.
+    pub idle: Duration,
+    /// How long requests in flight are waited for when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves until `shutdown` is over; then accepts nothing more, lets requests in flight finish, and returns.
+pub async fn run(
+    listeners: Vec<Listener>,
+    boundary: Boundary,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (drain, draining) = watch::channel(());
+    let places = Arc::new(Semaphore::new(limits.connections));
+    for listener in listeners {
+        tokio::spawn(accept(
+            listener,
+            boundary.clone(),
+            limits,
+            Arc::clone(&places),
+            draining.clone(),
+        ));
+    }
+    drop(draining);
+    shutdown.await;
+    // Every connection holds a receiver, so the channel is closed when the last one is gone.
+    drain.send_replace(());
+    if tokio::time::timeout(limits.drain, drain.closed()).await.is_err() {
+        tracing::warn!(
+            "requests were still unanswered after {:?}; stopping all the same",
+            limits.drain
+        );
+    }
+}
+
+async fn accept(
+    listener: Listener,
+    boundary: Boundary,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    draining: watch::Receiver<()>,
+) {
+    let mut stopping = draining.clone();
+    loop {
+        let next = next(&listener, &places, limits.connections);
+        let accepted = tokio::select! {
+            accepted = next => accepted,
+            _ = stopping.changed() => return,
+        };
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                recover(&error).await;
+                continue;
+            }
+        };
+        // Answers are small and complete: waiting for more to send would only delay them.
+        let _only_slower = stream.set_nodelay(true);
+        let client = connection::Connection {
+            boundary: boundary.clone(),
+            entrance: listener.entrance,
+            limits,
+            draining: draining.clone(),
+        };
+        let acceptor = listener.tls.clone();
+        tokio::spawn(async move {
+            match acceptor {
+                None => client.serve(stream).await,
+                Some(acceptor) => match tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await
+                {
+                    Ok(Ok(stream)) => client.serve(stream).await,
+                    Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
+                    Err(_) => tracing::debug!("a TLS handshake took too long"),
+                },
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn next(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+    most: usize,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        place
+    } else {
+        tracing::warn!("{most} connections are open; new ones wait (see max_connections)");
+        Arc::clone(places)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?
+    };
+    let (stream, _) = listener.socket.accept().await?;
+    Ok((stream, place))
+}
+
+/// A connection that ended before it was accepted is nobody's problem. Anything else (no more file descriptors, mostly)
+/// would fail again at once, so it is given time to pass.
+async fn recover(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    const PAUSE: Duration = Duration::from_secs(1);
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        tracing::error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,1 +1,188 @@
 //! The commands of the binary.
+//!
+//! Without a command it serves. What a command shows goes to standard output; what went wrong is one line on standard
+//! error, and the exit status is 2 when the settings or the command line are at fault, 1 otherwise.
+//!
+//! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`.
+
+mod account;
+pub mod admin;
+mod banner;
+mod data_directory;
+mod flags;
+mod key;
+mod key_file;
+mod logging;
+mod open;
+mod output;
+mod serve;
+mod signals;
+mod store;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+
+/// A self-hosted second factor: TOTP and push challenges over the API that your clients already speak.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: flags::ServeFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API (the default).
+    Serve(flags::ServeFlags),
+    /// Create, list, suspend and resume accounts, and replace their auth tokens.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Create, list and revoke the API keys of an account.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Check, export and import what is stored.
+    #[command(subcommand)]
+    Store(store::Command),
+}
+
+/// Runs the command that `arguments` (the program's name first) and `environment` ask for.
+#[must_use]
+pub fn main(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            output::say(&error.to_string());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return Failure::usage(&error).report(),
+    };
+    match run_command(cli, environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run_command(cli: Cli, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(flags) => {
+            let config = Config::load(flags.into_settings(), environment)?;
+            logging::start(config.log);
+            block_on(serve::serve(config))
+        }
+        Command::Account(command) => {
+            let (request, flags) = command.into_request();
+            block_on(admin::client::run(request, flags, environment))
+        }
+        Command::Key(command) => {
+            let (request, flags) = command.into_request();
+            block_on(admin::client::run(request, flags, environment))
+        }
+        Command::Store(command) => block_on(store::run(command, environment)),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
+    let done = runtime.block_on(work);
+    // Connections that outstayed the drain are not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+/// Why a command failed: one line for standard error, and an exit status.
+#[derive(Debug)]
+pub struct Failure {
+    line: String,
+    status: u8,
+}
+
+impl Failure {
+    fn new(line: impl Into<String>) -> Self {
+        Self {
+            line: line.into(),
+            status: 1,
+        }
+    }
+
+    fn usage(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let first = first.strip_prefix("error: ").unwrap_or(first);
+        let first = first.trim_end_matches(':');
+        // What is missing stands in the lines below.
+        let missing: Vec<_> = text
+            .lines()
+            .skip(1)
+            .take_while(|line| line.starts_with("  "))
+            .map(str::trim)
+            .collect();
+        let missing = if missing.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", missing.join(" "))
+        };
+        Self {
+            line: format!("{first}{missing} (see countersign --help)"),
+            status: 2,
+        }
+    }
+
+    fn report(&self) -> ExitCode {
+        output::complain(&self.line);
+        ExitCode::from(self.status)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            line: error.to_string(),
+            status: 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_line() {
+        for wrong in [
+            ["countersign", "--nonsense"].as_slice(),
+            &["countersign", "nonsense"],
+            &["countersign", "key", "revoke"],
+            &["countersign", "serve", "--listen"],
+        ] {
+            let failure = Failure::usage(&Cli::try_parse_from(wrong).unwrap_err());
+            assert_eq!(
+                (failure.line.lines().count(), failure.status),
+                (1, 2),
+                "{failure:?}"
+            );
+        }
+        let failure = Failure::usage(&Cli::try_parse_from(["countersign", "key", "revoke"]).unwrap_err());
+        assert!(failure.line.contains("<SID>"), "{}", failure.line);
+    }
+}

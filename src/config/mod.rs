@@ -1,1 +1,97 @@
-//! The settings.
+//! The settings: one file per concern.
+//!
+//! Each setting is looked for on the command line (`--ops-listen`), in the environment (`COUNTERSIGN_OPS_LISTEN`) and
+//! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
+//! that does not fit stop the start with one line: a typing error must not switch off what it was meant to switch on.
+//!
+//! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in the README's reference.
+
+mod bootstrap;
+mod logging;
+mod network;
+mod policy;
+mod sources;
+mod storage;
+mod tls;
+
+use std::ffi::OsString;
+
+use tracing::level_filters::LevelFilter;
+
+pub use self::bootstrap::Bootstrap;
+pub use self::network::Network;
+pub use self::sources::{ConfigError, Key, Settings};
+pub use self::storage::{KeySource, Storage};
+pub use self::tls::{Certificate, Tls};
+
+use crate::app::Policy;
+
+/// All settings.
+#[derive(Debug)]
+pub struct Config {
+    /// What is created in an empty store.
+    pub bootstrap: Option<Bootstrap>,
+    /// How much is logged.
+    pub log: LevelFilter,
+    /// Where requests arrive.
+    pub network: Network,
+    /// What use cases ask for.
+    pub policy: Policy,
+    /// Where the data is.
+    pub storage: Storage,
+    /// The listener for HTTPS.
+    pub tls: Option<Tls>,
+}
+
+impl Config {
+    /// Reads the settings: `flags` are those of the command line, `environment` is the process's.
+    ///
+    /// # Errors
+    /// [`ConfigError`], one line that names the setting and says what it must be.
+    pub fn load(
+        flags: Vec<(&'static Key, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Settings::gather(flags, environment)?;
+        Ok(Self {
+            bootstrap: bootstrap::read(&mut settings)?,
+            log: logging::read(&mut settings)?,
+            network: network::read(&mut settings)?,
+            policy: policy::read(&mut settings)?,
+            storage: storage::read(&mut settings)?,
+            tls: tls::read(&mut settings)?,
+        })
+    }
+}
+
+pub use self::logging::LOG;
+pub use self::network::{LISTEN, MAX_CONNECTIONS, OPS_LISTEN, PUBLIC_URL};
+pub use self::sources::CONFIG;
+pub use self::storage::{CACHE_BYTES, DATA, MASTER_KEY_FILE};
+pub use self::tls::{TLS_CERT, TLS_KEY, TLS_LISTEN, TLS_SELF_SIGNED};
+
+/// Every setting that exists.
+pub const KEYS: &[&Key] = &[
+    &CONFIG,
+    &DATA,
+    &LISTEN,
+    &OPS_LISTEN,
+    &PUBLIC_URL,
+    &TLS_LISTEN,
+    &TLS_CERT,
+    &TLS_KEY,
+    &TLS_SELF_SIGNED,
+    &MASTER_KEY_FILE,
+    &storage::MASTER_KEY,
+    &bootstrap::BOOTSTRAP,
+    &LOG,
+    &CACHE_BYTES,
+    &MAX_CONNECTIONS,
+    &policy::ENTITY_CREATIONS_PER_SECOND,
+    &policy::CHALLENGES_DAYS,
+    &policy::OUTBOX_DAYS,
+    &policy::CLOCK_SKEW_SECONDS,
+];
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,9 @@ pub enum Refusal {
     /// Too many wrong codes: the factor is disabled for good.
     #[error("the factor was disabled after 100 wrong codes in a row; delete it and enrol a new one")]
     FactorDisabled,
+    /// The factor that a new challenge is for does not exist, or not under this entity.
+    #[error("the requested resource was not found: FactorSid names no factor of this entity")]
+    FactorUnknown,
     /// The factor is not verified yet.
     #[error("the factor is not verified; verify it first")]
     FactorUnverified,

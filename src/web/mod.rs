@@ -1,4 +1,19 @@
-//! What every HTTP listener shares.
+//! What every HTTP listener shares, and the operators' endpoints.
+//!
+//! A request passes [`boundary`] on its way to a dialect's router: it gets an identifier, oversized heads are refused,
+//! panics become a plain 500, and a failure is logged, once, on the way back. A dialect reads bodies through [`body`] and
+//! builds absolute URLs with [`public_url`].
+//!
+//! Invariant: headers, bodies, paths and query strings are never logged.
 
+pub mod arrival;
 pub mod body;
+pub mod boundary;
+pub mod failure;
+pub mod metrics;
+pub mod ops;
+mod panics;
 pub mod public_url;
+pub mod request_id;
+
+pub use self::panics::log_panics;

@@ -2,5 +2,7 @@
 
 mod architecture;
 mod check_store;
+mod foreign;
 mod old_data;
+mod serving;
 mod store_kill;

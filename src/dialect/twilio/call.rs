@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 
 use super::auth::{Caller, caller};
@@ -133,13 +133,13 @@ impl FromRequest<Twilio> for Call {
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let query = query.ok_or_else(|| ApiError::no_form().into_response())?;
         let form = if parts.method == Method::POST {
-            read_form(&parts.headers, request_body)
+            read_form(&parts, request_body)
                 .await
                 .map_err(IntoResponse::into_response)?
         } else {
             Form::default()
         };
-        let base = twilio.public_url.base(&parts);
+        let base = twilio.public_url.base(&parts).into_owned();
         Ok(Self {
             twilio: twilio.clone(),
             caller,
@@ -177,12 +177,15 @@ fn service_to_enrol_in(parts: &Parts, names: &[(String, String)]) -> Option<Serv
         .ok()
 }
 
-async fn read_form(headers: &HeaderMap, request_body: axum::body::Body) -> Result<Form, ApiError> {
-    let bytes = body::read(request_body).await.map_err(|error| match error {
-        BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
-        BodyError::TooLarge => ApiError::body_too_large(),
-    })?;
-    let content_type = headers
+async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form, ApiError> {
+    let bytes = body::read(parts, request_body)
+        .await
+        .map_err(|error| match error {
+            BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
+            BodyError::TooLarge => ApiError::body_too_large(),
+        })?;
+    let content_type = parts
+        .headers
         .get(CONTENT_TYPE)
         .map(|value| value.as_bytes().to_ascii_lowercase());
     let is_form = content_type.is_none_or(|value| value.starts_with(b"application/x-www-form-urlencoded"));

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::Invalid;
 use crate::flows;
+use crate::web::failure::Cause;
 
 /// An answer that is no success.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub(super) struct ApiError {
     code: u32,
     message: String,
     retry_after: Option<Duration>,
+    cause: Option<Cause>,
 }
 
 impl ApiError {
@@ -29,6 +31,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            cause: None,
         }
     }
 
@@ -118,24 +121,20 @@ impl ApiError {
                 "Too many requests for this resource; try again",
             )
             .retry_after(Duration::from_secs(1)),
-            flows::Error::Corrupt(_) => {
-                tracing::error!(error = %error, "a request failed: {error}");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    20500,
-                    "An internal error occurred",
-                )
-            }
+            flows::Error::Corrupt(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                20500,
+                "An internal error occurred",
+            )
+            .caused_by(&error),
             flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
-            flows::Error::Unavailable(_) => {
-                tracing::error!(error = %error, "a request failed: {error}");
-                Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    20503,
-                    "The service is unavailable; try again later",
-                )
-                .retry_after(Duration::from_secs(1))
-            }
+            flows::Error::Unavailable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                20503,
+                "The service is unavailable; try again later",
+            )
+            .retry_after(Duration::from_secs(1))
+            .caused_by(&error),
         }
     }
 
@@ -151,6 +150,7 @@ impl ApiError {
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
             Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
             Refusal::FactorDelayed { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
+            Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
@@ -178,6 +178,12 @@ impl ApiError {
 
     fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Tells the log what the client is not told.
+    fn caused_by(mut self, error: &flows::Error) -> Self {
+        self.cause = Some(Cause(error.to_string()));
         self
     }
 }

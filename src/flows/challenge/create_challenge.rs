@@ -36,7 +36,8 @@ pub struct NewChallenge {
 /// challenge that is returned is approved, or pending with one try used up.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`], [`Refusal::TooManyChallenges`],
+/// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
+/// [`Refusal::TooManyChallenges`],
 /// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_challenge(
     app: &App,
@@ -58,7 +59,9 @@ async fn create(
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error> {
     let place = locate(app, account, service, identity).await?;
-    let found = read_factor(app, &place.scope, new.factor).await?;
+    let found = read_factor(app, &place.scope, new.factor)
+        .await
+        .map_err(unknown_factor)?;
     let now = app.clock.now();
     let mut factor = found.record.clone();
     factor.require_verified()?;
@@ -96,6 +99,13 @@ async fn create(
     }
     app.store.commit(batch).await?;
     Ok((place.scope, challenge))
+}
+
+fn unknown_factor(error: Error) -> Error {
+    match error {
+        Error::Refused(Refusal::NotFound) => Refusal::FactorUnknown.into(),
+        error => error,
+    }
 }
 
 fn draft(

@@ -25,6 +25,7 @@ use super::export::Snapshot;
 use super::group::{AddError, Changes, Group, Verdict};
 use super::layout;
 use super::progress::Progress;
+use super::recent::Recent;
 use crate::store::{Batch, CommitError, Entry, StoreError};
 
 /// Entries of an export.
@@ -67,6 +68,7 @@ pub(super) struct Committer {
     pub(super) db: Db,
     pub(super) queue: mpsc::Receiver<Command>,
     pub(super) progress: Arc<Progress>,
+    pub(super) recent: Arc<Recent>,
     pub(super) sync: Sync,
     /// The version of the next batch.
     pub(super) next_version: u64,
@@ -111,7 +113,12 @@ impl Committer {
                 others.push(command);
                 continue;
             };
-            match group.add(&self.db, &mut self.snapshot, batch, self.next_version) {
+            match group.add(
+                (&self.db, &self.recent),
+                &mut self.snapshot,
+                batch,
+                self.next_version,
+            ) {
                 Ok(Verdict::Accepted) => accepted.push(answer),
                 Ok(Verdict::Conflict) => {
                     self.progress.conflicts.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +168,9 @@ impl Committer {
                 .insert(layout::VERSIONS_KEY, &self.reserved.to_be_bytes());
         }
         self.progress.announce(changes.deleted, changes.last_version);
-        Ok(self.db.apply_batch(changes.batch)?)
+        self.db.apply_batch(changes.batch)?;
+        self.recent.applied(changes.written);
+        Ok(())
     }
 
     fn make_durable(&mut self) -> Result<(), WriteError> {

@@ -9,6 +9,7 @@ use sled::{IVec, Tree};
 
 use super::export::Snapshot;
 use super::layout::{self, Head};
+use super::recent::Recent;
 use crate::store::{Assertion, Batch, StoreError};
 
 /// Batches that will be applied and made durable together.
@@ -20,6 +21,8 @@ pub(super) struct Group {
     /// The tree's keys that the group leaves deleted.
     deleted: BTreeSet<IVec>,
     last_version: Option<u64>,
+    /// What becomes of entries, in the order of the changes.
+    written: Vec<(IVec, Option<IVec>)>,
     buffer: Vec<u8>,
 }
 
@@ -37,6 +40,7 @@ pub(super) struct Changes {
     pub(super) batch: sled::Batch,
     pub(super) deleted: BTreeSet<IVec>,
     pub(super) last_version: u64,
+    pub(super) written: Vec<(IVec, Option<IVec>)>,
 }
 
 impl Group {
@@ -47,15 +51,18 @@ impl Group {
     /// The tree cannot be read, or holds an entry that cannot be; nothing of the batch was taken up.
     pub(super) fn add(
         &mut self,
-        tree: &Tree,
+        (tree, recent): (&Tree, &Recent),
         snapshot: &mut Option<Snapshot>,
         batch: Batch,
         version: u64,
     ) -> Result<Verdict, AddError> {
         for assertion in &batch.assertions {
             let holds = match assertion {
-                Assertion::Absent(key) => self.head(tree, key)?.1.is_none(),
-                Assertion::At(key, at) => self.head(tree, key)?.1.is_some_and(|head| head.version == at.0),
+                Assertion::Absent(key) => self.head((tree, recent), key)?.1.is_none(),
+                Assertion::At(key, at) => self
+                    .head((tree, recent), key)?
+                    .1
+                    .is_some_and(|head| head.version == at.0),
             };
             if !holds {
                 return Ok(Verdict::Conflict);
@@ -66,23 +73,24 @@ impl Group {
         }
         // Everything that can fail comes before the first change.
         for key in batch.deletes.iter().chain(batch.puts.iter().map(|put| &put.key)) {
-            let (data_key, _) = self.head(tree, key)?;
+            let (data_key, _) = self.head((tree, recent), key)?;
             if let Some(snapshot) = snapshot {
                 snapshot.preserve(tree, &data_key)?;
             }
         }
         self.last_version = Some(version);
         for key in batch.deletes {
-            let (data_key, head) = self.head(tree, &key)?;
+            let (data_key, head) = self.head((tree, recent), &key)?;
             if head.is_some() {
                 self.forget_expiry(&key, head);
                 self.changes.remove(data_key.clone());
                 self.deleted.insert(data_key.clone());
+                self.written.push((data_key.clone(), None));
                 self.heads.insert(data_key, None);
             }
         }
         for put in batch.puts {
-            let (data_key, old) = self.head(tree, &put.key)?;
+            let (data_key, old) = self.head((tree, recent), &put.key)?;
             let head = Head {
                 version,
                 expires_at: put.expires_at.map(crate::domain::time::Timestamp::millis),
@@ -94,11 +102,10 @@ impl Group {
                     IVec::default(),
                 );
             }
-            self.changes.insert(
-                data_key.clone(),
-                layout::encode(&mut self.buffer, head, &put.value),
-            );
+            let stored = IVec::from(layout::encode(&mut self.buffer, head, &put.value));
+            self.changes.insert(data_key.clone(), stored.clone());
             self.deleted.remove(&data_key);
+            self.written.push((data_key.clone(), Some(stored)));
             self.heads.insert(data_key, Some(head));
         }
         Ok(Verdict::Accepted)
@@ -115,15 +122,23 @@ impl Group {
             last_version: self.last_version?,
             batch: self.changes,
             deleted: self.deleted,
+            written: self.written,
         })
     }
 
-    fn head(&mut self, tree: &Tree, key: &[u8]) -> Result<(IVec, Option<Head>), AddError> {
+    fn head(
+        &mut self,
+        (tree, recent): (&Tree, &Recent),
+        key: &[u8],
+    ) -> Result<(IVec, Option<Head>), AddError> {
         let data_key = layout::data_key(&mut self.buffer, key);
         if let Some((data_key, head)) = self.heads.get_key_value(data_key) {
             return Ok((data_key.clone(), *head));
         }
-        let stored = tree.get(data_key)?;
+        let stored = match recent.peek(data_key) {
+            Some(stored) => Some(stored),
+            None => tree.get(data_key)?,
+        };
         let head = stored
             .map(|stored| layout::decode(&stored).map(|(head, _)| head))
             .transpose()?;

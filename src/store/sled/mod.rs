@@ -4,6 +4,7 @@
 //! - Conditional batches with versions, and an index of expiries (`layout`).
 //! - Group commit by a single thread that syncs the data file itself (`committer`); reads wait for what they saw to
 //!   be durable, so that nobody is ever told of a state that a crash takes back (`progress`).
+//! - A cache of entries, because reads of the tree wait while a batch is applied (`recent`).
 //! - Care before and after an opening (`open`), and exports while the server runs (`export`).
 //!
 //! # What to know
@@ -19,6 +20,7 @@ mod group;
 mod layout;
 mod open;
 mod progress;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,7 @@ pub use self::open::OpenError;
 use self::committer::{Command, Committer, Sync};
 use self::open::Opened;
 use self::progress::Progress;
+use self::recent::Recent;
 use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
 use crate::domain::time::Timestamp;
 
@@ -47,7 +50,7 @@ use crate::domain::time::Timestamp;
 pub struct Options {
     /// The data directory; created if it does not exist.
     pub directory: PathBuf,
-    /// How many bytes of pages are kept in memory.
+    /// How many bytes are kept in memory: pages, and a quarter of it single entries.
     pub cache_bytes: u64,
 }
 
@@ -68,6 +71,7 @@ pub struct SledStore {
     db: ArcSwapOption<Db>,
     queue: mpsc::Sender<Command>,
     progress: Arc<Progress>,
+    recent: Arc<Recent>,
     held: Mutex<Option<Held>>,
 }
 
@@ -99,8 +103,10 @@ impl SledStore {
         let data = data_file(&options.directory).map_err(io_error)?;
         let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
         let progress = Arc::new(Progress::from_version(next_version));
+        let recent = Arc::new(Recent::new(options.cache_bytes / RECENT_SHARE));
         let committer = Committer {
             db: db.clone(),
+            recent: Arc::clone(&recent),
             queue: commands,
             progress: Arc::clone(&progress),
             sync: sync(data, &options.directory),
@@ -114,6 +120,7 @@ impl SledStore {
             db: ArcSwapOption::from_pointee(db),
             queue,
             progress,
+            recent,
             held: Mutex::new(Some(Held { committer, lock })),
         })
     }
@@ -135,7 +142,7 @@ impl Store for SledStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         let mut data_key = Vec::with_capacity(key.len() + 1);
         layout::data_key(&mut data_key, key);
-        let entry = self.read(|db| match db.get(&data_key)? {
+        let entry = self.read(|db| match self.recent.get(&data_key, || db.get(&data_key))? {
             Some(stored) => Ok(Some(layout::entry(&stored)?)),
             None => Ok(None),
         })?;
@@ -281,6 +288,9 @@ fn wait_until_released(directory: &Path) -> io::Result<()> {
     data.lock()?;
     data.unlock()
 }
+
+/// Which part of the cache is for single entries; the rest is for pages.
+const RECENT_SHARE: u64 = 4;
 
 /// How many commands wait before callers have to.
 const QUEUE_LIMIT: usize = 4096;

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-use sled::{Config, Db};
+use sled::{Config, Db, Mode};
 
 use super::layout;
 use super::{Options, data_file};
@@ -155,7 +155,9 @@ fn open_database(options: &Options) -> Result<Db, OpenError> {
     let damaged = |detail: String| OpenError::Damaged { path: path(), detail };
     let config = Config::new()
         .path(&options.directory)
-        .cache_capacity(options.cache_bytes)
+        .cache_capacity(options.cache_bytes - options.cache_bytes / super::RECENT_SHARE)
+        // The other mode rewrites pages to save space, and pays for it with the time of the one thread that writes.
+        .mode(Mode::HighThroughput)
         // The committer flushes. sled's own flusher would only add a second one, which logs its errors and goes on.
         .flush_every_ms(None);
     // On some damage sled panics instead of returning an error.

@@ -1,0 +1,251 @@
+//! Administering: what `countersign account` and `countersign key` ask for, and what they are answered, whether a running
+//! server does it (over the [`socket`] in its data directory) or the command itself (see [`client`]).
+
+pub mod client;
+mod render;
+pub mod socket;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use zeroize::ZeroizeOnDrop;
+
+use crate::app::App;
+use crate::domain::account::{Account, ApiKey};
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::AccountSid;
+use crate::domain::text::FriendlyName;
+use crate::flows;
+use crate::flows::account::create_account::create_account;
+use crate::flows::account::create_api_key::create_api_key;
+use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::account::list_api_keys::list_api_keys;
+use crate::flows::account::revoke_api_key::revoke_api_key;
+use crate::flows::account::rotate_token::rotate_token;
+use crate::flows::account::set_status::{resume_account, suspend_account};
+
+/// What is asked for. Identifiers are checked by whoever does it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// A new account.
+    CreateAccount {
+        /// A name for people.
+        name: String,
+    },
+    /// A new API key.
+    CreateKey {
+        /// Of this account, or of the only one.
+        account: Option<String>,
+        /// A name for people.
+        name: String,
+    },
+    /// Everything that is stored. Not answered with a [`Reply`], but with the lines of an export.
+    ExportStore,
+    /// All accounts.
+    ListAccounts,
+    /// All API keys of an account.
+    ListKeys {
+        /// Of this account, or of the only one.
+        account: Option<String>,
+    },
+    /// The end of a suspension.
+    ResumeAccount {
+        /// Whose.
+        account: String,
+    },
+    /// The end of an API key.
+    RevokeKey {
+        /// Which.
+        key: String,
+    },
+    /// A new auth token.
+    RotateToken {
+        /// Whose.
+        account: String,
+    },
+    /// A suspension.
+    SuspendAccount {
+        /// Whose.
+        account: String,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// All accounts, oldest first.
+    Accounts(Vec<AccountView>),
+    /// It is done; there is nothing to show.
+    Done(String),
+    /// All API keys, oldest first.
+    Keys(Vec<KeyView>),
+    /// It was not done; why.
+    Refused(String),
+    /// A new credential.
+    Secret(NewSecret),
+}
+
+/// An account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AccountView {
+    sid: String,
+    friendly_name: String,
+    status: String,
+    date_created: String,
+}
+
+/// An API key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeyView {
+    sid: String,
+    account_sid: String,
+    friendly_name: String,
+    date_created: String,
+}
+
+/// A new credential, in the one answer that shows it.
+#[derive(Serialize, Deserialize, ZeroizeOnDrop)]
+pub struct NewSecret {
+    #[zeroize(skip)]
+    sid: String,
+    #[zeroize(skip)]
+    account_sid: String,
+    secret: String,
+}
+
+impl fmt::Debug for NewSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewSecret({}, ..)", self.sid)
+    }
+}
+
+/// Does what is asked for.
+pub async fn execute(app: &App, request: Request) -> Reply {
+    attempt(app, request).await.unwrap_or_else(Reply::Refused)
+}
+
+async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
+    match request {
+        Request::CreateAccount { name } => {
+            let (account, token) = create_account(app, friendly_name(&name)?)
+                .await
+                .map_err(no_account)?;
+            Ok(secret(&account.sid, account.sid, token.reveal()))
+        }
+        Request::CreateKey { account, name } => {
+            let account = account_or_only_one(app, account).await?;
+            let (key, token) = create_api_key(app, account, friendly_name(&name)?)
+                .await
+                .map_err(no_account)?;
+            Ok(secret(&key.sid, account, token.reveal()))
+        }
+        Request::ExportStore => Err("an export is no reply".to_owned()),
+        Request::ListAccounts => {
+            let accounts = list_accounts(app).await.map_err(no_account)?;
+            Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
+        }
+        Request::ListKeys { account } => {
+            let account = account_or_only_one(app, account).await?;
+            let keys = list_api_keys(app, account).await.map_err(no_account)?;
+            Ok(Reply::Keys(keys.iter().map(KeyView::from).collect()))
+        }
+        Request::ResumeAccount { account } => {
+            resume_account(app, account_sid(&account)?)
+                .await
+                .map_err(no_account)?;
+            Ok(Reply::Done(format!("resumed {account}")))
+        }
+        Request::RevokeKey { key } => {
+            let sid = key
+                .parse()
+                .map_err(|error| format!("{key} is no API key's SID: it {error}"))?;
+            revoke_api_key(app, sid)
+                .await
+                .map_err(|error| explain(error, "there is no such API key"))?;
+            Ok(Reply::Done(format!("revoked {key}")))
+        }
+        Request::RotateToken { account } => {
+            let account = account_sid(&account)?;
+            let token = rotate_token(app, account).await.map_err(no_account)?;
+            Ok(secret(&account, account, token.reveal()))
+        }
+        Request::SuspendAccount { account } => {
+            suspend_account(app, account_sid(&account)?)
+                .await
+                .map_err(no_account)?;
+            Ok(Reply::Done(format!("suspended {account}")))
+        }
+    }
+}
+
+impl From<&Account> for AccountView {
+    fn from(account: &Account) -> Self {
+        Self {
+            sid: account.sid.to_string(),
+            friendly_name: account.friendly_name.to_string(),
+            status: if account.is_active() {
+                "active"
+            } else {
+                "suspended"
+            }
+            .to_owned(),
+            date_created: account.date_created.to_string(),
+        }
+    }
+}
+
+impl From<&ApiKey> for KeyView {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            sid: key.sid.to_string(),
+            account_sid: key.account.to_string(),
+            friendly_name: key.friendly_name.to_string(),
+            date_created: key.date_created.to_string(),
+        }
+    }
+}
+
+async fn account_or_only_one(app: &App, account: Option<String>) -> Result<AccountSid, String> {
+    if let Some(account) = account {
+        return account_sid(&account);
+    }
+    match list_accounts(app).await.map_err(no_account)?.as_slice() {
+        [only] => Ok(only.sid),
+        [] => Err("there is no account; create one with `countersign account create`".to_owned()),
+        _ => Err("there are several accounts; say which one behind the command".to_owned()),
+    }
+}
+
+fn secret(sid: &dyn fmt::Display, account: AccountSid, secret: &str) -> Reply {
+    let (sid, account_sid) = (sid.to_string(), account.to_string());
+    Reply::Secret(NewSecret {
+        sid,
+        account_sid,
+        secret: secret.to_owned(),
+    })
+}
+
+fn account_sid(text: &str) -> Result<AccountSid, String> {
+    text.parse()
+        .map_err(|error| format!("{text} is no account's SID: it {error}"))
+}
+
+fn friendly_name(text: &str) -> Result<FriendlyName, String> {
+    FriendlyName::parse(text).map_err(|error| format!("--name {error}"))
+}
+
+fn no_account(error: flows::Error) -> String {
+    explain(error, "there is no such account")
+}
+
+fn explain(error: flows::Error, not_found: &str) -> String {
+    match error {
+        flows::Error::Refused(Refusal::NotFound) => not_found.to_owned(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Replies for people and for machines.
+
+use std::fmt::Write as _;
+
+use super::{NewSecret, Reply};
+
+/// The reply as it is shown: as one JSON value if `json`, or for people. `Err` if it says that nothing was done.
+pub(super) fn render(reply: &Reply, json: bool) -> Result<String, String> {
+    if json { to_json(reply) } else { to_text(reply) }
+}
+
+fn to_json(reply: &Reply) -> Result<String, String> {
+    let value = match reply {
+        Reply::Accounts(accounts) => serde_json::to_string(accounts),
+        Reply::Done(_) => Ok("{}".to_owned()),
+        Reply::Keys(keys) => serde_json::to_string(keys),
+        Reply::Refused(why) => return Err(why.clone()),
+        Reply::Secret(secret) => serde_json::to_string(secret),
+    };
+    value.map(|value| value + "\n").map_err(|error| error.to_string())
+}
+
+fn to_text(reply: &Reply) -> Result<String, String> {
+    let mut text = String::new();
+    match reply {
+        Reply::Accounts(accounts) => {
+            for account in accounts {
+                let (sid, status, name) = (&account.sid, &account.status, &account.friendly_name);
+                let _ = writeln!(text, "{sid}  {}  {status:9}  {name}", account.date_created);
+            }
+        }
+        Reply::Done(what) => {
+            let _ = writeln!(text, "{what}");
+        }
+        Reply::Keys(keys) => {
+            for key in keys {
+                let _ = writeln!(text, "{}  {}  {}", key.sid, key.date_created, key.friendly_name);
+            }
+        }
+        Reply::Refused(why) => return Err(why.clone()),
+        Reply::Secret(NewSecret {
+            sid,
+            account_sid,
+            secret,
+        }) if sid == account_sid => {
+            let _ = write!(text, "Account SID  {sid}\nAuth token   {secret}\n{ONCE}");
+        }
+        Reply::Secret(NewSecret {
+            sid,
+            account_sid,
+            secret,
+        }) => {
+            let _ = write!(text, "API key SID  {sid}\nSecret       {secret}\n{ONCE}");
+            let _ = writeln!(text, "It acts for the account {account_sid}.");
+        }
+    }
+    Ok(text)
+}
+
+const ONCE: &str = "It is not shown again.\n";

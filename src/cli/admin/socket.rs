@@ -1,0 +1,122 @@
+//! The socket on which a running server takes commands: one line of JSON in, one out (or an export), one request per
+//! connection.
+//!
+//! Invariant: the socket never exists in a place where anybody but the owner of the data directory could connect to it.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{Reply, Request, execute};
+use crate::app::App;
+use crate::store::transfer;
+
+/// The socket; its file is removed with it.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl AdminSocket {
+    /// Makes the socket in the data directory, in place of one that an earlier process left. The caller has the directory
+    /// to itself.
+    ///
+    /// # Errors
+    /// When the operating system refuses it, as for a path of more than about 100 bytes.
+    pub fn bind(directory: &Path) -> io::Result<Self> {
+        let path = path_in(directory);
+        // A socket is born with the modes that the process's umask leaves, so it is born behind a closed door.
+        let private = directory.join("admin.new");
+        let _none = fs::remove_dir_all(&private);
+        DirBuilder::new().mode(0o700).create(&private)?;
+        let born = private.join("sock");
+        let bound = UnixListener::bind(&born).and_then(|listener| {
+            fs::set_permissions(&born, Permissions::from_mode(0o600))?;
+            fs::rename(&born, &path)?;
+            Ok(listener)
+        });
+        let _none = fs::remove_dir_all(&private);
+        Ok(Self {
+            listener: bound?,
+            path,
+        })
+    }
+
+    /// Answers requests for as long as the future lives.
+    pub async fn serve(self, app: Arc<App>) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let app = Arc::clone(&app);
+                    tokio::spawn(async move {
+                        if let Err(error) = converse(stream, &app).await {
+                            tracing::debug!("a command was not answered: {error}");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::error!("cannot accept commands: {error}; trying again in {PAUSE:?}");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+/// Where the socket of a data directory is.
+#[must_use]
+pub fn path_in(directory: &Path) -> PathBuf {
+    directory.join("admin.sock")
+}
+
+async fn converse(mut stream: UnixStream, app: &Arc<App>) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut lines = BufReader::new((&mut stream).take(MOST_BYTES));
+    tokio::time::timeout(PATIENCE, lines.read_until(b'\n', &mut line)).await??;
+    let reply = match serde_json::from_slice(&line) {
+        Ok(Request::ExportStore) => return send_export(stream, Arc::clone(app)).await,
+        Ok(request) => execute(app, request).await,
+        Err(error) => Reply::Refused(format!("the server does not know this request: {error}")),
+    };
+    let mut text = zeroize::Zeroizing::new(serde_json::to_vec(&reply)?);
+    text.push(b'\n');
+    tokio::time::timeout(PATIENCE, stream.write_all(&text)).await??;
+    stream.shutdown().await
+}
+
+/// An export is written by blocking calls, so it gets a thread. The client finds out by its last line whether it is
+/// complete.
+async fn send_export(stream: UnixStream, app: Arc<App>) -> io::Result<()> {
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let runtime = tokio::runtime::Handle::current();
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut output = io::BufWriter::new(stream);
+        runtime.block_on(transfer::export(app.store.as_ref(), &mut output))
+    });
+    match sent.await.map_err(io::Error::other)? {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::error!("an export was not completed: {error}");
+            Ok(())
+        }
+    }
+}
+
+const MOST_BYTES: u64 = 64 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);

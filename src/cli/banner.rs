@@ -1,0 +1,96 @@
+//! What a newcomer reads after the first start: credentials, shown once, and three lines to paste.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::crypto::plain_token::PlainToken;
+use crate::domain::sid::AccountSid;
+
+/// The text. `program` is what the binary was started as; it plays the authenticator app in the last line.
+pub(super) fn first_account(
+    sid: AccountSid,
+    token: &PlainToken,
+    address: SocketAddr,
+    program: &str,
+) -> String {
+    let curl = format!("curl -sS -u {sid}:{}", token.reveal());
+    let services = format!("http://{}/v2/Services", reachable(address));
+    let factors = format!("{services}/$SERVICE/Entities/demo-user/Factors");
+    let program = quoted(program);
+    let field = |name, pattern| {
+        format!(r#"printf '%s\n' "$FACTOR" | sed -n 's/.*"{name}": *"\({pattern}\)".*/\1/p'"#)
+    };
+    let (factor, uri) = (field("sid", "YF[0-9a-f]*"), field("uri", r#"[^"]*"#));
+    format!(
+        r#"
+This is a new store, so here is its first account. The auth token is shown this once:
+
+  Account SID  {sid}
+  Auth token   {token}
+
+Try it: paste these lines into a shell, one after the other. They create a service, create a TOTP factor (the uri in
+the answer is what an authenticator app scans), and check a code; put a code of your app in place of $(...) if you like.
+
+SERVICE=$({curl} {services} -d FriendlyName=Demo | sed -n 's/.*"sid": *"\(VA[0-9a-f]*\)".*/\1/p'); echo "$SERVICE"
+FACTOR=$({curl} {factors} -d FriendlyName=Phone -d FactorType=totp); printf '%s\n' "$FACTOR"
+{curl} {factors}/$({factor}) -d AuthPayload=$({program} totp --uri "$({uri})")
+"#,
+        token = token.reveal(),
+    )
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// As a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_');
+    if word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entropy::SeededEntropy;
+
+    #[test]
+    fn three_lines_follow_the_credentials() {
+        let sid = AccountSid::from_bytes([7; 16]);
+        let token = PlainToken::auth_token(&SeededEntropy::new(1));
+        let text = first_account(
+            sid,
+            &token,
+            "[::]:81".parse().unwrap(),
+            "/opt/my tools/countersign",
+        );
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("curl ")).collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        for line in lines {
+            assert!(
+                line.contains(&format!(
+                    "-u {sid}:{} http://[::1]:81/v2/Services",
+                    token.reveal()
+                )),
+                "{line}"
+            );
+        }
+        assert!(text.contains("'/opt/my tools/countersign' totp --uri "), "{text}");
+    }
+
+    #[test]
+    fn words_are_quoted_only_when_a_shell_would_change_them() {
+        assert_eq!(quoted("/usr/bin/countersign"), "/usr/bin/countersign");
+        assert_eq!(quoted("it's $1"), r"'it'\''s $1'");
+    }
+}

@@ -1,0 +1,150 @@
+//! The set-up phase: the public API, over the load generator's own connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::domain::time::Clock;
+
+use super::connection::Connection;
+use super::crew::Crew;
+use super::target::{Basic, Request, Target};
+
+/// A connection that calls the API.
+pub(super) struct Api {
+    target: Target,
+    connection: Connection,
+    request: Vec<u8>,
+}
+
+/// An answer with the header that push challenges bring.
+pub(super) struct Answer {
+    pub(super) body: Value,
+    pub(super) signature_fields: Option<String>,
+}
+
+impl Api {
+    pub(super) async fn open(target: Target) -> Result<Self, String> {
+        let connection = Connection::open(target.address)
+            .await
+            .map_err(|error| format!("cannot connect to {}: {error}", target.address))?;
+        Ok(Self {
+            target,
+            connection,
+            request: Vec::with_capacity(1024),
+        })
+    }
+
+    /// Calls an operation; anything but success is an error.
+    pub(super) async fn call(
+        &mut self,
+        authorization: &Basic,
+        method: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Answer, String> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let request = Request {
+            method,
+            path,
+            form: &form,
+        };
+        self.target.write(&mut self.request, authorization, &request);
+        let response = self
+            .connection
+            .exchange(&self.request)
+            .await
+            .map_err(|error| format!("{method} {path}: the connection broke: {error}"))?;
+        if !(200..300).contains(&response.status) {
+            return Err(format!("{method} {path} answers {}", response.excerpt()));
+        }
+        Ok(Answer {
+            signature_fields: response
+                .header("twilio-verify-signature-fields")
+                .map(str::to_owned),
+            body: serde_json::from_slice(response.body)
+                .map_err(|error| format!("{method} {path} answers no JSON: {error}"))?,
+        })
+    }
+}
+
+impl Answer {
+    /// A text field that the protocol promises.
+    pub(super) fn text(&self, pointer: &str) -> Result<&str, String> {
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .ok_or_else(|| format!("an answer has no text at {pointer}: is this a Verify v2 server?"))
+    }
+}
+
+/// What is set up, and where.
+pub(super) struct SetUp {
+    pub(super) crew: Crew,
+    pub(super) target: Target,
+    pub(super) account: Basic,
+    /// The service's SID.
+    pub(super) service: String,
+    /// How many pieces to make; else as many as `duration` suffices for.
+    pub(super) wanted: Option<usize>,
+    pub(super) duration: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl SetUp {
+    /// A path that no earlier run used, to which a number is added for each entity.
+    pub(super) fn entities(&self) -> String {
+        let millis = self.clock.now().millis();
+        format!("/v2/Services/{}/Entities/bench-{millis:x}", self.service)
+    }
+
+    /// What says when enough is made, or that a connection failed and set `stop`.
+    pub(super) fn quota(&self, stop: &Arc<AtomicBool>) -> Quota {
+        Quota {
+            made: AtomicUsize::new(0),
+            wanted: self.wanted,
+            until: Instant::now() + self.duration,
+            stop: Arc::clone(stop),
+        }
+    }
+}
+
+/// Makes the service that the benchmark works in; its SID.
+pub(super) async fn create_service(target: Target, account: Basic) -> Result<String, String> {
+    let mut api = Api::open(target).await?;
+    let answer = api
+        .call(&account, "POST", "/v2/Services", &[("FriendlyName", "bench")])
+        .await?;
+    Ok(answer.text("/sid")?.to_owned())
+}
+
+/// When the set-up has made enough.
+///
+/// Without a number it goes on for as long as the load is to last: what it makes costs the server more requests than
+/// it is worth in the load.
+pub(super) struct Quota {
+    made: AtomicUsize,
+    wanted: Option<usize>,
+    until: Instant,
+    stop: Arc<AtomicBool>,
+}
+
+impl Quota {
+    /// The number of the next piece to make, if one more is to be made by a connection that made `mine` so far.
+    pub(super) fn next(&self, mine: usize) -> Option<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let wanted = match self.wanted {
+            Some(wanted) => number < wanted,
+            // Two pieces of each connection, at the least: one in use, one to go on with.
+            None => mine < 2 || Instant::now() < self.until,
+        };
+        wanted.then_some(number)
+    }
+}

@@ -1,0 +1,192 @@
+//! The measured phase: every connection sends its next request as soon as its last one is answered.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Barrier;
+
+use super::connection::{Connection, Response};
+use super::crew::Crew;
+use super::histogram::Histogram;
+use super::target::Target;
+
+/// Where the requests come from.
+pub(super) trait Work: Send + Sync + 'static {
+    /// What is set apart while its request is on the way.
+    type Piece: Send;
+
+    /// Takes a piece of work and puts its request in place of what `request` holds; `None` when there is none left.
+    fn take(&self, request: &mut Vec<u8>) -> Option<Self::Piece>;
+
+    /// Takes a piece back when its request was answered.
+    fn give_back(&self, piece: Self::Piece);
+}
+
+/// What counts as a success.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    pub(super) status: u16,
+    pub(super) body_contains: &'static str,
+}
+
+/// What was measured.
+pub(super) struct Outcome {
+    /// The successes.
+    pub(super) latencies: Histogram,
+    pub(super) elapsed: Duration,
+    pub(super) errors: u64,
+    /// One of the answers that were no success.
+    pub(super) sample_error: Option<String>,
+    /// The work ran out before the time was up.
+    pub(super) ran_out: bool,
+}
+
+impl Outcome {
+    /// Successes per second.
+    pub(super) fn per_second(&self) -> f64 {
+        count(self.latencies.count()) / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+/// A count for arithmetic with rates.
+#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
+pub(super) fn count(number: u64) -> f64 {
+    number as f64
+}
+
+/// Loads `target` for `duration`, or until the work runs out.
+pub(super) fn run<W: Work>(
+    crew: Crew,
+    target: &Target,
+    work: &Arc<W>,
+    expected: Expected,
+    duration: Duration,
+) -> Result<Outcome, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let round = Arc::new(Round {
+        work: Arc::clone(work),
+        target: target.clone(),
+        expected,
+        duration,
+        ready: Barrier::new(crew.connections),
+        started: OnceLock::new(),
+        stop: Arc::clone(&stop),
+    });
+    let lanes = crew.work(&stop, |_| Arc::clone(&round).run_lane())?;
+    let ran_out = stop.load(Ordering::Relaxed);
+    let mut outcome = Outcome {
+        latencies: Histogram::new(),
+        elapsed: if ran_out { Duration::ZERO } else { duration },
+        errors: 0,
+        sample_error: None,
+        ran_out,
+    };
+    for lane in lanes {
+        outcome.latencies.merge(&lane.latencies);
+        outcome.errors += lane.errors;
+        outcome.sample_error = outcome.sample_error.or(lane.sample_error);
+        outcome.elapsed = outcome.elapsed.max(lane.last_answer);
+    }
+    Ok(outcome)
+}
+
+struct Round<W> {
+    work: Arc<W>,
+    target: Target,
+    expected: Expected,
+    duration: Duration,
+    ready: Barrier,
+    started: OnceLock<Instant>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What one connection measured.
+struct Lane {
+    latencies: Histogram,
+    errors: u64,
+    sample_error: Option<String>,
+    /// When it got its last answer, since the start.
+    last_answer: Duration,
+}
+
+impl<W: Work> Round<W> {
+    async fn run_lane(self: Arc<Self>) -> Result<Lane, String> {
+        let mut connection = self.connect().await?;
+        tokio::time::timeout(PATIENCE, self.ready.wait())
+            .await
+            .map_err(|_| "the server does not take so many connections".to_owned())?;
+        let started = *self.started.get_or_init(Instant::now);
+        let mut lane = Lane {
+            latencies: Histogram::new(),
+            errors: 0,
+            sample_error: None,
+            last_answer: Duration::ZERO,
+        };
+        let mut request = Vec::with_capacity(4096);
+        let mut sent = started.elapsed();
+        while sent < self.duration && !self.stop.load(Ordering::Relaxed) {
+            let Some(piece) = self.work.take(&mut request) else {
+                self.stop.store(true, Ordering::Relaxed);
+                break;
+            };
+            let fault = self.fault(connection.exchange(&request).await);
+            let answered = started.elapsed();
+            // What is still on the way when the time is up is not part of the measurement.
+            if answered > self.duration {
+                break;
+            }
+            lane.last_answer = answered;
+            match fault {
+                None => {
+                    lane.latencies.record(answered.saturating_sub(sent));
+                    self.work.give_back(piece);
+                }
+                Some(fault) => {
+                    lane.errors += 1;
+                    if fault.connection_lost {
+                        connection = self.connect().await?;
+                    }
+                    lane.sample_error.get_or_insert(fault.text);
+                }
+            }
+            sent = started.elapsed();
+        }
+        Ok(lane)
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let address = self.target.address;
+        Connection::open(address)
+            .await
+            .map_err(|error| format!("cannot connect to {address}: {error}"))
+    }
+
+    fn fault(&self, answer: io::Result<Response<'_>>) -> Option<Fault> {
+        match answer {
+            Ok(response)
+                if response.status == self.expected.status
+                    && response.contains(self.expected.body_contains) =>
+            {
+                None
+            }
+            Ok(response) => Some(Fault {
+                connection_lost: response.header("connection") == Some("close"),
+                text: response.excerpt(),
+            }),
+            Err(error) => Some(Fault {
+                connection_lost: true,
+                text: format!("the connection broke: {error}"),
+            }),
+        }
+    }
+}
+
+struct Fault {
+    connection_lost: bool,
+    text: String,
+}
+
+/// How long all connections may take to open.
+const PATIENCE: Duration = Duration::from_secs(20);

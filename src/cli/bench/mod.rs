@@ -1,0 +1,200 @@
+//! `countersign bench`: load a running server and say what it reaches.
+//!
+//! The figures of a machine say little by themselves, so each run can measure its control too: `--floor` a bare
+//! handler under the same load, `push` also the rate at which one core checks signatures.
+
+mod api;
+mod connection;
+mod crew;
+mod floor;
+mod histogram;
+mod load;
+mod push;
+mod report;
+mod target;
+mod totp;
+mod verify_rate;
+mod wrk;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::time::SystemClock;
+
+use self::api::SetUp;
+use self::crew::Crew;
+use self::load::{Expected, Work};
+use self::report::Report;
+use self::target::{Basic, Target};
+
+/// Load a running server and print requests per second, latencies and errors.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Create challenges with correct TOTP codes; each is approved and durable before it is answered.
+    Totp(ServerArgs),
+    /// Approve push challenges with signed answers; each is durable before it is answered.
+    Push(ServerArgs),
+    /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
+    Floor(LoadArgs),
+    /// Be that handler.
+    #[command(hide = true)]
+    FloorServer,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct LoadArgs {
+    /// Keep-alive connections; each has one request on the way.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = positive)]
+    connections: usize,
+    /// How long to measure.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Threads of the load generator.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = positive)]
+    threads: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ServerArgs {
+    /// The server, like <http://127.0.0.1:8080>.
+    #[arg(long)]
+    url: String,
+    /// The account that the benchmark makes a service in. The service stays.
+    #[arg(
+        long,
+        value_name = "SID:TOKEN",
+        env = "COUNTERSIGN_ACCOUNT",
+        hide_env_values = true
+    )]
+    account: Basic,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Also load a bare handler, half before and half after, and print the ratio.
+    #[arg(long)]
+    floor: bool,
+    /// How many factors (TOTP) or challenges (push) to prepare, instead of preparing for as long as the load lasts.
+    #[arg(long, value_name = "N", value_parser = positive, alias = "challenges")]
+    factors: Option<usize>,
+    /// Prepare the requests, but write them as a script for wrk instead of sending them. It holds credentials.
+    #[arg(long, value_name = "FILE")]
+    wrk_script: Option<PathBuf>,
+}
+
+/// Runs one `countersign bench` command.
+///
+/// # Errors
+/// A sentence for the terminal: why nothing could be measured, or that some answers were no success.
+pub async fn run(args: Args) -> Result<(), String> {
+    let measurement: Box<dyn FnOnce() -> Result<(), String> + Send> = match args.command {
+        Command::FloorServer => return floor::serve().await,
+        Command::Totp(args) => Box::new(move || totp(&args)),
+        Command::Push(args) => Box::new(move || push(&args)),
+        Command::Floor(args) => {
+            Box::new(move || Report::new(&floor::measure(args.crew(), args.duration())?).print(args.json))
+        }
+    };
+    // The generator has threads of its own; this one only waits.
+    tokio::task::spawn_blocking(measurement)
+        .await
+        .map_err(|error| error.to_string())?
+}
+
+fn totp(args: &ServerArgs) -> Result<(), String> {
+    let set_up = args.set_up()?;
+    let (target, service) = (set_up.target.clone(), set_up.service.clone());
+    let codes = totp::Codes::set_up(set_up)?;
+    progress(&format!("{} factors in the service {service}", codes.len()))?;
+    if let Some(script) = &args.wrk_script {
+        return wrk::write(script, &target, codes.into_lines());
+    }
+    let report = args.measure(&target, &Arc::new(codes), totp::APPROVED)?;
+    report.print(args.load.json)
+}
+
+fn push(args: &ServerArgs) -> Result<(), String> {
+    let set_up = args.set_up()?;
+    let (target, service) = (set_up.target.clone(), set_up.service.clone());
+    let approvals = push::Approvals::set_up(set_up)?;
+    progress(&format!(
+        "{} signed approvals in the service {service}",
+        approvals.len()
+    ))?;
+    if let Some(script) = &args.wrk_script {
+        return wrk::write(script, &target, approvals.into_lines());
+    }
+    let verified = verify_rate::measure(Duration::from_secs(1))?;
+    let mut report = args.measure(&target, &Arc::new(approvals), push::APPROVED)?;
+    report.ratio("verify", "verify_per_second_one_core", verified);
+    report.print(args.load.json)
+}
+
+impl ServerArgs {
+    fn set_up(&self) -> Result<SetUp, String> {
+        let target = Target::parse(&self.url)?;
+        let one = Crew {
+            connections: 1,
+            threads: 1,
+        };
+        let service = one.work(&Arc::default(), |_| {
+            api::create_service(target.clone(), self.account.clone())
+        })?;
+        Ok(SetUp {
+            crew: self.load.crew(),
+            target,
+            account: self.account.clone(),
+            service: service.concat(),
+            wanted: self.factors,
+            duration: self.load.duration(),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    fn measure<W: Work>(&self, target: &Target, work: &Arc<W>, expected: Expected) -> Result<Report, String> {
+        let (crew, duration) = (self.load.crew(), self.load.duration());
+        if !self.floor {
+            return Ok(Report::new(&load::run(crew, target, work, expected, duration)?));
+        }
+        let before = floor::measure(crew, duration / 2)?;
+        let outcome = load::run(crew, target, work, expected, duration)?;
+        let after = floor::measure(crew, duration / 2)?;
+        let floor = f64::midpoint(before.per_second(), after.per_second());
+        let mut report = Report::new(&outcome);
+        report.ratio("floor", "floor_requests_per_second", floor);
+        Ok(report)
+    }
+}
+
+impl LoadArgs {
+    fn crew(self) -> Crew {
+        Crew {
+            connections: self.connections,
+            threads: self.threads.min(self.connections),
+        }
+    }
+
+    fn duration(self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=100_000) => Ok(number),
+        _ => Err("a number from 1 to 100000 is wanted".to_owned()),
+    }
+}
+
+fn progress(text: &str) -> Result<(), String> {
+    writeln!(io::stderr().lock(), "set up: {text}").map_err(|error| error.to_string())
+}

@@ -1,0 +1,126 @@
+//! A challenge as the device sees it, and how it is shown.
+
+use std::fmt;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::error::Error;
+use super::http::printable;
+use super::session::Session;
+
+/// The parts of a challenge that a person decides by.
+pub(super) struct Challenge {
+    pub(super) sid: String,
+    status: String,
+    expires: String,
+    message: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Challenge {
+    fn read(value: &Value) -> Result<Self, Error> {
+        let text = |pointer: &str| {
+            value
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .map(printable)
+                .ok_or_else(|| Error::Answer(format!("a challenge in the server's list has no {pointer}")))
+        };
+        let part = |field: &Value, name: &str| field[name].as_str().map(printable).unwrap_or_default();
+        let fields = value.pointer("/details/fields").and_then(Value::as_array);
+        Ok(Self {
+            sid: text("/sid")?,
+            status: text("/status")?,
+            expires: text("/expiration_date")?,
+            message: text("/details/message")?,
+            fields: fields
+                .into_iter()
+                .flatten()
+                .map(|field| (part(field, "label"), part(field, "value")))
+                .collect(),
+        })
+    }
+}
+
+/// One line, and one more for each field.
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}  {:<8}  until {}  {}",
+            self.sid, self.status, self.expires, self.message
+        )?;
+        for (label, value) in &self.fields {
+            write!(f, "\n    {label}: {value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The challenges of this device's factor, the newest first, `limit` at most, over as many pages as it takes.
+pub(super) async fn list(
+    session: &mut Session<'_>,
+    status: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Challenge>, Error> {
+    let mut found = Vec::new();
+    let mut page_token = None;
+    loop {
+        let mut query = vec![
+            ("PageSize", limit.clamp(1, 50).to_string()),
+            ("FactorSid", session.state.factor_sid.clone()),
+            ("Order", "desc".to_owned()),
+        ];
+        query.extend(status.map(|status| ("Status", status.to_owned())));
+        query.extend(page_token.take().map(|token| ("PageToken", token)));
+        let answer = session
+            .send(Method::GET, session.challenges(None), &query)
+            .await?;
+        let page = answer.body["challenges"]
+            .as_array()
+            .ok_or_else(|| Error::Answer("the server's answer has no list of challenges".to_owned()))?;
+        for challenge in page {
+            found.push(Challenge::read(challenge)?);
+        }
+        page_token = answer.body["meta"]["next_page_url"]
+            .as_str()
+            .and_then(page_token_of);
+        if found.len() >= limit || page_token.is_none() || page.is_empty() {
+            found.truncate(limit);
+            return Ok(found);
+        }
+    }
+}
+
+fn page_token_of(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let (_, token) = url.query_pairs().find(|(name, _)| name == "PageToken")?;
+    Some(token.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_shown_with_its_fields_and_cannot_move_the_cursor() {
+        let challenge = Challenge::read(&json!({
+            "sid": "YC01", "status": "pending", "expiration_date": "2026-01-01T00:05:00Z",
+            "details": {"message": "Log in?\r", "fields": [{"label": "IP", "value": "10.0.0.1"}]},
+        }));
+        assert_eq!(
+            challenge.unwrap().to_string(),
+            "YC01  pending   until 2026-01-01T00:05:00Z  Log in?\u{fffd}\n    IP: 10.0.0.1"
+        );
+    }
+
+    #[test]
+    fn only_the_page_token_is_taken_from_the_next_url() {
+        let url = "http://elsewhere/v2/x?PageSize=50&Page=1&PageToken=DN%2BYC01";
+        assert_eq!(page_token_of(url).as_deref(), Some("DN+YC01"));
+        assert_eq!(page_token_of("http://elsewhere/v2/x?PageSize=50"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! `countersign device remove`.
+
+use std::io::{self, Write as _};
+
+use reqwest::Method;
+
+use super::error::Error;
+use super::session::Session;
+
+/// Deletes the factor, then the state file. A server that does not know the factor any more (404, or 401 twice) is no
+/// obstacle; any other refusal keeps the key.
+pub(super) async fn run(mut session: Session<'_>) -> Result<(), Error> {
+    let factor = session.factor();
+    let known = match session.send(Method::DELETE, factor, &[]).await {
+        Ok(_) => true,
+        Err(Error::Refused {
+            status: 401 | 404, ..
+        }) => false,
+        Err(error) => return Err(error),
+    };
+    let sid = session.state.factor_sid.clone();
+    session.file.remove()?;
+    let note = if known {
+        ""
+    } else {
+        ", which the server no longer knew"
+    };
+    writeln!(io::stdout().lock(), "removed {sid}{note}")?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! An enrolled device talking to its server: signs each request, and sets its clock by the server's when told to.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+
+use crate::domain::time::Clock;
+
+use super::Device;
+use super::error::Error;
+use super::http::{Answer, Request, Server, read_certificate};
+use super::key::Key;
+use super::state::{State, StateFile};
+
+/// An enrolled device and its server.
+pub(super) struct Session<'a> {
+    server: Server,
+    key: Key,
+    clock: &'a dyn Clock,
+    pub(super) state: State,
+    pub(super) file: StateFile,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the device whose state file `device` names.
+    pub(super) fn open(device: &Device, clock: &'a dyn Clock) -> Result<Self, Error> {
+        let (file, mut state) = StateFile::load(&device.state)?;
+        if let Some(path) = &device.ca {
+            state.ca_certificate = Some(read_certificate(path)?);
+        }
+        let server = Server::new(&state.url, state.ca_certificate.as_deref())?;
+        let key = Key::from_secret(&state.private_key.0).map_err(|error| Error::Input(error.to_string()))?;
+        Ok(Self::new(server, key, clock, state, file))
+    }
+
+    /// A device that was enrolled a moment ago.
+    pub(super) fn new(server: Server, key: Key, clock: &'a dyn Clock, state: State, file: StateFile) -> Self {
+        Self {
+            server,
+            key,
+            clock,
+            state,
+            file,
+        }
+    }
+
+    /// The device's key.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The path of this device's factor.
+    pub(super) fn factor(&self) -> String {
+        let parent = entity_path(&self.state.service_sid, &self.state.identity);
+        format!("{parent}/Factors/{}", self.state.factor_sid)
+    }
+
+    /// The path of the challenges, or of one of them when `sid` follows.
+    pub(super) fn challenges(&self, sid: Option<&str>) -> String {
+        let parent = entity_path(&self.state.service_sid, &self.state.identity);
+        match sid {
+            Some(sid) => format!("{parent}/Challenges/{}", segment(sid)),
+            None => format!("{parent}/Challenges"),
+        }
+    }
+
+    /// Sends a request with a fresh JWT. A 401 that tells the server's time sets this device's clock by it and is
+    /// tried once more, as the SDKs do.
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: String,
+        pairs: &[(&str, String)],
+    ) -> Result<Answer, Error> {
+        let request = Request { method, path, pairs };
+        let answer = self.server.send(&request, &self.jwt()?).await?;
+        let (401, Some(date)) = (answer.status, answer.date) else {
+            return answer.success();
+        };
+        self.state.clock_offset_seconds = date.saturating_sub(self.local_seconds());
+        self.file.save(&self.state)?;
+        self.server.send(&request, &self.jwt()?).await?.success()
+    }
+
+    fn jwt(&self) -> Result<String, Error> {
+        let now = self
+            .local_seconds()
+            .saturating_add(self.state.clock_offset_seconds);
+        self.key
+            .device_jwt(&self.state.credential_sid, &self.state.account_sid, now)
+            .map_err(|error| Error::Input(error.to_string()))
+    }
+
+    fn local_seconds(&self) -> i64 {
+        i64::try_from(self.clock.now().seconds()).unwrap_or(i64::MAX)
+    }
+}
+
+/// The path of an entity below `/v2/`.
+pub(super) fn entity_path(service_sid: &str, identity: &str) -> String {
+    format!("Services/{}/Entities/{}", segment(service_sid), segment(identity))
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');

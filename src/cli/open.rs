@@ -1,0 +1,119 @@
+//! Wires the parts together around the store in the data directory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Failure;
+use super::data_directory::{DataDirectory, has_store};
+use super::key_file;
+use crate::app::{App, Policy};
+use crate::config::{KeySource, Storage};
+use crate::crypto::master_key::MasterKey;
+use crate::crypto::vault::Vault;
+use crate::domain::entropy::SystemEntropy;
+use crate::domain::time::SystemClock;
+use crate::flows::store_format::check_store_format;
+use crate::store::sled::{Options, SledStore};
+
+/// The wired parts, and the directory that they hold on to.
+pub(super) struct Opened {
+    pub(super) app: Arc<App>,
+    pub(super) directory: DataDirectory,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be filled with an export, with which its master key must come.
+    Fill,
+    /// To be used.
+    Use,
+}
+
+/// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.
+pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> Result<Opened, Failure> {
+    let directory = DataDirectory::take(&storage.directory)?;
+    let master_key = master_key(storage.master_key, &directory, purpose)?;
+    let options = Options {
+        directory: directory.store(),
+        cache_bytes: storage.cache_bytes,
+    };
+    let store = tokio::task::spawn_blocking(move || SledStore::open(&options))
+        .await
+        .map_err(|_| {
+            Failure::new(format!(
+                "opening the store in {} failed",
+                directory.path().display()
+            ))
+        })?
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let app = Arc::new(App {
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(Vault::new(&master_key)),
+        policy,
+    });
+    let opened = Opened { app, directory };
+    if purpose == Purpose::Fill {
+        return Ok(opened);
+    }
+    if let Err(error) = check_store_format(&opened.app).await {
+        let failure = Failure::new(format!(
+            "cannot use the store in {}: {error}",
+            opened.directory.path().display()
+        ));
+        opened.close().await?;
+        return Err(failure);
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    /// Makes everything durable and lets go of the files.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        let closed = self.app.store.close().await;
+        closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))
+    }
+}
+
+fn master_key(source: KeySource, directory: &DataDirectory, purpose: Purpose) -> Result<MasterKey, Failure> {
+    match source {
+        KeySource::Given(key) => Ok(key),
+        KeySource::File(path) => key_file::read(&path)?.ok_or_else(|| {
+            let path = path.display();
+            Failure::new(format!(
+                "there is no master key in {path} (master_key_file); restore it, or for a new store make one with: \
+                 (umask 077; head -c 32 /dev/urandom | base64 > {path})"
+            ))
+        }),
+        KeySource::InDirectory => key_in(directory, &directory.master_key(), purpose),
+    }
+}
+
+fn key_in(directory: &DataDirectory, path: &Path, purpose: Purpose) -> Result<MasterKey, Failure> {
+    if let Some(key) = key_file::read(path)? {
+        return Ok(key);
+    }
+    if has_store(directory.path()) {
+        return Err(Failure::new(format!(
+            "there is a store in {} but not its master key, which is expected in {}; restore that file, or say where the \
+             key is with --master-key-file or COUNTERSIGN_MASTER_KEY",
+            directory.store().display(),
+            path.display()
+        )));
+    }
+    if purpose == Purpose::Fill {
+        return Err(Failure::new(format!(
+            "put the master key of the store that was exported into {} first, or say where it is with --master-key-file \
+             or COUNTERSIGN_MASTER_KEY",
+            path.display()
+        )));
+    }
+    let key = key_file::generate(path, &SystemEntropy)?;
+    tracing::info!(
+        "a master key was made in {}; back it up: the store is of no use without it",
+        path.display()
+    );
+    Ok(key)
+}

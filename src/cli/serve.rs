@@ -1,0 +1,254 @@
+//! `countersign serve`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use url::Url;
+
+use super::admin::socket::AdminSocket;
+use super::open::{Opened, Purpose, open};
+use super::signals::Signals;
+use super::{Failure, banner, output};
+use crate::app::App;
+use crate::config::{Bootstrap, Certificate, Config, Tls};
+use crate::dialect::twilio;
+use crate::domain::text::FriendlyName;
+use crate::flows::account::create_account::{create_account, create_account_as};
+use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::sweep::sweep;
+use crate::server::tls::Certificates;
+use crate::server::{self, Limits, Listener, self_signed};
+use crate::web::boundary::Boundary;
+use crate::web::ops::{self, Ops};
+use crate::web::public_url::PublicUrl;
+
+/// Serves until a signal comes.
+pub(super) async fn serve(config: Config) -> Result<(), Failure> {
+    // From here on a signal is kept until the server can act on it.
+    let signals =
+        Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let opened = open(config.storage, config.policy, Purpose::Use).await?;
+    let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
+    let served = match started {
+        Ok(started) => {
+            started.serve(&opened.app, signals).await;
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    };
+    served.and(opened.close().await)
+}
+
+/// Everything that can go wrong at the start has gone well.
+struct Started {
+    api: Vec<Listener>,
+    ops: Option<Listener>,
+    admin: Option<AdminSocket>,
+    certificates: Option<Arc<Certificates>>,
+    public_url: PublicUrl,
+    limits: Limits,
+    welcome: String,
+}
+
+impl Started {
+    async fn new(
+        opened: &Opened,
+        network: crate::config::Network,
+        tls: Option<Tls>,
+        bootstrap: Option<Bootstrap>,
+    ) -> Result<Self, Failure> {
+        let plain = Listener::plain(network.listen)
+            .await
+            .map_err(|error| occupied("listen", network.listen, &error))?;
+        let first = plain.address();
+        let mut api = vec![plain];
+        let mut certificates = None;
+        if let Some(Tls { listen, certificate }) = tls {
+            let (listener, shown) = https(listen, certificate, opened, network.public_url.as_ref()).await?;
+            api.push(listener);
+            certificates = Some(shown);
+        }
+        let ops = match network.ops_listen {
+            Some(address) => Some(
+                Listener::plain(address)
+                    .await
+                    .map_err(|error| occupied("ops_listen", address, &error))?,
+            ),
+            None => None,
+        };
+        let admin = AdminSocket::bind(opened.directory.path());
+        let admin = admin.inspect_err(|error| {
+            tracing::warn!(
+                "no admin socket, so account and key commands need the server to be stopped: {error}"
+            );
+        });
+        let welcome = first_account(&opened.app, bootstrap, first).await?;
+        let lines = api.iter().fold(String::new(), |lines, listener| {
+            lines + "listening on " + &listener.url() + "\n"
+        });
+        Ok(Self {
+            welcome: lines + &welcome,
+            api,
+            ops,
+            admin: admin.ok(),
+            certificates,
+            public_url: network
+                .public_url
+                .as_ref()
+                .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
+            limits: Limits {
+                connections: network.max_connections,
+                ..Limits::default()
+            },
+        })
+    }
+
+    async fn serve(self, app: &Arc<App>, signals: Signals) {
+        let ops = Arc::new(Ops {
+            app: Arc::clone(app),
+            requests: Arc::default(),
+            draining: AtomicBool::new(false),
+        });
+        let router = twilio::router(Arc::clone(app), self.public_url);
+        let boundary = Boundary::new(router, Arc::clone(&ops.requests), app.entropy.as_ref());
+        let (stop_ops, ops_stopped) = oneshot::channel::<()>();
+        let mut beside = tokio::task::JoinSet::new();
+        if let Some(listener) = self.ops {
+            tracing::info!("serving /health, /ready and /metrics on {}", listener.url());
+            let boundary = Boundary::new(
+                ops::router(Arc::clone(&ops)),
+                Arc::default(),
+                app.entropy.as_ref(),
+            );
+            let limits = Limits {
+                connections: 64,
+                drain: Duration::from_secs(1),
+                ..self.limits
+            };
+            beside.spawn(server::run(vec![listener], boundary, limits, async {
+                let _dropped_or_sent = ops_stopped.await;
+            }));
+        }
+        let mut helpers = tokio::task::JoinSet::new();
+        if let Some(certificates) = self.certificates {
+            helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
+        }
+        helpers.spawn(sweep_again_and_again(Arc::clone(app)));
+        if let Some(admin) = self.admin {
+            helpers.spawn(admin.serve(Arc::clone(app)));
+        }
+        output::say(&self.welcome);
+        let shutdown = async {
+            signals.stop().await;
+            ops.draining.store(true, Ordering::Relaxed);
+        };
+        server::run(self.api, boundary, self.limits, shutdown).await;
+        // Operators see the end of the drain; commands and certificates are of no more use.
+        helpers.shutdown().await;
+        drop(stop_ops);
+        while beside.join_next().await.is_some() {}
+    }
+}
+
+/// Reclaims space, without ever being in the way: a round is small, and a rest follows it.
+async fn sweep_again_and_again(app: Arc<App>) {
+    let mut failing = false;
+    loop {
+        let swept = sweep(&app).await;
+        tokio::time::sleep(if matches!(swept, Ok(1..)) {
+            SWEEP_PAUSE
+        } else {
+            SWEEP_PERIOD
+        })
+        .await;
+        // A store that failed stays so: one line says it.
+        if let (Err(error), false) = (&swept, failing) {
+            tracing::error!("space is not reclaimed: {error}");
+        }
+        failing = swept.is_err();
+    }
+}
+
+async fn https(
+    listen: SocketAddr,
+    certificate: Certificate,
+    opened: &Opened,
+    public_url: Option<&Url>,
+) -> Result<(Listener, Arc<Certificates>), Failure> {
+    let (certificate, key) = match certificate {
+        Certificate::Files { certificate, key } => (certificate, key),
+        Certificate::SelfSigned => {
+            let host = public_url
+                .and_then(Url::host_str)
+                .map(|host| host.trim_matches(['[', ']']));
+            let made = self_signed::ensure(&opened.directory.tls(), host).map_err(|error| {
+                Failure::new(format!("tls_self_signed: cannot make a certificate: {error}"))
+            })?;
+            tracing::info!(
+                "HTTPS with the self-signed certificate in {}",
+                made.certificate.display()
+            );
+            (made.certificate, made.key)
+        }
+    };
+    let certificates = Certificates::load(certificate, key).map(Arc::new);
+    let certificates = certificates.map_err(|error| Failure::new(format!("tls_cert, tls_key: {error}")))?;
+    let settings = certificates
+        .server_config()
+        .map_err(|error| Failure::new(format!("tls_listen: {error}")))?;
+    let listener = Listener::tls(listen, settings)
+        .await
+        .map_err(|error| occupied("tls_listen", listen, &error))?;
+    Ok((listener, certificates))
+}
+
+/// Creates the first account of an empty store; what is to be said of it.
+async fn first_account(
+    app: &App,
+    bootstrap: Option<Bootstrap>,
+    address: SocketAddr,
+) -> Result<String, Failure> {
+    let failure =
+        |error: &dyn std::fmt::Display| Failure::new(format!("cannot create the first account: {error}"));
+    let accounts = list_accounts(app).await.map_err(|error| failure(&error))?;
+    let name = FriendlyName::parse("First account").map_err(|error| failure(&error))?;
+    match bootstrap {
+        Some(Bootstrap { sid, token }) if accounts.is_empty() => {
+            let account = create_account_as(app, sid, &token, name)
+                .await
+                .map_err(|error| failure(&error))?;
+            tracing::info!("created the account {} of COUNTERSIGN_BOOTSTRAP", account.sid);
+            Ok(String::new())
+        }
+        Some(bootstrap) => {
+            if !accounts.iter().any(|account| account.sid == bootstrap.sid) {
+                tracing::warn!(
+                    "COUNTERSIGN_BOOTSTRAP was ignored, because the store has accounts; add one with \
+                     `countersign account create`"
+                );
+            }
+            Ok(String::new())
+        }
+        None if accounts.is_empty() => {
+            let (account, token) = create_account(app, name).await.map_err(|error| failure(&error))?;
+            let program = std::env::current_exe().ok();
+            let program = program
+                .as_deref()
+                .and_then(|path| path.to_str())
+                .unwrap_or("countersign");
+            Ok(banner::first_account(account.sid, &token, address, program))
+        }
+        None => Ok(String::new()),
+    }
+}
+
+fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::new(format!("{key}: cannot listen on {address}: {error}"))
+}
+
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
+const SWEEP_PERIOD: Duration = Duration::from_secs(30);
+const CERTIFICATE_PERIOD: Duration = Duration::from_secs(2);

@@ -1,0 +1,132 @@
+//! `countersign store`.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use tracing::level_filters::LevelFilter;
+
+use super::admin::client;
+use super::data_directory::has_store;
+use super::flags::StoreFlags;
+use super::open::{self, Purpose};
+use super::{Failure, logging, output};
+use crate::config::{Config, Storage};
+use crate::flows::store_format::check_store_format;
+use crate::store::transfer;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read everything that is stored, and say whether it can be read
+    Check {
+        #[command(flatten)]
+        flags: StoreFlags,
+    },
+    /// Write everything that is stored, as it is at one moment, to a file; a running server goes on meanwhile
+    Export {
+        /// The new file; `-` is standard output
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        #[command(flatten)]
+        flags: StoreFlags,
+    },
+    /// Fill a new data directory with what was exported; no server may be running in it
+    Import {
+        /// The file that `store export` wrote
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        #[command(flatten)]
+        flags: StoreFlags,
+    },
+}
+
+/// Runs the command.
+pub(super) async fn run(
+    command: Command,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), Failure> {
+    let load = |flags: StoreFlags| -> Result<Config, Failure> {
+        let config = Config::load(flags.into_settings(), environment)?;
+        logging::start(config.log.min(LevelFilter::WARN));
+        Ok(config)
+    };
+    match command {
+        Command::Check { flags } => {
+            let count = copy_out(load(flags)?, Box::new(io::sink())).await?;
+            output::say(&format!("{count} entries, all readable\n"));
+            Ok(())
+        }
+        Command::Export { to, flags } => export(load(flags)?, &to).await,
+        Command::Import { from, flags } => import(load(flags)?, &from).await,
+    }
+}
+
+async fn export(config: Config, file: &Path) -> Result<(), Failure> {
+    if file == Path::new("-") {
+        copy_out(config, Box::new(io::stdout())).await?;
+        return Ok(());
+    }
+    let failure =
+        |error: io::Error| Failure::new(format!("cannot write the export to {}: {error}", file.display()));
+    // What is in it is sealed where it is secret, but names and times are not.
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(failure)?;
+    let output = written.try_clone().map_err(failure)?;
+    let copied = copy_out(config, Box::new(BufWriter::new(output))).await;
+    match copied.and_then(|count| written.sync_all().map(|()| count).map_err(failure)) {
+        Ok(count) => {
+            output::say(&format!("{count} entries exported to {}\n", file.display()));
+            Ok(())
+        }
+        Err(failure) => {
+            let _unfinished = fs::remove_file(file);
+            Err(failure)
+        }
+    }
+}
+
+/// Writes everything to `output`: what a running server sends, or what is in the store that nobody has open.
+async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u64, Failure> {
+    if let Some(count) = client::export(&config.storage.directory, output.as_mut()).await? {
+        return Ok(count);
+    }
+    require_store(&config.storage)?;
+    let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
+    let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
+    opened.close().await?;
+    exported.map_err(|error| Failure::new(error.to_string()))
+}
+
+async fn import(config: Config, file: &Path) -> Result<(), Failure> {
+    let input = File::open(file);
+    let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
+    let opened = open::open(config.storage, config.policy, Purpose::Fill).await?;
+    let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
+    let checked = match &imported {
+        Ok(_) => check_store_format(&opened.app).await,
+        Err(_) => Ok(()),
+    };
+    opened.close().await?;
+    let count = imported.map_err(|error| Failure::new(error.to_string()))?;
+    checked.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
+    output::say(&format!("{count} entries imported\n"));
+    Ok(())
+}
+
+/// Refuses to create a store where there is none: the directory was mistyped.
+pub(super) fn require_store(storage: &Storage) -> Result<(), Failure> {
+    if has_store(&storage.directory) {
+        return Ok(());
+    }
+    let directory = storage.directory.display();
+    Err(Failure::new(format!(
+        "there is no store in {directory}; say where it is with --data"
+    )))
+}

@@ -1,0 +1,87 @@
+//! `countersign totp`: an authenticator app of one line.
+
+use std::io::{self, BufRead as _, Write as _};
+
+use zeroize::Zeroizing;
+
+use crate::crypto::otpauth::OtpauthUri;
+use crate::crypto::totp::code_at;
+use crate::domain::time::{Clock as _, SystemClock};
+
+/// Print the one-time code of an otpauth URI.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The `otpauth://totp/` URI that the factor's creation returned; `-` reads it from the standard input, which keeps
+    /// the secret out of process lists.
+    #[arg(long, env = "COUNTERSIGN_TOTP_URI", hide_env_values = true)]
+    uri: String,
+    /// The Unix time to print the code of, instead of now.
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
+}
+
+/// Not derived: the URI is a secret.
+impl std::fmt::Debug for Args {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Args")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prints the code and nothing else.
+///
+/// # Errors
+/// A sentence for the terminal when the URI cannot be read; it does not repeat the URI.
+#[expect(clippy::unused_async, reason = "every command is run in the same way")]
+pub async fn run(args: Args) -> Result<(), String> {
+    let given = Zeroizing::new(args.uri);
+    let uri = match given.as_str() {
+        "-" => first_line()?,
+        _ => given,
+    };
+    let seconds = args.at.unwrap_or_else(|| SystemClock.now().seconds());
+    let code = code_of(uri.trim(), seconds)?;
+    writeln!(io::stdout().lock(), "{}", code.as_str())
+        .map_err(|error| format!("cannot write the output: {error}"))
+}
+
+/// The one place that knows how the library reads a URI and computes a code.
+fn code_of(uri: &str, seconds: u64) -> Result<Zeroizing<String>, String> {
+    let uri = OtpauthUri::parse(uri).map_err(|error| error.to_string())?;
+    let step = seconds / u64::from(uri.period);
+    let code = code_at(&uri.secret, uri.algorithm, uri.digits, step).ok_or("such codes do not exist")?;
+    Ok(Zeroizing::new(code.reveal().to_owned()))
+}
+
+fn first_line() -> Result<Zeroizing<String>, String> {
+    let mut line = Zeroizing::new(String::new());
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| format!("cannot read the URI from the standard input: {error}"))?;
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_6238_appendix_b() {
+        let uri = "otpauth://totp/t?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8";
+        for (seconds, code) in [
+            (59, "94287082"),
+            (1_111_111_109, "07081804"),
+            (20_000_000_000, "65353130"),
+        ] {
+            assert_eq!(code_of(uri, seconds).unwrap().as_str(), code);
+        }
+    }
+
+    #[test]
+    fn an_unreadable_uri_is_not_repeated() {
+        let error = code_of("otpauth://hotp/t?secret=GEZDGNBVGY3TQOJQ", 0).unwrap_err();
+        assert!(!error.contains("GEZDGNBVGY3TQOJQ"), "{error}");
+    }
+}

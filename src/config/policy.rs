@@ -1,0 +1,53 @@
+//! What use cases ask for.
+
+use std::time::Duration;
+
+use super::sources::Sources;
+use super::{ConfigError, Key, Settings};
+use crate::app::Policy;
+
+/// The most entities and factors that one account may create in a second (Twilio: 40). No limit by default.
+pub(super) const ENTITY_CREATIONS_PER_SECOND: Key =
+    Key::new("limits.entity_creations_per_second", Sources::EnvironmentAndFile);
+
+/// For how many days challenges are kept after they were created. Default 30.
+pub(super) const CHALLENGES_DAYS: Key = Key::new("retention.challenges_days", Sources::EnvironmentAndFile);
+
+/// For how many days an event waits for its delivery before it is given up. Default 3.
+pub(super) const OUTBOX_DAYS: Key = Key::new("retention.outbox_days", Sources::EnvironmentAndFile);
+
+/// By how many seconds a device's clock may differ from the server's. Default 60.
+pub(super) const CLOCK_SKEW_SECONDS: Key =
+    Key::new("devices.clock_skew_seconds", Sources::EnvironmentAndFile);
+
+pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
+    let defaults = Policy::default();
+    let creations = settings.take(
+        &ENTITY_CREATIONS_PER_SECOND,
+        "a number from 1 to 1000000",
+        |text| text.parse().ok().filter(|most| (1..=1_000_000).contains(most)),
+    )?;
+    let challenges = settings.take(&CHALLENGES_DAYS, "a number of days from 1 to 3650", |text| {
+        days(text, 3650)
+    })?;
+    let outbox = settings.take(&OUTBOX_DAYS, "a number of days from 1 to 365", |text| {
+        days(text, 365)
+    })?;
+    let skew = settings.take(&CLOCK_SKEW_SECONDS, "a number of seconds from 0 to 300", |text| {
+        text.parse()
+            .ok()
+            .filter(|seconds| *seconds <= 300)
+            .map(Duration::from_secs)
+    })?;
+    Ok(Policy {
+        entity_creations_per_second: creations.or(defaults.entity_creations_per_second),
+        challenge_retention: challenges.unwrap_or(defaults.challenge_retention),
+        outbox_retention: outbox.unwrap_or(defaults.outbox_retention),
+        device_clock_skew: skew.unwrap_or(defaults.device_clock_skew),
+    })
+}
+
+fn days(text: &str, most: u64) -> Option<Duration> {
+    let days = text.parse().ok().filter(|days| (1..=most).contains(days))?;
+    Some(Duration::from_secs(days * 24 * 3600))
+}

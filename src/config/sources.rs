@@ -1,0 +1,264 @@
+//! Where settings come from, and the errors that name them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::KEYS;
+
+/// The configuration file (TOML). None is read unless it is named. `--config`, `COUNTERSIGN_CONFIG`.
+pub const CONFIG: Key = Key::new("config", Sources::NotFile);
+
+/// The name of a setting, as it stands in the configuration file: `table.name` if it is in a table.
+#[derive(Debug)]
+pub struct Key {
+    name: &'static str,
+    sources: Sources,
+}
+
+/// Where a setting may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sources {
+    /// Everywhere.
+    All,
+    /// In the environment only: it is a secret, which everybody could read in a list of processes.
+    Environment,
+    /// In the environment and the configuration file.
+    EnvironmentAndFile,
+    /// On the command line and in the environment.
+    NotFile,
+}
+
+impl Key {
+    pub(super) const fn new(name: &'static str, sources: Sources) -> Self {
+        Self { name, sources }
+    }
+
+    /// The name of its environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    fn is_in_file(&self) -> bool {
+        matches!(self.sources, Sources::All | Sources::EnvironmentAndFile)
+    }
+}
+
+/// A setting that stops the start. One line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(super) fn new(line: impl Into<String>) -> Self {
+        Self(line.into())
+    }
+}
+
+/// All settings that were given, each from its first source.
+#[derive(Debug, Default)]
+pub struct Settings(BTreeMap<&'static str, Value>);
+
+/// A value may be a secret, so it is not shown.
+struct Value {
+    text: String,
+    source: Source,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from {:?}", self.source)
+    }
+}
+
+#[derive(Debug)]
+enum Source {
+    Environment,
+    File(PathBuf),
+    Flag,
+}
+
+impl Settings {
+    /// Collects the settings of all sources.
+    ///
+    /// # Errors
+    /// When a name is unknown or stands where it must not, or the configuration file cannot be read.
+    pub fn gather(
+        flags: Vec<(&'static Key, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Self::default();
+        for (key, text) in flags {
+            settings.add(key, text, Source::Flag)?;
+        }
+        for (name, value) in environment {
+            settings.add_variable(&name, value)?;
+        }
+        if let Some(path) = settings.take(&CONFIG, "the path of a file", |text| Some(PathBuf::from(text)))? {
+            settings.add_file(&path)?;
+        }
+        Ok(settings)
+    }
+
+    /// Takes the value of `key`, if one was given and `parse` accepts it.
+    ///
+    /// # Errors
+    /// When `parse` does not accept it: it must be `expected`.
+    pub(super) fn take<T>(
+        &mut self,
+        key: &Key,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(Value { text, source }) = self.0.remove(key.name) else {
+            return Ok(None);
+        };
+        if let Some(value) = parse(&text) {
+            return Ok(Some(value));
+        }
+        let place = place(key, &source);
+        Err(ConfigError(match key.sources {
+            Sources::Environment => format!("{place} must be {expected}"),
+            _ => format!("{place} must be {expected}, not {text:?}"),
+        }))
+    }
+
+    fn add(&mut self, key: &'static Key, text: String, source: Source) -> Result<(), ConfigError> {
+        if text.is_empty() {
+            let place = place(key, &source);
+            return Err(ConfigError(format!(
+                "{place} must not be empty; leave it out for its default"
+            )));
+        }
+        // The first source wins.
+        self.0.entry(key.name).or_insert(Value { text, source });
+        Ok(())
+    }
+
+    fn add_variable(&mut self, name: &OsString, value: OsString) -> Result<(), ConfigError> {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            return Ok(());
+        };
+        let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
+            if is_foreign(name) {
+                return Ok(());
+            }
+            return Err(ConfigError(format!(
+                "{name} is not a setting{}",
+                suggestion(name, Key::variable)
+            )));
+        };
+        let text = value
+            .into_string()
+            .map_err(|_| ConfigError(format!("{name} must be text in UTF-8")))?;
+        self.add(key, text, Source::Environment)
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("config: cannot read {}: {error}", path.display())))?;
+        let table = text.parse::<toml::Table>().map_err(|error| {
+            let before = error
+                .span()
+                .map_or("", |span| text.get(..span.start).unwrap_or_default());
+            let line = before.matches('\n').count() + 1;
+            let what = error.message().replace('\n', ", ");
+            ConfigError(format!("config: {}, line {line}: {what}", path.display()))
+        })?;
+        self.add_table("", table, path)
+    }
+
+    fn add_table(&mut self, prefix: &str, table: toml::Table, path: &Path) -> Result<(), ConfigError> {
+        for (name, value) in table {
+            let name = format!("{prefix}{name}");
+            if let toml::Value::Table(inner) = value {
+                self.add_table(&format!("{name}."), inner, path)?;
+                continue;
+            }
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                let hint = suggestion(&name, |key| key.name.to_owned());
+                return Err(ConfigError(format!(
+                    "{name} in {} is not a setting{hint}",
+                    path.display()
+                )));
+            };
+            if !key.is_in_file() {
+                return Err(ConfigError(format!(
+                    "{name} must not stand in {}; set {} instead",
+                    path.display(),
+                    key.variable()
+                )));
+            }
+            let text = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(choice) => choice.to_string(),
+                _ => {
+                    let kind = value.type_str();
+                    let place = place(key, &Source::File(path.to_path_buf()));
+                    return Err(ConfigError(format!(
+                        "{place} must be a text, a whole number or a boolean, not {kind}"
+                    )));
+                }
+            };
+            self.add(key, text, Source::File(path.to_path_buf()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The setting, and where its value stands.
+fn place(key: &Key, source: &Source) -> String {
+    let name = key.name;
+    match source {
+        Source::Environment => format!("{name} ({})", key.variable()),
+        Source::File(path) => format!("{name} (in {})", path.display()),
+        Source::Flag => format!("{name} (--{})", name.replace('_', "-")),
+    }
+}
+
+/// Whether the variable is no setting of ours: the other commands' and the tests' have their own, and Kubernetes sets some
+/// for a service that is called `countersign`, such as `COUNTERSIGN_PORT_8080_TCP`.
+fn is_foreign(name: &str) -> bool {
+    ["ACCESS_TOKEN", "ACCOUNT", "TOTP_URI"].contains(&&name[PREFIX.len()..])
+        || ["KILL_", "TEST_"]
+            .iter()
+            .any(|part| name[PREFIX.len()..].starts_with(part))
+        || name.ends_with("_PORT")
+        || ["_PORT_", "_SERVICE_HOST", "_SERVICE_PORT"]
+            .iter()
+            .any(|part| name.contains(part))
+}
+
+/// The setting that was probably meant.
+fn suggestion(name: &str, spelling: impl Fn(&Key) -> String) -> String {
+    let near = KEYS
+        .iter()
+        .map(|key| spelling(key))
+        .map(|known| (distance(name, &known), known))
+        .min();
+    match near {
+        Some((away, known)) if away <= 3 => format!("; did you mean {known}?"),
+        _ => "; see the configuration reference in README.md".to_owned(),
+    }
+}
+
+/// How many letters must be inserted, removed or replaced to get from one word to the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+const PREFIX: &str = "COUNTERSIGN_";

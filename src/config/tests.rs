@@ -1,0 +1,204 @@
+//! Settings as operators write them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const BOOTSTRAP_TEXT: &str = "AC0123456789abcdef0123456789abcdef:a-token-of-our-own";
+
+fn load(flags: &[(&'static Key, &str)], variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let flags = flags
+        .iter()
+        .map(|(key, text)| (*key, (*text).to_owned()))
+        .collect();
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(n, v)| (OsString::from(n), OsString::from(v)))
+        .collect();
+    Config::load(flags, variables)
+}
+
+fn line(flags: &[(&'static Key, &str)], variables: &[(&str, &str)]) -> String {
+    let line = load(flags, variables).unwrap_err().to_string();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line
+}
+
+fn file(text: &str) -> (TempDir, String) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("countersign.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+#[test]
+fn nothing_given_means_the_defaults() {
+    let config = load(&[], &[("PATH", "/bin"), ("COUNTERSIGN_TEST_ALL", "1")]).unwrap();
+    assert_eq!(config.network.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.storage.directory.to_str(), Some("countersign-data"));
+    assert!(matches!(config.storage.master_key, KeySource::InDirectory));
+    assert!(config.tls.is_none() && config.bootstrap.is_none() && config.network.ops_listen.is_none());
+    assert_eq!(config.log, LevelFilter::INFO);
+}
+
+#[test]
+fn the_command_line_precedes_the_environment_and_that_the_file() {
+    let (_directory, path) =
+        file("listen = '127.0.0.1:3'\ndata = 'file'\nlog = 'warn'\n[devices]\nclock_skew_seconds = 7");
+    let config = load(
+        &[(&CONFIG, &path), (&LISTEN, "127.0.0.1:1")],
+        &[
+            ("COUNTERSIGN_LISTEN", "127.0.0.1:2"),
+            ("COUNTERSIGN_DATA", "environment"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.network.listen.port(), 1);
+    assert_eq!(config.storage.directory.to_str(), Some("environment"));
+    assert_eq!(config.log, LevelFilter::WARN);
+    assert_eq!(config.policy.device_clock_skew, Duration::from_secs(7));
+}
+
+#[test]
+fn every_setting_of_the_file_has_a_variable() {
+    let config = load(&[], &[("COUNTERSIGN_LIMITS_ENTITY_CREATIONS_PER_SECOND", "40")]).unwrap();
+    assert_eq!(config.policy.entity_creations_per_second, Some(40));
+}
+
+#[test]
+fn unknown_names_are_refused_by_name() {
+    let (_directory, path) = file("lisen = '127.0.0.1:3'");
+    let refused = line(&[(&CONFIG, &path)], &[]);
+    assert!(
+        refused.starts_with("lisen in ") && refused.ends_with("did you mean listen?"),
+        "{refused}"
+    );
+    let (_directory, path) = file("[limits]\nfoo = 1");
+    assert!(line(&[(&CONFIG, &path)], &[]).starts_with("limits.foo in "));
+    let refused = line(&[], &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")]);
+    assert_eq!(
+        refused,
+        "COUNTERSIGN_LISTNE is not a setting; did you mean COUNTERSIGN_LISTEN?"
+    );
+}
+
+#[test]
+fn variables_that_orchestrators_set_for_a_service_of_our_name_are_none_of_ours() {
+    let variables = [
+        ("COUNTERSIGN_PORT", "tcp://10.0.0.1:8080"),
+        ("COUNTERSIGN_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("COUNTERSIGN_SERVICE_HOST", "10.0.0.1"),
+        ("COUNTERSIGN_SERVICE_PORT_HTTP", "8080"),
+    ];
+    assert!(load(&[], &variables).is_ok());
+}
+
+#[test]
+fn bad_values_are_refused_by_name() {
+    for (name, key, bad) in [
+        ("COUNTERSIGN_LISTEN", "listen", "8080"),
+        ("COUNTERSIGN_OPS_LISTEN", "ops_listen", "example.com:80"),
+        ("COUNTERSIGN_PUBLIC_URL", "public_url", "verify.example.com"),
+        (
+            "COUNTERSIGN_PUBLIC_URL",
+            "public_url",
+            "https://user@verify.example.com",
+        ),
+        ("COUNTERSIGN_LOG", "log", "loud"),
+        ("COUNTERSIGN_CACHE_BYTES", "cache_bytes", "12"),
+        ("COUNTERSIGN_MAX_CONNECTIONS", "max_connections", "0"),
+        ("COUNTERSIGN_TLS_SELF_SIGNED", "tls_self_signed", "yes"),
+        (
+            "COUNTERSIGN_DEVICES_CLOCK_SKEW_SECONDS",
+            "devices.clock_skew_seconds",
+            "301",
+        ),
+        (
+            "COUNTERSIGN_RETENTION_CHALLENGES_DAYS",
+            "retention.challenges_days",
+            "-1",
+        ),
+        ("COUNTERSIGN_DATA", "data", ""),
+        ("COUNTERSIGN_MASTER_KEY", "master_key", "hunter2"),
+        (
+            "COUNTERSIGN_BOOTSTRAP",
+            "bootstrap",
+            "AC0123456789abcdef0123456789abcdef:short",
+        ),
+    ] {
+        let refused = line(&[], &[(name, bad)]);
+        assert!(refused.starts_with(&format!("{key} ({name}) must ")), "{refused}");
+    }
+    assert!(line(&[(&LISTEN, "x\ny")], &[]).starts_with("listen (--listen) must be an IP address"));
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_line() {
+    let (_directory, path) = file("listen = '127.0.0.1:3'\ndata = \n");
+    let refused = line(&[(&CONFIG, &path)], &[]);
+    assert!(refused.contains("line 2: "), "{refused}");
+    assert!(line(&[(&CONFIG, "/nowhere/at/all")], &[]).starts_with("config: cannot read /nowhere/at/all"));
+}
+
+#[test]
+fn secrets_stay_out_of_files_and_messages() {
+    let (_directory, path) = file(&format!("bootstrap = '{BOOTSTRAP_TEXT}'"));
+    let refused = line(&[(&CONFIG, &path)], &[]);
+    assert!(
+        refused.ends_with("set COUNTERSIGN_BOOTSTRAP instead"),
+        "{refused}"
+    );
+    for (name, text) in [
+        ("COUNTERSIGN_BOOTSTRAP", "AC12:hunter2hunter2hunter2"),
+        ("COUNTERSIGN_MASTER_KEY", "hunter2"),
+    ] {
+        assert!(!line(&[], &[(name, text)]).contains("hunter2"));
+    }
+    let config = load(&[], &[("COUNTERSIGN_BOOTSTRAP", BOOTSTRAP_TEXT)]).unwrap();
+    assert!(!format!("{config:?}").contains("a-token-of-our-own"));
+}
+
+#[test]
+fn a_bootstrap_account_is_an_account_and_a_token() {
+    let bootstrap = load(&[], &[("COUNTERSIGN_BOOTSTRAP", BOOTSTRAP_TEXT)])
+        .unwrap()
+        .bootstrap
+        .unwrap();
+    assert_eq!(bootstrap.sid.to_string(), &BOOTSTRAP_TEXT[..34]);
+    assert_eq!(bootstrap.token.as_str(), &BOOTSTRAP_TEXT[35..]);
+    for bad in [
+        "with blank inside it",
+        "with:colon:inside-it",
+        "with-\u{e9}-inside-it-all",
+        "tab\tinside-the-token",
+    ] {
+        let text = format!("{}:{bad}", &BOOTSTRAP_TEXT[..34]);
+        assert!(load(&[], &[("COUNTERSIGN_BOOTSTRAP", &text)]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn settings_that_need_each_other_are_asked_for() {
+    let cases: &[(&[(&'static Key, &str)], &str)] = &[
+        (&[(&TLS_LISTEN, "127.0.0.1:0")], "tls_listen must"),
+        (&[(&TLS_CERT, "c"), (&TLS_LISTEN, "127.0.0.1:0")], "tls_key must"),
+        (&[(&TLS_KEY, "k"), (&TLS_LISTEN, "127.0.0.1:0")], "tls_cert must"),
+        (&[(&TLS_SELF_SIGNED, "true")], "tls_listen must"),
+        (
+            &[(&TLS_SELF_SIGNED, "true"), (&TLS_CERT, "c")],
+            "tls_self_signed must not",
+        ),
+    ];
+    for (flags, beginning) in cases {
+        let refused = line(flags, &[]);
+        assert!(refused.starts_with(beginning), "{refused}");
+    }
+    let key = "00".repeat(32);
+    let refused = line(&[(&MASTER_KEY_FILE, "k")], &[("COUNTERSIGN_MASTER_KEY", &key)]);
+    assert!(refused.starts_with("master_key_file must not"), "{refused}");
+}

@@ -1,0 +1,89 @@
+//! One connection: requests in, answers out, and an end that lets the client read the last answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::sync::watch;
+
+use super::Limits;
+use super::patience::Patient;
+use crate::web::arrival::{Entrance, Progress, Stage};
+use crate::web::boundary::Boundary;
+
+/// What a connection needs to be served.
+pub(super) struct Connection {
+    pub(super) boundary: Boundary,
+    pub(super) entrance: Entrance,
+    pub(super) limits: Limits,
+    pub(super) draining: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// Answers requests until one side has enough.
+    pub(super) async fn serve<Stream>(self, stream: Stream)
+    where
+        Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self {
+            boundary,
+            entrance,
+            limits,
+            mut draining,
+        } = self;
+        let progress = Arc::new(Progress::default());
+        let answer = |request: Request<Incoming>| {
+            let (boundary, progress) = (boundary.clone(), Arc::clone(&progress));
+            async move {
+                let response = boundary.answer(request, entrance, Arc::clone(&progress)).await;
+                progress.reach(Stage::Idle);
+                Ok::<Response<_>, Infallible>(response)
+            }
+        };
+        let stream = TokioIo::new(Patient::new(stream, Arc::clone(&progress), limits));
+        let mut connection = http1::Builder::new()
+            .title_case_headers(true)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(stream, service_fn(answer));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut connection => ended,
+            _ = draining.changed() => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("a connection ended early: {error}");
+        }
+        let mut stream = connection.into_parts().io.into_inner();
+        if stream.is_worth_lingering() {
+            let _gone = tokio::time::timeout(LINGER, discard(&mut stream)).await;
+        }
+    }
+}
+
+/// Reads on for a moment what a client sends that has been answered already, as when its request is too large. Closing a
+/// socket with unread data resets the connection, and a reset takes the answer away before the client has read it.
+async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
+    let mut scrap = [0; 4096];
+    let mut left: usize = 256 * 1024;
+    while let Ok(read @ 1..) = stream.read(&mut scrap).await {
+        left = left.saturating_sub(read);
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// Larger than the largest head that is answered, so that one that is too long gets a proper answer; heads beyond
+/// it get hyper's.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+const LINGER: Duration = Duration::from_secs(1);

@@ -1,0 +1,162 @@
+//! How long a client may keep the server waiting.
+//!
+//! A read or write that waits longer than the connection's stage allows fails. One timer per connection is moved when a
+//! wait begins; a wait that ends before its time, as nearly all do, leaves it where it is.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Limits;
+use crate::web::arrival::{Progress, Stage};
+
+/// A stream that fails when the client takes too long.
+pub(super) struct Patient<Stream> {
+    stream: Stream,
+    progress: Arc<Progress>,
+    limits: Limits,
+    timer: Pin<Box<Sleep>>,
+    /// The stage that reads wait in, and since when.
+    reading: (Stage, Instant),
+    /// Since when a write has waited.
+    writing: Option<Instant>,
+    ended: bool,
+}
+
+impl<Stream> Patient<Stream> {
+    pub(super) fn new(stream: Stream, progress: Arc<Progress>, limits: Limits) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            progress,
+            limits,
+            timer: Box::pin(sleep_until(now + limits.head)),
+            reading: (Stage::Head, now),
+            writing: None,
+            ended: false,
+        }
+    }
+
+    /// Whether the client may still be sending: it neither closed its side nor ran out of time.
+    pub(super) fn is_worth_lingering(&self) -> bool {
+        !self.ended
+    }
+
+    /// When the wait for the client's next bytes is over.
+    fn read_deadline(&mut self) -> Option<Instant> {
+        let stage = self.progress.stage();
+        if stage != self.reading.0 {
+            self.reading = (stage, Instant::now());
+        }
+        let since = self.reading.1;
+        match stage {
+            Stage::Head => Some(since + self.limits.head),
+            Stage::Body => Some(since + self.limits.body),
+            Stage::Answering => None,
+            Stage::Idle => Some(since + self.limits.idle),
+        }
+    }
+
+    /// Fails once `deadline` is over, and sees to it that the task is woken then.
+    fn wait<T>(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<io::Result<T>> {
+        loop {
+            // An earlier alarm is left alone: it finds nothing to do and is put off.
+            if self.timer.deadline() > deadline {
+                self.timer.as_mut().reset(deadline);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                self.ended = true;
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// An answer that is still being sent is no idleness: that begins anew behind each piece.
+    fn send_on(&mut self) {
+        if self.reading.0 == Stage::Idle {
+            self.reading.0 = Stage::Answering;
+        }
+    }
+
+    /// Lets a write that cannot go on wait for as long as it may.
+    fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.writing = None;
+            return polled;
+        }
+        let since = *self.writing.get_or_insert_with(Instant::now);
+        self.wait(cx, since + self.limits.write)
+    }
+}
+
+impl<Stream: AsyncRead + Unpin> AsyncRead for Patient<Stream> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &polled {
+            Poll::Ready(Ok(())) if buf.filled().len() == before => self.ended = true,
+            Poll::Ready(Ok(())) => {
+                if self.progress.stage() == Stage::Idle {
+                    self.progress.reach(Stage::Head);
+                    self.reading = (Stage::Head, Instant::now());
+                }
+            }
+            Poll::Ready(Err(_)) => self.ended = true,
+            Poll::Pending => {
+                if let Some(deadline) = self.read_deadline() {
+                    return self.wait(cx, deadline);
+                }
+            }
+        }
+        polled
+    }
+}
+
+impl<Stream: AsyncWrite + Unpin> AsyncWrite for Patient<Stream> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.send_on();
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.written(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.send_on();
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.written(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if polled.is_ready() && self.progress.stage() == Stage::Idle && self.reading.0 != Stage::Idle {
+            // hyper does not read again behind an answer if a read is waiting already, so the wait for the next request
+            // begins here.
+            if let Some(deadline) = self.read_deadline() {
+                let _only_begun = self.wait::<()>(cx, deadline);
+            }
+        }
+        self.written(cx, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.written(cx, polled)
+    }
+}

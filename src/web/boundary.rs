@@ -1,0 +1,178 @@
+//! Around every request: its identifier, the limits of its head, panics, counting, and the one line that a failure gets.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderName, Request, Response};
+use bytes::Bytes;
+use tower::Service as _;
+
+use super::arrival::{Arrival, Entrance, Progress, Stage};
+use super::failure::{self, Cause};
+use super::metrics::Requests;
+use super::panics;
+use super::request_id::{RequestId, RequestIds};
+use crate::domain::entropy::Entropy;
+
+/// The largest head (first line and headers) that is answered.
+pub const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+/// Hands requests to a router, and answers for it when it cannot.
+#[derive(Clone, Debug)]
+pub struct Boundary {
+    router: Router,
+    requests: Arc<Requests>,
+    ids: Arc<RequestIds>,
+}
+
+impl Boundary {
+    /// A boundary around `router` that counts in `requests`.
+    #[must_use]
+    pub fn new(router: Router, requests: Arc<Requests>, entropy: &dyn Entropy) -> Self {
+        Self {
+            router,
+            requests,
+            ids: Arc::new(RequestIds::new(entropy)),
+        }
+    }
+
+    /// The answer to `request`.
+    pub async fn answer<B>(
+        self,
+        mut request: Request<B>,
+        entrance: Entrance,
+        progress: Arc<Progress>,
+    ) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let request_id = self.ids.next();
+        let mut response = if head_bytes(&request) > MAX_HEAD_BYTES {
+            failure::response(431, 60306, "The headers must be at most 32 KiB long")
+        } else {
+            let owed = if request.body().is_end_stream() {
+                Stage::Answering
+            } else {
+                Stage::Body
+            };
+            progress.reach(owed);
+            request.extensions_mut().insert(Arrival {
+                entrance,
+                request_id,
+                progress,
+            });
+            self.ask(request).await
+        };
+        let status = response.status();
+        self.requests.count(status);
+        if status.is_server_error() {
+            log_failure(request_id, &response);
+        }
+        response
+            .headers_mut()
+            .insert(REQUEST_ID, request_id.header_value());
+        response
+    }
+
+    async fn ask<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let mut router = self.router.clone();
+        match panics::guard(async move { router.call(request).await }).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(place) => {
+                let mut response = failure::response(500, 20500, "An internal error occurred");
+                response
+                    .extensions_mut()
+                    .insert(Cause(format!("panicked at {place}")));
+                response
+            }
+        }
+    }
+}
+
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let line =
+        request.method().as_str().len() + uri.path().len() + uri.query().map_or(0, str::len) + LINE_OVERHEAD;
+    let headers = request.headers().iter();
+    headers.fold(line, |sum, (name, value)| {
+        sum + name.as_str().len() + value.len() + LINE_OVERHEAD
+    })
+}
+
+fn log_failure(id: RequestId, response: &Response<Body>) {
+    let status = response.status();
+    let cause = response.extensions().get();
+    let cause = cause.map_or("no cause was given", |Cause(cause)| cause.as_str());
+    tracing::error!(request.id = %id, status = status.as_u16(), "request {id} failed: {cause}");
+}
+
+/// What stands around a header's name and value, and around the path in the first line.
+const LINE_OVERHEAD: usize = 4;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::domain::entropy::SeededEntropy;
+    use crate::web::arrival::Scheme;
+
+    async fn answer(boundary: &Boundary, request: Request<Body>) -> Response<Body> {
+        let entrance = Entrance {
+            scheme: Scheme::Http,
+            address: SocketAddr::from(([127, 0, 0, 1], 80)),
+        };
+        boundary.clone().answer(request, entrance, Arc::default()).await
+    }
+
+    fn boundary() -> Boundary {
+        let router = Router::new().route("/", get(async || "fine")).route(
+            "/panic",
+            get(async || -> &'static str { panic!("a secret: {}", 1 + 1) }),
+        );
+        Boundary::new(router, Arc::default(), &SeededEntropy::new(1))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_plain_500_and_the_next_request_is_answered() {
+        let boundary = boundary();
+        let request = Request::get("/panic").body(Body::empty()).unwrap();
+        let response = answer(&boundary, request).await;
+        assert_eq!(response.status(), 500);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(
+            body,
+            r#"{"code":20500,"message":"An internal error occurred","more_info":"https://www.twilio.com/docs/errors/20500","status":500}"#
+        );
+        let response = answer(&boundary, Request::get("/").body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), 200);
+        let counts: Vec<_> = boundary.requests.by_class().map(|(_, count)| count).collect();
+        assert_eq!(counts, [0, 1, 0, 0, 1]);
+    }
+
+    #[tokio::test]
+    async fn heads_up_to_the_limit_are_answered() {
+        for (length, status) in [(32_000, 200), (33_000, 431)] {
+            let request = Request::get("/")
+                .header("x", "y".repeat(length))
+                .body(Body::empty())
+                .unwrap();
+            let response = answer(&boundary(), request).await;
+            assert_eq!(response.status(), status);
+            let id = response.headers()["twilio-request-id"].to_str().unwrap();
+            assert!(id.len() == 34 && id.starts_with("RQ"), "{id}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the listeners count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::StatusCode;
+
+/// Answered requests by the class of their status.
+#[derive(Debug, Default)]
+pub struct Requests([AtomicU64; 5]);
+
+impl Requests {
+    pub(super) fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
+        self.0[class - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were answered with each class, `1xx` first.
+    pub fn by_class(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        classes
+            .into_iter()
+            .zip(self.0.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,98 @@
+//! The operators' endpoints, on a listener of their own: `/health`, `/ready`, `/metrics`. They need no credentials, so
+//! they tell counts and nothing of what is stored.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use super::metrics::Requests;
+use crate::app::App;
+use crate::flows::store_format::check_store_format;
+
+/// What the endpoints tell of.
+#[derive(Debug)]
+pub struct Ops {
+    /// The parts whose state is told.
+    pub app: Arc<App>,
+    /// The requests of the API.
+    pub requests: Arc<Requests>,
+    /// Set once no new requests are to be sent here.
+    pub draining: AtomicBool,
+}
+
+/// The endpoints.
+pub fn router(ops: Arc<Ops>) -> Router {
+    Router::new()
+        .route("/health", get(async || "ok\n"))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(ops)
+}
+
+/// 200 while the store answers: one that failed to make a change durable refuses reads too.
+async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    if ops.draining.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n");
+    }
+    match tokio::time::timeout(PATIENCE, check_store_format(&ops.app)).await {
+        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
+        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
+    }
+}
+
+/// Prometheus' text format, version 0.0.4.
+async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    let mut text = String::with_capacity(1024);
+    text.push_str(
+        "# HELP countersign_http_requests_total Answered requests of the API by the class of their status.\n",
+    );
+    text.push_str("# TYPE countersign_http_requests_total counter\n");
+    for (class, count) in ops.requests.by_class() {
+        let _ = writeln!(
+            text,
+            "countersign_http_requests_total{{status=\"{class}\"}} {count}"
+        );
+    }
+    let store = ops.app.store.statistics();
+    for (name, kind, help, value) in [
+        (
+            "commits_total",
+            "counter",
+            "Batches that were applied.",
+            store.commits,
+        ),
+        (
+            "conflicts_total",
+            "counter",
+            "Batches that came second and were decided anew.",
+            store.conflicts,
+        ),
+        (
+            "groups_total",
+            "counter",
+            "How often batches were made durable together.",
+            store.groups,
+        ),
+        (
+            "disk_bytes",
+            "gauge",
+            "Bytes on disk; 0 if the engine cannot tell.",
+            store.disk_bytes,
+        ),
+    ] {
+        let name = format!("countersign_store_{name}");
+        let _ = write!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
+        );
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}

@@ -1,0 +1,101 @@
+//! Names for requests, so that a client's report can be matched with a line of the log.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::HeaderValue;
+
+use crate::domain::entropy::Entropy;
+
+/// The name of a request: `RQ` and 32 hexadecimal digits. Unique, and no secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// The value of its header.
+    ///
+    /// # Panics
+    /// Never: letters and digits are a header's value.
+    #[must_use]
+    pub fn header_value(&self) -> HeaderValue {
+        let mut text = *b"RQ00000000000000000000000000000000";
+        for (pair, byte) in text[2..].chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        HeaderValue::from_bytes(&text).expect("letters and digits are a header's value")
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RQ{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Makes names for requests without asking the system for random bytes each time.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: [u8; 8],
+    mask: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Names that no other process gives.
+    #[must_use]
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        let (mut process, mut mask) = ([0; 8], [0; 8]);
+        entropy.fill(&mut process);
+        entropy.fill(&mut mask);
+        Self {
+            process,
+            mask: u64::from_be_bytes(mask),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// The next name.
+    pub fn next(&self) -> RequestId {
+        // The numbers are mixed (with the finalizer of SplitMix64, which maps no two to the same), so that a client
+        // cannot count the requests of others.
+        let number = self.next.fetch_add(1, Ordering::Relaxed) ^ self.mask;
+        let mixed = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.process);
+        bytes[8..].copy_from_slice(&(mixed ^ (mixed >> 31)).to_be_bytes());
+        RequestId(bytes)
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::domain::entropy::SeededEntropy;
+
+    #[test]
+    fn no_two_requests_have_the_same_name() {
+        let (one, other) = (SeededEntropy::new(1), SeededEntropy::new(2));
+        let (one, other) = (RequestIds::new(&one), RequestIds::new(&other));
+        let names: HashSet<_> = (0..1000).flat_map(|_| [one.next(), other.next()]).collect();
+        assert_eq!(names.len(), 2000);
+    }
+
+    #[test]
+    fn the_header_is_the_printed_name() {
+        let id = RequestIds::new(&SeededEntropy::new(1)).next();
+        let text = id.to_string();
+        assert!(text.len() == 34 && text.starts_with("RQ"), "{text}");
+        assert_eq!(id.header_value(), text.as_str());
+    }
+}

@@ -1,0 +1,18 @@
+//! The server as a process and as a listener: what holds whatever the API says.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod administering;
+mod curl;
+mod http;
+mod limits;
+mod ops;
+mod process;
+mod secrets;
+mod settings;
+mod shutdown;
+mod starting;
+mod tls;

@@ -1,0 +1,194 @@
+//! The real binary.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A running `countersign serve`, ended with the test.
+pub(crate) struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    log: mpsc::Receiver<String>,
+    /// The first line, behind `listening on `.
+    pub(crate) url: String,
+}
+
+impl Process {
+    /// Serves `data` on a free port.
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[], &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(data, &["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (lines, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| lines.send(line))
+        });
+        let mut first = String::new();
+        stdout.read_line(&mut first).unwrap();
+        let Some(url) = first.trim_end().strip_prefix("listening on ") else {
+            let _ended = child.wait();
+            panic!("began with {first:?}; log: {:?}", log.iter().collect::<Vec<_>>());
+        };
+        let url = url.to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        Self {
+            child,
+            stdout,
+            log,
+            url,
+        }
+    }
+
+    /// What follows the first line, up to the line that is the `last`.
+    pub(crate) fn read_lines_until(&mut self, last: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| last(line)) {
+            let mut line = String::new();
+            assert!(
+                self.stdout.read_line(&mut line).unwrap() > 0,
+                "ended after {lines:?}"
+            );
+            lines.push(line.trim_end().to_owned());
+        }
+        lines
+    }
+
+    /// The first account, from what is printed when it was created.
+    pub(crate) fn credentials(&mut self) -> (String, String) {
+        let lines = self.read_lines_until(|line| line.contains("Auth token  "));
+        let value = |name| {
+            lines
+                .iter()
+                .find_map(|line| line.trim().strip_prefix(name))
+                .unwrap()
+                .trim()
+                .to_owned()
+        };
+        (value("Account SID"), value("Auth token"))
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(&self.url)
+    }
+
+    /// The answer to a GET of `path`.
+    pub(crate) fn get(&self, path: &str) -> String {
+        get(&self.url, path)
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) fn wait_for_log(&self, part: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).expect("the line is logged");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").arg("-c").arg(kill).status().unwrap().success());
+    }
+
+    /// Waits for the end; the exit status.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits for the end; what was written to standard output behind the first line.
+    pub(crate) fn rest_after_sigterm(mut self) -> String {
+        self.signal("TERM");
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        rest
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// A command of the binary about the data directory `data`.
+pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_"));
+    for (name, _) in ours {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) fn run(data: &Path, arguments: &[&str]) -> Output {
+    command(data, arguments).output().unwrap()
+}
+
+/// What a command that succeeds writes.
+pub(crate) fn stdout_of(data: &Path, arguments: &[&str]) -> String {
+    let output = run(data, arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one line that a command writes that fails with `status`.
+pub(crate) fn complaint(output: &Output, status: i32) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    assert_eq!((text.lines().count(), output.stdout.len()), (1, 0), "{text}");
+    text.trim_end().strip_prefix("countersign: ").unwrap().to_owned()
+}
+
+pub(crate) fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+pub(crate) fn get(url: &str, path: &str) -> String {
+    let mut stream = connect(url);
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The value of an `Authorization` header.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
