@@ -4,5 +4,6 @@ mod architecture;
 mod check_store;
 mod foreign;
 mod old_data;
+mod server_kill;
 mod serving;
 mod store_kill;

@@ -1,0 +1,102 @@
+//! The server as a process, and its data directory when no process has it.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+
+use countersign::app::{App, Policy};
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::vault::Vault;
+use countersign::domain::entropy::SystemEntropy;
+use countersign::domain::time::SystemClock;
+use countersign::flows;
+use countersign::store::Store as _;
+use countersign::store::sled::{Options, SledStore};
+
+use super::client::Client;
+
+/// A server that listens.
+pub(super) struct Server {
+    address: String,
+    /// Kept open: whoever writes to a pipe that nobody reads is ended.
+    _stdout: BufReader<ChildStdout>,
+    _process: Process,
+}
+
+impl Server {
+    /// Starts a server on `directory`; it must get as far as to listen.
+    pub(super) fn start(directory: &Path) -> Self {
+        let mut process = spawn(directory);
+        let mut first = String::new();
+        let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
+        stdout.read_line(&mut first).unwrap();
+        let Some(address) = first.trim_end().strip_prefix("listening on http://") else {
+            panic!("it says {first:?}; log:\n{}", fs::read_to_string(directory.join(LOG)).unwrap());
+        };
+        Self {
+            address: address.to_owned(),
+            _stdout: stdout,
+            _process: process,
+        }
+    }
+
+    pub(super) fn connect(&self) -> Client {
+        Client::connect(&self.address, &format!("{ACCOUNT}:{TOKEN}"))
+    }
+}
+
+/// A process that is killed (with SIGKILL) when it is dropped.
+pub(super) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Starts a server and does not wait for it.
+pub(super) fn spawn(directory: &Path) -> Process {
+    let log = File::create(directory.join(LOG)).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(directory.join(DATA))
+        .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
+        .env_remove("COUNTERSIGN_KILL_ROUNDS")
+        .env_remove("COUNTERSIGN_KILL_SEED")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    Process(child)
+}
+
+/// Opens the store that a killed server left, and checks that everything in it fits together.
+pub(super) fn check_store(directory: &Path) {
+    let data = directory.join(DATA);
+    let master = MasterKey::parse(&fs::read_to_string(data.join("master.key")).unwrap()).unwrap();
+    let store = Arc::new(SledStore::open(&Options::new(data.join("store"))).unwrap());
+    let app = App {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(Vault::new(&master)),
+        policy: Policy::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let report = flows::check_store::check_store(&app).await.unwrap();
+        assert!(report.is_healthy(), "{report}");
+        store.close().await.unwrap();
+    });
+}
+
+const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+const TOKEN: &str = "token-of-the-killed-server";
+const DATA: &str = "data";
+const LOG: &str = "log";
