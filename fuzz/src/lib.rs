@@ -1,4 +1,8 @@
-//! What fuzz targets share: a device that signs whatever it is given.
+//! What fuzz targets share: a device that signs whatever it is given, and a way to run what never waits.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -39,6 +43,14 @@ impl Device {
             .sign(&SystemRandom::new(), input.as_bytes())
             .expect("a key signs");
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+    }
+}
+
+/// What a future that never waits comes to, as all of a store in memory do.
+pub fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
     }
 }
 

@@ -164,6 +164,6 @@ mod tests {
         (0..15).for_each(|_| failures.fail(at(1_000_000)));
         assert_eq!(failures.delay(at(0)), None);
         failures.fail(at(0));
-        assert_eq!(failures.delay(at(0)), Some(Duration::from_secs(1920)));
+        assert_eq!(failures.delay(at(0)), Some(Duration::from_mins(32)));
     }
 }

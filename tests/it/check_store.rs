@@ -48,9 +48,15 @@ async fn what_a_key_or_a_value_alone_shows_is_found() {
     let (account, entry) = damaged.first(is_active_account).await;
     damaged.put(account.clone(), encode(&identity()).unwrap()).await;
     damaged.says("it holds a record of kind n").await;
-    damaged.put(account.clone(), [b"a\x09", &entry.value[2..]].concat()).await;
-    damaged.says("its format version is 9, which this program does not know").await;
-    damaged.put(account.clone(), entry.value[..entry.value.len() - 1].to_vec()).await;
+    damaged
+        .put(account.clone(), [b"a\x09", &entry.value[2..]].concat())
+        .await;
+    damaged
+        .says("its format version is 9, which this program does not know")
+        .await;
+    damaged
+        .put(account.clone(), entry.value[..entry.value.len() - 1].to_vec())
+        .await;
     damaged.says("its record is damaged").await;
     let batch = Batch::new().put_until(account, entry.value, Timestamp::MAX);
     damaged.commit(batch).await;
@@ -64,29 +70,57 @@ async fn what_a_key_or_a_value_alone_shows_is_found() {
     damaged.says("it should be empty").await;
 
     let another = AccountSid::from_bytes([0xee; 16]);
-    damaged.edit::<Account>(is_active_account, |account| account.sid = another).await;
+    damaged
+        .edit::<Account>(is_active_account, |account| account.sid = another)
+        .await;
     damaged.says("its record belongs under another key").await;
     let factor = FactorSid::from_bytes([0xee; 16]);
-    damaged.edit::<Factor>(is_factor, |record| record.sid = factor).await;
+    damaged
+        .edit::<Factor>(is_factor, |record| record.sid = factor)
+        .await;
     damaged.says("its record belongs under another key").await;
 }
 
 #[tokio::test]
 async fn a_lost_end_of_each_reference_is_found() {
     let mut damaged = Damaged::store().await;
-    let (is_pending, is_challenge) = (is_kind("challenges in their factors' lists"), is_kind("challenges"));
+    let (is_pending, is_challenge) = (
+        is_kind("challenges in their factors' lists"),
+        is_kind("challenges"),
+    );
     for (lost, expected) in [
         (is_kind("accounts"), &["its account does not exist"][..]),
-        (is_kind("API keys"), &["in the list of AC01010101010101010101010101010101: it does not exist"]),
-        (is_kind("API keys in their accounts' lists"), &["it is not in its account's list"]),
+        (
+            is_kind("API keys"),
+            &["in the list of AC01010101010101010101010101010101: it does not exist"],
+        ),
+        (
+            is_kind("API keys in their accounts' lists"),
+            &["it is not in its account's list"],
+        ),
         (is_kind("devices"), &["its device leads nowhere"]),
-        (is_kind("entities in their services' lists"), &["it is not in its service's list"]),
-        (is_pending, &["it waits for an answer, but is not in its factor's list"]),
+        (
+            is_kind("entities in their services' lists"),
+            &["it is not in its service's list"],
+        ),
+        (
+            is_pending,
+            &["it waits for an answer, but is not in its factor's list"],
+        ),
         (is_kind("formats"), &["format of the store: it is not noted"]),
-        (is_kind("webhooks"), &["it has wishes of a webhook that does not exist"]),
+        (
+            is_kind("webhooks"),
+            &["it has wishes of a webhook that does not exist"],
+        ),
         (is_kind("services"), &["its service does not exist"]),
-        (is_kind("entities"), &["its entity does not exist", "it does not exist"]),
-        (is_kind("factors"), &["its factor does not exist", "but there are 0 and 0"]),
+        (
+            is_kind("entities"),
+            &["its entity does not exist", "it does not exist"],
+        ),
+        (
+            is_kind("factors"),
+            &["its factor does not exist", "but there are 0 and 0"],
+        ),
         (is_challenge, &["it does not exist"]),
     ] {
         damaged.lose(lost).await;
@@ -100,19 +134,33 @@ async fn a_lost_end_of_each_reference_is_found() {
 #[tokio::test]
 async fn entries_that_contradict_each_other_are_found() {
     let mut damaged = Damaged::store().await;
-    damaged.edit::<Entity>(is_kind("entities"), |entity| entity.totp_factors = 7).await;
-    damaged.says("it says 1 push and 7 TOTP factors, but there are 1 and 1").await;
+    damaged
+        .edit::<Entity>(is_kind("entities"), |entity| entity.totp_factors = 7)
+        .await;
+    damaged
+        .says("it says 1 push and 7 TOTP factors, but there are 1 and 1")
+        .await;
     let another = EntitySid::from_bytes([0xee; 16]);
-    damaged.edit::<Entity>(is_kind("entities"), |entity| entity.sid = another).await;
+    damaged
+        .edit::<Entity>(is_kind("entities"), |entity| entity.sid = another)
+        .await;
     damaged.says("another entity has its identity").await;
 
     let stranger = FactorSid::from_bytes([0xee; 16]);
-    damaged.edit::<DeviceAddress>(is_kind("devices"), |address| address.factor = stranger).await;
-    damaged.says("its device is said to belong to another factor").await;
+    damaged
+        .edit::<DeviceAddress>(is_kind("devices"), |address| address.factor = stranger)
+        .await;
+    damaged
+        .says("its device is said to belong to another factor")
+        .await;
     let somebody = AccountSid::from_bytes([0xee; 16]);
-    damaged.edit::<DeviceAddress>(is_kind("devices"), |address| address.account = somebody).await;
+    damaged
+        .edit::<DeviceAddress>(is_kind("devices"), |address| address.account = somebody)
+        .await;
     damaged.says("its service is another account's").await;
-    damaged.edit::<AccessToken>(is_kind("access tokens"), |token| token.account = somebody).await;
+    damaged
+        .edit::<AccessToken>(is_kind("access tokens"), |token| token.account = somebody)
+        .await;
     damaged.says("its service is another account's").await;
 
     let answer = Answer {
@@ -120,23 +168,37 @@ async fn entries_that_contradict_each_other_are_found() {
         signed: None,
     };
     let approved = Outcome::Approved(answer);
-    damaged.edit::<Challenge>(is_kind("challenges"), |challenge| challenge.outcome = approved.clone()).await;
+    damaged
+        .edit::<Challenge>(is_kind("challenges"), |challenge| {
+            challenge.outcome = approved.clone();
+        })
+        .await;
     damaged.says("it was answered").await;
-    damaged.edit::<Challenge>(is_kind("challenges"), |challenge| challenge.factor = stranger).await;
+    damaged
+        .edit::<Challenge>(is_kind("challenges"), |challenge| challenge.factor = stranger)
+        .await;
     damaged.says("it is another factor's").await;
 
-    damaged.edit::<Service>(is_kind("services"), |service| service.subscriptions.clear()).await;
-    damaged.says("its service does not know whether it is enabled").await;
+    damaged
+        .edit::<Service>(is_kind("services"), |service| service.subscriptions.clear())
+        .await;
+    damaged
+        .says("its service does not know whether it is enabled")
+        .await;
     let twice = |service: &mut Service| service.subscriptions.extend_from_within(..);
     damaged.edit::<Service>(is_kind("services"), twice).await;
     damaged.says("it has a webhook's wishes twice").await;
     let disable = |webhook: &mut Webhook| webhook.status = WebhookStatus::Disabled;
     damaged.edit::<Webhook>(is_kind("webhooks"), disable).await;
-    damaged.says("it has other wishes of a webhook than the webhook").await;
+    damaged
+        .says("it has other wishes of a webhook than the webhook")
+        .await;
 
     let (key, entry) = damaged.first(is_kind("deleted services")).await;
     let (service, _) = damaged.first(is_kind("services")).await;
-    let Some(Place::Service(_, sid)) = Place::parse(&service) else { panic!() };
+    let Some(Place::Service(_, sid)) = Place::parse(&service) else {
+        panic!()
+    };
     damaged.put(keys::purge(sid).into_bytes(), entry.value).await;
     assert_ne!(key, keys::purge(sid).into_bytes());
     damaged.says("it still exists").await;
@@ -153,14 +215,24 @@ async fn a_secret_that_does_not_open_is_found() {
         }
     };
     damaged.edit::<Factor>(is_factor, reseal).await;
-    damaged.says("its secret does not open: a sealed value was changed or moved").await;
+    damaged
+        .says("its secret does not open: a sealed value was changed or moved")
+        .await;
 
     damaged.app.vault = Arc::new(Vault::new(&MasterKey::parse(&"43".repeat(32)).unwrap()));
-    damaged.finds("its secret does not open: sealed with master key 1f760d65").await;
-    damaged.finds("format of the store: its secrets are sealed under another master key").await;
+    damaged
+        .finds("its secret does not open: sealed with master key 1f760d65")
+        .await;
+    damaged
+        .finds("format of the store: its secrets are sealed under another master key")
+        .await;
     damaged.app.vault = Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap()));
-    damaged.edit::<StoreFormat>(is_kind("formats"), |format| format.version = 2).await;
-    damaged.says("format of the store: it is 2, this program reads 1").await;
+    damaged
+        .edit::<StoreFormat>(is_kind("formats"), |format| format.version = 2)
+        .await;
+    damaged
+        .says("format of the store: it is 2, this program reads 1")
+        .await;
 }
 
 #[tokio::test]
@@ -174,7 +246,11 @@ async fn a_change_in_between_is_no_damage() {
     let before = check_store(&app).await.unwrap();
     let during = check_store(&busy).await.unwrap();
     assert!(during.is_healthy(), "{during}");
-    assert_eq!(during.counts(), before.counts(), "all entries are of the moment when the check began");
+    assert_eq!(
+        during.counts(),
+        before.counts(),
+        "all entries are of the moment when the check began"
+    );
     let after = check_store(&app).await.unwrap();
     assert!(after.is_healthy(), "{after}");
     assert_ne!(after.counts(), before.counts(), "nothing changed in between");
@@ -204,7 +280,9 @@ impl Damaged {
 
     async fn first(&self, wanted: impl Fn(&Place) -> bool) -> (Vec<u8>, Entry) {
         let entries = everything(self.app.store.as_ref()).await;
-        let mut found = entries.into_iter().filter(|(key, _)| Place::parse(key).as_ref().is_some_and(&wanted));
+        let mut found = entries
+            .into_iter()
+            .filter(|(key, _)| Place::parse(key).as_ref().is_some_and(&wanted));
         found.next().unwrap()
     }
 
@@ -227,7 +305,9 @@ impl Damaged {
     /// Deletes every entry of a kind.
     async fn lose(&self, lost: impl Fn(&Place) -> bool) {
         let keys = self.whole.iter().map(|(key, _)| key);
-        let lost: Vec<_> = keys.filter(|key| Place::parse(key).as_ref().is_some_and(&lost)).collect();
+        let lost: Vec<_> = keys
+            .filter(|key| Place::parse(key).as_ref().is_some_and(&lost))
+            .collect();
         assert!(!lost.is_empty());
         for key in lost {
             self.commit(Batch::new().delete(key.clone())).await;
@@ -313,16 +393,19 @@ impl Store for Busy {
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
         let export = self.0.store.export().await?;
         let entries = everything(self.0.store.as_ref()).await;
-        let places = entries.iter().filter_map(|(key, _)| Place::parse(key));
+        let mut places = entries.iter().filter_map(|(key, _)| Place::parse(key));
         let (account, service) = places
-            .filter_map(|place| match place {
+            .find_map(|place| match place {
                 Place::Service(account, service) => Some((account, service)),
                 _ => None,
             })
-            .next()
             .unwrap();
-        delete_entity(&self.0, account, service, &identity()).await.unwrap();
-        create_entity(&self.0, account, service, identity()).await.unwrap();
+        delete_entity(&self.0, account, service, &identity())
+            .await
+            .unwrap();
+        create_entity(&self.0, account, service, identity())
+            .await
+            .unwrap();
         Ok(export)
     }
 

@@ -123,7 +123,11 @@ fn run_and_kill(directory: &Path, random: &mut Random, reported: &mut [u64; TASK
 fn start(directory: &Path) -> Child {
     let (_, module) = module_path!().split_once("::").unwrap();
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", &format!("{module}::acknowledged_commits_survive_kills"), "--nocapture"])
+        .args([
+            "--exact",
+            &format!("{module}::acknowledged_commits_survive_kills"),
+            "--nocapture",
+        ])
         .env(DIRECTORY, directory)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

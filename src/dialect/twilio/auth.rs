@@ -49,6 +49,18 @@ impl Basic {
             password: Zeroizing::new(password.to_owned()),
         })
     }
+
+    /// The user name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The password.
+    #[must_use]
+    pub fn reveal_password(&self) -> &str {
+        &self.password
+    }
 }
 
 /// Long enough for every token of a device.

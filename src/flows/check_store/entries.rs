@@ -39,7 +39,8 @@ impl Walk<'_> {
             Place::ApiKeyOf(account, sid) => {
                 self.check_marker(here);
                 let wrong = |key: &ApiKey| (key.account != *account).then_some("it is another account's");
-                self.refer(here, &keys::api_key(*sid), "it does not exist", wrong).await?;
+                self.refer(here, &keys::api_key(*sid), "it does not exist", wrong)
+                    .await?;
             }
             Place::Challenge(owner, sid) => self.check_challenge(here, owner, *sid).await?,
             Place::CreationRate(_) => drop(self.decode::<CreationRate>(here)),
@@ -70,7 +71,8 @@ impl Walk<'_> {
         };
         self.check_sid(here, matches!(here.place, Place::ApiKey(sid) if *sid == key.sid));
         let account = keys::account(key.account);
-        self.refer(here, &account, "its account does not exist", |_| None).await?;
+        self.refer(here, &account, "its account does not exist", |_| None)
+            .await?;
         let listed = keys::api_keys_of(key.account).key(key.sid.as_bytes());
         if self.app.store.get(listed.bytes()).await?.is_none() {
             self.confirm(here, "it is not in its account's list").await?;
@@ -94,7 +96,8 @@ impl Walk<'_> {
         }
         // Only what still waits has to be listed: the sweeper takes the rest off the list.
         if challenge.status(self.app.clock.now()) == ChallengeStatus::Pending {
-            self.confirm(here, "it waits for an answer, but is not in its factor's list").await?;
+            self.confirm(here, "it waits for an answer, but is not in its factor's list")
+                .await?;
         }
         Ok(())
     }
@@ -113,7 +116,8 @@ impl Walk<'_> {
             _ => Some("its factor is another device's"),
         };
         let factor = keys::factor(&address.scope(), address.factor);
-        self.refer(here, &factor, "its factor does not exist", wrong).await
+        self.refer(here, &factor, "its factor does not exist", wrong)
+            .await
     }
 
     async fn check_entity(
@@ -132,9 +136,11 @@ impl Walk<'_> {
         if !self.check_parent(here, service, None).await? {
             return Ok(());
         }
-        let wrong = |listed: &Identity| (listed != identity).then_some("its service's list has another identity");
+        let wrong =
+            |listed: &Identity| (listed != identity).then_some("its service's list has another identity");
         let listed = keys::entity_order(service).key(entity.sid.as_bytes());
-        self.refer(here, &listed, "it is not in its service's list", wrong).await
+        self.refer(here, &listed, "it is not in its service's list", wrong)
+            .await
     }
 
     async fn check_entity_order(
@@ -197,7 +203,11 @@ impl Walk<'_> {
         sid: ChallengeSid,
     ) -> Result<(), Error> {
         self.check_marker(here);
-        if here.entry.expires_at.is_some_and(|end| end <= self.app.clock.now()) {
+        if here
+            .entry
+            .expires_at
+            .is_some_and(|end| end <= self.app.clock.now())
+        {
             // The challenge may have been reclaimed already.
             return Ok(());
         }
@@ -225,7 +235,8 @@ impl Walk<'_> {
         };
         self.check_sid(here, service.sid == sid && service.account == account);
         let owner = keys::account(account);
-        self.refer(here, &owner, "its account does not exist", |_| None).await?;
+        self.refer(here, &owner, "its account does not exist", |_| None)
+            .await?;
         for (position, subscription) in service.subscriptions.iter().enumerate() {
             let earlier = &service.subscriptions[..position];
             if earlier.iter().any(|other| other.webhook == subscription.webhook) {
@@ -237,8 +248,13 @@ impl Walk<'_> {
                     .then_some("it has other wishes of a webhook than the webhook")
             };
             let webhook = keys::webhook(sid, subscription.webhook);
-            self.refer(here, &webhook, "it has wishes of a webhook that does not exist", wrong)
-                .await?;
+            self.refer(
+                here,
+                &webhook,
+                "it has wishes of a webhook that does not exist",
+                wrong,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -248,7 +264,10 @@ impl Walk<'_> {
             return;
         };
         if format.version != FORMAT {
-            self.blame(here, format_args!("it is {}, this program reads {FORMAT}", format.version));
+            self.blame(
+                here,
+                format_args!("it is {}, this program reads {FORMAT}", format.version),
+            );
         }
         if format.master_key_id != self.app.vault.key_id().as_bytes() {
             self.blame(here, "its secrets are sealed under another master key");
@@ -277,7 +296,8 @@ impl Walk<'_> {
                 .then_some("its service does not know whether it is enabled")
         };
         let owner = keys::service(account, service);
-        self.refer(here, &owner, "its service does not exist", wrong).await
+        self.refer(here, &owner, "its service does not exist", wrong)
+            .await
     }
 
     /// Checks that the service exists and, if the record names an account, that it is that account's. Returns whether
@@ -308,7 +328,13 @@ impl Walk<'_> {
         let Some(account) = self.account_of(service) else {
             return Ok(());
         };
-        if self.app.store.get(keys::service(account, service).bytes()).await?.is_some() {
+        if self
+            .app
+            .store
+            .get(keys::service(account, service).bytes())
+            .await?
+            .is_some()
+        {
             self.confirm(here, "it still exists").await?;
         }
         Ok(())

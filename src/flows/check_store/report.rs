@@ -92,6 +92,10 @@ mod tests {
             report.note(format!("number {number}"));
         }
         assert_eq!((report.problems().len(), report.unlisted_problems()), (1000, 5));
-        assert!(report.to_string().ends_with("1 entries, 1000 problems and 5 more that are not listed"));
+        assert!(
+            report
+                .to_string()
+                .ends_with("1 entries, 1000 problems and 5 more that are not listed")
+        );
     }
 }

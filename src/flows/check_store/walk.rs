@@ -70,13 +70,25 @@ impl<'a> Walk<'a> {
     pub(super) async fn visit(&mut self, key: &[u8], entry: &Entry) -> Result<(), Error> {
         let Some(place) = Place::parse(key) else {
             self.report.count("entries of no known kind");
-            self.report.note(format!("key {}: it is none of the key map's", key.escape_ascii()));
+            self.report
+                .note(format!("key {}: it is none of the key map's", key.escape_ascii()));
             return Ok(());
         };
         self.report.count(place.kind());
-        let here = Here { key, entry, place: &place };
+        let here = Here {
+            key,
+            entry,
+            place: &place,
+        };
         if expires(&place) != entry.expires_at.is_some() {
-            self.blame(&here, if expires(&place) { "it never expires" } else { "it would expire" });
+            self.blame(
+                &here,
+                if expires(&place) {
+                    "it never expires"
+                } else {
+                    "it would expire"
+                },
+            );
         }
         self.check(&here).await
     }
@@ -85,7 +97,8 @@ impl<'a> Walk<'a> {
         self.close_family().await?;
         let formats = Place::StoreFormat.kind();
         if self.report.entries() > 0 && !self.report.counts().contains_key(formats) {
-            self.report.note(format!("{}: it is not noted", Place::StoreFormat));
+            self.report
+                .note(format!("{}: it is not noted", Place::StoreFormat));
         }
         Ok(self.report)
     }
@@ -136,7 +149,9 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Error> {
         let problem = match self.app.store.get(key.bytes()).await? {
             None => Some(absent),
-            Some(entry) => records::decode(&entry.value).ok().and_then(|record| wrong(&record)),
+            Some(entry) => records::decode(&entry.value)
+                .ok()
+                .and_then(|record| wrong(&record)),
         };
         match problem {
             Some(problem) => self.confirm(here, problem).await,
@@ -153,13 +168,11 @@ impl<'a> Walk<'a> {
             // It may have been created since.
             self.read_services().await?;
         }
-        Ok(match self.accounts.get(&service) {
-            Some(account) => Parent::Account(*account),
-            None => {
-                self.unknown = Some(service);
-                Parent::Unknown
-            }
-        })
+        if let Some(account) = self.accounts.get(&service) {
+            return Ok(Parent::Account(*account));
+        }
+        self.unknown = Some(service);
+        Ok(Parent::Unknown)
     }
 
     /// The account of a service that was there when the services were last read.
@@ -197,7 +210,8 @@ impl<'a> Walk<'a> {
         let Some(family) = &mut self.family else {
             return false;
         };
-        if (family.service, &family.identity, family.entity) != (owner.service, &owner.identity, owner.entity) {
+        if (family.service, &family.identity, family.entity) != (owner.service, &owner.identity, owner.entity)
+        {
             return false;
         }
         match kind {

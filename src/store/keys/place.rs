@@ -106,7 +106,9 @@ impl Place {
             | Self::Entity(service, _)
             | Self::EntityOrder(service, _)
             | Self::Webhook(service, _) => Some(*service),
-            Self::Challenge(owner, _) | Self::Factor(owner, _) | Self::Pending(owner, ..) => Some(owner.service),
+            Self::Challenge(owner, _) | Self::Factor(owner, _) | Self::Pending(owner, ..) => {
+                Some(owner.service)
+            }
             Self::Account(_)
             | Self::ApiKey(_)
             | Self::ApiKeyOf(..)
@@ -185,7 +187,11 @@ fn below_entity(rest: &mut &[u8]) -> Option<Place> {
         return Some(Place::Entity(service, identity));
     }
     let entity = EntitySid::from_bytes(sid(rest)?);
-    let owner = Owner { service, identity, entity };
+    let owner = Owner {
+        service,
+        identity,
+        entity,
+    };
     let (kind, child) = rest.split_first()?;
     *rest = child;
     match kind {
@@ -193,7 +199,11 @@ fn below_entity(rest: &mut &[u8]) -> Option<Place> {
         b'f' => Some(Place::Factor(owner, FactorSid::from_bytes(sid(rest)?))),
         b'p' => {
             let factor = FactorSid::from_bytes(sid(rest)?);
-            Some(Place::Pending(owner, factor, ChallengeSid::from_bytes(sid(rest)?)))
+            Some(Place::Pending(
+                owner,
+                factor,
+                ChallengeSid::from_bytes(sid(rest)?),
+            ))
         }
         _ => None,
     }
@@ -222,7 +232,11 @@ mod tests {
         // A zero byte within an identifier is not the one that ends the identity.
         let entity = EntitySid::from_bytes([0; 16]);
         let identity = Identity::parse("user-001").unwrap();
-        let owner = Owner { service, identity, entity };
+        let owner = Owner {
+            service,
+            identity,
+            entity,
+        };
         let places = [
             Place::AccessToken(service, AccessTokenSid::from_bytes([6; 16])),
             Place::Account(account),
@@ -264,9 +278,9 @@ mod tests {
             Place::EntityOrder(service, sid) => keys::entity_order(*service).key(sid.as_bytes()).into_bytes(),
             Place::Factor(owner, sid) => keys::factor(&scope(owner), *sid).into_bytes(),
             Place::OutboxRow(sid) => keys::outbox_row(*sid).into_bytes(),
-            Place::Pending(owner, factor, sid) => {
-                keys::pending(&scope(owner), *factor).key(sid.as_bytes()).into_bytes()
-            }
+            Place::Pending(owner, factor, sid) => keys::pending(&scope(owner), *factor)
+                .key(sid.as_bytes())
+                .into_bytes(),
             Place::Purge(service) => keys::purge(*service).into_bytes(),
             Place::Service(account, sid) => keys::service(*account, *sid).into_bytes(),
             Place::StoreFormat => keys::store_format().into_bytes(),
@@ -290,7 +304,10 @@ mod tests {
         let user = "757365722d30303100";
         for (key, expected) in [
             (format!("61{one}"), format!("account AC{one}")),
-            (format!("62{one}{two}"), format!("API key SK{two} in the list of AC{one}")),
+            (
+                format!("62{one}{two}"),
+                format!("API key SK{two} in the list of AC{one}"),
+            ),
             (format!("73{one}{two}"), format!("service VA{two} of AC{one}")),
             (format!("65{two}{user}"), format!("entity user-001 of VA{two}")),
             (

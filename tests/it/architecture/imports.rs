@@ -16,7 +16,17 @@ const RULES: &[Rule] = &[
     Rule {
         module: "domain",
         ours: &[],
-        never: &["axum", "hyper", "hyper_util", "reqwest", "rmp_serde", "serde_json", "sled", "tokio", "tower"],
+        never: &[
+            "axum",
+            "hyper",
+            "hyper_util",
+            "reqwest",
+            "rmp_serde",
+            "serde_json",
+            "sled",
+            "tokio",
+            "tower",
+        ],
     },
     Rule {
         module: "store",
@@ -83,7 +93,10 @@ pub(super) fn violations(source: &Source) -> Vec<String> {
         return Vec::new();
     };
     let Some(rule) = RULES.iter().find(|rule| rule.module == *top) else {
-        return vec![format!("{}: no rule says what this module may import", source.path())];
+        return vec![format!(
+            "{}: no rule says what this module may import",
+            source.path()
+        )];
     };
     let mut violations = BTreeSet::new();
     for (line, code) in statements(source) {
@@ -105,9 +118,9 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
                 return Some(format!("`{}` must not import `{ours}`", rule.module));
             }
             match (rule.module, module.get(1), rest.first()) {
-                ("dialect", Some(own), Some(other)) if ours == "dialect" && own != other => {
-                    Some(format!("the dialect `{own}` must not import the dialect `{other}`"))
-                }
+                ("dialect", Some(own), Some(other)) if ours == "dialect" && own != other => Some(format!(
+                    "the dialect `{own}` must not import the dialect `{other}`"
+                )),
                 _ => None,
             }
         }
@@ -128,7 +141,10 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
             Some((_, statement)) if open => statement.push_str(trimmed),
             _ => joined.push((number, trimmed.to_owned())),
         }
-        let begins = trimmed.trim_start_matches("pub ").trim_start_matches("pub(crate) ").starts_with("use ");
+        let begins = trimmed
+            .trim_start_matches("pub ")
+            .trim_start_matches("pub(crate) ")
+            .starts_with("use ");
         open = (open || begins) && !trimmed.ends_with(';');
     }
     joined
@@ -196,7 +212,9 @@ fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
     }
     let kept = &module[..module.len().saturating_sub(supers)];
     let front = std::iter::once("crate".to_owned()).chain(kept.iter().map(|&name| name.to_owned()));
-    front.chain(path[supers + usize::from(here)..].iter().cloned()).collect()
+    front
+        .chain(path[supers + usize::from(here)..].iter().cloned())
+        .collect()
 }
 
 fn is_name(c: char) -> bool {
@@ -214,9 +232,13 @@ mod tests {
     #[test]
     fn the_domain_imports_nothing() {
         let path = "src/domain/factor/totp.rs";
-        assert_eq!(found(path, "use serde::Serialize;\nuse crate::domain::time::Timestamp;\nuse super::Factor;"), [
-            ""; 0
-        ]);
+        assert_eq!(
+            found(
+                path,
+                "use serde::Serialize;\nuse crate::domain::time::Timestamp;\nuse super::Factor;"
+            ),
+            [""; 0]
+        );
         for bad in [
             "use crate::store::Store;",
             "use crate::flows::{self, Error};",
@@ -237,7 +259,13 @@ mod tests {
     fn tests_may_look_further() {
         let text = "//! Time.\n\n#[cfg(test)]\nmod tests {\n    use serde_json::Value;\n}\n";
         assert_eq!(found("src/domain/time.rs", text), [""; 0]);
-        assert_eq!(found("src/store/sled/tests/opening.rs", "use crate::crypto::vault::Vault;"), [""; 0]);
+        assert_eq!(
+            found(
+                "src/store/sled/tests/opening.rs",
+                "use crate::crypto::vault::Vault;"
+            ),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -248,21 +276,36 @@ mod tests {
 
     #[test]
     fn the_store_and_crypto_do_not_know_each_other() {
-        assert_eq!(found("src/store/records.rs", "use crate::crypto::vault::Vault;"), [
-            "src/store/records.rs:1: `store` must not import `crypto`"
-        ]);
-        assert_eq!(found("src/crypto/vault.rs", "\nuse crate::store::keys;"), [
-            "src/crypto/vault.rs:2: `crypto` must not import `store`"
-        ]);
-        assert_eq!(found("src/store/sled/open.rs", "use sled::Db;\nuse super::super::Store;"), [""; 0]);
+        assert_eq!(
+            found("src/store/records.rs", "use crate::crypto::vault::Vault;"),
+            ["src/store/records.rs:1: `store` must not import `crypto`"]
+        );
+        assert_eq!(
+            found("src/crypto/vault.rs", "\nuse crate::store::keys;"),
+            ["src/crypto/vault.rs:2: `crypto` must not import `store`"]
+        );
+        assert_eq!(
+            found(
+                "src/store/sled/open.rs",
+                "use sled::Db;\nuse super::super::Store;"
+            ),
+            [""; 0]
+        );
         assert_eq!(found("src/store/keys.rs", "use crate::flows::Error;").len(), 1);
     }
 
     #[test]
     fn flows_know_no_http_and_nobody_who_calls_them() {
         let path = "src/flows/sweep.rs";
-        assert_eq!(found(path, "use crate::{app::App, store::{Batch, keys}};"), [""; 0]);
-        for bad in ["use crate::dialect::twilio::Form;", "use crate::web::body;", "use axum::Json;"] {
+        assert_eq!(
+            found(path, "use crate::{app::App, store::{Batch, keys}};"),
+            [""; 0]
+        );
+        for bad in [
+            "use crate::dialect::twilio::Form;",
+            "use crate::web::body;",
+            "use axum::Json;",
+        ] {
             assert_eq!(found(path, bad).len(), 1, "{bad}");
         }
     }
@@ -270,20 +313,28 @@ mod tests {
     #[test]
     fn dialects_know_neither_each_other_nor_the_store() {
         let path = "src/dialect/twilio/call.rs";
-        assert_eq!(found(path, "use crate::dialect::twilio::Form;\nuse super::form::Form;"), [""; 0]);
-        assert_eq!(found(path, "use crate::dialect::vonage::wire;"), [
-            "src/dialect/twilio/call.rs:1: the dialect `twilio` must not import the dialect `vonage`"
-        ]);
+        assert_eq!(
+            found(path, "use crate::dialect::twilio::Form;\nuse super::form::Form;"),
+            [""; 0]
+        );
+        assert_eq!(
+            found(path, "use crate::dialect::vonage::wire;"),
+            ["src/dialect/twilio/call.rs:1: the dialect `twilio` must not import the dialect `vonage`"]
+        );
         assert_eq!(found(path, "use super::super::vonage::wire;").len(), 1);
         assert_eq!(found(path, "use crate::store::Order;").len(), 1);
-        assert_eq!(found("src/dialect/mod.rs", "pub mod twilio;\nuse self::twilio::Form;"), [""; 0]);
+        assert_eq!(
+            found("src/dialect/mod.rs", "pub mod twilio;\nuse self::twilio::Form;"),
+            [""; 0]
+        );
     }
 
     #[test]
     fn a_module_without_a_rule_is_found() {
-        assert_eq!(found("src/gateway/mod.rs", ""), [
-            "src/gateway/mod.rs: no rule says what this module may import"
-        ]);
+        assert_eq!(
+            found("src/gateway/mod.rs", ""),
+            ["src/gateway/mod.rs: no rule says what this module may import"]
+        );
         assert_eq!(found("src/lib.rs", "pub mod app;"), [""; 0]);
     }
 
@@ -293,7 +344,10 @@ mod tests {
         let expected = ["use", "crate::a::b", "crate::a::c::d", "crate::e", "crate::f"];
         let found: Vec<String> = paths(tree).iter().map(|path| path.join("::")).collect();
         for path in expected {
-            assert!(found.iter().any(|found| found.trim_end_matches(':') == path), "{path}: {found:?}");
+            assert!(
+                found.iter().any(|found| found.trim_end_matches(':') == path),
+                "{path}: {found:?}"
+            );
         }
     }
 }

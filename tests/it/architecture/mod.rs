@@ -20,7 +20,11 @@ fn imports_run_one_way() {
 
 #[test]
 fn every_file_keeps_the_house_rules() {
-    assert_no(sources(&["src", "tests", "fuzz/src", "fuzz/fuzz_targets"]).iter().flat_map(prose::violations));
+    assert_no(
+        sources(&["src", "tests", "fuzz/src", "fuzz/fuzz_targets"])
+            .iter()
+            .flat_map(prose::violations),
+    );
 }
 
 /// What the records do not say today may be said tomorrow: see `store::records`.
@@ -28,8 +32,14 @@ fn every_file_keeps_the_house_rules() {
 fn no_record_refuses_fields_that_it_does_not_know() {
     let strict = concat!("deny_unknown", "_fields");
     let records = sources(&["src/domain"]);
-    let and_more = Source::new("src/store/records.rs", &read(&root().join("src/store/records.rs")));
-    let found = records.iter().chain([&and_more]).filter(|source| source.text().contains(strict));
+    let and_more = Source::new(
+        "src/store/records.rs",
+        &read(&root().join("src/store/records.rs")),
+    );
+    let found = records
+        .iter()
+        .chain([&and_more])
+        .filter(|source| source.text().contains(strict));
     assert_no(found.map(|source| format!("{}: a record must ignore what later versions add", source.path())));
 }
 

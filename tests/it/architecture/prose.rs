@@ -22,7 +22,12 @@ fn too_long(source: &Source) -> Option<String> {
 
 fn named_for_nothing(source: &Source) -> Option<String> {
     let name = source.path().rsplit('/').next()?;
-    let stem = source.path().trim_end_matches("/mod.rs").trim_end_matches(".rs").rsplit('/').next()?;
+    let stem = source
+        .path()
+        .trim_end_matches("/mod.rs")
+        .trim_end_matches(".rs")
+        .rsplit('/')
+        .next()?;
     let vague = ["common", "helper", "helpers", "misc", "util", "utils"].contains(&stem);
     vague.then(|| format!("`{name}` says nothing of what is in it"))
 }
@@ -81,11 +86,18 @@ mod tests {
     fn long_files_are_found_and_tests_do_not_count() {
         let lines = "fn f() {}\n".repeat(499);
         let long = format!("//! Keys.\n{lines}");
-        assert_eq!(found("src/a.rs", &format!("{long}\n#[cfg(test)]\nmod tests {{\n{lines}}}")), [""; 0]);
+        assert_eq!(
+            found(
+                "src/a.rs",
+                &format!("{long}\n#[cfg(test)]\nmod tests {{\n{lines}}}")
+            ),
+            [""; 0]
+        );
         assert_eq!(found("tests/it/a.rs", &format!("{long}{lines}")), [""; 0]);
-        assert_eq!(found("src/a.rs", &format!("{long}{lines}")), [
-            "src/a.rs: 999 lines without its tests: split it"
-        ]);
+        assert_eq!(
+            found("src/a.rs", &format!("{long}{lines}")),
+            ["src/a.rs: 999 lines without its tests: split it"]
+        );
     }
 
     #[test]
@@ -104,8 +116,17 @@ mod tests {
 
     #[test]
     fn unfinished_work_is_found() {
-        for word in ["to do!()", "unimpl emented!()", "#[ign ore]", "#[all ow(dead_code)]", "// TO DO: later"] {
-            let text = format!("//! Things.\n{}\n", word.replacen(' ', "", usize::from(!word.starts_with("//"))));
+        for word in [
+            "to do!()",
+            "unimpl emented!()",
+            "#[ign ore]",
+            "#[all ow(dead_code)]",
+            "// TO DO: later",
+        ] {
+            let text = format!(
+                "//! Things.\n{}\n",
+                word.replacen(' ', "", usize::from(!word.starts_with("//")))
+            );
             let text = text.replace("TO DO", concat!("TO", "DO"));
             assert_eq!(found("src/a.rs", &text).len(), 1, "{text}");
         }

@@ -30,7 +30,9 @@ impl Source {
 
     /// The file without its `mod tests`, which comes last in every file.
     pub(super) fn without_tests(&self) -> &str {
-        self.text.find("\n#[cfg(test)]\nmod tests {").map_or(&self.text, |end| &self.text[..end])
+        self.text
+            .find("\n#[cfg(test)]\nmod tests {")
+            .map_or(&self.text, |end| &self.text[..end])
     }
 
     /// The lines without tests and comments, each with its number. A `//` within a text is taken for a comment, too.
@@ -44,7 +46,14 @@ impl Source {
 
     /// The modules from the crate's root down to this file's: `["store", "sled", "open"]`.
     pub(super) fn module(&self) -> Vec<&str> {
-        let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
-        inner.split('/').filter(|part| !matches!(*part, "lib" | "main")).collect()
+        let inner = self
+            .path
+            .trim_start_matches("src/")
+            .trim_end_matches(".rs")
+            .trim_end_matches("/mod");
+        inner
+            .split('/')
+            .filter(|part| !matches!(*part, "lib" | "main"))
+            .collect()
     }
 }

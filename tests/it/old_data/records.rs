@@ -35,7 +35,12 @@ fn every_released_record_still_opens() {
             let bytes = from_hex(&fixture.bytes);
             let context = format!("{}: {}", path.display(), fixture.name);
             let read = reread(&bytes).unwrap_or_else(|error| panic!("{context}: {error}"));
-            assert!(says(&read.value, &fixture.value), "{context}: {} is not {}", read.value, fixture.value);
+            assert!(
+                says(&read.value, &fixture.value),
+                "{context}: {} is not {}",
+                read.value,
+                fixture.value
+            );
         }
     }
 }
@@ -49,7 +54,10 @@ async fn what_is_written_today_is_what_was_released() {
         })
         .collect();
     let today = format!("[\n{}\n]\n", lines.join(",\n"));
-    if files::all("records", "json").last().is_none_or(|(_, newest)| *newest != today) {
+    if files::all("records", "json")
+        .last()
+        .is_none_or(|(_, newest)| *newest != today)
+    {
         files::add("records", "json", &today);
     }
     // For each format there is a store that was written in it.
@@ -137,7 +145,10 @@ fn a_value_that_changed_is_told_from_one_that_grew() {
     let old = json!({"a": [1, {"b": null}], "c": "text"});
     for (new, same) in [
         (json!({"a": [1, {"b": null}], "c": "text"}), true),
-        (json!({"a": [1, {"b": null, "new": 1}], "c": "text", "new": []}), true),
+        (
+            json!({"a": [1, {"b": null, "new": 1}], "c": "text", "new": []}),
+            true,
+        ),
         (json!({"a": [1, {"b": 0}], "c": "text"}), false),
         (json!({"a": [1, {"b": null}, 2], "c": "text"}), false),
         (json!({"a": [1, {}], "c": "text"}), false),

@@ -146,7 +146,10 @@ fn services() -> Vec<Sample> {
         ],
         ..empty.clone()
     };
-    vec![sample("service, only named", &empty), sample("service, everything set", &filled)]
+    vec![
+        sample("service, only named", &empty),
+        sample("service, everything set", &filled),
+    ]
 }
 
 fn webhooks() -> Vec<Sample> {
@@ -175,7 +178,11 @@ fn webhooks() -> Vec<Sample> {
         ),
         sample(
             "webhook, no event",
-            &webhook(EventTypes::Only(Vec::new()), WebhookStatus::Enabled, WebhookVersion::V2),
+            &webhook(
+                EventTypes::Only(Vec::new()),
+                WebhookStatus::Enabled,
+                WebhookVersion::V2,
+            ),
         ),
     ]
 }
@@ -196,7 +203,10 @@ fn access_tokens() -> Vec<Sample> {
         spent_on: Some(FactorSid::from_bytes([13; 16])),
         ..fresh.clone()
     };
-    vec![sample("access token, fresh", &fresh), sample("access token, spent", &spent)]
+    vec![
+        sample("access token, fresh", &fresh),
+        sample("access token, spent", &spent),
+    ]
 }
 
 fn entities() -> Vec<Sample> {
@@ -241,12 +251,17 @@ fn totp_factors() -> Vec<Sample> {
     );
     let mut accepted = AcceptedSteps::default();
     (59_666_600..59_666_610).for_each(|step| accepted.accept(step));
-    let mut used = factor(FactorStatus::Verified, totp(TotpAlgorithm::Sha256, (0, 3, 20), accepted));
+    let mut used = factor(
+        FactorStatus::Verified,
+        totp(TotpAlgorithm::Sha256, (0, 3, 20), accepted),
+    );
     used.metadata = Some(attributes());
     used.failures.fail(moment(14));
     used.failures.fail(moment(15));
-    used.challenge_creations.record(moment(14), Factor::CHALLENGE_MEMORY);
-    used.challenge_creations.record(moment(15), Factor::CHALLENGE_MEMORY);
+    used.challenge_creations
+        .record(moment(14), Factor::CHALLENGE_MEMORY);
+    used.challenge_creations
+        .record(moment(15), Factor::CHALLENGE_MEMORY);
     let tried = factor(
         FactorStatus::Unverified { attempts: 5 },
         totp(TotpAlgorithm::Sha512, (2, 8, 60), AcceptedSteps::default()),
@@ -306,7 +321,10 @@ fn challenges() -> Vec<Sample> {
         attempts: 0,
         notifications: 0,
     };
-    let with = |outcome| Challenge { outcome, ..empty.clone() };
+    let with = |outcome| Challenge {
+        outcome,
+        ..empty.clone()
+    };
     let answer = |signed: Option<&str>| Answer {
         at: moment(20),
         signed: signed.map(str::to_owned),
@@ -340,12 +358,18 @@ fn challenges() -> Vec<Sample> {
         sample("challenge, pending", &empty),
         sample("challenge, pending, everything set", &filled),
         sample("challenge, pending, details empty", &without_details),
-        sample("challenge, approved by a code", &with(Outcome::Approved(answer(None)))),
+        sample(
+            "challenge, approved by a code",
+            &with(Outcome::Approved(answer(None))),
+        ),
         sample(
             "challenge, approved by a device",
             &with(Outcome::Approved(answer(Some("e30.e30.AA")))),
         ),
-        sample("challenge, denied", &with(Outcome::Denied(answer(Some("e30.e30.AA"))))),
+        sample(
+            "challenge, denied",
+            &with(Outcome::Denied(answer(Some("e30.e30.AA")))),
+        ),
     ]
 }
 
@@ -407,7 +431,13 @@ fn of_the_store() -> Vec<Sample> {
     vec![
         sample("device address", &address),
         sample("deleted service", &Purge { since: moment(23) }),
-        sample("creation rate", &CreationRate { second: 1_790_000_000, count: 41 }),
+        sample(
+            "creation rate",
+            &CreationRate {
+                second: 1_790_000_000,
+                count: 41,
+            },
+        ),
         sample("store format", &format),
     ]
 }

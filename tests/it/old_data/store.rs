@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
-use countersign::crypto::totp::{TotpSecret, code_at};
+use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
 use countersign::domain::entropy::SeededEntropy;
@@ -56,7 +56,7 @@ async fn every_released_store_still_opens() {
     let files = files::all("store", "jsonl");
     assert!(!files.is_empty());
     for (path, file) in files {
-        println!("{}", path.display());
+        eprintln!("{}", path.display());
         let directory = tempfile::tempdir().unwrap();
         let on_disk = SledStore::open(&Options::new(directory.path())).unwrap();
         opens(Arc::new(MemoryStore::new()), &file).await;
@@ -65,7 +65,9 @@ async fn every_released_store_still_opens() {
 }
 
 async fn opens(store: Arc<dyn Store>, file: &str) {
-    transfer::import(store.as_ref(), &mut Cursor::new(file)).await.unwrap();
+    transfer::import(store.as_ref(), &mut Cursor::new(file))
+        .await
+        .unwrap();
     let (app, clock) = app(store);
     check_store_format(&app).await.unwrap();
     for later in [Duration::ZERO, Duration::from_hours(24)] {
@@ -75,7 +77,9 @@ async fn opens(store: Arc<dyn Store>, file: &str) {
         assert_eq!(report.counts().len(), KINDS_OF_KEYS, "{report}");
     }
 
-    let account = authenticate(&app, &account_sid().to_string(), TOKEN).await.unwrap();
+    let account = authenticate(&app, &account_sid().to_string(), TOKEN)
+        .await
+        .unwrap();
     let (service, factor) = totp_factor(app.store.as_ref()).await;
     let status = async |step| {
         let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
@@ -87,7 +91,11 @@ async fn opens(store: Arc<dyn Store>, file: &str) {
     };
     clock.set(written_at());
     let step = written_at().seconds() / 30;
-    assert_eq!(status(step).await, ChallengeStatus::Pending, "this step's code was used before the export");
+    assert_eq!(
+        status(step).await,
+        ChallengeStatus::Pending,
+        "this step's code was used before the export"
+    );
     assert_eq!(status(step + 1).await, ChallengeStatus::Approved);
     app.store.close().await.unwrap();
 }
@@ -96,23 +104,34 @@ async fn opens(store: Arc<dyn Store>, file: &str) {
 pub(super) async fn write() -> String {
     let (app, clock) = app(Arc::new(MemoryStore::new()));
     clock.set(written_at().before(Duration::from_mins(1)));
-    let account = create_account_as(&app, account_sid(), TOKEN, name("owner")).await.unwrap().sid;
+    let account = create_account_as(&app, account_sid(), TOKEN, name("owner"))
+        .await
+        .unwrap()
+        .sid;
     create_api_key(&app, account, name("deploy")).await.unwrap();
     let suspended = create_account(&app, name("suspended")).await.unwrap().0.sid;
     suspend_account(&app, suspended).await.unwrap();
-    let deleted = create_service(&app, account, service_name("Deleted"), ServiceChanges::default()).await.unwrap();
-    create_entity(&app, account, deleted.sid, identity()).await.unwrap();
+    let deleted = create_service(&app, account, service_name("Deleted"), ServiceChanges::default())
+        .await
+        .unwrap();
+    create_entity(&app, account, deleted.sid, identity())
+        .await
+        .unwrap();
     delete_service(&app, account, deleted.sid).await.unwrap();
     let credential = CredentialSid::from_bytes([7; 16]);
     let changes = ServiceChanges {
         push_fcm_credential_sid: Change::Set(credential),
         ..ServiceChanges::default()
     };
-    let service = create_service(&app, account, service_name("Owl Bank"), changes).await.unwrap();
+    let service = create_service(&app, account, service_name("Owl Bank"), changes)
+        .await
+        .unwrap();
     subscribe(&app, &service).await;
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
-    create_access_token(&app, account, service.sid, identity(), None, 300).await.unwrap();
+    create_access_token(&app, account, service.sid, identity(), None, 300)
+        .await
+        .unwrap();
     check_store_format(&app).await.unwrap();
     assert_eq!(app.clock.now(), written_at());
 
@@ -133,7 +152,9 @@ async fn subscribe(app: &App, service: &Service) {
             status,
             version: WebhookVersion::V2,
         };
-        create_webhook(app, service.account, service.sid, new).await.unwrap();
+        create_webhook(app, service.account, service.sid, new)
+            .await
+            .unwrap();
     }
 }
 
@@ -157,10 +178,14 @@ async fn enrol_device(app: &App, service: &Service) {
     let (_, factor) = create_push_factor(app, account, Some(permit.sid), sid, &identity, new)
         .await
         .unwrap();
-    let signature = key.sign(&SystemRandom::new(), factor.sid.to_string().as_bytes()).unwrap();
+    let signature = key
+        .sign(&SystemRandom::new(), factor.sid.to_string().as_bytes())
+        .unwrap();
     prove(app, service, factor.sid, &STANDARD.encode(signature)).await;
     let new = new_challenge(factor.sid, Some(Message::parse("Log in?").unwrap()));
-    create_challenge(app, account, sid, &identity, &new, None).await.unwrap();
+    create_challenge(app, account, sid, &identity, &new, None)
+        .await
+        .unwrap();
 }
 
 /// An authenticator app that has been used until now.
@@ -175,7 +200,11 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         time_step: None,
         metadata: None,
     };
-    let factor = create_totp_factor(app, account, sid, &identity, new).await.unwrap().factor.sid;
+    let factor = create_totp_factor(app, account, sid, &identity, new)
+        .await
+        .unwrap()
+        .factor
+        .sid;
     let code = |now: Timestamp| code_at(&secret(), TotpAlgorithm::Sha1, 6, now.seconds() / 30).unwrap();
     prove(app, service, factor, code(app.clock.now()).reveal()).await;
     clock.set(written_at());
@@ -184,17 +213,26 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         (Some(code(now)), ChallengeStatus::Approved),
         (None, ChallengeStatus::Pending),
     ] {
-        let code = code.as_ref().map(|code| code.reveal());
-        let (_, challenge) = create_challenge(app, account, sid, &identity, &new, code).await.unwrap();
+        let code = code.as_ref().map(Code::reveal);
+        let (_, challenge) = create_challenge(app, account, sid, &identity, &new, code)
+            .await
+            .unwrap();
         assert_eq!(challenge.status(now), expected);
     }
 }
 
 async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let (_, factor) = update_factor(app, &actor, (service.sid, &identity()), factor, changes, Some(proof))
-        .await
-        .unwrap();
+    let (_, factor) = update_factor(
+        app,
+        &actor,
+        (service.sid, &identity()),
+        factor,
+        changes,
+        Some(proof),
+    )
+    .await
+    .unwrap();
     factor.require_verified().unwrap();
 }
 
@@ -212,7 +250,9 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
 pub(crate) async fn newest() -> (App, Arc<ManualClock>) {
     let files = files::all("store", "jsonl");
     let store = Arc::new(MemoryStore::new());
-    transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1)).await.unwrap();
+    transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1))
+        .await
+        .unwrap();
     app(store)
 }
 

@@ -57,7 +57,9 @@ impl Client {
     }
 
     fn exchange(&mut self, method: &str, path: &str, form: &[(&str, &str)]) -> io::Result<Answer> {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
         let request = format!(
             "{method} {path} HTTP/1.1\r\n{}Content-Type: application/x-www-form-urlencoded\r\n\
              Content-Length: {}\r\n\r\n{body}",

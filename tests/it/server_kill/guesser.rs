@@ -69,7 +69,9 @@ impl Guesser {
         };
         let Some(challenge) = &mut victim.challenge else {
             let form = [("FactorSid", victim.sid.as_str())];
-            let created = client.call("POST", &format!("{}/Challenges", self.entity), &form)?.expect(201);
+            let created = client
+                .call("POST", &format!("{}/Challenges", self.entity), &form)?
+                .expect(201);
             victim.challenge = Some(Challenge {
                 path: format!("{}/Challenges/{}", self.entity, created["sid"].as_str().unwrap()),
                 wrong: 0,
@@ -86,11 +88,24 @@ impl Guesser {
                 assert_eq!(answer.body["status"], "pending");
                 challenge.wrong += 1;
                 victim.wrong += 1;
-                assert!(challenge.wrong <= 5, "a sixth code was tried on {}", challenge.path);
-                assert!(victim.wrong <= 10, "an eleventh code was tried on {} without delay", victim.sid);
+                assert!(
+                    challenge.wrong <= 5,
+                    "a sixth code was tried on {}",
+                    challenge.path
+                );
+                assert!(
+                    victim.wrong <= 10,
+                    "an eleventh code was tried on {} without delay",
+                    victim.sid
+                );
             }
             (429, Some(TRIES_USED_UP)) => {
-                assert!(challenge.sent > 5, "only {} codes were sent to {}", challenge.sent - 1, challenge.path);
+                assert!(
+                    challenge.sent > 5,
+                    "only {} codes were sent to {}",
+                    challenge.sent - 1,
+                    challenge.path
+                );
                 victim.challenge = None;
             }
             (429, Some(DELAYED)) => self.victim = None,
@@ -109,11 +124,15 @@ impl Victim {
             ("Binding.Secret", &secret.to_base32()),
             ("Config.CodeLength", "8"),
         ];
-        let created = client.call("POST", &format!("{entity}/Factors"), &form)?.expect(201);
+        let created = client
+            .call("POST", &format!("{entity}/Factors"), &form)?
+            .expect(201);
         let sid = created["sid"].as_str().unwrap().to_owned();
         let code = code_at(&secret, TotpAlgorithm::Sha1, 8, current_step()).unwrap();
         let form = [("AuthPayload", code.reveal())];
-        let updated = client.call("POST", &format!("{entity}/Factors/{sid}"), &form)?.expect(200);
+        let updated = client
+            .call("POST", &format!("{entity}/Factors/{sid}"), &form)?
+            .expect(200);
         assert_eq!(updated["status"], "verified");
         Ok(Self {
             sid,
@@ -128,7 +147,12 @@ impl Victim {
 fn wrong_code(secret: &TotpSecret) -> String {
     let now = current_step();
     let near: Vec<String> = (now - 5..=now + 5)
-        .map(|step| code_at(secret, TotpAlgorithm::Sha1, 8, step).unwrap().reveal().to_owned())
+        .map(|step| {
+            code_at(secret, TotpAlgorithm::Sha1, 8, step)
+                .unwrap()
+                .reveal()
+                .to_owned()
+        })
         .collect();
     let mut candidates = (0..).map(|number| format!("{number:08}"));
     candidates.find(|code| !near.contains(code)).unwrap()

@@ -29,7 +29,7 @@ use user::User;
 fn acknowledged_answers_survive_kills() {
     let rounds = number_from("COUNTERSIGN_KILL_ROUNDS", 20);
     let seed = number_from("COUNTERSIGN_KILL_SEED", 0x5eed);
-    println!("{rounds} rounds, seed {seed}");
+    eprintln!("{rounds} rounds, seed {seed}");
     let mut random = Random::new(seed);
     let directory = tempfile::tempdir().unwrap();
     let mut crowd = Crowd::default();
@@ -68,7 +68,9 @@ impl Crowd {
             created.expect(201)["sid"].as_str().unwrap().to_owned()
         });
         if self.users.is_empty() {
-            self.users = (0..USERS).map(|number| User::new(number, service, random.below(u64::MAX))).collect();
+            self.users = (0..USERS)
+                .map(|number| User::new(number, service, random.below(u64::MAX)))
+                .collect();
             self.guesser = Some(Guesser::new(service));
         }
         let (answered, answers) = mpsc::channel();
@@ -110,7 +112,7 @@ impl Crowd {
         let approvals: usize = self.users.iter().map(User::approvals).sum();
         let replays: usize = self.users.iter().map(User::replays).sum();
         let guesses = self.guesser.as_ref().map_or(0, Guesser::guesses);
-        println!("{approvals} approvals, {replays} replays, {guesses} guesses");
+        eprintln!("{approvals} approvals, {replays} replays, {guesses} guesses");
         let enough = usize::try_from(rounds).unwrap();
         assert!(
             approvals > enough && replays > enough && guesses > rounds / 2,

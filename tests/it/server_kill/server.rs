@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -35,7 +36,10 @@ impl Server {
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
         stdout.read_line(&mut first).unwrap();
         let Some(address) = first.trim_end().strip_prefix("listening on http://") else {
-            panic!("it says {first:?}; log:\n{}", fs::read_to_string(directory.join(LOG)).unwrap());
+            panic!(
+                "it says {first:?}; log:\n{}",
+                fs::read_to_string(directory.join(LOG)).unwrap()
+            );
         };
         Self {
             address: address.to_owned(),
@@ -62,12 +66,15 @@ impl Drop for Process {
 /// Starts a server and does not wait for it.
 pub(super) fn spawn(directory: &Path) -> Process {
     let log = File::create(directory.join(LOG)).unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    // What is set for the tests is no setting of the server.
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    let child = command
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory.join(DATA))
         .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
-        .env_remove("COUNTERSIGN_KILL_ROUNDS")
-        .env_remove("COUNTERSIGN_KILL_SEED")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

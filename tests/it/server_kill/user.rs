@@ -123,7 +123,9 @@ impl Factor {
             ("Binding.Secret", &secret.to_base32()),
             ("Config.Skew", "2"),
         ];
-        let created = client.call("POST", &format!("{entity}/Factors"), &form)?.expect(201);
+        let created = client
+            .call("POST", &format!("{entity}/Factors"), &form)?
+            .expect(201);
         Ok(Self {
             entity,
             sid: created["sid"].as_str().unwrap().to_owned(),
@@ -140,7 +142,9 @@ impl Factor {
         self.sent.insert(step);
         let code = self.code(step);
         let form = [("AuthPayload", code.as_str())];
-        let updated = client.call("POST", &format!("{}/Factors/{}", self.entity, self.sid), &form)?.expect(200);
+        let updated = client
+            .call("POST", &format!("{}/Factors/{}", self.entity, self.sid), &form)?
+            .expect(200);
         // It would not be verified if the code had gone out of its window on the way.
         self.verified = updated["status"] == "verified";
         if self.verified {
@@ -155,8 +159,13 @@ impl Factor {
         let code = self.code(step);
         let challenge = self.challenge(client, &code, in_two_calls)?;
         if challenge["status"] == "approved" {
-            assert!(self.accepted.insert(step), "{}: the code of step {step} was accepted twice", self.sid);
-            self.approved.insert(challenge["sid"].as_str().unwrap().to_owned());
+            assert!(
+                self.accepted.insert(step),
+                "{}: the code of step {step} was accepted twice",
+                self.sid
+            );
+            self.approved
+                .insert(challenge["sid"].as_str().unwrap().to_owned());
         }
         Ok(())
     }
@@ -165,11 +174,20 @@ impl Factor {
     fn replay(&mut self, client: &mut Client, step: u64) -> io::Result<()> {
         let code = self.code(step);
         let challenge = self.challenge(client, &code, false)?;
-        assert_eq!(challenge["status"], "pending", "{}: the code of step {step} is worth something again", self.sid);
+        assert_eq!(
+            challenge["status"], "pending",
+            "{}: the code of step {step} is worth something again",
+            self.sid
+        );
         Ok(())
     }
 
-    fn challenge(&self, client: &mut Client, code: &str, in_two_calls: bool) -> io::Result<serde_json::Value> {
+    fn challenge(
+        &self,
+        client: &mut Client,
+        code: &str,
+        in_two_calls: bool,
+    ) -> io::Result<serde_json::Value> {
         let path = format!("{}/Challenges", self.entity);
         let (factor, code) = (("FactorSid", self.sid.as_str()), ("AuthPayload", code));
         if !in_two_calls {
@@ -182,22 +200,44 @@ impl Factor {
 
     /// Compares the server's answers with what is known.
     fn check(&self, client: &mut Client) -> io::Result<()> {
-        let factor = client.call("GET", &format!("{}/Factors/{}", self.entity, self.sid), &[])?.expect(200);
+        let factor = client
+            .call("GET", &format!("{}/Factors/{}", self.entity, self.sid), &[])?
+            .expect(200);
         let verified = factor["status"] == "verified";
-        assert!(verified || !self.verified, "{}: it is not verified any more", self.sid);
+        assert!(
+            verified || !self.verified,
+            "{}: it is not verified any more",
+            self.sid
+        );
         for sid in &self.approved {
             let path = format!("{}/Challenges/{sid}", self.entity);
             let challenge = client.call("GET", &path, &[])?.expect(200);
             assert_eq!(challenge["status"], "approved", "{sid}");
         }
-        let path = format!("{}/Challenges?FactorSid={}&Status=approved&PageSize=100", self.entity, self.sid);
+        let path = format!(
+            "{}/Challenges?FactorSid={}&Status=approved&PageSize=100",
+            self.entity, self.sid
+        );
         let listed = client.call("GET", &path, &[])?.expect(200);
-        let listed: BTreeSet<&str> =
-            listed["challenges"].as_array().unwrap().iter().map(|c| c["sid"].as_str().unwrap()).collect();
-        assert!(self.approved.iter().all(|sid| listed.contains(sid.as_str())), "{}: {listed:?}", self.sid);
+        let listed: BTreeSet<&str> = listed["challenges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["sid"].as_str().unwrap())
+            .collect();
+        assert!(
+            self.approved.iter().all(|sid| listed.contains(sid.as_str())),
+            "{}: {listed:?}",
+            self.sid
+        );
         // Each code that was ever sent is good for one approval, the first one for the enrolment.
         let uses = listed.len() + usize::from(verified);
-        assert!(uses <= self.sent.len(), "{}: {uses} uses of the codes of {:?}", self.sid, self.sent);
+        assert!(
+            uses <= self.sent.len(),
+            "{}: {uses} uses of the codes of {:?}",
+            self.sid,
+            self.sent
+        );
         Ok(())
     }
 
@@ -208,7 +248,10 @@ impl Factor {
     }
 
     fn code(&self, step: u64) -> String {
-        code_at(&self.secret, TotpAlgorithm::Sha1, 6, step).unwrap().reveal().to_owned()
+        code_at(&self.secret, TotpAlgorithm::Sha1, 6, step)
+            .unwrap()
+            .reveal()
+            .to_owned()
     }
 }
 
