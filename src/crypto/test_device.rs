@@ -29,7 +29,7 @@ impl TestDevice {
     }
 
     pub(super) fn key(&self) -> DevicePublicKey {
-        self.key.clone()
+        self.key
     }
 
     pub(super) fn sign_der(&self, message: &[u8]) -> Vec<u8> {
