@@ -8,7 +8,9 @@
 mod account;
 pub mod admin;
 mod banner;
+mod bench;
 mod data_directory;
+mod device;
 mod flags;
 mod key;
 mod key_file;
@@ -18,6 +20,7 @@ mod output;
 mod serve;
 mod signals;
 mod store;
+mod totp;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -51,6 +54,12 @@ enum Command {
     /// Check, export and import what is stored.
     #[command(subcommand)]
     Store(store::Command),
+    /// Play a phone: enrol a push factor and answer its challenges.
+    Device(device::Args),
+    /// Print the code of an otpauth URI, as an authenticator app would.
+    Totp(totp::Args),
+    /// Load a running server and say what it reaches.
+    Bench(bench::Args),
 }
 
 /// Runs the command that `arguments` (the program's name first) and `environment` ask for.
@@ -89,6 +98,9 @@ fn run_command(cli: Cli, environment: impl IntoIterator<Item = (OsString, OsStri
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Store(command) => block_on(store::run(command, environment)),
+        Command::Device(args) => block_on(async { device::run(args).await.map_err(Failure::new) }),
+        Command::Totp(args) => block_on(async { totp::run(args).await.map_err(Failure::new) }),
+        Command::Bench(args) => block_on(async { bench::run(args).await.map_err(Failure::new) }),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::time::{Clock as _, SystemClock};
 
 /// Print the one-time code of an otpauth URI.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The `otpauth://totp/` URI that the factor's creation returned; `-` reads it from the standard input, which keeps
     /// the secret out of process lists.
     #[arg(long, env = "COUNTERSIGN_TOTP_URI", hide_env_values = true)]
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Args {
 /// # Errors
 /// A sentence for the terminal when the URI cannot be read; it does not repeat the URI.
 #[expect(clippy::unused_async, reason = "every command is run in the same way")]
-pub async fn run(args: Args) -> Result<(), String> {
+pub(super) async fn run(args: Args) -> Result<(), String> {
     let given = Zeroizing::new(args.uri);
     let uri = match given.as_str() {
         "-" => first_line()?,

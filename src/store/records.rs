@@ -1,8 +1,9 @@
 //! Values: how records become bytes, and typed reading and writing of them.
 //!
-//! A stored record is one byte for its kind, one for the version of its format, and the record in `MessagePack` with
-//! named fields. A field that a later version adds has a default, so that old records read as they are; a change that
-//! no default can express gets a new version number and a conversion. Every released format stays in `tests/data`.
+//! A stored record is one byte for its kind, one for the version of its format, and the record in `MessagePack`, its
+//! fields in their order and without their names: every byte is written and synced with each use of a factor. A field
+//! that a later version adds comes last in its struct and has a default, so that old records read as they are; any other
+//! change gets a new version number and a conversion. Every released format stays in `tests/data`.
 
 use std::time::Duration;
 
@@ -136,7 +137,7 @@ pub struct Stored<T> {
 pub fn encode<T: Record>(record: &T) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(&[T::KIND, T::VERSION]);
-    rmp_serde::encode::write_named(&mut bytes, record)
+    rmp_serde::encode::write(&mut bytes, record)
         .map_err(|error| StoreError::Corrupt(format!("kind {}: {error}", char::from(T::KIND))))?;
     Ok(bytes)
 }

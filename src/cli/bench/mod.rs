@@ -31,7 +31,7 @@ use self::target::{Basic, Target};
 
 /// Load a running server and print requests per second, latencies and errors.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -95,7 +95,7 @@ struct ServerArgs {
 ///
 /// # Errors
 /// A sentence for the terminal: why nothing could be measured, or that some answers were no success.
-pub async fn run(args: Args) -> Result<(), String> {
+pub(super) async fn run(args: Args) -> Result<(), String> {
     let measurement: Box<dyn FnOnce() -> Result<(), String> + Send> = match args.command {
         Command::FloorServer => return floor::serve().await,
         Command::Totp(args) => Box::new(move || totp(&args)),

@@ -27,7 +27,7 @@ use self::session::Session;
 
 /// Play a phone: enrol a push factor and answer its challenges.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -63,7 +63,7 @@ struct Device {
 ///
 /// # Errors
 /// A sentence for the terminal: what was refused or unreachable and, where there is one, the next step.
-pub async fn run(args: Args) -> Result<(), String> {
+pub(super) async fn run(args: Args) -> Result<(), String> {
     let clock = &SystemClock;
     let outcome = match args.command {
         Command::Enroll(args) => enroll::run(args, clock).await,

@@ -15,6 +15,18 @@ pub(super) fn violations(source: &Source) -> Vec<String> {
     problems.into_iter().flatten().map(at).collect()
 }
 
+/// What a record must not be derived with.
+pub(super) fn shifted_fields(source: &Source) -> Vec<String> {
+    let attributes = ["flatten", "skip_serializing_if", "tag =", "untagged"];
+    let shifts =
+        |line: &str| line.contains("serde(") && attributes.iter().any(|attribute| line.contains(attribute));
+    source
+        .code()
+        .filter(|(_, line)| shifts(line))
+        .map(|(number, line)| format!("{}:{number}: `{}`", source.path(), line.trim()))
+        .collect()
+}
+
 fn too_long(source: &Source) -> Option<String> {
     let lines = source.without_tests().lines().count();
     (lines > MOST_LINES && !source.is_test()).then(|| format!("{lines} lines without its tests: split it"))
@@ -80,6 +92,23 @@ mod tests {
     #[test]
     fn a_good_file_is_good() {
         assert_eq!(found("src/store/keys.rs", "//! Keys.\n\nfn f() {}\n"), [""; 0]);
+    }
+
+    #[test]
+    fn fields_that_may_be_left_out_are_found() {
+        for bad in [
+            "#[serde(skip_serializing_if = \"Option::is_none\")]",
+            "    #[serde(default, flatten)]",
+            "#[serde(untagged)]",
+        ] {
+            assert_eq!(
+                shifted_fields(&Source::new("src/domain/a.rs", bad)).len(),
+                1,
+                "{bad}"
+            );
+        }
+        let good = "#[serde(transparent)]\n#[serde(default)]\n#[serde(with = \"serde_bytes\")]";
+        assert_eq!(shifted_fields(&Source::new("src/domain/a.rs", good)), [""; 0]);
     }
 
     #[test]
