@@ -36,6 +36,12 @@ impl Device {
         }
     }
 
+    /// A thief's phone: another key, but with this one's names.
+    pub(crate) fn imitated(&self) -> Self {
+        let Self { pkcs8, point, .. } = Self::new();
+        Self { pkcs8, point, ..self.clone() }
+    }
+
     /// What the SDK sends to enrol.
     pub(crate) fn enrolment(&self) -> Vec<(&'static str, String)> {
         let form = [
