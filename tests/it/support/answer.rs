@@ -38,14 +38,17 @@ impl Answer {
 
     /// The number of the error; 0 if it is none.
     pub(crate) fn code(&self) -> u32 {
-        self.body["code"].as_u64().map_or(0, |code| u32::try_from(code).unwrap())
+        self.body["code"]
+            .as_u64()
+            .map_or(0, |code| u32::try_from(code).unwrap())
     }
 
     /// A text of the body.
     #[track_caller]
     pub(crate) fn text(&self, member: &str) -> String {
         let text = self.body[member].as_str();
-        text.unwrap_or_else(|| panic!("no text {member} in {}", self.body)).to_owned()
+        text.unwrap_or_else(|| panic!("no text {member} in {}", self.body))
+            .to_owned()
     }
 
     /// How many seconds the answer says to wait.
@@ -71,9 +74,15 @@ impl Answer {
         assert_eq!(self.body["status"], self.status);
         let code = self.code();
         assert!((20000..70000).contains(&code), "{}", self.body);
-        assert_eq!(self.body["more_info"], format!("https://www.twilio.com/docs/errors/{code}"));
+        assert_eq!(
+            self.body["more_info"],
+            format!("https://www.twilio.com/docs/errors/{code}")
+        );
         let message = self.body["message"].as_str().unwrap();
-        assert!(message.starts_with(|c: char| c.is_uppercase() || c.is_numeric()), "{message}");
+        assert!(
+            message.starts_with(|c: char| c.is_uppercase() || c.is_numeric()),
+            "{message}"
+        );
         assert_eq!(self.status == 401, self.headers.contains_key("www-authenticate"));
     }
 }

@@ -20,7 +20,10 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     pub(crate) fn new(user: &impl Display, password: &str) -> Self {
-        Self { user: user.to_string(), password: password.to_owned() }
+        Self {
+            user: user.to_string(),
+            password: password.to_owned(),
+        }
     }
 
     pub(crate) fn nobody() -> Self {
@@ -34,7 +37,10 @@ impl Credentials {
 
     /// As it stands in the `Authorization` header.
     pub(crate) fn header(&self) -> String {
-        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
+        format!(
+            "Basic {}",
+            STANDARD.encode(format!("{}:{}", self.user, self.password))
+        )
     }
 }
 
@@ -64,10 +70,14 @@ impl<'a> Client<'a> {
 
     /// Sends a request; the form goes along if there is one.
     pub(crate) async fn request(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
         let request = self.begin(method, path);
         let request = if method == "POST" {
-            request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::from(body))
+            request
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Body::from(body))
         } else {
             request.body(Body::empty())
         };
@@ -80,14 +90,19 @@ impl<'a> Client<'a> {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let (path, form): (_, Vec<_>) = (path.to_owned(), form.iter().map(own).collect());
         async move {
-            let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let form: Vec<_> = form
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             Client::new(&server, credentials).post(path, &form).await
         }
     }
 
     /// Sends a body as it is.
     pub(crate) async fn post_raw(&self, path: &str, body: impl Into<Body>) -> Answer {
-        self.server.send(self.begin("POST", path).body(body.into()).unwrap()).await
+        self.server
+            .send(self.begin("POST", path).body(body.into()).unwrap())
+            .await
     }
 
     /// A request with the credentials in it.

@@ -16,7 +16,12 @@ pub(crate) struct Authenticator {
 impl Authenticator {
     /// With what every authenticator app takes for granted.
     pub(crate) fn new(secret: &[u8]) -> Self {
-        Self { secret: secret.to_vec(), algorithm: "sha1", digits: 6, period: 30 }
+        Self {
+            secret: secret.to_vec(),
+            algorithm: "sha1",
+            digits: 6,
+            period: 30,
+        }
     }
 
     /// What the app shows now, if its clock is right.

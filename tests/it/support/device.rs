@@ -39,7 +39,11 @@ impl Device {
     /// A thief's phone: another key, but with this one's names.
     pub(crate) fn imitated(&self) -> Self {
         let Self { pkcs8, point, .. } = Self::new();
-        Self { pkcs8, point, ..self.clone() }
+        Self {
+            pkcs8,
+            point,
+            ..self.clone()
+        }
     }
 
     /// What the SDK sends to enrol.
@@ -64,7 +68,8 @@ impl Device {
         if answer.status == 201 {
             self.account = answer.text("account_sid");
             self.factor = answer.text("sid");
-            self.credential = answer.body["config"]["credential_sid"].as_str().unwrap().to_owned();
+            let credential = &answer.body["config"]["credential_sid"];
+            credential.as_str().unwrap().clone_into(&mut self.credential);
             entity.clone_into(&mut self.entity);
         }
         answer
@@ -83,7 +88,9 @@ impl Device {
     /// Proves the enrolment.
     pub(crate) async fn verify(&self, server: &TestApp) -> Answer {
         let proof = self.proof(&self.factor);
-        self.on(server).post(self.path(), &[("AuthPayload", &proof)]).await
+        self.on(server)
+            .post(self.path(), &[("AuthPayload", &proof)])
+            .await
     }
 
     /// Answers a challenge as the SDK does: fetch, sign what the header names, send.
@@ -99,11 +106,21 @@ impl Device {
     }
 
     /// The members that the SDK signs to answer a challenge.
-    pub(crate) async fn payload(&self, server: &TestApp, challenge: &str, status: &str) -> Map<String, Value> {
+    pub(crate) async fn payload(
+        &self,
+        server: &TestApp,
+        challenge: &str,
+        status: &str,
+    ) -> Map<String, Value> {
         let shown = self.on(server).get(challenge).await;
-        let fields = shown.headers["twilio-verify-signature-fields"].to_str().unwrap().to_owned();
-        let members = fields.split(',').map(|name| (name.to_owned(), shown.body.get(name).unwrap().clone()));
-        let mut payload = Map::from_iter(members);
+        let fields = shown.headers["twilio-verify-signature-fields"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let members = fields
+            .split(',')
+            .map(|name| (name.to_owned(), shown.body.get(name).unwrap().clone()));
+        let mut payload: Map<_, _> = members.collect();
         payload.insert("status".to_owned(), status.into());
         payload
     }
@@ -116,7 +133,10 @@ impl Device {
 
     /// The JWT that the phone authenticates with when its clock shows `now`.
     pub(crate) fn jwt(&self, now: u64) -> String {
-        self.jws(&self.jwt_header(), &json!({"sub": self.account, "nbf": now, "exp": now + 600}))
+        self.jws(
+            &self.jwt_header(),
+            &json!({"sub": self.account, "nbf": now, "exp": now + 600}),
+        )
     }
 
     /// The header of that JWT.
@@ -131,7 +151,11 @@ impl Device {
 
     /// A token that this key signed, of these very texts.
     pub(crate) fn jws_of(&self, header: &str, payload: &str) -> String {
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let input = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(payload)
+        );
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).unwrap();
         let signature = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))

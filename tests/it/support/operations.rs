@@ -51,13 +51,16 @@ pub(crate) struct Sample {
 impl Sample {
     /// Sends the request about these things.
     pub(crate) async fn send(&self, client: &Client<'_>, about: &Everything) -> Answer {
-        self.send_to(client, about, &about.path(self.operation.path)).await
+        self.send_to(client, about, &about.path(self.operation.path))
+            .await
     }
 
     /// Sends the request to another path.
     pub(crate) async fn send_to(&self, client: &Client<'_>, about: &Everything, path: &str) -> Answer {
         let form = (self.form)(about);
-        client.request(self.operation.method, path, &borrowed(&form)).await
+        client
+            .request(self.operation.method, path, &borrowed(&form))
+            .await
     }
 }
 
@@ -68,10 +71,17 @@ impl Everything {
         let device = user.device(server, client).await;
         let challenge = user.push_challenge(client, &device).await;
         let form = [("Identity", "user-0001"), ("FactorType", "push")];
-        let access_token = client.post(format!("{}/AccessTokens", user.service.path), &form).await;
-        let form =
-            [("FriendlyName", "hook"), ("EventTypes", "*"), ("WebhookUrl", "https://owlbank.example/hook")];
-        let webhook = client.post(format!("{}/Webhooks", user.service.path), &form).await;
+        let access_token = client
+            .post(format!("{}/AccessTokens", user.service.path), &form)
+            .await;
+        let form = [
+            ("FriendlyName", "hook"),
+            ("EventTypes", "*"),
+            ("WebhookUrl", "https://owlbank.example/hook"),
+        ];
+        let webhook = client
+            .post(format!("{}/Webhooks", user.service.path), &form)
+            .await;
         Self {
             access_token: access_token.text("sid"),
             webhook: webhook.text("sid"),
@@ -93,56 +103,147 @@ impl Everything {
             ("{WebhookSid}", &self.webhook),
             ("{FormType}", "form-push"),
         ];
-        names.into_iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
+        names
+            .into_iter()
+            .fold(template.to_owned(), |path, (name, value)| {
+                path.replace(name, value)
+            })
     }
 }
 
 /// A sample of every operation. Fails when the server has one that is not here.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn samples() -> Vec<Sample> {
     use Audience::{Accounts, AccountsAndDevices, AccountsAndEnrolment};
     use Codes::{Ignored, OfUnverified, OfVerified};
     const SERVICE: &str = "/v2/Services/{ServiceSid}";
     const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
-    type Row = (&'static str, &'static str, &'static str, Audience, Codes, fn(&Everything) -> Form);
+    type Row = (
+        &'static str,
+        &'static str,
+        &'static str,
+        Audience,
+        Codes,
+        fn(&Everything) -> Form,
+    );
     let rows: [Row; 27] = [
-        ("POST", "", "/v2/Services", Accounts, Ignored, |_| text(&[("FriendlyName", "Another")])),
+        ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
+            text(&[("FriendlyName", "Another")])
+        }),
         ("GET", "", "/v2/Services", Accounts, Ignored, nothing),
-        ("POST", SERVICE, "", Accounts, Ignored, |_| text(&[("FriendlyName", "Changed")])),
+        ("POST", SERVICE, "", Accounts, Ignored, |_| {
+            text(&[("FriendlyName", "Changed")])
+        }),
         ("GET", SERVICE, "", Accounts, Ignored, nothing),
         ("DELETE", SERVICE, "", Accounts, Ignored, nothing),
-        ("POST", SERVICE, "/Entities", Accounts, Ignored, |_| text(&[("Identity", "user-0002")])),
+        ("POST", SERVICE, "/Entities", Accounts, Ignored, |_| {
+            text(&[("Identity", "user-0002")])
+        }),
         ("GET", SERVICE, "/Entities", Accounts, Ignored, nothing),
         ("GET", ENTITY, "", Accounts, Ignored, nothing),
         ("DELETE", ENTITY, "", Accounts, Ignored, nothing),
-        ("POST", ENTITY, "/Factors", AccountsAndEnrolment, Ignored, |_| Device::new().enrolment()),
-        ("GET", ENTITY, "/Factors", Accounts, Ignored, nothing),
-        ("POST", ENTITY, "/Factors/{FactorSid}", AccountsAndDevices, OfUnverified, |_| {
-            text(&[("FriendlyName", "Changed")])
+        ("POST", ENTITY, "/Factors", AccountsAndEnrolment, Ignored, |_| {
+            Device::new().enrolment()
         }),
-        ("GET", ENTITY, "/Factors/{FactorSid}", AccountsAndDevices, Ignored, nothing),
-        ("DELETE", ENTITY, "/Factors/{FactorSid}", AccountsAndDevices, Ignored, nothing),
+        ("GET", ENTITY, "/Factors", Accounts, Ignored, nothing),
+        (
+            "POST",
+            ENTITY,
+            "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            OfUnverified,
+            |_| text(&[("FriendlyName", "Changed")]),
+        ),
+        (
+            "GET",
+            ENTITY,
+            "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        (
+            "DELETE",
+            ENTITY,
+            "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
         ("POST", ENTITY, "/Challenges", Accounts, OfVerified, |all| {
-            vec![("FactorSid", all.device.factor.clone()), ("Details.Message", "Pay?".to_owned())]
+            vec![
+                ("FactorSid", all.device.factor.clone()),
+                ("Details.Message", "Pay?".to_owned()),
+            ]
         }),
         ("GET", ENTITY, "/Challenges", AccountsAndDevices, Ignored, nothing),
-        ("POST", ENTITY, "/Challenges/{ChallengeSid}", AccountsAndDevices, OfVerified, |_| {
-            text(&[("Metadata", r#"{"os":"Android"}"#)])
-        }),
-        ("GET", ENTITY, "/Challenges/{ChallengeSid}", AccountsAndDevices, Ignored, nothing),
-        ("POST", ENTITY, "/Challenges/{ChallengeSid}/Notifications", Accounts, Ignored, |_| {
-            text(&[("Ttl", "60")])
-        }),
+        (
+            "POST",
+            ENTITY,
+            "/Challenges/{ChallengeSid}",
+            AccountsAndDevices,
+            OfVerified,
+            |_| text(&[("Metadata", r#"{"os":"Android"}"#)]),
+        ),
+        (
+            "GET",
+            ENTITY,
+            "/Challenges/{ChallengeSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        (
+            "POST",
+            ENTITY,
+            "/Challenges/{ChallengeSid}/Notifications",
+            Accounts,
+            Ignored,
+            |_| text(&[("Ttl", "60")]),
+        ),
         ("POST", SERVICE, "/AccessTokens", Accounts, Ignored, |_| {
             text(&[("Identity", "user-0001"), ("FactorType", "push")])
         }),
-        ("GET", SERVICE, "/AccessTokens/{AccessTokenSid}", Accounts, Ignored, nothing),
+        (
+            "GET",
+            SERVICE,
+            "/AccessTokens/{AccessTokenSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
         ("POST", SERVICE, "/Webhooks", Accounts, Ignored, |_| {
-            text(&[("FriendlyName", "x"), ("EventTypes", "*"), ("WebhookUrl", "https://x.example")])
+            text(&[
+                ("FriendlyName", "x"),
+                ("EventTypes", "*"),
+                ("WebhookUrl", "https://x.example"),
+            ])
         }),
         ("GET", SERVICE, "/Webhooks", Accounts, Ignored, nothing),
-        ("POST", SERVICE, "/Webhooks/{WebhookSid}", Accounts, Ignored, |_| text(&[("Status", "disabled")])),
-        ("GET", SERVICE, "/Webhooks/{WebhookSid}", Accounts, Ignored, nothing),
-        ("DELETE", SERVICE, "/Webhooks/{WebhookSid}", Accounts, Ignored, nothing),
+        (
+            "POST",
+            SERVICE,
+            "/Webhooks/{WebhookSid}",
+            Accounts,
+            Ignored,
+            |_| text(&[("Status", "disabled")]),
+        ),
+        (
+            "GET",
+            SERVICE,
+            "/Webhooks/{WebhookSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        (
+            "DELETE",
+            SERVICE,
+            "/Webhooks/{WebhookSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
         ("GET", "", "/v2/Forms/{FormType}", Accounts, Ignored, nothing),
     ];
     let listed = rows.map(|(method, parent, path, audience, codes, form)| {
@@ -158,7 +259,12 @@ pub(crate) fn samples() -> Vec<Sample> {
             let found = listed.iter().find(matches);
             let (_, (audience, codes, form)) =
                 found.unwrap_or_else(|| panic!("{operation:?} is not listed: who may use it?"));
-            Sample { operation: *operation, audience: *audience, codes: *codes, form: *form }
+            Sample {
+                operation: *operation,
+                audience: *audience,
+                codes: *codes,
+                form: *form,
+            }
         })
         .collect()
 }
@@ -170,5 +276,7 @@ fn nothing(_: &Everything) -> Form {
 }
 
 fn text(form: &[(&'static str, &str)]) -> Form {
-    form.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    form.iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect()
 }

@@ -39,14 +39,24 @@ impl Service {
     /// A new service with these settings.
     pub(crate) async fn create_with(client: &Client<'_>, settings: &[(&str, &str)]) -> Self {
         let form = [&[("FriendlyName", "Owl Bank")], settings].concat();
-        let sid = client.post("/v2/Services", &form).await.ok()["sid"].as_str().unwrap().to_owned();
-        Self { path: format!("/v2/Services/{sid}"), sid }
+        let sid = client.post("/v2/Services", &form).await.ok()["sid"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        Self {
+            path: format!("/v2/Services/{sid}"),
+            sid,
+        }
     }
 
     /// A user, who need not exist yet.
     pub(crate) fn user(&self, identity: &str) -> User {
         let path = format!("{}/Entities/{identity}", self.path);
-        User { service: self.clone(), identity: identity.to_owned(), path }
+        User {
+            service: self.clone(),
+            identity: identity.to_owned(),
+            path,
+        }
     }
 }
 
@@ -57,12 +67,23 @@ impl User {
     }
 
     /// An unverified TOTP factor with a secret that nobody else has.
-    pub(crate) async fn unverified_totp(&self, client: &Client<'_>, name: &str, form: &[(&str, &str)]) -> Totp {
+    pub(crate) async fn unverified_totp(
+        &self,
+        client: &Client<'_>,
+        name: &str,
+        form: &[(&str, &str)],
+    ) -> Totp {
         let secret = format!("the secret of {name} of {}", self.identity);
         let mut app = Authenticator::new(secret.as_bytes());
         let secret = app.base32();
-        let base = [("FriendlyName", name), ("FactorType", "totp"), ("Binding.Secret", secret.as_str())];
-        let answer = client.post(format!("{}/Factors", self.path), &[&base, form].concat()).await;
+        let base = [
+            ("FriendlyName", name),
+            ("FactorType", "totp"),
+            ("Binding.Secret", secret.as_str()),
+        ];
+        let answer = client
+            .post(format!("{}/Factors", self.path), &[&base, form].concat())
+            .await;
         let body = answer.ok();
         let config = &body["config"];
         app.algorithm = match config["alg"].as_str().unwrap() {
@@ -74,7 +95,12 @@ impl User {
         app.period = config["time_step"].as_u64().unwrap();
         let sid = body["sid"].as_str().unwrap().to_owned();
         let challenges = format!("{}/Challenges", self.path);
-        Totp { path: format!("{}/Factors/{sid}", self.path), sid, app, challenges }
+        Totp {
+            path: format!("{}/Factors/{sid}", self.path),
+            sid,
+            app,
+            challenges,
+        }
     }
 
     /// A verified TOTP factor. The code that proved it was that of two steps before now.
@@ -107,9 +133,16 @@ impl User {
 
     /// The path of a new challenge of a push factor.
     pub(crate) async fn push_challenge(&self, client: &Client<'_>, device: &Device) -> String {
-        let form = [("FactorSid", device.factor.as_str()), ("Details.Message", "Log in?")];
+        let form = [
+            ("FactorSid", device.factor.as_str()),
+            ("Details.Message", "Log in?"),
+        ];
         let answer = client.post(format!("{}/Challenges", self.path), &form).await;
-        format!("{}/Challenges/{}", self.path, answer.ok()["sid"].as_str().unwrap())
+        format!(
+            "{}/Challenges/{}",
+            self.path,
+            answer.ok()["sid"].as_str().unwrap()
+        )
     }
 }
 
@@ -121,7 +154,12 @@ impl Totp {
 
     /// A challenge that comes with its code.
     pub(crate) async fn check(&self, client: &Client<'_>, code: &str) -> Answer {
-        client.post(&self.challenges, &[("FactorSid", &self.sid), ("AuthPayload", code)]).await
+        client
+            .post(
+                &self.challenges,
+                &[("FactorSid", &self.sid), ("AuthPayload", code)],
+            )
+            .await
     }
 
     /// The path of a challenge without a code.
@@ -143,5 +181,8 @@ pub(crate) fn sid_of(path: &str) -> &str {
 
 /// The usual policy with a limit on creations.
 pub(crate) fn with_creation_limit(limit: u32) -> Policy {
-    Policy { entity_creations_per_second: Some(limit), ..Policy::default() }
+    Policy {
+        entity_creations_per_second: Some(limit),
+        ..Policy::default()
+    }
 }

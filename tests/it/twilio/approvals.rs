@@ -16,25 +16,41 @@ async fn an_approval_of_one_challenge_is_none_of_another() {
     let (user, other) = (service.user("user-0001"), service.user("user-0002"));
     let elsewhere = Service::create(&client).await.user("user-0001");
     let stranger = server.another_account().await;
-    let abroad = Service::create(&server.client_of(&stranger)).await.user("user-0001");
+    let abroad = Service::create(&server.client_of(&stranger))
+        .await
+        .user("user-0001");
 
     let device = user.device(&server, &client).await;
-    let signed = device.signed(&server, &user.push_challenge(&client, &device).await, "approved").await;
+    let signed = device
+        .signed(&server, &user.push_challenge(&client, &device).await, "approved")
+        .await;
     // The same user's other device, another user, the same identity in another service and in another account, and
     // the same device's next challenge.
-    for (user, owner) in [(&user, &server.account), (&other, &server.account), (&elsewhere, &server.account), (&abroad, &stranger)] {
+    for (user, owner) in [
+        (&user, &server.account),
+        (&other, &server.account),
+        (&elsewhere, &server.account),
+        (&abroad, &stranger),
+    ] {
         let owner = server.client_of(owner);
         let theirs = user.device(&server, &owner).await;
         let challenge = user.push_challenge(&owner, &theirs).await;
         let before = server.dump().await;
-        answer(&theirs.on(&server), &challenge, &signed).await.refused(403, 60324);
+        answer(&theirs.on(&server), &challenge, &signed)
+            .await
+            .refused(403, 60324);
         answer(&owner, &challenge, &signed).await.refused(403, 60324);
         assert!([403, 404].contains(&answer(&device.on(&server), &challenge, &signed).await.status));
         assert_eq!(server.dump().await, before);
     }
     let next = user.push_challenge(&client, &device).await;
-    answer(&device.on(&server), &next, &signed).await.refused(403, 60324);
-    assert_eq!(device.answer(&server, &next, "approved").await.ok()["status"], "approved");
+    answer(&device.on(&server), &next, &signed)
+        .await
+        .refused(403, 60324);
+    assert_eq!(
+        device.answer(&server, &next, "approved").await.ok()["status"],
+        "approved"
+    );
 }
 
 #[tokio::test]
@@ -47,10 +63,17 @@ async fn the_same_key_in_two_entities_answers_for_each_alone() {
     let mut twin = mine.clone();
     twin.enrol(&client, &other.path).await.ok();
     twin.verify(&server).await.ok();
-    let (challenge, theirs) = (user.push_challenge(&client, &mine).await, other.push_challenge(&client, &twin).await);
+    let (challenge, theirs) = (
+        user.push_challenge(&client, &mine).await,
+        other.push_challenge(&client, &twin).await,
+    );
     let signed = mine.signed(&server, &challenge, "approved").await;
-    answer(&twin.on(&server), &theirs, &signed).await.refused(403, 60324);
-    answer(&twin.on(&server), &challenge, &signed).await.refused(403, 20403);
+    answer(&twin.on(&server), &theirs, &signed)
+        .await
+        .refused(403, 60324);
+    answer(&twin.on(&server), &challenge, &signed)
+        .await
+        .refused(403, 20403);
     mine.on(&server).get(&theirs).await.refused(403, 20403);
     answer(&mine.on(&server), &challenge, &signed).await.ok();
 }
@@ -94,13 +117,37 @@ async fn every_member_that_has_to_be_signed_counts() {
         change(&mut payload);
         payload
     };
-    refuse(changed(|p| p["details"]["message"] = "Pay 1000 € to Ada?".into()), "message").await;
-    refuse(changed(|p| p["details"]["fields"][0]["value"] = "1000".into()), "value").await;
-    refuse(changed(|p| p["details"]["fields"].as_array_mut().unwrap().reverse()), "order of fields").await;
-    refuse(changed(|p| p["details"]["fields"][0]["more"] = "x".into()), "more in a field").await;
-    refuse(changed(|p| p["details"]["date"] = Value::Null), "a date that is not there").await;
+    refuse(
+        changed(|p| p["details"]["message"] = "Pay 1000 € to Ada?".into()),
+        "message",
+    )
+    .await;
+    refuse(
+        changed(|p| p["details"]["fields"][0]["value"] = "1000".into()),
+        "value",
+    )
+    .await;
+    refuse(
+        changed(|p| p["details"]["fields"].as_array_mut().unwrap().reverse()),
+        "order of fields",
+    )
+    .await;
+    refuse(
+        changed(|p| p["details"]["fields"][0]["more"] = "x".into()),
+        "more in a field",
+    )
+    .await;
+    refuse(
+        changed(|p| p["details"]["date"] = Value::Null),
+        "a date that is not there",
+    )
+    .await;
     refuse(changed(|p| p["hidden_details"]["risk"] = "high".into()), "hidden").await;
-    refuse(changed(|p| p["hidden_details"]["more"] = "x".into()), "more that is hidden").await;
+    refuse(
+        changed(|p| p["hidden_details"]["more"] = "x".into()),
+        "more that is hidden",
+    )
+    .await;
     for status in ["pending", "expired", "Approved", "approved ", ""] {
         let mut payload = honest.clone();
         payload["status"] = status.into();
@@ -111,7 +158,10 @@ async fn every_member_that_has_to_be_signed_counts() {
     let mut reversed: Vec<_> = honest.into_iter().collect();
     reversed.reverse();
     let signed = device.jws(&header, &Value::Object(reversed.into_iter().collect()));
-    assert_eq!(answer(&device.on(&server), &challenge, &signed).await.ok()["status"], "approved");
+    assert_eq!(
+        answer(&device.on(&server), &challenge, &signed).await.ok()["status"],
+        "approved"
+    );
 }
 
 #[tokio::test]
@@ -122,17 +172,30 @@ async fn an_answer_is_final() {
     let device = user.device(&server, &client).await;
     for (first, second) in [("approved", "denied"), ("denied", "approved")] {
         let challenge = user.push_challenge(&client, &device).await;
-        let (first_signed, second_signed) =
-            (device.signed(&server, &challenge, first).await, device.signed(&server, &challenge, second).await);
-        assert_eq!(answer(&device.on(&server), &challenge, &first_signed).await.ok()["status"], first);
+        let (first_signed, second_signed) = (
+            device.signed(&server, &challenge, first).await,
+            device.signed(&server, &challenge, second).await,
+        );
+        assert_eq!(
+            answer(&device.on(&server), &challenge, &first_signed).await.ok()["status"],
+            first
+        );
         let before = server.dump().await;
         for late in [&second_signed, &first_signed] {
-            answer(&device.on(&server), &challenge, late).await.refused(403, 60322);
+            answer(&device.on(&server), &challenge, late)
+                .await
+                .refused(403, 60322);
         }
         let metadata = [("Metadata", r#"{"late":"yes"}"#)];
-        device.on(&server).post(&challenge, &metadata).await.refused(403, 60322);
+        device
+            .on(&server)
+            .post(&challenge, &metadata)
+            .await
+            .refused(403, 60322);
         server.wait(3600);
-        answer(&device.on(&server), &challenge, &second_signed).await.refused(403, 60322);
+        answer(&device.on(&server), &challenge, &second_signed)
+            .await
+            .refused(403, 60322);
         assert_eq!(server.dump().await, before);
         assert_eq!(client.get(&challenge).await.ok()["status"], first);
     }
@@ -144,8 +207,15 @@ async fn a_challenge_gets_one_final_status_whatever_happens_at_once() {
     let server = TestApp::new().await;
     let client = server.client();
     let user = User::create(&client).await;
-    let hook = [("FriendlyName", "x"), ("EventTypes", "*"), ("WebhookUrl", "https://x.example")];
-    client.post(format!("{}/Webhooks", user.service.path), &hook).await.ok();
+    let hook = [
+        ("FriendlyName", "x"),
+        ("EventTypes", "*"),
+        ("WebhookUrl", "https://x.example"),
+    ];
+    client
+        .post(format!("{}/Webhooks", user.service.path), &hook)
+        .await
+        .ok();
     let mut seen = std::collections::BTreeSet::new();
     for round in 0..60 {
         let device = user.device(&server, &client).await;
@@ -159,12 +229,16 @@ async fn a_challenge_gets_one_final_status_whatever_happens_at_once() {
         let mut tasks: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> = Vec::new();
         // Who comes first on the threads changes from round to round.
         for turn in 0..6 {
-            tasks.push(Box::pin(send(if (turn + round) % 2 == 0 { &approval } else { &denial })));
+            tasks.push(Box::pin(send(if (turn + round) % 2 == 0 {
+                &approval
+            } else {
+                &denial
+            })));
         }
         if round % 3 == 1 {
             let clock = server.clock.clone();
             let expire = Box::pin(async move {
-                clock.advance(Duration::from_secs(300));
+                clock.advance(Duration::from_mins(5));
                 None
             });
             tasks.insert(round % 6, expire);
@@ -186,7 +260,10 @@ async fn a_challenge_gets_one_final_status_whatever_happens_at_once() {
         }
         let told = events_of(&server, sid_of(&challenge)).await;
         assert_eq!(told.len(), said.len());
-        assert!(told.iter().all(|name| *name == format!("challenge.{status}")), "{told:?} {status}");
+        assert!(
+            told.iter().all(|name| *name == format!("challenge.{status}")),
+            "{told:?} {status}"
+        );
         for late in [&approval, &denial] {
             assert!([401, 403].contains(&answer(&device.on(&server), &challenge, late).await.status));
         }
@@ -199,10 +276,14 @@ async fn a_challenge_gets_one_final_status_whatever_happens_at_once() {
 }
 
 async fn events_of(server: &TestApp, challenge: &str) -> Vec<&'static str> {
-    let rows = server.outbox().await.into_iter().filter_map(|row| match row.message {
-        OutboxMessage::Webhook { event, .. } => Some(event),
-        OutboxMessage::Push { .. } => None,
-    });
+    let rows = server
+        .outbox()
+        .await
+        .into_iter()
+        .filter_map(|row| match row.message {
+            OutboxMessage::Webhook { event, .. } => Some(event),
+            OutboxMessage::Push { .. } => None,
+        });
     rows.filter(|event| event.challenge.is_some_and(|sid| sid.to_string() == challenge))
         .map(|event| event.event_type.name())
         .collect()
@@ -226,5 +307,8 @@ async fn the_largest_challenge_can_be_answered() {
     form.extend([("Details.Fields", field.as_str()); 20]);
     let created = client.post(format!("{}/Challenges", user.path), &form).await;
     let challenge = format!("{}/Challenges/{}", user.path, created.text("sid"));
-    assert_eq!(device.answer(&server, &challenge, "approved").await.ok()["status"], "approved");
+    assert_eq!(
+        device.answer(&server, &challenge, "approved").await.ok()["status"],
+        "approved"
+    );
 }

@@ -24,7 +24,10 @@ impl Enrolled {
     }
 
     async fn show(&self, token: &str) -> Answer {
-        self.server.client_of(&Credentials::token(token)).get(self.device.path()).await
+        self.server
+            .client_of(&Credentials::token(token))
+            .get(self.device.path())
+            .await
     }
 
     async fn is_nobody(&self, token: &str) {
@@ -61,8 +64,12 @@ async fn the_sdks_token_is_the_device() {
 async fn no_algorithm_but_es256_authenticates() {
     let enrolled = Enrolled::prepare().await;
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    for algorithm in ["none", "None", "NONE", "", "HS256", "ES384", "RS256", "es256", "ES256 "] {
-        enrolled.is_nobody(&enrolled.with_header("alg", algorithm.into())).await;
+    for algorithm in [
+        "none", "None", "NONE", "", "HS256", "ES384", "RS256", "es256", "ES256 ",
+    ] {
+        enrolled
+            .is_nobody(&enrolled.with_header("alg", algorithm.into()))
+            .await;
     }
     for algorithm in [Value::Null, json!(["ES256"]), json!(0)] {
         enrolled.is_nobody(&enrolled.with_header("alg", algorithm)).await;
@@ -82,10 +89,18 @@ async fn no_algorithm_but_es256_authenticates() {
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n");
     for key in [text.as_bytes(), &der, &der[26..], pem.as_bytes(), b""] {
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), input.as_bytes());
-        enrolled.is_nobody(&format!("{input}.{}", URL_SAFE_NO_PAD.encode(mac.as_ref()))).await;
+        enrolled
+            .is_nobody(&format!("{input}.{}", URL_SAFE_NO_PAD.encode(mac.as_ref())))
+            .await;
     }
     let zero = URL_SAFE_NO_PAD.encode([0; 64]);
-    enrolled.is_nobody(&format!("{}.{}.{zero}", part(&enrolled.device.jwt_header()), part(&enrolled.claims()))).await;
+    enrolled
+        .is_nobody(&format!(
+            "{}.{}.{zero}",
+            part(&enrolled.device.jwt_header()),
+            part(&enrolled.claims())
+        ))
+        .await;
 }
 
 /// A token cannot bring its own key, name another's, or say a thing twice.
@@ -94,8 +109,16 @@ async fn headers_that_point_elsewhere_or_say_things_twice_are_refused() {
     let enrolled = Enrolled::prepare().await;
     let client = enrolled.server.client();
     let other = enrolled.user.device(&enrolled.server, &client).await;
-    enrolled.is_nobody(&enrolled.with_header("kid", other.credential.clone().into())).await;
-    for kid in ["", "CR00000000000000000000000000000000", &enrolled.device.factor, "../../etc/passwd", "' OR 1=1 --"] {
+    enrolled
+        .is_nobody(&enrolled.with_header("kid", other.credential.clone().into()))
+        .await;
+    for kid in [
+        "",
+        "CR00000000000000000000000000000000",
+        &enrolled.device.factor,
+        "../../etc/passwd",
+        "' OR 1=1 --",
+    ] {
         enrolled.is_nobody(&enrolled.with_header("kid", kid.into())).await;
     }
     for (name, value) in [
@@ -111,18 +134,36 @@ async fn headers_that_point_elsewhere_or_say_things_twice_are_refused() {
     ] {
         enrolled.is_nobody(&enrolled.with_header(name, value)).await;
     }
-    let (kid, theirs, now) = (&enrolled.device.credential, &other.credential, enrolled.server.seconds());
+    let (kid, theirs, now) = (
+        &enrolled.device.credential,
+        &other.credential,
+        enrolled.server.seconds(),
+    );
     let header = enrolled.device.jwt_header().to_string();
     let claims = enrolled.claims().to_string();
     let sub = &enrolled.device.account;
     for (header, claims) in [
-        (format!(r#"{{"alg":"ES256","alg":"ES256","cty":"twilio-pba;v=1","kid":"{kid}"}}"#), claims.clone()),
-        (format!(r#"{{"alg":"ES256","cty":"twilio-pba;v=1","kid":"{theirs}","kid":"{kid}"}}"#), claims.clone()),
-        (header.clone(), format!(r#"{{"sub":"{sub}","nbf":{now},"exp":1,"exp":{}}}"#, now + 600)),
-        (header.clone(), format!(r#"{{"sub":"x","sub":"{sub}","nbf":{now},"exp":{}}}"#, now + 600)),
+        (
+            format!(r#"{{"alg":"ES256","alg":"ES256","cty":"twilio-pba;v=1","kid":"{kid}"}}"#),
+            claims.clone(),
+        ),
+        (
+            format!(r#"{{"alg":"ES256","cty":"twilio-pba;v=1","kid":"{theirs}","kid":"{kid}"}}"#),
+            claims.clone(),
+        ),
+        (
+            header.clone(),
+            format!(r#"{{"sub":"{sub}","nbf":{now},"exp":1,"exp":{}}}"#, now + 600),
+        ),
+        (
+            header.clone(),
+            format!(r#"{{"sub":"x","sub":"{sub}","nbf":{now},"exp":{}}}"#, now + 600),
+        ),
         (header.clone(), format!("{claims}{claims}")),
     ] {
-        enrolled.is_nobody(&enrolled.device.jws_of(&header, &claims)).await;
+        enrolled
+            .is_nobody(&enrolled.device.jws_of(&header, &claims))
+            .await;
     }
 }
 
@@ -147,11 +188,19 @@ async fn times_are_whole_seconds_near_now() {
         }
         let mut claims = enrolled.claims();
         claims.as_object_mut().unwrap().remove(name);
-        enrolled.is_nobody(&enrolled.device.jws(&enrolled.device.jwt_header(), &claims)).await;
+        enrolled
+            .is_nobody(&enrolled.device.jws(&enrolled.device.jwt_header(), &claims))
+            .await;
     }
     enrolled.is_nobody(&enrolled.with_claim("exp", json!(now))).await;
-    enrolled.is_nobody(&enrolled.with_claim("exp", json!(now + 3601))).await;
-    for sub in [json!(enrolled.server.account.password), json!(null), json!("AC00000000000000000000000000000000")] {
+    enrolled
+        .is_nobody(&enrolled.with_claim("exp", json!(now + 3601)))
+        .await;
+    for sub in [
+        json!(enrolled.server.account.password),
+        json!(null),
+        json!("AC00000000000000000000000000000000"),
+    ] {
         enrolled.is_nobody(&enrolled.with_claim("sub", sub)).await;
     }
 }
@@ -183,11 +232,25 @@ async fn a_device_token_is_no_proof_and_a_proof_is_no_token() {
     enrolled.is_nobody(&approval).await;
     enrolled.is_nobody(&device.proof(&device.factor)).await;
     let before = server.dump().await;
-    for payload in [device.jwt(server.seconds()), device.proof(&device.factor), device.proof(&challenge)] {
-        answer(&device.on(server), &challenge, &payload).await.refused(403, 60324);
+    for payload in [
+        device.jwt(server.seconds()),
+        device.proof(&device.factor),
+        device.proof(&challenge),
+    ] {
+        answer(&device.on(server), &challenge, &payload)
+            .await
+            .refused(403, 60324);
     }
-    for payload in [approval, device.proof("YF00000000000000000000000000000000"), device.jwt(server.seconds())] {
-        device.on(server).post(device.path(), &[("AuthPayload", &payload)]).await.refused(403, 60311);
+    for payload in [
+        approval,
+        device.proof("YF00000000000000000000000000000000"),
+        device.jwt(server.seconds()),
+    ] {
+        device
+            .on(server)
+            .post(device.path(), &[("AuthPayload", &payload)])
+            .await
+            .refused(403, 60311);
     }
     assert_eq!(server.dump().await, before);
 }
@@ -242,11 +305,20 @@ async fn an_unverified_device_is_asked_nothing_and_answers_nothing() {
     let user = User::create(&client).await;
     let mut device = Device::new();
     device.enrol(&client, &user.path).await.ok();
-    let form = [("FactorSid", device.factor.as_str()), ("Details.Message", "Log in?")];
-    client.post(format!("{}/Challenges", user.path), &form).await.refused(403, 60318);
+    let form = [
+        ("FactorSid", device.factor.as_str()),
+        ("Details.Message", "Log in?"),
+    ];
+    client
+        .post(format!("{}/Challenges", user.path), &form)
+        .await
+        .refused(403, 60318);
     let thief = device.imitated();
     let forged = thief.proof(&device.factor);
-    client.post(device.path(), &[("AuthPayload", &forged)]).await.refused(403, 60311);
+    client
+        .post(device.path(), &[("AuthPayload", &forged)])
+        .await
+        .refused(403, 60311);
     thief.on(&server).get(device.path()).await.refused(401, 20003);
     assert_eq!(client.get(device.path()).await.ok()["status"], "unverified");
     device.verify(&server).await.ok();

@@ -13,14 +13,24 @@ use crate::support::{Answer, Credentials, Device, Service, TestApp, User, all_at
 use countersign::store::Store;
 
 async fn token_for(server: &TestApp, user: &User, ttl: &str) -> Credentials {
-    let form = [("Identity", user.identity.as_str()), ("FactorType", "push"), ("Ttl", ttl)];
-    let answer = server.client().post(format!("{}/AccessTokens", user.service.path), &form).await;
+    let form = [
+        ("Identity", user.identity.as_str()),
+        ("FactorType", "push"),
+        ("Ttl", ttl),
+    ];
+    let answer = server
+        .client()
+        .post(format!("{}/AccessTokens", user.service.path), &form)
+        .await;
     Credentials::token(&answer.text("token"))
 }
 
 async fn enrol(server: &TestApp, token: &Credentials, user: &User) -> Answer {
     let form = Device::new().enrolment();
-    server.client_of(token).post(format!("{}/Factors", user.path), &borrowed(&form)).await
+    server
+        .client_of(token)
+        .post(format!("{}/Factors", user.path), &borrowed(&form))
+        .await
 }
 
 #[tokio::test]
@@ -41,9 +51,15 @@ async fn one_of_16_devices_is_enrolled(store: Arc<dyn Store>, rounds: usize) {
         let user = service.user(&format!("user-{round:05}"));
         let token = token_for(&server, &user, "60").await;
         let factors = format!("{}/Factors", user.path);
-        let device = || server.client_of(&token).posting(&factors, &borrowed(&Device::new().enrolment()));
-        let (enrolled, others): (Vec<_>, Vec<_>) =
-            all_at_once((0..16).map(|_| device())).await.into_iter().partition(|answer| answer.status == 201);
+        let device = || {
+            server
+                .client_of(&token)
+                .posting(&factors, &borrowed(&Device::new().enrolment()))
+        };
+        let (enrolled, others): (Vec<_>, Vec<_>) = all_at_once((0..16).map(|_| device()))
+            .await
+            .into_iter()
+            .partition(|answer| answer.status == 201);
         assert_eq!(enrolled.len(), 1);
         for refused in others {
             refused.refused(403, 60313);
@@ -74,10 +90,16 @@ async fn an_access_token_is_for_one_user_of_one_service() {
     let token = token_for(&server, &user, "60").await;
     let other_service = Service::create(&client).await.user(&user.identity);
     let foreign = server.another_account().await;
-    let other_account = Service::create(&server.client_of(&foreign)).await.user(&user.identity);
+    let other_account = Service::create(&server.client_of(&foreign))
+        .await
+        .user(&user.identity);
     let before = server.dump().await;
-    enrol(&server, &token, &user.service.user("user-0002")).await.refused(403, 60313);
-    enrol(&server, &token, &user.service.user("User-0001")).await.refused(403, 60313);
+    enrol(&server, &token, &user.service.user("user-0002"))
+        .await
+        .refused(403, 60313);
+    enrol(&server, &token, &user.service.user("User-0001"))
+        .await
+        .refused(403, 60313);
     for elsewhere in [other_service, other_account] {
         enrol(&server, &token, &elsewhere).await.refused(401, 20003);
     }
@@ -112,7 +134,10 @@ async fn an_access_token_lives_as_long_as_it_was_asked_to() {
     let server = TestApp::new().await;
     let user = User::create(&server.client()).await;
     for (ttl, wait) in [("60", 60), ("300", 300)] {
-        let (early, late) = (token_for(&server, &user, ttl).await, token_for(&server, &user, ttl).await);
+        let (early, late) = (
+            token_for(&server, &user, ttl).await,
+            token_for(&server, &user, ttl).await,
+        );
         server.wait(wait - 1);
         enrol(&server, &early, &user).await.ok();
         server.wait(1);
@@ -139,7 +164,11 @@ async fn an_access_token_opens_no_other_operation() {
         assert_eq!((answer.status, answer.code()), (401, 20003), "{operation:?}");
     }
     let totp = [("FriendlyName", "x"), ("FactorType", "totp")];
-    server.client_of(&token).post(format!("{}/Factors", all.user.path), &totp).await.refused(403, 60313);
+    server
+        .client_of(&token)
+        .post(format!("{}/Factors", all.user.path), &totp)
+        .await
+        .refused(403, 60313);
     assert_eq!(server.dump().await, before);
 }
 
@@ -154,7 +183,9 @@ async fn an_access_token_of_a_suspended_account_or_a_deleted_service_is_of_no_us
     let orphan = token_for(&server, &deleted, "300").await;
     client.delete(&deleted.service.path).await.ok();
     assert!([401, 404].contains(&enrol(&server, &orphan, &deleted).await.status));
-    suspend_account(&server.app, server.account.user.parse().unwrap()).await.unwrap();
+    suspend_account(&server.app, server.account.user.parse().unwrap())
+        .await
+        .unwrap();
     enrol(&server, &token, &user).await.refused(401, 20003);
 }
 
@@ -167,7 +198,11 @@ async fn a_refused_enrolment_spends_no_token() {
     let mut form = Device::new().enrolment();
     form.push(("Config.NotificationToken", "short".to_owned()));
     let factors = format!("{}/Factors", user.path);
-    server.client_of(&token).post(&factors, &borrowed(&form)).await.refused(400, 60306);
+    server
+        .client_of(&token)
+        .post(&factors, &borrowed(&form))
+        .await
+        .refused(400, 60306);
     enrol(&server, &token, &user).await.ok();
 }
 
@@ -194,9 +229,14 @@ async fn a_forged_access_token_is_nobody() {
         format!(" {good}"),
     ];
     for forged in forgeries {
-        enrol(&server, &Credentials::token(&forged), &user).await.refused(401, 20003);
+        enrol(&server, &Credentials::token(&forged), &user)
+            .await
+            .refused(401, 20003);
     }
-    let as_account = Credentials { user: server.account.user.clone(), password: good.clone() };
+    let as_account = Credentials {
+        user: server.account.user.clone(),
+        password: good.clone(),
+    };
     enrol(&server, &as_account, &user).await.refused(401, 20003);
     enrol(&server, &Credentials::token(&good), &user).await.ok();
 }

@@ -7,8 +7,18 @@ use crate::support::{Answer, Client, Credentials, TestApp};
 
 /// The answer without what it was asked for.
 fn neutral(answer: &Answer, path: &str) -> (u16, String, Vec<String>) {
-    let headers = answer.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
-    (answer.status, String::from_utf8(answer.bytes.clone()).unwrap().replace(path, "PATH"), headers)
+    let headers = answer
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value:?}"))
+        .collect();
+    (
+        answer.status,
+        String::from_utf8(answer.bytes.clone())
+            .unwrap()
+            .replace(path, "PATH"),
+        headers,
+    )
 }
 
 /// What is another account's, what was deleted and what never was: the same bytes, on every operation.
@@ -30,7 +40,10 @@ async fn what_is_anothers_what_is_deleted_and_what_never_was_look_the_same() {
         let mine_path = mine.path(template);
         let mut paths = vec![theirs.path(template), deleted.path(template)];
         for (there, made_up) in [
-            (mine.user.service.sid.as_str(), "VA0123456789abcdef0123456789abcdef"),
+            (
+                mine.user.service.sid.as_str(),
+                "VA0123456789abcdef0123456789abcdef",
+            ),
             ("/user-0001", "/user-9999"),
         ] {
             let path = mine_path.replace(there, made_up);
@@ -50,7 +63,10 @@ async fn what_is_anothers_what_is_deleted_and_what_never_was_look_the_same() {
             let answer = sample.send_to(&client, &mine, path).await;
             answers.push(neutral(&answer.refused(404, 20404), path));
         }
-        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{template}: {answers:#?}");
+        assert!(
+            answers.windows(2).all(|pair| pair[0] == pair[1]),
+            "{template}: {answers:#?}"
+        );
         assert_eq!(server.dump().await, before);
     }
 }
@@ -70,9 +86,17 @@ async fn a_factor_named_in_a_parameter_is_in_its_entity_or_nowhere() {
     let neighbour = mine.user.service.user("user-0002").device(&server, &client).await;
     let challenges = format!("{}/Challenges", mine.user.path);
     let mut answers = Vec::new();
-    for factor in [&theirs.device.factor, &neighbour.factor, &"YF0123456789abcdef0123456789abcdef".to_owned()] {
+    for factor in [
+        &theirs.device.factor,
+        &neighbour.factor,
+        &"YF0123456789abcdef0123456789abcdef".to_owned(),
+    ] {
         for code in ["", "123456"] {
-            let form = [("FactorSid", factor.as_str()), ("Details.Message", "x"), ("AuthPayload", code)];
+            let form = [
+                ("FactorSid", factor.as_str()),
+                ("Details.Message", "x"),
+                ("AuthPayload", code),
+            ];
             let answer = client.post(&challenges, &form).await;
             answers.push(neutral(&answer.refused(404, 20404), &challenges));
         }
@@ -97,7 +121,10 @@ async fn without_good_credentials_every_request_is_the_same_401() {
         Some(Credentials::new(&account.user, "")),
         Some(Credentials::new(&account.user, &format!("{} ", account.password))),
         Some(Credentials::new(&account.user.to_lowercase(), &account.password)),
-        Some(Credentials::new(&"AC0123456789abcdef0123456789abcdef", &account.password)),
+        Some(Credentials::new(
+            &"AC0123456789abcdef0123456789abcdef",
+            &account.password,
+        )),
         Some(Credentials::new(&key.user, &account.password)),
         Some(Credentials::new(&account.user, &key.password)),
         Some(Credentials::new(&"", "")),
@@ -109,9 +136,20 @@ async fn without_good_credentials_every_request_is_the_same_401() {
         let path = all.path(sample.operation.path);
         let unknown = path.replace(&all.user.service.sid, "VA0123456789abcdef0123456789abcdef");
         for credentials in &bad {
-            for path in [&path, &unknown, &format!("{path}?PageSize=%FF&PageToken=x"), &format!("{path}?a=%zz")] {
-                for body in ["", "Identity=%FF", "{", "FriendlyName=x&FactorType=totp&Identity=user-0001"] {
-                    let request = Client::new(&server, credentials.clone()).begin(sample.operation.method, path);
+            for path in [
+                &path,
+                &unknown,
+                &format!("{path}?PageSize=%FF&PageToken=x"),
+                &format!("{path}?a=%zz"),
+            ] {
+                for body in [
+                    "",
+                    "Identity=%FF",
+                    "{",
+                    "FriendlyName=x&FactorType=totp&Identity=user-0001",
+                ] {
+                    let request =
+                        Client::new(&server, credentials.clone()).begin(sample.operation.method, path);
                     let answer = server.send(request.body(Body::from(body)).unwrap()).await;
                     let answer = answer.refused(401, 20003);
                     let neutral = neutral(&answer, path);
@@ -141,11 +179,20 @@ async fn headers_that_are_no_basic_credentials_are_none() {
         "Basic ////".to_owned(),
         format!("Basic {}", "A".repeat(20000)),
     ] {
-        let request = server.stranger().begin("GET", "/v2/Services").header("authorization", bad);
-        server.send(request.body(Body::empty()).unwrap()).await.refused(401, 20003);
+        let request = server
+            .stranger()
+            .begin("GET", "/v2/Services")
+            .header("authorization", bad);
+        server
+            .send(request.body(Body::empty()).unwrap())
+            .await
+            .refused(401, 20003);
     }
     for fine in [good.clone(), good.replace("Basic", "basic")] {
-        let request = server.stranger().begin("GET", "/v2/Services").header("authorization", fine);
+        let request = server
+            .stranger()
+            .begin("GET", "/v2/Services")
+            .header("authorization", fine);
         server.send(request.body(Body::empty()).unwrap()).await.ok();
     }
 }
@@ -155,11 +202,24 @@ async fn headers_that_are_no_basic_credentials_are_none() {
 async fn unknown_paths_and_methods_have_errors_of_their_own() {
     let server = TestApp::new().await;
     let client = server.client();
-    for path in ["/", "/v2", "/v2/Services/", "/v1/Services", "/v2/Services/VA/x/y", "/v2/Forms", "/v2/%FF"] {
+    for path in [
+        "/",
+        "/v2",
+        "/v2/Services/",
+        "/v1/Services",
+        "/v2/Services/VA/x/y",
+        "/v2/Forms",
+        "/v2/%FF",
+    ] {
         client.get(path).await.refused(404, 20404).naming(path);
         server.stranger().get(path).await.refused(404, 20404);
     }
-    for (method, path) in [("PUT", "/v2/Services"), ("PATCH", "/v2/Services"), ("DELETE", "/v2/Services"), ("POST", "/v2/Forms/form-push")] {
+    for (method, path) in [
+        ("PUT", "/v2/Services"),
+        ("PATCH", "/v2/Services"),
+        ("DELETE", "/v2/Services"),
+        ("POST", "/v2/Forms/form-push"),
+    ] {
         client.request(method, path, &[]).await.refused(405, 20004);
     }
 }

@@ -33,7 +33,11 @@ async fn a_store_that_fails_is_a_503_and_nothing_is_approved() {
         }
     }
     let code = totp.app.code(&server);
-    assert_eq!(answer(&client, &challenge, &code).await.ok()["status"], "approved", "healthy again");
+    assert_eq!(
+        answer(&client, &challenge, &code).await.ok()["status"],
+        "approved",
+        "healthy again"
+    );
 }
 
 /// Whatever point it fails at, a request is refused as a whole, and says nothing of why.
@@ -46,7 +50,10 @@ async fn every_operation_fails_closed_at_every_point() {
         let all = Everything::create(&server, &client).await;
         // A device that can be notified, so that notifications get as far as they go.
         let token = "t".repeat(64);
-        let form = [("Config.NotificationPlatform", "fcm"), ("Config.NotificationToken", token.as_str())];
+        let form = [
+            ("Config.NotificationPlatform", "fcm"),
+            ("Config.NotificationToken", token.as_str()),
+        ];
         client.post(all.device.path(), &form).await.ok();
         let before = server.dump().await;
         let mut points = 0;

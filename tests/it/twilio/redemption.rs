@@ -28,11 +28,24 @@ impl Waiting {
         let totp_challenge = totp.challenge(&client).await;
         let push_challenge = user.push_challenge(&client, &device).await;
         let signed = device.signed(&server, &push_challenge, "approved").await;
-        Self { server, user, totp, device, totp_challenge, push_challenge, signed }
+        Self {
+            server,
+            user,
+            totp,
+            device,
+            totp_challenge,
+            push_challenge,
+            signed,
+        }
     }
 
     async fn code(&self) -> Answer {
-        answer(&self.server.client(), &self.totp_challenge, &self.totp.app.code(&self.server)).await
+        answer(
+            &self.server.client(),
+            &self.totp_challenge,
+            &self.totp.app.code(&self.server),
+        )
+        .await
     }
 
     async fn approval(&self) -> Answer {
@@ -67,7 +80,10 @@ async fn a_late_answer_is_refused_after_the_entity_is_deleted() {
     for again in [false, true] {
         if again {
             let entities = format!("{}/Entities", waiting.user.service.path);
-            client.post(entities, &[("Identity", &waiting.user.identity)]).await.ok();
+            client
+                .post(entities, &[("Identity", &waiting.user.identity)])
+                .await
+                .ok();
         }
         waiting.code().await.refused(404, 20404);
         waiting.approval_by_account().await.refused(404, 20404);
@@ -78,7 +94,12 @@ async fn a_late_answer_is_refused_after_the_entity_is_deleted() {
 #[tokio::test]
 async fn a_late_answer_is_refused_after_the_service_is_deleted() {
     let waiting = Waiting::prepare().await;
-    waiting.server.client().delete(&waiting.user.service.path).await.ok();
+    waiting
+        .server
+        .client()
+        .delete(&waiting.user.service.path)
+        .await
+        .ok();
     waiting.code().await.refused(404, 20404);
     waiting.approval_by_account().await.refused(404, 20404);
     waiting.approval().await.refused(401, 20003);
@@ -88,11 +109,17 @@ async fn a_late_answer_is_refused_after_the_service_is_deleted() {
 async fn a_late_answer_is_refused_after_the_challenge_expired() {
     let waiting = Waiting::prepare().await;
     waiting.server.wait(299);
-    assert_eq!(waiting.server.client().get(&waiting.push_challenge).await.ok()["status"], "pending");
+    assert_eq!(
+        waiting.server.client().get(&waiting.push_challenge).await.ok()["status"],
+        "pending"
+    );
     waiting.server.wait(1);
     waiting.code().await.refused(403, 60323);
     waiting.approval().await.refused(403, 60323);
-    assert_eq!(waiting.server.client().get(&waiting.push_challenge).await.ok()["status"], "expired");
+    assert_eq!(
+        waiting.server.client().get(&waiting.push_challenge).await.ok()["status"],
+        "expired"
+    );
 }
 
 #[tokio::test]
@@ -106,14 +133,26 @@ async fn credentials_that_were_taken_away_are_refused_from_the_next_request_on()
     suspend_account(app, account).await.unwrap();
     waiting.code().await.refused(401, 20003);
     waiting.approval().await.refused(401, 20003);
-    server.client_of(&key).get(&waiting.push_challenge).await.refused(401, 20003);
+    server
+        .client_of(&key)
+        .get(&waiting.push_challenge)
+        .await
+        .refused(401, 20003);
     resume_account(app, account).await.unwrap();
     server.client_of(&key).get(&waiting.push_challenge).await.ok();
 
     revoke_api_key(app, key.user.parse().unwrap()).await.unwrap();
-    server.client_of(&key).get(&waiting.push_challenge).await.refused(401, 20003);
+    server
+        .client_of(&key)
+        .get(&waiting.push_challenge)
+        .await
+        .refused(401, 20003);
     rotate_token(app, account).await.unwrap();
     waiting.code().await.refused(401, 20003);
     waiting.approval_by_account().await.refused(401, 20003);
-    assert_eq!(waiting.approval().await.ok()["status"], "approved", "the device has a key of its own");
+    assert_eq!(
+        waiting.approval().await.ok()["status"],
+        "approved",
+        "the device has a key of its own"
+    );
 }

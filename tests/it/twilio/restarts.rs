@@ -1,7 +1,5 @@
 //! What counts must outlive the process: a restart that forgets failures is a new budget of guesses.
 
-use countersign::store::Store;
-
 use crate::support::app::sled_in;
 use crate::support::device::borrowed;
 use crate::support::world::{answer, sid_of};
@@ -18,7 +16,9 @@ async fn failures_tries_and_used_codes_survive_a_restart() {
     totp.check(&client, &used).await.ok();
     let challenge = totp.challenge(&client).await;
     for nth in 0..4 {
-        answer(&client, &challenge, &wrong_code(&server, &totp.app, nth)).await.ok();
+        answer(&client, &challenge, &wrong_code(&server, &totp.app, nth))
+            .await
+            .ok();
     }
     store.close().await.unwrap();
 
@@ -27,17 +27,31 @@ async fn failures_tries_and_used_codes_survive_a_restart() {
     let client = server.client();
     assert_eq!(server.factor(&totp.sid).await.failures.count(), 4);
     assert_eq!(server.challenge(sid_of(&challenge)).await.attempts, 4);
-    assert_eq!(answer(&client, &challenge, &used).await.ok()["status"], "pending", "still used");
-    answer(&client, &challenge, &totp.app.code(&server)).await.refused(429, 60308);
+    assert_eq!(
+        answer(&client, &challenge, &used).await.ok()["status"],
+        "pending",
+        "still used"
+    );
+    answer(&client, &challenge, &totp.app.code(&server))
+        .await
+        .refused(429, 60308);
     for nth in 0..6 {
-        totp.check(&client, &wrong_code(&server, &totp.app, nth)).await.ok();
+        totp.check(&client, &wrong_code(&server, &totp.app, nth))
+            .await
+            .ok();
     }
-    totp.check(&client, &totp.app.code(&server)).await.refused(429, 20429);
+    totp.check(&client, &totp.app.code(&server))
+        .await
+        .refused(429, 20429);
     store.close().await.unwrap();
 
     let store = sled_in(directory.path());
     let server = server.restarted(store.clone());
-    let wait = totp.check(&server.client(), &totp.app.code(&server)).await.refused(429, 20429).retry_after();
+    let wait = totp
+        .check(&server.client(), &totp.app.code(&server))
+        .await
+        .refused(429, 20429)
+        .retry_after();
     assert_eq!(wait, 30);
     store.close().await.unwrap();
 }
@@ -50,7 +64,10 @@ async fn spent_access_tokens_and_answers_survive_a_restart() {
     let client = server.client();
     let user = User::create(&client).await;
     let form = [("Identity", user.identity.as_str()), ("FactorType", "push")];
-    let token = client.post(format!("{}/AccessTokens", user.service.path), &form).await.text("token");
+    let token = client
+        .post(format!("{}/AccessTokens", user.service.path), &form)
+        .await
+        .text("token");
     let enrolling = Credentials::token(&token);
     let mut device = Device::new();
     device.enrol(&server.client_of(&enrolling), &user.path).await.ok();
@@ -65,8 +82,14 @@ async fn spent_access_tokens_and_answers_survive_a_restart() {
     let server = server.restarted(store.clone());
     let form = Device::new().enrolment();
     let factors = format!("{}/Factors", user.path);
-    server.client_of(&enrolling).post(factors, &borrowed(&form)).await.refused(403, 60313);
+    server
+        .client_of(&enrolling)
+        .post(factors, &borrowed(&form))
+        .await
+        .refused(403, 60313);
     assert_eq!(device.on(&server).get(&challenge).await.ok()["status"], "denied");
-    answer(&device.on(&server), &challenge, &approval).await.refused(403, 60322);
+    answer(&device.on(&server), &challenge, &approval)
+        .await
+        .refused(403, 60322);
     store.close().await.unwrap();
 }

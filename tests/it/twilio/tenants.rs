@@ -1,8 +1,8 @@
 //! One account in another's things, and one device in anything but its own.
 
+use crate::support::TestApp;
 use crate::support::operations::{Audience, Everything, samples};
 use crate::support::world::sid_of;
-use crate::support::TestApp;
 
 #[tokio::test]
 async fn no_operation_reaches_another_accounts_things() {
@@ -18,10 +18,21 @@ async fn no_operation_reaches_another_accounts_things() {
             continue;
         }
         let refused = sample.send(&theirs, &all).await;
-        assert_eq!((refused.status, refused.code()), (404, 20404), "{:?}", sample.operation);
+        assert_eq!(
+            (refused.status, refused.code()),
+            (404, 20404),
+            "{:?}",
+            sample.operation
+        );
         assert_eq!(server.dump().await, before, "{:?}", sample.operation);
     }
-    assert_eq!(theirs.get("/v2/Services").await.ok()["services"].as_array().unwrap().len(), 0);
+    assert_eq!(
+        theirs.get("/v2/Services").await.ok()["services"]
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
 }
 
 /// The same table with good credentials: each sample is one that would work.
@@ -81,8 +92,18 @@ async fn a_device_reaches_its_own_factor_and_challenges_and_nothing_else() {
         }
         assert_eq!(server.dump().await, before, "{operation:?}");
     }
-    let listed = all.device.on(&server).get(format!("{}/Challenges", all.user.path)).await.ok();
-    let listed: Vec<_> = listed["challenges"].as_array().unwrap().iter().map(|one| one["sid"].clone()).collect();
+    let listed = all
+        .device
+        .on(&server)
+        .get(format!("{}/Challenges", all.user.path))
+        .await
+        .ok();
+    let listed: Vec<_> = listed["challenges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["sid"].clone())
+        .collect();
     assert_eq!(listed, [sid_of(&all.challenge)]);
     let others = format!("{}/Challenges?FactorSid={}", all.user.path, sibling.device.factor);
     all.device.on(&server).get(others).await.refused(403, 20403);
