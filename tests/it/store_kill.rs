@@ -7,7 +7,6 @@
 //!
 //! `COUNTERSIGN_KILL_ROUNDS` sets how often (20 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
-
 use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};

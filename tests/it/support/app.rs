@@ -174,5 +174,5 @@ pub(crate) fn sled_in(directory: &Path) -> Arc<dyn Store> {
 
 /// The one place that says how clients reach the server under test.
 fn public_url() -> PublicUrl {
-    PublicUrl(Some(BASE.to_owned()))
+    PublicUrl::fixed(&BASE.parse().unwrap())
 }
