@@ -15,12 +15,13 @@ use super::flags::StoreFlags;
 use super::open::{self, Purpose};
 use super::{Failure, logging, output};
 use crate::config::{Config, Storage};
+use crate::flows::check_store::check_store;
 use crate::flows::store_format::check_store_format;
 use crate::store::transfer;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Read everything that is stored, and say whether it can be read
+    /// Read everything that is stored: every key, every record, every index, every seal; no server may be running in it
     Check {
         #[command(flatten)]
         flags: StoreFlags,
@@ -54,14 +55,34 @@ pub(super) async fn run(
         Ok(config)
     };
     match command {
-        Command::Check { flags } => {
-            let count = copy_out(load(flags)?, Box::new(io::sink())).await?;
-            output::say(&format!("{count} entries, all readable\n"));
-            Ok(())
-        }
+        Command::Check { flags } => check(load(flags)?).await,
         Command::Export { to, flags } => export(load(flags)?, &to).await,
         Command::Import { from, flags } => import(load(flags)?, &from).await,
     }
+}
+
+async fn check(config: Config) -> Result<(), Failure> {
+    require_store(&config.storage)?;
+    let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
+    let checked = check_store(&opened.app).await;
+    opened.close().await?;
+    let report = checked.map_err(|error| Failure::new(error.to_string()))?;
+    let counts = report
+        .counts()
+        .iter()
+        .map(|(kind, count)| format!("{count:>10}  {kind}\n"));
+    output::say(&counts.collect::<String>());
+    if report.is_healthy() {
+        output::say(&format!("{} entries, all sound\n", report.entries()));
+        return Ok(());
+    }
+    let problems = report.problems().iter().map(|problem| format!("{problem}\n"));
+    output::say(&problems.collect::<String>());
+    let unlisted = report.unlisted_problems();
+    let count = report.problems().len() as u64 + unlisted;
+    Err(Failure::new(format!(
+        "{count} problems ({unlisted} not shown); keep the directory, and restore the last export into a new one"
+    )))
 }
 
 async fn export(config: Config, file: &Path) -> Result<(), Failure> {
