@@ -1,5 +1,7 @@
 //! The integration tests: one binary that mirrors the dialects.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod architecture;
 mod check_store;
 mod foreign;
@@ -7,3 +9,5 @@ mod old_data;
 mod server_kill;
 mod serving;
 mod store_kill;
+mod support;
+mod twilio;

@@ -7,8 +7,6 @@
 //!
 //! `COUNTERSIGN_KILL_ROUNDS` sets how often (20 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};

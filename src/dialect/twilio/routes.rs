@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{access_tokens, challenges, entities, factors, forms, notifications, services, webhooks};
@@ -21,60 +21,74 @@ pub struct Twilio {
     pub public_url: PublicUrl,
 }
 
+/// An operation: what is asked for, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operation {
+    /// The HTTP method, in upper case.
+    pub method: &'static str,
+    /// The path, its parameters in braces.
+    pub path: &'static str,
+}
+
+macro_rules! method_name {
+    (delete) => {
+        "DELETE"
+    };
+    (get) => {
+        "GET"
+    };
+    (post) => {
+        "POST"
+    };
+}
+
+macro_rules! operations {
+    ($($method:ident $path:literal => $handler:path;)+) => {
+        /// Every operation there is: the router is made of this table, so there is no other.
+        pub const OPERATIONS: &[Operation] = &[
+            $(Operation { method: method_name!($method), path: $path },)+
+        ];
+
+        fn operations() -> Router<Twilio> {
+            Router::new()$(.route($path, $method($handler)))+
+        }
+    };
+}
+
+operations! {
+    post "/v2/Services" => services::create;
+    get "/v2/Services" => services::list;
+    post "/v2/Services/{ServiceSid}" => services::update;
+    get "/v2/Services/{ServiceSid}" => services::fetch;
+    delete "/v2/Services/{ServiceSid}" => services::delete;
+    post "/v2/Services/{ServiceSid}/Entities" => entities::create;
+    get "/v2/Services/{ServiceSid}/Entities" => entities::list;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}" => entities::fetch;
+    delete "/v2/Services/{ServiceSid}/Entities/{Identity}" => entities::delete;
+    post "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors" => factors::create;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors" => factors::list;
+    post "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::update;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::fetch;
+    delete "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::delete;
+    post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges" => challenges::create;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges" => challenges::list;
+    post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}" => challenges::update;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}" => challenges::fetch;
+    post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}/Notifications"
+        => notifications::create;
+    post "/v2/Services/{ServiceSid}/AccessTokens" => access_tokens::create;
+    get "/v2/Services/{ServiceSid}/AccessTokens/{AccessTokenSid}" => access_tokens::fetch;
+    post "/v2/Services/{ServiceSid}/Webhooks" => webhooks::create;
+    get "/v2/Services/{ServiceSid}/Webhooks" => webhooks::list;
+    post "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::update;
+    get "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::fetch;
+    delete "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::delete;
+    get "/v2/Forms/{FormType}" => forms::fetch;
+}
+
 /// The operations of Twilio Verify v2.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
-    const SERVICE: &str = "/v2/Services/{ServiceSid}";
-    const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
-    let below = |parent: &str, path: &str| format!("{parent}{path}");
-    Router::new()
-        .route("/v2/Services", post(services::create).get(services::list))
-        .route(
-            SERVICE,
-            post(services::update)
-                .get(services::fetch)
-                .delete(services::delete),
-        )
-        .route(
-            &below(SERVICE, "/Entities"),
-            post(entities::create).get(entities::list),
-        )
-        .route(ENTITY, get(entities::fetch).delete(entities::delete))
-        .route(
-            &below(ENTITY, "/Factors"),
-            post(factors::create).get(factors::list),
-        )
-        .route(
-            &below(ENTITY, "/Factors/{FactorSid}"),
-            post(factors::update).get(factors::fetch).delete(factors::delete),
-        )
-        .route(
-            &below(ENTITY, "/Challenges"),
-            post(challenges::create).get(challenges::list),
-        )
-        .route(
-            &below(ENTITY, "/Challenges/{ChallengeSid}"),
-            post(challenges::update).get(challenges::fetch),
-        )
-        .route(
-            &below(ENTITY, "/Challenges/{ChallengeSid}/Notifications"),
-            post(notifications::create),
-        )
-        .route(&below(SERVICE, "/AccessTokens"), post(access_tokens::create))
-        .route(
-            &below(SERVICE, "/AccessTokens/{AccessTokenSid}"),
-            get(access_tokens::fetch),
-        )
-        .route(
-            &below(SERVICE, "/Webhooks"),
-            post(webhooks::create).get(webhooks::list),
-        )
-        .route(
-            &below(SERVICE, "/Webhooks/{WebhookSid}"),
-            post(webhooks::update)
-                .get(webhooks::fetch)
-                .delete(webhooks::delete),
-        )
-        .route("/v2/Forms/{FormType}", get(forms::fetch))
+    operations()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(Twilio { app, public_url })

@@ -33,6 +33,10 @@ pub struct TotpConfig {
     pub time_step: TimeStep,
 }
 
+impl Skew {
+    const LARGEST: u8 = 2;
+}
+
 impl TotpConfig {
     /// The number of the time step at `now` (RFC 6238, 4.2, with T0 = 0).
     #[must_use]
@@ -46,6 +50,13 @@ impl TotpConfig {
         let current = self.step_at(now);
         let skew = u64::from(self.skew.get());
         current.saturating_sub(skew)..=current + skew
+    }
+
+    /// The last time step that can have been accepted at `now` unless the server's clock was ahead. It does not depend
+    /// on the skew that holds now: a step that was accepted under a larger one was accepted honestly.
+    #[must_use]
+    pub fn last_honest_step(&self, now: Timestamp) -> u64 {
+        self.step_at(now) + u64::from(Skew::LARGEST)
     }
 }
 
@@ -82,7 +93,7 @@ macro_rules! bounded {
 
 bounded! {
     /// How many time steps before and after the current one are accepted: 0 to 2, 1 if nothing else is said.
-    Skew, (0..=2), 1, "must be a whole number from 0 to 2";
+    Skew, (0..=Self::LARGEST), 1, "must be a whole number from 0 to 2";
     /// How many digits a code has: 3 to 8, 6 if nothing else is said.
     CodeLength, (3..=8), 6, "must be a whole number from 3 to 8";
     /// How many seconds a time step lasts: 20 to 60, 30 if nothing else is said.
@@ -105,7 +116,7 @@ pub enum CodeVerdict {
 
 /// The time steps that were accepted, each once and none below the last (RFC 6238, 5.2).
 ///
-/// Steps that lie beyond what is live now were accepted while the clock was ahead. They stay used, but they do not lock
+/// Steps that lie beyond every skew were accepted while the clock was ahead. They stay used, but they do not lock
 /// the factor until the time comes round to them: the rule "none below the last" counts from the last step that can
 /// have been honest. Only when more steps than [`AcceptedSteps::REMEMBERED`] were accepted ahead of time does everything
 /// up to the oldest of them stay refused, because forgetting one would let it be replayed.
@@ -121,13 +132,13 @@ impl AcceptedSteps {
     /// How many accepted steps are remembered one by one.
     pub const REMEMBERED: usize = 8;
 
-    /// Decides on a code whose matching steps are `matching`, given the last step that is live.
+    /// Decides on a code whose matching steps are `matching`, given [`TotpConfig::last_honest_step`].
     #[must_use]
-    pub fn judge(&self, matching: &[u64], last_live: u64) -> CodeVerdict {
+    pub fn judge(&self, matching: &[u64], last_honest: u64) -> CodeVerdict {
         let fresh = matching
             .iter()
             .copied()
-            .filter(|step| self.is_fresh(*step, last_live))
+            .filter(|step| self.is_fresh(*step, last_honest))
             .max();
         match fresh {
             Some(step) => CodeVerdict::Fresh { step },
@@ -146,10 +157,10 @@ impl AcceptedSteps {
         }
     }
 
-    /// Whether a step was accepted that is not live yet: the clock was set back since.
+    /// Whether a step was accepted behind [`TotpConfig::last_honest_step`]: the clock was set back since.
     #[must_use]
-    pub fn ahead_of(&self, last_live: u64) -> bool {
-        self.recent.last().is_some_and(|last| *last > last_live)
+    pub fn ahead_of(&self, last_honest: u64) -> bool {
+        self.recent.last().is_some_and(|last| *last > last_honest)
     }
 
     /// The same moments in steps of another length: everything that overlaps a used step is used.
@@ -167,14 +178,14 @@ impl AcceptedSteps {
         }
     }
 
-    fn is_fresh(&self, step: u64, last_live: u64) -> bool {
-        let last_honest = self
+    fn is_fresh(&self, step: u64, last_honest: u64) -> bool {
+        let last_used = self
             .recent
             .iter()
             .copied()
-            .filter(|used| *used <= last_live)
+            .filter(|used| *used <= last_honest)
             .max();
-        let above_floor = Some(step) > self.floor && Some(step) > last_honest;
+        let above_floor = Some(step) > self.floor && Some(step) > last_used;
         above_floor && self.recent.binary_search(&step).is_err()
     }
 }

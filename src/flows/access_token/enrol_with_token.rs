@@ -36,13 +36,12 @@ pub fn is_enrolment_token(text: &str) -> bool {
     text.starts_with(token_text::PREFIX)
 }
 
-/// Spends the token on `factor` in `batch`.
+/// A batch that spends the token on `factor`.
 pub(crate) async fn spend(
     app: &App,
     (service, sid): (ServiceSid, AccessTokenSid),
     identity: &Identity,
     factor: FactorSid,
-    batch: Batch,
 ) -> Result<Batch, Error> {
     let key = keys::access_token(service, sid);
     let found = records::read(app.store.as_ref(), &key)
@@ -51,7 +50,7 @@ pub(crate) async fn spend(
     let mut token: AccessToken = found.record.clone();
     token.spend(identity, factor, app.clock.now())?;
     let until = token.expires_at() + AccessToken::KEPT;
-    Ok(batch
+    Ok(Batch::new()
         .assert_read(&key, &found)
         .put_record_until(key, &token, until)?)
 }

@@ -37,15 +37,14 @@ pub(crate) fn check_code(
         .open(place.bytes(), &totp.secret)
         .map_err(|error| unreadable(&error))?;
     let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
-    let live = config.live_steps(now);
-    let last_live = *live.end();
-    if totp.accepted.ahead_of(last_live) {
+    let last_honest = config.last_honest_step(now);
+    if totp.accepted.ahead_of(last_honest) {
         tracing::warn!(
             factor.sid = %factor.sid,
             "the clock was set back: factor {} accepted a code that is not due yet; was the time changed by hand?",
             factor.sid
         );
     }
-    let matching = matching_steps(&secret, config.algorithm, &code, live);
-    Ok(totp.accepted.judge(&matching, last_live))
+    let matching = matching_steps(&secret, config.algorithm, &code, config.live_steps(now));
+    Ok(totp.accepted.judge(&matching, last_honest))
 }

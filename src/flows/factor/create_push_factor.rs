@@ -10,6 +10,7 @@ use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid, S
 use crate::domain::text::{AppId, Attributes, FriendlyName, Identity, SdkVersion};
 use crate::flows::access_token::enrol_with_token::spend;
 use crate::flows::{Error, settle};
+use crate::store::Batch;
 
 /// What a device says of itself.
 #[derive(Clone, Debug)]
@@ -55,10 +56,11 @@ async fn create(
 ) -> Result<(EntityScope, Factor), Error> {
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.entropy.as_ref());
-    let mut enrolment = Enrolment::begin(app, account, service, identity, FactorType::Push).await?;
-    if let Some(token) = permit {
-        enrolment.batch = spend(app, (service, token), identity, sid, enrolment.batch).await?;
-    }
+    let batch = match permit {
+        Some(token) => spend(app, (service, token), identity, sid).await?,
+        None => Batch::new(),
+    };
+    let enrolment = Enrolment::begin(app, batch, account, service, identity, FactorType::Push).await?;
     let push = PushFactor {
         credential: CredentialSid::generate(now, app.entropy.as_ref()),
         public_key: new.public_key,

@@ -16,7 +16,7 @@ use crate::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use crate::domain::text::{Attributes, FriendlyName, Identity};
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::{Error, settle};
-use crate::store::keys;
+use crate::store::{Batch, keys};
 
 /// What a caller wants of a new TOTP factor; `None` leaves it to the service's defaults.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ async fn create(
     secret: &TotpSecret,
 ) -> Result<(EntityScope, Factor, TotpConfig, String), Error> {
     let now = app.clock.now();
-    let enrolment = Enrolment::begin(app, account, service, identity, FactorType::Totp).await?;
+    let enrolment = Enrolment::begin(app, Batch::new(), account, service, identity, FactorType::Totp).await?;
     let settings = &enrolment.service.settings;
     let defaults = settings.totp_defaults();
     let sid = FactorSid::generate(now, app.entropy.as_ref());

@@ -24,9 +24,11 @@ pub(crate) struct Enrolment {
 }
 
 impl Enrolment {
-    /// Finds the entity or makes it, and counts one more factor of `kind`.
+    /// Finds the entity or makes it, and counts one more factor of `kind`. What permits the enrolment is in `batch`
+    /// already: who may not create a factor must not learn whether the entity has room for one.
     pub(crate) async fn begin(
         app: &App,
+        batch: Batch,
         account: AccountSid,
         service_sid: ServiceSid,
         identity: &Identity,
@@ -37,7 +39,7 @@ impl Enrolment {
         let key = keys::entity(service_sid, identity);
         let found = records::read(app.store.as_ref(), &key).await?;
         let (mut entity, batch) = if let Some(found) = found {
-            let batch = Batch::new().assert_read(&key, &found);
+            let batch = batch.assert_read(&key, &found);
             (found.record, batch)
         } else {
             let entity = Entity::new(
@@ -46,7 +48,7 @@ impl Enrolment {
                 now,
             );
             let order = keys::entity_order(service_sid).key(entity.sid.as_bytes());
-            let batch = Batch::new()
+            let batch = batch
                 .assert_absent(key.bytes().to_vec())
                 .put_record(order, identity)?;
             (entity, batch)

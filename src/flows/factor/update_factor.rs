@@ -145,13 +145,16 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Ref
         push.sdk_version = version.clone();
     }
     let token = changes.notification_token.clone();
-    let platform = changes.platform.unwrap_or(match push.notification {
+    let current = match push.notification {
         NotificationChannel::Apn(_) => Platform::Apn,
         NotificationChannel::Fcm(_) => Platform::Fcm,
         NotificationChannel::None => Platform::None,
-    });
+    };
+    let platform = changes.platform.unwrap_or(current);
     if changes.platform.is_some() || token.is_some() {
-        push.notification = platform.channel(token.or_else(|| push.notification.token().cloned()))?;
+        // One platform's token means nothing to the other.
+        let kept = push.notification.token().filter(|_| platform == current);
+        push.notification = platform.channel(token.or_else(|| kept.cloned()))?;
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! The files in `tests/data`: `NAME-vN.EXTENSION`, with N from 1 up.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;

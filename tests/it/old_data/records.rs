@@ -3,8 +3,6 @@
 //! Each line of a file is a record: what it is, its bytes, and what they say. A later version may read more into old
 //! bytes (fields with defaults), never something else.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::collections::BTreeSet;
 
 use countersign::domain::access_token::AccessToken;

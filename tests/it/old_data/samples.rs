@@ -1,7 +1,5 @@
 //! One record of every kind and form: everything that may be empty empty, everything filled, each variant.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;

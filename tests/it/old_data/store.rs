@@ -1,7 +1,5 @@
 //! A whole store with every kind of entry: written by the flows, exported, and opened again by later versions.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! HTTP/1.1 over one connection that is kept, as little of it as this test needs.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;

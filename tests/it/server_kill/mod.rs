@@ -8,8 +8,6 @@
 //!
 //! `COUNTERSIGN_KILL_ROUNDS` sets how often (20 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 mod client;
 mod guesser;
 mod random;

@@ -1,7 +1,5 @@
 //! The server as a process, and its data directory when no process has it.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};

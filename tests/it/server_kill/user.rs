@@ -1,7 +1,5 @@
 //! Somebody with authenticator apps, who remembers every code that was sent and every answer that came.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc::Sender;

@@ -1,0 +1,178 @@
+//! The server under test, without a network.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use countersign::app::{App, Policy};
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::vault::Vault;
+use countersign::dialect::twilio;
+use countersign::domain::entropy::SeededEntropy;
+use countersign::domain::text::FriendlyName;
+use countersign::domain::time::{Clock, ManualClock, Timestamp};
+use countersign::flows::account::create_account::create_account;
+use countersign::flows::account::create_api_key::create_api_key;
+use countersign::flows::sweep::sweep;
+use countersign::store::Store;
+use countersign::store::memory::MemoryStore;
+use countersign::store::sled::{Options, SledStore};
+use countersign::web::public_url::PublicUrl;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::{Answer, Client, Credentials};
+
+/// What every URL in an answer begins with.
+pub(crate) const BASE: &str = "https://verify.owlbank.example";
+
+/// The moment at which every test begins: the beginning of a time step of every length there is.
+pub(crate) const BEGINNING: u64 = 1_800_000_000;
+
+/// The server under test.
+#[derive(Clone, Debug)]
+pub(crate) struct TestApp {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) account: Credentials,
+    router: Router,
+}
+
+impl TestApp {
+    /// A server with one account, on a store in memory.
+    pub(crate) async fn new() -> Self {
+        Self::with(Arc::new(MemoryStore::new()), Policy::default()).await
+    }
+
+    /// A server with one account, on `store`.
+    pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
+        Self::with(store, Policy::default()).await
+    }
+
+    /// A server with one account, on `store`, with what its operator chose.
+    pub(crate) async fn with(store: Arc<dyn Store>, policy: Policy) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(BEGINNING)));
+        let mut server = Self::wire(store, clock, policy, Credentials::nobody());
+        server.account = server.another_account().await;
+        server
+    }
+
+    /// The same account's server after a restart, on a store that was opened anew.
+    pub(crate) fn restarted(&self, store: Arc<dyn Store>) -> Self {
+        let clock = Arc::new(ManualClock::new(self.clock.now()));
+        Self::wire(store, clock, self.app.policy.clone(), self.account.clone())
+    }
+
+    fn wire(store: Arc<dyn Store>, clock: Arc<ManualClock>, policy: Policy, account: Credentials) -> Self {
+        // The key outlives a restart, the random bytes do not.
+        static STARTS: AtomicU64 = AtomicU64::new(1);
+        let start = STARTS.fetch_add(1, Ordering::SeqCst);
+        let app = Arc::new(App {
+            store,
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(start << 32)),
+            vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
+            policy,
+        });
+        let router = twilio::router(app.clone(), public_url());
+        Self {
+            app,
+            clock,
+            account,
+            router,
+        }
+    }
+
+    /// The account's backend.
+    pub(crate) fn client(&self) -> Client<'_> {
+        self.client_of(&self.account)
+    }
+
+    /// Whoever has these credentials.
+    pub(crate) fn client_of(&self, credentials: &Credentials) -> Client<'_> {
+        Client::new(self, Some(credentials.clone()))
+    }
+
+    /// Somebody without credentials.
+    pub(crate) fn stranger(&self) -> Client<'_> {
+        Client::new(self, None)
+    }
+
+    /// Another account.
+    pub(crate) async fn another_account(&self) -> Credentials {
+        let name = FriendlyName::parse("An account").unwrap();
+        let (account, token) = create_account(&self.app, name).await.unwrap();
+        Credentials::new(&account.sid, token.reveal())
+    }
+
+    /// A key of the account.
+    pub(crate) async fn api_key(&self) -> Credentials {
+        let name = FriendlyName::parse("A key").unwrap();
+        let owner = self.account.user.parse().unwrap();
+        let (key, secret) = create_api_key(&self.app, owner, name).await.unwrap();
+        Credentials::new(&key.sid, secret.reveal())
+    }
+
+    /// Sends any request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let has_body = request.method() != Method::HEAD;
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap()
+        };
+        let answer = Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes,
+            body,
+        };
+        if has_body {
+            answer.check_form();
+        }
+        answer
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Sets the clock, so that `seconds` have passed since the beginning.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        let moment = BEGINNING.checked_add_signed(seconds).unwrap();
+        self.clock.set(Timestamp::from_seconds(moment));
+    }
+
+    /// What time it is, in seconds.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.clock.now().seconds()
+    }
+
+    /// Sweeps until there is nothing left to sweep.
+    pub(crate) async fn sweep(&self) {
+        while sweep(&self.app).await.unwrap() > 0 {}
+    }
+}
+
+/// The store that keeps its data in `directory`.
+pub(crate) fn sled_in(directory: &Path) -> Arc<dyn Store> {
+    let options = Options {
+        cache_bytes: 8 * 1024 * 1024,
+        ..Options::new(directory)
+    };
+    Arc::new(SledStore::open(&options).unwrap())
+}
+
+/// The one place that says how clients reach the server under test.
+fn public_url() -> PublicUrl {
+    PublicUrl::fixed(&BASE.parse().unwrap())
+}

@@ -1,0 +1,50 @@
+//! What the tests are written with: the real router over a store of the test's choice, spoken to in HTTP, with fakes only
+//! at the world's edge: the clock, the random bytes, the device.
+
+pub(crate) mod answer;
+pub(crate) mod app;
+pub(crate) mod client;
+pub(crate) mod codes;
+pub(crate) mod device;
+pub(crate) mod dump;
+pub(crate) mod operations;
+pub(crate) mod world;
+
+use std::sync::Arc;
+
+use tokio::sync::Barrier;
+
+pub(crate) use answer::Answer;
+pub(crate) use app::TestApp;
+pub(crate) use client::{Client, Credentials};
+pub(crate) use codes::{Authenticator, wrong_code};
+pub(crate) use device::Device;
+pub(crate) use world::{Service, User};
+
+/// Runs all of them at the same moment, on as many threads as the test has; returns what they gave, in their order.
+pub(crate) async fn all_at_once<T, F>(tasks: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let tasks: Vec<_> = tasks.into_iter().collect();
+    let barrier = Arc::new(Barrier::new(tasks.len()));
+    let spawn = |task: F| {
+        let barrier = barrier.clone();
+        tokio::spawn(async move {
+            barrier.wait().await;
+            task.await
+        })
+    };
+    let tasks: Vec<_> = tasks.into_iter().map(spawn).collect();
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+/// A number from the environment, for those who want to look longer than the suite does.
+pub(crate) fn number_from(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
+}

@@ -1,0 +1,282 @@
+//! One sample request for each operation: what tests that are about all operations walk.
+
+use countersign::dialect::twilio::{OPERATIONS, Operation};
+
+use super::device::borrowed;
+use super::world::{Totp, sid_of};
+use super::{Answer, Client, Device, Service, TestApp, User};
+
+/// One of each thing that a path can name, all of one account.
+#[derive(Clone, Debug)]
+pub(crate) struct Everything {
+    pub(crate) user: User,
+    pub(crate) totp: Totp,
+    pub(crate) device: Device,
+    /// A pending challenge of the push factor.
+    pub(crate) challenge: String,
+    pub(crate) access_token: String,
+    pub(crate) webhook: String,
+}
+
+/// Whom an operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Accounts only.
+    Accounts,
+    /// Accounts, and devices as far as their own factor goes.
+    AccountsAndDevices,
+    /// Accounts, and whoever has an access token for the service.
+    AccountsAndEnrolment,
+}
+
+/// Whether an operation says if a code is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Codes {
+    /// It never looks at one.
+    Ignored,
+    /// It does for unverified factors.
+    OfUnverified,
+    /// It does for verified factors.
+    OfVerified,
+}
+
+/// An operation with a request that its owner may make.
+pub(crate) struct Sample {
+    pub(crate) operation: Operation,
+    pub(crate) audience: Audience,
+    pub(crate) codes: Codes,
+    pub(crate) form: fn(&Everything) -> Vec<(&'static str, String)>,
+}
+
+impl Sample {
+    /// Sends the request about these things.
+    pub(crate) async fn send(&self, client: &Client<'_>, about: &Everything) -> Answer {
+        self.send_to(client, about, &about.path(self.operation.path))
+            .await
+    }
+
+    /// Sends the request to another path.
+    pub(crate) async fn send_to(&self, client: &Client<'_>, about: &Everything, path: &str) -> Answer {
+        let form = (self.form)(about);
+        client
+            .request(self.operation.method, path, &borrowed(&form))
+            .await
+    }
+}
+
+impl Everything {
+    pub(crate) async fn create(server: &TestApp, client: &Client<'_>) -> Self {
+        let user = Service::create(client).await.user("user-0001");
+        let totp = user.totp(server, client).await;
+        let device = user.device(server, client).await;
+        let challenge = user.push_challenge(client, &device).await;
+        let form = [("Identity", "user-0001"), ("FactorType", "push")];
+        let access_token = client
+            .post(format!("{}/AccessTokens", user.service.path), &form)
+            .await;
+        let form = [
+            ("FriendlyName", "hook"),
+            ("EventTypes", "*"),
+            ("WebhookUrl", "https://owlbank.example/hook"),
+        ];
+        let webhook = client
+            .post(format!("{}/Webhooks", user.service.path), &form)
+            .await;
+        Self {
+            access_token: access_token.text("sid"),
+            webhook: webhook.text("sid"),
+            user,
+            totp,
+            device,
+            challenge,
+        }
+    }
+
+    /// The path that leads to these things. Factors are the push factor.
+    pub(crate) fn path(&self, template: &str) -> String {
+        let names = [
+            ("{ServiceSid}", self.user.service.sid.as_str()),
+            ("{Identity}", &self.user.identity),
+            ("{FactorSid}", &self.device.factor),
+            ("{ChallengeSid}", sid_of(&self.challenge)),
+            ("{AccessTokenSid}", &self.access_token),
+            ("{WebhookSid}", &self.webhook),
+            ("{FormType}", "form-push"),
+        ];
+        names
+            .into_iter()
+            .fold(template.to_owned(), |path, (name, value)| {
+                path.replace(name, value)
+            })
+    }
+}
+
+/// A sample of every operation. Fails when the server has one that is not here.
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub(crate) fn samples() -> Vec<Sample> {
+    use Audience::{Accounts, AccountsAndDevices, AccountsAndEnrolment};
+    use Codes::{Ignored, OfUnverified, OfVerified};
+    const SERVICE: &str = "/v2/Services/{ServiceSid}";
+    const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
+    type Row = (
+        &'static str,
+        &'static str,
+        &'static str,
+        Audience,
+        Codes,
+        fn(&Everything) -> Form,
+    );
+    let rows: [Row; 27] = [
+        ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
+            text(&[("FriendlyName", "Another")])
+        }),
+        ("GET", "", "/v2/Services", Accounts, Ignored, nothing),
+        ("POST", SERVICE, "", Accounts, Ignored, |_| {
+            text(&[("FriendlyName", "Changed")])
+        }),
+        ("GET", SERVICE, "", Accounts, Ignored, nothing),
+        ("DELETE", SERVICE, "", Accounts, Ignored, nothing),
+        ("POST", SERVICE, "/Entities", Accounts, Ignored, |_| {
+            text(&[("Identity", "user-0002")])
+        }),
+        ("GET", SERVICE, "/Entities", Accounts, Ignored, nothing),
+        ("GET", ENTITY, "", Accounts, Ignored, nothing),
+        ("DELETE", ENTITY, "", Accounts, Ignored, nothing),
+        ("POST", ENTITY, "/Factors", AccountsAndEnrolment, Ignored, |_| {
+            Device::new().enrolment()
+        }),
+        ("GET", ENTITY, "/Factors", Accounts, Ignored, nothing),
+        (
+            "POST",
+            ENTITY,
+            "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            OfUnverified,
+            |_| text(&[("FriendlyName", "Changed")]),
+        ),
+        (
+            "GET",
+            ENTITY,
+            "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        (
+            "DELETE",
+            ENTITY,
+            "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        ("POST", ENTITY, "/Challenges", Accounts, OfVerified, |all| {
+            vec![
+                ("FactorSid", all.device.factor.clone()),
+                ("Details.Message", "Pay?".to_owned()),
+            ]
+        }),
+        ("GET", ENTITY, "/Challenges", AccountsAndDevices, Ignored, nothing),
+        (
+            "POST",
+            ENTITY,
+            "/Challenges/{ChallengeSid}",
+            AccountsAndDevices,
+            OfVerified,
+            |_| text(&[("Metadata", r#"{"os":"Android"}"#)]),
+        ),
+        (
+            "GET",
+            ENTITY,
+            "/Challenges/{ChallengeSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        (
+            "POST",
+            ENTITY,
+            "/Challenges/{ChallengeSid}/Notifications",
+            Accounts,
+            Ignored,
+            |_| text(&[("Ttl", "60")]),
+        ),
+        ("POST", SERVICE, "/AccessTokens", Accounts, Ignored, |_| {
+            text(&[("Identity", "user-0001"), ("FactorType", "push")])
+        }),
+        (
+            "GET",
+            SERVICE,
+            "/AccessTokens/{AccessTokenSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        ("POST", SERVICE, "/Webhooks", Accounts, Ignored, |_| {
+            text(&[
+                ("FriendlyName", "x"),
+                ("EventTypes", "*"),
+                ("WebhookUrl", "https://x.example"),
+            ])
+        }),
+        ("GET", SERVICE, "/Webhooks", Accounts, Ignored, nothing),
+        (
+            "POST",
+            SERVICE,
+            "/Webhooks/{WebhookSid}",
+            Accounts,
+            Ignored,
+            |_| text(&[("Status", "disabled")]),
+        ),
+        (
+            "GET",
+            SERVICE,
+            "/Webhooks/{WebhookSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        (
+            "DELETE",
+            SERVICE,
+            "/Webhooks/{WebhookSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        ("GET", "", "/v2/Forms/{FormType}", Accounts, Ignored, nothing),
+    ];
+    let listed = rows.map(|(method, parent, path, audience, codes, form)| {
+        ((method, format!("{parent}{path}")), (audience, codes, form))
+    });
+    assert_eq!(OPERATIONS.len(), listed.len(), "every operation is listed once");
+    OPERATIONS
+        .iter()
+        .map(|operation| {
+            let matches = |((method, path), _): &&((&str, String), _)| {
+                *method == operation.method && path == operation.path
+            };
+            let found = listed.iter().find(matches);
+            let (_, (audience, codes, form)) =
+                found.unwrap_or_else(|| panic!("{operation:?} is not listed: who may use it?"));
+            Sample {
+                operation: *operation,
+                audience: *audience,
+                codes: *codes,
+                form: *form,
+            }
+        })
+        .collect()
+}
+
+type Form = Vec<(&'static str, String)>;
+
+fn nothing(_: &Everything) -> Form {
+    Vec::new()
+}
+
+fn text(form: &[(&'static str, &str)]) -> Form {
+    form.iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect()
+}
