@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //! - Imports run one way: `dialect, web, cli -> flows -> {domain, store, crypto}`; `domain` imports none of
-//!   them. A dialect imports no other dialect and never [`store`]. `tests/it/architecture.rs` reads the `use` lines.
+//!   them. A dialect imports no other dialect and never [`store`]. `tests/it/architecture` reads the `use` lines.
 //! - Whatever a flow decides, it commits with the versions it read asserted; a code, a token or a counter is checked and
 //!   consumed in one commit.
 //! - Time and randomness are arguments ([`domain::time::Clock`], [`domain::entropy::Entropy`]).
