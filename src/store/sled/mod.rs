@@ -2,8 +2,9 @@
 //!
 //! # What it adds to sled
 //! - Conditional batches with versions, and an index of expiries (`layout`).
-//! - Group commit by a single thread that syncs the data file itself (`committer`); reads wait for what they saw to
-//!   be durable, so that nobody is ever told of a state that a crash takes back (`progress`).
+//! - Group commit: one thread decides and applies (`committer`), another one makes what was applied durable and answers
+//!   (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state that a crash takes
+//!   back (`progress`).
 //! - A cache of entries, because reads of the tree wait while a batch is applied (`recent`).
 //! - Care before and after an opening (`open`), and exports while the server runs (`export`).
 //!
@@ -21,6 +22,7 @@ mod layout;
 mod open;
 mod progress;
 mod recent;
+mod syncer;
 #[cfg(test)]
 mod tests;
 
@@ -38,10 +40,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub use self::open::OpenError;
 
-use self::committer::{Command, Committer, Sync};
+use self::committer::{Command, Committer};
 use self::open::Opened;
 use self::progress::Progress;
 use self::recent::Recent;
+use self::syncer::{Pages, Sync, Syncer};
 use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
 use crate::domain::time::Timestamp;
 
@@ -87,7 +90,7 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`], whose message says what to do.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Self::open_with(options, committer::file_sync)
+        Self::open_with(options, syncer::file_sync)
     }
 
     fn open_with(options: &Options, sync: impl FnOnce(File, &Path) -> Sync) -> Result<Self, OpenError> {
@@ -104,12 +107,20 @@ impl SledStore {
         let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
         let progress = Arc::new(Progress::from_version(next_version));
         let recent = Arc::new(Recent::new(options.cache_bytes / RECENT_SHARE));
+        let pages = Pages::default();
+        let syncer = Syncer::spawn(
+            db.clone(),
+            Arc::clone(&progress),
+            Arc::clone(&pages),
+            sync(data, &options.directory),
+        );
         let committer = Committer {
             db: db.clone(),
             recent: Arc::clone(&recent),
             queue: commands,
             progress: Arc::clone(&progress),
-            sync: sync(data, &options.directory),
+            pages,
+            syncer: syncer.map_err(io_error)?,
             next_version,
             reserved: next_version,
             snapshot: None,
