@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use quick_cache::DefaultHashBuilder;
 use sled::{IVec, Tree};
 
 use super::export::Snapshot;
@@ -16,7 +17,7 @@ use crate::store::{Assertion, Batch, StoreError};
 #[derive(Default)]
 pub(super) struct Group {
     /// What is known of keys: as it is in the tree, or as the group's batches leave it.
-    heads: HashMap<IVec, Option<Head>>,
+    heads: HashMap<IVec, Option<Head>, DefaultHashBuilder>,
     changes: sled::Batch,
     /// The tree's keys that the group leaves deleted.
     deleted: BTreeSet<IVec>,
@@ -72,8 +73,13 @@ impl Group {
             return Ok(Verdict::Accepted);
         }
         // Everything that can fail comes before the first change.
-        for key in batch.deletes.iter().chain(batch.puts.iter().map(|put| &put.key)) {
-            let (data_key, _) = self.head((tree, recent), key)?;
+        let deleted = batch.deletes.iter().map(|key| (key, false));
+        for (key, new) in deleted.chain(batch.puts.iter().map(|put| (&put.key, put.new))) {
+            let data_key = if new {
+                self.vouched(key)
+            } else {
+                self.head((tree, recent), key)?.0
+            };
             if let Some(snapshot) = snapshot {
                 snapshot.preserve(tree, &data_key)?;
             }
@@ -145,6 +151,17 @@ impl Group {
         let data_key = IVec::from(data_key);
         self.heads.insert(data_key.clone(), head);
         Ok((data_key, head))
+    }
+
+    /// Believes that no entry has `key`, unless more is known.
+    fn vouched(&mut self, key: &[u8]) -> IVec {
+        let data_key = layout::data_key(&mut self.buffer, key);
+        if let Some((data_key, _)) = self.heads.get_key_value(data_key) {
+            return data_key.clone();
+        }
+        let data_key = IVec::from(data_key);
+        self.heads.insert(data_key.clone(), None);
+        data_key
     }
 
     fn forget_expiry(&mut self, key: &[u8], head: Option<Head>) {
