@@ -60,8 +60,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`CommitError::Store`] when the engine failed (the outcome is unknown until the store is opened anew).
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 
-    /// Up to `limit` entries that expired at or before `now`, earliest first, with the versions to assert when
-    /// deleting them.
+    /// Up to `limit` entries that expired at or before `now`, with the versions to assert when deleting them. Those of
+    /// an earlier second come first.
     ///
     /// # Errors
     /// As [`Store::get`].

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::thread;
 
-use sled::Db;
+use sled::{Db, IVec};
 use tokio::sync::{mpsc, oneshot};
 
 use super::export::Snapshot;
@@ -33,6 +33,8 @@ pub(super) enum Command {
         batch: Batch,
         answer: oneshot::Sender<Result<(), CommitError>>,
     },
+    /// Drop rows of the index of expiries that are of no use.
+    DropRows(Vec<IVec>),
     /// Begin an export.
     Export {
         reader: Weak<()>,
@@ -96,24 +98,33 @@ impl Committer {
         let mut refused = Vec::new();
         let mut others = Vec::new();
         for command in inbox.drain(..) {
-            let Command::Commit { batch, answer } = command else {
-                others.push(command);
-                continue;
-            };
-            match group.add(
-                (&self.db, &self.recent),
-                &mut self.snapshot,
-                batch,
-                self.next_version,
-            ) {
-                Ok(Verdict::Accepted) => accepted.push(answer),
-                Ok(Verdict::Conflict) => {
-                    self.progress.conflicts.fetch_add(1, Ordering::Relaxed);
-                    refused.push((answer, CommitError::Conflict));
+            let tree = (&*self.db, &*self.recent);
+            let decided = match command {
+                Command::Commit { batch, answer } => {
+                    match group.add(tree, &mut self.snapshot, batch, self.next_version) {
+                        Ok(Verdict::Accepted) => {
+                            accepted.push(answer);
+                            Ok(())
+                        }
+                        Ok(Verdict::Conflict) => {
+                            self.progress.conflicts.fetch_add(1, Ordering::Relaxed);
+                            refused.push((answer, CommitError::Conflict));
+                            Ok(())
+                        }
+                        Err(AddError::Entry(error)) => {
+                            refused.push((answer, error.into()));
+                            Ok(())
+                        }
+                        Err(AddError::Database(error)) => Err(error),
+                    }
                 }
-                Err(AddError::Entry(error)) => refused.push((answer, error.into())),
-                Err(AddError::Database(error)) => return Err(syncer::stop(&self.progress, &error.into())),
-            }
+                Command::DropRows(rows) => group.drop_rows(tree, rows, self.next_version),
+                other => {
+                    others.push(other);
+                    Ok(())
+                }
+            };
+            decided.map_err(|error| syncer::stop(&self.progress, &error.into()))?;
             if group.last_version() == Some(self.next_version) {
                 self.next_version += 1;
             }
@@ -159,8 +170,8 @@ impl Committer {
 
     fn between_groups(&mut self, command: Command) -> Result<(), Failed> {
         match command {
-            // `work` takes commits itself.
-            Command::Commit { .. } => {}
+            // `work` takes these itself.
+            Command::Commit { .. } | Command::DropRows(_) => {}
             Command::Export { reader, answer } => {
                 // What an export shows is durable, like everything that is read.
                 self.syncer.drain()?;

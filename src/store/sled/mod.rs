@@ -1,7 +1,7 @@
 //! The embedded engine: one directory, one process, on the `sled` database.
 //!
 //! # What it adds to sled
-//! - Conditional batches with versions, and an index of expiries (`layout`).
+//! - Conditional batches with versions, and an index of expiries (`layout`, `index`).
 //! - Group commit: one thread decides and applies (`committer`), another one makes what was applied durable and answers
 //!   (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state that a crash takes
 //!   back (`progress`).
@@ -18,6 +18,7 @@ mod blobs;
 mod committer;
 mod export;
 mod group;
+mod index;
 mod layout;
 mod open;
 mod progress;
@@ -203,31 +204,32 @@ impl Store for SledStore {
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        let due = self.read(|db| {
-            let mut due = Vec::new();
-            let mut data_key = Vec::new();
-            for row in db.range(layout::expiry_range(now)) {
-                if due.len() == limit {
-                    break;
-                }
-                let (index_key, _) = row?;
-                let (moment, key) = layout::expiry_of(&index_key)?;
-                // Between reading the row and the entry, the entry may have been given another expiry.
-                let Some(stored) = db.get(layout::data_key(&mut data_key, key))? else {
-                    continue;
-                };
-                let (head, _) = layout::decode(&stored)?;
-                if head.expires_at == Some(moment) {
-                    due.push((key.to_vec(), Version(head.version)));
-                }
+        let mut entries = Vec::new();
+        let mut position = None;
+        loop {
+            let left = limit - entries.len();
+            let found = self.read(|db| index::due(db, now, left, position.as_ref()))?;
+            if !found.dead.is_empty() {
+                // Nothing depends on it but space, and a store that is being closed has other worries.
+                let _closed = self.queue.send(Command::DropRows(found.dead)).await;
             }
-            Ok(due)
-        })?;
-        // Rows that an unfinished group deletes are merely missed, which a sweeper can bear.
-        if let Some(newest) = due.iter().map(|(_, version)| *version).max() {
+            entries.extend(found.entries);
+            position = found.position;
+            if position.is_none() || entries.len() >= limit {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        // A name may stand in two rows.
+        entries.sort_unstable();
+        entries.dedup();
+        entries.truncate(limit);
+        // What an unfinished group deletes is merely missed, which a sweeper can bear.
+        if let Some(newest) = entries.iter().map(|(_, _, version)| *version).max() {
             self.progress.reached(newest.0).await?;
         }
-        Ok(due)
+        let versioned = entries.into_iter().map(|(_, key, version)| (key, version));
+        Ok(versioned.collect())
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
