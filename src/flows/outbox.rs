@@ -77,5 +77,5 @@ fn put_row(
         date_created: now,
         message,
     };
-    Ok(batch.put_record_until(keys::outbox_row(sid), &row, until)?)
+    Ok(batch.put_new_record_until(keys::outbox_row(sid), &row, until)?)
 }

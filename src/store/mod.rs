@@ -60,8 +60,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`CommitError::Store`] when the engine failed (the outcome is unknown until the store is opened anew).
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 
-    /// Up to `limit` entries that expired at or before `now`, earliest first, with the versions to assert when
-    /// deleting them.
+    /// Up to `limit` entries that expired at or before `now`, with the versions to assert when deleting them. Those of
+    /// an earlier second come first.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -178,6 +178,8 @@ pub(crate) struct Put {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
     pub(crate) expires_at: Option<Timestamp>,
+    /// The caller vouches that the key was never used.
+    pub(crate) new: bool,
 }
 
 impl Batch {
@@ -199,28 +201,40 @@ impl Batch {
     }
 
     /// Writes `value` at `key`.
-    pub fn put(mut self, key: Vec<u8>, value: Vec<u8>) -> Self {
-        self.puts.push(Put {
-            key,
-            value,
-            expires_at: None,
-        });
-        self
+    pub fn put(self, key: Vec<u8>, value: Vec<u8>) -> Self {
+        self.put_one(key, value, None, false)
     }
 
     /// Writes `value` at `key`, to be reclaimed at `expires_at`.
-    pub fn put_until(mut self, key: Vec<u8>, value: Vec<u8>, expires_at: Timestamp) -> Self {
-        self.puts.push(Put {
-            key,
-            value,
-            expires_at: Some(expires_at),
-        });
-        self
+    pub fn put_until(self, key: Vec<u8>, value: Vec<u8>, expires_at: Timestamp) -> Self {
+        self.put_one(key, value, Some(expires_at), false)
+    }
+
+    /// Writes `value` at `key`, which was never used before: the caller vouches for that, as for a key that ends in an
+    /// identifier just generated. It saves the engine the look for a former entry. It asserts nothing: if there is one
+    /// after all, it is overwritten as by [`Batch::put`], and the engine may keep what it noted of its expiry.
+    pub fn put_new(self, key: Vec<u8>, value: Vec<u8>) -> Self {
+        self.put_one(key, value, None, true)
+    }
+
+    /// As [`Batch::put_new`], to be reclaimed at `expires_at`.
+    pub fn put_new_until(self, key: Vec<u8>, value: Vec<u8>, expires_at: Timestamp) -> Self {
+        self.put_one(key, value, Some(expires_at), true)
     }
 
     /// Removes the entry at `key`, if there is one.
     pub fn delete(mut self, key: Vec<u8>) -> Self {
         self.deletes.push(key);
+        self
+    }
+
+    fn put_one(mut self, key: Vec<u8>, value: Vec<u8>, expires_at: Option<Timestamp>, new: bool) -> Self {
+        self.puts.push(Put {
+            key,
+            value,
+            expires_at,
+            new,
+        });
         self
     }
 

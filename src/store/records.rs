@@ -199,14 +199,36 @@ impl Batch {
         Ok(self.put_until(key.into_bytes(), encode(record)?, expires_at))
     }
 
+    /// Writes `record` at `key`, which was never used before; see [`Batch::put_new`].
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn put_new_record<T: Record>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
+        Ok(self.put_new(key.into_bytes(), encode(record)?))
+    }
+
+    /// As [`Batch::put_new_record`], to be reclaimed at `expires_at`.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn put_new_record_until<T: Record>(
+        self,
+        key: Key<T>,
+        record: &T,
+        expires_at: Timestamp,
+    ) -> Result<Self, StoreError> {
+        Ok(self.put_new_until(key.into_bytes(), encode(record)?, expires_at))
+    }
+
     /// Writes a key that says it all.
     pub fn mark(self, key: Key<Marker>) -> Self {
         self.put(key.into_bytes(), Vec::new())
     }
 
-    /// Writes a key that says it all, to be reclaimed at `expires_at`.
-    pub fn mark_until(self, key: Key<Marker>, expires_at: Timestamp) -> Self {
-        self.put_until(key.into_bytes(), Vec::new(), expires_at)
+    /// Writes a key that says it all and was never used before, to be reclaimed at `expires_at`; see
+    /// [`Batch::put_new`].
+    pub fn mark_new_until(self, key: Key<Marker>, expires_at: Timestamp) -> Self {
+        self.put_new_until(key.into_bytes(), Vec::new(), expires_at)
     }
 
     /// Requires that the record at `key` is still the one that was read.

@@ -37,7 +37,7 @@ pub async fn create_access_token(
     let key = keys::access_token(service, sid);
     let until = token.expires_at() + AccessToken::KEPT;
     app.store
-        .commit(Batch::new().put_record_until(key, &token, until)?)
+        .commit(Batch::new().put_new_record_until(key, &token, until)?)
         .await?;
     Ok((token, token_text::write(app, service, sid)))
 }

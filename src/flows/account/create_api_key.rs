@@ -40,7 +40,7 @@ async fn commit(app: &App, key: &ApiKey) -> Result<(), Error> {
         .ok_or(Refusal::NotFound)?;
     let batch = Batch::new()
         .assert_read(&owner_key, &owner)
-        .put_record(keys::api_key(key.sid), key)?
+        .put_new_record(keys::api_key(key.sid), key)?
         .mark(keys::api_keys_of(key.account).key(key.sid.as_bytes()));
     Ok(app.store.commit(batch).await?)
 }

@@ -21,21 +21,25 @@ fn put_new(
     now: Timestamp,
     batch: Batch,
 ) -> Result<Batch, Error> {
-    let batch = put_changed(app, scope, challenge, batch)?;
+    let key = keys::challenge(scope, challenge.sid);
+    let batch = batch.put_new_record_until(key, challenge, reclaimed_at(app, challenge))?;
     if challenge.status(now) != ChallengeStatus::Pending {
         return Ok(batch);
     }
     let marker = keys::pending(scope, challenge.factor).key(challenge.sid.as_bytes());
-    Ok(batch.mark_until(marker, challenge.expires_at))
+    Ok(batch.mark_new_until(marker, challenge.expires_at))
 }
 
 /// Writes a challenge into `batch` that waits as it did before.
 fn put_changed(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
     let key = keys::challenge(scope, challenge.sid);
-    let reclaimed_at = challenge
+    Ok(batch.put_record_until(key, challenge, reclaimed_at(app, challenge))?)
+}
+
+fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
+    challenge
         .expires_at
-        .max(challenge.date_created + app.policy.challenge_retention);
-    Ok(batch.put_record_until(key, challenge, reclaimed_at)?)
+        .max(challenge.date_created + app.policy.challenge_retention)
 }
 
 /// Writes a challenge into `batch` that was just answered.

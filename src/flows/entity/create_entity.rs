@@ -41,7 +41,7 @@ async fn create(
     let batch = Batch::new()
         .assert_absent(key.bytes().to_vec())
         .put_record(key, &entity)?
-        .put_record(keys::entity_order(service).key(sid.as_bytes()), identity)?;
+        .put_new_record(keys::entity_order(service).key(sid.as_bytes()), identity)?;
     let batch = count_creation(app, account, batch).await?;
     app.store.commit(batch).await?;
     Ok((

@@ -50,7 +50,7 @@ impl Enrolment {
             let order = keys::entity_order(service_sid).key(entity.sid.as_bytes());
             let batch = batch
                 .assert_absent(key.bytes().to_vec())
-                .put_record(order, identity)?;
+                .put_new_record(order, identity)?;
             (entity, batch)
         };
         entity.add_factor(kind, now)?;
@@ -73,7 +73,7 @@ impl Enrolment {
         self.refuse_duplicate(app, fingerprint(factor)).await?;
         let mut batch = self
             .batch
-            .put_record(keys::factor(&self.scope, factor.sid), factor)?;
+            .put_new_record(keys::factor(&self.scope, factor.sid), factor)?;
         if let FactorKind::Push(push) = &factor.kind {
             let address = DeviceAddress {
                 account: self.scope.account,

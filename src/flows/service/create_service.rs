@@ -27,6 +27,8 @@ pub async fn create_service(
         date_updated: now,
     };
     let key = keys::service(account, service.sid);
-    app.store.commit(Batch::new().put_record(key, &service)?).await?;
+    app.store
+        .commit(Batch::new().put_new_record(key, &service)?)
+        .await?;
     Ok(service)
 }

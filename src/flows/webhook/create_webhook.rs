@@ -67,7 +67,7 @@ async fn create(
         date_created: now,
         date_updated: now,
     };
-    let batch = Batch::new().put_record(keys::webhook(service, webhook.sid), &webhook)?;
+    let batch = Batch::new().put_new_record(keys::webhook(service, webhook.sid), &webhook)?;
     app.store.commit(subscribe(&found, &webhook, batch)?).await?;
     Ok(webhook)
 }

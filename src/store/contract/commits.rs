@@ -179,6 +179,55 @@ pub(crate) async fn deleting_nothing_is_fine(store: &dyn Store) {
     assert_eq!(value(store, b"key").await, None);
 }
 
+pub(crate) async fn a_new_entry_is_like_any_other(store: &dyn Store) {
+    let moment = Timestamp::from_millis(5);
+    let create = Batch::new()
+        .assert_absent(b"a".to_vec())
+        .put_new(b"a".to_vec(), b"1".to_vec())
+        .put_new_until(b"b".to_vec(), b"2".to_vec(), moment);
+    apply(store, create.clone()).await;
+    conflicts(store, create).await;
+    assert_eq!(value(store, b"a").await.unwrap(), b"1");
+    assert_eq!(value(store, b"b").await.unwrap(), b"2");
+    let current = version(store, b"b").await;
+    assert_eq!(
+        store.expired(moment, 9).await.unwrap(),
+        [(b"b".to_vec(), current)]
+    );
+    apply(
+        store,
+        Batch::new()
+            .assert_at(b"b".to_vec(), current)
+            .delete(b"b".to_vec()),
+    )
+    .await;
+    assert!(store.expired(Timestamp::MAX, 9).await.unwrap().is_empty());
+}
+
+pub(crate) async fn an_entry_that_was_not_new_is_overwritten(store: &dyn Store) {
+    let key = || b"key".to_vec();
+    for moment in [3, 5] {
+        let moment = Timestamp::from_millis(moment);
+        apply(store, Batch::new().put_until(key(), b"old".to_vec(), moment)).await;
+    }
+    let before = version(store, b"key").await;
+    let later = Timestamp::from_millis(7);
+    apply(store, Batch::new().put_new_until(key(), b"new".to_vec(), later)).await;
+    assert_eq!(value(store, b"key").await.unwrap(), b"new");
+    assert!(version(store, b"key").await > before);
+    // The former expiry no longer counts, whether or not the engine still has a note of it.
+    assert!(
+        store
+            .expired(Timestamp::from_millis(6), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(store.expired(later, 9).await.unwrap().len(), 1);
+    apply(store, Batch::new().put_new(key(), b"newer".to_vec())).await;
+    assert!(store.expired(Timestamp::MAX, 9).await.unwrap().is_empty());
+}
+
 pub(crate) async fn oversized_keys_and_values_are_refused(store: &dyn Store) {
     let largest = Batch::new().put(vec![b'k'; MAX_KEY_BYTES], vec![7; MAX_VALUE_BYTES]);
     apply(store, largest).await;

@@ -5,8 +5,8 @@ use crate::domain::time::Timestamp;
 use crate::store::{Batch, Store};
 
 pub(crate) async fn the_earliest_expiry_comes_first(store: &dyn Store) {
-    // 0x0100 sorts behind 0x00ff only if moments are compared as numbers or as big-endian bytes.
-    for (key, moment) in [("c", 256), ("a", 255), ("d", 1 << 40), ("b", 3)] {
+    // 0x0100 sorts behind 0x00ff only if seconds are compared as numbers or as big-endian bytes.
+    for (key, moment) in [("c", 256_000), ("a", 255_999), ("d", 1 << 40), ("b", 3_000)] {
         put_until(store, key, moment).await;
     }
     put(store, b"never", b"").await;
@@ -14,13 +14,13 @@ pub(crate) async fn the_earliest_expiry_comes_first(store: &dyn Store) {
 }
 
 pub(crate) async fn expiry_is_inclusive_and_limited(store: &dyn Store) {
-    for (key, moment) in [("a", 10), ("b", 10), ("c", 11)] {
+    for (key, moment) in [("a", 10), ("b", 10), ("c", 1011)] {
         put_until(store, key, moment).await;
     }
     assert!(expired(store, 9, 9).await.is_empty());
     assert_eq!(expired(store, 10, 9).await, ["a", "b"]);
-    assert_eq!(expired(store, 11, 2).await, ["a", "b"]);
-    assert_eq!(expired(store, 11, 9).await, ["a", "b", "c"]);
+    assert_eq!(expired(store, 1011, 2).await, ["a", "b"]);
+    assert_eq!(expired(store, 1011, 9).await, ["a", "b", "c"]);
 }
 
 pub(crate) async fn an_overwritten_expiry_is_forgotten(store: &dyn Store) {

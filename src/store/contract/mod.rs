@@ -38,6 +38,8 @@ macro_rules! contract_tests {
                 a_put_wins_over_a_delete_of_the_same_key,
                 the_last_put_of_a_key_counts,
                 deleting_nothing_is_fine,
+                a_new_entry_is_like_any_other,
+                an_entry_that_was_not_new_is_overwritten,
                 oversized_keys_and_values_are_refused,
                 statistics_count_commits_and_conflicts,
                 a_closed_store_refuses_everything,

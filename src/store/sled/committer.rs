@@ -1,31 +1,26 @@
-//! The one thread that writes.
+//! The thread that decides and applies.
 //!
-//! It takes whatever waits in the queue as one [`Group`], applies it, makes it durable with one flush and one sync,
-//! and then answers everybody. That is what makes durable commits cheap: a sync costs the same for one batch as for
-//! hundreds. It is also the only safe way to flush: sled's asynchronous flush deadlocks under a handful of concurrent
-//! callers, and its blocking flush crawls.
+//! It takes whatever waits in the queue as one [`Group`], applies it, and hands it to the syncer, which makes it durable
+//! and answers everybody, while this thread decides and applies what has come in meanwhile. That is what makes durable
+//! commits cheap: a sync costs the same for one batch as for hundreds.
 //!
-//! sled's flush writes the file and asks for write-back of the written range; it leaves the file's metadata and the
-//! disk's cache to a timer. So the group is durable only after the sync of the data file that follows here. Once any of
-//! these steps has failed, nobody knows what is on disk (the kernel reports a failed write-back once and forgets it), so
-//! the store stops answering until it is opened anew.
+//! Once a write has failed, nobody knows what is on disk (the kernel reports a failed write-back once and forgets it),
+//! so the store stops answering until it is opened anew.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::thread;
 
-use sled::Db;
+use sled::{Db, IVec};
 use tokio::sync::{mpsc, oneshot};
 
-use super::blobs::Blobs;
 use super::export::Snapshot;
 use super::group::{AddError, Changes, Group, Verdict};
 use super::layout;
 use super::progress::Progress;
 use super::recent::Recent;
+use super::syncer::{self, AppliedGroup, Failed, Pages, Sentinel, WriteError};
 use crate::store::{Batch, CommitError, Entry, StoreError};
 
 /// Entries of an export.
@@ -38,6 +33,8 @@ pub(super) enum Command {
         batch: Batch,
         answer: oneshot::Sender<Result<(), CommitError>>,
     },
+    /// Drop rows of the index of expiries that are of no use.
+    DropRows(Vec<IVec>),
     /// Begin an export.
     Export {
         reader: Weak<()>,
@@ -51,25 +48,14 @@ pub(super) enum Command {
     Close { answer: oneshot::Sender<()> },
 }
 
-/// Makes what was flushed survive a power cut.
-pub(super) type Sync = Box<dyn FnMut() -> io::Result<()> + Send>;
-
-/// The sync of a real store: the data file, and the files that hold oversized pages.
-pub(super) fn file_sync(data: File, directory: &Path) -> Sync {
-    let mut blobs = Blobs::of(directory);
-    Box::new(move || {
-        blobs.sync()?;
-        data.sync_data()
-    })
-}
-
 /// The state of the committer thread.
 pub(super) struct Committer {
     pub(super) db: Db,
     pub(super) queue: mpsc::Receiver<Command>,
     pub(super) progress: Arc<Progress>,
     pub(super) recent: Arc<Recent>,
-    pub(super) sync: Sync,
+    pub(super) pages: Pages,
+    pub(super) syncer: syncer::Handle,
     /// The version of the next batch.
     pub(super) next_version: u64,
     /// Versions below this are reserved in the tree, see [`Committer::apply`].
@@ -86,17 +72,20 @@ impl Committer {
     }
 
     fn run(mut self) {
-        let _sentinel = Sentinel(Arc::clone(&self.progress));
+        let _sentinel = Sentinel::new("committer", Arc::clone(&self.progress));
         let mut inbox = Vec::with_capacity(GROUP_LIMIT);
         while self.queue.blocking_recv_many(&mut inbox, GROUP_LIMIT) > 0 {
             if self.work(&mut inbox).is_err() || self.queue.is_closed() {
-                return;
+                break;
             }
         }
+        self.syncer.finish();
     }
 
     /// Handles what was in the queue: first all commits as one group, then what comes between groups.
     fn work(&mut self, inbox: &mut Vec<Command>) -> Result<(), Failed> {
+        // The syncer may have failed since; then nothing is decided any more.
+        self.progress.usable().map_err(|_| Failed)?;
         if self
             .snapshot
             .as_ref()
@@ -109,24 +98,33 @@ impl Committer {
         let mut refused = Vec::new();
         let mut others = Vec::new();
         for command in inbox.drain(..) {
-            let Command::Commit { batch, answer } = command else {
-                others.push(command);
-                continue;
-            };
-            match group.add(
-                (&self.db, &self.recent),
-                &mut self.snapshot,
-                batch,
-                self.next_version,
-            ) {
-                Ok(Verdict::Accepted) => accepted.push(answer),
-                Ok(Verdict::Conflict) => {
-                    self.progress.conflicts.fetch_add(1, Ordering::Relaxed);
-                    refused.push((answer, CommitError::Conflict));
+            let tree = (&*self.db, &*self.recent);
+            let decided = match command {
+                Command::Commit { batch, answer } => {
+                    match group.add(tree, &mut self.snapshot, batch, self.next_version) {
+                        Ok(Verdict::Accepted) => {
+                            accepted.push(answer);
+                            Ok(())
+                        }
+                        Ok(Verdict::Conflict) => {
+                            self.progress.conflicts.fetch_add(1, Ordering::Relaxed);
+                            refused.push((answer, CommitError::Conflict));
+                            Ok(())
+                        }
+                        Err(AddError::Entry(error)) => {
+                            refused.push((answer, error.into()));
+                            Ok(())
+                        }
+                        Err(AddError::Database(error)) => Err(error),
+                    }
                 }
-                Err(AddError::Entry(error)) => refused.push((answer, error.into())),
-                Err(AddError::Database(error)) => return Err(self.fail(&error.into())),
-            }
+                Command::DropRows(rows) => group.drop_rows(tree, rows, self.next_version),
+                other => {
+                    others.push(other);
+                    Ok(())
+                }
+            };
+            decided.map_err(|error| syncer::stop(&self.progress, &error.into()))?;
             if group.last_version() == Some(self.next_version) {
                 self.next_version += 1;
             }
@@ -134,24 +132,19 @@ impl Committer {
         let changes = group.into_changes();
         let last_version = changes.as_ref().map(|changes| changes.last_version);
         if let Some(changes) = changes {
-            self.apply(changes).map_err(|error| self.fail(&error))?;
+            self.apply(changes)
+                .map_err(|error| syncer::stop(&self.progress, &error))?;
         }
         // A conflict promises nothing, so it need not wait for the disk; but it must not be answered before the change
         // that caused it can be read, or the next attempt would decide on the same old version.
         for (answer, error) in refused {
             let _gone = answer.send(Err(error));
         }
-        if let Some(last_version) = last_version {
-            self.make_durable().map_err(|error| self.fail(&error))?;
-            self.progress.groups.fetch_add(1, Ordering::Relaxed);
-            self.progress.advance(last_version);
-        }
-        self.progress
-            .commits
-            .fetch_add(accepted.len() as u64, Ordering::Relaxed);
-        // A caller that no longer waits has dropped its end; the commit stands.
-        for answer in accepted {
-            let _gone = answer.send(Ok(()));
+        if !accepted.is_empty() {
+            self.syncer.hand_over(AppliedGroup {
+                last_version,
+                answers: accepted,
+            })?;
         }
         others
             .into_iter()
@@ -168,30 +161,20 @@ impl Committer {
                 .insert(layout::VERSIONS_KEY, &self.reserved.to_be_bytes());
         }
         self.progress.announce(changes.deleted, changes.last_version);
+        let turn = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         self.db.apply_batch(changes.batch)?;
+        drop(turn);
         self.recent.applied(changes.written);
         Ok(())
     }
 
-    fn make_durable(&mut self) -> Result<(), WriteError> {
-        self.db.flush()?;
-        Ok((self.sync)()?)
-    }
-
-    /// Stops the store. Called before any unanswered sender is dropped, so that all who wait learn the reason.
-    fn fail(&self, error: &WriteError) -> Failed {
-        tracing::error!(store.error = %error, "a write failed, the store stops: {error}");
-        let reason =
-            format!("a write failed ({error}); restart Countersign, which keeps all it acknowledged");
-        self.progress.fail(reason);
-        Failed
-    }
-
     fn between_groups(&mut self, command: Command) -> Result<(), Failed> {
         match command {
-            // `work` takes commits itself.
-            Command::Commit { .. } => {}
+            // `work` takes these itself.
+            Command::Commit { .. } | Command::DropRows(_) => {}
             Command::Export { reader, answer } => {
+                // What an export shows is durable, like everything that is read.
+                self.syncer.drain()?;
                 let busy = self.snapshot.as_ref().is_some_and(Snapshot::is_wanted);
                 let _gone = answer.send(if busy {
                     Err(StoreError::Unavailable("another export is running".into()))
@@ -209,36 +192,12 @@ impl Committer {
             }
             Command::Close { answer } => {
                 self.queue.close();
-                self.make_durable().map_err(|error| self.fail(&error))?;
+                self.syncer.drain()?;
                 let _gone = answer.send(());
             }
         }
         Ok(())
     }
-}
-
-/// Fails the store if the committer panics, so that nobody waits for it forever.
-struct Sentinel(Arc<Progress>);
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0
-                .fail("its committer stopped unexpectedly; restart Countersign".into());
-        }
-    }
-}
-
-/// The store stopped, and says why to all who ask.
-struct Failed;
-
-/// Why a group did not become durable.
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error(transparent)]
-    Database(#[from] sled::Error),
-    #[error("cannot sync the data file: {0}")]
-    Sync(#[from] io::Error),
 }
 
 /// How many commands one group takes up: enough for every request in flight, few enough that readers, who wait while

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use quick_cache::DefaultHashBuilder;
 use sled::{IVec, Tree};
 
 use super::export::Snapshot;
+use super::index::NewRows;
 use super::layout::{self, Head};
 use super::recent::Recent;
 use crate::store::{Assertion, Batch, StoreError};
@@ -16,8 +18,10 @@ use crate::store::{Assertion, Batch, StoreError};
 #[derive(Default)]
 pub(super) struct Group {
     /// What is known of keys: as it is in the tree, or as the group's batches leave it.
-    heads: HashMap<IVec, Option<Head>>,
+    heads: HashMap<IVec, Option<Head>, DefaultHashBuilder>,
     changes: sled::Batch,
+    /// What the group's batches add to the index of expiries.
+    expiries: NewRows,
     /// The tree's keys that the group leaves deleted.
     deleted: BTreeSet<IVec>,
     last_version: Option<u64>,
@@ -72,8 +76,13 @@ impl Group {
             return Ok(Verdict::Accepted);
         }
         // Everything that can fail comes before the first change.
-        for key in batch.deletes.iter().chain(batch.puts.iter().map(|put| &put.key)) {
-            let (data_key, _) = self.head((tree, recent), key)?;
+        let deleted = batch.deletes.iter().map(|key| (key, false));
+        for (key, new) in deleted.chain(batch.puts.iter().map(|put| (&put.key, put.new))) {
+            let data_key = if new {
+                self.vouched(key)
+            } else {
+                self.head((tree, recent), key)?.0
+            };
             if let Some(snapshot) = snapshot {
                 snapshot.preserve(tree, &data_key)?;
             }
@@ -82,7 +91,6 @@ impl Group {
         for key in batch.deletes {
             let (data_key, head) = self.head((tree, recent), &key)?;
             if head.is_some() {
-                self.forget_expiry(&key, head);
                 self.changes.remove(data_key.clone());
                 self.deleted.insert(data_key.clone());
                 self.written.push((data_key.clone(), None));
@@ -95,12 +103,11 @@ impl Group {
                 version,
                 expires_at: put.expires_at.map(crate::domain::time::Timestamp::millis),
             };
-            self.forget_expiry(&put.key, old);
             if let Some(moment) = head.expires_at {
-                self.changes.insert(
-                    layout::expiry_key(&mut self.buffer, moment, &put.key),
-                    IVec::default(),
-                );
+                // An entry that keeps its expiry is named by a row already.
+                if old.and_then(|old| old.expires_at) != Some(moment) {
+                    self.expiries.note(moment, &put.key);
+                }
             }
             let stored = IVec::from(layout::encode(&mut self.buffer, head, &put.value));
             self.changes.insert(data_key.clone(), stored.clone());
@@ -111,15 +118,42 @@ impl Group {
         Ok(Verdict::Accepted)
     }
 
+    /// Drops those rows of the index of expiries that have no valid name. That uses up `version`, as a batch does.
+    ///
+    /// # Errors
+    /// The tree cannot be read. A row that cannot be understood stays.
+    pub(super) fn drop_rows(
+        &mut self,
+        (tree, recent): (&Tree, &Recent),
+        rows: Vec<IVec>,
+        version: u64,
+    ) -> sled::Result<()> {
+        for row_key in rows {
+            match self.is_needed((tree, recent), &row_key) {
+                Ok(true) | Err(AddError::Entry(_)) => {}
+                Ok(false) => {
+                    self.changes.remove(row_key);
+                    self.last_version = Some(version);
+                }
+                Err(AddError::Database(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// The version of the last batch that changes anything.
     pub(super) fn last_version(&self) -> Option<u64> {
         self.last_version
     }
 
     /// What to apply; `None` if the group changes nothing.
-    pub(super) fn into_changes(self) -> Option<Changes> {
+    pub(super) fn into_changes(mut self) -> Option<Changes> {
+        let last_version = self.last_version?;
+        for (row_key, row) in self.expiries.rows(last_version) {
+            self.changes.insert(row_key, row);
+        }
         Some(Changes {
-            last_version: self.last_version?,
+            last_version,
             batch: self.changes,
             deleted: self.deleted,
             written: self.written,
@@ -147,11 +181,28 @@ impl Group {
         Ok((data_key, head))
     }
 
-    fn forget_expiry(&mut self, key: &[u8], head: Option<Head>) {
-        if let Some(moment) = head.and_then(|head| head.expires_at) {
-            self.changes
-                .remove(layout::expiry_key(&mut self.buffer, moment, key));
+    /// Whether the row at `row_key` has a valid name.
+    fn is_needed(&mut self, (tree, recent): (&Tree, &Recent), row_key: &IVec) -> Result<bool, AddError> {
+        let row = tree.get(row_key)?.unwrap_or_default();
+        for name in layout::names(row_key, &row) {
+            let (moment, key) = name?;
+            let (_, head) = self.head((tree, recent), key)?;
+            if head.and_then(|head| head.expires_at) == Some(moment) {
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// Believes that no entry has `key`, unless more is known.
+    fn vouched(&mut self, key: &[u8]) -> IVec {
+        let data_key = layout::data_key(&mut self.buffer, key);
+        if let Some((data_key, _)) = self.heads.get_key_value(data_key) {
+            return data_key.clone();
+        }
+        let data_key = IVec::from(data_key);
+        self.heads.insert(data_key.clone(), None);
+        data_key
     }
 }
 

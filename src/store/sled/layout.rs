@@ -5,7 +5,10 @@
 //! | `00` `format` | one byte, [`FORMAT`] |
 //! | `00` `versions` | the first version that no batch has been given, 8 bytes |
 //! | `01` key | an entry: version, 8 bytes; `00`, or `01` and expiry, 8 bytes; the value |
-//! | `02` expiry, 8 bytes, key | nothing: the entry of that key expires then |
+//! | `02` second, 8 bytes; version, 8 bytes; number, 4 bytes | names of entries that expire within that second |
+//!
+//! A name is the milliseconds after the second, 2 bytes, the length of the key, 2 bytes, and the key. The version is the
+//! last one of the group of batches that wrote the row, and the number counts its rows.
 //!
 //! Numbers are big-endian, so that the order of the index keys is the order of time.
 
@@ -58,27 +61,59 @@ pub(super) fn data_range((low, high): KeyRange) -> (Bound<Vec<u8>>, Bound<Vec<u8
 /// Where the entries end in the tree.
 pub(super) const DATA_END: &[u8] = &[DATA + 1];
 
-/// The tree's key of an index row, made in `buffer`.
-pub(super) fn expiry_key<'b>(buffer: &'b mut Vec<u8>, moment: u64, key: &[u8]) -> &'b [u8] {
-    buffer.clear();
-    buffer.push(EXPIRY);
-    buffer.extend_from_slice(&moment.to_be_bytes());
-    buffer.extend_from_slice(key);
-    buffer
+/// The second of `moment`, in which its index row is.
+pub(super) fn second_of(moment: u64) -> u64 {
+    moment / SECOND
 }
 
-/// The index rows of all moments up to `now`.
-pub(super) fn expiry_range(now: Timestamp) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-    let mut end = Vec::with_capacity(9);
-    expiry_key(&mut end, now.millis() + 1, b"");
-    (Bound::Included(vec![EXPIRY]), Bound::Excluded(end))
+/// The tree's key of an index row.
+pub(super) fn row_key(second: u64, version: u64, number: u32) -> IVec {
+    let mut key = [EXPIRY; 21];
+    key[1..9].copy_from_slice(&second.to_be_bytes());
+    key[9..17].copy_from_slice(&version.to_be_bytes());
+    key[17..].copy_from_slice(&number.to_be_bytes());
+    IVec::from(&key)
 }
 
-/// The moment and the key that an index row names.
-pub(super) fn expiry_of(index_key: &[u8]) -> Result<(u64, &[u8]), StoreError> {
-    let rest = index_key.get(1..).unwrap_or_default();
-    let (moment, key) = rest.split_first_chunk().ok_or_else(short)?;
-    Ok((u64::from_be_bytes(*moment), key))
+/// Where the index rows of all seconds up to that of `now` begin and end.
+pub(super) fn row_range(now: Timestamp) -> (Vec<u8>, Vec<u8>) {
+    let mut end = vec![EXPIRY];
+    end.extend_from_slice(&(second_of(now.millis()) + 1).to_be_bytes());
+    (vec![EXPIRY], end)
+}
+
+/// Adds a name to an index row.
+pub(super) fn push_name(row: &mut Vec<u8>, moment: u64, key: &[u8]) {
+    for number in [moment % SECOND, key.len() as u64] {
+        // Both fit: a key has at most `MAX_KEY_BYTES` bytes.
+        row.extend_from_slice(&number.to_be_bytes()[6..]);
+    }
+    row.extend_from_slice(key);
+}
+
+/// The moments and keys that an index row names.
+pub(super) fn names<'r>(
+    row_key: &[u8],
+    mut row: &'r [u8],
+) -> impl Iterator<Item = Result<(u64, &'r [u8]), StoreError>> {
+    let second = row_key.get(1..).and_then(|rest| rest.first_chunk());
+    let start = second.map(|second| u64::from_be_bytes(*second).saturating_mul(SECOND));
+    std::iter::from_fn(move || {
+        if row.is_empty() {
+            return None;
+        }
+        let name = start.and_then(|start| {
+            let (after, rest) = row.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let (key, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            row = rest;
+            Some((start.saturating_add(u64::from(u16::from_be_bytes(*after))), key))
+        });
+        if name.is_none() {
+            row = &[];
+        }
+        Some(name.ok_or_else(short))
+    })
 }
 
 /// The stored form of an entry, made in `buffer`.
@@ -129,6 +164,8 @@ fn short() -> StoreError {
     StoreError::Corrupt("an entry is too short to be one".into())
 }
 
+/// The milliseconds that share an index row.
+const SECOND: u64 = 1000;
 const DATA: u8 = 1;
 const EXPIRY: u8 = 2;
 
@@ -141,8 +178,8 @@ mod tests {
         let buffer = &mut vec![9; 9];
         assert_eq!(data_key(buffer, b"ab"), b"\x01ab");
         assert_eq!(
-            expiry_key(buffer, 0x0102_0304_0506_0708, b"ab"),
-            b"\x02\x01\x02\x03\x04\x05\x06\x07\x08ab"
+            &*row_key(0x0102_0304_0506_0708, 0x0a0b, 0x0c0d),
+            b"\x02\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\x0a\x0b\0\0\x0c\x0d"
         );
         assert_eq!((FORMAT_KEY, VERSIONS_KEY), (&b"\0format"[..], &b"\0versions"[..]));
     }
@@ -182,8 +219,21 @@ mod tests {
                 assert_eq!(decode(encode(buffer, head, value)).unwrap(), (head, value));
             }
         }
-        let index_key = expiry_key(buffer, 77, b"key").to_vec();
-        assert_eq!(expiry_of(&index_key).unwrap(), (77, &b"key"[..]));
+    }
+
+    #[test]
+    fn index_rows_are_byte_exact() {
+        let mut row = Vec::new();
+        push_name(&mut row, 2_999, b"ab");
+        push_name(&mut row, 2_000, b"");
+        assert_eq!(row, b"\x03\xe7\0\x02ab\0\0\0\0");
+        let key = row_key(second_of(2_999), 7, 0);
+        let found: Vec<_> = names(&key, &row).map(Result::unwrap).collect();
+        assert_eq!(found, [(2_999, &b"ab"[..]), (2_000, b"")]);
+        let (start, end) = row_range(Timestamp::from_millis(2_000));
+        assert!(*start < *key && *key < *end);
+        let (_, end) = row_range(Timestamp::from_millis(1_999));
+        assert!(*key >= *end);
     }
 
     #[test]
@@ -201,7 +251,11 @@ mod tests {
             assert!(decode(&whole[..length]).is_err(), "{length}");
         }
         assert!(decode(b"\0\0\0\0\0\0\0\0\x02rest").is_err());
-        assert!(expiry_of(b"\x02\0\0\0").is_err());
-        assert!(expiry_of(b"").is_err());
+        let key = row_key(1, 2, 3);
+        for row in [&b"\0"[..], b"\0\0\0", b"\0\0\0\x02a"] {
+            let found: Vec<_> = names(&key, row).collect();
+            assert!(matches!(found.as_slice(), [Err(_)]), "{row:?}");
+        }
+        assert!(names(b"\x02", b"\0\0\0\0").all(|name| name.is_err()));
     }
 }

@@ -1,9 +1,10 @@
 //! The embedded engine: one directory, one process, on the `sled` database.
 //!
 //! # What it adds to sled
-//! - Conditional batches with versions, and an index of expiries (`layout`).
-//! - Group commit by a single thread that syncs the data file itself (`committer`); reads wait for what they saw to
-//!   be durable, so that nobody is ever told of a state that a crash takes back (`progress`).
+//! - Conditional batches with versions, and an index of expiries (`layout`, `index`).
+//! - Group commit: one thread decides and applies (`committer`), another one makes what was applied durable and answers
+//!   (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state that a crash takes
+//!   back (`progress`).
 //! - A cache of entries, because reads of the tree wait while a batch is applied (`recent`).
 //! - Care before and after an opening (`open`), and exports while the server runs (`export`).
 //!
@@ -17,10 +18,12 @@ mod blobs;
 mod committer;
 mod export;
 mod group;
+mod index;
 mod layout;
 mod open;
 mod progress;
 mod recent;
+mod syncer;
 #[cfg(test)]
 mod tests;
 
@@ -38,10 +41,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub use self::open::OpenError;
 
-use self::committer::{Command, Committer, Sync};
+use self::committer::{Command, Committer};
 use self::open::Opened;
 use self::progress::Progress;
 use self::recent::Recent;
+use self::syncer::{Pages, Sync, Syncer};
 use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
 use crate::domain::time::Timestamp;
 
@@ -87,7 +91,7 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`], whose message says what to do.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Self::open_with(options, committer::file_sync)
+        Self::open_with(options, syncer::file_sync)
     }
 
     fn open_with(options: &Options, sync: impl FnOnce(File, &Path) -> Sync) -> Result<Self, OpenError> {
@@ -104,12 +108,20 @@ impl SledStore {
         let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
         let progress = Arc::new(Progress::from_version(next_version));
         let recent = Arc::new(Recent::new(options.cache_bytes / RECENT_SHARE));
+        let pages = Pages::default();
+        let syncer = Syncer::spawn(
+            db.clone(),
+            Arc::clone(&progress),
+            Arc::clone(&pages),
+            sync(data, &options.directory),
+        );
         let committer = Committer {
             db: db.clone(),
             recent: Arc::clone(&recent),
             queue: commands,
             progress: Arc::clone(&progress),
-            sync: sync(data, &options.directory),
+            pages,
+            syncer: syncer.map_err(io_error)?,
             next_version,
             reserved: next_version,
             snapshot: None,
@@ -192,31 +204,32 @@ impl Store for SledStore {
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        let due = self.read(|db| {
-            let mut due = Vec::new();
-            let mut data_key = Vec::new();
-            for row in db.range(layout::expiry_range(now)) {
-                if due.len() == limit {
-                    break;
-                }
-                let (index_key, _) = row?;
-                let (moment, key) = layout::expiry_of(&index_key)?;
-                // Between reading the row and the entry, the entry may have been given another expiry.
-                let Some(stored) = db.get(layout::data_key(&mut data_key, key))? else {
-                    continue;
-                };
-                let (head, _) = layout::decode(&stored)?;
-                if head.expires_at == Some(moment) {
-                    due.push((key.to_vec(), Version(head.version)));
-                }
+        let mut entries = Vec::new();
+        let mut position = None;
+        loop {
+            let left = limit - entries.len();
+            let found = self.read(|db| index::due(db, now, left, position.as_ref()))?;
+            if !found.dead.is_empty() {
+                // Nothing depends on it but space, and a store that is being closed has other worries.
+                let _closed = self.queue.send(Command::DropRows(found.dead)).await;
             }
-            Ok(due)
-        })?;
-        // Rows that an unfinished group deletes are merely missed, which a sweeper can bear.
-        if let Some(newest) = due.iter().map(|(_, version)| *version).max() {
+            entries.extend(found.entries);
+            position = found.position;
+            if position.is_none() || entries.len() >= limit {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        // A name may stand in two rows.
+        entries.sort_unstable();
+        entries.dedup();
+        entries.truncate(limit);
+        // What an unfinished group deletes is merely missed, which a sweeper can bear.
+        if let Some(newest) = entries.iter().map(|(_, _, version)| *version).max() {
             self.progress.reached(newest.0).await?;
         }
-        Ok(due)
+        let versioned = entries.into_iter().map(|(_, key, version)| (key, version));
+        Ok(versioned.collect())
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

@@ -1,6 +1,6 @@
-//! How far the store is durable, and whether it can still be trusted: what the committer tells the readers.
+//! How far the store is durable, and whether it can still be trusted: what the committer and the syncer tell the readers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,16 +11,16 @@ use tokio::sync::Notify;
 
 use crate::store::{Statistics, StoreError};
 
-/// Shared by the committer, which writes it, and all readers.
+/// Shared by the two threads that write it and all readers.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Every batch up to this version is on disk.
     durable: AtomicU64,
     /// Says without a lock that `deleting` is empty, as it mostly is.
     deletes: AtomicBool,
-    /// What the group deletes that is being made durable. An entry's own version tells a reader that it is not durable
-    /// yet; an entry that is gone tells nothing.
-    deleting: Mutex<Deleting>,
+    /// The tree's keys that groups delete which are not durable yet, each with the last version of its group. An entry's
+    /// own version tells a reader that it is not durable yet; an entry that is gone tells nothing.
+    deleting: Mutex<BTreeMap<IVec, u64>>,
     /// Why nothing is read or acknowledged any more.
     failure: OnceLock<String>,
     /// Signals that `durable` rose or `failure` was set.
@@ -28,14 +28,6 @@ pub(super) struct Progress {
     pub(super) commits: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) groups: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Deleting {
-    /// The last version of the group.
-    until: u64,
-    /// The tree's keys.
-    keys: BTreeSet<IVec>,
 }
 
 impl Progress {
@@ -50,7 +42,8 @@ impl Progress {
     /// Announces the deletes of a group, before the group is applied.
     pub(super) fn announce(&self, keys: BTreeSet<IVec>, until: u64) {
         if !keys.is_empty() {
-            *self.lock() = Deleting { until, keys };
+            let mut deleting = self.lock();
+            deleting.extend(keys.into_iter().map(|key| (key, until)));
             self.deletes.store(true, Ordering::SeqCst);
         }
     }
@@ -58,8 +51,11 @@ impl Progress {
     /// Everything up to `version` is on disk.
     pub(super) fn advance(&self, version: u64) {
         self.durable.store(version, Ordering::SeqCst);
-        if self.deletes.swap(false, Ordering::SeqCst) {
-            self.lock().keys.clear();
+        if self.deletes.load(Ordering::SeqCst) {
+            // Another group may have announced its own meanwhile.
+            let mut deleting = self.lock();
+            deleting.retain(|_, until| *until > version);
+            self.deletes.store(!deleting.is_empty(), Ordering::SeqCst);
         }
         self.moved.notify_waiters();
     }
@@ -88,21 +84,20 @@ impl Progress {
 
     /// Waits until the group is on disk that deletes the entry at `data_key`, if there is such a group.
     pub(super) async fn deleted(&self, data_key: &[u8]) -> Result<(), StoreError> {
-        match self.deleting(|keys| keys.contains(data_key)) {
+        match self.deleting(|keys| keys.get(data_key).copied()) {
             Some(until) => self.reached(until).await,
             None => self.usable(),
         }
     }
 
-    /// Waits until the group is on disk that deletes entries whose keys in the tree begin with `prefix`.
+    /// Waits until the groups are on disk that delete entries whose keys in the tree begin with `prefix`.
     pub(super) async fn deleted_within(&self, prefix: &[u8]) -> Result<(), StoreError> {
-        let touched = |keys: &BTreeSet<IVec>| {
-            let first = keys
-                .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
-                .next();
-            first.is_some_and(|key| key.starts_with(prefix))
+        let last = |keys: &BTreeMap<IVec, u64>| {
+            let behind = keys.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+            let within = behind.take_while(|(key, _)| key.starts_with(prefix));
+            within.map(|(_, until)| *until).max()
         };
-        match self.deleting(touched) {
+        match self.deleting(last) {
             Some(until) => self.reached(until).await,
             None => self.usable(),
         }
@@ -116,7 +111,7 @@ impl Progress {
         }
     }
 
-    /// Why the committer is gone.
+    /// Why nobody answers.
     pub(super) fn absence(&self) -> StoreError {
         let reason = self.failure.get().cloned();
         StoreError::Unavailable(reason.unwrap_or_else(|| "it is closed".into()))
@@ -137,15 +132,15 @@ impl Progress {
         Ok(self.durable.load(Ordering::SeqCst) >= version)
     }
 
-    fn deleting(&self, touched: impl FnOnce(&BTreeSet<IVec>) -> bool) -> Option<u64> {
-        if !self.deletes.load(Ordering::SeqCst) {
-            return None;
+    fn deleting(&self, until: impl FnOnce(&BTreeMap<IVec, u64>) -> Option<u64>) -> Option<u64> {
+        if self.deletes.load(Ordering::SeqCst) {
+            until(&self.lock())
+        } else {
+            None
         }
-        let deleting = self.lock();
-        touched(&deleting.keys).then_some(deleting.until)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Deleting> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<IVec, u64>> {
         self.deleting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,7 +68,7 @@ async fn a_conflict_is_answered_before_the_group_is_durable() {
     let mut first = pin!(gated.store.commit(put("first", "1")));
     assert!(is_pending(first.as_mut()));
     gated.wait_for_sync();
-    // Both wait behind the first and become one group.
+    // Both are decided while the first one is synced, in one group or in two.
     let create = || {
         Batch::new()
             .assert_absent(b"key".to_vec())
@@ -78,15 +78,79 @@ async fn a_conflict_is_answered_before_the_group_is_durable() {
     let mut loser = pin!(gated.store.commit(create()));
     assert!(is_pending(winner.as_mut()));
     assert!(is_pending(loser.as_mut()));
+    assert!(matches!(loser.await, Err(CommitError::Conflict)));
+    assert!(is_pending(first.as_mut()));
+    assert!(is_pending(winner.as_mut()));
+    // What the loser lost to is in the tree already, and whoever reads it waits.
+    let mut read = pin!(gated.store.get(b"key"));
+    assert!(is_pending(read.as_mut()));
     gated.release();
     gated.wait_for_sync();
-
-    assert!(matches!(loser.await, Err(CommitError::Conflict)));
+    first.await.unwrap();
     assert!(is_pending(winner.as_mut()));
+    assert!(is_pending(read.as_mut()));
     gated.release();
     winner.await.unwrap();
-    first.await.unwrap();
+    assert!(read.await.unwrap().is_some());
     assert_eq!(gated.store.statistics().groups, 2);
+}
+
+#[tokio::test]
+async fn deletes_of_several_groups_in_flight_are_each_waited_for() {
+    let gated = Gated::open();
+    gated.pass(put("a", "1").put(b"b".to_vec(), vec![])).await;
+    let mut first = pin!(gated.store.commit(Batch::new().delete(b"a".to_vec())));
+    assert!(is_pending(first.as_mut()));
+    gated.wait_for_sync();
+    let mut second = pin!(gated.store.commit(Batch::new().delete(b"b".to_vec())));
+    assert!(is_pending(second.as_mut()));
+    // Answered at once, and the delete was applied before that.
+    let behind = gated
+        .store
+        .commit(Batch::new().assert_at(b"b".to_vec(), Version(0)));
+    assert!(behind.await.is_err());
+    let (mut a, mut b) = (pin!(gated.store.get(b"a")), pin!(gated.store.get(b"b")));
+    assert!(is_pending(a.as_mut()));
+    assert!(is_pending(b.as_mut()));
+    gated.release();
+    gated.wait_for_sync();
+    first.await.unwrap();
+    assert_eq!(a.await.unwrap(), None);
+    assert!(is_pending(b.as_mut()));
+    gated.release();
+    second.await.unwrap();
+    assert_eq!(b.await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_assertion_about_what_is_not_durable_yet_waits() {
+    let gated = Gated::open();
+    let mut put = pin!(gated.store.commit(put("key", "1")));
+    assert!(is_pending(put.as_mut()));
+    gated.wait_for_sync();
+    let mut other = pin!(gated.store.commit(Batch::new().assert_absent(b"other".to_vec())));
+    assert!(is_pending(other.as_mut()));
+    // Refused at once, so the other one was decided.
+    let refused = gated.store.commit(Batch::new().assert_absent(b"key".to_vec()));
+    assert!(refused.await.is_err());
+    assert!(is_pending(other.as_mut()));
+    gated.release();
+    put.await.unwrap();
+    other.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_export_begins_when_all_it_shows_is_durable() {
+    let gated = Gated::open();
+    let mut put = pin!(gated.store.commit(put("key", "1")));
+    assert!(is_pending(put.as_mut()));
+    gated.wait_for_sync();
+    let mut export = pin!(gated.store.export());
+    assert!(is_pending(export.as_mut()));
+    gated.release();
+    put.await.unwrap();
+    let mut export = export.await.unwrap();
+    assert_eq!(export.next().await.unwrap().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -124,7 +188,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_or_read() {
 }
 
 #[tokio::test]
-async fn a_committer_that_panics_fails_the_store() {
+async fn a_thread_that_panics_fails_the_store() {
     let directory = TempDir::new().unwrap();
     let store = open_with(directory.path(), || panic!("as the test wants"));
     assert!(store.commit(put("key", "1")).await.is_err());

@@ -1,6 +1,7 @@
 //! The engine's own promises, beside the contract.
 
 mod durability;
+mod expiry;
 mod opening;
 
 use tempfile::TempDir;
