@@ -6,7 +6,7 @@ use countersign::domain::events::OutboxMessage;
 use serde_json::{Value, json};
 
 use crate::support::world::{answer, sid_of};
-use crate::support::{Service, TestApp, User, all_at_once};
+use crate::support::{Interleaved, Service, TestApp, User, all_at_once};
 
 #[tokio::test]
 async fn an_approval_of_one_challenge_is_none_of_another() {
@@ -202,9 +202,9 @@ async fn an_answer_is_final() {
 }
 
 /// Approved, denied, expired and deleted at once: one of them becomes true, and what others are told agrees with it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_challenge_gets_one_final_status_whatever_happens_at_once() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let user = User::create(&client).await;
     let hook = [

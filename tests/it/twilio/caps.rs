@@ -1,7 +1,7 @@
 //! How often a factor is challenged and its holder asked: Twilio's caps with Twilio's numbers, exactly at their edges.
 
 use crate::support::world::{Totp, answer};
-use crate::support::{Answer, Service, TestApp, User, all_at_once};
+use crate::support::{Answer, Interleaved, Service, TestApp, User, all_at_once};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -84,9 +84,9 @@ async fn a_totp_factor_with_short_codes_gets_10_challenges_a_day() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn parallel_requests_for_challenges_get_no_more() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let totp = User::create(&client).await.totp(&server, &client).await;
     let form = [("FactorSid", totp.sid.as_str())];

@@ -1,13 +1,9 @@
 //! How many factors, entities and webhooks there are, and how fast they are made: Twilio's caps with Twilio's numbers, one
 //! after the other and all at once.
 
-use std::sync::Arc;
-
-use countersign::store::memory::MemoryStore;
-
 use crate::support::device::borrowed;
 use crate::support::world::with_creation_limit;
-use crate::support::{Device, Service, TestApp, User, all_at_once};
+use crate::support::{Device, Interleaved, Service, TestApp, User, all_at_once};
 
 const DAY: u64 = 24 * 3600;
 
@@ -54,9 +50,9 @@ async fn a_user_has_20_push_factors_and_100_totp_factors() {
     Device::new().enrol(&client, &timed.path).await.ok();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn parallel_enrolments_get_no_more() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let user = User::create(&client).await;
     let factors = format!("{}/Factors", user.path);
@@ -128,9 +124,9 @@ async fn a_secret_or_a_key_makes_one_factor_of_a_user() {
     device.enrol(&client, &user.path).await.ok();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_secret_sent_many_times_at_once_makes_one_factor() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let user = User::create(&client).await;
     let form = Device::new().enrolment();
@@ -143,9 +139,9 @@ async fn a_secret_sent_many_times_at_once_makes_one_factor() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_identity_is_one_entity_however_many_create_it() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let service = Service::create(&client).await;
     let entities = format!("{}/Entities", service.path);
@@ -165,9 +161,9 @@ async fn an_identity_is_one_entity_however_many_create_it() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn the_operator_may_limit_creations_per_second() {
-    let server = TestApp::with(Arc::new(MemoryStore::new()), with_creation_limit(40)).await;
+    let server = TestApp::with(Interleaved::store(), with_creation_limit(40)).await;
     let client = server.client();
     let service = Service::create(&client).await;
     let other = server.another_account().await;
@@ -214,9 +210,9 @@ async fn without_the_operators_limit_there_is_none() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_service_has_50_webhooks() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let service = Service::create(&client).await;
     let form = [

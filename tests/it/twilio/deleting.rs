@@ -4,7 +4,7 @@ use countersign::domain::factor::FactorType;
 
 use crate::support::operations::{Everything, samples};
 use crate::support::world::sid_of;
-use crate::support::{Credentials, Service, TestApp, wrong_code};
+use crate::support::{Credentials, Interleaved, Service, TestApp, wrong_code};
 
 const DAY: u64 = 24 * 3600;
 
@@ -204,9 +204,9 @@ async fn sweeping_takes_expired_challenges_and_tokens_and_leaves_the_rest() {
 }
 
 /// A service that is deleted while requests for it are under way leaves nothing either.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn what_was_under_way_when_a_service_was_deleted_is_reclaimed_too() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let empty = server.dump().await;
     for _ in 0..10 {

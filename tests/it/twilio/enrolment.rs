@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use countersign::flows::account::set_status::suspend_account;
-use countersign::store::memory::MemoryStore;
 
 use crate::support::app::sled_in;
 use crate::support::device::borrowed;
 use crate::support::operations::{Everything, samples};
-use crate::support::{Answer, Credentials, Device, Service, TestApp, User, all_at_once};
+use crate::support::{Answer, Credentials, Device, Interleaved, Service, TestApp, User, all_at_once};
 use countersign::store::Store;
 
 async fn token_for(server: &TestApp, user: &User, ttl: &str) -> Credentials {
@@ -69,9 +68,9 @@ async fn one_of_16_devices_is_enrolled(store: Arc<dyn Store>, rounds: usize) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn of_16_devices_with_one_access_token_one_is_enrolled() {
-    one_of_16_devices_is_enrolled(Arc::new(MemoryStore::new()), 20).await;
+    one_of_16_devices_is_enrolled(Interleaved::store(), 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,13 +3,13 @@
 use countersign::domain::factor::FactorStatus;
 
 use crate::support::world::{Totp, answer, sid_of};
-use crate::support::{Credentials, TestApp, User, all_at_once, wrong_code};
+use crate::support::{Credentials, Interleaved, TestApp, User, all_at_once, wrong_code};
 
 /// Parallel guesses: attempts that were all checked before any was counted broke Gitea's and Keycloak's limits
 /// (CVE-2026-20779, keycloak #31726).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn of_64_parallel_guesses_on_one_challenge_five_are_evaluated() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let totp = User::create(&client).await.totp(&server, &client).await;
     let challenge = totp.challenge(&client).await;
@@ -38,9 +38,9 @@ async fn of_64_parallel_guesses_on_one_challenge_five_are_evaluated() {
 }
 
 /// The same over as many challenges: parallel sessions must not multiply the guesses (RFC 4226, 7.3).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn of_parallel_guesses_on_many_challenges_the_factor_evaluates_ten() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let totp = User::create(&client).await.totp(&server, &client).await;
     let mut requests = Vec::new();
@@ -58,9 +58,9 @@ async fn of_parallel_guesses_on_many_challenges_the_factor_evaluates_ten() {
 }
 
 /// The same while proving an enrolment: five, then a new factor has to be created.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn of_64_parallel_guesses_on_an_enrolment_five_are_evaluated() {
-    let server = TestApp::new().await;
+    let server = TestApp::on(Interleaved::store()).await;
     let client = server.client();
     let totp = User::create(&client)
         .await
@@ -179,8 +179,12 @@ async fn from_the_tenth_failure_on_delays_grow_and_nothing_is_evaluated_meanwhil
     assert_eq!(server.factor(&totp.sid).await.failures.count(), 0);
 }
 
+/// Guesses until there are so many failures, and waits as long as it is told to.
 async fn fail_until(server: &TestApp, totp: &Totp, count: u32) {
-    while server.factor(&totp.sid).await.failures.count() < count {
+    for _ in 0..1000 {
+        if server.factor(&totp.sid).await.failures.count() >= count {
+            return;
+        }
         let answer = totp
             .check(&server.client(), &wrong_code(server, &totp.app, 0))
             .await;
@@ -188,6 +192,7 @@ async fn fail_until(server: &TestApp, totp: &Totp, count: u32) {
             server.wait(answer.retry_after());
         }
     }
+    panic!("failures are not counted");
 }
 
 /// At most 100 failures in a row, then the authenticator has to be bound anew (NIST SP 800-63B-4, 3.2.2), even if they
@@ -250,6 +255,55 @@ async fn a_success_at_99_failures_clears_them() {
     assert_eq!(
         totp.check(&client, &totp.app.code(&server)).await.ok()["status"],
         "approved"
+    );
+}
+
+/// Nothing but a success clears the count, and nothing gives an unproved enrolment more tries.
+#[tokio::test]
+async fn no_other_request_forgets_failures() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let user = User::create(&client).await;
+    let totp = user.totp(&server, &client).await;
+    let unproved = user.unverified_totp(&client, "unproved", &[]).await;
+    fail_until(&server, &totp, 5).await;
+    for nth in 0..5 {
+        unproved
+            .verify(&client, &wrong_code(&server, &unproved.app, nth))
+            .await
+            .ok();
+    }
+    for factor in [&totp, &unproved] {
+        for change in [
+            ("FriendlyName", "renamed"),
+            ("Config.Skew", "2"),
+            ("Config.Alg", "sha256"),
+            ("Config.Alg", "sha1"),
+        ] {
+            client.post(&factor.path, &[change]).await.ok();
+        }
+        client.get(&factor.path).await.ok();
+        assert_eq!(server.factor(&factor.sid).await.failures.count(), 5);
+    }
+    let (first, second) = (totp.challenge(&client).await, totp.challenge(&client).await);
+    answer(&client, &first, "12345").await.refused(400, 60306);
+    client.post(&second, &[("Metadata", r#"{"os":"x"}"#)]).await.ok();
+    user.unverified_totp(&client, "another", &[]).await;
+    server.wait(365 * 24 * 3600);
+    server.sweep().await;
+    assert_eq!(server.factor(&totp.sid).await.failures.count(), 5);
+    unproved
+        .verify(&client, &unproved.app.code(&server))
+        .await
+        .refused(429, 60310);
+    let used = totp.app.code(&server);
+    totp.check(&client, &used).await.ok();
+    fail_until(&server, &totp, 3).await;
+    assert_eq!(totp.check(&client, &used).await.ok()["status"], "pending");
+    assert_eq!(
+        server.factor(&totp.sid).await.failures.count(),
+        3,
+        "a replay neither counts nor clears"
     );
 }
 
