@@ -5,18 +5,21 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use qrcode::render::svg;
-use qrcode::{Color, QrCode as Symbol};
+use qrcode::{Color, EcLevel, QrCode as Symbol};
 
 /// A QR code of a text, with the quiet zone of four modules that scanners need.
 pub struct QrCode(Symbol);
 
 impl QrCode {
-    /// The code of a text, with medium error correction.
+    /// The code of a text, with medium error correction if it fits, otherwise with the lowest.
     ///
     /// # Errors
-    /// When the text is longer than a QR code can hold: 2331 bytes.
+    /// When the text is longer than a QR code can hold: 2953 bytes.
     pub fn new(text: &str) -> Result<Self, TextTooLong> {
-        Symbol::new(text).map(Self).map_err(|_| TextTooLong)
+        Symbol::with_error_correction_level(text, EcLevel::M)
+            .or_else(|_| Symbol::with_error_correction_level(text, EcLevel::L))
+            .map(Self)
+            .map_err(|_| TextTooLong)
     }
 
     /// The picture as `data:image/svg+xml;base64,...`.
@@ -147,8 +150,23 @@ mod tests {
 
     #[test]
     fn a_text_that_fits_no_code_is_refused() {
-        assert!(QrCode::new(&"x".repeat(2331)).is_ok());
-        assert_eq!(QrCode::new(&"x".repeat(2332)).unwrap_err(), TextTooLong);
+        assert!(QrCode::new(&"x".repeat(2953)).is_ok());
+        assert_eq!(QrCode::new(&"x".repeat(2954)).unwrap_err(), TextTooLong);
+    }
+
+    #[test]
+    fn the_longest_uri_of_a_factor_fits() {
+        let uri = crate::crypto::otpauth::OtpauthUri {
+            secret: crate::crypto::totp::TotpSecret::from_base32(&"A".repeat(204)).unwrap(),
+            issuer: Some("\u{1f989}".repeat(64)),
+            label: "\u{1f989}".repeat(64),
+            algorithm: crate::domain::totp_algorithm::TotpAlgorithm::Sha512,
+            digits: 8,
+            period: 60,
+        };
+        let text = uri.to_text();
+        assert!(text.len() > 2331, "{}", text.len());
+        assert!(QrCode::new(&text).is_ok());
     }
 
     #[test]

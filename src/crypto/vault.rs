@@ -24,7 +24,6 @@ pub struct Vault {
     pepper: hmac::Key,
     fingerprints: hmac::Key,
     access_tokens: hmac::Key,
-    page_tokens: hmac::Key,
 }
 
 impl Vault {
@@ -38,7 +37,6 @@ impl Vault {
             pepper: mac_key(&root, b"token pepper"),
             fingerprints: mac_key(&root, b"fingerprint"),
             access_tokens: mac_key(&root, b"access token"),
-            page_tokens: mac_key(&root, b"page token"),
         }
     }
 
@@ -111,7 +109,6 @@ impl Vault {
     fn mac_key_of(&self, purpose: Purpose) -> &hmac::Key {
         match purpose {
             Purpose::AccessToken => &self.access_tokens,
-            Purpose::PageToken => &self.page_tokens,
         }
     }
 }
@@ -127,8 +124,6 @@ impl fmt::Debug for Vault {
 pub enum Purpose {
     /// The token that lets an app enrol one factor.
     AccessToken,
-    /// The token that leads to the next page of a list.
-    PageToken,
 }
 
 fn sealing_key(root: &Prk) -> LessSafeKey {
@@ -258,11 +253,6 @@ mod tests {
             access.as_slice(),
             hex("6e8b5840be531137d4e2943da038b3850c46c45dabd02341378b5be03dbfa5e0")
         );
-        let page = vault.mac(Purpose::PageToken, b"message");
-        assert_eq!(
-            page.as_slice(),
-            hex("0009114ae68e2830890415ddee75312e5155d21324c0bba43772368bcee3e3ee")
-        );
         let fingerprint = vault.fingerprint(b"ab", b"c");
         assert_eq!(
             fingerprint.as_bytes().as_slice(),
@@ -311,7 +301,6 @@ mod tests {
         let vault = vault(1);
         let tag = vault.mac(Purpose::AccessToken, b"message");
         assert!(vault.mac_matches(Purpose::AccessToken, b"message", &tag));
-        assert!(!vault.mac_matches(Purpose::PageToken, b"message", &tag));
         assert!(!vault.mac_matches(Purpose::AccessToken, b"messagE", &tag));
         assert!(!vault.mac_matches(Purpose::AccessToken, b"message", &tag[..31]));
         assert!(!vault.mac_matches(Purpose::AccessToken, b"message", b""));

@@ -53,8 +53,8 @@ async fn sweep_purges(app: &App) -> Result<usize, Error> {
     Ok(swept)
 }
 
-/// Deletes a chunk of what is below a deleted service; when nothing is left and no request that was under way can write
-/// there any more, the note that it is to be swept, too.
+/// Deletes a chunk of what is below a deleted service; when nothing is left, the note that it is to be swept, too. Whoever
+/// writes below a service asserts it, so nothing comes after.
 async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) -> Result<usize, Error> {
     let prefixes = [
         keys::entities(service),
@@ -88,9 +88,6 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) ->
         return commit_unless_changed(app, batch)
             .await
             .map(|done| if done { count } else { 0 });
-    }
-    if app.clock.now() < purge.record.since + Purge::LINGER {
-        return Ok(0);
     }
     let key = keys::purge(service);
     let batch = Batch::new().assert_read(&key, purge).delete(key.into_bytes());

@@ -5,8 +5,6 @@
 //! that a later version adds comes last in its struct and has a default, so that old records read as they are; any other
 //! change gets a new version number and a conversion. Every released format stays in `tests/data`.
 
-use std::time::Duration;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -95,11 +93,6 @@ impl DeviceAddress {
 pub struct Purge {
     /// When the service was deleted.
     pub since: Timestamp,
-}
-
-impl Purge {
-    /// For how long after its deletion requests that were under way may still write below a service.
-    pub const LINGER: Duration = Duration::from_mins(10);
 }
 
 /// How many entities and factors an account created within a second.

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::Method;
@@ -12,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use super::auth::{Caller, caller};
 use super::error::ApiError;
 use super::form::Form;
-use super::routes::Twilio;
 use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
@@ -21,6 +21,16 @@ use crate::domain::time::Timestamp;
 use crate::flows;
 use crate::flows::actor::Actor;
 use crate::web::body::{self, BodyError};
+use crate::web::public_url::PublicUrl;
+
+/// What every operation needs.
+#[derive(Clone, Debug)]
+pub(super) struct Twilio {
+    /// The wired parts.
+    pub(super) app: Arc<App>,
+    /// How clients reach this server.
+    pub(super) public_url: PublicUrl,
+}
 
 /// An authenticated request with its parameters read.
 pub(super) struct Call {

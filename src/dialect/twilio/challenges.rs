@@ -9,7 +9,7 @@ use super::call::Call;
 use super::entities::entity_url;
 use super::error::{ApiError, of_parameter};
 use super::factors::type_name;
-use super::form::{Form, sid};
+use super::form::{Form, attributes, sid};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::unique_json::parse_object;
@@ -38,7 +38,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         fields: fields(form)?,
         hidden_details: form
             .filled("HiddenDetails")
-            .map(|text| json::attributes("HiddenDetails", text))
+            .map(|text| attributes("HiddenDetails", text))
             .transpose()?,
     };
     let code = form.filled("AuthPayload");
@@ -74,7 +74,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         payload: form.filled("AuthPayload"),
         metadata: form
             .filled("Metadata")
-            .map(|text| json::attributes("Metadata", text))
+            .map(|text| attributes("Metadata", text))
             .transpose()?,
     };
     let shown = |scope: &EntityScope, challenge: &Challenge| signed_members(scope, challenge);

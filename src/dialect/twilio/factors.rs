@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::call::Call;
 use super::entities::entity_url;
 use super::error::{ApiError, of_parameter};
-use super::form::Form;
+use super::form::{Form, attributes};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::qr::QrCode;
@@ -195,7 +195,7 @@ fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
 
 fn metadata(form: &Form) -> Result<Option<Attributes>, ApiError> {
     form.filled("Metadata")
-        .map(|text| json::attributes("Metadata", text))
+        .map(|text| attributes("Metadata", text))
         .transpose()
 }
 

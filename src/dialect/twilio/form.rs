@@ -2,9 +2,12 @@
 
 use std::str::FromStr;
 
+use serde_json::Value;
+
 use super::error::ApiError;
+use crate::crypto::unique_json::parse_object;
 use crate::domain::service::Change;
-use crate::domain::text::Invalid;
+use crate::domain::text::{Attributes, Invalid};
 
 /// The parameters of a request, each possibly several times.
 ///
@@ -116,4 +119,19 @@ pub(super) fn whole_number(text: &str) -> Option<u32> {
 /// Reads an identifier; `expected` says what it must look like.
 pub(super) fn sid<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, Invalid> {
     move |text| text.parse().map_err(|_| Invalid(expected))
+}
+
+/// Reads a parameter that is a JSON object with only strings in it, at most 1024 characters long.
+pub(super) fn attributes(parameter: &str, text: &str) -> Result<Attributes, ApiError> {
+    const EXPECTED: &str = "must be a JSON object with only strings as values, at most 1024 characters long";
+    let invalid = || ApiError::invalid(parameter, EXPECTED);
+    if text.chars().count() > 1024 {
+        return Err(invalid());
+    }
+    let object = parse_object(text.as_bytes()).map_err(|_| invalid())?;
+    let pairs = object.into_iter().map(|(name, value)| match value {
+        Value::String(value) => Ok((name, value)),
+        _ => Err(invalid()),
+    });
+    pairs.collect::<Result<_, _>>().map(Attributes)
 }

@@ -6,10 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
 
-use super::error::ApiError;
-use crate::crypto::unique_json::parse_object;
 use crate::domain::text::Attributes;
 
 /// The content type of every answer that has a body.
@@ -48,19 +45,4 @@ impl Serialize for Object<'_> {
         }
         object.end()
     }
-}
-
-/// Reads a parameter that is a JSON object with only strings in it, at most 1024 characters long.
-pub(super) fn attributes(parameter: &str, text: &str) -> Result<Attributes, ApiError> {
-    const EXPECTED: &str = "must be a JSON object with only strings as values, at most 1024 characters long";
-    let invalid = || ApiError::invalid(parameter, EXPECTED);
-    if text.chars().count() > 1024 {
-        return Err(invalid());
-    }
-    let object = parse_object(text.as_bytes()).map_err(|_| invalid())?;
-    let pairs = object.into_iter().map(|(name, value)| match value {
-        Value::String(value) => Ok((name, value)),
-        _ => Err(invalid()),
-    });
-    pairs.collect::<Result<_, _>>().map(Attributes)
 }

@@ -24,4 +24,4 @@ mod webhooks;
 pub use auth::Basic;
 pub use form::Form;
 pub use listing::{parse_token as parse_page_token, print_token as print_page_token};
-pub use routes::{OPERATIONS, Operation, Twilio, router};
+pub use routes::{OPERATIONS, Operation, router};

@@ -7,19 +7,11 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
+use super::call::Twilio;
 use super::error::ApiError;
 use super::{access_tokens, challenges, entities, factors, forms, notifications, services, webhooks};
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
-
-/// What every operation needs.
-#[derive(Clone, Debug)]
-pub struct Twilio {
-    /// The wired parts.
-    pub app: Arc<App>,
-    /// How clients reach this server.
-    pub public_url: PublicUrl,
-}
 
 /// An operation: what is asked for, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -163,18 +163,26 @@ impl AcceptedSteps {
         self.recent.last().is_some_and(|last| *last > last_honest)
     }
 
-    /// The same moments in steps of another length: everything that overlaps a used step is used.
+    /// The same moments in steps of another length: everything that overlaps a used step is used. `last_honest` is
+    /// [`TotpConfig::last_honest_step`] in steps of the old length.
     #[must_use]
-    pub fn rescaled(&self, from: TimeStep, to: TimeStep) -> Self {
+    pub fn rescaled(&self, from: TimeStep, to: TimeStep, last_honest: u64) -> Self {
         if from == to {
             return self.clone();
         }
         let (from, to) = (u64::from(from.get()), u64::from(to.get()));
-        let last_used = self.recent.last().copied().max(self.floor);
-        let floor = last_used.map(|step| ((step + 1) * from - 1) / to);
+        let overlapped = |step: u64| step * from / to..=((step + 1) * from - 1) / to;
+        let ahead = self.recent.partition_point(|step| *step <= last_honest);
+        let last_used = self.recent[..ahead].last().copied().max(self.floor);
+        let mut recent: Vec<u64> = self.recent[ahead..]
+            .iter()
+            .copied()
+            .flat_map(overlapped)
+            .collect();
+        recent.dedup();
         Self {
-            floor,
-            recent: Vec::new(),
+            floor: last_used.map(|step| *overlapped(step).end()),
+            recent,
         }
     }
 
@@ -228,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn another_step_length_does_not_lock_what_a_clock_ahead_had_accepted() {
+        let (thirty, twenty) = (TimeStep::new(30).unwrap(), TimeStep::new(20).unwrap());
+        let mut used = AcceptedSteps::default();
+        used.accept(100); // seconds 3000 to 3029
+        used.accept(3000); // seconds 90,000 to 90,029, while the clock was a day ahead
+        let mut rescaled = used.rescaled(thirty, twenty, 102);
+        assert_eq!(rescaled.judge(&[151], 155), CodeVerdict::Replayed);
+        assert_eq!(rescaled.judge(&[152], 155), CodeVerdict::Fresh { step: 152 });
+        rescaled.accept(152);
+        for step in [4500, 4501] {
+            assert_eq!(
+                rescaled.judge(&[step], 4600),
+                CodeVerdict::Replayed,
+                "the time came round to {step}"
+            );
+        }
+        assert_eq!(rescaled.judge(&[4502], 4600), CodeVerdict::Fresh { step: 4502 });
+    }
+
+    #[test]
     fn what_is_forgotten_stays_used() {
         let mut used = AcceptedSteps::default();
         (100..200).for_each(|step| used.accept(step));
@@ -241,13 +269,13 @@ mod tests {
         let (thirty, twenty) = (TimeStep::new(30).unwrap(), TimeStep::new(20).unwrap());
         let mut used = AcceptedSteps::default();
         used.accept(100); // seconds 3000 to 3029
-        let rescaled = used.rescaled(thirty, twenty);
+        let rescaled = used.rescaled(thirty, twenty, 101);
         assert_eq!(
             rescaled.judge(&[151], 152),
             CodeVerdict::Replayed,
             "seconds 3020 to 3039 overlap"
         );
         assert_eq!(rescaled.judge(&[152], 152), CodeVerdict::Fresh { step: 152 });
-        assert_eq!(used.rescaled(thirty, thirty), used);
+        assert_eq!(used.rescaled(thirty, thirty, 101), used);
     }
 }

@@ -5,8 +5,8 @@ use crate::app::App;
 use crate::domain::access_token::AccessToken;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{FriendlyName, Identity};
-use crate::flows::Error;
 use crate::flows::service::fetch_service::read_service;
+use crate::flows::{Error, settle};
 use crate::store::{Batch, keys};
 
 /// Issues permission for one device of `identity` to create one push factor within `ttl` seconds. Returns the record and
@@ -22,11 +22,9 @@ pub async fn create_access_token(
     factor_friendly_name: Option<FriendlyName>,
     ttl: u16,
 ) -> Result<(AccessToken, String), Error> {
-    read_service(app, account, service).await?;
     let now = app.clock.now();
-    let sid = AccessTokenSid::generate(now, app.entropy.as_ref());
     let token = AccessToken {
-        sid,
+        sid: AccessTokenSid::generate(now, app.entropy.as_ref()),
         account,
         identity,
         factor_friendly_name,
@@ -34,10 +32,16 @@ pub async fn create_access_token(
         date_created: now,
         spent_on: None,
     };
-    let key = keys::access_token(service, sid);
-    let until = token.expires_at() + AccessToken::KEPT;
-    app.store
-        .commit(Batch::new().put_new_record_until(key, &token, until)?)
-        .await?;
-    Ok((token, token_text::write(app, service, sid)))
+    settle(|| commit(app, service, &token)).await?;
+    let text = token_text::write(app, service, token.sid);
+    Ok((token, text))
+}
+
+async fn commit(app: &App, service: ServiceSid, token: &AccessToken) -> Result<(), Error> {
+    let owner = read_service(app, token.account, service).await?;
+    let key = keys::access_token(service, token.sid);
+    let batch = Batch::new()
+        .assert_read(&keys::service(token.account, service), &owner)
+        .put_new_record_until(key, token, token.expires_at() + AccessToken::KEPT)?;
+    Ok(app.store.commit(batch).await?)
 }

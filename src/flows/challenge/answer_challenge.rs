@@ -70,7 +70,8 @@ async fn answer(
         challenge.metadata = Some(metadata.clone());
         challenge.date_updated = now;
     }
-    let mut batch = Batch::new()
+    let mut batch = place
+        .batch()
         .assert_read(&keys::challenge(&place.scope, sid), &found)
         .assert_read(&keys::factor(&place.scope, challenge.factor), &factor);
     match (update.payload, &factor.record.kind) {
@@ -128,6 +129,10 @@ fn answer_by_signature(
     let answer = jwt.verify(&push.public_key).map_err(|_| {
         bad("the signature is not the device's, or the status is neither approved nor denied")
     })?;
+    // Exactly what was shown: nothing missing, nothing else, nothing added to swell what is kept.
+    if answer.fields.len() != members.len() {
+        return Err(bad("it signs other fields than those that have to be signed"));
+    }
     for (name, value) in &members {
         if answer.fields.get(name) != Some(value) {
             return Err(bad(
@@ -139,12 +144,22 @@ fn answer_by_signature(
 }
 
 /// Twilio takes 5456 characters, but a challenge within the limits of its creation can need more: whatever may be asked
-/// can be answered.
+/// can be answered, also by a device that escapes all but ASCII, unless it would not fit into the store.
 fn longest_payload(members: &Map<String, Value>) -> usize {
     const DOCUMENTED: usize = 5456;
-    // Base64 grows by a third and escapes by more; header, answer and signature need less than the rest.
-    let needed = 2 * Value::Object(members.clone()).to_string().len() + 1024;
-    DOCUMENTED.max(needed)
+    const STORABLE: usize = 40 * 1024;
+    let escaped = |c: char| match c {
+        '/' => 2,
+        _ if c.is_ascii() => 1,
+        _ => 6 * c.len_utf16(),
+    };
+    let json: usize = Value::Object(members.clone())
+        .to_string()
+        .chars()
+        .map(escaped)
+        .sum();
+    // Base64 grows by a third; the header, the answer and the signature need less than the rest.
+    DOCUMENTED.max(STORABLE.min(json / 3 * 4 + 1024))
 }
 
 fn close(
@@ -159,7 +174,7 @@ fn close(
     let event = Event::new(event_type, now, &place.scope, of).of_challenge(challenge.sid);
     announce(
         app,
-        &place.service,
+        &place.service.record,
         &event,
         put_answered(app, &place.scope, challenge, batch)?,
     )
@@ -167,7 +182,7 @@ fn close(
 
 const PAYLOAD_TOO_LONG: Refusal = Refusal::Parameter {
     parameter: "AuthPayload",
-    why: "must be at most 5456 characters long",
+    why: "must be at most 5456 characters long, or as long as what this challenge has to be signed needs",
 };
 const PAYLOAD_MISSING: Refusal = Refusal::Parameter {
     parameter: "AuthPayload",

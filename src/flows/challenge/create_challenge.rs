@@ -15,7 +15,7 @@ use crate::flows::factor::check_code;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::outbox::{announce, notify_device};
 use crate::flows::{Error, settle};
-use crate::store::{Batch, keys};
+use crate::store::keys;
 
 /// What a caller wants of a new challenge.
 #[derive(Clone, Debug)]
@@ -76,13 +76,13 @@ async fn create(
         factor.settle_code(verdict, now);
     }
     let key = keys::factor(&place.scope, factor.sid);
-    let mut batch = Batch::new().assert_read(&key, &found);
+    let mut batch = place.batch().assert_read(&key, &found);
     if let FactorKind::Totp(_) = factor.kind {
         batch = batch.put_record(key, &factor)?;
     }
     batch = put_new(app, &place.scope, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
-        let to = (&place.service, &place.scope);
+        let to = (&place.service.record, &place.scope);
         batch = notify_device(
             app,
             to,
@@ -95,7 +95,12 @@ async fn create(
     if let Outcome::Approved(_) = challenge.outcome {
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::ChallengeApproved, now, &place.scope, of);
-        batch = announce(app, &place.service, &event.of_challenge(challenge.sid), batch)?;
+        batch = announce(
+            app,
+            &place.service.record,
+            &event.of_challenge(challenge.sid),
+            batch,
+        )?;
     }
     app.store.commit(batch).await?;
     Ok((place.scope, challenge))
@@ -126,7 +131,7 @@ fn draft(
     let details = (new.message.is_some() || !new.fields.is_empty()).then(|| Details {
         message: new.message.clone(),
         fields: new.fields.clone(),
-        date: place.service.settings.push.include_date.then_some(now),
+        date: place.service.record.settings.push.include_date.then_some(now),
     });
     Ok(Challenge {
         sid: ChallengeSid::generate(now, app.entropy.as_ref()),

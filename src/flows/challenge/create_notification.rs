@@ -15,7 +15,7 @@ use crate::flows::actor::Actor;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::outbox::notify_device;
 use crate::flows::{Error, settle};
-use crate::store::{Batch, keys};
+use crate::store::keys;
 
 /// Asks for another push, to be attempted for `ttl` seconds.
 ///
@@ -40,21 +40,25 @@ async fn create(
     ttl: u16,
 ) -> Result<(EntityScope, Notification), Error> {
     let (place, found) = read_challenge(app, &Actor::Account(account), service, identity, sid).await?;
-    let factor = read_factor(app, &place.scope, found.record.factor).await?.record;
-    let channel = match &factor.kind {
+    let factor = read_factor(app, &place.scope, found.record.factor).await?;
+    factor.record.require_verified()?;
+    let channel = match &factor.record.kind {
         FactorKind::Push(push) if push.notification != NotificationChannel::None => &push.notification,
         FactorKind::Push(_) | FactorKind::Totp(_) => return Err(Refusal::NotNotifiable.into()),
     };
     let now = app.clock.now();
     let mut challenge = found.record.clone();
     challenge.add_notification(now)?;
-    let batch = Batch::new().assert_read(&keys::challenge(&place.scope, sid), &found);
+    let batch = place
+        .batch()
+        .assert_read(&keys::challenge(&place.scope, sid), &found)
+        .assert_read(&keys::factor(&place.scope, factor.record.sid), &factor);
     let batch = put_changed(app, &place.scope, &challenge, batch)?;
     // A TTL of zero asks for one attempt at once; a second gives the worker time to make it.
     let until = now + Duration::from_secs(u64::from(ttl).max(1));
     let batch = notify_device(
         app,
-        (&place.service, &place.scope),
+        (&place.service.record, &place.scope),
         &challenge,
         channel,
         until,

@@ -89,6 +89,7 @@ async fn list_all(app: &App, scope: &EntityScope, request: PageRequest) -> Resul
     Ok(raw.with_items(challenges))
 }
 
+/// Reads on in pieces until the page is full: a match in front must not cost what a long search costs.
 async fn list_filtered(
     app: &App,
     scope: &EntityScope,
@@ -100,26 +101,46 @@ async fn list_filtered(
         filter.factor.is_none_or(|factor| factor == challenge.factor)
             && filter.status.is_none_or(|status| status == challenge.status(now))
     };
-    let raw = page(
-        app,
-        &keys::challenges(scope),
-        PageRequest {
-            size: MOST_READ,
-            ..request
-        },
-    )
-    .await?;
-    let mut matching = Vec::new();
-    for (sid, entry) in &raw.items {
-        let challenge: Challenge = records::decode(&entry.value)?;
-        if wanted(&challenge) {
-            matching.push((*sid, challenge));
+    let backwards = matches!(request.cursor, Cursor::Before(_));
+    let piece = PageRequest {
+        size: (2 * request.size).clamp(100, MOST_READ),
+        ..request
+    };
+    let (mut matching, mut cursor, mut left) = (Vec::new(), request.cursor, MOST_READ);
+    // The cursors of the first and of the last piece's outer ends.
+    let (mut previous, mut next) = (None, None);
+    loop {
+        let raw = page(app, &keys::challenges(scope), PageRequest { cursor, ..piece }).await?;
+        if cursor == request.cursor {
+            (previous, next) = (raw.previous, raw.next);
+        } else if backwards {
+            previous = raw.previous;
+        } else {
+            next = raw.next;
+        }
+        left = left.saturating_sub(raw.items.len());
+        let mut found = Vec::new();
+        for (sid, entry) in &raw.items {
+            let challenge: Challenge = records::decode(&entry.value)?;
+            if wanted(&challenge) {
+                found.push((*sid, challenge));
+            }
+        }
+        if backwards {
+            found.append(&mut matching);
+            matching = found;
+        } else {
+            matching.append(&mut found);
+        }
+        let further = if backwards { previous } else { next };
+        match further {
+            Some(further) if matching.len() <= request.size && left > 0 => cursor = further,
+            _ => break,
         }
     }
     // The page ends at the last match that fits, on the side that it grows towards.
-    let (mut previous, mut next) = (raw.previous, raw.next);
     if matching.len() > request.size {
-        if let Cursor::Before(_) = request.cursor {
+        if backwards {
             matching.drain(..matching.len() - request.size);
             previous = matching.first().map(|(sid, _)| Cursor::Before(*sid));
         } else {

@@ -30,7 +30,7 @@ async fn create(
     service: ServiceSid,
     identity: &Identity,
 ) -> Result<(EntityScope, Entity), Error> {
-    read_service(app, account, service).await?;
+    let owner = read_service(app, account, service).await?;
     let now = app.clock.now();
     let sid = EntitySid::generate(now, app.entropy.as_ref());
     let entity = Entity::new(sid, identity.clone(), now);
@@ -39,6 +39,7 @@ async fn create(
         return Err(Refusal::EntityExists.into());
     }
     let batch = Batch::new()
+        .assert_read(&keys::service(account, service), &owner)
         .assert_absent(key.bytes().to_vec())
         .put_record(key, &entity)?
         .put_new_record(keys::entity_order(service).key(sid.as_bytes()), identity)?;

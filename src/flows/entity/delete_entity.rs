@@ -8,7 +8,7 @@ use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::outbox::announce;
 use crate::flows::{Error, settle};
-use crate::store::{Batch, Order, Scan, keys, records};
+use crate::store::{Order, Scan, keys, records};
 
 /// Deletes an entity with all its factors. Its challenges cannot be reached any more and are reclaimed when their time
 /// comes: an entity created anew under the same identity has none of them.
@@ -34,7 +34,8 @@ async fn delete(
     let now = app.clock.now();
     let key = keys::entity(service, identity);
     // A factor is only ever created or deleted together with a write of its entity: asserting the entity is enough.
-    let mut batch = Batch::new()
+    let mut batch = place
+        .batch()
         .assert_read(&key, &place.entity)
         .delete(key.into_bytes())
         .delete(
@@ -57,7 +58,7 @@ async fn delete(
         }
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::FactorDeleted, now, &place.scope, of);
-        batch = announce(app, &place.service, &event, batch)?;
+        batch = announce(app, &place.service.record, &event, batch)?;
     }
     Ok(app.store.commit(batch).await?)
 }

@@ -10,7 +10,7 @@ use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
 use crate::flows::outbox::announce;
 use crate::flows::{Error, settle};
-use crate::store::{Batch, keys};
+use crate::store::keys;
 
 /// Deletes a factor: its challenges cannot be answered any more, and its device is not known any more.
 ///
@@ -40,7 +40,8 @@ async fn delete(
     let kind = found.record.factor_type();
     let (entity_key, factor_key) = (keys::entity(service, identity), keys::factor(&place.scope, sid));
     place.entity.record.remove_factor(kind, now);
-    let mut batch = Batch::new()
+    let mut batch = place
+        .batch()
         .assert_read(&entity_key, &place.entity)
         .assert_read(&factor_key, &found)
         .put_record(entity_key, &place.entity.record)?
@@ -50,7 +51,7 @@ async fn delete(
     }
     let event = Event::new(EventType::FactorDeleted, now, &place.scope, (sid, kind));
     app.store
-        .commit(announce(app, &place.service, &event, batch)?)
+        .commit(announce(app, &place.service.record, &event, batch)?)
         .await?;
     Ok(())
 }

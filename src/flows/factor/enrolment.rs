@@ -34,7 +34,9 @@ impl Enrolment {
         identity: &Identity,
         kind: FactorType,
     ) -> Result<Self, Error> {
-        let service = read_service(app, account, service_sid).await?.record;
+        let service_key = keys::service(account, service_sid);
+        let owner = read_service(app, account, service_sid).await?;
+        let batch = batch.assert_read(&service_key, &owner);
         let now = app.clock.now();
         let key = keys::entity(service_sid, identity);
         let found = records::read(app.store.as_ref(), &key).await?;
@@ -63,7 +65,7 @@ impl Enrolment {
         let batch = count_creation(app, account, batch.put_record(key, &entity)?).await?;
         Ok(Self {
             scope,
-            service,
+            service: owner.record,
             batch,
         })
     }

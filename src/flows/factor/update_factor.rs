@@ -20,7 +20,7 @@ use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
 use crate::flows::outbox::announce;
 use crate::flows::{Error, settle};
-use crate::store::{Batch, keys};
+use crate::store::keys;
 
 /// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +111,7 @@ async fn update(
         None => false,
     };
     let key = keys::factor(&place.scope, sid);
-    let mut batch = Batch::new().assert_read(&key, &found).put_record(key, &factor)?;
+    let mut batch = place.batch().assert_read(&key, &found).put_record(key, &factor)?;
     if verified_now {
         let event = Event::new(
             EventType::FactorVerified,
@@ -119,7 +119,7 @@ async fn update(
             &place.scope,
             (sid, factor.factor_type()),
         );
-        batch = announce(app, &place.service, &event, batch)?;
+        batch = announce(app, &place.service.record, &event, batch)?;
     }
     app.store.commit(batch).await?;
     Ok((place.scope, factor))
@@ -131,7 +131,7 @@ fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Resul
     }
     match &mut factor.kind {
         FactorKind::Push(push) => change_push(push, changes)?,
-        FactorKind::Totp(totp) => change_totp(totp, changes),
+        FactorKind::Totp(totp) => change_totp(totp, changes, now),
     }
     factor.date_updated = now;
     Ok(())
@@ -159,14 +159,14 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Ref
     Ok(())
 }
 
-fn change_totp(totp: &mut TotpFactor, changes: &FactorChanges) {
+fn change_totp(totp: &mut TotpFactor, changes: &FactorChanges, now: Timestamp) {
     let config = &mut totp.config;
-    let old_step = config.time_step;
+    let (old_step, last_honest) = (config.time_step, config.last_honest_step(now));
     config.algorithm = changes.algorithm.unwrap_or(config.algorithm);
     config.skew = changes.skew.unwrap_or(config.skew);
     config.code_length = changes.code_length.unwrap_or(config.code_length);
     config.time_step = changes.time_step.unwrap_or(old_step);
-    totp.accepted = totp.accepted.rescaled(old_step, config.time_step);
+    totp.accepted = totp.accepted.rescaled(old_step, config.time_step, last_honest);
 }
 
 /// Whether `proof` verified the factor just now.

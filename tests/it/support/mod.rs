@@ -23,7 +23,7 @@ pub(crate) use device::Device;
 pub(crate) use interleaved::Interleaved;
 pub(crate) use world::{Service, User};
 
-/// Runs all of them at the same moment, on as many threads as the test has; returns what they gave, in their order.
+/// Runs all of them at the same moment; returns what they gave, in their order.
 pub(crate) async fn all_at_once<T, F>(tasks: impl IntoIterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,

@@ -296,10 +296,10 @@ async fn no_other_request_forgets_failures() {
         .verify(&client, &unproved.app.code(&server))
         .await
         .refused(429, 60310);
-    let used = totp.app.code(&server);
-    totp.check(&client, &used).await.ok();
+    let taken = totp.app.code(&server);
+    totp.check(&client, &taken).await.ok();
     fail_until(&server, &totp, 3).await;
-    assert_eq!(totp.check(&client, &used).await.ok()["status"], "pending");
+    assert_eq!(totp.check(&client, &taken).await.ok()["status"], "pending");
     assert_eq!(
         server.factor(&totp.sid).await.failures.count(),
         3,

@@ -43,7 +43,7 @@ fn rules_of_services(path: &'static str) -> Vec<Rule> {
             .concat(),
             [
                 vec!["a".repeat(33), "é".repeat(33)],
-                strings(&["a.b", "a/b", "1234567", "call 12 34-567", "a\nb"]),
+                strings(&["a.b", "a/b", "1234567", "call 12 34-567-89", "a\nb"]),
             ]
             .concat(),
         ),
