@@ -16,8 +16,8 @@ use crate::domain::text::{Attributes, Identity};
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::Place;
-use crate::flows::factor::check_code;
 use crate::flows::factor::fetch_factor::read_factor;
+use crate::flows::factor::{check_code, warn_of_failures};
 use crate::flows::outbox::announce;
 use crate::flows::{Error, settle};
 use crate::store::{Batch, keys};
@@ -74,11 +74,12 @@ async fn answer(
         .batch()
         .assert_read(&keys::challenge(&place.scope, sid), &found)
         .assert_read(&keys::factor(&place.scope, challenge.factor), &factor);
+    let mut answered = factor.record.clone();
     match (update.payload, &factor.record.kind) {
         (None, _) if update.metadata.is_none() => return Err(PAYLOAD_MISSING.into()),
         (None, _) => {}
         (Some(code), FactorKind::Totp(totp)) => {
-            let answered = answer_by_code(app, &place, &mut challenge, (&factor.record, totp), code, now)?;
+            answered = answer_by_code(app, &place, &mut challenge, (&factor.record, totp), code, now)?;
             batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
         }
         (Some(signed), FactorKind::Push(push)) => {
@@ -91,6 +92,7 @@ async fn answer(
         Outcome::Denied(_) => close(app, &place, &challenge, EventType::ChallengeDenied, now, batch)?,
     };
     app.store.commit(batch).await?;
+    warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))
 }
 

@@ -11,8 +11,8 @@ use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid};
 use crate::domain::text::{Attributes, Identity, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::entity::fetch_entity::{Place, locate};
-use crate::flows::factor::check_code;
 use crate::flows::factor::fetch_factor::read_factor;
+use crate::flows::factor::{check_code, warn_of_failures};
 use crate::flows::outbox::{announce, notify_device};
 use crate::flows::{Error, settle};
 use crate::store::keys;
@@ -103,6 +103,7 @@ async fn create(
         )?;
     }
     app.store.commit(batch).await?;
+    warn_of_failures(&found.record, &factor);
     Ok((place.scope, challenge))
 }
 

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::{CodeVerdict, Factor, TotpFactor};
+use crate::domain::limits::Failures;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
@@ -47,4 +48,22 @@ pub(crate) fn check_code(
     }
     let matching = matching_steps(&secret, config.algorithm, &code, config.live_steps(now));
     Ok(totp.accepted.judge(&matching, last_honest))
+}
+
+/// Tells the operator, once it is committed, of the wrong code from which on a factor is delayed and of the one that
+/// disabled it: somebody is guessing, or somebody needs help.
+pub(crate) fn warn_of_failures(before: &Factor, after: &Factor) {
+    let failures = after.failures.count();
+    let what = match failures {
+        _ if failures <= before.failures.count() => return,
+        Failures::DELAYED_FROM => "each further one is followed by a growing delay",
+        Failures::DISABLED_AT => "it is disabled and has to be enrolled anew",
+        _ => return,
+    };
+    tracing::warn!(
+        factor.sid = %after.sid,
+        failures,
+        "factor {} had {failures} wrong codes in a row: {what}",
+        after.sid
+    );
 }

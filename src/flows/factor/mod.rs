@@ -11,4 +11,4 @@ pub mod update_factor;
 mod check_code;
 mod enrolment;
 
-pub(crate) use check_code::check_code;
+pub(crate) use check_code::{check_code, warn_of_failures};

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::check_code;
 use super::fetch_factor::read_factor;
+use super::{check_code, warn_of_failures};
 use crate::app::App;
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
@@ -122,6 +122,7 @@ async fn update(
         batch = announce(app, &place.service.record, &event, batch)?;
     }
     app.store.commit(batch).await?;
+    warn_of_failures(&found.record, &factor);
     Ok((place.scope, factor))
 }
 
