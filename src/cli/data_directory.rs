@@ -76,6 +76,17 @@ pub(super) fn has_store(path: &Path) -> bool {
     fs::read_dir(store_in(path)).is_ok_and(|mut entries| entries.next().is_some())
 }
 
+/// Refuses to create a store where there is none: the directory at `path` was mistyped.
+pub(super) fn require_store(path: &Path) -> Result<(), Failure> {
+    if has_store(path) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "there is no store in {}; say where it is with --data",
+        path.display()
+    )))
+}
+
 fn store_in(path: &Path) -> PathBuf {
     path.join("store")
 }

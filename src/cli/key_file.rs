@@ -23,7 +23,8 @@ pub(super) fn read(path: &Path) -> Result<Option<MasterKey>, Failure> {
     let metadata = file.metadata().map_err(failure)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(Failure::new(format!(
-            "the master key in {shown} can be read by others than its owner; change that with: chmod 600 {shown}"
+            "the master key in {shown} can be read by others than its owner; change that with: chmod 600 {shown}, or where \
+             the mode is not yours to change, have a secret manager set COUNTERSIGN_MASTER_KEY to the key instead"
         )));
     }
     let mut text = Zeroizing::new(String::new());
@@ -114,7 +115,11 @@ mod tests {
         generate(&path, &SeededEntropy::new(1)).unwrap();
         for mode in [0o640, 0o604, 0o620, 0o601] {
             set_mode(&path, mode);
-            assert!(read(&path).unwrap_err().line.contains("chmod 600 "), "{mode:o}");
+            let line = read(&path).unwrap_err().line;
+            assert!(
+                line.contains("chmod 600 ") && line.contains("COUNTERSIGN_MASTER_KEY"),
+                "{mode:o}: {line}"
+            );
         }
         set_mode(&path, 0o400);
         assert!(read(&path).is_ok());

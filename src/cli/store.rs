@@ -10,11 +10,11 @@ use clap::Subcommand;
 use tracing::level_filters::LevelFilter;
 
 use super::admin::client;
-use super::data_directory::has_store;
+use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, Purpose};
 use super::{Failure, logging, output};
-use crate::config::{Config, Storage};
+use crate::config::Config;
 use crate::flows::check_store::check_store;
 use crate::flows::store_format::check_store_format;
 use crate::store::transfer;
@@ -62,7 +62,7 @@ pub(super) async fn run(
 }
 
 async fn check(config: Config) -> Result<(), Failure> {
-    require_store(&config.storage)?;
+    require_store(&config.storage.directory)?;
     let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
@@ -118,7 +118,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
     if let Some(count) = client::export(&config.storage.directory, output.as_mut()).await? {
         return Ok(count);
     }
-    require_store(&config.storage)?;
+    require_store(&config.storage.directory)?;
     let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
     let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
     opened.close().await?;
@@ -139,15 +139,4 @@ async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     checked.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
     output::say(&format!("{count} entries imported\n"));
     Ok(())
-}
-
-/// Refuses to create a store where there is none: the directory was mistyped.
-pub(super) fn require_store(storage: &Storage) -> Result<(), Failure> {
-    if has_store(&storage.directory) {
-        return Ok(());
-    }
-    let directory = storage.directory.display();
-    Err(Failure::new(format!(
-        "there is no store in {directory}; say where it is with --data"
-    )))
 }

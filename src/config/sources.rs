@@ -220,17 +220,30 @@ fn place(key: &Key, source: &Source) -> String {
     }
 }
 
-/// Whether the variable is no setting of ours: the other commands' and the tests' have their own, and Kubernetes sets some
-/// for a service that is called `countersign`, such as `COUNTERSIGN_PORT_8080_TCP`.
-fn is_foreign(name: &str) -> bool {
-    ["ACCESS_TOKEN", "ACCOUNT", "TOTP_URI"].contains(&&name[PREFIX.len()..])
-        || ["KILL_", "TEST_"]
-            .iter()
-            .any(|part| name[PREFIX.len()..].starts_with(part))
-        || name.ends_with("_PORT")
-        || ["_PORT_", "_SERVICE_HOST", "_SERVICE_PORT"]
-            .iter()
-            .any(|part| name.contains(part))
+/// Whether the variable is no setting, but somebody else's all the same: one of [`OTHERS`], or what Kubernetes sets for a
+/// service that is called `countersign`. Only those exact names: a mistyped setting must not pass for one of them.
+fn is_foreign(variable: &str) -> bool {
+    OTHERS.contains(&variable) || variable.strip_prefix(PREFIX).is_some_and(is_of_service)
+}
+
+/// Whether Kubernetes sets the variable: `SERVICE_HOST`, `SERVICE_PORT`, `SERVICE_PORT_HTTP` (for a port of this name),
+/// `PORT`, `PORT_8080_TCP`, and the latter's `_PROTO`, `_PORT` and `_ADDR`.
+fn is_of_service(name: &str) -> bool {
+    if let Some(port) = name.strip_prefix("SERVICE_PORT_") {
+        return !port.is_empty();
+    }
+    let Some(port) = name.strip_prefix("PORT_") else {
+        return ["PORT", "SERVICE_HOST", "SERVICE_PORT"].contains(&name);
+    };
+    let mut words = port.splitn(3, '_');
+    let number = words.next().is_some_and(|word| word.parse::<u16>().is_ok());
+    let protocol = words
+        .next()
+        .is_some_and(|word| ["SCTP", "TCP", "UDP"].contains(&word));
+    let detail = words
+        .next()
+        .is_none_or(|word| ["ADDR", "PORT", "PROTO"].contains(&word));
+    number && protocol && detail
 }
 
 /// The setting that was probably meant.
@@ -262,3 +275,20 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 const PREFIX: &str = "COUNTERSIGN_";
+
+/// The variables that other commands and the tests read. They may be set where a server is started as well.
+const OTHERS: &[&str] = &[
+    "COUNTERSIGN_ACCESS_TOKEN",
+    "COUNTERSIGN_ACCOUNT",
+    "COUNTERSIGN_KILL_DIRECTORY",
+    "COUNTERSIGN_KILL_ROUNDS",
+    "COUNTERSIGN_KILL_SEED",
+    "COUNTERSIGN_RACE_ROUNDS",
+    "COUNTERSIGN_TEST_ACCOUNT",
+    "COUNTERSIGN_TEST_ALL",
+    "COUNTERSIGN_TEST_PYTHON",
+    "COUNTERSIGN_TEST_TOKEN",
+    "COUNTERSIGN_TEST_URL",
+    "COUNTERSIGN_TOTP_URI",
+    "COUNTERSIGN_WRITE_FIXTURES",
+];

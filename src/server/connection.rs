@@ -50,6 +50,7 @@ impl Connection {
         let mut connection = http1::Builder::new()
             .title_case_headers(true)
             .max_buf_size(BUFFER_BYTES)
+            .max_headers(MOST_HEADERS)
             .serve_connection(stream, service_fn(answer));
         let ended = tokio::select! {
             biased;
@@ -85,5 +86,8 @@ async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
 /// Larger than the largest head that is answered, so that one that is too long gets a proper answer; heads beyond
 /// it get hyper's.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// More than clients and proxies send, so that it is the length of a head that counts; hyper's own 100 are not.
+const MOST_HEADERS: usize = 1024;
 
 const LINGER: Duration = Duration::from_secs(1);

@@ -13,9 +13,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::render::render;
 use super::{Reply, Request, execute, socket};
+use crate::cli::data_directory::require_store;
 use crate::cli::flags::StoreFlags;
 use crate::cli::open::{self, Purpose};
-use crate::cli::store::require_store;
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 
@@ -124,7 +124,7 @@ async fn send(directory: &Path, request: &Request) -> io::Result<Option<UnixStre
 async fn do_oneself(config: Config, request: Request) -> Result<Reply, Failure> {
     // Only what begins with a new account may begin with a new store; otherwise the directory was mistyped.
     if !matches!(request, Request::CreateAccount { .. }) {
-        require_store(&config.storage)?;
+        require_store(&config.storage.directory)?;
     }
     let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
     let reply = execute(&opened.app, request).await;

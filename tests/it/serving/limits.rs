@@ -149,6 +149,24 @@ async fn heads_up_to_32_kib_are_read_and_longer_ones_refused() {
 }
 
 #[tokio::test]
+async fn many_headers_are_read_as_long_as_they_are_short_enough_together() {
+    let server = serve(router(), Limits::default()).await;
+    let head = |count: usize, value: &str| {
+        let headers: Vec<_> = (0..count).map(|n| format!("x-{n}: {value}\r\n")).collect();
+        format!(
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n",
+            headers.concat()
+        )
+    };
+    let answer = server.exchange(head(150, "y")).await;
+    has_status(&answer, 200);
+    assert!(answer.ends_with("fine"), "{answer}");
+    let refused = server.exchange(head(900, &"y".repeat(30))).await;
+    has_status(&refused, 431);
+    assert!(refused.contains(r#""code":60306"#), "{refused}");
+}
+
+#[tokio::test]
 async fn a_client_that_never_finishes_its_head_is_cut_off() {
     let limits = Limits {
         head: SOON,
