@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::EntityScope;
 use super::factor::FactorType;
-use super::service::Service;
 use super::sid::{AccountSid, ChallengeSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
 use super::text::Identity;
 use super::time::Timestamp;
@@ -156,14 +155,4 @@ pub enum OutboxMessage {
         /// What happened.
         event: Event,
     },
-}
-
-impl Service {
-    /// The webhooks that want `event`.
-    pub fn subscribers(&self, event: EventType) -> impl Iterator<Item = WebhookSid> + '_ {
-        self.subscriptions
-            .iter()
-            .filter(move |s| s.events.contain(event))
-            .map(|s| s.webhook)
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::events::EventTypes;
+use super::events::{EventType, EventTypes};
 use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
 use super::refusal::Refusal;
 use super::sid::{
@@ -28,6 +28,16 @@ pub struct Service {
     pub date_created: Timestamp,
     /// When it was last changed.
     pub date_updated: Timestamp,
+}
+
+impl Service {
+    /// The webhooks that want `event`.
+    pub fn subscribers(&self, event: EventType) -> impl Iterator<Item = WebhookSid> + '_ {
+        self.subscriptions
+            .iter()
+            .filter(move |s| s.events.contain(event))
+            .map(|s| s.webhook)
+    }
 }
 
 /// An enabled webhook's wishes.
