@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use url::Url;
 
 use super::admin::socket::AdminSocket;
@@ -137,16 +137,18 @@ impl Started {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
         }
         helpers.spawn(sweep_again_and_again(Arc::clone(app)));
+        let (stop_admin, admin_stopped) = watch::channel(());
         if let Some(admin) = self.admin {
-            helpers.spawn(admin.serve(Arc::clone(app)));
+            beside.spawn(admin.serve(Arc::clone(app), admin_stopped, self.limits.drain));
         }
         output::say(&self.welcome);
         let shutdown = async {
             signals.stop().await;
             ops.draining.store(true, Ordering::Relaxed);
+            stop_admin.send_replace(());
         };
         server::run(self.api, boundary, self.limits, shutdown).await;
-        // Operators see the end of the drain; commands and certificates are of no more use.
+        // Operators see the end of the drain; certificates are of no more use.
         helpers.shutdown().await;
         drop(stop_ops);
         while beside.join_next().await.is_some() {}
