@@ -1,19 +1,47 @@
 //! What a newcomer reads after the first start: credentials, shown once, and three lines to paste.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use url::Url;
 
 use crate::crypto::plain_token::PlainToken;
 use crate::domain::sid::AccountSid;
 
+/// How a client on this machine gets in.
+pub(super) struct Door {
+    /// Without a slash at its end.
+    url: String,
+    /// What a client must be told to trust.
+    authority: Option<PathBuf>,
+}
+
+impl Door {
+    /// Over HTTP.
+    pub(super) fn http(address: SocketAddr) -> Self {
+        Self {
+            url: format!("http://{}", reachable(address)),
+            authority: None,
+        }
+    }
+
+    /// Over HTTPS, with a certificate that is its own `authority`, or else is made for the host of `public_url`.
+    pub(super) fn https(address: SocketAddr, authority: Option<PathBuf>, public_url: Option<&Url>) -> Self {
+        let url = match (&authority, public_url) {
+            (None, Some(url)) => url.as_str().trim_end_matches('/').to_owned(),
+            _ => format!("https://{}", reachable(address)),
+        };
+        Self { url, authority }
+    }
+}
+
 /// The text. `program` is what the binary was started as; it plays the authenticator app in the last line.
-pub(super) fn first_account(
-    sid: AccountSid,
-    token: &PlainToken,
-    address: SocketAddr,
-    program: &str,
-) -> String {
-    let curl = format!("curl -sS -u {sid}:{}", token.reveal());
-    let services = format!("http://{}/v2/Services", reachable(address));
+pub(super) fn first_account(sid: AccountSid, token: &PlainToken, door: &Door, program: &str) -> String {
+    let trust = door.authority.as_ref().map_or_else(String::new, |path| {
+        format!(" --cacert {}", quoted(&path.to_string_lossy()))
+    });
+    let curl = format!("curl -sS{trust} -u {sid}:{}", token.reveal());
+    let services = format!("{}/v2/Services", door.url);
     let factors = format!("{services}/$SERVICE/Entities/demo-user/Factors");
     let program = quoted(program);
     let field = |name, pattern| {
@@ -71,7 +99,7 @@ mod tests {
         let text = first_account(
             sid,
             &token,
-            "[::]:81".parse().unwrap(),
+            &Door::http("[::]:81".parse().unwrap()),
             "/opt/my tools/countersign",
         );
         let lines: Vec<_> = text.lines().filter(|line| line.contains("curl ")).collect();
@@ -86,6 +114,32 @@ mod tests {
             );
         }
         assert!(text.contains("'/opt/my tools/countersign' totp --uri "), "{text}");
+    }
+
+    #[test]
+    fn https_is_entered_where_its_certificate_is_good() {
+        let sid = AccountSid::from_bytes([7; 16]);
+        let token = PlainToken::auth_token(&SeededEntropy::new(1));
+        let address: SocketAddr = "0.0.0.0:8443".parse().unwrap();
+        let url = Url::parse("https://verify.example.com/").unwrap();
+        let own = Some(PathBuf::from("/my data/cert.pem"));
+        for (door, trust, base) in [
+            (Door::https(address, None, None), "", "https://127.0.0.1:8443"),
+            (
+                Door::https(address, None, Some(&url)),
+                "",
+                "https://verify.example.com",
+            ),
+            (
+                Door::https(address, own, Some(&url)),
+                " --cacert '/my data/cert.pem'",
+                "https://127.0.0.1:8443",
+            ),
+        ] {
+            let text = first_account(sid, &token, &door, "countersign");
+            let begin = format!("curl -sS{trust} -u {sid}:{} {base}/v2/Services", token.reveal());
+            assert_eq!(text.matches(&begin).count(), 3, "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::config::{self, Key};
 pub(super) struct ServeFlags {
     #[command(flatten)]
     store: StoreFlags,
-    /// Serve the API over HTTP here; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// Serve the API over HTTP here; port 0 takes a free one, `none` serves HTTPS only [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Serve /health, /ready and /metrics here

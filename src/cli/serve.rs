@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use url::Url;
 
 use super::admin::socket::AdminSocket;
+use super::banner::{self, Door};
 use super::open::{Opened, Purpose, open};
 use super::signals::Signals;
-use super::{Failure, banner, output};
+use super::{Failure, output};
 use crate::app::App;
 use crate::config::{Bootstrap, Certificate, Config, Tls};
 use crate::dialect::twilio;
@@ -60,17 +61,32 @@ impl Started {
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
     ) -> Result<Self, Failure> {
-        let plain = Listener::plain(network.listen)
-            .await
-            .map_err(|error| occupied("listen", network.listen, &error))?;
-        let first = plain.address();
-        let mut api = vec![plain];
+        let mut api = Vec::new();
+        let mut door = None;
+        if let Some(address) = network.listen {
+            let plain = Listener::plain(address)
+                .await
+                .map_err(|error| occupied("listen", address, &error))?;
+            if network.public_url.is_none() && !plain.address().ip().is_loopback() {
+                tracing::warn!(
+                    "public_url is not set, so URLs in answers begin with http:// and the Host header of the request, which \
+                     is wrong behind a proxy that ends TLS"
+                );
+            }
+            door = Some(Door::http(plain.address()));
+            api.push(plain);
+        }
         let mut certificates = None;
         if let Some(Tls { listen, certificate }) = tls {
-            let (listener, shown) = https(listen, certificate, opened, network.public_url.as_ref()).await?;
+            let (listener, shown, beside) =
+                https(listen, certificate, opened, network.public_url.as_ref()).await?;
+            door.get_or_insert(beside);
             api.push(listener);
             certificates = Some(shown);
         }
+        let Some(door) = door else {
+            return Err(Failure::new("listen: there is no listener (see tls_listen)"));
+        };
         let ops = match network.ops_listen {
             Some(address) => Some(
                 Listener::plain(address)
@@ -85,7 +101,7 @@ impl Started {
                 "no admin socket, so account and key commands need the server to be stopped: {error}"
             );
         });
-        let welcome = first_account(&opened.app, bootstrap, first).await?;
+        let welcome = first_account(&opened.app, bootstrap, &door).await?;
         let lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
         });
@@ -137,16 +153,18 @@ impl Started {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
         }
         helpers.spawn(sweep_again_and_again(Arc::clone(app)));
+        let (stop_admin, admin_stopped) = watch::channel(());
         if let Some(admin) = self.admin {
-            helpers.spawn(admin.serve(Arc::clone(app)));
+            beside.spawn(admin.serve(Arc::clone(app), admin_stopped, self.limits.drain));
         }
         output::say(&self.welcome);
         let shutdown = async {
             signals.stop().await;
             ops.draining.store(true, Ordering::Relaxed);
+            stop_admin.send_replace(());
         };
         server::run(self.api, boundary, self.limits, shutdown).await;
-        // Operators see the end of the drain; commands and certificates are of no more use.
+        // Operators see the end of the drain; certificates are of no more use.
         helpers.shutdown().await;
         drop(stop_ops);
         while beside.join_next().await.is_some() {}
@@ -177,9 +195,9 @@ async fn https(
     certificate: Certificate,
     opened: &Opened,
     public_url: Option<&Url>,
-) -> Result<(Listener, Arc<Certificates>), Failure> {
-    let (certificate, key) = match certificate {
-        Certificate::Files { certificate, key } => (certificate, key),
+) -> Result<(Listener, Arc<Certificates>, Door), Failure> {
+    let (certificate, key, authority) = match certificate {
+        Certificate::Files { certificate, key } => (certificate, key, None),
         Certificate::SelfSigned => {
             let host = public_url
                 .and_then(Url::host_str)
@@ -191,7 +209,7 @@ async fn https(
                 "HTTPS with the self-signed certificate in {}",
                 made.certificate.display()
             );
-            (made.certificate, made.key)
+            (made.certificate.clone(), made.key, Some(made.certificate))
         }
     };
     let certificates = Certificates::load(certificate, key).map(Arc::new);
@@ -202,15 +220,12 @@ async fn https(
     let listener = Listener::tls(listen, settings)
         .await
         .map_err(|error| occupied("tls_listen", listen, &error))?;
-    Ok((listener, certificates))
+    let door = Door::https(listener.address(), authority, public_url);
+    Ok((listener, certificates, door))
 }
 
 /// Creates the first account of an empty store; what is to be said of it.
-async fn first_account(
-    app: &App,
-    bootstrap: Option<Bootstrap>,
-    address: SocketAddr,
-) -> Result<String, Failure> {
+async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> Result<String, Failure> {
     let failure =
         |error: &dyn std::fmt::Display| Failure::new(format!("cannot create the first account: {error}"));
     let accounts = list_accounts(app).await.map_err(|error| failure(&error))?;
@@ -239,7 +254,7 @@ async fn first_account(
                 .as_deref()
                 .and_then(|path| path.to_str())
                 .unwrap_or("countersign");
-            Ok(banner::first_account(account.sid, &token, address, program))
+            Ok(banner::first_account(account.sid, &token, door, program))
         }
         None => Ok(String::new()),
     }

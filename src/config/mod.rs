@@ -53,14 +53,20 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut settings = Settings::gather(flags, environment)?;
-        Ok(Self {
+        let config = Self {
             bootstrap: bootstrap::read(&mut settings)?,
             log: logging::read(&mut settings)?,
             network: network::read(&mut settings)?,
             policy: policy::read(&mut settings)?,
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
-        })
+        };
+        if config.network.listen.is_none() && config.tls.is_none() {
+            return Err(ConfigError::new(
+                "listen must not be none unless tls_listen is given: there would be no listener",
+            ));
+        }
+        Ok(config)
     }
 }
 

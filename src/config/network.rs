@@ -7,7 +7,8 @@ use url::Url;
 use super::sources::Sources;
 use super::{ConfigError, Key, Settings};
 
-/// The address and port that serve the API over HTTP; port 0 takes a free one. Default `127.0.0.1:8080`.
+/// The address and port that serve the API over HTTP; port 0 takes a free one. `none` serves it over HTTPS only, which
+/// needs `tls_listen`. Default `127.0.0.1:8080`.
 pub const LISTEN: Key = Key::new("listen", Sources::All);
 
 /// The address and port that serve `/health`, `/ready` and `/metrics`. None by default.
@@ -23,8 +24,8 @@ pub const MAX_CONNECTIONS: Key = Key::new("max_connections", Sources::All);
 /// Where requests arrive.
 #[derive(Debug)]
 pub struct Network {
-    /// For the API.
-    pub listen: SocketAddr,
+    /// For the API over HTTP, unless it is served over HTTPS only.
+    pub listen: Option<SocketAddr>,
     /// For operators.
     pub ops_listen: Option<SocketAddr>,
     /// The beginning of every URL in answers, without a slash at its end.
@@ -38,10 +39,12 @@ pub(super) fn read(settings: &mut Settings) -> Result<Network, ConfigError> {
     let connections = settings.take(&MAX_CONNECTIONS, "a number from 1 to 1000000", |text| {
         text.parse().ok().filter(|most| (1..=1_000_000).contains(most))
     })?;
+    let listen = settings.take(&LISTEN, ADDRESS_OR_NONE, |text| match text {
+        "none" => Some(None),
+        address => self::address(address).map(Some),
+    })?;
     Ok(Network {
-        listen: settings
-            .take(&LISTEN, ADDRESS, address)?
-            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        listen: listen.unwrap_or_else(|| Some(SocketAddr::from(([127, 0, 0, 1], 8080)))),
         ops_listen: settings.take(&OPS_LISTEN, ADDRESS, address)?,
         public_url: settings.take(&PUBLIC_URL, url, public_url)?,
         max_connections: connections.unwrap_or(8192),
@@ -67,3 +70,6 @@ fn public_url(text: &str) -> Option<Url> {
 }
 
 pub(super) const ADDRESS: &str = "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080";
+
+const ADDRESS_OR_NONE: &str =
+    "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080, or none to serve HTTPS only";

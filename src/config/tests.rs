@@ -39,7 +39,7 @@ fn file(text: &str) -> (TempDir, String) {
 #[test]
 fn nothing_given_means_the_defaults() {
     let config = load(&[], &[("PATH", "/bin"), ("COUNTERSIGN_TEST_ALL", "1")]).unwrap();
-    assert_eq!(config.network.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.network.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(config.storage.directory.to_str(), Some("countersign-data"));
     assert!(matches!(config.storage.master_key, KeySource::InDirectory));
     assert!(config.tls.is_none() && config.bootstrap.is_none() && config.network.ops_listen.is_none());
@@ -58,7 +58,7 @@ fn the_command_line_precedes_the_environment_and_that_the_file() {
         ],
     )
     .unwrap();
-    assert_eq!(config.network.listen.port(), 1);
+    assert_eq!(config.network.listen, "127.0.0.1:1".parse().ok());
     assert_eq!(config.storage.directory.to_str(), Some("environment"));
     assert_eq!(config.log, LevelFilter::WARN);
     assert_eq!(config.policy.device_clock_skew, Duration::from_secs(7));
@@ -188,6 +188,17 @@ fn bad_values_are_refused_by_name() {
 }
 
 #[test]
+fn https_alone_is_enough() {
+    let flags = [
+        (&LISTEN, "none"),
+        (&TLS_LISTEN, "127.0.0.1:0"),
+        (&TLS_SELF_SIGNED, "true"),
+    ];
+    let config = load(&flags, &[]).unwrap();
+    assert!(config.network.listen.is_none() && config.tls.is_some());
+}
+
+#[test]
 fn a_broken_file_is_refused_with_its_line() {
     let (_directory, path) = file("listen = '127.0.0.1:3'\ndata = \n");
     let refused = line(&[(&CONFIG, &path)], &[]);
@@ -239,6 +250,7 @@ fn settings_that_need_each_other_are_asked_for() {
         (&[(&TLS_CERT, "c"), (&TLS_LISTEN, "127.0.0.1:0")], "tls_key must"),
         (&[(&TLS_KEY, "k"), (&TLS_LISTEN, "127.0.0.1:0")], "tls_cert must"),
         (&[(&TLS_SELF_SIGNED, "true")], "tls_listen must"),
+        (&[(&LISTEN, "none")], "listen must not be none"),
         (
             &[(&TLS_SELF_SIGNED, "true"), (&TLS_CERT, "c")],
             "tls_self_signed must not",

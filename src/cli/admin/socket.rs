@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{Reply, Request, execute};
 use crate::app::App;
@@ -49,23 +51,31 @@ impl AdminSocket {
         })
     }
 
-    /// Answers requests for as long as the future lives.
-    pub async fn serve(self, app: Arc<App>) {
+    /// Answers requests until `stopping` changes; then takes no more, and returns when those under way are answered, at
+    /// the latest after `drain`.
+    pub async fn serve(self, app: Arc<App>, mut stopping: watch::Receiver<()>, drain: Duration) {
+        let mut conversations = JoinSet::new();
         loop {
-            match self.listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = conversations.join_next() => continue,
+                _ = stopping.changed() => break,
+            };
+            match accepted {
                 Ok((stream, _)) => {
-                    let app = Arc::clone(&app);
-                    tokio::spawn(async move {
-                        if let Err(error) = converse(stream, &app).await {
-                            tracing::debug!("a command was not answered: {error}");
-                        }
-                    });
+                    conversations.spawn(conversation(stream, Arc::clone(&app), stopping.clone()));
                 }
                 Err(error) => {
                     tracing::error!("cannot accept commands: {error}; trying again in {PAUSE:?}");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
+        }
+        // A command that comes now finds no socket, and says that another process has the data directory.
+        drop(self);
+        let rest = async { while conversations.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, rest).await.is_err() {
+            tracing::warn!("commands were still unanswered after {drain:?}; stopping all the same");
         }
     }
 }
@@ -82,10 +92,25 @@ pub fn path_in(directory: &Path) -> PathBuf {
     directory.join("admin.sock")
 }
 
-async fn converse(mut stream: UnixStream, app: &Arc<App>) -> io::Result<()> {
+async fn conversation(stream: UnixStream, app: Arc<App>, stopping: watch::Receiver<()>) {
+    if let Err(error) = converse(stream, &app, stopping).await {
+        tracing::debug!("a command was not answered: {error}");
+    }
+}
+
+async fn converse(
+    mut stream: UnixStream,
+    app: &Arc<App>,
+    mut stopping: watch::Receiver<()>,
+) -> io::Result<()> {
     let mut line = Vec::new();
     let mut lines = BufReader::new((&mut stream).take(MOST_BYTES));
-    tokio::time::timeout(PATIENCE, lines.read_until(b'\n', &mut line)).await??;
+    tokio::select! {
+        biased;
+        read = tokio::time::timeout(PATIENCE, lines.read_until(b'\n', &mut line)) => read??,
+        // What was not asked yet is not waited for.
+        _ = stopping.changed() => return Ok(()),
+    };
     let reply = match serde_json::from_slice(&line) {
         Ok(Request::ExportStore) => return send_export(stream, Arc::clone(app)).await,
         Ok(request) => execute(app, request).await,

@@ -1,12 +1,20 @@
 //! What is asked for is done.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
-use crate::domain::entropy::SeededEntropy;
+use crate::domain::entropy::{Entropy, SeededEntropy};
 use crate::domain::time::{ManualClock, Timestamp};
 use crate::flows::account::authenticate::authenticate;
 use crate::store::memory::MemoryStore;
@@ -148,3 +156,99 @@ async fn refusals_say_what_to_do() {
             .starts_with("--name must be")
     );
 }
+
+/// Random bytes that come when the test says so: whoever asks for them is under way until then.
+#[derive(Debug)]
+struct HeldEntropy {
+    asked: mpsc::Sender<()>,
+    given: Mutex<mpsc::Receiver<()>>,
+    bytes: SeededEntropy,
+}
+
+impl Entropy for HeldEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        let _nobody_waits = self.asked.send(());
+        // The runtime must go on meanwhile. An error means that the test gives everything from now on.
+        let _given = tokio::task::block_in_place(|| self.given.lock().unwrap().recv());
+        self.bytes.fill(bytes);
+    }
+}
+
+/// A socket with a command under way, which goes on when `give` is dropped, and a client that came before it and is
+/// `silent`.
+struct Held {
+    client: UnixStream,
+    silent: UnixStream,
+    give: mpsc::Sender<()>,
+    serving: JoinHandle<()>,
+    stop: watch::Sender<()>,
+}
+
+impl Held {
+    async fn new(directory: &Path, drain: Duration) -> Self {
+        let (asked, asking) = mpsc::channel();
+        let (give, given) = mpsc::channel();
+        let mut app = app();
+        app.entropy = Arc::new(HeldEntropy {
+            asked,
+            given: Mutex::new(given),
+            bytes: SeededEntropy::new(2),
+        });
+        let socket = socket::AdminSocket::bind(directory).unwrap();
+        let (stop, stopping) = watch::channel(());
+        let serving = tokio::spawn(socket.serve(Arc::new(app), stopping, drain));
+        let silent = connect(directory).await;
+        let mut client = connect(directory).await;
+        let line = serde_json::to_string(&create_account()).unwrap() + "\n";
+        client.write_all(line.as_bytes()).await.unwrap();
+        tokio::task::spawn_blocking(move || asking.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        Self {
+            client,
+            silent,
+            give,
+            serving,
+            stop,
+        }
+    }
+}
+
+async fn connect(directory: &Path) -> UnixStream {
+    UnixStream::connect(socket::path_in(directory)).await.unwrap()
+}
+
+async fn rest_of(mut stream: UnixStream) -> String {
+    let mut text = String::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut text));
+    read.await.expect("the connection is closed").unwrap();
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_under_way_is_answered_before_the_socket_ends_and_a_silent_client_is_not_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let held = Held::new(directory.path(), PATIENCE).await;
+    held.stop.send_replace(());
+    assert_eq!(rest_of(held.silent).await, "");
+    assert!(!held.serving.is_finished());
+    drop(held.give);
+    let reply = rest_of(held.client).await;
+    assert!(reply.starts_with(r#"{"secret":"#), "{reply}");
+    held.serving.await.unwrap();
+    assert!(!socket::path_in(directory.path()).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_does_not_end_is_waited_for_no_longer_than_the_drain() {
+    let directory = TempDir::new().unwrap();
+    let held = Held::new(directory.path(), Duration::from_millis(100)).await;
+    held.stop.send_replace(());
+    let ended = tokio::time::timeout(PATIENCE, held.serving);
+    ended.await.expect("it ends").unwrap();
+    drop(held.give);
+}
+
+/// Far beyond every limit that a test sets.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -26,7 +26,19 @@ impl Process {
     }
 
     pub(crate) fn start_with(data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(data, &["serve", "--listen", "127.0.0.1:0"])
+        let server = Self::start_on("127.0.0.1:0", data, arguments, variables);
+        assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+        server
+    }
+
+    /// Serves where `listen` says.
+    pub(crate) fn start_on(
+        listen: &str,
+        data: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut child = command(data, &["serve", "--listen", listen])
             .args(arguments)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -49,7 +61,6 @@ impl Process {
             panic!("began with {first:?}; log: {:?}", log.iter().collect::<Vec<_>>());
         };
         let url = url.to_owned();
-        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
         Self {
             child,
             stdout,
@@ -97,12 +108,16 @@ impl Process {
 
     /// Waits for a line of the log.
     pub(crate) fn wait_for_log(&self, part: &str) -> String {
-        loop {
-            let line = self.log.recv_timeout(PATIENCE).expect("the line is logged");
-            if line.contains(part) {
-                return line;
-            }
+        self.log_until(part).pop().unwrap()
+    }
+
+    /// The log up to the line that holds `part`.
+    pub(crate) fn log_until(&self, part: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.contains(part)) {
+            lines.push(self.log.recv_timeout(PATIENCE).expect("the line is logged"));
         }
+        lines
     }
 
     /// Sends a signal, by its name without `SIG`.

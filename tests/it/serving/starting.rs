@@ -83,6 +83,45 @@ fn the_bootstrap_account_may_call_the_api() {
 }
 
 #[test]
+fn https_alone_is_announced_and_tried() {
+    let directory = TempDir::new().unwrap();
+    let arguments = ["--tls-listen", "127.0.0.1:0", "--tls-self-signed"];
+    let server = Process::start_on("none", directory.path(), &arguments, &[]);
+    let url = server.url.clone();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let rest = server.rest_after_sigterm();
+    let lines: Vec<_> = rest.lines().filter(|line| line.contains("curl ")).collect();
+    assert_eq!(lines.len(), 3, "{rest}");
+    let fits = |line: &&str| {
+        line.contains("/tls/cert.pem -u ") && line.contains(&url) && !line.contains("http://127")
+    };
+    assert!(lines.iter().all(fits), "{rest}");
+    let line = complaint(&run(directory.path(), &["serve", "--listen", "none"]), 2);
+    assert!(line.starts_with("listen must not be none"), "{line}");
+}
+
+#[test]
+fn http_for_others_without_a_public_url_is_warned_of() {
+    let warning = "public_url is not set";
+    for (listen, arguments, warned) in [
+        ("0.0.0.0:0", &[][..], true),
+        (
+            "0.0.0.0:0",
+            &["--public-url", "https://verify.example.com"][..],
+            false,
+        ),
+        ("127.0.0.1:0", &[][..], false),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let server = Process::start_on(listen, directory.path(), arguments, &[]);
+        server.signal("TERM");
+        let log = server.log_until("stopping");
+        let count = log.iter().filter(|line| line.contains(warning)).count();
+        assert_eq!(count, usize::from(warned), "{log:?}");
+    }
+}
+
+#[test]
 fn two_servers_do_not_share_a_data_directory() {
     let directory = TempDir::new().unwrap();
     let server = Process::start(directory.path());
