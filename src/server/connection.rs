@@ -88,6 +88,6 @@ async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// More than clients and proxies send, so that it is the length of a head that counts; hyper's own 100 are not.
-const MOST_HEADERS: usize = 1024;
+const MOST_HEADERS: usize = 256;
 
 const LINGER: Duration = Duration::from_secs(1);
