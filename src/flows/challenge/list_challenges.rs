@@ -107,10 +107,20 @@ async fn list_filtered(
         ..request
     };
     let (mut matching, mut cursor, mut left) = (Vec::new(), request.cursor, MOST_READ);
-    // The cursors of the first and of the last piece's outer ends.
+    // Where the page's neighbours begin: at the outer ends of what was read.
     let (mut previous, mut next) = (None, None);
     loop {
-        let raw = page(app, &keys::challenges(scope), PageRequest { cursor, ..piece }).await?;
+        let size = piece.size.min(left);
+        let raw = page(
+            app,
+            &keys::challenges(scope),
+            PageRequest {
+                size,
+                cursor,
+                ..piece
+            },
+        )
+        .await?;
         if cursor == request.cursor {
             (previous, next) = (raw.previous, raw.next);
         } else if backwards {
