@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::vault::Vault;
+use crate::delivery::Senders;
+use crate::delivery::streams::Streams;
 use crate::domain::entropy::Entropy;
 use crate::domain::time::Clock;
 use crate::store::Store;
@@ -19,6 +21,10 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// What seals secrets and hashes tokens.
     pub vault: Arc<Vault>,
+    /// How messages leave.
+    pub senders: Arc<Senders>,
+    /// Who waits for changes.
+    pub streams: Arc<Streams>,
     /// What the operator chose.
     pub policy: Policy,
 }

@@ -7,13 +7,14 @@
 //! - [`flows`]: one file, one use case: read, decide, commit.
 //! - [`store`]: the ordered key-value trait, the key map, the records, the engines.
 //! - [`crypto`]: sealing, tokens, one-time codes, device signatures.
+//! - [`delivery`]: senders, each for one protocol of somebody else's.
 //! - [`dialect`]: the protocols that clients speak; each only translates.
 //! - [`web`]: what every HTTP listener shares, and the operators' endpoints.
 //! - [`cli`]: the commands of the binary.
 //! - [`config`]: the settings, one file per concern.
 //!
 //! # Invariants
-//! - Imports run one way: `dialect, web, cli -> flows -> {domain, store, crypto}`; `domain` imports none of
+//! - Imports run one way: `dialect, web, cli -> flows -> {domain, store, crypto, delivery}`; `domain` imports none of
 //!   them. A dialect imports no other dialect and never [`store`]. `tests/it/architecture` reads the `use` lines.
 //! - Whatever a flow decides, it commits with the versions it read asserted; a code, a token or a counter is checked and
 //!   consumed in one commit.
@@ -24,6 +25,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;
+pub mod delivery;
 pub mod dialect;
 pub mod domain;
 pub mod flows;

@@ -52,6 +52,8 @@ pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> 
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master_key)),
+        senders: Arc::default(),
+        streams: Arc::default(),
         policy,
     });
     let opened = Opened { app, directory };

@@ -15,22 +15,34 @@ pub enum EventType {
     ChallengeApproved,
     /// A challenge was denied.
     ChallengeDenied,
+    /// A challenge was not answered in time.
+    ChallengeExpired,
+    /// A device denied a challenge because its holder did not ask for it.
+    ChallengeReported,
     /// A factor was created; it is not ready yet.
     FactorCreated,
     /// A factor was deleted.
     FactorDeleted,
+    /// Too many wrong answers in a row ended a factor.
+    FactorDisabled,
+    /// Wrong answers in a row, or a holder's report, close a factor for a while.
+    FactorLocked,
     /// A factor was verified.
     FactorVerified,
 }
 
 impl EventType {
-    /// All of them, in the order of the API's documents.
-    pub const ALL: [Self; 5] = [
+    /// All of them: first those of the API's documents in their order, then our own.
+    pub const ALL: [Self; 9] = [
         Self::FactorDeleted,
         Self::FactorCreated,
         Self::FactorVerified,
         Self::ChallengeApproved,
         Self::ChallengeDenied,
+        Self::ChallengeExpired,
+        Self::ChallengeReported,
+        Self::FactorLocked,
+        Self::FactorDisabled,
     ];
 
     /// The name on the wire, such as `factor.created`.
@@ -39,8 +51,12 @@ impl EventType {
         match self {
             Self::ChallengeApproved => "challenge.approved",
             Self::ChallengeDenied => "challenge.denied",
+            Self::ChallengeExpired => "challenge.expired",
+            Self::ChallengeReported => "challenge.reported",
             Self::FactorCreated => "factor.created",
             Self::FactorDeleted => "factor.deleted",
+            Self::FactorDisabled => "factor.disabled",
+            Self::FactorLocked => "factor.locked",
             Self::FactorVerified => "factor.verified",
         }
     }

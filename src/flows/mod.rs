@@ -13,13 +13,12 @@ pub mod challenge;
 pub mod check_store;
 pub mod entity;
 pub mod factor;
+pub mod outbox;
 pub mod page;
 pub mod service;
 pub mod store_format;
 pub mod sweep;
 pub mod webhook;
-
-mod outbox;
 
 use std::future::Future;
 

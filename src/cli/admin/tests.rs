@@ -25,6 +25,8 @@ fn app() -> App {
         store: Arc::new(MemoryStore::new()),
         clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
         vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
+        senders: Arc::default(),
+        streams: Arc::default(),
         entropy: Arc::new(entropy),
         policy: Policy::default(),
     }

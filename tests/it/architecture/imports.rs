@@ -40,7 +40,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "delivery",
-        ours: &["domain"],
+        ours: &["crypto", "domain"],
         never: &["axum", "sled"],
     },
     Rule {

@@ -261,6 +261,8 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         clock: clock.clone(),
         entropy: Arc::new(SeededEntropy::new(42)),
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
+        senders: Arc::default(),
+        streams: Arc::default(),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..Policy::default()

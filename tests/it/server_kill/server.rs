@@ -91,6 +91,8 @@ pub(super) fn check_store(directory: &Path) {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master)),
+        senders: Arc::default(),
+        streams: Arc::default(),
         policy: Policy::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

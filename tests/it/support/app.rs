@@ -77,6 +77,8 @@ impl TestApp {
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(start << 32)),
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
+            senders: Arc::default(),
+            streams: Arc::default(),
             policy,
         });
         let router = twilio::router(app.clone(), public_url());

@@ -1,0 +1,33 @@
+//! Senders: how a message leaves this server. Each knows one protocol of somebody else's and nothing of the store.
+//!
+//! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
+//! it; whether and when to try again is the outbox's business.
+
+pub mod streams;
+
+use std::time::Duration;
+
+/// The senders, built once at the start and shared by all deliveries.
+#[derive(Debug, Default)]
+pub struct Senders {}
+
+/// What came of one try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has it.
+    Delivered,
+    /// There is nothing to deliver any more: the receiver was deleted or switched off, or the message is of no use now.
+    Obsolete,
+    /// It may work later: at the earliest after `after`, if the receiver said so.
+    Retry {
+        /// What went wrong, for the operator; names no secret.
+        why: String,
+        /// How long the receiver wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// It will never work as it is: straight to the dead letters.
+    Refused {
+        /// What went wrong, for the operator; names no secret.
+        why: String,
+    },
+}
