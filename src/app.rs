@@ -40,6 +40,8 @@ pub struct Policy {
     pub device_clock_skew: Duration,
     /// How long an outbox row waits for its delivery before it is given up.
     pub outbox_retention: Duration,
+    /// Where push services reach the operator: a `mailto:` or `https:` URI.
+    pub webpush_contact: Option<String>,
 }
 
 impl Default for Policy {
@@ -49,6 +51,7 @@ impl Default for Policy {
             challenge_retention: Duration::from_hours(30 * 24),
             device_clock_skew: Duration::from_mins(1),
             outbox_retention: Duration::from_hours(3 * 24),
+            webpush_contact: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use countersign::domain::text::Identity;
 use countersign::domain::webhook::Webhook;
 use countersign::store::keys::Place;
 use countersign::store::records::{
-    CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, decode, encode,
+    CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode, encode,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    let checks: [fn(&[u8]) -> Option<u8>; 14] = [
+    let checks: [fn(&[u8]) -> Option<u8>; 15] = [
         check_as::<Account>,
         check_as::<ApiKey>,
         check_as::<Service>,
@@ -59,6 +59,7 @@ fn check(bytes: &[u8]) {
         check_as::<Purge>,
         check_as::<CreationRate>,
         check_as::<StoreFormat>,
+        check_as::<VapidKeyRecord>,
     ];
     assert_eq!(checks.len(), KINDS.len(), "a kind of record is not checked");
     let read: Vec<u8> = checks.iter().filter_map(|check| check(bytes)).collect();

@@ -53,7 +53,7 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut settings = Settings::gather(flags, environment)?;
-        let config = Self {
+        let mut config = Self {
             bootstrap: bootstrap::read(&mut settings)?,
             log: logging::read(&mut settings)?,
             network: network::read(&mut settings)?,
@@ -61,6 +61,11 @@ impl Config {
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };
+        if config.policy.webpush_contact.is_none() {
+            let url = config.network.public_url.as_ref();
+            let url = url.filter(|url| url.scheme() == "https");
+            config.policy.webpush_contact = url.map(ToString::to_string);
+        }
         if config.network.listen.is_none() && config.tls.is_none() {
             return Err(ConfigError::new(
                 "listen must not be none unless tls_listen is given: there would be no listener",
@@ -97,6 +102,7 @@ pub const KEYS: &[&Key] = &[
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,
     &policy::CLOCK_SKEW_SECONDS,
+    &policy::WEBPUSH_CONTACT,
 ];
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::sources::Sources;
 use super::{ConfigError, Key, Settings};
 use crate::app::Policy;
@@ -19,6 +21,10 @@ pub(super) const OUTBOX_DAYS: Key = Key::new("retention.outbox_days", Sources::E
 /// By how many seconds a device's clock may differ from the server's. Default 60.
 pub(super) const CLOCK_SKEW_SECONDS: Key =
     Key::new("devices.clock_skew_seconds", Sources::EnvironmentAndFile);
+
+/// Where push services reach the operator, as `mailto:ops@example.com` or an https URL; they are told with every Web
+/// Push message. By default `public_url`, if that is https.
+pub(super) const WEBPUSH_CONTACT: Key = Key::new("webpush_contact", Sources::EnvironmentAndFile);
 
 pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
     let defaults = Policy::default();
@@ -39,15 +45,35 @@ pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
             .filter(|seconds| *seconds <= 300)
             .map(Duration::from_secs)
     })?;
+    let contact = settings.take(
+        &WEBPUSH_CONTACT,
+        "mailto: and an e-mail address, or an https URL",
+        contact,
+    )?;
     Ok(Policy {
         entity_creations_per_second: creations.or(defaults.entity_creations_per_second),
         challenge_retention: challenges.unwrap_or(defaults.challenge_retention),
         outbox_retention: outbox.unwrap_or(defaults.outbox_retention),
         device_clock_skew: skew.unwrap_or(defaults.device_clock_skew),
+        webpush_contact: contact.or(defaults.webpush_contact),
     })
 }
 
 fn days(text: &str, most: u64) -> Option<Duration> {
     let days = text.parse().ok().filter(|days| (1..=most).contains(days))?;
     Some(Duration::from_secs(days * 24 * 3600))
+}
+
+/// RFC 8292, section 2.1.
+fn contact(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let reachable = match url.scheme() {
+        "mailto" => url
+            .path()
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()),
+        "https" => url.has_host(),
+        _ => false,
+    };
+    (reachable && text.len() <= 255).then(|| url.into())
 }

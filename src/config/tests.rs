@@ -264,3 +264,23 @@ fn settings_that_need_each_other_are_asked_for() {
     let refused = line(&[(&MASTER_KEY_FILE, "k")], &[("COUNTERSIGN_MASTER_KEY", &key)]);
     assert!(refused.starts_with("master_key_file must not"), "{refused}");
 }
+
+#[test]
+fn push_services_are_told_the_contact_or_else_the_public_url() {
+    let contact = |variables: &[(&str, &str)]| load(&[], variables).unwrap().policy.webpush_contact;
+    let (url, given) = ("COUNTERSIGN_PUBLIC_URL", "COUNTERSIGN_WEBPUSH_CONTACT");
+    assert_eq!(contact(&[]), None);
+    assert_eq!(
+        contact(&[(url, "http://127.0.0.1:8080")]),
+        None,
+        "no push service takes it"
+    );
+    let https = (url, "https://verify.example.com");
+    assert_eq!(contact(&[https]).as_deref(), Some("https://verify.example.com/"));
+    for text in ["mailto:ops@example.com", "https://example.com/contact"] {
+        assert_eq!(contact(&[https, (given, text)]).as_deref(), Some(text));
+    }
+    for bad in ["ops@example.com", "mailto:ops", "http://example.com", ""] {
+        assert!(line(&[], &[(given, bad)]).contains("webpush_contact"), "{bad}");
+    }
+}

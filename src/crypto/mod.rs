@@ -2,6 +2,7 @@
 //!
 //! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
 //! - TOTP: [`totp`], [`otpauth`], [`qr`].
+//! - Web Push: [`web_push`].
 //! - Devices: [`device_key`]; [`jws`] and what is signed with it, [`device_jwt`] and [`approval_jwt`]; [`unique_json`].
 //!
 //! Invariants:
@@ -23,6 +24,7 @@ pub mod sealed;
 pub mod totp;
 pub mod unique_json;
 pub mod vault;
+pub mod web_push;
 
 #[cfg(test)]
 mod test_device;

@@ -4,12 +4,16 @@
 //! it; whether and when to try again is the outbox's business.
 
 pub mod streams;
+pub mod web_push;
 
 use std::time::Duration;
 
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
-pub struct Senders {}
+pub struct Senders {
+    /// To push services of browsers and of UnifiedPush distributors.
+    pub web_push: web_push::WebPush,
+}
 
 /// What came of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,6 +26,11 @@ pub struct Fingerprint(#[serde(with = "serde_bytes")] pub(crate) [u8; 16]);
 #[serde(transparent)]
 pub struct DevicePublicKey(#[serde(with = "serde_bytes")] pub(crate) [u8; 65]);
 
+/// A point on P-256 in its uncompressed form (SEC 1, 2.3.3), checked to be one when it was read.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct P256Point(#[serde(with = "serde_bytes")] pub(crate) [u8; 65]);
+
 impl Sealed {
     /// The envelope with these bytes; whether they are one shows when it is opened.
     #[must_use]
@@ -56,6 +61,14 @@ impl DevicePublicKey {
     }
 }
 
+impl P256Point {
+    /// The bytes: 4, then both coordinates.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 65] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed({} bytes)", self.0.len())
@@ -77,5 +90,11 @@ impl fmt::Debug for Fingerprint {
 impl fmt::Debug for DevicePublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DevicePublicKey(..)")
+    }
+}
+
+impl fmt::Debug for P256Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("P256Point(..)")
     }
 }

@@ -18,6 +18,7 @@ pub mod page;
 pub mod service;
 pub mod store_format;
 pub mod sweep;
+pub mod web_push;
 pub mod webhook;
 
 use std::future::Future;

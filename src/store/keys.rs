@@ -17,7 +17,7 @@
 //! | `o` event | [`OutboxRow`] |
 //! | `g` service | [`Purge`]: what a deleted service leaves to be reclaimed |
 //! | `q` account | [`CreationRate`] |
-//! | `m` name | settings of the store itself |
+//! | `m` name | settings of the store itself: [`StoreFormat`], [`VapidKeyRecord`] |
 //!
 //! Identifiers stand as their 16 bytes, which sort by creation time. Everything of one entity shares a prefix, so that a
 //! decision touches neighbours only; the entity's own SID is part of its children's keys, so that an entity that is
@@ -29,7 +29,7 @@ pub use place::{Owner, Place};
 
 use std::marker::PhantomData;
 
-use super::records::{CreationRate, DeviceAddress, Purge, StoreFormat};
+use super::records::{CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::challenge::Challenge;
@@ -244,6 +244,12 @@ pub fn store_format() -> Key<StoreFormat> {
     Key::new(b"mformat".to_vec())
 }
 
+/// The key that push services know this server by.
+#[must_use]
+pub fn vapid_key() -> Key<VapidKeyRecord> {
+    Key::new(b"mvapid".to_vec())
+}
+
 /// The identifier that a key of a listing ends in.
 #[must_use]
 pub fn last_sid(key: &[u8]) -> Option<[u8; 16]> {
@@ -360,6 +366,7 @@ mod tests {
             (hex(purge(s.service).bytes()), format!("67{va}")),
             (hex(creation_rate(s.account).bytes()), format!("71{ac}")),
             (hex(store_format().bytes()), "6d666f726d6174".to_owned()),
+            (hex(vapid_key().bytes()), "6d7661706964".to_owned()),
         ];
         for (actual, expected) in expected {
             assert_eq!(actual, expected);

@@ -16,6 +16,7 @@ use crate::domain::challenge::Challenge;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
+use crate::domain::opaque::{P256Point, Sealed};
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::Identity;
@@ -58,6 +59,7 @@ records! {
     Purge = b'g';
     CreationRate = b'q';
     StoreFormat = b'm';
+    VapidKeyRecord = b'v';
 }
 
 /// Where the factor is that a device's `kid` means.
@@ -112,6 +114,15 @@ pub struct StoreFormat {
     /// Which master key seals its secrets.
     #[serde(with = "serde_bytes")]
     pub master_key_id: Vec<u8>,
+}
+
+/// The key that push services know this server by (VAPID, RFC 8292).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VapidKeyRecord {
+    /// What apps subscribe with.
+    pub public_key: P256Point,
+    /// The other half, sealed for this record.
+    pub private_key: Sealed,
 }
 
 /// A record as it was read, with what to assert when a decision rests on it.

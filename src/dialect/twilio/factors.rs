@@ -1,5 +1,7 @@
 //! Factors, and under `NewFactors` in Twilio's documents their creation.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -14,7 +16,10 @@ use super::listing::Listing;
 use crate::crypto::qr::QrCode;
 use crate::crypto::totp::TotpSecret;
 use crate::domain::entity::EntityScope;
-use crate::domain::factor::{CodeLength, Factor, FactorKind, FactorStatus, FactorType, Skew, TimeStep};
+use crate::domain::factor::{
+    CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, Skew, TimeStep,
+    WebPushSubscription,
+};
 use crate::domain::opaque::DevicePublicKey;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
@@ -28,7 +33,7 @@ use crate::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor
 use crate::flows::factor::delete_factor::delete_factor;
 use crate::flows::factor::fetch_factor::fetch_factor;
 use crate::flows::factor::list_factors::list_factors;
-use crate::flows::factor::update_factor::{FactorChanges, Platform, update_factor};
+use crate::flows::factor::update_factor::{DeviceToken, FactorChanges, Platform, update_factor};
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -160,7 +165,7 @@ async fn create_push(
     let sdk_version = form.required("Config.SdkVersion")?;
     let platform = platform(form.required("Config.NotificationPlatform")?)
         .map_err(of_parameter("Config.NotificationPlatform"))?;
-    let token = form.parsed("Config.NotificationToken", NotificationToken::parse)?;
+    let token = form.parsed("Config.NotificationToken", device_token(Some(platform)))?;
     let new = NewPushFactor {
         friendly_name,
         public_key,
@@ -180,6 +185,7 @@ async fn create_push(
 }
 
 fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
+    let platform = form.parsed("Config.NotificationPlatform", platform)?;
     Ok(FactorChanges {
         friendly_name: form.parsed("FriendlyName", FriendlyName::parse)?,
         algorithm: form.parsed("Config.Alg", algorithm)?,
@@ -188,8 +194,8 @@ fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
         time_step: form.number("Config.TimeStep", TimeStep::new)?,
         app_id: form.parsed("Config.AppId", AppId::parse)?,
         sdk_version: form.parsed("Config.SdkVersion", SdkVersion::parse)?,
-        platform: form.parsed("Config.NotificationPlatform", platform)?,
-        notification_token: form.parsed("Config.NotificationToken", NotificationToken::parse)?,
+        platform,
+        notification_token: form.parsed("Config.NotificationToken", device_token(platform))?,
     })
 }
 
@@ -208,7 +214,20 @@ fn platform(name: &str) -> Result<Platform, Invalid> {
         "apn" => Ok(Platform::Apn),
         "fcm" => Ok(Platform::Fcm),
         "none" => Ok(Platform::None),
-        _ => Err(Invalid("must be apn, fcm or none")),
+        "webpush" => Ok(Platform::WebPush),
+        _ => Err(Invalid("must be apn, fcm, webpush or none")),
+    }
+}
+
+/// Reads a device's token. No provider's token begins with a brace: what does is a push subscription, whatever platform
+/// is named with it or was before.
+fn device_token(platform: Option<Platform>) -> impl Fn(&str) -> Result<DeviceToken, Invalid> {
+    move |text| {
+        if platform == Some(Platform::WebPush) || text.starts_with('{') {
+            WebPushSubscription::parse(text).map(DeviceToken::Subscription)
+        } else {
+            NotificationToken::parse(text).map(DeviceToken::Provider)
+        }
     }
 }
 
@@ -282,7 +301,7 @@ enum ConfigJson<'a> {
         sdk_version: &'a str,
         app_id: &'a str,
         notification_platform: &'static str,
-        notification_token: Option<&'a str>,
+        notification_token: Option<Cow<'a, str>>,
         credential_sid: Text<CredentialSid>,
     },
     Totp {
@@ -326,7 +345,7 @@ impl<'a> ConfigJson<'a> {
                 sdk_version: push.sdk_version.as_str(),
                 app_id: push.app_id.as_str(),
                 notification_platform: push.notification.platform(),
-                notification_token: push.notification.token().map(NotificationToken::as_str),
+                notification_token: shown_token(&push.notification),
                 credential_sid: Text(push.credential),
             },
             FactorKind::Totp(totp) => Self::Totp {
@@ -336,6 +355,14 @@ impl<'a> ConfigJson<'a> {
                 time_step: totp.config.time_step.get(),
             },
         }
+    }
+}
+
+fn shown_token(channel: &NotificationChannel) -> Option<Cow<'_, str>> {
+    match channel {
+        NotificationChannel::Apn(token) | NotificationChannel::Fcm(token) => Some(token.as_str().into()),
+        NotificationChannel::None => None,
+        NotificationChannel::WebPush(subscription) => Some(subscription.to_json().into()),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::flows::service::delete_service::delete_service;
 use crate::flows::service::fetch_service::fetch_service;
 use crate::flows::service::list_services::list_services;
 use crate::flows::service::update_service::update_service;
+use crate::flows::web_push::vapid_key::vapid_public_key;
 
 /// `POST /v2/Services`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -31,10 +32,11 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         .friendly_name
         .take()
         .ok_or_else(|| ApiError::missing("FriendlyName"))?;
+    let vapid = vapid(&call).await?;
     let service = call.settle(create_service(call.app(), account, name, changes).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
-        &ServiceJson::new(&call, &service),
+        &ServiceJson::new(&call, &service, &vapid),
     ))
 }
 
@@ -42,15 +44,23 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
-    Ok(json::resource(StatusCode::OK, &ServiceJson::new(&call, &service)))
+    let vapid = vapid(&call).await?;
+    Ok(json::resource(
+        StatusCode::OK,
+        &ServiceJson::new(&call, &service, &vapid),
+    ))
 }
 
 /// `POST /v2/Services/{ServiceSid}`
 pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let changes = changes(&call.form)?;
+    let vapid = vapid(&call).await?;
     let service = call.settle(update_service(call.app(), account, call.sid("ServiceSid")?, changes).await)?;
-    Ok(json::resource(StatusCode::OK, &ServiceJson::new(&call, &service)))
+    Ok(json::resource(
+        StatusCode::OK,
+        &ServiceJson::new(&call, &service, &vapid),
+    ))
 }
 
 /// `DELETE /v2/Services/{ServiceSid}`
@@ -65,8 +75,15 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let page = call.settle(list_services(call.app(), account, listing.request).await)?;
-    let page = page.map(|service| ServiceJson::new(&call, service));
+    let vapid = vapid(&call).await?;
+    let page = page.map(|service| ServiceJson::new(&call, service, &vapid));
     Ok(listing.answer(&call, "services", &page))
+}
+
+/// The key that apps subscribe to their push service with; not part of Twilio's API.
+async fn vapid(call: &Call) -> Result<String, ApiError> {
+    let key = call.settle(vapid_public_key(call.app()).await)?;
+    Ok(key.to_base64url())
 }
 
 fn changes(form: &Form) -> Result<ServiceChanges, ApiError> {
@@ -135,7 +152,7 @@ struct ServiceJson<'a> {
     mailer_sid: Option<Text<MailerSid>>,
     do_not_share_warning_enabled: bool,
     custom_code_enabled: bool,
-    push: PushJson,
+    push: PushJson<'a>,
     totp: TotpJson<'a>,
     default_template_sid: Option<Text<TemplateSid>>,
     whatsapp: WhatsappJson<'a>,
@@ -147,10 +164,11 @@ struct ServiceJson<'a> {
 }
 
 #[derive(Serialize)]
-struct PushJson {
+struct PushJson<'a> {
     include_date: bool,
     apn_credential_sid: Option<Text<CredentialSid>>,
     fcm_credential_sid: Option<Text<CredentialSid>>,
+    vapid_public_key: &'a str,
 }
 
 #[derive(Serialize)]
@@ -179,7 +197,7 @@ struct LinksJson {
 }
 
 impl<'a> ServiceJson<'a> {
-    fn new(call: &Call, service: &'a Service) -> Self {
+    fn new(call: &Call, service: &'a Service, vapid_public_key: &'a str) -> Self {
         let settings = &service.settings;
         let url = call.url(format_args!("/v2/Services/{}", service.sid));
         let below = |name: &str| format!("{url}/{name}");
@@ -200,6 +218,7 @@ impl<'a> ServiceJson<'a> {
                 include_date: settings.push.include_date,
                 apn_credential_sid: settings.push.apn_credential_sid.map(Text),
                 fcm_credential_sid: settings.push.fcm_credential_sid.map(Text),
+                vapid_public_key,
             },
             totp: TotpJson {
                 issuer: settings.totp.issuer.as_ref().map(Issuer::as_str),

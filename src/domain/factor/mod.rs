@@ -2,9 +2,11 @@
 
 mod push;
 mod totp;
+mod web_push;
 
 pub use push::{NotificationChannel, PushFactor};
 pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
+pub use web_push::WebPushSubscription;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::web_push::WebPushSubscription;
 use crate::domain::opaque::{DevicePublicKey, Fingerprint};
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::{AppId, NotificationToken, SdkVersion};
@@ -32,25 +33,28 @@ pub enum NotificationChannel {
     Fcm(NotificationToken),
     /// Not at all: it asks.
     None,
+    /// By the push service of its browser or of its UnifiedPush distributor (Web Push, RFC 8030).
+    WebPush(WebPushSubscription),
 }
 
 impl NotificationChannel {
-    /// The name of the platform: `apn`, `fcm` or `none`.
+    /// The name of the platform: `apn`, `fcm`, `none` or `webpush`.
     #[must_use]
     pub fn platform(&self) -> &'static str {
         match self {
             Self::Apn(_) => "apn",
             Self::Fcm(_) => "fcm",
             Self::None => "none",
+            Self::WebPush(_) => "webpush",
         }
     }
 
-    /// The token that the platform knows the device by.
+    /// The token that Apple or Google know the device by; none of the other platforms, see [`WebPushSubscription`].
     #[must_use]
     pub fn token(&self) -> Option<&NotificationToken> {
         match self {
             Self::Apn(token) | Self::Fcm(token) => Some(token),
-            Self::None => None,
+            Self::None | Self::WebPush(_) => None,
         }
     }
 }

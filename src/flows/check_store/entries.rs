@@ -17,8 +17,9 @@ use crate::domain::text::Identity;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::Error;
 use crate::flows::store_format::FORMAT;
+use crate::flows::web_push::vapid_key;
 use crate::store::keys::{self, Owner, Place};
-use crate::store::records::{CreationRate, DeviceAddress, Purge, StoreFormat};
+use crate::store::records::{CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -60,6 +61,7 @@ impl Walk<'_> {
             }
             Place::Service(account, sid) => self.check_service(here, *account, *sid).await?,
             Place::StoreFormat => self.check_format(here),
+            Place::VapidKey => self.check_vapid_key(here),
             Place::Webhook(service, sid) => self.check_webhook(here, *service, *sid).await?,
         }
         Ok(())
@@ -271,6 +273,15 @@ impl Walk<'_> {
         }
         if format.master_key_id != self.app.vault.key_id().as_bytes() {
             self.blame(here, "its secrets are sealed under another master key");
+        }
+    }
+
+    fn check_vapid_key(&mut self, here: &Here<'_>) {
+        let Some(record) = self.decode::<VapidKeyRecord>(here) else {
+            return;
+        };
+        if let Err(error) = vapid_key::open(self.app, &record) {
+            self.blame(here, format_args!("it does not open: {error}"));
         }
     }
 

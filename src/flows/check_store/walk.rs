@@ -275,6 +275,7 @@ fn expires(place: &Place) -> bool {
         | Place::Purge(..)
         | Place::Service(..)
         | Place::StoreFormat
+        | Place::VapidKey
         | Place::Webhook(..) => false,
     }
 }

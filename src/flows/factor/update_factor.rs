@@ -9,7 +9,8 @@ use crate::app::App;
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{
-    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Skew, TimeStep, TotpFactor,
+    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Skew, TimeStep,
+    TotpFactor, WebPushSubscription,
 };
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{FactorSid, ServiceSid};
@@ -42,7 +43,7 @@ pub struct FactorChanges {
     /// Of push factors: how the device is woken.
     pub platform: Option<Platform>,
     /// Of push factors: what the platform knows the device by.
-    pub notification_token: Option<NotificationToken>,
+    pub notification_token: Option<DeviceToken>,
 }
 
 /// How a device is woken.
@@ -54,23 +55,48 @@ pub enum Platform {
     Fcm,
     /// Not at all.
     None,
+    /// By the push service of its browser or its UnifiedPush distributor.
+    WebPush,
+}
+
+/// What a platform knows a device by.
+#[derive(Clone, Debug)]
+pub enum DeviceToken {
+    /// Apple's or Google's token.
+    Provider(NotificationToken),
+    /// A Web Push subscription.
+    Subscription(WebPushSubscription),
 }
 
 impl Platform {
     /// The channel of this platform with `token`.
     ///
     /// # Errors
-    /// [`Refusal::Parameter`] when the platform needs a token and there is none.
-    pub fn channel(self, token: Option<NotificationToken>) -> Result<NotificationChannel, Refusal> {
-        let token = token.ok_or(Refusal::Parameter {
-            parameter: "Config.NotificationToken",
-            why: "is required when Config.NotificationPlatform is apn or fcm",
-        });
-        Ok(match self {
-            Self::Apn => NotificationChannel::Apn(token?),
-            Self::Fcm => NotificationChannel::Fcm(token?),
-            Self::None => NotificationChannel::None,
-        })
+    /// [`Refusal::Parameter`] when the platform needs a token and there is none, or one of another platform.
+    pub fn channel(self, token: Option<DeviceToken>) -> Result<NotificationChannel, Refusal> {
+        let refuse = |why| {
+            Err(Refusal::Parameter {
+                parameter: "Config.NotificationToken",
+                why,
+            })
+        };
+        match (self, token) {
+            (Self::None, _) => Ok(NotificationChannel::None),
+            (Self::Apn, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Apn(token)),
+            (Self::Fcm, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Fcm(token)),
+            (Self::WebPush, Some(DeviceToken::Subscription(subscription))) => {
+                Ok(NotificationChannel::WebPush(subscription))
+            }
+            (Self::Apn | Self::Fcm, Some(DeviceToken::Subscription(_))) => {
+                refuse("must be the platform's token: only webpush takes a push subscription")
+            }
+            (Self::WebPush, Some(DeviceToken::Provider(_))) => {
+                refuse("must be the JSON of a push subscription when the platform is webpush")
+            }
+            (Self::Apn | Self::Fcm | Self::WebPush, None) => {
+                refuse("is required when Config.NotificationPlatform is apn, fcm or webpush")
+            }
+        }
     }
 }
 
@@ -146,16 +172,20 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Ref
         push.sdk_version = version.clone();
     }
     let token = changes.notification_token.clone();
-    let current = match push.notification {
-        NotificationChannel::Apn(_) => Platform::Apn,
-        NotificationChannel::Fcm(_) => Platform::Fcm,
-        NotificationChannel::None => Platform::None,
+    let (current, known) = match &push.notification {
+        NotificationChannel::Apn(token) => (Platform::Apn, Some(DeviceToken::Provider(token.clone()))),
+        NotificationChannel::Fcm(token) => (Platform::Fcm, Some(DeviceToken::Provider(token.clone()))),
+        NotificationChannel::None => (Platform::None, None),
+        NotificationChannel::WebPush(subscription) => {
+            let known = DeviceToken::Subscription(subscription.clone());
+            (Platform::WebPush, Some(known))
+        }
     };
     let platform = changes.platform.unwrap_or(current);
     if changes.platform.is_some() || token.is_some() {
         // One platform's token means nothing to the other.
-        let kept = push.notification.token().filter(|_| platform == current);
-        push.notification = platform.channel(token.or_else(|| kept.cloned()))?;
+        let kept = known.filter(|_| platform == current);
+        push.notification = platform.channel(token.or(kept))?;
     }
     Ok(())
 }

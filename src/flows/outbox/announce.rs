@@ -34,7 +34,8 @@ pub(crate) fn announce(
     Ok(batch)
 }
 
-/// Adds a row that wakes the factor's device, if the service has a key for the device's platform.
+/// Adds a row that wakes the factor's device, if the service has what the device's platform asks for: a credential for
+/// Apple's and Google's, nothing for Web Push.
 ///
 /// The row ends at `until`: a notification of a challenge that is over helps nobody.
 pub(crate) fn notify_device(
@@ -45,12 +46,13 @@ pub(crate) fn notify_device(
     until: Timestamp,
     batch: Batch,
 ) -> Result<Batch, Error> {
-    let credential = match channel {
-        NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid,
-        NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid,
-        NotificationChannel::None => None,
+    let reachable = match channel {
+        NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid.is_some(),
+        NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid.is_some(),
+        NotificationChannel::None => false,
+        NotificationChannel::WebPush(_) => true,
     };
-    if credential.is_none() {
+    if !reachable {
         return Ok(batch);
     }
     let message = OutboxMessage::Push {

@@ -43,6 +43,8 @@ pub enum Place {
     Service(AccountSid, ServiceSid),
     /// The format of the store.
     StoreFormat,
+    /// The key that push services know this server by.
+    VapidKey,
     /// A webhook of a service.
     Webhook(ServiceSid, WebhookSid),
 }
@@ -74,7 +76,11 @@ impl Place {
             b'e' => below_entity(rest)?,
             b'g' => Self::Purge(ServiceSid::from_bytes(sid(rest)?)),
             b'k' => Self::ApiKey(ApiKeySid::from_bytes(sid(rest)?)),
-            b'm' => (std::mem::take(rest) == b"format").then_some(Self::StoreFormat)?,
+            b'm' => match std::mem::take(rest) {
+                b"format" => Self::StoreFormat,
+                b"vapid" => Self::VapidKey,
+                _ => return None,
+            },
             b'n' => Self::EntityOrder(
                 ServiceSid::from_bytes(sid(rest)?),
                 EntitySid::from_bytes(sid(rest)?),
@@ -117,7 +123,8 @@ impl Place {
             | Self::OutboxRow(_)
             | Self::Purge(_)
             | Self::Service(..)
-            | Self::StoreFormat => None,
+            | Self::StoreFormat
+            | Self::VapidKey => None,
         }
     }
 
@@ -140,6 +147,7 @@ impl Place {
             Self::Purge(..) => "deleted services",
             Self::Service(..) => "services",
             Self::StoreFormat => "formats",
+            Self::VapidKey => "VAPID keys",
             Self::Webhook(..) => "webhooks",
         }
     }
@@ -166,6 +174,7 @@ impl fmt::Display for Place {
             Self::Purge(service) => write!(f, "deleted service {service}"),
             Self::Service(account, sid) => write!(f, "service {sid} of {account}"),
             Self::StoreFormat => f.write_str("format of the store"),
+            Self::VapidKey => f.write_str("VAPID key"),
             Self::Webhook(service, sid) => write!(f, "webhook {sid} of {service}"),
         }
     }
@@ -253,6 +262,7 @@ mod tests {
             Place::Purge(service),
             Place::Service(account, service),
             Place::StoreFormat,
+            Place::VapidKey,
             Place::Webhook(service, WebhookSid::from_bytes(one)),
         ];
         places.into_iter().map(|place| (written(&place), place)).collect()
@@ -284,6 +294,7 @@ mod tests {
             Place::Purge(service) => keys::purge(*service).into_bytes(),
             Place::Service(account, sid) => keys::service(*account, *sid).into_bytes(),
             Place::StoreFormat => keys::store_format().into_bytes(),
+            Place::VapidKey => keys::vapid_key().into_bytes(),
             Place::Webhook(service, sid) => keys::webhook(*service, *sid).into_bytes(),
         }
     }
@@ -353,7 +364,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_read_is_written_as_the_same_bytes(
-            which in 0..16_usize,
+            which in 0..17_usize,
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         ) {
             let mut key = each_kind().swap_remove(which).0;

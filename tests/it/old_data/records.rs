@@ -17,7 +17,7 @@ use countersign::domain::time::Timestamp;
 use countersign::domain::webhook::Webhook;
 use countersign::store::StoreError;
 use countersign::store::records::{
-    self, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, decode,
+    self, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -234,6 +234,7 @@ fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
         Purge::KIND => read::<Purge>(bytes),
         CreationRate::KIND => read::<CreationRate>(bytes),
         StoreFormat::KIND => read::<StoreFormat>(bytes),
+        VapidKeyRecord::KIND => read::<VapidKeyRecord>(bytes),
         other => panic!("no record has kind {other}"),
     }
 }

@@ -9,10 +9,10 @@ use countersign::domain::entity::Entity;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
     AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor,
-    Skew, TimeStep, TotpConfig, TotpFactor,
+    Skew, TimeStep, TotpConfig, TotpFactor, WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
-use countersign::domain::opaque::{DevicePublicKey, Sealed};
+use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use countersign::domain::service::{
     PushSettings, Service, ServiceSettings, Subscription, TotpSettings, WhatsappSettings,
 };
@@ -27,7 +27,9 @@ use countersign::domain::text::{
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
-use countersign::store::records::{self, CreationRate, DeviceAddress, Purge, Record, StoreFormat};
+use countersign::store::records::{
+    self, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
+};
 use serde_json::Value;
 
 /// A record as it is written today.
@@ -301,7 +303,17 @@ fn push_factors() -> Vec<Sample> {
         sample("push factor, APN", &push(NotificationChannel::Apn(token()))),
         sample("push factor, FCM", &push(NotificationChannel::Fcm(token()))),
         sample("push factor, silent", &push(NotificationChannel::None)),
+        sample(
+            "push factor, Web Push",
+            &push(NotificationChannel::WebPush(subscription())),
+        ),
     ]
+}
+
+/// The receiver of the example of RFC 8291.
+fn subscription() -> WebPushSubscription {
+    let text = r#"{"endpoint": "https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV", "keys": {"p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4", "auth": "BTBZMqHH6r4Tts7J_aSIgg"}}"#;
+    WebPushSubscription::parse(text).unwrap()
 }
 
 fn challenges() -> Vec<Sample> {
@@ -426,6 +438,10 @@ fn of_the_store() -> Vec<Sample> {
         version: 1,
         master_key_id: vault().key_id().as_bytes().to_vec(),
     };
+    let vapid_key = VapidKeyRecord {
+        public_key: P256Point::from_sec1(device_key().as_bytes()).unwrap(),
+        private_key: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 32 + 16]),
+    };
     vec![
         sample("device address", &address),
         sample("deleted service", &Purge { since: moment(23) }),
@@ -437,6 +453,7 @@ fn of_the_store() -> Vec<Sample> {
             },
         ),
         sample("store format", &format),
+        sample("VAPID key", &vapid_key),
     ]
 }
 

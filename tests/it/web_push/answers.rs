@@ -1,0 +1,135 @@
+//! What follows from each answer of a push service.
+
+use std::time::Duration;
+
+use countersign::delivery::web_push::Sent;
+
+use super::push_service::{Reply, garbage, nobody};
+use super::{PushService, Subscribed, connected};
+use crate::support::TestApp;
+
+/// What came of a notification to a push service that says this, and what the service got.
+async fn sent_to(replies: &[Reply]) -> (Sent, PushService, Subscribed) {
+    let server = TestApp::new().await;
+    let service = PushService::saying(replies).await;
+    let subscribed = Subscribed::to(&server, &service.endpoint()).await;
+    let challenge = subscribed
+        .user
+        .push_challenge(&server.client(), &subscribed.device)
+        .await;
+    let sent = subscribed.deliver(&connected(&server), &challenge).await;
+    (sent, service, subscribed)
+}
+
+/// The reason, which must name the push service but not the capability in the endpoint's path.
+fn reason<'a>(sent: &'a Sent, service: &PushService) -> &'a str {
+    let why = match sent {
+        Sent::Delivered => panic!("delivered"),
+        Sent::Gone { why } | Sent::Retry { why, .. } | Sent::Refused { why } => why,
+    };
+    assert!(why.contains(&service.origin), "{why}");
+    assert!(!why.contains("secret"), "{why}");
+    why
+}
+
+#[tokio::test]
+async fn a_message_that_was_taken_is_delivered() {
+    for status in [200, 201, 202, 204] {
+        let (sent, service, _) = sent_to(&[Reply::Status(status)]).await;
+        assert_eq!(sent, Sent::Delivered, "{status}");
+        assert_eq!(service.messages().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_gone_is_gone() {
+    for status in [404, 410] {
+        let (sent, service, _) = sent_to(&[Reply::Status(status)]).await;
+        assert!(matches!(sent, Sent::Gone { .. }), "{sent:?}");
+        assert!(reason(&sent, &service).contains(&status.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_sent_again_without_the_message() {
+    let (sent, service, subscribed) = sent_to(&[Reply::Status(413), Reply::Status(201)]).await;
+    assert_eq!(sent, Sent::Delivered);
+    let messages = service.messages();
+    assert_eq!(messages.len(), 2);
+    let mut whole = subscribed.agent.read(&messages[0].body);
+    whole.as_object_mut().unwrap().remove("message").unwrap();
+    assert_eq!(subscribed.agent.read(&messages[1].body), whole);
+}
+
+#[tokio::test]
+async fn what_is_too_large_even_so_is_refused() {
+    let (sent, service, _) = sent_to(&[Reply::Status(413)]).await;
+    assert!(matches!(sent, Sent::Refused { .. }), "{sent:?}");
+    assert!(reason(&sent, &service).contains("413"));
+    assert_eq!(service.messages().len(), 2, "no third try");
+}
+
+#[tokio::test]
+async fn a_busy_push_service_is_left_alone_for_as_long_as_it_asks() {
+    for (reply, wait) in [
+        (Reply::RetryAfter(429, "17"), Some(17)),
+        (Reply::RetryAfter(503, "0"), Some(0)),
+        // The test's clock shows 2027-01-15T08:00:00Z.
+        (Reply::RetryAfter(503, "Fri, 15 Jan 2027 08:01:30 GMT"), Some(90)),
+        (Reply::RetryAfter(429, "soon"), None),
+        (Reply::Status(429), None),
+        (Reply::Status(503), None),
+        (Reply::Status(500), None),
+        (Reply::Status(418), None),
+    ] {
+        let (sent, service, _) = sent_to(&[reply]).await;
+        reason(&sent, &service);
+        let Sent::Retry { after, .. } = sent else {
+            panic!("{reply:?}: {sent:?}");
+        };
+        assert_eq!(after, wait.map(Duration::from_secs), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_key_is_named_as_the_reason() {
+    for status in [401, 403] {
+        let (sent, service, _) = sent_to(&[Reply::Status(status)]).await;
+        assert!(matches!(sent, Sent::Retry { .. }), "{sent:?}");
+        assert!(reason(&sent, &service).contains("VAPID"));
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_refused_and_not_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let (sent, service, _) = sent_to(&[Reply::Redirect(status), Reply::Status(201)]).await;
+        assert!(matches!(sent, Sent::Refused { .. }), "{sent:?}");
+        assert!(reason(&sent, &service).contains("redirect"));
+        assert_eq!(service.messages().len(), 1, "it was followed");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_wrong_is_not_sent_again() {
+    let (sent, service, _) = sent_to(&[Reply::Status(400)]).await;
+    assert!(matches!(sent, Sent::Refused { .. }), "{sent:?}");
+    assert!(reason(&sent, &service).contains("400"));
+}
+
+#[tokio::test]
+async fn silence_garbage_and_absence_are_tried_again() {
+    let (sent, service, _) = sent_to(&[Reply::Never]).await;
+    assert!(matches!(sent, Sent::Retry { after: None, .. }), "{sent:?}");
+    reason(&sent, &service);
+    let server = TestApp::new().await;
+    for endpoint in [garbage().await, nobody().await] {
+        let subscribed = Subscribed::to(&server, &endpoint).await;
+        let challenge = subscribed
+            .user
+            .push_challenge(&server.client(), &subscribed.device)
+            .await;
+        let sent = subscribed.deliver(&connected(&server), &challenge).await;
+        assert!(matches!(sent, Sent::Retry { after: None, .. }), "{sent:?}");
+    }
+}
