@@ -3,13 +3,20 @@
 //! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
 //! it; whether and when to try again is the outbox's business.
 
+pub mod guarded;
 pub mod streams;
+pub mod webhook;
 
 use std::time::Duration;
 
+use self::guarded::GuardedClient;
+
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
-pub struct Senders {}
+pub struct Senders {
+    /// For URLs that users and devices name. Reaches public addresses only, unless the operator allows more.
+    pub guarded: GuardedClient,
+}
 
 /// What came of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]

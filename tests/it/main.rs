@@ -11,3 +11,4 @@ mod serving;
 mod store_kill;
 mod support;
 mod twilio;
+mod webhooks;
