@@ -1,13 +1,16 @@
 //! `countersign account`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use super::admin::Request;
 use super::admin::client::ClientFlags;
+use crate::domain::webhook_secrets::MAX_OVERLAP;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Create an account and show its auth token, this once
+    /// Create an account and show its auth token and its webhook secret, this once
     Create {
         /// A name for people
         #[arg(long, default_value = "Account")]
@@ -22,6 +25,14 @@ pub(super) enum Command {
     },
     /// Give an account a new auth token and show it, this once; the old one is refused from then on
     RotateToken(One),
+    /// Give an account a new webhook signing secret and show it, this once; the old one signs beside it for a while
+    RotateWebhookSecret {
+        #[command(flatten)]
+        one: One,
+        /// How long the old secret goes on signing: a number and s, m, h or d, up to 30d; 0 if it must stop at once
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = overlap)]
+        overlap: Duration,
+    },
     /// Refuse an account's credentials, its API keys and its devices
     Suspend(One),
     /// Accept a suspended account's credentials again
@@ -43,8 +54,67 @@ impl Command {
             Self::Create { name, flags } => (Request::CreateAccount { name }, flags),
             Self::List { flags } => (Request::ListAccounts, flags),
             Self::RotateToken(One { sid, flags }) => (Request::RotateToken { account: sid }, flags),
+            Self::RotateWebhookSecret {
+                one: One { sid, flags },
+                overlap,
+            } => {
+                let request = Request::RotateWebhookSecret {
+                    account: sid,
+                    overlap_seconds: overlap.as_secs(),
+                };
+                (request, flags)
+            }
             Self::Suspend(One { sid, flags }) => (Request::SuspendAccount { account: sid }, flags),
             Self::Resume(One { sid, flags }) => (Request::ResumeAccount { account: sid }, flags),
+        }
+    }
+}
+
+fn overlap(text: &str) -> Result<Duration, &'static str> {
+    const EXPECTED: &str = "must be a number and s, m, h or d (such as 24h), up to 30d, or 0";
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| EXPECTED)?;
+    let seconds = match unit {
+        "" if number == 0 => 0,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(EXPECTED),
+    };
+    let overlap = number.checked_mul(seconds).map(Duration::from_secs);
+    overlap.filter(|overlap| *overlap <= MAX_OVERLAP).ok_or(EXPECTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_is_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("0h", 0),
+            ("90s", 90),
+            ("5m", 300),
+            ("24h", 86400),
+            ("30d", 2_592_000),
+        ] {
+            assert_eq!(overlap(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in [
+            "",
+            "h",
+            "24",
+            "24H",
+            "-1h",
+            "1.5h",
+            "31d",
+            "18446744073709551615d",
+            "1w",
+            "1 h",
+        ] {
+            assert!(overlap(bad).is_err(), "{bad}");
         }
     }
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::crypto::plain_token::PlainToken;
-use crate::domain::sid::AccountSid;
+use crate::flows::account::create_account::NewAccount;
 
 /// How a client on this machine gets in.
 pub(super) struct Door {
@@ -36,7 +35,9 @@ impl Door {
 }
 
 /// The text. `program` is what the binary was started as; it plays the authenticator app in the last line.
-pub(super) fn first_account(sid: AccountSid, token: &PlainToken, door: &Door, program: &str) -> String {
+pub(super) fn first_account(new: &NewAccount, door: &Door, program: &str) -> String {
+    let NewAccount { account, token, .. } = new;
+    let sid = account.sid;
     let trust = door.authority.as_ref().map_or_else(String::new, |path| {
         format!(" --cacert {}", quoted(&path.to_string_lossy()))
     });
@@ -50,10 +51,11 @@ pub(super) fn first_account(sid: AccountSid, token: &PlainToken, door: &Door, pr
     let (factor, uri) = (field("sid", "YF[0-9a-f]*"), field("uri", r#"[^"]*"#));
     format!(
         r#"
-This is a new store, so here is its first account. The auth token is shown this once:
+This is a new store, so here is its first account. The auth token and the webhook secret are shown this once:
 
-  Account SID  {sid}
-  Auth token   {token}
+  Account SID     {sid}
+  Auth token      {token}
+  Webhook secret  {webhook_secret}   (webhooks are signed with it)
 
 Try it: paste these lines into a shell, one after the other. They create a service, create a TOTP factor (the uri in
 the answer is what an authenticator app scans), and check a code; put a code of your app in place of $(...) if you like.
@@ -63,6 +65,7 @@ FACTOR=$({curl} {factors} -d FriendlyName=Phone -d FactorType=totp); printf '%s\
 {curl} {factors}/$({factor}) -d AuthPayload=$({program} totp --uri "$({uri})")
 "#,
         token = token.reveal(),
+        webhook_secret = new.webhook_secret.reveal().as_str(),
     )
 }
 
@@ -90,15 +93,39 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use std::sync::Arc;
 
-    #[test]
-    fn three_lines_follow_the_credentials() {
-        let sid = AccountSid::from_bytes([7; 16]);
-        let token = PlainToken::auth_token(&SeededEntropy::new(1));
+    use crate::app::{App, Policy};
+    use crate::crypto::master_key::MasterKey;
+    use crate::crypto::vault::Vault;
+    use crate::domain::entropy::SeededEntropy;
+    use crate::domain::text::FriendlyName;
+    use crate::domain::time::{ManualClock, Timestamp};
+    use crate::flows::account::create_account::create_account;
+    use crate::store::memory::MemoryStore;
+
+    async fn new_account() -> NewAccount {
+        let entropy = SeededEntropy::new(1);
+        let app = App {
+            store: Arc::new(MemoryStore::new()),
+            clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
+            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
+            senders: Arc::default(),
+            streams: Arc::default(),
+            entropy: Arc::new(entropy),
+            policy: Policy::default(),
+        };
+        create_account(&app, FriendlyName::parse("Shop").unwrap())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn three_lines_follow_the_credentials() {
+        let new = new_account().await;
+        let (sid, token) = (new.account.sid, &new.token);
         let text = first_account(
-            sid,
-            &token,
+            &new,
             &Door::http("[::]:81".parse().unwrap()),
             "/opt/my tools/countersign",
         );
@@ -113,13 +140,14 @@ mod tests {
                 "{line}"
             );
         }
+        assert!(text.contains(new.webhook_secret.reveal().as_str()), "{text}");
         assert!(text.contains("'/opt/my tools/countersign' totp --uri "), "{text}");
     }
 
-    #[test]
-    fn https_is_entered_where_its_certificate_is_good() {
-        let sid = AccountSid::from_bytes([7; 16]);
-        let token = PlainToken::auth_token(&SeededEntropy::new(1));
+    #[tokio::test]
+    async fn https_is_entered_where_its_certificate_is_good() {
+        let new = new_account().await;
+        let (sid, token) = (new.account.sid, &new.token);
         let address: SocketAddr = "0.0.0.0:8443".parse().unwrap();
         let url = Url::parse("https://verify.example.com/").unwrap();
         let own = Some(PathBuf::from("/my data/cert.pem"));
@@ -136,7 +164,7 @@ mod tests {
                 "https://127.0.0.1:8443",
             ),
         ] {
-            let text = first_account(sid, &token, &door, "countersign");
+            let text = first_account(&new, &door, "countersign");
             let begin = format!("curl -sS{trust} -u {sid}:{} {base}/v2/Services", token.reveal());
             assert_eq!(text.matches(&begin).count(), 3, "{text}");
         }

@@ -36,6 +36,9 @@ pub(super) struct ServeFlags {
     /// How many connections are open at the same time [default: 8192]
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<String>,
+    /// Also let webhooks and devices' push endpoints lead to these networks, which are not public; separated by commas
+    #[arg(long, value_name = "NETWORKS")]
+    outbound_allow: Option<String>,
 }
 
 /// The settings of every command that uses the store.
@@ -69,6 +72,7 @@ impl ServeFlags {
             (&config::TLS_SELF_SIGNED, self.tls_self_signed),
             (&config::CACHE_BYTES, self.cache_bytes),
             (&config::MAX_CONNECTIONS, self.max_connections),
+            (&config::OUTBOUND_ALLOW, self.outbound_allow),
         ]));
         settings
     }

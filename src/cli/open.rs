@@ -7,9 +7,12 @@ use super::Failure;
 use super::data_directory::{DataDirectory, has_store};
 use super::key_file;
 use crate::app::{App, Policy};
-use crate::config::{KeySource, Storage};
+use crate::config::{KeySource, Outbound, Storage};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::delivery::Senders;
+use crate::delivery::guarded::{Guard, GuardedClient};
+use crate::delivery::web_push::WebPush;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 use crate::flows::store_format::check_store_format;
@@ -31,7 +34,12 @@ pub(super) enum Purpose {
 }
 
 /// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.
-pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> Result<Opened, Failure> {
+pub(super) async fn open(
+    storage: Storage,
+    policy: Policy,
+    outbound: Outbound,
+    purpose: Purpose,
+) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
     let master_key = master_key(storage.master_key, &directory, purpose)?;
     let options = Options {
@@ -47,12 +55,16 @@ pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> 
             ))
         })?
         .map_err(|error| Failure::new(error.to_string()))?;
+    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
     let app = Arc::new(App {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master_key)),
-        senders: Arc::default(),
+        senders: Arc::new(Senders {
+            web_push: WebPush::new(Arc::new(guarded.clone())),
+            guarded,
+        }),
         streams: Arc::default(),
         policy,
     });

@@ -31,7 +31,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
     let signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-    let opened = open(config.storage, config.policy, Purpose::Use).await?;
+    let opened = open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
     let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
     let served = match started {
         Ok(started) => {
@@ -235,7 +235,11 @@ async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> 
             let account = create_account_as(app, sid, &token, name)
                 .await
                 .map_err(|error| failure(&error))?;
-            tracing::info!("created the account {} of COUNTERSIGN_BOOTSTRAP", account.sid);
+            tracing::info!(
+                "created the account {0} of COUNTERSIGN_BOOTSTRAP; `countersign account rotate-webhook-secret {0}` shows a \
+                 secret to check its webhooks with",
+                account.sid
+            );
             Ok(String::new())
         }
         Some(bootstrap) => {
@@ -248,13 +252,13 @@ async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> 
             Ok(String::new())
         }
         None if accounts.is_empty() => {
-            let (account, token) = create_account(app, name).await.map_err(|error| failure(&error))?;
+            let new = create_account(app, name).await.map_err(|error| failure(&error))?;
             let program = std::env::current_exe().ok();
             let program = program
                 .as_deref()
                 .and_then(|path| path.to_str())
                 .unwrap_or("countersign");
-            Ok(banner::first_account(account.sid, &token, door, program))
+            Ok(banner::first_account(&new, door, program))
         }
         None => Ok(String::new()),
     }

@@ -63,7 +63,7 @@ pub(super) async fn run(
 
 async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage.directory)?;
-    let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
+    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
@@ -119,7 +119,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
         return Ok(count);
     }
     require_store(&config.storage.directory)?;
-    let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
+    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
     let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
@@ -128,7 +128,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
 async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let opened = open::open(config.storage, config.policy, Purpose::Fill).await?;
+    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Fill).await?;
     let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
     let checked = match &imported {
         Ok(_) => check_store_format(&opened.app).await,

@@ -9,6 +9,7 @@
 mod bootstrap;
 mod logging;
 mod network;
+mod outbound;
 mod policy;
 mod sources;
 mod storage;
@@ -20,6 +21,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use self::bootstrap::Bootstrap;
 pub use self::network::Network;
+pub use self::outbound::Outbound;
 pub use self::sources::{ConfigError, Key, Settings};
 pub use self::storage::{KeySource, Storage};
 pub use self::tls::{Certificate, Tls};
@@ -35,6 +37,8 @@ pub struct Config {
     pub log: LevelFilter,
     /// Where requests arrive.
     pub network: Network,
+    /// Whom the server may connect to.
+    pub outbound: Outbound,
     /// What use cases ask for.
     pub policy: Policy,
     /// Where the data is.
@@ -57,6 +61,7 @@ impl Config {
             bootstrap: bootstrap::read(&mut settings)?,
             log: logging::read(&mut settings)?,
             network: network::read(&mut settings)?,
+            outbound: outbound::read(&mut settings)?,
             policy: policy::read(&mut settings)?,
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
@@ -77,6 +82,7 @@ impl Config {
 
 pub use self::logging::LOG;
 pub use self::network::{LISTEN, MAX_CONNECTIONS, OPS_LISTEN, PUBLIC_URL};
+pub use self::outbound::OUTBOUND_ALLOW;
 pub use self::sources::CONFIG;
 pub use self::storage::{CACHE_BYTES, DATA, MASTER_KEY_FILE};
 pub use self::tls::{TLS_CERT, TLS_KEY, TLS_LISTEN, TLS_SELF_SIGNED};
@@ -98,6 +104,7 @@ pub const KEYS: &[&Key] = &[
     &LOG,
     &CACHE_BYTES,
     &MAX_CONNECTIONS,
+    &OUTBOUND_ALLOW,
     &policy::ENTITY_CREATIONS_PER_SECOND,
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,

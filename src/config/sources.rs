@@ -16,6 +16,8 @@ pub const CONFIG: Key = Key::new("config", Sources::NotFile);
 pub struct Key {
     name: &'static str,
     sources: Sources,
+    /// Whether it may be a list in the file.
+    list: bool,
 }
 
 /// Where a setting may stand.
@@ -33,7 +35,20 @@ pub(super) enum Sources {
 
 impl Key {
     pub(super) const fn new(name: &'static str, sources: Sources) -> Self {
-        Self { name, sources }
+        Self {
+            name,
+            sources,
+            list: false,
+        }
+    }
+
+    /// A setting of several values: separated by commas, or a list in the file.
+    pub(super) const fn list(name: &'static str, sources: Sources) -> Self {
+        Self {
+            name,
+            sources,
+            list: true,
+        }
     }
 
     /// The name of its environment variable.
@@ -196,6 +211,16 @@ impl Settings {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Boolean(choice) => choice.to_string(),
+                toml::Value::Array(values) if key.list && !values.is_empty() => {
+                    let texts = values.iter().map(toml::Value::as_str);
+                    let texts: Option<Vec<_>> = texts.collect();
+                    let place = || place(key, &Source::File(path.to_path_buf()));
+                    texts
+                        .ok_or_else(|| ConfigError(format!("{} must be a list of texts", place())))?
+                        .join(",")
+                }
+                // As if it were not there.
+                toml::Value::Array(_) if key.list => continue,
                 _ => {
                     let kind = value.type_str();
                     let place = place(key, &Source::File(path.to_path_buf()));

@@ -284,3 +284,58 @@ fn push_services_are_told_the_contact_or_else_the_public_url() {
         assert!(line(&[], &[(given, bad)]).contains("webpush_contact"), "{bad}");
     }
 }
+
+#[test]
+fn networks_that_may_be_reached_are_a_list_or_separated_by_commas() {
+    let allowed = |flags: &[(&'static Key, &str)], variables: &[(&str, &str)]| {
+        let networks = load(flags, variables).unwrap().outbound.allow;
+        networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let expected = ["10.1.0.0/16", "fd00:1::/32", "127.0.0.1/32", "::1/128"];
+    let text = "10.1.0.0/16, fd00:1::/32,127.0.0.1,::1";
+    assert_eq!(allowed(&[(&OUTBOUND_ALLOW, text)], &[]), expected);
+    assert_eq!(allowed(&[], &[("COUNTERSIGN_OUTBOUND_ALLOW", text)]), expected);
+    let (_directory, path) = file("outbound_allow = ['10.1.0.0/16', 'fd00:1::/32', '127.0.0.1', '::1']");
+    assert_eq!(allowed(&[(&CONFIG, &path)], &[]), expected);
+    for nothing in ["", "outbound_allow = []"] {
+        let (_directory, path) = file(nothing);
+        assert!(allowed(&[(&CONFIG, &path)], &[]).is_empty());
+    }
+}
+
+#[test]
+fn networks_that_are_none_are_refused() {
+    for bad in [
+        "10.0.0.0/33",
+        "10.0.0.1/8",
+        "10.0.0",
+        "intranet",
+        "*",
+        "10.0.0.0/8,",
+        ",",
+        "::1/129",
+        "fe80::1%lo",
+    ] {
+        let refused = line(&[], &[("COUNTERSIGN_OUTBOUND_ALLOW", bad)]);
+        let beginning = "outbound_allow (COUNTERSIGN_OUTBOUND_ALLOW) must be networks such as 10.1.0.0/16";
+        assert!(
+            refused.starts_with(beginning) && refused.ends_with(&format!("not {bad:?}")),
+            "{refused}"
+        );
+    }
+    for (text, problem) in [
+        ("outbound_allow = [1]", "must be a list of texts"),
+        (
+            "outbound_allow = 10.5",
+            "must be a text, a whole number or a boolean, not float",
+        ),
+        (
+            "listen = ['127.0.0.1:0']",
+            "must be a text, a whole number or a boolean, not array",
+        ),
+    ] {
+        let (_directory, path) = file(text);
+        let refused = line(&[(&CONFIG, &path)], &[]);
+        assert!(refused.contains(problem), "{refused}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Sealing, tokens, one-time codes and device signatures.
 //!
 //! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
+//! - Webhooks: [`webhook_secret`].
 //! - TOTP: [`totp`], [`otpauth`], [`qr`].
 //! - Web Push: [`web_push`].
 //! - Devices: [`device_key`]; [`jws`] and what is signed with it, [`device_jwt`] and [`approval_jwt`]; [`unique_json`].
@@ -25,6 +26,7 @@ pub mod totp;
 pub mod unique_json;
 pub mod vault;
 pub mod web_push;
+pub mod webhook_secret;
 
 #[cfg(test)]
 mod test_device;

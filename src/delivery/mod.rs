@@ -3,16 +3,22 @@
 //! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
 //! it; whether and when to try again is the outbox's business.
 
+pub mod guarded;
 pub mod streams;
 pub mod web_push;
+pub mod webhook;
 
 use std::time::Duration;
+
+use self::guarded::GuardedClient;
 
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
 pub struct Senders {
     /// To push services of browsers and of UnifiedPush distributors.
     pub web_push: web_push::WebPush,
+    /// For URLs that users and devices name. Reaches public addresses only, unless the operator allows more.
+    pub guarded: GuardedClient,
 }
 
 /// What came of one try.

@@ -6,6 +6,7 @@ use super::opaque::TokenHash;
 use super::sid::{AccountSid, ApiKeySid};
 use super::text::FriendlyName;
 use super::time::Timestamp;
+use super::webhook_secrets::WebhookSecrets;
 
 /// An account: the owner of services.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Account {
     pub status: AccountStatus,
     /// When it was created.
     pub date_created: Timestamp,
+    /// What its webhooks are signed with; none yet if an earlier version of this program created it.
+    #[serde(default)]
+    pub webhook_secrets: Option<WebhookSecrets>,
 }
 
 /// Whether an account's credentials are accepted.

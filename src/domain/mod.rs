@@ -19,3 +19,4 @@ pub mod text;
 pub mod time;
 pub mod totp_algorithm;
 pub mod webhook;
+pub mod webhook_secrets;

@@ -72,7 +72,8 @@ pub enum WebhookVersion {
 pub struct WebhookUrl(String);
 
 impl WebhookUrl {
-    /// Checks `text`, and keeps it as it was written: signatures are over the URL as the receiver knows it.
+    /// Checks `text`, and keeps it as it was written, for whoever reads it back. Requests go to its normal form (WHATWG URL:
+    /// the host in lower case, no default port, a path), and so do signatures: that is what a receiver sees.
     ///
     /// # Errors
     /// [`Invalid`] with what it must be.

@@ -18,6 +18,7 @@ use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, EntitySid, FactorSid};
 use countersign::domain::time::Timestamp;
 use countersign::domain::webhook::{Webhook, WebhookStatus};
+use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::flows::check_store::{Report, check_store};
 use countersign::flows::entity::create_entity::create_entity;
 use countersign::flows::entity::delete_entity::delete_entity;
@@ -202,6 +203,21 @@ async fn entries_that_contradict_each_other_are_found() {
     damaged.put(keys::purge(sid).into_bytes(), entry.value).await;
     assert_ne!(key, keys::purge(sid).into_bytes());
     damaged.says("it still exists").await;
+}
+
+#[tokio::test]
+async fn a_webhook_secret_that_does_not_open_is_found() {
+    let mut damaged = Damaged::store().await;
+    let elsewhere = damaged
+        .app
+        .vault
+        .seal(damaged.app.entropy.as_ref(), b"elsewhere", &[7; 32]);
+    let moved =
+        |account: &mut Account| account.webhook_secrets = Some(WebhookSecrets::new(elsewhere.clone(), true));
+    damaged.edit::<Account>(is_active_account, moved).await;
+    damaged
+        .says("a webhook secret does not open: a sealed value was changed or moved")
+        .await;
 }
 
 #[tokio::test]

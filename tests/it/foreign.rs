@@ -311,34 +311,11 @@ impl<'a> Phone<'a> {
 /// Runs a Python script against a fresh server. When something is not installed it says so on one line and is skipped,
 /// unless `COUNTERSIGN_TEST_ALL=1`.
 fn run_script(script: &str, modules: &[&str], programs: &[&str]) {
-    let python = std::env::var_os("COUNTERSIGN_TEST_PYTHON").unwrap_or_else(|| "python3".into());
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python");
-    let imports = Command::new(&python)
-        .args(["-c", &format!("import {}", modules.join(", "))])
-        .output();
-    let mut missing = Vec::new();
-    if !imports.is_ok_and(|output| output.status.success()) {
-        missing.push("python3 with `pip install -r tests/it/python/requirements.txt` (COUNTERSIGN_TEST_PYTHON names another interpreter)".to_owned());
-    }
-    for program in programs {
-        if Command::new(program).arg("--version").output().is_err() {
-            missing.push(format!("{program} (`apt-get install {program}`)"));
-        }
-    }
-    if !missing.is_empty() {
-        let line = format!("{script} is not run: install {}", missing.join(" and "));
-        assert!(
-            std::env::var_os("COUNTERSIGN_TEST_ALL").is_none_or(|all| all != "1"),
-            "{line}"
-        );
-        // Past the test harness, which shows what a passing test prints to nobody.
-        writeln!(std::io::stderr().lock(), "{line}").expect("standard error");
+    let Some(mut command) = python_script(script, modules, programs) else {
         return;
-    }
+    };
     let server = Server::start();
-    let output = Command::new(&python)
-        .arg("-B")
-        .arg(directory.join(script))
+    let output = command
         .env("COUNTERSIGN_TEST_URL", &server.url)
         .env("COUNTERSIGN_TEST_ACCOUNT", ACCOUNT)
         .env("COUNTERSIGN_TEST_TOKEN", TOKEN)
@@ -354,6 +331,42 @@ fn run_script(script: &str, modules: &[&str], programs: &[&str]) {
     );
 }
 
+/// The command that runs a Python script; none, and one line, if something is not installed.
+pub(crate) fn python_script(script: &str, modules: &[&str], programs: &[&str]) -> Option<Command> {
+    let python = std::env::var_os("COUNTERSIGN_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python");
+    let imports = Command::new(&python)
+        .args(["-c", &format!("import {}", modules.join(", "))])
+        .output();
+    let mut missing = Vec::new();
+    if !imports.is_ok_and(|output| output.status.success()) {
+        missing.push("python3 with `pip install -r tests/it/python/requirements.txt` (COUNTERSIGN_TEST_PYTHON names another interpreter)".to_owned());
+    }
+    for program in programs {
+        if Command::new(program).arg("--version").output().is_err() {
+            missing.push(format!("{program} (`apt-get install {program}`)"));
+        }
+    }
+    if !missing.is_empty() {
+        report_missing(script, &missing.join(" and "));
+        return None;
+    }
+    let mut command = Command::new(python);
+    command.arg("-B").arg(directory.join(script));
+    Some(command)
+}
+
+/// Says on one line what is to be installed for `script`; fails if everything is to be run.
+pub(crate) fn report_missing(script: &str, what: &str) {
+    let line = format!("{script} is not run: install {what}");
+    assert!(
+        std::env::var_os("COUNTERSIGN_TEST_ALL").is_none_or(|all| all != "1"),
+        "{line}"
+    );
+    // Past the test harness, which shows what a passing test prints to nobody.
+    writeln!(std::io::stderr().lock(), "{line}").expect("standard error");
+}
+
 fn totp(args: &[&str], input: &str) -> String {
     let mut command = countersign();
     command.arg("totp").args(args);
@@ -362,7 +375,7 @@ fn totp(args: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn with_input(mut command: Command, input: &str) -> Output {
+pub(crate) fn with_input(mut command: Command, input: &str) -> Output {
     let mut process = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -12,3 +12,4 @@ mod store_kill;
 mod support;
 mod twilio;
 mod web_push;
+mod webhooks;

@@ -126,7 +126,7 @@ async fn do_oneself(config: Config, request: Request) -> Result<Reply, Failure> 
     if !matches!(request, Request::CreateAccount { .. }) {
         require_store(&config.storage.directory)?;
     }
-    let opened = open::open(config.storage, config.policy, Purpose::Use).await?;
+    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
     let reply = execute(&opened.app, request).await;
     opened.close().await?;
     Ok(reply)

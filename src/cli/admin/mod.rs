@@ -6,6 +6,7 @@ mod render;
 pub mod socket;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::ZeroizeOnDrop;
@@ -22,6 +23,7 @@ use crate::flows::account::list_accounts::list_accounts;
 use crate::flows::account::list_api_keys::list_api_keys;
 use crate::flows::account::revoke_api_key::revoke_api_key;
 use crate::flows::account::rotate_token::rotate_token;
+use crate::flows::account::rotate_webhook_secret::rotate_webhook_secret;
 use crate::flows::account::set_status::{resume_account, suspend_account};
 
 /// What is asked for. Identifiers are checked by whoever does it.
@@ -64,6 +66,13 @@ pub enum Request {
         /// Whose.
         account: String,
     },
+    /// A new webhook signing secret.
+    RotateWebhookSecret {
+        /// Whose.
+        account: String,
+        /// For how long the old one signs beside it.
+        overlap_seconds: u64,
+    },
     /// A suspension.
     SuspendAccount {
         /// Whose.
@@ -85,6 +94,8 @@ pub enum Reply {
     Refused(String),
     /// A new credential.
     Secret(NewSecret),
+    /// A new webhook signing secret.
+    WebhookSecret(NewWebhookSecret),
 }
 
 /// An account.
@@ -113,6 +124,26 @@ pub struct NewSecret {
     #[zeroize(skip)]
     account_sid: String,
     secret: String,
+    /// Of a new account: what its webhooks are signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook_secret: Option<String>,
+}
+
+/// A new webhook signing secret, in the one answer that shows it.
+#[derive(Serialize, Deserialize, ZeroizeOnDrop)]
+pub struct NewWebhookSecret {
+    #[zeroize(skip)]
+    account_sid: String,
+    webhook_secret: String,
+    /// Until when older ones sign, too.
+    #[zeroize(skip)]
+    old_signs_until: Option<String>,
+}
+
+impl fmt::Debug for NewWebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewWebhookSecret({}, ..)", self.account_sid)
+    }
 }
 
 impl fmt::Debug for NewSecret {
@@ -129,10 +160,16 @@ pub async fn execute(app: &App, request: Request) -> Reply {
 async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
     match request {
         Request::CreateAccount { name } => {
-            let (account, token) = create_account(app, friendly_name(&name)?)
+            let new = create_account(app, friendly_name(&name)?)
                 .await
                 .map_err(no_account)?;
-            Ok(secret(&account.sid, account.sid, token.reveal()))
+            let sid = new.account.sid.to_string();
+            Ok(Reply::Secret(NewSecret {
+                account_sid: sid.clone(),
+                sid,
+                secret: new.token.reveal().to_owned(),
+                webhook_secret: Some(new.webhook_secret.reveal().to_string()),
+            }))
         }
         Request::CreateKey { account, name } => {
             let account = account_or_only_one(app, account).await?;
@@ -170,6 +207,21 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
             let account = account_sid(&account)?;
             let token = rotate_token(app, account).await.map_err(no_account)?;
             Ok(secret(&account, account, token.reveal()))
+        }
+        Request::RotateWebhookSecret {
+            account,
+            overlap_seconds,
+        } => {
+            let account = account_sid(&account)?;
+            let overlap = Duration::from_secs(overlap_seconds);
+            let (secret, alone_from) = rotate_webhook_secret(app, account, overlap)
+                .await
+                .map_err(no_account)?;
+            Ok(Reply::WebhookSecret(NewWebhookSecret {
+                account_sid: account.to_string(),
+                webhook_secret: secret.reveal().to_string(),
+                old_signs_until: alone_from.map(|moment| moment.to_string()),
+            }))
         }
         Request::SuspendAccount { account } => {
             suspend_account(app, account_sid(&account)?)
@@ -224,6 +276,7 @@ fn secret(sid: &dyn fmt::Display, account: AccountSid, secret: &str) -> Reply {
         sid,
         account_sid,
         secret: secret.to_owned(),
+        webhook_secret: None,
     })
 }
 

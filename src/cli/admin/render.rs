@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{NewSecret, Reply};
+use super::{NewSecret, NewWebhookSecret, Reply};
 
 /// The reply as it is shown: as one JSON value if `json`, or for people. `Err` if it says that nothing was done.
 pub(super) fn render(reply: &Reply, json: bool) -> Result<String, String> {
@@ -16,6 +16,7 @@ fn to_json(reply: &Reply) -> Result<String, String> {
         Reply::Keys(keys) => serde_json::to_string(keys),
         Reply::Refused(why) => return Err(why.clone()),
         Reply::Secret(secret) => serde_json::to_string(secret),
+        Reply::WebhookSecret(secret) => serde_json::to_string(secret),
     };
     value.map(|value| value + "\n").map_err(|error| error.to_string())
 }
@@ -42,19 +43,45 @@ fn to_text(reply: &Reply) -> Result<String, String> {
             sid,
             account_sid,
             secret,
+            webhook_secret,
         }) if sid == account_sid => {
-            let _ = write!(text, "Account SID  {sid}\nAuth token   {secret}\n{ONCE}");
+            let _ = write!(text, "Account SID     {sid}\nAuth token      {secret}\n");
+            if let Some(webhook_secret) = webhook_secret {
+                let _ = write!(text, "Webhook secret  {webhook_secret}\n{ALL_ONCE}");
+            } else {
+                text.push_str(ONCE);
+            }
         }
         Reply::Secret(NewSecret {
             sid,
             account_sid,
             secret,
+            ..
         }) => {
             let _ = write!(text, "API key SID  {sid}\nSecret       {secret}\n{ONCE}");
             let _ = writeln!(text, "It acts for the account {account_sid}.");
+        }
+        Reply::WebhookSecret(NewWebhookSecret {
+            account_sid,
+            webhook_secret,
+            old_signs_until,
+        }) => {
+            let _ = write!(
+                text,
+                "Account SID     {account_sid}\nWebhook secret  {webhook_secret}\n{ONCE}"
+            );
+            let _ = match old_signs_until {
+                Some(until) => writeln!(
+                    text,
+                    "Until {until} X-Twilio-Signature is still made with the old secret, and webhook-signature carries \
+                     signatures of both."
+                ),
+                None => writeln!(text, "From now on all signatures are made with it alone."),
+            };
         }
     }
     Ok(text)
 }
 
 const ONCE: &str = "It is not shown again.\n";
+const ALL_ONCE: &str = "They are not shown again.\n";

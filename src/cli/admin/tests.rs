@@ -101,6 +101,51 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
 }
 
 #[tokio::test]
+async fn a_webhook_secret_is_shown_when_it_is_made_and_says_how_long_the_old_one_signs() {
+    let app = app();
+    let account = created(&app, create_account()).await;
+    let first = account.webhook_secret.clone().unwrap();
+    assert!(
+        first.starts_with("whsec_") && first.len() == 50,
+        "{} letters",
+        first.len()
+    );
+    let rotate = async |overlap_seconds| {
+        let request = Request::RotateWebhookSecret {
+            account: account.sid.clone(),
+            overlap_seconds,
+        };
+        let reply = execute(&app, request).await;
+        let Reply::WebhookSecret(rotated) = &reply else {
+            panic!("{reply:?}")
+        };
+        assert!(!format!("{reply:?}").contains(&rotated.webhook_secret));
+        assert_ne!(rotated.webhook_secret, first);
+        let text = render::render(&reply, false).unwrap();
+        assert!(text.contains(&rotated.webhook_secret), "{text}");
+        text
+    };
+    let text = rotate(3600).await;
+    assert!(
+        text.contains("Until 2023-11-14T23:13:20Z X-Twilio-Signature"),
+        "{text}"
+    );
+    let text = rotate(0).await;
+    assert!(text.contains("From now on"), "{text}");
+    let unknown = Request::RotateWebhookSecret {
+        account: format!("AC{}", "0".repeat(32)),
+        overlap_seconds: 0,
+    };
+    assert_eq!(refused(&app, unknown).await, "there is no such account");
+    // Of both it can be said that they are not shown again.
+    let text = render::render(&Reply::Secret(account), false).unwrap();
+    assert!(
+        text.contains(&first) && text.ends_with("They are not shown again.\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn lists_show_no_secret() {
     let app = app();
     let account = created(&app, create_account()).await;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod authorizations;
+mod guarded;
 mod outbound;
 mod payload;
 

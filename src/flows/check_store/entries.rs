@@ -5,6 +5,7 @@
 
 use super::walk::{Here, Parent, Walk};
 use crate::crypto::totp::TotpSecret;
+use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
@@ -15,6 +16,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
 use crate::domain::text::Identity;
 use crate::domain::webhook::{Webhook, WebhookStatus};
+use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Error;
 use crate::flows::store_format::FORMAT;
 use crate::flows::web_push::vapid_key;
@@ -34,6 +36,7 @@ impl Walk<'_> {
             Place::Account(sid) => {
                 if let Some(account) = self.decode::<Account>(here) {
                     self.check_sid(here, account.sid == *sid);
+                    self.check_webhook_secrets(here, &account);
                 }
             }
             Place::ApiKey(_) => self.check_api_key(here).await?,
@@ -184,6 +187,17 @@ impl Walk<'_> {
                 self.check_secret(here, totp);
                 Ok(())
             }
+        }
+    }
+
+    fn check_webhook_secrets(&mut self, here: &Here<'_>, account: &Account) {
+        for sealed in account.webhook_secrets.iter().flat_map(WebhookSecrets::all) {
+            let problem = match self.app.vault.open(here.key, sealed) {
+                Ok(bytes) if WebhookSecret::from_bytes(&bytes).is_some() => continue,
+                Ok(_) => "it has a wrong length".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.blame(here, format_args!("a webhook secret does not open: {problem}"));
         }
     }
 

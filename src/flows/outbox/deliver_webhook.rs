@@ -1,13 +1,83 @@
 //! Tells a webhook of an event.
 
 use crate::app::App;
+use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::Outcome;
-use crate::domain::events::OutboxRow;
+use crate::delivery::webhook::{self, Message};
+use crate::domain::events::{Event, OutboxMessage, OutboxRow};
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::WebhookSid;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::{Webhook, WebhookStatus};
+use crate::flows::Error;
+use crate::flows::account::webhook_secrets::signing_secrets;
+use crate::store::{keys, records};
 
-/// Sends the event of `row` to its webhook as it is configured now, signed with the account's webhook signing secret.
-pub async fn deliver_webhook(_app: &App, _row: &OutboxRow) -> Outcome {
-    Outcome::Retry {
-        why: "no sender".into(),
-        after: None,
+/// Sends the event of `row` to its webhook as it is configured now, signed with the account's webhook signing secrets.
+///
+/// A webhook that was deleted or disabled, or does not want such events any more, gets none. What belongs to a suspended
+/// account waits: a suspension may be lifted, and until then nothing leaves in its name.
+pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
+    let OutboxMessage::Webhook { webhook, event } = &row.message else {
+        return Outcome::Refused {
+            why: "it is no webhook's message".to_owned(),
+        };
+    };
+    let now = app.clock.now();
+    let (webhook, secrets) = match prepare(app, *webhook, event, now).await {
+        Ok(Prepared::Go(webhook, secrets)) => (webhook, secrets),
+        Ok(Prepared::Obsolete) | Err(Error::Refused(Refusal::NotFound)) => return Outcome::Obsolete,
+        Ok(Prepared::Suspended) => {
+            return Outcome::Retry {
+                why: format!(
+                    "the account {} is suspended; `countersign account resume` lets its webhooks go on",
+                    event.account
+                ),
+                after: None,
+            };
+        }
+        Err(error) => {
+            return Outcome::Retry {
+                why: error.to_string(),
+                after: None,
+            };
+        }
+    };
+    let message = Message {
+        row,
+        event,
+        url: &webhook.url,
+        version: webhook.version,
+    };
+    webhook::send(&app.senders.guarded, message, &secrets, now).await
+}
+
+/// What is to be done with a row.
+enum Prepared {
+    /// Send it.
+    Go(Webhook, Vec<WebhookSecret>),
+    /// Nobody wants it any more.
+    Obsolete,
+    /// Wait for the end of the account's suspension.
+    Suspended,
+}
+
+async fn prepare(app: &App, webhook: WebhookSid, event: &Event, now: Timestamp) -> Result<Prepared, Error> {
+    let store = app.store.as_ref();
+    let account = records::read(store, &keys::account(event.account)).await?;
+    let service = records::read(store, &keys::service(event.account, event.service)).await?;
+    let webhook = records::read(store, &keys::webhook(event.service, webhook)).await?;
+    let (Some(account), Some(_), Some(webhook)) = (account, service, webhook) else {
+        return Ok(Prepared::Obsolete);
+    };
+    let (account, webhook) = (account.record, webhook.record);
+    let wanted = webhook.status == WebhookStatus::Enabled && webhook.event_types.contain(event.event_type);
+    if !wanted {
+        return Ok(Prepared::Obsolete);
     }
+    if !account.is_active() {
+        return Ok(Prepared::Suspended);
+    }
+    let secrets = signing_secrets(app, account, now).await?;
+    Ok(Prepared::Go(webhook, secrets))
 }

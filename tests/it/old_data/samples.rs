@@ -1,5 +1,7 @@
 //! One record of every kind and form: everything that may be empty empty, everything filled, each variant.
 
+use std::time::Duration;
+
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
@@ -27,6 +29,7 @@ use countersign::domain::text::{
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
+use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
     self, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
 };
@@ -76,9 +79,19 @@ fn accounts() -> Vec<Sample> {
         token: vault().token_hash(&[1; 16], "token"),
         status: AccountStatus::Active,
         date_created: moment(0),
+        webhook_secrets: None,
     };
     let suspended = Account {
         status: AccountStatus::Suspended { at: moment(1) },
+        ..account.clone()
+    };
+    let sealed = |byte| Sealed::from_bytes([&[byte; 33][..], &[0; 32]].concat());
+    let first = WebhookSecrets::new(sealed(1), false);
+    let rotated = WebhookSecrets::new(sealed(1), true)
+        .rotated(sealed(2), moment(1), Duration::from_hours(1))
+        .rotated(sealed(3), moment(2), Duration::from_hours(24));
+    let signing = |secrets| Account {
+        webhook_secrets: Some(secrets),
         ..account.clone()
     };
     let key = ApiKey {
@@ -91,6 +104,8 @@ fn accounts() -> Vec<Sample> {
     vec![
         sample("account, active", &account),
         sample("account, suspended", &suspended),
+        sample("account, webhook secret that nobody saw", &signing(first)),
+        sample("account, webhook secrets in an overlap", &signing(rotated)),
         sample("API key", &key),
     ]
 }

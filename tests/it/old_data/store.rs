@@ -111,7 +111,7 @@ pub(super) async fn write() -> String {
         .unwrap()
         .sid;
     create_api_key(&app, account, name("deploy")).await.unwrap();
-    let suspended = create_account(&app, name("suspended")).await.unwrap().0.sid;
+    let suspended = create_account(&app, name("suspended")).await.unwrap().account.sid;
     suspend_account(&app, suspended).await.unwrap();
     let deleted = create_service(&app, account, service_name("Deleted"), ServiceChanges::default())
         .await

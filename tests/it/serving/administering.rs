@@ -37,6 +37,18 @@ fn administer(data: &Path) {
 
     let rotated = json_of(data, &["account", "rotate-token", sid]);
     assert_ne!(rotated["secret"], account["secret"]);
+    let signing = json_of(
+        data,
+        &["account", "rotate-webhook-secret", sid, "--overlap", "2d"],
+    );
+    let secret = signing["webhook_secret"].as_str().unwrap();
+    assert!(secret.starts_with("whsec_") && account["webhook_secret"] != secret);
+    assert!(
+        signing["old_signs_until"].as_str().unwrap().ends_with('Z'),
+        "{signing}"
+    );
+    let signing = json_of(data, &["account", "rotate-webhook-secret", sid, "--overlap", "0"]);
+    assert!(signing["old_signs_until"].is_null(), "{signing}");
     let status = || {
         let accounts = json_of(data, &["account", "list"]);
         let found = accounts

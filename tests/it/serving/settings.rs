@@ -47,10 +47,18 @@ fn a_setting_that_nobody_knows_or_that_does_not_fit_is_named_in_one_line() {
     }
     for (arguments, named) in [
         (
-            &["serve", "--lisen", "127.0.0.1:0"],
+            ["serve", "--lisen", "127.0.0.1:0"].as_slice(),
             "unexpected argument '--lisen'",
         ),
         (&["serve", "--listen", "nonsense"], "listen (--listen) must be"),
+        (
+            &["serve", "--outbound-allow", "10.0.0.0/8,intranet"],
+            "outbound_allow (--outbound-allow) must be networks such as 10.1.0.0/16",
+        ),
+        (
+            &["account", "rotate-webhook-secret", "AC", "--overlap", "24"],
+            "invalid value '24' for '--overlap <TIME>': must be a number and s, m, h or d",
+        ),
     ] {
         let line = complaint(&run(directory.path(), arguments), 2);
         assert!(line.starts_with(named), "{line}");
@@ -84,7 +92,7 @@ fn all_settings_work_from_a_file() {
     let file = directory.path().join("countersign.toml");
     fs::write(
         &file,
-        "ops_listen = '127.0.0.1:0'\npublic_url = 'https://verify.example.com/'\ncache_bytes = 1048576\n\
+        "outbound_allow = ['10.1.0.0/16', '::1']\nops_listen = '127.0.0.1:0'\npublic_url = 'https://verify.example.com/'\ncache_bytes = 1048576\n\
          max_connections = 10\n[limits]\nentity_creations_per_second = 40\n[retention]\nchallenges_days = 7\n\
          outbox_days = 1\n[devices]\nclock_skew_seconds = 30\n",
     )

@@ -56,7 +56,7 @@ fn bootstrap_creates_exactly_the_account_that_it_names() {
 fn bootstrap_is_ignored_when_there_are_other_accounts() {
     let directory = TempDir::new().unwrap();
     let accounts = stdout_of(directory.path(), &["account", "create"]);
-    assert!(accounts.starts_with("Account SID  AC"), "{accounts}");
+    assert!(accounts.starts_with("Account SID     AC"), "{accounts}");
     let server = Process::start_with(directory.path(), &[], &[("COUNTERSIGN_BOOTSTRAP", BOOTSTRAP)]);
     server.wait_for_log("COUNTERSIGN_BOOTSTRAP was ignored");
     assert!(!stdout_of(directory.path(), &["account", "list"]).contains(&BOOTSTRAP[..34]));

@@ -11,6 +11,7 @@ use axum::http::{Method, Request};
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
+use countersign::delivery::Senders;
 use countersign::dialect::twilio;
 use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::text::FriendlyName;
@@ -47,6 +48,21 @@ impl TestApp {
     /// A server with one account, on a store in memory.
     pub(crate) async fn new() -> Self {
         Self::with(Arc::new(MemoryStore::new()), Policy::default()).await
+    }
+
+    /// A server with one account, on a store in memory, whose messages leave as `senders` have it.
+    pub(crate) async fn sending(senders: Senders) -> Self {
+        let server = Self::new().await;
+        let app = Arc::new(App {
+            senders: Arc::new(senders),
+            ..(*server.app).clone()
+        });
+        let router = twilio::router(app.clone(), public_url());
+        Self {
+            app,
+            router,
+            ..server
+        }
     }
 
     /// A server with one account, on `store`.
@@ -108,8 +124,8 @@ impl TestApp {
     /// Another account.
     pub(crate) async fn another_account(&self) -> Credentials {
         let name = FriendlyName::parse("An account").unwrap();
-        let (account, token) = create_account(&self.app, name).await.unwrap();
-        Credentials::new(&account.sid, token.reveal())
+        let new = create_account(&self.app, name).await.unwrap();
+        Credentials::new(&new.account.sid, new.token.reveal())
     }
 
     /// A key of the account.

@@ -9,6 +9,7 @@ pub(crate) mod device;
 pub(crate) mod dump;
 pub(crate) mod interleaved;
 pub(crate) mod operations;
+pub(crate) mod receiver;
 pub(crate) mod world;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub(crate) use client::{Client, Credentials};
 pub(crate) use codes::{Authenticator, wrong_code};
 pub(crate) use device::Device;
 pub(crate) use interleaved::Interleaved;
+pub(crate) use receiver::Receiver;
 pub(crate) use world::{Service, User};
 
 /// Runs all of them at the same moment; returns what they gave, in their order.

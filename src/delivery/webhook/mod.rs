@@ -1,0 +1,119 @@
+//! Webhooks: events as HTTP requests, signed.
+//!
+//! Each request carries two signatures of the same message. `X-Twilio-Signature` is the one that Twilio's helper
+//! libraries check; it knows no time and rests on SHA-1. The three `webhook-` headers are those of the Standard Webhooks
+//! specification.
+
+mod body;
+mod signature;
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, USER_AGENT};
+use url::Url;
+
+use self::body::Body;
+use super::Outcome;
+use super::guarded::{Answer, GuardedClient, PostError};
+use crate::crypto::webhook_secret::WebhookSecret;
+use crate::domain::events::{Event, OutboxRow};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::{WebhookUrl, WebhookVersion};
+
+/// An event on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The row that carries it. Its identifier tells the receiver which messages are the same one, sent again.
+    pub row: &'a OutboxRow,
+    /// What happened.
+    pub event: &'a Event,
+    /// Where it is sent.
+    pub url: &'a WebhookUrl,
+    /// In which form.
+    pub version: WebhookVersion,
+}
+
+/// Sends `message`, signed with `secrets`: the oldest that still signs comes first, the current one last.
+pub async fn send(
+    client: &GuardedClient,
+    message: Message<'_>,
+    secrets: &[WebhookSecret],
+    now: Timestamp,
+) -> Outcome {
+    let Ok(url) = Url::parse(message.url.as_str()) else {
+        return Outcome::Refused {
+            why: PostError::Url.to_string(),
+        };
+    };
+    let body = Body::of(message);
+    let url = body.signed_url(url);
+    let Ok(headers) = headers(message.row, &body, &url, secrets, now) else {
+        return Outcome::Refused {
+            why: "the message has no form that HTTP can carry".to_owned(),
+        };
+    };
+    match client.post(&url, headers, body.bytes).await {
+        Ok(answer) => judge(&answer, now),
+        // Nothing changes until somebody changes the settings, and then the message can be sent again.
+        Err(error @ (PostError::Blocked { .. } | PostError::Url)) => Outcome::Refused {
+            why: error.to_string(),
+        },
+        Err(error) => Outcome::Retry {
+            why: error.to_string(),
+            after: None,
+        },
+    }
+}
+
+fn headers(
+    row: &OutboxRow,
+    body: &Body,
+    url: &Url,
+    secrets: &[WebhookSecret],
+    now: Timestamp,
+) -> Result<HeaderMap, InvalidHeaderValue> {
+    let uuid = body::uuid_of(row);
+    let timestamp = now.seconds();
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert("i-twilio-idempotency-token", HeaderValue::from_str(&uuid)?);
+    // That header has room for one signature. Receivers that check it change over when the old secret ends.
+    if let Some(oldest) = secrets.first() {
+        let signature = oldest.sign_for_twilio(&body.signed_text(url));
+        headers.insert("x-twilio-signature", HeaderValue::from_str(&signature)?);
+    }
+    let signatures = signature::standard(secrets, &uuid, timestamp, &body.bytes);
+    headers.insert("webhook-id", HeaderValue::from_str(&uuid)?);
+    headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
+    headers.insert("webhook-signature", HeaderValue::from_str(&signatures)?);
+    Ok(headers)
+}
+
+fn judge(answer: &Answer, now: Timestamp) -> Outcome {
+    let status = answer.status;
+    if answer.is_success() {
+        return Outcome::Delivered;
+    }
+    let busy = matches!(status, 429 | 503);
+    let after: Option<Duration> = answer.retry_after(now).filter(|_| busy);
+    let why = match status {
+        300..400 => format!(
+            "the receiver answered {status}; redirects are not followed, so give the webhook the final URL"
+        ),
+        _ => format!("the receiver answered {status}"),
+    };
+    Outcome::Retry { why, after }
+}
+
+const AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_the_program_and_its_version() {
+        assert!(AGENT.starts_with("countersign/") && AGENT.len() > "countersign/".len());
+    }
+}

@@ -1,0 +1,106 @@
+//! Webhooks: what leaves, signed by whom, and where it must never go.
+
+mod forgery;
+mod hostile;
+mod outcomes;
+mod secrets;
+mod signatures;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign::delivery::guarded::{Guard, GuardedClient, Limits, Names, SystemNames};
+use countersign::delivery::{Outcome, Senders};
+use countersign::domain::events::{OutboxMessage, OutboxRow};
+use countersign::flows::outbox::deliver_webhook;
+
+use crate::support::world::sid_of;
+use crate::support::{Client, TestApp, User};
+
+/// A server that may reach this machine.
+async fn server_on_loopback() -> TestApp {
+    server_allowing(&["127.0.0.0/8"]).await
+}
+
+/// A server that may reach these networks beside the public internet.
+async fn server_allowing(networks: &[&str]) -> TestApp {
+    TestApp::sending(senders(
+        networks,
+        Arc::new(SystemNames::default()),
+        Limits::default(),
+    ))
+    .await
+}
+
+fn senders(networks: &[&str], names: Arc<dyn Names>, limits: Limits) -> Senders {
+    let allowed = networks.iter().map(|network| network.parse().unwrap());
+    Senders {
+        guarded: GuardedClient::with(Guard::allowing(allowed.collect()), names, limits),
+        ..Senders::default()
+    }
+}
+
+/// Names as a test has them; there are no others.
+#[derive(Debug, Default)]
+struct FakeNames(HashMap<&'static str, Vec<IpAddr>>);
+
+impl FakeNames {
+    fn of(names: &[(&'static str, &[&str])]) -> Arc<Self> {
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let names = names.iter().map(|(name, texts)| (*name, addresses(texts)));
+        Arc::new(Self(names.collect()))
+    }
+}
+
+#[async_trait]
+impl Names for FakeNames {
+    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let found = self.0.get(host).cloned();
+        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "nobody knows it"))
+    }
+}
+
+/// Creates a webhook that wants `events`; its path.
+async fn subscribe(client: &Client<'_>, user: &User, url: &str, events: &str, version: &str) -> String {
+    let form = [
+        ("FriendlyName", "x"),
+        ("WebhookUrl", url),
+        ("EventTypes", events),
+        ("Version", version),
+    ];
+    let webhooks = format!("{}/Webhooks", user.service.path);
+    format!("{webhooks}/{}", client.post(&webhooks, &form).await.text("sid"))
+}
+
+/// A webhook that wants new factors, and a factor; the row that tells of it.
+async fn one_row(server: &TestApp, url: &str) -> OutboxRow {
+    let client = server.client();
+    let user = User::create(&client).await;
+    let webhook = subscribe(&client, &user, url, "factor.created", "v2").await;
+    user.unverified_totp(&client, "one", &[]).await;
+    let is_its = |row: &OutboxRow| match &row.message {
+        OutboxMessage::Webhook { webhook: of, .. } => of.to_string() == sid_of(&webhook),
+        OutboxMessage::Push { .. } => false,
+    };
+    server.outbox().await.into_iter().find(is_its).unwrap()
+}
+
+/// What came of sending each row once, all of them at the same time, in the rows' order.
+async fn deliver_all(server: &TestApp, rows: Vec<OutboxRow>) -> Vec<Outcome> {
+    let deliver = |row: OutboxRow| {
+        let app = server.app.clone();
+        async move { deliver_webhook(&app, &row).await }
+    };
+    crate::support::all_at_once(rows.into_iter().map(deliver)).await
+}
+
+/// Impatient, so that tests of patience are short; yet a busy machine answers in less.
+const IMPATIENT: Limits = Limits {
+    time: Duration::from_secs(2),
+    connect_time: Duration::from_secs(1),
+    body_bytes: 64 * 1024,
+};
