@@ -7,6 +7,7 @@ use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::delivery::streams::Streams;
 use crate::domain::entropy::Entropy;
+use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
 use crate::store::Store;
 
@@ -40,6 +41,8 @@ pub struct Policy {
     pub device_clock_skew: Duration,
     /// How long an outbox row waits for its delivery before it is given up.
     pub outbox_retention: Duration,
+    /// How often a push factor's holder may be asked.
+    pub push: PushLimits,
 }
 
 impl Default for Policy {
@@ -49,6 +52,7 @@ impl Default for Policy {
             challenge_retention: Duration::from_hours(30 * 24),
             device_clock_skew: Duration::from_mins(1),
             outbox_retention: Duration::from_hours(3 * 24),
+            push: PushLimits::default(),
         }
     }
 }

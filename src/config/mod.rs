@@ -10,6 +10,7 @@ mod bootstrap;
 mod logging;
 mod network;
 mod policy;
+mod push_limits;
 mod sources;
 mod storage;
 mod tls;
@@ -97,6 +98,9 @@ pub const KEYS: &[&Key] = &[
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,
     &policy::CLOCK_SKEW_SECONDS,
+    &push_limits::MAX_PENDING_CHALLENGES,
+    &push_limits::MAX_PUSHES_SINCE_SUCCESS,
+    &push_limits::PUSH_PAUSE_SECONDS,
 ];
 
 #[cfg(test)]

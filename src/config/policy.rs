@@ -44,6 +44,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
         challenge_retention: challenges.unwrap_or(defaults.challenge_retention),
         outbox_retention: outbox.unwrap_or(defaults.outbox_retention),
         device_clock_skew: skew.unwrap_or(defaults.device_clock_skew),
+        push: super::push_limits::read(settings)?,
     })
 }
 

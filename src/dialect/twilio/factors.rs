@@ -190,7 +190,20 @@ fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
         sdk_version: form.parsed("Config.SdkVersion", SdkVersion::parse)?,
         platform: form.parsed("Config.NotificationPlatform", platform)?,
         notification_token: form.parsed("Config.NotificationToken", NotificationToken::parse)?,
+        resume: resumed(form)?,
     })
+}
+
+/// A pause begins by what the device says, so it can only be ended here (not part of Twilio's API).
+fn resumed(form: &Form) -> Result<bool, ApiError> {
+    match form.flag("Config.PushPaused")? {
+        None => Ok(false),
+        Some(false) => Ok(true),
+        Some(true) => Err(ApiError::invalid(
+            "Config.PushPaused",
+            "can only be set to false: the device pauses its factor by reporting a challenge",
+        )),
+    }
 }
 
 fn metadata(form: &Form) -> Result<Option<Attributes>, ApiError> {
@@ -284,6 +297,9 @@ enum ConfigJson<'a> {
         notification_platform: &'static str,
         notification_token: Option<&'a str>,
         credential_sid: Text<CredentialSid>,
+        /// Only while it is paused (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        push_paused_until: Option<Text<Timestamp>>,
     },
     Totp {
         alg: &'static str,
@@ -307,7 +323,7 @@ impl<'a> FactorJson<'a> {
             friendly_name: factor.friendly_name.as_str(),
             status: status_name(factor.status),
             factor_type: type_name(factor.factor_type()),
-            config: ConfigJson::new(factor),
+            config: ConfigJson::new(factor, call.now()),
             metadata: factor.metadata.as_ref().map(Object),
             url: format!("{}/Factors/{}", entity_url(call, scope), factor.sid),
         }
@@ -320,7 +336,7 @@ impl<'a> FactorJson<'a> {
 }
 
 impl<'a> ConfigJson<'a> {
-    fn new(factor: &'a Factor) -> Self {
+    fn new(factor: &'a Factor, now: Timestamp) -> Self {
         match &factor.kind {
             FactorKind::Push(push) => Self::Push {
                 sdk_version: push.sdk_version.as_str(),
@@ -328,6 +344,7 @@ impl<'a> ConfigJson<'a> {
                 notification_platform: push.notification.platform(),
                 notification_token: push.notification.token().map(NotificationToken::as_str),
                 credential_sid: Text(push.credential),
+                push_paused_until: push.guard.paused_until(now).map(Text),
             },
             FactorKind::Totp(totp) => Self::Totp {
                 alg: totp.config.algorithm.as_str(),

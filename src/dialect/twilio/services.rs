@@ -10,6 +10,7 @@ use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
 use crate::domain::factor::{CodeLength, Skew, TimeStep};
+use crate::domain::number_matching::NumberLength;
 use crate::domain::service::{Service, ServiceChanges};
 use crate::domain::sid::{
     AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid,
@@ -88,6 +89,7 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
         push_include_date: form.flag("Push.IncludeDate")?,
         push_apn_credential_sid: form.clearable("Push.ApnCredentialSid", credential())?,
         push_fcm_credential_sid: form.clearable("Push.FcmCredentialSid", credential())?,
+        push_number_matching: form.number("Push.NumberMatching", NumberLength::parse)?,
         totp_issuer: form.clearable("Totp.Issuer", Issuer::parse)?,
         totp_time_step: form.number("Totp.TimeStep", TimeStep::new)?,
         totp_code_length: form.number("Totp.CodeLength", CodeLength::new)?,
@@ -151,6 +153,8 @@ struct PushJson {
     include_date: bool,
     apn_credential_sid: Option<Text<CredentialSid>>,
     fcm_credential_sid: Option<Text<CredentialSid>>,
+    /// Not part of Twilio's API.
+    number_matching: u8,
 }
 
 #[derive(Serialize)]
@@ -200,6 +204,7 @@ impl<'a> ServiceJson<'a> {
                 include_date: settings.push.include_date,
                 apn_credential_sid: settings.push.apn_credential_sid.map(Text),
                 fcm_credential_sid: settings.push.fcm_credential_sid.map(Text),
+                number_matching: settings.push.number_matching.map_or(0, NumberLength::get),
             },
             totp: TotpJson {
                 issuer: settings.totp.issuer.as_ref().map(Issuer::as_str),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::opaque::{DevicePublicKey, Fingerprint};
+use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::{AppId, NotificationToken, SdkVersion};
 
@@ -21,6 +22,9 @@ pub struct PushFactor {
     pub sdk_version: SdkVersion,
     /// How the device is woken.
     pub notification: NotificationChannel,
+    /// Who asked its holder, and what became of it.
+    #[serde(default)]
+    pub guard: PushGuard,
 }
 
 /// How a device is told of a challenge.
