@@ -7,6 +7,7 @@ use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::delivery::streams::Streams;
 use crate::domain::entropy::Entropy;
+use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
 use crate::store::Store;
 
@@ -42,6 +43,8 @@ pub struct Policy {
     pub outbox_retention: Duration,
     /// Where push services reach the operator: a `mailto:` or `https:` URI.
     pub webpush_contact: Option<String>,
+    /// How often a push factor's holder may be asked.
+    pub push: PushLimits,
 }
 
 impl Default for Policy {
@@ -52,6 +55,7 @@ impl Default for Policy {
             device_clock_skew: Duration::from_mins(1),
             outbox_retention: Duration::from_hours(3 * 24),
             webpush_contact: None,
+            push: PushLimits::default(),
         }
     }
 }

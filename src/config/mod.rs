@@ -11,6 +11,7 @@ mod logging;
 mod network;
 mod outbound;
 mod policy;
+mod push_limits;
 mod sources;
 mod storage;
 mod tls;
@@ -110,6 +111,9 @@ pub const KEYS: &[&Key] = &[
     &policy::OUTBOX_DAYS,
     &policy::CLOCK_SKEW_SECONDS,
     &policy::WEBPUSH_CONTACT,
+    &push_limits::MAX_PENDING_CHALLENGES,
+    &push_limits::MAX_PUSHES_SINCE_SUCCESS,
+    &push_limits::PUSH_PAUSE_SECONDS,
 ];
 
 #[cfg(test)]

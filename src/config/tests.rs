@@ -71,6 +71,37 @@ fn every_setting_of_the_file_has_a_variable() {
 }
 
 #[test]
+fn limits_of_pushes_have_defaults_and_ranges() {
+    let names = [
+        "COUNTERSIGN_LIMITS_MAX_PENDING_CHALLENGES",
+        "COUNTERSIGN_LIMITS_MAX_PUSHES_SINCE_SUCCESS",
+        "COUNTERSIGN_LIMITS_PUSH_PAUSE_SECONDS",
+    ];
+    let read = |values: [&str; 3]| {
+        let given: Vec<_> = names.into_iter().zip(values).collect();
+        let limits = load(&[], &given).unwrap().policy.push;
+        (
+            limits.max_pending,
+            limits.max_since_success,
+            limits.pause.as_secs(),
+        )
+    };
+    let defaults = load(&[], &[]).unwrap().policy.push;
+    assert_eq!(defaults, crate::domain::push_guard::PushLimits::default());
+    assert_eq!(read(["5", "10", "3600"]), (5, 10, 3600));
+    assert_eq!(read(["1", "100", "60"]), (1, 100, 60));
+    for (name, values) in names
+        .iter()
+        .zip([["0", "101", "-1"], ["0", "101", "x"], ["59", "604801", "1h"]])
+    {
+        for bad in values {
+            let refused = line(&[], &[(name, bad)]);
+            assert!(refused.contains("must be a number"), "{name} {bad}: {refused}");
+        }
+    }
+}
+
+#[test]
 fn unknown_names_are_refused_by_name() {
     let (_directory, path) = file("lisen = '127.0.0.1:3'");
     let refused = line(&[(&CONFIG, &path)], &[]);

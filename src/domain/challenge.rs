@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::factor::{CodeVerdict, FactorType};
+use super::number_matching::MatchingNumber;
 use super::refusal::Refusal;
 use super::sid::{ChallengeSid, FactorSid};
 use super::text::{Attributes, FieldLabel, FieldValue, Message};
@@ -37,6 +38,21 @@ pub struct Challenge {
     pub attempts: u8,
     /// How many notifications were asked for, the first one included.
     pub notifications: u8,
+    /// The number that has to be typed to approve it, if there is one. Whatever is changed after the creation, it stays.
+    #[serde(default)]
+    pub number: Option<MatchingNumber>,
+    /// Why it was denied, if that is known.
+    #[serde(default)]
+    pub deny_reason: Option<DenyReason>,
+}
+
+/// Why a challenge was denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DenyReason {
+    /// The holder did not ask for it: somebody else did.
+    NotMe,
+    /// The number that the holder typed was another.
+    WrongNumber,
 }
 
 /// What became of a challenge.
@@ -195,7 +211,9 @@ impl Challenge {
     pub fn add_notification(&mut self, now: Timestamp) -> Result<(), Refusal> {
         self.require_pending(now)?;
         if self.notifications >= Self::MAX_NOTIFICATIONS {
-            return Err(Refusal::TooManyNotifications);
+            return Err(Refusal::TooManyNotifications {
+                retry_after: self.expires_at.since(now),
+            });
         }
         self.notifications += 1;
         Ok(())

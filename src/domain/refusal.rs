@@ -72,6 +72,13 @@ pub enum Refusal {
         /// What it must be.
         why: &'static str,
     },
+    /// The factor's holder reported a challenge, or typed too many wrong numbers: nobody may ask, and nothing is approved.
+    #[error("push challenges of this factor are paused for the next {} seconds: its holder reported one, or typed 3 wrong \
+             numbers; only denials are taken", retry_after.as_secs().max(1))]
+    PushPaused {
+        /// When the pause ends, unless the account ends it sooner.
+        retry_after: Duration,
+    },
     /// Too many entities were created within the last second.
     #[error("too many entities are being created; try again")]
     TooManyEntityCreations,
@@ -100,7 +107,27 @@ pub enum Refusal {
     },
     /// All notifications of this challenge are used up.
     #[error("3 notifications were sent for this challenge; create a new challenge")]
-    TooManyNotifications,
+    TooManyNotifications {
+        /// When the challenge expires and does not stand in the way of a new one any more.
+        retry_after: Duration,
+    },
+    /// As many challenges of the factor wait for an answer as may.
+    #[error("{limit} challenges of this factor wait for an answer already; let them be answered or expire")]
+    TooManyPending {
+        /// How many may wait.
+        limit: usize,
+        /// When the first of them expires.
+        retry_after: Duration,
+    },
+    /// The factor's holder was asked as often as may be without saying yes.
+    #[error("{limit} pushes were sent to this factor since its last approval; it may be asked again once one is approved, \
+             or after {} seconds", retry_after.as_secs().max(1))]
+    TooManyPushes {
+        /// How often it may be asked.
+        limit: usize,
+        /// When the oldest of them counts no more.
+        retry_after: Duration,
+    },
     /// All codes for verifying this factor are used up.
     #[error("5 codes were tried to verify this factor; delete it and create a new one")]
     TooManyVerificationAttempts,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::{EventType, EventTypes};
 use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
+use super::number_matching::NumberLength;
 use super::refusal::Refusal;
 use super::sid::{
     AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
@@ -97,6 +98,9 @@ pub struct PushSettings {
     pub apn_credential_sid: Option<CredentialSid>,
     /// The key for Firebase Cloud Messaging.
     pub fcm_credential_sid: Option<CredentialSid>,
+    /// How long a number has to be typed to approve a challenge; `None` if that is left to each challenge.
+    #[serde(default)]
+    pub number_matching: Option<NumberLength>,
 }
 
 /// Defaults of TOTP factors; `None` stands for the default of the API.
@@ -150,6 +154,8 @@ pub struct ServiceChanges {
     pub push_apn_credential_sid: Change<CredentialSid>,
     /// See [`PushSettings::fcm_credential_sid`].
     pub push_fcm_credential_sid: Change<CredentialSid>,
+    /// See [`PushSettings::number_matching`]; `Some(None)` switches it off.
+    pub push_number_matching: Option<Option<NumberLength>>,
     /// See [`TotpSettings::issuer`].
     pub totp_issuer: Change<Issuer>,
     /// See [`TotpSettings::time_step`].
@@ -243,6 +249,7 @@ impl ServiceSettings {
         changes
             .push_fcm_credential_sid
             .apply(&mut self.push.fcm_credential_sid);
+        set(&mut self.push.number_matching, changes.push_number_matching);
         changes.totp_issuer.apply(&mut self.totp.issuer);
         set(&mut self.totp.time_step, changes.totp_time_step.map(Some));
         set(&mut self.totp.code_length, changes.totp_code_length.map(Some));

@@ -62,6 +62,37 @@ fn device_commands_enrol_list_answer_and_remove() {
 }
 
 #[test]
+fn device_commands_type_numbers_and_report() {
+    let server = Server::start();
+    let phone = Phone::enroll(&server, "user-0001");
+    let (sid, number) = phone.number_challenge("2");
+    let listed = phone.run("list", &[]);
+    assert!(listed.contains("asks for the 2-digit number"), "{listed}");
+    assert!(!listed.contains(&format!(" {number} ")), "{listed}");
+    let missing = with_input(phone.command("approve", &[]), &number);
+    assert!(!missing.status.success(), "no terminal, no number");
+    let told = String::from_utf8(missing.stderr).expect("text");
+    assert!(told.contains("--number"), "{told}");
+    assert!(phone.fails("approve", &["--number", "1"]).contains("60324"));
+    let approved = phone.run("approve", &[&sid, "--number", &number]);
+    assert_eq!(approved, format!("{sid} approved\n"));
+
+    let (sid, number) = phone.number_challenge("3");
+    let wrong = if number == "000" { "001" } else { "000" };
+    let told = phone.fails("approve", &["--number", wrong]);
+    assert!(told.contains("the number was wrong"), "{told}");
+    assert_eq!(phone.status_of(&sid), "denied");
+
+    let plain = phone.challenge("Log in?");
+    let told = phone.fails("approve", &["--number", "47"]);
+    assert!(told.contains("leave --number out"), "{told}");
+    let reported = phone.run("deny", &["--reason", "not-me"]);
+    assert_eq!(reported, format!("{plain} denied\n"));
+    let factor = server.get(&format!("{}/Factors/{}", phone.entity(), phone.factor_sid()));
+    assert!(factor.pointer("/config/push_paused_until").is_some(), "{factor}");
+}
+
+#[test]
 fn a_watching_device_prints_each_pending_challenge_once() {
     let server = Server::start();
     let phone = Phone::enroll(&server, "user-0001");
@@ -189,10 +220,17 @@ impl Server {
 
     /// A call with the account's credentials that must succeed.
     fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
-        let request = client()
-            .post(format!("{}/v2/{path}", self.url))
-            .basic_auth(ACCOUNT, Some(TOKEN))
-            .form(form);
+        let request = client().post(format!("{}/v2/{path}", self.url)).form(form);
+        Self::send(path, request)
+    }
+
+    /// A resource, with the account's credentials.
+    fn get(&self, path: &str) -> Value {
+        Self::send(path, client().get(format!("{}/v2/{path}", self.url)))
+    }
+
+    fn send(path: &str, request: reqwest::RequestBuilder) -> Value {
+        let request = request.basic_auth(ACCOUNT, Some(TOKEN));
         block_on(async {
             let response = request.send().await.expect("an answer");
             let status = response.status();
@@ -290,14 +328,31 @@ impl<'a> Phone<'a> {
     }
 
     fn challenge(&self, message: &str) -> String {
-        let state: Value =
-            serde_json::from_str(&std::fs::read_to_string(&self.state).expect("a state file")).expect("JSON");
-        let path = format!("Services/{}/Entities/{}/Challenges", self.service, self.identity);
-        let form = [
-            ("FactorSid", text(&state, "/factor_sid")),
-            ("Details.Message", message),
-        ];
-        text(&self.server.post(&path, &form), "/sid").to_owned()
+        text(&self.create_challenge(message, &[]), "/sid").to_owned()
+    }
+
+    /// The SID of a challenge that asks for a number, and the number that the login page shows.
+    fn number_challenge(&self, digits: &str) -> (String, String) {
+        let created = self.create_challenge("Log in?", &[("Details.NumberMatching", digits)]);
+        let part = |pointer| text(&created, pointer).to_owned();
+        (part("/sid"), part("/number_matching/number"))
+    }
+
+    fn create_challenge(&self, message: &str, more: &[(&str, &str)]) -> Value {
+        let factor = self.factor_sid();
+        let form = [("FactorSid", factor.as_str()), ("Details.Message", message)];
+        let path = format!("{}/Challenges", self.entity());
+        self.server.post(&path, &[&form, more].concat())
+    }
+
+    fn entity(&self) -> String {
+        format!("Services/{}/Entities/{}", self.service, self.identity)
+    }
+
+    fn factor_sid(&self) -> String {
+        let state = std::fs::read_to_string(&self.state).expect("a state file");
+        let state: Value = serde_json::from_str(&state).expect("JSON");
+        text(&state, "/factor_sid").to_owned()
     }
 
     fn status_of(&self, challenge: &str) -> String {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::cli::device::key::{BadKey, Key};
+use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Timestamp;
 
 use super::api::{Api, Quota, SetUp};
@@ -210,7 +211,7 @@ impl Enrolment {
 }
 
 fn answer(key: &Key, challenge: &Value, fields: &str) -> Result<String, String> {
-    key.answer_jwt(challenge, fields, "approved")
+    key.answer_jwt(challenge, fields, "approved", None)
         .map_err(|error| error.to_string())
 }
 
@@ -222,6 +223,6 @@ fn text(error: BadKey) -> String {
     error.to_string()
 }
 
-/// Fewer than any cap on the challenges of one factor.
-const CHALLENGES_OF_A_DEVICE: usize = 40;
+/// As many as may wait at once if the server's operator chose nothing else. None is approved before the load.
+const CHALLENGES_OF_A_DEVICE: usize = PushLimits::DEFAULT_PENDING;
 const LIFETIME: Duration = Duration::from_mins(50);

@@ -1,36 +1,79 @@
 //! `countersign device approve` and `deny`: read the challenge, sign what the server names, send it, read it again.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use reqwest::Method;
 
 use super::challenge;
 use super::error::Error;
+use super::http::Answer;
 use super::session::Session;
+
+/// Which challenge to approve, and with which number.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApproveArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// The number that the login page shows, if the challenge asks for one; without it, a terminal is asked.
+    #[arg(long, value_name = "DIGITS")]
+    number: Option<String>,
+}
+
+/// Which challenge to deny, and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct DenyArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Report that somebody else asked: the server pauses this device's challenges.
+    #[arg(long, value_enum)]
+    reason: Option<Reason>,
+}
 
 /// Which challenge to answer.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Which {
     #[command(flatten)]
     pub(super) device: super::Device,
     /// The challenge's SID (YC...); without it, the only pending one.
     sid: Option<String>,
 }
 
-/// What to sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Approved,
-    Denied,
+/// Why a challenge is denied.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Reason {
+    /// I did not ask for it.
+    NotMe,
 }
 
-pub(super) async fn run(args: &Args, answer: Answer, session: &mut Session<'_>) -> Result<(), Error> {
-    let sid = match &args.sid {
+pub(super) async fn approve(args: &ApproveArgs, session: &mut Session<'_>) -> Result<(), Error> {
+    let challenge = pending(&args.which, session).await?;
+    let number = match (challenge::digits_of(&challenge.body), &args.number) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            let why = "this challenge asks for no number: leave --number out";
+            return Err(Error::Input(why.to_owned()));
+        }
+        (Some(_), Some(number)) => Some(number.clone()),
+        (Some(digits), None) => Some(ask_for_number(digits)?),
+    };
+    let number = number.as_deref().map(|number| ("number", number));
+    send(&challenge, "approved", number, session).await
+}
+
+pub(super) async fn deny(args: &DenyArgs, session: &mut Session<'_>) -> Result<(), Error> {
+    let challenge = pending(&args.which, session).await?;
+    let reason = args.reason.map(|Reason::NotMe| ("reason", "not_me"));
+    send(&challenge, "denied", reason, session).await
+}
+
+/// The challenge, if it is this device's and takes an answer.
+async fn pending(which: &Which, session: &mut Session<'_>) -> Result<Answer, Error> {
+    let sid = match &which.sid {
         Some(sid) => sid.clone(),
         None => only_pending(session).await?,
     };
     let path = session.challenges(Some(&sid));
-    let challenge = session.send(Method::GET, path.clone(), &[]).await?;
+    let challenge = session.send(Method::GET, path, &[]).await?;
     let factor = challenge.text("/factor_sid")?;
     if factor != session.state.factor_sid {
         return Err(Error::Answer(format!(
@@ -43,24 +86,54 @@ pub(super) async fn run(args: &Args, answer: Answer, session: &mut Session<'_>) 
             "{sid} is {status} and takes no more answer"
         )));
     }
+    Ok(challenge)
+}
+
+async fn send(
+    challenge: &Answer,
+    wanted: &str,
+    added: Option<(&str, &str)>,
+    session: &mut Session<'_>,
+) -> Result<(), Error> {
+    let sid = challenge.text("/sid")?;
+    let path = session.challenges(Some(&sid));
     let fields = challenge.signature_fields.as_deref().ok_or_else(|| {
         Error::Answer("the server does not say what to sign (Twilio-Verify-Signature-Fields)".to_owned())
     })?;
     let payload = session
         .key()
-        .answer_jwt(&challenge.body, fields, answer.wire())
+        .answer_jwt(&challenge.body, fields, wanted, added)
         .map_err(|error| Error::Answer(error.to_string()))?;
     session
         .send(Method::POST, path.clone(), &[("AuthPayload", payload)])
         .await?;
-    let status = session.send(Method::GET, path, &[]).await?.text("/status")?;
-    if status != answer.wire() {
-        return Err(Error::Answer(format!(
-            "the server took the answer, yet {sid} is {status}"
-        )));
+    let answered = session.send(Method::GET, path, &[]).await?;
+    let status = answered.text("/status")?;
+    if status != wanted {
+        let why = match answered.body["deny_reason"].as_str() {
+            Some("wrong_number") => "the number was wrong; start the login again".to_owned(),
+            _ => format!("the server took the answer, yet {sid} is {status}"),
+        };
+        return Err(Error::Answer(why));
     }
     writeln!(io::stdout().lock(), "{sid} {status}")?;
     Ok(())
+}
+
+/// Asks whoever sits at the terminal.
+fn ask_for_number(digits: u64) -> Result<String, Error> {
+    let input = io::stdin();
+    if !input.is_terminal() {
+        return Err(Error::Input(format!(
+            "this challenge asks for the {digits}-digit number that the login page shows: give it with --number"
+        )));
+    }
+    let mut prompt = io::stderr().lock();
+    write!(prompt, "The {digits}-digit number that the login page shows: ")?;
+    prompt.flush()?;
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    Ok(line.trim().to_owned())
 }
 
 async fn only_pending(session: &mut Session<'_>) -> Result<String, Error> {
@@ -74,15 +147,6 @@ async fn only_pending(session: &mut Session<'_>) -> Result<String, Error> {
                 "several challenges are pending, name one of them:\n{}",
                 lines.join("\n")
             )))
-        }
-    }
-}
-
-impl Answer {
-    fn wire(self) -> &'static str {
-        match self {
-            Self::Approved => "approved",
-            Self::Denied => "denied",
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Challenge {
     expires: String,
     message: String,
     fields: Vec<(String, String)>,
+    /// How many digits have to be typed to approve it.
+    digits: Option<u64>,
 }
 
 impl Challenge {
@@ -39,11 +41,12 @@ impl Challenge {
                 .flatten()
                 .map(|field| (part(field, "label"), part(field, "value")))
                 .collect(),
+            digits: digits_of(value),
         })
     }
 }
 
-/// One line, and one more for each field.
+/// One line, and one more for each field and for a number to type.
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -54,8 +57,21 @@ impl fmt::Display for Challenge {
         for (label, value) in &self.fields {
             write!(f, "\n    {label}: {value}")?;
         }
+        if let Some(digits) = self.digits {
+            write!(
+                f,
+                "\n    asks for the {digits}-digit number that the login page shows"
+            )?;
+        }
         Ok(())
     }
+}
+
+/// How many digits have to be typed to approve a challenge, if it asks for a number.
+pub(super) fn digits_of(challenge: &Value) -> Option<u64> {
+    challenge
+        .pointer("/number_matching/digits")
+        .and_then(Value::as_u64)
 }
 
 /// The challenges of this device's factor, the newest first, `limit` at most, over as many pages as it takes.
@@ -110,10 +126,12 @@ mod tests {
         let challenge = Challenge::read(&json!({
             "sid": "YC01", "status": "pending", "expiration_date": "2026-01-01T00:05:00Z",
             "details": {"message": "Log in?\r", "fields": [{"label": "IP", "value": "10.0.0.1"}]},
+            "number_matching": {"digits": 2},
         }));
         assert_eq!(
             challenge.unwrap().to_string(),
-            "YC01  pending   until 2026-01-01T00:05:00Z  Log in?\u{fffd}\n    IP: 10.0.0.1"
+            "YC01  pending   until 2026-01-01T00:05:00Z  Log in?\u{fffd}\n    IP: 10.0.0.1\n    \
+             asks for the 2-digit number that the login page shows"
         );
     }
 

@@ -81,13 +81,14 @@ impl Key {
         )
     }
 
-    /// The signed answer to a challenge: the fields that the server asked for as they stand in `challenge`, and the
-    /// status, which is written last and overrides.
+    /// The signed answer to a challenge: the fields that the server asked for as they stand in `challenge`, then the
+    /// status and what the holder adds (a name and a text), which override.
     pub(in crate::cli) fn answer_jwt(
         &self,
         challenge: &Value,
         signature_fields: &str,
         status: &str,
+        added: Option<(&str, &str)>,
     ) -> Result<String, AnswerError> {
         let mut claims = Map::new();
         for field in signature_fields.split(',') {
@@ -98,6 +99,9 @@ impl Key {
         }
         claims.shift_remove("status");
         claims.insert("status".to_owned(), status.into());
+        if let Some((name, text)) = added {
+            claims.insert(name.to_owned(), text.into());
+        }
         Ok(self.jwt(&json!({"typ": "JWT", "alg": "ES256"}), &Value::Object(claims))?)
     }
 
@@ -187,16 +191,21 @@ mod tests {
             "details": {"message": "a/b"}, "url": "not asked for",
         });
         let jwt = key
-            .answer_jwt(&challenge, "details,status,hidden_details,sid", "denied")
+            .answer_jwt(
+                &challenge,
+                "details,status,hidden_details,sid",
+                "denied",
+                Some(("reason", "not_me")),
+            )
             .unwrap();
         let (header, claims) = opened(&key, &jwt);
         assert_eq!(header, json!({"typ": "JWT", "alg": "ES256"}));
         assert_eq!(
             claims.to_string(),
-            r#"{"details":{"message":"a/b"},"hidden_details":null,"sid":"YC01","status":"denied"}"#
+            r#"{"details":{"message":"a/b"},"hidden_details":null,"sid":"YC01","status":"denied","reason":"not_me"}"#
         );
         assert!(matches!(
-            key.answer_jwt(&challenge, "sid,identity", "approved"),
+            key.answer_jwt(&challenge, "sid,identity", "approved", None),
             Err(AnswerError::MissingField(field)) if field == "identity"
         ));
     }

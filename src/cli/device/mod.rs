@@ -22,7 +22,6 @@ use std::path::PathBuf;
 
 use crate::domain::time::SystemClock;
 
-use self::answer::Answer;
 use self::session::Session;
 
 /// Play a phone: enrol a push factor and answer its challenges.
@@ -41,9 +40,9 @@ enum Command {
     /// Wait for challenges and print each pending one once, until stopped.
     Watch(watch::Args),
     /// Sign "approved" for a challenge.
-    Approve(answer::Args),
+    Approve(answer::ApproveArgs),
     /// Sign "denied" for a challenge.
-    Deny(answer::Args),
+    Deny(answer::DenyArgs),
     /// Delete the factor on the server, then the state file.
     Remove(Device),
 }
@@ -70,11 +69,9 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::List(args) => list::run(&args, &mut Session::open(&args.device, clock)?).await,
         Command::Watch(args) => watch::run(&args, &mut Session::open(&args.device, clock)?).await,
         Command::Approve(args) => {
-            answer::run(&args, Answer::Approved, &mut Session::open(&args.device, clock)?).await
+            answer::approve(&args, &mut Session::open(&args.which.device, clock)?).await
         }
-        Command::Deny(args) => {
-            answer::run(&args, Answer::Denied, &mut Session::open(&args.device, clock)?).await
-        }
+        Command::Deny(args) => answer::deny(&args, &mut Session::open(&args.which.device, clock)?).await,
         Command::Remove(device) => remove::run(Session::open(&device, clock)?).await,
     };
     Ok(outcome?)

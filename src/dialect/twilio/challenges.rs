@@ -13,9 +13,10 @@ use super::form::{Form, attributes, sid};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::unique_json::parse_object;
-use crate::domain::challenge::{Challenge, ChallengeStatus, Details, Field};
+use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason, Details, Field};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::FactorType;
+use crate::domain::number_matching::{MatchingNumber, NumberLength};
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::{FieldLabel, FieldValue, Invalid, Message};
 use crate::domain::time::Timestamp;
@@ -40,13 +41,16 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .filled("HiddenDetails")
             .map(|text| attributes("HiddenDetails", text))
             .transpose()?,
+        number_matching: form
+            .number("Details.NumberMatching", NumberLength::parse)?
+            .flatten(),
     };
     let code = form.filled("AuthPayload");
     let created = create_challenge(call.app(), account, service, &identity, &new, code).await;
     let (scope, challenge) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,
-        &ChallengeJson::new(&call, &scope, &challenge),
+        &ChallengeJson::new(&call, &scope, &challenge).with_number(&challenge),
     ))
 }
 
@@ -205,8 +209,22 @@ struct ChallengeJson<'a> {
     hidden_details: Option<Object<'a>>,
     metadata: Option<Object<'a>>,
     factor_type: &'static str,
+    /// Only if the challenge asks for a number (not part of Twilio's API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_matching: Option<NumberMatchingJson<'a>>,
+    /// Only if one is known (not part of Twilio's API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deny_reason: Option<&'static str>,
     url: String,
     links: LinksJson,
+}
+
+#[derive(Serialize)]
+struct NumberMatchingJson<'a> {
+    digits: usize,
+    /// Only in the answer to the creation: the device reads the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -264,11 +282,24 @@ impl<'a> ChallengeJson<'a> {
             hidden_details: challenge.hidden_details.as_ref().map(Object),
             metadata: challenge.metadata.as_ref().map(Object),
             factor_type: type_name(challenge.factor_type),
+            number_matching: challenge.number.as_ref().map(|number| NumberMatchingJson {
+                digits: number.length(),
+                number: None,
+            }),
+            deny_reason: challenge.deny_reason.map(reason_name),
             links: LinksJson {
                 notifications: format!("{url}/Notifications"),
             },
             url,
         }
+    }
+
+    /// With the number, for the backend that created the challenge to show it.
+    fn with_number(mut self, challenge: &'a Challenge) -> Self {
+        if let Some(json) = &mut self.number_matching {
+            json.number = challenge.number.as_ref().map(MatchingNumber::digits);
+        }
+        self
     }
 }
 
@@ -300,6 +331,13 @@ impl<'a> DetailsJson<'a> {
             fields: details.fields.iter().map(field).collect(),
             date: details.date.map(Text),
         }
+    }
+}
+
+fn reason_name(reason: DenyReason) -> &'static str {
+    match reason {
+        DenyReason::NotMe => "not_me",
+        DenyReason::WrongNumber => "wrong_number",
     }
 }
 

@@ -157,20 +157,27 @@ impl ApiError {
             Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
+            Refusal::PushPaused { .. } | Refusal::TooManyPending { .. } | Refusal::TooManyPushes { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, 20429)
+            }
             Refusal::TooManyChallengeAttempts => (StatusCode::TOO_MANY_REQUESTS, 60308),
             Refusal::TooManyChallenges { .. } => (StatusCode::TOO_MANY_REQUESTS, 60312),
             Refusal::TooManyEntityCreations => (StatusCode::TOO_MANY_REQUESTS, 60328),
             Refusal::TooManyFactorCreations { .. } => (StatusCode::TOO_MANY_REQUESTS, 60326),
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
-            Refusal::TooManyNotifications => (StatusCode::TOO_MANY_REQUESTS, 60309),
+            Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {
             Refusal::FactorDelayed { retry_after }
+            | Refusal::PushPaused { retry_after }
             | Refusal::TooManyChallenges { retry_after }
-            | Refusal::TooManyFactorCreations { retry_after } => error.retry_after(*retry_after),
+            | Refusal::TooManyFactorCreations { retry_after }
+            | Refusal::TooManyNotifications { retry_after }
+            | Refusal::TooManyPending { retry_after, .. }
+            | Refusal::TooManyPushes { retry_after, .. } => error.retry_after(*retry_after),
             Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
             _ => error,
         }

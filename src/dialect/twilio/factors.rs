@@ -196,7 +196,20 @@ fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
         sdk_version: form.parsed("Config.SdkVersion", SdkVersion::parse)?,
         platform,
         notification_token: form.parsed("Config.NotificationToken", device_token(platform))?,
+        resume: resumed(form)?,
     })
+}
+
+/// A pause begins by what the device says, so it can only be ended here (not part of Twilio's API).
+fn resumed(form: &Form) -> Result<bool, ApiError> {
+    match form.flag("Config.PushPaused")? {
+        None => Ok(false),
+        Some(false) => Ok(true),
+        Some(true) => Err(ApiError::invalid(
+            "Config.PushPaused",
+            "can only be set to false: the device pauses its factor by reporting a challenge",
+        )),
+    }
 }
 
 fn metadata(form: &Form) -> Result<Option<Attributes>, ApiError> {
@@ -303,6 +316,9 @@ enum ConfigJson<'a> {
         notification_platform: &'static str,
         notification_token: Option<Cow<'a, str>>,
         credential_sid: Text<CredentialSid>,
+        /// Only while it is paused (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        push_paused_until: Option<Text<Timestamp>>,
     },
     Totp {
         alg: &'static str,
@@ -326,7 +342,7 @@ impl<'a> FactorJson<'a> {
             friendly_name: factor.friendly_name.as_str(),
             status: status_name(factor.status),
             factor_type: type_name(factor.factor_type()),
-            config: ConfigJson::new(factor),
+            config: ConfigJson::new(factor, call.now()),
             metadata: factor.metadata.as_ref().map(Object),
             url: format!("{}/Factors/{}", entity_url(call, scope), factor.sid),
         }
@@ -339,7 +355,7 @@ impl<'a> FactorJson<'a> {
 }
 
 impl<'a> ConfigJson<'a> {
-    fn new(factor: &'a Factor) -> Self {
+    fn new(factor: &'a Factor, now: Timestamp) -> Self {
         match &factor.kind {
             FactorKind::Push(push) => Self::Push {
                 sdk_version: push.sdk_version.as_str(),
@@ -347,6 +363,7 @@ impl<'a> ConfigJson<'a> {
                 notification_platform: push.notification.platform(),
                 notification_token: shown_token(&push.notification),
                 credential_sid: Text(push.credential),
+                push_paused_until: push.guard.paused_until(now).map(Text),
             },
             FactorKind::Totp(totp) => Self::Totp {
                 alg: totp.config.algorithm.as_str(),

@@ -10,6 +10,7 @@ use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
 use crate::domain::factor::{CodeLength, Skew, TimeStep};
+use crate::domain::number_matching::NumberLength;
 use crate::domain::service::{Service, ServiceChanges};
 use crate::domain::sid::{
     AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid,
@@ -105,6 +106,7 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
         push_include_date: form.flag("Push.IncludeDate")?,
         push_apn_credential_sid: form.clearable("Push.ApnCredentialSid", credential())?,
         push_fcm_credential_sid: form.clearable("Push.FcmCredentialSid", credential())?,
+        push_number_matching: form.number("Push.NumberMatching", NumberLength::parse)?,
         totp_issuer: form.clearable("Totp.Issuer", Issuer::parse)?,
         totp_time_step: form.number("Totp.TimeStep", TimeStep::new)?,
         totp_code_length: form.number("Totp.CodeLength", CodeLength::new)?,
@@ -169,6 +171,8 @@ struct PushJson<'a> {
     apn_credential_sid: Option<Text<CredentialSid>>,
     fcm_credential_sid: Option<Text<CredentialSid>>,
     vapid_public_key: &'a str,
+    /// Not part of Twilio's API.
+    number_matching: u8,
 }
 
 #[derive(Serialize)]
@@ -219,6 +223,7 @@ impl<'a> ServiceJson<'a> {
                 apn_credential_sid: settings.push.apn_credential_sid.map(Text),
                 fcm_credential_sid: settings.push.fcm_credential_sid.map(Text),
                 vapid_public_key,
+                number_matching: settings.push.number_matching.map_or(0, NumberLength::get),
             },
             totp: TotpJson {
                 issuer: settings.totp.issuer.as_ref().map(Issuer::as_str),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::web_push::WebPushSubscription;
 use crate::domain::opaque::{DevicePublicKey, Fingerprint};
+use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::{AppId, NotificationToken, SdkVersion};
 
@@ -22,6 +23,9 @@ pub struct PushFactor {
     pub sdk_version: SdkVersion,
     /// How the device is woken.
     pub notification: NotificationChannel,
+    /// Who asked its holder, and what became of it.
+    #[serde(default)]
+    pub guard: PushGuard,
 }
 
 /// How a device is told of a challenge.

@@ -3,13 +3,16 @@
 use serde_json::{Map, Value};
 
 use super::fetch_challenge::read_challenge;
+use super::signed_claims::SignedClaims;
 use super::{put_answered, put_changed};
 use crate::app::App;
 use crate::crypto::approval_jwt::{Answer, ApprovalJwt};
-use crate::domain::challenge::{Challenge, Outcome};
+use crate::domain::challenge::{Challenge, DenyReason, Outcome};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind, PushFactor, TotpFactor};
+use crate::domain::push_answer::PushAnswer;
+use crate::domain::push_guard::PushGuard;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ChallengeSid, ServiceSid};
 use crate::domain::text::{Attributes, Identity};
@@ -17,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::Place;
 use crate::flows::factor::fetch_factor::read_factor;
-use crate::flows::factor::{check_code, warn_of_failures};
+use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
 use crate::flows::outbox::announce;
 use crate::flows::{Error, settle};
 use crate::store::{Batch, keys};
@@ -35,12 +38,13 @@ pub struct ChallengeUpdate<'a> {
 /// a challenge; the core knows that exactly this must have been signed.
 pub type Shown<'a> = &'a (dyn Fn(&EntityScope, &Challenge) -> Map<String, Value> + Send + Sync);
 
-/// Takes in the answer. A wrong code is no error: the challenge that is returned is still pending, with one try less.
+/// Takes in the answer. A wrong code is no error: the challenge that is returned is still pending, with one try less. Nor
+/// is a wrong number: the challenge that is returned is denied.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`],
 /// [`Refusal::TooManyChallengeAttempts`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::FactorDelayed`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::FactorDelayed`], [`Refusal::PushPaused`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn answer_challenge(
     app: &App,
     actor: &Actor,
@@ -83,14 +87,24 @@ async fn answer(
             batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
         }
         (Some(signed), FactorKind::Push(push)) => {
-            answer_by_signature(&place, &mut challenge, push, signed, shown, now)?;
+            let mut push = push.clone();
+            answer_by_signature(app, &place, &mut challenge, &mut push, signed, shown, now)?;
+            answered.kind = FactorKind::Push(push);
+            // Only a number or a report changes the factor: other answers leave it alone.
+            if guard_of(&answered) != guard_of(&factor.record) {
+                batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
+            }
         }
     }
-    let batch = match challenge.outcome {
+    let mut batch = match challenge.outcome {
         Outcome::Pending => put_changed(app, &place.scope, &challenge, batch)?,
         Outcome::Approved(_) => close(app, &place, &challenge, EventType::ChallengeApproved, now, batch)?,
         Outcome::Denied(_) => close(app, &place, &challenge, EventType::ChallengeDenied, now, batch)?,
     };
+    if challenge.deny_reason == Some(DenyReason::NotMe) {
+        batch = announce_report(app, &place, &challenge, now, batch)?;
+    }
+    batch = announce_lock(app, &place, (&factor.record, &answered), now, batch)?;
     app.store.commit(batch).await?;
     warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))
@@ -114,9 +128,10 @@ fn answer_by_code(
 }
 
 fn answer_by_signature(
+    app: &App,
     place: &Place,
     challenge: &mut Challenge,
-    push: &PushFactor,
+    push: &mut PushFactor,
     signed: &str,
     shown: Shown<'_>,
     now: Timestamp,
@@ -128,9 +143,10 @@ fn answer_by_signature(
     }
     let jwt =
         ApprovalJwt::parse(signed).map_err(|_| bad("AuthPayload is no ES256 JWT as a device makes it"))?;
-    let answer = jwt.verify(&push.public_key).map_err(|_| {
+    let mut answer = jwt.verify(&push.public_key).map_err(|_| {
         bad("the signature is not the device's, or the status is neither approved nor denied")
     })?;
+    let claims = SignedClaims::take(&mut answer)?;
     // Exactly what was shown: nothing missing, nothing else, nothing added to swell what is kept.
     if answer.fields.len() != members.len() {
         return Err(bad("it signs other fields than those that have to be signed"));
@@ -142,7 +158,33 @@ fn answer_by_signature(
             ));
         }
     }
-    challenge.settle_signed(answer.answer == Answer::Approved, signed.to_owned(), now)
+    let said = PushAnswer {
+        approved: answer.answer == Answer::Approved,
+        number: claims.number.as_deref(),
+        reason: claims.reason.as_deref(),
+        signed,
+    };
+    said.settle(challenge, &mut push.guard, app.policy.push.pause, now)
+}
+
+fn guard_of(factor: &Factor) -> Option<&PushGuard> {
+    match &factor.kind {
+        FactorKind::Push(push) => Some(&push.guard),
+        FactorKind::Totp(_) => None,
+    }
+}
+
+/// Tells that the holder did not ask for the challenge, after it was told that it is denied.
+fn announce_report(
+    app: &App,
+    place: &Place,
+    challenge: &Challenge,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<Batch, Error> {
+    let of = (challenge.factor, challenge.factor_type);
+    let event = Event::new(EventType::ChallengeReported, now, &place.scope, of).of_challenge(challenge.sid);
+    announce(app, &place.service.record, &event, batch)
 }
 
 /// Twilio takes 5456 characters, but a challenge within the limits of its creation can need more: whatever may be asked

@@ -1,18 +1,20 @@
 //! Creates a challenge, and answers it at once if it comes with a code.
 
 use super::put_new;
+use super::recall_pushes::recall_pushes;
 use crate::app::App;
 use crate::domain::challenge::{Challenge, Details, Field, Outcome};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind};
+use crate::domain::number_matching::{MatchingNumber, NumberLength};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid};
 use crate::domain::text::{Attributes, Identity, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::entity::fetch_entity::{Place, locate};
 use crate::flows::factor::fetch_factor::read_factor;
-use crate::flows::factor::{check_code, warn_of_failures};
+use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
 use crate::flows::outbox::{announce, notify_device};
 use crate::flows::{Error, settle};
 use crate::store::keys;
@@ -30,6 +32,8 @@ pub struct NewChallenge {
     pub fields: Vec<Field>,
     /// What the user is not shown.
     pub hidden_details: Option<Attributes>,
+    /// How long a number has to be typed to approve it; the service may demand a longer one.
+    pub number_matching: Option<NumberLength>,
 }
 
 /// Creates a challenge of a verified factor. With `code`, of a TOTP factor, the code is checked in the same commit: the
@@ -37,7 +41,7 @@ pub struct NewChallenge {
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::TooManyChallenges`],
+/// [`Refusal::TooManyChallenges`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`], [`Refusal::PushPaused`],
 /// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_challenge(
     app: &App,
@@ -67,6 +71,11 @@ async fn create(
     factor.require_verified()?;
     let mut challenge = draft(app, &place, &factor, new, now)?;
     factor.add_challenge(now)?;
+    if let FactorKind::Push(push) = &mut factor.kind {
+        let fates = recall_pushes(app, &place.scope, &push.guard, now).await?;
+        let asked = (challenge.sid, challenge.expires_at);
+        push.guard.ask(asked, &fates, &app.policy.push, now)?;
+    }
     if let Some(code) = code {
         let FactorKind::Totp(totp) = &factor.kind else {
             return Err(CODE_FOR_PUSH.into());
@@ -76,10 +85,8 @@ async fn create(
         factor.settle_code(verdict, now);
     }
     let key = keys::factor(&place.scope, factor.sid);
-    let mut batch = place.batch().assert_read(&key, &found);
-    if let FactorKind::Totp(_) = factor.kind {
-        batch = batch.put_record(key, &factor)?;
-    }
+    // The factor counts each challenge, so it is written anew.
+    let mut batch = place.batch().assert_read(&key, &found).put_record(key, &factor)?;
     batch = put_new(app, &place.scope, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
         let to = (&place.service.record, &place.scope);
@@ -102,6 +109,7 @@ async fn create(
             batch,
         )?;
     }
+    batch = announce_lock(app, &place, (&found.record, &factor), now, batch)?;
     app.store.commit(batch).await?;
     warn_of_failures(&found.record, &factor);
     Ok((place.scope, challenge))
@@ -125,6 +133,11 @@ fn draft(
     if is_push && new.message.is_none() {
         return Err(MESSAGE_MISSING);
     }
+    if !is_push && new.number_matching.is_some() {
+        return Err(NUMBER_WITHOUT_PUSH);
+    }
+    let settings = &place.service.record.settings.push;
+    let number_length = NumberLength::stricter(settings.number_matching, new.number_matching);
     let expires_at = new.expires_at.unwrap_or(now + Challenge::DEFAULT_LIFE);
     if expires_at <= now || expires_at > now + Challenge::LONGEST_LIFE {
         return Err(EXPIRATION_OUT_OF_RANGE);
@@ -132,7 +145,7 @@ fn draft(
     let details = (new.message.is_some() || !new.fields.is_empty()).then(|| Details {
         message: new.message.clone(),
         fields: new.fields.clone(),
-        date: place.service.record.settings.push.include_date.then_some(now),
+        date: settings.include_date.then_some(now),
     });
     Ok(Challenge {
         sid: ChallengeSid::generate(now, app.entropy.as_ref()),
@@ -147,6 +160,10 @@ fn draft(
         expires_at,
         attempts: 0,
         notifications: u8::from(is_push),
+        number: number_length
+            .filter(|_| is_push)
+            .map(|length| MatchingNumber::draw(length, app.entropy.as_ref())),
+        deny_reason: None,
     })
 }
 
@@ -157,6 +174,10 @@ const CODE_FOR_PUSH: Refusal = Refusal::Parameter {
 const MESSAGE_MISSING: Refusal = Refusal::Parameter {
     parameter: "Details.Message",
     why: "is required for push factors",
+};
+const NUMBER_WITHOUT_PUSH: Refusal = Refusal::Parameter {
+    parameter: "Details.NumberMatching",
+    why: "can only be given for push factors",
 };
 const EXPIRATION_OUT_OF_RANGE: Refusal = Refusal::Parameter {
     parameter: "ExpirationDate",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::fetch_challenge::read_challenge;
 use super::put_changed;
+use super::recall_pushes::recall_pushes;
 use crate::app::App;
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::{FactorKind, NotificationChannel};
@@ -20,7 +21,8 @@ use crate::store::keys;
 /// Asks for another push, to be attempted for `ttl` seconds.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`],
+/// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`], [`Refusal::TooManyPushes`],
+/// [`Refusal::PushPaused`],
 /// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn create_notification(
     app: &App,
@@ -42,17 +44,23 @@ async fn create(
     let (place, found) = read_challenge(app, &Actor::Account(account), service, identity, sid).await?;
     let factor = read_factor(app, &place.scope, found.record.factor).await?;
     factor.record.require_verified()?;
-    let channel = match &factor.record.kind {
-        FactorKind::Push(push) if push.notification != NotificationChannel::None => &push.notification,
+    let mut asked = factor.record.clone();
+    let push = match &mut asked.kind {
+        FactorKind::Push(push) if push.notification != NotificationChannel::None => push,
         FactorKind::Push(_) | FactorKind::Totp(_) => return Err(Refusal::NotNotifiable.into()),
     };
     let now = app.clock.now();
     let mut challenge = found.record.clone();
     challenge.add_notification(now)?;
+    let fates = recall_pushes(app, &place.scope, &push.guard, now).await?;
+    push.guard
+        .ask_again((sid, challenge.expires_at), &fates, &app.policy.push, now)?;
+    let channel = push.notification.clone();
     let batch = place
         .batch()
         .assert_read(&keys::challenge(&place.scope, sid), &found)
-        .assert_read(&keys::factor(&place.scope, factor.record.sid), &factor);
+        .assert_read(&keys::factor(&place.scope, asked.sid), &factor)
+        .put_record(keys::factor(&place.scope, asked.sid), &asked)?;
     let batch = put_changed(app, &place.scope, &challenge, batch)?;
     // A TTL of zero asks for one attempt at once; a second gives the worker time to make it.
     let until = now + Duration::from_secs(u64::from(ttl).max(1));
@@ -60,7 +68,7 @@ async fn create(
         app,
         (&place.service.record, &place.scope),
         &challenge,
-        channel,
+        &channel,
         until,
         batch,
     )?;

@@ -6,6 +6,9 @@ pub mod create_notification;
 pub mod fetch_challenge;
 pub mod list_challenges;
 
+mod recall_pushes;
+mod signed_claims;
+
 use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::entity::EntityScope;

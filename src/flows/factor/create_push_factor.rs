@@ -6,6 +6,7 @@ use crate::domain::entity::EntityScope;
 use crate::domain::factor::{Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor};
 use crate::domain::limits::{Failures, SlidingLog};
 use crate::domain::opaque::DevicePublicKey;
+use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid, ServiceSid};
 use crate::domain::text::{AppId, Attributes, FriendlyName, Identity, SdkVersion};
 use crate::flows::access_token::enrol_with_token::spend;
@@ -70,6 +71,7 @@ async fn create(
         app_id: new.app_id.clone(),
         sdk_version: new.sdk_version.clone(),
         notification: new.notification.clone(),
+        guard: PushGuard::default(),
     };
     let factor = Factor {
         sid,

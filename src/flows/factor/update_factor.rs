@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::fetch_factor::read_factor;
-use super::{check_code, warn_of_failures};
+use super::{announce_lock, check_code, warn_of_failures};
 use crate::app::App;
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
@@ -44,6 +44,8 @@ pub struct FactorChanges {
     pub platform: Option<Platform>,
     /// Of push factors: what the platform knows the device by.
     pub notification_token: Option<DeviceToken>,
+    /// Of push factors: whether a pause is to end, which only the account may ask for.
+    pub resume: bool,
 }
 
 /// How a device is woken.
@@ -127,6 +129,10 @@ async fn update(
     proof: Option<&str>,
 ) -> Result<(EntityScope, Factor), Error> {
     let account = actor.with_factor(service, identity, sid)?;
+    if changes.resume {
+        // Whoever has the device must not undo what it reported.
+        actor.account_only()?;
+    }
     let place = locate(app, account, service, identity).await?;
     let found = read_factor(app, &place.scope, sid).await?;
     let now = app.clock.now();
@@ -147,6 +153,7 @@ async fn update(
         );
         batch = announce(app, &place.service.record, &event, batch)?;
     }
+    batch = announce_lock(app, &place, (&found.record, &factor), now, batch)?;
     app.store.commit(batch).await?;
     warn_of_failures(&found.record, &factor);
     Ok((place.scope, factor))
@@ -170,6 +177,9 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Ref
     }
     if let Some(version) = &changes.sdk_version {
         push.sdk_version = version.clone();
+    }
+    if changes.resume {
+        push.guard.resume();
     }
     let token = changes.notification_token.clone();
     let (current, known) = match &push.notification {

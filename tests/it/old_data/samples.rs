@@ -6,15 +6,18 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
-use countersign::domain::challenge::{Answer, Challenge, Details, Field, Outcome};
+use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
 use countersign::domain::entity::Entity;
+use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
     AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor,
     Skew, TimeStep, TotpConfig, TotpFactor, WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
+use countersign::domain::number_matching::{MatchingNumber, NumberLength};
 use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
+use countersign::domain::push_guard::{PushGuard, PushLimits};
 use countersign::domain::service::{
     PushSettings, Service, ServiceSettings, Subscription, TotpSettings, WhatsappSettings,
 };
@@ -135,6 +138,7 @@ fn services() -> Vec<Sample> {
             include_date: true,
             apn_credential_sid: Some(CredentialSid::from_bytes([5; 16])),
             fcm_credential_sid: Some(CredentialSid::from_bytes([6; 16])),
+            number_matching: number_length(3),
         },
         totp: TotpSettings {
             issuer: Some(Issuer::parse("owlbank.example").unwrap()),
@@ -296,7 +300,7 @@ fn totp_factors() -> Vec<Sample> {
 
 fn push_factors() -> Vec<Sample> {
     let token = || NotificationToken::parse(&"0123456789abcdef".repeat(4)).unwrap();
-    let push = |notification| Factor {
+    let guarded = |notification, guard| Factor {
         sid: FactorSid::from_bytes([14; 16]),
         friendly_name: FriendlyName::parse("Ann's tablet").unwrap(),
         status: FactorStatus::Verified,
@@ -307,6 +311,7 @@ fn push_factors() -> Vec<Sample> {
             app_id: AppId::parse("com.example.owlbank").unwrap(),
             sdk_version: SdkVersion::parse("1.3.0").unwrap(),
             notification,
+            guard,
         }),
         metadata: Some(attributes()),
         date_created: moment(16),
@@ -314,6 +319,15 @@ fn push_factors() -> Vec<Sample> {
         failures: Failures::default(),
         challenge_creations: SlidingLog::default(),
     };
+    let push = |notification| guarded(notification, PushGuard::default());
+    let (mut asked, limits) = (PushGuard::default(), PushLimits::default());
+    for (byte, at) in [(16, 18), (18, 19)] {
+        let challenge = (ChallengeSid::from_bytes([byte; 16]), moment(300 + at));
+        asked.ask(challenge, &[], &limits, moment(at)).unwrap();
+    }
+    for at in 20..23 {
+        asked.wrong_number(limits.pause, moment(at));
+    }
     vec![
         sample("push factor, APN", &push(NotificationChannel::Apn(token()))),
         sample("push factor, FCM", &push(NotificationChannel::Fcm(token()))),
@@ -321,6 +335,10 @@ fn push_factors() -> Vec<Sample> {
         sample(
             "push factor, Web Push",
             &push(NotificationChannel::WebPush(subscription())),
+        ),
+        sample(
+            "push factor, asked twice, paused",
+            &guarded(NotificationChannel::None, asked),
         ),
     ]
 }
@@ -345,6 +363,8 @@ fn challenges() -> Vec<Sample> {
         expires_at: moment(318),
         attempts: 0,
         notifications: 0,
+        number: None,
+        deny_reason: None,
     };
     let with = |outcome| Challenge {
         outcome,
@@ -369,7 +389,13 @@ fn challenges() -> Vec<Sample> {
         metadata: Some(attributes()),
         attempts: 5,
         notifications: 3,
+        number: number_length(2).map(|length| MatchingNumber::draw(length, &SeededEntropy::new(1))),
         ..empty.clone()
+    };
+    let denied_because = |reason| Challenge {
+        outcome: Outcome::Denied(answer(Some("e30.e30.AA"))),
+        deny_reason: Some(reason),
+        ..filled.clone()
     };
     let without_details = Challenge {
         details: Some(Details {
@@ -394,6 +420,11 @@ fn challenges() -> Vec<Sample> {
         sample(
             "challenge, denied",
             &with(Outcome::Denied(answer(Some("e30.e30.AA")))),
+        ),
+        sample("challenge, reported", &denied_because(DenyReason::NotMe)),
+        sample(
+            "challenge, denied by a wrong number",
+            &denied_because(DenyReason::WrongNumber),
         ),
     ]
 }
@@ -470,6 +501,10 @@ fn of_the_store() -> Vec<Sample> {
         sample("store format", &format),
         sample("VAPID key", &vapid_key),
     ]
+}
+
+fn number_length(digits: u8) -> Option<NumberLength> {
+    NumberLength::parse(digits).unwrap()
 }
 
 fn moment(seconds: u64) -> Timestamp {

@@ -246,6 +246,7 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
         message,
         fields: Vec::new(),
         hidden_details: None,
+        number_matching: None,
     }
 }
 

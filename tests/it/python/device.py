@@ -111,8 +111,8 @@ class Device:
     def answer(self, sid, payload):
         return self.call("POST", f"Challenges/{sid}", {"AuthPayload": payload})
 
-    def respond(self, sid, status):
-        return self.answer(sid, self.signed(self.fields(sid, status)))
+    def respond(self, sid, status, **claims):
+        return self.answer(sid, self.signed({**self.fields(sid, status), **claims}))
 
 
 def challenge_of(device, **more):
@@ -178,7 +178,7 @@ def enrolment(service):
 
 
 def reading(device):
-    sids = [challenge_of(device) for _ in range(5)]
+    sids = [challenge_of(device) for _ in range(4)]
     first = challenge_of(device, HiddenDetails=json.dumps({"ip": "10.0.0.1"}))
     sids.append(first)
     for spelling in ("PageToken", "pageToken"):
@@ -315,6 +315,52 @@ def tampering(device, other, sids):
     checks.equal("and the other's challenge is pending", device.challenge(sids[4]).json()["status"], "pending")
 
 
+def number_challenge(device, digits):
+    """A challenge that asks for a number: its SID, and what the login page shows."""
+    form = {"FactorSid": device.factor, "Details.Message": "Log in?", "Details.NumberMatching": digits}
+    created = backend("POST", f"{device.entity}/Challenges", **form).json()
+    return created["sid"], created["number_matching"]["number"]
+
+
+def wrong(number):
+    return str((int(number) + 1) % 10 ** len(number)).zfill(len(number))
+
+
+def numbers(service, identity):
+    device = enrolled(service, identity)
+    for digits in (2, 3):
+        sid, number = number_challenge(device, digits)
+        checks.check(f"the backend is told {digits} digits", number.isdigit() and len(number) == digits, number)
+        shown = device.challenge(sid)
+        checks.equal("the device is told how many, not which", shown.json()["number_matching"], {"digits": digits})
+        is_refused("an approval by an app that knows nothing of numbers", device.respond(sid, "approved"), (403, 60324))
+        is_refused("a number that is none", device.respond(sid, "approved", number=int(number)), (403, 60324))
+        is_refused("too few digits", device.respond(sid, "approved", number=number[1:]), (403, 60324))
+        answer = device.respond(sid, "approved", number=number)
+        checks.equal("the number approves", (answer.status_code, answer.json()["status"]), (200, "approved"))
+    sid, number = number_challenge(device, 2)
+    answer = device.respond(sid, "approved", number=wrong(number)).json()
+    checks.equal("a wrong number denies", (answer["status"], answer["deny_reason"]), ("denied", "wrong_number"))
+    is_refused("the right number afterwards", device.respond(sid, "approved", number=number), (403, 60322))
+
+    sid, other = challenge_of(device), challenge_of(device)
+    is_refused("a number that nobody asked for", device.respond(sid, "approved", number="47"), (403, 60324))
+    is_refused("a reason of one's own", device.respond(sid, "denied", reason="no"), (403, 60324))
+    answer = device.respond(sid, "denied", reason="not_me").json()
+    checks.equal("a report denies", (answer["status"], answer["deny_reason"]), ("denied", "not_me"))
+    form = {"FactorSid": device.factor, "Details.Message": "Log in?"}
+    paused = backend("POST", f"{device.entity}/Challenges", **form)
+    is_refused("a challenge after a report", paused, (429, 20429))
+    checks.check("it says when to try again", int(paused.headers["Retry-After"]) > 3500, paused.headers)
+    is_refused("an approval after a report", device.respond(other, "approved"), (429, 20429))
+    path = f"Factors/{device.factor}"
+    checks.check("the pause is seen", "push_paused_until" in device.call("GET", path).json()["config"])
+    is_refused("a device that ends its pause", device.call("POST", path, {"Config.PushPaused": "false"}), (403, 20403))
+    factor = backend("POST", f"{device.entity}/{path}", **{"Config.PushPaused": "false"}).json()
+    checks.check("the backend ends it", "push_paused_until" not in factor["config"], factor)
+    checks.equal("and approvals count again", device.respond(other, "approved").json()["status"], "approved")
+
+
 def clock(service, identity):
     late = enrolled(service, identity, clock=-7200)
     answer = late.call("GET", "Challenges", query={"PageSize": 1, "FactorSid": late.factor, "Order": "desc"})
@@ -358,6 +404,7 @@ neighbour = enrolled(service, phone.entity.rsplit("/", 1)[1])
 challenges = reading(phone)
 answering(phone, challenges)
 tampering(phone, neighbour, challenges)
+numbers(service, f"user-{uuid.uuid4()}")
 clock(service, f"user-{uuid.uuid4()}")
 leaving(phone)
 checks.finish()

@@ -99,6 +99,35 @@ impl Device {
         self.on(server).post(challenge, &[("AuthPayload", &signed)]).await
     }
 
+    /// Approves a challenge with the number that its holder typed.
+    pub(crate) async fn approve_with(&self, server: &TestApp, challenge: &str, number: &str) -> Answer {
+        let signed = self
+            .signed_with(server, challenge, "approved", ("number", number.into()))
+            .await;
+        self.on(server).post(challenge, &[("AuthPayload", &signed)]).await
+    }
+
+    /// Denies a challenge because its holder did not ask for it.
+    pub(crate) async fn report(&self, server: &TestApp, challenge: &str) -> Answer {
+        let signed = self
+            .signed_with(server, challenge, "denied", ("reason", "not_me".into()))
+            .await;
+        self.on(server).post(challenge, &[("AuthPayload", &signed)]).await
+    }
+
+    /// What an app signs that adds a claim of its own.
+    pub(crate) async fn signed_with(
+        &self,
+        server: &TestApp,
+        challenge: &str,
+        status: &str,
+        (claim, value): (&str, Value),
+    ) -> String {
+        let mut payload = self.payload(server, challenge, status).await;
+        payload.insert(claim.to_owned(), value);
+        self.jws(&json!({"typ": "JWT", "alg": "ES256"}), &payload.into())
+    }
+
     /// What the SDK signs to answer a challenge.
     pub(crate) async fn signed(&self, server: &TestApp, challenge: &str, status: &str) -> String {
         let payload = self.payload(server, challenge, status).await;

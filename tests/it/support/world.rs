@@ -1,6 +1,7 @@
 //! What tests begin with: a service, and users with verified factors.
 
 use countersign::app::Policy;
+use countersign::domain::push_guard::PushLimits;
 
 use super::{Answer, Authenticator, Client, Device, TestApp};
 
@@ -18,6 +19,25 @@ pub(crate) struct User {
     pub(crate) identity: String,
     /// The path of the entity.
     pub(crate) path: String,
+}
+
+/// A challenge that asks for a number, and what the login page shows.
+#[derive(Clone, Debug)]
+pub(crate) struct NumberChallenge {
+    pub(crate) path: String,
+    pub(crate) number: String,
+}
+
+impl NumberChallenge {
+    /// A number of the right form that is not the right one.
+    pub(crate) fn wrong(&self, nth: usize) -> String {
+        let (digits, numbers) = (
+            self.number.len(),
+            10_usize.pow(u32::try_from(self.number.len()).unwrap()),
+        );
+        let right: usize = self.number.parse().unwrap();
+        format!("{:0digits$}", (right + 1 + nth % (numbers - 1)) % numbers)
+    }
 }
 
 /// A TOTP factor, and the app that shows its codes.
@@ -131,6 +151,25 @@ impl User {
         device
     }
 
+    /// The answer to a new challenge of a push factor that asks for a number of so many digits.
+    pub(crate) async fn number_challenge(
+        &self,
+        client: &Client<'_>,
+        device: &Device,
+        digits: &str,
+    ) -> NumberChallenge {
+        let form = [
+            ("FactorSid", device.factor.as_str()),
+            ("Details.Message", "Log in?"),
+            ("Details.NumberMatching", digits),
+        ];
+        let created = client.post(format!("{}/Challenges", self.path), &form).await.ok();
+        NumberChallenge {
+            path: format!("{}/Challenges/{}", self.path, created["sid"].as_str().unwrap()),
+            number: created["number_matching"]["number"].as_str().unwrap().to_owned(),
+        }
+    }
+
     /// The path of a new challenge of a push factor.
     pub(crate) async fn push_challenge(&self, client: &Client<'_>, device: &Device) -> String {
         let form = [
@@ -177,6 +216,18 @@ pub(crate) async fn answer(client: &Client<'_>, challenge: &str, code: &str) -> 
 /// The last part of a path: the identifier of what is there.
 pub(crate) fn sid_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
+}
+
+/// The usual policy with the largest limits on pushes there can be, for tests that are about something else.
+pub(crate) fn with_many_pushes() -> Policy {
+    Policy {
+        push: PushLimits {
+            max_pending: PushLimits::LARGEST,
+            max_since_success: PushLimits::LARGEST,
+            ..PushLimits::default()
+        },
+        ..Policy::default()
+    }
 }
 
 /// The usual policy with a limit on creations.

@@ -65,6 +65,11 @@ async fn parameters_of_a_new_challenge() {
             [labels(36), values(128), values(0)].concat(),
             [labels(37), values(129), strings(&shapes)].concat(),
         ),
+        rule(
+            "Details.NumberMatching",
+            strings(&["0", "2", "3", ""]),
+            strings(&["1", "4", "two", "-2", "2.0", "256"]),
+        ),
         rule("HiddenDetails", good_objects(), bad_objects()),
         rule(
             "FactorSid",

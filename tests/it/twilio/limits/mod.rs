@@ -6,11 +6,15 @@ mod factors;
 mod lists;
 mod services;
 
+use std::sync::Arc;
+
+use countersign::store::memory::MemoryStore;
 use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::device::borrowed;
 use crate::support::operations::Everything;
+use crate::support::world::with_many_pushes;
 
 type Form = Vec<(&'static str, String)>;
 
@@ -58,7 +62,7 @@ impl Rule {
 }
 
 async fn check(rules: Vec<Rule>) {
-    let server = TestApp::new().await;
+    let server = TestApp::with(Arc::new(MemoryStore::new()), with_many_pushes()).await;
     let all = Everything::create(&server, &server.client()).await;
     let token = "n".repeat(64);
     let form = [

@@ -48,6 +48,11 @@ fn rules_of_services(path: &'static str) -> Vec<Rule> {
             .concat(),
         ),
         number("CodeLength", 4, 10),
+        rule(
+            "Push.NumberMatching",
+            strings(&["2", "3", "0", ""]),
+            strings(&["1", "4", "two", "-2", "2.0", "256"]),
+        ),
         number("Totp.TimeStep", 20, 60),
         number("Totp.CodeLength", 3, 8),
         number("Totp.Skew", 0, 2),
