@@ -10,6 +10,7 @@ use crate::app::{App, Policy};
 use crate::config::{KeySource, Storage};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::delivery::Senders;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 use crate::flows::store_format::check_store_format;
@@ -31,7 +32,12 @@ pub(super) enum Purpose {
 }
 
 /// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.
-pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> Result<Opened, Failure> {
+pub(super) async fn open(
+    storage: Storage,
+    policy: Policy,
+    senders: Senders,
+    purpose: Purpose,
+) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
     let master_key = master_key(storage.master_key, &directory, purpose)?;
     let options = Options {
@@ -52,7 +58,7 @@ pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> 
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master_key)),
-        senders: Arc::default(),
+        senders: Arc::new(senders),
         streams: Arc::default(),
         policy,
     });

@@ -15,6 +15,8 @@ use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
 use crate::config::{Bootstrap, Certificate, Config, Tls};
+use crate::delivery::Senders;
+use crate::delivery::push_providers::{Addresses, PushProviders};
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
@@ -31,7 +33,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
     let signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-    let opened = open(config.storage, config.policy, Purpose::Use).await?;
+    let opened = open(config.storage, config.policy, senders(config.push), Purpose::Use).await?;
     let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
     let served = match started {
         Ok(started) => {
@@ -41,6 +43,18 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         Err(failure) => Err(failure),
     };
     served.and(opened.close().await)
+}
+
+fn senders(push: crate::config::Push) -> Senders {
+    Senders {
+        push: PushProviders::new(Addresses {
+            apns: push.apns,
+            apns_sandbox: push.apns_sandbox,
+            fcm: push.fcm,
+            fcm_tokens: push.fcm_tokens,
+            timeout: None,
+        }),
+    }
 }
 
 /// Everything that can go wrong at the start has gone well.

@@ -10,6 +10,7 @@ mod bootstrap;
 mod logging;
 mod network;
 mod policy;
+mod push;
 mod sources;
 mod storage;
 mod tls;
@@ -20,6 +21,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use self::bootstrap::Bootstrap;
 pub use self::network::Network;
+pub use self::push::Push;
 pub use self::sources::{ConfigError, Key, Settings};
 pub use self::storage::{KeySource, Storage};
 pub use self::tls::{Certificate, Tls};
@@ -37,6 +39,8 @@ pub struct Config {
     pub network: Network,
     /// What use cases ask for.
     pub policy: Policy,
+    /// Where push providers are.
+    pub push: Push,
     /// Where the data is.
     pub storage: Storage,
     /// The listener for HTTPS.
@@ -58,6 +62,7 @@ impl Config {
             log: logging::read(&mut settings)?,
             network: network::read(&mut settings)?,
             policy: policy::read(&mut settings)?,
+            push: push::read(&mut settings)?,
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };
@@ -97,6 +102,10 @@ pub const KEYS: &[&Key] = &[
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,
     &policy::CLOCK_SKEW_SECONDS,
+    &push::APNS_URL,
+    &push::APNS_SANDBOX_URL,
+    &push::FCM_URL,
+    &push::FCM_TOKEN_URL,
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
 //! - TOTP: [`totp`], [`otpauth`], [`qr`].
+//! - Push providers: [`provider_key`], [`service_account`].
 //! - Devices: [`device_key`]; [`jws`] and what is signed with it, [`device_jwt`] and [`approval_jwt`]; [`unique_json`].
 //!
 //! Invariants:
@@ -18,8 +19,10 @@ pub mod jws;
 pub mod master_key;
 pub mod otpauth;
 pub mod plain_token;
+pub mod provider_key;
 pub mod qr;
 pub mod sealed;
+pub mod service_account;
 pub mod totp;
 pub mod unique_json;
 pub mod vault;

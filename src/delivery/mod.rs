@@ -3,13 +3,24 @@
 //! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
 //! it; whether and when to try again is the outbox's business.
 
+pub mod apns;
+pub mod fcm;
+mod kept;
+mod provider;
+pub mod push;
+pub mod push_providers;
 pub mod streams;
 
 use std::time::Duration;
 
+use self::push_providers::PushProviders;
+
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
-pub struct Senders {}
+pub struct Senders {
+    /// Apple and Google.
+    pub push: PushProviders,
+}
 
 /// What came of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
