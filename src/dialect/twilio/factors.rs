@@ -284,6 +284,12 @@ enum ConfigJson<'a> {
         notification_platform: &'static str,
         notification_token: Option<&'a str>,
         credential_sid: Text<CredentialSid>,
+        /// `unreachable`, once the platform has said so (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        notification_status: Option<&'static str>,
+        /// In the platform's words (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        notification_error: Option<&'a str>,
     },
     Totp {
         alg: &'static str,
@@ -328,6 +334,11 @@ impl<'a> ConfigJson<'a> {
                 notification_platform: push.notification.platform(),
                 notification_token: push.notification.token().map(NotificationToken::as_str),
                 credential_sid: Text(push.credential),
+                notification_status: push.unreachable.as_ref().map(|_| "unreachable"),
+                notification_error: push
+                    .unreachable
+                    .as_ref()
+                    .map(|unreachable| unreachable.why.as_str()),
             },
             FactorKind::Totp(totp) => Self::Totp {
                 alg: totp.config.algorithm.as_str(),

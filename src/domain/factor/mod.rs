@@ -3,7 +3,7 @@
 mod push;
 mod totp;
 
-pub use push::{NotificationChannel, PushFactor};
+pub use push::{NotificationChannel, PushFactor, Unreachable};
 pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
 
 use std::time::Duration;

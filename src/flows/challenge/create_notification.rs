@@ -42,8 +42,8 @@ async fn create(
     let (place, found) = read_challenge(app, &Actor::Account(account), service, identity, sid).await?;
     let factor = read_factor(app, &place.scope, found.record.factor).await?;
     factor.record.require_verified()?;
-    let channel = match &factor.record.kind {
-        FactorKind::Push(push) if push.notification != NotificationChannel::None => &push.notification,
+    let push = match &factor.record.kind {
+        FactorKind::Push(push) if push.notification != NotificationChannel::None => push,
         FactorKind::Push(_) | FactorKind::Totp(_) => return Err(Refusal::NotNotifiable.into()),
     };
     let now = app.clock.now();
@@ -60,7 +60,7 @@ async fn create(
         app,
         (&place.service.record, &place.scope),
         &challenge,
-        channel,
+        push,
         until,
         batch,
     )?;

@@ -70,6 +70,7 @@ async fn create(
         app_id: new.app_id.clone(),
         sdk_version: new.sdk_version.clone(),
         notification: new.notification.clone(),
+        unreachable: None,
     };
     let factor = Factor {
         sid,

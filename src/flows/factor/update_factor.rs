@@ -155,7 +155,8 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Ref
     if changes.platform.is_some() || token.is_some() {
         // One platform's token means nothing to the other.
         let kept = push.notification.token().filter(|_| platform == current);
-        push.notification = platform.channel(token.or_else(|| kept.cloned()))?;
+        let kept = kept.cloned();
+        push.change_notification(platform.channel(token.or(kept))?);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use axum::http::{Method, Request};
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
+use countersign::delivery::Senders;
 use countersign::dialect::twilio;
 use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::text::FriendlyName;
@@ -88,6 +89,16 @@ impl TestApp {
             account,
             router,
         }
+    }
+
+    /// The same server with these senders.
+    pub(crate) fn sending(self, senders: Senders) -> Self {
+        let app = Arc::new(App {
+            senders: Arc::new(senders),
+            ..App::clone(&self.app)
+        });
+        let router = twilio::router(app.clone(), public_url());
+        Self { app, router, ..self }
     }
 
     /// The account's backend.

@@ -116,11 +116,13 @@ async fn sweeping_reclaims_everything_that_is_over() {
     let server = TestApp::new().await;
     let client = server.client();
     let empty = server.dump().await;
-    let credential = "CR0123456789abcdef0123456789abcdef";
     for by_entity in [false, true] {
         let all = Everything::create(&server, &client).await;
         client
-            .post(&all.user.service.path, &[("Push.FcmCredentialSid", credential)])
+            .post(
+                &all.user.service.path,
+                &[("Push.FcmCredentialSid", &all.fcm_credential)],
+            )
             .await
             .ok();
         let token = "n".repeat(64);
@@ -146,6 +148,9 @@ async fn sweeping_reclaims_everything_that_is_over() {
             client.delete(&all.user.path).await.ok();
         }
         client.delete(&all.user.service.path).await.ok();
+        for credential in [&all.credential, &all.fcm_credential] {
+            client.delete(format!("/v1/Credentials/{credential}")).await.ok();
+        }
     }
     server.sweep().await;
     let kept = server.dump().await;
