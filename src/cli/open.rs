@@ -7,12 +7,10 @@ use super::Failure;
 use super::data_directory::{DataDirectory, has_store};
 use super::key_file;
 use crate::app::{App, Policy};
-use crate::config::{KeySource, Outbound, Storage};
+use crate::config::{KeySource, Storage};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
-use crate::delivery::guarded::{Guard, GuardedClient};
-use crate::delivery::web_push::WebPush;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 use crate::flows::store_format::check_store_format;
@@ -37,7 +35,7 @@ pub(super) enum Purpose {
 pub(super) async fn open(
     storage: Storage,
     policy: Policy,
-    outbound: Outbound,
+    senders: Senders,
     purpose: Purpose,
 ) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
@@ -55,16 +53,12 @@ pub(super) async fn open(
             ))
         })?
         .map_err(|error| Failure::new(error.to_string()))?;
-    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
     let app = Arc::new(App {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master_key)),
-        senders: Arc::new(Senders {
-            web_push: WebPush::new(Arc::new(guarded.clone())),
-            guarded,
-        }),
+        senders: Arc::new(senders),
         streams: Arc::default(),
         policy,
     });

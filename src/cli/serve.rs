@@ -14,7 +14,11 @@ use super::open::{Opened, Purpose, open};
 use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
-use crate::config::{Bootstrap, Certificate, Config, Tls};
+use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
+use crate::delivery::Senders;
+use crate::delivery::guarded::{Guard, GuardedClient};
+use crate::delivery::push_providers::{Addresses, PushProviders};
+use crate::delivery::web_push::WebPush;
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
@@ -31,7 +35,13 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
     let signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-    let opened = open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
+    let opened = open(
+        config.storage,
+        config.policy,
+        senders(config.push, config.outbound),
+        Purpose::Use,
+    )
+    .await?;
     let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
     let served = match started {
         Ok(started) => {
@@ -41,6 +51,21 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         Err(failure) => Err(failure),
     };
     served.and(opened.close().await)
+}
+
+fn senders(push: Push, outbound: Outbound) -> Senders {
+    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
+    Senders {
+        web_push: WebPush::new(Arc::new(guarded.clone())),
+        guarded,
+        push: PushProviders::new(Addresses {
+            apns: push.apns,
+            apns_sandbox: push.apns_sandbox,
+            fcm: push.fcm,
+            fcm_tokens: push.fcm_tokens,
+            timeout: None,
+        }),
+    }
 }
 
 /// Everything that can go wrong at the start has gone well.

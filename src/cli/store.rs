@@ -15,6 +15,7 @@ use super::flags::StoreFlags;
 use super::open::{self, Purpose};
 use super::{Failure, logging, output};
 use crate::config::Config;
+use crate::delivery::Senders;
 use crate::flows::check_store::check_store;
 use crate::flows::store_format::check_store_format;
 use crate::store::transfer;
@@ -63,7 +64,7 @@ pub(super) async fn run(
 
 async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage.directory)?;
-    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
+    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Use).await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
@@ -119,7 +120,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
         return Ok(count);
     }
     require_store(&config.storage.directory)?;
-    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
+    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Use).await?;
     let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
@@ -128,7 +129,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
 async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Fill).await?;
+    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Fill).await?;
     let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
     let checked = match &imported {
         Ok(_) => check_store_format(&opened.app).await,

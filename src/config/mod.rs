@@ -11,6 +11,7 @@ mod logging;
 mod network;
 mod outbound;
 mod policy;
+mod push;
 mod push_limits;
 mod sources;
 mod storage;
@@ -23,6 +24,7 @@ use tracing::level_filters::LevelFilter;
 pub use self::bootstrap::Bootstrap;
 pub use self::network::Network;
 pub use self::outbound::Outbound;
+pub use self::push::Push;
 pub use self::sources::{ConfigError, Key, Settings};
 pub use self::storage::{KeySource, Storage};
 pub use self::tls::{Certificate, Tls};
@@ -42,6 +44,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// What use cases ask for.
     pub policy: Policy,
+    /// Where push providers are.
+    pub push: Push,
     /// Where the data is.
     pub storage: Storage,
     /// The listener for HTTPS.
@@ -64,6 +68,7 @@ impl Config {
             network: network::read(&mut settings)?,
             outbound: outbound::read(&mut settings)?,
             policy: policy::read(&mut settings)?,
+            push: push::read(&mut settings)?,
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };
@@ -114,6 +119,10 @@ pub const KEYS: &[&Key] = &[
     &push_limits::MAX_PENDING_CHALLENGES,
     &push_limits::MAX_PUSHES_SINCE_SUCCESS,
     &push_limits::PUSH_PAUSE_SECONDS,
+    &push::APNS_URL,
+    &push::APNS_SANDBOX_URL,
+    &push::FCM_URL,
+    &push::FCM_TOKEN_URL,
 ];
 
 #[cfg(test)]

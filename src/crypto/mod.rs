@@ -4,6 +4,7 @@
 //! - Webhooks: [`webhook_secret`].
 //! - TOTP: [`totp`], [`otpauth`], [`qr`].
 //! - Web Push: [`web_push`].
+//! - Push providers: [`provider_key`], [`service_account`].
 //! - Devices: [`device_key`]; [`jws`] and what is signed with it, [`device_jwt`] and [`approval_jwt`]; [`unique_json`].
 //!
 //! Invariants:
@@ -20,8 +21,10 @@ pub mod jws;
 pub mod master_key;
 pub mod otpauth;
 pub mod plain_token;
+pub mod provider_key;
 pub mod qr;
 pub mod sealed;
+pub mod service_account;
 pub mod totp;
 pub mod unique_json;
 pub mod vault;

@@ -3,7 +3,13 @@
 //! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
 //! it; whether and when to try again is the outbox's business.
 
+pub mod apns;
+pub mod fcm;
 pub mod guarded;
+mod kept;
+mod provider;
+pub mod push;
+pub mod push_providers;
 pub mod streams;
 pub mod web_push;
 pub mod webhook;
@@ -11,6 +17,7 @@ pub mod webhook;
 use std::time::Duration;
 
 use self::guarded::GuardedClient;
+use self::push_providers::PushProviders;
 
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
@@ -19,6 +26,8 @@ pub struct Senders {
     pub web_push: web_push::WebPush,
     /// For URLs that users and devices name. Reaches public addresses only, unless the operator allows more.
     pub guarded: GuardedClient,
+    /// Apple and Google.
+    pub push: PushProviders,
 }
 
 /// What came of one try.

@@ -163,6 +163,9 @@ pub enum OutboxMessage {
         challenge: ChallengeSid,
         /// From when on it is of no use.
         expires_at: Timestamp,
+        /// In which account; rows of the first release, which waited for an hour at the most, do not say it.
+        #[serde(default)]
+        account: Option<AccountSid>,
     },
     /// An event, to a webhook.
     Webhook {

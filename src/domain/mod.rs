@@ -5,6 +5,7 @@
 pub mod access_token;
 pub mod account;
 pub mod challenge;
+pub mod credential;
 pub mod entity;
 pub mod entropy;
 pub mod events;

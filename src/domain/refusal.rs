@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::factor::FactorType;
+use super::sid::ServiceSid;
 
 /// Why a use case said no. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,12 @@ pub enum Refusal {
     /// The challenge has expired.
     #[error("the challenge has expired; create a new one")]
     ChallengeExpired,
+    /// A service uses the push provider's key.
+    #[error("the credential is used by service {service}; let the service use another one first")]
+    CredentialInUse {
+        /// Which service; there may be more.
+        service: ServiceSid,
+    },
     /// The credentials are wrong, or their account is suspended.
     #[error("the credentials are wrong, revoked, or their account is suspended")]
     Credentials,

@@ -187,7 +187,8 @@ pub enum Change<T> {
 }
 
 impl<T> Change<T> {
-    fn apply(self, place: &mut Option<T>) {
+    /// Makes the change.
+    pub fn apply(self, place: &mut Option<T>) {
         match self {
             Self::Clear => *place = None,
             Self::Keep => {}

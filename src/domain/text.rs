@@ -69,6 +69,10 @@ text! {
     NotificationToken, "must be 32 to 255 characters long, without blanks", |text| {
         printable(text, 32, 255) && !text.contains(char::is_whitespace)
     };
+    /// What Apple calls a key, or a team: ten letters and digits.
+    ApnsIdentifier, "must be 10 characters long, only upper-case letters and digits", |text| {
+        text.len() == 10 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
     /// The message of a challenge.
     Message, "must be 1 to 256 characters long", |text| length_within(text, 1, 256);
     /// The label of a challenge's field.

@@ -11,6 +11,7 @@ pub mod account;
 pub mod actor;
 pub mod challenge;
 pub mod check_store;
+pub mod credential;
 pub mod entity;
 pub mod factor;
 pub mod outbox;

@@ -14,6 +14,7 @@
 //! | `e` service, identity, NUL, entity, `c` challenge | [`Challenge`] |
 //! | `e` service, identity, NUL, entity, `p` factor, challenge | nothing: a factor's pending challenges in order |
 //! | `d` credential | [`DeviceAddress`]: where the factor is that a device's `kid` means |
+//! | `r` account, credential | [`Credential`]: a push provider's key |
 //! | `o` event | [`OutboxRow`] |
 //! | `g` service | [`Purge`]: what a deleted service leaves to be reclaimed |
 //! | `q` account | [`CreationRate`] |
@@ -33,6 +34,7 @@ use super::records::{CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRe
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::challenge::Challenge;
+use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
@@ -208,6 +210,18 @@ pub fn device(credential: CredentialSid) -> Key<DeviceAddress> {
     Key::new(joined(b"d", &[credential.as_bytes()]))
 }
 
+/// The push providers' keys of an account.
+#[must_use]
+pub fn credentials(account: AccountSid) -> Prefix<Credential> {
+    Prefix(joined(b"r", &[account.as_bytes()]), PhantomData)
+}
+
+/// The push provider's key, if it is one of this account's.
+#[must_use]
+pub fn credential(account: AccountSid, sid: CredentialSid) -> Key<Credential> {
+    credentials(account).key(sid.as_bytes())
+}
+
 /// The outbox row.
 #[must_use]
 pub fn outbox_row(sid: EventSid) -> Key<OutboxRow> {
@@ -358,6 +372,10 @@ mod tests {
             (
                 hex(device(CredentialSid::from_bytes([4; 16])).bytes()),
                 format!("64{four}"),
+            ),
+            (
+                hex(credential(s.account, CredentialSid::from_bytes([4; 16])).bytes()),
+                format!("72{ac}{four}"),
             ),
             (
                 hex(outbox_row(EventSid::from_bytes([4; 16])).bytes()),

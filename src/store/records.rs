@@ -13,6 +13,7 @@ use super::{Batch, Store, StoreError, Version};
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::challenge::Challenge;
+use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
@@ -55,6 +56,7 @@ records! {
     Factor = b'f';
     Challenge = b'c';
     DeviceAddress = b'd';
+    Credential = b'r';
     OutboxRow = b'o';
     Purge = b'g';
     CreationRate = b'q';

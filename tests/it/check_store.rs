@@ -11,6 +11,7 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::Account;
 use countersign::domain::challenge::{Answer, Challenge, Outcome};
+use countersign::domain::credential::{Credential, CredentialKey};
 use countersign::domain::entity::Entity;
 use countersign::domain::factor::{Factor, FactorKind};
 use countersign::domain::opaque::Sealed;
@@ -234,6 +235,19 @@ async fn a_secret_that_does_not_open_is_found() {
     damaged
         .says("its secret does not open: a sealed value was changed or moved")
         .await;
+
+    let moved = |credential: &mut Credential| {
+        let mut bytes = Vec::new();
+        if let CredentialKey::Fcm { service_account } = &credential.key {
+            bytes = service_account.as_bytes().to_vec();
+        }
+        bytes.rotate_right(1);
+        credential.key = CredentialKey::Fcm {
+            service_account: Sealed::from_bytes(bytes),
+        };
+    };
+    damaged.edit::<Credential>(is_kind("credentials"), moved).await;
+    damaged.says("its key does not open: ").await;
 
     damaged.app.vault = Arc::new(Vault::new(&MasterKey::parse(&"43".repeat(32)).unwrap()));
     damaged

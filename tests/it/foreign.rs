@@ -12,6 +12,12 @@ fn twilio_from_pypi_runs_every_operation() {
     run_script("twilio_operations.py", &["twilio", "pyotp", "cryptography"], &[]);
 }
 
+/// The same library creates, changes and deletes the keys of push providers.
+#[test]
+fn twilio_from_pypi_manages_credentials() {
+    run_script("credentials.py", &["twilio", "cryptography"], &[]);
+}
+
 /// A device written from the protocol alone.
 #[test]
 fn a_device_in_python_enrols_answers_and_is_held_to_its_own() {

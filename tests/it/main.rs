@@ -4,6 +4,7 @@
 
 mod architecture;
 mod check_store;
+mod delivery;
 mod foreign;
 mod old_data;
 mod server_kill;

@@ -18,6 +18,7 @@ use crate::cli::flags::StoreFlags;
 use crate::cli::open::{self, Purpose};
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
+use crate::delivery::Senders;
 
 /// What every such command takes.
 #[derive(Args, Debug, Default)]
@@ -126,7 +127,7 @@ async fn do_oneself(config: Config, request: Request) -> Result<Reply, Failure> 
     if !matches!(request, Request::CreateAccount { .. }) {
         require_store(&config.storage.directory)?;
     }
-    let opened = open::open(config.storage, config.policy, config.outbound, Purpose::Use).await?;
+    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Use).await?;
     let reply = execute(&opened.app, request).await;
     opened.close().await?;
     Ok(reply)

@@ -145,6 +145,7 @@ impl ApiError {
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
+            Refusal::CredentialInUse { .. } => (StatusCode::CONFLICT, 20409),
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, 20003),
             Refusal::DuplicateBinding => (StatusCode::CONFLICT, 60317),
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
@@ -230,11 +231,12 @@ struct Body<'a> {
     status: u16,
 }
 
-/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page,
-/// and 60300 the rest.
+/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60200
+/// those of a service, and 60300 the rest.
 fn code_of_parameter(parameter: &str) -> u32 {
     match parameter {
         "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
+        "Push.ApnCredentialSid" | "Push.FcmCredentialSid" => 60200,
         "PageSize" => 60373,
         "PageToken" => 60374,
         "AuthPayload" | "EventTypes" | "ExpirationDate" | "FactorSid" | "FriendlyName" | "HiddenDetails"

@@ -319,6 +319,12 @@ enum ConfigJson<'a> {
         /// Only while it is paused (not part of Twilio's API).
         #[serde(skip_serializing_if = "Option::is_none")]
         push_paused_until: Option<Text<Timestamp>>,
+        /// `unreachable`, once the platform has said so (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        notification_status: Option<&'static str>,
+        /// In the platform's words (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        notification_error: Option<&'a str>,
     },
     Totp {
         alg: &'static str,
@@ -364,6 +370,11 @@ impl<'a> ConfigJson<'a> {
                 notification_token: shown_token(&push.notification),
                 credential_sid: Text(push.credential),
                 push_paused_until: push.guard.paused_until(now).map(Text),
+                notification_status: push.unreachable.as_ref().map(|_| "unreachable"),
+                notification_error: push
+                    .unreachable
+                    .as_ref()
+                    .map(|unreachable| unreachable.why.as_str()),
             },
             FactorKind::Totp(totp) => Self::Totp {
                 alg: totp.config.algorithm.as_str(),

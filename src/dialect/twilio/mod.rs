@@ -9,6 +9,7 @@ mod access_tokens;
 mod auth;
 mod call;
 mod challenges;
+mod credentials;
 mod entities;
 mod error;
 mod factors;

@@ -9,7 +9,9 @@ use axum::routing::{delete, get, post};
 
 use super::call::Twilio;
 use super::error::ApiError;
-use super::{access_tokens, challenges, entities, factors, forms, notifications, services, webhooks};
+use super::{
+    access_tokens, challenges, credentials, entities, factors, forms, notifications, services, webhooks,
+};
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
 
@@ -76,9 +78,14 @@ operations! {
     get "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::fetch;
     delete "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::delete;
     get "/v2/Forms/{FormType}" => forms::fetch;
+    post "/v1/Credentials" => credentials::create;
+    get "/v1/Credentials" => credentials::list;
+    post "/v1/Credentials/{CredentialSid}" => credentials::update;
+    get "/v1/Credentials/{CredentialSid}" => credentials::fetch;
+    delete "/v1/Credentials/{CredentialSid}" => credentials::delete;
 }
 
-/// The operations of Twilio Verify v2.
+/// The operations of Twilio Verify v2, and the credentials of Notify v1.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     operations()
         .method_not_allowed_fallback(method_not_allowed)

@@ -4,7 +4,7 @@ mod push;
 mod totp;
 mod web_push;
 
-pub use push::{NotificationChannel, PushFactor};
+pub use push::{NotificationChannel, PushFactor, Unreachable};
 pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
 pub use web_push::WebPushSubscription;
 

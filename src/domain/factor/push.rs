@@ -7,6 +7,7 @@ use crate::domain::opaque::{DevicePublicKey, Fingerprint};
 use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::{AppId, NotificationToken, SdkVersion};
+use crate::domain::time::Timestamp;
 
 /// A device and its key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,9 +24,51 @@ pub struct PushFactor {
     pub sdk_version: SdkVersion,
     /// How the device is woken.
     pub notification: NotificationChannel,
+    /// That it cannot be woken so, as the transport said.
+    #[serde(default)]
+    pub unreachable: Option<Unreachable>,
     /// Who asked its holder, and what became of it.
     #[serde(default)]
     pub guard: PushGuard,
+}
+
+impl PushFactor {
+    /// What the transport said of the device, if it still holds now that the service has this `credential`: what is
+    /// unknown to one app's key may be known to another's.
+    #[must_use]
+    pub fn unreachable_with(&self, credential: Option<CredentialSid>) -> Option<&Unreachable> {
+        self.unreachable
+            .as_ref()
+            .filter(|unreachable| unreachable.credential == credential)
+    }
+
+    /// Takes in how the device wants to be woken from now on. Whatever a transport said before is forgotten, even if the
+    /// token is the one it knows: the device says that it is there.
+    pub fn change_notification(&mut self, notification: NotificationChannel) {
+        self.notification = notification;
+        self.unreachable = None;
+    }
+
+    /// Notes that the transport does not know the device any more; `false`, and nothing noted, if the device has another
+    /// token than the one that was `tried`.
+    pub fn lose(&mut self, tried: &NotificationChannel, unreachable: Unreachable) -> bool {
+        let still = self.notification == *tried;
+        if still {
+            self.unreachable = Some(unreachable);
+        }
+        still
+    }
+}
+
+/// That a transport does not know a device any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreachable {
+    /// Since when.
+    pub since: Timestamp,
+    /// In the transport's words.
+    pub why: String,
+    /// With which of the service's credentials the transport was asked.
+    pub credential: Option<CredentialSid>,
 }
 
 /// How a device is told of a challenge.

@@ -90,14 +90,7 @@ async fn create(
     batch = put_new(app, &place.scope, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
         let to = (&place.service.record, &place.scope);
-        batch = notify_device(
-            app,
-            to,
-            &challenge,
-            &push.notification,
-            challenge.expires_at,
-            batch,
-        )?;
+        batch = notify_device(app, to, &challenge, push, challenge.expires_at, batch)?;
     }
     if let Outcome::Approved(_) = challenge.outcome {
         let of = (factor.sid, factor.factor_type());

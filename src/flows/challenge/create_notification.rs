@@ -55,7 +55,7 @@ async fn create(
     let fates = recall_pushes(app, &place.scope, &push.guard, now).await?;
     push.guard
         .ask_again((sid, challenge.expires_at), &fates, &app.policy.push, now)?;
-    let channel = push.notification.clone();
+    let device = push.clone();
     let batch = place
         .batch()
         .assert_read(&keys::challenge(&place.scope, sid), &found)
@@ -68,7 +68,7 @@ async fn create(
         app,
         (&place.service.record, &place.scope),
         &challenge,
-        &channel,
+        &device,
         until,
         batch,
     )?;

@@ -9,15 +9,19 @@ use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
+use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::{Factor, FactorKind, TotpFactor};
 use crate::domain::service::Service;
-use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
+use crate::domain::sid::{
+    AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, WebhookSid,
+};
 use crate::domain::text::Identity;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Error;
+use crate::flows::credential::open_key;
 use crate::flows::store_format::FORMAT;
 use crate::flows::web_push::vapid_key;
 use crate::store::keys::{self, Owner, Place};
@@ -48,6 +52,7 @@ impl Walk<'_> {
             }
             Place::Challenge(owner, sid) => self.check_challenge(here, owner, *sid).await?,
             Place::CreationRate(_) => drop(self.decode::<CreationRate>(here)),
+            Place::Credential(account, sid) => self.check_credential(here, *account, *sid).await?,
             Place::Device(_) => self.check_device(here).await?,
             Place::Entity(service, identity) => self.check_entity(here, *service, identity).await?,
             Place::EntityOrder(service, sid) => self.check_entity_order(here, *service, *sid).await?,
@@ -105,6 +110,24 @@ impl Walk<'_> {
                 .await?;
         }
         Ok(())
+    }
+
+    async fn check_credential(
+        &mut self,
+        here: &Here<'_>,
+        account: AccountSid,
+        sid: CredentialSid,
+    ) -> Result<(), Error> {
+        let Some(credential) = self.decode::<Credential>(here) else {
+            return Ok(());
+        };
+        self.check_sid(here, credential.sid == sid && credential.account == account);
+        if let Err(error) = open_key(self.app, &credential) {
+            self.blame(here, format_args!("its key does not open: {error}"));
+        }
+        let owner = keys::account(account);
+        self.refer(here, &owner, "its account does not exist", |_| None)
+            .await
     }
 
     async fn check_device(&mut self, here: &Here<'_>) -> Result<(), Error> {

@@ -268,6 +268,7 @@ fn expires(place: &Place) -> bool {
         | Place::ApiKey(..)
         | Place::ApiKeyOf(..)
         | Place::CreationRate(..)
+        | Place::Credential(..)
         | Place::Device(..)
         | Place::Entity(..)
         | Place::EntityOrder(..)

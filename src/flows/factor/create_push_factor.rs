@@ -72,6 +72,7 @@ async fn create(
         sdk_version: new.sdk_version.clone(),
         notification: new.notification.clone(),
         guard: PushGuard::default(),
+        unreachable: None,
     };
     let factor = Factor {
         sid,

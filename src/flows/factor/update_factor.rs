@@ -195,7 +195,7 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Ref
     if changes.platform.is_some() || token.is_some() {
         // One platform's token means nothing to the other.
         let kept = known.filter(|_| platform == current);
-        push.notification = platform.channel(token.or(kept))?;
+        push.change_notification(platform.channel(token.or(kept))?);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, OutboxMessage, OutboxRow};
-use crate::domain::factor::NotificationChannel;
+use crate::domain::factor::{NotificationChannel, PushFactor};
 use crate::domain::service::Service;
 use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
@@ -34,25 +34,29 @@ pub(crate) fn announce(
     Ok(batch)
 }
 
-/// Adds a row that wakes the factor's device, if the service has what the device's platform asks for: a credential for
-/// Apple's and Google's, nothing for Web Push.
+/// Adds a row that wakes the factor's device, if the service has what the device's platform asks for (a credential for
+/// Apple's and Google's, nothing for Web Push) and the platform has not said that it does not know the device any more.
 ///
 /// The row ends at `until`: a notification of a challenge that is over helps nobody.
 pub(crate) fn notify_device(
     app: &App,
     (service, scope): (&Service, &EntityScope),
     challenge: &Challenge,
-    channel: &NotificationChannel,
+    push: &PushFactor,
     until: Timestamp,
     batch: Batch,
 ) -> Result<Batch, Error> {
-    let reachable = match channel {
-        NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid.is_some(),
-        NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid.is_some(),
+    let credential = match &push.notification {
+        NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid,
+        NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid,
+        NotificationChannel::None | NotificationChannel::WebPush(_) => None,
+    };
+    let reachable = match &push.notification {
+        NotificationChannel::Apn(_) | NotificationChannel::Fcm(_) => credential.is_some(),
         NotificationChannel::None => false,
         NotificationChannel::WebPush(_) => true,
     };
-    if !reachable {
+    if !reachable || push.unreachable_with(credential).is_some() {
         return Ok(batch);
     }
     let message = OutboxMessage::Push {
@@ -62,6 +66,7 @@ pub(crate) fn notify_device(
         factor: challenge.factor,
         challenge: challenge.sid,
         expires_at: until,
+        account: Some(scope.account),
     };
     put_row(app, app.clock.now(), until, message, batch)
 }

@@ -4,6 +4,7 @@ use super::fetch_service::read_service;
 use crate::app::App;
 use crate::domain::service::{Service, ServiceChanges};
 use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::flows::credential::hold;
 use crate::flows::{Error, settle};
 use crate::store::{Batch, keys};
 
@@ -11,7 +12,8 @@ use crate::store::{Batch, keys};
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`], a refusal of
-/// [`crate::domain::service::ServiceSettings::changed`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::service::ServiceSettings::changed`], [`crate::domain::refusal::Refusal::Parameter`] for a credential
+/// that is not one of the account's of the right type, [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn update_service(
     app: &App,
     account: AccountSid,
@@ -28,12 +30,13 @@ async fn update(
     changes: ServiceChanges,
 ) -> Result<Service, Error> {
     let found = read_service(app, account, sid).await?;
+    let batch = hold(app, account, &changes, Batch::new()).await?;
     let mut service = found.record.clone();
     service.settings = service.settings.changed(changes)?;
     service.date_updated = app.clock.now();
     let key = keys::service(account, sid);
     app.store
-        .commit(Batch::new().assert_read(&key, &found).put_record(key, &service)?)
+        .commit(batch.assert_read(&key, &found).put_record(key, &service)?)
         .await?;
     Ok(service)
 }

@@ -25,6 +25,8 @@ pub enum Place {
     Challenge(Owner, ChallengeSid),
     /// How many entities an account creates.
     CreationRate(AccountSid),
+    /// A push provider's key of an account.
+    Credential(AccountSid, CredentialSid),
     /// Where a device's factor is.
     Device(CredentialSid),
     /// An entity of a service.
@@ -87,6 +89,10 @@ impl Place {
             ),
             b'o' => Self::OutboxRow(EventSid::from_bytes(sid(rest)?)),
             b'q' => Self::CreationRate(AccountSid::from_bytes(sid(rest)?)),
+            b'r' => Self::Credential(
+                AccountSid::from_bytes(sid(rest)?),
+                CredentialSid::from_bytes(sid(rest)?),
+            ),
             b's' => Self::Service(
                 AccountSid::from_bytes(sid(rest)?),
                 ServiceSid::from_bytes(sid(rest)?),
@@ -119,6 +125,7 @@ impl Place {
             | Self::ApiKey(_)
             | Self::ApiKeyOf(..)
             | Self::CreationRate(_)
+            | Self::Credential(..)
             | Self::Device(_)
             | Self::OutboxRow(_)
             | Self::Purge(_)
@@ -138,6 +145,7 @@ impl Place {
             Self::ApiKeyOf(..) => "API keys in their accounts' lists",
             Self::Challenge(..) => "challenges",
             Self::CreationRate(..) => "creation rates",
+            Self::Credential(..) => "credentials",
             Self::Device(..) => "devices",
             Self::Entity(..) => "entities",
             Self::EntityOrder(..) => "entities in their services' lists",
@@ -163,6 +171,7 @@ impl fmt::Display for Place {
             Self::ApiKeyOf(account, sid) => write!(f, "API key {sid} in the list of {account}"),
             Self::Challenge(owner, sid) => write!(f, "challenge {sid} of {owner}"),
             Self::CreationRate(account) => write!(f, "creation rate of {account}"),
+            Self::Credential(account, sid) => write!(f, "credential {sid} of {account}"),
             Self::Device(credential) => write!(f, "device {credential}"),
             Self::Entity(service, identity) => write!(f, "entity {identity} of {service}"),
             Self::EntityOrder(service, sid) => write!(f, "entity {sid} in the list of {service}"),
@@ -253,6 +262,7 @@ mod tests {
             Place::ApiKeyOf(account, ApiKeySid::from_bytes(two)),
             Place::Challenge(owner.clone(), challenge),
             Place::CreationRate(account),
+            Place::Credential(account, CredentialSid::from_bytes(two)),
             Place::Device(CredentialSid::from_bytes(one)),
             Place::Entity(service, owner.identity.clone()),
             Place::EntityOrder(service, entity),
@@ -283,6 +293,7 @@ mod tests {
             Place::ApiKeyOf(account, sid) => keys::api_keys_of(*account).key(sid.as_bytes()).into_bytes(),
             Place::Challenge(owner, sid) => keys::challenge(&scope(owner), *sid).into_bytes(),
             Place::CreationRate(account) => keys::creation_rate(*account).into_bytes(),
+            Place::Credential(account, sid) => keys::credential(*account, *sid).into_bytes(),
             Place::Device(credential) => keys::device(*credential).into_bytes(),
             Place::Entity(service, identity) => keys::entity(*service, identity).into_bytes(),
             Place::EntityOrder(service, sid) => keys::entity_order(*service).key(sid.as_bytes()).into_bytes(),

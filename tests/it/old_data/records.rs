@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, ApiKey};
 use countersign::domain::challenge::Challenge;
+use countersign::domain::credential::Credential;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::factor::Factor;
@@ -225,6 +226,7 @@ fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
         Service::KIND => read::<Service>(bytes),
         Webhook::KIND => read::<Webhook>(bytes),
         AccessToken::KIND => read::<AccessToken>(bytes),
+        Credential::KIND => read::<Credential>(bytes),
         Identity::KIND => read::<Identity>(bytes),
         Entity::KIND => read::<Entity>(bytes),
         Factor::KIND => read::<Factor>(bytes),

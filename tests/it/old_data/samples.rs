@@ -7,12 +7,13 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
+use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
 use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
     AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor,
-    Skew, TimeStep, TotpConfig, TotpFactor, WebPushSubscription,
+    Skew, TimeStep, TotpConfig, TotpFactor, Unreachable, WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
@@ -26,8 +27,8 @@ use countersign::domain::sid::{
     MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
 };
 use countersign::domain::text::{
-    AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer, Message, NotificationToken,
-    ProviderName, SdkVersion, ServiceName,
+    ApnsIdentifier, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer, Message,
+    NotificationToken, ProviderName, SdkVersion, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -59,6 +60,7 @@ pub(super) fn all() -> Vec<Sample> {
         totp_factors(),
         push_factors(),
         challenges(),
+        credentials(),
         outbox_rows(),
         of_the_store(),
     ]
@@ -311,6 +313,7 @@ fn push_factors() -> Vec<Sample> {
             app_id: AppId::parse("com.example.owlbank").unwrap(),
             sdk_version: SdkVersion::parse("1.3.0").unwrap(),
             notification,
+            unreachable: None,
             guard,
         }),
         metadata: Some(attributes()),
@@ -328,7 +331,16 @@ fn push_factors() -> Vec<Sample> {
     for at in 20..23 {
         asked.wrong_number(limits.pause, moment(at));
     }
+    let mut lost = push(NotificationChannel::Fcm(token()));
+    if let FactorKind::Push(push) = &mut lost.kind {
+        push.unreachable = Some(Unreachable {
+            since: moment(18),
+            why: "UNREGISTERED".to_owned(),
+            credential: Some(CredentialSid::from_bytes([6; 16])),
+        });
+    }
     vec![
+        sample("push factor, FCM, unreachable", &lost),
         sample("push factor, APN", &push(NotificationChannel::Apn(token()))),
         sample("push factor, FCM", &push(NotificationChannel::Fcm(token()))),
         sample("push factor, silent", &push(NotificationChannel::None)),
@@ -456,6 +468,7 @@ fn outbox_rows() -> Vec<Sample> {
         factor: FactorSid::from_bytes([14; 16]),
         challenge: ChallengeSid::from_bytes([16; 16]),
         expires_at: moment(318),
+        account: Some(AccountSid::from_bytes([1; 16])),
     };
     let challenge = Some(ChallengeSid::from_bytes([16; 16]));
     let mut samples = vec![
@@ -505,6 +518,41 @@ fn of_the_store() -> Vec<Sample> {
 
 fn number_length(digits: u8) -> Option<NumberLength> {
     NumberLength::parse(digits).unwrap()
+}
+
+fn credentials() -> Vec<Sample> {
+    let sealed = || Sealed::from_bytes((0..64).collect());
+    let id = |text| ApnsIdentifier::parse(text).unwrap();
+    let fcm = Credential {
+        sid: CredentialSid::from_bytes([6; 16]),
+        account: AccountSid::from_bytes([1; 16]),
+        friendly_name: None,
+        key: CredentialKey::Fcm {
+            service_account: sealed(),
+        },
+        date_created: moment(24),
+        date_updated: moment(25),
+    };
+    let apn = |topic, sandbox| Credential {
+        sid: CredentialSid::from_bytes([5; 16]),
+        friendly_name: Some(FriendlyName::parse("Owl Bank, iOS").unwrap()),
+        key: CredentialKey::Apn(ApnCredential {
+            private_key: sealed(),
+            key_id: id("ABC123DEFG"),
+            team_id: id("DEF123GHIJ"),
+            topic,
+            sandbox,
+        }),
+        ..fcm.clone()
+    };
+    vec![
+        sample("credential, FCM", &fcm),
+        sample("credential, APN", &apn(None, false)),
+        sample(
+            "credential, APN, sandbox",
+            &apn(Some(AppId::parse("com.example.owlbank").unwrap()), true),
+        ),
+    ]
 }
 
 fn moment(seconds: u64) -> Timestamp {

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
@@ -18,7 +19,7 @@ use countersign::domain::events::{EventType, EventTypes};
 use countersign::domain::factor::NotificationChannel;
 use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::service::{Change, Service, ServiceChanges};
-use countersign::domain::sid::{AccountSid, CredentialSid, FactorSid, ServiceSid};
+use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use countersign::domain::text::{
     AppId, FriendlyName, Identity, Message, NotificationToken, SdkVersion, ServiceName,
 };
@@ -33,6 +34,7 @@ use countersign::flows::account::set_status::suspend_account;
 use countersign::flows::actor::Actor;
 use countersign::flows::challenge::create_challenge::{NewChallenge, create_challenge};
 use countersign::flows::check_store::check_store;
+use countersign::flows::credential::create_credential::{NewCredential, NewKey, create_credential};
 use countersign::flows::entity::create_entity::create_entity;
 use countersign::flows::factor::create_push_factor::{NewPushFactor, create_push_factor};
 use countersign::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor};
@@ -49,6 +51,7 @@ use countersign::store::{Order, Scan, Store, transfer};
 use zeroize::Zeroizing;
 
 use super::files;
+use crate::support::credentials::service_account;
 
 #[tokio::test]
 async fn every_released_store_still_opens() {
@@ -120,7 +123,12 @@ pub(super) async fn write() -> String {
         .await
         .unwrap();
     delete_service(&app, account, deleted.sid).await.unwrap();
-    let credential = CredentialSid::from_bytes([7; 16]);
+    let file = ServiceAccount::parse(&service_account().to_string()).unwrap();
+    let new = NewCredential {
+        friendly_name: Some(name("Android")),
+        key: NewKey::Fcm(file),
+    };
+    let credential = create_credential(&app, account, new).await.unwrap().sid;
     let changes = ServiceChanges {
         push_fcm_credential_sid: Change::Set(credential),
         ..ServiceChanges::default()

@@ -106,6 +106,16 @@ impl TestApp {
         }
     }
 
+    /// The same server with these senders.
+    pub(crate) fn with_senders(self, senders: Senders) -> Self {
+        let app = Arc::new(App {
+            senders: Arc::new(senders),
+            ..App::clone(&self.app)
+        });
+        let router = twilio::router(app.clone(), public_url());
+        Self { app, router, ..self }
+    }
+
     /// The account's backend.
     pub(crate) fn client(&self) -> Client<'_> {
         self.client_of(&self.account)

@@ -5,10 +5,12 @@ pub(crate) mod answer;
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod codes;
+pub(crate) mod credentials;
 pub(crate) mod device;
 pub(crate) mod dump;
 pub(crate) mod interleaved;
 pub(crate) mod operations;
+pub(crate) mod push_provider;
 pub(crate) mod receiver;
 pub(crate) mod world;
 

@@ -2,6 +2,7 @@
 
 use countersign::dialect::twilio::{OPERATIONS, Operation};
 
+use super::credentials::{apn_form, create_credential, fcm_form};
 use super::device::borrowed;
 use super::world::{Totp, sid_of};
 use super::{Answer, Client, Device, Service, TestApp, User};
@@ -16,6 +17,10 @@ pub(crate) struct Everything {
     pub(crate) challenge: String,
     pub(crate) access_token: String,
     pub(crate) webhook: String,
+    /// Apple's key, which no service uses.
+    pub(crate) credential: String,
+    /// Google's key, which no service uses.
+    pub(crate) fcm_credential: String,
 }
 
 /// Whom an operation is for.
@@ -85,6 +90,8 @@ impl Everything {
         Self {
             access_token: access_token.text("sid"),
             webhook: webhook.text("sid"),
+            credential: create_credential(client, &apn_form()).await,
+            fcm_credential: create_credential(client, &fcm_form()).await,
             user,
             totp,
             device,
@@ -102,6 +109,8 @@ impl Everything {
             ("{AccessTokenSid}", &self.access_token),
             ("{WebhookSid}", &self.webhook),
             ("{FormType}", "form-push"),
+            ("{CredentialSid}", &self.credential),
+            ("{FcmCredentialSid}", &self.fcm_credential),
         ];
         names
             .into_iter()
@@ -117,6 +126,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     use Audience::{Accounts, AccountsAndDevices, AccountsAndEnrolment};
     use Codes::{Ignored, OfUnverified, OfVerified};
     const SERVICE: &str = "/v2/Services/{ServiceSid}";
+    const CREDENTIALS: &str = "/v1/Credentials";
     const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
     type Row = (
         &'static str,
@@ -126,7 +136,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 27] = [
+    let rows: [Row; 32] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -245,6 +255,20 @@ pub(crate) fn samples() -> Vec<Sample> {
             nothing,
         ),
         ("GET", "", "/v2/Forms/{FormType}", Accounts, Ignored, nothing),
+        ("POST", "", CREDENTIALS, Accounts, Ignored, |_| apn_form()),
+        ("GET", "", CREDENTIALS, Accounts, Ignored, nothing),
+        ("POST", CREDENTIALS, "/{CredentialSid}", Accounts, Ignored, |_| {
+            text(&[("FriendlyName", "Changed")])
+        }),
+        ("GET", CREDENTIALS, "/{CredentialSid}", Accounts, Ignored, nothing),
+        (
+            "DELETE",
+            CREDENTIALS,
+            "/{CredentialSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
     ];
     let listed = rows.map(|(method, parent, path, audience, codes, form)| {
         ((method, format!("{parent}{path}")), (audience, codes, form))

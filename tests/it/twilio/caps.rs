@@ -1,5 +1,6 @@
 //! How often a factor is challenged and its holder asked: Twilio's caps with Twilio's numbers, exactly at their edges.
 
+use crate::support::credentials::{create_credential, fcm_form};
 use crate::support::world::{Totp, answer};
 use crate::support::{Answer, Interleaved, Service, TestApp, User, all_at_once};
 
@@ -139,8 +140,8 @@ async fn an_answered_or_expired_challenge_takes_no_code() {
 async fn a_challenge_is_pushed_three_times_while_it_waits() {
     let server = TestApp::new().await;
     let client = server.client();
-    let credential = "CR0123456789abcdef0123456789abcdef";
-    let service = Service::create_with(&client, &[("Push.FcmCredentialSid", credential)]).await;
+    let credential = create_credential(&client, &fcm_form()).await;
+    let service = Service::create_with(&client, &[("Push.FcmCredentialSid", &credential)]).await;
     let user = service.user("user-0001");
     let device = user.device(&server, &client).await;
     let quiet = user.push_challenge(&client, &device).await;

@@ -118,11 +118,13 @@ async fn sweeping_reclaims_everything_that_is_over() {
     // The key that every service shows is the store's own and stays; it is made when it is first shown.
     client.get("/v2/Services").await.ok();
     let empty = server.dump().await;
-    let credential = "CR0123456789abcdef0123456789abcdef";
     for by_entity in [false, true] {
         let all = Everything::create(&server, &client).await;
         client
-            .post(&all.user.service.path, &[("Push.FcmCredentialSid", credential)])
+            .post(
+                &all.user.service.path,
+                &[("Push.FcmCredentialSid", &all.fcm_credential)],
+            )
             .await
             .ok();
         let token = "n".repeat(64);
@@ -148,6 +150,9 @@ async fn sweeping_reclaims_everything_that_is_over() {
             client.delete(&all.user.path).await.ok();
         }
         client.delete(&all.user.service.path).await.ok();
+        for credential in [&all.credential, &all.fcm_credential] {
+            client.delete(format!("/v1/Credentials/{credential}")).await.ok();
+        }
     }
     server.sweep().await;
     let kept = server.dump().await;

@@ -3,6 +3,7 @@
 use countersign::domain::events::{OutboxMessage, OutboxRow};
 use countersign::store::{Version, keys};
 
+use crate::support::credentials::{apn_form, create_credential, fcm_form};
 use crate::support::world::{Totp, answer, sid_of};
 use crate::support::{Client, Device, TestApp, User, wrong_code};
 
@@ -229,12 +230,13 @@ async fn a_push_is_a_row_when_the_service_has_a_key_for_the_platform() {
     let user = User::create(&client).await;
     let device = user.device(&server, &client).await;
     let token = "n".repeat(64);
-    let key = "CR0123456789abcdef0123456789abcdef";
+    let apn = create_credential(&client, &apn_form()).await;
+    let fcm = create_credential(&client, &fcm_form()).await;
     let mut expected = 0;
-    for (platform, setting) in [
-        ("none", "Push.ApnCredentialSid"),
-        ("apn", "Push.ApnCredentialSid"),
-        ("fcm", "Push.FcmCredentialSid"),
+    for (platform, setting, key) in [
+        ("none", "Push.ApnCredentialSid", &apn),
+        ("apn", "Push.ApnCredentialSid", &apn),
+        ("fcm", "Push.FcmCredentialSid", &fcm),
     ] {
         let form = [
             ("Config.NotificationPlatform", platform),

@@ -3,6 +3,7 @@
 mod approvals;
 mod caps;
 mod caps_of_creations;
+mod credentials;
 mod deleting;
 mod device_tokens;
 mod enrolment;

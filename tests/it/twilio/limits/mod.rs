@@ -2,6 +2,7 @@
 //! right number, and a refused request changes nothing at all.
 
 mod challenges;
+mod credentials;
 mod factors;
 mod lists;
 mod services;
@@ -34,7 +35,8 @@ impl Rule {
     fn form(&self, all: &Everything, value: &str) -> Form {
         let mut form = (self.base)(all);
         form.retain(|(name, _)| *name != self.parameter);
-        form.push((self.parameter, value.to_owned()));
+        // A value may name one of the things.
+        form.push((self.parameter, all.path(value)));
         form
     }
 

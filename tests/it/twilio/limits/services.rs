@@ -33,6 +33,11 @@ fn rules_of_services(path: &'static str) -> Vec<Rule> {
         ];
         rule(parameter, vec![good, String::new()], bad.to_vec())
     };
+    let credential = |parameter, good: &str, bad: &str| {
+        let unknown = "CR0123456789abcdef0123456789abcdef";
+        let bad = strings(&[bad, unknown, "CR0", "{CredentialSid}0", "{WebhookSid}"]);
+        rule(parameter, strings(&[good, ""]), bad)
+    };
     let mut rules = vec![
         rule(
             "FriendlyName",
@@ -62,8 +67,8 @@ fn rules_of_services(path: &'static str) -> Vec<Rule> {
             bad_names(),
         ),
         rule("TtsName", of_length(64), of_length(65)),
-        sid("Push.ApnCredentialSid", "CR"),
-        sid("Push.FcmCredentialSid", "CR"),
+        credential("Push.ApnCredentialSid", "{CredentialSid}", "{FcmCredentialSid}"),
+        credential("Push.FcmCredentialSid", "{FcmCredentialSid}", "{CredentialSid}"),
         sid("MailerSid", "MD"),
         sid("DefaultTemplateSid", "HJ"),
         sid("Whatsapp.MsgServiceSid", "MG"),

@@ -1,0 +1,72 @@
+//! Credentials: the keys that push providers gave an account, and which of its apps they are for.
+
+use serde::{Deserialize, Serialize};
+
+use super::opaque::Sealed;
+use super::sid::{AccountSid, CredentialSid};
+use super::text::{ApnsIdentifier, AppId, FriendlyName};
+use super::time::Timestamp;
+
+/// A push provider's key. What is secret in it is sealed and never shown again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credential {
+    /// The identifier, which a service's settings name.
+    pub sid: CredentialSid,
+    /// The account that owns it.
+    pub account: AccountSid,
+    /// A name for people.
+    pub friendly_name: Option<FriendlyName>,
+    /// The key.
+    pub key: CredentialKey,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+}
+
+impl Credential {
+    /// Which provider's it is.
+    #[must_use]
+    pub fn provider(&self) -> PushProvider {
+        match self.key {
+            CredentialKey::Apn(_) => PushProvider::Apn,
+            CredentialKey::Fcm { .. } => PushProvider::Fcm,
+        }
+    }
+}
+
+/// A push provider that needs a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushProvider {
+    /// Apple Push Notification service.
+    Apn,
+    /// Firebase Cloud Messaging.
+    Fcm,
+}
+
+/// The key of a push provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum CredentialKey {
+    /// Apple's.
+    Apn(ApnCredential),
+    /// Google's.
+    Fcm {
+        /// The service account's key as JSON, sealed.
+        service_account: Sealed,
+    },
+}
+
+/// A key that signs Apple's provider tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApnCredential {
+    /// The P-256 key (PKCS #8 in PEM), sealed.
+    pub private_key: Sealed,
+    /// What Apple calls the key.
+    pub key_id: ApnsIdentifier,
+    /// The team that the key belongs to.
+    pub team_id: ApnsIdentifier,
+    /// The app that is woken; the one that the factor names if there is none.
+    pub topic: Option<AppId>,
+    /// Whether Apple's development environment is meant.
+    pub sandbox: bool,
+}
