@@ -54,6 +54,7 @@ pub(super) async fn open(storage: Storage, policy: Policy, purpose: Purpose) -> 
         vault: Arc::new(Vault::new(&master_key)),
         senders: Arc::default(),
         streams: Arc::default(),
+        outbox: Arc::default(),
         policy,
     });
     let opened = Opened { app, directory };

@@ -3,7 +3,10 @@
 //! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
 //! it; whether and when to try again is the outbox's business.
 
+pub mod bell;
+pub mod plain_post;
 pub mod streams;
+pub mod tally;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ pub mod factor;
 pub mod limits;
 pub mod notification;
 pub mod opaque;
+pub mod outbox;
 pub mod refusal;
 pub mod service;
 pub mod sid;

@@ -6,6 +6,7 @@ mod architecture;
 mod check_store;
 mod foreign;
 mod old_data;
+mod outbox;
 mod server_kill;
 mod serving;
 mod store_kill;

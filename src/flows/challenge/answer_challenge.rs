@@ -18,7 +18,7 @@ use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::Place;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{check_code, warn_of_failures};
-use crate::flows::outbox::announce;
+use crate::flows::outbox::{announce, commit_and_ring};
 use crate::flows::{Error, settle};
 use crate::store::{Batch, keys};
 
@@ -87,11 +87,18 @@ async fn answer(
         }
     }
     let batch = match challenge.outcome {
-        Outcome::Pending => put_changed(app, &place.scope, &challenge, batch)?,
-        Outcome::Approved(_) => close(app, &place, &challenge, EventType::ChallengeApproved, now, batch)?,
-        Outcome::Denied(_) => close(app, &place, &challenge, EventType::ChallengeDenied, now, batch)?,
+        // One that expired was refused above.
+        Outcome::Expired | Outcome::Pending => put_changed(app, &place.scope, &challenge, batch)?,
+        Outcome::Approved(_) => {
+            let event = (EventType::ChallengeApproved, now);
+            close(app, &place, &challenge, &answered, event, batch)?
+        }
+        Outcome::Denied(_) => {
+            let event = (EventType::ChallengeDenied, now);
+            close(app, &place, &challenge, &answered, event, batch)?
+        }
     };
-    app.store.commit(batch).await?;
+    commit_and_ring(app, batch).await?;
     warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))
 }
@@ -168,10 +175,15 @@ fn close(
     app: &App,
     place: &Place,
     challenge: &Challenge,
-    event_type: EventType,
-    now: Timestamp,
-    batch: Batch,
+    factor: &Factor,
+    (event_type, now): (EventType, Timestamp),
+    mut batch: Batch,
 ) -> Result<Batch, Error> {
+    if place.service.record.subscribers(event_type).next().is_some() {
+        // Whatever else is announced of the factor must come before this commit or be decided anew behind it, its
+        // deletion for instance: events are in the order of the commits.
+        batch = batch.put_record(keys::factor(&place.scope, factor.sid), factor)?;
+    }
     let of = (challenge.factor, challenge.factor_type);
     let event = Event::new(event_type, now, &place.scope, of).of_challenge(challenge.sid);
     announce(

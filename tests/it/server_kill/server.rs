@@ -93,6 +93,7 @@ pub(super) fn check_store(directory: &Path) {
         vault: Arc::new(Vault::new(&master)),
         senders: Arc::default(),
         streams: Arc::default(),
+        outbox: Arc::default(),
         policy: Policy::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

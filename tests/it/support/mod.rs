@@ -9,6 +9,7 @@ pub(crate) mod device;
 pub(crate) mod dump;
 pub(crate) mod interleaved;
 pub(crate) mod operations;
+pub(crate) mod receiver;
 pub(crate) mod world;
 
 use std::sync::Arc;
