@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
+use crate::delivery::bell::Bell;
 use crate::delivery::streams::Streams;
+use crate::delivery::tally::Tally;
 use crate::domain::entropy::Entropy;
+use crate::domain::outbox::EventOrder;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
 use crate::store::Store;
@@ -26,8 +29,21 @@ pub struct App {
     pub senders: Arc<Senders>,
     /// Who waits for changes.
     pub streams: Arc<Streams>,
+    /// What those who write outbox rows share with those who send them.
+    pub outbox: Arc<Outbox>,
     /// What the operator chose.
     pub policy: Policy,
+}
+
+/// What those who write outbox rows share with those who send them, in this process.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// What orders the rows.
+    pub order: EventOrder,
+    /// Where it is said that there are new ones.
+    pub bell: Bell,
+    /// What became of them.
+    pub tally: Tally,
 }
 
 /// What the operator chose, as far as use cases need it.
@@ -45,6 +61,8 @@ pub struct Policy {
     pub webpush_contact: Option<String>,
     /// How often a push factor's holder may be asked.
     pub push: PushLimits,
+    /// How long a dead letter is kept after it was given up.
+    pub outbox_dead_retention: Duration,
 }
 
 impl Default for Policy {
@@ -56,6 +74,7 @@ impl Default for Policy {
             outbox_retention: Duration::from_hours(3 * 24),
             webpush_contact: None,
             push: PushLimits::default(),
+            outbox_dead_retention: Duration::from_hours(30 * 24),
         }
     }
 }

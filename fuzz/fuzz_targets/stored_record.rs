@@ -8,15 +8,17 @@ use std::sync::LazyLock;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, ApiKey};
 use countersign::domain::challenge::Challenge;
+use countersign::domain::credential::Credential;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::factor::Factor;
+use countersign::domain::outbox::DeadLetter;
 use countersign::domain::service::Service;
 use countersign::domain::text::Identity;
 use countersign::domain::webhook::Webhook;
 use countersign::store::keys::Place;
 use countersign::store::records::{
-    CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode, encode,
+    ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode, encode,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -44,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    let checks: [fn(&[u8]) -> Option<u8>; 15] = [
+    let checks: [fn(&[u8]) -> Option<u8>; 18] = [
         check_as::<Account>,
         check_as::<ApiKey>,
         check_as::<Service>,
@@ -55,7 +57,10 @@ fn check(bytes: &[u8]) {
         check_as::<Factor>,
         check_as::<Challenge>,
         check_as::<DeviceAddress>,
+        check_as::<Credential>,
         check_as::<OutboxRow>,
+        check_as::<DeadLetter>,
+        check_as::<ChallengeTimer>,
         check_as::<Purge>,
         check_as::<CreationRate>,
         check_as::<StoreFormat>,

@@ -16,6 +16,7 @@ mod key;
 mod key_file;
 mod logging;
 mod open;
+mod outbox;
 mod output;
 mod serve;
 mod signals;
@@ -51,6 +52,9 @@ enum Command {
     /// Create, list and revoke the API keys of an account.
     #[command(subcommand)]
     Key(key::Command),
+    /// See what waits to be delivered and what was given up, and put it back or forget it.
+    #[command(subcommand)]
+    Outbox(outbox::Command),
     /// Check, export and import what is stored.
     #[command(subcommand)]
     Store(store::Command),
@@ -94,6 +98,10 @@ fn run_command(cli: Cli, environment: impl IntoIterator<Item = (OsString, OsStri
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Key(command) => {
+            let (request, flags) = command.into_request();
+            block_on(admin::client::run(request, flags, environment))
+        }
+        Command::Outbox(command) => {
             let (request, flags) = command.into_request();
             block_on(admin::client::run(request, flags, environment))
         }

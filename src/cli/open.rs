@@ -60,6 +60,7 @@ pub(super) async fn open(
         vault: Arc::new(Vault::new(&master_key)),
         senders: Arc::new(senders),
         streams: Arc::default(),
+        outbox: Arc::default(),
         policy,
     });
     let opened = Opened { app, directory };

@@ -23,6 +23,10 @@ use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
 use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::challenge::expire_challenge::expire_challenges;
+use crate::flows::outbox::deliver::ToReceivers;
+use crate::flows::outbox::prepare::prepare;
+use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
 use crate::server::tls::Certificates;
 use crate::server::{self, Limits, Listener, self_signed};
@@ -126,6 +130,9 @@ impl Started {
                 "no admin socket, so account and key commands need the server to be stopped: {error}"
             );
         });
+        prepare(&opened.app)
+            .await
+            .map_err(|error| Failure::new(format!("cannot read the outbox: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
         let lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
@@ -178,6 +185,13 @@ impl Started {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
         }
         helpers.spawn(sweep_again_and_again(Arc::clone(app)));
+        helpers.spawn(expire_again_and_again(Arc::clone(app)));
+        let (stop_worker, worker_stopped) = oneshot::channel::<()>();
+        let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
+        let stopped = async {
+            let _dropped_or_sent = worker_stopped.await;
+        };
+        beside.spawn(worker.run(stopped, self.limits.drain));
         let (stop_admin, admin_stopped) = watch::channel(());
         if let Some(admin) = self.admin {
             beside.spawn(admin.serve(Arc::clone(app), admin_stopped, self.limits.drain));
@@ -187,6 +201,8 @@ impl Started {
             signals.stop().await;
             ops.draining.store(true, Ordering::Relaxed);
             stop_admin.send_replace(());
+            // What the last requests announce is delivered after the next start.
+            drop(stop_worker);
         };
         server::run(self.api, boundary, self.limits, shutdown).await;
         // Operators see the end of the drain; certificates are of no more use.
@@ -212,6 +228,21 @@ async fn sweep_again_and_again(app: Arc<App>) {
             tracing::error!("space is not reclaimed: {error}");
         }
         failing = swept.is_err();
+    }
+}
+
+/// Announces challenges that were not answered in time, for those who want to hear of it.
+async fn expire_again_and_again(app: Arc<App>) {
+    let mut failing = false;
+    loop {
+        let expired = expire_challenges(&app).await;
+        let next = expired.as_ref().ok().copied().flatten();
+        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
+        tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
+        if let (Err(error), false) = (&expired, failing) {
+            tracing::error!("some expired challenges are not announced: {error}");
+        }
+        failing = expired.is_err();
     }
 }
 
@@ -295,4 +326,6 @@ fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
 
 const SWEEP_PAUSE: Duration = Duration::from_millis(100);
 const SWEEP_PERIOD: Duration = Duration::from_secs(30);
+/// New timers are seen after so long at the latest; looking costs one row.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
 const CERTIFICATE_PERIOD: Duration = Duration::from_secs(2);

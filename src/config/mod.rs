@@ -114,6 +114,7 @@ pub const KEYS: &[&Key] = &[
     &policy::ENTITY_CREATIONS_PER_SECOND,
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,
+    &policy::OUTBOX_DEAD_DAYS,
     &policy::CLOCK_SKEW_SECONDS,
     &policy::WEBPUSH_CONTACT,
     &push_limits::MAX_PENDING_CHALLENGES,

@@ -18,6 +18,9 @@ pub(super) const CHALLENGES_DAYS: Key = Key::new("retention.challenges_days", So
 /// For how many days an event waits for its delivery before it is given up. Default 3.
 pub(super) const OUTBOX_DAYS: Key = Key::new("retention.outbox_days", Sources::EnvironmentAndFile);
 
+/// For how many days what was given up is kept. Default 30.
+pub(super) const OUTBOX_DEAD_DAYS: Key = Key::new("retention.outbox_dead_days", Sources::EnvironmentAndFile);
+
 /// By how many seconds a device's clock may differ from the server's. Default 60.
 pub(super) const CLOCK_SKEW_SECONDS: Key =
     Key::new("devices.clock_skew_seconds", Sources::EnvironmentAndFile);
@@ -39,6 +42,9 @@ pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
     let outbox = settings.take(&OUTBOX_DAYS, "a number of days from 1 to 365", |text| {
         days(text, 365)
     })?;
+    let dead = settings.take(&OUTBOX_DEAD_DAYS, "a number of days from 1 to 3650", |text| {
+        days(text, 3650)
+    })?;
     let skew = settings.take(&CLOCK_SKEW_SECONDS, "a number of seconds from 0 to 300", |text| {
         text.parse()
             .ok()
@@ -54,6 +60,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
         entity_creations_per_second: creations.or(defaults.entity_creations_per_second),
         challenge_retention: challenges.unwrap_or(defaults.challenge_retention),
         outbox_retention: outbox.unwrap_or(defaults.outbox_retention),
+        outbox_dead_retention: dead.unwrap_or(defaults.outbox_dead_retention),
         device_clock_skew: skew.unwrap_or(defaults.device_clock_skew),
         webpush_contact: contact.or(defaults.webpush_contact),
         push: super::push_limits::read(settings)?,

@@ -4,6 +4,7 @@
 //! it; whether and when to try again is the outbox's business.
 
 pub mod apns;
+pub mod bell;
 pub mod fcm;
 pub mod guarded;
 mod kept;
@@ -11,6 +12,7 @@ mod provider;
 pub mod push;
 pub mod push_providers;
 pub mod streams;
+pub mod tally;
 pub mod web_push;
 pub mod webhook;
 

@@ -64,6 +64,8 @@ pub enum Outcome {
     Approved(Answer),
     /// The factor's holder said no.
     Denied(Answer),
+    /// It was not answered in time, and that was announced: no clock that is set back opens it again.
+    Expired,
 }
 
 /// An answer, kept as evidence.
@@ -129,6 +131,7 @@ impl Challenge {
         match self.outcome {
             Outcome::Approved(_) => ChallengeStatus::Approved,
             Outcome::Denied(_) => ChallengeStatus::Denied,
+            Outcome::Expired => ChallengeStatus::Expired,
             Outcome::Pending if now >= self.expires_at => ChallengeStatus::Expired,
             Outcome::Pending => ChallengeStatus::Pending,
         }
@@ -139,7 +142,7 @@ impl Challenge {
     pub fn answer(&self) -> Option<&Answer> {
         match &self.outcome {
             Outcome::Approved(answer) | Outcome::Denied(answer) => Some(answer),
-            Outcome::Pending => None,
+            Outcome::Expired | Outcome::Pending => None,
         }
     }
 
@@ -202,6 +205,15 @@ impl Challenge {
         };
         self.date_updated = now;
         Ok(())
+    }
+
+    /// Makes it final that nobody answered in time. Whether it was still pending and now is not any more.
+    pub fn settle_expiry(&mut self, now: Timestamp) -> bool {
+        let settles = self.outcome == Outcome::Pending && self.status(now) == ChallengeStatus::Expired;
+        if settles {
+            self.outcome = Outcome::Expired;
+        }
+        settles
     }
 
     /// Counts a notification.

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::EntityScope;
 use super::factor::FactorType;
-use super::sid::{AccountSid, ChallengeSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
+use super::outbox::Reason;
+use super::sid::{
+    AccountSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid,
+};
 use super::text::Identity;
 use super::time::Timestamp;
 
@@ -140,10 +143,38 @@ impl Event {
 pub struct OutboxRow {
     /// The identifier; later rows sort later.
     pub sid: EventSid,
-    /// When it was written.
+    /// When it was written, or put back from the dead letters: its age counts from here.
     pub date_created: Timestamp,
     /// What is to be sent, and to whom.
     pub message: OutboxMessage,
+    /// How many deliveries were tried in vain.
+    #[serde(default)]
+    pub attempts: u32,
+    /// When the next one is due; at once if that is past.
+    #[serde(default)]
+    pub next_at: Timestamp,
+    /// Until when somebody is delivering it.
+    #[serde(default)]
+    pub lease: Option<Timestamp>,
+    /// What the last delivery failed of.
+    #[serde(default)]
+    pub last_error: Option<Reason>,
+}
+
+impl OutboxRow {
+    /// A row that is due at once.
+    #[must_use]
+    pub fn new(sid: EventSid, now: Timestamp, message: OutboxMessage) -> Self {
+        Self {
+            sid,
+            date_created: now,
+            message,
+            attempts: 0,
+            next_at: now,
+            lease: None,
+            last_error: None,
+        }
+    }
 }
 
 /// What is to be sent, and to whom.
@@ -166,6 +197,9 @@ pub enum OutboxMessage {
         /// In which account; rows of the first release, which waited for an hour at the most, do not say it.
         #[serde(default)]
         account: Option<AccountSid>,
+        /// The key for the push provider that the service had for the factor's platform, if the platform has one.
+        #[serde(default)]
+        credential: Option<CredentialSid>,
     },
     /// An event, to a webhook.
     Webhook {

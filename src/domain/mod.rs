@@ -14,6 +14,7 @@ pub mod limits;
 pub mod notification;
 pub mod number_matching;
 pub mod opaque;
+pub mod outbox;
 pub mod push_answer;
 pub mod push_guard;
 pub mod refusal;

@@ -206,6 +206,7 @@ mod tests {
                     prop_assert!(settled.is_err());
                     prop_assert_eq!(guard, before);
                 }
+                Outcome::Expired => prop_assert!(false, "it was pending"),
                 Outcome::Approved(_) => prop_assert_eq!(guard.wrong_numbers(), 0),
                 Outcome::Denied(_) => {
                     let guessed = u8::from(challenge.deny_reason == Some(DenyReason::WrongNumber));

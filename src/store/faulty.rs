@@ -96,6 +96,10 @@ impl<S: Store> Store for FaultyStore<S> {
     fn statistics(&self) -> Statistics {
         self.inner.statistics()
     }
+
+    fn is_exclusive(&self) -> bool {
+        self.inner.is_exclusive()
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for FaultyStore<S> {

@@ -16,11 +16,16 @@
 //! | `d` credential | [`DeviceAddress`]: where the factor is that a device's `kid` means |
 //! | `r` account, credential | [`Credential`]: a push provider's key |
 //! | `o` event | [`OutboxRow`] |
+//! | `o` event | [`OutboxRow`] of a program that knew no lanes; moved to its lane when the server starts |
+//! | `u` lane, event | [`OutboxRow`]: what one receiver still has to get, in order |
+//! | `x` event | [`DeadLetter`] |
+//! | `z` due time (8 bytes of milliseconds), challenge | [`ChallengeTimer`]: whose expiry somebody wants to hear of |
 //! | `g` service | [`Purge`]: what a deleted service leaves to be reclaimed |
 //! | `q` account | [`CreationRate`] |
 //! | `m` name | settings of the store itself: [`StoreFormat`], [`VapidKeyRecord`] |
 //!
-//! Identifiers stand as their 16 bytes, which sort by creation time. Everything of one entity shares a prefix, so that a
+//! Identifiers stand as their 16 bytes, which sort by creation time; a lane as one byte for the kind of its receiver and
+//! the receiver's identifier. Everything of one entity shares a prefix, so that a
 //! decision touches neighbours only; the entity's own SID is part of its children's keys, so that an entity that is
 //! deleted and created anew under the same identity has none of the old one's.
 
@@ -30,7 +35,7 @@ pub use place::{Owner, Place};
 
 use std::marker::PhantomData;
 
-use super::records::{CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
+use super::records::{ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::challenge::Challenge;
@@ -38,12 +43,14 @@ use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
+use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::service::Service;
 use crate::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
     ServiceSid, WebhookSid,
 };
 use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 
 /// A key whose record is a `T`.
@@ -223,15 +230,59 @@ pub fn credential(account: AccountSid, sid: CredentialSid) -> Key<Credential> {
 }
 
 /// The outbox row.
+/// All rows of a program that knew no lanes, oldest first.
 #[must_use]
-pub fn outbox_row(sid: EventSid) -> Key<OutboxRow> {
-    outbox().key(sid.as_bytes())
+pub fn outbox_without_lanes() -> Prefix<OutboxRow> {
+    Prefix(b"o".to_vec(), PhantomData)
 }
 
-/// All outbox rows, oldest first.
+/// What all lanes' keys begin with.
 #[must_use]
-pub fn outbox() -> Prefix<OutboxRow> {
-    Prefix(b"o".to_vec(), PhantomData)
+pub fn lanes() -> Vec<u8> {
+    b"u".to_vec()
+}
+
+/// The outbox rows of a lane, oldest first.
+#[must_use]
+pub fn outbox(lane: Lane) -> Prefix<OutboxRow> {
+    Prefix(joined(b"u", &[&lane.to_bytes()]), PhantomData)
+}
+
+/// The outbox row.
+#[must_use]
+pub fn outbox_row(lane: Lane, sid: EventSid) -> Key<OutboxRow> {
+    outbox(lane).key(sid.as_bytes())
+}
+
+/// The lane that the key of an outbox row is in; `None` if it is another key.
+#[must_use]
+pub fn lane_of(key: &[u8]) -> Option<Lane> {
+    let rest = key.strip_prefix(b"u".as_slice())?;
+    Lane::from_bytes(rest.first_chunk().filter(|_| rest.len() == 33)?)
+}
+
+/// All dead letters, the oldest event first.
+#[must_use]
+pub fn dead_letters() -> Prefix<DeadLetter> {
+    Prefix(b"x".to_vec(), PhantomData)
+}
+
+/// The dead letter.
+#[must_use]
+pub fn dead_letter(sid: EventSid) -> Key<DeadLetter> {
+    dead_letters().key(sid.as_bytes())
+}
+
+/// All timers of challenges, those that are due first in front.
+#[must_use]
+pub fn challenge_timers() -> Vec<u8> {
+    b"z".to_vec()
+}
+
+/// The timer of a challenge.
+#[must_use]
+pub fn challenge_timer(due: Timestamp, challenge: ChallengeSid) -> Key<ChallengeTimer> {
+    Key::new(joined(b"z", &[&due.millis().to_be_bytes(), challenge.as_bytes()]))
 }
 
 /// What a deleted service leaves behind.
@@ -336,6 +387,7 @@ mod tests {
         let user = format!("65{va}757365722d30303100");
         let yf = FactorSid::from_bytes([4; 16]);
         let yc = ChallengeSid::from_bytes([5; 16]);
+        let event = EventSid::from_bytes([5; 16]);
         let expected = [
             (hex(account(s.account).bytes()), format!("61{ac}")),
             (hex(accounts().bytes()), "61".to_owned()),
@@ -378,8 +430,27 @@ mod tests {
                 format!("72{ac}{four}"),
             ),
             (
-                hex(outbox_row(EventSid::from_bytes([4; 16])).bytes()),
+                hex(outbox_without_lanes().key(&[4; 16]).bytes()),
                 format!("6f{four}"),
+            ),
+            (hex(&lanes()), "75".to_owned()),
+            (
+                hex(outbox_row(Lane::Webhook(WebhookSid::from_bytes([4; 16])), event).bytes()),
+                format!("7577{four}{five}"),
+            ),
+            (
+                hex(outbox_row(Lane::Credential(CredentialSid::from_bytes([4; 16])), event).bytes()),
+                format!("7563{four}{five}"),
+            ),
+            (
+                hex(outbox_row(Lane::Factor(yf), event).bytes()),
+                format!("7566{four}{five}"),
+            ),
+            (hex(dead_letter(event).bytes()), format!("78{five}")),
+            (hex(&challenge_timers()), "7a".to_owned()),
+            (
+                hex(challenge_timer(Timestamp::from_millis(0x0102_0304), yc).bytes()),
+                format!("7a0000000001020304{five}"),
             ),
             (hex(purge(s.service).bytes()), format!("67{va}")),
             (hex(creation_rate(s.account).bytes()), format!("71{ac}")),

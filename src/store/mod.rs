@@ -81,6 +81,12 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// What the engine has done since it was opened.
     fn statistics(&self) -> Statistics;
+
+    /// Whether no other process can use the same store as long as this one has it open. Engines that cannot say so
+    /// need not say anything.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
 }
 
 /// All entries of one moment, in pieces of bounded size.
@@ -236,6 +242,11 @@ impl Batch {
             new,
         });
         self
+    }
+
+    /// The keys that it writes.
+    pub(crate) fn written_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.puts.iter().map(|put| put.key.as_slice())
     }
 
     /// Whether committing this batch would change nothing.

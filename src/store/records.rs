@@ -18,8 +18,9 @@ use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
 use crate::domain::opaque::{P256Point, Sealed};
+use crate::domain::outbox::DeadLetter;
 use crate::domain::service::Service;
-use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
@@ -58,6 +59,8 @@ records! {
     DeviceAddress = b'd';
     Credential = b'r';
     OutboxRow = b'o';
+    DeadLetter = b'x';
+    ChallengeTimer = b'z';
     Purge = b'g';
     CreationRate = b'q';
     StoreFormat = b'm';
@@ -81,6 +84,34 @@ pub struct DeviceAddress {
 
 impl DeviceAddress {
     /// The entity that the device belongs to.
+    #[must_use]
+    pub fn scope(&self) -> EntityScope {
+        EntityScope {
+            account: self.account,
+            service: self.service,
+            identity: self.identity.clone(),
+            entity: self.entity,
+        }
+    }
+}
+
+/// A challenge whose expiry somebody wants to hear of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChallengeTimer {
+    /// In which account.
+    pub account: AccountSid,
+    /// In which service.
+    pub service: ServiceSid,
+    /// Of which identity.
+    pub identity: Identity,
+    /// Of which entity.
+    pub entity: EntitySid,
+    /// The challenge.
+    pub challenge: ChallengeSid,
+}
+
+impl ChallengeTimer {
+    /// The entity that the challenge belongs to.
     #[must_use]
     pub fn scope(&self) -> EntityScope {
         EntityScope {

@@ -94,5 +94,48 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
         );
     }
+    outbox_metrics(&ops.app, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+fn outbox_metrics(app: &App, text: &mut String) {
+    let counts = app.outbox.tally.counts();
+    for (name, kind, help, value) in [
+        (
+            "delivered_total",
+            "counter",
+            "Events and pushes that their receivers took.",
+            counts.delivered,
+        ),
+        (
+            "failed_total",
+            "counter",
+            "Deliveries that were tried in vain.",
+            counts.failed,
+        ),
+        (
+            "dead_letters_total",
+            "counter",
+            "Events and pushes that were given up.",
+            counts.given_up,
+        ),
+        (
+            "obsolete_total",
+            "counter",
+            "Events and pushes that nobody wanted any more.",
+            counts.obsolete,
+        ),
+        (
+            "waiting_receivers",
+            "gauge",
+            "Receivers for whom something waits or is on its way.",
+            counts.waiting_lanes,
+        ),
+    ] {
+        let name = format!("countersign_outbox_{name}");
+        let _ = write!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
+        );
+    }
 }

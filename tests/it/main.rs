@@ -7,6 +7,8 @@ mod check_store;
 mod delivery;
 mod foreign;
 mod old_data;
+mod outbox;
+mod outbox_kill;
 mod server_kill;
 mod serving;
 mod store_kill;

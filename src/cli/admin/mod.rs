@@ -1,7 +1,8 @@
-//! Administering: what `countersign account` and `countersign key` ask for, and what they are answered, whether a running
+//! Administering: what `countersign account`, `countersign key` and `countersign outbox` ask for, and what they are answered, whether a running
 //! server does it (over the [`socket`] in its data directory) or the command itself (see [`client`]).
 
 pub mod client;
+mod outbox;
 mod render;
 pub mod socket;
 
@@ -25,6 +26,9 @@ use crate::flows::account::revoke_api_key::revoke_api_key;
 use crate::flows::account::rotate_token::rotate_token;
 use crate::flows::account::rotate_webhook_secret::rotate_webhook_secret;
 use crate::flows::account::set_status::{resume_account, suspend_account};
+use crate::flows::outbox::dead_letters::Fate;
+
+pub use self::outbox::{OutboxView, RowView};
 
 /// What is asked for. Identifiers are checked by whoever does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,13 @@ pub enum Request {
         /// A name for people.
         name: String,
     },
+    /// The end of dead letters.
+    DropOutbox {
+        /// Of this one,
+        sid: Option<String>,
+        /// or of all for this receiver, or of all.
+        receiver: Option<String>,
+    },
     /// Everything that is stored. Not answered with a [`Reply`], but with the lines of an export.
     ExportStore,
     /// All accounts.
@@ -51,10 +62,26 @@ pub enum Request {
         /// Of this account, or of the only one.
         account: Option<String>,
     },
+    /// What the outbox holds.
+    ListOutbox {
+        /// What waits, rather than what was given up.
+        waiting: bool,
+        /// Behind this place.
+        after: Option<String>,
+        /// How many rows at the most: 1 to 1000.
+        limit: u16,
+    },
     /// The end of a suspension.
     ResumeAccount {
         /// Whose.
         account: String,
+    },
+    /// Another life for dead letters.
+    RetryOutbox {
+        /// For this one,
+        sid: Option<String>,
+        /// or for all for this receiver, or for all.
+        receiver: Option<String>,
     },
     /// The end of an API key.
     RevokeKey {
@@ -90,6 +117,8 @@ pub enum Reply {
     Done(String),
     /// All API keys, oldest first.
     Keys(Vec<KeyView>),
+    /// What the outbox holds.
+    Outbox(OutboxView),
     /// It was not done; why.
     Refused(String),
     /// A new credential.
@@ -178,6 +207,7 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 .map_err(no_account)?;
             Ok(secret(&key.sid, account, token.reveal()))
         }
+        Request::DropOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::Dropped).await,
         Request::ExportStore => Err("an export is no reply".to_owned()),
         Request::ListAccounts => {
             let accounts = list_accounts(app).await.map_err(no_account)?;
@@ -188,12 +218,18 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
             let keys = list_api_keys(app, account).await.map_err(no_account)?;
             Ok(Reply::Keys(keys.iter().map(KeyView::from).collect()))
         }
+        Request::ListOutbox {
+            waiting,
+            after,
+            limit,
+        } => outbox::list(app, waiting, after, limit).await,
         Request::ResumeAccount { account } => {
             resume_account(app, account_sid(&account)?)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("resumed {account}")))
         }
+        Request::RetryOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::PutBack).await,
         Request::RevokeKey { key } => {
             let sid = key
                 .parse()

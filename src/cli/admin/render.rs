@@ -14,6 +14,7 @@ fn to_json(reply: &Reply) -> Result<String, String> {
         Reply::Accounts(accounts) => serde_json::to_string(accounts),
         Reply::Done(_) => Ok("{}".to_owned()),
         Reply::Keys(keys) => serde_json::to_string(keys),
+        Reply::Outbox(outbox) => serde_json::to_string(outbox),
         Reply::Refused(why) => return Err(why.clone()),
         Reply::Secret(secret) => serde_json::to_string(secret),
         Reply::WebhookSecret(secret) => serde_json::to_string(secret),
@@ -36,6 +37,23 @@ fn to_text(reply: &Reply) -> Result<String, String> {
         Reply::Keys(keys) => {
             for key in keys {
                 let _ = writeln!(text, "{}  {}  {}", key.sid, key.date_created, key.friendly_name);
+            }
+        }
+        Reply::Outbox(outbox) => {
+            for row in &outbox.rows {
+                let (sid, receiver, what, attempts) = (&row.sid, &row.receiver, &row.what, row.attempts);
+                let (verb, date) = match (&row.date_given_up, &row.next_at) {
+                    (Some(date), _) => ("given up", date.as_str()),
+                    (None, next) => ("due", next.as_deref().unwrap_or_default()),
+                };
+                let why = row.why.as_deref().unwrap_or_default();
+                let _ = writeln!(
+                    text,
+                    "{sid}  {receiver}  {what:18}  {attempts:3} tries, {verb} {date}  {why}"
+                );
+            }
+            if let Some(next) = &outbox.next {
+                let _ = writeln!(text, "There are more: --after {next}");
             }
         }
         Reply::Refused(why) => return Err(why.clone()),

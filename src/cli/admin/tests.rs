@@ -14,10 +14,17 @@ use super::*;
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::entity::EntityScope;
 use crate::domain::entropy::{Entropy, SeededEntropy};
+use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
+use crate::domain::factor::FactorType;
+use crate::domain::outbox::{DeadLetter, Reason};
+use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
+use crate::domain::text::Identity;
 use crate::domain::time::{ManualClock, Timestamp};
 use crate::flows::account::authenticate::authenticate;
 use crate::store::memory::MemoryStore;
+use crate::store::{Batch, keys};
 
 fn app() -> App {
     let entropy = SeededEntropy::new(1);
@@ -27,6 +34,7 @@ fn app() -> App {
         vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
         senders: Arc::default(),
         streams: Arc::default(),
+        outbox: Arc::default(),
         entropy: Arc::new(entropy),
         policy: Policy::default(),
     }
@@ -50,6 +58,94 @@ fn create_account() -> Request {
     Request::CreateAccount {
         name: "Shop".to_owned(),
     }
+}
+
+/// A row for a webhook that refused it.
+async fn put_dead_letter(app: &App, number: u8) -> DeadLetter {
+    let now = app.clock.now();
+    let scope = EntityScope {
+        account: AccountSid::from_bytes([2; 16]),
+        service: ServiceSid::from_bytes([3; 16]),
+        identity: Identity::parse("user-0001").unwrap(),
+        entity: EntitySid::from_bytes([4; 16]),
+    };
+    let of = (FactorSid::from_bytes([5; 16]), FactorType::Totp);
+    let message = OutboxMessage::Webhook {
+        webhook: WebhookSid::from_bytes([number; 16]),
+        event: Event::new(EventType::FactorCreated, now, &scope, of),
+    };
+    let letter = DeadLetter {
+        row: OutboxRow::new(EventSid::from_bytes([number; 16]), now, message),
+        why: Reason::new("status 410"),
+        date_given_up: now,
+    };
+    let key = keys::dead_letter(letter.row.sid);
+    let batch = Batch::new().put_record_until(key, &letter, now + Duration::from_hours(1));
+    app.store.commit(batch.unwrap()).await.unwrap();
+    letter
+}
+
+async fn outbox(app: &App, waiting: bool, after: Option<String>, limit: u16) -> OutboxView {
+    let request = Request::ListOutbox {
+        waiting,
+        after,
+        limit,
+    };
+    match execute(app, request).await {
+        Reply::Outbox(view) => view,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
+    let app = app();
+    let mut letters = Vec::new();
+    for number in 1..=5 {
+        letters.push(put_dead_letter(&app, number).await);
+    }
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = outbox(&app, false, after, 2).await;
+        assert!(page.rows.len() <= 2);
+        seen.extend(page.rows.into_iter().map(|row| row.sid));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<_> = letters.iter().map(|letter| letter.row.sid.to_string()).collect();
+    assert_eq!(seen, expected);
+    let text = render::render(&Reply::Outbox(outbox(&app, false, None, 1).await), false).unwrap();
+    assert!(
+        text.contains("factor.created") && text.contains("status 410"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(&format!("There are more: --after {}\n", expected[0])),
+        "{text}"
+    );
+
+    let one = |sid: &str| (Some(sid.to_owned()), None);
+    let (sid, receiver) = one(&expected[0]);
+    execute(&app, Request::RetryOutbox { sid, receiver }).await;
+    let receiver = Some(letters[1].row.message.lane().to_string());
+    execute(&app, Request::RetryOutbox { sid: None, receiver }).await;
+    let (sid, receiver) = one(&expected[2]);
+    execute(&app, Request::DropOutbox { sid, receiver }).await;
+    assert_eq!(outbox(&app, false, None, 9).await.rows.len(), 2);
+    let waiting = outbox(&app, true, None, 1).await;
+    assert_eq!(
+        (waiting.rows.len(), waiting.rows[0].sid.as_str()),
+        (1, expected[0].as_str())
+    );
+    let rest = outbox(&app, true, waiting.next, 1).await;
+    assert_eq!(
+        (rest.rows[0].sid.as_str(), rest.next),
+        (expected[1].as_str(), None)
+    );
+    assert_eq!(rest.rows[0].attempts, 0);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::Place;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
-use crate::flows::outbox::announce;
+use crate::flows::outbox::{announce, commit_and_ring};
 use crate::flows::{Error, settle};
 use crate::store::{Batch, keys};
 
@@ -79,33 +79,43 @@ async fn answer(
         .assert_read(&keys::challenge(&place.scope, sid), &found)
         .assert_read(&keys::factor(&place.scope, challenge.factor), &factor);
     let mut answered = factor.record.clone();
+    let mut factor_changed = false;
     match (update.payload, &factor.record.kind) {
         (None, _) if update.metadata.is_none() => return Err(PAYLOAD_MISSING.into()),
         (None, _) => {}
         (Some(code), FactorKind::Totp(totp)) => {
             answered = answer_by_code(app, &place, &mut challenge, (&factor.record, totp), code, now)?;
-            batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
+            factor_changed = true;
         }
         (Some(signed), FactorKind::Push(push)) => {
             let mut push = push.clone();
             answer_by_signature(app, &place, &mut challenge, &mut push, signed, shown, now)?;
             answered.kind = FactorKind::Push(push);
             // Only a number or a report changes the factor: other answers leave it alone.
-            if guard_of(&answered) != guard_of(&factor.record) {
-                batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
-            }
+            factor_changed = guard_of(&answered) != guard_of(&factor.record);
         }
     }
-    let mut batch = match challenge.outcome {
-        Outcome::Pending => put_changed(app, &place.scope, &challenge, batch)?,
-        Outcome::Approved(_) => close(app, &place, &challenge, EventType::ChallengeApproved, now, batch)?,
-        Outcome::Denied(_) => close(app, &place, &challenge, EventType::ChallengeDenied, now, batch)?,
+    let event = match challenge.outcome {
+        Outcome::Approved(_) => Some(EventType::ChallengeApproved),
+        Outcome::Denied(_) => Some(EventType::ChallengeDenied),
+        // One that expired was refused above.
+        Outcome::Expired | Outcome::Pending => None,
+    };
+    // Whatever else is announced of the factor must come before this commit or be decided anew behind it, its deletion for
+    // instance: events are in the order of the commits.
+    let wanted = |event| place.service.record.subscribers(event).next().is_some();
+    if factor_changed || event.is_some_and(wanted) {
+        batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
+    }
+    batch = match event {
+        Some(event) => close(app, &place, &challenge, (event, now), batch)?,
+        None => put_changed(app, &place.scope, &challenge, batch)?,
     };
     if challenge.deny_reason == Some(DenyReason::NotMe) {
         batch = announce_report(app, &place, &challenge, now, batch)?;
     }
     batch = announce_lock(app, &place, (&factor.record, &answered), now, batch)?;
-    app.store.commit(batch).await?;
+    commit_and_ring(app, batch).await?;
     warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))
 }
@@ -210,8 +220,7 @@ fn close(
     app: &App,
     place: &Place,
     challenge: &Challenge,
-    event_type: EventType,
-    now: Timestamp,
+    (event_type, now): (EventType, Timestamp),
     batch: Batch,
 ) -> Result<Batch, Error> {
     let of = (challenge.factor, challenge.factor_type);

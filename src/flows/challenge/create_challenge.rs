@@ -1,5 +1,6 @@
 //! Creates a challenge, and answers it at once if it comes with a code.
 
+use super::expire_challenge::watch_expiry;
 use super::put_new;
 use super::recall_pushes::recall_pushes;
 use crate::app::App;
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::entity::fetch_entity::{Place, locate};
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
-use crate::flows::outbox::{announce, notify_device};
+use crate::flows::outbox::{announce, commit_and_ring, notify_device};
 use crate::flows::{Error, settle};
 use crate::store::keys;
 
@@ -88,6 +89,7 @@ async fn create(
     // The factor counts each challenge, so it is written anew.
     let mut batch = place.batch().assert_read(&key, &found).put_record(key, &factor)?;
     batch = put_new(app, &place.scope, &challenge, now, batch)?;
+    batch = watch_expiry(&place, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
         let to = (&place.service.record, &place.scope);
         batch = notify_device(app, to, &challenge, push, challenge.expires_at, batch)?;
@@ -103,7 +105,7 @@ async fn create(
         )?;
     }
     batch = announce_lock(app, &place, (&found.record, &factor), now, batch)?;
-    app.store.commit(batch).await?;
+    commit_and_ring(app, batch).await?;
     warn_of_failures(&found.record, &factor);
     Ok((place.scope, challenge))
 }

@@ -14,7 +14,7 @@ use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::actor::Actor;
 use crate::flows::factor::fetch_factor::read_factor;
-use crate::flows::outbox::notify_device;
+use crate::flows::outbox::{commit_and_ring, notify_device};
 use crate::flows::{Error, settle};
 use crate::store::keys;
 
@@ -72,7 +72,7 @@ async fn create(
         until,
         batch,
     )?;
-    app.store.commit(batch).await?;
+    commit_and_ring(app, batch).await?;
     let notification = Notification {
         sid: NotificationSid::generate(now, app.entropy.as_ref()),
         challenge: sid,

@@ -3,6 +3,7 @@
 pub mod answer_challenge;
 pub mod create_challenge;
 pub mod create_notification;
+pub mod expire_challenge;
 pub mod fetch_challenge;
 pub mod list_challenges;
 

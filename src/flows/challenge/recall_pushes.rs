@@ -32,7 +32,7 @@ pub(super) async fn recall_pushes(
 fn fate_of(challenge: &Challenge, now: Timestamp) -> Fate {
     match &challenge.outcome {
         Outcome::Approved(answer) => Fate::Approved(answer.at),
-        Outcome::Denied(_) => Fate::Over,
+        Outcome::Denied(_) | Outcome::Expired => Fate::Over,
         Outcome::Pending if now >= challenge.expires_at => Fate::Over,
         Outcome::Pending => Fate::Pending,
     }

@@ -13,11 +13,13 @@ use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::{Factor, FactorKind, TotpFactor};
+use crate::domain::outbox::DeadLetter;
 use crate::domain::service::Service;
 use crate::domain::sid::{
     AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, WebhookSid,
 };
 use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Error;
@@ -25,7 +27,9 @@ use crate::flows::credential::open_key;
 use crate::flows::store_format::FORMAT;
 use crate::flows::web_push::vapid_key;
 use crate::store::keys::{self, Owner, Place};
-use crate::store::records::{CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
+use crate::store::records::{
+    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, Stored, VapidKeyRecord,
+};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -51,13 +55,24 @@ impl Walk<'_> {
                     .await?;
             }
             Place::Challenge(owner, sid) => self.check_challenge(here, owner, *sid).await?,
+            Place::ChallengeTimer(due, sid) => self.check_timer(here, *due, *sid).await?,
             Place::CreationRate(_) => drop(self.decode::<CreationRate>(here)),
             Place::Credential(account, sid) => self.check_credential(here, *account, *sid).await?,
+            Place::DeadLetter(sid) => {
+                if let Some(letter) = self.decode::<DeadLetter>(here) {
+                    self.check_sid(here, letter.row.sid == *sid);
+                }
+            }
             Place::Device(_) => self.check_device(here).await?,
             Place::Entity(service, identity) => self.check_entity(here, *service, identity).await?,
             Place::EntityOrder(service, sid) => self.check_entity_order(here, *service, *sid).await?,
             Place::Factor(owner, sid) => self.check_factor(here, owner, *sid).await?,
-            Place::OutboxRow(sid) => {
+            Place::OutboxRow(lane, sid) => {
+                if let Some(row) = self.decode::<OutboxRow>(here) {
+                    self.check_sid(here, row.sid == *sid && row.message.lane() == *lane);
+                }
+            }
+            Place::OutboxRowWithoutLane(sid) => {
                 if let Some(row) = self.decode::<OutboxRow>(here) {
                     self.check_sid(here, row.sid == *sid);
                 }
@@ -261,6 +276,20 @@ impl Walk<'_> {
         };
         let challenge = keys::challenge(&scope(owner), sid);
         self.refer(here, &challenge, "it does not exist", wrong).await
+    }
+
+    /// What a timer leads to may be gone: whoever takes it finds out. If it is there, it is due then.
+    async fn check_timer(&mut self, here: &Here<'_>, due: Timestamp, sid: ChallengeSid) -> Result<(), Error> {
+        let Some(timer) = self.decode::<ChallengeTimer>(here) else {
+            return Ok(());
+        };
+        self.check_sid(here, timer.challenge == sid);
+        let found = records::read(self.app.store.as_ref(), &keys::challenge(&timer.scope(), sid)).await;
+        if matches!(found, Ok(Some(Stored { record: Challenge { expires_at, .. }, .. })) if expires_at != due)
+        {
+            self.blame(here, "its challenge expires at another time");
+        }
+        Ok(())
     }
 
     async fn check_service(

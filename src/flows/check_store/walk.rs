@@ -7,6 +7,7 @@ use super::report::Report;
 use crate::app::App;
 use crate::domain::entity::Entity;
 use crate::domain::factor::FactorType;
+use crate::domain::outbox::Lane;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Error;
@@ -263,16 +264,24 @@ impl<'a> Walk<'a> {
 /// Whether the sweeper is meant to reclaim such an entry some day.
 fn expires(place: &Place) -> bool {
     match place {
-        Place::AccessToken(..) | Place::Challenge(..) | Place::OutboxRow(..) | Place::Pending(..) => true,
+        Place::AccessToken(..)
+        | Place::Challenge(..)
+        | Place::DeadLetter(..)
+        | Place::OutboxRow(Lane::Credential(_) | Lane::Factor(_), _)
+        | Place::OutboxRowWithoutLane(..)
+        | Place::Pending(..) => true,
         Place::Account(..)
         | Place::ApiKey(..)
         | Place::ApiKeyOf(..)
+        | Place::ChallengeTimer(..)
         | Place::CreationRate(..)
         | Place::Credential(..)
         | Place::Device(..)
         | Place::Entity(..)
         | Place::EntityOrder(..)
         | Place::Factor(..)
+        // The worker gives up what a webhook does not take.
+        | Place::OutboxRow(Lane::Webhook(_), _)
         | Place::Purge(..)
         | Place::Service(..)
         | Place::StoreFormat

@@ -6,7 +6,7 @@ use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::Identity;
-use crate::flows::outbox::announce;
+use crate::flows::outbox::{announce, commit_and_ring};
 use crate::flows::{Error, settle};
 use crate::store::{Order, Scan, keys, records};
 
@@ -52,6 +52,16 @@ async fn delete(
     };
     for (key, entry) in app.store.scan(scan).await? {
         let factor: Factor = records::decode(&entry.value)?;
+        if place
+            .service
+            .record
+            .subscribers(EventType::FactorDeleted)
+            .next()
+            .is_some()
+        {
+            // Its deletion is announced behind all that was announced of it.
+            batch = batch.assert_at(key.clone(), entry.version);
+        }
         batch = batch.delete(key);
         if let FactorKind::Push(push) = &factor.kind {
             batch = batch.delete(keys::device(push.credential).into_bytes());
@@ -60,5 +70,5 @@ async fn delete(
         let event = Event::new(EventType::FactorDeleted, now, &place.scope, of);
         batch = announce(app, &place.service.record, &event, batch)?;
     }
-    Ok(app.store.commit(batch).await?)
+    commit_and_ring(app, batch).await
 }

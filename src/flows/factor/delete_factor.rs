@@ -8,7 +8,7 @@ use crate::domain::sid::{FactorSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
-use crate::flows::outbox::announce;
+use crate::flows::outbox::{announce, commit_and_ring};
 use crate::flows::{Error, settle};
 use crate::store::keys;
 
@@ -50,8 +50,5 @@ async fn delete(
         batch = batch.delete(keys::device(push.credential).into_bytes());
     }
     let event = Event::new(EventType::FactorDeleted, now, &place.scope, (sid, kind));
-    app.store
-        .commit(announce(app, &place.service.record, &event, batch)?)
-        .await?;
-    Ok(())
+    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await
 }

@@ -11,7 +11,7 @@ use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Error;
 use crate::flows::entity::count_creation;
-use crate::flows::outbox::announce;
+use crate::flows::outbox::{announce, commit_and_ring};
 use crate::flows::service::fetch_service::read_service;
 use crate::store::records::{self, DeviceAddress};
 use crate::store::{Batch, Order, Scan, keys};
@@ -88,9 +88,7 @@ impl Enrolment {
         }
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
-        app.store
-            .commit(announce(app, &self.service, &event, batch)?)
-            .await?;
+        commit_and_ring(app, announce(app, &self.service, &event, batch)?).await?;
         Ok(self.scope)
     }
 

@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
-use crate::flows::outbox::announce;
+use crate::flows::outbox::{announce, commit_and_ring};
 use crate::flows::{Error, settle};
 use crate::store::keys;
 
@@ -154,7 +154,7 @@ async fn update(
         batch = announce(app, &place.service.record, &event, batch)?;
     }
     batch = announce_lock(app, &place, (&found.record, &factor), now, batch)?;
-    app.store.commit(batch).await?;
+    commit_and_ring(app, batch).await?;
     warn_of_failures(&found.record, &factor);
     Ok((place.scope, factor))
 }

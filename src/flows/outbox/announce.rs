@@ -6,7 +6,6 @@ use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, OutboxMessage, OutboxRow};
 use crate::domain::factor::{NotificationChannel, PushFactor};
 use crate::domain::service::Service;
-use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::store::{Batch, keys};
@@ -23,13 +22,9 @@ pub(crate) fn announce(
             webhook,
             event: event.clone(),
         };
-        batch = put_row(
-            app,
-            event.at,
-            event.at + app.policy.outbox_retention,
-            message,
-            batch,
-        )?;
+        let row = new_row(app, event.at, message);
+        // It is the worker that gives it up: what the store reclaimed would be missing from the dead letters.
+        batch = batch.put_new_record(keys::outbox_row(row.message.lane(), row.sid), &row)?;
     }
     Ok(batch)
 }
@@ -67,22 +62,12 @@ pub(crate) fn notify_device(
         challenge: challenge.sid,
         expires_at: until,
         account: Some(scope.account),
+        credential,
     };
-    put_row(app, app.clock.now(), until, message, batch)
+    let row = new_row(app, app.clock.now(), message);
+    Ok(batch.put_new_record_until(keys::outbox_row(row.message.lane(), row.sid), &row, until)?)
 }
 
-fn put_row(
-    app: &App,
-    now: Timestamp,
-    until: Timestamp,
-    message: OutboxMessage,
-    batch: Batch,
-) -> Result<Batch, Error> {
-    let sid = EventSid::generate(now, app.entropy.as_ref());
-    let row = OutboxRow {
-        sid,
-        date_created: now,
-        message,
-    };
-    Ok(batch.put_new_record_until(keys::outbox_row(sid), &row, until)?)
+fn new_row(app: &App, now: Timestamp, message: OutboxMessage) -> OutboxRow {
+    OutboxRow::new(app.outbox.order.next(now, app.entropy.as_ref()), now, message)
 }

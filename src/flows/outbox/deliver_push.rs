@@ -104,6 +104,8 @@ impl Notice {
             challenge,
             expires_at,
             account: Some(account),
+            // Which key it has by now is looked up.
+            credential: _,
         } = &row.message
         else {
             return Ok(None);

@@ -1,9 +1,45 @@
 //! The outbox: what is to be sent to others, written in the batch of the state change that it tells of and sent after it.
+//!
+//! Rows lie in lanes, one for each receiver. The [`Worker`](worker::Worker) has each lane visited (`visit`) when something
+//! is due there: it reads on from the oldest row (`pass`), leases what it sends (`lease`), sends it ([`deliver`]), and
+//! settles it by what came of it (`settle_delivery`): the row is gone, or waits for its next try, or is given up (`give_up`)
+//! and can be looked at and put back ([`dead_letters`]).
+//!
+//! Invariant: a row leaves its lane only when its receiver has it, when there is nothing to deliver any more, or together
+//! with the commit that writes its dead letter. So every event arrives at least once or is a dead letter.
 
 mod announce;
+mod commit_and_ring;
+pub mod dead_letters;
+pub mod deliver;
 mod deliver_push;
 mod deliver_webhook;
+mod give_up;
+mod health;
+mod lanes;
+mod lease;
+pub mod list_waiting;
+mod pass;
+pub mod prepare;
+mod settle_delivery;
+mod visit;
+pub mod worker;
 
 pub(crate) use self::announce::{announce, notify_device};
+pub(crate) use self::commit_and_ring::commit_and_ring;
 pub use self::deliver_push::deliver_push;
 pub use self::deliver_webhook::deliver_webhook;
+
+use crate::domain::events::OutboxRow;
+use crate::flows::Error;
+use crate::store::{Batch, keys};
+
+/// Writes a row into `batch`, at its place in its lane. It is the worker that gives up what a webhook does not take: what
+/// the store reclaimed would be missing from the dead letters. A push ends by itself.
+fn write_row(batch: Batch, row: &OutboxRow) -> Result<Batch, Error> {
+    let key = keys::outbox_row(row.message.lane(), row.sid);
+    Ok(match row.message.expires_at() {
+        Some(until) => batch.put_record_until(key, row, until)?,
+        None => batch.put_record(key, row)?,
+    })
+}

@@ -4,11 +4,13 @@
 
 use std::fmt;
 
+use crate::domain::outbox::Lane;
 use crate::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
     ServiceSid, WebhookSid,
 };
 use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
 
 /// What a key says of its entry; one variant for each line of the key map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +25,14 @@ pub enum Place {
     ApiKeyOf(AccountSid, ApiKeySid),
     /// A challenge of an entity.
     Challenge(Owner, ChallengeSid),
+    /// That somebody wants to hear of a challenge's expiry.
+    ChallengeTimer(Timestamp, ChallengeSid),
     /// How many entities an account creates.
     CreationRate(AccountSid),
     /// A push provider's key of an account.
     Credential(AccountSid, CredentialSid),
+    /// Something that was given up.
+    DeadLetter(EventSid),
     /// Where a device's factor is.
     Device(CredentialSid),
     /// An entity of a service.
@@ -35,8 +41,10 @@ pub enum Place {
     EntityOrder(ServiceSid, EntitySid),
     /// A factor of an entity.
     Factor(Owner, FactorSid),
-    /// Something to be sent.
-    OutboxRow(EventSid),
+    /// Something to be sent to a receiver.
+    OutboxRow(Lane, EventSid),
+    /// Something to be sent, as it was written before there were lanes.
+    OutboxRowWithoutLane(EventSid),
     /// That a challenge waits for a factor's answer.
     Pending(Owner, FactorSid, ChallengeSid),
     /// What a deleted service left behind.
@@ -87,7 +95,7 @@ impl Place {
                 ServiceSid::from_bytes(sid(rest)?),
                 EntitySid::from_bytes(sid(rest)?),
             ),
-            b'o' => Self::OutboxRow(EventSid::from_bytes(sid(rest)?)),
+            b'o' => Self::OutboxRowWithoutLane(EventSid::from_bytes(sid(rest)?)),
             b'q' => Self::CreationRate(AccountSid::from_bytes(sid(rest)?)),
             b'r' => Self::Credential(
                 AccountSid::from_bytes(sid(rest)?),
@@ -101,10 +109,13 @@ impl Place {
                 ServiceSid::from_bytes(sid(rest)?),
                 AccessTokenSid::from_bytes(sid(rest)?),
             ),
+            b'u' => Self::OutboxRow(Lane::from_bytes(&chunk(rest)?)?, EventSid::from_bytes(sid(rest)?)),
             b'w' => Self::Webhook(
                 ServiceSid::from_bytes(sid(rest)?),
                 WebhookSid::from_bytes(sid(rest)?),
             ),
+            b'x' => Self::DeadLetter(EventSid::from_bytes(sid(rest)?)),
+            b'z' => Self::ChallengeTimer(due(rest)?, ChallengeSid::from_bytes(sid(rest)?)),
             _ => return None,
         };
         rest.is_empty().then_some(place)
@@ -124,10 +135,13 @@ impl Place {
             Self::Account(_)
             | Self::ApiKey(_)
             | Self::ApiKeyOf(..)
+            | Self::ChallengeTimer(..)
             | Self::CreationRate(_)
             | Self::Credential(..)
+            | Self::DeadLetter(_)
             | Self::Device(_)
-            | Self::OutboxRow(_)
+            | Self::OutboxRow(..)
+            | Self::OutboxRowWithoutLane(_)
             | Self::Purge(_)
             | Self::Service(..)
             | Self::StoreFormat
@@ -144,13 +158,16 @@ impl Place {
             Self::ApiKey(..) => "API keys",
             Self::ApiKeyOf(..) => "API keys in their accounts' lists",
             Self::Challenge(..) => "challenges",
+            Self::ChallengeTimer(..) => "timers of challenges",
             Self::CreationRate(..) => "creation rates",
             Self::Credential(..) => "credentials",
+            Self::DeadLetter(..) => "dead letters",
             Self::Device(..) => "devices",
             Self::Entity(..) => "entities",
             Self::EntityOrder(..) => "entities in their services' lists",
             Self::Factor(..) => "factors",
             Self::OutboxRow(..) => "outbox rows",
+            Self::OutboxRowWithoutLane(..) => "outbox rows without a lane",
             Self::Pending(..) => "challenges in their factors' lists",
             Self::Purge(..) => "deleted services",
             Self::Service(..) => "services",
@@ -170,13 +187,16 @@ impl fmt::Display for Place {
             Self::ApiKey(sid) => write!(f, "API key {sid}"),
             Self::ApiKeyOf(account, sid) => write!(f, "API key {sid} in the list of {account}"),
             Self::Challenge(owner, sid) => write!(f, "challenge {sid} of {owner}"),
+            Self::ChallengeTimer(due, sid) => write!(f, "timer of challenge {sid}, due {due}"),
             Self::CreationRate(account) => write!(f, "creation rate of {account}"),
             Self::Credential(account, sid) => write!(f, "credential {sid} of {account}"),
+            Self::DeadLetter(sid) => write!(f, "dead letter {sid}"),
             Self::Device(credential) => write!(f, "device {credential}"),
             Self::Entity(service, identity) => write!(f, "entity {identity} of {service}"),
             Self::EntityOrder(service, sid) => write!(f, "entity {sid} in the list of {service}"),
             Self::Factor(owner, sid) => write!(f, "factor {sid} of {owner}"),
-            Self::OutboxRow(sid) => write!(f, "outbox row {sid}"),
+            Self::OutboxRow(lane, sid) => write!(f, "outbox row {sid} for {lane}"),
+            Self::OutboxRowWithoutLane(sid) => write!(f, "outbox row {sid} without a lane"),
             Self::Pending(owner, factor, sid) => {
                 write!(f, "challenge {sid} in the list of factor {factor} of {owner}")
             }
@@ -229,9 +249,19 @@ fn below_entity(rest: &mut &[u8]) -> Option<Place> {
 
 /// Takes the bytes of an identifier off the front.
 fn sid(rest: &mut &[u8]) -> Option<[u8; 16]> {
-    let (sid, behind) = rest.split_first_chunk()?;
+    chunk(rest)
+}
+
+/// Takes the bytes of a moment off the front.
+fn due(rest: &mut &[u8]) -> Option<Timestamp> {
+    let millis = u64::from_be_bytes(chunk(rest)?);
+    Some(Timestamp::from_millis(millis)).filter(|due| due.millis() == millis)
+}
+
+fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (chunk, behind) = rest.split_first_chunk()?;
     *rest = behind;
-    Some(*sid)
+    Some(*chunk)
 }
 
 #[cfg(test)]
@@ -267,7 +297,13 @@ mod tests {
             Place::Entity(service, owner.identity.clone()),
             Place::EntityOrder(service, entity),
             Place::Factor(owner.clone(), factor),
-            Place::OutboxRow(EventSid::from_bytes(one)),
+            Place::OutboxRow(
+                Lane::Webhook(WebhookSid::from_bytes(two)),
+                EventSid::from_bytes(one),
+            ),
+            Place::OutboxRowWithoutLane(EventSid::from_bytes(one)),
+            Place::DeadLetter(EventSid::from_bytes(one)),
+            Place::ChallengeTimer(Timestamp::from_seconds(1_800_000_000), challenge),
             Place::Pending(owner, factor, challenge),
             Place::Purge(service),
             Place::Service(account, service),
@@ -298,7 +334,10 @@ mod tests {
             Place::Entity(service, identity) => keys::entity(*service, identity).into_bytes(),
             Place::EntityOrder(service, sid) => keys::entity_order(*service).key(sid.as_bytes()).into_bytes(),
             Place::Factor(owner, sid) => keys::factor(&scope(owner), *sid).into_bytes(),
-            Place::OutboxRow(sid) => keys::outbox_row(*sid).into_bytes(),
+            Place::OutboxRow(lane, sid) => keys::outbox_row(*lane, *sid).into_bytes(),
+            Place::OutboxRowWithoutLane(sid) => keys::outbox_without_lanes().key(sid.as_bytes()).into_bytes(),
+            Place::DeadLetter(sid) => keys::dead_letter(*sid).into_bytes(),
+            Place::ChallengeTimer(due, sid) => keys::challenge_timer(*due, *sid).into_bytes(),
             Place::Pending(owner, factor, sid) => keys::pending(&scope(owner), *factor)
                 .key(sid.as_bytes())
                 .into_bytes(),
@@ -375,7 +414,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_read_is_written_as_the_same_bytes(
-            which in 0..17_usize,
+            which in 0..21_usize,
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         ) {
             let mut key = each_kind().swap_remove(which).0;

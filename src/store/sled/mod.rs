@@ -270,6 +270,11 @@ impl Store for SledStore {
         let disk_bytes = db.as_ref().and_then(|db| db.size_on_disk().ok());
         self.progress.statistics(disk_bytes.unwrap_or(0))
     }
+
+    /// The files are locked.
+    fn is_exclusive(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for SledStore {

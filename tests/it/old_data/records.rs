@@ -12,13 +12,15 @@ use countersign::domain::credential::Credential;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::factor::Factor;
+use countersign::domain::outbox::DeadLetter;
 use countersign::domain::service::Service;
 use countersign::domain::text::Identity;
 use countersign::domain::time::Timestamp;
 use countersign::domain::webhook::Webhook;
 use countersign::store::StoreError;
 use countersign::store::records::{
-    self, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode,
+    self, ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord,
+    decode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -233,6 +235,8 @@ fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
         Challenge::KIND => read::<Challenge>(bytes),
         DeviceAddress::KIND => read::<DeviceAddress>(bytes),
         OutboxRow::KIND => read::<OutboxRow>(bytes),
+        DeadLetter::KIND => read::<DeadLetter>(bytes),
+        ChallengeTimer::KIND => read::<ChallengeTimer>(bytes),
         Purge::KIND => read::<Purge>(bytes),
         CreationRate::KIND => read::<CreationRate>(bytes),
         StoreFormat::KIND => read::<StoreFormat>(bytes),

@@ -18,6 +18,7 @@ use countersign::domain::factor::{
 use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
 use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
+use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::push_guard::{PushGuard, PushLimits};
 use countersign::domain::service::{
     PushSettings, Service, ServiceSettings, Subscription, TotpSettings, WhatsappSettings,
@@ -35,7 +36,7 @@ use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
-    self, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -438,15 +439,12 @@ fn challenges() -> Vec<Sample> {
             "challenge, denied by a wrong number",
             &denied_because(DenyReason::WrongNumber),
         ),
+        sample("challenge, expired for good", &with(Outcome::Expired)),
     ]
 }
 
 fn outbox_rows() -> Vec<Sample> {
-    let row = |message| OutboxRow {
-        sid: EventSid::from_bytes([17; 16]),
-        date_created: moment(21),
-        message,
-    };
+    let row = |message| OutboxRow::new(EventSid::from_bytes([17; 16]), moment(21), message);
     let event = |event_type, factor_type, challenge| OutboxMessage::Webhook {
         webhook: WebhookSid::from_bytes([9; 16]),
         event: Event {
@@ -461,7 +459,7 @@ fn outbox_rows() -> Vec<Sample> {
             challenge,
         },
     };
-    let push = OutboxMessage::Push {
+    let push = |credential| OutboxMessage::Push {
         service: ServiceSid::from_bytes([3; 16]),
         identity: identity(),
         entity: EntitySid::from_bytes([12; 16]),
@@ -469,10 +467,31 @@ fn outbox_rows() -> Vec<Sample> {
         challenge: ChallengeSid::from_bytes([16; 16]),
         expires_at: moment(318),
         account: Some(AccountSid::from_bytes([1; 16])),
+        credential,
     };
     let challenge = Some(ChallengeSid::from_bytes([16; 16]));
+    let tried = OutboxRow {
+        attempts: 7,
+        next_at: moment(100),
+        lease: Some(moment(24)),
+        last_error: Some(Reason::new("status 500")),
+        ..row(push(None))
+    };
+    let letter = DeadLetter {
+        row: OutboxRow {
+            lease: None,
+            ..tried.clone()
+        },
+        why: Reason::new("status 410, \u{2026}"),
+        date_given_up: moment(25),
+    };
     let mut samples = vec![
-        sample("outbox row, push", &row(push)),
+        sample(
+            "outbox row, push",
+            &row(push(Some(CredentialSid::from_bytes([6; 16])))),
+        ),
+        sample("outbox row, push, leased", &tried),
+        sample("dead letter", &letter),
         sample(
             "outbox row, webhook, of a push challenge",
             &row(event(EventType::ChallengeDenied, FactorType::Push, challenge)),
@@ -501,7 +520,15 @@ fn of_the_store() -> Vec<Sample> {
         public_key: P256Point::from_sec1(device_key().as_bytes()).unwrap(),
         private_key: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 32 + 16]),
     };
+    let timer = ChallengeTimer {
+        account: AccountSid::from_bytes([1; 16]),
+        service: ServiceSid::from_bytes([3; 16]),
+        identity: identity(),
+        entity: EntitySid::from_bytes([12; 16]),
+        challenge: ChallengeSid::from_bytes([16; 16]),
+    };
     vec![
+        sample("timer of a challenge", &timer),
         sample("device address", &address),
         sample("deleted service", &Purge { since: moment(23) }),
         sample(

@@ -9,28 +9,28 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// A connection.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     head: String,
 }
 
 /// What was answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// The body, if the status is this one.
-    pub(super) fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body
     }
 }
 
 impl Client {
-    pub(super) fn connect(address: &str, credentials: &str) -> Self {
+    pub(crate) fn connect(address: &str, credentials: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -45,7 +45,7 @@ impl Client {
     ///
     /// # Errors
     /// When the server is gone before the whole answer is here. One that is there and does not answer fails the test.
-    pub(super) fn call(&mut self, method: &str, path: &str, form: &[(&str, &str)]) -> io::Result<Answer> {
+    pub(crate) fn call(&mut self, method: &str, path: &str, form: &[(&str, &str)]) -> io::Result<Answer> {
         let answer = self.exchange(method, path, form);
         if let Err(error) = &answer {
             let hangs = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);

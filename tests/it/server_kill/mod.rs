@@ -8,10 +8,10 @@
 //!
 //! `COUNTERSIGN_KILL_ROUNDS` sets how often (20 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
-mod client;
+pub(crate) mod client;
 mod guesser;
-mod random;
-mod server;
+pub(crate) mod random;
+pub(crate) mod server;
 mod user;
 
 use std::sync::mpsc;

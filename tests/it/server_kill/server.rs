@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use countersign::app::{App, Policy};
+use countersign::config::KEYS;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::entropy::SystemEntropy;
@@ -19,7 +20,7 @@ use countersign::store::sled::{Options, SledStore};
 use super::client::Client;
 
 /// A server that listens.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: String,
     /// Kept open: whoever writes to a pipe that nobody reads is ended.
     _stdout: BufReader<ChildStdout>,
@@ -28,7 +29,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a server on `directory`; it must get as far as to listen.
-    pub(super) fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut process = spawn(directory);
         let mut first = String::new();
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
@@ -46,13 +47,13 @@ impl Server {
         }
     }
 
-    pub(super) fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(&self.address, &format!("{ACCOUNT}:{TOKEN}"))
     }
 }
 
 /// A process that is killed (with SIGKILL) when it is dropped.
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -62,7 +63,7 @@ impl Drop for Process {
 }
 
 /// Starts a server and does not wait for it.
-pub(super) fn spawn(directory: &Path) -> Process {
+pub(crate) fn spawn(directory: &Path) -> Process {
     let log = File::create(directory.join(LOG)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     // What is set for the tests is no setting of the server.
@@ -73,6 +74,7 @@ pub(super) fn spawn(directory: &Path) -> Process {
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory.join(DATA))
         .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
+        .envs(receivers_allowed())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -81,8 +83,31 @@ pub(super) fn spawn(directory: &Path) -> Process {
     Process(child)
 }
 
+/// Receivers of events are on this machine, which the operator has to allow, if this program can be told so.
+fn receivers_allowed() -> Option<(&'static str, &'static str)> {
+    const ALLOW: &str = "COUNTERSIGN_OUTBOUND_ALLOW";
+    let known = KEYS.iter().any(|key| key.variable() == ALLOW);
+    known.then_some((ALLOW, "127.0.0.0/8"))
+}
+
+/// What `countersign` says to this command about the data directory of a server that does not run.
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    let output = command
+        .args(arguments)
+        .arg("--data")
+        .arg(directory.join(DATA))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Opens the store that a killed server left, and checks that everything in it fits together.
-pub(super) fn check_store(directory: &Path) {
+pub(crate) fn check_store(directory: &Path) {
     let data = directory.join(DATA);
     let master = MasterKey::parse(&fs::read_to_string(data.join("master.key")).unwrap()).unwrap();
     let store = Arc::new(SledStore::open(&Options::new(data.join("store"))).unwrap());
@@ -93,6 +118,7 @@ pub(super) fn check_store(directory: &Path) {
         vault: Arc::new(Vault::new(&master)),
         senders: Arc::default(),
         streams: Arc::default(),
+        outbox: Arc::default(),
         policy: Policy::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -10,6 +10,7 @@ mod curl;
 mod http;
 mod limits;
 mod ops;
+mod outbox;
 mod process;
 mod secrets;
 mod settings;

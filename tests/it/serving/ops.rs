@@ -29,5 +29,15 @@ fn health_readiness_and_metrics_are_served_on_their_own_listener_only() {
         metrics.contains("\ncountersign_store_commits_total 2\n"),
         "{metrics}"
     );
+    for name in [
+        "delivered_total",
+        "failed_total",
+        "dead_letters_total",
+        "obsolete_total",
+        "waiting_receivers",
+    ] {
+        let line = format!("\ncountersign_outbox_{name} 0\n");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
     assert!(!metrics.contains(env!("CARGO_PKG_VERSION")), "{metrics}");
 }

@@ -94,7 +94,7 @@ fn all_settings_work_from_a_file() {
         &file,
         "outbound_allow = ['10.1.0.0/16', '::1']\nops_listen = '127.0.0.1:0'\npublic_url = 'https://verify.example.com/'\ncache_bytes = 1048576\n\
          max_connections = 10\n[limits]\nentity_creations_per_second = 40\n[retention]\nchallenges_days = 7\n\
-         outbox_days = 1\n[devices]\nclock_skew_seconds = 30\n",
+         outbox_days = 1\noutbox_dead_days = 7\n[devices]\nclock_skew_seconds = 30\n",
     )
     .unwrap();
     let server = Process::start_with(directory.path(), &["--config", file.to_str().unwrap()], &[]);

@@ -95,6 +95,7 @@ impl TestApp {
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
             senders: Arc::default(),
             streams: Arc::default(),
+            outbox: Arc::default(),
             policy,
         });
         let router = twilio::router(app.clone(), public_url());

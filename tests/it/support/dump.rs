@@ -58,7 +58,7 @@ impl TestApp {
 
     /// The rows that wait to be sent.
     pub(crate) async fn outbox(&self) -> Vec<OutboxRow> {
-        let rows = self.scan(keys::outbox().bytes().to_vec()).await;
+        let rows = self.scan(keys::lanes()).await;
         rows.iter()
             .map(|(_, entry)| decode(&entry.value).unwrap())
             .collect()

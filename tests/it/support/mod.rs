@@ -12,6 +12,7 @@ pub(crate) mod interleaved;
 pub(crate) mod operations;
 pub(crate) mod push_provider;
 pub(crate) mod receiver;
+pub(crate) mod scripted;
 pub(crate) mod world;
 
 use std::sync::Arc;

@@ -1,6 +1,11 @@
 //! Deleting: what is gone is gone at once, does not come back under the same name, and leaves nothing behind.
 
+use std::sync::Arc;
+
 use countersign::domain::factor::FactorType;
+use countersign::flows::challenge::expire_challenge::expire_challenges;
+use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::outbox::worker::{Limits, Worker};
 
 use crate::support::operations::{Everything, samples};
 use crate::support::world::sid_of;
@@ -159,10 +164,13 @@ async fn sweeping_reclaims_everything_that_is_over() {
     let kinds: std::collections::BTreeSet<_> = kept.iter().map(|(key, _)| char::from(key[0])).collect();
     assert_eq!(
         kinds,
-        ['a', 'm', 'o'].into(),
-        "events wait for their delivery, and the store keeps its own key"
+        ['a', 'm', 'u', 'z'].into(),
+        "events wait for their delivery, ends of challenges for their moment, and the store keeps its own key"
     );
     server.wait(31 * DAY);
+    expire_challenges(&server.app).await.unwrap();
+    let mut worker = Worker::new(server.app.clone(), Arc::new(ToReceivers), Limits::default());
+    worker.run_due().await;
     server.sweep().await;
     assert_eq!(server.dump().await, empty);
 }

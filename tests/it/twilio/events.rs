@@ -174,7 +174,7 @@ async fn a_webhook_that_changes_its_mind_is_heard() {
 }
 
 async fn version_of_last_row(server: &TestApp) -> Version {
-    let rows = server.scan(keys::outbox().bytes().to_vec()).await;
+    let rows = server.scan(keys::lanes()).await;
     rows.iter().map(|(_, entry)| entry.version).max().unwrap()
 }
 

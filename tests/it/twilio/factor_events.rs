@@ -101,7 +101,7 @@ async fn parallel_wrong_codes_lock_once_and_in_the_same_commit() {
         found.iter().map(|(_, entry)| entry.version).max()
     };
     assert_eq!(
-        version(countersign::store::keys::outbox().bytes().to_vec()).await,
+        version(countersign::store::keys::lanes()).await,
         version(b"e".to_vec()).await
     );
 }

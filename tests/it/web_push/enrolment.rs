@@ -153,7 +153,7 @@ async fn a_challenge_is_announced_without_any_credential() {
         .push_challenge(&server.client(), &subscribed.device)
         .await;
     let rows = Scan {
-        prefix: keys::outbox().bytes().to_vec(),
+        prefix: keys::lanes(),
         after: None,
         order: Order::Ascending,
         limit: 10,

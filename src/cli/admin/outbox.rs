@@ -1,0 +1,160 @@
+//! What `countersign outbox` asks for.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reply, explain};
+use crate::app::App;
+use crate::domain::events::{OutboxMessage, OutboxRow};
+use crate::domain::outbox::{DeadLetter, Lane};
+use crate::domain::sid::EventSid;
+use crate::flows::outbox::dead_letters::{Fate, decide, decide_all, list_dead_letters};
+use crate::flows::outbox::list_waiting::{After, list_waiting};
+use crate::flows::page::{Cursor, Order, PageRequest};
+
+/// Rows of the outbox.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OutboxView {
+    pub(super) rows: Vec<RowView>,
+    /// Where the next page begins, if there are more.
+    pub(super) next: Option<String>,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RowView {
+    pub(super) sid: String,
+    /// To whom it goes.
+    pub(super) receiver: String,
+    /// What it is: `push`, or the type of the event.
+    pub(super) what: String,
+    pub(super) service_sid: String,
+    pub(super) identity: String,
+    pub(super) factor_sid: String,
+    pub(super) challenge_sid: Option<String>,
+    pub(super) date_created: String,
+    pub(super) attempts: u32,
+    /// When it is due, unless it was given up.
+    pub(super) next_at: Option<String>,
+    /// Why the last try failed, or why it was given up.
+    pub(super) why: Option<String>,
+    pub(super) date_given_up: Option<String>,
+}
+
+pub(super) async fn list(
+    app: &App,
+    waiting: bool,
+    after: Option<String>,
+    limit: u16,
+) -> Result<Reply, String> {
+    let limit = usize::from(limit).clamp(1, 1000);
+    let failed = |error| explain(error, "there is nothing");
+    let view = if waiting {
+        let after = after.as_deref().map(place).transpose()?;
+        let (rows, next) = list_waiting(app, after, limit).await.map_err(failed)?;
+        OutboxView {
+            rows: rows.iter().map(RowView::waiting).collect(),
+            next: next.map(|(lane, sid)| format!("{lane}/{sid}")),
+        }
+    } else {
+        let cursor = match after {
+            Some(after) => Cursor::After(*event_sid(&after)?.as_bytes()),
+            None => Cursor::Start,
+        };
+        let request = PageRequest {
+            size: limit,
+            cursor,
+            order: Order::Ascending,
+        };
+        let page = list_dead_letters(app, request).await.map_err(failed)?;
+        OutboxView {
+            rows: page.items.iter().map(RowView::dead).collect(),
+            next: match page.next {
+                Some(Cursor::After(sid)) => Some(EventSid::from_bytes(sid).to_string()),
+                _ => None,
+            },
+        }
+    };
+    Ok(Reply::Outbox(view))
+}
+
+/// Decides on one dead letter, on those of a receiver, or on all.
+pub(super) async fn decide_on(
+    app: &App,
+    sid: Option<String>,
+    receiver: Option<String>,
+    fate: Fate,
+) -> Result<Reply, String> {
+    const NONE: &str = "there is no such dead letter; `countersign outbox list` shows those there are";
+    let done = match fate {
+        Fate::Dropped => "dropped",
+        Fate::PutBack => "put back",
+    };
+    if let Some(sid) = sid {
+        decide(app, event_sid(&sid)?, fate)
+            .await
+            .map_err(|error| explain(error, NONE))?;
+        return Ok(Reply::Done(format!("{done} {sid}")));
+    }
+    let lane: Option<Lane> = match receiver {
+        Some(text) => Some(
+            text.parse()
+                .map_err(|error| format!("{text} is no receiver: it {error}"))?,
+        ),
+        None => None,
+    };
+    let count = decide_all(app, lane, fate)
+        .await
+        .map_err(|error| explain(error, NONE))?;
+    Ok(Reply::Done(format!("{done} {count}")))
+}
+
+impl RowView {
+    fn dead(letter: &DeadLetter) -> Self {
+        Self {
+            next_at: None,
+            why: Some(letter.why.to_string()),
+            date_given_up: Some(letter.date_given_up.to_string()),
+            ..Self::waiting(&letter.row)
+        }
+    }
+
+    fn waiting(row: &OutboxRow) -> Self {
+        let (service, identity, factor, challenge) = match &row.message {
+            OutboxMessage::Push {
+                service,
+                identity,
+                factor,
+                challenge,
+                ..
+            } => (service, identity, factor, Some(*challenge)),
+            OutboxMessage::Webhook { event, .. } => {
+                (&event.service, &event.identity, &event.factor, event.challenge)
+            }
+        };
+        Self {
+            sid: row.sid.to_string(),
+            receiver: row.message.lane().to_string(),
+            what: row.message.name().to_owned(),
+            service_sid: service.to_string(),
+            identity: identity.to_string(),
+            factor_sid: factor.to_string(),
+            challenge_sid: challenge.map(|sid| sid.to_string()),
+            date_created: row.date_created.to_string(),
+            attempts: row.attempts,
+            next_at: Some(row.next_at.to_string()),
+            why: row.last_error.as_ref().map(ToString::to_string),
+            date_given_up: None,
+        }
+    }
+}
+
+fn event_sid(text: &str) -> Result<EventSid, String> {
+    text.parse()
+        .map_err(|error| format!("{text} is no event's SID: it {error}"))
+}
+
+fn place(text: &str) -> Result<After, String> {
+    let parts = text.split_once('/');
+    let parsed = parts.and_then(|(lane, sid)| Some((lane.parse().ok()?, sid.parse().ok()?)));
+    parsed.ok_or_else(|| format!("{text} is no place that a list of waiting rows ended with"))
+}

@@ -1,0 +1,332 @@
+//! How the outbox decides: who waits behind whom, how long a receiver is left alone, what is given up.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::entropy::Entropy;
+use super::events::{OutboxMessage, OutboxRow};
+use super::sid::{CredentialSid, EventSid, FactorSid, WebhookSid};
+use super::time::Timestamp;
+
+/// Those rows that go to one receiver. They lie together in the store, and no other receiver waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// What is pushed with the key of a push provider.
+    Credential(CredentialSid),
+    /// What is pushed to one device, whose transport needs no key.
+    Factor(FactorSid),
+    /// What a webhook wants to hear.
+    Webhook(WebhookSid),
+}
+
+impl Lane {
+    /// The bytes as they stand in keys: one for the kind, 16 for the identifier.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 17] {
+        let (kind, sid) = match &self {
+            Self::Credential(sid) => (b'c', *sid.as_bytes()),
+            Self::Factor(sid) => (b'f', *sid.as_bytes()),
+            Self::Webhook(sid) => (b'w', *sid.as_bytes()),
+        };
+        let mut bytes = [kind; 17];
+        bytes[1..].copy_from_slice(&sid);
+        bytes
+    }
+
+    /// The lane with these bytes; `None` if they are none's.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 17]) -> Option<Self> {
+        let [kind, sid @ ..] = *bytes;
+        match kind {
+            b'c' => Some(Self::Credential(CredentialSid::from_bytes(sid))),
+            b'f' => Some(Self::Factor(FactorSid::from_bytes(sid))),
+            b'w' => Some(Self::Webhook(WebhookSid::from_bytes(sid))),
+            _ => None,
+        }
+    }
+
+    /// How many of its rows may be on their way at the same time.
+    #[must_use]
+    pub fn width(self) -> usize {
+        match self {
+            Self::Credential(_) => 64,
+            Self::Factor(_) => 1,
+            Self::Webhook(_) => 8,
+        }
+    }
+
+    /// The longest pause between two tries: a push is over within minutes, so it cannot wait for long.
+    #[must_use]
+    pub fn longest_pause(self) -> Duration {
+        match self {
+            Self::Credential(_) | Self::Factor(_) => Duration::from_secs(30),
+            Self::Webhook(_) => Duration::from_mins(5),
+        }
+    }
+}
+
+/// The receiver's SID, whose letters tell the kind.
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential(sid) => sid.fmt(f),
+            Self::Factor(sid) => sid.fmt(f),
+            Self::Webhook(sid) => sid.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Lane {
+    type Err = NotALane;
+
+    fn from_str(text: &str) -> Result<Self, NotALane> {
+        let webhook = text.parse().map(Self::Webhook);
+        let lane = webhook.or_else(|_| text.parse().map(Self::Credential));
+        lane.or_else(|_| text.parse().map(Self::Factor))
+            .map_err(|_| NotALane)
+    }
+}
+
+/// The text names no receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be the SID of a webhook (YW), of a push credential (CR) or of a factor (YF)")]
+pub struct NotALane;
+
+/// What has to keep its order within a lane: a factor's events, a challenge's pushes.
+pub type Thread = [u8; 16];
+
+impl OutboxMessage {
+    /// To whom it goes.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Push {
+                credential: Some(credential),
+                ..
+            } => Lane::Credential(*credential),
+            Self::Push { factor, .. } => Lane::Factor(*factor),
+            Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
+        }
+    }
+
+    /// What it must not overtake: earlier rows of its lane with the same thread.
+    #[must_use]
+    pub fn thread(&self) -> Thread {
+        match self {
+            Self::Push { challenge, .. } => *challenge.as_bytes(),
+            Self::Webhook { event, .. } => *event.factor.as_bytes(),
+        }
+    }
+
+    /// From when on it is of no use, if there is such a moment.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Push { expires_at, .. } => Some(*expires_at),
+            Self::Webhook { .. } => None,
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Push { .. } => "push",
+            Self::Webhook { event, .. } => event.event_type.name(),
+        }
+    }
+}
+
+impl OutboxRow {
+    /// Takes in a try in vain: the next one is due after a pause that doubles with each (from a second up to the lane's
+    /// longest one, all of it by chance, so that those who failed together do not come back together), and not before
+    /// `after`, which the receiver asked for.
+    pub fn fail(&mut self, why: Reason, after: Option<Duration>, now: Timestamp, entropy: &dyn Entropy) {
+        let pause = pause(self.attempts, self.message.lane().longest_pause(), entropy);
+        let asked = after.unwrap_or_default().min(LONGEST_WISH);
+        self.attempts = self.attempts.saturating_add(1);
+        self.next_at = now + pause.max(asked);
+        self.last_error = Some(why);
+        self.lease = None;
+    }
+
+    /// Whether it is older than `age`.
+    #[must_use]
+    pub fn is_older_than(&self, age: Duration, now: Timestamp) -> bool {
+        now.since(self.date_created) > age
+    }
+}
+
+/// How long a receiver may ask to be left alone (`Retry-After`).
+pub const LONGEST_WISH: Duration = Duration::from_hours(1);
+
+/// The pause behind the try number `attempts` (from 0): from a millisecond up to 1, 2, 4, ... seconds, by chance.
+#[must_use]
+pub fn pause(attempts: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
+    let most = Duration::from_secs(1 << attempts.min(20)).min(longest);
+    let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    Duration::from_millis(1 + u64::from_le_bytes(bytes) % most)
+}
+
+/// A row that was given up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The row as it was last.
+    pub row: OutboxRow,
+    /// Why it was given up.
+    pub why: Reason,
+    /// When.
+    pub date_given_up: Timestamp,
+}
+
+/// What went wrong, for the operator: one line of at most [`Reason::MAX_CHARACTERS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reason(String);
+
+impl Reason {
+    /// What is longer is cut: a reason may quote a receiver, and is written with each try.
+    pub const MAX_CHARACTERS: usize = 200;
+
+    /// As much of `text` as is kept; what would break a line or hide one becomes a blank.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        Self(text.chars().map(plain).take(Self::MAX_CHARACTERS).collect())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Gives out the identifiers of events, each greater than all before it: of two decisions on one record the later one is
+/// made after the earlier one was committed, so the order of the keys is the order of the commits.
+#[derive(Debug, Default)]
+pub struct EventOrder(Mutex<u128>);
+
+impl EventOrder {
+    /// The next identifier. It tells `now`, unless an earlier one was later: a clock that is set back changes no order.
+    pub fn next(&self, now: Timestamp, entropy: &dyn Entropy) -> EventSid {
+        let fresh = u128::from_be_bytes(*EventSid::generate(now, entropy).as_bytes());
+        let mut step = [0; 8];
+        entropy.fill(&mut step);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The step is by chance so that nobody learns from an identifier how many there are. It leaves room for as many
+        // more within a millisecond as the 80 bits behind the time can count.
+        let behind = last.saturating_add(1 + u128::from(u64::from_le_bytes(step) >> 16));
+        *last = fresh.max(behind);
+        EventSid::from_bytes(last.to_be_bytes())
+    }
+
+    /// Makes all that follow greater than `sid`, which an earlier process gave out.
+    pub fn begin_after(&self, sid: EventSid) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last).max(u128::from_be_bytes(*sid.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entropy::SeededEntropy;
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000)
+    }
+
+    #[test]
+    fn identifiers_of_one_millisecond_and_of_a_clock_set_back_are_in_order() {
+        let (order, entropy) = (EventOrder::default(), SeededEntropy::new(1));
+        let mut moments = vec![now(); 10_000];
+        moments.extend([now().before(Duration::from_hours(1)); 100]);
+        moments.push(now() + Duration::from_secs(1));
+        let sids: Vec<_> = moments
+            .iter()
+            .map(|moment| order.next(*moment, &entropy))
+            .collect();
+        assert!(sids.is_sorted_by(|earlier, later| earlier < later));
+        let last = sids.last().unwrap();
+        assert_eq!(
+            last.as_bytes()[..6],
+            EventSid::generate(now() + Duration::from_secs(1), &entropy).as_bytes()[..6],
+            "they tell the time again once it is later"
+        );
+    }
+
+    #[test]
+    fn identifiers_go_on_behind_those_of_an_earlier_process() {
+        let (order, entropy) = (EventOrder::default(), SeededEntropy::new(1));
+        let earlier = EventSid::generate(now() + Duration::from_hours(1), &entropy);
+        order.begin_after(earlier);
+        assert!(order.next(now(), &entropy) > earlier);
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_by_chance() {
+        let entropy = SeededEntropy::new(1);
+        for (attempts, most) in [
+            (0, 1),
+            (1, 2),
+            (2, 4),
+            (8, 256),
+            (9, 300),
+            (40, 300),
+            (u32::MAX, 300),
+        ] {
+            let pauses: Vec<_> = (0..2000)
+                .map(|_| pause(attempts, Duration::from_mins(5), &entropy))
+                .collect();
+            let most = Duration::from_secs(most);
+            assert!(
+                pauses
+                    .iter()
+                    .all(|pause| *pause <= most && *pause > Duration::ZERO)
+            );
+            assert!(
+                pauses.iter().any(|pause| *pause < most / 10),
+                "{attempts}: the whole of it is by chance"
+            );
+            assert!(pauses.iter().any(|pause| *pause > most * 9 / 10), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn a_lane_is_read_as_it_is_written() {
+        let sid = [7; 16];
+        for lane in [
+            Lane::Credential(CredentialSid::from_bytes(sid)),
+            Lane::Factor(FactorSid::from_bytes(sid)),
+            Lane::Webhook(WebhookSid::from_bytes(sid)),
+        ] {
+            assert_eq!(Lane::from_bytes(&lane.to_bytes()), Some(lane));
+            assert_eq!(lane.to_string().parse(), Ok(lane));
+        }
+        assert_eq!(Lane::from_bytes(&[b'x'; 17]), None);
+        assert_eq!(
+            "AC00000000000000000000000000000000".parse::<Lane>(),
+            Err(NotALane)
+        );
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        let reason = Reason::new(&format!("status 500\r\n{}", "\u{20ac}".repeat(1000)));
+        assert_eq!(reason.as_str().chars().count(), Reason::MAX_CHARACTERS);
+        assert!(reason.as_str().starts_with("status 500  \u{20ac}"), "{reason}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Which receivers have something to get.
+
+use crate::app::App;
+use crate::domain::outbox::Lane;
+use crate::domain::sid::EventSid;
+use crate::flows::Error;
+use crate::store::{Order, Scan, keys};
+
+/// The lanes that have rows. It costs one row each, however many there are in it.
+pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Error> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let scan = Scan {
+            prefix: keys::lanes(),
+            after: after.take(),
+            order: Order::Ascending,
+            limit: 1,
+        };
+        let Some((key, _)) = app.store.scan(scan).await?.pop() else {
+            return Ok(found);
+        };
+        after = match keys::lane_of(&key) {
+            Some(lane) => {
+                found.push(lane);
+                Some(keys::outbox(lane).key(&[u8::MAX; 16]).into_bytes())
+            }
+            None => Some(key),
+        };
+        if found.len() % BREATH == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The last row of a lane.
+pub(super) async fn last_row_of(app: &App, lane: Lane) -> Result<Option<EventSid>, Error> {
+    let scan = Scan {
+        prefix: keys::outbox(lane).bytes().to_vec(),
+        after: None,
+        order: Order::Descending,
+        limit: 1,
+    };
+    let last = app.store.scan(scan).await?.pop();
+    Ok(last.and_then(|(key, _)| keys::last_sid(&key).map(EventSid::from_bytes)))
+}
+
+/// How many lanes are looked at before others get their turn.
+const BREATH: usize = 100;

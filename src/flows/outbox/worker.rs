@@ -1,0 +1,276 @@
+//! The worker: knows which lanes have something, and has each visited when something is due there.
+//!
+//! A lane is visited by one task at a time. A bounded number of visits run at once, each for a bounded time if others wait;
+//! each has at least one delivery under way, and as many as its receiver may get as long as there are permits for more. So a
+//! slow or dead receiver takes a place for a while, but never keeps another one from getting something.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{Id, JoinSet};
+
+use super::deliver::Deliver;
+use super::health::Health;
+use super::lanes::lanes;
+use super::visit::{Crew, Visited};
+use crate::app::App;
+use crate::domain::outbox::Lane;
+use crate::domain::time::Timestamp;
+use crate::flows::Error;
+
+/// How much of everything the worker may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long one delivery may take. Shorter than a lease.
+    pub delivery: Duration,
+    /// For how long a row is leased.
+    pub lease: Duration,
+    /// How many deliveries may be under way beside one for each visit.
+    pub extras: usize,
+    /// After which time a visit begins nothing more, so that others get their turn.
+    pub turn: Duration,
+    /// How many lanes are visited at the same time.
+    pub visits: usize,
+    /// How many rows of a lane are read at once.
+    pub window: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            delivery: Duration::from_secs(20),
+            lease: Duration::from_secs(30),
+            extras: 256,
+            turn: Duration::from_secs(10),
+            visits: 256,
+            window: 256,
+        }
+    }
+}
+
+/// The worker. There is one in a process.
+#[derive(Debug)]
+pub struct Worker {
+    crew: Crew,
+    stop: watch::Sender<bool>,
+    lanes: HashMap<Lane, Known>,
+    /// The lanes that rest, by when they are due.
+    resting: BTreeSet<(Timestamp, Lane)>,
+    visits: JoinSet<Visited>,
+    visited: HashMap<Id, Lane>,
+    faulty: bool,
+}
+
+/// What is known of a lane that has something.
+#[derive(Debug)]
+struct Known {
+    health: Health,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Nothing is due until then.
+    Resting(Timestamp),
+    /// It is being visited, and there may be something new since.
+    Visited { rung: bool },
+}
+
+impl Worker {
+    /// A worker that has done nothing yet.
+    #[must_use]
+    pub fn new(app: Arc<App>, deliver: Arc<dyn Deliver>, limits: Limits) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let extras = Arc::new(Semaphore::new(limits.extras));
+        Self {
+            crew: Crew {
+                app,
+                deliver,
+                limits,
+                extras,
+                stopping,
+            },
+            stop,
+            lanes: HashMap::new(),
+            resting: BTreeSet::new(),
+            visits: JoinSet::new(),
+            visited: HashMap::new(),
+            faulty: false,
+        }
+    }
+
+    /// Delivers until `stop` is over; then begins nothing more, and waits for what is under way, at the most for `drain`.
+    /// What is cut off then is delivered again after the next start.
+    pub async fn run(mut self, stop: impl Future<Output = ()>, drain: Duration) {
+        let mut stop = std::pin::pin!(stop);
+        let mut looking = tokio::time::interval(LOOK_PERIOD);
+        let app = Arc::clone(&self.crew.app);
+        loop {
+            self.begin_due();
+            let rest = self.rest();
+            tokio::select! {
+                () = &mut stop => break,
+                Some(done) = self.visits.join_next_with_id() => self.take_in(done),
+                rung = app.outbox.bell.heard() => rung.into_iter().for_each(|lane| self.note(lane)),
+                _ = looking.tick() => self.look().await,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+        self.stop.send_replace(true);
+        let rest = async { while self.visits.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, rest).await.is_err() {
+            tracing::warn!(
+                "deliveries were still under way after {drain:?}; they are tried again at the next start"
+            );
+        }
+    }
+
+    /// Delivers whatever is due now, and returns when nothing is any more: for whoever moves the clock himself.
+    pub async fn run_due(&mut self) {
+        self.look().await;
+        loop {
+            self.begin_due();
+            let Some(done) = self.visits.join_next_with_id().await else {
+                return;
+            };
+            self.take_in(done);
+            self.crew
+                .app
+                .outbox
+                .bell
+                .take()
+                .into_iter()
+                .for_each(|lane| self.note(lane));
+        }
+    }
+
+    /// Looks in the store for lanes that nobody rang for: those of an earlier process, and those whose ring was missed.
+    async fn look(&mut self) {
+        match lanes(&self.crew.app).await {
+            Ok(found) => {
+                self.faulty = false;
+                for lane in found {
+                    if !self.lanes.contains_key(&lane) {
+                        self.note(lane);
+                    }
+                }
+            }
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    /// There may be something new in `lane`.
+    fn note(&mut self, lane: Lane) {
+        let now = self.crew.app.clock.now();
+        let known = self.lanes.entry(lane).or_insert_with(|| {
+            self.resting.insert((now, lane));
+            Known {
+                health: Health::default(),
+                state: State::Resting(now),
+            }
+        });
+        match &mut known.state {
+            State::Visited { rung } => *rung = true,
+            State::Resting(until) => {
+                let sooner = known.health.paused_until(now).unwrap_or(now);
+                if sooner < *until {
+                    self.resting.remove(&(*until, lane));
+                    self.resting.insert((sooner, lane));
+                    *until = sooner;
+                }
+            }
+        }
+        self.crew.app.outbox.tally.waiting_lanes(self.lanes.len());
+    }
+
+    /// Begins to visit lanes where something is due, those that have waited longest first.
+    fn begin_due(&mut self) {
+        let now = self.crew.app.clock.now();
+        while self.visits.len() < self.crew.limits.visits
+            && let Some(&(due, lane)) = self.resting.first()
+            && due <= now
+        {
+            self.resting.remove(&(due, lane));
+            let Some(known) = self.lanes.get_mut(&lane) else {
+                continue;
+            };
+            known.state = State::Visited { rung: false };
+            let visit = self.crew.clone().visit(lane, known.health.clone());
+            let task = self.visits.spawn(visit);
+            self.visited.insert(task.id(), lane);
+        }
+    }
+
+    fn take_in(&mut self, done: Result<(Id, Visited), tokio::task::JoinError>) {
+        let now = self.crew.app.clock.now();
+        let id = done
+            .as_ref()
+            .map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
+        let Some(lane) = self.visited.remove(&id) else {
+            return;
+        };
+        let Some(known) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        let rung = matches!(known.state, State::Visited { rung: true });
+        let next_at = match done {
+            Ok((_, visited)) => {
+                known.health = visited.health;
+                if let Some(error) = &visited.error {
+                    let next_at = visited.next_at;
+                    self.rest_until(lane, next_at);
+                    return self.complain(error);
+                }
+                self.faulty = false;
+                visited.next_at
+            }
+            // A fault of ours; the log has it. The lane is tried again after a while.
+            Err(_) => Some(now + LOOK_PERIOD),
+        };
+        let Some(known) = self.lanes.get(&lane) else {
+            return;
+        };
+        let at_once = known.health.paused_until(now).unwrap_or(now);
+        let next_at = match next_at {
+            _ if rung => Some(next_at.map_or(at_once, |at| at.min(at_once))),
+            next_at => next_at,
+        };
+        self.rest_until(lane, next_at);
+    }
+
+    /// Lets a lane rest; forgets it if there is nothing left in it.
+    fn rest_until(&mut self, lane: Lane, next_at: Option<Timestamp>) {
+        match (next_at, self.lanes.get_mut(&lane)) {
+            (Some(at), Some(known)) => {
+                known.state = State::Resting(at);
+                self.resting.insert((at, lane));
+            }
+            (None, _) | (_, None) => drop(self.lanes.remove(&lane)),
+        }
+        self.crew.app.outbox.tally.waiting_lanes(self.lanes.len());
+    }
+
+    /// How long nothing is due.
+    fn rest(&self) -> Duration {
+        if self.visits.len() >= self.crew.limits.visits {
+            return LOOK_PERIOD;
+        }
+        let now = self.crew.app.clock.now();
+        let first = self.resting.first();
+        first.map_or(LOOK_PERIOD, |(due, _)| due.since(now).min(LOOK_PERIOD))
+    }
+
+    /// A store that failed stays so: one line says it.
+    fn complain(&mut self, error: &Error) {
+        if !self.faulty {
+            tracing::error!("nothing is delivered: {error}");
+        }
+        self.faulty = true;
+    }
+}
+
+/// How often the store is looked through for lanes that nobody rang for.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);

@@ -1,0 +1,101 @@
+//! Receivers of the outbox that do as a test says.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign::app::App;
+use countersign::delivery::Outcome;
+use countersign::domain::events::OutboxRow;
+use countersign::flows::outbox::deliver::Deliver;
+use countersign::flows::outbox::worker::{Limits, Worker};
+
+/// What a receiver does with a row; `None` is to never answer.
+type Reaction = Box<dyn Fn(&OutboxRow) -> Option<Outcome> + Send + Sync>;
+
+/// All receivers, which remember what they were sent.
+pub(crate) struct Receivers {
+    react: Mutex<Reaction>,
+    tried: Mutex<Vec<OutboxRow>>,
+    delivered: Mutex<Vec<OutboxRow>>,
+}
+
+impl Receivers {
+    /// Receivers that do as `react` says.
+    pub(crate) fn that(react: impl Fn(&OutboxRow) -> Option<Outcome> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            react: Mutex::new(Box::new(react)),
+            tried: Mutex::default(),
+            delivered: Mutex::default(),
+        })
+    }
+
+    /// Receivers that take everything.
+    pub(crate) fn good() -> Arc<Self> {
+        Self::that(|_| Some(Outcome::Delivered))
+    }
+
+    /// From now on they do as `react` says.
+    pub(crate) fn now(&self, react: impl Fn(&OutboxRow) -> Option<Outcome> + Send + Sync + 'static) {
+        *self.react.lock().unwrap() = Box::new(react);
+    }
+
+    /// Whatever was tried to be delivered, in order.
+    pub(crate) fn tried(&self) -> Vec<OutboxRow> {
+        self.tried.lock().unwrap().clone()
+    }
+
+    /// Whatever was delivered, in order.
+    pub(crate) fn delivered(&self) -> Vec<OutboxRow> {
+        self.delivered.lock().unwrap().clone()
+    }
+
+    /// A worker that delivers to them.
+    pub(crate) fn worker(self: &Arc<Self>, app: &Arc<App>) -> Worker {
+        self.worker_with(app, Limits::default())
+    }
+
+    pub(crate) fn worker_with(self: &Arc<Self>, app: &Arc<App>, limits: Limits) -> Worker {
+        Worker::new(Arc::clone(app), self.clone(), limits)
+    }
+}
+
+/// It may work later.
+pub(crate) fn retry(why: &str) -> Outcome {
+    Outcome::Retry {
+        why: why.to_owned(),
+        after: None,
+    }
+}
+
+/// It may work later, but not before `after`.
+pub(crate) fn retry_after(after: Duration) -> Outcome {
+    Outcome::Retry {
+        why: "busy".to_owned(),
+        after: Some(after),
+    }
+}
+
+#[async_trait]
+impl Deliver for Receivers {
+    async fn deliver(&self, _app: &App, row: &OutboxRow) -> Outcome {
+        self.tried.lock().unwrap().push(row.clone());
+        let reaction = (self.react.lock().unwrap())(row);
+        match reaction {
+            Some(outcome) => {
+                if outcome == Outcome::Delivered {
+                    self.delivered.lock().unwrap().push(row.clone());
+                }
+                outcome
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl fmt::Debug for Receivers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receivers").finish_non_exhaustive()
+    }
+}
