@@ -6,13 +6,17 @@ mod provider_failure;
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use countersign::delivery::{Outcome, Senders};
 use countersign::domain::events::{OutboxMessage, OutboxRow};
 use countersign::flows::outbox::deliver_push;
+use countersign::store::memory::MemoryStore;
 use serde_json::Value;
 
 use crate::support::credentials::{apn_form, create_credential, fcm_form};
 use crate::support::world::sid_of;
+use crate::support::world::with_many_pushes;
 use crate::support::{Device, Service, TestApp, User};
 
 /// A user whose devices are woken by a provider.
@@ -32,7 +36,9 @@ impl Notified {
 
     /// With more parameters of the credential.
     async fn with(platform: &'static str, more: &[(&'static str, &str)], senders: Senders) -> Self {
-        let server = TestApp::new().await.with_senders(senders);
+        let server = TestApp::with(Arc::new(MemoryStore::new()), with_many_pushes())
+            .await
+            .with_senders(senders);
         let client = server.client();
         let (mut form, setting) = match platform {
             "apn" => (apn_form(), "Push.ApnCredentialSid"),

@@ -388,6 +388,6 @@ fn service_name(text: &str) -> ServiceName {
 }
 
 /// Every variant of [`Place`], but that no row is written without its lane any more.
-const KINDS_OF_KEYS: RangeInclusive<usize> = 18..=18;
+const KINDS_OF_KEYS: RangeInclusive<usize> = 20..=20;
 const KINDS_OF_THE_FIRST: RangeInclusive<usize> = 16..=16;
 const TOKEN: &str = "token-of-the-owner";

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::{names, subscribe};
 use crate::support::app::sled_in;
+use crate::support::credentials::{create_credential, fcm_form};
 use crate::support::scripted::{Receivers, retry, retry_after};
 use crate::support::world::sid_of;
 use crate::support::{Client, TestApp, User};
@@ -146,8 +147,8 @@ async fn a_push_that_is_too_late_is_dropped_in_silence() {
     let client = server.client();
     let user = User::create(&client).await;
     let device = user.device(&server, &client).await;
-    let key = "CR0123456789abcdef0123456789abcdef";
-    let form = [("Push.FcmCredentialSid", key)];
+    let key = create_credential(&client, &fcm_form()).await;
+    let form = [("Push.FcmCredentialSid", key.as_str())];
     client.post(&user.service.path, &form).await.ok();
     let token = "n".repeat(64);
     let form = [

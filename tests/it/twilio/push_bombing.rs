@@ -2,6 +2,7 @@
 
 use countersign::domain::events::OutboxMessage;
 
+use crate::support::credentials::{create_credential, fcm_form};
 use crate::support::{Answer, Client, Device, Interleaved, Service, TestApp, User, all_at_once};
 
 const MOST_PENDING: usize = 5;
@@ -10,8 +11,8 @@ const DAY: u64 = 24 * 3600;
 
 async fn begin(server: &TestApp) -> (User, Device) {
     let client = server.client();
-    let credential = "CR0123456789abcdef0123456789abcdef";
-    let service = Service::create_with(&client, &[("Push.FcmCredentialSid", credential)]).await;
+    let credential = create_credential(&client, &fcm_form()).await;
+    let service = Service::create_with(&client, &[("Push.FcmCredentialSid", &credential)]).await;
     let user = service.user("user-0001");
     let device = user.device(server, &client).await;
     let token = "n".repeat(64);

@@ -3,6 +3,7 @@
 use countersign::domain::events::{EventType, OutboxMessage};
 use serde_json::json;
 
+use crate::support::credentials::{create_credential, fcm_form};
 use crate::support::world::{answer, sid_of};
 use crate::support::{Answer, Client, Device, Interleaved, Service, TestApp, User, all_at_once};
 
@@ -11,8 +12,8 @@ const HOUR: u64 = 3600;
 /// A service with a webhook for everything, and a device that Firebase wakes.
 async fn begin(server: &TestApp) -> (User, Device) {
     let client = server.client();
-    let credential = "CR0123456789abcdef0123456789abcdef";
-    let service = Service::create_with(&client, &[("Push.FcmCredentialSid", credential)]).await;
+    let credential = create_credential(&client, &fcm_form()).await;
+    let service = Service::create_with(&client, &[("Push.FcmCredentialSid", &credential)]).await;
     let user = service.user("user-0001");
     let device = user.device(server, &client).await;
     let token = "n".repeat(64);
