@@ -161,6 +161,8 @@ impl Started {
         let shutdown = async {
             signals.stop().await;
             ops.draining.store(true, Ordering::Relaxed);
+            // Whoever waits is answered now; the drain is for those who are at work.
+            app.streams.close();
             stop_admin.send_replace(());
         };
         server::run(self.api, boundary, self.limits, shutdown).await;

@@ -53,7 +53,7 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut settings = Settings::gather(flags, environment)?;
-        let config = Self {
+        let mut config = Self {
             bootstrap: bootstrap::read(&mut settings)?,
             log: logging::read(&mut settings)?,
             network: network::read(&mut settings)?,
@@ -61,6 +61,8 @@ impl Config {
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };
+        let room = config.network.max_connections / 4 * 3;
+        config.policy.max_waiters = config.policy.max_waiters.min(room);
         if config.network.listen.is_none() && config.tls.is_none() {
             return Err(ConfigError::new(
                 "listen must not be none unless tls_listen is given: there would be no listener",
@@ -97,6 +99,7 @@ pub const KEYS: &[&Key] = &[
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,
     &policy::CLOCK_SKEW_SECONDS,
+    &policy::MAX_WAITERS,
 ];
 
 #[cfg(test)]

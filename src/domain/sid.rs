@@ -34,6 +34,12 @@ macro_rules! sid {
                 Self(bytes)
             }
 
+            /// When it was generated, to the millisecond.
+            #[must_use]
+            pub fn created_at(&self) -> Timestamp {
+                created_at(&self.0)
+            }
+
             /// The bytes, as they stand in keys.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {
@@ -119,6 +125,11 @@ fn time_ordered(now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
     bytes[..6].copy_from_slice(&now.millis().to_be_bytes()[2..]);
     entropy.fill(&mut bytes[6..]);
     bytes
+}
+
+fn created_at(bytes: &[u8; 16]) -> Timestamp {
+    let [a, b, c, d, e, f, ..] = *bytes;
+    Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 
 fn parse_hex(prefix: &str, text: &str) -> Option<[u8; 16]> {

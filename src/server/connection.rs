@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -42,7 +42,10 @@ impl Connection {
             let (boundary, progress) = (boundary.clone(), Arc::clone(&progress));
             async move {
                 let response = boundary.answer(request, entrance, Arc::clone(&progress)).await;
-                progress.reach(Stage::Idle);
+                // A stream has no length: its client owes nothing for as long as it lasts, and the connection ends with it.
+                if response.body().size_hint().exact().is_some() {
+                    progress.reach(Stage::Idle);
+                }
                 Ok::<Response<_>, Infallible>(response)
             }
         };

@@ -103,6 +103,12 @@ impl ApiError {
         )
     }
 
+    /// Representations that the path does not have.
+    pub(super) fn not_acceptable(offered: &str) -> Self {
+        let message = format!("This resource is {offered}; send that in the header Accept");
+        Self::new(StatusCode::NOT_ACCEPTABLE, 20406, message)
+    }
+
     /// A page that is too large.
     pub(super) fn page_too_large() -> Self {
         Self::new(
@@ -164,6 +170,7 @@ impl ApiError {
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
+            Refusal::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
@@ -172,6 +179,7 @@ impl ApiError {
             | Refusal::TooManyChallenges { retry_after }
             | Refusal::TooManyFactorCreations { retry_after } => error.retry_after(*retry_after),
             Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
+            Refusal::TooManyWaiters => error.retry_after(Duration::from_secs(5)),
             _ => error,
         }
     }

@@ -11,6 +11,7 @@ mod call;
 mod challenges;
 mod entities;
 mod error;
+mod factor_events;
 mod factors;
 mod form;
 mod forms;

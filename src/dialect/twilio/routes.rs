@@ -9,7 +9,9 @@ use axum::routing::{delete, get, post};
 
 use super::call::Twilio;
 use super::error::ApiError;
-use super::{access_tokens, challenges, entities, factors, forms, notifications, services, webhooks};
+use super::{
+    access_tokens, challenges, entities, factor_events, factors, forms, notifications, services, webhooks,
+};
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
 
@@ -62,6 +64,7 @@ operations! {
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::update;
     get "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::fetch;
     delete "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::delete;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}/Events" => factor_events::stream;
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges" => challenges::create;
     get "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges" => challenges::list;
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}" => challenges::update;

@@ -92,6 +92,12 @@ async fn answer(
         Outcome::Denied(_) => close(app, &place, &challenge, EventType::ChallengeDenied, now, batch)?,
     };
     app.store.commit(batch).await?;
+    if answered.status == factor.record.status {
+        app.streams
+            .challenge_changed(place.scope.entity, challenge.factor, sid);
+    } else {
+        app.streams.entity_changed(place.scope.entity);
+    }
     warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))
 }

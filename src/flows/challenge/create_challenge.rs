@@ -103,6 +103,8 @@ async fn create(
         )?;
     }
     app.store.commit(batch).await?;
+    app.streams
+        .challenge_changed(place.scope.entity, factor.sid, challenge.sid);
     warn_of_failures(&found.record, &factor);
     Ok((place.scope, challenge))
 }

@@ -5,6 +5,9 @@ pub mod create_challenge;
 pub mod create_notification;
 pub mod fetch_challenge;
 pub mod list_challenges;
+pub mod wait_for_challenge;
+pub mod wait_for_decision;
+pub mod watch_factor;
 
 use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus};

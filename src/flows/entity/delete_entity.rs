@@ -60,5 +60,7 @@ async fn delete(
         let event = Event::new(EventType::FactorDeleted, now, &place.scope, of);
         batch = announce(app, &place.service.record, &event, batch)?;
     }
-    Ok(app.store.commit(batch).await?)
+    app.store.commit(batch).await?;
+    app.streams.entity_changed(place.scope.entity);
+    Ok(())
 }

@@ -53,5 +53,6 @@ async fn delete(
     app.store
         .commit(announce(app, &place.service.record, &event, batch)?)
         .await?;
+    app.streams.entity_changed(place.scope.entity);
     Ok(())
 }

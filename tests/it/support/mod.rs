@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod codes;
 pub(crate) mod device;
 pub(crate) mod dump;
+pub(crate) mod events;
 pub(crate) mod interleaved;
 pub(crate) mod operations;
 pub(crate) mod world;
@@ -20,6 +21,7 @@ pub(crate) use app::TestApp;
 pub(crate) use client::{Client, Credentials};
 pub(crate) use codes::{Authenticator, wrong_code};
 pub(crate) use device::Device;
+pub(crate) use events::Events;
 pub(crate) use interleaved::Interleaved;
 pub(crate) use world::{Service, User};
 

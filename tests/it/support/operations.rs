@@ -126,7 +126,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 27] = [
+    let rows: [Row; 28] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -166,6 +166,14 @@ pub(crate) fn samples() -> Vec<Sample> {
             "DELETE",
             ENTITY,
             "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        (
+            "GET",
+            ENTITY,
+            "/Factors/{FactorSid}/Events",
             AccountsAndDevices,
             Ignored,
             nothing,

@@ -17,4 +17,6 @@ mod pathways;
 mod redemption;
 mod replay;
 mod restarts;
+mod streams;
 mod tenants;
+mod waiting;
