@@ -172,12 +172,16 @@ async fn accept(
         tokio::spawn(async move {
             match acceptor {
                 None => client.serve(stream).await,
-                Some(acceptor) => match tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await
-                {
-                    Ok(Ok(stream)) => client.serve(stream).await,
-                    Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
-                    Err(_) => tracing::debug!("a TLS handshake took too long"),
-                },
+                // Boxed each: a connection without TLS must not take up what one with TLS needs, and neither what only
+                // the handshake needs. Thousands may wait at the same time.
+                Some(acceptor) => {
+                    let shaken = Box::pin(tokio::time::timeout(limits.handshake, acceptor.accept(stream)));
+                    match shaken.await {
+                        Ok(Ok(stream)) => Box::pin(client.serve(stream)).await,
+                        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
+                        Err(_) => tracing::debug!("a TLS handshake took too long"),
+                    }
+                }
             }
             drop(place);
         });

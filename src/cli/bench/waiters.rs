@@ -138,12 +138,9 @@ impl Round {
         let (kind, latencies) = if index >= 2 * half {
             return self.decide(index - 2 * half).await;
         } else if index < half {
-            (Kind::Poll, self.waited(&self.stations[index], true).await)
+            (Kind::Poll, self.waited(index, true).await)
         } else {
-            (
-                Kind::Stream,
-                self.waited(&self.stations[index - half], false).await,
-            )
+            (Kind::Stream, self.waited(index, false).await)
         };
         let (latencies, error) = match latencies {
             Ok(latency) => (latency.into_iter().collect(), None),
@@ -157,7 +154,8 @@ impl Round {
     }
 
     /// Waits for the decision of one challenge, or the end of the benchmark.
-    async fn waited(&self, waited: &Waited, polls: bool) -> Result<Option<Duration>, String> {
+    async fn waited(&self, index: usize, polls: bool) -> Result<Option<Duration>, String> {
+        let waited = &self.stations[index % self.stations.len()];
         let station = &waited.station;
         let (path, authorization, sign) = if polls {
             let path = format!("{}?Wait=60", station.challenge());
@@ -172,9 +170,15 @@ impl Round {
             form: "",
         };
         self.target.write(&mut request, authorization, &get);
+        let mut text = Vec::new();
+        // One after the other: a server whose queue of new connections overflows hears of some only seconds later.
+        tokio::time::sleep(APART * u32::try_from(index).unwrap_or(u32::MAX)).await;
         let opened = async {
             let mut stream = TcpStream::connect(self.target.address).await?;
             stream.write_all(&request).await?;
+            while !polls && stream.read_buf(&mut text).await? > 0 && !holds(&text, "event: challenge.created")
+            {
+            }
             Ok::<_, std::io::Error>(stream)
         };
         let opened = opened.await;
@@ -182,7 +186,6 @@ impl Round {
         let broke = |error: std::io::Error| format!("a waiter's connection broke: {error}");
         let mut stream = opened.map_err(broke)?;
         let mut ended = self.ended.clone();
-        let mut text = Vec::new();
         loop {
             let mut piece = [0; 2048];
             let read = tokio::select! {
@@ -192,7 +195,7 @@ impl Round {
             let arrived = Instant::now();
             text.extend_from_slice(&piece[..read]);
             let found = String::from_utf8_lossy(&text);
-            if found.contains(sign) {
+            if holds(&text, sign) {
                 return Ok(waited.sent.get().map(|sent| arrived.duration_since(*sent)));
             }
             if polls && found.contains(r#""status":"pending""#) {
@@ -249,6 +252,10 @@ impl Round {
     }
 }
 
+fn holds(text: &[u8], sign: &str) -> bool {
+    String::from_utf8_lossy(text).contains(sign)
+}
+
 /// The resident memory of a process, in KiB (Linux).
 fn memory_kib(pid: u32) -> Result<u64, String> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
@@ -262,5 +269,7 @@ fn memory_kib(pid: u32) -> Result<u64, String> {
 const DECIDERS: usize = 8;
 /// How long everything is left alone before the first and behind the last decision.
 const IDLE: Duration = Duration::from_secs(3);
+/// How long lies between two new connections.
+const APART: Duration = Duration::from_micros(300);
 /// How long all connections may take to open.
 const PATIENCE: Duration = Duration::from_secs(60);

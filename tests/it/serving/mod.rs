@@ -16,3 +16,4 @@ mod settings;
 mod shutdown;
 mod starting;
 mod tls;
+mod waiters;

@@ -152,6 +152,11 @@ impl TestApp {
         answer
     }
 
+    /// What listeners hand requests to.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Sends any request; the body is left to be read.
     pub(crate) async fn open(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
