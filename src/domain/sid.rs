@@ -128,8 +128,9 @@ fn time_ordered(now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
 }
 
 fn created_at(bytes: &[u8; 16]) -> Timestamp {
-    let [a, b, c, d, e, f, ..] = *bytes;
-    Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    let mut millis = [0; 8];
+    millis[2..].copy_from_slice(&bytes[..6]);
+    Timestamp::from_millis(u64::from_be_bytes(millis))
 }
 
 fn parse_hex(prefix: &str, text: &str) -> Option<[u8; 16]> {
@@ -188,6 +189,13 @@ mod tests {
             text.replacen("YF", "YC", 1).parse::<FactorSid>(),
             Err(NotASid { prefix: "YF" })
         );
+    }
+
+    #[test]
+    fn an_identifier_tells_when_it_was_generated() {
+        let now = Timestamp::from_millis(1_700_000_000_123);
+        let sid = ChallengeSid::generate(now, &SeededEntropy::new(1));
+        assert_eq!(sid.created_at(), now);
     }
 
     #[test]

@@ -272,4 +272,4 @@ const IDLE: Duration = Duration::from_secs(3);
 /// How long lies between two new connections.
 const APART: Duration = Duration::from_micros(300);
 /// How long all connections may take to open.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

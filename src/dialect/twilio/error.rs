@@ -155,7 +155,7 @@ impl ApiError {
             Refusal::DuplicateBinding => (StatusCode::CONFLICT, 60317),
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
             Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
-            Refusal::FactorDelayed { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
+            Refusal::FactorDelayed { .. } | Refusal::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
@@ -170,7 +170,6 @@ impl ApiError {
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
-            Refusal::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));

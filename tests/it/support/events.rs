@@ -39,9 +39,9 @@ impl Events {
     /// The next block; `None` at the end.
     pub(crate) async fn block(&mut self) -> Option<Event> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let event = Event::read(block);
-                self.text = rest.to_owned();
+            if let Some(length) = self.text.find("\n\n") {
+                let event = Event::read(&self.text[..length]);
+                self.text.drain(..length + 2);
                 return Some(event);
             }
             let frame = self.body.frame().await?.unwrap();

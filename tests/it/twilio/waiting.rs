@@ -237,6 +237,8 @@ async fn who_goes_away_waits_no_longer() {
 /// What holds when a request comes may not hold when it is answered.
 #[tokio::test(start_paused = true)]
 async fn whoever_may_not_know_any_more_is_not_told() {
+    type Path = fn(&Scene) -> String;
+    type Refused = (u16, u32);
     type Change = fn(&Scene, String) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
     let deleted: Change = |scene, path| {
         Box::pin(async move {
@@ -249,7 +251,7 @@ async fn whoever_may_not_know_any_more_is_not_told() {
             suspend_account(&scene.server.app, account).await.unwrap();
         })
     };
-    let kinds: [(fn(&Scene) -> String, Change, (u16, u32), (u16, u32)); 4] = [
+    let kinds: [(Path, Change, Refused, Refused); 4] = [
         (|scene| scene.device.path(), deleted, (0, 0), (401, 20003)),
         (
             |scene| scene.user.path.clone(),
