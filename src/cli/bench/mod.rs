@@ -81,6 +81,10 @@ struct WaitersArgs {
     /// The server's process, to print its memory before and while everybody waits.
     #[arg(long)]
     pid: Option<u32>,
+    /// The listener of `/metrics`, like <http://127.0.0.1:9090>: nothing is decided before the server says there that
+    /// everybody waits.
+    #[arg(long, value_name = "URL")]
+    metrics: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -197,6 +201,7 @@ fn waiters(args: &WaitersArgs) -> Result<(), String> {
         duration: Duration::from_secs(args.seconds),
         threads: args.threads,
         pid: args.pid,
+        metrics: args.metrics.as_deref().map(Target::parse).transpose()?,
     };
     waiters::run(set_up, &plan)?.print(args.json)
 }

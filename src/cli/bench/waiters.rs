@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) threads: usize,
     /// The server's process, to look at its memory.
     pub(super) pid: Option<u32>,
+    /// Where the server tells how many wait.
+    pub(super) metrics: Option<Target>,
 }
 
 /// Sets up, waits, decides; what came of it.
@@ -47,6 +49,7 @@ pub(super) fn run(set_up: SetUp, plan: &Plan) -> Result<Report, String> {
         every: Duration::from_secs(1) * u32::try_from(DECIDERS).unwrap_or(1) / plan.rate,
         duration: plan.duration,
         pid: plan.pid,
+        metrics: plan.metrics.clone(),
         idle_kib: OnceLock::new(),
         end: Mutex::new(Some(end)),
         ended,
@@ -76,6 +79,8 @@ pub(super) fn run(set_up: SetUp, plan: &Plan) -> Result<Report, String> {
     report.fact("errors", lanes.iter().filter(|lane| lane.error.is_some()).count());
     report.figure("p50_ms", all.quantile_ms(500), 3);
     report.figure("p99_ms", all.quantile_ms(990), 3);
+    // More than a second is a wake-up that was lost: the server looks again after ten seconds whatever happens.
+    report.figure("longest_ms", all.quantile_ms(1000), 3);
     report.figure("poll_p99_ms", polls.quantile_ms(990), 3);
     report.figure("stream_p99_ms", streams.quantile_ms(990), 3);
     report.figure("decision_p99_ms", decisions.quantile_ms(990), 3);
@@ -113,6 +118,7 @@ struct Round {
     every: Duration,
     duration: Duration,
     pid: Option<u32>,
+    metrics: Option<Target>,
     idle_kib: OnceLock<u64>,
     end: Mutex<Option<watch::Sender<bool>>>,
     ended: watch::Receiver<bool>,
@@ -211,6 +217,34 @@ impl Round {
         }
     }
 
+    /// Waits until the server says that everybody waits. What is missed from then on, it missed.
+    async fn all_wait(&self, metrics: &Target) -> Result<(), String> {
+        let mut request = Vec::new();
+        let get = Request {
+            method: "GET",
+            path: "/metrics",
+            form: "",
+        };
+        // It asks for no credentials, so it gets none.
+        metrics.write(&mut request, &Basic::new("", ""), &get);
+        let sign = format!("\ncountersign_waiters {}\n", 2 * self.stations.len());
+        let broke = |error: std::io::Error| format!("{} does not tell: {error}", metrics.host);
+        let began = Instant::now();
+        let mut connection = Connection::open(metrics.address).await.map_err(broke)?;
+        while !connection
+            .exchange(&request)
+            .await
+            .map_err(broke)?
+            .contains(&sign)
+        {
+            if began.elapsed() > PATIENCE {
+                return Err("the server does not say that everybody waits".to_owned());
+            }
+            tokio::time::sleep(APART * 1000).await;
+        }
+        Ok(())
+    }
+
     /// Decides one challenge after the other, at its pace.
     async fn decide(&self, number: usize) -> Result<Lane, String> {
         let connection = Connection::open(self.target.address).await;
@@ -218,8 +252,11 @@ impl Round {
             .await
             .map_err(|_| "the server does not take so many connections".to_owned())?;
         let mut connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
-        // Everybody has sent a request; by now it has been read, too.
+        // Everybody has sent a request; by now it has been read, too, unless the server's queue was full.
         tokio::time::sleep(IDLE).await;
+        if let Some(metrics) = &self.metrics {
+            self.all_wait(metrics).await?;
+        }
         if let (0, Some(pid)) = (number, self.pid) {
             let _first = self.idle_kib.set(memory_kib(pid)?);
         }

@@ -33,28 +33,37 @@ pub async fn wait_for_challenge(
         factor,
         status: Some(ChallengeStatus::Pending),
     };
+    // Boxed, so that those who wait do not take up what a look needs.
     let look = async || {
-        let actor = admission.check(app).await?;
-        let found = list_challenges(app, &actor, (service, identity), filter, request).await?;
-        Ok::<_, Error>((actor, found))
+        Box::pin(async {
+            let actor = admission.check(app).await?;
+            let found = list_challenges(app, &actor, (service, identity), filter, request).await?;
+            Ok::<_, Error>((actor, found))
+        })
+        .await
     };
-    let (actor, (scope, page)) = look().await?;
     // A page that is empty because it was a long search, and not the last, is an answer: the caller goes on from there.
     let is_answer = |page: &Page<Challenge>| !page.items.is_empty() || page.next.is_some();
-    if longest.is_zero() || is_answer(&page) {
-        return Ok((scope, page));
-    }
-    let own = match actor {
-        Actor::Account(_) => factor,
-        Actor::Device(device) => Some(device.factor),
+    // Nothing of what a look found is kept while waiting.
+    let waiting = {
+        let (actor, (scope, page)) = look().await?;
+        if longest.is_zero() || is_answer(&page) {
+            return Ok((scope, page));
+        }
+        let own = match actor {
+            Actor::Account(_) => factor,
+            Actor::Device(device) => Some(device.factor),
+        };
+        let interest = own.map_or(Interest::Entity, Interest::Factor);
+        Waiting::begin(app, admission, &scope, interest, Some(longest))?
     };
-    let interest = own.map_or(Interest::Entity, Interest::Factor);
-    let waiting = Waiting::begin(app, admission, &scope, interest, Some(longest))?;
     loop {
         let last = waiting.is_over(app);
-        let (_, (scope, page)) = look().await?;
-        if last || is_answer(&page) {
-            return Ok((scope, page));
+        {
+            let (_, (scope, page)) = look().await?;
+            if last || is_answer(&page) {
+                return Ok((scope, page));
+            }
         }
         waiting.pause(app, None, longest).await;
     }

@@ -26,22 +26,32 @@ pub async fn wait_for_decision(
     sid: ChallengeSid,
     longest: Duration,
 ) -> Result<(EntityScope, Challenge), Error> {
+    // Boxed, so that those who wait do not take up what a look needs.
     let look = async || {
-        let actor = admission.check(app).await?;
-        fetch_challenge(app, &actor, service, identity, sid).await
+        Box::pin(async {
+            let actor = admission.check(app).await?;
+            fetch_challenge(app, &actor, service, identity, sid).await
+        })
+        .await
     };
     let is_pending = |challenge: &Challenge| challenge.status(app.clock.now()) == ChallengeStatus::Pending;
-    let (scope, challenge) = look().await?;
-    if longest.is_zero() || !is_pending(&challenge) {
-        return Ok((scope, challenge));
-    }
-    let waiting = Waiting::begin(app, admission, &scope, Interest::Challenge(sid), Some(longest))?;
-    loop {
-        let last = waiting.is_over(app);
+    // Nothing of what a look found is kept while waiting.
+    let waiting = {
         let (scope, challenge) = look().await?;
-        if last || !is_pending(&challenge) {
+        if longest.is_zero() || !is_pending(&challenge) {
             return Ok((scope, challenge));
         }
-        waiting.pause(app, Some(challenge.expires_at), longest).await;
+        Waiting::begin(app, admission, &scope, Interest::Challenge(sid), Some(longest))?
+    };
+    loop {
+        let last = waiting.is_over(app);
+        let expires_at = {
+            let (scope, challenge) = look().await?;
+            if last || !is_pending(&challenge) {
+                return Ok((scope, challenge));
+            }
+            challenge.expires_at
+        };
+        waiting.pause(app, Some(expires_at), longest).await;
     }
 }

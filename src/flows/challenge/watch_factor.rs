@@ -124,9 +124,7 @@ impl FactorWatch {
                 return Ok(None);
             }
             while let Some(sid) = self.queue.pop_front() {
-                // Once for each thing that is told: the caller may take long to read, and may not know it any more.
-                let scope = self.scope().await?;
-                if let Some(tiding) = self.read(&scope, sid).await? {
+                if let Some(tiding) = Box::pin(self.read(sid)).await? {
                     return Ok(Some(tiding));
                 }
             }
@@ -136,9 +134,15 @@ impl FactorWatch {
             }
             let expiry = self.known.values().min().copied();
             self.waiting.pause(&self.app, expiry, quiet).await;
-            let scope = self.scope().await?;
-            self.look(&scope).await?;
+            Box::pin(self.look_again()).await?;
         }
+    }
+
+    // This and `read` are boxed where they are awaited, so that those who wait do not take up what a look needs.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        let scope = self.scope().await?;
+        self.look(&scope).await?;
+        Ok(())
     }
 
     /// The factor's place, if the caller may still look there.
@@ -167,18 +171,20 @@ impl FactorWatch {
     }
 
     /// What is to be told of a challenge that was queued.
-    async fn read(&mut self, scope: &EntityScope, sid: ChallengeSid) -> Result<Option<Tiding>, Error> {
-        let found = records::read(self.app.store.as_ref(), &keys::challenge(scope, sid)).await?;
+    async fn read(&mut self, sid: ChallengeSid) -> Result<Option<Tiding>, Error> {
+        // Once for each thing that is told: the caller may take long to read, and may not know it any more.
+        let scope = self.scope().await?;
+        let found = records::read(self.app.store.as_ref(), &keys::challenge(&scope, sid)).await?;
         let Some(challenge) = found.map(|found| found.record) else {
             self.known.remove(&sid);
             return Ok(None);
         };
         if challenge.status(self.app.clock.now()) == ChallengeStatus::Pending {
             let new = self.known.insert(sid, challenge.expires_at).is_none();
-            return Ok(new.then(|| Tiding::Asked(scope.clone(), challenge)));
+            return Ok(new.then(|| Tiding::Asked(scope, challenge)));
         }
         let told = self.known.remove(&sid).is_some();
-        Ok(told.then(|| Tiding::Settled(scope.clone(), challenge)))
+        Ok(told.then(|| Tiding::Settled(scope, challenge)))
     }
 
     /// Takes those out of the queue that a caller knows who was told of `last`.
