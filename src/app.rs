@@ -51,6 +51,8 @@ pub struct Outbox {
 pub struct Policy {
     /// The most entities and factors that one account may create in a second; no limit if `None`.
     pub entity_creations_per_second: Option<u32>,
+    /// The most requests that wait for a change at the same time, streams included.
+    pub max_waiters: usize,
     /// How long challenges are kept after they were created.
     pub challenge_retention: Duration,
     /// How far a device's clock may differ from ours.
@@ -69,6 +71,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             entity_creations_per_second: None,
+            max_waiters: 20_000,
             challenge_retention: Duration::from_hours(30 * 24),
             device_clock_skew: Duration::from_mins(1),
             outbox_retention: Duration::from_hours(3 * 24),

@@ -172,16 +172,27 @@ async fn accept(
         tokio::spawn(async move {
             match acceptor {
                 None => client.serve(stream).await,
-                Some(acceptor) => match tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await
-                {
-                    Ok(Ok(stream)) => client.serve(stream).await,
-                    Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
-                    Err(_) => tracing::debug!("a TLS handshake took too long"),
-                },
+                // Boxed: thousands may wait without TLS, and none of them is to take up what one with TLS needs.
+                Some(acceptor) => Box::pin(shake_hands_and_serve(acceptor, client, stream)).await,
             }
             drop(place);
         });
     }
+}
+
+async fn shake_hands_and_serve(acceptor: TlsAcceptor, client: connection::Connection, stream: TcpStream) {
+    // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
+    let shaken = Box::pin(tokio::time::timeout(
+        client.limits.handshake,
+        acceptor.accept(stream),
+    ))
+    .await;
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!("a TLS handshake failed: {error}"),
+        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+    };
+    client.serve(stream).await;
 }
 
 async fn next(

@@ -77,6 +77,8 @@ impl Config {
             let url = url.filter(|url| url.scheme() == "https");
             config.policy.webpush_contact = url.map(ToString::to_string);
         }
+        let room = config.network.max_connections / 4 * 3;
+        config.policy.max_waiters = config.policy.max_waiters.min(room);
         if config.network.listen.is_none() && config.tls.is_none() {
             return Err(ConfigError::new(
                 "listen must not be none unless tls_listen is given: there would be no listener",
@@ -124,6 +126,7 @@ pub const KEYS: &[&Key] = &[
     &push::APNS_SANDBOX_URL,
     &push::FCM_URL,
     &push::FCM_TOKEN_URL,
+    &policy::MAX_WAITERS,
 ];
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub(super) const CLOCK_SKEW_SECONDS: Key =
 /// Where push services reach the operator, as `mailto:ops@example.com` or an https URL; they are told with every Web
 /// Push message. By default `public_url`, if that is https.
 pub(super) const WEBPUSH_CONTACT: Key = Key::new("webpush_contact", Sources::EnvironmentAndFile);
+/// How many requests wait for a change at the same time, streams included. Default 20000, but never more than three
+/// quarters of `max_connections`: those who wait must leave room for those who come to change something.
+pub(super) const MAX_WAITERS: Key = Key::new("max_waiters", Sources::EnvironmentAndFile);
 
 pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
     let defaults = Policy::default();
@@ -56,7 +59,11 @@ pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
         "mailto: and an e-mail address, or an https URL",
         contact,
     )?;
+    let waiters = settings.take(&MAX_WAITERS, "a number from 0 to 1000000", |text| {
+        text.parse().ok().filter(|most| (0..=1_000_000).contains(most))
+    })?;
     Ok(Policy {
+        max_waiters: waiters.unwrap_or(defaults.max_waiters),
         entity_creations_per_second: creations.or(defaults.entity_creations_per_second),
         challenge_retention: challenges.unwrap_or(defaults.challenge_retention),
         outbox_retention: outbox.unwrap_or(defaults.outbox_retention),

@@ -138,6 +138,11 @@ pub enum Refusal {
     /// All codes for verifying this factor are used up.
     #[error("5 codes were tried to verify this factor; delete it and create a new one")]
     TooManyVerificationAttempts,
+    /// As many wait as may, or as may for the same thing.
+    #[error(
+        "too many requests wait already, altogether or for the same challenge or factor; try again, or close some"
+    )]
+    TooManyWaiters,
     /// The service has as many webhooks as it may.
     #[error("the service has 50 webhooks already; delete one first")]
     TooManyWebhooks,

@@ -34,6 +34,12 @@ macro_rules! sid {
                 Self(bytes)
             }
 
+            /// When it was generated, to the millisecond.
+            #[must_use]
+            pub fn created_at(&self) -> Timestamp {
+                created_at(&self.0)
+            }
+
             /// The bytes, as they stand in keys.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {
@@ -121,6 +127,12 @@ fn time_ordered(now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
     bytes
 }
 
+fn created_at(bytes: &[u8; 16]) -> Timestamp {
+    let mut millis = [0; 8];
+    millis[2..].copy_from_slice(&bytes[..6]);
+    Timestamp::from_millis(u64::from_be_bytes(millis))
+}
+
 fn parse_hex(prefix: &str, text: &str) -> Option<[u8; 16]> {
     let digits = text.strip_prefix(prefix)?.as_bytes();
     if digits.len() != 32 {
@@ -177,6 +189,13 @@ mod tests {
             text.replacen("YF", "YC", 1).parse::<FactorSid>(),
             Err(NotASid { prefix: "YF" })
         );
+    }
+
+    #[test]
+    fn an_identifier_tells_when_it_was_generated() {
+        let now = Timestamp::from_millis(1_700_000_000_123);
+        let sid = ChallengeSid::generate(now, &SeededEntropy::new(1));
+        assert_eq!(sid.created_at(), now);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod access_token;
 pub mod account;
 pub mod actor;
+pub mod admission;
 pub mod challenge;
 pub mod check_store;
 pub mod credential;
@@ -19,6 +20,7 @@ pub mod page;
 pub mod service;
 pub mod store_format;
 pub mod sweep;
+mod waiting;
 pub mod web_push;
 pub mod webhook;
 

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
+use hyper::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -42,7 +43,9 @@ impl Connection {
             let (boundary, progress) = (boundary.clone(), Arc::clone(&progress));
             async move {
                 let response = boundary.answer(request, entrance, Arc::clone(&progress)).await;
-                progress.reach(Stage::Idle);
+                if !is_last_and_endless(&response) {
+                    progress.reach(Stage::Idle);
+                }
                 Ok::<Response<_>, Infallible>(response)
             }
         };
@@ -70,10 +73,20 @@ impl Connection {
     }
 }
 
+/// Whether this is a stream that the connection ends with: its client owes nothing for as long as it lasts.
+fn is_last_and_endless<B: Body>(response: &Response<B>) -> bool {
+    let closes = response
+        .headers()
+        .get(CONNECTION)
+        .is_some_and(|value| value == "close");
+    closes && response.body().size_hint().exact().is_none()
+}
+
 /// Reads on for a moment what a client sends that has been answered already, as when its request is too large. Closing a
 /// socket with unread data resets the connection, and a reset takes the answer away before the client has read it.
 async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
-    let mut scrap = [0; 4096];
+    // On the heap: it would be part of every connection from its beginning.
+    let mut scrap = vec![0; 4096];
     let mut left: usize = 256 * 1024;
     while let Ok(read @ 1..) = stream.read(&mut scrap).await {
         left = left.saturating_sub(read);

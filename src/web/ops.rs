@@ -61,6 +61,13 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             "countersign_http_requests_total{{status=\"{class}\"}} {count}"
         );
     }
+    let waiting = ops.app.streams.waiting();
+    let _ = write!(
+        text,
+        "# HELP countersign_waiters Requests and streams that wait for a change.\n\
+         # TYPE countersign_waiters gauge\n\
+         countersign_waiters {waiting}\n"
+    );
     let store = ops.app.store.statistics();
     for (name, kind, help, value) in [
         (

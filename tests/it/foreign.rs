@@ -176,6 +176,12 @@ fn totp_reads_the_uri_from_its_input() {
 #[test]
 fn a_short_benchmark_has_no_errors() {
     let server = Server::start();
+    let report = server.bench("waiters", &[]);
+    assert_eq!(
+        (&report["answered"], &report["missed"]),
+        (&8.into(), &0.into()),
+        "{report}"
+    );
     for command in ["totp", "push"] {
         let report = server.bench(command, &["--floor"]);
         for figure in ["requests_per_second", "p50_ms", "p99_ms", "floor_ratio"] {

@@ -14,6 +14,7 @@ mod report;
 mod target;
 mod totp;
 mod verify_rate;
+mod waiters;
 mod wrk;
 
 use std::io::{self, Write as _};
@@ -42,11 +43,51 @@ enum Command {
     Totp(ServerArgs),
     /// Approve push challenges with signed answers; each is durable before it is answered.
     Push(ServerArgs),
+    /// Wait with many connections, decide a few challenges, and say how long that takes to reach those who wait.
+    Waiters(WaitersArgs),
     /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
     Floor(LoadArgs),
     /// Be that handler.
     #[command(hide = true)]
     FloorServer,
+}
+
+#[derive(Debug, clap::Args)]
+struct WaitersArgs {
+    /// The server, like <http://127.0.0.1:8080>. It and this command need more open files than there are waiters
+    /// (`ulimit -n`), and the server `max_connections` that are a third more.
+    #[arg(long)]
+    url: String,
+    /// The account that the benchmark makes a service in. The service stays.
+    #[arg(
+        long,
+        value_name = "SID:TOKEN",
+        env = "COUNTERSIGN_ACCOUNT",
+        hide_env_values = true
+    )]
+    account: Basic,
+    /// How many wait: half with long polls, half with event streams.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = positive)]
+    connections: usize,
+    /// For how long challenges are decided.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    seconds: u64,
+    /// How many are decided in a second, as far as there are enough.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+    /// Threads of the load generator.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = positive)]
+    threads: usize,
+    /// The server's process, to print its memory before and while everybody waits.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// The listener of `/metrics`, like <http://127.0.0.1:9090>: nothing is decided before the server says there that
+    /// everybody waits.
+    #[arg(long, value_name = "URL")]
+    metrics: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -100,6 +141,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::FloorServer => return floor::serve().await,
         Command::Totp(args) => Box::new(move || totp(&args)),
         Command::Push(args) => Box::new(move || push(&args)),
+        Command::Waiters(args) => Box::new(move || waiters(&args)),
         Command::Floor(args) => {
             Box::new(move || Report::new(&floor::measure(args.crew(), args.duration())?).print(args.json))
         }
@@ -139,21 +181,52 @@ fn push(args: &ServerArgs) -> Result<(), String> {
     report.print(args.load.json)
 }
 
+fn waiters(args: &WaitersArgs) -> Result<(), String> {
+    let pairs = args.connections.div_ceil(2);
+    let (target, service) = create_service(&args.url, &args.account)?;
+    let set_up = SetUp {
+        crew: Crew {
+            connections: pairs.min(16),
+            threads: args.threads,
+        },
+        target,
+        account: args.account.clone(),
+        service,
+        wanted: Some(pairs),
+        duration: Duration::from_secs(args.seconds),
+        clock: Arc::new(SystemClock),
+    };
+    let plan = waiters::Plan {
+        rate: args.rate,
+        duration: Duration::from_secs(args.seconds),
+        threads: args.threads,
+        pid: args.pid,
+        metrics: args.metrics.as_deref().map(Target::parse).transpose()?,
+    };
+    waiters::run(set_up, &plan)?.print(args.json)
+}
+
+/// The server, and a service made on it.
+fn create_service(url: &str, account: &Basic) -> Result<(Target, String), String> {
+    let target = Target::parse(url)?;
+    let one = Crew {
+        connections: 1,
+        threads: 1,
+    };
+    let service = one.work(&Arc::default(), |_| {
+        api::create_service(target.clone(), account.clone())
+    })?;
+    Ok((target, service.concat()))
+}
+
 impl ServerArgs {
     fn set_up(&self) -> Result<SetUp, String> {
-        let target = Target::parse(&self.url)?;
-        let one = Crew {
-            connections: 1,
-            threads: 1,
-        };
-        let service = one.work(&Arc::default(), |_| {
-            api::create_service(target.clone(), self.account.clone())
-        })?;
+        let (target, service) = create_service(&self.url, &self.account)?;
         Ok(SetUp {
             crew: self.load.crew(),
             target,
             account: self.account.clone(),
-            service: service.concat(),
+            service,
             wanted: self.factors,
             duration: self.load.duration(),
             clock: Arc::new(SystemClock),

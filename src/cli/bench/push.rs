@@ -78,17 +78,64 @@ impl Approvals {
     }
 }
 
+/// A device with one challenge that it can approve.
+pub(super) struct Station {
+    device: Device,
+    approval: Approval,
+}
+
+impl Station {
+    /// The path of the challenge.
+    pub(super) fn challenge(&self) -> &str {
+        &self.approval.path
+    }
+
+    /// The path of the device's event stream.
+    pub(super) fn events(&self) -> String {
+        format!("{}/Factors/{}/Events", self.device.entity, self.device.factor)
+    }
+
+    /// The device's credentials.
+    pub(super) fn device(&self) -> &Basic {
+        &self.device.basic
+    }
+
+    /// Replaces `request` by the approval.
+    pub(super) fn write_approval(&self, target: &Target, request: &mut Vec<u8>) {
+        self.approval.write(target, request);
+    }
+}
+
+/// Enrols as many devices as are wanted, and creates a challenge for each.
+pub(super) fn stations(set_up: SetUp) -> Result<Vec<Station>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let enrolment = Arc::new(Enrolment {
+        entities: set_up.entities(),
+        quota: set_up.quota(&stop),
+        set_up,
+    });
+    let prepare = |connection| Arc::clone(&enrolment).prepare_stations(connection);
+    let lanes = enrolment.set_up.crew.work(&stop, prepare)?;
+    Ok(lanes.into_iter().flatten().collect())
+}
+
+impl Approval {
+    fn write(&self, target: &Target, request: &mut Vec<u8>) {
+        let parts = Request {
+            method: "POST",
+            path: &self.path,
+            form: &self.form,
+        };
+        target.write(request, &self.device, &parts);
+    }
+}
+
 impl Work for Approvals {
     type Piece = ();
 
     fn take(&self, request: &mut Vec<u8>) -> Option<()> {
         let approval = self.lock().pop()?;
-        let parts = Request {
-            method: "POST",
-            path: &approval.path,
-            form: &approval.form,
-        };
-        self.target.write(request, &approval.device, &parts);
+        approval.write(&self.target, request);
         Some(())
     }
 
@@ -126,6 +173,19 @@ impl Enrolment {
             }
         }
         Ok(approvals)
+    }
+
+    async fn prepare_stations(self: Arc<Self>, connection: usize) -> Result<Vec<Station>, String> {
+        let mut api = Api::open(self.set_up.target.clone()).await?;
+        let mut stations = Vec::new();
+        let mut fields = None;
+        while self.quota.next(stations.len()).is_some() {
+            let entity = format!("{}-{connection}-{}", self.entities, stations.len());
+            let device = self.enrol(&mut api, entity).await?;
+            let approval = self.approval(&mut api, &device, &mut fields).await?;
+            stations.push(Station { device, approval });
+        }
+        Ok(stations)
     }
 
     async fn enrol(&self, api: &mut Api, entity: String) -> Result<Device, String> {

@@ -29,6 +29,14 @@ impl Report {
         report
     }
 
+    /// A report without figures yet; `sample_error` is one of the errors, if there were any.
+    pub(super) fn new_of(sample_error: Option<String>) -> Self {
+        Self {
+            figures: Map::new(),
+            sample_error,
+        }
+    }
+
     /// Adds a measured number with this many decimals.
     pub(super) fn figure(&mut self, name: &str, value: f64, decimals: i32) {
         let scale = 10_f64.powi(decimals);

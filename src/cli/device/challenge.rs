@@ -21,13 +21,14 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    fn read(value: &Value) -> Result<Self, Error> {
+    /// Reads what the server says of a challenge.
+    pub(super) fn read(value: &Value) -> Result<Self, Error> {
         let text = |pointer: &str| {
             value
                 .pointer(pointer)
                 .and_then(Value::as_str)
                 .map(printable)
-                .ok_or_else(|| Error::Answer(format!("a challenge in the server's list has no {pointer}")))
+                .ok_or_else(|| Error::Answer(format!("a challenge of the server's has no {pointer}")))
         };
         let part = |field: &Value, name: &str| field[name].as_str().map(printable).unwrap_or_default();
         let fields = value.pointer("/details/fields").and_then(Value::as_array);

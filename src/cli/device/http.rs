@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, DATE, HeaderMap, USER_AGENT};
-use reqwest::{Certificate, Client, Method};
+use reqwest::{Certificate, Client, Method, Response};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -47,7 +47,7 @@ impl Server {
         // A second installation in one process changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder = Client::builder()
-            .timeout(Duration::from_secs(30))
+            .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none());
         // The system's roots are loaded only when they are needed: a bare machine has none.
         if let Some(pem) = ca {
@@ -93,28 +93,73 @@ impl Server {
             reason: reason(&error),
         };
         let response = builder.send().await.map_err(network)?;
+        Answer::read(response).await.map_err(network)
+    }
+
+    /// Opens the event stream at `path`; what is answered instead, if there is none.
+    pub(super) async fn listen(
+        &self,
+        path: &str,
+        last_id: Option<&str>,
+        token: &str,
+    ) -> Result<Result<Response, Answer>, Error> {
+        // Longer than any JWT: the server ends the stream before.
+        const WHOLE_STREAM: Duration = Duration::from_hours(2);
+        let request = self.client.get(format!("{}/v2/{path}", self.base));
+        let mut request = request
+            .basic_auth("token", Some(token))
+            .header(USER_AGENT, user_agent())
+            .header(ACCEPT, "text/event-stream")
+            .timeout(WHOLE_STREAM);
+        if let Some(last_id) = last_id {
+            request = request.header("Last-Event-ID", last_id);
+        }
+        let network = |error: reqwest::Error| Error::Network {
+            url: self.base.clone(),
+            reason: reason(&error),
+        };
+        // The head of the answer must come as soon as any other.
+        let sent = tokio::time::timeout(PATIENCE, request.send()).await;
+        let response = sent
+            .map_err(|_| Error::Network {
+                url: self.base.clone(),
+                reason: "it takes too long".to_owned(),
+            })?
+            .map_err(network)?;
+        if response.status().is_success() {
+            return Ok(Ok(response));
+        }
+        Ok(Err(Answer::read(response).await.map_err(network)?))
+    }
+}
+
+impl Answer {
+    async fn read(response: Response) -> Result<Self, reqwest::Error> {
         let status = response.status().as_u16();
         let date = header(response.headers(), DATE.as_str())
             .and_then(|text| OffsetDateTime::parse(&text, &Rfc2822).ok())
             .map(OffsetDateTime::unix_timestamp);
         let signature_fields = header(response.headers(), "Twilio-Verify-Signature-Fields");
-        let body = response.bytes().await.map_err(network)?;
-        Ok(Answer {
+        let body = response.bytes().await?;
+        Ok(Self {
             status,
             date,
             signature_fields,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         })
     }
-}
 
-impl Answer {
     /// This answer if it is a success, else what the server says is wrong.
     pub(super) fn success(self) -> Result<Self, Error> {
         if (200..300).contains(&self.status) {
             return Ok(self);
         }
-        Err(Error::Refused {
+        Err(self.into_error())
+    }
+
+    /// What the server says is wrong.
+    pub(super) fn into_error(self) -> Error {
+        Error::Refused {
             status: self.status,
             code: self.body.get("code").and_then(Value::as_i64),
             message: self
@@ -122,7 +167,7 @@ impl Answer {
                 .get("message")
                 .and_then(Value::as_str)
                 .map_or_else(|| "it gives no reason".to_owned(), printable),
-        })
+        }
     }
 
     /// A text field that the protocol promises.
@@ -166,13 +211,15 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 // The innermost cause says more than "error sending request"; no message of these crates contains a password.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     cause.to_string()
 }
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ mod answer;
 mod challenge;
 mod enroll;
 mod error;
+mod events;
 mod http;
 pub(in crate::cli) mod key;
 mod list;

@@ -1,7 +1,7 @@
 //! An enrolled device talking to its server: signs each request, and sets its clock by the server's when told to.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Method;
+use reqwest::{Method, Response};
 
 use crate::domain::time::Clock;
 
@@ -79,6 +79,24 @@ impl<'a> Session<'a> {
         self.state.clock_offset_seconds = date.saturating_sub(self.local_seconds());
         self.file.save(&self.state)?;
         self.server.send(&request, &self.jwt()?).await?.success()
+    }
+
+    /// Opens the event stream of this device's factor, behind the event `last_id` if there is one. The clock is set as by
+    /// [`Session::send`].
+    pub(super) async fn listen(&mut self, last_id: Option<&str>) -> Result<Response, Error> {
+        let path = format!("{}/Events", self.factor());
+        let answer = self.server.listen(&path, last_id, &self.jwt()?).await?;
+        let refused = match answer {
+            Ok(stream) => return Ok(stream),
+            Err(refused) => refused,
+        };
+        let (401, Some(date)) = (refused.status, refused.date) else {
+            return Err(refused.into_error());
+        };
+        self.state.clock_offset_seconds = date.saturating_sub(self.local_seconds());
+        self.file.save(&self.state)?;
+        let answer = self.server.listen(&path, last_id, &self.jwt()?).await?;
+        answer.map_err(Answer::into_error)
     }
 
     fn jwt(&self) -> Result<String, Error> {

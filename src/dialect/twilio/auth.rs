@@ -13,6 +13,7 @@ use crate::flows;
 use crate::flows::access_token::enrol_with_token::{authenticate_enrolment, is_enrolment_token};
 use crate::flows::account::authenticate::authenticate;
 use crate::flows::actor::Actor;
+use crate::flows::admission::Admission;
 use crate::flows::factor::authenticate_device::authenticate_device;
 
 /// Whoever was authenticated.
@@ -25,6 +26,12 @@ pub(super) enum Caller {
         account: AccountSid,
         permit: AccessTokenSid,
     },
+}
+
+/// Whoever was authenticated, and by what: for those who wait and are to be checked again.
+pub(super) struct Authenticated {
+    pub(super) caller: Caller,
+    pub(super) admission: Option<Admission>,
 }
 
 /// What the `Authorization` header holds.
@@ -74,20 +81,33 @@ pub(super) async fn caller(
     app: &App,
     headers: &HeaderMap,
     enrols: Option<ServiceSid>,
-) -> Result<Caller, flows::Error> {
+) -> Result<Authenticated, flows::Error> {
     let header = headers
         .get(AUTHORIZATION)
         .and_then(|value| Basic::parse(value.as_bytes()));
     let basic = header.ok_or(Refusal::Credentials)?;
     if basic.user != "token" {
-        return Ok(Caller::Actor(Actor::Account(
-            authenticate(app, &basic.user, &basic.password).await?,
-        )));
+        let account = authenticate(app, &basic.user, &basic.password).await?;
+        let Basic { user, password } = basic;
+        return Ok(Authenticated {
+            caller: Caller::Actor(Actor::Account(account)),
+            admission: Some(Admission::Account { user, password }),
+        });
     }
     if is_enrolment_token(&basic.password) {
         let service = enrols.ok_or(Refusal::Credentials)?;
         let (account, permit) = authenticate_enrolment(app, service, &basic.password).await?;
-        return Ok(Caller::Enrolment { account, permit });
+        return Ok(Authenticated {
+            caller: Caller::Enrolment { account, permit },
+            admission: None,
+        });
     }
-    Ok(Caller::Actor(authenticate_device(app, &basic.password).await?))
+    let device = authenticate_device(app, &basic.password).await?;
+    Ok(Authenticated {
+        caller: Caller::Actor(Actor::Device(device.address.clone())),
+        admission: Some(Admission::Device {
+            address: device.address,
+            until: device.until,
+        }),
+    })
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::Method;
@@ -10,16 +11,17 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::auth::{Caller, caller};
+use super::auth::{Authenticated, Caller, caller};
 use super::error::ApiError;
-use super::form::Form;
+use super::form::{Form, whole_number};
 use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::text::{Identity, Invalid};
 use crate::domain::time::Timestamp;
 use crate::flows;
 use crate::flows::actor::Actor;
+use crate::flows::admission::Admission;
 use crate::web::body::{self, BodyError};
 use crate::web::public_url::PublicUrl;
 
@@ -36,6 +38,7 @@ pub(super) struct Twilio {
 pub(super) struct Call {
     twilio: Twilio,
     caller: Caller,
+    admission: Option<Admission>,
     names: Vec<(String, String)>,
     path: String,
     base: String,
@@ -48,6 +51,11 @@ pub(super) struct Call {
 impl Call {
     /// The wired parts.
     pub(super) fn app(&self) -> &App {
+        &self.twilio.app
+    }
+
+    /// The wired parts, for what goes on behind the answer.
+    pub(super) fn shared_app(&self) -> &Arc<App> {
         &self.twilio.app
     }
 
@@ -67,6 +75,23 @@ impl Call {
             Caller::Actor(actor) => Ok(actor),
             Caller::Enrolment { .. } => self.refuse(Err(Refusal::Forbidden)),
         }
+    }
+
+    /// What the account or the device was let in by.
+    pub(super) fn admission(&self) -> Result<Admission, ApiError> {
+        self.refuse(self.admission.clone().ok_or(Refusal::Forbidden))
+    }
+
+    /// How long the answer may be waited for, if at all.
+    pub(super) fn wait(&self) -> Result<Option<Duration>, ApiError> {
+        let seconds = self.query.parsed("Wait", |text| {
+            whole_number(text)
+                .filter(|seconds| *seconds <= 60)
+                .ok_or(Invalid("must be a whole number of seconds from 0 to 60"))
+        })?;
+        Ok(seconds
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| Duration::from_secs(u64::from(seconds))))
     }
 
     /// The account, and the access token that permits a device to create a factor.
@@ -137,7 +162,7 @@ impl FromRequest<Twilio> for Call {
         let path = parts.uri.path().to_owned();
         let names = path_names(&mut parts).await;
         let enrols = service_to_enrol_in(&parts, &names);
-        let caller = caller(&twilio.app, &parts.headers, enrols)
+        let Authenticated { caller, admission } = caller(&twilio.app, &parts.headers, enrols)
             .await
             .map_err(|error| ApiError::from_flow(error, &path).into_response())?;
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
@@ -153,6 +178,7 @@ impl FromRequest<Twilio> for Call {
         Ok(Self {
             twilio: twilio.clone(),
             caller,
+            admission,
             names,
             path,
             base,

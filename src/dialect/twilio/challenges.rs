@@ -24,6 +24,8 @@ use crate::flows::challenge::answer_challenge::{ChallengeUpdate, answer_challeng
 use crate::flows::challenge::create_challenge::{NewChallenge, create_challenge};
 use crate::flows::challenge::fetch_challenge::fetch_challenge;
 use crate::flows::challenge::list_challenges::{ChallengeFilter, list_challenges};
+use crate::flows::challenge::wait_for_challenge::wait_for_challenge;
+use crate::flows::challenge::wait_for_decision::wait_for_decision;
 use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
@@ -58,7 +60,13 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let (service, identity) = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
-    let found = fetch_challenge(call.app(), call.actor()?, service, &identity, sid).await;
+    let found = match call.wait()? {
+        None => fetch_challenge(call.app(), call.actor()?, service, &identity, sid).await,
+        Some(longest) => {
+            let entity = (service, &identity);
+            wait_for_decision(call.app(), &call.admission()?, entity, sid, longest).await
+        }
+    };
     let (scope, challenge) = call.settle(found)?;
     let mut response = json::resource(StatusCode::OK, &ChallengeJson::new(&call, &scope, &challenge));
     if challenge.factor_type == FactorType::Push {
@@ -107,14 +115,14 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
         status: call.query.parsed("Status", status)?,
     };
     listing.request.order = call.query.parsed("Order", order)?.unwrap_or(Order::Ascending);
-    let found = list_challenges(
-        call.app(),
-        call.actor()?,
-        (service, &identity),
-        filter,
-        listing.request,
-    )
-    .await;
+    let (app, entity, request) = (call.app(), (service, &identity), listing.request);
+    let found = match (call.wait()?, filter.status) {
+        (None, _) => list_challenges(app, call.actor()?, entity, filter, request).await,
+        (Some(longest), Some(ChallengeStatus::Pending)) => {
+            wait_for_challenge(app, &call.admission()?, entity, filter.factor, request, longest).await
+        }
+        (Some(_), _) => return Err(ApiError::invalid("Wait", "needs Status=pending in a list")),
+    };
     let (scope, page) = call.settle(found)?;
     let page = page.map(|challenge| ChallengeJson::new(&call, &scope, challenge));
     Ok(listing.answer(&call, "challenges", &page))
@@ -191,8 +199,9 @@ fn field(text: &str) -> Result<Field, ApiError> {
     })
 }
 
+/// A challenge as callers see it.
 #[derive(Serialize)]
-struct ChallengeJson<'a> {
+pub(super) struct ChallengeJson<'a> {
     sid: Text<ChallengeSid>,
     account_sid: Text<AccountSid>,
     service_sid: Text<ServiceSid>,
@@ -263,7 +272,7 @@ struct SignedJson<'a> {
 }
 
 impl<'a> ChallengeJson<'a> {
-    fn new(call: &Call, scope: &'a EntityScope, challenge: &'a Challenge) -> Self {
+    pub(super) fn new(call: &Call, scope: &'a EntityScope, challenge: &'a Challenge) -> Self {
         let url = format!("{}/Challenges/{}", entity_url(call, scope), challenge.sid);
         Self {
             sid: Text(challenge.sid),
@@ -341,7 +350,8 @@ fn reason_name(reason: DenyReason) -> &'static str {
     }
 }
 
-fn status_name(status: ChallengeStatus) -> &'static str {
+/// A status as it is written.
+pub(super) fn status_name(status: ChallengeStatus) -> &'static str {
     match status {
         ChallengeStatus::Approved => "approved",
         ChallengeStatus::Denied => "denied",

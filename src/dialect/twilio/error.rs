@@ -103,6 +103,12 @@ impl ApiError {
         )
     }
 
+    /// Representations that the path does not have.
+    pub(super) fn not_acceptable(offered: &str) -> Self {
+        let message = format!("This resource is {offered}; send that in the header Accept");
+        Self::new(StatusCode::NOT_ACCEPTABLE, 20406, message)
+    }
+
     /// A page that is too large.
     pub(super) fn page_too_large() -> Self {
         Self::new(
@@ -150,7 +156,7 @@ impl ApiError {
             Refusal::DuplicateBinding => (StatusCode::CONFLICT, 60317),
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
             Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
-            Refusal::FactorDelayed { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
+            Refusal::FactorDelayed { .. } | Refusal::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
@@ -180,6 +186,7 @@ impl ApiError {
             | Refusal::TooManyPending { retry_after, .. }
             | Refusal::TooManyPushes { retry_after, .. } => error.retry_after(*retry_after),
             Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
+            Refusal::TooManyWaiters => error.retry_after(Duration::from_secs(5)),
             _ => error,
         }
     }

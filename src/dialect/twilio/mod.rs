@@ -12,6 +12,7 @@ mod challenges;
 mod credentials;
 mod entities;
 mod error;
+mod factor_events;
 mod factors;
 mod form;
 mod forms;

@@ -10,7 +10,8 @@ use axum::routing::{delete, get, post};
 use super::call::Twilio;
 use super::error::ApiError;
 use super::{
-    access_tokens, challenges, credentials, entities, factors, forms, notifications, services, webhooks,
+    access_tokens, challenges, credentials, entities, factor_events, factors, forms, notifications, services,
+    webhooks,
 };
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
@@ -64,6 +65,7 @@ operations! {
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::update;
     get "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::fetch;
     delete "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}" => factors::delete;
+    get "/v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}/Events" => factor_events::stream;
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges" => challenges::create;
     get "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges" => challenges::list;
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}" => challenges::update;

@@ -24,5 +24,7 @@ async fn commit(app: &App, sid: ApiKeySid) -> Result<(), Error> {
         .assert_read(&key, &found)
         .delete(key.into_bytes())
         .delete(marker.into_bytes());
-    Ok(app.store.commit(batch).await?)
+    app.store.commit(batch).await?;
+    app.streams.account_changed(found.record.account);
+    Ok(())
 }

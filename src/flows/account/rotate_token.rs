@@ -26,5 +26,7 @@ async fn commit(app: &App, account: AccountSid, token: &PlainToken) -> Result<()
     let batch = Batch::new()
         .assert_read(&key, &found)
         .put_record(key, &found.record)?;
-    Ok(app.store.commit(batch).await?)
+    app.store.commit(batch).await?;
+    app.streams.account_changed(account);
+    Ok(())
 }

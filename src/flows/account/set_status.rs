@@ -32,5 +32,7 @@ async fn commit(app: &App, account: AccountSid, status: AccountStatus) -> Result
     let batch = Batch::new()
         .assert_read(&key, &found)
         .put_record(key, &found.record)?;
-    Ok(app.store.commit(batch).await?)
+    app.store.commit(batch).await?;
+    app.streams.account_changed(account);
+    Ok(())
 }

@@ -116,6 +116,12 @@ async fn answer(
     }
     batch = announce_lock(app, &place, (&factor.record, &answered), now, batch)?;
     commit_and_ring(app, batch).await?;
+    if answered.status == factor.record.status {
+        app.streams
+            .challenge_changed(place.scope.entity, challenge.factor, sid);
+    } else {
+        app.streams.entity_changed(place.scope.entity);
+    }
     warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))
 }

@@ -104,7 +104,10 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error> {
     let event = Event::new(EventType::ChallengeExpired, now, &place.scope, of);
     let event = event.of_challenge(challenge.record.sid);
     let batch = put_answered(app, &place.scope, &challenge.record, batch)?;
-    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await
+    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await?;
+    app.streams
+        .challenge_changed(place.scope.entity, factor.record.sid, challenge.record.sid);
+    Ok(())
 }
 
 /// The challenge, unless it or what it belongs to was deleted.

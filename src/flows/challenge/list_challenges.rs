@@ -1,16 +1,19 @@
 //! Lists an entity's challenges.
 
+use std::collections::BTreeMap;
+
 use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::entity::EntityScope;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ChallengeSid, FactorSid, ServiceSid};
 use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
-use crate::store::{keys, records};
+use crate::store::{self, Scan, keys, records};
 
 /// Which challenges; `None` means all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +80,27 @@ async fn list_pending(
         challenges.extend(found.filter(|challenge| challenge.status(now) == ChallengeStatus::Pending));
     }
     Ok(raw.with_items(challenges))
+}
+
+/// The pending challenges of a factor, all of them, and when they expire. Reads the index only.
+pub(super) async fn pending_of(
+    app: &App,
+    scope: &EntityScope,
+    factor: FactorSid,
+) -> Result<BTreeMap<ChallengeSid, Timestamp>, Error> {
+    let scan = Scan {
+        prefix: keys::pending(scope, factor).bytes().to_vec(),
+        after: None,
+        order: store::Order::Ascending,
+        limit: usize::MAX,
+    };
+    let now = app.clock.now();
+    let markers = app.store.scan(scan).await?;
+    let pending = markers.into_iter().filter_map(|(key, marker)| {
+        let sid = ChallengeSid::from_bytes(keys::last_sid(&key)?);
+        Some((sid, marker.expires_at.filter(|expires_at| *expires_at > now)?))
+    });
+    Ok(pending.collect())
 }
 
 async fn list_all(app: &App, scope: &EntityScope, request: PageRequest) -> Result<Page<Challenge>, Error> {

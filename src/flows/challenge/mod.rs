@@ -6,6 +6,9 @@ pub mod create_notification;
 pub mod expire_challenge;
 pub mod fetch_challenge;
 pub mod list_challenges;
+pub mod wait_for_challenge;
+pub mod wait_for_decision;
+pub mod watch_factor;
 
 mod recall_pushes;
 mod signed_claims;

@@ -70,5 +70,7 @@ async fn delete(
         let event = Event::new(EventType::FactorDeleted, now, &place.scope, of);
         batch = announce(app, &place.service.record, &event, batch)?;
     }
-    commit_and_ring(app, batch).await
+    commit_and_ring(app, batch).await?;
+    app.streams.entity_changed(place.scope.entity);
+    Ok(())
 }

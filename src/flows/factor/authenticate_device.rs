@@ -4,10 +4,20 @@ use crate::app::App;
 use crate::crypto::device_jwt::DeviceJwt;
 use crate::domain::factor::FactorKind;
 use crate::domain::refusal::Refusal;
+use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::flows::account::authenticate::is_active;
-use crate::flows::actor::Actor;
+use crate::store::records::DeviceAddress;
 use crate::store::{keys, records};
+
+/// A device that was authenticated.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Where its factor is.
+    pub address: DeviceAddress,
+    /// Until when its JWT may be used, as far as its clock and this one can be apart.
+    pub until: Timestamp,
+}
 
 /// The device whose key signed `token`: a JWT whose `kid` is the factor's credential and whose `sub` is its account,
 /// valid now, give or take [`crate::app::Policy::device_clock_skew`].
@@ -15,7 +25,7 @@ use crate::store::{keys, records};
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
 /// [`Error::Corrupt`], [`Error::Unavailable`].
-pub async fn authenticate_device(app: &App, token: &str) -> Result<Actor, Error> {
+pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error> {
     let store = app.store.as_ref();
     let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;
     let found = records::read(store, &keys::device(token.credential_sid())).await?;
@@ -35,5 +45,8 @@ pub async fn authenticate_device(app: &App, token: &str) -> Result<Actor, Error>
     if claims.account_sid != address.account || service.is_none() || !account_active {
         return Err(Refusal::Credentials.into());
     }
-    Ok(Actor::Device(address))
+    Ok(Device {
+        address,
+        until: claims.expires + app.policy.device_clock_skew,
+    })
 }

@@ -50,5 +50,7 @@ async fn delete(
         batch = batch.delete(keys::device(push.credential).into_bytes());
     }
     let event = Event::new(EventType::FactorDeleted, now, &place.scope, (sid, kind));
-    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await
+    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await?;
+    app.streams.entity_changed(place.scope.entity);
+    Ok(())
 }

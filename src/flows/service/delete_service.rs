@@ -27,5 +27,7 @@ async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), E
                 since: app.clock.now(),
             },
         )?;
-    Ok(app.store.commit(batch).await?)
+    app.store.commit(batch).await?;
+    app.streams.service_changed(sid);
+    Ok(())
 }

@@ -17,7 +17,7 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
 use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
-use countersign::domain::factor::NotificationChannel;
+use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::service::{Change, Service, ServiceChanges};
@@ -355,8 +355,11 @@ async fn totp_factor(store: &dyn Store) -> (ServiceSid, FactorSid) {
         limit: usize::MAX,
     };
     let entries = store.scan(everything).await.unwrap();
-    let factors = entries.iter().filter_map(|(key, _)| match Place::parse(key) {
-        Some(Place::Factor(owner, sid)) => Some((owner.service, sid)),
+    let factors = entries.iter().filter_map(|(key, entry)| match Place::parse(key) {
+        Some(Place::Factor(owner, sid)) => {
+            let factor: Factor = decode(&entry.value).unwrap();
+            (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
+        }
         _ => None,
     });
     factors.max_by_key(|(_, sid)| *sid).unwrap()

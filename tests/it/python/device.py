@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -371,6 +372,57 @@ def clock(service, identity):
     checks.equal("it is heard once it goes by the server's clock", answer.status_code, 200)
 
 
+def waiting(device):
+    """Long polls and the event stream: one thread waits, the other does what it waits for."""
+    for sid in [c["sid"] for c in device.call("GET", "Challenges", query={"Status": "pending"}).json()["challenges"]]:
+        device.respond(sid, "denied")
+    with ThreadPoolExecutor() as threads:
+        query = {"Status": "pending", "Wait": 30}
+        poll = threads.submit(device.call, "GET", "Challenges", query=query)
+        sid = challenge_of(device)
+        found = poll.result(timeout=20).json()["challenges"]
+        checks.equal("a long poll is answered when a challenge arrives", [c["sid"] for c in found], [sid])
+        poll = threads.submit(backend, "GET", f"{device.entity}/Challenges/{sid}?Wait=30")
+        device.respond(sid, "approved")
+        status = poll.result(timeout=20).json()["status"]
+        checks.equal("a long poll is answered when the challenge is decided", status, "approved")
+    is_refused("a wait of an hour", device.call("GET", "Challenges", query={**query, "Wait": 3600}), (400, 60300))
+
+    first = challenge_of(device)
+    with events_of(device) as stream:
+        heard = events_in(stream)
+        checks.equal("a stream begins with what is pending", next(heard)[:2], ("challenge.created", first))
+        second = challenge_of(device)
+        name, sid, data = next(heard)
+        checks.equal("a stream tells of a new challenge", (name, sid), ("challenge.created", second))
+        checks.equal("as it is fetched", data, device.challenge(second).json())
+        device.respond(second, "denied")
+        checks.equal("a stream tells of a denial", next(heard)[:2], ("challenge.denied", second))
+    with events_of(device, last=first) as stream:
+        # Created within the slack: told again, known by its id.
+        checks.equal("a stream is resumed", next(events_in(stream))[:2], ("challenge.created", first))
+    device.respond(first, "approved")
+
+
+def events_of(device, last=None):
+    headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+    url = f"{server.url}/v2/{device.entity}/Factors/{device.factor}/Events"
+    stream = requests.get(url, auth=("token", device.token()), headers=headers, stream=True, timeout=30)
+    checks.equal("a stream is one", stream.headers["Content-Type"], "text/event-stream")
+    return stream
+
+
+def events_in(stream):
+    event = {}
+    for line in stream.iter_lines(chunk_size=1, decode_unicode=True):
+        name, _, value = line.partition(":")
+        if line:
+            event[name] = value.strip()
+        elif "event" in event:
+            yield event["event"], event["id"], json.loads(event["data"])
+            event = {}
+
+
 def leaving(device):
     form = {
         "FriendlyName": "Jane's phone",
@@ -405,6 +457,7 @@ challenges = reading(phone)
 answering(phone, challenges)
 tampering(phone, neighbour, challenges)
 numbers(service, f"user-{uuid.uuid4()}")
+waiting(phone)
 clock(service, f"user-{uuid.uuid4()}")
 leaving(phone)
 checks.finish()

@@ -17,3 +17,4 @@ mod settings;
 mod shutdown;
 mod starting;
 mod tls;
+mod waiters;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Request, Response};
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
@@ -150,9 +151,17 @@ impl TestApp {
     /// Sends any request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let has_body = request.method() != Method::HEAD;
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let (parts, body) = self.open(request).await.into_parts();
+        let is_stream = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if is_stream {
+            // It has no end: that it began is the answer. See `Events` for what it says.
+            Vec::new()
+        } else {
+            body.collect().await.unwrap().to_bytes().to_vec()
+        };
         let body = if bytes.is_empty() {
             Value::Null
         } else {
@@ -164,10 +173,27 @@ impl TestApp {
             bytes,
             body,
         };
-        if has_body {
+        if has_body && !is_stream {
             answer.check_form();
         }
         answer
+    }
+
+    /// What listeners hand requests to.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Sends any request; the body is left to be read.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Waits until so many wait.
+    pub(crate) async fn until_waiting(&self, number: usize) {
+        while self.app.streams.waiting() != number {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Lets time pass.

@@ -9,7 +9,7 @@ use axum::http::request::Builder;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Answer, TestApp};
+use super::{Answer, Events, TestApp};
 
 /// A user name and a password.
 #[derive(Clone, Debug)]
@@ -96,6 +96,22 @@ impl<'a> Client<'a> {
                 .collect();
             Client::new(&server, credentials).post(path, &form).await
         }
+    }
+
+    /// The same for a GET.
+    pub(crate) fn getting(&self, path: &str) -> impl Future<Output = Answer> + use<> {
+        let (server, credentials, path) = (self.server.clone(), self.credentials.clone(), path.to_owned());
+        async move { Client::new(&server, credentials).get(path).await }
+    }
+
+    /// Opens an event stream.
+    pub(crate) async fn events(&self, path: impl AsRef<str>, headers: &[(&'static str, &str)]) -> Events {
+        let request = headers
+            .iter()
+            .fold(self.begin("GET", path.as_ref()), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        Events::of(self.server.open(request.body(Body::empty()).unwrap()).await)
     }
 
     /// Sends a body as it is.

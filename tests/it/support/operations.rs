@@ -136,7 +136,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 32] = [
+    let rows: [Row; 33] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -176,6 +176,14 @@ pub(crate) fn samples() -> Vec<Sample> {
             "DELETE",
             ENTITY,
             "/Factors/{FactorSid}",
+            AccountsAndDevices,
+            Ignored,
+            nothing,
+        ),
+        (
+            "GET",
+            ENTITY,
+            "/Factors/{FactorSid}/Events",
             AccountsAndDevices,
             Ignored,
             nothing,

@@ -22,5 +22,7 @@ mod redemption;
 mod replay;
 mod reports;
 mod restarts;
+mod streams;
 mod tenants;
+mod waiting;
 mod wrong_numbers;
