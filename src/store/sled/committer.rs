@@ -11,11 +11,11 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
 
 use sled::{Db, IVec};
 use tokio::sync::{mpsc, oneshot};
 
+use super::crowd::Crowd;
 use super::export::Snapshot;
 use super::group::{AddError, Changes, Group, Verdict};
 use super::layout;
@@ -75,12 +75,12 @@ impl Committer {
     fn run(mut self) {
         let _sentinel = Sentinel::new("committer", Arc::clone(&self.progress));
         let mut inbox = Vec::with_capacity(GROUP_LIMIT);
-        let mut crowded = false;
+        let mut crowd = Crowd::default();
         while self.queue.blocking_recv_many(&mut inbox, GROUP_LIMIT) > 0 {
-            if crowded {
+            if crowd.pays(inbox.len()) {
                 self.gather(&mut inbox);
             }
-            crowded = inbox.len() >= CROWD;
+            crowd.met(inbox.len());
             if self.work(&mut inbox).is_err() || self.queue.is_closed() {
                 break;
             }
@@ -88,14 +88,19 @@ impl Committer {
         self.syncer.finish();
     }
 
-    /// Waits a moment for more commits. Each group costs a marker, two writes, a sync and a dozen switches between
-    /// threads, whatever its size: when many wait anyway, fewer and larger groups leave more of the machine to them.
+    /// Waits a moment for more commits, and longer while they come in.
     fn gather(&mut self, inbox: &mut Vec<Command>) {
-        thread::sleep(GATHER);
-        while inbox.len() < GROUP_LIMIT
-            && let Ok(command) = self.queue.try_recv()
-        {
-            inbox.push(command);
+        for _ in 0..Crowd::STEPS {
+            let before = inbox.len();
+            thread::sleep(Crowd::STEP);
+            while inbox.len() < GROUP_LIMIT
+                && let Ok(command) = self.queue.try_recv()
+            {
+                inbox.push(command);
+            }
+            if !Crowd::grows(before, inbox.len()) {
+                break;
+            }
         }
     }
 
@@ -216,13 +221,6 @@ impl Committer {
         Ok(())
     }
 }
-
-/// How large a group has to be for the next one to be worth waiting for: no single caller and no dozen of them are
-/// slowed down.
-const CROWD: usize = 24;
-
-/// How long to wait for it.
-const GATHER: Duration = Duration::from_millis(1);
 
 /// How many commands one group takes up: enough for every request in flight, few enough that readers, who wait while
 /// sled applies a batch, wait for milliseconds only.

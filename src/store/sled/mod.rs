@@ -2,9 +2,9 @@
 //!
 //! # What it adds to sled
 //! - Conditional batches with versions, and an index of expiries (`layout`, `index`).
-//! - Group commit: one thread decides and applies (`committer`), another one makes what was applied durable and answers
-//!   (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state that a crash takes
-//!   back (`progress`).
+//! - Group commit: one thread decides and applies (`committer`, `crowd`), another one makes what was applied
+//!   durable and answers (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state
+//!   that a crash takes back (`progress`).
 //! - A cache of entries, because reads of the tree wait while a batch is applied (`recent`).
 //! - Care before and after an opening (`open`), and exports while the server runs (`export`).
 //!
@@ -16,6 +16,7 @@
 
 mod blobs;
 mod committer;
+mod crowd;
 mod export;
 mod group;
 mod index;
