@@ -36,8 +36,9 @@ pub(super) struct Authenticated {
 
 /// What the `Authorization` header holds.
 pub struct Basic {
-    user: String,
-    password: Zeroizing<String>,
+    /// User name, colon, password.
+    text: Zeroizing<String>,
+    colon: usize,
 }
 
 impl Basic {
@@ -48,25 +49,29 @@ impl Basic {
         if !scheme.eq_ignore_ascii_case(b"basic ") || encoded.len() > MAX_ENCODED {
             return None;
         }
-        let decoded = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
-        let text = std::str::from_utf8(&decoded).ok()?;
-        let (user, password) = text.split_once(':')?;
-        Some(Self {
-            user: user.to_owned(),
-            password: Zeroizing::new(password.to_owned()),
-        })
+        let decoded = STANDARD.decode(encoded.trim_ascii()).ok()?;
+        let text = String::from_utf8(decoded).map_err(|error| Zeroizing::new(error.into_bytes()));
+        let text = Zeroizing::new(text.ok()?);
+        let colon = text.find(':')?;
+        Some(Self { text, colon })
     }
 
     /// The user name.
     #[must_use]
     pub fn user(&self) -> &str {
-        &self.user
+        &self.text[..self.colon]
     }
 
     /// The password.
     #[must_use]
     pub fn reveal_password(&self) -> &str {
-        &self.password
+        &self.text[self.colon + 1..]
+    }
+
+    /// The user name and the password, for whoever checks them again later.
+    fn into_parts(self) -> (String, Zeroizing<String>) {
+        let password = Zeroizing::new(self.reveal_password().to_owned());
+        (self.user().to_owned(), password)
     }
 }
 
@@ -86,23 +91,23 @@ pub(super) async fn caller(
         .get(AUTHORIZATION)
         .and_then(|value| Basic::parse(value.as_bytes()));
     let basic = header.ok_or(Refusal::Credentials)?;
-    if basic.user != "token" {
-        let account = authenticate(app, &basic.user, &basic.password).await?;
-        let Basic { user, password } = basic;
+    if basic.user() != "token" {
+        let account = authenticate(app, basic.user(), basic.reveal_password()).await?;
+        let (user, password) = basic.into_parts();
         return Ok(Authenticated {
             caller: Caller::Actor(Actor::Account(account)),
             admission: Some(Admission::Account { user, password }),
         });
     }
-    if is_enrolment_token(&basic.password) {
+    if is_enrolment_token(basic.reveal_password()) {
         let service = enrols.ok_or(Refusal::Credentials)?;
-        let (account, permit) = authenticate_enrolment(app, service, &basic.password).await?;
+        let (account, permit) = authenticate_enrolment(app, service, basic.reveal_password()).await?;
         return Ok(Authenticated {
             caller: Caller::Enrolment { account, permit },
             admission: None,
         });
     }
-    let device = authenticate_device(app, &basic.password).await?;
+    let device = authenticate_device(app, basic.reveal_password()).await?;
     Ok(Authenticated {
         caller: Caller::Actor(Actor::Device(device.address.clone())),
         admission: Some(Admission::Device {

@@ -1,14 +1,14 @@
 //! What every operation is handed: who calls, what the path and the parameters say.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::auth::{Authenticated, Caller, caller};
@@ -39,8 +39,8 @@ pub(super) struct Call {
     twilio: Twilio,
     caller: Caller,
     admission: Option<Admission>,
-    names: Vec<(String, String)>,
-    path: String,
+    names: Option<RawPathParams>,
+    uri: Uri,
     base: String,
     /// What the body says.
     pub(super) form: Form,
@@ -122,25 +122,26 @@ impl Call {
 
     /// A part of the path.
     pub(super) fn name(&self, name: &str) -> Option<&str> {
-        self.names
-            .iter()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        named(self.names.as_ref(), name)
     }
 
     /// The absolute URL of a path of this API, such as `/v2/Services`.
     pub(super) fn url(&self, path: impl Display) -> String {
-        format!("{}{path}", self.base)
+        let mut url = String::with_capacity(self.base.len() + TYPICAL_PATH_BYTES);
+        url.push_str(&self.base);
+        // Writing into a text cannot fail.
+        let _ = write!(url, "{path}");
+        url
     }
 
     /// The absolute URL of what was asked for, without its query.
     pub(super) fn own_url(&self) -> String {
-        self.url(&self.path)
+        self.url(self.uri.path())
     }
 
     /// What a flow answered, with its errors in this dialect.
     pub(super) fn settle<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
-        answer.map_err(|error| ApiError::from_flow(error, &self.path))
+        answer.map_err(|error| ApiError::from_flow(error, self.uri.path()))
     }
 
     /// What the domain answered, with its refusals in this dialect.
@@ -150,7 +151,7 @@ impl Call {
 
     /// The answer for what does not exist.
     pub(super) fn not_found(&self) -> ApiError {
-        ApiError::not_found(&self.path)
+        ApiError::not_found(self.uri.path())
     }
 }
 
@@ -159,12 +160,12 @@ impl FromRequest<Twilio> for Call {
 
     async fn from_request(request: Request, twilio: &Twilio) -> Result<Self, Response> {
         let (mut parts, request_body) = request.into_parts();
-        let path = parts.uri.path().to_owned();
-        let names = path_names(&mut parts).await;
-        let enrols = service_to_enrol_in(&parts, &names);
+        // A path that cannot be decoded has no names, and so leads nowhere.
+        let names = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
+        let enrols = service_to_enrol_in(&parts, names.as_ref());
         let Authenticated { caller, admission } = caller(&twilio.app, &parts.headers, enrols)
             .await
-            .map_err(|error| ApiError::from_flow(error, &path).into_response())?;
+            .map_err(|error| ApiError::from_flow(error, parts.uri.path()).into_response())?;
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let query = query.ok_or_else(|| ApiError::no_form().into_response())?;
         let form = if parts.method == Method::POST {
@@ -180,7 +181,7 @@ impl FromRequest<Twilio> for Call {
             caller,
             admission,
             names,
-            path,
+            uri: parts.uri,
             base,
             form,
             query,
@@ -188,29 +189,18 @@ impl FromRequest<Twilio> for Call {
     }
 }
 
-/// A path that cannot be decoded has no names, and so leads nowhere.
-async fn path_names(parts: &mut Parts) -> Vec<(String, String)> {
-    let Ok(params) = RawPathParams::from_request_parts(parts, &()).await else {
-        return Vec::new();
-    };
-    params
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+fn named<'n>(names: Option<&'n RawPathParams>, name: &str) -> Option<&'n str> {
+    let (_, value) = names?.iter().find(|(given, _)| *given == name)?;
+    Some(value)
 }
 
 /// The service, if the route is the one that an access token is for.
-fn service_to_enrol_in(parts: &Parts, names: &[(String, String)]) -> Option<ServiceSid> {
+fn service_to_enrol_in(parts: &Parts, names: Option<&RawPathParams>) -> Option<ServiceSid> {
     let route = parts.extensions.get::<MatchedPath>()?;
     if parts.method != Method::POST || !route.as_str().ends_with("/Factors") {
         return None;
     }
-    names
-        .iter()
-        .find(|(name, _)| name == "ServiceSid")?
-        .1
-        .parse()
-        .ok()
+    named(names, "ServiceSid")?.parse().ok()
 }
 
 async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form, ApiError> {
@@ -220,13 +210,21 @@ async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form
             BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
             BodyError::TooLarge => ApiError::body_too_large(),
         })?;
-    let content_type = parts
+    let is_form = parts
         .headers
         .get(CONTENT_TYPE)
-        .map(|value| value.as_bytes().to_ascii_lowercase());
-    let is_form = content_type.is_none_or(|value| value.starts_with(b"application/x-www-form-urlencoded"));
+        .is_none_or(|value| starts_with(value.as_bytes(), b"application/x-www-form-urlencoded"));
     if !bytes.is_empty() && !is_form {
         return Err(ApiError::no_form());
     }
     Form::parse(&bytes).ok_or_else(ApiError::no_form)
 }
+
+/// In either case, as media types are compared.
+fn starts_with(text: &[u8], beginning: &[u8]) -> bool {
+    text.get(..beginning.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+}
+
+/// Most paths in answers are no longer.
+const TYPICAL_PATH_BYTES: usize = 224;

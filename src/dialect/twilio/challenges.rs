@@ -1,5 +1,7 @@
 //! Challenges.
 
+use std::fmt::Write as _;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -273,7 +275,9 @@ struct SignedJson<'a> {
 
 impl<'a> ChallengeJson<'a> {
     pub(super) fn new(call: &Call, scope: &'a EntityScope, challenge: &'a Challenge) -> Self {
-        let url = format!("{}/Challenges/{}", entity_url(call, scope), challenge.sid);
+        let mut url = entity_url(call, scope);
+        // Writing into a text cannot fail.
+        let _ = write!(url, "/Challenges/{}", challenge.sid);
         Self {
             sid: Text(challenge.sid),
             account_sid: Text(scope.account),
@@ -297,7 +301,7 @@ impl<'a> ChallengeJson<'a> {
             }),
             deny_reason: challenge.deny_reason.map(reason_name),
             links: LinksJson {
-                notifications: format!("{url}/Notifications"),
+                notifications: [&url, "/Notifications"].concat(),
             },
             url,
         }

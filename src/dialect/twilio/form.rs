@@ -13,7 +13,12 @@ use crate::domain::text::{Attributes, Invalid};
 ///
 /// Names are compared exactly. Of a parameter that should come once, the last one counts, as it does for Twilio.
 #[derive(Clone, Debug, Default)]
-pub struct Form(Vec<(String, String)>);
+pub struct Form {
+    /// All names and values, one behind the other.
+    text: String,
+    /// Where each pair's name and value are: the name ends where the value begins.
+    pairs: Vec<(usize, usize, usize)>,
+}
 
 impl Form {
     /// Reads `application/x-www-form-urlencoded` bytes: pairs are split at `&`, each at its first `=`, because the iOS
@@ -22,23 +27,34 @@ impl Form {
     /// Returns `None` if names and values are not UTF-8.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let pairs: Vec<_> = form_urlencoded::parse(bytes).into_owned().collect();
+        // Decoding makes nothing longer.
+        let mut text = String::with_capacity(bytes.len());
+        let mut pairs = Vec::new();
+        for (name, value) in form_urlencoded::parse(bytes) {
+            let start = text.len();
+            text.push_str(&name);
+            let middle = text.len();
+            text.push_str(&value);
+            pairs.push((start, middle, text.len()));
+        }
         // The parser puts U+FFFD in the place of what is not UTF-8; nobody means that character.
-        let readable = |text: &String| !text.contains(char::REPLACEMENT_CHARACTER);
-        pairs
-            .iter()
-            .all(|(name, value)| readable(name) && readable(value))
-            .then_some(Self(pairs))
+        let readable = !text.contains(char::REPLACEMENT_CHARACTER);
+        readable.then_some(Self { text, pairs })
+    }
+
+    /// Names and values, in their order.
+    fn pairs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        let parts = |&(start, middle, end)| (&self.text[start..middle], &self.text[middle..end]);
+        self.pairs.iter().map(parts)
     }
 
     /// The value of `name`.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
+        self.pairs()
             .rev()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+            .find(|(given, _)| *given == name)
+            .map(|(_, value)| value)
     }
 
     /// The value of `name`, unless it is empty: clients send empty texts for what they leave out.
@@ -49,10 +65,9 @@ impl Form {
 
     /// All values of `name`, in their order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        self.pairs()
+            .filter(move |(given, _)| *given == name)
+            .map(|(_, value)| value)
     }
 
     /// The value of a parameter that must be there.

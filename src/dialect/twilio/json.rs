@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,11 +15,20 @@ pub(super) const CONTENT: HeaderValue = HeaderValue::from_static("application/js
 
 /// An answer with a resource.
 pub(super) fn resource(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(json) => (status, [(CONTENT_TYPE, CONTENT)], json).into_response(),
+    let mut json = Vec::with_capacity(TYPICAL_BYTES);
+    match serde_json::to_writer(&mut json, body) {
+        Ok(()) => {
+            let mut response = Response::new(Body::from(json));
+            *response.status_mut() = status;
+            response.headers_mut().insert(CONTENT_TYPE, CONTENT);
+            response
+        }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
+
+/// Most resources are no longer, so that most are written without moving them.
+const TYPICAL_BYTES: usize = 1024;
 
 /// The answer to a deletion.
 pub(super) fn deleted() -> Response {

@@ -68,7 +68,7 @@ pub enum FactorType {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum FactorKind {
     /// A device that signs with its own key.
-    Push(PushFactor),
+    Push(Box<PushFactor>),
     /// An authenticator app that shows codes.
     Totp(TotpFactor),
 }

@@ -78,7 +78,7 @@ async fn create(
         sid,
         friendly_name: new.friendly_name.clone(),
         status: FactorStatus::Unverified { attempts: 0 },
-        kind: FactorKind::Push(push),
+        kind: FactorKind::Push(Box::new(push)),
         metadata: new.metadata.clone(),
         date_created: now,
         date_updated: now,

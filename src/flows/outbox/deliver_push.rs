@@ -131,7 +131,7 @@ impl Notice {
                 scope,
                 service,
                 factor: *factor,
-                push,
+                push: *push,
                 challenge,
             })),
             FactorKind::Push(_) | FactorKind::Totp(_) => Ok(None),

@@ -307,7 +307,7 @@ fn push_factors() -> Vec<Sample> {
         sid: FactorSid::from_bytes([14; 16]),
         friendly_name: FriendlyName::parse("Ann's tablet").unwrap(),
         status: FactorStatus::Verified,
-        kind: FactorKind::Push(PushFactor {
+        kind: FactorKind::Push(Box::new(PushFactor {
             credential: CredentialSid::from_bytes([15; 16]),
             public_key: device_key(),
             fingerprint: vault().fingerprint(&[12; 16], device_key().as_bytes()),
@@ -316,7 +316,7 @@ fn push_factors() -> Vec<Sample> {
             notification,
             unreachable: None,
             guard,
-        }),
+        })),
         metadata: Some(attributes()),
         date_created: moment(16),
         date_updated: moment(17),
