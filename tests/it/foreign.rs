@@ -1,5 +1,7 @@
 //! Clients that share no code with this server, and the commands that play clients, against the real binary.
 
+mod watch;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -59,26 +61,6 @@ fn device_commands_enrol_list_answer_and_remove() {
     let removed = phone.run("remove", &[]);
     assert!(removed.starts_with("removed YF"), "{removed}");
     assert!(!phone.state.exists());
-}
-
-#[test]
-fn a_watching_device_prints_each_pending_challenge_once() {
-    let server = Server::start();
-    let phone = Phone::enroll(&server, "user-0001");
-    let mut watch = phone
-        .command("watch", &["--interval", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("watch starts");
-    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
-    let first = phone.challenge("one");
-    let line = lines.next().expect("a line").expect("text");
-    assert!(line.starts_with(&first), "{line}");
-    let second = phone.challenge("two");
-    let line = lines.next().expect("a line").expect("text");
-    assert!(line.starts_with(&second), "{line}");
-    watch.kill().expect("watch stops");
-    watch.wait().expect("watch stops");
 }
 
 #[test]
@@ -296,6 +278,10 @@ impl<'a> Phone<'a> {
     }
 
     fn challenge(&self, message: &str) -> String {
+        text(&self.challenge_json(message), "/sid").to_owned()
+    }
+
+    fn challenge_json(&self, message: &str) -> Value {
         let state: Value =
             serde_json::from_str(&std::fs::read_to_string(&self.state).expect("a state file")).expect("JSON");
         let path = format!("Services/{}/Entities/{}/Challenges", self.service, self.identity);
@@ -303,7 +289,7 @@ impl<'a> Phone<'a> {
             ("FactorSid", text(&state, "/factor_sid")),
             ("Details.Message", message),
         ];
-        text(&self.server.post(&path, &form), "/sid").to_owned()
+        self.server.post(&path, &form)
     }
 
     fn status_of(&self, challenge: &str) -> String {
