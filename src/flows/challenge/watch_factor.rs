@@ -181,10 +181,10 @@ impl FactorWatch {
         };
         if challenge.status(self.app.clock.now()) == ChallengeStatus::Pending {
             let new = self.known.insert(sid, challenge.expires_at).is_none();
-            return Ok(new.then(|| Tiding::Asked(scope, challenge)));
+            return Ok(new.then_some(Tiding::Asked(scope, challenge)));
         }
         let told = self.known.remove(&sid).is_some();
-        Ok(told.then(|| Tiding::Settled(scope, challenge)))
+        Ok(told.then_some(Tiding::Settled(scope, challenge)))
     }
 
     /// Takes those out of the queue that a caller knows who was told of `last`.
