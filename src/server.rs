@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -33,8 +33,8 @@ impl Listener {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn plain(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    pub fn plain(address: SocketAddr) -> io::Result<Self> {
+        let socket = bind(address)?;
         let entrance = Entrance {
             scheme: Scheme::Http,
             address: socket.local_addr()?,
@@ -50,8 +50,8 @@ impl Listener {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn tls(address: SocketAddr, settings: Arc<rustls::ServerConfig>) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    pub fn tls(address: SocketAddr, settings: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+        let socket = bind(address)?;
         let entrance = Entrance {
             scheme: Scheme::Https,
             address: socket.local_addr()?,
@@ -137,6 +137,23 @@ pub async fn run(
             limits.drain
         );
     }
+}
+
+/// A socket that listens. Its queue of new connections is long: everybody who waited comes again when a server was
+/// restarted, and whoever finds the queue full is heard of only seconds later. The system may shorten it
+/// (`net.core.somaxconn`).
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restarted server gets its port back while connections of the last one linger. On Windows it would mean more.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 async fn accept(

@@ -93,9 +93,7 @@ impl Started {
         let mut api = Vec::new();
         let mut door = None;
         if let Some(address) = network.listen {
-            let plain = Listener::plain(address)
-                .await
-                .map_err(|error| occupied("listen", address, &error))?;
+            let plain = Listener::plain(address).map_err(|error| occupied("listen", address, &error))?;
             if network.public_url.is_none() && !plain.address().ip().is_loopback() {
                 tracing::warn!(
                     "public_url is not set, so URLs in answers begin with http:// and the Host header of the request, which \
@@ -107,8 +105,7 @@ impl Started {
         }
         let mut certificates = None;
         if let Some(Tls { listen, certificate }) = tls {
-            let (listener, shown, beside) =
-                https(listen, certificate, opened, network.public_url.as_ref()).await?;
+            let (listener, shown, beside) = https(listen, certificate, opened, network.public_url.as_ref())?;
             door.get_or_insert(beside);
             api.push(listener);
             certificates = Some(shown);
@@ -117,11 +114,9 @@ impl Started {
             return Err(Failure::new("listen: there is no listener (see tls_listen)"));
         };
         let ops = match network.ops_listen {
-            Some(address) => Some(
-                Listener::plain(address)
-                    .await
-                    .map_err(|error| occupied("ops_listen", address, &error))?,
-            ),
+            Some(address) => {
+                Some(Listener::plain(address).map_err(|error| occupied("ops_listen", address, &error))?)
+            }
             None => None,
         };
         let admin = AdminSocket::bind(opened.directory.path());
@@ -248,7 +243,7 @@ async fn expire_again_and_again(app: Arc<App>) {
     }
 }
 
-async fn https(
+fn https(
     listen: SocketAddr,
     certificate: Certificate,
     opened: &Opened,
@@ -275,9 +270,7 @@ async fn https(
     let settings = certificates
         .server_config()
         .map_err(|error| Failure::new(format!("tls_listen: {error}")))?;
-    let listener = Listener::tls(listen, settings)
-        .await
-        .map_err(|error| occupied("tls_listen", listen, &error))?;
+    let listener = Listener::tls(listen, settings).map_err(|error| occupied("tls_listen", listen, &error))?;
     let door = Door::https(listener.address(), authority, public_url);
     Ok((listener, certificates, door))
 }

@@ -1,5 +1,7 @@
 //! Clients that share no code with this server, and the commands that play clients, against the real binary.
 
+mod watch;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -96,26 +98,6 @@ fn device_commands_type_numbers_and_report() {
     assert_eq!(reported, format!("{plain} denied\n"));
     let factor = server.get(&format!("{}/Factors/{}", phone.entity(), phone.factor_sid()));
     assert!(factor.pointer("/config/push_paused_until").is_some(), "{factor}");
-}
-
-#[test]
-fn a_watching_device_prints_each_pending_challenge_once() {
-    let server = Server::start();
-    let phone = Phone::enroll(&server, "user-0001");
-    let mut watch = phone
-        .command("watch", &["--interval", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("watch starts");
-    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
-    let first = phone.challenge("one");
-    let line = lines.next().expect("a line").expect("text");
-    assert!(line.starts_with(&first), "{line}");
-    let second = phone.challenge("two");
-    let line = lines.next().expect("a line").expect("text");
-    assert!(line.starts_with(&second), "{line}");
-    watch.kill().expect("watch stops");
-    watch.wait().expect("watch stops");
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(super) fn run(set_up: SetUp, plan: &Plan) -> Result<Report, String> {
         stations,
         next: AtomicUsize::new(0),
         ready: Barrier::new(waiters + DECIDERS),
+        begin: Barrier::new(DECIDERS),
         done: Barrier::new(DECIDERS),
         every: Duration::from_secs(1) * u32::try_from(DECIDERS).unwrap_or(1) / plan.rate,
         duration: plan.duration,
@@ -114,6 +115,7 @@ struct Round {
     stations: Vec<Waited>,
     next: AtomicUsize,
     ready: Barrier,
+    begin: Barrier,
     done: Barrier,
     every: Duration,
     duration: Duration,
@@ -254,9 +256,13 @@ impl Round {
         let mut connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
         // Everybody has sent a request; by now it has been read, too, unless the server's queue was full.
         tokio::time::sleep(IDLE).await;
-        if let Some(metrics) = &self.metrics {
-            self.all_wait(metrics).await?;
-        }
+        let waiting = match &self.metrics {
+            // One asks for all: nobody decides before it was told.
+            Some(metrics) if number == 0 => self.all_wait(metrics).await,
+            _ => Ok(()),
+        };
+        self.begin.wait().await;
+        waiting?;
         if let (0, Some(pid)) = (number, self.pid) {
             let _first = self.idle_kib.set(memory_kib(pid)?);
         }

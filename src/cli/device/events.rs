@@ -7,6 +7,8 @@ use super::error::Error;
 pub(super) struct EventReader {
     bytes: Vec<u8>,
     event: Event,
+    /// The identifier of the event that is being read: it counts once that is complete.
+    id: Option<String>,
     last_id: Option<String>,
     retry_millis: Option<u64>,
 }
@@ -54,6 +56,7 @@ impl EventReader {
 
     fn line(&mut self, line: &str) -> Option<Event> {
         if line.is_empty() {
+            self.last_id = self.id.clone();
             let mut event = std::mem::take(&mut self.event);
             event.data.pop();
             return (!event.data.is_empty()).then_some(event);
@@ -66,7 +69,7 @@ impl EventReader {
                 self.event.data.push('\n');
             }
             "event" => value.clone_into(&mut self.event.name),
-            "id" if !value.contains('\0') => self.last_id = Some(value.to_owned()),
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "retry" => self.retry_millis = value.parse().ok().or(self.retry_millis),
             // Comments, and what may be added some day.
             _ => {}
@@ -105,6 +108,15 @@ mod tests {
             assert_eq!(found, events(), "{length}");
             assert_eq!((reader.last_id(), reader.retry_millis()), (Some(""), Some(2500)));
         }
+    }
+
+    #[test]
+    fn an_event_that_broke_off_is_not_the_last_one() {
+        let mut reader = EventReader::default();
+        reader.take(b"id: YC1\ndata: x\n\nid: YC2\ndata: y\n").unwrap();
+        assert_eq!(reader.last_id(), Some("YC1"));
+        reader.take(b"\n").unwrap();
+        assert_eq!(reader.last_id(), Some("YC2"));
     }
 
     #[test]

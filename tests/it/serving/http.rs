@@ -21,7 +21,7 @@ pub(crate) struct Served {
 
 /// Serves `router` on a free port.
 pub(crate) async fn serve(router: Router, limits: Limits) -> Served {
-    let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
     serve_on(listener, router, limits)
 }
 

@@ -63,9 +63,7 @@ async fn new_connections_get_the_certificate_of_the_changed_files() {
     );
     let certificates = Arc::new(Certificates::load(one.certificate.clone(), one.key.clone()).unwrap());
     let settings = certificates.server_config().unwrap();
-    let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), settings)
-        .await
-        .unwrap();
+    let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), settings).unwrap();
     let server = serve_on(
         listener,
         Router::new().route("/", get(async || "fine")),

@@ -1,6 +1,9 @@
 //! Guessing codes: how many guesses are evaluated, whatever the attacker does.
 
+use std::time::Duration;
+
 use countersign::domain::factor::FactorStatus;
+use tokio::time::Instant;
 
 use crate::support::world::{Totp, answer, sid_of};
 use crate::support::{Credentials, Interleaved, TestApp, User, all_at_once, wrong_code};
@@ -367,4 +370,31 @@ async fn a_locked_factor_locks_no_other_and_only_accounts_can_lock_one() {
         "approved",
         "locks end"
     );
+}
+
+/// Whoever listens to a factor's events learns at once that it can be used no longer, whichever request was one too many.
+#[tokio::test(start_paused = true)]
+async fn the_hundredth_failure_ends_the_factors_event_streams() {
+    for at_creation in [true, false] {
+        let server = TestApp::new().await;
+        let client = server.client();
+        let totp = User::create(&client).await.totp(&server, &client).await;
+        fail_until(&server, &totp, 99).await;
+        server.wait(3600);
+        let open = totp.challenge(&client).await;
+        let path = format!("{}/Events", totp.path);
+        let mut events = client.events(&path, &[]).await;
+        events.expect("created", &open).await;
+        let began = Instant::now();
+        let wrong = wrong_code(&server, &totp.app, 1);
+        if at_creation {
+            totp.check(&client, &wrong).await.ok();
+        } else {
+            answer(&client, &open, &wrong).await.ok();
+        }
+        assert_eq!(server.factor(&totp.sid).await.status, FactorStatus::Disabled);
+        assert_eq!(events.next().await, None, "{at_creation}");
+        assert_eq!(began.elapsed(), Duration::ZERO, "{at_creation}");
+        client.get(&path).await.refused(403, 60383);
+    }
 }
