@@ -249,11 +249,9 @@ impl Round {
 
     /// Decides one challenge after the other, at its pace.
     async fn decide(&self, number: usize) -> Result<Lane, String> {
-        let connection = Connection::open(self.target.address).await;
         tokio::time::timeout(PATIENCE, self.ready.wait())
             .await
             .map_err(|_| "the server does not take so many connections".to_owned())?;
-        let mut connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
         // Everybody has sent a request; by now it has been read, too, unless the server's queue was full.
         tokio::time::sleep(IDLE).await;
         let waiting = match &self.metrics {
@@ -263,6 +261,10 @@ impl Round {
         };
         self.begin.wait().await;
         waiting?;
+        // Not before: the server closes a connection that asks for nothing for ten seconds.
+        let mut connection = Connection::open(self.target.address)
+            .await
+            .map_err(|error| format!("cannot connect: {error}"))?;
         if let (0, Some(pid)) = (number, self.pid) {
             let _first = self.idle_kib.set(memory_kib(pid)?);
         }
