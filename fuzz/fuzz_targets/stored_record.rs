@@ -18,7 +18,8 @@ use countersign::domain::text::Identity;
 use countersign::domain::webhook::Webhook;
 use countersign::store::keys::Place;
 use countersign::store::records::{
-    ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode, encode,
+    ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode,
+    encode,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

@@ -17,7 +17,10 @@ fuzz_target!(|text: &str| {
     let again = WebPushSubscription::parse(&written).expect("what was written is read");
     assert!(again == subscription && again.to_json() == written);
     let origin = subscription.origin();
-    assert!(origin.starts_with("https://") || origin.starts_with("http://"), "{origin}");
+    assert!(
+        origin.starts_with("https://") || origin.starts_with("http://"),
+        "{origin}"
+    );
     assert!(subscription.endpoint().is_ascii());
     let body = encrypt(&subscription, b"{}", &SeededEntropy::new(1)).expect("its key is a good one");
     assert_eq!(body.len(), 614);

@@ -82,7 +82,17 @@ impl Boundary {
         B::Error: Into<axum::BoxError>,
     {
         let mut router = self.router.clone();
-        match panics::guard(async move { router.call(request).await }).await {
+        let changes = !request.method().is_safe();
+        let asking = panics::guard(async move { router.call(request).await });
+        // A client that goes away ends only what was merely read for it: a change that is under way is carried to its end,
+        // and whoever waits for it is told.
+        let asked = if changes {
+            let carried = tokio::spawn(asking).await;
+            carried.unwrap_or_else(|_| Err("an end of the process".to_owned()))
+        } else {
+            asking.await
+        };
+        match asked {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
             Err(place) => {
@@ -122,8 +132,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
 mod tests {
     use std::net::SocketAddr;
 
-    use axum::routing::get;
+    use axum::http::Method;
+    use axum::routing::{any, get};
     use http_body_util::BodyExt as _;
+    use tokio::sync::{Notify, mpsc};
 
     use super::*;
     use crate::domain::entropy::SeededEntropy;
@@ -160,6 +172,34 @@ mod tests {
         assert_eq!(response.status(), 200);
         let counts: Vec<_> = boundary.requests.by_class().map(|(_, count)| count).collect();
         assert_eq!(counts, [0, 1, 0, 0, 1]);
+    }
+
+    /// The client's connection breaks while its request is served, as that of a phone does in a lift.
+    #[tokio::test]
+    async fn a_change_is_carried_to_its_end_when_the_client_goes_away_and_a_read_is_not() {
+        for (method, carried) in [(Method::POST, true), (Method::DELETE, true), (Method::GET, false)] {
+            let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (done, mut is_done) = mpsc::channel::<()>(1);
+            let handler = {
+                let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+                async move || {
+                    begun.notify_one();
+                    go_on.notified().await;
+                    let _ = done.send(()).await;
+                }
+            };
+            let router = Router::new().route("/", any(handler));
+            let boundary = Boundary::new(router, Arc::default(), &SeededEntropy::new(1));
+            let request = Request::builder().method(&method).uri("/").body(Body::empty());
+            let mut answering = Box::pin(answer(&boundary, request.unwrap()));
+            tokio::select! {
+                _ = &mut answering => panic!("it waits"),
+                () = begun.notified() => drop(answering),
+            }
+            drop(boundary);
+            go_on.notify_one();
+            assert_eq!(is_done.recv().await.is_some(), carried, "{method}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 
 use super::put_answered;
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus};
+use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
 use crate::domain::events::{Event, EventType};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
@@ -83,6 +83,10 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error> {
     };
     let now = app.clock.now();
     if !challenge.record.settle_expiry(now) {
+        if challenge.record.outcome == Outcome::Pending {
+            // The clock was set back meanwhile; the timer stays for when it is time.
+            return Ok(());
+        }
         return Ok(app.store.commit(taken).await?);
     }
     let factor = match read_factor(app, &place.scope, challenge.record.factor).await {

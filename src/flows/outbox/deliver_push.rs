@@ -15,6 +15,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Message};
+use crate::flows::account::authenticate::is_active;
 use crate::flows::credential::fetch_credential::read_credential;
 use crate::flows::credential::open_key;
 use crate::flows::factor::fetch_factor::read_factor;
@@ -126,14 +127,19 @@ impl Notice {
         let challenge = records::read(app.store.as_ref(), &key).await?;
         let challenge: Challenge = challenge.ok_or(Refusal::NotFound)?.record;
         let waits = challenge.status(now) == ChallengeStatus::Pending;
+        // Nothing leaves in the name of a suspended account.
+        let heard = found.status == FactorStatus::Verified && is_active(app, scope.account).await?;
         match found.kind {
-            FactorKind::Push(push) if waits && found.status == FactorStatus::Verified => Ok(Some(Self {
-                scope,
-                service,
-                factor: *factor,
-                push: *push,
-                challenge,
-            })),
+            // Whoever reported a challenge is left in peace by those that were asked before, too.
+            FactorKind::Push(push) if waits && heard && push.guard.paused_until(now).is_none() => {
+                Ok(Some(Self {
+                    scope,
+                    service,
+                    factor: *factor,
+                    push: *push,
+                    challenge,
+                }))
+            }
             FactorKind::Push(_) | FactorKind::Totp(_) => Ok(None),
         }
     }

@@ -35,8 +35,8 @@ impl Health {
         *self = Self::default();
     }
 
-    /// There was nothing to deliver, so that nothing is known of the receiver.
-    pub(super) fn unknown(&mut self) {
+    /// The receiver answered, if not as it should.
+    pub(super) fn answered(&mut self) {
         *self = Self::default();
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Settled {
     Refused,
     /// Somebody else has it now, or dropped it.
     TakenAway,
+    /// It failed, and its next try would come too late; it is gone.
+    TooLate(Reason),
     /// It stays, and is due again then.
     Waits(Timestamp, Reason),
 }
@@ -43,7 +45,7 @@ pub(super) async fn settle_delivery(
         }
         Settled::Obsolete => tally.obsolete(),
         Settled::TakenAway => {}
-        Settled::Waits(..) => tally.failed(),
+        Settled::TooLate(_) | Settled::Waits(..) => tally.failed(),
     }
     Ok(settled)
 }
@@ -72,7 +74,7 @@ async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Set
             row.fail(why.clone(), *after, now, app.entropy.as_ref());
             if row.message.expires_at().is_some_and(|end| end <= row.next_at) {
                 // A push for a challenge that will be over by then.
-                (batch.delete(key.into_bytes()), Settled::Obsolete)
+                (batch.delete(key.into_bytes()), Settled::TooLate(why))
             } else if row.is_older_than(app.policy.outbox_retention, now) {
                 (give_up(app, batch, row, &why)?, Settled::GivenUp(why))
             } else {

@@ -141,15 +141,16 @@ impl Visit {
                 self.health.delivered(self.lane);
                 self.pass.gone(&app, thread);
             }
-            Settled::GivenUp(why) => {
+            Settled::GivenUp(why) | Settled::TooLate(why) => {
                 self.health.failed(&app, self.lane, &why);
                 self.pass.gone(&app, thread);
             }
-            // A refusal is about one row: it says nothing against the receiver.
-            Settled::Obsolete | Settled::Refused => {
-                self.health.unknown();
+            // A refusal is about one row: it says nothing against the receiver, and there was an answer.
+            Settled::Refused => {
+                self.health.answered();
                 self.pass.gone(&app, thread);
             }
+            Settled::Obsolete => self.pass.gone(&app, thread),
             Settled::TakenAway => self.pass.stays(thread, app.clock.now()),
             Settled::Waits(until, why) => {
                 self.health.failed(&app, self.lane, &why);

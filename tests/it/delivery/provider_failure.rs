@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::delivery::Outcome;
+use countersign::flows::account::set_status::{resume_account, suspend_account};
 use countersign::flows::outbox::deliver_push;
 
 use super::{Notified, assert_retry};
@@ -213,4 +214,29 @@ async fn assert_pending_and_answered(notified: &Notified, challenge: &str) {
     answered.ok();
     let shown = notified.server.client().get(challenge).await.ok();
     assert_eq!(shown["status"], "approved");
+}
+
+/// Pushes that wait for their provider must not ring the phone of somebody who has reported one of them, nor leave in the
+/// name of an account that was suspended meanwhile.
+#[tokio::test]
+async fn pushes_that_wait_are_dropped_after_a_report_and_for_a_suspended_account() {
+    let provider = PushProvider::start().await;
+    let notified = Notified::new("fcm", provider.senders(None)).await;
+    let server = &notified.server;
+    let account = server.account.user.parse().unwrap();
+    let (reported, _) = notified.challenge().await;
+    let (waiting, row) = notified.challenge().await;
+    suspend_account(&server.app, account).await.unwrap();
+    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    resume_account(&server.app, account).await.unwrap();
+
+    notified.device.report(server, &reported).await.ok();
+    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    let paused = server.client().get(&waiting).await.ok();
+    assert_eq!(paused["status"], "pending");
+    assert!(provider.received().is_empty());
+
+    let form = [("Config.PushPaused", "false")];
+    server.client().post(notified.device.path(), &form).await.ok();
+    assert_eq!(notified.deliver(&row).await, Outcome::Delivered);
 }
