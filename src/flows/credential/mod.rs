@@ -1,7 +1,7 @@
 //! Credentials: the keys that push providers gave an account.
 //!
 //! A service that names a credential needs it, so it cannot be deleted. Whoever makes a service name one commits the
-//! credential's record anew ([`hold`]); a deletion, which looks through the account's services first, asserts the version
+//! credential's record anew (`hold`); a deletion, which looks through the account's services first, asserts the version
 //! that it read before it looked, and begins again when somebody was faster.
 
 pub mod create_credential;
