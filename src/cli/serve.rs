@@ -179,7 +179,12 @@ impl Started {
         if let Some(certificates) = self.certificates {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
         }
-        helpers.spawn(sweep_again_and_again(Arc::clone(app)));
+        let reclaiming = Arc::clone(app);
+        helpers.spawn(async move {
+            // Behind a long rest: first what expired is announced, then it is reclaimed.
+            let _logged_below = expire_challenges(&reclaiming).await;
+            sweep_again_and_again(reclaiming).await;
+        });
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
         let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());

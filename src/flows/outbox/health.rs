@@ -40,6 +40,11 @@ impl Health {
         *self = Self::default();
     }
 
+    /// The receiver wants to be left alone until then.
+    pub(super) fn rest(&mut self, until: Timestamp) {
+        self.resume_at = self.resume_at.max(Some(until));
+    }
+
     /// The receiver failed.
     pub(super) fn failed(&mut self, app: &App, lane: Lane, why: &Reason) {
         self.failures = self.failures.saturating_add(1);

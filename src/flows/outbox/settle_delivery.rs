@@ -1,5 +1,7 @@
 //! Takes in what came of a delivery.
 
+use std::time::Duration;
+
 use super::give_up::give_up;
 use super::write_row;
 use crate::app::App;
@@ -25,8 +27,15 @@ pub(super) enum Settled {
     TakenAway,
     /// It failed, and its next try would come too late; it is gone.
     TooLate(Reason),
-    /// It stays, and is due again then.
-    Waits(Timestamp, Reason),
+    /// It stays.
+    Waits {
+        /// When it is due again.
+        until: Timestamp,
+        /// What went wrong.
+        why: Reason,
+        /// How long the receiver wants to be left alone.
+        asked: Option<Duration>,
+    },
 }
 
 /// Settles a row that was leased (or that no lease was needed for) by what came of its delivery.
@@ -45,7 +54,7 @@ pub(super) async fn settle_delivery(
         }
         Settled::Obsolete => tally.obsolete(),
         Settled::TakenAway => {}
-        Settled::TooLate(_) | Settled::Waits(..) => tally.failed(),
+        Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
     }
     Ok(settled)
 }
@@ -78,7 +87,11 @@ async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Set
             } else if row.is_older_than(app.policy.outbox_retention, now) {
                 (give_up(app, batch, row, &why)?, Settled::GivenUp(why))
             } else {
-                let settled = Settled::Waits(row.next_at, why);
+                let settled = Settled::Waits {
+                    until: row.next_at,
+                    why,
+                    asked: *after,
+                };
                 (write_row(batch, &row)?, settled)
             }
         }

@@ -18,7 +18,7 @@ use super::worker::Limits;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::OutboxRow;
-use crate::domain::outbox::{Lane, Thread};
+use crate::domain::outbox::{LONGEST_WISH, Lane, Thread};
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::store::records::Stored;
@@ -152,8 +152,12 @@ impl Visit {
             }
             Settled::Obsolete => self.pass.gone(&app, thread),
             Settled::TakenAway => self.pass.stays(thread, app.clock.now()),
-            Settled::Waits(until, why) => {
+            Settled::Waits { until, why, asked } => {
                 self.health.failed(&app, self.lane, &why);
+                // A push provider asks it for one device; a webhook is one server.
+                if let (Some(asked), Lane::Webhook(_)) = (asked, self.lane) {
+                    self.health.rest(app.clock.now() + asked.min(LONGEST_WISH));
+                }
                 self.pass.stays(thread, until);
             }
         }

@@ -125,6 +125,25 @@ async fn a_receiver_that_asks_for_time_gets_it_up_to_an_hour() {
     }
 }
 
+/// It is the server behind a webhook that asks for time, whatever event it asks at.
+#[tokio::test]
+async fn a_webhook_that_asks_for_time_is_not_sent_anything_else_meanwhile() {
+    let server = TestApp::new().await;
+    let (user, _) = one_event(&server.client()).await;
+    let receivers = Receivers::that(|_| Some(retry_after(Duration::from_mins(10))));
+    let mut worker = receivers.worker(&server.app);
+    worker.run_due().await;
+    assert_eq!(receivers.tried().len(), 1);
+    user.unverified_totp(&server.client(), "two", &[]).await;
+    server.wait(9 * 60);
+    worker.run_due().await;
+    assert_eq!(receivers.tried().len(), 1);
+    receivers.now(|_| Some(Outcome::Delivered));
+    server.wait(60);
+    worker.run_due().await;
+    assert_eq!(receivers.delivered().len(), 2);
+}
+
 #[tokio::test]
 async fn a_new_event_is_delivered_when_it_is_rung_for() {
     let server = TestApp::new().await;
