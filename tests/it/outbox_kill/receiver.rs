@@ -1,4 +1,5 @@
-//! A receiver of events that fails one time in three, and remembers what it took.
+//! A receiver of events that fails one time in three, and remembers what it took. It never fails an event more than four
+//! times: pauses grow with each failure, and by bad luck a test would wait for minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -30,6 +31,8 @@ struct Memory {
     taken: BTreeMap<String, Told>,
     /// The identifiers of each factor's events, in the order in which they were first taken.
     order: BTreeMap<String, Vec<String>>,
+    /// How often it failed an event.
+    in_vain: BTreeMap<String, u32>,
     tries: usize,
     failures: usize,
 }
@@ -42,6 +45,7 @@ impl Receiver {
             random: Random::new(seed),
             taken: BTreeMap::new(),
             order: BTreeMap::new(),
+            in_vain: BTreeMap::new(),
             tries: 0,
             failures: 0,
         }));
@@ -106,8 +110,11 @@ fn answer(stream: &TcpStream, memory: &Mutex<Memory>) -> Option<()> {
     let (fate, late) = {
         let mut memory = memory.lock().unwrap();
         memory.tries += 1;
-        let fate = memory.random.below(9);
-        if fate >= 3 {
+        let fate = match memory.random.below(9) {
+            fate @ 0..=2 if memory.may_fail(&told) => fate,
+            _ => TAKEN,
+        };
+        if fate == TAKEN {
             memory.take(&told);
         } else {
             memory.failures += 1;
@@ -130,7 +137,18 @@ fn answer(stream: &TcpStream, memory: &Mutex<Memory>) -> Option<()> {
     }
 }
 
+const TAKEN: u64 = 3;
+
 impl Memory {
+    /// Counts a failure of this event, if it was not failed too often.
+    fn may_fail(&mut self, body: &Value) -> bool {
+        const MOST: u32 = 4;
+        let uuid = body["uuid"].as_str().unwrap().to_owned();
+        let failed = self.in_vain.entry(uuid).or_default();
+        *failed += 1;
+        *failed <= MOST
+    }
+
     fn take(&mut self, body: &Value) {
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let told = Told {
