@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::auth::{Authenticated, Caller, caller};
@@ -40,7 +40,8 @@ pub(super) struct Call {
     caller: Caller,
     admission: Option<Admission>,
     names: Option<RawPathParams>,
-    uri: Uri,
+    /// A copy: a part of the request's own bytes would keep the connection's buffer from being used again while this waits.
+    path: Box<str>,
     base: String,
     /// What the body says.
     pub(super) form: Form,
@@ -136,12 +137,12 @@ impl Call {
 
     /// The absolute URL of what was asked for, without its query.
     pub(super) fn own_url(&self) -> String {
-        self.url(self.uri.path())
+        self.url(&self.path)
     }
 
     /// What a flow answered, with its errors in this dialect.
     pub(super) fn settle<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
-        answer.map_err(|error| ApiError::from_flow(error, self.uri.path()))
+        answer.map_err(|error| ApiError::from_flow(error, &self.path))
     }
 
     /// What the domain answered, with its refusals in this dialect.
@@ -151,7 +152,7 @@ impl Call {
 
     /// The answer for what does not exist.
     pub(super) fn not_found(&self) -> ApiError {
-        ApiError::not_found(self.uri.path())
+        ApiError::not_found(&self.path)
     }
 }
 
@@ -181,7 +182,7 @@ impl FromRequest<Twilio> for Call {
             caller,
             admission,
             names,
-            uri: parts.uri,
+            path: parts.uri.path().into(),
             base,
             form,
             query,
