@@ -110,6 +110,16 @@ sid! {
     MessagingServiceSid = "MG";
     /// An event, one per state change that somebody asked to hear of.
     EventSid = "EV";
+    /// A verification: a code sent to somebody, to be checked.
+    VerificationSid = "VE";
+    /// An attempt: one try to send a verification's code.
+    AttemptSid = "VL";
+    /// A rate limit of a service.
+    RateLimitSid = "RK";
+    /// A bucket of a rate limit: how many in how long.
+    BucketSid = "BL";
+    /// An entry of the safe list.
+    SafeListSid = "GN";
 }
 
 /// The text is no identifier of the kind asked for.

@@ -1,0 +1,148 @@
+//! Where a code goes: to a phone number or to an e-mail address.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::channel::Channel;
+use super::phone::PhoneNumber;
+use super::text::Invalid;
+
+/// Where a code goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Destination {
+    /// An e-mail address.
+    Email(EmailAddress),
+    /// A phone number.
+    Phone(PhoneNumber),
+}
+
+impl Destination {
+    /// The address or the number.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Email(address) => address.as_str(),
+            Self::Phone(number) => number.as_str(),
+        }
+    }
+
+    /// What tells destinations apart in keys: one byte for the kind and the text, an address in lower case, so that no
+    /// other spelling of it has counters of its own.
+    #[must_use]
+    pub fn to_key(&self) -> Vec<u8> {
+        let (kind, text) = match self {
+            Self::Email(address) => (b'e', address.as_str().to_lowercase()),
+            Self::Phone(number) => (b'p', number.digits().to_owned()),
+        };
+        let mut key = vec![kind];
+        key.extend_from_slice(text.as_bytes());
+        key
+    }
+
+    /// Whether `channel` leads to it.
+    #[must_use]
+    pub fn fits(&self, channel: Channel) -> bool {
+        matches!(self, Self::Phone(_)) == channel.is_telephony()
+    }
+
+    /// The phone number, if it is one.
+    #[must_use]
+    pub fn phone(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Email(_) => None,
+            Self::Phone(number) => Some(number),
+        }
+    }
+}
+
+/// An e-mail address: one `@`, something on both sides, at most 254 bytes (RFC 5321, 4.5.3.1), no blanks and no
+/// control characters. Whether somebody reads it only a code can tell.
+///
+/// It is personal data: `Debug` shows its domain only.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EmailAddress(String);
+
+impl EmailAddress {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`Invalid`] with what the address must be.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const EXPECTED: Invalid = Invalid("must be an e-mail address such as ada@example.com");
+        let (local, domain) = text.rsplit_once('@').ok_or(EXPECTED)?;
+        let plain = |c: char| {
+            !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | ',' | ';' | '"' | '\\')
+        };
+        let labels = domain
+            .split('.')
+            .all(|label| !label.is_empty() && label.len() <= 63);
+        let fits = text.len() <= 254 && (1..=64).contains(&local.len()) && !local.contains('@');
+        if fits && labels && domain.contains('.') && text.chars().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(EXPECTED)
+        }
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands behind the `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "***@{}", self.domain())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_what_is_none() {
+        for text in [
+            "ada@example.com",
+            "a+b.c@mail.example.co.uk",
+            "\u{e4}da@b\u{fc}cher.example",
+        ] {
+            assert_eq!(EmailAddress::parse(text).unwrap().as_str(), text);
+        }
+        let long = format!("{}@example.com", "a".repeat(65));
+        for text in [
+            "",
+            "@",
+            "ada",
+            "ada@",
+            "@example.com",
+            "ada@example",
+            "ada@@example.com",
+            "a b@example.com",
+            "ada@example..com",
+            "ada@.com",
+            "ada@example.com\r\nBcc: eve@example.com",
+            "<ada@example.com>",
+            "a,b@example.com",
+            &long,
+        ] {
+            assert!(EmailAddress::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_address_have_one_key() {
+        let key = |text: &str| Destination::Email(EmailAddress::parse(text).unwrap()).to_key();
+        assert_eq!(key("Ada@Example.COM"), key("ada@example.com"));
+        assert_ne!(key("ada@example.com"), key("adb@example.com"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Phone numbers, always in the one form that E.164 gives them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::country::Country;
+use super::text::Invalid;
+
+/// A phone number in E.164 form: `+`, then 7 to 15 digits of which the first is not 0.
+///
+/// It is personal data: `Debug` shows its country code and its last two digits only.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PhoneNumber(String);
+
+/// What the numbering plans say of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberFacts {
+    /// In which country it is; `None` for those of no country (satellite phones, say).
+    pub country: Option<Country>,
+    /// What kind of line it is.
+    pub kind: LineKind,
+}
+
+/// What kind of line a number belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LineKind {
+    /// A line in a house.
+    FixedLine,
+    /// The plan does not tell a line in a house from a mobile phone.
+    FixedLineOrMobile,
+    /// A mobile phone.
+    Mobile,
+    /// Everything else that nobody has in his pocket: universal access, pagers, voicemail.
+    Other,
+    /// Calls to it are dear.
+    PremiumRate,
+    /// The costs are shared between caller and callee.
+    SharedCost,
+    /// Calls to it are free.
+    TollFree,
+    /// The plan does not say.
+    Unknown,
+    /// A number on the Internet.
+    Voip,
+}
+
+impl PhoneNumber {
+    /// The number, with the plus sign.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number without the plus sign.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        &self.0[1..]
+    }
+
+    /// The number with all but its country code's digits and the last two hidden, for logs.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let digits = self.digits();
+        let (shown, end) = (2.min(digits.len()), digits.len().saturating_sub(2));
+        let hidden = "*".repeat(end.saturating_sub(shown));
+        format!("+{}{hidden}{}", &digits[..shown], &digits[end.max(shown)..])
+    }
+}
+
+impl TryFrom<String> for PhoneNumber {
+    type Error = Invalid;
+
+    /// Takes what was stored: strictly the one form, without looking into any plan.
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        let fits = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
+        if fits && digits.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(text))
+        } else {
+            Err(Invalid(
+                "must be a phone number in E.164 form: +, the country code and the number, at most 15 digits",
+            ))
+        }
+    }
+}
+
+impl From<PhoneNumber> for String {
+    fn from(number: PhoneNumber) -> Self {
+        number.0
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
