@@ -17,7 +17,7 @@ pub struct Sealed(#[serde(with = "serde_bytes")] pub(crate) Vec<u8>);
 pub struct TokenHash(#[serde(with = "serde_bytes")] pub(crate) [u8; 32]);
 
 /// The keyed digest of a secret or key: equal for equal bindings, meaningless otherwise.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(#[serde(with = "serde_bytes")] pub(crate) [u8; 16]);
 

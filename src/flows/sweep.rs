@@ -61,6 +61,11 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) ->
         keys::entity_order(service).bytes().to_vec(),
         keys::webhooks(service).bytes().to_vec(),
         keys::access_tokens(service).bytes().to_vec(),
+        keys::verifications(service).bytes().to_vec(),
+        keys::destinations(service),
+        keys::rate_limits(service).bytes().to_vec(),
+        keys::all_rate_limit_uses(service),
+        keys::messaging_configurations(service),
     ];
     for prefix in prefixes {
         let scan = Scan {

@@ -22,6 +22,13 @@
 //! | `z` due time (8 bytes of milliseconds), challenge | [`ChallengeTimer`]: whose expiry somebody wants to hear of |
 //! | `g` service | [`Purge`]: what a deleted service leaves to be reclaimed |
 //! | `q` account | [`CreationRate`] |
+//! | `v` service, verification | [`Verification`] |
+//! | `y` service, destination | [`DestinationRecord`]: what is remembered of a number or an address |
+//! | `l` account, attempt | [`Attempt`] |
+//! | `i` service, rate limit | [`RateLimit`] with its buckets |
+//! | `j` service, rate limit, fingerprint | [`RateLimitUses`] of one value |
+//! | `h` service, country or `*` | [`MessagingConfiguration`] |
+//! | `f` account, digits | [`SafeNumber`] |
 //! | `m` name | settings of the store itself: [`StoreFormat`], [`VapidKeyRecord`] |
 //!
 //! Identifiers stand as their 16 bytes, which sort by creation time; a lane as one byte for the kind of its receiver and
@@ -38,19 +45,28 @@ use std::marker::PhantomData;
 use super::records::{ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
+use crate::domain::attempt::Attempt;
 use crate::domain::challenge::Challenge;
 use crate::domain::credential::Credential;
+use crate::domain::destination::Destination;
+use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
+use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
+use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::{DeadLetter, Lane};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::rate_limit::{RateLimit, RateLimitUses};
+use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
-    ServiceSid, WebhookSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
+    FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 
 /// A key whose record is a `T`.
@@ -297,6 +313,91 @@ pub fn purges() -> Prefix<Purge> {
     Prefix(b"g".to_vec(), PhantomData)
 }
 
+/// The verifications of a service.
+#[must_use]
+pub fn verifications(service: ServiceSid) -> Prefix<Verification> {
+    Prefix(joined(b"v", &[service.as_bytes()]), PhantomData)
+}
+
+/// The verification.
+#[must_use]
+pub fn verification(service: ServiceSid, sid: VerificationSid) -> Key<Verification> {
+    verifications(service).key(sid.as_bytes())
+}
+
+/// What a service remembers of all destinations.
+#[must_use]
+pub fn destinations(service: ServiceSid) -> Vec<u8> {
+    joined(b"y", &[service.as_bytes()])
+}
+
+/// What a service remembers of a destination.
+#[must_use]
+pub fn destination(service: ServiceSid, destination: &Destination) -> Key<DestinationRecord> {
+    Key::new(joined(b"y", &[service.as_bytes(), &destination.to_key()]))
+}
+
+/// The attempts of an account, in the order of their creation.
+#[must_use]
+pub fn attempts(account: AccountSid) -> Prefix<Attempt> {
+    Prefix(joined(b"l", &[account.as_bytes()]), PhantomData)
+}
+
+/// The attempt, if it is one of this account's.
+#[must_use]
+pub fn attempt(account: AccountSid, sid: AttemptSid) -> Key<Attempt> {
+    attempts(account).key(sid.as_bytes())
+}
+
+/// The rate limits of a service.
+#[must_use]
+pub fn rate_limits(service: ServiceSid) -> Prefix<RateLimit> {
+    Prefix(joined(b"i", &[service.as_bytes()]), PhantomData)
+}
+
+/// The rate limit.
+#[must_use]
+pub fn rate_limit(service: ServiceSid, sid: RateLimitSid) -> Key<RateLimit> {
+    rate_limits(service).key(sid.as_bytes())
+}
+
+/// The uses of all values of a service's rate limits.
+#[must_use]
+pub fn all_rate_limit_uses(service: ServiceSid) -> Vec<u8> {
+    joined(b"j", &[service.as_bytes()])
+}
+
+/// The uses of one value of a rate limit.
+#[must_use]
+pub fn rate_limit_uses(service: ServiceSid, limit: RateLimitSid, value: &Fingerprint) -> Key<RateLimitUses> {
+    Key::new(joined(
+        b"j",
+        &[service.as_bytes(), limit.as_bytes(), value.as_bytes()],
+    ))
+}
+
+/// The messaging configurations of a service.
+#[must_use]
+pub fn messaging_configurations(service: ServiceSid) -> Vec<u8> {
+    joined(b"h", &[service.as_bytes()])
+}
+
+/// The messaging configuration of a service for a region.
+#[must_use]
+pub fn messaging_configuration(service: ServiceSid, region: Region) -> Key<MessagingConfiguration> {
+    let region = match &region {
+        Region::All => b"*".to_vec(),
+        Region::Country(country) => country.as_bytes().to_vec(),
+    };
+    Key::new(joined(b"h", &[service.as_bytes(), &region]))
+}
+
+/// A number of an account's safe list.
+#[must_use]
+pub fn safe_number(account: AccountSid, number: &PhoneNumber) -> Key<SafeNumber> {
+    Key::new(joined(b"f", &[account.as_bytes(), number.digits().as_bytes()]))
+}
+
 /// How many entities an account creates.
 #[must_use]
 pub fn creation_rate(account: AccountSid) -> Key<CreationRate> {
@@ -361,6 +462,7 @@ fn joined(kind: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::country::Country;
 
     fn scope() -> EntityScope {
         EntityScope {
@@ -369,6 +471,10 @@ mod tests {
             identity: Identity::parse("user-001").unwrap(),
             entity: EntitySid::from_bytes([3; 16]),
         }
+    }
+
+    fn phone() -> PhoneNumber {
+        PhoneNumber::try_from("+3247012345".to_owned()).unwrap()
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -384,6 +490,7 @@ mod tests {
         let (ac, va, ye) = ("01".repeat(16), "02".repeat(16), "03".repeat(16));
         let (four, five) = ("04".repeat(16), "05".repeat(16));
         let s = scope();
+        let belgium = Country::parse("be").unwrap();
         let user = format!("65{va}757365722d30303100");
         let yf = FactorSid::from_bytes([4; 16]);
         let yc = ChallengeSid::from_bytes([5; 16]);
@@ -454,6 +561,43 @@ mod tests {
             ),
             (hex(purge(s.service).bytes()), format!("67{va}")),
             (hex(creation_rate(s.account).bytes()), format!("71{ac}")),
+            (
+                hex(verification(s.service, VerificationSid::from_bytes([4; 16])).bytes()),
+                format!("76{va}{four}"),
+            ),
+            (
+                hex(destination(s.service, &Destination::Phone(phone())).bytes()),
+                format!("79{va}7033323437303132333435"),
+            ),
+            (
+                hex(attempt(s.account, AttemptSid::from_bytes([4; 16])).bytes()),
+                format!("6c{ac}{four}"),
+            ),
+            (
+                hex(rate_limit(s.service, RateLimitSid::from_bytes([4; 16])).bytes()),
+                format!("69{va}{four}"),
+            ),
+            (
+                hex(rate_limit_uses(
+                    s.service,
+                    RateLimitSid::from_bytes([4; 16]),
+                    &Fingerprint([5; 16]),
+                )
+                .bytes()),
+                format!("6a{va}{four}{five}"),
+            ),
+            (
+                hex(messaging_configuration(s.service, Region::All).bytes()),
+                format!("68{va}2a"),
+            ),
+            (
+                hex(messaging_configuration(s.service, Region::Country(belgium)).bytes()),
+                format!("68{va}4245"),
+            ),
+            (
+                hex(safe_number(s.account, &phone()).bytes()),
+                format!("66{ac}33323437303132333435"),
+            ),
             (hex(store_format().bytes()), "6d666f726d6174".to_owned()),
             (hex(vapid_key().bytes()), "6d7661706964".to_owned()),
         ];

@@ -12,17 +12,23 @@ use super::keys::{Key, Marker};
 use super::{Batch, Store, StoreError, Version};
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
+use crate::domain::attempt::Attempt;
 use crate::domain::challenge::Challenge;
 use crate::domain::credential::Credential;
+use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
+use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::opaque::{P256Point, Sealed};
 use crate::domain::outbox::DeadLetter;
+use crate::domain::rate_limit::{RateLimit, RateLimitUses};
+use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 
 /// Something that is stored.
@@ -65,6 +71,13 @@ records! {
     CreationRate = b'q';
     StoreFormat = b'm';
     VapidKeyRecord = b'v';
+    Verification = b'V';
+    DestinationRecord = b'y';
+    Attempt = b'l';
+    RateLimit = b'i';
+    RateLimitUses = b'j';
+    MessagingConfiguration = b'h';
+    SafeNumber = b'S';
 }
 
 /// Where the factor is that a device's `kid` means.

@@ -8,18 +8,24 @@ use crate::crypto::totp::TotpSecret;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
+use crate::domain::attempt::Attempt;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
 use crate::domain::credential::Credential;
+use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::{Factor, FactorKind, TotpFactor};
+use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::outbox::DeadLetter;
+use crate::domain::rate_limit::{RateLimit, RateLimitUses};
+use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, WebhookSid,
+    AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, VerificationSid, WebhookSid,
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Error;
@@ -54,6 +60,39 @@ impl Walk<'_> {
                 self.refer(here, &keys::api_key(*sid), "it does not exist", wrong)
                     .await?;
             }
+            Place::Attempt(account, sid) => {
+                if let Some(attempt) = self.decode::<Attempt>(here) {
+                    self.check_sid(here, attempt.sid == *sid && attempt.account == *account);
+                }
+            }
+            Place::Destination(service, _) => {
+                if self.decode::<DestinationRecord>(here).is_some() {
+                    self.check_parent(here, *service, None).await?;
+                }
+            }
+            Place::MessagingConfiguration(service, region) => {
+                if let Some(configuration) = self.decode::<MessagingConfiguration>(here) {
+                    self.check_sid(here, configuration.region == *region);
+                    self.check_parent(here, *service, None).await?;
+                }
+            }
+            Place::RateLimit(service, sid) => {
+                if let Some(limit) = self.decode::<RateLimit>(here) {
+                    self.check_sid(here, limit.sid == *sid);
+                    self.check_parent(here, *service, None).await?;
+                }
+            }
+            Place::RateLimitUses(service, ..) => {
+                if self.decode::<RateLimitUses>(here).is_some() {
+                    self.check_parent(here, *service, None).await?;
+                }
+            }
+            Place::SafeNumber(_, number) => {
+                if let Some(safe) = self.decode::<SafeNumber>(here) {
+                    self.check_sid(here, safe.number == *number);
+                }
+            }
+            Place::Verification(service, sid) => self.check_verification(here, *service, *sid).await?,
             Place::Challenge(owner, sid) => self.check_challenge(here, owner, *sid).await?,
             Place::ChallengeTimer(due, sid) => self.check_timer(here, *due, *sid).await?,
             Place::CreationRate(_) => drop(self.decode::<CreationRate>(here)),
@@ -324,6 +363,26 @@ impl Walk<'_> {
             )
             .await?;
         }
+        Ok(())
+    }
+
+    async fn check_verification(
+        &mut self,
+        here: &Here<'_>,
+        service: ServiceSid,
+        sid: VerificationSid,
+    ) -> Result<(), Error> {
+        let Some(verification) = self.decode::<Verification>(here) else {
+            return Ok(());
+        };
+        self.check_sid(here, verification.sid == sid && verification.service == service);
+        for code in &verification.codes {
+            if let Err(error) = self.app.vault.open(here.key, &code.sealed) {
+                self.blame(here, format_args!("a code does not open: {error}"));
+            }
+        }
+        self.check_parent(here, service, Some(verification.account))
+            .await?;
         Ok(())
     }
 

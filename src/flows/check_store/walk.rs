@@ -265,11 +265,15 @@ impl<'a> Walk<'a> {
 fn expires(place: &Place) -> bool {
     match place {
         Place::AccessToken(..)
+        | Place::Attempt(..)
         | Place::Challenge(..)
         | Place::DeadLetter(..)
+        | Place::Destination(..)
         | Place::OutboxRow(Lane::Credential(_) | Lane::Factor(_), _)
         | Place::OutboxRowWithoutLane(..)
-        | Place::Pending(..) => true,
+        | Place::Pending(..)
+        | Place::RateLimitUses(..)
+        | Place::Verification(..) => true,
         Place::Account(..)
         | Place::ApiKey(..)
         | Place::ApiKeyOf(..)
@@ -280,9 +284,12 @@ fn expires(place: &Place) -> bool {
         | Place::Entity(..)
         | Place::EntityOrder(..)
         | Place::Factor(..)
+        | Place::MessagingConfiguration(..)
         // The worker gives up what a webhook does not take.
         | Place::OutboxRow(Lane::Webhook(_), _)
         | Place::Purge(..)
+        | Place::RateLimit(..)
+        | Place::SafeNumber(..)
         | Place::Service(..)
         | Place::StoreFormat
         | Place::VapidKey

@@ -4,10 +4,15 @@
 
 use std::fmt;
 
+use crate::domain::country::Country;
+use crate::domain::destination::{Destination, EmailAddress};
+use crate::domain::messaging_configuration::Region;
+use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
+use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
-    ServiceSid, WebhookSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
+    FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
@@ -23,6 +28,8 @@ pub enum Place {
     ApiKey(ApiKeySid),
     /// That an account has an API key.
     ApiKeyOf(AccountSid, ApiKeySid),
+    /// A try to send a code.
+    Attempt(AccountSid, AttemptSid),
     /// A challenge of an entity.
     Challenge(Owner, ChallengeSid),
     /// That somebody wants to hear of a challenge's expiry.
@@ -33,6 +40,8 @@ pub enum Place {
     Credential(AccountSid, CredentialSid),
     /// Something that was given up.
     DeadLetter(EventSid),
+    /// What a service remembers of a destination.
+    Destination(ServiceSid, Destination),
     /// Where a device's factor is.
     Device(CredentialSid),
     /// An entity of a service.
@@ -41,6 +50,8 @@ pub enum Place {
     EntityOrder(ServiceSid, EntitySid),
     /// A factor of an entity.
     Factor(Owner, FactorSid),
+    /// Which messaging service sends to a country.
+    MessagingConfiguration(ServiceSid, Region),
     /// Something to be sent to a receiver.
     OutboxRow(Lane, EventSid),
     /// Something to be sent, as it was written before there were lanes.
@@ -49,12 +60,20 @@ pub enum Place {
     Pending(Owner, FactorSid, ChallengeSid),
     /// What a deleted service left behind.
     Purge(ServiceSid),
+    /// A rate limit of a service.
+    RateLimit(ServiceSid, RateLimitSid),
+    /// The uses of one value of a rate limit.
+    RateLimitUses(ServiceSid, RateLimitSid, Fingerprint),
+    /// A number of an account's safe list.
+    SafeNumber(AccountSid, PhoneNumber),
     /// A service of an account.
     Service(AccountSid, ServiceSid),
     /// The format of the store.
     StoreFormat,
     /// The key that push services know this server by.
     VapidKey,
+    /// A verification of a service.
+    Verification(ServiceSid, VerificationSid),
     /// A webhook of a service.
     Webhook(ServiceSid, WebhookSid),
 }
@@ -84,8 +103,26 @@ impl Place {
             ),
             b'd' => Self::Device(CredentialSid::from_bytes(sid(rest)?)),
             b'e' => below_entity(rest)?,
+            b'f' => Self::SafeNumber(AccountSid::from_bytes(sid(rest)?), phone(std::mem::take(rest))?),
             b'g' => Self::Purge(ServiceSid::from_bytes(sid(rest)?)),
+            b'h' => Self::MessagingConfiguration(
+                ServiceSid::from_bytes(sid(rest)?),
+                region(std::mem::take(rest))?,
+            ),
+            b'i' => Self::RateLimit(
+                ServiceSid::from_bytes(sid(rest)?),
+                RateLimitSid::from_bytes(sid(rest)?),
+            ),
+            b'j' => Self::RateLimitUses(
+                ServiceSid::from_bytes(sid(rest)?),
+                RateLimitSid::from_bytes(sid(rest)?),
+                Fingerprint(sid(rest)?),
+            ),
             b'k' => Self::ApiKey(ApiKeySid::from_bytes(sid(rest)?)),
+            b'l' => Self::Attempt(
+                AccountSid::from_bytes(sid(rest)?),
+                AttemptSid::from_bytes(sid(rest)?),
+            ),
             b'm' => match std::mem::take(rest) {
                 b"format" => Self::StoreFormat,
                 b"vapid" => Self::VapidKey,
@@ -110,11 +147,19 @@ impl Place {
                 AccessTokenSid::from_bytes(sid(rest)?),
             ),
             b'u' => Self::OutboxRow(Lane::from_bytes(&chunk(rest)?)?, EventSid::from_bytes(sid(rest)?)),
+            b'v' => Self::Verification(
+                ServiceSid::from_bytes(sid(rest)?),
+                VerificationSid::from_bytes(sid(rest)?),
+            ),
             b'w' => Self::Webhook(
                 ServiceSid::from_bytes(sid(rest)?),
                 WebhookSid::from_bytes(sid(rest)?),
             ),
             b'x' => Self::DeadLetter(EventSid::from_bytes(sid(rest)?)),
+            b'y' => Self::Destination(
+                ServiceSid::from_bytes(sid(rest)?),
+                destination(std::mem::take(rest))?,
+            ),
             b'z' => Self::ChallengeTimer(due(rest)?, ChallengeSid::from_bytes(sid(rest)?)),
             _ => return None,
         };
@@ -126,8 +171,13 @@ impl Place {
     pub fn service(&self) -> Option<ServiceSid> {
         match self {
             Self::AccessToken(service, _)
+            | Self::Destination(service, _)
             | Self::Entity(service, _)
             | Self::EntityOrder(service, _)
+            | Self::MessagingConfiguration(service, _)
+            | Self::RateLimit(service, _)
+            | Self::RateLimitUses(service, ..)
+            | Self::Verification(service, _)
             | Self::Webhook(service, _) => Some(*service),
             Self::Challenge(owner, _) | Self::Factor(owner, _) | Self::Pending(owner, ..) => {
                 Some(owner.service)
@@ -135,6 +185,7 @@ impl Place {
             Self::Account(_)
             | Self::ApiKey(_)
             | Self::ApiKeyOf(..)
+            | Self::Attempt(..)
             | Self::ChallengeTimer(..)
             | Self::CreationRate(_)
             | Self::Credential(..)
@@ -143,6 +194,7 @@ impl Place {
             | Self::OutboxRow(..)
             | Self::OutboxRowWithoutLane(_)
             | Self::Purge(_)
+            | Self::SafeNumber(..)
             | Self::Service(..)
             | Self::StoreFormat
             | Self::VapidKey => None,
@@ -157,22 +209,29 @@ impl Place {
             Self::Account(..) => "accounts",
             Self::ApiKey(..) => "API keys",
             Self::ApiKeyOf(..) => "API keys in their accounts' lists",
+            Self::Attempt(..) => "attempts",
             Self::Challenge(..) => "challenges",
             Self::ChallengeTimer(..) => "timers of challenges",
             Self::CreationRate(..) => "creation rates",
             Self::Credential(..) => "credentials",
             Self::DeadLetter(..) => "dead letters",
+            Self::Destination(..) => "destinations",
             Self::Device(..) => "devices",
             Self::Entity(..) => "entities",
             Self::EntityOrder(..) => "entities in their services' lists",
             Self::Factor(..) => "factors",
+            Self::MessagingConfiguration(..) => "messaging configurations",
             Self::OutboxRow(..) => "outbox rows",
             Self::OutboxRowWithoutLane(..) => "outbox rows without a lane",
             Self::Pending(..) => "challenges in their factors' lists",
             Self::Purge(..) => "deleted services",
+            Self::RateLimit(..) => "rate limits",
+            Self::RateLimitUses(..) => "uses of rate limits",
+            Self::SafeNumber(..) => "safe numbers",
             Self::Service(..) => "services",
             Self::StoreFormat => "formats",
             Self::VapidKey => "VAPID keys",
+            Self::Verification(..) => "verifications",
             Self::Webhook(..) => "webhooks",
         }
     }
@@ -186,24 +245,33 @@ impl fmt::Display for Place {
             Self::Account(sid) => write!(f, "account {sid}"),
             Self::ApiKey(sid) => write!(f, "API key {sid}"),
             Self::ApiKeyOf(account, sid) => write!(f, "API key {sid} in the list of {account}"),
+            Self::Attempt(account, sid) => write!(f, "attempt {sid} of {account}"),
             Self::Challenge(owner, sid) => write!(f, "challenge {sid} of {owner}"),
             Self::ChallengeTimer(due, sid) => write!(f, "timer of challenge {sid}, due {due}"),
             Self::CreationRate(account) => write!(f, "creation rate of {account}"),
             Self::Credential(account, sid) => write!(f, "credential {sid} of {account}"),
             Self::DeadLetter(sid) => write!(f, "dead letter {sid}"),
+            Self::Destination(service, destination) => write!(f, "destination {destination:?} of {service}"),
             Self::Device(credential) => write!(f, "device {credential}"),
             Self::Entity(service, identity) => write!(f, "entity {identity} of {service}"),
             Self::EntityOrder(service, sid) => write!(f, "entity {sid} in the list of {service}"),
             Self::Factor(owner, sid) => write!(f, "factor {sid} of {owner}"),
+            Self::MessagingConfiguration(service, region) => {
+                write!(f, "messaging configuration {region:?} of {service}")
+            }
             Self::OutboxRow(lane, sid) => write!(f, "outbox row {sid} for {lane}"),
             Self::OutboxRowWithoutLane(sid) => write!(f, "outbox row {sid} without a lane"),
             Self::Pending(owner, factor, sid) => {
                 write!(f, "challenge {sid} in the list of factor {factor} of {owner}")
             }
             Self::Purge(service) => write!(f, "deleted service {service}"),
+            Self::RateLimit(service, sid) => write!(f, "rate limit {sid} of {service}"),
+            Self::RateLimitUses(service, sid, _) => write!(f, "uses of rate limit {sid} of {service}"),
+            Self::SafeNumber(account, number) => write!(f, "safe number {number:?} of {account}"),
             Self::Service(account, sid) => write!(f, "service {sid} of {account}"),
             Self::StoreFormat => f.write_str("format of the store"),
             Self::VapidKey => f.write_str("VAPID key"),
+            Self::Verification(service, sid) => write!(f, "verification {sid} of {service}"),
             Self::Webhook(service, sid) => write!(f, "webhook {sid} of {service}"),
         }
     }
@@ -244,6 +312,31 @@ fn below_entity(rest: &mut &[u8]) -> Option<Place> {
             ))
         }
         _ => None,
+    }
+}
+
+/// A phone number without its plus sign.
+fn phone(digits: &[u8]) -> Option<PhoneNumber> {
+    PhoneNumber::try_from(format!("+{}", std::str::from_utf8(digits).ok()?)).ok()
+}
+
+fn destination(bytes: &[u8]) -> Option<Destination> {
+    match bytes.split_first()? {
+        (b'e', text) => EmailAddress::parse(std::str::from_utf8(text).ok()?)
+            .ok()
+            .map(Destination::Email),
+        (b'p', digits) => phone(digits).map(Destination::Phone),
+        _ => None,
+    }
+}
+
+fn region(bytes: &[u8]) -> Option<Region> {
+    match bytes {
+        b"*" => Some(Region::All),
+        letters => {
+            let country = Country::parse(std::str::from_utf8(letters).ok()?).ok()?;
+            (country.as_bytes() == letters).then_some(Region::Country(country))
+        }
     }
 }
 
@@ -292,6 +385,18 @@ mod tests {
             Place::ApiKeyOf(account, ApiKeySid::from_bytes(two)),
             Place::Challenge(owner.clone(), challenge),
             Place::CreationRate(account),
+            Place::Attempt(account, AttemptSid::from_bytes(two)),
+            Place::Destination(service, Destination::Phone(phone(b"3247012345").unwrap())),
+            Place::Destination(
+                service,
+                Destination::Email(EmailAddress::parse("ada@example.com").unwrap()),
+            ),
+            Place::MessagingConfiguration(service, Region::All),
+            Place::MessagingConfiguration(service, Region::Country(Country::parse("BE").unwrap())),
+            Place::RateLimit(service, RateLimitSid::from_bytes(one)),
+            Place::RateLimitUses(service, RateLimitSid::from_bytes(one), Fingerprint([7; 16])),
+            Place::SafeNumber(account, phone(b"3247012345").unwrap()),
+            Place::Verification(service, VerificationSid::from_bytes(one)),
             Place::Credential(account, CredentialSid::from_bytes(two)),
             Place::Device(CredentialSid::from_bytes(one)),
             Place::Entity(service, owner.identity.clone()),
@@ -327,6 +432,17 @@ mod tests {
             Place::Account(sid) => keys::account(*sid).into_bytes(),
             Place::ApiKey(sid) => keys::api_key(*sid).into_bytes(),
             Place::ApiKeyOf(account, sid) => keys::api_keys_of(*account).key(sid.as_bytes()).into_bytes(),
+            Place::Attempt(account, sid) => keys::attempt(*account, *sid).into_bytes(),
+            Place::Destination(service, destination) => keys::destination(*service, destination).into_bytes(),
+            Place::MessagingConfiguration(service, region) => {
+                keys::messaging_configuration(*service, *region).into_bytes()
+            }
+            Place::RateLimit(service, sid) => keys::rate_limit(*service, *sid).into_bytes(),
+            Place::RateLimitUses(service, sid, value) => {
+                keys::rate_limit_uses(*service, *sid, value).into_bytes()
+            }
+            Place::SafeNumber(account, number) => keys::safe_number(*account, number).into_bytes(),
+            Place::Verification(service, sid) => keys::verification(*service, *sid).into_bytes(),
             Place::Challenge(owner, sid) => keys::challenge(&scope(owner), *sid).into_bytes(),
             Place::CreationRate(account) => keys::creation_rate(*account).into_bytes(),
             Place::Credential(account, sid) => keys::credential(*account, *sid).into_bytes(),

@@ -1,0 +1,80 @@
+//! Attempts: each try to send a verification's code, and what became of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::channel::Channel;
+use super::country::Country;
+use super::destination::Destination;
+use super::outbox::Reason;
+use super::sender_name::SenderName;
+use super::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
+use super::time::Timestamp;
+
+/// One try to send a verification's code, with one sender.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The identifier.
+    pub sid: AttemptSid,
+    /// The account.
+    pub account: AccountSid,
+    /// The service.
+    pub service: ServiceSid,
+    /// The verification.
+    pub verification: VerificationSid,
+    /// Over which channel.
+    pub channel: Channel,
+    /// Where the code goes.
+    pub destination: Destination,
+    /// In which country that is, if it is in one.
+    pub country: Option<Country>,
+    /// In which language the message was written, once it was.
+    pub locale: Option<String>,
+    /// How many characters the code has.
+    pub code_length: u8,
+    /// With which sender.
+    pub sender: SenderName,
+    /// What became of it.
+    pub status: AttemptStatus,
+    /// When the verification was approved by what this try brought.
+    pub converted_at: Option<Timestamp>,
+    /// From when on the code is of no use.
+    pub expires_at: Timestamp,
+    /// What it costs, if the operator said so.
+    pub price: Option<Price>,
+    /// What the provider calls the message, if it said so.
+    pub reference: Option<String>,
+    /// When it was written.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+}
+
+/// What became of a try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttemptStatus {
+    /// It waits in the outbox.
+    Queued,
+    /// The sender's provider took it.
+    Sent,
+    /// It was not sent.
+    Failed {
+        /// Why, for the operator; names no secret.
+        why: Reason,
+    },
+    /// It was not sent because the verification was over by then.
+    Canceled,
+}
+
+/// What a message costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// How much, in millionths of the currency.
+    pub micros: u64,
+    /// The currency: three lower-case letters (ISO 4217).
+    pub currency: [u8; 3],
+}
+
+impl Attempt {
+    /// How long attempts are kept.
+    pub const RETENTION: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+}

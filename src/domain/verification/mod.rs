@@ -1,0 +1,181 @@
+//! Verifications: a code is sent to somebody, over one channel or several, and checked.
+//!
+//! One state machine for every protocol. What the protocols do differently is a [`CodePolicy`], copied into the record when
+//! it is created; nothing here asks who created it. Whether something may be done now, and when otherwise, is decided from
+//! the record and the time alone, so it holds across resends, parallel requests and restarts.
+
+mod content;
+mod policy;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::content::{Content, EmailOptions, Payment};
+pub use self::policy::{
+    Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, PlanStep, SessionLife, Uniqueness,
+};
+
+use super::channel::Channel;
+use super::destination::Destination;
+use super::opaque::{Sealed, TokenHash};
+use super::sender_name::SenderName;
+use super::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
+use super::time::Timestamp;
+
+/// A verification.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verification {
+    /// The identifier.
+    pub sid: VerificationSid,
+    /// The account that wants it.
+    pub account: AccountSid,
+    /// The service that it belongs to.
+    pub service: ServiceSid,
+    /// Where its codes go.
+    pub destination: Destination,
+    /// The rules it is played by.
+    pub policy: CodePolicy,
+    /// What its messages say besides the code.
+    pub content: Content,
+    /// How it ended, if it did; see [`Verification::status`] for what holds now.
+    pub end: Option<End>,
+    /// Its codes; the last one is the one that counts.
+    pub codes: Vec<IssuedCode>,
+    /// How often it was sent, and how.
+    pub sends: Vec<Sending>,
+    /// What was checked since it was created.
+    pub checks: Vec<Check>,
+    /// The silent authentication, if that was asked for.
+    pub silent: Option<SilentAuthentication>,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+    /// From when on it is over if nothing else ends it.
+    pub expires_at: Timestamp,
+    /// When the next step of its plan is due, if it has one.
+    pub next_step_at: Option<Timestamp>,
+}
+
+/// How a verification ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How.
+    pub how: Ending,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The ways to end that are written down; running out of time is not, it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// The right code was given, or the owner said that it was.
+    Approved,
+    /// The owner does not want it any more.
+    Canceled,
+    /// Another one for the same destination took its place.
+    Replaced,
+    /// Too many wrong codes were given. Nothing else begins for the destination until the time is over.
+    MaxAttemptsReached,
+}
+
+/// What a caller sees of a verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerificationStatus {
+    /// The right code was given, or the owner said that it was.
+    Approved,
+    /// The owner does not want it any more, or another one took its place.
+    Canceled,
+    /// No code was right in time.
+    Expired,
+    /// Too many wrong codes were given.
+    MaxAttemptsReached,
+    /// It waits.
+    Pending,
+}
+
+/// A code that was made for a verification.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IssuedCode {
+    /// The code, sealed for the verification's key: it is sent again, so a hash would not do.
+    pub sealed: Sealed,
+    /// How many characters it has.
+    pub length: u8,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// From when on it is not right any more.
+    pub expires_at: Timestamp,
+    /// How many wrong codes were given while it counted.
+    pub failures: u32,
+}
+
+/// One time that a code was sent: asked for by the caller, or due by the plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sending {
+    /// Over which channel.
+    pub channel: Channel,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Which of the codes: its position.
+    pub code: u8,
+    /// The tries, each with one sender; the last one is the one that counts.
+    pub tries: Vec<Try>,
+}
+
+/// One try to send, with one sender; what became of it stands in its attempt.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Try {
+    /// The attempt.
+    pub attempt: AttemptSid,
+    /// With which sender.
+    pub sender: SenderName,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A code that was given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it was right.
+    pub right: bool,
+    /// What was given, if the policy keeps that: protocols that show it. Sealed for the verification's key.
+    pub submitted: Option<Sealed>,
+    /// From which address, if the protocol says so.
+    pub ip: Option<String>,
+}
+
+/// Silent network authentication: the device calls a URL, and its network says whose it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SilentAuthentication {
+    /// What the URL ends in, as a hash.
+    pub token: TokenHash,
+    /// What the device gets when its network knows it, and the check has to name; if that was asked for.
+    pub client_token: Option<TokenHash>,
+    /// Whether the caller wants a client token.
+    pub wants_client_token: bool,
+    /// Whether the network has said that the number is the device's.
+    pub confirmed: bool,
+    /// What went wrong, each time the URL was called in vain: the number of an error.
+    pub errors: Vec<u32>,
+}
+
+impl Verification {
+    /// What holds at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> VerificationStatus {
+        match self.end.map(|end| end.how) {
+            Some(Ending::Approved) => VerificationStatus::Approved,
+            Some(Ending::Canceled | Ending::Replaced) => VerificationStatus::Canceled,
+            Some(Ending::MaxAttemptsReached) => VerificationStatus::MaxAttemptsReached,
+            None if now >= self.expires_at => VerificationStatus::Expired,
+            None => VerificationStatus::Pending,
+        }
+    }
+
+    /// The channel of the last sending.
+    #[must_use]
+    pub fn channel(&self) -> Option<Channel> {
+        self.sends.last().map(|send| send.channel)
+    }
+}

@@ -1,0 +1,115 @@
+//! The rules of a verification, as data: what one protocol does differently from another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::channel::Channel;
+
+/// The rules of a verification. All times are in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodePolicy {
+    /// What codes are made of.
+    pub alphabet: Alphabet,
+    /// How many characters they have: 4 to 10.
+    pub code_length: u8,
+    /// How long a code is right after it was made.
+    pub code_life: u32,
+    /// When a new one is made.
+    pub reuse: CodeReuse,
+    /// When the verification is over.
+    pub session_life: SessionLife,
+    /// The steps that follow by themselves; none if the caller asks for each sending.
+    pub plan: Vec<PlanStep>,
+    /// How long to wait before sending again over a channel; channels that are not named have no waits of their own.
+    pub send_waits: Vec<ChannelWaits>,
+    /// How long after the first text message the first call may be asked for; `None` if calls wait for none.
+    pub call_after_sms: Option<u32>,
+    /// How often codes are sent altogether.
+    pub max_sends: u32,
+    /// How long to wait before the second check, the third, and so on; zero for those beyond the list.
+    pub check_waits: Vec<u32>,
+    /// How many wrong codes are evaluated.
+    pub max_checks: u32,
+    /// What these are counted for.
+    pub check_scope: CheckScope,
+    /// How old it must be before it can be canceled.
+    pub min_cancel_age: u32,
+    /// What becomes of another one that waits for the same destination.
+    pub uniqueness: Uniqueness,
+    /// Whether the right code is accepted once only.
+    pub single_use: bool,
+    /// Whether what was given is kept, sealed.
+    pub keeps_submitted: bool,
+    /// How long it can be fetched after it ended.
+    pub retention: u32,
+}
+
+/// What codes are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Alphabet {
+    /// 0 to 9.
+    Digits,
+    /// A to Z and 0 to 9.
+    UpperAlphanumeric,
+}
+
+/// When a new code is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CodeReuse {
+    /// The same one is sent as long as it is right.
+    KeepWhileValid,
+    /// Each sending has its own; earlier ones are void.
+    NewEachSend,
+}
+
+/// When a verification is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SessionLife {
+    /// This long after the last thing that could have been done.
+    AfterLastPossibleAction(u32),
+    /// Never: it is replaced.
+    Endless,
+    /// This long after it was created.
+    Fixed(u32),
+    /// When the last step of the plan has had its time.
+    PlanEnd,
+}
+
+/// A step of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStep {
+    /// Over which channel.
+    pub channel: Channel,
+    /// How long until the next step.
+    pub wait: u32,
+}
+
+/// How long to wait before sending again over one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelWaits {
+    /// Which channel.
+    pub channel: Channel,
+    /// Before the second sending, the third, and so on: n waits allow n + 1 sendings.
+    pub waits: Vec<u32>,
+}
+
+/// What wrong codes are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckScope {
+    /// Each code has its own count.
+    PerCode,
+    /// All codes of the verification together.
+    PerSession,
+}
+
+/// What becomes of another verification that waits for the same destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Uniqueness {
+    /// They go on beside each other.
+    None,
+    /// The new one is refused, and the other one named.
+    RejectWithExisting,
+    /// The new one takes its place.
+    Replace,
+    /// There is no new one: the other one is sent again.
+    ReturnExisting,
+}
