@@ -35,11 +35,11 @@ async fn create(
 ) -> Result<Bucket, Error> {
     read_service(app, account, service).await?;
     let found = read_rate_limit(app, service, limit).await?;
-    let mut changed = found.record.clone();
-    if changed.buckets.iter().any(|bucket| bucket.interval == interval) {
+    let mut whole = found.record.clone();
+    if whole.buckets.iter().any(|bucket| bucket.interval == interval) {
         return Err(Refusal::BucketExists.into());
     }
-    if changed.buckets.len() >= MAX_BUCKETS {
+    if whole.buckets.len() >= MAX_BUCKETS {
         return Err(Refusal::TooManyBuckets.into());
     }
     let now = app.clock.now();
@@ -50,10 +50,10 @@ async fn create(
         date_created: now,
         date_updated: now,
     };
-    changed.buckets.push(bucket.clone());
-    changed.date_updated = now;
+    whole.buckets.push(bucket.clone());
+    whole.date_updated = now;
     let key = keys::rate_limit(service, limit);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &changed)?;
+    let batch = Batch::new().assert_read(&key, &found).put_record(key, &whole)?;
     app.store.commit(batch).await?;
     Ok(bucket)
 }

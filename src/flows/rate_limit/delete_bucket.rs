@@ -31,14 +31,14 @@ async fn delete(
 ) -> Result<(), Error> {
     read_service(app, account, service).await?;
     let found = read_rate_limit(app, service, limit).await?;
-    let mut changed = found.record.clone();
-    changed.buckets.retain(|bucket| bucket.sid != sid);
-    if changed.buckets.len() == found.record.buckets.len() {
+    let mut whole = found.record.clone();
+    whole.buckets.retain(|bucket| bucket.sid != sid);
+    if whole.buckets.len() == found.record.buckets.len() {
         return Err(Refusal::NotFound.into());
     }
-    changed.date_updated = app.clock.now();
+    whole.date_updated = app.clock.now();
     let key = keys::rate_limit(service, limit);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &changed)?;
+    let batch = Batch::new().assert_read(&key, &found).put_record(key, &whole)?;
     app.store.commit(batch).await?;
     Ok(())
 }

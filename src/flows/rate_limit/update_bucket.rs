@@ -35,12 +35,12 @@ async fn update(
 ) -> Result<Bucket, Error> {
     read_service(app, account, service).await?;
     let found = read_rate_limit(app, service, limit).await?;
-    let mut changed = found.record.clone();
-    let taken = changed
+    let mut whole = found.record.clone();
+    let taken = whole
         .buckets
         .iter()
         .any(|bucket| bucket.sid != sid && Some(bucket.interval) == changes.interval);
-    let bucket = changed.buckets.iter_mut().find(|bucket| bucket.sid == sid);
+    let bucket = whole.buckets.iter_mut().find(|bucket| bucket.sid == sid);
     let bucket = bucket.ok_or(Refusal::NotFound)?;
     if taken {
         return Err(Refusal::BucketExists.into());
@@ -50,9 +50,9 @@ async fn update(
     bucket.interval = changes.interval.unwrap_or(bucket.interval);
     bucket.date_updated = now;
     let bucket = bucket.clone();
-    changed.date_updated = now;
+    whole.date_updated = now;
     let key = keys::rate_limit(service, limit);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &changed)?;
+    let batch = Batch::new().assert_read(&key, &found).put_record(key, &whole)?;
     app.store.commit(batch).await?;
     Ok(bucket)
 }
