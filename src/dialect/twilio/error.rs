@@ -271,13 +271,14 @@ struct Body<'a> {
 fn code_of_parameter(parameter: &str) -> u32 {
     match parameter {
         "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
-        "Push.ApnCredentialSid" | "Push.FcmCredentialSid" => 60200,
         "Country"
         | "Description"
         | "Interval"
         | "Max"
         | "MessagingServiceSid"
         | "PhoneNumber"
+        | "Push.ApnCredentialSid"
+        | "Push.FcmCredentialSid"
         | "RateLimits" => 60200,
         "UniqueName" => 60209,
         "PageSize" => 60373,
