@@ -7,6 +7,7 @@
 
 mod access_tokens;
 mod auth;
+mod buckets;
 mod call;
 mod challenges;
 mod credentials;
@@ -18,8 +19,11 @@ mod form;
 mod forms;
 mod json;
 mod listing;
+mod messaging_configurations;
 mod notifications;
+mod rate_limits;
 mod routes;
+mod safe_list;
 mod services;
 mod webhooks;
 
