@@ -24,6 +24,7 @@ use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
 use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::code_delivery::learning::learn_from_stored;
 use crate::flows::challenge::expire_challenge::expire_challenges;
 use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::prepare::prepare;
@@ -33,6 +34,7 @@ use crate::flows::verification::advance_verification::advance_due_verifications;
 use crate::server::tls::Certificates;
 use crate::server::{self, Limits, Listener, self_signed};
 use crate::web::boundary::Boundary;
+use crate::web::client_address::TrustedProxies;
 use crate::web::ops::{self, Ops};
 use crate::web::public_url::PublicUrl;
 
@@ -82,6 +84,7 @@ struct Started {
     admin: Option<AdminSocket>,
     certificates: Option<Arc<Certificates>>,
     public_url: PublicUrl,
+    proxies: TrustedProxies,
     limits: Limits,
     welcome: String,
 }
@@ -131,6 +134,9 @@ impl Started {
         prepare(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the outbox: {error}")))?;
+        learn_from_stored(&opened.app)
+            .await
+            .map_err(|error| Failure::new(format!("cannot read the attempts: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
         let lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
@@ -145,6 +151,7 @@ impl Started {
                 .public_url
                 .as_ref()
                 .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
+            proxies: TrustedProxies::these(network.trusted_proxies),
             limits: Limits {
                 connections: network.max_connections,
                 ..Limits::default()
@@ -160,6 +167,7 @@ impl Started {
         });
         let router = twilio::router(Arc::clone(app), self.public_url);
         let boundary = Boundary::new(router, Arc::clone(&ops.requests), app.entropy.as_ref());
+        let boundary = boundary.behind(self.proxies);
         let (stop_ops, ops_stopped) = oneshot::channel::<()>();
         let mut beside = tokio::task::JoinSet::new();
         if let Some(listener) = self.ops {

@@ -12,6 +12,7 @@ pub mod actor;
 pub mod admission;
 pub mod challenge;
 pub mod check_store;
+pub mod code_delivery;
 pub mod credential;
 pub mod entity;
 pub mod factor;

@@ -21,6 +21,7 @@ mod listing;
 mod notifications;
 mod routes;
 mod services;
+mod silent_auth;
 mod webhooks;
 
 pub use auth::Basic;

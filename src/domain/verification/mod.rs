@@ -185,8 +185,24 @@ pub struct SilentAuthentication {
     pub wants_client_token: bool,
     /// Whether the network has said that the number is the device's.
     pub confirmed: bool,
-    /// What went wrong, each time the URL was called in vain: the number of an error.
-    pub errors: Vec<u32>,
+    /// How often the URL was called.
+    pub calls: u32,
+    /// What went wrong, each time the URL was called in vain.
+    pub errors: Vec<SilentError>,
+}
+
+impl SilentAuthentication {
+    /// How often the URL may be called. A device whose network is slow tries again; nobody needs more.
+    pub const MOST_CALLS: u32 = 5;
+}
+
+/// What went wrong when the URL of a silent authentication was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentError {
+    /// The call: each is an attempt.
+    pub attempt: AttemptSid,
+    /// The number of an error, one of Twilio's 605xx.
+    pub code: u32,
 }
 
 impl SilentAuthentication {
