@@ -25,6 +25,7 @@ mod rate_limits;
 mod routes;
 mod safe_list;
 mod services;
+mod silent_auth;
 mod webhooks;
 
 pub use auth::Basic;

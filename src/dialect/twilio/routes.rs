@@ -11,7 +11,7 @@ use super::call::Twilio;
 use super::error::ApiError;
 use super::{
     access_tokens, buckets, challenges, credentials, entities, factor_events, factors, forms,
-    messaging_configurations, notifications, rate_limits, safe_list, services, webhooks,
+    messaging_configurations, notifications, rate_limits, safe_list, services, silent_auth, webhooks,
 };
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
@@ -105,9 +105,10 @@ operations! {
     delete "/v1/Credentials/{CredentialSid}" => credentials::delete;
 }
 
-/// The operations of Twilio Verify v2, and the credentials of Notify v1.
+/// The operations of Twilio Verify v2, the credentials of Notify v1, and what devices call in silent authentication.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     operations()
+        .route(silent_auth::PATH, get(silent_auth::call).post(silent_auth::call))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(Twilio { app, public_url })
