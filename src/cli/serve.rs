@@ -24,12 +24,13 @@ use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
 use crate::flows::account::list_accounts::list_accounts;
-use crate::flows::code_delivery::learning::learn_from_stored;
 use crate::flows::challenge::expire_challenge::expire_challenges;
+use crate::flows::code_delivery::learning::learn_from_stored;
 use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
+use crate::flows::verification::advance_verification::advance_due_verifications;
 use crate::server::tls::Certificates;
 use crate::server::{self, Limits, Listener, self_signed};
 use crate::web::boundary::Boundary;
@@ -196,6 +197,7 @@ impl Started {
             sweep_again_and_again(reclaiming).await;
         });
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
+        helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
         let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
         let stopped = async {
@@ -255,6 +257,21 @@ async fn expire_again_and_again(app: Arc<App>) {
             tracing::error!("some expired challenges are not announced: {error}");
         }
         failing = expired.is_err();
+    }
+}
+
+/// Goes on with the plans of verifications when their next step is due.
+async fn advance_again_and_again(app: Arc<App>) {
+    let mut failing = false;
+    loop {
+        let advanced = advance_due_verifications(&app).await;
+        let next = advanced.as_ref().ok().copied().flatten();
+        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
+        tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
+        if let (Err(error), false) = (&advanced, failing) {
+            tracing::error!("some plans of verifications do not go on: {error}");
+        }
+        failing = advanced.is_err();
     }
 }
 

@@ -293,6 +293,7 @@ fn expires(place: &Place) -> bool {
         | Place::Service(..)
         | Place::StoreFormat
         | Place::VapidKey
+        | Place::VerificationTimer(..)
         | Place::Webhook(..) => false,
     }
 }
