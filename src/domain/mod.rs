@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod events;
 pub mod factor;
 pub mod limits;
+pub mod message;
 pub mod notification;
 pub mod number_matching;
 pub mod opaque;
