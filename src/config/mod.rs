@@ -20,6 +20,7 @@ mod sender_table;
 pub mod senders;
 mod sources;
 mod storage;
+mod templates;
 mod tls;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ pub use self::outbound::Outbound;
 pub use self::push::Push;
 pub use self::sources::{ConfigError, Key, Settings};
 pub use self::storage::{KeySource, Storage};
+pub use self::templates::templates;
 pub use self::tls::{Certificate, Tls};
 
 use crate::app::Policy;

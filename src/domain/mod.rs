@@ -17,6 +17,7 @@ pub mod entropy;
 pub mod events;
 pub mod factor;
 pub mod limits;
+pub mod message;
 pub mod messaging_configuration;
 pub mod notification;
 pub mod number_matching;
