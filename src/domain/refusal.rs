@@ -152,6 +152,8 @@ pub enum Refusal {
     #[error("the wrong codes of this verification are used up; a new one can be asked for in {} seconds", retry_after.as_secs().max(1))]
     TooManyChecks {
         /// When the verification is over.
+        retry_after: Duration,
+    },
     /// Too many entities were created within the last second.
     #[error("too many entities are being created; try again")]
     TooManyEntityCreations,
