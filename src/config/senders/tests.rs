@@ -265,6 +265,17 @@ fn what_does_not_fit_is_named_in_one_line() {
             "senders.mail.allow_plaintext (in ",
         ),
         (SMTP, "hello_name = 'a b'", "senders.mail.hello_name (in "),
+    ] {
+        let told = line(&format!("{base}{more}"), &[]);
+        assert!(told.starts_with(named), "{more}: {told}");
+    }
+    let near = line(&format!("{SMTP}usernme = 'owl'"), &[]);
+    assert!(near.ends_with("did you mean username?"), "{near}");
+}
+
+#[test]
+fn what_does_not_fit_a_gateway_or_a_message_centre_is_named_in_one_line() {
+    for (base, more, named) in [
         (SMPP, "from_ton = 1", "senders.smsc.from_npi (in "),
         (SMPP, "window = 0", "senders.smsc.window (in "),
         (SMPP, "alphabet = 'gsm8'", "senders.smsc.alphabet (in "),
@@ -324,8 +335,6 @@ fn what_does_not_fit_is_named_in_one_line() {
         let told = line(&to, &[]);
         assert!(told.starts_with(named), "{to}: {told}");
     }
-    let near = line(&format!("{SMTP}usernme = 'owl'"), &[]);
-    assert!(near.ends_with("did you mean username?"), "{near}");
 }
 
 #[test]

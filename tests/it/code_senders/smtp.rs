@@ -26,11 +26,11 @@ fn settings(peer: &Peer, security: Security, certified: Option<&Certified>) -> S
     }
 }
 
-fn login(password: &str) -> Option<Login> {
-    Some(Login {
+fn login(password: &str) -> Login {
+    Login {
         username: "owl".to_owned(),
         password: Secret::new(password.to_owned()),
-    })
+    }
 }
 
 fn header<'a>(mail: &'a Value, name: &str) -> Vec<&'a str> {
@@ -48,7 +48,7 @@ async fn a_mail_arrives_whole_over_tls_and_the_connection_serves_the_next_one() 
             return;
         };
         let mut settings = settings(&peer, security, Some(&certified));
-        settings.login = login("hunter2");
+        settings.login = Some(login("hunter2"));
         let smtp = Smtp::new(settings, clock());
         let text = "\u{416}\u{438}\u{432}\u{43e}! Your code is 471142.\n.\nIt ends in 10 minutes.";
         let mut message = email("ada@example.com", text);
@@ -153,7 +153,7 @@ async fn a_wrong_password_and_an_absent_server_can_be_mended() {
         return;
     };
     let mut settings = settings(&peer, Security::Tls, Some(&certified));
-    settings.login = login("hunter3");
+    settings.login = Some(login("hunter3"));
     let wrong = Smtp::new(settings.clone(), clock());
     let why = retried(wrong.send(&email("ada@example.com", "x")).await);
     assert!(why.contains("535") && !why.contains("hunter3"), "{why}");
