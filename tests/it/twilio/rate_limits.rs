@@ -15,7 +15,7 @@ use countersign::store::{Batch, CommitError, Store, keys};
 use serde_json::json;
 
 use crate::support::app::{BASE, sled_in};
-use crate::support::{Client, Interleaved, Service, TestApp, all_at_once};
+use crate::support::{Answer, Client, Interleaved, Service, TestApp, all_at_once};
 
 const DAY: u64 = 24 * 3600;
 
@@ -243,7 +243,7 @@ async fn parallel_creations_share_neither_a_name_nor_an_interval_nor_the_last_pl
     let service = Service::create(&client).await;
     let limits = format!("{}/RateLimits", service.path);
     let answers = all_at_once((0..8).map(|_| client.posting(&limits, &[("UniqueName", "session")]))).await;
-    let codes: Vec<_> = answers.iter().map(|answer| answer.code()).collect();
+    let codes: Vec<_> = answers.iter().map(Answer::code).collect();
     assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
     assert_eq!(
         codes.iter().filter(|code| **code == 60208).count(),
