@@ -105,6 +105,29 @@ async fn one_that_replaces_voids_the_code_of_the_other() {
 }
 
 #[tokio::test]
+async fn a_clock_set_back_keeps_nobody_waiting_for_the_one_before() {
+    let world = World::new().await;
+    let used_up = world.start(&to_ada()).await.unwrap();
+    for nth in 0..5 {
+        let code = wrong(&world.code(&used_up), nth);
+        world.check(&Which::To(ada()), &code).await.unwrap();
+    }
+    world
+        .clock
+        .set(world.app.clock.now().before(Duration::from_hours(1)));
+    let sent_out = world.start(&to_ada()).await.unwrap();
+    assert_ne!(sent_out.sid, used_up.sid);
+    for _ in 0..4 {
+        world.start(&to_ada()).await.unwrap();
+    }
+    assert!(world.start(&to_ada()).await.is_err());
+    world
+        .clock
+        .set(world.app.clock.now().before(Duration::from_hours(1)));
+    assert_ne!(world.start(&to_ada()).await.unwrap().sid, sent_out.sid);
+}
+
+#[tokio::test]
 async fn one_that_waits_is_named_to_whoever_wants_another() {
     let world = World::new().await;
     let policy = CodePolicy {
