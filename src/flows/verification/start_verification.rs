@@ -99,7 +99,7 @@ async fn start(
     if let Some(last) = &last {
         last.record.require_unblocked(now)?;
     }
-    let waiting = last.filter(|last| last.record.is_pending(now));
+    let waiting = last.filter(|last| last.record.is_pending(now) && !last.record.is_from_later(now));
     let batch = assert_service(&owner);
     let Beginning {
         mut verification,
