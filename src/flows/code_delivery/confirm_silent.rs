@@ -125,7 +125,9 @@ async fn begin(
             (put_new_attempt(batch, &attempt)?, attempt)
         }
     };
-    app.store.commit(put_verification(batch, Some(&found.record), &verification)?).await?;
+    app.store
+        .commit(put_verification(batch, Some(&found.record), &verification)?)
+        .await?;
     Ok(Some(attempt))
 }
 
@@ -230,7 +232,11 @@ async fn finish(
     let batch = Batch::new()
         .assert_read(&key, &found)
         .assert_read(&attempt_key, &written);
-    let batch = put_attempt(put_verification(batch, Some(&found.record), &verification)?, changed, now)?;
+    let batch = put_attempt(
+        put_verification(batch, Some(&found.record), &verification)?,
+        changed,
+        now,
+    )?;
     app.store.commit(batch).await?;
     Ok(answer)
 }

@@ -152,7 +152,10 @@ impl Values<'_> {
         let text = match place {
             Place::Channel => message.channel.name().to_owned(),
             Place::Code => return message.code.clone(),
-            Place::DeviceIp => message.device_ip.map(|address| address.to_string()).unwrap_or_default(),
+            Place::DeviceIp => message
+                .device_ip
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
             Place::From => message
                 .from
                 .as_deref()

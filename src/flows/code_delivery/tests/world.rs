@@ -20,12 +20,13 @@ use crate::domain::events::OutboxRow;
 use crate::domain::outbox::DeadLetter;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sender_name::SenderName;
+use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock as _, ManualClock, Timestamp};
 use crate::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Draft, End, Ending, Exhaustion, IssuedCode, Sending,
-    SendingOutcome, SessionLife, Try, Uniqueness, Verification,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Draft, End, Ending, Exhaustion, IssuedCode,
+    Sending, SendingOutcome, SessionLife, Try, Uniqueness, Verification,
 };
 use crate::flows::account::create_account::create_account;
 use crate::flows::code_delivery::enqueue::enqueue;
@@ -151,7 +152,9 @@ impl World {
         let new = create_account(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;
         let bank = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&app, account, bank, Default::default()).await.unwrap();
+        let service = create_service(&app, account, bank, ServiceChanges::default())
+            .await
+            .unwrap();
         Self {
             app,
             clock,
@@ -321,5 +324,9 @@ impl World {
 
 /// The codes that a sender was given, each once.
 pub(super) fn codes(sender: &Fake) -> HashSet<String> {
-    sender.seen().iter().map(|message| message.code.to_string()).collect()
+    sender
+        .seen()
+        .iter()
+        .map(|message| message.code.to_string())
+        .collect()
 }
