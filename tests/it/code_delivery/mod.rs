@@ -21,13 +21,14 @@ use countersign::domain::sender_name::SenderName;
 use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::time::SystemClock;
 use countersign::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
 };
 use countersign::flows::Error;
 use countersign::flows::outbox::deliver::ToReceivers;
 use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::verification::start_verification::{NewVerification, Started, start_verification};
-use countersign::store::{Order, Scan, keys, records};
+use countersign::store::records::{self, Record};
+use countersign::store::{Order, Scan, keys};
 
 use crate::support::{Receiver, Service, TestApp};
 
@@ -141,9 +142,23 @@ impl World {
         worker.run_due().await;
     }
 
+    /// All attempts in the order of the tries: identifiers of one millisecond are in no order.
     async fn attempts(&self) -> Vec<Attempt> {
+        let verifications: Vec<Verification> = self.all(keys::verifications(self.service).bytes()).await;
+        let sends = verifications.iter().flat_map(|verification| &verification.sends);
+        let order: Vec<_> = sends
+            .flat_map(|send| &send.tries)
+            .map(|each| each.attempt)
+            .collect();
+        let mut attempts: Vec<Attempt> = self.all(keys::attempts(self.account).bytes()).await;
+        assert_eq!(attempts.len(), order.len(), "every try is an attempt");
+        attempts.sort_by_key(|attempt| order.iter().position(|sid| *sid == attempt.sid));
+        attempts
+    }
+
+    async fn all<T: Record>(&self, prefix: &[u8]) -> Vec<T> {
         let scan = Scan {
-            prefix: keys::attempts(self.account).bytes().to_vec(),
+            prefix: prefix.to_vec(),
             after: None,
             order: Order::Ascending,
             limit: 1000,

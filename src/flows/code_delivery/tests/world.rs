@@ -282,9 +282,18 @@ impl World {
         self.app.store.commit(batch).await.unwrap();
     }
 
-    /// All attempts in the order of their creation.
+    /// All attempts, each verification's in the order of its tries: identifiers of one millisecond are in no order.
     pub(super) async fn attempts(&self) -> Vec<Attempt> {
-        self.all(keys::attempts(self.account).bytes()).await
+        let verifications: Vec<Verification> = self.all(keys::verifications(self.service).bytes()).await;
+        let sends = verifications.iter().flat_map(|verification| &verification.sends);
+        let order: Vec<_> = sends
+            .flat_map(|send| &send.tries)
+            .map(|each| each.attempt)
+            .collect();
+        let mut attempts: Vec<Attempt> = self.all(keys::attempts(self.account).bytes()).await;
+        assert_eq!(attempts.len(), order.len(), "every try is an attempt");
+        attempts.sort_by_key(|attempt| order.iter().position(|sid| *sid == attempt.sid));
+        attempts
     }
 
     /// By which sender each was tried, and what became of it.
