@@ -140,6 +140,7 @@ fn message(channel: Channel, to: Destination, text: &str) -> CodeMessage {
         tags: Vec::new(),
         substitutions: Vec::new(),
         template_id: None,
+        device_ip: None,
         expires_at: Timestamp::MAX,
     }
 }

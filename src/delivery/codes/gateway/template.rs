@@ -23,6 +23,7 @@ enum Part {
 enum Place {
     Channel,
     Code,
+    DeviceIp,
     From,
     FromName,
     Id,
@@ -44,6 +45,7 @@ enum Place {
 const NAMES: &[(&str, Place)] = &[
     ("channel", Place::Channel),
     ("code", Place::Code),
+    ("device_ip", Place::DeviceIp),
     ("from", Place::From),
     ("from_name", Place::FromName),
     ("id", Place::Id),
@@ -150,6 +152,10 @@ impl Values<'_> {
         let text = match place {
             Place::Channel => message.channel.name().to_owned(),
             Place::Code => return message.code.clone(),
+            Place::DeviceIp => message
+                .device_ip
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
             Place::From => message
                 .from
                 .as_deref()

@@ -75,9 +75,13 @@ async fn the_last_sender_is_tried_again_until_the_code_is_over_each_time_as_an_a
     }
     worker.run_due().await;
     let tries = world.tries().await;
-    assert!(tries.len() > 5, "{}", tries.len());
-    assert!(tries.iter().all(|(_, status)| *status == "failed"), "{tries:?}");
-    assert_eq!(tries.len(), world.senders[0].seen().len());
+    let asked = world.senders[0].seen().len();
+    assert!(asked > 5, "{asked}");
+    let failed = tries.iter().filter(|(_, status)| *status == "failed").count();
+    let canceled = tries.iter().filter(|(_, status)| *status == "canceled").count();
+    // The last one may have waited for its turn when the code was over.
+    assert!(canceled <= 1 && failed + canceled == tries.len(), "{tries:?}");
+    assert!(asked == failed || asked + 1 == failed, "{asked}: {tries:?}");
     assert!(world.rows().await.is_empty() && world.dead_letters().await.is_empty());
 }
 
@@ -96,7 +100,7 @@ async fn a_sender_that_works_again_gets_what_waited() {
     let (before, asked) = (world.tries().await, world.senders[1].seen().len());
     assert!(before.iter().all(|(_, status)| *status != "sent"));
     world.senders[1].now(good);
-    for _ in 0..30 {
+    for _ in 0..60 {
         worker.run_due().await;
         world.wait(5);
     }

@@ -18,14 +18,8 @@ async fn begin(world: &World, wants_client_token: bool) -> (VerificationSid, Sil
     verification.codes.clear();
     let (app, sid) = (&world.app, verification.sid);
     let token = SilentToken::draw(world.service, sid, app.entropy.as_ref());
-    verification.silent = Some(SilentAuthentication {
-        token: app.vault.token_hash(sid.as_bytes(), token.reveal()),
-        client_token: None,
-        wants_client_token,
-        confirmed: false,
-        calls: 0,
-        errors: Vec::new(),
-    });
+    let hash = app.vault.token_hash(sid.as_bytes(), token.reveal());
+    verification.silent = Some(SilentAuthentication::new(hash, wants_client_token));
     world.start(verification, Channel::Sna).await.unwrap();
     (sid, token)
 }

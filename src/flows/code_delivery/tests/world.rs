@@ -20,21 +20,22 @@ use crate::domain::events::OutboxRow;
 use crate::domain::outbox::DeadLetter;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sender_name::SenderName;
+use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock as _, ManualClock, Timestamp};
 use crate::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, End, Ending, IssuedCode, Sending, SessionLife, Try,
-    Uniqueness, Verification,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Draft, End, Ending, Exhaustion, IssuedCode,
+    Sending, SendingOutcome, SessionLife, Try, Uniqueness, Verification,
 };
 use crate::flows::account::create_account::create_account;
-use crate::flows::code_delivery::attempts::put_verification;
 use crate::flows::code_delivery::enqueue::enqueue;
 use crate::flows::code_delivery::route::route;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::worker::{Limits, Worker};
 use crate::flows::service::create_service::create_service;
+use crate::flows::verification::put_verification;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Order, Scan, keys};
@@ -151,7 +152,7 @@ impl World {
         let new = create_account(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;
         let bank = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&app, account, bank, Default::default())
+        let service = create_service(&app, account, bank, ServiceChanges::default())
             .await
             .unwrap();
         Self {
@@ -187,8 +188,7 @@ impl World {
         let sid = VerificationSid::generate(now, app.entropy.as_ref());
         let number = PhoneNumber::try_from("+32470012345".to_owned()).unwrap();
         let key = keys::verification(self.service, sid);
-        let expires_at = now + Duration::from_mins(10);
-        Verification {
+        let draft = Draft {
             sid,
             account: self.account,
             service: self.service,
@@ -211,27 +211,23 @@ impl World {
                 single_use: true,
                 keeps_submitted: false,
                 retention: 86_400,
+                exhaustion: Exhaustion::Blocks,
+                cancel_needs_step: false,
             },
             content: Content {
                 friendly_name: "Owl Bank".to_owned(),
                 ..Content::default()
             },
-            end: None,
-            codes: vec![IssuedCode {
-                sealed: app.vault.seal(app.entropy.as_ref(), key.bytes(), code.as_bytes()),
-                length: 6,
-                issued_at: now,
-                expires_at,
-                failures: 0,
-            }],
-            sends: Vec::new(),
-            checks: Vec::new(),
-            silent: None,
-            date_created: now,
-            date_updated: now,
-            expires_at,
-            next_step_at: None,
-        }
+        };
+        let mut verification = Verification::begin(draft, now);
+        verification.codes.push(IssuedCode {
+            sealed: app.vault.seal(app.entropy.as_ref(), key.bytes(), code.as_bytes()),
+            length: 6,
+            issued_at: now,
+            expires_at: now + Duration::from_mins(10),
+            failures: 0,
+        });
+        verification
     }
 
     /// Sends `verification` over `channel`, as a flow does that starts it; the sender that was chosen.
@@ -244,6 +240,7 @@ impl World {
             at: now,
             code: 0,
             tries: Vec::new(),
+            outcome: SendingOutcome::Counts,
         });
         let send = u8::try_from(verification.sends.len() - 1).unwrap();
         let batch = Batch::new();
@@ -254,7 +251,7 @@ impl World {
             sender: sender.name,
             at: now,
         });
-        let batch = put_verification(batch, &verification).unwrap();
+        let batch = put_verification(batch, None, &verification).unwrap();
         commit_and_ring(app, batch).await.unwrap();
         Some(sender.name)
     }
@@ -276,17 +273,27 @@ impl World {
     /// Ends it as a right code does.
     pub(super) async fn approve(&self, sid: VerificationSid) {
         let mut verification = self.read(sid).await;
+        let before = verification.clone();
         verification.end = Some(End {
             how: Ending::Approved,
             at: self.clock.now(),
         });
-        let batch = put_verification(Batch::new(), &verification).unwrap();
+        let batch = put_verification(Batch::new(), Some(&before), &verification).unwrap();
         self.app.store.commit(batch).await.unwrap();
     }
 
-    /// All attempts in the order of their creation.
+    /// All attempts, each verification's in the order of its tries: identifiers of one millisecond are in no order.
     pub(super) async fn attempts(&self) -> Vec<Attempt> {
-        self.all(keys::attempts(self.account).bytes()).await
+        let verifications: Vec<Verification> = self.all(keys::verifications(self.service).bytes()).await;
+        let sends = verifications.iter().flat_map(|verification| &verification.sends);
+        let order: Vec<_> = sends
+            .flat_map(|send| &send.tries)
+            .map(|each| each.attempt)
+            .collect();
+        let mut attempts: Vec<Attempt> = self.all(keys::attempts(self.account).bytes()).await;
+        assert_eq!(attempts.len(), order.len(), "every try is an attempt");
+        attempts.sort_by_key(|attempt| order.iter().position(|sid| *sid == attempt.sid));
+        attempts
     }
 
     /// By which sender each was tried, and what became of it.
