@@ -16,6 +16,7 @@ use super::{Failure, output};
 use crate::app::App;
 use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
 use crate::delivery::Senders;
+use crate::delivery::codes::CodeSenders;
 use crate::delivery::guarded::{Guard, GuardedClient};
 use crate::delivery::push_providers::{Addresses, PushProviders};
 use crate::delivery::web_push::WebPush;
@@ -60,6 +61,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
 fn senders(push: Push, outbound: Outbound) -> Senders {
     let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
     Senders {
+        codes: CodeSenders::default(),
         web_push: WebPush::new(Arc::new(guarded.clone())),
         guarded,
         push: PushProviders::new(Addresses {

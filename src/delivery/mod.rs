@@ -5,6 +5,7 @@
 
 pub mod apns;
 pub mod bell;
+pub mod codes;
 pub mod fcm;
 pub mod guarded;
 mod kept;
@@ -18,12 +19,15 @@ pub mod webhook;
 
 use std::time::Duration;
 
+use self::codes::CodeSenders;
 use self::guarded::GuardedClient;
 use self::push_providers::PushProviders;
 
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
 pub struct Senders {
+    /// Of one-time codes.
+    pub codes: CodeSenders,
     /// To push services of browsers and of UnifiedPush distributors.
     pub web_push: web_push::WebPush,
     /// For URLs that users and devices name. Reaches public addresses only, unless the operator allows more.

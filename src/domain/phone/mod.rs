@@ -1,4 +1,12 @@
 //! Phone numbers, always in the one form that E.164 gives them.
+//!
+//! However a number is spelled, it comes to one text: counters, limits and the safe list know a number by that text.
+//! What the numbering plans say is asked in [`plan`] only.
+
+mod plan;
+mod spelling;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -32,7 +40,7 @@ pub enum LineKind {
     FixedLineOrMobile,
     /// A mobile phone.
     Mobile,
-    /// Everything else that nobody has in his pocket: universal access, pagers, voicemail.
+    /// Everything else that nobody has in his pocket: universal access, personal numbers, pagers, voicemail.
     Other,
     /// Calls to it are dear.
     PremiumRate,
@@ -40,13 +48,33 @@ pub enum LineKind {
     SharedCost,
     /// Calls to it are free.
     TollFree,
-    /// The plan does not say.
+    /// The plan does not say: the range is not given out, or newer than what this program knows.
     Unknown,
     /// A number on the Internet.
     Voip,
 }
 
 impl PhoneNumber {
+    /// Reads a number as people write it: digits of ASCII with blanks, dashes, dots, slashes and brackets between them, at
+    /// most 40 characters altogether. `+` or, without a default country, `00` begins a number with its country's code;
+    /// any other number is one of `default_country` and as dialled there.
+    ///
+    /// A number that its plan has no place for is refused. One whose range is merely not given out is taken, since
+    /// plans change more often than programs: its [`LineKind`] is [`LineKind::Unknown`].
+    ///
+    /// # Errors
+    /// [`Invalid`] with what the number must be.
+    pub fn parse(text: &str, default_country: Option<Country>) -> Result<Self, Invalid> {
+        let dialled = spelling::read(text)?;
+        plan::number(&dialled, default_country).and_then(Self::try_from)
+    }
+
+    /// What the numbering plan says of the number. Takes tens of microseconds.
+    #[must_use]
+    pub fn facts(&self) -> NumberFacts {
+        plan::facts(&self.0)
+    }
+
     /// The number, with the plus sign.
     #[must_use]
     pub fn as_str(&self) -> &str {

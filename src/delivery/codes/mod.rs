@@ -1,0 +1,270 @@
+//! Senders of one-time codes: each knows one way to a provider, and the operator orders them by preference.
+//!
+//! Invariant: a sender reports failures without the code, the text, the destination and its own secrets.
+
+pub mod log;
+mod message;
+#[cfg(test)]
+mod samples;
+
+use std::fmt;
+use std::sync::Arc;
+
+use self::log::LogSender;
+pub use self::message::{CodeMessage, CodeSender, Sent};
+use crate::domain::channel::Channel;
+use crate::domain::country::Country;
+use crate::domain::sender_name::SenderName;
+use crate::domain::sid::MessagingServiceSid;
+
+/// What a sender is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderKind {
+    /// A provider with an HTTP interface.
+    Http,
+    /// The server's log.
+    Log,
+    /// A message centre that speaks SMPP.
+    Smpp,
+    /// A mail server.
+    Smtp,
+}
+
+impl SenderKind {
+    /// The name in settings, such as `smtp`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Log => "log",
+            Self::Smpp => "smpp",
+            Self::Smtp => "smtp",
+        }
+    }
+
+    /// The kind with this name; `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Http, Self::Log, Self::Smpp, Self::Smtp]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// What one message costs, as the operator says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// In millionths of the currency's unit.
+    pub micros: u64,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+/// A currency: three lower-case letters of ISO 4217.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// Reads three letters, upper or lower case; `None` if these are none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
+        let all = letters.iter().all(u8::is_ascii_alphabetic);
+        all.then(|| Self(letters.map(|letter| letter.to_ascii_lowercase())))
+    }
+
+    /// The three letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One configured sender.
+#[derive(Clone, Debug)]
+pub struct ConfiguredSender {
+    /// What the operator calls it.
+    pub name: SenderName,
+    /// What it is.
+    pub kind: SenderKind,
+    /// What it can send by.
+    pub channels: Vec<Channel>,
+    /// The countries that it sends to; `None` for all, and for what has no country.
+    pub countries: Option<Vec<Country>>,
+    /// The messaging service that stands for it.
+    pub messaging_service: Option<MessagingServiceSid>,
+    /// What one message costs.
+    pub price: Option<Price>,
+    /// Sends.
+    pub sender: Arc<dyn CodeSender>,
+}
+
+impl ConfiguredSender {
+    /// Whether it sends by `channel` to `country`.
+    #[must_use]
+    pub fn serves(&self, channel: Channel, country: Option<Country>) -> bool {
+        let there = match (&self.countries, country) {
+            (None, _) => true,
+            (Some(countries), Some(country)) => countries.contains(&country),
+            (Some(_), None) => false,
+        };
+        there && self.channels.contains(&channel)
+    }
+}
+
+/// All senders, in the operator's order of preference.
+#[derive(Clone, Debug)]
+pub struct CodeSenders(Vec<Arc<ConfiguredSender>>);
+
+impl CodeSenders {
+    /// These senders, the preferred one first; the log alone if there are none. Of two with one name only the first is
+    /// found by it.
+    #[must_use]
+    pub fn new(senders: Vec<ConfiguredSender>) -> Self {
+        if senders.is_empty() {
+            return Self::default();
+        }
+        Self(senders.into_iter().map(Arc::new).collect())
+    }
+
+    /// The sender of this name.
+    #[must_use]
+    pub fn by_name(&self, name: SenderName) -> Option<&Arc<ConfiguredSender>> {
+        self.0.iter().find(|sender| sender.name == name)
+    }
+
+    /// Who can send by `channel` to `country`, the preferred one first. Those of `service` come before all others.
+    pub fn candidates(
+        &self,
+        channel: Channel,
+        country: Option<Country>,
+        service: Option<MessagingServiceSid>,
+    ) -> impl Iterator<Item = &Arc<ConfiguredSender>> {
+        let of_service =
+            move |sender: &ConfiguredSender| service.is_some() && sender.messaging_service == service;
+        let all = move || {
+            self.0
+                .iter()
+                .filter(move |sender| sender.serves(channel, country))
+        };
+        let first = all().filter(move |sender| of_service(sender));
+        first.chain(all().filter(move |sender| !of_service(sender)))
+    }
+
+    /// The channels that have any sender, in the order of [`Channel::ALL`].
+    #[must_use]
+    pub fn channels(&self) -> Vec<Channel> {
+        let has_any = |channel: &Channel| self.0.iter().any(|sender| sender.channels.contains(channel));
+        Channel::ALL.into_iter().filter(has_any).collect()
+    }
+
+    /// All of them, in order of preference.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ConfiguredSender>> {
+        self.0.iter()
+    }
+
+    /// Whether codes go to the server's log.
+    #[must_use]
+    pub fn writes_to_log(&self) -> bool {
+        self.0.iter().any(|sender| sender.kind == SenderKind::Log)
+    }
+}
+
+/// The log alone, so that everything can be tried before anything is configured. Silent network authentication has
+/// nothing to write there.
+impl Default for CodeSenders {
+    fn default() -> Self {
+        let name = SenderName::parse("log").expect("it is a name");
+        let channels = Channel::ALL
+            .into_iter()
+            .filter(|channel| *channel != Channel::Sna);
+        Self(vec![Arc::new(ConfiguredSender {
+            name,
+            kind: SenderKind::Log,
+            channels: channels.collect(),
+            countries: None,
+            messaging_service: None,
+            price: None,
+            sender: Arc::new(LogSender),
+        })])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(name: &str, countries: Option<&[&str]>, service: Option<u8>) -> ConfiguredSender {
+        let countries = countries.map(|all| all.iter().map(|text| Country::parse(text).unwrap()).collect());
+        ConfiguredSender {
+            name: SenderName::parse(name).unwrap(),
+            kind: SenderKind::Http,
+            channels: vec![Channel::Sms, Channel::Call],
+            countries,
+            messaging_service: service.map(|byte| MessagingServiceSid::from_bytes([byte; 16])),
+            price: None,
+            sender: Arc::new(LogSender),
+        }
+    }
+
+    fn names(
+        senders: &CodeSenders,
+        channel: Channel,
+        country: Option<&str>,
+        service: Option<u8>,
+    ) -> Vec<String> {
+        let country = country.map(|text| Country::parse(text).unwrap());
+        let service = service.map(|byte| MessagingServiceSid::from_bytes([byte; 16]));
+        let found = senders.candidates(channel, country, service);
+        found.map(|sender| sender.name.to_string()).collect()
+    }
+
+    #[test]
+    fn candidates_keep_the_order_and_those_of_the_messaging_service_come_first() {
+        let senders = CodeSenders::new(vec![
+            sender("swiss", Some(&["CH"]), None),
+            sender("world", None, None),
+            sender("chosen", None, Some(1)),
+            sender("chosen-ch", Some(&["CH"]), Some(1)),
+        ]);
+        let found = |country, service| names(&senders, Channel::Sms, country, service);
+        assert_eq!(found(Some("CH"), None), ["swiss", "world", "chosen", "chosen-ch"]);
+        assert_eq!(found(Some("DE"), None), ["world", "chosen"]);
+        assert_eq!(found(None, None), ["world", "chosen"]);
+        assert_eq!(
+            found(Some("CH"), Some(1)),
+            ["chosen", "chosen-ch", "swiss", "world"]
+        );
+        assert_eq!(found(Some("DE"), Some(1)), ["chosen", "world"]);
+        assert_eq!(found(Some("DE"), Some(2)), ["world", "chosen"]);
+        assert!(names(&senders, Channel::Email, Some("CH"), None).is_empty());
+        assert_eq!(senders.channels(), [Channel::Sms, Channel::Call]);
+        let name = SenderName::parse("world").unwrap();
+        assert_eq!(senders.by_name(name).unwrap().name, name);
+        assert!(senders.by_name(SenderName::parse("log").unwrap()).is_none());
+    }
+
+    #[test]
+    fn without_any_sender_codes_go_to_the_log() {
+        for senders in [CodeSenders::default(), CodeSenders::new(Vec::new())] {
+            assert_eq!(names(&senders, Channel::Email, None, None), ["log"]);
+            assert!(names(&senders, Channel::Sna, None, None).is_empty());
+            assert!(senders.writes_to_log());
+        }
+        assert!(!CodeSenders::new(vec![sender("world", None, None)]).writes_to_log());
+    }
+
+    #[test]
+    fn currencies_are_three_letters() {
+        assert_eq!(Currency::parse("USD").unwrap().as_str(), "usd");
+        for text in ["", "us", "usdt", "u5d", "\u{e4}a"] {
+            assert!(Currency::parse(text).is_none(), "{text}");
+        }
+    }
+}

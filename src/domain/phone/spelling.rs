@@ -1,0 +1,47 @@
+//! How people write phone numbers, before any plan is asked.
+//!
+//! Only ASCII is taken: digits of other scripts, letters on keys, extensions and `tel:` URIs are refused, not guessed at.
+
+use super::super::text::Invalid;
+
+/// A number without what stands between its digits.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Dialled {
+    /// Whether a plus sign stood before it.
+    pub(super) plus: bool,
+    /// The digits; at least one.
+    pub(super) digits: String,
+}
+
+/// Takes `text` apart.
+///
+/// # Errors
+/// [`Invalid`] if it is empty, too long, or holds what belongs to no number.
+pub(super) fn read(text: &str) -> Result<Dialled, Invalid> {
+    let text = text.trim_matches(|c: char| c == ' ');
+    if text.len() > MOST_CHARACTERS {
+        return Err(EXPECTED);
+    }
+    let mut dialled = Dialled {
+        plus: false,
+        digits: String::with_capacity(text.len()),
+    };
+    for c in text.chars() {
+        match c {
+            '0'..='9' => dialled.digits.push(c),
+            '+' if !dialled.plus && dialled.digits.is_empty() => dialled.plus = true,
+            ' ' | '-' | '.' | '/' | '(' | ')' => {}
+            _ => return Err(EXPECTED),
+        }
+    }
+    if dialled.digits.is_empty() {
+        return Err(EXPECTED);
+    }
+    Ok(dialled)
+}
+
+/// How long a number may be, with all that stands between its digits.
+const MOST_CHARACTERS: usize = 40;
+
+const EXPECTED: Invalid =
+    Invalid("must be a phone number in E.164 form, such as +14155552671: +, the country code and the number");
