@@ -16,7 +16,11 @@ pub mod entropy;
 pub mod events;
 pub mod factor;
 pub mod limits;
+<<<<<<< HEAD
 pub mod messaging_configuration;
+=======
+pub mod message;
+>>>>>>> wk-messages
 pub mod notification;
 pub mod number_matching;
 pub mod opaque;

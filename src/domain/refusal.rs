@@ -135,6 +135,12 @@ pub enum Refusal {
         /// When the oldest of them counts no more.
         retry_after: Duration,
     },
+    /// More would have to be looked at than one request may.
+    #[error("more than {most} attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times")]
+    TooManyToCount {
+        /// How many may be looked at.
+        most: usize,
+    },
     /// All codes for verifying this factor are used up.
     #[error("5 codes were tried to verify this factor; delete it and create a new one")]
     TooManyVerificationAttempts,

@@ -10,6 +10,7 @@ pub mod access_token;
 pub mod account;
 pub mod actor;
 pub mod admission;
+pub mod attempt;
 pub mod challenge;
 pub mod check_store;
 pub mod credential;

@@ -173,6 +173,7 @@ impl ApiError {
             Refusal::TooManyFactorCreations { .. } => (StatusCode::TOO_MANY_REQUESTS, 60326),
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
+            Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };

@@ -6,10 +6,12 @@
 //! Invariant: nothing is decided here. What a client may not do, a flow refuses.
 
 mod access_tokens;
+mod attempts;
 mod auth;
 mod call;
 mod challenges;
 mod credentials;
+mod destinations;
 mod entities;
 mod error;
 mod factor_events;

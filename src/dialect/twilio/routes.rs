@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post};
 use super::call::Twilio;
 use super::error::ApiError;
 use super::{
-    access_tokens, challenges, credentials, entities, factor_events, factors, forms, notifications, services,
+    access_tokens, attempts, challenges, credentials, entities, factor_events, factors, forms, notifications, services,
     webhooks,
 };
 use crate::app::App;
@@ -79,6 +79,9 @@ operations! {
     post "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::update;
     get "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::fetch;
     delete "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::delete;
+    get "/v2/Attempts" => attempts::list;
+    get "/v2/Attempts/Summary" => attempts::summarize;
+    get "/v2/Attempts/{AttemptSid}" => attempts::fetch;
     get "/v2/Forms/{FormType}" => forms::fetch;
     post "/v1/Credentials" => credentials::create;
     get "/v1/Credentials" => credentials::list;

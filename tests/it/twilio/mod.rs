@@ -1,6 +1,7 @@
 //! The Twilio dialect as an attacker, a careless client and an honest one see it.
 
 mod approvals;
+mod attempts;
 mod caps;
 mod caps_of_creations;
 mod credentials;

@@ -1,0 +1,34 @@
+//! Where codes go, as parameters and paths name it.
+
+use crate::domain::channel::Channel;
+use crate::domain::destination::{Destination, EmailAddress};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::text::Invalid;
+
+/// Reads a phone number in E.164 form, or an e-mail address.
+pub(super) fn destination(text: &str) -> Result<Destination, Invalid> {
+    if text.contains('@') {
+        EmailAddress::parse(text).map(Destination::Email)
+    } else {
+        phone(text).map(Destination::Phone)
+    }
+}
+
+/// Reads what `channel` leads to.
+pub(super) fn destination_of(channel: Channel) -> impl Fn(&str) -> Result<Destination, Invalid> {
+    move |text| {
+        if channel.is_telephony() {
+            phone(text).map(Destination::Phone)
+        } else {
+            EmailAddress::parse(text).map(Destination::Email)
+        }
+    }
+}
+
+/// Reads a phone number. A plus sign that was not percent-encoded has become a blank; nothing else can be meant by it.
+fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
+    match text.strip_prefix(' ') {
+        Some(digits) => PhoneNumber::parse(&format!("+{digits}"), None),
+        None => PhoneNumber::parse(text, None),
+    }
+}
