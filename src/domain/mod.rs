@@ -16,11 +16,8 @@ pub mod entropy;
 pub mod events;
 pub mod factor;
 pub mod limits;
-<<<<<<< HEAD
-pub mod messaging_configuration;
-=======
 pub mod message;
->>>>>>> wk-messages
+pub mod messaging_configuration;
 pub mod notification;
 pub mod number_matching;
 pub mod opaque;
