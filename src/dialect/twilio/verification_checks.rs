@@ -9,7 +9,7 @@ use super::destinations::destination;
 use super::error::ApiError;
 use super::form::{Form, sid};
 use super::json::{self, Text};
-use super::verification_parameters::payment;
+use super::verification_parameters::{code, payment};
 use super::verifications::status;
 use crate::domain::channel::Channel;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
@@ -46,6 +46,7 @@ struct Given {
 
 impl Given {
     fn read(form: &Form) -> Result<Self, ApiError> {
+        // What cannot be a code is refused before it counts as one.
         form.parsed("Code", code)?;
         form.parsed("SnaClientToken", sna_client_token)?;
         let verification = form.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?;
@@ -59,15 +60,6 @@ impl Given {
             which,
             payment: payment(form)?,
         })
-    }
-}
-
-/// What cannot be a code is refused before it counts as one.
-fn code(text: &str) -> Result<(), Invalid> {
-    if (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        Ok(())
-    } else {
-        Err(Invalid("must be 4 to 10 letters and digits"))
     }
 }
 

@@ -5,19 +5,20 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::destinations::destination_of;
-use super::error::ApiError;
+use super::error::{ApiError, capitalized};
 use super::form::{Form, attributes, sid};
 use super::verification_policy::policy;
+use crate::crypto::plain_code::PlainCode;
 use crate::crypto::unique_json::parse_object;
 use crate::domain::channel::Channel;
-use crate::domain::destination::{Destination, EmailAddress};
+use crate::domain::destination::EmailAddress;
 use crate::domain::message::locale::Locale;
+use crate::domain::message::template::Templates;
 use crate::domain::message::{self, MessageRequest, Unrenderable};
 use crate::domain::service::ServiceSettings;
 use crate::domain::sid::TemplateSid;
 use crate::domain::text::{Attributes, Invalid, ProviderName, ServiceName};
-use crate::domain::verification::{Content, EmailOptions, Payment, PlainCode};
-use crate::domain::message::template::Templates;
+use crate::domain::verification::{Alphabet, Content, EmailOptions, Payment};
 use crate::flows::verification::start_verification::NewVerification;
 
 /// Reads the parameters of a new verification of a service with these settings. `available` are the channels that have a
@@ -33,18 +34,17 @@ pub(super) fn read(
     let destination = form
         .parsed("To", destination_of(channel))?
         .ok_or_else(|| ApiError::missing("To"))?;
-    let custom_code = form.parsed("CustomCode", custom_code)?;
-    let content = content(form, settings)?;
     let new = NewVerification {
         destination,
         channel,
         policy: policy(settings),
-        content,
-        custom_code,
+        content: content(form, settings, templates, channel)?,
+        custom_code: form.parsed("CustomCode", code)?,
         rate_limits: json_texts(form, "RateLimits")?,
         risk_check: form.parsed("RiskCheck", risk_check)?.unwrap_or(true),
         wants_sna_client_token: form.flag("EnableSnaClientToken")?.unwrap_or(false),
     };
+    check_message(&new, templates)?;
     Ok(new)
 }
 
@@ -59,10 +59,23 @@ fn channel(name: &str, available: &[Channel]) -> Result<Channel, ApiError> {
     })
 }
 
-fn content(form: &Form, settings: &ServiceSettings) -> Result<Content, ApiError> {
+fn content(
+    form: &Form,
+    settings: &ServiceSettings,
+    templates: &Templates,
+    channel: Channel,
+) -> Result<Content, ApiError> {
     let name = form.parsed("CustomFriendlyName", ServiceName::parse)?;
     let name = name.as_ref().unwrap_or(&settings.friendly_name);
     let template = form.parsed("TemplateSid", sid::<TemplateSid>("must be HJ and 32 hex digits"))?;
+    if template.is_some_and(|template| templates.by_sid(template).is_none()) {
+        return Err(ApiError::template_unknown());
+    }
+    // The service's own template is only used where it can be.
+    let usual = settings.default_template_sid.filter(|template| {
+        let known = templates.by_sid(*template);
+        known.is_some_and(|known| known.channels().contains(&channel))
+    });
     let locale = form.parsed("Locale", Locale::parse)?;
     let app_hash = form.parsed("AppHash", |text| message::app_hash(text).map(str::to_owned))?;
     Ok(Content {
@@ -70,7 +83,7 @@ fn content(form: &Form, settings: &ServiceSettings) -> Result<Content, ApiError>
         locale: locale.map(|locale| locale.as_str().to_owned()),
         custom_message: custom_message(form)?,
         app_hash,
-        template: template.or(settings.default_template_sid),
+        template: template.or(usual),
         substitutions: json_texts(form, "TemplateCustomSubstitutions")?,
         payment: payment(form)?,
         warning: settings.do_not_share_warning_enabled,
@@ -81,9 +94,47 @@ fn content(form: &Form, settings: &ServiceSettings) -> Result<Content, ApiError>
     })
 }
 
-/// 4 to 10 characters; which ones a code may have, the core says.
-fn custom_code(text: &str) -> Result<PlainCode, Invalid> {
-    PlainCode::parse(text)
+/// Whether the message that the caller wants can be written. The standard wording always can.
+fn check_message(new: &NewVerification, templates: &Templates) -> Result<(), ApiError> {
+    let content = &new.content;
+    let template = content.template.and_then(|template| templates.by_sid(template));
+    if template.is_none() && content.custom_message.is_none() {
+        return Ok(());
+    }
+    // As long as the code that will be drawn.
+    let any_code = "0".repeat(usize::from(new.policy.code_length));
+    let locale = content.locale.as_deref().and_then(|locale| Locale::parse(locale).ok());
+    let request = MessageRequest {
+        channel: new.channel,
+        locale: &locale.unwrap_or_else(Locale::english),
+        friendly_name: &content.friendly_name,
+        code: new.custom_code.as_ref().map_or(&any_code, PlainCode::reveal),
+        warning: content.warning,
+        psd2: content.payment.as_ref().map(|paid| (paid.amount.as_str(), paid.payee.as_str())),
+        app_hash: content.app_hash.as_deref(),
+        custom: content.custom_message.as_deref(),
+        template: template.map(|template| (template.as_ref(), content.substitutions.as_slice())),
+    };
+    let written = message::render(&request).map_err(|unrenderable| match &unrenderable {
+        Unrenderable::CodeMissing => {
+            ApiError::invalid("CustomMessage", "must contain {{code}} or the CustomCode itself")
+        }
+        Unrenderable::SubstitutionsMissing(_) => {
+            ApiError::substitutions_missing(unrenderable.to_string())
+        }
+        Unrenderable::SubstitutionUnfit => ApiError::invalid(
+            "TemplateCustomSubstitutions",
+            "must have values of at most 64 characters, without control characters",
+        ),
+        Unrenderable::TemplateUnfit => ApiError::template_unfit(),
+        Unrenderable::TooLong { .. } => ApiError::message_too_long(capitalized(&unrenderable.to_string())),
+    });
+    written.map(drop)
+}
+
+/// A code as Twilio's are: 4 to 10 digits.
+pub(super) fn code(text: &str) -> Result<PlainCode, Invalid> {
+    PlainCode::parse(text, Alphabet::Digits).ok_or(Invalid("must be 4 to 10 digits"))
 }
 
 fn custom_message(form: &Form) -> Result<Option<String>, ApiError> {

@@ -32,12 +32,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let started = call.settle(start_verification(app, account, service.sid, &new).await)?;
     let verification = started.verification;
     let sna = started.sna_token.map(|token| SnaJson {
-        url: call.url(format_args!(
-            "/v2/Services/{}/Verifications/{}/Sna/{}",
-            service.sid,
-            verification.sid,
-            token.as_str()
-        )),
+        url: call.url(format_args!("/v2/SilentAuth/{}", token.as_str())),
     });
     let json = VerificationJson {
         sna,
