@@ -15,6 +15,7 @@ mod push;
 mod push_limits;
 mod sources;
 mod storage;
+mod templates;
 mod tls;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub use self::outbound::Outbound;
 pub use self::push::Push;
 pub use self::sources::{ConfigError, Key, Settings};
 pub use self::storage::{KeySource, Storage};
+pub use self::templates::templates;
 pub use self::tls::{Certificate, Tls};
 
 use crate::app::Policy;

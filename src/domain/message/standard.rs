@@ -3,10 +3,10 @@
 use zeroize::Zeroizing;
 
 use super::super::channel::Channel;
+use super::MessageRequest;
 use super::fill::fill;
 use super::segments::segments;
 use super::words::Words;
-use super::{MessageRequest, said};
 
 /// The message of a code, or of a payment if there is one.
 pub(super) fn text(request: &MessageRequest<'_>, words: &Words) -> Zeroizing<String> {

@@ -117,7 +117,11 @@ fn a_long_name_is_left_out_before_the_sentence_is() {
             ..request(&locale, Channel::Sms, &name)
         })
     };
-    assert_eq!(with(false, None), "Ваш код подтверждения: 9876543210");
+    // 70 characters, the most there may be.
+    assert_eq!(
+        with(false, None),
+        format!("Ваш код подтверждения для {name}: 9876543210")
+    );
     assert_eq!(
         with(true, None),
         "Ваш код подтверждения: 9876543210. Никому его не сообщайте."
@@ -366,5 +370,97 @@ proptest! {
             ..request(&locale, channel, &name)
         };
         let _ = render(&request);
+    }
+}
+
+mod templates {
+    //! What templates of an operator's own do.
+
+    use super::super::super::sid::TemplateSid;
+    use super::super::template::{Template, Translation};
+    use super::*;
+
+    fn template() -> Template {
+        let translation = |locale, text: &str, default| Translation {
+            locale: Locale::parse(locale).unwrap(),
+            text: text.to_owned(),
+            default,
+        };
+        let translations = vec![
+            translation(
+                "en",
+                "{{code}}: order {{order}} at {{shop}}, {{friendly_name}}",
+                false,
+            ),
+            translation("de", "{{code}}: Bestellung {{order}}", true),
+        ];
+        Template::new(
+            TemplateSid::from_bytes([1; 16]),
+            "Order",
+            vec![Channel::Sms],
+            translations,
+        )
+        .unwrap()
+    }
+
+    fn rendered(locale: &str, substitutions: &[(&str, &str)]) -> Result<(String, String), Unrenderable> {
+        let (template, locale) = (template(), Locale::parse(locale).unwrap());
+        let substitutions: Vec<_> = substitutions
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let request = MessageRequest {
+            template: Some((&template, &substitutions)),
+            ..request(&locale, Channel::Sms, "Acme")
+        };
+        render(&request).map(|message| (message.text.to_string(), message.locale_used.to_string()))
+    }
+
+    #[test]
+    fn places_are_filled_and_unknown_substitutions_ignored() {
+        let given = [
+            ("order", "7"),
+            ("shop", "{{code}}"),
+            ("code", "0000"),
+            ("more", "x"),
+        ];
+        let text = "9876543210: order 7 at {{code}}, Acme".to_owned();
+        assert_eq!(rendered("en-GB", &given), Ok((text, "en".to_owned())));
+        let text = "9876543210: Bestellung 7".to_owned();
+        assert_eq!(rendered("fr", &given), Ok((text, "de".to_owned())));
+    }
+
+    #[test]
+    fn what_is_missing_is_listed() {
+        let error = rendered("en", &[("more", "x")]).unwrap_err();
+        assert_eq!(
+            error,
+            Unrenderable::SubstitutionsMissing(vec!["order".to_owned(), "shop".to_owned()])
+        );
+        assert_eq!(
+            error.to_string(),
+            "TemplateCustomSubstitutions must also give: order, shop"
+        );
+    }
+
+    #[test]
+    fn substitutions_are_bounded() {
+        for value in ["7".repeat(65), "7\r\n".to_owned()] {
+            assert_eq!(
+                rendered("de", &[("order", &value)]),
+                Err(Unrenderable::SubstitutionUnfit)
+            );
+        }
+        assert!(rendered("de", &[("order", &"7".repeat(64))]).is_ok());
+    }
+
+    #[test]
+    fn a_template_is_for_its_channels_only() {
+        let (template, locale) = (template(), Locale::english());
+        let request = MessageRequest {
+            template: Some((&template, &[])),
+            ..request(&locale, Channel::Call, "Acme")
+        };
+        assert!(matches!(render(&request), Err(Unrenderable::TemplateUnfit)));
     }
 }
