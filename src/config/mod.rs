@@ -4,6 +4,8 @@
 //! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
 //! that does not fit stop the start with one line: a typing error must not switch off what it was meant to switch on.
 //!
+//! Senders of codes are an array of tables and stand in the file only; see [`senders`].
+//!
 //! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in the README's reference.
 
 mod bootstrap;
@@ -13,6 +15,9 @@ mod outbound;
 mod policy;
 mod push;
 mod push_limits;
+mod sender_kinds;
+mod sender_table;
+pub mod senders;
 mod sources;
 mod storage;
 mod templates;
@@ -48,6 +53,8 @@ pub struct Config {
     pub policy: Policy,
     /// Where push providers are.
     pub push: Push,
+    /// Who sends codes, in order of preference.
+    pub senders: Vec<senders::Sender>,
     /// Where the data is.
     pub storage: Storage,
     /// The listener for HTTPS.
@@ -71,6 +78,7 @@ impl Config {
             outbound: outbound::read(&mut settings)?,
             policy: policy::read(&mut settings)?,
             push: push::read(&mut settings)?,
+            senders: senders::read(&mut settings)?,
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };

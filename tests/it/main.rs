@@ -4,6 +4,7 @@
 
 mod architecture;
 mod check_store;
+mod code_senders;
 mod delivery;
 mod foreign;
 mod old_data;
