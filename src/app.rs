@@ -9,6 +9,7 @@ use crate::delivery::bell::Bell;
 use crate::delivery::streams::Streams;
 use crate::delivery::tally::Tally;
 use crate::domain::entropy::Entropy;
+use crate::domain::message::template::Templates;
 use crate::domain::outbox::EventOrder;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
@@ -65,6 +66,8 @@ pub struct Policy {
     pub push: PushLimits,
     /// How long a dead letter is kept after it was given up.
     pub outbox_dead_retention: Duration,
+    /// What messages may say: the templates of every server and the operator's own.
+    pub templates: Templates,
 }
 
 impl Default for Policy {
@@ -78,6 +81,7 @@ impl Default for Policy {
             webpush_contact: None,
             push: PushLimits::default(),
             outbox_dead_retention: Duration::from_hours(30 * 24),
+            templates: Templates::default(),
         }
     }
 }

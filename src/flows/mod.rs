@@ -21,6 +21,7 @@ pub mod page;
 pub mod service;
 pub mod store_format;
 pub mod sweep;
+pub mod template;
 mod waiting;
 pub mod web_push;
 pub mod webhook;

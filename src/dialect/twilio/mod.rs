@@ -23,6 +23,7 @@ mod listing;
 mod notifications;
 mod routes;
 mod services;
+mod templates;
 mod webhooks;
 
 pub use auth::Basic;

@@ -11,7 +11,7 @@ use super::call::Twilio;
 use super::error::ApiError;
 use super::{
     access_tokens, attempts, challenges, credentials, entities, factor_events, factors, forms, notifications, services,
-    webhooks,
+    templates, webhooks,
 };
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
@@ -82,6 +82,7 @@ operations! {
     get "/v2/Attempts" => attempts::list;
     get "/v2/Attempts/Summary" => attempts::summarize;
     get "/v2/Attempts/{AttemptSid}" => attempts::fetch;
+    get "/v2/Templates" => templates::list;
     get "/v2/Forms/{FormType}" => forms::fetch;
     post "/v1/Credentials" => credentials::create;
     get "/v1/Credentials" => credentials::list;
