@@ -8,6 +8,8 @@ use crate::delivery::Senders;
 use crate::delivery::bell::Bell;
 use crate::delivery::streams::Streams;
 use crate::delivery::tally::Tally;
+use crate::delivery::sender_tally::SenderTally;
+use crate::domain::code_routing::{Conversions, SenderHealth};
 use crate::domain::entropy::Entropy;
 use crate::domain::message::template::Templates;
 use crate::domain::outbox::EventOrder;
@@ -45,6 +47,12 @@ pub struct Outbox {
     pub bell: Bell,
     /// What became of them.
     pub tally: Tally,
+    /// How the senders of codes do.
+    pub sender_health: SenderHealth,
+    /// Whether the codes that they sent came back.
+    pub conversions: Conversions,
+    /// How many codes they took.
+    pub sender_tally: SenderTally,
 }
 
 /// What the operator chose, as far as use cases need it.

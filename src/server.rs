@@ -170,7 +170,7 @@ async fn accept(
             accepted = next => accepted,
             _ = stopping.changed() => return,
         };
-        let (stream, place) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 recover(&error).await;
@@ -182,6 +182,7 @@ async fn accept(
         let client = connection::Connection {
             boundary: boundary.clone(),
             entrance: listener.entrance,
+            peer: peer.ip().to_canonical(),
             limits,
             draining: draining.clone(),
         };
@@ -216,7 +217,7 @@ async fn next(
     listener: &Listener,
     places: &Arc<Semaphore>,
     most: usize,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         place
     } else {
@@ -226,8 +227,8 @@ async fn next(
             .await
             .map_err(io::Error::other)?
     };
-    let (stream, _) = listener.socket.accept().await?;
-    Ok((stream, place))
+    let (stream, peer) = listener.socket.accept().await?;
+    Ok((stream, peer, place))
 }
 
 /// A connection that ended before it was accepted is nobody's problem. Anything else (no more file descriptors, mostly)

@@ -36,7 +36,8 @@ pub(super) struct Which {
     /// The event's SID (EV...)
     #[arg(value_name = "SID")]
     sid: Option<String>,
-    /// All for this receiver: the SID of a webhook (YW...), a push credential (CR...) or a factor (YF...)
+    /// All for this receiver: the SID of a webhook (YW...), a push credential (CR...) or a factor (YF...), or a
+    /// sender of codes, as in `sender:NAME`
     #[arg(long, value_name = "SID")]
     receiver: Option<String>,
     /// All there are

@@ -25,14 +25,17 @@ use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
 use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::code_delivery::learning::learn_from_stored;
 use crate::flows::challenge::expire_challenge::expire_challenges;
 use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
+use crate::flows::verification::advance_verification::advance_due_verifications;
 use crate::server::tls::Certificates;
 use crate::server::{self, Limits, Listener, self_signed};
 use crate::web::boundary::Boundary;
+use crate::web::client_address::TrustedProxies;
 use crate::web::ops::{self, Ops};
 use crate::web::public_url::PublicUrl;
 
@@ -87,6 +90,7 @@ struct Started {
     admin: Option<AdminSocket>,
     certificates: Option<Arc<Certificates>>,
     public_url: PublicUrl,
+    proxies: TrustedProxies,
     limits: Limits,
     welcome: String,
 }
@@ -136,6 +140,9 @@ impl Started {
         prepare(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the outbox: {error}")))?;
+        learn_from_stored(&opened.app)
+            .await
+            .map_err(|error| Failure::new(format!("cannot read the attempts: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
         let lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
@@ -150,6 +157,7 @@ impl Started {
                 .public_url
                 .as_ref()
                 .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
+            proxies: TrustedProxies::these(network.trusted_proxies),
             limits: Limits {
                 connections: network.max_connections,
                 ..Limits::default()
@@ -165,6 +173,7 @@ impl Started {
         });
         let router = twilio::router(Arc::clone(app), self.public_url);
         let boundary = Boundary::new(router, Arc::clone(&ops.requests), app.entropy.as_ref());
+        let boundary = boundary.behind(self.proxies);
         let (stop_ops, ops_stopped) = oneshot::channel::<()>();
         let mut beside = tokio::task::JoinSet::new();
         if let Some(listener) = self.ops {
@@ -194,6 +203,7 @@ impl Started {
             sweep_again_and_again(reclaiming).await;
         });
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
+        helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
         let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
         let stopped = async {
@@ -253,6 +263,21 @@ async fn expire_again_and_again(app: Arc<App>) {
             tracing::error!("some expired challenges are not announced: {error}");
         }
         failing = expired.is_err();
+    }
+}
+
+/// Goes on with the plans of verifications when their next step is due.
+async fn advance_again_and_again(app: Arc<App>) {
+    let mut failing = false;
+    loop {
+        let advanced = advance_due_verifications(&app).await;
+        let next = advanced.as_ref().ok().copied().flatten();
+        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
+        tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
+        if let (Err(error), false) = (&advanced, failing) {
+            tracing::error!("some plans of verifications do not go on: {error}");
+        }
+        failing = advanced.is_err();
     }
 }
 

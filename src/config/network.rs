@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use url::Url;
 
+use super::outbound::network_in;
 use super::sources::Sources;
 use super::{ConfigError, Key, Settings};
 
@@ -21,6 +23,11 @@ pub const PUBLIC_URL: Key = Key::new("public_url", Sources::All);
 /// How many connections are open at the same time; others wait. Default 8192.
 pub const MAX_CONNECTIONS: Key = Key::new("max_connections", Sources::All);
 
+/// The networks of the proxies in front of this server, such as `10.1.0.0/16`; several are separated by commas, or listed
+/// in the file. What these say in `X-Forwarded-For` of where a request comes from is believed, which silent network
+/// authentication needs. None by default: the address of the connection counts.
+pub const TRUSTED_PROXIES: Key = Key::list("trusted_proxies", Sources::All);
+
 /// Where requests arrive.
 #[derive(Debug)]
 pub struct Network {
@@ -32,12 +39,19 @@ pub struct Network {
     pub public_url: Option<Url>,
     /// How many connections are open at the same time.
     pub max_connections: usize,
+    /// The proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 pub(super) fn read(settings: &mut Settings) -> Result<Network, ConfigError> {
     let url = "a URL such as https://verify.example.com, without user, query and fragment";
     let connections = settings.take(&MAX_CONNECTIONS, "a number from 1 to 1000000", |text| {
         text.parse().ok().filter(|most| (1..=1_000_000).contains(most))
+    })?;
+    let networks = "networks such as 10.1.0.0/16 or fd00:1::/32, or single addresses, separated by commas, with no bits set \
+                    behind the network's";
+    let proxies = settings.take(&TRUSTED_PROXIES, networks, |text| {
+        text.split(',').map(|network| network_in(network.trim())).collect()
     })?;
     let listen = settings.take(&LISTEN, ADDRESS_OR_NONE, |text| match text {
         "none" => Some(None),
@@ -48,6 +62,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<Network, ConfigError> {
         ops_listen: settings.take(&OPS_LISTEN, ADDRESS, address)?,
         public_url: settings.take(&PUBLIC_URL, url, public_url)?,
         max_connections: connections.unwrap_or(8192),
+        trusted_proxies: proxies.unwrap_or_default(),
     })
 }
 

@@ -32,7 +32,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<Outbound, ConfigError> {
 }
 
 /// A network that is not written as one (`10.1.2.3/8`) may be a typing error that opens more than was meant.
-fn network_in(text: &str) -> Option<IpNet> {
+pub(super) fn network_in(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(IpNet::from(address));
     }

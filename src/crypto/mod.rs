@@ -2,6 +2,7 @@
 //!
 //! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
 //! - Webhooks: [`webhook_secret`].
+//! - Codes by message: [`plain_code`].
 //! - TOTP: [`totp`], [`otpauth`], [`qr`].
 //! - Web Push: [`web_push`].
 //! - Push providers: [`provider_key`], [`service_account`].
@@ -21,6 +22,7 @@ pub mod device_key;
 pub mod jws;
 pub mod master_key;
 pub mod otpauth;
+pub mod plain_code;
 pub mod plain_token;
 pub mod provider_key;
 pub mod qr;

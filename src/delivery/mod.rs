@@ -12,6 +12,7 @@ mod kept;
 mod provider;
 pub mod push;
 pub mod push_providers;
+pub mod sender_tally;
 pub mod streams;
 pub mod tally;
 pub mod web_push;

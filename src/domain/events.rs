@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::entity::EntityScope;
 use super::factor::FactorType;
 use super::outbox::Reason;
+use super::sender_name::SenderName;
 use super::sid::{
-    AccountSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid,
+    AccountSid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid, ServiceSid,
+    VerificationSid, WebhookSid,
 };
 use super::text::Identity;
 use super::time::Timestamp;
@@ -208,4 +210,27 @@ pub enum OutboxMessage {
         /// What happened.
         event: Event,
     },
+    /// A verification's code, to its sender.
+    Code(QueuedCode),
+}
+
+/// A code that waits for its sender. It holds neither the code nor where it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedCode {
+    /// In which account.
+    pub account: AccountSid,
+    /// In which service.
+    pub service: ServiceSid,
+    /// The verification.
+    pub verification: VerificationSid,
+    /// Which of its sendings: the position.
+    pub send: u8,
+    /// The try that this is.
+    pub attempt: AttemptSid,
+    /// With which sender.
+    pub sender: SenderName,
+    /// From when on the code is of no use.
+    pub expires_at: Timestamp,
+    /// The senders that said that they will never take it.
+    pub refused: Vec<SenderName>,
 }

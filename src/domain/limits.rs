@@ -35,6 +35,12 @@ impl SlidingLog {
             .min(window)
     }
 
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds a use, and forgets those older than `memory`, the longest window that is ever asked about.
     ///
     /// Uses that lie in the future (the clock was set back since) count as of now, so that they cannot hold anybody
@@ -88,6 +94,12 @@ impl Failures {
             .min(Self::LONGEST_DELAY);
         let remaining = (last + delay).since(now);
         (!remaining.is_zero()).then_some(remaining)
+    }
+
+    /// When the last one was.
+    #[must_use]
+    pub fn last(&self) -> Option<Timestamp> {
+        self.last
     }
 
     /// Whether the factor has used up its last attempt.

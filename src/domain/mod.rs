@@ -7,6 +7,7 @@ pub mod account;
 pub mod attempt;
 pub mod challenge;
 pub mod channel;
+pub mod code_routing;
 pub mod country;
 pub mod credential;
 pub mod destination;

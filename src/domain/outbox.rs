@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entropy::Entropy;
 use super::events::{OutboxMessage, OutboxRow};
+use super::sender_name::SenderName;
 use super::sid::{CredentialSid, EventSid, FactorSid, WebhookSid};
 use super::time::Timestamp;
 
@@ -19,17 +20,20 @@ pub enum Lane {
     Credential(CredentialSid),
     /// What is pushed to one device, whose transport needs no key.
     Factor(FactorSid),
+    /// Codes that leave by one of the operator's senders.
+    Sender(SenderName),
     /// What a webhook wants to hear.
     Webhook(WebhookSid),
 }
 
 impl Lane {
-    /// The bytes as they stand in keys: one for the kind, 16 for the identifier.
+    /// The bytes as they stand in keys: one for the kind, 16 for the identifier or the name.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 17] {
         let (kind, sid) = match &self {
             Self::Credential(sid) => (b'c', *sid.as_bytes()),
             Self::Factor(sid) => (b'f', *sid.as_bytes()),
+            Self::Sender(name) => (b's', *name.as_bytes()),
             Self::Webhook(sid) => (b'w', *sid.as_bytes()),
         };
         let mut bytes = [kind; 17];
@@ -44,6 +48,7 @@ impl Lane {
         match kind {
             b'c' => Some(Self::Credential(CredentialSid::from_bytes(sid))),
             b'f' => Some(Self::Factor(FactorSid::from_bytes(sid))),
+            b's' => SenderName::from_bytes(&sid).map(Self::Sender),
             b'w' => Some(Self::Webhook(WebhookSid::from_bytes(sid))),
             _ => None,
         }
@@ -55,26 +60,29 @@ impl Lane {
         match self {
             Self::Credential(_) => 64,
             Self::Factor(_) => 1,
+            Self::Sender(_) => 32,
             Self::Webhook(_) => 8,
         }
     }
 
-    /// The longest pause between two tries: a push is over within minutes, so it cannot wait for long.
+    /// The longest pause between two tries: a push or a code is over within minutes, so it cannot wait for long.
     #[must_use]
     pub fn longest_pause(self) -> Duration {
         match self {
             Self::Credential(_) | Self::Factor(_) => Duration::from_secs(30),
+            Self::Sender(_) => Duration::from_secs(10),
             Self::Webhook(_) => Duration::from_mins(5),
         }
     }
 }
 
-/// The receiver's SID, whose letters tell the kind.
+/// The receiver's SID, whose letters tell the kind; `sender:` and the name of a sender.
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Credential(sid) => sid.fmt(f),
             Self::Factor(sid) => sid.fmt(f),
+            Self::Sender(name) => write!(f, "{SENDER}{name}"),
             Self::Webhook(sid) => sid.fmt(f),
         }
     }
@@ -84,6 +92,9 @@ impl FromStr for Lane {
     type Err = NotALane;
 
     fn from_str(text: &str) -> Result<Self, NotALane> {
+        if let Some(name) = text.strip_prefix(SENDER) {
+            return SenderName::parse(name).map(Self::Sender).map_err(|_| NotALane);
+        }
         let webhook = text.parse().map(Self::Webhook);
         let lane = webhook.or_else(|_| text.parse().map(Self::Credential));
         lane.or_else(|_| text.parse().map(Self::Factor))
@@ -93,10 +104,15 @@ impl FromStr for Lane {
 
 /// The text names no receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be the SID of a webhook (YW), of a push credential (CR) or of a factor (YF)")]
+#[error(
+    "must be the SID of a webhook (YW), of a push credential (CR) or of a factor (YF), or sender: and the name of a sender"
+)]
 pub struct NotALane;
 
-/// What has to keep its order within a lane: a factor's events, a challenge's pushes.
+/// What stands before the name of a sender.
+const SENDER: &str = "sender:";
+
+/// What has to keep its order within a lane: a factor's events, a challenge's pushes, a verification's codes.
 pub type Thread = [u8; 16];
 
 impl OutboxMessage {
@@ -108,6 +124,7 @@ impl OutboxMessage {
                 credential: Some(credential),
                 ..
             } => Lane::Credential(*credential),
+            Self::Code(code) => Lane::Sender(code.sender),
             Self::Push { factor, .. } => Lane::Factor(*factor),
             Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
         }
@@ -117,6 +134,7 @@ impl OutboxMessage {
     #[must_use]
     pub fn thread(&self) -> Thread {
         match self {
+            Self::Code(code) => *code.verification.as_bytes(),
             Self::Push { challenge, .. } => *challenge.as_bytes(),
             Self::Webhook { event, .. } => *event.factor.as_bytes(),
         }
@@ -126,8 +144,19 @@ impl OutboxMessage {
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self {
+            Self::Code(code) => Some(code.expires_at),
             Self::Push { expires_at, .. } => Some(*expires_at),
             Self::Webhook { .. } => None,
+        }
+    }
+
+    /// From when on the store may reclaim it, if there is such a moment. What has to be noted elsewhere when it ends (a
+    /// dead letter of an event, the attempt of a code) ends by the worker's hand only.
+    #[must_use]
+    pub fn reclaimed_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Push { expires_at, .. } => Some(*expires_at),
+            Self::Code(_) | Self::Webhook { .. } => None,
         }
     }
 
@@ -135,6 +164,7 @@ impl OutboxMessage {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Code(_) => "code",
             Self::Push { .. } => "push",
             Self::Webhook { event, .. } => event.event_type.name(),
         }
@@ -311,12 +341,16 @@ mod tests {
         for lane in [
             Lane::Credential(CredentialSid::from_bytes(sid)),
             Lane::Factor(FactorSid::from_bytes(sid)),
+            Lane::Sender(SenderName::parse("sms-gateway-0001").unwrap()),
+            Lane::Sender(SenderName::parse("log").unwrap()),
             Lane::Webhook(WebhookSid::from_bytes(sid)),
         ] {
             assert_eq!(Lane::from_bytes(&lane.to_bytes()), Some(lane));
             assert_eq!(lane.to_string().parse(), Ok(lane));
         }
         assert_eq!(Lane::from_bytes(&[b'x'; 17]), None);
+        assert_eq!(Lane::Sender(SenderName::parse("log").unwrap()).to_string(), "sender:log");
+        assert_eq!("sender:No Name".parse::<Lane>(), Err(NotALane));
         assert_eq!(
             "AC00000000000000000000000000000000".parse::<Lane>(),
             Err(NotALane)

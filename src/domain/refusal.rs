@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::channel::Channel;
 use super::factor::FactorType;
-use super::sid::ServiceSid;
+use super::sid::{ServiceSid, VerificationSid};
 
 /// Why a use case said no. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum Refusal {
     /// The challenge has expired.
     #[error("the challenge has expired; create a new one")]
     ChallengeExpired,
+    /// The code has had its time; the verification goes on.
+    #[error("the code has expired; have a new one sent")]
+    CodeExpired,
     /// A service uses the push provider's key.
     #[error("the credential is used by service {service}; let the service use another one first")]
     CredentialInUse {
@@ -35,6 +39,15 @@ pub enum Refusal {
     /// The credentials are wrong, or their account is suspended.
     #[error("the credentials are wrong, revoked, or their account is suspended")]
     Credentials,
+    /// The service does not let callers choose codes.
+    #[error("CustomCode is not enabled for this service; set CustomCodeEnabled first")]
+    CustomCodeNotAllowed,
+    /// Too many wrong codes of one destination, over all its verifications: none is evaluated for a while.
+    #[error("too many wrong codes were given for this destination; none is checked for the next {} seconds", retry_after.as_secs().max(1))]
+    DestinationLocked {
+        /// For how long.
+        retry_after: Duration,
+    },
     /// The entity has a factor with this key or secret.
     #[error("the entity already has a factor with this key or secret")]
     DuplicateBinding,
@@ -65,6 +78,24 @@ pub enum Refusal {
     /// Landlines are to be skipped, but numbers are not looked up.
     #[error("SkipSmsToLandlines requires LookupEnabled")]
     LookupRequired,
+    /// No code was sent yet.
+    #[error("no code was sent yet; have one sent first")]
+    NoCodeSent,
+    /// No sender is configured for the channel, or none that serves the destination's country.
+    #[error("the channel {} has no sender for this destination; configure one, or choose another channel", channel.name())]
+    NoSenderFor {
+        /// Which channel.
+        channel: Channel,
+    },
+    /// The verification's plan has no step left.
+    #[error("no step of this verification's plan is left")]
+    NoStepLeft,
+    /// It was created a moment ago.
+    #[error("the verification cannot be canceled for the next {} seconds", retry_after.as_secs().max(1))]
+    NotCancellableYet {
+        /// For how long.
+        retry_after: Duration,
+    },
     /// The thing does not exist, or not in this account.
     #[error("not found")]
     NotFound,
@@ -79,11 +110,23 @@ pub enum Refusal {
         /// What it must be.
         why: &'static str,
     },
+    /// The service's verifications carry an amount and a payee (PSD2).
+    #[error("Amount and Payee are required: this service has Psd2Enabled")]
+    PaymentRequired,
+    /// A call does not read out an amount and a payee.
+    #[error("the channel call cannot be used with Amount and Payee; choose sms, whatsapp or email")]
+    PaymentUnfit,
     /// The factor's holder reported a challenge, or typed too many wrong numbers: nobody may ask, and nothing is approved.
     #[error("push challenges of this factor are paused for the next {} seconds: its holder reported one, or typed 3 wrong \
              numbers; only denials are taken", retry_after.as_secs().max(1))]
     PushPaused {
         /// When the pause ends, unless the account ends it sooner.
+        retry_after: Duration,
+    },
+    /// The wrong codes that are evaluated are used up.
+    #[error("the wrong codes of this verification are used up; a new one can be asked for in {} seconds", retry_after.as_secs().max(1))]
+    TooManyChecks {
+        /// When the verification is over.
         retry_after: Duration,
     },
     /// Too many entities were created within the last second.
@@ -141,6 +184,12 @@ pub enum Refusal {
         /// How many may be looked at.
         most: usize,
     },
+    /// The verification was sent as often as may be.
+    #[error("this verification was sent as often as it may be; a new one can be asked for in {} seconds", retry_after.as_secs().max(1))]
+    TooManySends {
+        /// When the verification is over.
+        retry_after: Duration,
+    },
     /// All codes for verifying this factor are used up.
     #[error("5 codes were tried to verify this factor; delete it and create a new one")]
     TooManyVerificationAttempts,
@@ -152,4 +201,19 @@ pub enum Refusal {
     /// The service has as many webhooks as it may.
     #[error("the service has 50 webhooks already; delete one first")]
     TooManyWebhooks,
+    /// There has to be a pause between two of them.
+    #[error("too soon; try again in {} seconds", retry_after.as_secs().max(1))]
+    TooSoon {
+        /// How long it still is.
+        retry_after: Duration,
+    },
+    /// The verification was approved; there is nothing left to send.
+    #[error("the verification was approved already")]
+    VerificationApproved,
+    /// Another verification waits for the same destination.
+    #[error("verification {sid} waits for the same destination")]
+    VerificationExists {
+        /// Which one.
+        sid: VerificationSid,
+    },
 }

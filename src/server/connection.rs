@@ -1,6 +1,7 @@
 //! One connection: requests in, answers out, and an end that lets the client read the last answer.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::web::boundary::Boundary;
 pub(super) struct Connection {
     pub(super) boundary: Boundary,
     pub(super) entrance: Entrance,
+    pub(super) peer: IpAddr,
     pub(super) limits: Limits,
     pub(super) draining: watch::Receiver<()>,
 }
@@ -35,6 +37,7 @@ impl Connection {
         let Self {
             boundary,
             entrance,
+            peer,
             limits,
             mut draining,
         } = self;
@@ -42,7 +45,9 @@ impl Connection {
         let answer = |request: Request<Incoming>| {
             let (boundary, progress) = (boundary.clone(), Arc::clone(&progress));
             async move {
-                let response = boundary.answer(request, entrance, Arc::clone(&progress)).await;
+                let response = boundary
+                    .answer(request, entrance, peer, Arc::clone(&progress))
+                    .await;
                 if !is_last_and_endless(&response) {
                     progress.reach(Stage::Idle);
                 }

@@ -23,6 +23,7 @@
 //! | `g` service | [`Purge`]: what a deleted service leaves to be reclaimed |
 //! | `q` account | [`CreationRate`] |
 //! | `v` service, verification | [`Verification`] |
+//! | `V` due time (8 bytes of milliseconds), verification | [`VerificationTimer`]: whose plan goes on by itself |
 //! | `y` service, destination | [`DestinationRecord`]: what is remembered of a number or an address |
 //! | `l` account, attempt | [`Attempt`] |
 //! | `i` service, rate limit | [`RateLimit`] with its buckets |
@@ -42,7 +43,9 @@ pub use place::{Owner, Place};
 
 use std::marker::PhantomData;
 
-use super::records::{ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord};
+use super::records::{
+    ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, VapidKeyRecord, VerificationTimer,
+};
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::attempt::Attempt;
@@ -325,6 +328,21 @@ pub fn verification(service: ServiceSid, sid: VerificationSid) -> Key<Verificati
     verifications(service).key(sid.as_bytes())
 }
 
+/// All timers of verifications, those that are due first in front.
+#[must_use]
+pub fn verification_timers() -> Vec<u8> {
+    b"V".to_vec()
+}
+
+/// The timer of a verification.
+#[must_use]
+pub fn verification_timer(due: Timestamp, verification: VerificationSid) -> Key<VerificationTimer> {
+    Key::new(joined(
+        b"V",
+        &[&due.millis().to_be_bytes(), verification.as_bytes()],
+    ))
+}
+
 /// What a service remembers of all destinations.
 #[must_use]
 pub fn destinations(service: ServiceSid) -> Vec<u8> {
@@ -558,6 +576,15 @@ mod tests {
             (
                 hex(challenge_timer(Timestamp::from_millis(0x0102_0304), yc).bytes()),
                 format!("7a0000000001020304{five}"),
+            ),
+            (hex(&verification_timers()), "56".to_owned()),
+            (
+                hex(verification_timer(
+                    Timestamp::from_millis(0x0102_0304),
+                    VerificationSid::from_bytes([4; 16]),
+                )
+                .bytes()),
+                format!("560000000001020304{four}"),
             ),
             (hex(purge(s.service).bytes()), format!("67{va}")),
             (hex(creation_rate(s.account).bytes()), format!("71{ac}")),

@@ -25,7 +25,7 @@ use crate::domain::outbox::DeadLetter;
 use crate::domain::rate_limit::{RateLimit, RateLimitUses};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
-use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
@@ -78,6 +78,7 @@ records! {
     RateLimitUses = b'j';
     MessagingConfiguration = b'h';
     SafeNumber = b'S';
+    VerificationTimer = b'T';
 }
 
 /// Where the factor is that a device's `kid` means.
@@ -134,6 +135,17 @@ impl ChallengeTimer {
             entity: self.entity,
         }
     }
+}
+
+/// A verification whose plan goes on by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerificationTimer {
+    /// In which account.
+    pub account: AccountSid,
+    /// In which service.
+    pub service: ServiceSid,
+    /// The verification.
+    pub verification: VerificationSid,
 }
 
 /// A deleted service whose records are still to be reclaimed.

@@ -1,6 +1,6 @@
 //! How a request arrived.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -11,6 +11,8 @@ use super::request_id::RequestId;
 pub struct Arrival {
     /// Which listener it came through.
     pub entrance: Entrance,
+    /// Whom it comes from, as far as proxies that the operator trusts say so.
+    pub client: IpAddr,
     /// Its identifier, which the answer carries too.
     pub request_id: RequestId,
     pub(super) progress: Arc<Progress>,

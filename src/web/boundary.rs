@@ -1,5 +1,6 @@
 //! Around every request: its identifier, the limits of its head, panics, counting, and the one line that a failure gets.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use tower::Service as _;
 
 use super::arrival::{Arrival, Entrance, Progress, Stage};
+use super::client_address::TrustedProxies;
 use super::failure::{self, Cause};
 use super::metrics::Requests;
 use super::panics;
@@ -24,6 +26,7 @@ pub struct Boundary {
     router: Router,
     requests: Arc<Requests>,
     ids: Arc<RequestIds>,
+    proxies: TrustedProxies,
 }
 
 impl Boundary {
@@ -34,14 +37,22 @@ impl Boundary {
             router,
             requests,
             ids: Arc::new(RequestIds::new(entropy)),
+            proxies: TrustedProxies::default(),
         }
     }
 
-    /// The answer to `request`.
+    /// The same boundary, behind these proxies.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { proxies, ..self }
+    }
+
+    /// The answer to `request`, which came from `peer`.
     pub async fn answer<B>(
         self,
         mut request: Request<B>,
         entrance: Entrance,
+        peer: IpAddr,
         progress: Arc<Progress>,
     ) -> Response<Body>
     where
@@ -58,8 +69,10 @@ impl Boundary {
                 Stage::Body
             };
             progress.reach(owed);
+            let client = self.proxies.client(peer, request.headers());
             request.extensions_mut().insert(Arrival {
                 entrance,
+                client,
                 request_id,
                 progress,
             });
@@ -146,7 +159,7 @@ mod tests {
             scheme: Scheme::Http,
             address: SocketAddr::from(([127, 0, 0, 1], 80)),
         };
-        boundary.clone().answer(request, entrance, Arc::default()).await
+        boundary.clone().answer(request, entrance, entrance.address.ip(), Arc::default()).await
     }
 
     fn boundary() -> Boundary {

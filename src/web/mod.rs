@@ -9,6 +9,7 @@
 pub mod arrival;
 pub mod body;
 pub mod boundary;
+pub mod client_address;
 pub mod failure;
 pub mod metrics;
 pub mod ops;

@@ -102,6 +102,7 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
         );
     }
     outbox_metrics(&ops.app, &mut text);
+    sender_metrics(&ops.app, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
@@ -144,5 +145,31 @@ fn outbox_metrics(app: &App, text: &mut String) {
             text,
             "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
         );
+    }
+}
+
+/// How the senders of codes do; they are named as the operator named them.
+fn sender_metrics(app: &App, text: &mut String) {
+    let counts = app.outbox.sender_tally.counts();
+    for (result, help) in [
+        ("sent", "Codes that the sender took."),
+        ("failed", "Codes that the sender did not take."),
+    ] {
+        let name = format!("countersign_codes_{result}_total");
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n");
+        for (sender, counts) in &counts {
+            let value = if result == "sent" { counts.sent } else { counts.failed };
+            let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
+        }
+    }
+    let left_alone = app.outbox.sender_health.left_alone(app.clock.now());
+    let name = "countersign_code_sender_left_alone";
+    let _ = write!(
+        text,
+        "# HELP {name} 1 while a sender gets no codes because it failed several times in a row.\n# TYPE {name} gauge\n"
+    );
+    for sender in app.senders.codes.iter().map(|sender| sender.name) {
+        let value = u8::from(left_alone.contains(&sender));
+        let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
     }
 }

@@ -86,6 +86,7 @@ mod tests {
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         parts.extensions.insert(Arrival {
+            client: std::net::IpAddr::from([127, 0, 0, 1]),
             entrance: Entrance {
                 scheme,
                 address: SocketAddr::from(([10, 0, 0, 1], 8443)),

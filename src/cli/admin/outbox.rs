@@ -25,12 +25,14 @@ pub struct RowView {
     pub(super) sid: String,
     /// To whom it goes.
     pub(super) receiver: String,
-    /// What it is: `push`, or the type of the event.
+    /// What it is: `code`, `push`, or the type of the event.
     pub(super) what: String,
     pub(super) service_sid: String,
-    pub(super) identity: String,
-    pub(super) factor_sid: String,
+    pub(super) identity: Option<String>,
+    pub(super) factor_sid: Option<String>,
     pub(super) challenge_sid: Option<String>,
+    pub(super) verification_sid: Option<String>,
+    pub(super) attempt_sid: Option<String>,
     pub(super) date_created: String,
     pub(super) attempts: u32,
     /// When it is due, unless it was given up.
@@ -119,26 +121,49 @@ impl RowView {
     }
 
     fn waiting(row: &OutboxRow) -> Self {
-        let (service, identity, factor, challenge) = match &row.message {
+        let view = Self::bare(row);
+        match &row.message {
+            OutboxMessage::Code(code) => Self {
+                service_sid: code.service.to_string(),
+                verification_sid: Some(code.verification.to_string()),
+                attempt_sid: Some(code.attempt.to_string()),
+                ..view
+            },
             OutboxMessage::Push {
                 service,
                 identity,
                 factor,
                 challenge,
                 ..
-            } => (service, identity, factor, Some(*challenge)),
-            OutboxMessage::Webhook { event, .. } => {
-                (&event.service, &event.identity, &event.factor, event.challenge)
-            }
-        };
+            } => Self {
+                service_sid: service.to_string(),
+                identity: Some(identity.to_string()),
+                factor_sid: Some(factor.to_string()),
+                challenge_sid: Some(challenge.to_string()),
+                ..view
+            },
+            OutboxMessage::Webhook { event, .. } => Self {
+                service_sid: event.service.to_string(),
+                identity: Some(event.identity.to_string()),
+                factor_sid: Some(event.factor.to_string()),
+                challenge_sid: event.challenge.map(|sid| sid.to_string()),
+                ..view
+            },
+        }
+    }
+
+    /// What all rows have.
+    fn bare(row: &OutboxRow) -> Self {
         Self {
             sid: row.sid.to_string(),
             receiver: row.message.lane().to_string(),
             what: row.message.name().to_owned(),
-            service_sid: service.to_string(),
-            identity: identity.to_string(),
-            factor_sid: factor.to_string(),
-            challenge_sid: challenge.map(|sid| sid.to_string()),
+            service_sid: String::new(),
+            identity: None,
+            factor_sid: None,
+            challenge_sid: None,
+            verification_sid: None,
+            attempt_sid: None,
             date_created: row.date_created.to_string(),
             attempts: row.attempts,
             next_at: Some(row.next_at.to_string()),

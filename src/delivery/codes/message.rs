@@ -1,6 +1,7 @@
 //! What a sender of codes is handed, and what it hands back.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
@@ -42,6 +43,8 @@ pub struct CodeMessage {
     pub substitutions: Vec<(String, String)>,
     /// The provider's own template.
     pub template_id: Option<String>,
+    /// The address that the user's device has in its mobile network: silent network authentication asks whose it is.
+    pub device_ip: Option<IpAddr>,
     /// From when on the code is of no use.
     pub expires_at: Timestamp,
 }

@@ -36,6 +36,7 @@ fn message(channel: Channel, to: Destination, code: &str, text: &str) -> CodeMes
         tags: Vec::new(),
         substitutions: Vec::new(),
         template_id: None,
+        device_ip: None,
         expires_at: Timestamp::from_seconds(1_800_000_000),
     }
 }

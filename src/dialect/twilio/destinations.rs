@@ -1,9 +1,12 @@
 //! Where codes go, as parameters and paths name it.
 
+use super::call::Call;
+use super::error::ApiError;
 use crate::domain::channel::Channel;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::text::Invalid;
+use crate::flows::verification::Which;
 
 /// Reads a phone number in E.164 form, or an e-mail address.
 pub(super) fn destination(text: &str) -> Result<Destination, Invalid> {
@@ -31,4 +34,12 @@ fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
         Some(digits) => PhoneNumber::parse(&format!("+{digits}"), None),
         None => PhoneNumber::parse(text, None),
     }
+}
+
+/// The verification that the path names: by its SID, or by where its codes go.
+pub(super) fn which(call: &Call) -> Result<Which, ApiError> {
+    let text = call.name("VerificationSid").unwrap_or_default();
+    let sid = text.parse().ok().map(Which::Sid);
+    sid.or_else(|| destination(text).ok().map(Which::To))
+        .ok_or_else(|| call.not_found())
 }

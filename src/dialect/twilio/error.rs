@@ -185,8 +185,13 @@ impl ApiError {
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
+            Refusal::CodeExpired | Refusal::NoCodeSent => return Self::not_found(path),
             Refusal::CredentialInUse { .. } => (StatusCode::CONFLICT, 20409),
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, 20003),
+            Refusal::CustomCodeNotAllowed => (StatusCode::FORBIDDEN, 60204),
+            Refusal::DestinationLocked { .. } | Refusal::TooManyChecks { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, 60202)
+            }
             Refusal::DuplicateBinding => (StatusCode::CONFLICT, 60317),
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
             Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
@@ -195,9 +200,18 @@ impl ApiError {
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
+            Refusal::NoSenderFor { .. } => (StatusCode::BAD_REQUEST, 60223),
+            Refusal::NoStepLeft | Refusal::VerificationApproved | Refusal::VerificationExists { .. } => {
+                (StatusCode::CONFLICT, 20409)
+            }
+            Refusal::NotCancellableYet { .. } | Refusal::TooSoon { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, 20429)
+            }
             Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
+            Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
+            Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
             Refusal::PushPaused { .. } | Refusal::TooManyPending { .. } | Refusal::TooManyPushes { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, 20429)
             }
@@ -208,18 +222,24 @@ impl ApiError {
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
+            Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {
-            Refusal::FactorDelayed { retry_after }
+            Refusal::DestinationLocked { retry_after }
+            | Refusal::FactorDelayed { retry_after }
+            | Refusal::NotCancellableYet { retry_after }
             | Refusal::PushPaused { retry_after }
             | Refusal::TooManyChallenges { retry_after }
+            | Refusal::TooManyChecks { retry_after }
             | Refusal::TooManyFactorCreations { retry_after }
             | Refusal::TooManyNotifications { retry_after }
             | Refusal::TooManyPending { retry_after, .. }
-            | Refusal::TooManyPushes { retry_after, .. } => error.retry_after(*retry_after),
+            | Refusal::TooManyPushes { retry_after, .. }
+            | Refusal::TooManySends { retry_after }
+            | Refusal::TooSoon { retry_after } => error.retry_after(*retry_after),
             Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
             Refusal::TooManyWaiters => error.retry_after(Duration::from_secs(5)),
             _ => error,

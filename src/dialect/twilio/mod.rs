@@ -23,7 +23,12 @@ mod listing;
 mod notifications;
 mod routes;
 mod services;
+mod silent_auth;
 mod templates;
+mod verification_checks;
+mod verification_parameters;
+mod verification_policy;
+mod verifications;
 mod webhooks;
 
 pub use auth::Basic;

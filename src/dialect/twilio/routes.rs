@@ -11,7 +11,7 @@ use super::call::Twilio;
 use super::error::ApiError;
 use super::{
     access_tokens, attempts, challenges, credentials, entities, factor_events, factors, forms, notifications, services,
-    templates, webhooks,
+    silent_auth, templates, verification_checks, verifications, webhooks,
 };
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
@@ -72,6 +72,10 @@ operations! {
     get "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}" => challenges::fetch;
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}/Notifications"
         => notifications::create;
+    post "/v2/Services/{ServiceSid}/Verifications" => verifications::create;
+    post "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}" => verifications::update;
+    get "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}" => verifications::fetch;
+    post "/v2/Services/{ServiceSid}/VerificationCheck" => verification_checks::create;
     post "/v2/Services/{ServiceSid}/AccessTokens" => access_tokens::create;
     get "/v2/Services/{ServiceSid}/AccessTokens/{AccessTokenSid}" => access_tokens::fetch;
     post "/v2/Services/{ServiceSid}/Webhooks" => webhooks::create;
@@ -91,9 +95,10 @@ operations! {
     delete "/v1/Credentials/{CredentialSid}" => credentials::delete;
 }
 
-/// The operations of Twilio Verify v2, and the credentials of Notify v1.
+/// The operations of Twilio Verify v2, the credentials of Notify v1, and what devices call in silent authentication.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     operations()
+        .route(silent_auth::PATH, get(silent_auth::call).post(silent_auth::call))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(Twilio { app, public_url })

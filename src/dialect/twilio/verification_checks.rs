@@ -89,7 +89,7 @@ struct CheckJson<'a> {
 
 #[derive(Serialize)]
 struct SnaErrorJson {
-    attempt_sid: Option<Text<AttemptSid>>,
+    attempt_sid: Text<AttemptSid>,
     code: u32,
 }
 
@@ -116,14 +116,11 @@ impl<'a> CheckJson<'a> {
 
 /// What went wrong when the URL of silent authentication was called, the first time first.
 fn sna_errors(verification: &Verification) -> Vec<SnaErrorJson> {
-    let mut sends = verification.sends.iter().rev();
-    let silent = sends.find(|send| send.channel == Channel::Sna);
-    let attempt = silent.and_then(|send| send.tries.last()).map(|last| last.attempt);
     let errors = verification.silent.iter().flat_map(|silent| &silent.errors);
     errors
-        .map(|code| SnaErrorJson {
-            attempt_sid: attempt.map(Text),
-            code: *code,
+        .map(|error| SnaErrorJson {
+            attempt_sid: Text(error.attempt),
+            code: error.code,
         })
         .collect()
 }

@@ -4,15 +4,31 @@
 //! it is created; nothing here asks who created it. Whether something may be done now, and when otherwise, is decided from
 //! the record and the time alone, so it holds across resends, parallel requests and restarts.
 
+mod availability;
+mod beginning;
+mod checking;
 mod content;
+mod ending;
 mod policy;
+mod sending;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod protocols;
+#[cfg(test)]
+mod samples;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::availability::{Availability, Possible};
+pub use self::beginning::Draft;
+pub use self::checking::Submission;
 pub use self::content::{Content, EmailOptions, Payment};
 pub use self::policy::{
-    Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, PlanStep, SessionLife, Uniqueness,
+    Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, Exhaustion, PlanStep, SessionLife, Uniqueness,
 };
+pub use self::sending::NewCode;
 
 use super::channel::Channel;
 use super::destination::Destination;
@@ -42,7 +58,7 @@ pub struct Verification {
     pub codes: Vec<IssuedCode>,
     /// How often it was sent, and how.
     pub sends: Vec<Sending>,
-    /// What was checked since it was created.
+    /// What was checked since it was created; the oldest are forgotten beyond [`Verification::MOST_CHECKS`].
     pub checks: Vec<Check>,
     /// The silent authentication, if that was asked for.
     pub silent: Option<SilentAuthentication>,
@@ -74,7 +90,7 @@ pub enum Ending {
     Canceled,
     /// Another one for the same destination took its place.
     Replaced,
-    /// Too many wrong codes were given. Nothing else begins for the destination until the time is over.
+    /// Too many wrong codes were given. See [`Exhaustion`] for what that means to the destination.
     MaxAttemptsReached,
 }
 
@@ -119,6 +135,19 @@ pub struct Sending {
     pub code: u8,
     /// The tries, each with one sender; the last one is the one that counts.
     pub tries: Vec<Try>,
+    /// What became of it, as far as it changes what may be done next.
+    pub outcome: SendingOutcome,
+}
+
+/// What became of a sending, as far as it changes what may be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SendingOutcome {
+    /// It is on its way, or arrived, or failed: it counts.
+    Counts,
+    /// The destination cannot be reached over this channel: nothing is sent over it again.
+    ChannelRefused,
+    /// Nobody could send it: it does not count.
+    Unavailable,
 }
 
 /// One try to send, with one sender; what became of it stands in its attempt.
@@ -156,11 +185,46 @@ pub struct SilentAuthentication {
     pub wants_client_token: bool,
     /// Whether the network has said that the number is the device's.
     pub confirmed: bool,
-    /// What went wrong, each time the URL was called in vain: the number of an error.
-    pub errors: Vec<u32>,
+    /// How often the URL was called.
+    pub calls: u32,
+    /// What went wrong, each time the URL was called in vain.
+    pub errors: Vec<SilentError>,
+}
+
+impl SilentAuthentication {
+    /// How often the URL may be called. A device whose network is slow tries again; nobody needs more.
+    pub const MOST_CALLS: u32 = 5;
+}
+
+/// What went wrong when the URL of a silent authentication was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentError {
+    /// The call: each is an attempt.
+    pub attempt: AttemptSid,
+    /// The number of an error, one of Twilio's 605xx.
+    pub code: u32,
+}
+
+impl SilentAuthentication {
+    /// One whose URL nobody has called yet.
+    #[must_use]
+    pub fn new(token: TokenHash, wants_client_token: bool) -> Self {
+        Self {
+            token,
+            client_token: None,
+            wants_client_token,
+            confirmed: false,
+            errors: Vec::new(),
+        }
+    }
 }
 
 impl Verification {
+    /// The most sendings that a verification remembers: no policy allows more.
+    pub const MOST_SENDS: u32 = 100;
+    /// How many checks it remembers.
+    pub const MOST_CHECKS: usize = 100;
+
     /// What holds at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> VerificationStatus {
@@ -171,6 +235,19 @@ impl Verification {
             None if now >= self.expires_at => VerificationStatus::Expired,
             None => VerificationStatus::Pending,
         }
+    }
+
+    /// Whether it waits for a code at `now`.
+    #[must_use]
+    pub fn is_pending(&self, now: Timestamp) -> bool {
+        self.status(now) == VerificationStatus::Pending
+    }
+
+    /// The code of a sending; `None` in silent authentication, where there is nothing to read and type.
+    #[must_use]
+    pub fn code_of(&self, sending: &Sending) -> Option<&IssuedCode> {
+        let has_code = sending.channel != Channel::Sna;
+        self.codes.get(usize::from(sending.code)).filter(|_| has_code)
     }
 
     /// The channel of the last sending.

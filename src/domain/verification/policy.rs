@@ -35,12 +35,28 @@ pub struct CodePolicy {
     pub min_cancel_age: u32,
     /// What becomes of another one that waits for the same destination.
     pub uniqueness: Uniqueness,
-    /// Whether the right code is accepted once only.
+    /// Whether an approved one is unknown to every further check. Otherwise it goes on saying that it is approved, whatever is
+    /// given; the code itself is accepted once in either case.
     pub single_use: bool,
     /// Whether what was given is kept, sealed.
     pub keeps_submitted: bool,
     /// How long it can be fetched after it ended.
     pub retention: u32,
+    /// What becomes of it when the last wrong code was evaluated.
+    pub exhaustion: Exhaustion,
+    /// Whether it can only be canceled while steps of its plan are left.
+    pub cancel_needs_step: bool,
+}
+
+/// What becomes of a verification when all wrong codes were given that are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exhaustion {
+    /// It goes on, and nothing is evaluated until there is another code.
+    AwaitsCode,
+    /// It is over, and nothing else begins for the destination until its time is over.
+    Blocks,
+    /// It is over.
+    Ends,
 }
 
 /// What codes are made of.

@@ -35,6 +35,7 @@ use crate::flows::web_push::vapid_key;
 use crate::store::keys::{self, Owner, Place};
 use crate::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, Stored, VapidKeyRecord,
+    VerificationTimer,
 };
 
 impl Walk<'_> {
@@ -93,6 +94,7 @@ impl Walk<'_> {
                 }
             }
             Place::Verification(service, sid) => self.check_verification(here, *service, *sid).await?,
+            Place::VerificationTimer(due, sid) => self.check_plan_timer(here, *due, *sid).await?,
             Place::Challenge(owner, sid) => self.check_challenge(here, owner, *sid).await?,
             Place::ChallengeTimer(due, sid) => self.check_timer(here, *due, *sid).await?,
             Place::CreationRate(_) => drop(self.decode::<CreationRate>(here)),
@@ -383,6 +385,27 @@ impl Walk<'_> {
         }
         self.check_parent(here, service, Some(verification.account))
             .await?;
+        Ok(())
+    }
+
+    /// What a timer leads to may be gone: whoever takes it finds out. If it is there and goes on, it does so then.
+    async fn check_plan_timer(
+        &mut self,
+        here: &Here<'_>,
+        due: Timestamp,
+        sid: VerificationSid,
+    ) -> Result<(), Error> {
+        let Some(timer) = self.decode::<VerificationTimer>(here) else {
+            return Ok(());
+        };
+        self.check_sid(here, timer.verification == sid);
+        let key = keys::verification(timer.service, sid);
+        let found = records::read(self.app.store.as_ref(), &key).await;
+        if let Ok(Some(Stored { record, .. })) = found
+            && record.next_step_at.is_some_and(|next| next != due)
+        {
+            self.blame(here, "its verification goes on at another time");
+        }
         Ok(())
     }
 

@@ -285,14 +285,15 @@ fn expires(place: &Place) -> bool {
         | Place::EntityOrder(..)
         | Place::Factor(..)
         | Place::MessagingConfiguration(..)
-        // The worker gives up what a webhook does not take.
-        | Place::OutboxRow(Lane::Webhook(_), _)
+        // The worker gives up what a webhook or a sender does not take.
+        | Place::OutboxRow(Lane::Sender(_) | Lane::Webhook(_), _)
         | Place::Purge(..)
         | Place::RateLimit(..)
         | Place::SafeNumber(..)
         | Place::Service(..)
         | Place::StoreFormat
         | Place::VapidKey
+        | Place::VerificationTimer(..)
         | Place::Webhook(..) => false,
     }
 }

@@ -6,7 +6,8 @@
 //! and can be looked at and put back ([`dead_letters`]).
 //!
 //! Invariant: a row leaves its lane only when its receiver has it, when there is nothing to deliver any more, or together
-//! with the commit that writes its dead letter. So every event arrives at least once or is a dead letter.
+//! with the commit that writes its dead letter, or that writes the row by which another receiver gets the same (codes, of
+//! which several senders may be capable: `settle_code`). So every event arrives at least once or is a dead letter.
 
 mod announce;
 mod commit_and_ring;
@@ -21,6 +22,7 @@ mod lease;
 pub mod list_waiting;
 mod pass;
 pub mod prepare;
+mod settle_code;
 mod settle_delivery;
 mod visit;
 pub mod worker;
@@ -34,11 +36,10 @@ use crate::domain::events::OutboxRow;
 use crate::flows::Error;
 use crate::store::{Batch, keys};
 
-/// Writes a row into `batch`, at its place in its lane. It is the worker that gives up what a webhook does not take: what
-/// the store reclaimed would be missing from the dead letters. A push ends by itself.
+/// Writes a row into `batch`, at its place in its lane; a push ends by itself there, all else by the worker's hand.
 fn write_row(batch: Batch, row: &OutboxRow) -> Result<Batch, Error> {
     let key = keys::outbox_row(row.message.lane(), row.sid);
-    Ok(match row.message.expires_at() {
+    Ok(match row.message.reclaimed_at() {
         Some(until) => batch.put_record_until(key, row, until)?,
         None => batch.put_record(key, row)?,
     })

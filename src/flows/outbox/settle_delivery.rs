@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::deliver::Tried;
 use super::give_up::give_up;
-use super::write_row;
+use super::settle_code::{note, settle_code};
+use super::{commit_and_ring, write_row};
 use crate::app::App;
 use crate::delivery::Outcome;
-use crate::domain::events::OutboxRow;
+use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
 use crate::flows::{Error, settle};
@@ -19,6 +21,8 @@ pub(super) enum Settled {
     Delivered,
     /// It was tried in vain for too long, and became a dead letter.
     GivenUp(Reason),
+    /// Its receiver did not take it, and another one has it now, or will have it after a pause.
+    Handed,
     /// It is of no use any more; it is gone.
     Obsolete,
     /// Its receiver will never take it, and says so; it became a dead letter.
@@ -42,9 +46,12 @@ pub(super) enum Settled {
 pub(super) async fn settle_delivery(
     app: &App,
     leased: &OutboxRow,
-    outcome: &Outcome,
+    tried: &Tried,
 ) -> Result<Settled, Error> {
-    let settled = settle(|| attempt(app, leased, outcome)).await?;
+    if let OutboxMessage::Code(code) = &leased.message {
+        note(app, code, tried).await?;
+    }
+    let settled = settle(|| attempt(app, leased, tried)).await?;
     let tally = &app.outbox.tally;
     match settled {
         Settled::Delivered => tally.delivered(),
@@ -54,12 +61,12 @@ pub(super) async fn settle_delivery(
         }
         Settled::Obsolete => tally.obsolete(),
         Settled::TakenAway => {}
-        Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
+        Settled::Handed | Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
     }
     Ok(settled)
 }
 
-async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+async fn attempt(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled, Error> {
     let key = keys::outbox_row(leased.message.lane(), leased.sid);
     let Some(found) = records::read(app.store.as_ref(), &key).await? else {
         return Ok(Settled::TakenAway);
@@ -70,7 +77,16 @@ async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Set
     let now = app.clock.now();
     let mut row: OutboxRow = found.record.clone();
     let batch = Batch::new().assert_read(&key, &found);
-    let (batch, settled) = match outcome {
+    if matches!(row.message, OutboxMessage::Code(_)) {
+        let (batch, settled) = settle_code(app, row, tried, batch).await?;
+        if settled == Settled::Handed {
+            commit_and_ring(app, batch).await?;
+        } else {
+            app.store.commit(batch).await?;
+        }
+        return Ok(settled);
+    }
+    let (batch, settled) = match &tried.outcome {
         Outcome::Delivered => (batch.delete(key.into_bytes()), Settled::Delivered),
         Outcome::Obsolete => (batch.delete(key.into_bytes()), Settled::Obsolete),
         Outcome::Refused { why } => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::deliver::Deliver;
+use super::deliver::{Deliver, Tried};
 use super::give_up::give_up_old;
 use super::health::Health;
 use super::lease::lease;
@@ -141,6 +141,10 @@ impl Visit {
                 self.health.delivered(self.lane);
                 self.pass.gone(&app, thread);
             }
+            // How a sender of codes does is known from each try, and its codes do not wait for one another: those that
+            // another sender takes leave at once.
+            Settled::Waits { until, .. } if self.is_senders() => self.pass.stays(thread, until),
+            Settled::GivenUp(_) | Settled::TooLate(_) if self.is_senders() => self.pass.gone(&app, thread),
             Settled::GivenUp(why) | Settled::TooLate(why) => {
                 self.health.failed(&app, self.lane, &why);
                 self.pass.gone(&app, thread);
@@ -150,7 +154,7 @@ impl Visit {
                 self.health.answered();
                 self.pass.gone(&app, thread);
             }
-            Settled::Obsolete => self.pass.gone(&app, thread),
+            Settled::Handed | Settled::Obsolete => self.pass.gone(&app, thread),
             Settled::TakenAway => self.pass.stays(thread, app.clock.now()),
             Settled::Waits { until, why, asked } => {
                 self.health.failed(&app, self.lane, &why);
@@ -163,6 +167,10 @@ impl Visit {
         }
         Ok(())
     }
+
+    fn is_senders(&self) -> bool {
+        matches!(self.lane, Lane::Sender(_))
+    }
 }
 
 /// No further delivery may begin now.
@@ -172,23 +180,23 @@ struct NoRoom;
 async fn carry(crew: Crew, row: Stored<OutboxRow>) -> Result<Settled, Error> {
     let (app, now) = (&crew.app, crew.app.clock.now());
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
-        return settle_delivery(app, &row.record, &Outcome::Obsolete).await;
+        return settle_delivery(app, &row.record, &Outcome::Obsolete.into()).await;
     }
     let Some(leased) = lease(app, &row, now + crew.limits.lease).await? else {
         return Ok(Settled::TakenAway);
     };
-    let outcome = attempt(&crew, leased.clone()).await;
-    settle_delivery(app, &leased, &outcome).await
+    let tried = attempt(&crew, leased.clone()).await;
+    settle_delivery(app, &leased, &tried).await
 }
 
 /// Delivers within the time limit. A panic of one delivery is a failure of that delivery.
-async fn attempt(crew: &Crew, row: OutboxRow) -> Outcome {
+async fn attempt(crew: &Crew, row: OutboxRow) -> Tried {
     let (app, deliver) = (Arc::clone(&crew.app), Arc::clone(&crew.deliver));
-    let retry = |why: String| Outcome::Retry { why, after: None };
+    let retry = |why: String| Outcome::Retry { why, after: None }.into();
     let mut task = JoinSet::new();
     task.spawn(async move { deliver.deliver(&app, &row).await });
     match tokio::time::timeout(crew.limits.delivery, task.join_next()).await {
-        Ok(Some(Ok(outcome))) => outcome,
+        Ok(Some(Ok(tried))) => tried,
         Ok(Some(Err(_)) | None) => retry("a fault of this server, whose log says more".to_owned()),
         Err(_) => retry(format!("no answer within {:?}", crew.limits.delivery)),
     }

@@ -74,6 +74,8 @@ pub enum Place {
     VapidKey,
     /// A verification of a service.
     Verification(ServiceSid, VerificationSid),
+    /// That a verification's plan goes on by itself.
+    VerificationTimer(Timestamp, VerificationSid),
     /// A webhook of a service.
     Webhook(ServiceSid, WebhookSid),
 }
@@ -151,6 +153,7 @@ impl Place {
                 ServiceSid::from_bytes(sid(rest)?),
                 VerificationSid::from_bytes(sid(rest)?),
             ),
+            b'V' => Self::VerificationTimer(due(rest)?, VerificationSid::from_bytes(sid(rest)?)),
             b'w' => Self::Webhook(
                 ServiceSid::from_bytes(sid(rest)?),
                 WebhookSid::from_bytes(sid(rest)?),
@@ -197,7 +200,8 @@ impl Place {
             | Self::SafeNumber(..)
             | Self::Service(..)
             | Self::StoreFormat
-            | Self::VapidKey => None,
+            | Self::VapidKey
+            | Self::VerificationTimer(..) => None,
         }
     }
 
@@ -232,6 +236,7 @@ impl Place {
             Self::StoreFormat => "formats",
             Self::VapidKey => "VAPID keys",
             Self::Verification(..) => "verifications",
+            Self::VerificationTimer(..) => "timers of verifications",
             Self::Webhook(..) => "webhooks",
         }
     }
@@ -272,6 +277,7 @@ impl fmt::Display for Place {
             Self::StoreFormat => f.write_str("format of the store"),
             Self::VapidKey => f.write_str("VAPID key"),
             Self::Verification(service, sid) => write!(f, "verification {sid} of {service}"),
+            Self::VerificationTimer(due, sid) => write!(f, "timer of verification {sid}, due {due}"),
             Self::Webhook(service, sid) => write!(f, "webhook {sid} of {service}"),
         }
     }
@@ -397,6 +403,10 @@ mod tests {
             Place::RateLimitUses(service, RateLimitSid::from_bytes(one), Fingerprint([7; 16])),
             Place::SafeNumber(account, phone(b"3247012345").unwrap()),
             Place::Verification(service, VerificationSid::from_bytes(one)),
+            Place::VerificationTimer(
+                Timestamp::from_seconds(1_800_000_000),
+                VerificationSid::from_bytes(two),
+            ),
             Place::Credential(account, CredentialSid::from_bytes(two)),
             Place::Device(CredentialSid::from_bytes(one)),
             Place::Entity(service, owner.identity.clone()),
@@ -443,6 +453,7 @@ mod tests {
             }
             Place::SafeNumber(account, number) => keys::safe_number(*account, number).into_bytes(),
             Place::Verification(service, sid) => keys::verification(*service, *sid).into_bytes(),
+            Place::VerificationTimer(due, sid) => keys::verification_timer(*due, *sid).into_bytes(),
             Place::Challenge(owner, sid) => keys::challenge(&scope(owner), *sid).into_bytes(),
             Place::CreationRate(account) => keys::creation_rate(*account).into_bytes(),
             Place::Credential(account, sid) => keys::credential(*account, *sid).into_bytes(),

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use countersign::app::App;
 use countersign::delivery::Outcome;
 use countersign::domain::events::OutboxRow;
-use countersign::flows::outbox::deliver::Deliver;
+use countersign::flows::outbox::deliver::{Deliver, Tried};
 use countersign::flows::outbox::worker::{Limits, Worker};
 
 /// What a receiver does with a row; `None` is to never answer.
@@ -79,7 +79,7 @@ pub(crate) fn retry_after(after: Duration) -> Outcome {
 
 #[async_trait]
 impl Deliver for Receivers {
-    async fn deliver(&self, _app: &App, row: &OutboxRow) -> Outcome {
+    async fn deliver(&self, _app: &App, row: &OutboxRow) -> Tried {
         self.tried.lock().unwrap().push(row.clone());
         let reaction = (self.react.lock().unwrap())(row);
         match reaction {
@@ -87,7 +87,7 @@ impl Deliver for Receivers {
                 if outcome == Outcome::Delivered {
                     self.delivered.lock().unwrap().push(row.clone());
                 }
-                outcome
+                outcome.into()
             }
             None => std::future::pending().await,
         }

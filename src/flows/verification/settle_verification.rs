@@ -1,0 +1,58 @@
+//! Ends a verification because its owner says so.
+
+use super::conversion::note_conversion;
+use super::{Which, find, put_verification};
+use crate::app::App;
+use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::verification::Verification;
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::{Error, settle};
+
+/// How the owner ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The code was right: the owner checked it elsewhere.
+    Approve,
+    /// It is not wanted any more.
+    Cancel,
+}
+
+/// Ends a verification that waits. The wrong codes that were given for its destination count on.
+///
+/// # Errors
+/// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound) unless it waits,
+/// [`Refusal::NotCancellableYet`](crate::domain::refusal::Refusal::NotCancellableYet),
+/// [`Refusal::NoStepLeft`](crate::domain::refusal::Refusal::NoStepLeft), [`Error::Busy`], [`Error::Corrupt`],
+/// [`Error::Unavailable`].
+pub async fn settle_verification(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &Which,
+    settlement: Settlement,
+) -> Result<Verification, Error> {
+    settle(|| end(app, account, service, which, settlement)).await
+}
+
+async fn end(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &Which,
+    settlement: Settlement,
+) -> Result<Verification, Error> {
+    let now = app.clock.now();
+    let found = find(app, account, service, which, now).await?;
+    let mut verification = found.verification.record.clone();
+    let mut batch = found.batch();
+    match settlement {
+        Settlement::Approve => {
+            verification.approve(now)?;
+            (batch, _) = note_conversion(app, &verification, now, batch).await?;
+        }
+        Settlement::Cancel => verification.cancel(now)?,
+    }
+    let batch = put_verification(batch, Some(&found.verification.record), &verification)?;
+    commit_and_ring(app, batch).await?;
+    Ok(verification)
+}
