@@ -51,7 +51,9 @@ pub(super) fn read(settings: &mut Settings) -> Result<Network, ConfigError> {
     let networks = "networks such as 10.1.0.0/16 or fd00:1::/32, or single addresses, separated by commas, with no bits set \
                     behind the network's";
     let proxies = settings.take(&TRUSTED_PROXIES, networks, |text| {
-        text.split(',').map(|network| network_in(network.trim())).collect()
+        text.split(',')
+            .map(|network| network_in(network.trim()))
+            .collect()
     })?;
     let listen = settings.take(&LISTEN, ADDRESS_OR_NONE, |text| match text {
         "none" => Some(None),

@@ -349,7 +349,10 @@ mod tests {
             assert_eq!(lane.to_string().parse(), Ok(lane));
         }
         assert_eq!(Lane::from_bytes(&[b'x'; 17]), None);
-        assert_eq!(Lane::Sender(SenderName::parse("log").unwrap()).to_string(), "sender:log");
+        assert_eq!(
+            Lane::Sender(SenderName::parse("log").unwrap()).to_string(),
+            "sender:log"
+        );
         assert_eq!("sender:No Name".parse::<Lane>(), Err(NotALane));
         assert_eq!(
             "AC00000000000000000000000000000000".parse::<Lane>(),

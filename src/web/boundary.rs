@@ -159,7 +159,10 @@ mod tests {
             scheme: Scheme::Http,
             address: SocketAddr::from(([127, 0, 0, 1], 80)),
         };
-        boundary.clone().answer(request, entrance, entrance.address.ip(), Arc::default()).await
+        boundary
+            .clone()
+            .answer(request, entrance, entrance.address.ip(), Arc::default())
+            .await
     }
 
     fn boundary() -> Boundary {

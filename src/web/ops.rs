@@ -158,7 +158,11 @@ fn sender_metrics(app: &App, text: &mut String) {
         let name = format!("countersign_codes_{result}_total");
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n");
         for (sender, counts) in &counts {
-            let value = if result == "sent" { counts.sent } else { counts.failed };
+            let value = if result == "sent" {
+                counts.sent
+            } else {
+                counts.failed
+            };
             let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
         }
     }

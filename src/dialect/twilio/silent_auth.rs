@@ -5,8 +5,8 @@
 //! (`sna_attempts_error_codes`).
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode};
 use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -33,7 +33,11 @@ struct Told {
 }
 
 /// Takes in the call of a device.
-pub(super) async fn call(State(twilio): State<Twilio>, Path(token): Path<String>, request: Request) -> Response {
+pub(super) async fn call(
+    State(twilio): State<Twilio>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
     let Some(address) = request.extensions().get().map(|arrival: &Arrival| arrival.client) else {
         return ApiError::not_found(request.uri().path()).into_response();
     };
@@ -47,7 +51,9 @@ pub(super) async fn call(State(twilio): State<Twilio>, Path(token): Path<String>
             token: client_token.map(|token| token.as_str().to_owned()),
         },
         Ok(Ok(SilentAnswer::Mismatch)) => failure("The network did not confirm the number"),
-        Ok(Ok(SilentAnswer::Undecided)) => failure("The network could not be asked; try again or use another channel"),
+        Ok(Ok(SilentAnswer::Undecided)) => {
+            failure("The network could not be asked; try again or use another channel")
+        }
         Ok(Err(flows::Error::Refused(Refusal::NotFound))) => {
             failure("The URL is wrong, was used before, or is over; start another verification")
         }
@@ -55,7 +61,9 @@ pub(super) async fn call(State(twilio): State<Twilio>, Path(token): Path<String>
         Err(_) => failure("The network could not be asked; try again or use another channel"),
     };
     let mut response = resource(StatusCode::OK, &told);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -123,7 +123,6 @@ impl Circuit {
 /// When to look again for the end of a try.
 const SOON: Duration = Duration::from_secs(1);
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -214,6 +214,7 @@ impl SilentAuthentication {
             client_token: None,
             wants_client_token,
             confirmed: false,
+            calls: 0,
             errors: Vec::new(),
         }
     }

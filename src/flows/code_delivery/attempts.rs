@@ -1,7 +1,5 @@
 //! The records of tries.
 
-use std::time::Duration;
-
 use crate::app::App;
 use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::{Attempt, AttemptStatus, Price};
@@ -22,7 +20,7 @@ pub(crate) fn new_attempt(
 ) -> Result<Attempt, Error> {
     let missing = || Error::Corrupt(format!("verification {} has no sending {send}", verification.sid));
     let sending = verification.sends.get(usize::from(send)).ok_or_else(missing)?;
-    let code = verification.codes.get(usize::from(sending.code));
+    let code = verification.code_of(sending);
     Ok(Attempt {
         sid: AttemptSid::generate(now, app.entropy.as_ref()),
         account: verification.account,
@@ -62,8 +60,10 @@ pub(crate) fn put_attempt(batch: Batch, mut attempt: Attempt, now: Timestamp) ->
 /// Writes a verification that was read before into `batch`, to be reclaimed when it is.
 pub(crate) fn put_verification(batch: Batch, verification: &Verification) -> Result<Batch, Error> {
     let key = keys::verification(verification.service, verification.sid);
-    let retention = Duration::from_secs(verification.policy.retention.into());
-    Ok(batch.put_record_until(key, verification, verification.expires_at + retention)?)
+    Ok(match verification.kept_until() {
+        Some(until) => batch.put_record_until(key, verification, until)?,
+        None => batch.put_record(key, verification)?,
+    })
 }
 
 /// The operator's price, as it is kept.

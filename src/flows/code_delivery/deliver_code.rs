@@ -21,15 +21,16 @@ pub async fn deliver_code(app: &App, row: &QueuedCode) -> Tried {
         // What it is about is gone.
         Err(Error::Refused(_)) => Outcome::Obsolete.into(),
         // It says nothing of the sender.
-        Err(error) => untried(
-            error.to_string(),
-            Untried::Fault(app.clock.now() + AFTER_A_FAULT),
-        ),
+        Err(error) => untried(error.to_string(), Untried::Fault(app.clock.now() + AFTER_A_FAULT)),
     }
 }
 
 async fn deliver(app: &App, row: &QueuedCode) -> Result<Tried, Error> {
-    let found = records::read(app.store.as_ref(), &keys::verification(row.service, row.verification)).await?;
+    let found = records::read(
+        app.store.as_ref(),
+        &keys::verification(row.service, row.verification),
+    )
+    .await?;
     let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
     read_service(app, row.account, row.service).await?;
     // Nothing leaves in the name of a suspended account.
@@ -65,11 +66,7 @@ async fn deliver(app: &App, row: &QueuedCode) -> Result<Tried, Error> {
 
 /// The sending at `send` with its code, if that is still to be sent at `now`: the verification waits, and no other code
 /// took the place of this one.
-pub(crate) fn due(
-    verification: &Verification,
-    send: u8,
-    now: Timestamp,
-) -> Option<(&Sending, &IssuedCode)> {
+pub(crate) fn due(verification: &Verification, send: u8, now: Timestamp) -> Option<(&Sending, &IssuedCode)> {
     let sending = verification.sends.get(usize::from(send))?;
     let last = verification.codes.len().checked_sub(1)?;
     let code = &verification.codes[last];

@@ -83,10 +83,7 @@ mod tests {
         let entropy = SeededEntropy::new(1);
         let token = SilentToken::draw(service, verification, &entropy);
         let text = token.reveal().as_str();
-        assert_eq!(
-            SilentToken::verification_of(text),
-            Some((service, verification))
-        );
+        assert_eq!(SilentToken::verification_of(text), Some((service, verification)));
         let another = SilentToken::draw(service, verification, &entropy);
         assert_ne!(another.reveal().as_str(), text);
         assert_eq!(format!("{token:?}"), "SilentToken(..)");

@@ -23,8 +23,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Try, Verification};
 use crate::flows::Error;
 use crate::flows::code_delivery::attempts::{new_attempt, put_attempt, put_new_attempt, put_verification};
-use crate::flows::code_delivery::learning::learn;
 use crate::flows::code_delivery::deliver_code::due;
+use crate::flows::code_delivery::learning::learn;
 use crate::flows::code_delivery::route::{Candidate, rank};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -162,7 +162,8 @@ impl Settling<'_> {
             None => {
                 let batch = self.note_failure(vain, batch)?;
                 self.row.message = OutboxMessage::Code(self.code);
-                self.row.fail(vain.why.clone(), None, self.now, self.app.entropy.as_ref());
+                self.row
+                    .fail(vain.why.clone(), None, self.now, self.app.entropy.as_ref());
                 let batch = give_up(self.app, batch, self.row, &vain.why)?;
                 Ok((batch, Settled::Refused))
             }
@@ -288,7 +289,11 @@ enum Next {
 /// server is no reason for another sender.
 fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, vain: &Vain) -> Option<Next> {
     let fits = |candidate: &&Candidate| !code.refused.contains(&candidate.sender.name);
-    let same = || ranked.iter().find(|candidate| candidate.sender.name == code.sender);
+    let same = || {
+        ranked
+            .iter()
+            .find(|candidate| candidate.sender.name == code.sender)
+    };
     let waits = |candidate: &Candidate| Some(Next::Waits(candidate.sender.clone()));
     if let (Some(Untried::Fault(_)), Some(candidate)) = (vain.untried, same()) {
         return waits(candidate);

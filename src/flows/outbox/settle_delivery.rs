@@ -43,11 +43,7 @@ pub(super) enum Settled {
 }
 
 /// Settles a row that was leased (or that no lease was needed for) by what came of its delivery.
-pub(super) async fn settle_delivery(
-    app: &App,
-    leased: &OutboxRow,
-    tried: &Tried,
-) -> Result<Settled, Error> {
+pub(super) async fn settle_delivery(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled, Error> {
     if let OutboxMessage::Code(code) = &leased.message {
         note(app, code, tried).await?;
     }

@@ -29,7 +29,7 @@ pub async fn advance_verification(
         let now = app.clock.now();
         let found = find(app, account, service, &Which::Sid(sid), now).await?;
         let mut verification = found.verification.record.clone();
-        let batch = take_step(app, &mut verification, now, found.batch())?;
+        let batch = take_step(app, &mut verification, now, found.batch()).await?;
         commit(app, &found, &verification, now, batch).await?;
         Ok(verification)
     })
@@ -92,7 +92,7 @@ async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Re
         return Ok(app.store.commit(drop_timer).await?);
     }
     let mut verification = before.clone();
-    let batch = match take_step(app, &mut verification, now, found.batch()) {
+    let batch = match take_step(app, &mut verification, now, found.batch()).await {
         Ok(batch) => batch,
         Err(Error::Refused(refusal)) => {
             tracing::warn!(
@@ -110,7 +110,7 @@ async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Re
 }
 
 /// Sends what the next step of the plan says.
-fn take_step(
+async fn take_step(
     app: &App,
     verification: &mut Verification,
     now: Timestamp,
@@ -118,7 +118,7 @@ fn take_step(
 ) -> Result<Batch, Error> {
     let step = verification.require_step(now)?;
     let new_code = next_code(app, verification, step.channel, None, false, now)?;
-    send(app, verification, (step.channel, new_code), now, batch)
+    send(app, verification, (step.channel, new_code), now, batch).await
 }
 
 /// Goes on without sending: what is refused now must not be tried for ever.

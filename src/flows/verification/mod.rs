@@ -8,7 +8,6 @@ pub mod advance_verification;
 pub mod check_verification;
 pub mod fetch_verification;
 pub mod settle_verification;
-pub mod silent_token;
 pub mod start_verification;
 
 mod conversion;

@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use super::next_code::next_code;
 use super::send::send;
-use super::silent_token::new_silent_token;
 use super::{Remembered, assert_service, put_verification, read_verification};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
@@ -19,6 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
 };
+use crate::flows::code_delivery::silent_token::SilentToken;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::service::fetch_service::read_service;
 use crate::flows::{Error, settle};
@@ -123,11 +123,12 @@ async fn start(
     verification.content = new.content.clone();
     let new_code = next_code(app, &verification, channel, new.custom_code.as_ref(), void, now)?;
     let sna_token = (channel == Channel::Sna).then(|| {
-        let (text, hash) = new_silent_token(app, service, verification.sid);
+        let token = SilentToken::draw(service, verification.sid, app.entropy.as_ref());
+        let hash = app.vault.token_hash(verification.sid.as_bytes(), token.reveal());
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
-        text
+        token.reveal().clone()
     });
-    let batch = send(app, &mut verification, (channel, new_code), now, batch)?;
+    let batch = send(app, &mut verification, (channel, new_code), now, batch).await?;
     record.name_last(verification.sid, verification.kept_until());
     let batch = remembered.assert_in(batch, &verification);
     let batch = remembered.put(batch, &verification, &record, now)?;
