@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::domain::refusal::Refusal;
-use crate::domain::text::Invalid;
+use crate::domain::text::{Invalid, UniqueName};
 use crate::flows;
 use crate::web::failure::Cause;
 
@@ -21,6 +21,7 @@ pub(super) struct ApiError {
     code: u32,
     message: String,
     retry_after: Option<Duration>,
+    rate_limit: Option<UniqueName>,
     cause: Option<Cause>,
 }
 
@@ -31,6 +32,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            rate_limit: None,
             cause: None,
         }
     }
@@ -183,6 +185,7 @@ impl ApiError {
             Refusal::AccessTokenUnfit => (StatusCode::FORBIDDEN, 60313),
             Refusal::BadChallengeProof { .. } => (StatusCode::FORBIDDEN, 60324),
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
+            Refusal::BucketExists => (StatusCode::BAD_REQUEST, 60211),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
             Refusal::CodeExpired | Refusal::NoCodeSent => return Self::not_found(path),
@@ -200,6 +203,7 @@ impl ApiError {
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
+            Refusal::MessagingConfigurationExists => (StatusCode::BAD_REQUEST, 60213),
             Refusal::NoSenderFor { .. } => (StatusCode::BAD_REQUEST, 60223),
             Refusal::NoStepLeft | Refusal::VerificationApproved | Refusal::VerificationExists { .. } => {
                 (StatusCode::CONFLICT, 20409)
@@ -209,18 +213,23 @@ impl ApiError {
             }
             Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
+            Refusal::NumberAlreadySafe => (StatusCode::CONFLICT, 60411),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
             Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
             Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
             Refusal::PushPaused { .. } | Refusal::TooManyPending { .. } | Refusal::TooManyPushes { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, 20429)
             }
+            Refusal::RateLimitExists => (StatusCode::BAD_REQUEST, 60208),
+            Refusal::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
+            Refusal::TooManyBuckets => (StatusCode::BAD_REQUEST, 60210),
             Refusal::TooManyChallengeAttempts => (StatusCode::TOO_MANY_REQUESTS, 60308),
             Refusal::TooManyChallenges { .. } => (StatusCode::TOO_MANY_REQUESTS, 60312),
             Refusal::TooManyEntityCreations => (StatusCode::TOO_MANY_REQUESTS, 60328),
             Refusal::TooManyFactorCreations { .. } => (StatusCode::TOO_MANY_REQUESTS, 60326),
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
+            Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
             Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
             Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
@@ -240,6 +249,10 @@ impl ApiError {
             | Refusal::TooManyPushes { retry_after, .. }
             | Refusal::TooManySends { retry_after }
             | Refusal::TooSoon { retry_after } => error.retry_after(*retry_after),
+            Refusal::RateLimited {
+                unique_name,
+                retry_after,
+            } => error.retry_after(*retry_after).of_rate_limit(unique_name),
             Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
             Refusal::TooManyWaiters => error.retry_after(Duration::from_secs(5)),
             _ => error,
@@ -248,6 +261,12 @@ impl ApiError {
 
     fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Names the rate limit that is reached.
+    fn of_rate_limit(mut self, name: &UniqueName) -> Self {
+        self.rate_limit = Some(name.clone());
         self
     }
 
@@ -279,9 +298,18 @@ impl IntoResponse for ApiError {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        if let Some(name) = self
+            .rate_limit
+            .and_then(|name| HeaderValue::from_str(name.as_str()).ok())
+        {
+            headers.insert(REACHED_RATE_LIMIT, name);
+        }
         response
     }
 }
+
+/// Which rate limit of the service is reached.
+const REACHED_RATE_LIMIT: HeaderName = HeaderName::from_static("twilio-reached-rate-limit");
 
 /// `{"code":60200,"message":"...","more_info":"https://...","status":400}`. No `type` and `title`: with both, the helper
 /// libraries raise another class of exception.
@@ -293,12 +321,21 @@ struct Body<'a> {
     status: u16,
 }
 
-/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60200
-/// those of a service, and 60300 the rest.
+/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60209
+/// the name of a rate limit, 60200 those of a service and of what codes by message need, and 60300 the rest.
 fn code_of_parameter(parameter: &str) -> u32 {
     match parameter {
         "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
-        "Push.ApnCredentialSid" | "Push.FcmCredentialSid" => 60200,
+        "Country"
+        | "Description"
+        | "Interval"
+        | "Max"
+        | "MessagingServiceSid"
+        | "PhoneNumber"
+        | "Push.ApnCredentialSid"
+        | "Push.FcmCredentialSid"
+        | "RateLimits" => 60200,
+        "UniqueName" => 60209,
         "PageSize" => 60373,
         "PageToken" => 60374,
         "AuthPayload" | "EventTypes" | "ExpirationDate" | "FactorSid" | "FriendlyName" | "HiddenDetails"
@@ -319,4 +356,23 @@ pub(super) fn capitalized(sentence: &str) -> String {
 /// A parameter's name with what it must be.
 pub(super) fn of_parameter(parameter: &str) -> impl Fn(Invalid) -> ApiError + '_ {
     move |invalid| ApiError::invalid(parameter, invalid.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reached_rate_limit_is_named_in_a_header() {
+        let refusal = Refusal::RateLimited {
+            unique_name: UniqueName::parse("end_user.ip-4").unwrap(),
+            retry_after: Duration::from_millis(59_001),
+        };
+        let error = ApiError::from_flow(refusal.into(), "/v2/Services");
+        assert_eq!((error.status.as_u16(), error.code), (429, 60203));
+        assert!(error.message.contains("end_user.ip-4") && error.message.contains("60 seconds"));
+        let response = error.into_response();
+        assert_eq!(response.headers()["Twilio-Reached-Rate-Limit"], "end_user.ip-4");
+        assert_eq!(response.headers()["Retry-After"], "60");
+    }
 }

@@ -1,5 +1,7 @@
 //! One sample request for each operation: what tests that are about all operations walk.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use countersign::dialect::twilio::{OPERATIONS, Operation};
 
 use super::credentials::{apn_form, create_credential, fcm_form};
@@ -21,6 +23,12 @@ pub(crate) struct Everything {
     pub(crate) credential: String,
     /// Google's key, which no service uses.
     pub(crate) fcm_credential: String,
+    pub(crate) rate_limit: String,
+    pub(crate) bucket: String,
+    /// The country of a messaging configuration.
+    pub(crate) country: String,
+    /// A number of the safe list.
+    pub(crate) safe_number: String,
 }
 
 /// Whom an operation is for.
@@ -87,7 +95,24 @@ impl Everything {
         let webhook = client
             .post(format!("{}/Webhooks", user.service.path), &form)
             .await;
+        let rate_limits = format!("{}/RateLimits", user.service.path);
+        let rate_limit = client.post(&rate_limits, &[("UniqueName", "session")]).await;
+        let rate_limit = rate_limit.text("sid");
+        let form = [("Max", "5"), ("Interval", "60")];
+        let bucket = client
+            .post(format!("{rate_limits}/{rate_limit}/Buckets"), &form)
+            .await;
+        let form = [("Country", "CA"), ("MessagingServiceSid", MESSAGING_SERVICE)];
+        let configurations = format!("{}/MessagingConfigurations", user.service.path);
+        let configuration = client.post(configurations, &form).await;
+        let safe_number = next_phone_number();
+        let form = [("PhoneNumber", safe_number.as_str())];
+        client.post("/v2/SafeList/Numbers", &form).await.ok();
         Self {
+            bucket: bucket.text("sid"),
+            country: configuration.text("country"),
+            rate_limit,
+            safe_number,
             access_token: access_token.text("sid"),
             webhook: webhook.text("sid"),
             credential: create_credential(client, &apn_form()).await,
@@ -111,6 +136,10 @@ impl Everything {
             ("{FormType}", "form-push"),
             ("{CredentialSid}", &self.credential),
             ("{FcmCredentialSid}", &self.fcm_credential),
+            ("{RateLimitSid}", &self.rate_limit),
+            ("{BucketSid}", &self.bucket),
+            ("{Country}", &self.country),
+            ("{PhoneNumber}", &self.safe_number),
         ];
         names
             .into_iter()
@@ -128,6 +157,9 @@ pub(crate) fn samples() -> Vec<Sample> {
     const SERVICE: &str = "/v2/Services/{ServiceSid}";
     const CREDENTIALS: &str = "/v1/Credentials";
     const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
+    const RATE_LIMIT: &str = "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}";
+    const CONFIGURATIONS: &str = "/v2/Services/{ServiceSid}/MessagingConfigurations";
+    const SAFE_LIST: &str = "/v2/SafeList/Numbers";
     type Row = (
         &'static str,
         &'static str,
@@ -136,7 +168,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 33] = [
+    let rows: [Row; 51] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -262,6 +294,57 @@ pub(crate) fn samples() -> Vec<Sample> {
             Ignored,
             nothing,
         ),
+        ("POST", SERVICE, "/RateLimits", Accounts, Ignored, |_| {
+            text(&[("UniqueName", "address"), ("Description", "IPv4 or IPv6")])
+        }),
+        ("GET", SERVICE, "/RateLimits", Accounts, Ignored, nothing),
+        ("POST", RATE_LIMIT, "", Accounts, Ignored, |_| {
+            text(&[("Description", "Changed")])
+        }),
+        ("GET", RATE_LIMIT, "", Accounts, Ignored, nothing),
+        ("DELETE", RATE_LIMIT, "", Accounts, Ignored, nothing),
+        ("POST", RATE_LIMIT, "/Buckets", Accounts, Ignored, |_| {
+            text(&[("Max", "50"), ("Interval", "3600")])
+        }),
+        ("GET", RATE_LIMIT, "/Buckets", Accounts, Ignored, nothing),
+        (
+            "POST",
+            RATE_LIMIT,
+            "/Buckets/{BucketSid}",
+            Accounts,
+            Ignored,
+            |_| text(&[("Max", "6")]),
+        ),
+        (
+            "GET",
+            RATE_LIMIT,
+            "/Buckets/{BucketSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        (
+            "DELETE",
+            RATE_LIMIT,
+            "/Buckets/{BucketSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        ("POST", CONFIGURATIONS, "", Accounts, Ignored, |_| {
+            text(&[("Country", "all"), ("MessagingServiceSid", MESSAGING_SERVICE)])
+        }),
+        ("GET", CONFIGURATIONS, "", Accounts, Ignored, nothing),
+        ("POST", CONFIGURATIONS, "/{Country}", Accounts, Ignored, |_| {
+            text(&[("MessagingServiceSid", MESSAGING_SERVICE)])
+        }),
+        ("GET", CONFIGURATIONS, "/{Country}", Accounts, Ignored, nothing),
+        ("DELETE", CONFIGURATIONS, "/{Country}", Accounts, Ignored, nothing),
+        ("POST", SAFE_LIST, "", Accounts, Ignored, |_| {
+            vec![("PhoneNumber", next_phone_number())]
+        }),
+        ("GET", SAFE_LIST, "/{PhoneNumber}", Accounts, Ignored, nothing),
+        ("DELETE", SAFE_LIST, "/{PhoneNumber}", Accounts, Ignored, nothing),
         ("GET", "", "/v2/Forms/{FormType}", Accounts, Ignored, nothing),
         ("POST", "", CREDENTIALS, Accounts, Ignored, |_| apn_form()),
         ("GET", "", CREDENTIALS, Accounts, Ignored, nothing),
@@ -299,6 +382,15 @@ pub(crate) fn samples() -> Vec<Sample> {
             }
         })
         .collect()
+}
+
+/// The messaging service of the samples.
+pub(crate) const MESSAGING_SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
+
+/// A phone number that no test has used so far.
+fn next_phone_number() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("+4915112{:06}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 type Form = Vec<(&'static str, String)>;

@@ -5,6 +5,7 @@ mod challenges;
 mod credentials;
 mod factors;
 mod lists;
+mod rate_limits;
 mod services;
 
 use std::sync::Arc;
