@@ -126,6 +126,7 @@ pub const KEYS: &[&Key] = &[
     &CACHE_BYTES,
     &MAX_CONNECTIONS,
     &OUTBOUND_ALLOW,
+    &network::TRUSTED_PROXIES,
     &policy::ENTITY_CREATIONS_PER_SECOND,
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,

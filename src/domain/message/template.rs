@@ -230,6 +230,7 @@ impl Templates {
     }
 
     /// All of them, in their order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Template>> {
         self.0.iter()
     }

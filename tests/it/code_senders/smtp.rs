@@ -64,10 +64,7 @@ async fn a_mail_arrives_whole_over_tls_and_the_connection_serves_the_next_one() 
         assert_eq!(mail["hello"], "countersign.example.com");
         assert_eq!(mail["type"], "text/plain");
         assert_eq!(mail["defects"], json!([]));
-        assert_eq!(
-            mail["text"].as_str().unwrap().trim_end().replace("\r\n", "\n"),
-            text
-        );
+        assert_eq!(mail["text"].as_str().unwrap().trim_end(), text);
         assert_eq!(header(&mail, "bcc"), [""; 0]);
         assert_eq!(header(&mail, "from"), ["M\u{fc}ller & Owl <codes@example.com>"]);
         assert_eq!(header(&mail, "to"), ["ada@example.com"]);
@@ -124,8 +121,8 @@ async fn answers_tell_what_may_work_later() {
     let answers = json!([
         "450 4.2.1 <ada@example.com>: try later",
         "550 5.1.1 <ada@example.com>: unknown",
-        "never",
         "250 OK",
+        "never",
     ]);
     let Some(mut peer) = server(json!({"tls": "none", "answers": answers})).await else {
         return;
@@ -142,10 +139,10 @@ async fn answers_tell_what_may_work_later() {
     );
     let why = refused(patient.send(&message).await);
     assert!(why.contains("550") && why.contains("<***>: unknown"), "{why}");
-    let why = retried(impatient.send(&message).await);
-    assert!(why.ends_with("did not answer in time"), "{why}");
     assert_delivered(&patient.send(&message).await);
     assert_eq!(peer.next().await["text"], "Your code is 471142\n");
+    let why = retried(impatient.send(&message).await);
+    assert!(why.ends_with("did not answer in time"), "{why}");
 }
 
 #[tokio::test]
