@@ -207,7 +207,9 @@ pub enum Refusal {
     #[error("the service has 50 rate limits already; delete one first")]
     TooManyRateLimits,
     /// More would have to be looked at than one request may.
-    #[error("more than {most} attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times")]
+    #[error(
+        "more than {most} attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times"
+    )]
     TooManyToCount {
         /// How many may be looked at.
         most: usize,

@@ -177,9 +177,7 @@ impl<W: Work> Round<W> {
 
 fn fault(answer: io::Result<Response<'_>>, expected: Expected) -> Option<Fault> {
     match answer {
-        Ok(response)
-            if response.status == expected.status && response.contains(expected.body_contains) =>
-        {
+        Ok(response) if response.status == expected.status && response.contains(expected.body_contains) => {
             None
         }
         Ok(response) => Some(Fault {

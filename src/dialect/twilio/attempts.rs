@@ -107,7 +107,9 @@ fn digits(text: &str) -> Result<String, Invalid> {
     if (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(digits.to_owned())
     } else {
-        Err(Invalid("must be the beginning of a phone number: + and 1 to 15 digits"))
+        Err(Invalid(
+            "must be the beginning of a phone number: + and 1 to 15 digits",
+        ))
     }
 }
 

@@ -70,7 +70,8 @@ impl ApiError {
 
     /// A template that is not for the channel.
     pub(super) fn template_unfit() -> Self {
-        let message = "TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are";
+        let message =
+            "TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are";
         Self::new(StatusCode::BAD_REQUEST, 60227, message)
     }
 

@@ -54,7 +54,11 @@ impl<'a> TemplateJson<'a> {
             sid: Text(template.sid()),
             account_sid: Text(account),
             friendly_name: template.friendly_name(),
-            channels: template.channels().iter().map(|channel| named(*channel)).collect(),
+            channels: template
+                .channels()
+                .iter()
+                .map(|channel| named(*channel))
+                .collect(),
             translations: Translations(template.translations()),
         }
     }

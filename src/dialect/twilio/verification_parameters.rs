@@ -55,7 +55,10 @@ fn channel(name: &str, available: &[Channel]) -> Result<Channel, ApiError> {
         return Ok(if silent { Channel::Sna } else { Channel::Sms });
     }
     Channel::named(name).ok_or_else(|| {
-        ApiError::invalid("Channel", "must be one of sms, call, email, whatsapp, rcs, sna and auto")
+        ApiError::invalid(
+            "Channel",
+            "must be one of sms, call, email, whatsapp, rcs, sna and auto",
+        )
     })
 }
 
@@ -103,14 +106,20 @@ fn check_message(new: &NewVerification, templates: &Templates) -> Result<(), Api
     }
     // As long as the code that will be drawn.
     let any_code = "0".repeat(usize::from(new.policy.code_length));
-    let locale = content.locale.as_deref().and_then(|locale| Locale::parse(locale).ok());
+    let locale = content
+        .locale
+        .as_deref()
+        .and_then(|locale| Locale::parse(locale).ok());
     let request = MessageRequest {
         channel: new.channel,
         locale: &locale.unwrap_or_else(Locale::english),
         friendly_name: &content.friendly_name,
         code: new.custom_code.as_ref().map_or(&any_code, PlainCode::reveal),
         warning: content.warning,
-        psd2: content.payment.as_ref().map(|paid| (paid.amount.as_str(), paid.payee.as_str())),
+        psd2: content
+            .payment
+            .as_ref()
+            .map(|paid| (paid.amount.as_str(), paid.payee.as_str())),
         app_hash: content.app_hash.as_deref(),
         custom: content.custom_message.as_deref(),
         template: template.map(|template| (template.as_ref(), content.substitutions.as_slice())),
@@ -119,9 +128,7 @@ fn check_message(new: &NewVerification, templates: &Templates) -> Result<(), Api
         Unrenderable::CodeMissing => {
             ApiError::invalid("CustomMessage", "must contain {{code}} or the CustomCode itself")
         }
-        Unrenderable::SubstitutionsMissing(_) => {
-            ApiError::substitutions_missing(unrenderable.to_string())
-        }
+        Unrenderable::SubstitutionsMissing(_) => ApiError::substitutions_missing(unrenderable.to_string()),
         Unrenderable::SubstitutionUnfit => ApiError::invalid(
             "TemplateCustomSubstitutions",
             "must have values of at most 64 characters, without control characters",
@@ -142,10 +149,15 @@ fn custom_message(form: &Form) -> Result<Option<String>, ApiError> {
         return Ok(None);
     };
     if text.chars().count() > MOST_MESSAGE {
-        return Err(ApiError::message_too_long("CustomMessage must be at most 500 characters long"));
+        return Err(ApiError::message_too_long(
+            "CustomMessage must be at most 500 characters long",
+        ));
     }
     if text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(ApiError::invalid("CustomMessage", "must not have control characters"));
+        return Err(ApiError::invalid(
+            "CustomMessage",
+            "must not have control characters",
+        ));
     }
     Ok(Some(text.to_owned()))
 }
@@ -206,8 +218,7 @@ fn json_texts(form: &Form, name: &str) -> Result<Vec<(String, String)>, ApiError
 
 /// At most 10 tags, of at most 128 characters on both sides.
 fn tags(form: &Form) -> Result<Attributes, ApiError> {
-    const EXPECTED: &str =
-        "must be a JSON object with at most 10 tags, only strings as values, each name and value at most 128 \
+    const EXPECTED: &str = "must be a JSON object with at most 10 tags, only strings as values, each name and value at most 128 \
          characters long";
     let Some(text) = form.filled("Tags") else {
         return Ok(Attributes::default());

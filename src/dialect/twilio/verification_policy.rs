@@ -58,6 +58,9 @@ mod tests {
         settings.new_code_on_resend = true;
         let chosen = policy(&settings);
         assert_eq!((chosen.code_length, chosen.reuse), (10, CodeReuse::NewEachSend));
-        assert_eq!((chosen.max_sends, chosen.max_checks, chosen.code_life), (5, 5, 600));
+        assert_eq!(
+            (chosen.max_sends, chosen.max_checks, chosen.code_life),
+            (5, 5, 600)
+        );
     }
 }

@@ -71,8 +71,17 @@ async fn search(
         let piece = range.read(from, order, limit).await?;
         is_last = piece.is_last;
         left = left.saturating_sub(piece.attempts.len());
-        from = piece.attempts.last().map(|attempt| *attempt.sid.as_bytes()).or(from);
-        found.extend(piece.attempts.into_iter().filter(|attempt| filter.matches(attempt)));
+        from = piece
+            .attempts
+            .last()
+            .map(|attempt| *attempt.sid.as_bytes())
+            .or(from);
+        found.extend(
+            piece
+                .attempts
+                .into_iter()
+                .filter(|attempt| filter.matches(attempt)),
+        );
     }
     // Where the page ends, on the side that it grows towards: at the last item that fits, or where the reading ended.
     let mut end = from.filter(|_| !is_last);
@@ -93,5 +102,9 @@ fn framed(mut items: Vec<Attempt>, end: Option<Position>, cursor: Cursor) -> Pag
         }
         Cursor::Start => (None, end.map(Cursor::After)),
     };
-    Page { items, previous, next }
+    Page {
+        items,
+        previous,
+        next,
+    }
 }

@@ -10,5 +10,4 @@ mod of_verification;
 mod range;
 pub mod summarize_attempts;
 
-
 pub use self::filter::AttemptFilter;

@@ -41,7 +41,9 @@ pub(super) async fn page_of_verification(
             continue;
         };
         let attempt = found.record;
-        let since = filter.created_after.is_none_or(|after| attempt.date_created >= after);
+        let since = filter
+            .created_after
+            .is_none_or(|after| attempt.date_created >= after);
         let until = filter
             .created_before
             .is_none_or(|before| attempt.date_created < before);

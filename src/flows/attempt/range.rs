@@ -44,7 +44,12 @@ impl<'a> Range<'a> {
 
     /// The next `limit` attempts of the range from `from` on, which is not one of them; from the range's own end if it
     /// lies outside.
-    pub(super) async fn read(&self, from: Option<Position>, order: Order, limit: usize) -> Result<Piece, Error> {
+    pub(super) async fn read(
+        &self,
+        from: Option<Position>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Piece, Error> {
         let after = match order {
             Order::Ascending => {
                 let before_low = predecessor(self.low);
@@ -83,7 +88,9 @@ pub(super) fn beginning(moment: Timestamp) -> Position {
 
 /// The position before this one; `None` for the first.
 pub(super) fn predecessor(position: Position) -> Option<Position> {
-    u128::from_be_bytes(position).checked_sub(1).map(u128::to_be_bytes)
+    u128::from_be_bytes(position)
+        .checked_sub(1)
+        .map(u128::to_be_bytes)
 }
 
 /// The position behind this one; the last one for the last.

@@ -196,11 +196,23 @@ async fn every_filter_leaves_the_right_ones_the_newest_first() {
         ("Status=unconverted".to_owned(), vec![0, 2, 3, 4, 5]),
         (format!("DateCreatedAfter={third}"), vec![2, 3, 4, 5]),
         (format!("DateCreatedBefore={third}"), vec![0, 1]),
-        (format!("DateCreatedAfter={first}&DateCreatedBefore={third}"), vec![0, 1]),
-        ("DateCreatedAfter=2027-01-15T08:00:00.000001Z".to_owned(), vec![0, 1, 2, 3, 4, 5]),
-        ("DateCreatedAfter=2027-01-15T08:00:00.001Z".to_owned(), vec![1, 2, 3, 4, 5]),
+        (
+            format!("DateCreatedAfter={first}&DateCreatedBefore={third}"),
+            vec![0, 1],
+        ),
+        (
+            "DateCreatedAfter=2027-01-15T08:00:00.000001Z".to_owned(),
+            vec![0, 1, 2, 3, 4, 5],
+        ),
+        (
+            "DateCreatedAfter=2027-01-15T08:00:00.001Z".to_owned(),
+            vec![1, 2, 3, 4, 5],
+        ),
         ("DateCreatedAfter=2027-01-16".to_owned(), vec![]),
-        (format!("DateCreatedAfter={third}&DateCreatedBefore={first}"), vec![]),
+        (
+            format!("DateCreatedAfter={third}&DateCreatedBefore={first}"),
+            vec![],
+        ),
         (format!("VerificationSid={}", all[1].verification), vec![1]),
     ] {
         assert_eq!(listed(&client, &query).await, newest_first(&expected), "{query}");
@@ -292,7 +304,11 @@ async fn a_summary_counts_what_the_filters_leave() {
         ("?Country=CO&Channel=sms".to_owned(), 3, json!("33.333333333")),
         (format!("?DateCreatedBefore={third}"), 2, json!("50.000000000")),
         (format!("?DateCreatedAfter={third}"), 4, json!("0.000000000")),
-        (format!("?VerifyServiceSid={OTHER_SERVICE}"), 1, json!("0.000000000")),
+        (
+            format!("?VerifyServiceSid={OTHER_SERVICE}"),
+            1,
+            json!("0.000000000"),
+        ),
         ("?Channel=whatsapp".to_owned(), 0, Value::Null),
     ] {
         let found = summary(query.clone()).await;

@@ -28,5 +28,7 @@ mod restarts;
 mod safe_list;
 mod streams;
 mod tenants;
+mod verification_checks;
+mod verifications;
 mod waiting;
 mod wrong_numbers;

@@ -101,13 +101,16 @@ async fn a_sender_that_works_again_gets_what_waited() {
         world.wait(5);
     }
     let seen = world.senders[1].seen();
-    let delivered: std::collections::HashSet<_> =
-        seen[asked..].iter().map(|m| m.code.to_string()).collect();
+    let delivered: std::collections::HashSet<_> = seen[asked..].iter().map(|m| m.code.to_string()).collect();
     assert_eq!(delivered.len(), 20);
     assert!(world.rows().await.is_empty());
     let tries = world.tries().await;
     assert_eq!(tries.iter().filter(|(_, status)| *status == "sent").count(), 20);
-    assert!(tries.iter().all(|(_, status)| matches!(*status, "sent" | "failed")));
+    assert!(
+        tries
+            .iter()
+            .all(|(_, status)| matches!(*status, "sent" | "failed"))
+    );
 }
 
 #[tokio::test]
@@ -185,7 +188,11 @@ async fn a_dead_sender_is_tried_again_after_a_while_with_one_code_at_a_time() {
         world.text(&format!("{number:06}")).await;
         world.deliver().await;
     }
-    assert_eq!(world.senders[0].seen().len(), before + 11, "it has them all again");
+    assert_eq!(
+        world.senders[0].seen().len(),
+        before + 11,
+        "it has them all again"
+    );
     assert_eq!(codes(&world.senders[1]).len(), 60);
 }
 

@@ -40,7 +40,11 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
     // With all circuits open the first one gets it all the same: it may work again in time.
     for sender in ["a", "b", "c"] {
         for _ in 0..SenderHealth::FAILURES_UNTIL_OPEN {
-            world.app.outbox.sender_health.failed(name(sender), world.clock.now());
+            world
+                .app
+                .outbox
+                .sender_health
+                .failed(name(sender), world.clock.now());
         }
     }
     assert_eq!(to(Channel::Sms, &[]).await.as_deref(), Some("b"));
@@ -60,7 +64,11 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
             let mut attempt = world.attempts().await[ours].clone();
             ours += 1;
             attempt.sender = name(sender);
-            world.app.outbox.conversions.tried(attempt.sender, attempt.country, attempt.date_created);
+            world
+                .app
+                .outbox
+                .conversions
+                .tried(attempt.sender, attempt.country, attempt.date_created);
             if converts || sender == "b" {
                 attempt.converted_at = Some(world.clock.now());
                 converted(&world.app, &attempt);

@@ -39,7 +39,10 @@ async fn a_device_that_its_network_knows_is_confirmed_once() {
     let world = World::new(&["a"]).await;
     let (sid, token) = begin(&world, true).await;
     world.deliver().await;
-    assert!(world.senders[0].seen().is_empty(), "nothing is sent before the call");
+    assert!(
+        world.senders[0].seen().is_empty(),
+        "nothing is sent before the call"
+    );
     let answer = call(&world, token.reveal()).await.unwrap();
     let SilentAnswer::Confirmed {
         client_token: Some(given),
@@ -57,7 +60,10 @@ async fn a_device_that_its_network_knows_is_confirmed_once() {
     let kept = silent.client_token.unwrap();
     assert!(world.app.vault.token_matches(sid.as_bytes(), &given, &kept));
     assert_eq!(world.tries().await, [("a".to_owned(), "sent")]);
-    assert!(matches!(call(&world, token.reveal()).await, Err(Error::Refused(_))));
+    assert!(matches!(
+        call(&world, token.reveal()).await,
+        Err(Error::Refused(_))
+    ));
     assert_eq!(world.senders[0].seen().len(), 1);
 }
 
@@ -73,14 +79,24 @@ async fn each_call_in_vain_is_an_attempt_with_the_number_of_its_error_and_five_a
         call(&world, token.reveal()).await.unwrap();
     }
     for _ in 0..3 {
-        assert!(matches!(call(&world, token.reveal()).await, Err(Error::Refused(_))));
+        assert!(matches!(
+            call(&world, token.reveal()).await,
+            Err(Error::Refused(_))
+        ));
     }
     let (silent, attempts) = (world.read(sid).await.silent.unwrap(), world.attempts().await);
     let told: Vec<_> = silent.errors.iter().map(|error| error.attempt).collect();
-    assert_eq!(told, attempts.iter().map(|attempt| attempt.sid).collect::<Vec<_>>());
+    assert_eq!(
+        told,
+        attempts.iter().map(|attempt| attempt.sid).collect::<Vec<_>>()
+    );
     assert_eq!((silent.errors[0].code, silent.errors[1].code), (60500, 60510));
     assert_eq!(world.senders[0].seen().len() + world.senders[1].seen().len(), 5);
-    assert_eq!(world.tries().await[1], ("b".to_owned(), "failed"), "another one is asked");
+    assert_eq!(
+        world.tries().await[1],
+        ("b".to_owned(), "failed"),
+        "another one is asked"
+    );
 }
 
 #[tokio::test]
@@ -105,13 +121,22 @@ async fn no_other_token_and_no_late_one_reaches_the_network() {
     let (sid, token) = begin(&world, false).await;
     let another = SilentToken::draw(world.service, sid, world.app.entropy.as_ref());
     for wrong in [another.reveal().as_str(), "", "x", &token.reveal()[1..]] {
-        assert!(matches!(call(&world, wrong).await, Err(Error::Refused(_))), "{wrong}");
+        assert!(
+            matches!(call(&world, wrong).await, Err(Error::Refused(_))),
+            "{wrong}"
+        );
     }
     let text = world.text("471101").await;
     let foreign = SilentToken::draw(world.service, text, world.app.entropy.as_ref());
-    assert!(matches!(call(&world, foreign.reveal()).await, Err(Error::Refused(_))));
+    assert!(matches!(
+        call(&world, foreign.reveal()).await,
+        Err(Error::Refused(_))
+    ));
     world.wait(600);
-    assert!(matches!(call(&world, token.reveal()).await, Err(Error::Refused(_))));
+    assert!(matches!(
+        call(&world, token.reveal()).await,
+        Err(Error::Refused(_))
+    ));
     assert!(world.senders[0].seen().is_empty());
     world.senders[0].now(good);
 }

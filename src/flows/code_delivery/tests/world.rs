@@ -151,7 +151,9 @@ impl World {
         let new = create_account(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;
         let bank = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&app, account, bank, Default::default()).await.unwrap();
+        let service = create_service(&app, account, bank, Default::default())
+            .await
+            .unwrap();
         Self {
             app,
             clock,
@@ -324,5 +326,9 @@ impl World {
 
 /// The codes that a sender was given, each once.
 pub(super) fn codes(sender: &Fake) -> HashSet<String> {
-    sender.seen().iter().map(|message| message.code.to_string()).collect()
+    sender
+        .seen()
+        .iter()
+        .map(|message| message.code.to_string())
+        .collect()
 }
