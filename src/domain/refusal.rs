@@ -206,6 +206,14 @@ pub enum Refusal {
     /// The service has as many rate limits as it may.
     #[error("the service has 50 rate limits already; delete one first")]
     TooManyRateLimits,
+    /// More would have to be looked at than one request may.
+    #[error(
+        "more than {most} attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times"
+    )]
+    TooManyToCount {
+        /// How many may be looked at.
+        most: usize,
+    },
     /// The verification was sent as often as may be.
     #[error("this verification was sent as often as it may be; a new one can be asked for in {} seconds", retry_after.as_secs().max(1))]
     TooManySends {

@@ -52,9 +52,44 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code_of_parameter(parameter), message)
     }
 
-    /// The same error of a parameter, with the number that the parameters of services have.
+    /// A message of the caller's that is too long.
+    pub(super) fn message_too_long(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 60247, message)
+    }
+
+    /// A payment with an amount but no payee, or the other way round.
+    pub(super) fn payment_incomplete() -> Self {
+        let message = "Amount and Payee belong together: send both, or none";
+        Self::new(StatusCode::BAD_REQUEST, 60206, message)
+    }
+
+    /// A template's places that nothing was given for.
+    pub(super) fn substitutions_missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 60224, message)
+    }
+
+    /// A template that is not for the channel.
+    pub(super) fn template_unfit() -> Self {
+        let message =
+            "TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are";
+        Self::new(StatusCode::BAD_REQUEST, 60227, message)
+    }
+
+    /// A template that there is not.
+    pub(super) fn template_unknown() -> Self {
+        let message = "TemplateSid names no template; GET /v2/Templates lists those that there are";
+        Self::new(StatusCode::BAD_REQUEST, 60228, message)
+    }
+
+    /// A check that does not say of what.
+    pub(super) fn verification_unnamed() -> Self {
+        let message = "Either To or VerificationSid is required, to say which verification is checked";
+        Self::new(StatusCode::BAD_REQUEST, 60221, message)
+    }
+
+    /// The same error of a parameter, with the number that the parameters of services and verifications have.
     pub(super) fn in_service(mut self) -> Self {
-        if self.code != 20001 {
+        if matches!(self.code, 60300 | 60306) {
             self.code = 60200;
         }
         self
@@ -196,6 +231,7 @@ impl ApiError {
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
+            Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
             Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
@@ -310,7 +346,8 @@ fn code_of_parameter(parameter: &str) -> u32 {
     }
 }
 
-fn capitalized(sentence: &str) -> String {
+/// The sentence with a capital letter in front.
+pub(super) fn capitalized(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters
         .next()

@@ -23,6 +23,10 @@ pub(crate) struct Everything {
     pub(crate) credential: String,
     /// Google's key, which no service uses.
     pub(crate) fcm_credential: String,
+    /// A pending verification, by its SID.
+    pub(crate) verification: String,
+    /// The attempt to send its code.
+    pub(crate) attempt: String,
     pub(crate) rate_limit: String,
     pub(crate) bucket: String,
     /// The country of a messaging configuration.
@@ -42,7 +46,7 @@ pub(crate) enum Audience {
     AccountsAndEnrolment,
 }
 
-/// Whether an operation says if a code is right.
+/// Whether an operation says if a factor's code is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codes {
     /// It never looks at one.
@@ -108,7 +112,11 @@ impl Everything {
         let safe_number = next_phone_number();
         let form = [("PhoneNumber", safe_number.as_str())];
         client.post("/v2/SafeList/Numbers", &form).await.ok();
+        let verification = user.service.send(client, &next_phone_number(), &[]).await.ok();
+        let attempt = &verification["send_code_attempts"][0]["attempt_sid"];
         Self {
+            attempt: attempt.as_str().unwrap().to_owned(),
+            verification: verification["sid"].as_str().unwrap().to_owned(),
             bucket: bucket.text("sid"),
             country: configuration.text("country"),
             rate_limit,
@@ -137,6 +145,8 @@ impl Everything {
             ("{CredentialSid}", &self.credential),
             ("{FcmCredentialSid}", &self.fcm_credential),
             ("{RateLimitSid}", &self.rate_limit),
+            ("{VerificationSid}", &self.verification),
+            ("{AttemptSid}", &self.attempt),
             ("{BucketSid}", &self.bucket),
             ("{Country}", &self.country),
             ("{PhoneNumber}", &self.safe_number),
@@ -159,6 +169,8 @@ pub(crate) fn samples() -> Vec<Sample> {
     const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
     const RATE_LIMIT: &str = "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}";
     const CONFIGURATIONS: &str = "/v2/Services/{ServiceSid}/MessagingConfigurations";
+    const VERIFICATION: &str = "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}";
+    const ATTEMPTS: &str = "/v2/Attempts";
     const SAFE_LIST: &str = "/v2/SafeList/Numbers";
     type Row = (
         &'static str,
@@ -168,7 +180,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 51] = [
+    let rows: [Row; 59] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -294,6 +306,23 @@ pub(crate) fn samples() -> Vec<Sample> {
             Ignored,
             nothing,
         ),
+        ("POST", SERVICE, "/Verifications", Accounts, Ignored, |_| {
+            vec![("To", next_phone_number()), ("Channel", "sms".to_owned())]
+        }),
+        ("POST", VERIFICATION, "", Accounts, Ignored, |_| {
+            text(&[("Status", "canceled")])
+        }),
+        ("GET", VERIFICATION, "", Accounts, Ignored, nothing),
+        ("POST", SERVICE, "/VerificationCheck", Accounts, Ignored, |all| {
+            vec![
+                ("VerificationSid", all.verification.clone()),
+                ("Code", "000000".to_owned()),
+            ]
+        }),
+        ("GET", ATTEMPTS, "", Accounts, Ignored, nothing),
+        ("GET", ATTEMPTS, "/Summary", Accounts, Ignored, nothing),
+        ("GET", ATTEMPTS, "/{AttemptSid}", Accounts, Ignored, nothing),
+        ("GET", "", "/v2/Templates", Accounts, Ignored, nothing),
         ("POST", SERVICE, "/RateLimits", Accounts, Ignored, |_| {
             text(&[("UniqueName", "address"), ("Description", "IPv4 or IPv6")])
         }),

@@ -1,6 +1,7 @@
 //! The Twilio dialect as an attacker, a careless client and an honest one see it.
 
 mod approvals;
+mod attempts;
 mod caps;
 mod caps_of_creations;
 mod credentials;
@@ -27,5 +28,7 @@ mod restarts;
 mod safe_list;
 mod streams;
 mod tenants;
+mod verification_checks;
+mod verifications;
 mod waiting;
 mod wrong_numbers;

@@ -7,6 +7,7 @@ mod factors;
 mod lists;
 mod rate_limits;
 mod services;
+mod verifications;
 
 use std::sync::Arc;
 
