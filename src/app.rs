@@ -11,6 +11,7 @@ use crate::delivery::streams::Streams;
 use crate::delivery::tally::Tally;
 use crate::domain::code_routing::{Conversions, SenderHealth};
 use crate::domain::entropy::Entropy;
+use crate::domain::message::template::Templates;
 use crate::domain::outbox::EventOrder;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
@@ -73,6 +74,8 @@ pub struct Policy {
     pub push: PushLimits,
     /// How long a dead letter is kept after it was given up.
     pub outbox_dead_retention: Duration,
+    /// What messages may say: the templates of every server and the operator's own.
+    pub templates: Templates,
 }
 
 impl Default for Policy {
@@ -86,6 +89,7 @@ impl Default for Policy {
             webpush_contact: None,
             push: PushLimits::default(),
             outbox_dead_retention: Duration::from_hours(30 * 24),
+            templates: Templates::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod logging;
 mod open;
 mod outbox;
 mod output;
+mod senders;
 mod serve;
 mod signals;
 mod store;

@@ -11,12 +11,13 @@ use url::Url;
 use super::admin::socket::AdminSocket;
 use super::banner::{self, Door};
 use super::open::{Opened, Purpose, open};
+use super::senders::code_senders;
 use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
+use crate::config::senders::Sender;
 use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
 use crate::delivery::Senders;
-use crate::delivery::codes::CodeSenders;
 use crate::delivery::guarded::{Guard, GuardedClient};
 use crate::delivery::push_providers::{Addresses, PushProviders};
 use crate::delivery::web_push::WebPush;
@@ -46,10 +47,15 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let opened = open(
         config.storage,
         config.policy,
-        senders(config.push, config.outbound),
+        senders(config.push, config.outbound, config.senders),
         Purpose::Use,
     )
     .await?;
+    if opened.app.senders.codes.writes_to_log() {
+        tracing::warn!(
+            "codes are written to this log, where everybody who reads it can use them; configure senders to change that"
+        );
+    }
     let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
     let served = match started {
         Ok(started) => {
@@ -61,10 +67,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     served.and(opened.close().await)
 }
 
-fn senders(push: Push, outbound: Outbound) -> Senders {
+fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
     let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
     Senders {
-        codes: CodeSenders::default(),
+        codes: code_senders(codes),
         web_push: WebPush::new(Arc::new(guarded.clone())),
         guarded,
         push: PushProviders::new(Addresses {

@@ -4,6 +4,9 @@
 //! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
 //! that does not fit stop the start with one line: a typing error must not switch off what it was meant to switch on.
 //!
+//! Senders of codes and templates of messages are arrays of tables and stand in the file only; see [`senders`] and
+//! [`templates`].
+//!
 //! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in the README's reference.
 
 mod bootstrap;
@@ -13,8 +16,12 @@ mod outbound;
 mod policy;
 mod push;
 mod push_limits;
+mod sender_kinds;
+mod sender_table;
+pub mod senders;
 mod sources;
 mod storage;
+mod templates;
 mod tls;
 
 use std::ffi::OsString;
@@ -46,6 +53,8 @@ pub struct Config {
     pub policy: Policy,
     /// Where push providers are.
     pub push: Push,
+    /// Who sends codes, in order of preference.
+    pub senders: Vec<senders::Sender>,
     /// Where the data is.
     pub storage: Storage,
     /// The listener for HTTPS.
@@ -69,9 +78,13 @@ impl Config {
             outbound: outbound::read(&mut settings)?,
             policy: policy::read(&mut settings)?,
             push: push::read(&mut settings)?,
+            senders: senders::read(&mut settings)?,
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };
+        if let Some(own) = settings.take_templates() {
+            config.policy.templates = templates::templates(own)?;
+        }
         if config.policy.webpush_contact.is_none() {
             let url = config.network.public_url.as_ref();
             let url = url.filter(|url| url.scheme() == "https");
@@ -113,6 +126,7 @@ pub const KEYS: &[&Key] = &[
     &CACHE_BYTES,
     &MAX_CONNECTIONS,
     &OUTBOUND_ALLOW,
+    &network::TRUSTED_PROXIES,
     &policy::ENTITY_CREATIONS_PER_SECOND,
     &policy::CHALLENGES_DAYS,
     &policy::OUTBOX_DAYS,

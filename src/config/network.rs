@@ -26,7 +26,7 @@ pub const MAX_CONNECTIONS: Key = Key::new("max_connections", Sources::All);
 /// The networks of the proxies in front of this server, such as `10.1.0.0/16`; several are separated by commas, or listed
 /// in the file. What these say in `X-Forwarded-For` of where a request comes from is believed, which silent network
 /// authentication needs. None by default: the address of the connection counts.
-pub const TRUSTED_PROXIES: Key = Key::list("trusted_proxies", Sources::All);
+pub(super) const TRUSTED_PROXIES: Key = Key::list("trusted_proxies", Sources::EnvironmentAndFile);
 
 /// Where requests arrive.
 #[derive(Debug)]

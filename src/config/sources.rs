@@ -7,6 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::KEYS;
+use super::senders::{self, Given};
+use super::templates;
+use crate::delivery::codes::secret::Secret;
 
 /// The configuration file (TOML). None is read unless it is named. `--config`, `COUNTERSIGN_CONFIG`.
 pub const CONFIG: Key = Key::new("config", Sources::NotFile);
@@ -75,7 +78,11 @@ impl ConfigError {
 
 /// All settings that were given, each from its first source.
 #[derive(Debug, Default)]
-pub struct Settings(BTreeMap<&'static str, Value>);
+pub struct Settings {
+    values: BTreeMap<&'static str, Value>,
+    senders: Given,
+    templates: Option<toml::Value>,
+}
 
 /// A value may be a secret, so it is not shown.
 struct Value {
@@ -128,7 +135,7 @@ impl Settings {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(Value { text, source }) = self.0.remove(key.name) else {
+        let Some(Value { text, source }) = self.values.remove(key.name) else {
             return Ok(None);
         };
         if let Some(value) = parse(&text) {
@@ -141,6 +148,16 @@ impl Settings {
         }))
     }
 
+    /// Takes what was said of senders.
+    pub(super) fn take_senders(&mut self) -> Given {
+        std::mem::take(&mut self.senders)
+    }
+
+    /// Takes the operator's templates.
+    pub(super) fn take_templates(&mut self) -> Option<toml::Value> {
+        self.templates.take()
+    }
+
     fn add(&mut self, key: &'static Key, text: String, source: Source) -> Result<(), ConfigError> {
         if text.is_empty() {
             let place = place(key, &source);
@@ -149,7 +166,7 @@ impl Settings {
             )));
         }
         // The first source wins.
-        self.0.entry(key.name).or_insert(Value { text, source });
+        self.values.entry(key.name).or_insert(Value { text, source });
         Ok(())
     }
 
@@ -160,6 +177,9 @@ impl Settings {
         let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
             if is_foreign(name) {
                 return Ok(());
+            }
+            if is_secret_of_sender(name) {
+                return self.add_secret(name, value);
             }
             return Err(ConfigError(format!(
                 "{name} is not a setting{}",
@@ -172,10 +192,19 @@ impl Settings {
         self.add(key, text, Source::Environment)
     }
 
+    fn add_secret(&mut self, name: &str, value: OsString) -> Result<(), ConfigError> {
+        let text = value.into_string().ok();
+        let text = text.filter(|text| !text.is_empty() && !text.contains(char::is_control));
+        let text =
+            text.ok_or_else(|| ConfigError(format!("{name} must be text on one line, and not empty")))?;
+        self.senders.secrets.insert(name.to_owned(), Secret::new(text));
+        Ok(())
+    }
+
     fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("config: cannot read {}: {error}", path.display())))?;
-        let table = text.parse::<toml::Table>().map_err(|error| {
+        let mut table = text.parse::<toml::Table>().map_err(|error| {
             let before = error
                 .span()
                 .map_or("", |span| text.get(..span.start).unwrap_or_default());
@@ -183,6 +212,10 @@ impl Settings {
             let what = error.message().replace('\n', ", ");
             ConfigError(format!("config: {}, line {line}: {what}", path.display()))
         })?;
+        if let Some(value) = table.remove(senders::SENDERS) {
+            self.senders.tables = Some((value, path.to_path_buf()));
+        }
+        self.templates = table.remove(templates::TEMPLATES);
         self.add_table("", table, path)
     }
 
@@ -273,15 +306,24 @@ fn is_of_service(name: &str) -> bool {
 
 /// The setting that was probably meant.
 fn suggestion(name: &str, spelling: impl Fn(&Key) -> String) -> String {
-    let near = KEYS
-        .iter()
-        .map(|key| spelling(key))
-        .map(|known| (distance(name, &known), known))
-        .min();
-    match near {
-        Some((away, known)) if away <= 3 => format!("; did you mean {known}?"),
-        _ => "; see the configuration reference in README.md".to_owned(),
+    match nearest(name, KEYS.iter().map(|key| spelling(key))) {
+        Some(known) => format!("; did you mean {known}?"),
+        None => "; see the configuration reference in README.md".to_owned(),
     }
+}
+
+/// Of the names that are known the one that was probably meant.
+pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let near = known.map(|known| (distance(name, &known), known)).min();
+    near.filter(|(away, _)| *away <= 3).map(|(_, known)| known)
+}
+
+/// Whether the variable may hold the secret of a sender; which of them there are the configuration file says.
+fn is_secret_of_sender(variable: &str) -> bool {
+    let (beginning, end) = senders::VARIABLE;
+    let name = variable.strip_prefix(beginning);
+    let name = name.and_then(|name| name.strip_suffix(end));
+    name.is_some_and(|name| !name.is_empty())
 }
 
 /// How many letters must be inserted, removed or replaced to get from one word to the other (Levenshtein).

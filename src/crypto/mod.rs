@@ -6,6 +6,7 @@
 //! - TOTP: [`totp`], [`otpauth`], [`qr`].
 //! - Web Push: [`web_push`].
 //! - Push providers: [`provider_key`], [`service_account`].
+//! - Messages: [`template_sid`].
 //! - Devices: [`device_key`]; [`jws`] and what is signed with it, [`device_jwt`] and [`approval_jwt`]; [`unique_json`].
 //!
 //! Invariants:
@@ -27,6 +28,7 @@ pub mod provider_key;
 pub mod qr;
 pub mod sealed;
 pub mod service_account;
+pub mod template_sid;
 pub mod totp;
 pub mod unique_json;
 pub mod vault;

@@ -56,3 +56,19 @@ impl Channel {
         self != Self::Email
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_known_by_their_names() {
+        for channel in Channel::ALL {
+            assert_eq!(Channel::named(channel.name()), Some(channel));
+            assert_eq!(Channel::named(&channel.name().to_uppercase()), Some(channel));
+        }
+        for name in ["", "auto", "sms ", "voice", "e-mail"] {
+            assert_eq!(Channel::named(name), None, "{name:?}");
+        }
+    }
+}

@@ -145,4 +145,25 @@ mod tests {
         assert_eq!(key("Ada@Example.COM"), key("ada@example.com"));
         assert_ne!(key("ada@example.com"), key("adb@example.com"));
     }
+
+    #[test]
+    fn a_channel_leads_to_its_kind_of_destination_only() {
+        let email = Destination::Email(EmailAddress::parse("ada@example.com").unwrap());
+        let phone = Destination::Phone(PhoneNumber::parse("+1 415 555 2671", None).unwrap());
+        for channel in Channel::ALL {
+            assert_eq!(email.fits(channel), channel == Channel::Email);
+            assert_eq!(phone.fits(channel), channel != Channel::Email);
+        }
+        assert!(email.phone().is_none());
+        assert_eq!(phone.phone().map(PhoneNumber::as_str), Some("+14155552671"));
+        assert_ne!(email.to_key()[0], phone.to_key()[0]);
+    }
+
+    #[test]
+    fn spellings_of_one_number_have_one_key() {
+        let key = |text: &str| Destination::Phone(PhoneNumber::parse(text, None).unwrap()).to_key();
+        for text in ["+1 415 555 2671", "0014155552671", "+1(415)5552671"] {
+            assert_eq!(key(text), b"p14155552671");
+        }
+    }
 }

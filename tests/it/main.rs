@@ -4,6 +4,8 @@
 
 mod architecture;
 mod check_store;
+mod code_delivery;
+mod code_senders;
 mod delivery;
 mod foreign;
 mod old_data;

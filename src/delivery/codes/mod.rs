@@ -2,10 +2,16 @@
 //!
 //! Invariant: a sender reports failures without the code, the text, the destination and its own secrets.
 
+pub mod gateway;
 pub mod log;
 mod message;
 #[cfg(test)]
 mod samples;
+pub mod secret;
+pub mod smpp;
+pub mod smtp;
+pub mod trust;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -194,6 +200,30 @@ impl Default for CodeSenders {
             sender: Arc::new(LogSender),
         })])
     }
+}
+
+/// A setting of a sender that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} {problem}")]
+pub struct SettingError {
+    /// Its name.
+    pub setting: &'static str,
+    /// What it must be, or what is wrong with it.
+    pub problem: String,
+}
+
+impl SettingError {
+    pub(crate) fn new(setting: &'static str, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self { setting, problem }
+    }
+}
+
+/// Whether this host of a URL is this machine: what is sent there crosses no network.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

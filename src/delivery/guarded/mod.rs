@@ -93,16 +93,21 @@ impl Answer {
     /// asks for.
     #[must_use]
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let text = self.header(RETRY_AFTER.as_str())?.trim();
-        let seconds = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-            // A number that is too large is a long time, too.
-            text.parse().unwrap_or(u64::MAX)
-        } else {
-            let moment = OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp();
-            u64::try_from(moment).unwrap_or(0).saturating_sub(now.seconds())
-        };
-        Some(Duration::from_secs(seconds).min(LONGEST_REST))
+        rest(self.header(RETRY_AFTER.as_str())?, now)
     }
+}
+
+/// What a `Retry-After` says: seconds, or a date.
+pub(super) fn rest(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    let seconds = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        // A number that is too large is a long time, too.
+        text.parse().unwrap_or(u64::MAX)
+    } else {
+        let moment = OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp();
+        u64::try_from(moment).unwrap_or(0).saturating_sub(now.seconds())
+    };
+    Some(Duration::from_secs(seconds).min(LONGEST_REST))
 }
 
 /// Why there is no answer.

@@ -57,15 +57,6 @@ pub(crate) fn put_attempt(batch: Batch, mut attempt: Attempt, now: Timestamp) ->
     Ok(batch.put_record_until(key, &attempt, attempt.date_created + Attempt::RETENTION)?)
 }
 
-/// Writes a verification that was read before into `batch`, to be reclaimed when it is.
-pub(crate) fn put_verification(batch: Batch, verification: &Verification) -> Result<Batch, Error> {
-    let key = keys::verification(verification.service, verification.sid);
-    Ok(match verification.kept_until() {
-        Some(until) => batch.put_record_until(key, verification, until)?,
-        None => batch.put_record(key, verification)?,
-    })
-}
-
 /// The operator's price, as it is kept.
 fn price(price: crate::delivery::codes::Price) -> Price {
     let mut currency = [0; 3];

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::attempts::{new_attempt, put_attempt, put_new_attempt, put_verification};
+use super::attempts::{new_attempt, put_attempt, put_new_attempt};
 use super::learning::learn;
 use super::route::route;
 use super::silent_token::{SilentToken, draw_client_token};
@@ -24,6 +24,7 @@ use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
 use crate::flows::account::authenticate::is_active;
 use crate::flows::service::fetch_service::read_service;
+use crate::flows::verification::put_verification;
 use crate::flows::{Error, settle};
 use crate::store::records::Stored;
 use crate::store::{Batch, keys, records};
@@ -124,7 +125,9 @@ async fn begin(
             (put_new_attempt(batch, &attempt)?, attempt)
         }
     };
-    app.store.commit(put_verification(batch, &verification)?).await?;
+    app.store
+        .commit(put_verification(batch, Some(&found.record), &verification)?)
+        .await?;
     Ok(Some(attempt))
 }
 
@@ -229,7 +232,11 @@ async fn finish(
     let batch = Batch::new()
         .assert_read(&key, &found)
         .assert_read(&attempt_key, &written);
-    let batch = put_attempt(put_verification(batch, &verification)?, changed, now)?;
+    let batch = put_attempt(
+        put_verification(batch, Some(&found.record), &verification)?,
+        changed,
+        now,
+    )?;
     app.store.commit(batch).await?;
     Ok(answer)
 }

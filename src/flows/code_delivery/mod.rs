@@ -12,3 +12,6 @@ pub mod enqueue;
 pub mod learning;
 pub mod route;
 pub mod silent_token;
+
+#[cfg(test)]
+mod tests;

@@ -22,10 +22,11 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Try, Verification};
 use crate::flows::Error;
-use crate::flows::code_delivery::attempts::{new_attempt, put_attempt, put_new_attempt, put_verification};
+use crate::flows::code_delivery::attempts::{new_attempt, put_attempt, put_new_attempt};
 use crate::flows::code_delivery::deliver_code::due;
 use crate::flows::code_delivery::learning::learn;
 use crate::flows::code_delivery::route::{Candidate, rank};
+use crate::flows::verification::put_verification;
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
@@ -254,7 +255,8 @@ impl Settling<'_> {
         }
         let key = keys::verification(self.code.service, self.code.verification);
         let batch = batch.assert_read(&key, found);
-        let batch = put_new_attempt(put_verification(batch, &verification)?, &attempt)?;
+        let batch = put_verification(batch, Some(&found.record), &verification)?;
+        let batch = put_new_attempt(batch, &attempt)?;
         let code = QueuedCode {
             attempt: attempt.sid,
             sender: sender.name,

@@ -13,6 +13,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
+use crate::flows::code_delivery::learning;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, settle};
 use crate::store::keys;
@@ -152,10 +153,15 @@ async fn commit(
     }
     let batch = found.destination.put(found.batch(), verification, &record, now)?;
     let mut batch = put_verification(batch, Some(&found.verification.record), verification)?;
+    let mut converted = None;
     if verification.status(now) == VerificationStatus::Approved {
-        (batch, _) = note_conversion(app, verification, now, batch).await?;
+        (batch, converted) = note_conversion(app, verification, now, batch).await?;
     }
-    commit_and_ring(app, batch).await
+    commit_and_ring(app, batch).await?;
+    if let Some(attempt) = converted {
+        learning::converted(app, &attempt);
+    }
+    Ok(())
 }
 
 /// Tells the operator, once it is committed, of the wrong codes from which on a destination is closed for a while: somebody

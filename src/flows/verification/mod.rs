@@ -146,7 +146,7 @@ fn assert_service(service: &Stored<Service>) -> Batch {
 }
 
 /// Writes a verification into `batch`, and moves the timer of its plan; `before` is what it was, if it was.
-fn put_verification(
+pub(crate) fn put_verification(
     batch: Batch,
     before: Option<&Verification>,
     after: &Verification,

@@ -5,6 +5,7 @@ use super::{Which, find, put_verification};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::Verification;
+use crate::flows::code_delivery::learning;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, settle};
 
@@ -45,14 +46,18 @@ async fn end(
     let found = find(app, account, service, which, now).await?;
     let mut verification = found.verification.record.clone();
     let mut batch = found.batch();
+    let mut converted = None;
     match settlement {
         Settlement::Approve => {
             verification.approve(now)?;
-            (batch, _) = note_conversion(app, &verification, now, batch).await?;
+            (batch, converted) = note_conversion(app, &verification, now, batch).await?;
         }
         Settlement::Cancel => verification.cancel(now)?,
     }
     let batch = put_verification(batch, Some(&found.verification.record), &verification)?;
     commit_and_ring(app, batch).await?;
+    if let Some(attempt) = converted {
+        learning::converted(app, &attempt);
+    }
     Ok(verification)
 }

@@ -1,0 +1,166 @@
+//! What a provider's answer means.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::delivery::codes::{CodeMessage, Sent, words};
+
+/// How the operator reads a provider's answers.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The statuses of success; every 2xx if there are none.
+    pub success_statuses: Vec<u16>,
+    /// Where in the answer (a JSON pointer, RFC 6901) stands whether it was a success.
+    pub success_json: Option<String>,
+    /// What stands there if it was one.
+    pub success_values: Vec<String>,
+    /// What stands there if it may be one later.
+    pub retry_values: Vec<String>,
+    /// Where in the answer (a JSON pointer) stands what the provider calls the message.
+    pub reference_json: Option<String>,
+}
+
+/// An answer, as far as it was read.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Reading {
+    /// What came of it. What is said of a failure holds nothing of the message, and no secret.
+    pub(super) fn judge(&self, answer: &Answer, message: &CodeMessage, secret: Option<&str>) -> Sent {
+        let status = answer.status;
+        let words = String::from_utf8_lossy(&answer.body);
+        let words = words::of_provider(&words, message, secret);
+        let why = match words.as_str() {
+            "" => format!("the provider answered {status}"),
+            words => format!("the provider answered {status}: {words}"),
+        };
+        let success = match self.success_statuses.as_slice() {
+            [] => (200..300).contains(&status),
+            statuses => statuses.contains(&status),
+        };
+        match status {
+            _ if success => self.judge_body(&answer.body, why),
+            408 | 425 | 429 | 500.. => Sent::retry(why, answer.retry_after),
+            300..400 => Sent::refused(format!(
+                "the provider answered {status}; redirects are not followed, so give the sender the final URL"
+            )),
+            _ => Sent::refused(why),
+        }
+    }
+
+    fn judge_body(&self, body: &[u8], why: String) -> Sent {
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let at = |pointer: &Option<String>| {
+            let found = json.as_ref()?.pointer(pointer.as_deref()?)?;
+            match found {
+                Value::String(text) => Some(text.clone()),
+                Value::Bool(_) | Value::Number(_) => Some(found.to_string()),
+                Value::Array(_) | Value::Null | Value::Object(_) => None,
+            }
+        };
+        if self.success_json.is_some() {
+            let found = at(&self.success_json);
+            let is_one_of = |values: &[String]| found.as_ref().is_some_and(|found| values.contains(found));
+            if is_one_of(&self.retry_values) {
+                return Sent::retry(why, None);
+            }
+            if !is_one_of(&self.success_values) {
+                return Sent::refused(why);
+            }
+        }
+        Sent::delivered(at(&self.reference_json).as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::samples;
+    use super::*;
+    use crate::delivery::Outcome;
+
+    fn judge(reading: &Reading, status: u16, body: &str) -> Sent {
+        let answer = Answer {
+            status,
+            body: body.into(),
+            retry_after: Some(Duration::from_secs(7)),
+        };
+        let message = samples::sms("+15005550006", "4711", "Your code is 4711");
+        reading.judge(&answer, &message, Some("hunter2"))
+    }
+
+    #[test]
+    fn statuses_tell_what_may_work_later() {
+        let reading = Reading::default();
+        for status in [200, 202, 204, 299] {
+            assert_eq!(judge(&reading, status, "").outcome, Outcome::Delivered);
+        }
+        for status in [408, 425, 429, 500, 503, 599] {
+            let sent = judge(&reading, status, "");
+            let after = Some(Duration::from_secs(7));
+            assert!(
+                matches!(sent.outcome, Outcome::Retry { after: rest, .. } if rest == after),
+                "{status}"
+            );
+        }
+        for status in [301, 307, 400, 401, 403, 404, 422] {
+            let sent = judge(&reading, status, "");
+            assert!(matches!(sent.outcome, Outcome::Refused { .. }), "{status}");
+        }
+        let listed = Reading {
+            success_statuses: vec![201],
+            ..Reading::default()
+        };
+        assert_eq!(judge(&listed, 201, "").outcome, Outcome::Delivered);
+        assert!(matches!(judge(&listed, 200, "").outcome, Outcome::Refused { .. }));
+    }
+
+    #[test]
+    fn the_body_can_say_more() {
+        let reading = Reading {
+            success_json: Some("/messages/0/status".to_owned()),
+            success_values: vec!["0".to_owned(), "queued".to_owned()],
+            retry_values: vec!["1".to_owned()],
+            reference_json: Some("/messages/0/id".to_owned()),
+            ..Reading::default()
+        };
+        for (body, outcome, reference) in [
+            (
+                r#"{"messages":[{"status":"0","id":"m-1"}]}"#,
+                "Delivered",
+                Some("m-1"),
+            ),
+            (r#"{"messages":[{"status":0,"id":17}]}"#, "Delivered", Some("17")),
+            (r#"{"messages":[{"status":"queued"}]}"#, "Delivered", None),
+            (r#"{"messages":[{"status":"1"}]}"#, "Retry", None),
+            (r#"{"messages":[{"status":"2"}]}"#, "Refused", None),
+            (r#"{"messages":[{"status":["0"]}]}"#, "Refused", None),
+            ("{}", "Refused", None),
+            ("no JSON", "Refused", None),
+        ] {
+            let sent = judge(&reading, 200, body);
+            let shown = format!("{:?}", sent.outcome);
+            assert!(shown.starts_with(outcome), "{body}: {shown}");
+            assert_eq!(sent.reference.as_deref(), reference, "{body}");
+        }
+    }
+
+    #[test]
+    fn failures_name_neither_the_message_nor_secrets() {
+        let sent = judge(
+            &Reading::default(),
+            400,
+            "{\"to\":\"+15005550006\",\"body\":\"Your code is 4711\",\"key\":\"hunter2\"}",
+        );
+        let Outcome::Refused { why } = sent.outcome else {
+            panic!("{sent:?}");
+        };
+        assert_eq!(
+            why,
+            "the provider answered 400: {\"to\":\"+***\",\"body\":\"***\",\"key\":\"***\"}"
+        );
+    }
+}

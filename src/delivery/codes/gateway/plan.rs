@@ -1,0 +1,396 @@
+//! What the operator wants to be requested, read once at the start.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use serde_json::Value;
+
+use super::answer::Reading;
+use super::escape;
+use super::template::{Template, Values, is_taken};
+use crate::delivery::codes::secret::Secret;
+use crate::delivery::codes::trust::Authorities;
+use crate::delivery::codes::{SettingError, is_loopback};
+
+/// A gateway as the operator describes it. Texts hold places such as `{{to}}`.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where to; places stand in its path and query only.
+    pub url: String,
+    /// `GET`, `POST`, `PUT` or `PATCH`.
+    pub method: String,
+    /// Headers beside those that belong to the body.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: BodySettings,
+    /// Places of the operator's own, and what stands there.
+    pub constants: BTreeMap<String, String>,
+    /// Whom messages come from that do not say so.
+    pub from: Option<String>,
+    /// Whom the server knows this one as (Basic authentication, with the secret as the password).
+    pub username: Option<String>,
+    /// What stands in the place `{{secret}}`.
+    pub secret: Option<Secret>,
+    /// The authorities that are trusted instead of the system's.
+    pub authorities: Option<Authorities>,
+    /// Whether codes may leave this machine without TLS.
+    pub allow_plaintext: bool,
+    /// How answers are read.
+    pub reading: Reading,
+    /// How long an exchange takes at most.
+    pub timeout: Duration,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub enum BodySettings {
+    /// Names and values, as `application/x-www-form-urlencoded`.
+    Form(Vec<(String, String)>),
+    /// A JSON value; places stand in its texts.
+    Json(Value),
+    /// Nothing.
+    None,
+    /// A text of any kind. If the type is one of XML, values are written so that they stay text.
+    Text {
+        /// What it is.
+        content_type: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// A gateway whose description was found good.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) method: Method,
+    pub(super) timeout: Duration,
+    pub(super) authorities: Option<Authorities>,
+    pub(super) secret: Option<Secret>,
+    pub(super) reading: Reading,
+    url: Template,
+    headers: Vec<(HeaderName, Template)>,
+    body: Body,
+    from: Option<String>,
+    username: Option<String>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Form(Vec<(String, Template)>),
+    Json(JsonTemplate),
+    None,
+    Text {
+        content_type: HeaderValue,
+        is_xml: bool,
+        text: Template,
+    },
+}
+
+/// A JSON value with places in its texts. The names of members have none.
+#[derive(Debug)]
+enum JsonTemplate {
+    Array(Vec<JsonTemplate>),
+    Object(Vec<(String, JsonTemplate)>),
+    Other(Value),
+    Text(Template),
+}
+
+/// A request as it is sent.
+pub(super) struct Request {
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Plan {
+    /// Reads the description.
+    ///
+    /// # Errors
+    /// [`SettingError`] with what is wrong with it.
+    pub fn new(settings: GatewaySettings) -> Result<Self, SettingError> {
+        let constants = &settings.constants;
+        if let Some(name) = constants.keys().find(|name| is_taken(name)) {
+            return Err(SettingError::new(
+                "constants",
+                format!("must not have {name}, which is the name of a place"),
+            ));
+        }
+        let read = |setting: &'static str, text: &str| {
+            Template::parse(text, constants).map_err(|problem| SettingError::new(setting, problem))
+        };
+        let method = match settings.method.as_str() {
+            "GET" => Method::GET,
+            "PATCH" => Method::PATCH,
+            "POST" => Method::POST,
+            "PUT" => Method::PUT,
+            other => {
+                return Err(SettingError::new(
+                    "method",
+                    format!("must be GET, PATCH, POST or PUT, not {other:?}"),
+                ));
+            }
+        };
+        let url = read("url", &settings.url)?;
+        check_url(&url, settings.allow_plaintext)?;
+        let mut headers = Vec::new();
+        for (name, text) in &settings.headers {
+            headers.push((header_name(name)?, read("headers", text)?));
+        }
+        let body = match &settings.body {
+            BodySettings::None => Body::None,
+            _ if method == Method::GET => {
+                return Err(SettingError::new("method", "must not be GET if there is a body"));
+            }
+            BodySettings::Form(fields) => Body::Form(
+                fields
+                    .iter()
+                    .map(|(name, text)| Ok((name.clone(), read("form", text)?)))
+                    .collect::<Result<_, SettingError>>()?,
+            ),
+            BodySettings::Json(value) => Body::Json(JsonTemplate::parse(value, &|text| read("json", text))?),
+            BodySettings::Text { content_type, text } => Body::Text {
+                content_type: HeaderValue::from_str(content_type).map_err(|_| {
+                    SettingError::new(
+                        "content_type",
+                        "must be a media type such as text/plain; charset=utf-8",
+                    )
+                })?,
+                is_xml: is_xml(content_type),
+                text: read("text", text)?,
+            },
+        };
+        let plan = Self {
+            method,
+            timeout: settings.timeout,
+            authorities: settings.authorities,
+            secret: settings.secret,
+            reading: settings.reading,
+            url,
+            headers,
+            body,
+            from: settings.from,
+            username: settings.username,
+        };
+        plan.check_secret()?;
+        Ok(plan)
+    }
+
+    fn check_secret(&self) -> Result<(), SettingError> {
+        let in_body = match &self.body {
+            Body::Form(fields) => fields.iter().any(|(_, text)| text.has_secret()),
+            Body::Json(value) => value.has_secret(),
+            Body::None => false,
+            Body::Text { text, .. } => text.has_secret(),
+        };
+        let in_headers = self.headers.iter().any(|(_, text)| text.has_secret());
+        let needed = in_body || in_headers || self.url.has_secret() || self.username.is_some();
+        let problem = match (&self.secret, needed) {
+            (None, true) => "must be given, because the request needs it",
+            (Some(_), false) => {
+                "must not be given: no {{secret}} stands in the request, and there is no username"
+            }
+            (_, _) => return self.check_authorization(),
+        };
+        Err(SettingError::new("secret_file", problem))
+    }
+
+    fn check_authorization(&self) -> Result<(), SettingError> {
+        let given = self.headers.iter().any(|(name, _)| *name == AUTHORIZATION);
+        let twice = given && self.username.is_some();
+        let colon = self.username.as_deref().is_some_and(|name| name.contains(':'));
+        if twice {
+            return Err(SettingError::new(
+                "username",
+                "must not be given together with the header authorization",
+            ));
+        }
+        if colon {
+            return Err(SettingError::new("username", "must not have a colon"));
+        }
+        Ok(())
+    }
+
+    /// Whether no TLS is spoken.
+    pub(super) fn is_plaintext(&self) -> bool {
+        self.url.beginning().starts_with("http:")
+    }
+
+    /// Whom messages come from that do not say so.
+    pub(super) fn from(&self) -> Option<&str> {
+        self.from.as_deref()
+    }
+
+    /// Fills all places; `None` if that gives something that HTTP cannot carry, or a URL that leads elsewhere.
+    pub(super) fn request(&self, values: Values<'_>) -> Option<Request> {
+        let text = self.url.render(values, escape::url);
+        let path = text.split(['?', '#']).next().unwrap_or_default();
+        if path.split(['/', '\\']).any(escape::is_dot_segment) {
+            return None;
+        }
+        let url = Url::parse(&text).ok()?;
+        let mut headers = HeaderMap::new();
+        if let Some(kind) = self.content_type() {
+            headers.insert(reqwest::header::CONTENT_TYPE, kind);
+        }
+        for (name, template) in &self.headers {
+            let Some(text) = template.render_plain(values) else {
+                continue;
+            };
+            let mut value = HeaderValue::from_str(&text).ok()?;
+            // HTTP would take blanks at the ends away, and has no agreed meaning for what is not ASCII.
+            if text.trim() != text.as_str() || text.contains('\t') || !text.is_ascii() {
+                return None;
+            }
+            value.set_sensitive(template.has_secret() || *name == AUTHORIZATION);
+            headers.append(name, value);
+        }
+        if let (Some(username), Some(secret)) = (&self.username, values.secret) {
+            use base64::Engine as _;
+            let login = zeroize::Zeroizing::new(format!("{username}:{secret}"));
+            let login = base64::engine::general_purpose::STANDARD.encode(login.as_bytes());
+            let login = zeroize::Zeroizing::new(format!("Basic {login}"));
+            let mut value = HeaderValue::from_str(&login).ok()?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Some(Request {
+            url,
+            headers,
+            body: self.body(values)?,
+        })
+    }
+
+    fn content_type(&self) -> Option<HeaderValue> {
+        match &self.body {
+            Body::Form(_) => Some(HeaderValue::from_static("application/x-www-form-urlencoded")),
+            Body::Json(_) => Some(HeaderValue::from_static("application/json")),
+            Body::None => None,
+            Body::Text { content_type, .. } => Some(content_type.clone()),
+        }
+    }
+
+    fn body(&self, values: Values<'_>) -> Option<Vec<u8>> {
+        match &self.body {
+            Body::Form(fields) => {
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                for (name, template) in fields {
+                    if let Some(text) = template.render_plain(values) {
+                        form.append_pair(name, &text);
+                    }
+                }
+                Some(form.finish().into_bytes())
+            }
+            Body::Json(template) => serde_json::to_vec(&template.render(values).unwrap_or_default()).ok(),
+            Body::None => Some(Vec::new()),
+            Body::Text { text, is_xml, .. } => {
+                let escape = if *is_xml { escape::xml } else { escape::plain };
+                Some(text.render(values, escape).as_bytes().to_vec())
+            }
+        }
+    }
+}
+
+impl JsonTemplate {
+    fn parse(
+        value: &Value,
+        read: &dyn Fn(&str) -> Result<Template, SettingError>,
+    ) -> Result<Self, SettingError> {
+        Ok(match value {
+            Value::String(text) => Self::Text(read(text)?),
+            Value::Array(values) => Self::Array(
+                values
+                    .iter()
+                    .map(|value| Self::parse(value, read))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Object(members) => Self::Object(
+                members
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), Self::parse(value, read)?)))
+                    .collect::<Result<_, SettingError>>()?,
+            ),
+            other => Self::Other(other.clone()),
+        })
+    }
+
+    fn has_secret(&self) -> bool {
+        match self {
+            Self::Array(values) => values.iter().any(Self::has_secret),
+            Self::Object(members) => members.iter().any(|(_, value)| value.has_secret()),
+            Self::Other(_) => false,
+            Self::Text(text) => text.has_secret(),
+        }
+    }
+
+    /// The value; `None` if it is one place alone and nothing stands there.
+    fn render(&self, values: Values<'_>) -> Option<Value> {
+        Some(match self {
+            Self::Array(all) => all.iter().filter_map(|value| value.render(values)).collect(),
+            Self::Object(members) => members
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), value.render(values)?)))
+                .collect(),
+            Self::Other(value) => value.clone(),
+            Self::Text(text) => Value::String(text.render_plain(values)?.to_string()),
+        })
+    }
+}
+
+/// Places stand behind the host only, so that no message chooses where it goes.
+fn check_url(url: &Template, allow_plaintext: bool) -> Result<(), SettingError> {
+    let expected = || {
+        SettingError::new(
+            "url",
+            "must be an https URL without user, password and fragment, with places behind the host only",
+        )
+    };
+    let beginning = url.beginning();
+    let authority = beginning.split_once("://").map_or("", |(_, behind)| behind);
+    if url.has_places() && !authority.contains(['/', '?']) {
+        return Err(expected());
+    }
+    let parsed = Url::parse(beginning).map_err(|_| expected())?;
+    let whole = url.render_literals();
+    let bare = parsed.username().is_empty() && parsed.password().is_none() && !whole.contains('#');
+    let path = whole.split('?').next().unwrap_or_default();
+    if !bare || parsed.host().is_none() || path.split(['/', '\\']).any(escape::is_dot_segment) {
+        return Err(expected());
+    }
+    match parsed.scheme() {
+        "https" => Ok(()),
+        "http" if allow_plaintext || is_loopback(parsed.host_str().unwrap_or_default()) => Ok(()),
+        "http" => Err(SettingError::new(
+            "url",
+            "must begin with https:// unless it leads to this machine, or allow_plaintext is true",
+        )),
+        _ => Err(expected()),
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, SettingError> {
+    let refuse = |problem: &str| SettingError::new("headers", format!("must not have {name:?}: {problem}"));
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse("it is no name of a header"))?;
+    let ours = [
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    if ours.contains(&parsed.as_str()) {
+        return Err(refuse("it belongs to the connection or the body"));
+    }
+    Ok(parsed)
+}
+
+fn is_xml(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml")
+}

@@ -1,0 +1,257 @@
+//! Message centres that speak SMPP 3.4, over TLS unless the operator says otherwise: text messages.
+//!
+//! The protocol is written here, not taken from a library: what a sender needs of it is small, and the library at hand
+//! brings a DNS resolver with known weaknesses and queues without bounds.
+
+pub mod alphabet;
+mod link;
+pub mod pdu;
+mod session;
+mod status;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
+
+use self::alphabet::{Alphabet, Encoded};
+use self::pdu::{Address, Content, Submit, command};
+use self::session::Session;
+use super::secret::Secret;
+use super::trust::Authorities;
+use super::{CodeMessage, CodeSender, Sent, words};
+
+/// A message centre, and how messages are handed to it.
+#[derive(Clone, Debug)]
+pub struct SmppSettings {
+    /// Its name or address; its certificate must name it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// The authorities that are trusted instead of the system's.
+    pub authorities: Option<Authorities>,
+    /// Whom it knows this server as; at most 15 characters.
+    pub system_id: String,
+    /// The password; at most 8 characters by the specification, more by common use.
+    pub password: Option<Secret>,
+    /// What kind of system this is, if it wants to know; at most 12 characters.
+    pub system_type: String,
+    /// Whether it insists on a session that could receive as well.
+    pub receives: bool,
+    /// Whom messages come from that do not say so; its own choice by default.
+    pub from: Option<String>,
+    /// The type of number and the numbering plan of all senders, instead of those that their form suggests.
+    pub from_type: Option<(u8, u8)>,
+    /// What it understands.
+    pub alphabet: Alphabet,
+    /// How a long text travels.
+    pub long_text: LongText,
+    /// How many messages are under way at the same time.
+    pub window: usize,
+    /// After which silence it is asked whether it is still there.
+    pub enquire_link: Duration,
+    /// How long a connection, and how long an answer may take.
+    pub timeout: Duration,
+}
+
+/// How a text travels that one short message cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongText {
+    /// In parts, which phones put together.
+    Parts,
+    /// In one, which the message centre takes apart.
+    Payload,
+}
+
+/// Sends to one message centre, over one session.
+pub struct Smpp {
+    settings: SmppSettings,
+    session: Mutex<Option<Arc<Session>>>,
+    window: Semaphore,
+}
+
+impl Smpp {
+    /// A sender with these settings. It binds when there is something to send.
+    #[must_use]
+    pub fn new(settings: SmppSettings) -> Self {
+        Self {
+            window: Semaphore::new(settings.window.max(1)),
+            settings,
+            session: Mutex::default(),
+        }
+    }
+
+    async fn exchange(&self, message: &CodeMessage) -> Sent {
+        let Some(number) = message.to.phone() else {
+            return Sent::refused("the destination is no phone number");
+        };
+        let to = Address {
+            ton: 1,
+            npi: 1,
+            text: number.digits().to_owned(),
+        };
+        let from = message.from.as_ref().or(self.settings.from.as_ref());
+        let Some(from) = sender(from.map_or("", String::as_str), self.settings.from_type) else {
+            return Sent::refused(
+                "the sender must be a number, or at most 11 characters of the GSM alphabet",
+            );
+        };
+        let text = Encoded::of(&message.text, self.settings.alphabet);
+        let mut sent = Sent::refused("there is no text");
+        let mut reference = None;
+        let Ok(_place) = self.window.acquire().await else {
+            return Sent::retry("the sender is closed", None);
+        };
+        for body in self.bodies(message, &text, &from, &to) {
+            sent = self.submit(body, message).await;
+            if reference.is_none() {
+                reference.clone_from(&sent.reference);
+            }
+            if sent.outcome != crate::delivery::Outcome::Delivered {
+                return sent;
+            }
+        }
+        Sent { reference, ..sent }
+    }
+
+    fn bodies(&self, message: &CodeMessage, text: &Encoded, from: &Address, to: &Address) -> Vec<Vec<u8>> {
+        let body = |content: Content<'_>| submit_body(from, to, text.data_coding, content);
+        if text.is_short() {
+            return vec![body(Content::Short(&text.whole()))];
+        }
+        if self.settings.long_text == LongText::Payload {
+            return vec![body(Content::Payload(&text.whole()))];
+        }
+        let parts = text.parts();
+        let all = u8::try_from(parts.len()).unwrap_or(u8::MAX);
+        // Which message the parts belong to: a byte that differs from one try to the next.
+        let which = message.id.as_bytes()[15];
+        let numbered = (1..=all).zip(&parts);
+        numbered
+            .map(|(nth, part)| {
+                // 3GPP TS 23.040, 9.2.3.24.1.
+                let header = [5, 0, 3, which, all, nth];
+                body(Content::WithHeader(&[&header, part.as_slice()].concat()))
+            })
+            .collect()
+    }
+
+    async fn submit(&self, body: Vec<u8>, message: &CodeMessage) -> Sent {
+        let session = match timeout(self.settings.timeout, self.session()).await {
+            Ok(Ok(session)) => session,
+            Ok(Err(why)) => {
+                let secret = self.settings.password.as_ref().map(Secret::expose);
+                return self.retry(&words::of_provider(&why, message, secret));
+            }
+            Err(_) => return self.retry("no session in time"),
+        };
+        let Ok(answer) = timeout(self.settings.timeout, session.submit(body)).await else {
+            return self.retry("no answer in time");
+        };
+        match answer {
+            None => self.retry("the session ended before the answer"),
+            Some(answer) if answer.command == command::SUBMIT_SM | command::RESPONSE => {
+                status::judge(answer.status, &answer.name())
+            }
+            // Success is what only the right answer can tell.
+            Some(nack) if nack.command == command::GENERIC_NACK && nack.status != 0 => {
+                status::judge(nack.status, "")
+            }
+            Some(_) => self.retry("the answer is none to this request"),
+        }
+    }
+
+    /// The open session, or a new one; whoever else needs one meanwhile waits for the same.
+    async fn session(&self) -> Result<Arc<Session>, String> {
+        let mut place = self.session.lock().await;
+        match place.as_ref() {
+            Some(session) if session.is_open() => Ok(Arc::clone(session)),
+            _ => {
+                let session = Arc::new(Session::open(&self.settings).await?);
+                *place = Some(Arc::clone(&session));
+                Ok(session)
+            }
+        }
+    }
+
+    fn retry(&self, why: &str) -> Sent {
+        Sent::retry(format!("the message centre {}: {why}", self.settings.host), None)
+    }
+}
+
+#[async_trait]
+impl CodeSender for Smpp {
+    async fn send(&self, message: &CodeMessage) -> Sent {
+        timeout(LONGEST, self.exchange(message))
+            .await
+            .unwrap_or_else(|_| self.retry("it took too long"))
+    }
+}
+
+impl fmt::Debug for Smpp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smpp")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+fn submit_body(from: &Address, to: &Address, data_coding: u8, content: Content<'_>) -> Vec<u8> {
+    let submit = Submit {
+        from,
+        to,
+        data_coding,
+        content,
+    };
+    submit.body()
+}
+
+/// The address of a sender; `None` if it can be none.
+fn sender(text: &str, kind: Option<(u8, u8)>) -> Option<Address> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let (suggested, text) = match digits.len() {
+        _ if text.is_empty() => ((0, 0), ""),
+        1..=8 if is_number && digits.len() == text.len() => ((3, 0), digits),
+        1..=20 if is_number => ((1, 1), digits),
+        _ if is_number => return None,
+        _ if text.chars().count() <= 11 && text.is_ascii() && alphabet::is_gsm7(text) => ((5, 0), text),
+        _ => return None,
+    };
+    let (ton, npi) = kind.unwrap_or(suggested);
+    Some(Address {
+        ton,
+        npi,
+        text: text.to_owned(),
+    })
+}
+
+/// How long one message may take, all its parts together.
+const LONGEST: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_a_sender_tells_what_it_is() {
+        let address = |text: &str| sender(text, None).map(|address| (address.ton, address.npi, address.text));
+        let is = |ton, npi, text: &str| Some((ton, npi, text.to_owned()));
+        assert_eq!(address("+15005550006"), is(1, 1, "15005550006"));
+        assert_eq!(address("15005550006"), is(1, 1, "15005550006"));
+        assert_eq!(address("12345"), is(3, 0, "12345"));
+        assert_eq!(address("+12345"), is(1, 1, "12345"));
+        assert_eq!(address("Owl & Co"), is(5, 0, "Owl & Co"));
+        assert_eq!(address(""), is(0, 0, ""));
+        for none in ["Owl and Company", "Owl\0", "\u{20ac}", "123456789012345678901"] {
+            assert_eq!(address(none), None, "{none}");
+        }
+        let forced = sender("12345", Some((0, 1))).unwrap();
+        assert_eq!((forced.ton, forced.npi), (0, 1));
+    }
+}

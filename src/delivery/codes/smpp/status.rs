@@ -1,0 +1,47 @@
+//! What a message centre says of a request (SMPP 3.4, 5.1.3).
+
+use crate::delivery::codes::Sent;
+
+pub(super) const INVALID_COMMAND: u32 = 0x03;
+
+/// What came of a short message whose answer has this status.
+pub(super) fn judge(status: u32, name: &str) -> Sent {
+    let why = || format!("the message centre answered {}", told(status));
+    match status {
+        0 => Sent::delivered(Some(name)),
+        // Not bound any more, trouble of its own, full, "failed" without a reason, throttled, trouble behind it.
+        0x04 | 0x08 | 0x14 | 0x45 | 0x58 | 0x64 => Sent::retry(why(), None),
+        _ => Sent::refused(why()),
+    }
+}
+
+/// The status for a person.
+pub(super) fn told(status: u32) -> String {
+    let name = match status {
+        0x00 => "success",
+        0x01 => "invalid message length",
+        0x02 => "invalid command length",
+        0x03 => "invalid command",
+        0x04 => "not bound for this",
+        0x05 => "already bound",
+        0x08 => "system error",
+        0x0a => "invalid source address",
+        0x0b => "invalid destination address",
+        0x0d => "bind failed",
+        0x0e => "invalid password",
+        0x0f => "invalid system_id",
+        0x14 => "message queue full",
+        0x45 => "submit failed",
+        0x48 => "invalid source TON",
+        0x49 => "invalid source NPI",
+        0x50 => "invalid destination TON",
+        0x51 => "invalid destination NPI",
+        0x53 => "invalid system_type",
+        0x58 => "throttled",
+        0x64 => "temporary error of the receiving side",
+        0x65 => "permanent error of the receiving side",
+        0x66 => "rejected by the receiving side",
+        _ => "another error",
+    };
+    format!("0x{status:08x} ({name})")
+}

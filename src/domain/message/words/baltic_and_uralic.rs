@@ -1,0 +1,61 @@
+//! Baltic and Uralic languages. They inflect names, so a name stands in brackets.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[
+    Words {
+        tags: &["et"],
+        named: "Teie kinnituskood ({{name}}) on: {{code}}",
+        plain: "Teie kinnituskood on: {{code}}",
+        short: "Kood: {{code}}",
+        warning: "Ärge jagage seda kellegagi.",
+        payment: "Makse: {{amount}}, saaja: {{payee}}",
+        subject: "{{name}}: kinnituskood",
+        again: "Kordan:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["fi"],
+        named: "Vahvistuskoodisi ({{name}}) on: {{code}}",
+        plain: "Vahvistuskoodisi on: {{code}}",
+        short: "Koodi: {{code}}",
+        warning: "Älä kerro sitä kenellekään.",
+        payment: "Maksu: {{amount}}, saaja: {{payee}}",
+        subject: "{{name}}: vahvistuskoodi",
+        again: "Toistan:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["hu"],
+        named: "Az Ön ellenőrző kódja ({{name}}): {{code}}",
+        plain: "Az Ön ellenőrző kódja: {{code}}",
+        short: "Kód: {{code}}",
+        warning: "Ne ossza meg senkivel.",
+        payment: "Fizetés: {{amount}}, kedvezményezett: {{payee}}",
+        subject: "{{name}}: ellenőrző kód",
+        again: "Ismétlem:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["lt"],
+        named: "Jūsų patvirtinimo kodas ({{name}}): {{code}}",
+        plain: "Jūsų patvirtinimo kodas: {{code}}",
+        short: "Kodas: {{code}}",
+        warning: "Niekam jo neatskleiskite.",
+        payment: "Mokėjimas: {{amount}}, gavėjas: {{payee}}",
+        subject: "{{name}}: patvirtinimo kodas",
+        again: "Kartoju:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["lv"],
+        named: "Jūsu apstiprinājuma kods ({{name}}): {{code}}",
+        plain: "Jūsu apstiprinājuma kods: {{code}}",
+        short: "Kods: {{code}}",
+        warning: "Nevienam to neizpaudiet.",
+        payment: "Maksājums: {{amount}}, saņēmējs: {{payee}}",
+        subject: "{{name}}: apstiprinājuma kods",
+        again: "Atkārtoju:",
+        stop: ". ",
+    },
+];

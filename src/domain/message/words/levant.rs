@@ -1,0 +1,61 @@
+//! Languages around the eastern Mediterranean, and Urdu, which is written as Arabic is.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[
+    Words {
+        tags: &["ar"],
+        named: "رمز التحقق الخاص بك في {{name}} هو: {{code}}",
+        plain: "رمز التحقق الخاص بك هو: {{code}}",
+        short: "الرمز: {{code}}",
+        warning: "لا تشاركه مع أي شخص.",
+        payment: "الدفع: {{amount}}، المستفيد: {{payee}}",
+        subject: "رمز التحقق الخاص بك في {{name}}",
+        again: "أكرر:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["el"],
+        named: "Ο κωδικός επαλήθευσής σας για {{name}} είναι: {{code}}",
+        plain: "Ο κωδικός επαλήθευσής σας είναι: {{code}}",
+        short: "Κωδικός: {{code}}",
+        warning: "Μην τον δώσετε σε κανέναν.",
+        payment: "Πληρωμή: {{amount}}, δικαιούχος: {{payee}}",
+        subject: "Ο κωδικός επαλήθευσής σας για {{name}}",
+        again: "Επαναλαμβάνω:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["he", "iw"],
+        named: "קוד האימות שלך עבור {{name}} הוא: {{code}}",
+        plain: "קוד האימות שלך הוא: {{code}}",
+        short: "קוד: {{code}}",
+        warning: "אין לשתף אותו עם אף אחד.",
+        payment: "תשלום: {{amount}}, מוטב: {{payee}}",
+        subject: "קוד האימות שלך עבור {{name}}",
+        again: "שוב:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["tr"],
+        named: "{{name}} doğrulama kodunuz: {{code}}",
+        plain: "Doğrulama kodunuz: {{code}}",
+        short: "Kod: {{code}}",
+        warning: "Kimseyle paylaşmayın.",
+        payment: "Ödeme: {{amount}}, alıcı: {{payee}}",
+        subject: "{{name}} doğrulama kodunuz",
+        again: "Tekrar ediyorum:",
+        stop: ". ",
+    },
+    Words {
+        tags: &["ur"],
+        named: "{{name}} کے لیے آپ کا تصدیقی کوڈ ہے: {{code}}",
+        plain: "آپ کا تصدیقی کوڈ ہے: {{code}}",
+        short: "کوڈ: {{code}}",
+        warning: "اسے کسی کے ساتھ شیئر نہ کریں۔",
+        payment: "ادائیگی: {{amount}}، وصول کنندہ: {{payee}}",
+        subject: "{{name}} کے لیے آپ کا تصدیقی کوڈ",
+        again: "دوبارہ:",
+        stop: "۔ ",
+    },
+];

@@ -1,0 +1,6 @@
+//! What becomes of codes, with senders that do as a test says and a clock that a test moves.
+
+mod failover;
+mod routing;
+mod silent;
+mod world;

@@ -1,0 +1,107 @@
+//! Silent network authentication, from the URL that a device opens to the approval.
+
+use countersign::domain::channel::Channel;
+use countersign::domain::entropy::SeededEntropy;
+use countersign::domain::refusal::Refusal;
+use countersign::domain::time::Clock as _;
+use countersign::domain::verification::VerificationStatus;
+use countersign::flows::Error;
+use countersign::flows::verification::Which;
+use countersign::flows::verification::check_verification::{Guess, check_verification};
+use countersign::server::{self, Limits, Listener};
+use countersign::web::boundary::Boundary;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{NUMBER, World, provider, sender, told};
+
+/// A device opens the URL that ends in `token`, over a connection to the real server.
+async fn open(world: &World, method: &str, token: &str) -> Value {
+    let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.address();
+    let boundary = Boundary::new(world.server.router(), Arc::default(), &SeededEntropy::new(1));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server::run(vec![listener], boundary, Limits::default(), async {
+        let _dropped = stopped.await;
+    }));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "{method} /v2/SilentAuth/{token} HTTP/1.1\r\nhost: verify.example.com\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    drop(stop);
+    serving.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[tokio::test]
+async fn a_device_that_its_network_knows_is_approved_with_its_token_only() {
+    let network = provider("204 No Content", "").await;
+    let world = World::with(vec![sender("network", network.url("/"), &[Channel::Sna])]).await;
+    let started = world.start(Channel::Sna, None).await;
+    let token = started.sna_token.unwrap();
+    let which = Which::Sid(started.verification.sid);
+    let check = async |given: Option<&str>| {
+        let guess = Guess {
+            sna_client_token: given,
+            ..Guess::default()
+        };
+        let app = &world.server.app;
+        let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+        checked.unwrap().status(world.server.clock.now())
+    };
+    assert_eq!(check(None).await, VerificationStatus::Pending);
+    let answer = open(&world, "GET", &token).await;
+    assert_eq!(answer["ErrorCode"], 0, "{answer}");
+    assert_eq!(answer["ErrorDescription"], "Success");
+    assert_eq!(told(&network, "to"), [NUMBER]);
+    assert_eq!(told(&network, "device_ip"), ["127.0.0.1"]);
+    let given = answer["Token"].as_str().unwrap();
+    assert_eq!(check(Some("another")).await, VerificationStatus::Pending);
+    assert_eq!(check(Some(given)).await, VerificationStatus::Approved);
+    let again = open(&world, "POST", &token).await;
+    assert_eq!(again["ErrorCode"], -10, "{again}");
+    assert_eq!(network.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
+    let network = provider("403 Forbidden", "").await;
+    let world = World::with(vec![sender("network", network.url("/"), &[Channel::Sna])]).await;
+    let started = world.start(Channel::Sna, None).await;
+    let answer = open(&world, "POST", &started.sna_token.unwrap()).await;
+    assert_eq!(answer["ErrorCode"], -10, "{answer}");
+    assert!(answer.get("Token").is_none());
+    let guess = Guess::default();
+    let which = Which::Sid(started.verification.sid);
+    let app = &world.server.app;
+    let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+    let checked = checked.unwrap();
+    assert_eq!(
+        checked.status(world.server.clock.now()),
+        VerificationStatus::Pending
+    );
+    let errors = checked.silent.unwrap().errors;
+    let attempts = world.attempts().await;
+    assert_eq!(errors.len(), 1);
+    assert_eq!((errors[0].attempt, errors[0].code), (attempts[0].sid, 60500));
+    for wrong in ["x", "AAAA", &"A".repeat(86)] {
+        assert_eq!(open(&world, "GET", wrong).await["ErrorCode"], -10);
+    }
+}
+
+#[tokio::test]
+async fn without_a_sender_for_it_there_is_none() {
+    let one = provider("200 OK", "").await;
+    let world = World::with(vec![sender("one", one.url("/"), &[Channel::Sms])]).await;
+    let refused = world.try_start(Channel::Sna).await.unwrap_err();
+    let expected = Refusal::NoSenderFor {
+        channel: Channel::Sna,
+    };
+    assert!(matches!(refused, Error::Refused(refusal) if refusal == expected));
+}
