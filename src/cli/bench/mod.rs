@@ -47,8 +47,8 @@ enum Command {
     /// Create verifications with codes of its own choice, and check them; both durable before they are answered. A pair is
     /// one measurement.
     ///
-    /// The service has CustomCodeEnabled, so that the codes are known here; nothing else is different from a drawn code. The
-    /// numbers are +1 ... 555-0100 to 555-0199, which no telephone has, and RiskCheck is disabled, or the budgets of toll
+    /// The service has `CustomCodeEnabled`, so that the codes are known here; nothing else is different from a drawn code. The
+    /// numbers are +1 ... 555-0100 to 555-0199, which no telephone has, and `RiskCheck` is disabled, or the budgets of toll
     /// fraud would end the run. Messages take the usual way through the outbox while the load lasts and after it: run
     /// the server with its log sender and `--log warn`, or what is measured is the terminal.
     Verify(VerifyArgs),

@@ -170,11 +170,7 @@ impl<'a> AttemptJson<'a> {
             channel_data: ChannelDataJson {
                 verification_sid: Text(attempt.verification),
                 to: attempt.destination.as_str(),
-                status: match converted {
-                    true => "confirmed",
-                    false if call.now() >= attempt.expires_at => "expired",
-                    false => "unconfirmed",
-                },
+                status: conversion(converted, call.now() >= attempt.expires_at),
                 message_status: (!is_call).then_some(became),
                 call_status: is_call.then_some(if became == "sent" { "completed" } else { became }),
                 error_code: matches!(attempt.status, AttemptStatus::Failed { .. }).then_some(UNKNOWN_ERROR),
@@ -187,6 +183,15 @@ impl<'a> AttemptJson<'a> {
             },
             url: call.url(format_args!("/v2/Attempts/{}", attempt.sid)),
         }
+    }
+}
+
+/// What the API says of an attempt's code besides whether the message left.
+fn conversion(converted: bool, expired: bool) -> &'static str {
+    match (converted, expired) {
+        (true, _) => "confirmed",
+        (false, true) => "expired",
+        (false, false) => "unconfirmed",
     }
 }
 

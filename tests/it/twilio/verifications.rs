@@ -325,7 +325,6 @@ async fn the_owner_approves_and_cancels_by_number_and_by_sid() {
             );
         }
     }
-    let _used = server;
 }
 
 fn sender(name: &str, channels: &[Channel]) -> ConfiguredSender {
