@@ -10,6 +10,7 @@ use super::sid::{
 };
 use super::text::Identity;
 use super::time::Timestamp;
+use super::toll_fraud::BlockEvent;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,11 +33,13 @@ pub enum EventType {
     FactorLocked,
     /// A factor was verified.
     FactorVerified,
+    /// A guard against toll fraud begins to refuse codes.
+    VerificationBlocked,
 }
 
 impl EventType {
     /// All of them: first those of the API's documents in their order, then our own.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FactorDeleted,
         Self::FactorCreated,
         Self::FactorVerified,
@@ -46,6 +49,7 @@ impl EventType {
         Self::ChallengeReported,
         Self::FactorLocked,
         Self::FactorDisabled,
+        Self::VerificationBlocked,
     ];
 
     /// The name on the wire, such as `factor.created`.
@@ -61,6 +65,7 @@ impl EventType {
             Self::FactorDisabled => "factor.disabled",
             Self::FactorLocked => "factor.locked",
             Self::FactorVerified => "factor.verified",
+            Self::VerificationBlocked => "verification.blocked",
         }
     }
 }
@@ -207,5 +212,12 @@ pub enum OutboxMessage {
         webhook: WebhookSid,
         /// What happened.
         event: Event,
+    },
+    /// That something is blocked, to a webhook.
+    Blocked {
+        /// Who wants it.
+        webhook: WebhookSid,
+        /// What is blocked.
+        event: BlockEvent,
     },
 }

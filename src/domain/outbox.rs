@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entropy::Entropy;
-use super::events::{OutboxMessage, OutboxRow};
+use super::events::{EventType, OutboxMessage, OutboxRow};
 use super::sid::{CredentialSid, EventSid, FactorSid, WebhookSid};
 use super::time::Timestamp;
 
@@ -96,7 +96,7 @@ impl FromStr for Lane {
 #[error("must be the SID of a webhook (YW), of a push credential (CR) or of a factor (YF)")]
 pub struct NotALane;
 
-/// What has to keep its order within a lane: a factor's events, a challenge's pushes.
+/// What has to keep its order within a lane: a factor's events, a challenge's pushes, what is blocked for a service.
 pub type Thread = [u8; 16];
 
 impl OutboxMessage {
@@ -109,7 +109,7 @@ impl OutboxMessage {
                 ..
             } => Lane::Credential(*credential),
             Self::Push { factor, .. } => Lane::Factor(*factor),
-            Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
+            Self::Blocked { webhook, .. } | Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
         }
     }
 
@@ -117,6 +117,7 @@ impl OutboxMessage {
     #[must_use]
     pub fn thread(&self) -> Thread {
         match self {
+            Self::Blocked { event, .. } => *event.service.as_bytes(),
             Self::Push { challenge, .. } => *challenge.as_bytes(),
             Self::Webhook { event, .. } => *event.factor.as_bytes(),
         }
@@ -127,7 +128,7 @@ impl OutboxMessage {
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self {
             Self::Push { expires_at, .. } => Some(*expires_at),
-            Self::Webhook { .. } => None,
+            Self::Blocked { .. } | Self::Webhook { .. } => None,
         }
     }
 
@@ -135,6 +136,7 @@ impl OutboxMessage {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Blocked { .. } => EventType::VerificationBlocked.name(),
             Self::Push { .. } => "push",
             Self::Webhook { event, .. } => event.event_type.name(),
         }

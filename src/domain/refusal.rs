@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::factor::FactorType;
 use super::sid::ServiceSid;
+use super::toll_fraud::BlockReason;
 
 /// Why a use case said no. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +21,14 @@ pub enum Refusal {
     /// The signature over the factor's identifier is wrong.
     #[error("the signature is not one of this factor's key over the factor's SID")]
     BadFactorProof,
+    /// A guard against toll fraud does not let the code out.
+    #[error("the code was not sent: {}", why.explanation())]
+    Blocked {
+        /// Why.
+        why: BlockReason,
+        /// When it may be asked for again; `None` if no waiting changes it.
+        retry_after: Option<Duration>,
+    },
     /// The challenge has been answered.
     #[error("the challenge has been answered already")]
     ChallengeAnswered,
@@ -62,6 +71,11 @@ pub enum Refusal {
     /// The device may not do this, or not to this.
     #[error("a device may only use its own factor and that factor's challenges")]
     Forbidden,
+    /// The number is a landline's, and the service sends those no text messages.
+    #[error(
+        "the number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the channel call"
+    )]
+    LandlineSms,
     /// Landlines are to be skipped, but numbers are not looked up.
     #[error("SkipSmsToLandlines requires LookupEnabled")]
     LookupRequired,

@@ -20,6 +20,7 @@ pub mod page;
 pub mod service;
 pub mod store_format;
 pub mod sweep;
+pub mod toll_fraud;
 mod waiting;
 pub mod web_push;
 pub mod webhook;

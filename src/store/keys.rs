@@ -29,6 +29,8 @@
 //! | `j` service, rate limit, fingerprint | [`RateLimitUses`] of one value |
 //! | `h` service, country or `*` | [`MessagingConfiguration`] |
 //! | `f` account, digits | [`SafeNumber`] |
+//! | `c` account, kind, window (8 bytes), subject | [`Taken`]: how much of a budget was taken |
+//! | `p` account, digits of a prefix | [`PrefixBlock`] |
 //! | `m` name | settings of the store itself: [`StoreFormat`], [`VapidKeyRecord`] |
 //!
 //! Identifiers stand as their 16 bytes, which sort by creation time; a lane as one byte for the kind of its receiver and
@@ -66,6 +68,9 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::PrefixBlock;
+use crate::domain::toll_fraud::budget::{Counter, Taken};
+use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 
@@ -398,6 +403,26 @@ pub fn safe_number(account: AccountSid, number: &PhoneNumber) -> Key<SafeNumber>
     Key::new(joined(b"f", &[account.as_bytes(), number.digits().as_bytes()]))
 }
 
+/// How much of a budget was taken.
+#[must_use]
+pub fn budget(counter: &Counter) -> Key<Taken> {
+    Key::new(joined(
+        b"c",
+        &[
+            counter.account.as_bytes(),
+            &[counter.kind.to_byte()],
+            &counter.window.to_be_bytes(),
+            &counter.subject,
+        ],
+    ))
+}
+
+/// That nothing is sent to a prefix of an account.
+#[must_use]
+pub fn prefix_block(account: AccountSid, prefix: &NumberPrefix) -> Key<PrefixBlock> {
+    Key::new(joined(b"p", &[account.as_bytes(), prefix.digits().as_bytes()]))
+}
+
 /// How many entities an account creates.
 #[must_use]
 pub fn creation_rate(account: AccountSid) -> Key<CreationRate> {
@@ -597,6 +622,19 @@ mod tests {
             (
                 hex(safe_number(s.account, &phone()).bytes()),
                 format!("66{ac}33323437303132333435"),
+            ),
+            (
+                hex(budget(&Counter::of_service(
+                    s.account,
+                    s.service,
+                    Timestamp::from_seconds(86_400),
+                ))
+                .bytes()),
+                format!("63{ac}730000000000000001{va}"),
+            ),
+            (
+                hex(prefix_block(s.account, &NumberPrefix::of(&phone())).bytes()),
+                format!("70{ac}333234373031"),
             ),
             (hex(store_format().bytes()), "6d666f726d6174".to_owned()),
             (hex(vapid_key().bytes()), "6d7661706964".to_owned()),

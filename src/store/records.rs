@@ -28,6 +28,8 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::PrefixBlock;
+use crate::domain::toll_fraud::budget::Taken;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 
@@ -78,6 +80,8 @@ records! {
     RateLimitUses = b'j';
     MessagingConfiguration = b'h';
     SafeNumber = b'S';
+    Taken = b'B';
+    PrefixBlock = b'P';
 }
 
 /// Where the factor is that a device's `kid` means.

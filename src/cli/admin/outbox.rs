@@ -28,8 +28,9 @@ pub struct RowView {
     /// What it is: `push`, or the type of the event.
     pub(super) what: String,
     pub(super) service_sid: String,
-    pub(super) identity: String,
-    pub(super) factor_sid: String,
+    /// Whose it is, if it is about a factor.
+    pub(super) identity: Option<String>,
+    pub(super) factor_sid: Option<String>,
     pub(super) challenge_sid: Option<String>,
     pub(super) date_created: String,
     pub(super) attempts: u32,
@@ -119,25 +120,28 @@ impl RowView {
     }
 
     fn waiting(row: &OutboxRow) -> Self {
-        let (service, identity, factor, challenge) = match &row.message {
+        let (service, factor, challenge) = match &row.message {
+            OutboxMessage::Blocked { event, .. } => (&event.service, None, None),
             OutboxMessage::Push {
                 service,
                 identity,
                 factor,
                 challenge,
                 ..
-            } => (service, identity, factor, Some(*challenge)),
-            OutboxMessage::Webhook { event, .. } => {
-                (&event.service, &event.identity, &event.factor, event.challenge)
-            }
+            } => (service, Some((identity, factor)), Some(*challenge)),
+            OutboxMessage::Webhook { event, .. } => (
+                &event.service,
+                Some((&event.identity, &event.factor)),
+                event.challenge,
+            ),
         };
         Self {
             sid: row.sid.to_string(),
             receiver: row.message.lane().to_string(),
             what: row.message.name().to_owned(),
             service_sid: service.to_string(),
-            identity: identity.to_string(),
-            factor_sid: factor.to_string(),
+            identity: factor.map(|(identity, _)| identity.to_string()),
+            factor_sid: factor.map(|(_, factor)| factor.to_string()),
             challenge_sid: challenge.map(|sid| sid.to_string()),
             date_created: row.date_created.to_string(),
             attempts: row.attempts,

@@ -149,6 +149,8 @@ impl ApiError {
             Refusal::AccessTokenUnfit => (StatusCode::FORBIDDEN, 60313),
             Refusal::BadChallengeProof { .. } => (StatusCode::FORBIDDEN, 60324),
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
+            Refusal::Blocked { why, .. } if why.is_permission() => (StatusCode::FORBIDDEN, 60605),
+            Refusal::Blocked { .. } => (StatusCode::FORBIDDEN, 60410),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
             Refusal::CredentialInUse { .. } => (StatusCode::CONFLICT, 20409),
@@ -160,6 +162,7 @@ impl ApiError {
             Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
+            Refusal::LandlineSms => (StatusCode::FORBIDDEN, 60205),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
             Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
@@ -178,7 +181,11 @@ impl ApiError {
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {
-            Refusal::FactorDelayed { retry_after }
+            Refusal::Blocked {
+                retry_after: Some(retry_after),
+                ..
+            }
+            | Refusal::FactorDelayed { retry_after }
             | Refusal::PushPaused { retry_after }
             | Refusal::TooManyChallenges { retry_after }
             | Refusal::TooManyFactorCreations { retry_after }

@@ -25,7 +25,7 @@ impl Deliver for ToReceivers {
     async fn deliver(&self, app: &App, row: &OutboxRow) -> Outcome {
         match row.message {
             OutboxMessage::Push { .. } => deliver_push(app, row).await,
-            OutboxMessage::Webhook { .. } => deliver_webhook(app, row).await,
+            OutboxMessage::Blocked { .. } | OutboxMessage::Webhook { .. } => deliver_webhook(app, row).await,
         }
     }
 }

@@ -24,7 +24,7 @@ async fn subscribe(client: &Client<'_>, user: &User, events: &[&str]) -> String 
 fn event(row: &OutboxRow) -> (&'static str, String) {
     match &row.message {
         OutboxMessage::Webhook { event, .. } => (event.event_type.name(), event.factor.to_string()),
-        OutboxMessage::Push { .. } => panic!("a push"),
+        OutboxMessage::Blocked { .. } | OutboxMessage::Push { .. } => panic!("another message"),
     }
 }
 

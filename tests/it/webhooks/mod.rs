@@ -84,7 +84,7 @@ async fn one_row(server: &TestApp, url: &str) -> OutboxRow {
     user.unverified_totp(&client, "one", &[]).await;
     let is_its = |row: &OutboxRow| match &row.message {
         OutboxMessage::Webhook { webhook: of, .. } => of.to_string() == sid_of(&webhook),
-        OutboxMessage::Push { .. } => false,
+        OutboxMessage::Blocked { .. } | OutboxMessage::Push { .. } => false,
     };
     server.outbox().await.into_iter().find(is_its).unwrap()
 }

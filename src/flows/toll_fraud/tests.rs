@@ -1,0 +1,1 @@
+//! Budgets, blocks and events, over a store in memory.
