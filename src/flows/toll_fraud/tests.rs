@@ -1,1 +1,0 @@
-//! Budgets, blocks and events, over a store in memory.
