@@ -1,5 +1,6 @@
 //! Webhooks: what leaves, signed by whom, and where it must never go.
 
+mod blocked;
 mod forgery;
 mod hostile;
 mod outcomes;
