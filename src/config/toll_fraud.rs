@@ -85,7 +85,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<TollFraud, ConfigError> {
     })?;
     let mut most = |key, default| {
         let most = settings.take(key, "a number from 1 to 1000000000, or none", most)?;
-        Ok(most.unwrap_or(default))
+        Ok(most.map_or(default, Limit::into_option))
     };
     Ok(TollFraud {
         countries: allowed.unwrap_or(defaults.countries),
@@ -104,7 +104,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<TollFraud, ConfigError> {
                 "an amount with at most 6 decimals and a currency, as in 100 EUR, or none",
                 spend,
             )?
-            .unwrap_or(defaults.spend_per_day),
+            .map_or(defaults.spend_per_day, Limit::into_option),
         conversion: conversion(settings)?,
     })
 }
@@ -115,8 +115,8 @@ fn conversion(settings: &mut Settings) -> Result<Option<ConversionRule>, ConfigE
         &CONVERSION_MIN_SENDS,
         "a number from 5 to 500, or none",
         |text| match text {
-            "none" => Some(None),
-            _ => number(text, 5, 500).map(Some),
+            "none" => Some(Limit::No),
+            _ => number(text, 5, 500).map(Limit::At),
         },
     )?;
     let min_percent = settings.take(&CONVERSION_MIN_PERCENT, "a number from 1 to 100", |text| {
@@ -130,7 +130,7 @@ fn conversion(settings: &mut Settings) -> Result<Option<ConversionRule>, ConfigE
     )?;
     let block = minutes.map_or(defaults.block, |minutes| Duration::from_mins(minutes.into()));
     Ok(min_sends
-        .unwrap_or(Some(defaults.min_sends))
+        .map_or(Some(defaults.min_sends), Limit::into_option)
         .map(|min_sends| ConversionRule {
             min_sends,
             min_percent: min_percent.unwrap_or(defaults.min_percent),
@@ -138,10 +138,26 @@ fn conversion(settings: &mut Settings) -> Result<Option<ConversionRule>, ConfigE
         }))
 }
 
-fn most(text: &str) -> Option<Option<u32>> {
+/// What an operator chose where there may be no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit<T> {
+    At(T),
+    No,
+}
+
+impl<T> Limit<T> {
+    fn into_option(self) -> Option<T> {
+        match self {
+            Self::At(limit) => Some(limit),
+            Self::No => None,
+        }
+    }
+}
+
+fn most(text: &str) -> Option<Limit<u32>> {
     match text {
-        "none" => Some(None),
-        _ => number(text, 1, 1_000_000_000).map(Some),
+        "none" => Some(Limit::No),
+        _ => number(text, 1, 1_000_000_000).map(Limit::At),
     }
 }
 
@@ -156,9 +172,9 @@ fn countries(text: &str) -> Option<Vec<Country>> {
 }
 
 /// An amount and a currency (ISO 4217) behind a blank.
-fn spend(text: &str) -> Option<Option<Price>> {
+fn spend(text: &str) -> Option<Limit<Price>> {
     if text == "none" {
-        return Some(None);
+        return Some(Limit::No);
     }
     let (amount, currency) = text.split_once(' ')?;
     let (whole, decimals) = amount.split_once('.').unwrap_or((amount, "0"));
@@ -172,7 +188,7 @@ fn spend(text: &str) -> Option<Option<Price>> {
     let currency: [u8; 3] = currency.to_ascii_lowercase().as_bytes().try_into().ok()?;
     let micros = whole * 1_000_000 + decimals;
     let fits = micros > 0 && currency.iter().all(u8::is_ascii_lowercase);
-    fits.then_some(Some(Price { micros, currency }))
+    fits.then_some(Limit::At(Price { micros, currency }))
 }
 
 #[cfg(test)]
@@ -181,15 +197,17 @@ mod tests {
 
     #[test]
     fn amounts_are_read_to_the_millionth() {
-        let micros = |text| spend(text).flatten().map(|price| price.micros);
+        let micros = |text| spend(text).and_then(Limit::into_option).map(|price| price.micros);
         assert_eq!(micros("100 EUR"), Some(100_000_000));
         assert_eq!(micros("0.05 usd"), Some(50_000));
         assert_eq!(micros("999999999.999999 USD"), Some(999_999_999_999_999));
         assert_eq!(
-            spend("1 EUR").flatten().map(|price| price.currency),
+            spend("1 EUR")
+                .and_then(Limit::into_option)
+                .map(|price| price.currency),
             Some(*b"eur")
         );
-        assert_eq!(spend("none"), Some(None));
+        assert_eq!(spend("none"), Some(Limit::No));
         for bad in [
             "100",
             "EUR",

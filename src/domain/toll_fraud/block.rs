@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(block.remaining(at(10_000)), Some(Duration::from_hours(1)));
         assert_eq!(block.remaining(at(13_599)), Some(Duration::from_secs(1)));
         assert_eq!(block.remaining(at(13_600)), None);
-        assert_eq!(block.remaining(at(9_700)), Some(Duration::from_secs(3_900)));
+        assert_eq!(block.remaining(at(9_700)), Some(Duration::from_mins(65)));
         assert_eq!(block.remaining(at(9_699)), None, "the clock was set back");
     }
 }

@@ -272,7 +272,7 @@ impl Need {
     /// is, so that a wrong setting does not switch the cap off.
     #[must_use]
     pub fn price(account: AccountSid, price: Price, cap: Price, now: Timestamp) -> Self {
-        let comparable = price.currency == cap.currency;
+        let comparable = price.currency == cap.currency || price.micros == 0;
         Self {
             counter: Counter::of_spend(account, cap.currency, now),
             amount: if comparable { price.micros } else { u64::MAX },
@@ -372,6 +372,8 @@ mod tests {
                 .is_some()
         );
         assert_eq!(Need::price(account(), price(1, b"usd"), cap, now).grant(0), None);
+        let free = Need::price(account(), price(0, b"usd"), cap, now);
+        assert_eq!(free.amount, 0, "nothing is nothing in every currency");
     }
 
     #[test]

@@ -64,7 +64,7 @@ async fn a_block_is_told_once_in_both_forms() {
     subscribe(&client, &user, &others.url("/"), "factor.created", "v2").await;
     refuse(&server, &user).await;
     let outcomes = deliver_all(&server, server.outbox().await).await;
-    assert_eq!(outcomes, [Outcome::Delivered; 4]);
+    assert_eq!(outcomes, vec![Outcome::Delivered; 4]);
     assert_eq!(others.connections(), 0);
 
     let now = server.clock.now();

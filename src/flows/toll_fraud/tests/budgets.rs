@@ -10,6 +10,9 @@ fn only(change: impl FnOnce(&mut Settings)) -> Settings {
     settings
 }
 
+/// A setting, why it refuses, and how long its window is.
+type Choice = (fn(&mut Settings), BlockReason, u64);
+
 /// How many of `count` codes to different numbers of one prefix pass.
 async fn passing(node: &Node, count: u64, asked: Asked<'_>) -> usize {
     let mut passed = 0;
@@ -27,7 +30,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
         device_ip: Some("203.0.113.7"),
         ..Asked::default()
     };
-    let choices: [(fn(&mut Settings), BlockReason, u64); 6] = [
+    let choices: [Choice; 6] = [
         (|s| s.prefix_per_hour = Some(7), BlockReason::PrefixBudget, 3_600),
         (|s| s.prefix_per_day = Some(7), BlockReason::PrefixBudget, DAY),
         (|s| s.country_per_day = Some(7), BlockReason::CountryBudget, DAY),
@@ -38,7 +41,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
                 s.spend_per_day = Some(Price {
                     micros: 750_000,
                     currency: *b"eur",
-                })
+                });
             },
             BlockReason::SpendCap,
             DAY,

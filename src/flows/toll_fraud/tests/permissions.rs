@@ -6,7 +6,7 @@ use crate::domain::toll_fraud::settings::Countries;
 #[tokio::test]
 async fn dear_numbers_are_refused_unless_they_are_safe() {
     let node = Node::new(Settings::default()).await;
-    let number = phone(44_906_000_1234);
+    let number = phone(449_060_001_234);
     for kind in [LineKind::PremiumRate, LineKind::SharedCost, LineKind::Unknown] {
         let asked = Asked {
             kind,
