@@ -25,19 +25,13 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::PrefixBlock;
-use crate::domain::toll_fraud::budget::Taken;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Error;
 use crate::flows::credential::open_key;
-use crate::flows::store_format::FORMAT;
-use crate::flows::web_push::vapid_key;
 use crate::store::keys::{self, Owner, Place};
-use crate::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, Stored, VapidKeyRecord,
-};
+use crate::store::records::{self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Stored};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -89,8 +83,7 @@ impl Walk<'_> {
                     self.check_parent(here, *service, None).await?;
                 }
             }
-            Place::Budget(_) => drop(self.decode::<Taken>(here)),
-            Place::PrefixBlock(..) => drop(self.decode::<PrefixBlock>(here)),
+            Place::Budget(_) | Place::PrefixBlock(..) => self.check_toll_fraud(here),
             Place::SafeNumber(_, number) => {
                 if let Some(safe) = self.decode::<SafeNumber>(here) {
                     self.check_sid(here, safe.number == *number);
@@ -388,30 +381,6 @@ impl Walk<'_> {
         self.check_parent(here, service, Some(verification.account))
             .await?;
         Ok(())
-    }
-
-    fn check_format(&mut self, here: &Here<'_>) {
-        let Some(format) = self.decode::<StoreFormat>(here) else {
-            return;
-        };
-        if format.version != FORMAT {
-            self.blame(
-                here,
-                format_args!("it is {}, this program reads {FORMAT}", format.version),
-            );
-        }
-        if format.master_key_id != self.app.vault.key_id().as_bytes() {
-            self.blame(here, "its secrets are sealed under another master key");
-        }
-    }
-
-    fn check_vapid_key(&mut self, here: &Here<'_>) {
-        let Some(record) = self.decode::<VapidKeyRecord>(here) else {
-            return;
-        };
-        if let Err(error) = vapid_key::open(self.app, &record) {
-            self.blame(here, format_args!("it does not open: {error}"));
-        }
     }
 
     async fn check_webhook(

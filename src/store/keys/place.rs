@@ -362,13 +362,15 @@ fn phone(digits: &[u8]) -> Option<PhoneNumber> {
 }
 
 fn destination(bytes: &[u8]) -> Option<Destination> {
-    match bytes.split_first()? {
+    let destination = match bytes.split_first()? {
         (b'e', text) => EmailAddress::parse(std::str::from_utf8(text).ok()?)
             .ok()
             .map(Destination::Email),
         (b'p', digits) => phone(digits).map(Destination::Phone),
         _ => None,
-    }
+    };
+    // An address in capitals is another spelling, which no key has.
+    destination.filter(|destination| destination.to_key() == bytes)
 }
 
 fn region(bytes: &[u8]) -> Option<Region> {
