@@ -20,24 +20,16 @@ use crate::domain::outbox::DeadLetter;
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, VerificationSid, WebhookSid,
+    AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, WebhookSid,
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::PrefixBlock;
-use crate::domain::toll_fraud::budget::Taken;
-use crate::domain::verification::Verification;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Error;
 use crate::flows::credential::open_key;
-use crate::flows::store_format::FORMAT;
-use crate::flows::web_push::vapid_key;
 use crate::store::keys::{self, Owner, Place};
-use crate::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, StoreFormat, Stored, VapidKeyRecord,
-    VerificationTimer,
-};
+use crate::store::records::{self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Stored};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -80,8 +72,7 @@ impl Walk<'_> {
             }
             Place::RateLimit(service, sid) => self.check_rate_limit(here, *service, *sid).await?,
             Place::RateLimitUses(service, ..) => self.check_rate_limit_uses(here, *service).await?,
-            Place::Budget(_) => drop(self.decode::<Taken>(here)),
-            Place::PrefixBlock(..) => drop(self.decode::<PrefixBlock>(here)),
+            Place::Budget(_) | Place::PrefixBlock(..) => self.check_toll_fraud(here),
             Place::SafeNumber(_, number) => {
                 if let Some(safe) = self.decode::<SafeNumber>(here) {
                     self.check_sid(here, safe.number == *number);
@@ -360,71 +351,6 @@ impl Walk<'_> {
             .await?;
         }
         Ok(())
-    }
-
-    async fn check_verification(
-        &mut self,
-        here: &Here<'_>,
-        service: ServiceSid,
-        sid: VerificationSid,
-    ) -> Result<(), Error> {
-        let Some(verification) = self.decode::<Verification>(here) else {
-            return Ok(());
-        };
-        self.check_sid(here, verification.sid == sid && verification.service == service);
-        for code in &verification.codes {
-            if let Err(error) = self.app.vault.open(here.key, &code.sealed) {
-                self.blame(here, format_args!("a code does not open: {error}"));
-            }
-        }
-        self.check_parent(here, service, Some(verification.account))
-            .await?;
-        Ok(())
-    }
-
-    /// What a timer leads to may be gone: whoever takes it finds out. If it is there and goes on, it does so then.
-    async fn check_plan_timer(
-        &mut self,
-        here: &Here<'_>,
-        due: Timestamp,
-        sid: VerificationSid,
-    ) -> Result<(), Error> {
-        let Some(timer) = self.decode::<VerificationTimer>(here) else {
-            return Ok(());
-        };
-        self.check_sid(here, timer.verification == sid);
-        let key = keys::verification(timer.service, sid);
-        let found = records::read(self.app.store.as_ref(), &key).await;
-        if let Ok(Some(Stored { record, .. })) = found
-            && record.next_step_at.is_some_and(|next| next != due)
-        {
-            self.blame(here, "its verification goes on at another time");
-        }
-        Ok(())
-    }
-
-    fn check_format(&mut self, here: &Here<'_>) {
-        let Some(format) = self.decode::<StoreFormat>(here) else {
-            return;
-        };
-        if format.version != FORMAT {
-            self.blame(
-                here,
-                format_args!("it is {}, this program reads {FORMAT}", format.version),
-            );
-        }
-        if format.master_key_id != self.app.vault.key_id().as_bytes() {
-            self.blame(here, "its secrets are sealed under another master key");
-        }
-    }
-
-    fn check_vapid_key(&mut self, here: &Here<'_>) {
-        let Some(record) = self.decode::<VapidKeyRecord>(here) else {
-            return;
-        };
-        if let Err(error) = vapid_key::open(self.app, &record) {
-            self.blame(here, format_args!("it does not open: {error}"));
-        }
     }
 
     async fn check_webhook(

@@ -7,8 +7,10 @@
 //! It takes the memory of one piece of an export, of 32 bytes for each service, and of the problems it lists.
 
 mod entries;
+mod of_no_service;
 mod rate_limits;
 mod report;
+mod verifications;
 mod walk;
 
 pub use self::report::Report;

@@ -11,7 +11,7 @@ use crate::app::{App, TollFraud};
 use crate::domain::attempt::Price;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
-use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
+use crate::domain::phone::{LineKind, NumberFacts};
 use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -22,6 +22,7 @@ use crate::domain::toll_fraud::conversion::Place;
 use crate::domain::toll_fraud::permission;
 use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::flows::Error;
+use crate::flows::safe_list::is_safe::is_safe;
 
 /// A code that is to be sent.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! Blocks a prefix whose codes are not used.
 
-use super::admit::{Admittance, is_safe, wait};
+use super::admit::{Admittance, wait};
 use super::announce::{Subject, event, log};
 use crate::app::App;
 use crate::domain::attempt::{Attempt, AttemptStatus};

@@ -376,6 +376,7 @@ fn destination(bytes: &[u8]) -> Option<Destination> {
         (b'p', digits) => phone(digits).map(Destination::Phone),
         _ => None,
     };
+    // An address in capitals is another spelling, which no key has.
     destination.filter(|destination| destination.to_key() == bytes)
 }
 

@@ -1,0 +1,52 @@
+//! What must hold for verifications and the timers of their plans.
+
+use super::walk::{Here, Walk};
+use crate::domain::sid::{ServiceSid, VerificationSid};
+use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
+use crate::flows::Error;
+use crate::store::keys;
+use crate::store::records::{self, Stored, VerificationTimer};
+
+impl Walk<'_> {
+    pub(super) async fn check_verification(
+        &mut self,
+        here: &Here<'_>,
+        service: ServiceSid,
+        sid: VerificationSid,
+    ) -> Result<(), Error> {
+        let Some(verification) = self.decode::<Verification>(here) else {
+            return Ok(());
+        };
+        self.check_sid(here, verification.sid == sid && verification.service == service);
+        for code in &verification.codes {
+            if let Err(error) = self.app.vault.open(here.key, &code.sealed) {
+                self.blame(here, format_args!("a code does not open: {error}"));
+            }
+        }
+        self.check_parent(here, service, Some(verification.account))
+            .await?;
+        Ok(())
+    }
+
+    /// What a timer leads to may be gone: whoever takes it finds out. If it is there and goes on, it does so then.
+    pub(super) async fn check_plan_timer(
+        &mut self,
+        here: &Here<'_>,
+        due: Timestamp,
+        sid: VerificationSid,
+    ) -> Result<(), Error> {
+        let Some(timer) = self.decode::<VerificationTimer>(here) else {
+            return Ok(());
+        };
+        self.check_sid(here, timer.verification == sid);
+        let key = keys::verification(timer.service, sid);
+        let found = records::read(self.app.store.as_ref(), &key).await;
+        if let Ok(Some(Stored { record, .. })) = found
+            && record.next_step_at.is_some_and(|next| next != due)
+        {
+            self.blame(here, "its verification goes on at another time");
+        }
+        Ok(())
+    }
+}
