@@ -158,7 +158,7 @@ mod tests {
         }
         assert_eq!(wait(&record, now), 86_400);
         assert_eq!(wait(&record, now + Duration::from_secs(86_399)), 1);
-        let next_day = now + Duration::from_secs(86_400);
+        let next_day = now + Duration::from_hours(24);
         assert_eq!(wait(&record, next_day), 0);
         record.count_failure(next_day);
         assert_eq!(record.failures.count(), 1);

@@ -191,7 +191,6 @@ impl ApiError {
             Refusal::Blocked { .. } => (StatusCode::FORBIDDEN, 60410),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
-            Refusal::CodeExpired | Refusal::NoCodeSent => return Self::not_found(path),
             Refusal::CredentialInUse { .. } => (StatusCode::CONFLICT, 20409),
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, 20003),
             Refusal::CustomCodeNotAllowed => (StatusCode::FORBIDDEN, 60204),
@@ -212,20 +211,21 @@ impl ApiError {
             Refusal::NoStepLeft | Refusal::VerificationApproved | Refusal::VerificationExists { .. } => {
                 (StatusCode::CONFLICT, 20409)
             }
-            Refusal::NotCancellableYet { .. } | Refusal::TooSoon { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, 20429)
-            }
-            Refusal::NotFound => return Self::not_found(path),
+            Refusal::CodeExpired | Refusal::NoCodeSent | Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
             Refusal::NumberAlreadySafe => (StatusCode::CONFLICT, 60411),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
             Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
             Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
-            Refusal::PushPaused { .. } | Refusal::TooManyPending { .. } | Refusal::TooManyPushes { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, 20429)
-            }
+            Refusal::NotCancellableYet { .. }
+            | Refusal::PushPaused { .. }
+            | Refusal::TooManyPending { .. }
+            | Refusal::TooManyPushes { .. }
+            | Refusal::TooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::RateLimitExists => (StatusCode::BAD_REQUEST, 60208),
-            Refusal::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
+            Refusal::RateLimited { .. } | Refusal::TooManySends { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, 60203)
+            }
             Refusal::TooManyBuckets => (StatusCode::BAD_REQUEST, 60210),
             Refusal::TooManyChallengeAttempts => (StatusCode::TOO_MANY_REQUESTS, 60308),
             Refusal::TooManyChallenges { .. } => (StatusCode::TOO_MANY_REQUESTS, 60312),
@@ -234,10 +234,8 @@ impl ApiError {
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
-            Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
-            Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
-            Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
+            Refusal::TooManyToCount { .. } | Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {
