@@ -4,7 +4,8 @@
 //! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
 //! that does not fit stop the start with one line: a typing error must not switch off what it was meant to switch on.
 //!
-//! Senders of codes are an array of tables and stand in the file only; see [`senders`].
+//! Senders of codes and templates of messages are arrays of tables and stand in the file only; see [`senders`] and
+//! [`templates`].
 //!
 //! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in the README's reference.
 
@@ -33,7 +34,6 @@ pub use self::outbound::Outbound;
 pub use self::push::Push;
 pub use self::sources::{ConfigError, Key, Settings};
 pub use self::storage::{KeySource, Storage};
-pub use self::templates::templates;
 pub use self::tls::{Certificate, Tls};
 
 use crate::app::Policy;
@@ -82,6 +82,9 @@ impl Config {
             storage: storage::read(&mut settings)?,
             tls: tls::read(&mut settings)?,
         };
+        if let Some(own) = settings.take_templates() {
+            config.policy.templates = templates::templates(own)?;
+        }
         if config.policy.webpush_contact.is_none() {
             let url = config.network.public_url.as_ref();
             let url = url.filter(|url| url.scheme() == "https");

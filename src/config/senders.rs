@@ -232,3 +232,6 @@ fn secret(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

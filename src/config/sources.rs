@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::KEYS;
 use super::senders::{self, Given};
+use super::templates;
 use crate::delivery::codes::secret::Secret;
 
 /// The configuration file (TOML). None is read unless it is named. `--config`, `COUNTERSIGN_CONFIG`.
@@ -80,6 +81,7 @@ impl ConfigError {
 pub struct Settings {
     values: BTreeMap<&'static str, Value>,
     senders: Given,
+    templates: Option<toml::Value>,
 }
 
 /// A value may be a secret, so it is not shown.
@@ -151,6 +153,11 @@ impl Settings {
         std::mem::take(&mut self.senders)
     }
 
+    /// Takes the operator's templates.
+    pub(super) fn take_templates(&mut self) -> Option<toml::Value> {
+        self.templates.take()
+    }
+
     fn add(&mut self, key: &'static Key, text: String, source: Source) -> Result<(), ConfigError> {
         if text.is_empty() {
             let place = place(key, &source);
@@ -208,6 +215,7 @@ impl Settings {
         if let Some(value) = table.remove(senders::SENDERS) {
             self.senders.tables = Some((value, path.to_path_buf()));
         }
+        self.templates = table.remove(templates::TEMPLATES);
         self.add_table("", table, path)
     }
 

@@ -9,11 +9,14 @@ use crate::domain::message::locale::Locale;
 use crate::domain::message::template::{Template, Templates, Translation};
 use crate::domain::text::Invalid;
 
+/// The setting's name.
+pub(super) const TEMPLATES: &str = "templates";
+
 /// Reads the value of `templates`, a list of tables, and puts the built-in templates before them.
 ///
 /// # Errors
 /// [`ConfigError`] that names the template and says what it must be.
-pub fn templates(value: toml::Value) -> Result<Templates, ConfigError> {
+pub(super) fn templates(value: toml::Value) -> Result<Templates, ConfigError> {
     let tables: Vec<Table> = value.try_into().map_err(|error: toml::de::Error| {
         ConfigError::new(format!("templates: {}", one_line(error.message())))
     })?;

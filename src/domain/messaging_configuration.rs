@@ -1,9 +1,12 @@
 //! Messaging configurations: which messaging service sends a service's text messages to a country.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::country::Country;
 use super::sid::MessagingServiceSid;
+use super::text::Invalid;
 use super::time::Timestamp;
 
 /// Which messaging service sends to a country.
@@ -26,4 +29,43 @@ pub enum Region {
     All,
     /// In one country.
     Country(Country),
+}
+
+impl Region {
+    /// Reads `all`, or the two letters of a country, in upper or lower case.
+    ///
+    /// # Errors
+    /// [`Invalid`] if it is neither.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        Country::parse(text)
+            .map(Self::Country)
+            .map_err(|_| Invalid("must be a country code of two letters (ISO 3166-1 alpha-2), or all"))
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Country(country) => fmt::Display::fmt(country, f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_read_back_what_they_display() {
+        for (text, displayed) in [("all", "all"), ("ALL", "all"), ("CA", "CA"), ("ca", "CA")] {
+            assert_eq!(Region::parse(text).unwrap().to_string(), displayed);
+        }
+        for bad in ["", "*", "C", "CAN", "C1", "alle", "\u{e9}"] {
+            assert!(Region::parse(bad).is_err(), "{bad}");
+        }
+    }
 }

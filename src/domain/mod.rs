@@ -16,6 +16,7 @@ pub mod entity;
 pub mod entropy;
 pub mod events;
 pub mod factor;
+pub mod gsm_alphabet;
 pub mod limits;
 pub mod message;
 pub mod messaging_configuration;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::factor::FactorType;
 use super::sid::{ServiceSid, VerificationSid};
+use super::text::UniqueName;
 
 /// Why a use case said no. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum Refusal {
     /// The signature over the factor's identifier is wrong.
     #[error("the signature is not one of this factor's key over the factor's SID")]
     BadFactorProof,
+    /// The rate limit has a bucket of this length.
+    #[error("the rate limit already has a bucket with this Interval; change its Max instead")]
+    BucketExists,
     /// The challenge has been answered.
     #[error("the challenge has been answered already")]
     ChallengeAnswered,
@@ -78,6 +82,9 @@ pub enum Refusal {
     /// Landlines are to be skipped, but numbers are not looked up.
     #[error("SkipSmsToLandlines requires LookupEnabled")]
     LookupRequired,
+    /// The service has a messaging configuration for this country.
+    #[error("the service already has a messaging configuration for this country; change that one instead")]
+    MessagingConfigurationExists,
     /// No code was sent yet.
     #[error("no code was sent yet; have one sent first")]
     NoCodeSent,
@@ -102,6 +109,9 @@ pub enum Refusal {
     /// The factor's device cannot be notified.
     #[error("the factor's device has no notification platform; it asks for challenges itself")]
     NotNotifiable,
+    /// The number is on the safe list.
+    #[error("the phone number is on the safe list already")]
+    NumberAlreadySafe,
     /// A parameter does not fit the factor.
     #[error("{parameter} {why}")]
     Parameter {
@@ -123,6 +133,21 @@ pub enum Refusal {
         /// When the pause ends, unless the account ends it sooner.
         retry_after: Duration,
     },
+    /// A value of one of the service's rate limits was used as often as it may be.
+    #[error("the rate limit {unique_name} is reached for the value given; try again in {} seconds",
+            retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0))]
+    RateLimited {
+        /// Which rate limit: of several, the one that holds up the longest.
+        unique_name: UniqueName,
+        /// When none of those that are reached now is in the way any more.
+        retry_after: Duration,
+    },
+    /// The service has a rate limit with this name.
+    #[error("the service already has a rate limit with this UniqueName")]
+    RateLimitExists,
+    /// The rate limit has as many buckets as it may.
+    #[error("the rate limit has 10 buckets already; delete one first")]
+    TooManyBuckets,
     /// The wrong codes that are evaluated are used up.
     #[error("the wrong codes of this verification are used up; a new one can be asked for in {} seconds", retry_after.as_secs().max(1))]
     TooManyChecks {
@@ -177,6 +202,17 @@ pub enum Refusal {
         limit: usize,
         /// When the oldest of them counts no more.
         retry_after: Duration,
+    },
+    /// The service has as many rate limits as it may.
+    #[error("the service has 50 rate limits already; delete one first")]
+    TooManyRateLimits,
+    /// More would have to be looked at than one request may.
+    #[error(
+        "more than {most} attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times"
+    )]
+    TooManyToCount {
+        /// How many may be looked at.
+        most: usize,
     },
     /// The verification was sent as often as may be.
     #[error("this verification was sent as often as it may be; a new one can be asked for in {} seconds", retry_after.as_secs().max(1))]

@@ -87,6 +87,9 @@ pub struct ServiceSettings {
     pub whatsapp: WhatsappSettings,
     /// Whether verifications raise events.
     pub verify_event_subscription_enabled: bool,
+    /// Whether each sending of a verification has a code of its own; otherwise the same one is sent as long as it is right.
+    #[serde(default)]
+    pub new_code_on_resend: bool,
 }
 
 /// Settings of push factors.
@@ -172,6 +175,8 @@ pub struct ServiceChanges {
     pub whatsapp_from: Change<ProviderName>,
     /// See [`ServiceSettings::verify_event_subscription_enabled`].
     pub verify_event_subscription_enabled: Option<bool>,
+    /// See [`ServiceSettings::new_code_on_resend`].
+    pub new_code_on_resend: Option<bool>,
 }
 
 /// What becomes of a setting that may be empty.
@@ -217,6 +222,7 @@ impl ServiceSettings {
             default_template_sid: None,
             whatsapp: WhatsappSettings::default(),
             verify_event_subscription_enabled: false,
+            new_code_on_resend: false,
         }
     }
 
@@ -264,6 +270,7 @@ impl ServiceSettings {
             &mut self.verify_event_subscription_enabled,
             changes.verify_event_subscription_enabled,
         );
+        set(&mut self.new_code_on_resend, changes.new_code_on_resend);
         if self.skip_sms_to_landlines && !self.lookup_enabled {
             return Err(Refusal::LookupRequired);
         }

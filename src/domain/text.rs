@@ -50,6 +50,13 @@ text! {
     };
     /// A name for people: of a factor, a device, a webhook, an account.
     FriendlyName, "must be 1 to 64 characters long, without control characters", |text| printable(text, 1, 64);
+    /// The caller's own name of a rate limit, by which requests give values. Case counts.
+    UniqueName, "must be 1 to 64 characters long, only letters A to Z, digits, dashes, underscores and dots", |text| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    /// What something is for, in the caller's words.
+    Description, "must be 1 to 255 characters long, without control characters", |text| printable(text, 1, 255);
     /// The name of a service: it appears in messages to users, so it may not carry links or phone numbers.
     ServiceName,
         "must be 1 to 32 characters long, only letters, numbers, spaces, dashes and underscores, and no phone number",
@@ -134,6 +141,16 @@ mod tests {
             "\u{ff55}ser-001",
         ] {
             assert!(Identity::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn unique_names_fit_into_a_header_as_they_are() {
+        for good in ["a", "end_user-ip.v4", "...", &"x".repeat(64)] {
+            assert!(UniqueName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", &"x".repeat(65), "two words", "a\r\nb", "a/b", "\u{e9}"] {
+            assert!(UniqueName::parse(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -66,27 +66,87 @@ pub(crate) async fn page<T>(
     prefix: &Prefix<T>,
     request: PageRequest,
 ) -> Result<Page<([u8; 16], Entry)>, Error> {
-    let backwards = matches!(request.cursor, Cursor::Before(_));
+    read(app, prefix.bytes(), request, |sid| sid.to_vec(), keys::last_sid).await
+}
+
+/// Reads a page of raw entries whose keys end in fewer than 16 bytes behind `prefix`, none of them NUL: each with those bytes,
+/// filled up with NUL.
+pub(crate) async fn page_below(
+    app: &App,
+    prefix: &[u8],
+    request: PageRequest,
+) -> Result<Page<([u8; 16], Entry)>, Error> {
+    let end_of = |cursor: [u8; 16]| cursor.into_iter().take_while(|byte| *byte != 0).collect();
+    let cursor_of = |key: &[u8]| {
+        let end = key.get(prefix.len()..)?;
+        let mut cursor = [0; 16];
+        cursor.get_mut(..end.len())?.copy_from_slice(end);
+        Some(cursor)
+    };
+    read(app, prefix, request, end_of, cursor_of).await
+}
+
+/// A page of items that are all at hand, each with the bytes of its identifier.
+pub(crate) fn page_of<T>(mut items: Vec<([u8; 16], T)>, request: PageRequest) -> Page<T> {
+    items.sort_by_key(|(sid, _)| *sid);
+    if request.order == Order::Descending {
+        items.reverse();
+    }
+    let is_behind = |sid: [u8; 16], other: [u8; 16]| match request.order {
+        Order::Ascending => sid > other,
+        Order::Descending => sid < other,
+    };
+    match request.cursor {
+        Cursor::After(cursor) => items.retain(|(sid, _)| is_behind(*sid, cursor)),
+        Cursor::Before(cursor) => {
+            items.retain(|(sid, _)| is_behind(cursor, *sid));
+            items.reverse();
+        }
+        Cursor::Start => {}
+    }
+    let page = framed(items, request);
+    Page {
+        items: page.items.into_iter().map(|(_, item)| item).collect(),
+        previous: page.previous,
+        next: page.next,
+    }
+}
+
+/// Reads a page of the entries below `prefix`: `end_of` says what a cursor's key ends in, and `cursor_of` which cursor a key
+/// has.
+async fn read(
+    app: &App,
+    prefix: &[u8],
+    request: PageRequest,
+    end_of: impl Fn([u8; 16]) -> Vec<u8>,
+    cursor_of: impl Fn(&[u8]) -> Option<[u8; 16]>,
+) -> Result<Page<([u8; 16], Entry)>, Error> {
     let after = match request.cursor {
-        Cursor::After(sid) | Cursor::Before(sid) => Some(prefix.key(&sid).into_bytes()),
+        Cursor::After(cursor) | Cursor::Before(cursor) => Some([prefix, &end_of(cursor)].concat()),
         Cursor::Start => None,
     };
-    let order = if backwards {
+    let order = if matches!(request.cursor, Cursor::Before(_)) {
         reversed(request.order)
     } else {
         request.order
     };
     let scan = Scan {
-        prefix: prefix.bytes().to_vec(),
+        prefix: prefix.to_vec(),
         after,
         order,
         limit: request.size + 1,
     };
     let entries = app.store.scan(scan).await?;
-    let mut items: Vec<_> = entries
+    let items = entries
         .into_iter()
-        .filter_map(|(key, entry)| Some((keys::last_sid(&key)?, entry)))
+        .filter_map(|(key, entry)| Some((cursor_of(&key)?, entry)))
         .collect();
+    Ok(framed(items, request))
+}
+
+/// The page that begins with `items`, the nearest to its cursor first; there may be more of them than it has room for.
+fn framed<T>(mut items: Vec<([u8; 16], T)>, request: PageRequest) -> Page<([u8; 16], T)> {
+    let backwards = matches!(request.cursor, Cursor::Before(_));
     let more = items.len() > request.size;
     items.truncate(request.size);
     if backwards {
@@ -99,11 +159,11 @@ pub(crate) async fn page<T>(
         request.cursor != Cursor::Start
     };
     let has_next = if backwards { true } else { more };
-    Ok(Page {
+    Page {
         previous: first.filter(|_| has_previous).map(Cursor::Before),
         next: last.filter(|_| has_next).map(Cursor::After),
         items,
-    })
+    }
 }
 
 fn reversed(order: Order) -> Order {

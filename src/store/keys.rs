@@ -504,6 +504,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_kind_of_key_has_these_bytes() {
         let (ac, va, ye) = ("01".repeat(16), "02".repeat(16), "03".repeat(16));
         let (four, five) = ("04".repeat(16), "05".repeat(16));

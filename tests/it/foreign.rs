@@ -164,7 +164,7 @@ fn a_short_benchmark_has_no_errors() {
         (&8.into(), &0.into()),
         "{report}"
     );
-    for command in ["totp", "push"] {
+    for command in ["totp", "push", "verify"] {
         let report = server.bench(command, &["--floor"]);
         for figure in ["requests_per_second", "p50_ms", "p99_ms", "floor_ratio"] {
             assert!(report[figure].as_f64().expect(figure) > 0.0, "{figure}: {report}");
@@ -182,12 +182,15 @@ fn a_short_benchmark_has_no_errors() {
 struct Server {
     process: Child,
     url: String,
+    /// What it logs, codes included: nothing is configured to send them.
+    log: PathBuf,
     _data: tempfile::TempDir,
 }
 
 impl Server {
     fn start() -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
+        let log = data.path().join("log");
         let mut process = countersign()
             .arg("serve")
             .arg("--data")
@@ -195,6 +198,7 @@ impl Server {
             .args(["--listen", "127.0.0.1:0"])
             .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).expect("a file"))
             .spawn()
             .expect("the server starts");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
@@ -208,6 +212,7 @@ impl Server {
         Self {
             process,
             url,
+            log,
             _data: data,
         }
     }
@@ -368,6 +373,7 @@ fn run_script(script: &str, modules: &[&str], programs: &[&str]) {
         .env("COUNTERSIGN_TEST_URL", &server.url)
         .env("COUNTERSIGN_TEST_ACCOUNT", ACCOUNT)
         .env("COUNTERSIGN_TEST_TOKEN", TOKEN)
+        .env("COUNTERSIGN_TEST_LOG", &server.log)
         .env_remove("TWILIO_EDGE")
         .env_remove("TWILIO_REGION")
         .output()

@@ -114,11 +114,14 @@ impl SetUp {
 }
 
 /// Makes the service that the benchmark works in; its SID.
-pub(super) async fn create_service(target: Target, account: Basic) -> Result<String, String> {
+pub(super) async fn create_service(
+    target: Target,
+    account: Basic,
+    settings: &[(&str, &str)],
+) -> Result<String, String> {
     let mut api = Api::open(target).await?;
-    let answer = api
-        .call(&account, "POST", "/v2/Services", &[("FriendlyName", "bench")])
-        .await?;
+    let form = [&[("FriendlyName", "bench")], settings].concat();
+    let answer = api.call(&account, "POST", "/v2/Services", &form).await?;
     Ok(answer.text("/sid")?.to_owned())
 }
 

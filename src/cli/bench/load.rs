@@ -20,7 +20,13 @@ pub(super) trait Work: Send + Sync + 'static {
     /// Takes a piece of work and puts its request in place of what `request` holds; `None` when there is none left.
     fn take(&self, request: &mut Vec<u8>) -> Option<Self::Piece>;
 
-    /// Takes a piece back when its request was answered.
+    /// Puts the request that follows a success in place of what `request` holds, and says what has to be answered; `None`
+    /// when the piece is done. What a piece's requests take together is one measurement.
+    fn follow(&self, _piece: &mut Self::Piece, _request: &mut Vec<u8>) -> Option<Expected> {
+        None
+    }
+
+    /// Takes a piece back when its requests were answered.
     fn give_back(&self, piece: Self::Piece);
 }
 
@@ -127,11 +133,16 @@ impl<W: Work> Round<W> {
         let mut request = Vec::with_capacity(4096);
         let mut sent = started.elapsed();
         while sent < self.duration && !self.stop.load(Ordering::Relaxed) {
-            let Some(piece) = self.work.take(&mut request) else {
+            let Some(mut piece) = self.work.take(&mut request) else {
                 self.stop.store(true, Ordering::Relaxed);
                 break;
             };
-            let fault = self.fault(connection.exchange(&request).await);
+            let mut fault = fault(connection.exchange(&request).await, self.expected);
+            while fault.is_none()
+                && let Some(expected) = self.work.follow(&mut piece, &mut request)
+            {
+                fault = self::fault(connection.exchange(&request).await, expected);
+            }
             let answered = started.elapsed();
             // What is still on the way when the time is up is not part of the measurement.
             if answered > self.duration {
@@ -162,24 +173,21 @@ impl<W: Work> Round<W> {
             .await
             .map_err(|error| format!("cannot connect to {address}: {error}"))
     }
+}
 
-    fn fault(&self, answer: io::Result<Response<'_>>) -> Option<Fault> {
-        match answer {
-            Ok(response)
-                if response.status == self.expected.status
-                    && response.contains(self.expected.body_contains) =>
-            {
-                None
-            }
-            Ok(response) => Some(Fault {
-                connection_lost: response.header("connection") == Some("close"),
-                text: response.excerpt(),
-            }),
-            Err(error) => Some(Fault {
-                connection_lost: true,
-                text: format!("the connection broke: {error}"),
-            }),
+fn fault(answer: io::Result<Response<'_>>, expected: Expected) -> Option<Fault> {
+    match answer {
+        Ok(response) if response.status == expected.status && response.contains(expected.body_contains) => {
+            None
         }
+        Ok(response) => Some(Fault {
+            connection_lost: response.header("connection") == Some("close"),
+            text: response.excerpt(),
+        }),
+        Err(error) => Some(Fault {
+            connection_lost: true,
+            text: format!("the connection broke: {error}"),
+        }),
     }
 }
 

@@ -13,6 +13,7 @@ mod push;
 mod report;
 mod target;
 mod totp;
+mod verify;
 mod verify_rate;
 mod waiters;
 mod wrk;
@@ -26,7 +27,7 @@ use crate::domain::time::SystemClock;
 
 use self::api::SetUp;
 use self::crew::Crew;
-use self::load::{Expected, Work};
+use self::load::{Expected, Outcome, Work};
 use self::report::Report;
 use self::target::{Basic, Target};
 
@@ -43,6 +44,14 @@ enum Command {
     Totp(ServerArgs),
     /// Approve push challenges with signed answers; each is durable before it is answered.
     Push(ServerArgs),
+    /// Create verifications with codes of its own choice, and check them; both durable before they are answered. A pair is
+    /// one measurement.
+    ///
+    /// The service has `CustomCodeEnabled`, so that the codes are known here; nothing else is different from a drawn code. The
+    /// numbers are +1 ... 555-0100 to 555-0199, which no telephone has, and `RiskCheck` is disabled, or the budgets of toll
+    /// fraud would end the run. Messages take the usual way through the outbox while the load lasts and after it: run
+    /// the server with its log sender and `--log warn`, or what is measured is the terminal.
+    Verify(VerifyArgs),
     /// Wait with many connections, decide a few challenges, and say how long that takes to reach those who wait.
     Waiters(WaitersArgs),
     /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
@@ -107,6 +116,26 @@ struct LoadArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// The server, like <http://127.0.0.1:8080>. It must not have senders that cost money.
+    #[arg(long)]
+    url: String,
+    /// The account that the benchmark makes a service in. The service stays.
+    #[arg(
+        long,
+        value_name = "SID:TOKEN",
+        env = "COUNTERSIGN_ACCOUNT",
+        hide_env_values = true
+    )]
+    account: Basic,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Also load a bare handler, half before and half after, and print the ratio of requests to requests.
+    #[arg(long)]
+    floor: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct ServerArgs {
     /// The server, like <http://127.0.0.1:8080>.
     #[arg(long)]
@@ -141,6 +170,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::FloorServer => return floor::serve().await,
         Command::Totp(args) => Box::new(move || totp(&args)),
         Command::Push(args) => Box::new(move || push(&args)),
+        Command::Verify(args) => Box::new(move || verify(&args)),
         Command::Waiters(args) => Box::new(move || waiters(&args)),
         Command::Floor(args) => {
             Box::new(move || Report::new(&floor::measure(args.crew(), args.duration())?).print(args.json))
@@ -181,9 +211,23 @@ fn push(args: &ServerArgs) -> Result<(), String> {
     report.print(args.load.json)
 }
 
+fn verify(args: &VerifyArgs) -> Result<(), String> {
+    let (target, service) = create_service(&args.url, &args.account, &verify::SETTINGS)?;
+    progress(&format!("the service {service}"))?;
+    let pairs = verify::Pairs::new(target.clone(), args.account.clone(), &service);
+    let (outcome, floor) = args
+        .load
+        .measure(args.floor, &target, &Arc::new(pairs), verify::CREATED)?;
+    let mut report = Report::of_pairs(&outcome);
+    if let Some(floor) = floor {
+        report.ratio("floor", "floor_requests_per_second", floor);
+    }
+    report.print(args.load.json)
+}
+
 fn waiters(args: &WaitersArgs) -> Result<(), String> {
     let pairs = args.connections.div_ceil(2);
-    let (target, service) = create_service(&args.url, &args.account)?;
+    let (target, service) = create_service(&args.url, &args.account, &[])?;
     let set_up = SetUp {
         crew: Crew {
             connections: pairs.min(16),
@@ -206,22 +250,26 @@ fn waiters(args: &WaitersArgs) -> Result<(), String> {
     waiters::run(set_up, &plan)?.print(args.json)
 }
 
-/// The server, and a service made on it.
-fn create_service(url: &str, account: &Basic) -> Result<(Target, String), String> {
+/// The server, and a service made on it with these settings.
+fn create_service(
+    url: &str,
+    account: &Basic,
+    settings: &'static [(&str, &str)],
+) -> Result<(Target, String), String> {
     let target = Target::parse(url)?;
     let one = Crew {
         connections: 1,
         threads: 1,
     };
     let service = one.work(&Arc::default(), |_| {
-        api::create_service(target.clone(), account.clone())
+        api::create_service(target.clone(), account.clone(), settings)
     })?;
     Ok((target, service.concat()))
 }
 
 impl ServerArgs {
     fn set_up(&self) -> Result<SetUp, String> {
-        let (target, service) = create_service(&self.url, &self.account)?;
+        let (target, service) = create_service(&self.url, &self.account, &[])?;
         Ok(SetUp {
             crew: self.load.crew(),
             target,
@@ -234,16 +282,11 @@ impl ServerArgs {
     }
 
     fn measure<W: Work>(&self, target: &Target, work: &Arc<W>, expected: Expected) -> Result<Report, String> {
-        let (crew, duration) = (self.load.crew(), self.load.duration());
-        if !self.floor {
-            return Ok(Report::new(&load::run(crew, target, work, expected, duration)?));
-        }
-        let before = floor::measure(crew, duration / 2)?;
-        let outcome = load::run(crew, target, work, expected, duration)?;
-        let after = floor::measure(crew, duration / 2)?;
-        let floor = f64::midpoint(before.per_second(), after.per_second());
+        let (outcome, floor) = self.load.measure(self.floor, target, work, expected)?;
         let mut report = Report::new(&outcome);
-        report.ratio("floor", "floor_requests_per_second", floor);
+        if let Some(floor) = floor {
+            report.ratio("floor", "floor_requests_per_second", floor);
+        }
         Ok(report)
     }
 }
@@ -258,6 +301,25 @@ impl LoadArgs {
 
     fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// Loads the server, and the bare handler if `floor` is wanted: its requests per second.
+    fn measure<W: Work>(
+        self,
+        floor: bool,
+        target: &Target,
+        work: &Arc<W>,
+        expected: Expected,
+    ) -> Result<(Outcome, Option<f64>), String> {
+        let (crew, duration) = (self.crew(), self.duration());
+        if !floor {
+            return Ok((load::run(crew, target, work, expected, duration)?, None));
+        }
+        let before = floor::measure(crew, duration / 2)?;
+        let outcome = load::run(crew, target, work, expected, duration)?;
+        let after = floor::measure(crew, duration / 2)?;
+        let floor = f64::midpoint(before.per_second(), after.per_second());
+        Ok((outcome, Some(floor)))
     }
 }
 

@@ -29,6 +29,19 @@ impl Report {
         report
     }
 
+    /// The report of a run whose measurements are pairs of requests.
+    pub(super) fn of_pairs(outcome: &Outcome) -> Self {
+        let mut report = Self::new_of(outcome.sample_error.clone());
+        report.figure("pairs_per_second", outcome.per_second(), 1);
+        report.figure("requests_per_second", 2.0 * outcome.per_second(), 1);
+        report.figure("p50_ms", outcome.latencies.quantile_ms(500), 3);
+        report.figure("p99_ms", outcome.latencies.quantile_ms(990), 3);
+        report.fact("errors", outcome.errors);
+        report.fact("pairs", outcome.latencies.count());
+        report.figure("seconds", outcome.elapsed.as_secs_f64(), 3);
+        report
+    }
+
     /// A report without figures yet; `sample_error` is one of the errors, if there were any.
     pub(super) fn new_of(sample_error: Option<String>) -> Self {
         Self {

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::domain::refusal::Refusal;
-use crate::domain::text::Invalid;
+use crate::domain::text::{Invalid, UniqueName};
 use crate::flows;
 use crate::web::failure::Cause;
 
@@ -21,6 +21,7 @@ pub(super) struct ApiError {
     code: u32,
     message: String,
     retry_after: Option<Duration>,
+    rate_limit: Option<UniqueName>,
     cause: Option<Cause>,
 }
 
@@ -31,6 +32,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            rate_limit: None,
             cause: None,
         }
     }
@@ -50,9 +52,44 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code_of_parameter(parameter), message)
     }
 
-    /// The same error of a parameter, with the number that the parameters of services have.
+    /// A message of the caller's that is too long.
+    pub(super) fn message_too_long(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 60247, message)
+    }
+
+    /// A payment with an amount but no payee, or the other way round.
+    pub(super) fn payment_incomplete() -> Self {
+        let message = "Amount and Payee belong together: send both, or none";
+        Self::new(StatusCode::BAD_REQUEST, 60206, message)
+    }
+
+    /// A template's places that nothing was given for.
+    pub(super) fn substitutions_missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 60224, message)
+    }
+
+    /// A template that is not for the channel.
+    pub(super) fn template_unfit() -> Self {
+        let message =
+            "TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are";
+        Self::new(StatusCode::BAD_REQUEST, 60227, message)
+    }
+
+    /// A template that there is not.
+    pub(super) fn template_unknown() -> Self {
+        let message = "TemplateSid names no template; GET /v2/Templates lists those that there are";
+        Self::new(StatusCode::BAD_REQUEST, 60228, message)
+    }
+
+    /// A check that does not say of what.
+    pub(super) fn verification_unnamed() -> Self {
+        let message = "Either To or VerificationSid is required, to say which verification is checked";
+        Self::new(StatusCode::BAD_REQUEST, 60221, message)
+    }
+
+    /// The same error of a parameter, with the number that the parameters of services and verifications have.
     pub(super) fn in_service(mut self) -> Self {
-        if self.code != 20001 {
+        if matches!(self.code, 60300 | 60306) {
             self.code = 60200;
         }
         self
@@ -149,6 +186,7 @@ impl ApiError {
             Refusal::AccessTokenUnfit => (StatusCode::FORBIDDEN, 60313),
             Refusal::BadChallengeProof { .. } => (StatusCode::FORBIDDEN, 60324),
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
+            Refusal::BucketExists => (StatusCode::BAD_REQUEST, 60211),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
             Refusal::CodeExpired | Refusal::NoCodeSent => return Self::not_found(path),
@@ -166,6 +204,7 @@ impl ApiError {
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
+            Refusal::MessagingConfigurationExists => (StatusCode::BAD_REQUEST, 60213),
             Refusal::NoSenderFor { .. } => (StatusCode::BAD_REQUEST, 60223),
             Refusal::NoStepLeft | Refusal::VerificationApproved | Refusal::VerificationExists { .. } => {
                 (StatusCode::CONFLICT, 20409)
@@ -175,18 +214,24 @@ impl ApiError {
             }
             Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
+            Refusal::NumberAlreadySafe => (StatusCode::CONFLICT, 60411),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
             Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
             Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
             Refusal::PushPaused { .. } | Refusal::TooManyPending { .. } | Refusal::TooManyPushes { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, 20429)
             }
+            Refusal::RateLimitExists => (StatusCode::BAD_REQUEST, 60208),
+            Refusal::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
+            Refusal::TooManyBuckets => (StatusCode::BAD_REQUEST, 60210),
             Refusal::TooManyChallengeAttempts => (StatusCode::TOO_MANY_REQUESTS, 60308),
             Refusal::TooManyChallenges { .. } => (StatusCode::TOO_MANY_REQUESTS, 60312),
             Refusal::TooManyEntityCreations => (StatusCode::TOO_MANY_REQUESTS, 60328),
             Refusal::TooManyFactorCreations { .. } => (StatusCode::TOO_MANY_REQUESTS, 60326),
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
+            Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
+            Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
             Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
@@ -205,6 +250,10 @@ impl ApiError {
             | Refusal::TooManyPushes { retry_after, .. }
             | Refusal::TooManySends { retry_after }
             | Refusal::TooSoon { retry_after } => error.retry_after(*retry_after),
+            Refusal::RateLimited {
+                unique_name,
+                retry_after,
+            } => error.retry_after(*retry_after).of_rate_limit(unique_name),
             Refusal::TooManyEntityCreations => error.retry_after(Duration::from_secs(1)),
             Refusal::TooManyWaiters => error.retry_after(Duration::from_secs(5)),
             _ => error,
@@ -213,6 +262,12 @@ impl ApiError {
 
     fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Names the rate limit that is reached.
+    fn of_rate_limit(mut self, name: &UniqueName) -> Self {
+        self.rate_limit = Some(name.clone());
         self
     }
 
@@ -244,9 +299,18 @@ impl IntoResponse for ApiError {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        if let Some(name) = self
+            .rate_limit
+            .and_then(|name| HeaderValue::from_str(name.as_str()).ok())
+        {
+            headers.insert(REACHED_RATE_LIMIT, name);
+        }
         response
     }
 }
+
+/// Which rate limit of the service is reached.
+const REACHED_RATE_LIMIT: HeaderName = HeaderName::from_static("twilio-reached-rate-limit");
 
 /// `{"code":60200,"message":"...","more_info":"https://...","status":400}`. No `type` and `title`: with both, the helper
 /// libraries raise another class of exception.
@@ -258,12 +322,21 @@ struct Body<'a> {
     status: u16,
 }
 
-/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60200
-/// those of a service, and 60300 the rest.
+/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60209
+/// the name of a rate limit, 60200 those of a service and of what codes by message need, and 60300 the rest.
 fn code_of_parameter(parameter: &str) -> u32 {
     match parameter {
         "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
-        "Push.ApnCredentialSid" | "Push.FcmCredentialSid" => 60200,
+        "Country"
+        | "Description"
+        | "Interval"
+        | "Max"
+        | "MessagingServiceSid"
+        | "PhoneNumber"
+        | "Push.ApnCredentialSid"
+        | "Push.FcmCredentialSid"
+        | "RateLimits" => 60200,
+        "UniqueName" => 60209,
         "PageSize" => 60373,
         "PageToken" => 60374,
         "AuthPayload" | "EventTypes" | "ExpirationDate" | "FactorSid" | "FriendlyName" | "HiddenDetails"
@@ -273,7 +346,8 @@ fn code_of_parameter(parameter: &str) -> u32 {
     }
 }
 
-fn capitalized(sentence: &str) -> String {
+/// The sentence with a capital letter in front.
+pub(super) fn capitalized(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters
         .next()
@@ -283,4 +357,23 @@ fn capitalized(sentence: &str) -> String {
 /// A parameter's name with what it must be.
 pub(super) fn of_parameter(parameter: &str) -> impl Fn(Invalid) -> ApiError + '_ {
     move |invalid| ApiError::invalid(parameter, invalid.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reached_rate_limit_is_named_in_a_header() {
+        let refusal = Refusal::RateLimited {
+            unique_name: UniqueName::parse("end_user.ip-4").unwrap(),
+            retry_after: Duration::from_millis(59_001),
+        };
+        let error = ApiError::from_flow(refusal.into(), "/v2/Services");
+        assert_eq!((error.status.as_u16(), error.code), (429, 60203));
+        assert!(error.message.contains("end_user.ip-4") && error.message.contains("60 seconds"));
+        let response = error.into_response();
+        assert_eq!(response.headers()["Twilio-Reached-Rate-Limit"], "end_user.ip-4");
+        assert_eq!(response.headers()["Retry-After"], "60");
+    }
 }

@@ -6,10 +6,13 @@
 //! Invariant: nothing is decided here. What a client may not do, a flow refuses.
 
 mod access_tokens;
+mod attempts;
 mod auth;
+mod buckets;
 mod call;
 mod challenges;
 mod credentials;
+mod destinations;
 mod entities;
 mod error;
 mod factor_events;
@@ -18,10 +21,18 @@ mod form;
 mod forms;
 mod json;
 mod listing;
+mod messaging_configurations;
 mod notifications;
+mod rate_limits;
 mod routes;
+mod safe_list;
 mod services;
 mod silent_auth;
+mod templates;
+mod verification_checks;
+mod verification_parameters;
+mod verification_policy;
+mod verifications;
 mod webhooks;
 
 pub use auth::Basic;

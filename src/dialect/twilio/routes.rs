@@ -10,8 +10,9 @@ use axum::routing::{delete, get, post};
 use super::call::Twilio;
 use super::error::ApiError;
 use super::{
-    access_tokens, challenges, credentials, entities, factor_events, factors, forms, notifications, services,
-    silent_auth, webhooks,
+    access_tokens, attempts, buckets, challenges, credentials, entities, factor_events, factors, forms,
+    messaging_configurations, notifications, rate_limits, safe_list, services, silent_auth, templates,
+    verification_checks, verifications, webhooks,
 };
 use crate::app::App;
 use crate::web::public_url::PublicUrl;
@@ -72,6 +73,10 @@ operations! {
     get "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}" => challenges::fetch;
     post "/v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}/Notifications"
         => notifications::create;
+    post "/v2/Services/{ServiceSid}/Verifications" => verifications::create;
+    post "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}" => verifications::update;
+    get "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}" => verifications::fetch;
+    post "/v2/Services/{ServiceSid}/VerificationCheck" => verification_checks::create;
     post "/v2/Services/{ServiceSid}/AccessTokens" => access_tokens::create;
     get "/v2/Services/{ServiceSid}/AccessTokens/{AccessTokenSid}" => access_tokens::fetch;
     post "/v2/Services/{ServiceSid}/Webhooks" => webhooks::create;
@@ -79,6 +84,28 @@ operations! {
     post "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::update;
     get "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::fetch;
     delete "/v2/Services/{ServiceSid}/Webhooks/{WebhookSid}" => webhooks::delete;
+    post "/v2/Services/{ServiceSid}/RateLimits" => rate_limits::create;
+    get "/v2/Services/{ServiceSid}/RateLimits" => rate_limits::list;
+    post "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}" => rate_limits::update;
+    get "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}" => rate_limits::fetch;
+    delete "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}" => rate_limits::delete;
+    post "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets" => buckets::create;
+    get "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets" => buckets::list;
+    post "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{BucketSid}" => buckets::update;
+    get "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{BucketSid}" => buckets::fetch;
+    delete "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets/{BucketSid}" => buckets::delete;
+    post "/v2/Services/{ServiceSid}/MessagingConfigurations" => messaging_configurations::create;
+    get "/v2/Services/{ServiceSid}/MessagingConfigurations" => messaging_configurations::list;
+    post "/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}" => messaging_configurations::update;
+    get "/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}" => messaging_configurations::fetch;
+    delete "/v2/Services/{ServiceSid}/MessagingConfigurations/{Country}" => messaging_configurations::delete;
+    post "/v2/SafeList/Numbers" => safe_list::create;
+    get "/v2/SafeList/Numbers/{PhoneNumber}" => safe_list::fetch;
+    delete "/v2/SafeList/Numbers/{PhoneNumber}" => safe_list::delete;
+    get "/v2/Attempts" => attempts::list;
+    get "/v2/Attempts/Summary" => attempts::summarize;
+    get "/v2/Attempts/{AttemptSid}" => attempts::fetch;
+    get "/v2/Templates" => templates::list;
     get "/v2/Forms/{FormType}" => forms::fetch;
     post "/v1/Credentials" => credentials::create;
     get "/v1/Credentials" => credentials::list;

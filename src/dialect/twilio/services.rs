@@ -121,6 +121,7 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
         )?,
         whatsapp_from: form.clearable("Whatsapp.From", ProviderName::parse)?,
         verify_event_subscription_enabled: form.flag("VerifyEventSubscriptionEnabled")?,
+        new_code_on_resend: form.flag("NewCodeOnResend")?,
     })
 }
 
@@ -159,6 +160,8 @@ struct ServiceJson<'a> {
     default_template_sid: Option<Text<TemplateSid>>,
     whatsapp: WhatsappJson<'a>,
     verify_event_subscription_enabled: bool,
+    /// Not part of Twilio's API.
+    new_code_on_resend: bool,
     date_created: Text<Timestamp>,
     date_updated: Text<Timestamp>,
     url: String,
@@ -237,6 +240,7 @@ impl<'a> ServiceJson<'a> {
                 from: settings.whatsapp.from.as_ref().map(ProviderName::as_str),
             },
             verify_event_subscription_enabled: settings.verify_event_subscription_enabled,
+            new_code_on_resend: settings.new_code_on_resend,
             date_created: Text(service.date_created),
             date_updated: Text(service.date_updated),
             links: LinksJson {

@@ -1,5 +1,7 @@
 //! How many text messages a text takes: the alphabets of 3GPP TS 23.038 and the sizes of TS 23.040.
 
+use crate::domain::gsm_alphabet::Letter;
+
 /// How a text goes over the air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -59,20 +61,8 @@ fn parts(text: &str, encoding: Encoding, size: usize) -> usize {
 
 /// How many septets the character takes; `None` if the 7-bit alphabet does not have it.
 fn septets(c: char) -> Option<usize> {
-    if c.is_ascii_alphanumeric() || BASIC.contains(c) {
-        Some(1)
-    } else if EXTENSION.contains(c) {
-        Some(2)
-    } else {
-        None
-    }
+    Letter::of(c).map(Letter::septets)
 }
-
-/// The default alphabet but for letters and digits of ASCII, in the order of its table.
-const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./:;<=>?¡ÄÖÑÜ§¿äöñüà";
-
-/// What stands behind an escape.
-const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
 #[cfg(test)]
 mod tests {
@@ -85,13 +75,6 @@ mod tests {
             segments,
         } = segments(text);
         (encoding, units, segments)
-    }
-
-    #[test]
-    fn the_alphabet_has_128_places() {
-        // One of them is the escape.
-        assert_eq!(BASIC.chars().count() + 26 + 26 + 10, 127);
-        assert_eq!(EXTENSION.chars().count(), 10);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! How a verification begins.
 
+use std::time::Duration;
+
 use super::{CodePolicy, Content, Verification};
 use crate::domain::destination::Destination;
 use crate::domain::refusal::Refusal;
@@ -48,6 +50,12 @@ impl Verification {
         verification
     }
 
+    /// Whether it was begun by a clock that was set back since: nothing waits for it to be over.
+    #[must_use]
+    pub fn is_from_later(&self, now: Timestamp) -> bool {
+        self.date_created > now + LARGEST_CORRECTION
+    }
+
     /// What it says to whoever wants to begin another one for its destination, whatever that one's rules are.
     ///
     /// # Errors
@@ -60,3 +68,6 @@ impl Verification {
         Ok(())
     }
 }
+
+/// What the keeping of time itself may set a clock back by.
+const LARGEST_CORRECTION: Duration = Duration::from_mins(1);

@@ -93,6 +93,7 @@ impl Verification {
         self.status(now) == VerificationStatus::MaxAttemptsReached
             && self.policy.exhaustion == Exhaustion::Blocks
             && now < self.expires_at
+            && !self.is_from_later(now)
     }
 
     pub(super) fn too_many_checks(&self, now: Timestamp) -> Refusal {

@@ -17,7 +17,7 @@ mod model;
 #[cfg(test)]
 mod protocols;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 use serde::{Deserialize, Serialize};
 

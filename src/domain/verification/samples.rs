@@ -12,7 +12,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 
 /// Twilio Verify: 10 minutes, 5 sendings, 5 checks, the same code.
-pub(super) fn twilio() -> CodePolicy {
+pub(crate) fn twilio() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::Digits,
         code_length: 6,
@@ -37,7 +37,7 @@ pub(super) fn twilio() -> CodePolicy {
 }
 
 /// Signal's registration service: waits for each channel, a new code for each sending, an end that moves.
-pub(super) fn signal() -> CodePolicy {
+pub(crate) fn signal() -> CodePolicy {
     let waits = |channel, waits: &[u32]| ChannelWaits {
         channel,
         waits: waits.to_vec(),
@@ -62,7 +62,7 @@ pub(super) fn signal() -> CodePolicy {
 }
 
 /// A workflow of Vonage Verify: a plan, a code for `code_life` seconds, three checks for each.
-pub(super) fn vonage(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
+pub(crate) fn vonage(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
     CodePolicy {
         code_length: 4,
         code_life,
@@ -84,7 +84,7 @@ pub(super) fn vonage(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
 }
 
 /// Zitadel's phone verification: each sending is a new one in place of the one before, which never ends by itself.
-pub(super) fn zitadel() -> CodePolicy {
+pub(crate) fn zitadel() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::UpperAlphanumeric,
         code_life: 3_600,
@@ -99,7 +99,7 @@ pub(super) fn zitadel() -> CodePolicy {
 }
 
 /// Telegram's sign-in: the same code again by text message and then by call, a wait before each.
-pub(super) fn telegram() -> CodePolicy {
+pub(crate) fn telegram() -> CodePolicy {
     CodePolicy {
         code_length: 5,
         send_waits: vec![
@@ -119,7 +119,7 @@ pub(super) fn telegram() -> CodePolicy {
 }
 
 /// A verification by these rules that was not sent yet.
-pub(super) fn begun(policy: CodePolicy, now: Timestamp) -> Verification {
+pub(crate) fn begun(policy: CodePolicy, now: Timestamp) -> Verification {
     let draft = Draft {
         sid: VerificationSid::from_bytes([1; 16]),
         account: AccountSid::from_bytes([2; 16]),
@@ -132,7 +132,7 @@ pub(super) fn begun(policy: CodePolicy, now: Timestamp) -> Verification {
 }
 
 /// The code with this number; what seals it is of no matter here.
-pub(super) fn code(number: u64) -> NewCode {
+pub(crate) fn code(number: u64) -> NewCode {
     NewCode {
         sealed: Sealed::from_bytes(number.to_be_bytes().to_vec()),
         length: 6,

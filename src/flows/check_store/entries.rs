@@ -17,7 +17,6 @@ use crate::domain::events::OutboxRow;
 use crate::domain::factor::{Factor, FactorKind, TotpFactor};
 use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::outbox::DeadLetter;
-use crate::domain::rate_limit::{RateLimit, RateLimitUses};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
@@ -77,17 +76,8 @@ impl Walk<'_> {
                     self.check_parent(here, *service, None).await?;
                 }
             }
-            Place::RateLimit(service, sid) => {
-                if let Some(limit) = self.decode::<RateLimit>(here) {
-                    self.check_sid(here, limit.sid == *sid);
-                    self.check_parent(here, *service, None).await?;
-                }
-            }
-            Place::RateLimitUses(service, ..) => {
-                if self.decode::<RateLimitUses>(here).is_some() {
-                    self.check_parent(here, *service, None).await?;
-                }
-            }
+            Place::RateLimit(service, sid) => self.check_rate_limit(here, *service, *sid).await?,
+            Place::RateLimitUses(service, ..) => self.check_rate_limit_uses(here, *service).await?,
             Place::SafeNumber(_, number) => {
                 if let Some(safe) = self.decode::<SafeNumber>(here) {
                     self.check_sid(here, safe.number == *number);
@@ -461,7 +451,7 @@ impl Walk<'_> {
 
     /// Checks that the service exists and, if the record names an account, that it is that account's. Returns whether
     /// what belongs to the service can be expected to be complete.
-    async fn check_parent(
+    pub(super) async fn check_parent(
         &mut self,
         here: &Here<'_>,
         service: ServiceSid,
@@ -499,7 +489,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn check_sid(&mut self, here: &Here<'_>, same: bool) {
+    pub(super) fn check_sid(&mut self, here: &Here<'_>, same: bool) {
         if !same {
             self.blame(here, "its record belongs under another key");
         }

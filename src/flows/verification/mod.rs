@@ -14,6 +14,9 @@ mod conversion;
 mod next_code;
 mod send;
 
+#[cfg(test)]
+mod tests;
+
 use crate::app::App;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;

@@ -20,6 +20,7 @@ use crate::domain::verification::{
 };
 use crate::flows::code_delivery::silent_token::SilentToken;
 use crate::flows::outbox::commit_and_ring;
+use crate::flows::rate_limit::enforce::enforce_rate_limits;
 use crate::flows::service::fetch_service::read_service;
 use crate::flows::{Error, settle};
 use crate::store::Batch;
@@ -69,7 +70,7 @@ impl fmt::Debug for Started {
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Refusal::Parameter`], [`Refusal::CustomCodeNotAllowed`],
 /// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
-/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::NoSenderFor`], [`Error::Busy`], [`Error::Corrupt`],
+/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Busy`], [`Error::Corrupt`],
 /// [`Error::Unavailable`].
 pub async fn start_verification(
     app: &App,
@@ -99,7 +100,7 @@ async fn start(
     if let Some(last) = &last {
         last.record.require_unblocked(now)?;
     }
-    let waiting = last.filter(|last| last.record.is_pending(now));
+    let waiting = last.filter(|last| last.record.is_pending(now) && !last.record.is_from_later(now));
     let batch = assert_service(&owner);
     let Beginning {
         mut verification,
@@ -128,6 +129,7 @@ async fn start(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
+    let batch = enforce_rate_limits(app, service, &new.rate_limits, now, batch).await?;
     let batch = send(app, &mut verification, (channel, new_code), now, batch).await?;
     record.name_last(verification.sid, verification.kept_until());
     let batch = remembered.assert_in(batch, &verification);

@@ -125,18 +125,18 @@ async fn json_and_a_login_arrive() {
 
 #[tokio::test]
 async fn answers_tell_what_may_work_later_and_when() {
-    let send = async |status: &str, headers: &str, body: &str| {
+    let answered = async |status: &str, headers: &str, body: &str| {
         let provider = Receiver::answering(answer(status, headers, body)).await;
         gateway(settings(provider.url("/"))).send(&sms("x")).await
     };
-    let sent = send("429 Too Many Requests", "retry-after: 30\r\n", "").await;
+    let sent = answered("429 Too Many Requests", "retry-after: 30\r\n", "").await;
     let Outcome::Retry { after, .. } = sent.outcome else {
         panic!("{sent:?}");
     };
     assert_eq!(after, Some(Duration::from_secs(30)));
-    retried(send("503 Service Unavailable", "", "").await);
+    retried(answered("503 Service Unavailable", "", "").await);
     let why = refused(
-        send(
+        answered(
             "400 Bad Request",
             "",
             r#"{"error":"no route to +15005550006 for 471142"}"#,
@@ -147,7 +147,7 @@ async fn answers_tell_what_may_work_later_and_when() {
         why,
         r#"the provider answered 400: {"error":"no route to +*** for ***"}"#
     );
-    let why = refused(send("302 Found", "location: http://127.0.0.1:1/\r\n", "").await);
+    let why = refused(answered("302 Found", "location: http://127.0.0.1:1/\r\n", "").await);
     assert!(why.contains("redirects are not followed"), "{why}");
 }
 

@@ -1,6 +1,6 @@
 //! The sender that needs nothing.
 
-use countersign::delivery::codes::{CodeSender as _, CodeSenders};
+use countersign::delivery::codes::CodeSenders;
 use countersign::domain::channel::Channel;
 
 use super::{assert_delivered, sms};

@@ -26,11 +26,11 @@ fn settings(peer: &Peer, security: Security, certified: Option<&Certified>) -> S
     }
 }
 
-fn login(password: &str) -> Option<Login> {
-    Some(Login {
+fn login(password: &str) -> Login {
+    Login {
         username: "owl".to_owned(),
         password: Secret::new(password.to_owned()),
-    })
+    }
 }
 
 fn header<'a>(mail: &'a Value, name: &str) -> Vec<&'a str> {
@@ -48,7 +48,7 @@ async fn a_mail_arrives_whole_over_tls_and_the_connection_serves_the_next_one() 
             return;
         };
         let mut settings = settings(&peer, security, Some(&certified));
-        settings.login = login("hunter2");
+        settings.login = Some(login("hunter2"));
         let smtp = Smtp::new(settings, clock());
         let text = "\u{416}\u{438}\u{432}\u{43e}! Your code is 471142.\n.\nIt ends in 10 minutes.";
         let mut message = email("ada@example.com", text);
@@ -64,10 +64,7 @@ async fn a_mail_arrives_whole_over_tls_and_the_connection_serves_the_next_one() 
         assert_eq!(mail["hello"], "countersign.example.com");
         assert_eq!(mail["type"], "text/plain");
         assert_eq!(mail["defects"], json!([]));
-        assert_eq!(
-            mail["text"].as_str().unwrap().trim_end().replace("\r\n", "\n"),
-            text
-        );
+        assert_eq!(mail["text"].as_str().unwrap().trim_end(), text);
         assert_eq!(header(&mail, "bcc"), [""; 0]);
         assert_eq!(header(&mail, "from"), ["M\u{fc}ller & Owl <codes@example.com>"]);
         assert_eq!(header(&mail, "to"), ["ada@example.com"]);
@@ -124,8 +121,8 @@ async fn answers_tell_what_may_work_later() {
     let answers = json!([
         "450 4.2.1 <ada@example.com>: try later",
         "550 5.1.1 <ada@example.com>: unknown",
-        "never",
         "250 OK",
+        "never",
     ]);
     let Some(mut peer) = server(json!({"tls": "none", "answers": answers})).await else {
         return;
@@ -142,10 +139,10 @@ async fn answers_tell_what_may_work_later() {
     );
     let why = refused(patient.send(&message).await);
     assert!(why.contains("550") && why.contains("<***>: unknown"), "{why}");
-    let why = retried(impatient.send(&message).await);
-    assert!(why.ends_with("did not answer in time"), "{why}");
     assert_delivered(&patient.send(&message).await);
     assert_eq!(peer.next().await["text"], "Your code is 471142\n");
+    let why = retried(impatient.send(&message).await);
+    assert!(why.ends_with("did not answer in time"), "{why}");
 }
 
 #[tokio::test]
@@ -156,7 +153,7 @@ async fn a_wrong_password_and_an_absent_server_can_be_mended() {
         return;
     };
     let mut settings = settings(&peer, Security::Tls, Some(&certified));
-    settings.login = login("hunter3");
+    settings.login = Some(login("hunter3"));
     let wrong = Smtp::new(settings.clone(), clock());
     let why = retried(wrong.send(&email("ada@example.com", "x")).await);
     assert!(why.contains("535") && !why.contains("hunter3"), "{why}");

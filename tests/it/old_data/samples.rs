@@ -155,6 +155,7 @@ fn services() -> Vec<Sample> {
             from: provider("+15005550006"),
         },
         verify_event_subscription_enabled: true,
+        new_code_on_resend: true,
     };
     let subscription = |byte, events| Subscription {
         webhook: WebhookSid::from_bytes([byte; 16]),

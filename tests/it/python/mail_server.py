@@ -36,14 +36,14 @@ class Handler:
             {
                 "from": envelope.mail_from,
                 "to": envelope.rcpt_tos,
-                "tls": session.ssl is not None,
+                "tls": server.transport.get_extra_info("sslcontext") is not None,
                 "login": session.auth_data,
                 "peer": session.peer[1],
                 "hello": session.host_name,
                 "headers": [[name, str(value)] for name, value in mail.items()],
                 "defects": [str(defect) for defect in mail.defects],
                 "type": mail.get_content_type(),
-                "text": mail.get_content(),
+                "text": mail.get_content().replace("\r\n", "\n"),
             }
         )
         return "250 queued as 17"

@@ -17,10 +17,13 @@ from smpplib.client import SimpleSequenceGenerator
 
 # Names of units that this server begins with.
 ENQUIRE_LINK, DELIVER_SM, UNBIND = 0x15, 0x05, 0x06
+# Connections have threads, and one must not speak in the middle of another's line.
+LINES = threading.Lock()
 
 
 def say(value):
-    print(json.dumps(value), flush=True)
+    with LINES:
+        print(json.dumps(value), flush=True)
 
 
 def exactly(connection, length):

@@ -1,4 +1,4 @@
-"""The response schemas of the 27 operations: for each field of a resource, what it must look like.
+"""The response schemas of the 53 operations: for each field of a resource, what it must look like.
 
 Every field must be present, null included: a helper library turns an absent date into the current time.
 """
@@ -203,6 +203,136 @@ WEBHOOK = {
     **DATES,
     "url": uri,
 }
+
+CHANNEL = one_of("sms", "call", "email", "whatsapp", "sna", "rcs")
+STATUS = one_of("pending", "approved", "canceled", "max_attempts_reached", "deleted", "failed", "expired")
+
+VERIFICATION = {
+    "sid": sid("VE"),
+    **OWNER,
+    "to": text,
+    "channel": CHANNEL,
+    "status": STATUS,
+    "valid": boolean,
+    **DATES,
+    "lookup": lambda value: value == {} or has(carrier=lambda carrier: isinstance(carrier, dict))(value),
+    "amount": nullable(text),
+    "payee": nullable(text),
+    "send_code_attempts": list_of(
+        has(
+            time=date,
+            channel=one_of("SMS", "CALL", "EMAIL", "whatsapp", "sna", "rcs"),
+            attempt_sid=sid("VL"),
+        )
+    ),
+    "sna": nullable(has(url=uri)),
+    "url": uri,
+}
+
+VERIFICATION_CHECK = {
+    "sid": sid("VE"),
+    **OWNER,
+    "to": text,
+    "channel": CHANNEL,
+    "status": STATUS,
+    "valid": boolean,
+    "amount": nullable(text),
+    "payee": nullable(text),
+    "sna_attempts_error_codes": nullable(list_of(has(attempt_sid=sid("VL"), code=whole))),
+    **DATES,
+}
+
+MESSAGE_STATUS = one_of(
+    "queued", "sending", "sent", "failed", "delivered", "undelivered", "receiving", "received", "accepted",
+    "scheduled", "read", "partially_delivered", "canceled",
+)
+CALL_STATUS = one_of(
+    "queued", "in-progress", "completed", "busy", "failed", "no-answer", "ringing", "canceled"
+)
+COUNTRY = re.compile("[A-Z]{2}")
+
+CHANNEL_DATA = {
+    "verification_sid": sid("VE"),
+    "to": text,
+    "status": one_of("confirmed", "unconfirmed", "expired"),
+    "error_code": nullable(text),
+    "country": nullable(lambda value: text(value) and COUNTRY.fullmatch(value) is not None),
+    "code_length": whole,
+    "locale": nullable(text),
+    "mcc": nullable(text),
+    "mnc": nullable(text),
+    "carrier": nullable(text),
+}
+
+ATTEMPT = {
+    "sid": sid("VL"),
+    **OWNER,
+    "verification_sid": sid("VE"),
+    **DATES,
+    "conversion_status": one_of("converted", "unconverted"),
+    "channel": CHANNEL,
+    "price": nullable(has(value=text, currency=text)),
+    "channel_data": lambda value: has(**CHANNEL_DATA)(value)
+    and (has(message_status=MESSAGE_STATUS)(value) or has(call_status=CALL_STATUS)(value)),
+    "url": uri,
+}
+
+SUMMARY = {
+    "total_attempts": whole,
+    "total_converted": whole,
+    "total_unconverted": whole,
+    "conversion_rate_percentage": nullable(lambda value: text(value) and 0 <= float(value) <= 100),
+    "url": uri,
+}
+
+RATE_LIMIT = {
+    "sid": sid("RK"),
+    **OWNER,
+    "unique_name": text,
+    "description": nullable(text),
+    **DATES,
+    "url": uri,
+    "links": uris("buckets"),
+}
+
+BUCKET = {
+    "sid": sid("BL"),
+    "rate_limit_sid": sid("RK"),
+    **OWNER,
+    "max": whole,
+    "interval": whole,
+    **DATES,
+    "url": uri,
+}
+
+MESSAGING_CONFIGURATION = {
+    **OWNER,
+    "country": text,
+    "messaging_service_sid": sid("MG"),
+    **DATES,
+    "url": uri,
+}
+
+TEMPLATE = {
+    "sid": sid("HJ"),
+    "account_sid": sid("AC"),
+    "friendly_name": text,
+    "channels": list_of(one_of("sms", "voice")),
+    "translations": lambda value: isinstance(value, dict)
+    and all(
+        has(
+            is_default_translation=boolean,
+            status=text,
+            locale=text,
+            text=text,
+            date_created=nullable(text),
+            date_updated=nullable(text),
+        )(translation)
+        for translation in value.values()
+    ),
+}
+
+SAFE_NUMBER = {"sid": sid("GN"), "phone_number": text, "url": uri}
 
 META = {
     "page": whole,

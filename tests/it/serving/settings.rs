@@ -100,3 +100,23 @@ fn all_settings_work_from_a_file() {
     let server = Process::start_with(directory.path(), &["--config", file.to_str().unwrap()], &[]);
     server.wait_for_log("serving /health, /ready and /metrics on http://127.0.0.1:");
 }
+
+#[test]
+fn whoever_sends_codes_to_the_log_is_warned_and_nobody_else() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("countersign.toml");
+    let sender =
+        "[[senders]]\nname = 'sms'\nkind = 'http'\nchannels = ['sms']\nurl = 'https://gateway.example/'\n";
+    fs::write(&file, sender).unwrap();
+    let last = "serving /health";
+    let log = |data: &str, more: &[&str]| {
+        let arguments = [&["--ops-listen", "127.0.0.1:0"], more].concat();
+        Process::start_with(&directory.path().join(data), &arguments, &[]).log_until(last)
+    };
+    let warned = |log: Vec<String>| {
+        log.iter()
+            .any(|line| line.contains("codes are written to this log"))
+    };
+    assert!(warned(log("none", &[])));
+    assert!(!warned(log("one", &["--config", file.to_str().unwrap()])));
+}

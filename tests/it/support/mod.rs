@@ -10,6 +10,7 @@ pub(crate) mod device;
 pub(crate) mod dump;
 pub(crate) mod events;
 pub(crate) mod interleaved;
+pub(crate) mod messages;
 pub(crate) mod operations;
 pub(crate) mod push_provider;
 pub(crate) mod receiver;

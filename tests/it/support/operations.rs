@@ -1,5 +1,7 @@
 //! One sample request for each operation: what tests that are about all operations walk.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use countersign::dialect::twilio::{OPERATIONS, Operation};
 
 use super::credentials::{apn_form, create_credential, fcm_form};
@@ -21,6 +23,16 @@ pub(crate) struct Everything {
     pub(crate) credential: String,
     /// Google's key, which no service uses.
     pub(crate) fcm_credential: String,
+    /// A pending verification, by its SID.
+    pub(crate) verification: String,
+    /// The attempt to send its code.
+    pub(crate) attempt: String,
+    pub(crate) rate_limit: String,
+    pub(crate) bucket: String,
+    /// The country of a messaging configuration.
+    pub(crate) country: String,
+    /// A number of the safe list.
+    pub(crate) safe_number: String,
 }
 
 /// Whom an operation is for.
@@ -34,7 +46,7 @@ pub(crate) enum Audience {
     AccountsAndEnrolment,
 }
 
-/// Whether an operation says if a code is right.
+/// Whether an operation says if a factor's code is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codes {
     /// It never looks at one.
@@ -87,7 +99,28 @@ impl Everything {
         let webhook = client
             .post(format!("{}/Webhooks", user.service.path), &form)
             .await;
+        let rate_limits = format!("{}/RateLimits", user.service.path);
+        let rate_limit = client.post(&rate_limits, &[("UniqueName", "session")]).await;
+        let rate_limit = rate_limit.text("sid");
+        let form = [("Max", "5"), ("Interval", "60")];
+        let bucket = client
+            .post(format!("{rate_limits}/{rate_limit}/Buckets"), &form)
+            .await;
+        let form = [("Country", "CA"), ("MessagingServiceSid", MESSAGING_SERVICE)];
+        let configurations = format!("{}/MessagingConfigurations", user.service.path);
+        let configuration = client.post(configurations, &form).await;
+        let safe_number = next_phone_number();
+        let form = [("PhoneNumber", safe_number.as_str())];
+        client.post("/v2/SafeList/Numbers", &form).await.ok();
+        let verification = user.service.send(client, &next_phone_number(), &[]).await.ok();
+        let attempt = &verification["send_code_attempts"][0]["attempt_sid"];
         Self {
+            attempt: attempt.as_str().unwrap().to_owned(),
+            verification: verification["sid"].as_str().unwrap().to_owned(),
+            bucket: bucket.text("sid"),
+            country: configuration.text("country"),
+            rate_limit,
+            safe_number,
             access_token: access_token.text("sid"),
             webhook: webhook.text("sid"),
             credential: create_credential(client, &apn_form()).await,
@@ -111,6 +144,12 @@ impl Everything {
             ("{FormType}", "form-push"),
             ("{CredentialSid}", &self.credential),
             ("{FcmCredentialSid}", &self.fcm_credential),
+            ("{RateLimitSid}", &self.rate_limit),
+            ("{VerificationSid}", &self.verification),
+            ("{AttemptSid}", &self.attempt),
+            ("{BucketSid}", &self.bucket),
+            ("{Country}", &self.country),
+            ("{PhoneNumber}", &self.safe_number),
         ];
         names
             .into_iter()
@@ -128,6 +167,11 @@ pub(crate) fn samples() -> Vec<Sample> {
     const SERVICE: &str = "/v2/Services/{ServiceSid}";
     const CREDENTIALS: &str = "/v1/Credentials";
     const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
+    const RATE_LIMIT: &str = "/v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}";
+    const CONFIGURATIONS: &str = "/v2/Services/{ServiceSid}/MessagingConfigurations";
+    const VERIFICATION: &str = "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}";
+    const ATTEMPTS: &str = "/v2/Attempts";
+    const SAFE_LIST: &str = "/v2/SafeList/Numbers";
     type Row = (
         &'static str,
         &'static str,
@@ -136,7 +180,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 33] = [
+    let rows: [Row; 59] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -262,6 +306,74 @@ pub(crate) fn samples() -> Vec<Sample> {
             Ignored,
             nothing,
         ),
+        ("POST", SERVICE, "/Verifications", Accounts, Ignored, |_| {
+            vec![("To", next_phone_number()), ("Channel", "sms".to_owned())]
+        }),
+        ("POST", VERIFICATION, "", Accounts, Ignored, |_| {
+            text(&[("Status", "canceled")])
+        }),
+        ("GET", VERIFICATION, "", Accounts, Ignored, nothing),
+        ("POST", SERVICE, "/VerificationCheck", Accounts, Ignored, |all| {
+            vec![
+                ("VerificationSid", all.verification.clone()),
+                ("Code", "000000".to_owned()),
+            ]
+        }),
+        ("GET", ATTEMPTS, "", Accounts, Ignored, nothing),
+        ("GET", ATTEMPTS, "/Summary", Accounts, Ignored, nothing),
+        ("GET", ATTEMPTS, "/{AttemptSid}", Accounts, Ignored, nothing),
+        ("GET", "", "/v2/Templates", Accounts, Ignored, nothing),
+        ("POST", SERVICE, "/RateLimits", Accounts, Ignored, |_| {
+            text(&[("UniqueName", "address"), ("Description", "IPv4 or IPv6")])
+        }),
+        ("GET", SERVICE, "/RateLimits", Accounts, Ignored, nothing),
+        ("POST", RATE_LIMIT, "", Accounts, Ignored, |_| {
+            text(&[("Description", "Changed")])
+        }),
+        ("GET", RATE_LIMIT, "", Accounts, Ignored, nothing),
+        ("DELETE", RATE_LIMIT, "", Accounts, Ignored, nothing),
+        ("POST", RATE_LIMIT, "/Buckets", Accounts, Ignored, |_| {
+            text(&[("Max", "50"), ("Interval", "3600")])
+        }),
+        ("GET", RATE_LIMIT, "/Buckets", Accounts, Ignored, nothing),
+        (
+            "POST",
+            RATE_LIMIT,
+            "/Buckets/{BucketSid}",
+            Accounts,
+            Ignored,
+            |_| text(&[("Max", "6")]),
+        ),
+        (
+            "GET",
+            RATE_LIMIT,
+            "/Buckets/{BucketSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        (
+            "DELETE",
+            RATE_LIMIT,
+            "/Buckets/{BucketSid}",
+            Accounts,
+            Ignored,
+            nothing,
+        ),
+        ("POST", CONFIGURATIONS, "", Accounts, Ignored, |_| {
+            text(&[("Country", "all"), ("MessagingServiceSid", MESSAGING_SERVICE)])
+        }),
+        ("GET", CONFIGURATIONS, "", Accounts, Ignored, nothing),
+        ("POST", CONFIGURATIONS, "/{Country}", Accounts, Ignored, |_| {
+            text(&[("MessagingServiceSid", MESSAGING_SERVICE)])
+        }),
+        ("GET", CONFIGURATIONS, "/{Country}", Accounts, Ignored, nothing),
+        ("DELETE", CONFIGURATIONS, "/{Country}", Accounts, Ignored, nothing),
+        ("POST", SAFE_LIST, "", Accounts, Ignored, |_| {
+            vec![("PhoneNumber", next_phone_number())]
+        }),
+        ("GET", SAFE_LIST, "/{PhoneNumber}", Accounts, Ignored, nothing),
+        ("DELETE", SAFE_LIST, "/{PhoneNumber}", Accounts, Ignored, nothing),
         ("GET", "", "/v2/Forms/{FormType}", Accounts, Ignored, nothing),
         ("POST", "", CREDENTIALS, Accounts, Ignored, |_| apn_form()),
         ("GET", "", CREDENTIALS, Accounts, Ignored, nothing),
@@ -299,6 +411,15 @@ pub(crate) fn samples() -> Vec<Sample> {
             }
         })
         .collect()
+}
+
+/// The messaging service of the samples.
+pub(crate) const MESSAGING_SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
+
+/// A phone number that no test has used so far.
+fn next_phone_number() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("+4915112{:06}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 type Form = Vec<(&'static str, String)>;

@@ -158,6 +158,8 @@ async fn sweeping_reclaims_everything_that_is_over() {
         for credential in [&all.credential, &all.fcm_credential] {
             client.delete(format!("/v1/Credentials/{credential}")).await.ok();
         }
+        let safe_number = format!("/v2/SafeList/Numbers/{}", all.safe_number);
+        client.delete(safe_number).await.ok();
     }
     server.sweep().await;
     let kept = server.dump().await;

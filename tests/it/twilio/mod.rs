@@ -1,6 +1,7 @@
 //! The Twilio dialect as an attacker, a careless client and an honest one see it.
 
 mod approvals;
+mod attempts;
 mod caps;
 mod caps_of_creations;
 mod credentials;
@@ -14,15 +15,20 @@ mod failures;
 mod garbage;
 mod guessing;
 mod limits;
+mod messaging_configurations;
 mod number_matching;
 mod paging;
 mod pathways;
 mod push_bombing;
+mod rate_limits;
 mod redemption;
 mod replay;
 mod reports;
 mod restarts;
+mod safe_list;
 mod streams;
 mod tenants;
+mod verification_checks;
+mod verifications;
 mod waiting;
 mod wrong_numbers;

@@ -14,7 +14,15 @@ async fn no_operation_reaches_another_accounts_things() {
     let before = server.dump().await;
     for sample in samples() {
         let path = sample.operation.path;
-        if ["/v2/Services", "/v1/Credentials"].contains(&path) || path.contains("Form") {
+        let own = [
+            "/v2/Services",
+            "/v1/Credentials",
+            "/v2/SafeList/Numbers",
+            "/v2/Attempts",
+            "/v2/Attempts/Summary",
+            "/v2/Templates",
+        ];
+        if own.contains(&path) || path.contains("Form") {
             continue;
         }
         let refused = sample.send(&theirs, &all).await;

@@ -101,7 +101,8 @@ impl Gateway {
                     .collect();
                 builder.tls_certs_only(certificates?)
             }
-            (None, true) => builder.tls_certs_only([]),
+            // What may be seen on this machine only is not for a proxy.
+            (None, true) => builder.tls_certs_only([]).no_proxy(),
             (None, false) => builder,
         };
         let client = builder.build()?;

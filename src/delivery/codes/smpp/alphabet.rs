@@ -1,34 +1,7 @@
 //! How a text becomes octets: the GSM 7-bit default alphabet (3GPP TS 23.038, 6.2.1), ISO 8859-1 or UCS-2, and how a long
 //! one is taken apart.
 
-/// The default alphabet: the character of each septet. Septet 27 leads to [`EXTENSION`].
-const BASIC: [char; 128] = [
-    '@', '\u{a3}', '$', '\u{a5}', '\u{e8}', '\u{e9}', '\u{f9}', '\u{ec}', '\u{f2}', '\u{c7}', '\n', '\u{d8}',
-    '\u{f8}', '\r', '\u{c5}', '\u{e5}', '\u{394}', '_', '\u{3a6}', '\u{393}', '\u{39b}', '\u{3a9}',
-    '\u{3a0}', '\u{3a8}', '\u{3a3}', '\u{398}', '\u{39e}', '\u{1b}', '\u{c6}', '\u{e6}', '\u{df}', '\u{c9}',
-    ' ', '!', '"', '#', '\u{a4}', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', '/', '0', '1', '2', '3',
-    '4', '5', '6', '7', '8', '9', ':', ';', '<', '=', '>', '?', '\u{a1}', 'A', 'B', 'C', 'D', 'E', 'F', 'G',
-    'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', '\u{c4}',
-    '\u{d6}', '\u{d1}', '\u{dc}', '\u{a7}', '\u{bf}', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k',
-    'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '\u{e4}', '\u{f6}', '\u{f1}',
-    '\u{fc}', '\u{e0}',
-];
-
-/// What stands behind septet 27.
-const EXTENSION: [(char, u8); 10] = [
-    ('\u{c}', 0x0a),
-    ('^', 0x14),
-    ('{', 0x28),
-    ('}', 0x29),
-    ('\\', 0x2f),
-    ('[', 0x3c),
-    ('~', 0x3d),
-    (']', 0x3e),
-    ('|', 0x40),
-    ('\u{20ac}', 0x65),
-];
-
-const ESCAPE: u8 = 0x1b;
+use crate::domain::gsm_alphabet::{ESCAPE, Letter};
 
 /// What the message centre expects behind `data_coding` 0, or instead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,14 +75,10 @@ pub(super) fn is_gsm7(text: &str) -> bool {
 }
 
 fn gsm7(letter: char) -> Option<Vec<u8>> {
-    if letter == char::from(ESCAPE) {
-        return None;
-    }
-    if let Some(septet) = BASIC.iter().position(|known| *known == letter) {
-        return u8::try_from(septet).ok().map(|septet| vec![septet]);
-    }
-    let (_, septet) = EXTENSION.iter().find(|(known, _)| *known == letter)?;
-    Some(vec![ESCAPE, *septet])
+    Some(match Letter::of(letter)? {
+        Letter::Basic(septet) => vec![septet],
+        Letter::Extended(septet) => vec![ESCAPE, septet],
+    })
 }
 
 fn latin1(letter: char) -> Option<Vec<u8>> {

@@ -135,8 +135,9 @@ impl Bound {
                 break end;
             }
         };
-        // From here on nobody takes the session for an open one; who waits is told by the drop of `waiting`.
-        inbox.close();
+        // From here on nobody takes the session for an open one, and whoever waits is told.
+        drop(inbox);
+        self.waiting.clear();
         if let End::Dropped = end {
             let sequence = self.next_sequence();
             let goodbye = self.link.write(command::UNBIND, 0, sequence, &[]);

@@ -5,7 +5,9 @@ mod challenges;
 mod credentials;
 mod factors;
 mod lists;
+mod rate_limits;
 mod services;
+mod verifications;
 
 use std::sync::Arc;
 

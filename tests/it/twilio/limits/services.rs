@@ -79,6 +79,7 @@ fn rules_of_services(path: &'static str) -> Vec<Rule> {
             "Psd2Enabled",
             "DtmfInputRequired",
             "CustomCodeEnabled",
+            "NewCodeOnResend",
             "Push.IncludeDate",
         ]
         .map(|flag| rule(flag, strings(&["true", "False"]), strings(&["yes", "1", "true "]))),

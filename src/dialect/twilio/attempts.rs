@@ -1,0 +1,275 @@
+//! Attempts: what became of each try to send a code.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::call::Call;
+use super::destinations::destination;
+use super::error::ApiError;
+use super::form::{Form, sid};
+use super::json::{self, Text};
+use super::listing::Listing;
+use crate::domain::attempt::{Attempt, AttemptStatus, Price};
+use crate::domain::channel::Channel;
+use crate::domain::country::Country;
+use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
+use crate::domain::text::Invalid;
+use crate::domain::time::Timestamp;
+use crate::flows::attempt::AttemptFilter;
+use crate::flows::attempt::fetch_attempt::fetch_attempt;
+use crate::flows::attempt::list_attempts::list_attempts;
+use crate::flows::attempt::summarize_attempts::{AttemptSummary, summarize_attempts};
+
+/// `GET /v2/Attempts`
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    const FILTERS: [&str; 8] = [
+        "DateCreatedAfter",
+        "DateCreatedBefore",
+        "ChannelData.To",
+        "Country",
+        "Channel",
+        "VerifyServiceSid",
+        "VerificationSid",
+        "Status",
+    ];
+    let account = call.account()?;
+    let listing = Listing::read(&call.query, &FILTERS)?;
+    let query = &call.query;
+    let filter = AttemptFilter {
+        destination: query.parsed("ChannelData.To", destination)?,
+        verification: query.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?,
+        converted: query.parsed("Status", converted)?,
+        ..shared_filter(query)?
+    };
+    let page = call.settle(list_attempts(call.app(), account, &filter, listing.request).await)?;
+    let page = page.map(|attempt| AttemptJson::new(&call, attempt));
+    Ok(listing.answer(&call, "attempts", &page))
+}
+
+/// `GET /v2/Attempts/{AttemptSid}`
+pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let found = fetch_attempt(call.app(), account, call.sid("AttemptSid")?).await;
+    let attempt = call.settle(found)?;
+    Ok(json::resource(StatusCode::OK, &AttemptJson::new(&call, &attempt)))
+}
+
+/// `GET /v2/Attempts/Summary`
+pub(super) async fn summarize(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let filter = AttemptFilter {
+        digits: call.query.parsed("DestinationPrefix", digits)?,
+        ..shared_filter(&call.query)?
+    };
+    let summary = call.settle(summarize_attempts(call.app(), account, &filter).await)?;
+    Ok(json::resource(StatusCode::OK, &SummaryJson::new(&call, &summary)))
+}
+
+/// The filters that the list and the summary both have.
+fn shared_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
+    Ok(AttemptFilter {
+        created_after: query.parsed("DateCreatedAfter", moment)?,
+        created_before: query.parsed("DateCreatedBefore", moment)?,
+        channel: query.parsed("Channel", channel)?,
+        country: query.parsed("Country", Country::parse)?,
+        service: query.parsed("VerifyServiceSid", sid("must be VA and 32 hex digits"))?,
+        ..AttemptFilter::default()
+    })
+}
+
+/// A date and a time, or a date alone: the day's beginning.
+fn moment(text: &str) -> Result<Timestamp, Invalid> {
+    let whole = Timestamp::parse_iso8601(text);
+    whole
+        .or_else(|| Timestamp::parse_iso8601(&format!("{text}T00:00:00Z")))
+        .ok_or(Invalid("must be a date and time such as 2026-01-31T12:00:00Z"))
+}
+
+/// Twilio's libraries know Rich Communication Services by their older name, too.
+fn channel(name: &str) -> Result<Channel, Invalid> {
+    let rcs = name.eq_ignore_ascii_case("rbm").then_some(Channel::Rcs);
+    rcs.or_else(|| Channel::named(name))
+        .ok_or(Invalid("must be one of sms, call, email, whatsapp, rcs and sna"))
+}
+
+fn converted(name: &str) -> Result<bool, Invalid> {
+    match name {
+        _ if name.eq_ignore_ascii_case("converted") => Ok(true),
+        _ if name.eq_ignore_ascii_case("unconverted") => Ok(false),
+        _ => Err(Invalid("must be converted or unconverted")),
+    }
+}
+
+/// The plus sign need not come through: undecoded, it stands for a blank.
+fn digits(text: &str) -> Result<String, Invalid> {
+    let digits = text.trim_start_matches(['+', ' ']);
+    if (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(digits.to_owned())
+    } else {
+        Err(Invalid(
+            "must be the beginning of a phone number: + and 1 to 15 digits",
+        ))
+    }
+}
+
+#[derive(Serialize)]
+struct AttemptJson<'a> {
+    sid: Text<AttemptSid>,
+    account_sid: Text<AccountSid>,
+    service_sid: Text<ServiceSid>,
+    verification_sid: Text<VerificationSid>,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+    conversion_status: &'static str,
+    channel: &'static str,
+    price: Option<PriceJson>,
+    channel_data: ChannelDataJson<'a>,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct PriceJson {
+    value: String,
+    currency: String,
+}
+
+#[derive(Serialize)]
+struct ChannelDataJson<'a> {
+    verification_sid: Text<VerificationSid>,
+    to: &'a str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_status: Option<&'static str>,
+    error_code: Option<&'static str>,
+    country: Option<Text<Country>>,
+    code_length: u8,
+    locale: Option<&'a str>,
+    mcc: Option<&'static str>,
+    mnc: Option<&'static str>,
+    carrier: Option<&'static str>,
+}
+
+impl<'a> AttemptJson<'a> {
+    fn new(call: &Call, attempt: &'a Attempt) -> Self {
+        let converted = attempt.converted_at.is_some();
+        let is_call = attempt.channel == Channel::Call;
+        let became = became(&attempt.status);
+        Self {
+            sid: Text(attempt.sid),
+            account_sid: Text(attempt.account),
+            service_sid: Text(attempt.service),
+            verification_sid: Text(attempt.verification),
+            date_created: Text(attempt.date_created),
+            date_updated: Text(attempt.date_updated),
+            conversion_status: if converted { "converted" } else { "unconverted" },
+            channel: attempt.channel.name(),
+            price: attempt.price.as_ref().map(PriceJson::new),
+            channel_data: ChannelDataJson {
+                verification_sid: Text(attempt.verification),
+                to: attempt.destination.as_str(),
+                status: conversion(converted, call.now() >= attempt.expires_at),
+                message_status: (!is_call).then_some(became),
+                call_status: is_call.then_some(if became == "sent" { "completed" } else { became }),
+                error_code: matches!(attempt.status, AttemptStatus::Failed { .. }).then_some(UNKNOWN_ERROR),
+                country: attempt.country.map(Text),
+                code_length: attempt.code_length,
+                locale: attempt.locale.as_deref(),
+                mcc: None,
+                mnc: None,
+                carrier: None,
+            },
+            url: call.url(format_args!("/v2/Attempts/{}", attempt.sid)),
+        }
+    }
+}
+
+/// What the API says of an attempt's code besides whether the message left.
+fn conversion(converted: bool, expired: bool) -> &'static str {
+    match (converted, expired) {
+        (true, _) => "confirmed",
+        (false, true) => "expired",
+        (false, false) => "unconfirmed",
+    }
+}
+
+/// "Unknown error" of Twilio's dictionary of delivery errors: every provider has numbers of its own.
+const UNKNOWN_ERROR: &str = "30008";
+
+fn became(status: &AttemptStatus) -> &'static str {
+    match status {
+        AttemptStatus::Queued => "queued",
+        AttemptStatus::Sent => "sent",
+        AttemptStatus::Failed { .. } => "failed",
+        AttemptStatus::Canceled => "canceled",
+    }
+}
+
+impl PriceJson {
+    fn new(price: &Price) -> Self {
+        let value = format!("{}.{:06}", price.micros / 1_000_000, price.micros % 1_000_000);
+        let value = value.trim_end_matches('0').trim_end_matches('.').to_owned();
+        let currency = String::from_utf8_lossy(&price.currency).into_owned();
+        Self { value, currency }
+    }
+}
+
+#[derive(Serialize)]
+struct SummaryJson {
+    total_attempts: u64,
+    total_converted: u64,
+    total_unconverted: u64,
+    conversion_rate_percentage: Option<String>,
+    url: String,
+}
+
+impl SummaryJson {
+    fn new(call: &Call, summary: &AttemptSummary) -> Self {
+        // The API's schema says number, its example and its libraries' types say text; nothing of nothing is no rate.
+        let rate = summary.percentage_billionths();
+        let rate = rate.map(|rate| format!("{}.{:09}", rate / 1_000_000_000, rate % 1_000_000_000));
+        Self {
+            total_attempts: summary.total,
+            total_converted: summary.converted,
+            total_unconverted: summary.total - summary.converted,
+            conversion_rate_percentage: rate,
+            url: call.own_url(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_decimal_numbers() {
+        let value = |micros| {
+            let price = Price {
+                micros,
+                currency: *b"usd",
+            };
+            PriceJson::new(&price).value
+        };
+        assert_eq!(
+            [0, 1, 5_000, 100_000, 1_000_000, 10_250_000].map(value),
+            ["0", "0.000001", "0.005", "0.1", "1", "10.25"]
+        );
+    }
+
+    #[test]
+    fn moments_are_read_with_fractions_and_as_days() {
+        let noon = Timestamp::from_millis(1_800_014_400_000);
+        assert_eq!(moment("2027-01-15T12:00:00Z"), Ok(noon));
+        assert_eq!(
+            moment("2027-01-15T12:00:00.250000+00:00"),
+            Ok(Timestamp::from_millis(noon.millis() + 250))
+        );
+        assert_eq!(moment("2027-01-15"), Ok(Timestamp::from_seconds(1_799_971_200)));
+        for bad in ["yesterday", "2027-13-01", "2027-01-15T12:00:00", "1"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+}

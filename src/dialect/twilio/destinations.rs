@@ -1,0 +1,45 @@
+//! Where codes go, as parameters and paths name it.
+
+use super::call::Call;
+use super::error::ApiError;
+use crate::domain::channel::Channel;
+use crate::domain::destination::{Destination, EmailAddress};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::text::Invalid;
+use crate::flows::verification::Which;
+
+/// Reads a phone number in E.164 form, or an e-mail address.
+pub(super) fn destination(text: &str) -> Result<Destination, Invalid> {
+    if text.contains('@') {
+        EmailAddress::parse(text).map(Destination::Email)
+    } else {
+        phone(text).map(Destination::Phone)
+    }
+}
+
+/// Reads what `channel` leads to.
+pub(super) fn destination_of(channel: Channel) -> impl Fn(&str) -> Result<Destination, Invalid> {
+    move |text| {
+        if channel.is_telephony() {
+            phone(text).map(Destination::Phone)
+        } else {
+            EmailAddress::parse(text).map(Destination::Email)
+        }
+    }
+}
+
+/// Reads a phone number. A plus sign that was not percent-encoded has become a blank; nothing else can be meant by it.
+fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
+    match text.strip_prefix(' ') {
+        Some(digits) => PhoneNumber::parse(&format!("+{digits}"), None),
+        None => PhoneNumber::parse(text, None),
+    }
+}
+
+/// The verification that the path names: by its SID, or by where its codes go.
+pub(super) fn which(call: &Call) -> Result<Which, ApiError> {
+    let text = call.name("VerificationSid").unwrap_or_default();
+    let sid = text.parse().ok().map(Which::Sid);
+    sid.or_else(|| destination(text).ok().map(Which::To))
+        .ok_or_else(|| call.not_found())
+}

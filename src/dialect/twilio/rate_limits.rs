@@ -1,0 +1,116 @@
+//! Rate limits of a service.
+//!
+//! Paths name a rate limit by its SID; its `UniqueName` is what the `RateLimits` parameter of a new verification names it by.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::call::Call;
+use super::error::{ApiError, of_parameter};
+use super::json::{self, Text};
+use super::listing::Listing;
+use crate::domain::rate_limit::RateLimit;
+use crate::domain::sid::{AccountSid, RateLimitSid, ServiceSid};
+use crate::domain::text::{Description, UniqueName};
+use crate::domain::time::Timestamp;
+use crate::flows::rate_limit::create_rate_limit::{NewRateLimit, create_rate_limit};
+use crate::flows::rate_limit::delete_rate_limit::delete_rate_limit;
+use crate::flows::rate_limit::fetch_rate_limit::fetch_rate_limit;
+use crate::flows::rate_limit::list_rate_limits::list_rate_limits;
+use crate::flows::rate_limit::update_rate_limit::update_rate_limit;
+
+/// `POST /v2/Services/{ServiceSid}/RateLimits`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let form = &call.form;
+    let new = NewRateLimit {
+        unique_name: UniqueName::parse(form.required("UniqueName")?).map_err(of_parameter("UniqueName"))?,
+        description: form.parsed("Description", Description::parse)?,
+    };
+    let service = call.sid("ServiceSid")?;
+    let limit = call.settle(create_rate_limit(call.app(), account, service, new).await)?;
+    Ok(json::resource(
+        StatusCode::CREATED,
+        &RateLimitJson::new(&call, account, service, &limit),
+    ))
+}
+
+/// `GET /v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}`
+pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let service = call.sid("ServiceSid")?;
+    let found = fetch_rate_limit(call.app(), account, service, call.sid("RateLimitSid")?).await;
+    Ok(json::resource(
+        StatusCode::OK,
+        &RateLimitJson::new(&call, account, service, &call.settle(found)?),
+    ))
+}
+
+/// `POST /v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}`
+pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let description = call.form.clearable("Description", Description::parse)?;
+    let service = call.sid("ServiceSid")?;
+    let sid = call.sid("RateLimitSid")?;
+    let updated = update_rate_limit(call.app(), account, service, sid, description).await;
+    Ok(json::resource(
+        StatusCode::OK,
+        &RateLimitJson::new(&call, account, service, &call.settle(updated)?),
+    ))
+}
+
+/// `DELETE /v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}`
+pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let service = call.sid("ServiceSid")?;
+    call.settle(delete_rate_limit(call.app(), account, service, call.sid("RateLimitSid")?).await)?;
+    Ok(json::deleted())
+}
+
+/// `GET /v2/Services/{ServiceSid}/RateLimits`
+pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let listing = Listing::read(&call.query, &[])?;
+    let service = call.sid("ServiceSid")?;
+    let page = call.settle(list_rate_limits(call.app(), account, service, listing.request).await)?;
+    let page = page.map(|limit| RateLimitJson::new(&call, account, service, limit));
+    Ok(listing.answer(&call, "rate_limits", &page))
+}
+
+#[derive(Serialize)]
+struct RateLimitJson<'a> {
+    sid: Text<RateLimitSid>,
+    service_sid: Text<ServiceSid>,
+    account_sid: Text<AccountSid>,
+    unique_name: &'a str,
+    description: Option<&'a str>,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+    links: LinksJson,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct LinksJson {
+    buckets: String,
+}
+
+impl<'a> RateLimitJson<'a> {
+    fn new(call: &Call, account: AccountSid, service: ServiceSid, limit: &'a RateLimit) -> Self {
+        let url = call.url(format_args!("/v2/Services/{service}/RateLimits/{}", limit.sid));
+        Self {
+            sid: Text(limit.sid),
+            service_sid: Text(service),
+            account_sid: Text(account),
+            unique_name: limit.unique_name.as_str(),
+            description: limit.description.as_ref().map(Description::as_str),
+            date_created: Text(limit.date_created),
+            date_updated: Text(limit.date_updated),
+            links: LinksJson {
+                buckets: format!("{url}/Buckets"),
+            },
+            url,
+        }
+    }
+}

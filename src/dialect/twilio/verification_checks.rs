@@ -1,0 +1,126 @@
+//! Checks of verifications: is this the code?
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::call::Call;
+use super::destinations::destination;
+use super::error::ApiError;
+use super::form::{Form, sid};
+use super::json::{self, Text};
+use super::verification_parameters::{code, payment};
+use super::verifications::status;
+use crate::domain::channel::Channel;
+use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
+use crate::domain::text::Invalid;
+use crate::domain::time::Timestamp;
+use crate::domain::verification::{Payment, Verification, VerificationStatus};
+use crate::flows::verification::Which;
+use crate::flows::verification::check_verification::{Guess, check_verification};
+
+/// `POST /v2/Services/{ServiceSid}/VerificationCheck`
+pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    let account = call.account()?;
+    let given = Given::read(&call.form).map_err(ApiError::in_service)?;
+    let service = call.sid("ServiceSid")?;
+    let guess = Guess {
+        code: call.form.filled("Code"),
+        payment: given.payment,
+        sna_client_token: call.form.filled("SnaClientToken"),
+        ip: None,
+    };
+    let checked = check_verification(call.app(), account, service, &given.which, &guess).await;
+    let verification = call.settle(checked)?;
+    Ok(json::resource(
+        StatusCode::CREATED,
+        &CheckJson::new(&call, &verification),
+    ))
+}
+
+/// What is checked besides the code.
+struct Given {
+    which: Which,
+    payment: Option<Payment>,
+}
+
+impl Given {
+    fn read(form: &Form) -> Result<Self, ApiError> {
+        // What cannot be a code is refused before it counts as one.
+        form.parsed("Code", code)?;
+        form.parsed("SnaClientToken", sna_client_token)?;
+        let verification = form.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?;
+        let to = form.parsed("To", destination)?;
+        let which = match (verification, to) {
+            (Some(verification), _) => Which::Sid(verification),
+            (None, Some(to)) => Which::To(to),
+            (None, None) => return Err(ApiError::verification_unnamed()),
+        };
+        Ok(Self {
+            which,
+            payment: payment(form)?,
+        })
+    }
+}
+
+fn sna_client_token(text: &str) -> Result<(), Invalid> {
+    if text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err(Invalid("must be one that the SNA URL has answered"))
+    }
+}
+
+#[derive(Serialize)]
+struct CheckJson<'a> {
+    sid: Text<VerificationSid>,
+    service_sid: Text<ServiceSid>,
+    account_sid: Text<AccountSid>,
+    to: &'a str,
+    channel: Option<&'static str>,
+    status: &'static str,
+    valid: bool,
+    amount: Option<&'a str>,
+    payee: Option<&'a str>,
+    sna_attempts_error_codes: Vec<SnaErrorJson>,
+    date_created: Text<Timestamp>,
+    date_updated: Text<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct SnaErrorJson {
+    attempt_sid: Text<AttemptSid>,
+    code: u32,
+}
+
+impl<'a> CheckJson<'a> {
+    fn new(call: &Call, verification: &'a Verification) -> Self {
+        let now = verification.status(call.now());
+        let payment = verification.content.payment.as_ref();
+        Self {
+            sid: Text(verification.sid),
+            service_sid: Text(verification.service),
+            account_sid: Text(verification.account),
+            to: verification.destination.as_str(),
+            channel: verification.channel().map(Channel::name),
+            status: status(now),
+            valid: now == VerificationStatus::Approved,
+            amount: payment.map(|payment| payment.amount.as_str()),
+            payee: payment.map(|payment| payment.payee.as_str()),
+            sna_attempts_error_codes: sna_errors(verification),
+            date_created: Text(verification.date_created),
+            date_updated: Text(verification.date_updated),
+        }
+    }
+}
+
+/// What went wrong when the URL of silent authentication was called, the first time first.
+fn sna_errors(verification: &Verification) -> Vec<SnaErrorJson> {
+    let errors = verification.silent.iter().flat_map(|silent| &silent.errors);
+    errors
+        .map(|error| SnaErrorJson {
+            attempt_sid: Text(error.attempt),
+            code: error.code,
+        })
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! Guessing codes: how many guesses are evaluated, and that a right one is accepted once.
+
+use super::*;
+
+/// Attempts that were all checked before any was counted broke Gitea's and Keycloak's limits (CVE-2026-20779,
+/// keycloak #31726).
+#[tokio::test]
+async fn of_64_parallel_guesses_five_are_evaluated() {
+    let world = World::on(Arc::new(Interleaved::default())).await;
+    let verification = world.start(&to_ada()).await.unwrap();
+    let right = world.code(&verification);
+    let which = Which::Sid(verification.sid);
+    let guesses = (0..64).map(|nth| {
+        let (world, which, code) = (world.clone(), which.clone(), wrong(&right, nth));
+        async move { world.check(&which, &code).await }
+    });
+    let answers = all_at_once(guesses).await;
+
+    let evaluated = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(evaluated, 5);
+    for answer in answers.into_iter().filter(Result::is_err) {
+        assert!(matches!(refused(answer), Refusal::TooManyChecks { .. }));
+    }
+    let after = world.fetch(&which).await.unwrap();
+    assert_eq!(failures(&after), 5);
+    assert_eq!(world.remembered(&ada()).await.failures.count(), 5);
+    let refusal = refused(world.check(&which, &right).await);
+    assert!(matches!(refusal, Refusal::TooManyChecks { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn of_64_times_the_right_code_one_is_approved() {
+    for _ in 0..20 {
+        let world = World::on(Arc::new(Interleaved::default())).await;
+        let verification = world.start(&to_ada()).await.unwrap();
+        let right = world.code(&verification);
+        let guesses = (0..64).map(|_| {
+            let (world, code) = (world.clone(), right.clone());
+            async move { world.check(&Which::To(ada()), &code).await }
+        });
+        let answers = all_at_once(guesses).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+        for answer in answers {
+            match answer {
+                Ok(approved) => assert_eq!(approved.status(world.clock_now()), APPROVED),
+                Err(error) => assert_eq!(refused::<()>(Err(error)), Refusal::NotFound),
+            }
+        }
+    }
+}
+
+impl World {
+    fn clock_now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+}
+
+#[tokio::test]
+async fn a_new_verification_or_another_code_resets_no_count() {
+    let world = World::new().await;
+    let policy = CodePolicy {
+        reuse: crate::domain::verification::CodeReuse::NewEachSend,
+        ..twilio()
+    };
+    let new = wanted(ada(), policy);
+    let first = world.start(&new).await.unwrap();
+    let which = Which::Sid(first.sid);
+    for nth in 0..4 {
+        world
+            .check(&which, &wrong(&world.code(&first), nth))
+            .await
+            .unwrap();
+    }
+    let again = world.start(&new).await.unwrap();
+    assert_eq!(again.sid, first.sid);
+    assert_ne!(world.code(&again), world.code(&first));
+    let last = world.check(&which, &wrong(&world.code(&again), 0)).await.unwrap();
+    assert_eq!(
+        last.status(world.clock_now()),
+        VerificationStatus::MaxAttemptsReached
+    );
+    // Nothing else begins until its time is over.
+    let blocked = refused(world.start(&new).await);
+    assert_eq!(
+        blocked,
+        Refusal::TooManyChecks {
+            retry_after: Duration::from_mins(10)
+        }
+    );
+    world.wait(600);
+    let second = world.start(&new).await.unwrap();
+    assert_ne!(second.sid, first.sid);
+    assert_eq!(world.remembered(&ada()).await.failures.count(), 5);
+    world
+        .check(&Which::Sid(second.sid), &wrong(&world.code(&second), 0))
+        .await
+        .unwrap();
+    assert_eq!(world.remembered(&ada()).await.failures.count(), 6);
+    let approved = world
+        .check(&Which::Sid(second.sid), &world.code(&second))
+        .await
+        .unwrap();
+    assert_eq!(approved.status(world.clock_now()), APPROVED);
+    let remembered = world.remembered(&ada()).await;
+    assert_eq!(remembered.failures.count(), 0);
+    let day = Duration::from_hours(24);
+    assert_eq!(remembered.failed_checks.count(world.clock_now(), day), 6);
+}
+
+/// What broke Microsoft's second factor in 2024: few guesses each, but as many verifications as the attacker likes.
+#[tokio::test]
+async fn whoever_guesses_for_a_day_gets_fifty_guesses() {
+    let world = World::new().await;
+    let (mut evaluated, mut begun) = (0, 0);
+    for five_minutes in 0..24 * 12 {
+        // All that the caps let through: an owner who cancels frees the destination.
+        for _ in 0..3 {
+            let Ok(verification) = world.start(&to_ada()).await else {
+                break;
+            };
+            begun += 1;
+            let which = Which::Sid(verification.sid);
+            for nth in 0..4 {
+                let code = wrong(&world.code(&verification), five_minutes * 7 + nth);
+                evaluated += u32::from(world.check(&which, &code).await.is_ok());
+            }
+            world.settle(&which, Settlement::Cancel).await.unwrap();
+        }
+        world.wait(300);
+    }
+    assert!(begun > 800, "{begun}");
+    assert!((20..=50).contains(&evaluated), "{evaluated}");
+    // Fifty guesses among a million codes: a chance of 1 in 20,000 for each day.
+    let refusal = world.remembered(&ada()).await.require_unlocked(world.clock_now());
+    assert!(refusal.is_err() || evaluated < 50);
+}
+
+#[tokio::test]
+async fn delays_follow_the_tenth_wrong_code_over_all_verifications() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        let verification = world.start(&to_ada()).await.unwrap();
+        for nth in 0..5 {
+            let code = wrong(&world.code(&verification), nth);
+            world.check(&Which::To(ada()), &code).await.unwrap();
+        }
+        world.wait(600);
+    }
+    let third = world.start(&to_ada()).await.unwrap();
+    let code = wrong(&world.code(&third), 0);
+    // The tenth was ten minutes ago: half a minute is over.
+    world.check(&Which::To(ada()), &code).await.unwrap();
+    let refusal = refused(world.check(&Which::To(ada()), &world.code(&third)).await);
+    assert_eq!(
+        refusal,
+        Refusal::DestinationLocked {
+            retry_after: Duration::from_mins(1)
+        }
+    );
+    world.wait(60);
+    let approved = world.check(&Which::To(ada()), &world.code(&third)).await.unwrap();
+    assert_eq!(approved.status(world.clock_now()), APPROVED);
+}
+
+#[tokio::test]
+async fn a_code_for_another_payment_is_a_wrong_code() {
+    use crate::domain::verification::Payment;
+    let world = World::new().await;
+    let payment = |amount: &str, payee: &str| Payment {
+        amount: amount.to_owned(),
+        payee: payee.to_owned(),
+    };
+    let mut new = to_ada();
+    new.content.payment = Some(payment("39.99", "Acme"));
+    let verification = world.start(&new).await.unwrap();
+    let right = world.code(&verification);
+    let which = Which::Sid(verification.sid);
+    let give = |payment| Guess {
+        code: Some(&right),
+        payment,
+        ..Guess::default()
+    };
+    for other in [
+        None,
+        Some(payment("40.00", "Acme")),
+        Some(payment("39.99", "Acme Inc")),
+    ] {
+        let checked =
+            check_verification(&world.app, world.account, world.service, &which, &give(other)).await;
+        assert_eq!(checked.unwrap().status(world.clock_now()), PENDING);
+    }
+    assert_eq!(failures(&world.fetch(&which).await.unwrap()), 3);
+    assert_eq!(world.remembered(&ada()).await.failures.count(), 3);
+    // The same verification for another payment has another code; the one before agrees to nothing any more.
+    new.content.payment = Some(payment("1.00", "Acme"));
+    let other = world.start(&new).await.unwrap();
+    assert_eq!((other.sid, other.codes.len()), (verification.sid, 2));
+    let guess = Guess {
+        code: Some(&world.code(&other)),
+        payment: Some(payment("1.00", "Acme")),
+        ..Guess::default()
+    };
+    let approved = check_verification(&world.app, world.account, world.service, &which, &guess).await;
+    assert_eq!(approved.unwrap().status(world.clock_now()), APPROVED);
+}

@@ -1,0 +1,237 @@
+//! What the flows promise, on a store in memory and on worse ones.
+
+mod failures;
+mod guessing;
+mod histories;
+mod plans;
+mod sending;
+mod spellings;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Barrier;
+use tokio::task::{JoinSet, yield_now};
+
+use super::check_verification::{Guess, check_verification};
+use super::fetch_verification::fetch_verification;
+use super::next_code::open_code;
+use super::settle_verification::{Settlement, settle_verification};
+use super::start_verification::{NewVerification, Started, start_verification};
+use super::{Remembered, Which};
+use crate::app::{App, Policy};
+use crate::crypto::master_key::MasterKey;
+use crate::crypto::vault::Vault;
+use crate::domain::attempt::Attempt;
+use crate::domain::channel::Channel;
+use crate::domain::destination::Destination;
+use crate::domain::destination_record::DestinationRecord;
+use crate::domain::entropy::SeededEntropy;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::refusal::Refusal;
+use crate::domain::service::ServiceChanges;
+use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
+use crate::domain::text::{FriendlyName, ServiceName};
+use crate::domain::time::{ManualClock, Timestamp};
+use crate::domain::verification::samples::twilio;
+use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
+use crate::flows::Error;
+use crate::flows::account::create_account::create_account;
+use crate::flows::service::create_service::create_service;
+use crate::store::memory::MemoryStore;
+use crate::store::{
+    Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version, keys, records,
+};
+
+/// An account with a service.
+#[derive(Clone)]
+struct World {
+    app: App,
+    clock: Arc<ManualClock>,
+    account: AccountSid,
+    service: ServiceSid,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::on(Arc::new(MemoryStore::new())).await
+    }
+
+    async fn on(store: Arc<dyn Store>) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
+        let app = App {
+            store,
+            clock: clock.clone(),
+            vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(1)))),
+            senders: Arc::default(),
+            streams: Arc::default(),
+            outbox: Arc::default(),
+            entropy: Arc::new(SeededEntropy::new(2)),
+            policy: Policy::default(),
+        };
+        let name = FriendlyName::parse("An account").unwrap();
+        let account = create_account(&app, name).await.unwrap().account.sid;
+        let mut world = Self {
+            app,
+            clock,
+            account,
+            service: ServiceSid::from_bytes([0; 16]),
+        };
+        world.service = world.another_service(ServiceChanges::default()).await;
+        world
+    }
+
+    async fn another_service(&self, changes: ServiceChanges) -> ServiceSid {
+        let name = ServiceName::parse("Owl Bank").unwrap();
+        let service = create_service(&self.app, self.account, name, changes).await;
+        service.unwrap().sid
+    }
+
+    fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    async fn start(&self, new: &NewVerification) -> Result<Verification, Error> {
+        let started: Started = start_verification(&self.app, self.account, self.service, new).await?;
+        Ok(started.verification)
+    }
+
+    async fn check(&self, which: &Which, code: &str) -> Result<Verification, Error> {
+        let guess = Guess {
+            code: Some(code),
+            ..Guess::default()
+        };
+        check_verification(&self.app, self.account, self.service, which, &guess).await
+    }
+
+    async fn fetch(&self, which: &Which) -> Result<Verification, Error> {
+        fetch_verification(&self.app, self.account, self.service, which).await
+    }
+
+    async fn settle(&self, which: &Which, settlement: Settlement) -> Result<Verification, Error> {
+        settle_verification(&self.app, self.account, self.service, which, settlement).await
+    }
+
+    /// The code that counts.
+    fn code(&self, verification: &Verification) -> String {
+        let last = verification.codes.last().unwrap();
+        let code = open_code(&self.app, verification, last).unwrap();
+        code.reveal().to_owned()
+    }
+
+    async fn remembered(&self, destination: &Destination) -> DestinationRecord {
+        let read = Remembered::read(&self.app, self.service, destination).await;
+        read.unwrap().record()
+    }
+
+    async fn attempt(&self, sid: AttemptSid) -> Attempt {
+        let key = keys::attempt(self.account, sid);
+        let found = records::read(self.app.store.as_ref(), &key).await.unwrap();
+        found.unwrap().record
+    }
+}
+
+/// How many guesses a verification's checks count that were evaluated.
+fn failures(verification: &Verification) -> u32 {
+    verification.codes.iter().map(|code| code.failures).sum()
+}
+
+fn phone(text: &str) -> Destination {
+    Destination::Phone(PhoneNumber::parse(text, None).unwrap())
+}
+
+fn ada() -> Destination {
+    phone("+32 470 12 34 56")
+}
+
+/// A text message to `destination` by `policy`.
+fn wanted(destination: Destination, policy: CodePolicy) -> NewVerification {
+    NewVerification {
+        destination,
+        channel: Channel::Sms,
+        policy,
+        content: Content::default(),
+        custom_code: None,
+        rate_limits: Vec::new(),
+        risk_check: true,
+        wants_sna_client_token: false,
+    }
+}
+
+fn to_ada() -> NewVerification {
+    wanted(ada(), twilio())
+}
+
+/// A code that is not `right`; another one for each `nth` below 999,999.
+fn wrong(right: &str, nth: u32) -> String {
+    let number: u32 = right.parse().unwrap();
+    format!("{:06}", (number + 1 + nth) % 1_000_000)
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
+    match result {
+        Err(Error::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Lets them all go at the same moment.
+async fn all_at_once<T, F>(tasks: impl ExactSizeIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(tasks.len()));
+    let mut set = JoinSet::new();
+    for task in tasks {
+        let barrier = barrier.clone();
+        set.spawn(async move {
+            barrier.wait().await;
+            task.await
+        });
+    }
+    set.join_all().await
+}
+
+/// A store in memory that lets everybody else go first before every operation, so that all read before any writes.
+#[derive(Debug, Default)]
+struct Interleaved(MemoryStore);
+
+#[async_trait]
+impl Store for Interleaved {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        yield_now().await;
+        self.0.get(key).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        yield_now().await;
+        self.0.scan(scan).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        yield_now().await;
+        self.0.commit(batch).await
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        self.0.expired(now, limit).await
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.0.export().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.0.close().await
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.0.statistics()
+    }
+}
+
+const PENDING: VerificationStatus = VerificationStatus::Pending;
+const APPROVED: VerificationStatus = VerificationStatus::Approved;

@@ -1,0 +1,128 @@
+//! Plans: steps that follow by themselves, and those that a caller wants at once.
+
+use super::super::advance_verification::{advance_due_verifications, advance_verification};
+use super::*;
+use crate::domain::verification::samples::vonage;
+use crate::store::Order;
+
+const WORKFLOW_1: [(Channel, u32); 3] = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
+
+async fn timers(world: &World) -> usize {
+    let scan = Scan {
+        prefix: keys::verification_timers(),
+        after: None,
+        order: Order::Ascending,
+        limit: 100,
+    };
+    world.app.store.scan(scan).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_plan_goes_on_by_itself_and_ends() {
+    let world = World::new().await;
+    let verification = world
+        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    let which = Which::Sid(verification.sid);
+    let start = world.app.clock.now();
+    let due = |seconds| Some(start + Duration::from_secs(seconds));
+    assert_eq!(advance_due_verifications(&world.app).await.unwrap(), due(125));
+    world.wait(125);
+    assert_eq!(advance_due_verifications(&world.app).await.unwrap(), due(305));
+    assert_eq!(timers(&world).await, 1);
+    world.wait(180);
+    assert_eq!(advance_due_verifications(&world.app).await.unwrap(), None);
+    assert_eq!(timers(&world).await, 0);
+    let last = world.fetch(&which).await.unwrap();
+    let channels: Vec<_> = last.sends.iter().map(|send| send.channel).collect();
+    assert_eq!(channels, [Channel::Sms, Channel::Call, Channel::Call]);
+    assert_eq!(last.codes.len(), 2);
+    assert_eq!(Some(last.expires_at), due(605));
+    // The first code is over, the second one counts.
+    world.check(&which, &world.code(&verification)).await.unwrap();
+    let approved = world.check(&which, &world.code(&last)).await.unwrap();
+    assert_eq!(approved.status(world.app.clock.now()), APPROVED);
+}
+
+#[tokio::test]
+async fn a_step_that_is_wanted_now_moves_the_timer() {
+    let world = World::new().await;
+    let verification = world
+        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    world.wait(10);
+    let advance = || advance_verification(&world.app, world.account, world.service, verification.sid);
+    let now = world.app.clock.now();
+    let advanced = advance().await.unwrap();
+    assert_eq!(advanced.next_step_at, Some(now + Duration::from_mins(3)));
+    assert_eq!(timers(&world).await, 1);
+    advance().await.unwrap();
+    assert_eq!(timers(&world).await, 0);
+    assert_eq!(refused(advance().await), Refusal::NoStepLeft);
+}
+
+#[tokio::test]
+async fn the_end_of_a_verification_stops_its_timer() {
+    let world = World::new().await;
+    let new = wanted(ada(), vonage(&WORKFLOW_1, 300));
+    let verification = world.start(&new).await.unwrap();
+    world
+        .check(&Which::To(ada()), &world.code(&verification))
+        .await
+        .unwrap();
+    assert_eq!(timers(&world).await, 0);
+    let second = world.start(&new).await.unwrap();
+    world.wait(30);
+    world
+        .settle(&Which::Sid(second.sid), Settlement::Cancel)
+        .await
+        .unwrap();
+    assert_eq!(timers(&world).await, 0);
+}
+
+#[tokio::test]
+async fn of_parallel_workers_one_takes_a_step() {
+    let world = World::on(Arc::new(Interleaved::default())).await;
+    let verification = world
+        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    world.wait(125);
+    let workers = (0..8).map(|_| {
+        let world = world.clone();
+        async move { advance_due_verifications(&world.app).await.is_ok() }
+    });
+    assert!(all_at_once(workers).await.into_iter().all(|done| done));
+    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    assert_eq!(after.sends.len(), 2);
+}
+
+#[tokio::test]
+async fn a_step_without_a_sender_is_passed_over() {
+    let world = World::new().await;
+    let steps = [(Channel::Sms, 60), (Channel::Sna, 60), (Channel::Call, 60)];
+    let verification = world.start(&wanted(ada(), vonage(&steps, 300))).await.unwrap();
+    for _ in 0..2 {
+        world.wait(60);
+        advance_due_verifications(&world.app).await.unwrap();
+    }
+    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let tried: Vec<_> = after.sends.iter().map(|send| send.tries.len()).collect();
+    assert_eq!(tried, [1, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
+    let world = World::new().await;
+    let verification = world
+        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    world.wait(700);
+    advance_due_verifications(&world.app).await.unwrap();
+    assert_eq!(timers(&world).await, 0);
+    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    assert_eq!(after.sends.len(), 1);
+}

@@ -1,0 +1,216 @@
+//! Checks of codes: many at once count as many, the right one is right once, and nobody checks what is not his.
+
+use serde_json::json;
+
+use crate::support::messages::another_code;
+use crate::support::{Service, TestApp, all_at_once};
+
+const NUMBER: &str = "+4915112345678";
+
+/// AuthQuake: however many come at once, five are evaluated, and the right code among the late ones is too late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_wrong_codes_at_once_are_five() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let created = service.send(&client, NUMBER, &[]).await.text("sid");
+    let code = server.message_code(&created).await;
+    let path = format!("{}/VerificationCheck", service.path);
+    let wrong = another_code(&code);
+    let guesses = (0..100).map(|_| client.posting(&path, &[("To", NUMBER), ("Code", &wrong)]));
+    let answers = all_at_once(guesses).await;
+    let evaluated = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(evaluated, 5);
+    for answer in answers.into_iter().filter(|answer| answer.status != 201) {
+        answer.refused(429, 60202);
+    }
+    service.check(&client, NUMBER, &code).await.refused(429, 60202);
+    let verification = server.verification(&created).await;
+    assert_eq!(verification.codes[0].failures, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_right_code_a_hundred_times_at_once_is_right_once() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let created = service.send(&client, NUMBER, &[]).await.text("sid");
+    let code = server.message_code(&created).await;
+    let path = format!("{}/VerificationCheck", service.path);
+    let guesses = (0..100).map(|nth| {
+        let name = if nth % 2 == 0 {
+            ("To", NUMBER)
+        } else {
+            ("VerificationSid", created.as_str())
+        };
+        client.posting(&path, &[name, ("Code", &code)])
+    });
+    let answers = all_at_once(guesses).await;
+    let approved = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(approved, 1);
+    for answer in answers {
+        if answer.status == 201 {
+            assert_eq!(answer.ok()["status"], "approved");
+        } else {
+            answer.refused(404, 20404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_says_of_what_it_is() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let created = service.send(&client, NUMBER, &[]).await.text("sid");
+    let path = format!("{}/VerificationCheck", service.path);
+    let before = server.dump().await;
+    client
+        .post(&path, &[("Code", "123456")])
+        .await
+        .refused(400, 60221);
+    let refused = client.post(&path, &[("To", NUMBER)]).await;
+    refused.refused(400, 60200).naming("Code");
+    for bad in ["123", "12345678901", "abcdef", "12 34-56", "1234\u{200b}56"] {
+        let refused = service.check(&client, NUMBER, bad).await;
+        refused.refused(400, 60200).naming("Code");
+    }
+    for (name, value) in [
+        ("VerificationSid", "VA0123456789abcdef0123456789abcdef"),
+        ("To", "nobody"),
+    ] {
+        let refused = client.post(&path, &[(name, value), ("Code", "123456")]).await;
+        refused.refused(400, 60200).naming(name);
+    }
+    for (name, value) in [
+        ("VerificationSid", "VE0123456789abcdef0123456789abcdef"),
+        ("To", "+4915112345679"),
+        ("To", "nobody@example.com"),
+    ] {
+        let refused = client.post(&path, &[(name, value), ("Code", "123456")]).await;
+        refused.refused(404, 20404);
+    }
+    assert_eq!(server.dump().await, before);
+    // Blanks within a code are how people type it.
+    let code = server.message_code(&created).await;
+    let spaced = format!(" {} {}\n", &code[..3], &code[3..]);
+    assert_eq!(
+        service.check(&client, NUMBER, &spaced).await.ok()["status"],
+        "approved"
+    );
+}
+
+/// Neither another account nor another service learns anything of a verification, not even that there is one.
+#[tokio::test]
+async fn a_verification_is_checked_in_its_own_service_only() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let stranger = server.another_account().await;
+    let service = Service::create(&client).await;
+    let other = Service::create(&client).await;
+    let theirs = Service::create(&server.client_of(&stranger)).await;
+    let created = service.send(&client, NUMBER, &[]).await.text("sid");
+    let code = server.message_code(&created).await;
+    let before = server.dump().await;
+    for (client, place) in [
+        (server.client(), &other),
+        (server.client_of(&stranger), &theirs),
+        (server.client_of(&stranger), &service),
+    ] {
+        for name in [("VerificationSid", created.as_str()), ("To", NUMBER)] {
+            let path = format!("{}/VerificationCheck", place.path);
+            client
+                .post(path, &[name, ("Code", &code)])
+                .await
+                .refused(404, 20404);
+        }
+        for name in [created.as_str(), NUMBER] {
+            let path = format!("{}/Verifications/{name}", place.path);
+            client.get(&path).await.refused(404, 20404);
+            client
+                .post(&path, &[("Status", "approved")])
+                .await
+                .refused(404, 20404);
+        }
+    }
+    assert_eq!(server.dump().await, before);
+    assert_eq!(
+        service.check(&client, NUMBER, &code).await.ok()["status"],
+        "approved"
+    );
+}
+
+/// A new verification, or another channel, gives no more guesses: fifty wrong codes a day is what a number has.
+#[tokio::test]
+async fn wrong_codes_add_up_over_verifications() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let mut evaluated = 0;
+    for _ in 0..120 {
+        let sent = service.send(&client, NUMBER, &[]).await;
+        if sent.status == 201 {
+            let code = server.message_code(&sent.text("sid")).await;
+            for _ in 0..5 {
+                let checked = service.check(&client, NUMBER, &another_code(&code)).await;
+                match checked.status {
+                    201 => evaluated += 1,
+                    _ => assert_eq!((checked.status, checked.code()), (429, 60202)),
+                }
+            }
+        }
+        server.wait(600);
+    }
+    assert!((10..=50).contains(&evaluated), "{evaluated} in 20 hours");
+}
+
+#[tokio::test]
+async fn the_attempts_of_a_verification_are_its_own_and_convert_with_it() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let created = service.send(&client, NUMBER, &[]).await.text("sid");
+    server.wait(1);
+    let again = service.send(&client, NUMBER, &[]).await.ok();
+    service.send(&client, "+4915112345679", &[]).await.ok();
+    let code = server.message_code(&created).await;
+    service.check(&client, NUMBER, &code).await.ok();
+    let mut expected: Vec<_> = again["send_code_attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|send| send["attempt_sid"].clone())
+        .collect();
+    expected.reverse();
+    let found = |query: String| {
+        let client = client.clone();
+        async move {
+            let listed = client.get(format!("/v2/Attempts?{query}")).await.ok();
+            let items = listed["attempts"].as_array().unwrap().clone();
+            items.iter().map(|item| item["sid"].clone()).collect::<Vec<_>>()
+        }
+    };
+    let by_sid = format!("VerificationSid={created}");
+    assert_eq!(found(by_sid.clone()).await, expected);
+    assert_eq!(
+        found(format!("{by_sid}&VerifyServiceSid={}", service.sid)).await,
+        expected
+    );
+    assert_eq!(found(format!("{by_sid}&PageSize=1")).await, expected[..1]);
+    assert_eq!(found(format!("{by_sid}&Channel=call")).await.len(), 0);
+    let converted = found(format!("{by_sid}&Status=converted")).await;
+    assert!(!converted.is_empty());
+    // When the verification itself is gone, its attempts are still found.
+    server.wait(2 * 24 * 3600);
+    server.sweep().await;
+    client
+        .get(format!("{}/Verifications/{created}", service.path))
+        .await
+        .refused(404, 20404);
+    assert_eq!(found(by_sid).await, expected);
+    let summary = client
+        .get("/v2/Attempts/Summary?DestinationPrefix=%2B49151")
+        .await
+        .ok();
+    assert_eq!(summary["total_attempts"], json!(3));
+}
