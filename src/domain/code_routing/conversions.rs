@@ -36,7 +36,7 @@ impl ConversionWindow {
     /// How old a try must be to count: nearly everybody who types a code in at all has done it by then.
     pub const MATURITY: Duration = Duration::from_mins(5);
     /// How old a try may be to count.
-    pub const LENGTH: Duration = Duration::from_mins(60);
+    pub const LENGTH: Duration = Duration::from_hours(1);
 
     /// Takes in a try of `at`. What is older than the window by then is forgotten.
     pub fn tried(&mut self, at: Timestamp) {

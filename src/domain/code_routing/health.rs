@@ -43,7 +43,7 @@ impl SenderHealth {
     /// The first pause.
     pub const FIRST_PAUSE: Duration = Duration::from_secs(5);
     /// The longest pause: within the life of a code each sender is tried several times.
-    pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+    pub const LONGEST_PAUSE: Duration = Duration::from_mins(1);
     /// How long a single try is waited for.
     pub const PROBE: Duration = Duration::from_secs(30);
 
@@ -174,7 +174,7 @@ mod tests {
             assert!(!health.is_available(sender("a"), at));
             assert_eq!(fail(&health, 1, at), 0, "it is said once");
         }
-        at = at + Duration::from_secs(60);
+        at = at + Duration::from_mins(1);
         assert_eq!(health.begin(sender("a"), at), Admission::Go);
         assert!(health.answered(sender("a")));
         assert_eq!(health.begin(sender("a"), at), Admission::Go);

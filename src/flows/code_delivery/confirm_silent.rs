@@ -101,29 +101,29 @@ async fn begin(
         }
         _ => None,
     };
-    let (batch, attempt) = match written {
-        Some(written) => (batch, written.record),
-        None => {
-            let country = country_of(app, &verification, send).await?;
-            let tried: Vec<SenderName> = verification.sends[send].tries.iter().map(|t| t.sender).collect();
-            let service = verification.service;
-            let fresh = route(app, service, Channel::Sna, country, &tried, now).await?;
-            let sender = match fresh {
-                Some(sender) => Some(sender),
-                None => route(app, service, Channel::Sna, country, &[], now).await?,
-            };
-            let Some(sender) = sender else {
-                return Ok(None);
-            };
-            let index = u8::try_from(send).map_err(|_| Error::Corrupt("too many sendings".to_owned()))?;
-            let attempt = new_attempt(app, (&verification, index), &sender, country, now)?;
-            verification.sends[send].tries.push(Try {
-                attempt: attempt.sid,
-                sender: sender.name,
-                at: now,
-            });
-            (put_new_attempt(batch, &attempt)?, attempt)
-        }
+    let (batch, attempt) = if let Some(written) = written {
+        (batch, written.record)
+    } else {
+        let country = country_of(app, &verification, send).await?;
+        let asked = &verification.sends[send].tries;
+        let asked: Vec<SenderName> = asked.iter().map(|each| each.sender).collect();
+        let service = verification.service;
+        let fresh = route(app, service, Channel::Sna, country, &asked, now).await?;
+        let sender = match fresh {
+            Some(sender) => Some(sender),
+            None => route(app, service, Channel::Sna, country, &[], now).await?,
+        };
+        let Some(sender) = sender else {
+            return Ok(None);
+        };
+        let index = u8::try_from(send).map_err(|_| Error::Corrupt("too many sendings".to_owned()))?;
+        let attempt = new_attempt(app, (&verification, index), &sender, country, now)?;
+        verification.sends[send].tries.push(Try {
+            attempt: attempt.sid,
+            sender: sender.name,
+            at: now,
+        });
+        (put_new_attempt(batch, &attempt)?, attempt)
     };
     app.store
         .commit(put_verification(batch, Some(&found.record), &verification)?)

@@ -216,7 +216,7 @@ async fn a_worker_that_is_cut_off_behind_the_commit_loses_nothing() {
         } => drop(worker),
     }
     world.senders[0].now(good);
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     world.deliver().await;
     assert_eq!(world.senders[0].seen().len(), 2);
     assert_eq!(world.tries().await, [("a".to_owned(), "sent")]);

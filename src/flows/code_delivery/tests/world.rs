@@ -77,14 +77,17 @@ impl Fake {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of several reactions")]
 pub(super) fn good(_: &CodeMessage) -> Option<Sent> {
     Some(Sent::delivered(Some("ref-1")))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of several reactions")]
 pub(super) fn dead(_: &CodeMessage) -> Option<Sent> {
     Some(Sent::retry("status 500", None))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of several reactions")]
 pub(super) fn refusing(_: &CodeMessage) -> Option<Sent> {
     Some(Sent::refused("status 400"))
 }
@@ -106,8 +109,8 @@ pub(super) fn name(text: &str) -> SenderName {
     SenderName::parse(text).unwrap()
 }
 
-pub(super) fn belgium() -> Option<Country> {
-    Some(Country::parse("BE").unwrap())
+pub(super) fn belgium() -> Country {
+    Country::parse("BE").unwrap()
 }
 
 impl World {
@@ -234,7 +237,7 @@ impl World {
     /// Sends `verification` over `channel`, as a flow does that starts it; the sender that was chosen.
     pub(super) async fn start(&self, mut verification: Verification, channel: Channel) -> Option<SenderName> {
         let (app, now) = (&self.app, self.clock.now());
-        let chosen = route(app, self.service, channel, belgium(), &[], now);
+        let chosen = route(app, self.service, channel, Some(belgium()), &[], now);
         let sender = chosen.await.unwrap()?;
         verification.sends.push(Sending {
             channel,
@@ -245,7 +248,7 @@ impl World {
         });
         let send = u8::try_from(verification.sends.len() - 1).unwrap();
         let batch = Batch::new();
-        let queued = enqueue(app, &verification, send, &sender, belgium(), now, batch);
+        let queued = enqueue(app, &verification, send, &sender, Some(belgium()), now, batch);
         let (batch, attempt) = queued.unwrap();
         verification.sends.last_mut().unwrap().tries.push(Try {
             attempt,
