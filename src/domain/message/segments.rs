@@ -78,13 +78,6 @@ mod tests {
     }
 
     #[test]
-    fn the_alphabet_has_128_places() {
-        // One of them is the escape.
-        assert_eq!(BASIC.chars().count() + 26 + 26 + 10, 127);
-        assert_eq!(EXTENSION.chars().count(), 10);
-    }
-
-    #[test]
     fn sizes_of_one_and_of_several_messages() {
         for (text, expected) in [
             ("", (Encoding::Gsm7, 0, 1)),

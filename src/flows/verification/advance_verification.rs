@@ -42,7 +42,7 @@ pub async fn advance_verification(
 /// The last [`Error::Busy`], [`Error::Corrupt`] or [`Error::Unavailable`]; a step that cannot be taken keeps no other one
 /// waiting.
 pub async fn advance_due_verifications(app: &App) -> Result<Option<Timestamp>, Error> {
-    let (mut after, mut failed) = (None, None);
+    let (mut after, mut failed, mut taken) = (None, None, false);
     loop {
         let scan = Scan {
             prefix: keys::verification_timers(),
@@ -59,12 +59,15 @@ pub async fn advance_due_verifications(app: &App) -> Result<Option<Timestamp>, E
                 return failed.map_or(Ok(Some(due)), Err);
             }
             let key = keys::verification_timer(due, sid);
-            if let Err(error) = settle(|| take_due(app, &key, due)).await {
-                failed = Some(error);
+            match settle(|| take_due(app, &key, due)).await {
+                Ok(()) => taken = true,
+                Err(error) => failed = Some(error),
             }
         }
         match timers.last() {
             Some((key, _)) if timers.len() == CHUNK => after = Some(key.clone()),
+            // A step that was taken has set the timer of the next one: from the beginning.
+            _ if std::mem::take(&mut taken) => {}
             _ => return failed.map_or(Ok(None), Err),
         }
     }

@@ -326,14 +326,16 @@ fn phone(digits: &[u8]) -> Option<PhoneNumber> {
     PhoneNumber::try_from(format!("+{}", std::str::from_utf8(digits).ok()?)).ok()
 }
 
+/// A destination in the one spelling that keys have.
 fn destination(bytes: &[u8]) -> Option<Destination> {
-    match bytes.split_first()? {
+    let destination = match bytes.split_first()? {
         (b'e', text) => EmailAddress::parse(std::str::from_utf8(text).ok()?)
             .ok()
             .map(Destination::Email),
         (b'p', digits) => phone(digits).map(Destination::Phone),
         _ => None,
-    }
+    };
+    destination.filter(|destination| destination.to_key() == bytes)
 }
 
 fn region(bytes: &[u8]) -> Option<Region> {
