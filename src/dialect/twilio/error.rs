@@ -209,20 +209,21 @@ impl ApiError {
             Refusal::NoStepLeft | Refusal::VerificationApproved | Refusal::VerificationExists { .. } => {
                 (StatusCode::CONFLICT, 20409)
             }
-            Refusal::NotCancellableYet { .. } | Refusal::TooSoon { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, 20429)
-            }
             Refusal::NotFound => return Self::not_found(path),
             Refusal::NotNotifiable => (StatusCode::BAD_REQUEST, 60307),
             Refusal::NumberAlreadySafe => (StatusCode::CONFLICT, 60411),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
             Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
             Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
-            Refusal::PushPaused { .. } | Refusal::TooManyPending { .. } | Refusal::TooManyPushes { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, 20429)
-            }
+            Refusal::NotCancellableYet { .. }
+            | Refusal::PushPaused { .. }
+            | Refusal::TooManyPending { .. }
+            | Refusal::TooManyPushes { .. }
+            | Refusal::TooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::RateLimitExists => (StatusCode::BAD_REQUEST, 60208),
-            Refusal::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
+            Refusal::RateLimited { .. } | Refusal::TooManySends { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, 60203)
+            }
             Refusal::TooManyBuckets => (StatusCode::BAD_REQUEST, 60210),
             Refusal::TooManyChallengeAttempts => (StatusCode::TOO_MANY_REQUESTS, 60308),
             Refusal::TooManyChallenges { .. } => (StatusCode::TOO_MANY_REQUESTS, 60312),
@@ -231,10 +232,8 @@ impl ApiError {
             Refusal::TooManyFactors { .. } => (StatusCode::BAD_REQUEST, 60315),
             Refusal::TooManyNotifications { .. } => (StatusCode::TOO_MANY_REQUESTS, 60309),
             Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
-            Refusal::TooManyToCount { .. } => (StatusCode::BAD_REQUEST, 60306),
-            Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
-            Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
+            Refusal::TooManyToCount { .. } | Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {
