@@ -326,7 +326,8 @@ struct Body<'a> {
 fn code_of_parameter(parameter: &str) -> u32 {
     match parameter {
         "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
-        "Country"
+        "Code"
+        | "Country"
         | "Description"
         | "Interval"
         | "Max"
@@ -334,7 +335,8 @@ fn code_of_parameter(parameter: &str) -> u32 {
         | "PhoneNumber"
         | "Push.ApnCredentialSid"
         | "Push.FcmCredentialSid"
-        | "RateLimits" => 60200,
+        | "RateLimits"
+        | "To" => 60200,
         "UniqueName" => 60209,
         "PageSize" => 60373,
         "PageToken" => 60374,
