@@ -15,6 +15,8 @@ use crate::domain::message::template::Templates;
 use crate::domain::outbox::EventOrder;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
+use crate::domain::toll_fraud::guard::Guard;
+use crate::domain::toll_fraud::settings::Settings as TollFraudSettings;
 use crate::store::Store;
 
 /// The wired parts.
@@ -34,8 +36,43 @@ pub struct App {
     pub streams: Arc<Streams>,
     /// What those who write outbox rows share with those who send them.
     pub outbox: Arc<Outbox>,
+    /// What guards codes by message against toll fraud.
+    pub fraud: Arc<TollFraud>,
     /// What the operator chose.
     pub policy: Policy,
+}
+
+/// What guards codes by message against toll fraud, in this process.
+#[derive(Debug, Default)]
+pub struct TollFraud {
+    /// What is held and remembered.
+    pub guard: Guard,
+    /// Who asks the store for the next block of a budget; the others wait for what comes of it.
+    pub gates: Gates,
+}
+
+/// Locks that stand for many more keys, each key always for the same one.
+#[derive(Debug)]
+pub struct Gates(Vec<tokio::sync::Mutex<()>>);
+
+impl Gates {
+    /// The lock at `place`, counted round.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<&tokio::sync::Mutex<()>> {
+        self.0.get(place % self.0.len())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self(std::iter::repeat_with(Default::default).take(256).collect())
+    }
 }
 
 /// What those who write outbox rows share with those who send them, in this process.
@@ -76,6 +113,8 @@ pub struct Policy {
     pub outbox_dead_retention: Duration,
     /// What messages may say: the templates of every server and the operator's own.
     pub templates: Templates,
+    /// Which codes by message are not sent.
+    pub toll_fraud: TollFraudSettings,
 }
 
 impl Default for Policy {
@@ -90,6 +129,7 @@ impl Default for Policy {
             push: PushLimits::default(),
             outbox_dead_retention: Duration::from_hours(30 * 24),
             templates: Templates::default(),
+            toll_fraud: TollFraudSettings::default(),
         }
     }
 }

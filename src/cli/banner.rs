@@ -111,6 +111,7 @@ mod tests {
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             outbox: Arc::default(),
+            fraud: Arc::default(),
             senders: Arc::default(),
             streams: Arc::default(),
             entropy: Arc::new(entropy),

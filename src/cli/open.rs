@@ -61,6 +61,7 @@ pub(super) async fn open(
         senders: Arc::new(senders),
         streams: Arc::default(),
         outbox: Arc::default(),
+        fraud: Arc::default(),
         policy,
     });
     let opened = Opened { app, directory };

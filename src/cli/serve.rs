@@ -31,6 +31,7 @@ use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
+use crate::flows::toll_fraud::rebuild::rebuild;
 use crate::flows::verification::advance_verification::advance_due_verifications;
 use crate::server::tls::Certificates;
 use crate::server::{self, Limits, Listener, self_signed};
@@ -143,6 +144,9 @@ impl Started {
         learn_from_stored(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts: {error}")))?;
+        rebuild(&opened.app)
+            .await
+            .map_err(|error| Failure::new(format!("cannot read the attempts of the last hour: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
         let lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"

@@ -23,6 +23,7 @@ mod sources;
 mod storage;
 mod templates;
 mod tls;
+mod toll_fraud;
 
 use std::ffi::OsString;
 
@@ -141,6 +142,20 @@ pub const KEYS: &[&Key] = &[
     &push::FCM_URL,
     &push::FCM_TOKEN_URL,
     &policy::MAX_WAITERS,
+    &toll_fraud::COUNTRIES,
+    &toll_fraud::BLOCKED_COUNTRIES,
+    &toll_fraud::PREMIUM_NUMBERS,
+    &toll_fraud::RISK_CHECK_MAY_BE_DISABLED,
+    &toll_fraud::SENDS_PER_NUMBER_PER_DAY,
+    &toll_fraud::SENDS_PER_PREFIX_PER_HOUR,
+    &toll_fraud::SENDS_PER_PREFIX_PER_DAY,
+    &toll_fraud::SENDS_PER_COUNTRY_PER_DAY,
+    &toll_fraud::SENDS_PER_DEVICE_PER_HOUR,
+    &toll_fraud::SENDS_PER_SERVICE_PER_DAY,
+    &toll_fraud::SPEND_PER_DAY,
+    &toll_fraud::CONVERSION_MIN_SENDS,
+    &toll_fraud::CONVERSION_MIN_PERCENT,
+    &toll_fraud::CONVERSION_BLOCK_MINUTES,
 ];
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ pub(super) fn read(settings: &mut Settings) -> Result<Policy, ConfigError> {
         device_clock_skew: skew.unwrap_or(defaults.device_clock_skew),
         webpush_contact: contact.or(defaults.webpush_contact),
         push: super::push_limits::read(settings)?,
+        toll_fraud: super::toll_fraud::read(settings)?,
         ..defaults
     })
 }

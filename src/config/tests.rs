@@ -102,6 +102,60 @@ fn limits_of_pushes_have_defaults_and_ranges() {
 }
 
 #[test]
+fn guards_against_toll_fraud_have_defaults_and_ranges() {
+    use crate::domain::toll_fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
+    let read = |given: &[(&str, &str)]| load(&[], given).unwrap().policy.toll_fraud;
+    assert_eq!(read(&[]), TollFraud::default());
+    let (_directory, path) = file(
+        "[codes]\ncountries = ['be', 'LV']\nblocked_countries = 'FR, DE'\npremium_numbers = 'allow'\n\
+         risk_check_may_be_disabled = false\nsends_per_prefix_per_day = 7\nspend_per_day = '12.50 EUR'\n\
+         conversion_min_sends = 40\nconversion_min_percent = 5\nconversion_block_minutes = 60",
+    );
+    let chosen = load(&[(&CONFIG, &path)], &[]).unwrap().policy.toll_fraud;
+    let country = |text: &str| crate::domain::country::Country::parse(text).unwrap();
+    assert_eq!(
+        chosen,
+        TollFraud {
+            countries: Countries::Only(vec![country("BE"), country("LV")]),
+            blocked_countries: vec![country("FR"), country("DE")],
+            premium_numbers: true,
+            risk_check_may_be_disabled: false,
+            prefix_per_day: Some(7),
+            spend_per_day: Some(crate::domain::attempt::Price {
+                micros: 12_500_000,
+                currency: *b"eur",
+            }),
+            conversion: Some(ConversionRule {
+                min_sends: 40,
+                min_percent: 5,
+                block: Duration::from_hours(1),
+            }),
+            ..TollFraud::default()
+        }
+    );
+    let off = read(&[
+        ("COUNTERSIGN_CODES_SENDS_PER_NUMBER_PER_DAY", "none"),
+        ("COUNTERSIGN_CODES_CONVERSION_MIN_SENDS", "none"),
+    ]);
+    assert_eq!((off.number_per_day, off.conversion), (None, None));
+    for (name, bad) in [
+        ("COUNTRIES", "none"),
+        ("COUNTRIES", "BEL"),
+        ("BLOCKED_COUNTRIES", "BE;LV"),
+        ("PREMIUM_NUMBERS", "true"),
+        ("SENDS_PER_NUMBER_PER_DAY", "0"),
+        ("SENDS_PER_SERVICE_PER_DAY", "-1"),
+        ("SPEND_PER_DAY", "100"),
+        ("CONVERSION_MIN_SENDS", "4"),
+        ("CONVERSION_MIN_PERCENT", "101"),
+        ("CONVERSION_BLOCK_MINUTES", "59"),
+    ] {
+        let refused = line(&[], &[(&format!("COUNTERSIGN_CODES_{name}"), bad)]);
+        assert!(refused.contains("must be"), "{name} {bad}: {refused}");
+    }
+}
+
+#[test]
 fn unknown_names_are_refused_by_name() {
     let (_directory, path) = file("lisen = '127.0.0.1:3'");
     let refused = line(&[(&CONFIG, &path)], &[]);

@@ -12,6 +12,7 @@ use super::sid::{
 };
 use super::text::Identity;
 use super::time::Timestamp;
+use super::toll_fraud::BlockEvent;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +35,13 @@ pub enum EventType {
     FactorLocked,
     /// A factor was verified.
     FactorVerified,
+    /// A guard against toll fraud begins to refuse codes.
+    VerificationBlocked,
 }
 
 impl EventType {
     /// All of them: first those of the API's documents in their order, then our own.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FactorDeleted,
         Self::FactorCreated,
         Self::FactorVerified,
@@ -48,6 +51,7 @@ impl EventType {
         Self::ChallengeReported,
         Self::FactorLocked,
         Self::FactorDisabled,
+        Self::VerificationBlocked,
     ];
 
     /// The name on the wire, such as `factor.created`.
@@ -63,6 +67,7 @@ impl EventType {
             Self::FactorDisabled => "factor.disabled",
             Self::FactorLocked => "factor.locked",
             Self::FactorVerified => "factor.verified",
+            Self::VerificationBlocked => "verification.blocked",
         }
     }
 }
@@ -212,6 +217,13 @@ pub enum OutboxMessage {
     },
     /// A verification's code, to its sender.
     Code(QueuedCode),
+    /// That something is blocked, to a webhook.
+    Blocked {
+        /// Who wants it.
+        webhook: WebhookSid,
+        /// What is blocked.
+        event: BlockEvent,
+    },
 }
 
 /// A code that waits for its sender. It holds neither the code nor where it goes.

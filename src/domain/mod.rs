@@ -35,6 +35,7 @@ pub mod service;
 pub mod sid;
 pub mod text;
 pub mod time;
+pub mod toll_fraud;
 pub mod totp_algorithm;
 pub mod verification;
 pub mod webhook;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entropy::Entropy;
-use super::events::{OutboxMessage, OutboxRow};
+use super::events::{EventType, OutboxMessage, OutboxRow};
 use super::sender_name::SenderName;
 use super::sid::{CredentialSid, EventSid, FactorSid, WebhookSid};
 use super::time::Timestamp;
@@ -112,7 +112,8 @@ pub struct NotALane;
 /// What stands before the name of a sender.
 const SENDER: &str = "sender:";
 
-/// What has to keep its order within a lane: a factor's events, a challenge's pushes, a verification's codes.
+/// What has to keep its order within a lane: a factor's events, a challenge's pushes, a verification's codes, what is
+/// blocked for a service.
 pub type Thread = [u8; 16];
 
 impl OutboxMessage {
@@ -126,7 +127,7 @@ impl OutboxMessage {
             } => Lane::Credential(*credential),
             Self::Code(code) => Lane::Sender(code.sender),
             Self::Push { factor, .. } => Lane::Factor(*factor),
-            Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
+            Self::Blocked { webhook, .. } | Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
         }
     }
 
@@ -135,6 +136,7 @@ impl OutboxMessage {
     pub fn thread(&self) -> Thread {
         match self {
             Self::Code(code) => *code.verification.as_bytes(),
+            Self::Blocked { event, .. } => *event.service.as_bytes(),
             Self::Push { challenge, .. } => *challenge.as_bytes(),
             Self::Webhook { event, .. } => *event.factor.as_bytes(),
         }
@@ -146,7 +148,7 @@ impl OutboxMessage {
         match self {
             Self::Code(code) => Some(code.expires_at),
             Self::Push { expires_at, .. } => Some(*expires_at),
-            Self::Webhook { .. } => None,
+            Self::Blocked { .. } | Self::Webhook { .. } => None,
         }
     }
 
@@ -156,7 +158,7 @@ impl OutboxMessage {
     pub fn reclaimed_at(&self) -> Option<Timestamp> {
         match self {
             Self::Push { expires_at, .. } => Some(*expires_at),
-            Self::Code(_) | Self::Webhook { .. } => None,
+            Self::Blocked { .. } | Self::Code(_) | Self::Webhook { .. } => None,
         }
     }
 
@@ -165,6 +167,7 @@ impl OutboxMessage {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Code(_) => "code",
+            Self::Blocked { .. } => EventType::VerificationBlocked.name(),
             Self::Push { .. } => "push",
             Self::Webhook { event, .. } => event.event_type.name(),
         }

@@ -6,6 +6,7 @@ use super::channel::Channel;
 use super::factor::FactorType;
 use super::sid::{ServiceSid, VerificationSid};
 use super::text::UniqueName;
+use super::toll_fraud::BlockReason;
 
 /// Why a use case said no. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,14 @@ pub enum Refusal {
     /// The rate limit has a bucket of this length.
     #[error("the rate limit already has a bucket with this Interval; change its Max instead")]
     BucketExists,
+    /// A guard against toll fraud does not let the code out.
+    #[error("the code was not sent: {}", why.explanation())]
+    Blocked {
+        /// Why.
+        why: BlockReason,
+        /// When it may be asked for again; `None` if no waiting changes it.
+        retry_after: Option<Duration>,
+    },
     /// The challenge has been answered.
     #[error("the challenge has been answered already")]
     ChallengeAnswered,
@@ -79,6 +88,11 @@ pub enum Refusal {
     /// The device may not do this, or not to this.
     #[error("a device may only use its own factor and that factor's challenges")]
     Forbidden,
+    /// The number is a landline's, and the service sends those no text messages.
+    #[error(
+        "the number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the channel call"
+    )]
+    LandlineSms,
     /// Landlines are to be skipped, but numbers are not looked up.
     #[error("SkipSmsToLandlines requires LookupEnabled")]
     LookupRequired,

@@ -26,6 +26,7 @@ pub mod service;
 pub mod store_format;
 pub mod sweep;
 pub mod template;
+pub mod toll_fraud;
 pub mod verification;
 mod waiting;
 pub mod web_push;

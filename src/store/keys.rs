@@ -30,6 +30,8 @@
 //! | `j` service, rate limit, fingerprint | [`RateLimitUses`] of one value |
 //! | `h` service, country or `*` | [`MessagingConfiguration`] |
 //! | `f` account, digits | [`SafeNumber`] |
+//! | `c` account, kind, window (8 bytes), subject | [`Taken`]: how much of a budget was taken |
+//! | `p` account, digits of a prefix | [`PrefixBlock`] |
 //! | `m` name | settings of the store itself: [`StoreFormat`], [`VapidKeyRecord`] |
 //!
 //! Identifiers stand as their 16 bytes, which sort by creation time; a lane as one byte for the kind of its receiver and
@@ -69,6 +71,9 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::PrefixBlock;
+use crate::domain::toll_fraud::budget::{Counter, Taken};
+use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 
@@ -416,6 +421,26 @@ pub fn safe_number(account: AccountSid, number: &PhoneNumber) -> Key<SafeNumber>
     Key::new(joined(b"f", &[account.as_bytes(), number.digits().as_bytes()]))
 }
 
+/// How much of a budget was taken.
+#[must_use]
+pub fn budget(counter: &Counter) -> Key<Taken> {
+    Key::new(joined(
+        b"c",
+        &[
+            counter.account.as_bytes(),
+            &[counter.kind.to_byte()],
+            &counter.window.to_be_bytes(),
+            &counter.subject,
+        ],
+    ))
+}
+
+/// That nothing is sent to a prefix of an account.
+#[must_use]
+pub fn prefix_block(account: AccountSid, prefix: &NumberPrefix) -> Key<PrefixBlock> {
+    Key::new(joined(b"p", &[account.as_bytes(), prefix.digits().as_bytes()]))
+}
+
 /// How many entities an account creates.
 #[must_use]
 pub fn creation_rate(account: AccountSid) -> Key<CreationRate> {
@@ -632,6 +657,22 @@ mod tests {
         for (actual, expected) in expected {
             assert_eq!(actual, expected);
         }
+    }
+
+    #[test]
+    fn keys_of_toll_fraud_have_these_bytes() {
+        let (ac, va) = ("01".repeat(16), "02".repeat(16));
+        let s = scope();
+        let counter = Counter::of_service(s.account, s.service, Timestamp::from_seconds(86_400));
+        assert_eq!(
+            hex(budget(&counter).bytes()),
+            format!("63{ac}730000000000000001{va}")
+        );
+        let prefix = NumberPrefix::of(&phone());
+        assert_eq!(
+            hex(prefix_block(s.account, &prefix).bytes()),
+            format!("70{ac}333234373031")
+        );
     }
 
     #[test]

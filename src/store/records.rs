@@ -28,6 +28,8 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::PrefixBlock;
+use crate::domain::toll_fraud::budget::Taken;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 
@@ -79,6 +81,8 @@ records! {
     MessagingConfiguration = b'h';
     SafeNumber = b'S';
     VerificationTimer = b'T';
+    Taken = b'B';
+    PrefixBlock = b'P';
 }
 
 /// Where the factor is that a device's `kid` means.

@@ -1,8 +1,11 @@
 //! What the listeners count.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
+
+use crate::domain::toll_fraud::tally::Tally;
 
 /// Answered requests by the class of their status.
 #[derive(Debug, Default)]
@@ -20,5 +23,17 @@ impl Requests {
         classes
             .into_iter()
             .zip(self.0.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}
+
+/// Adds the codes that guards against toll fraud refused to `text`, by the reason.
+pub(super) fn blocked_codes(tally: &Tally, text: &mut String) {
+    let name = "countersign_codes_blocked_total";
+    let _ = write!(
+        text,
+        "# HELP {name} Codes by message that guards against toll fraud refused, by the reason.\n# TYPE {name} counter\n"
+    );
+    for (reason, count) in tally.by_reason() {
+        let _ = writeln!(text, "{name}{{reason=\"{}\"}} {count}", reason.name());
     }
 }

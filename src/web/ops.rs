@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use super::metrics::Requests;
+use super::metrics::{Requests, blocked_codes};
 use crate::app::App;
 use crate::flows::store_format::check_store_format;
 
@@ -103,6 +103,7 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     }
     outbox_metrics(&ops.app, &mut text);
     sender_metrics(&ops.app, &mut text);
+    blocked_codes(&ops.app.fraud.guard.tally, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 

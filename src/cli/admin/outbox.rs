@@ -123,6 +123,10 @@ impl RowView {
     fn waiting(row: &OutboxRow) -> Self {
         let view = Self::bare(row);
         match &row.message {
+            OutboxMessage::Blocked { event, .. } => Self {
+                service_sid: event.service.to_string(),
+                ..view
+            },
             OutboxMessage::Code(code) => Self {
                 service_sid: code.service.to_string(),
                 verification_sid: Some(code.verification.to_string()),

@@ -35,6 +35,7 @@ fn app() -> App {
         senders: Arc::default(),
         streams: Arc::default(),
         outbox: Arc::default(),
+        fraud: Arc::default(),
         entropy: Arc::new(entropy),
         policy: Policy::default(),
     }

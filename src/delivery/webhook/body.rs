@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use url::Url;
 
-use super::{Message, signature};
-use crate::domain::events::OutboxRow;
+use super::{Message, News, signature};
+use crate::domain::events::{Event, EventType, OutboxRow};
 use crate::domain::factor::FactorType;
+use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::WebhookVersion;
 
 /// The body of a request.
@@ -20,10 +21,33 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn of(message: Message<'_>) -> Self {
-        let fields = Fields::of(message);
-        match message.version {
-            WebhookVersion::V1 => fields.into_form(),
-            WebhookVersion::V2 => fields.into_json(),
+        let uuid = uuid_of(message.row);
+        match (message.news, message.version) {
+            (News::Blocked(event), WebhookVersion::V1) => {
+                Self::form(BlockFields::of(uuid, event).parameters())
+            }
+            (News::Blocked(event), WebhookVersion::V2) => Self::json(&BlockFields::of(uuid, event)),
+            (News::Event(event), WebhookVersion::V1) => Self::form(Fields::of(uuid, event).parameters()),
+            (News::Event(event), WebhookVersion::V2) => Self::json(&Fields::of(uuid, event)),
+        }
+    }
+
+    fn form(parameters: Vec<(&'static str, String)>) -> Self {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&parameters)
+            .finish();
+        Self {
+            bytes: form.into_bytes(),
+            content_type: "application/x-www-form-urlencoded",
+            parameters: Some(parameters),
+        }
+    }
+
+    fn json(fields: &impl Serialize) -> Self {
+        Self {
+            bytes: serde_json::json!(fields).to_string().into_bytes(),
+            content_type: "application/json",
+            parameters: None,
         }
     }
 
@@ -60,7 +84,7 @@ impl Body {
     }
 }
 
-/// All that is told, in the order of the JSON.
+/// All that is told of a factor, in the order of the JSON.
 #[derive(Serialize)]
 struct Fields {
     uuid: String,
@@ -77,10 +101,9 @@ struct Fields {
 }
 
 impl Fields {
-    fn of(message: Message<'_>) -> Self {
-        let event = message.event;
+    fn of(uuid: String, event: &Event) -> Self {
         Self {
-            uuid: uuid_of(message.row),
+            uuid,
             event_type: event.event_type.name(),
             account_sid: event.account.to_string(),
             service_sid: event.service.to_string(),
@@ -96,7 +119,7 @@ impl Fields {
         }
     }
 
-    fn into_form(self) -> Body {
+    fn parameters(self) -> Vec<(&'static str, String)> {
         let mut parameters = vec![
             ("uuid", self.uuid),
             ("type", self.event_type.to_owned()),
@@ -107,22 +130,54 @@ impl Fields {
             ("factor_type", self.factor_type.to_owned()),
         ];
         parameters.extend(self.challenge_sid.map(|sid| ("challenge_sid", sid)));
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&parameters)
-            .finish();
-        Body {
-            bytes: form.into_bytes(),
-            content_type: "application/x-www-form-urlencoded",
-            parameters: Some(parameters),
+        parameters
+    }
+}
+
+/// All that is told of a block, in the order of the JSON.
+#[derive(Serialize)]
+struct BlockFields {
+    uuid: String,
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    account_sid: String,
+    service_sid: String,
+    reason: &'static str,
+    /// With most of a number hidden.
+    subject: String,
+    country: Option<String>,
+    /// Until when nothing is sent; absent if no waiting changes it.
+    blocked_until: Option<String>,
+    date_created: String,
+}
+
+impl BlockFields {
+    fn of(uuid: String, event: &BlockEvent) -> Self {
+        Self {
+            uuid,
+            event_type: EventType::VerificationBlocked.name(),
+            account_sid: event.account.to_string(),
+            service_sid: event.service.to_string(),
+            reason: event.reason.name(),
+            subject: event.subject.clone(),
+            country: event.country.map(|country| country.to_string()),
+            blocked_until: event.until.map(|until| until.to_string()),
+            date_created: event.at.to_string(),
         }
     }
 
-    fn into_json(self) -> Body {
-        Body {
-            bytes: serde_json::json!(self).to_string().into_bytes(),
-            content_type: "application/json",
-            parameters: None,
-        }
+    fn parameters(self) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![
+            ("uuid", self.uuid),
+            ("type", self.event_type.to_owned()),
+            ("account_sid", self.account_sid),
+            ("service_sid", self.service_sid),
+            ("reason", self.reason.to_owned()),
+            ("subject", self.subject),
+        ];
+        parameters.extend(self.country.map(|country| ("country", country)));
+        parameters.extend(self.blocked_until.map(|until| ("blocked_until", until)));
+        parameters
     }
 }
 

@@ -18,6 +18,7 @@ use super::guarded::{Answer, GuardedClient, PostError};
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::events::{Event, OutboxRow};
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::{WebhookUrl, WebhookVersion};
 
 /// An event on its way.
@@ -25,12 +26,21 @@ use crate::domain::webhook::{WebhookUrl, WebhookVersion};
 pub struct Message<'a> {
     /// The row that carries it. Its identifier tells the receiver which messages are the same one, sent again.
     pub row: &'a OutboxRow,
-    /// What happened.
-    pub event: &'a Event,
+    /// What it tells.
+    pub news: News<'a>,
     /// Where it is sent.
     pub url: &'a WebhookUrl,
     /// In which form.
     pub version: WebhookVersion,
+}
+
+/// What a message tells.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    /// That codes are not sent somewhere.
+    Blocked(&'a BlockEvent),
+    /// What happened to a factor or a challenge.
+    Event(&'a Event),
 }
 
 /// Sends `message`, signed with `secrets`: the oldest that still signs comes first, the current one last.

@@ -187,6 +187,8 @@ impl ApiError {
             Refusal::BadChallengeProof { .. } => (StatusCode::FORBIDDEN, 60324),
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
             Refusal::BucketExists => (StatusCode::BAD_REQUEST, 60211),
+            Refusal::Blocked { why, .. } if why.is_permission() => (StatusCode::FORBIDDEN, 60605),
+            Refusal::Blocked { .. } => (StatusCode::FORBIDDEN, 60410),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
             Refusal::CodeExpired | Refusal::NoCodeSent => return Self::not_found(path),
@@ -203,6 +205,7 @@ impl ApiError {
             Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
+            Refusal::LandlineSms => (StatusCode::FORBIDDEN, 60205),
             Refusal::LookupRequired => (StatusCode::BAD_REQUEST, 60200),
             Refusal::MessagingConfigurationExists => (StatusCode::BAD_REQUEST, 60213),
             Refusal::NoSenderFor { .. } => (StatusCode::BAD_REQUEST, 60223),
@@ -237,9 +240,13 @@ impl ApiError {
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {
-            Refusal::DestinationLocked { retry_after }
-            | Refusal::FactorDelayed { retry_after }
+            Refusal::Blocked {
+                retry_after: Some(retry_after),
+                ..
+            }
+            | Refusal::DestinationLocked { retry_after }
             | Refusal::NotCancellableYet { retry_after }
+            | Refusal::FactorDelayed { retry_after }
             | Refusal::PushPaused { retry_after }
             | Refusal::TooManyChallenges { retry_after }
             | Refusal::TooManyChecks { retry_after }

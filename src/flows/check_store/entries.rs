@@ -24,6 +24,8 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::PrefixBlock;
+use crate::domain::toll_fraud::budget::Taken;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
@@ -78,6 +80,8 @@ impl Walk<'_> {
             }
             Place::RateLimit(service, sid) => self.check_rate_limit(here, *service, *sid).await?,
             Place::RateLimitUses(service, ..) => self.check_rate_limit_uses(here, *service).await?,
+            Place::Budget(_) => drop(self.decode::<Taken>(here)),
+            Place::PrefixBlock(..) => drop(self.decode::<PrefixBlock>(here)),
             Place::SafeNumber(_, number) => {
                 if let Some(safe) = self.decode::<SafeNumber>(here) {
                     self.check_sid(here, safe.number == *number);

@@ -266,12 +266,14 @@ fn expires(place: &Place) -> bool {
     match place {
         Place::AccessToken(..)
         | Place::Attempt(..)
+        | Place::Budget(..)
         | Place::Challenge(..)
         | Place::DeadLetter(..)
         | Place::Destination(..)
         | Place::OutboxRow(Lane::Credential(_) | Lane::Factor(_), _)
         | Place::OutboxRowWithoutLane(..)
         | Place::Pending(..)
+        | Place::PrefixBlock(..)
         | Place::RateLimitUses(..)
         | Place::Verification(..) => true,
         Place::Account(..)

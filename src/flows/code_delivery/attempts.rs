@@ -58,7 +58,7 @@ pub(crate) fn put_attempt(batch: Batch, mut attempt: Attempt, now: Timestamp) ->
 }
 
 /// The operator's price, as it is kept.
-fn price(price: crate::delivery::codes::Price) -> Price {
+pub(crate) fn price(price: crate::delivery::codes::Price) -> Price {
     let mut currency = [0; 3];
     currency.copy_from_slice(&price.currency.as_str().as_bytes()[..3]);
     Price {

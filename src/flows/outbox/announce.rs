@@ -3,10 +3,11 @@
 use crate::app::App;
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::EntityScope;
-use crate::domain::events::{Event, OutboxMessage, OutboxRow};
+use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::factor::{NotificationChannel, PushFactor};
 use crate::domain::service::Service;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::BlockEvent;
 use crate::flows::Error;
 use crate::store::{Batch, keys};
 
@@ -24,6 +25,24 @@ pub(crate) fn announce(
         };
         let row = new_row(app, event.at, message);
         // It is the worker that gives it up: what the store reclaimed would be missing from the dead letters.
+        batch = batch.put_new_record(keys::outbox_row(row.message.lane(), row.sid), &row)?;
+    }
+    Ok(batch)
+}
+
+/// Adds a row for each webhook that wants to hear that something is blocked; none if nobody does.
+pub(crate) fn announce_block(
+    app: &App,
+    service: &Service,
+    event: &BlockEvent,
+    mut batch: Batch,
+) -> Result<Batch, Error> {
+    for webhook in service.subscribers(EventType::VerificationBlocked) {
+        let message = OutboxMessage::Blocked {
+            webhook,
+            event: event.clone(),
+        };
+        let row = new_row(app, event.at, message);
         batch = batch.put_new_record(keys::outbox_row(row.message.lane(), row.sid), &row)?;
     }
     Ok(batch)

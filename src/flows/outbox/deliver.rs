@@ -66,7 +66,9 @@ impl Deliver for ToReceivers {
         match &row.message {
             OutboxMessage::Code(code) => deliver_code(app, code).await,
             OutboxMessage::Push { .. } => deliver_push(app, row).await.into(),
-            OutboxMessage::Webhook { .. } => deliver_webhook(app, row).await.into(),
+            OutboxMessage::Blocked { .. } | OutboxMessage::Webhook { .. } => {
+                deliver_webhook(app, row).await.into()
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::Outcome;
-use crate::delivery::webhook::{self, Message};
-use crate::domain::events::{Event, OutboxMessage, OutboxRow};
+use crate::delivery::webhook::{self, Message, News};
+use crate::domain::events::{EventType, OutboxMessage, OutboxRow};
 use crate::domain::refusal::Refusal;
-use crate::domain::sid::WebhookSid;
+use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::Error;
@@ -18,20 +18,40 @@ use crate::store::{keys, records};
 /// A webhook that was deleted or disabled, or does not want such events any more, gets none. What belongs to a suspended
 /// account waits: a suspension may be lifted, and until then nothing leaves in its name.
 pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
-    let OutboxMessage::Webhook { webhook, event } = &row.message else {
-        return Outcome::Refused {
-            why: "it is no webhook's message".to_owned(),
-        };
+    let (letter, news) = match &row.message {
+        OutboxMessage::Blocked { webhook, event } => {
+            let letter = Letter {
+                webhook: *webhook,
+                account: event.account,
+                service: event.service,
+                event_type: EventType::VerificationBlocked,
+            };
+            (letter, News::Blocked(event))
+        }
+        OutboxMessage::Webhook { webhook, event } => {
+            let letter = Letter {
+                webhook: *webhook,
+                account: event.account,
+                service: event.service,
+                event_type: event.event_type,
+            };
+            (letter, News::Event(event))
+        }
+        OutboxMessage::Code(_) | OutboxMessage::Push { .. } => {
+            return Outcome::Refused {
+                why: "it is no webhook's message".to_owned(),
+            };
+        }
     };
     let now = app.clock.now();
-    let (webhook, secrets) = match prepare(app, *webhook, event, now).await {
+    let (webhook, secrets) = match prepare(app, letter, now).await {
         Ok(Prepared::Go(webhook, secrets)) => (webhook, secrets),
         Ok(Prepared::Obsolete) | Err(Error::Refused(Refusal::NotFound)) => return Outcome::Obsolete,
         Ok(Prepared::Suspended) => {
             return Outcome::Retry {
                 why: format!(
                     "the account {} is suspended; `countersign account resume` lets its webhooks go on",
-                    event.account
+                    letter.account
                 ),
                 after: None,
             };
@@ -45,11 +65,20 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
     };
     let message = Message {
         row,
-        event,
+        news,
         url: &webhook.url,
         version: webhook.version,
     };
     webhook::send(&app.senders.guarded, message, &secrets, now).await
+}
+
+/// Who gets something, and what it is.
+#[derive(Clone, Copy)]
+struct Letter {
+    webhook: WebhookSid,
+    account: AccountSid,
+    service: ServiceSid,
+    event_type: EventType,
 }
 
 /// What is to be done with a row.
@@ -62,16 +91,16 @@ enum Prepared {
     Suspended,
 }
 
-async fn prepare(app: &App, webhook: WebhookSid, event: &Event, now: Timestamp) -> Result<Prepared, Error> {
+async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, Error> {
     let store = app.store.as_ref();
-    let account = records::read(store, &keys::account(event.account)).await?;
-    let service = records::read(store, &keys::service(event.account, event.service)).await?;
-    let webhook = records::read(store, &keys::webhook(event.service, webhook)).await?;
+    let account = records::read(store, &keys::account(letter.account)).await?;
+    let service = records::read(store, &keys::service(letter.account, letter.service)).await?;
+    let webhook = records::read(store, &keys::webhook(letter.service, letter.webhook)).await?;
     let (Some(account), Some(_), Some(webhook)) = (account, service, webhook) else {
         return Ok(Prepared::Obsolete);
     };
     let (account, webhook) = (account.record, webhook.record);
-    let wanted = webhook.status == WebhookStatus::Enabled && webhook.event_types.contain(event.event_type);
+    let wanted = webhook.status == WebhookStatus::Enabled && webhook.event_types.contain(letter.event_type);
     if !wanted {
         return Ok(Prepared::Obsolete);
     }

@@ -27,7 +27,7 @@ mod settle_delivery;
 mod visit;
 pub mod worker;
 
-pub(crate) use self::announce::{announce, notify_device};
+pub(crate) use self::announce::{announce, announce_block, notify_device};
 pub(crate) use self::commit_and_ring::commit_and_ring;
 pub use self::deliver_push::deliver_push;
 pub use self::deliver_webhook::deliver_webhook;

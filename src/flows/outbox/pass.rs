@@ -188,6 +188,7 @@ mod tests {
             senders: Arc::default(),
             streams: Arc::default(),
             outbox: Arc::default(),
+            fraud: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy::default(),
         }

@@ -4,7 +4,7 @@
 //! - A code that its sender did not take is handed to the first sender that was not tried yet and is not left alone: a new
 //!   attempt, a new try of the sending, a row in the other sender's lane.
 //! - Are there none, it waits and goes round among those that did not refuse it for good, until the code is over.
-//! - When all have refused it, it is a dead letter.
+//! - When all have refused it, or the account's money is spent, it is a dead letter.
 
 use std::time::Duration;
 
@@ -22,10 +22,11 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Try, Verification};
 use crate::flows::Error;
-use crate::flows::code_delivery::attempts::{new_attempt, put_attempt, put_new_attempt};
+use crate::flows::code_delivery::attempts::{new_attempt, price, put_attempt, put_new_attempt};
 use crate::flows::code_delivery::deliver_code::due;
 use crate::flows::code_delivery::learning::learn;
 use crate::flows::code_delivery::route::{Candidate, rank};
+use crate::flows::toll_fraud::charge::charge;
 use crate::flows::verification::put_verification;
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -153,7 +154,10 @@ impl Settling<'_> {
         }
         let (service, country) = (self.code.service, attempt.country);
         let ranked = rank(self.app, service, sending.channel, country, self.now).await?;
-        let next = choose(&ranked, sending, &self.code, vain);
+        let next = match choose(&ranked, sending, &self.code, vain) {
+            Some(next) if self.is_paid(&next, vain).await? => Some(next),
+            _ => None,
+        };
         match next {
             Some(Next::AtOnce(sender)) => {
                 let now = self.now;
@@ -168,6 +172,21 @@ impl Settling<'_> {
                 let batch = give_up(self.app, batch, self.row, &vain.why)?;
                 Ok((batch, Settled::Refused))
             }
+        }
+    }
+
+    /// Whether the account's money is enough for the try that `next` makes; takes its price.
+    async fn is_paid(&self, next: &Next, vain: &Vain) -> Result<bool, Error> {
+        let (Next::AtOnce(sender) | Next::Waits(sender)) = next;
+        if vain.untried.is_some() && sender.name == self.code.sender {
+            // It is the try that was paid already.
+            return Ok(true);
+        }
+        let price = sender.price.map(price);
+        match charge(self.app, self.code.account, price, self.now).await {
+            Ok(()) => Ok(true),
+            Err(Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

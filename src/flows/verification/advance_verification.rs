@@ -1,7 +1,7 @@
 //! Goes on with a verification's plan: when its caller says so, or when the next step is due.
 
 use super::next_code::next_code;
-use super::send::send;
+use super::send::{Order, send};
 use super::{Found, Which, find, put_verification};
 use crate::app::App;
 use crate::domain::refusal::Refusal;
@@ -9,16 +9,17 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{SendingOutcome, Verification};
 use crate::flows::outbox::commit_and_ring;
+use crate::flows::toll_fraud::admit::Admission;
 use crate::flows::{Error, settle};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, VerificationTimer};
-use crate::store::{Batch, Order, Scan};
+use crate::store::{self, Batch, Scan};
 
 /// Takes the next step of its plan now.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::VerificationApproved`], [`Refusal::NoStepLeft`], [`Refusal::NoSenderFor`],
-/// [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
 pub async fn advance_verification(
     app: &App,
     account: AccountSid,
@@ -29,8 +30,9 @@ pub async fn advance_verification(
         let now = app.clock.now();
         let found = find(app, account, service, &Which::Sid(sid), now).await?;
         let mut verification = found.verification.record.clone();
-        let batch = take_step(app, &mut verification, now, found.batch()).await?;
+        let (batch, admission) = take_step(app, &mut verification, &found, now).await?;
         commit(app, &found, &verification, now, batch).await?;
+        admission.commit(sid);
         Ok(verification)
     })
     .await
@@ -47,7 +49,7 @@ pub async fn advance_due_verifications(app: &App) -> Result<Option<Timestamp>, E
         let scan = Scan {
             prefix: keys::verification_timers(),
             after: after.take(),
-            order: Order::Ascending,
+            order: store::Order::Ascending,
             limit: CHUNK,
         };
         let timers = app.store.scan(scan).await?;
@@ -95,8 +97,8 @@ async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Re
         return Ok(app.store.commit(drop_timer).await?);
     }
     let mut verification = before.clone();
-    let batch = match take_step(app, &mut verification, now, found.batch()).await {
-        Ok(batch) => batch,
+    let (batch, admission) = match take_step(app, &mut verification, &found, now).await {
+        Ok((batch, admission)) => (batch, Some(admission)),
         Err(Error::Refused(refusal)) => {
             tracing::warn!(
                 verification.sid = %before.sid,
@@ -104,24 +106,33 @@ async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Re
                 before.sid
             );
             pass_step(&mut verification, now)?;
-            found.batch()
+            (found.batch(), None)
         }
         Err(error) => return Err(error),
     };
     let batch = batch.assert_read(key, &timer);
-    commit(app, &found, &verification, now, batch).await
+    commit(app, &found, &verification, now, batch).await?;
+    if let Some(admission) = admission {
+        admission.commit(verification.sid);
+    }
+    Ok(())
 }
 
 /// Sends what the next step of the plan says.
 async fn take_step(
     app: &App,
     verification: &mut Verification,
+    found: &Found,
     now: Timestamp,
-    batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<(Batch, Admission), Error> {
     let step = verification.require_step(now)?;
-    let new_code = next_code(app, verification, step.channel, None, false, now)?;
-    send(app, verification, (step.channel, new_code), now, batch).await
+    let order = Order {
+        channel: step.channel,
+        new_code: next_code(app, verification, step.channel, None, false, now)?,
+        risk_check: true,
+        service: &found.service.record,
+    };
+    send(app, verification, order, now, found.batch()).await
 }
 
 /// Goes on without sending: what is refused now must not be tried for ever.

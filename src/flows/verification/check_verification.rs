@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::conversion::note_conversion;
+use super::conversion::{note_conversion, tell_conversion};
 use super::next_code::open_code;
 use super::{Found, Which, find, put_verification};
 use crate::app::App;
@@ -13,7 +13,6 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
-use crate::flows::code_delivery::learning;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, settle};
 use crate::store::keys;
@@ -158,9 +157,7 @@ async fn commit(
         (batch, converted) = note_conversion(app, verification, now, batch).await?;
     }
     commit_and_ring(app, batch).await?;
-    if let Some(attempt) = converted {
-        learning::converted(app, &attempt);
-    }
+    tell_conversion(app, verification, converted.as_ref());
     Ok(())
 }
 

@@ -5,7 +5,18 @@ use crate::domain::attempt::Attempt;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::flows::Error;
+use crate::flows::code_delivery::learning;
+use crate::flows::toll_fraud::converted::converted;
 use crate::store::{Batch, keys, records};
+
+/// Tells those who learn from conversions that `verification` was approved by what `attempt` brought, once that is in the
+/// store.
+pub(super) fn tell_conversion(app: &App, verification: &Verification, attempt: Option<&Attempt>) {
+    if let Some(attempt) = attempt {
+        learning::converted(app, attempt);
+        converted(app, verification);
+    }
+}
 
 /// Adds to `batch` that the last try of the last sending led to the approval at `now`; the attempt, if there is one.
 pub(super) async fn note_conversion(

@@ -1,11 +1,10 @@
 //! Ends a verification because its owner says so.
 
-use super::conversion::note_conversion;
+use super::conversion::{note_conversion, tell_conversion};
 use super::{Which, find, put_verification};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::Verification;
-use crate::flows::code_delivery::learning;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, settle};
 
@@ -56,8 +55,6 @@ async fn end(
     }
     let batch = put_verification(batch, Some(&found.verification.record), &verification)?;
     commit_and_ring(app, batch).await?;
-    if let Some(attempt) = converted {
-        learning::converted(app, &attempt);
-    }
+    tell_conversion(app, &verification, converted.as_ref());
     Ok(verification)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::next_code::next_code;
-use super::send::send;
+use super::send::{Order, send};
 use super::{Remembered, assert_service, put_verification, read_verification};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
@@ -130,12 +130,19 @@ async fn start(
         token.reveal().clone()
     });
     let batch = enforce_rate_limits(app, service, &new.rate_limits, now, batch).await?;
-    let batch = send(app, &mut verification, (channel, new_code), now, batch).await?;
+    let order = Order {
+        channel,
+        new_code,
+        risk_check: new.risk_check,
+        service: &owner.record,
+    };
+    let (batch, admission) = send(app, &mut verification, order, now, batch).await?;
     record.name_last(verification.sid, verification.kept_until());
     let batch = remembered.assert_in(batch, &verification);
     let batch = remembered.put(batch, &verification, &record, now)?;
     let batch = put_verification(batch, before.as_ref(), &verification)?;
     commit_and_ring(app, batch).await?;
+    admission.commit(verification.sid);
     Ok(Started {
         verification,
         sna_token,

@@ -16,6 +16,8 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::budget::{Counter, CounterKind};
+use crate::domain::toll_fraud::prefix::NumberPrefix;
 
 /// What a key says of its entry; one variant for each line of the key map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum Place {
     ApiKeyOf(AccountSid, ApiKeySid),
     /// A try to send a code.
     Attempt(AccountSid, AttemptSid),
+    /// How much of a budget was taken.
+    Budget(Counter),
     /// A challenge of an entity.
     Challenge(Owner, ChallengeSid),
     /// That somebody wants to hear of a challenge's expiry.
@@ -58,6 +62,8 @@ pub enum Place {
     OutboxRowWithoutLane(EventSid),
     /// That a challenge waits for a factor's answer.
     Pending(Owner, FactorSid, ChallengeSid),
+    /// That nothing is sent to a prefix of an account.
+    PrefixBlock(AccountSid, NumberPrefix),
     /// What a deleted service left behind.
     Purge(ServiceSid),
     /// A rate limit of a service.
@@ -103,6 +109,7 @@ impl Place {
                 AccountSid::from_bytes(sid(rest)?),
                 ApiKeySid::from_bytes(sid(rest)?),
             ),
+            b'c' => Self::Budget(counter(rest)?),
             b'd' => Self::Device(CredentialSid::from_bytes(sid(rest)?)),
             b'e' => below_entity(rest)?,
             b'f' => Self::SafeNumber(AccountSid::from_bytes(sid(rest)?), phone(std::mem::take(rest))?),
@@ -135,6 +142,10 @@ impl Place {
                 EntitySid::from_bytes(sid(rest)?),
             ),
             b'o' => Self::OutboxRowWithoutLane(EventSid::from_bytes(sid(rest)?)),
+            b'p' => Self::PrefixBlock(
+                AccountSid::from_bytes(sid(rest)?),
+                NumberPrefix::from_digits(std::mem::take(rest))?,
+            ),
             b'q' => Self::CreationRate(AccountSid::from_bytes(sid(rest)?)),
             b'r' => Self::Credential(
                 AccountSid::from_bytes(sid(rest)?),
@@ -189,6 +200,7 @@ impl Place {
             | Self::ApiKey(_)
             | Self::ApiKeyOf(..)
             | Self::Attempt(..)
+            | Self::Budget(_)
             | Self::ChallengeTimer(..)
             | Self::CreationRate(_)
             | Self::Credential(..)
@@ -196,6 +208,7 @@ impl Place {
             | Self::Device(_)
             | Self::OutboxRow(..)
             | Self::OutboxRowWithoutLane(_)
+            | Self::PrefixBlock(..)
             | Self::Purge(_)
             | Self::SafeNumber(..)
             | Self::Service(..)
@@ -214,6 +227,7 @@ impl Place {
             Self::ApiKey(..) => "API keys",
             Self::ApiKeyOf(..) => "API keys in their accounts' lists",
             Self::Attempt(..) => "attempts",
+            Self::Budget(..) => "budgets",
             Self::Challenge(..) => "challenges",
             Self::ChallengeTimer(..) => "timers of challenges",
             Self::CreationRate(..) => "creation rates",
@@ -228,6 +242,7 @@ impl Place {
             Self::OutboxRow(..) => "outbox rows",
             Self::OutboxRowWithoutLane(..) => "outbox rows without a lane",
             Self::Pending(..) => "challenges in their factors' lists",
+            Self::PrefixBlock(..) => "blocked prefixes",
             Self::Purge(..) => "deleted services",
             Self::RateLimit(..) => "rate limits",
             Self::RateLimitUses(..) => "uses of rate limits",
@@ -251,6 +266,7 @@ impl fmt::Display for Place {
             Self::ApiKey(sid) => write!(f, "API key {sid}"),
             Self::ApiKeyOf(account, sid) => write!(f, "API key {sid} in the list of {account}"),
             Self::Attempt(account, sid) => write!(f, "attempt {sid} of {account}"),
+            Self::Budget(counter) => write!(f, "budget {counter:?}"),
             Self::Challenge(owner, sid) => write!(f, "challenge {sid} of {owner}"),
             Self::ChallengeTimer(due, sid) => write!(f, "timer of challenge {sid}, due {due}"),
             Self::CreationRate(account) => write!(f, "creation rate of {account}"),
@@ -269,6 +285,7 @@ impl fmt::Display for Place {
             Self::Pending(owner, factor, sid) => {
                 write!(f, "challenge {sid} in the list of factor {factor} of {owner}")
             }
+            Self::PrefixBlock(account, prefix) => write!(f, "blocked prefix {prefix} of {account}"),
             Self::Purge(service) => write!(f, "deleted service {service}"),
             Self::RateLimit(service, sid) => write!(f, "rate limit {sid} of {service}"),
             Self::RateLimitUses(service, sid, _) => write!(f, "uses of rate limit {sid} of {service}"),
@@ -319,6 +336,30 @@ fn below_entity(rest: &mut &[u8]) -> Option<Place> {
         }
         _ => None,
     }
+}
+
+/// Everything behind the letter of a budget's key.
+fn counter(rest: &mut &[u8]) -> Option<Counter> {
+    let account = AccountSid::from_bytes(sid(rest)?);
+    let [kind] = chunk(rest)?;
+    let kind = CounterKind::from_byte(kind)?;
+    let window = u64::from_be_bytes(chunk(rest)?);
+    let subject = std::mem::take(rest).to_vec();
+    let fits = match kind {
+        CounterKind::Country => subject.len() == 2,
+        CounterKind::CountryRefused | CounterKind::KindRefused => matches!(subject.len(), 0 | 2),
+        CounterKind::Device => matches!(subject.len(), 4 | 8),
+        CounterKind::Number => destination(&subject).is_some(),
+        CounterKind::PrefixDay | CounterKind::PrefixHour => NumberPrefix::from_digits(&subject).is_some(),
+        CounterKind::Service => subject.len() == 16,
+        CounterKind::Spend => subject.len() == 3 && subject.is_ascii(),
+    };
+    fits.then_some(Counter {
+        account,
+        kind,
+        window,
+        subject,
+    })
 }
 
 /// A phone number without its plus sign.
@@ -393,6 +434,12 @@ mod tests {
             Place::ApiKeyOf(account, ApiKeySid::from_bytes(two)),
             Place::Challenge(owner.clone(), challenge),
             Place::CreationRate(account),
+            Place::Budget(Counter::of_service(
+                account,
+                service,
+                Timestamp::from_seconds(1_800_000_000),
+            )),
+            Place::PrefixBlock(account, NumberPrefix::of(&phone(b"3247012345").unwrap())),
             Place::Attempt(account, AttemptSid::from_bytes(two)),
             Place::Destination(service, Destination::Phone(phone(b"3247012345").unwrap())),
             Place::Destination(
@@ -456,6 +503,8 @@ mod tests {
             Place::SafeNumber(account, number) => keys::safe_number(*account, number).into_bytes(),
             Place::Verification(service, sid) => keys::verification(*service, *sid).into_bytes(),
             Place::VerificationTimer(due, sid) => keys::verification_timer(*due, *sid).into_bytes(),
+            Place::Budget(counter) => keys::budget(counter).into_bytes(),
+            Place::PrefixBlock(account, prefix) => keys::prefix_block(*account, prefix).into_bytes(),
             Place::Challenge(owner, sid) => keys::challenge(&scope(owner), *sid).into_bytes(),
             Place::CreationRate(account) => keys::creation_rate(*account).into_bytes(),
             Place::Credential(account, sid) => keys::credential(*account, *sid).into_bytes(),
@@ -538,7 +587,10 @@ mod tests {
     }
 
     fn ends_in_text(place: &Place) -> bool {
-        matches!(place, Place::Destination(..) | Place::SafeNumber(..))
+        matches!(
+            place,
+            Place::Destination(..) | Place::PrefixBlock(..) | Place::SafeNumber(..)
+        )
     }
 
     #[test]

@@ -16,6 +16,8 @@ use countersign::domain::outbox::DeadLetter;
 use countersign::domain::service::Service;
 use countersign::domain::text::Identity;
 use countersign::domain::time::Timestamp;
+use countersign::domain::toll_fraud::PrefixBlock;
+use countersign::domain::toll_fraud::budget::Taken;
 use countersign::domain::webhook::Webhook;
 use countersign::store::StoreError;
 use countersign::store::records::{
@@ -241,6 +243,8 @@ fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
         CreationRate::KIND => read::<CreationRate>(bytes),
         StoreFormat::KIND => read::<StoreFormat>(bytes),
         VapidKeyRecord::KIND => read::<VapidKeyRecord>(bytes),
+        Taken::KIND => read::<Taken>(bytes),
+        PrefixBlock::KIND => read::<PrefixBlock>(bytes),
         other => panic!("no record has kind {other}"),
     }
 }

@@ -7,6 +7,7 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
+use countersign::domain::country::Country;
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
 use countersign::domain::entropy::SeededEntropy;
@@ -32,6 +33,8 @@ use countersign::domain::text::{
     NotificationToken, ProviderName, SdkVersion, ServiceName,
 };
 use countersign::domain::time::Timestamp;
+use countersign::domain::toll_fraud::budget::Taken;
+use countersign::domain::toll_fraud::{BlockEvent, BlockReason, PrefixBlock};
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
@@ -64,6 +67,7 @@ pub(super) fn all() -> Vec<Sample> {
         credentials(),
         outbox_rows(),
         of_the_store(),
+        of_toll_fraud(),
     ]
     .into_iter()
     .flatten()
@@ -498,6 +502,23 @@ fn outbox_rows() -> Vec<Sample> {
             &row(event(EventType::ChallengeDenied, FactorType::Push, challenge)),
         ),
     ];
+    let blocked = |until| OutboxMessage::Blocked {
+        webhook: WebhookSid::from_bytes([9; 16]),
+        event: BlockEvent {
+            reason: BlockReason::LowConversion,
+            at: moment(22),
+            account: AccountSid::from_bytes([1; 16]),
+            service: ServiceSid::from_bytes([3; 16]),
+            subject: "+3247012****".to_owned(),
+            country: Country::parse("BE").ok(),
+            until,
+        },
+    };
+    samples.push(sample(
+        "outbox row, block for a while",
+        &row(blocked(Some(moment(90)))),
+    ));
+    samples.push(sample("outbox row, block for good", &row(blocked(None))));
     samples.extend(EventType::ALL.map(|event_type| {
         let name = format!("outbox row, webhook, {}", event_type.name());
         sample(&name, &row(event(event_type, FactorType::Totp, None)))
@@ -541,6 +562,22 @@ fn of_the_store() -> Vec<Sample> {
         ),
         sample("store format", &format),
         sample("VAPID key", &vapid_key),
+    ]
+}
+
+fn of_toll_fraud() -> Vec<Sample> {
+    let block = PrefixBlock {
+        reason: BlockReason::LowConversion,
+        since: moment(20),
+        until: moment(90),
+        sends: 31,
+        converted: 2,
+    };
+    let taken = |told| Taken { units: 64, told };
+    vec![
+        sample("budget", &taken(false)),
+        sample("budget, told that it is spent", &taken(true)),
+        sample("blocked prefix", &block),
     ]
 }
 

@@ -338,6 +338,7 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         senders: Arc::default(),
         streams: Arc::default(),
         outbox: Arc::default(),
+        fraud: Arc::default(),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..Policy::default()

@@ -24,8 +24,9 @@ async fn subscribe(client: &Client<'_>, user: &User, events: &[&str]) -> String 
 fn event(row: &OutboxRow) -> (&'static str, String) {
     match &row.message {
         OutboxMessage::Webhook { event, .. } => (event.event_type.name(), event.factor.to_string()),
-        OutboxMessage::Code(_) => panic!("a code"),
-        OutboxMessage::Push { .. } => panic!("a push"),
+        OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => {
+            panic!("another message")
+        }
     }
 }
 

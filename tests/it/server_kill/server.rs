@@ -119,6 +119,7 @@ pub(crate) fn check_store(directory: &Path) {
         senders: Arc::default(),
         streams: Arc::default(),
         outbox: Arc::default(),
+        fraud: Arc::default(),
         policy: Policy::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

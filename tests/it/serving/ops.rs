@@ -39,5 +39,9 @@ fn health_readiness_and_metrics_are_served_on_their_own_listener_only() {
         let line = format!("\ncountersign_outbox_{name} 0\n");
         assert!(metrics.contains(&line), "{metrics}");
     }
+    assert!(
+        metrics.contains("\ncountersign_codes_blocked_total{reason=\"low_conversion\"} 0\n"),
+        "{metrics}"
+    );
     assert!(!metrics.contains(env!("CARGO_PKG_VERSION")), "{metrics}");
 }

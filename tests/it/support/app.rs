@@ -97,6 +97,7 @@ impl TestApp {
             senders: Arc::default(),
             streams: Arc::default(),
             outbox: Arc::default(),
+            fraud: Arc::default(),
             policy,
         });
         let router = twilio::router(app.clone(), public_url());

@@ -27,6 +27,7 @@ async fn told(server: &TestApp) -> Vec<&'static str> {
     let rows = server.outbox().await.into_iter();
     rows.map(|row| match row.message {
         OutboxMessage::Webhook { event, .. } => event.event_type.name(),
+        OutboxMessage::Blocked { .. } => "block",
         OutboxMessage::Push { .. } => "push",
         OutboxMessage::Code(_) => "code",
     })

@@ -1,5 +1,6 @@
 //! Webhooks: what leaves, signed by whom, and where it must never go.
 
+mod blocked;
 mod forgery;
 mod hostile;
 mod outcomes;
@@ -84,7 +85,7 @@ async fn one_row(server: &TestApp, url: &str) -> OutboxRow {
     user.unverified_totp(&client, "one", &[]).await;
     let is_its = |row: &OutboxRow| match &row.message {
         OutboxMessage::Webhook { webhook: of, .. } => of.to_string() == sid_of(&webhook),
-        OutboxMessage::Code(_) | OutboxMessage::Push { .. } => false,
+        OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => false,
     };
     server.outbox().await.into_iter().find(is_its).unwrap()
 }

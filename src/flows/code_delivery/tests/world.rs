@@ -146,6 +146,7 @@ impl World {
             senders: Arc::new(senders),
             streams: Arc::default(),
             outbox: Arc::default(),
+            fraud: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy::default(),
         });

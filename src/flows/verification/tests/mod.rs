@@ -68,6 +68,7 @@ impl World {
             senders: Arc::default(),
             streams: Arc::default(),
             outbox: Arc::default(),
+            fraud: Arc::default(),
             entropy: Arc::new(SeededEntropy::new(2)),
             policy: Policy::default(),
         };

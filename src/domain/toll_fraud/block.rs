@@ -1,0 +1,176 @@
+//! Why a code is not sent, and what is told and kept of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::country::Country;
+use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::time::Timestamp;
+
+/// Why a code is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum BlockReason {
+    /// The operator does not want codes sent to the country.
+    Country,
+    /// The country had as many codes within the day as it may.
+    CountryBudget,
+    /// The device's address asked for as many codes within the hour as it may.
+    DeviceBudget,
+    /// Too few of the codes that went to the prefix were used.
+    LowConversion,
+    /// The number, or the e-mail address, had as many codes within the day as it may.
+    NumberBudget,
+    /// The number is of a kind that is dear to reach, of a kind that nobody knows, or of no country.
+    NumberKind,
+    /// The prefix had as many codes within the hour or the day as it may.
+    PrefixBudget,
+    /// The service sent as many codes within the day as it may.
+    ServiceBudget,
+    /// The account spent as much within the day as it may.
+    SpendCap,
+}
+
+impl BlockReason {
+    /// All of them, in the order of their names.
+    pub const ALL: [Self; 9] = [
+        Self::Country,
+        Self::CountryBudget,
+        Self::DeviceBudget,
+        Self::LowConversion,
+        Self::NumberBudget,
+        Self::NumberKind,
+        Self::PrefixBudget,
+        Self::ServiceBudget,
+        Self::SpendCap,
+    ];
+
+    /// The name in events and metrics, such as `low_conversion`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Country => "country",
+            Self::CountryBudget => "country_budget",
+            Self::DeviceBudget => "device_budget",
+            Self::LowConversion => "low_conversion",
+            Self::NumberBudget => "number_budget",
+            Self::NumberKind => "number_kind",
+            Self::PrefixBudget => "prefix_budget",
+            Self::ServiceBudget => "service_budget",
+            Self::SpendCap => "spend_cap",
+        }
+    }
+
+    /// What the caller is told, and what the operator can do.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Country => {
+                "codes are not sent to this country (settings codes.countries and codes.blocked_countries)"
+            }
+            Self::CountryBudget => "as many codes as may be in a day were sent to this country",
+            Self::DeviceBudget => {
+                "as many codes as may be in an hour were asked for from this device's address"
+            }
+            Self::LowConversion => {
+                "too few of the codes sent to numbers like this one were used, so none are sent there for a while"
+            }
+            Self::NumberBudget => "as many codes as may be in a day were sent to this number or address",
+            Self::NumberKind => {
+                "the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting \
+                 codes.premium_numbers)"
+            }
+            Self::PrefixBudget => "as many codes as may be in a while were sent to numbers like this one",
+            Self::ServiceBudget => "this service sent as many codes as it may in a day",
+            Self::SpendCap => {
+                "the account's messages cost as much as they may in a day (setting codes.spend_per_day)"
+            }
+        }
+    }
+
+    /// Whether it is the operator's choice of where codes may go, which no waiting changes.
+    #[must_use]
+    pub fn is_permission(self) -> bool {
+        matches!(self, Self::Country | Self::NumberKind)
+    }
+}
+
+/// That something is blocked from now on: told once, not with each refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockEvent {
+    /// Why.
+    pub reason: BlockReason,
+    /// When the first code was refused.
+    pub at: Timestamp,
+    /// In which account.
+    pub account: AccountSid,
+    /// By which service that code was to be sent.
+    pub service: ServiceSid,
+    /// What is blocked, for people: a prefix, a country, a number or an address with most of it hidden.
+    pub subject: String,
+    /// In which country the number is, if it is in one.
+    pub country: Option<Country>,
+    /// Until when; `None` for what no waiting changes.
+    pub until: Option<Timestamp>,
+}
+
+/// That nothing is sent to a prefix of an account for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixBlock {
+    /// Why.
+    pub reason: BlockReason,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Of how many codes it was decided.
+    pub sends: u32,
+    /// How many of them were used.
+    pub converted: u32,
+}
+
+impl PrefixBlock {
+    /// By how much clocks may be set back without ending a block.
+    const TOLERANCE: Duration = Duration::from_mins(5);
+
+    /// For how long it still holds; `None` if it does not.
+    ///
+    /// One that begins in the future was made before the clock was set back: it does not hold for the length of that
+    /// jump. Whether the prefix is to be blocked is decided anew.
+    #[must_use]
+    pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.until.since(now);
+        let begun = self.since.since(now) <= Self::TOLERANCE;
+        (begun && !left.is_zero()).then_some(left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_in_the_order_of_their_names_and_explained_in_one_line() {
+        assert!(BlockReason::ALL.map(BlockReason::name).is_sorted());
+        for reason in BlockReason::ALL {
+            assert_eq!(reason.explanation().lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_block_ends_in_time_and_does_not_outlast_a_clock_that_was_wrong() {
+        let at = |seconds: u64| Timestamp::from_seconds(1_800_000_000 + seconds);
+        let block = PrefixBlock {
+            reason: BlockReason::LowConversion,
+            since: at(10_000),
+            until: at(13_600),
+            sends: 25,
+            converted: 0,
+        };
+        assert_eq!(block.remaining(at(10_000)), Some(Duration::from_hours(1)));
+        assert_eq!(block.remaining(at(13_599)), Some(Duration::from_secs(1)));
+        assert_eq!(block.remaining(at(13_600)), None);
+        assert_eq!(block.remaining(at(9_700)), Some(Duration::from_mins(65)));
+        assert_eq!(block.remaining(at(9_699)), None, "the clock was set back");
+    }
+}

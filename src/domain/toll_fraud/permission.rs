@@ -1,0 +1,106 @@
+//! Where codes may go at all.
+
+use super::block::BlockReason;
+use super::settings::{Countries, Settings};
+use crate::domain::phone::{LineKind, NumberFacts};
+
+/// Why no code may go to a number of which this is known; `None` if it may.
+///
+/// Numbers of no country (satellite phones, international networks) are as dear as premium-rate ones, and no list of
+/// countries has them.
+#[must_use]
+pub fn refusal(settings: &Settings, facts: NumberFacts) -> Option<BlockReason> {
+    let allowed = match (&settings.countries, facts.country) {
+        (Countries::All, _) => true,
+        (Countries::Only(countries), Some(country)) => countries.contains(&country),
+        (Countries::Only(_), None) => false,
+    };
+    let blocked = facts
+        .country
+        .is_some_and(|country| settings.blocked_countries.contains(&country));
+    if !allowed || blocked {
+        return Some(BlockReason::Country);
+    }
+    let dear = facts.country.is_none() || is_dear(facts.kind);
+    (dear && !settings.premium_numbers).then_some(BlockReason::NumberKind)
+}
+
+fn is_dear(kind: LineKind) -> bool {
+    match kind {
+        LineKind::PremiumRate | LineKind::SharedCost | LineKind::Unknown => true,
+        LineKind::FixedLine
+        | LineKind::FixedLineOrMobile
+        | LineKind::Mobile
+        | LineKind::Other
+        | LineKind::TollFree
+        | LineKind::Voip => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::country::Country;
+
+    fn facts(country: &str, kind: LineKind) -> NumberFacts {
+        NumberFacts {
+            country: Country::parse(country).ok(),
+            kind,
+        }
+    }
+
+    #[test]
+    fn every_country_is_open_until_the_operator_says_otherwise() {
+        let country = |text: &str| Country::parse(text).unwrap();
+        let open = Settings::default();
+        let listed = Settings {
+            countries: Countries::Only(vec![country("BE"), country("LV")]),
+            ..Settings::default()
+        };
+        let without = Settings {
+            blocked_countries: vec![country("LV")],
+            ..listed.clone()
+        };
+        let refused = Some(BlockReason::Country);
+        for (place, expected) in [
+            ("BE", [None, None, None]),
+            ("LV", [None, None, refused]),
+            ("US", [None, refused, refused]),
+        ] {
+            let found =
+                [&open, &listed, &without].map(|settings| refusal(settings, facts(place, LineKind::Mobile)));
+            assert_eq!(found, expected, "{place}");
+        }
+        let nowhere = facts("", LineKind::Mobile);
+        assert_eq!(refusal(&open, nowhere), Some(BlockReason::NumberKind));
+        assert_eq!(refusal(&listed, nowhere), refused);
+    }
+
+    #[test]
+    fn dear_and_unknown_kinds_are_refused_unless_the_operator_wants_them() {
+        let dear = [LineKind::PremiumRate, LineKind::SharedCost, LineKind::Unknown];
+        let plain = [
+            LineKind::FixedLine,
+            LineKind::FixedLineOrMobile,
+            LineKind::Mobile,
+            LineKind::Other,
+            LineKind::TollFree,
+            LineKind::Voip,
+        ];
+        let brave = Settings {
+            premium_numbers: true,
+            ..Settings::default()
+        };
+        for kind in dear {
+            let found = refusal(&Settings::default(), facts("GB", kind));
+            assert_eq!(found, Some(BlockReason::NumberKind), "{kind:?}");
+        }
+        for kind in plain {
+            assert_eq!(refusal(&Settings::default(), facts("GB", kind)), None, "{kind:?}");
+        }
+        for kind in dear.into_iter().chain(plain) {
+            assert_eq!(refusal(&brave, facts("GB", kind)), None, "{kind:?}");
+            assert_eq!(refusal(&brave, facts("", kind)), None, "{kind:?}");
+        }
+    }
+}
