@@ -35,13 +35,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     ];
     let account = call.account()?;
     let listing = Listing::read(&call.query, &FILTERS)?;
-    let query = &call.query;
-    let filter = AttemptFilter {
-        destination: query.parsed("ChannelData.To", destination)?,
-        verification: query.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?,
-        converted: query.parsed("Status", converted)?,
-        ..shared_filter(query)?
-    };
+    let filter = list_filter(&call.query).map_err(ApiError::in_service)?;
     let page = call.settle(list_attempts(call.app(), account, &filter, listing.request).await)?;
     let page = page.map(|attempt| AttemptJson::new(&call, attempt));
     Ok(listing.answer(&call, "attempts", &page))
@@ -58,12 +52,25 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Attempts/Summary`
 pub(super) async fn summarize(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let filter = AttemptFilter {
-        digits: call.query.parsed("DestinationPrefix", digits)?,
-        ..shared_filter(&call.query)?
-    };
+    let filter = summary_filter(&call.query).map_err(ApiError::in_service)?;
     let summary = call.settle(summarize_attempts(call.app(), account, &filter).await)?;
     Ok(json::resource(StatusCode::OK, &SummaryJson::new(&call, &summary)))
+}
+
+fn list_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
+    Ok(AttemptFilter {
+        destination: query.parsed("ChannelData.To", destination)?,
+        verification: query.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?,
+        converted: query.parsed("Status", converted)?,
+        ..shared_filter(query)?
+    })
+}
+
+fn summary_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
+    Ok(AttemptFilter {
+        digits: query.parsed("DestinationPrefix", digits)?,
+        ..shared_filter(query)?
+    })
 }
 
 /// The filters that the list and the summary both have.

@@ -200,7 +200,6 @@ impl ApiError {
             Refusal::DuplicateBinding => (StatusCode::CONFLICT, 60317),
             Refusal::EntityExists => (StatusCode::CONFLICT, 60301),
             Refusal::FactorAlreadyVerified | Refusal::FactorDisabled => (StatusCode::FORBIDDEN, 60383),
-            Refusal::FactorDelayed { .. } | Refusal::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::FactorUnknown => (StatusCode::NOT_FOUND, 20404),
             Refusal::FactorUnverified => (StatusCode::FORBIDDEN, 60318),
             Refusal::Forbidden => (StatusCode::FORBIDDEN, 20403),
@@ -217,7 +216,8 @@ impl ApiError {
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
             Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
             Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
-            Refusal::NotCancellableYet { .. }
+            Refusal::FactorDelayed { .. }
+            | Refusal::NotCancellableYet { .. }
             | Refusal::PushPaused { .. }
             | Refusal::TooManyPending { .. }
             | Refusal::TooManyPushes { .. }
@@ -332,7 +332,8 @@ struct Body<'a> {
 fn code_of_parameter(parameter: &str) -> u32 {
     match parameter {
         "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
-        "Country"
+        "Code"
+        | "Country"
         | "Description"
         | "Interval"
         | "Max"
@@ -340,7 +341,8 @@ fn code_of_parameter(parameter: &str) -> u32 {
         | "PhoneNumber"
         | "Push.ApnCredentialSid"
         | "Push.FcmCredentialSid"
-        | "RateLimits" => 60200,
+        | "RateLimits"
+        | "To" => 60200,
         "UniqueName" => 60209,
         "PageSize" => 60373,
         "PageToken" => 60374,

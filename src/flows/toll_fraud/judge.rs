@@ -11,6 +11,7 @@ use crate::domain::toll_fraud::settings::ConversionRule;
 use crate::domain::toll_fraud::{BlockReason, PrefixBlock};
 use crate::domain::verification::{End, Ending, Sending, Verification};
 use crate::flows::outbox::{announce_block, commit_and_ring};
+use crate::flows::safe_list::is_safe::is_safe;
 use crate::flows::{Error, settle};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};

@@ -75,6 +75,7 @@ def verifications():
 
 def every_parameter():
     own = service(custom_code_enabled=True, do_not_share_warning_enabled=True)
+    own.rate_limits.create(unique_name="client_address")
     created = conforms(
         "CreateVerification",
         own.verifications.create(
@@ -85,7 +86,7 @@ def every_parameter():
             custom_message="Here it is: {{code}}",
             send_digits="ww1",
             locale="pt-BR",
-            rate_limits={"nobody_made_it": "192.0.2.1"},
+            rate_limits={"client_address": "192.0.2.1"},
             channel_configuration={"from": "foo@example.com", "from_name": "Foo"},
             app_hash="He42w354ol9",
             device_ip="192.0.2.7",

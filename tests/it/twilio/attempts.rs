@@ -377,7 +377,7 @@ async fn filters_that_mean_nothing_are_refused_by_name() {
     let refused = |path: String, name: &'static str| {
         let client = client.clone();
         async move {
-            client.get(path).await.refused(400, 60300).naming(name);
+            client.get(path).await.refused(400, 60200).naming(name);
         }
     };
     for (name, value) in both.into_iter().chain(of_lists) {

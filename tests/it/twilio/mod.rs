@@ -27,6 +27,7 @@ mod reports;
 mod restarts;
 mod safe_list;
 mod streams;
+mod templates;
 mod tenants;
 mod verification_checks;
 mod verifications;

@@ -45,7 +45,7 @@ async fn where_a_code_goes_and_how() {
         rule(
             "Channel",
             strings(&["sms", "SMS", "call", "whatsapp", "rcs", "auto"]),
-            strings(&["pigeon", "sms ", "email", "voice"]),
+            strings(&["pigeon", "sms ", "voice"]),
         ),
         rule(
             "RiskCheck",
