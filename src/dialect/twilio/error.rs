@@ -221,6 +221,7 @@ impl ApiError {
             | Refusal::PushPaused { .. }
             | Refusal::TooManyPending { .. }
             | Refusal::TooManyPushes { .. }
+            | Refusal::TooManyWaiters
             | Refusal::TooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, 20429),
             Refusal::RateLimitExists => (StatusCode::BAD_REQUEST, 60208),
             Refusal::RateLimited { .. } | Refusal::TooManySends { .. } => {
