@@ -7,7 +7,7 @@ use crate::support::{Service, TestApp, all_at_once};
 
 const NUMBER: &str = "+4915112345678";
 
-/// AuthQuake: however many come at once, five are evaluated, and the right code among the late ones is too late.
+/// `AuthQuake`: however many come at once, five are evaluated, and the right code among the late ones is too late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_wrong_codes_at_once_are_five() {
     let server = TestApp::new().await;
