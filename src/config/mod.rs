@@ -4,8 +4,8 @@
 //! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
 //! that does not fit stop the start with one line: a typing error must not switch off what it was meant to switch on.
 //!
-//! Senders of codes and templates of messages are arrays of tables and stand in the file only; see [`senders`] and
-//! [`templates`].
+//! Senders of codes and templates of messages are arrays of tables and stand in the file only; see `senders` and
+//! `templates`.
 //!
 //! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in the README's reference.
 

@@ -1,7 +1,7 @@
 //! Phone numbers, always in the one form that E.164 gives them.
 //!
 //! However a number is spelled, it comes to one text: counters, limits and the safe list know a number by that text.
-//! What the numbering plans say is asked in [`plan`] only.
+//! What the numbering plans say is asked in `plan` only.
 
 mod plan;
 mod spelling;

@@ -13,8 +13,6 @@ mod policy;
 mod sending;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod protocols;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::samples::{begun, code, signal, telegram, twilio, vonage, zitadel};
-use super::*;
+use crate::domain::channel::Channel;
 use crate::domain::entropy::{Entropy, SeededEntropy};
+use crate::domain::time::Timestamp;
+use crate::domain::verification::samples::{begun, code, signal, telegram, twilio, vonage, zitadel};
+use crate::domain::verification::*;
+use crate::store::records;
 
 /// What the model remembers: everything, as it happened.
 struct Model {
@@ -205,8 +208,8 @@ impl History {
             14 => self.end(dice),
             _ => {
                 // A restart: what is not in the record is forgotten.
-                let bytes = rmp_serde::to_vec(&self.machine).unwrap();
-                self.machine = rmp_serde::from_slice(&bytes).unwrap();
+                let bytes = records::encode(&self.machine).unwrap();
+                self.machine = records::decode(&bytes).unwrap();
                 "restart"
             }
         }
