@@ -145,6 +145,14 @@ impl Call {
         answer.map_err(|error| ApiError::from_flow(error, &self.path))
     }
 
+    /// What a flow of verifications answered, which has a number of its own for too many requests at once.
+    pub(super) fn settle_verification<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
+        match answer {
+            Err(flows::Error::Busy | flows::Error::Conflict) => Err(ApiError::too_many_at_once()),
+            answer => self.settle(answer),
+        }
+    }
+
     /// What the domain answered, with its refusals in this dialect.
     pub(super) fn refuse<T>(&self, answer: Result<T, Refusal>) -> Result<T, ApiError> {
         self.settle(answer.map_err(flows::Error::from))

@@ -155,6 +155,16 @@ impl ApiError {
         )
     }
 
+    /// Requests for one destination that keep each other from being served.
+    pub(super) fn too_many_at_once() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            60212,
+            "Too many concurrent requests for this phone number or e-mail address; try again",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// What a flow said; `path` is what was asked for.
     pub(super) fn from_flow(error: flows::Error, path: &str) -> Self {
         match error {

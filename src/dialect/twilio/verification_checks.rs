@@ -31,7 +31,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         ip: None,
     };
     let checked = check_verification(call.app(), account, service, &given.which, &guess).await;
-    let verification = call.settle(checked)?;
+    let verification = call.settle_verification(checked)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &CheckJson::new(&call, &verification),

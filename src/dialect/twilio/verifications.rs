@@ -29,7 +29,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let available = app.senders.codes.channels();
     let new = verification_parameters::read(&call.form, &service.settings, &app.policy.templates, &available)
         .map_err(ApiError::in_service)?;
-    let started = call.settle(start_verification(app, account, service.sid, &new).await)?;
+    let started = call.settle_verification(start_verification(app, account, service.sid, &new).await)?;
     let verification = started.verification;
     let sna = started.sna_token.map(|token| SnaJson {
         url: call.url(format_args!("/v2/SilentAuth/{}", token.as_str())),
@@ -64,7 +64,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         .ok_or_else(|| ApiError::missing("Status"))?;
     let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
     let settled = settle_verification(call.app(), account, service.sid, &which(&call)?, settlement).await;
-    let verification = call.settle(settled)?;
+    let verification = call.settle_verification(settled)?;
     Ok(json::resource(
         StatusCode::OK,
         &VerificationJson::new(&call, &service, &verification),
