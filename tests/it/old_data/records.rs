@@ -7,22 +7,28 @@ use std::collections::BTreeSet;
 
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, ApiKey};
+use countersign::domain::attempt::Attempt;
 use countersign::domain::challenge::Challenge;
 use countersign::domain::credential::Credential;
+use countersign::domain::destination_record::DestinationRecord;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::factor::Factor;
+use countersign::domain::messaging_configuration::MessagingConfiguration;
 use countersign::domain::outbox::DeadLetter;
+use countersign::domain::rate_limit::{RateLimit, RateLimitUses};
+use countersign::domain::safe_list::SafeNumber;
 use countersign::domain::service::Service;
 use countersign::domain::text::Identity;
 use countersign::domain::time::Timestamp;
 use countersign::domain::toll_fraud::PrefixBlock;
 use countersign::domain::toll_fraud::budget::Taken;
+use countersign::domain::verification::Verification;
 use countersign::domain::webhook::Webhook;
 use countersign::store::StoreError;
 use countersign::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord,
-    decode,
+    VerificationTimer, decode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -191,6 +197,25 @@ fn a_value_that_changed_is_told_from_one_that_grew() {
     }
 }
 
+#[test]
+fn one_field_more_is_counted_in_lists_of_any_length() {
+    let list = |fields: u16| {
+        let bytes = [
+            &b"?\x01"[..],
+            &rmp_serde::to_vec(&vec![(); fields.into()]).unwrap(),
+        ];
+        bytes.concat()
+    };
+    for fields in [0, 1, 14, 15, 16, 17, 255, 256] {
+        assert_eq!(
+            with_one_field_more(&list(fields)),
+            Some(list(fields + 1)),
+            "{fields}"
+        );
+    }
+    assert_eq!(with_one_field_more(b"?\x01\xa1n"), None);
+}
+
 /// A line of a file.
 #[derive(Deserialize)]
 struct Fixture {
@@ -243,6 +268,14 @@ fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
         CreationRate::KIND => read::<CreationRate>(bytes),
         StoreFormat::KIND => read::<StoreFormat>(bytes),
         VapidKeyRecord::KIND => read::<VapidKeyRecord>(bytes),
+        Verification::KIND => read::<Verification>(bytes),
+        DestinationRecord::KIND => read::<DestinationRecord>(bytes),
+        Attempt::KIND => read::<Attempt>(bytes),
+        RateLimit::KIND => read::<RateLimit>(bytes),
+        RateLimitUses::KIND => read::<RateLimitUses>(bytes),
+        MessagingConfiguration::KIND => read::<MessagingConfiguration>(bytes),
+        SafeNumber::KIND => read::<SafeNumber>(bytes),
+        VerificationTimer::KIND => read::<VerificationTimer>(bytes),
         Taken::KIND => read::<Taken>(bytes),
         PrefixBlock::KIND => read::<PrefixBlock>(bytes),
         other => panic!("no record has kind {other}"),
@@ -259,13 +292,20 @@ fn read<T: Record>(bytes: &[u8]) -> Result<Read, StoreError> {
 
 /// The record with one more field behind the others; none if it is no list of fields.
 fn with_one_field_more(bytes: &[u8]) -> Option<Vec<u8>> {
-    // A list of up to 15 fields begins with 0x90 plus their number; 0xc0 is nil, which most fields would take.
+    // A list of up to 15 fields begins with 0x90 plus their number, a longer one with 0xdc and the number in two bytes.
+    // 0xc0 is nil, which most fields would take.
     const SHORT_LIST: u8 = 0x90;
-    let fields = bytes[2].checked_sub(SHORT_LIST).filter(|fields| *fields < 15)?;
-    let mut longer = bytes.to_vec();
-    longer[2] = SHORT_LIST + fields + 1;
-    longer.push(0xc0);
-    Some(longer)
+    const LONG_LIST: u8 = 0xdc;
+    let (fields, rest) = match &bytes[2..] {
+        [first @ SHORT_LIST..=0x9f, rest @ ..] => (u16::from(first - SHORT_LIST), rest),
+        [LONG_LIST, high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
+        _ => return None,
+    };
+    let head = match u8::try_from(fields + 1) {
+        Ok(fields @ 0..=15) => vec![SHORT_LIST + fields],
+        _ => [&[LONG_LIST][..], &(fields + 1).to_be_bytes()].concat(),
+    };
+    Some([&bytes[..2], &head, rest, &[0xc0]].concat())
 }
 
 fn to_hex(bytes: &[u8]) -> String {

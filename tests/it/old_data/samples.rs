@@ -7,7 +7,6 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
-use countersign::domain::country::Country;
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
 use countersign::domain::entropy::SeededEntropy;
@@ -33,8 +32,6 @@ use countersign::domain::text::{
     NotificationToken, ProviderName, SdkVersion, ServiceName,
 };
 use countersign::domain::time::Timestamp;
-use countersign::domain::toll_fraud::budget::Taken;
-use countersign::domain::toll_fraud::{BlockEvent, BlockReason, PrefixBlock};
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
@@ -42,6 +39,8 @@ use countersign::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
+
+use super::code_samples;
 
 /// A record as it is written today.
 pub(super) struct Sample {
@@ -67,14 +66,15 @@ pub(super) fn all() -> Vec<Sample> {
         credentials(),
         outbox_rows(),
         of_the_store(),
-        of_toll_fraud(),
     ]
     .into_iter()
     .flatten()
+    .chain(code_samples::all())
     .collect()
 }
 
-fn sample<T: Record>(name: &str, record: &T) -> Sample {
+/// A sample with this name.
+pub(super) fn sample<T: Record>(name: &str, record: &T) -> Sample {
     Sample {
         name: name.to_owned(),
         bytes: records::encode(record).unwrap(),
@@ -502,23 +502,6 @@ fn outbox_rows() -> Vec<Sample> {
             &row(event(EventType::ChallengeDenied, FactorType::Push, challenge)),
         ),
     ];
-    let blocked = |until| OutboxMessage::Blocked {
-        webhook: WebhookSid::from_bytes([9; 16]),
-        event: BlockEvent {
-            reason: BlockReason::LowConversion,
-            at: moment(22),
-            account: AccountSid::from_bytes([1; 16]),
-            service: ServiceSid::from_bytes([3; 16]),
-            subject: "+3247012****".to_owned(),
-            country: Country::parse("BE").ok(),
-            until,
-        },
-    };
-    samples.push(sample(
-        "outbox row, block for a while",
-        &row(blocked(Some(moment(90)))),
-    ));
-    samples.push(sample("outbox row, block for good", &row(blocked(None))));
     samples.extend(EventType::ALL.map(|event_type| {
         let name = format!("outbox row, webhook, {}", event_type.name());
         sample(&name, &row(event(event_type, FactorType::Totp, None)))
@@ -565,22 +548,6 @@ fn of_the_store() -> Vec<Sample> {
     ]
 }
 
-fn of_toll_fraud() -> Vec<Sample> {
-    let block = PrefixBlock {
-        reason: BlockReason::LowConversion,
-        since: moment(20),
-        until: moment(90),
-        sends: 31,
-        converted: 2,
-    };
-    let taken = |told| Taken { units: 64, told };
-    vec![
-        sample("budget", &taken(false)),
-        sample("budget, told that it is spent", &taken(true)),
-        sample("blocked prefix", &block),
-    ]
-}
-
 fn number_length(digits: u8) -> Option<NumberLength> {
     NumberLength::parse(digits).unwrap()
 }
@@ -620,7 +587,8 @@ fn credentials() -> Vec<Sample> {
     ]
 }
 
-fn moment(seconds: u64) -> Timestamp {
+/// This many seconds after the samples' beginning.
+pub(super) fn moment(seconds: u64) -> Timestamp {
     Timestamp::from_millis((1_790_000_000 + seconds) * 1000 + 7)
 }
 
@@ -628,14 +596,14 @@ fn identity() -> Identity {
     Identity::parse("user-001").unwrap()
 }
 
-fn attributes() -> Attributes {
+pub(super) fn attributes() -> Attributes {
     Attributes(vec![
         ("os".to_owned(), "\u{1F989} 17".to_owned()),
         (String::new(), String::new()),
     ])
 }
 
-fn vault() -> Vault {
+pub(super) fn vault() -> Vault {
     Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())
 }
 

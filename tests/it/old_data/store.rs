@@ -55,7 +55,7 @@ use countersign::store::sled::{Options, SledStore};
 use countersign::store::{Batch, Order, Scan, Store, transfer};
 use zeroize::Zeroizing;
 
-use super::files;
+use super::{codes, files};
 use crate::support::credentials::service_account;
 
 #[tokio::test]
@@ -70,15 +70,17 @@ async fn every_released_store_still_opens() {
         // The first format had kinds that are not written any more, and lacked others.
         let kinds = match number {
             1 => KINDS_OF_THE_FIRST,
+            WITHOUT_CODES => KINDS_WITHOUT_CODES,
             number if number == newest => KINDS_OF_KEYS,
-            _ => *KINDS_OF_THE_FIRST.start()..=*KINDS_OF_KEYS.end(),
+            _ => *KINDS_WITHOUT_CODES.start()..=*KINDS_OF_KEYS.end(),
         };
-        opens(Arc::new(MemoryStore::new()), &file, kinds.clone()).await;
-        opens(Arc::new(on_disk), &file, kinds).await;
+        let sends_codes = number > WITHOUT_CODES;
+        opens(Arc::new(MemoryStore::new()), &file, kinds.clone(), sends_codes).await;
+        opens(Arc::new(on_disk), &file, kinds, sends_codes).await;
     }
 }
 
-async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>) {
+async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>, sends_codes: bool) {
     transfer::import(store.as_ref(), &mut Cursor::new(file))
         .await
         .unwrap();
@@ -112,6 +114,11 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>) 
         "this step's code was used before the export"
     );
     assert_eq!(status(step + 1).await, ChallengeStatus::Approved);
+    if sends_codes {
+        codes::go_on(&app, account).await;
+        let report = check_store(&app).await.unwrap();
+        assert!(report.is_healthy(), "{report}");
+    }
     app.store.close().await.unwrap();
 }
 
@@ -139,7 +146,7 @@ async fn moves_to_lanes(app: &App) {
             Place::parse(&key),
             Some(Place::OutboxRow(row.message.lane(), row.sid))
         );
-        let end = row.message.expires_at();
+        let end = row.message.reclaimed_at();
         assert_eq!(entry.expires_at, end, "only pushes end by themselves");
     }
     let next = app.outbox.order.next(written_at(), app.entropy.as_ref());
@@ -174,6 +181,7 @@ pub(super) async fn write() -> String {
     let credential = create_credential(&app, account, new).await.unwrap().sid;
     let changes = ServiceChanges {
         push_fcm_credential_sid: Change::Set(credential),
+        custom_code_enabled: Some(true),
         ..ServiceChanges::default()
     };
     let service = create_service(&app, account, service_name("Owl Bank"), changes)
@@ -182,6 +190,7 @@ pub(super) async fn write() -> String {
     subscribe(&app, &service).await;
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
+    codes::write(&app, &service).await;
     create_access_token(&app, account, service.sid, identity(), None, 300)
         .await
         .unwrap();
@@ -392,6 +401,9 @@ fn service_name(text: &str) -> ServiceName {
 }
 
 /// Every variant of [`Place`], but that no row is written without its lane any more.
-const KINDS_OF_KEYS: RangeInclusive<usize> = 20..=20;
+const KINDS_OF_KEYS: RangeInclusive<usize> = 30..=30;
+/// The last file of the time before codes were sent.
+const WITHOUT_CODES: usize = 2;
+const KINDS_WITHOUT_CODES: RangeInclusive<usize> = 20..=20;
 const KINDS_OF_THE_FIRST: RangeInclusive<usize> = 16..=16;
 const TOKEN: &str = "token-of-the-owner";

@@ -1,0 +1,245 @@
+//! The part of the store that is about codes by message: verifications with all that they leave behind, and what a service
+//! and an account chose.
+
+use std::time::Duration;
+
+use countersign::app::App;
+use countersign::crypto::plain_code::PlainCode;
+use countersign::domain::attempt::{Attempt, AttemptStatus};
+use countersign::domain::channel::Channel;
+use countersign::domain::country::Country;
+use countersign::domain::destination::{Destination, EmailAddress};
+use countersign::domain::messaging_configuration::Region;
+use countersign::domain::phone::PhoneNumber;
+use countersign::domain::rate_limit::{BucketInterval, BucketMax};
+use countersign::domain::refusal::Refusal;
+use countersign::domain::service::Service;
+use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
+use countersign::domain::text::{Description, UniqueName};
+use countersign::domain::toll_fraud::prefix::NumberPrefix;
+use countersign::domain::toll_fraud::{BlockReason, PrefixBlock};
+use countersign::domain::verification::{
+    Alphabet, CodePolicy, Content, Payment, Verification, VerificationStatus,
+};
+use countersign::flows::Error;
+use countersign::flows::messaging_configuration::create_messaging_configuration::create_messaging_configuration;
+use countersign::flows::rate_limit::create_bucket::create_bucket;
+use countersign::flows::rate_limit::create_rate_limit::{NewRateLimit, create_rate_limit};
+use countersign::flows::safe_list::add_safe_number::add_safe_number;
+use countersign::flows::verification::Which;
+use countersign::flows::verification::advance_verification::advance_verification;
+use countersign::flows::verification::check_verification::{Guess, check_verification};
+use countersign::flows::verification::settle_verification::{Settlement, settle_verification};
+use countersign::flows::verification::start_verification::{NewVerification, start_verification};
+use countersign::store::{Batch, Order, Scan, keys, records};
+
+use super::code_samples::{planned_policy, usual_policy};
+
+/// Writes everything that codes by message leave in a store: a verification that waits after a wrong code, one whose plan
+/// goes on, one that was approved, one that was refused; rate limits, messaging configurations, a safe number, a prefix
+/// that is blocked.
+pub(super) async fn write(app: &App, service: &Service) {
+    choose(app, service).await;
+    let waits = NewVerification {
+        custom_code: PlainCode::parse(CODE, Alphabet::Digits),
+        ..to_ada()
+    };
+    start(app, service, &waits).await.unwrap();
+    assert_eq!(
+        check(app, service.account, service.sid, "000000").await.unwrap(),
+        VerificationStatus::Pending
+    );
+    let planned = planned_policy(&[Channel::Sms, Channel::Call], 300);
+    let goes_on = start(app, service, &wanted(phone(PLANNED), Channel::Sms, planned))
+        .await
+        .unwrap();
+    assert!(goes_on.next_step_at.is_some());
+    let address = EmailAddress::parse("ada@mail.example.com").unwrap();
+    let by_mail = wanted(Destination::Email(address), Channel::Email, usual_policy());
+    let approved = Which::Sid(start(app, service, &by_mail).await.unwrap().sid);
+    settle_verification(app, service.account, service.sid, &approved, Settlement::Approve)
+        .await
+        .unwrap();
+
+    let premium = wanted(phone("+44 9012 345678"), Channel::Sms, usual_policy());
+    assert!(matches!(
+        start(app, service, &premium).await,
+        Err(Error::Refused(Refusal::Blocked {
+            why: BlockReason::NumberKind,
+            ..
+        }))
+    ));
+    block_prefix(app, service.account).await;
+}
+
+/// Goes on where [`write`] left off, and finds everything as it was.
+pub(super) async fn go_on(app: &App, account: AccountSid) {
+    let (service, planned) = planned(app, account).await;
+    let of_blocked_prefix = wanted(phone(BLOCKED), Channel::Sms, usual_policy());
+    assert!(matches!(
+        start_verification(app, account, service, &of_blocked_prefix).await,
+        Err(Error::Refused(Refusal::Blocked {
+            why: BlockReason::LowConversion,
+            ..
+        }))
+    ));
+    assert!(matches!(
+        start_verification(app, account, service, &to_ada()).await,
+        Err(Error::Refused(Refusal::RateLimited { .. }))
+    ));
+    advance_verification(app, account, service, planned)
+        .await
+        .unwrap();
+    // Four are left of five wrong codes.
+    for wrong in ["000001", "000002", "000003"] {
+        assert_eq!(
+            check(app, account, service, wrong).await.unwrap(),
+            VerificationStatus::Pending
+        );
+    }
+    assert_eq!(
+        check(app, account, service, CODE).await.unwrap(),
+        VerificationStatus::Approved
+    );
+    assert!(matches!(
+        check(app, account, service, CODE).await,
+        Err(Error::Refused(Refusal::NotFound))
+    ));
+}
+
+/// The verification whose plan goes on, and the service that it belongs to.
+async fn planned(app: &App, account: AccountSid) -> (ServiceSid, VerificationSid) {
+    let attempts = keys::attempts(account);
+    let scan = Scan {
+        prefix: attempts.bytes().to_vec(),
+        after: None,
+        order: Order::Ascending,
+        limit: usize::MAX,
+    };
+    let entries = app.store.scan(scan).await.unwrap();
+    let attempts: Vec<Attempt> = entries
+        .iter()
+        .map(|(_, entry)| records::decode(&entry.value).unwrap())
+        .collect();
+    assert_eq!(attempts.len(), 3);
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| attempt.status == AttemptStatus::Queued)
+    );
+    let planned = attempts
+        .iter()
+        .find(|attempt| attempt.destination == phone(PLANNED))
+        .unwrap();
+    (planned.service, planned.verification)
+}
+
+/// What the service and the account chose.
+async fn choose(app: &App, service: &Service) {
+    let (account, sid) = (service.account, service.sid);
+    let new = NewRateLimit {
+        unique_name: UniqueName::parse(LIMIT).unwrap(),
+        description: Some(Description::parse("Where they come from").unwrap()),
+    };
+    let limit = create_rate_limit(app, account, sid, new).await.unwrap().sid;
+    for (max, interval) in [(1, 60), (100, 86_400)] {
+        let (max, interval) = (
+            BucketMax::parse(max).unwrap(),
+            BucketInterval::parse(interval).unwrap(),
+        );
+        create_bucket(app, account, sid, limit, max, interval)
+            .await
+            .unwrap();
+    }
+    let canada = Region::Country(Country::parse("CA").unwrap());
+    for (region, byte) in [(Region::All, 1), (canada, 2)] {
+        let messaging_service = MessagingServiceSid::from_bytes([byte; 16]);
+        create_messaging_configuration(app, account, sid, region, messaging_service)
+            .await
+            .unwrap();
+    }
+    let number = PhoneNumber::parse("+1 512 555 0123", None).unwrap();
+    add_safe_number(app, account, &number).await.unwrap();
+}
+
+/// A block that no sending brought about: that would take dozens.
+async fn block_prefix(app: &App, account: AccountSid) {
+    let now = app.clock.now();
+    let block = PrefixBlock {
+        reason: BlockReason::LowConversion,
+        since: now,
+        until: now + Duration::from_hours(6),
+        sends: 31,
+        converted: 2,
+    };
+    let prefix = NumberPrefix::of(phone(BLOCKED).phone().unwrap());
+    let key = keys::prefix_block(account, &prefix);
+    let batch = Batch::new().put_record_until(key, &block, block.until);
+    app.store.commit(batch.unwrap()).await.unwrap();
+}
+
+async fn start(app: &App, service: &Service, new: &NewVerification) -> Result<Verification, Error> {
+    let started = start_verification(app, service.account, service.sid, new).await?;
+    Ok(started.verification)
+}
+
+/// Checks a code of the one who waits.
+async fn check(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    code: &str,
+) -> Result<VerificationStatus, Error> {
+    let guess = Guess {
+        code: Some(code),
+        payment: Some(payment()),
+        ..Guess::default()
+    };
+    let checked = check_verification(app, account, service, &Which::To(ada()), &guess).await?;
+    Ok(checked.status(app.clock.now()))
+}
+
+fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> NewVerification {
+    NewVerification {
+        destination,
+        channel,
+        policy,
+        content: Content {
+            friendly_name: "Owl Bank".to_owned(),
+            ..Content::default()
+        },
+        custom_code: None,
+        rate_limits: Vec::new(),
+        risk_check: true,
+        wants_sna_client_token: false,
+    }
+}
+
+/// A text message to the one who waits, for a payment.
+fn to_ada() -> NewVerification {
+    let mut new = wanted(ada(), Channel::Sms, usual_policy());
+    new.content.payment = Some(payment());
+    new.rate_limits = vec![(LIMIT.to_owned(), "192.0.2.1".to_owned())];
+    new
+}
+
+fn payment() -> Payment {
+    Payment {
+        amount: "12,50 EUR".to_owned(),
+        payee: "Owl Food".to_owned(),
+    }
+}
+
+/// The one who waits.
+fn ada() -> Destination {
+    phone("+32 470 12 34 56")
+}
+
+fn phone(text: &str) -> Destination {
+    Destination::Phone(PhoneNumber::parse(text, None).unwrap())
+}
+
+const CODE: &str = "314159";
+const LIMIT: &str = "end_user_ip";
+const PLANNED: &str = "+32 470 99 34 56";
+const BLOCKED: &str = "+32 471 00 00 00";
