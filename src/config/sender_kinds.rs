@@ -12,6 +12,7 @@ use crate::delivery::codes::secret::Secret;
 use crate::delivery::codes::smpp::alphabet::Alphabet;
 use crate::delivery::codes::smpp::{LongText, SmppSettings};
 use crate::delivery::codes::smtp::{Login, Security, SmtpSettings};
+use crate::domain::channel::Channel;
 use crate::domain::destination::EmailAddress;
 
 /// What the secret is, under which key its file stands.
@@ -141,6 +142,7 @@ pub(super) fn smpp(
 pub(super) fn http(
     table: &mut SenderTable<'_>,
     mut secret: impl FnMut(&mut SenderTable<'_>, &'static str) -> Found,
+    channels: &[Channel],
 ) -> Result<Plan, ConfigError> {
     let url = table.text("url")?;
     let url = table.required("url", url)?;
@@ -158,7 +160,23 @@ pub(super) fn http(
         reading: reading(table)?,
         timeout: table.timeout()?,
     };
-    Plan::new(settings).map_err(|error| table.wrong(error.setting, &error.problem))
+    // A network that answers "it is another number" answers, too, and often with 200.
+    let tells = settings.reading.success_json.is_some() || !settings.reading.success_statuses.is_empty();
+    if channels.contains(&Channel::Sna) && !tells {
+        return Err(table.wrong(
+            "success_json",
+            "must be given for the channel sna (or success_statuses): it says which answers confirm the number",
+        ));
+    }
+    let plan = Plan::new(settings).map_err(|error| table.wrong(error.setting, &error.problem))?;
+    if channels.contains(&Channel::Sna) && !plan.tells_device() {
+        return Err(table.wrong(
+            "url",
+            "must have the place {{device_ip}} for the channel sna, or the headers or the body must: whose the device is \
+             shows by its address",
+        ));
+    }
+    Ok(plan)
 }
 
 fn body(table: &mut SenderTable<'_>) -> Result<BodySettings, ConfigError> {

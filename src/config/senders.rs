@@ -129,7 +129,7 @@ fn sender(mut table: SenderTable<'_>, secrets: &mut BTreeMap<String, Secret>) ->
     let price = price(&mut table)?;
     let secret = |table: &mut SenderTable<'_>, key| secret(table, key, name, secrets);
     let kind = match kind {
-        SenderKind::Http => Kind::Http(Box::new(http(&mut table, secret)?)),
+        SenderKind::Http => Kind::Http(Box::new(http(&mut table, secret, &channels)?)),
         SenderKind::Log => Kind::Log,
         SenderKind::Smpp => Kind::Smpp(Box::new(smpp(&mut table, secret)?)),
         SenderKind::Smtp => Kind::Smtp(Box::new(smtp(&mut table, secret)?)),

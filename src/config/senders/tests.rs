@@ -201,6 +201,19 @@ fn bodies_are_forms_json_or_texts() {
 }
 
 #[test]
+fn who_is_asked_about_a_device_is_told_its_address_and_what_a_yes_is() {
+    let asked = "[[senders]]\nname = 'a'\nkind = 'http'\nchannels = ['sna']\nurl = 'https://a.example/'\nsuccess_statuses = [204]\n";
+    for place in [
+        "form = { ip = '{{device_ip}}' }",
+        "json = { a = [{ ip = '{{device_ip}}' }] }",
+        "headers = { X-Device = '{{device_ip}}' }",
+    ] {
+        assert!(load(&format!("{asked}{place}"), &[]).is_ok(), "{place}");
+    }
+    assert!(load(&format!("{asked}form = {{ ip = '{{{{to}}}}' }}"), &[]).is_err());
+}
+
+#[test]
 fn what_does_not_fit_is_named_in_one_line() {
     for (base, more, named) in [
         ("", "senders = 1", "senders (in "),
@@ -223,6 +236,16 @@ fn what_does_not_fit_is_named_in_one_line() {
             "",
             "[[senders]]\nname = 'a'\nkind = 'http'\nurl = 'https://a.example'",
             "senders.a.channels (in ",
+        ),
+        (
+            "",
+            "[[senders]]\nname = 'a'\nkind = 'http'\nurl = 'https://a.example'\nchannels = ['sms', 'sna']",
+            "senders.a.success_json (in ",
+        ),
+        (
+            "",
+            "[[senders]]\nname = 'a'\nkind = 'http'\nurl = 'https://a.example/{{to}}'\nchannels = ['sna']\nsuccess_statuses = [204]",
+            "senders.a.url (in ",
         ),
         (SMTP, SMTP, "senders.mail (in "),
         (SMTP, "channels = ['sms']", "senders.mail.channels (in "),

@@ -186,14 +186,7 @@ impl Plan {
     }
 
     fn check_secret(&self) -> Result<(), SettingError> {
-        let in_body = match &self.body {
-            Body::Form(fields) => fields.iter().any(|(_, text)| text.has_secret()),
-            Body::Json(value) => value.has_secret(),
-            Body::None => false,
-            Body::Text { text, .. } => text.has_secret(),
-        };
-        let in_headers = self.headers.iter().any(|(_, text)| text.has_secret());
-        let needed = in_body || in_headers || self.url.has_secret() || self.username.is_some();
+        let needed = self.any(&Template::has_secret) || self.username.is_some();
         let problem = match (&self.secret, needed) {
             (None, true) => "must be given, because the request needs it",
             (Some(_), false) => {
@@ -202,6 +195,23 @@ impl Plan {
             (_, _) => return self.check_authorization(),
         };
         Err(SettingError::new("secret_file", problem))
+    }
+
+    /// Whether the device's address is told: without it nobody can say whose the device is.
+    #[must_use]
+    pub fn tells_device(&self) -> bool {
+        self.any(&Template::has_device_ip)
+    }
+
+    /// Whether a text of the request is as `is` says.
+    fn any(&self, is: &dyn Fn(&Template) -> bool) -> bool {
+        let in_body = match &self.body {
+            Body::Form(fields) => fields.iter().any(|(_, text)| is(text)),
+            Body::Json(value) => value.any(is),
+            Body::None => false,
+            Body::Text { text, .. } => is(text),
+        };
+        in_body || is(&self.url) || self.headers.iter().any(|(_, text)| is(text))
     }
 
     fn check_authorization(&self) -> Result<(), SettingError> {
@@ -323,12 +333,12 @@ impl JsonTemplate {
         })
     }
 
-    fn has_secret(&self) -> bool {
+    fn any(&self, is: &dyn Fn(&Template) -> bool) -> bool {
         match self {
-            Self::Array(values) => values.iter().any(Self::has_secret),
-            Self::Object(members) => members.iter().any(|(_, value)| value.has_secret()),
+            Self::Array(values) => values.iter().any(|value| value.any(is)),
+            Self::Object(members) => members.iter().any(|(_, value)| value.any(is)),
             Self::Other(_) => false,
-            Self::Text(text) => text.has_secret(),
+            Self::Text(text) => is(text),
         }
     }
 

@@ -122,6 +122,10 @@ impl Template {
         self.0.contains(&Part::Place(Place::Secret))
     }
 
+    pub(super) fn has_device_ip(&self) -> bool {
+        self.0.contains(&Part::Place(Place::DeviceIp))
+    }
+
     /// The text, each value escaped.
     pub(super) fn render(&self, values: Values<'_>, escape: impl Fn(&str, &mut String)) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
