@@ -31,7 +31,7 @@ pub struct CodeMessage {
     pub subject: Option<String>,
     /// The language of the text, such as `pt-BR`.
     pub locale: String,
-    /// Whom the message comes from (a number, a name, an e-mail address), if it is not the sender's own choice.
+    /// The address that an e-mail comes from, if it is not the sender's own choice.
     pub from: Option<String>,
     /// The name beside the address that an e-mail comes from.
     pub from_name: Option<String>,

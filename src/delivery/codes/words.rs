@@ -13,9 +13,9 @@ const HIDDEN: &str = "***";
 pub(super) fn of_provider(words: &str, message: &CodeMessage, secret: Option<&str>) -> String {
     let to = message.to.as_str();
     let digits = message.to.phone().map_or(to, |number| number.digits());
+    // All of it: where it were cut off first, the beginning of a code could be left.
     let mut text: String = words
         .chars()
-        .take(MOST * 4)
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .collect();
     let mut all = [secret.unwrap_or(""), &message.text, digits, &message.code];
@@ -24,6 +24,7 @@ pub(super) fn of_provider(words: &str, message: &CodeMessage, secret: Option<&st
     for hidden in all {
         text = without(&text, hidden);
     }
+    text = without_spelled(&text, &message.code);
     let text: Vec<&str> = text.split_whitespace().collect();
     text.join(" ").chars().take(MOST).collect()
 }
@@ -46,6 +47,50 @@ fn without(text: &str, hidden: &str) -> String {
     kept
 }
 
+/// `text` without the code as a call reads it out: its characters with up to [`MOST_BETWEEN`] others between them that are
+/// neither letters nor digits. The text around it may come back in another spelling, `\u00e4` for one letter.
+fn without_spelled(text: &str, code: &str) -> String {
+    if code.is_empty() {
+        return text.to_owned();
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(behind) = behind_spelled(rest, code) {
+            kept.push_str(HIDDEN);
+            rest = behind;
+        } else {
+            kept.push(letter);
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    kept
+}
+
+/// What stands behind the code that `text` begins with; `None` if it does not.
+fn behind_spelled<'a>(text: &'a str, code: &str) -> Option<&'a str> {
+    let mut rest = text;
+    for (nth, wanted) in code.chars().enumerate() {
+        if nth > 0 {
+            let between = rest
+                .chars()
+                .take(MOST_BETWEEN)
+                .take_while(|letter| !letter.is_alphanumeric());
+            let between: usize = between.map(char::len_utf8).sum();
+            rest = &rest[between..];
+        }
+        let found = rest
+            .chars()
+            .next()
+            .filter(|found| found.eq_ignore_ascii_case(&wanted))?;
+        rest = &rest[found.len_utf8()..];
+    }
+    Some(rest)
+}
+
+/// A comma and a blank, and one more.
+const MOST_BETWEEN: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::super::samples;
@@ -60,6 +105,14 @@ mod tests {
             Some("hunter2"),
         );
         assert_eq!(told, "no route to *** / +***: ***; key=*** ***");
+        let spelled = of_provider(
+            "Ihr Code f\\u00fcr Owl lautet: 4, 7, 1, 1. 4,7,1,2",
+            &message,
+            None,
+        );
+        assert_eq!(spelled, "Ihr Code f\\u00fcr Owl lautet: ***. 4,7,1,2");
+        let cut = of_provider(&format!("{}4711", " ".repeat(798)), &message, None);
+        assert_eq!(cut, "***");
         let message = samples::email("ada@example.com", "", "x");
         let told = of_provider("<Ada@Example.com>: unknown", &message, None);
         assert_eq!(told, "<***>: unknown");

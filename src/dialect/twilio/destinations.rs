@@ -29,7 +29,7 @@ pub(super) fn destination_of(channel: Channel) -> impl Fn(&str) -> Result<Destin
 }
 
 /// Reads a phone number. A plus sign that was not percent-encoded has become a blank; nothing else can be meant by it.
-fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
+pub(super) fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
     match text.strip_prefix(' ') {
         Some(digits) => PhoneNumber::parse(&format!("+{digits}"), None),
         None => PhoneNumber::parse(text, None),

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
+use super::destinations::phone;
 use super::error::{ApiError, of_parameter};
 use super::json::{self, Text};
 use crate::domain::phone::PhoneNumber;
@@ -17,8 +18,7 @@ use crate::flows::safe_list::remove_safe_number::remove_safe_number;
 /// `POST /v2/SafeList/Numbers`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let number = call.form.required("PhoneNumber")?;
-    let number = PhoneNumber::parse(number, None).map_err(of_parameter("PhoneNumber"))?;
+    let number = phone(call.form.required("PhoneNumber")?).map_err(of_parameter("PhoneNumber"))?;
     let added = add_safe_number(call.app(), account, &number).await;
     Ok(json::resource(
         StatusCode::CREATED,

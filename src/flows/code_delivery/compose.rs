@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::delivery::codes::CodeMessage;
+use crate::domain::channel::Channel;
 use crate::domain::message::locale::Locale;
 use crate::domain::message::{MessageRequest, render};
 use crate::domain::phone::PhoneNumber;
@@ -44,7 +45,12 @@ pub(super) fn compose(
         template: template.map(|template| (template.as_ref(), content.substitutions.as_slice())),
     });
     let message = message.map_err(|error| error.to_string())?;
-    let email = content.email.clone().unwrap_or_default();
+    // What the caller wants of an e-mail is nothing to a text message: an address is no sender's number.
+    let email = content
+        .email
+        .clone()
+        .filter(|_| sending.channel == Channel::Email)
+        .unwrap_or_default();
     Ok(CodeMessage {
         id: attempt,
         channel: sending.channel,

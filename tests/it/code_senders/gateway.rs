@@ -168,6 +168,24 @@ async fn providers_that_are_mute_absent_or_no_http_can_be_mended() {
 }
 
 #[tokio::test]
+async fn a_message_that_the_provider_took_counts_as_sent_though_the_rest_of_its_answer_never_comes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(format!("http://{}/", listener.local_addr().unwrap()));
+    settings.timeout = IMPATIENCE;
+    let provider = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 100\r\n\r\n{";
+        stream.write_all(head).await.unwrap();
+        // The request, and then the end of the connection: nothing else comes.
+        stream.read_to_end(&mut Vec::new()).await
+    };
+    let gateway = gateway(settings);
+    let message = sms("x");
+    let (sent, _) = tokio::join!(gateway.send(&message), provider);
+    assert_delivered(&sent);
+}
+
+#[tokio::test]
 async fn an_authority_of_the_operators_own_is_trusted_and_no_other() {
     let certified = Certified::new();
     let chain = CertificateDer::from_pem_file(certified.directory.path().join("cert.pem")).unwrap();

@@ -166,8 +166,9 @@ async fn sweeping_reclaims_everything_that_is_over() {
     let kinds: std::collections::BTreeSet<_> = kept.iter().map(|(key, _)| char::from(key[0])).collect();
     assert_eq!(
         kinds,
-        ['a', 'm', 'u', 'z'].into(),
-        "events wait for their delivery, ends of challenges for their moment, and the store keeps its own key"
+        ['a', 'c', 'l', 'm', 'u', 'z'].into(),
+        "attempts and budgets are the account's and end by themselves, events wait for their delivery, ends of challenges \
+         for their moment, and the store keeps its own key"
     );
     server.wait(31 * DAY);
     expire_challenges(&server.app).await.unwrap();

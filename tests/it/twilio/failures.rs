@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign::store::Entry;
 use countersign::store::faulty::FaultyStore;
 use countersign::store::memory::MemoryStore;
 
@@ -40,6 +41,12 @@ async fn a_store_that_fails_is_a_503_and_nothing_is_approved() {
     );
 }
 
+/// A block that was taken out of a budget before the request failed stays with the server, which spends it on the next one.
+fn without_budgets(mut entries: Vec<(Vec<u8>, Entry)>) -> Vec<(Vec<u8>, Entry)> {
+    entries.retain(|(key, _)| key[0] != b'c');
+    entries
+}
+
 /// Whatever point it fails at, a request is refused as a whole, and says nothing of why.
 #[tokio::test]
 async fn every_operation_fails_closed_at_every_point() {
@@ -55,7 +62,7 @@ async fn every_operation_fails_closed_at_every_point() {
             ("Config.NotificationToken", token.as_str()),
         ];
         client.post(all.device.path(), &form).await.ok();
-        let before = server.dump().await;
+        let before = without_budgets(server.dump().await);
         let mut points = 0;
         loop {
             store.fail_after(points);
@@ -65,7 +72,8 @@ async fn every_operation_fails_closed_at_every_point() {
                 break;
             }
             answer.refused(503, 20503).naming("try again later");
-            assert_eq!(server.dump().await, before, "{:?} at {points}", sample.operation);
+            let after = without_budgets(server.dump().await);
+            assert_eq!(after, before, "{:?} at {points}", sample.operation);
             points += 1;
         }
         assert!(points > 0, "{:?} never asked the store", sample.operation);

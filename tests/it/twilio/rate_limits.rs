@@ -498,14 +498,20 @@ async fn damage_to_rate_limits_is_found() {
     };
 
     let limits = server.scan(keys::rate_limits(sid).bytes().to_vec()).await;
-    let (key, entry) = limits[0].clone();
-    let healthy: RateLimit = decode(&entry.value).unwrap();
+    let of = |name: &str| {
+        let mut all = limits
+            .iter()
+            .map(|(key, entry)| (key.clone(), decode(&entry.value).unwrap()));
+        all.find(|(_, limit): &(_, RateLimit)| limit.unique_name.as_str() == name)
+            .unwrap()
+    };
+    let (key, healthy) = of("session");
     let put = |limit: &RateLimit| {
         let batch = Batch::new().put(key.clone(), encode(limit).unwrap());
         let server = server.clone();
         async move { server.app.store.commit(batch).await.unwrap() }
     };
-    let other: RateLimit = decode(&limits[1].1.value).unwrap();
+    let (_, other) = of("address");
     let mut damaged = healthy.clone();
     damaged.unique_name = other.unique_name;
     put(&damaged).await;

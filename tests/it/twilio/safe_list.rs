@@ -37,7 +37,8 @@ async fn a_safe_number_has_exactly_twilios_fields() {
     for spelled in [NUMBER.to_owned(), NUMBER.replace('+', "%2B")] {
         assert_eq!(client.get(format!("{PATH}/{spelled}")).await.ok(), expected);
     }
-    for again in [NUMBER, "+1 (512) 555-0123"] {
+    // A plus sign that nobody encoded is a blank.
+    for again in [NUMBER, "+1 (512) 555-0123", " 15125550123"] {
         client
             .post(PATH, &[("PhoneNumber", again)])
             .await

@@ -32,11 +32,12 @@ impl Reading {
     /// What came of it. What is said of a failure holds nothing of the message, and no secret.
     pub(super) fn judge(&self, answer: &Answer, message: &CodeMessage, secret: Option<&str>) -> Sent {
         let status = answer.status;
-        let words = String::from_utf8_lossy(&answer.body);
-        let words = words::of_provider(&words, message, secret);
-        let why = match words.as_str() {
-            "" => format!("the provider answered {status}"),
-            words => format!("the provider answered {status}: {words}"),
+        let why = || {
+            let words = String::from_utf8_lossy(&answer.body);
+            match words::of_provider(&words, message, secret).as_str() {
+                "" => format!("the provider answered {status}"),
+                words => format!("the provider answered {status}: {words}"),
+            }
         };
         let success = match self.success_statuses.as_slice() {
             [] => (200..300).contains(&status),
@@ -44,15 +45,15 @@ impl Reading {
         };
         match status {
             _ if success => self.judge_body(&answer.body, why),
-            408 | 425 | 429 | 500.. => Sent::retry(why, answer.retry_after),
+            408 | 425 | 429 | 500.. => Sent::retry(why(), answer.retry_after),
             300..400 => Sent::refused(format!(
                 "the provider answered {status}; redirects are not followed, so give the sender the final URL"
             )),
-            _ => Sent::refused(why),
+            _ => Sent::refused(why()),
         }
     }
 
-    fn judge_body(&self, body: &[u8], why: String) -> Sent {
+    fn judge_body(&self, body: &[u8], why: impl Fn() -> String) -> Sent {
         let json: Option<Value> = serde_json::from_slice(body).ok();
         let at = |pointer: &Option<String>| {
             let found = json.as_ref()?.pointer(pointer.as_deref()?)?;
@@ -66,10 +67,10 @@ impl Reading {
             let found = at(&self.success_json);
             let is_one_of = |values: &[String]| found.as_ref().is_some_and(|found| values.contains(found));
             if is_one_of(&self.retry_values) {
-                return Sent::retry(why, None);
+                return Sent::retry(why(), None);
             }
             if !is_one_of(&self.success_values) {
-                return Sent::refused(why);
+                return Sent::refused(why());
             }
         }
         Sent::delivered(at(&self.reference_json).as_deref())

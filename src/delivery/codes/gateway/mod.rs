@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Certificate, Client, Response, redirect, retry};
+use tokio::time::{Instant, timeout_at};
 
 use self::answer::Answer;
 pub use self::answer::Reading;
@@ -48,6 +49,7 @@ impl Gateway {
     }
 
     async fn exchange(&self, message: &CodeMessage) -> Sent {
+        let deadline = Instant::now() + self.plan.timeout;
         let secret = self.plan.secret.as_ref().map(Secret::expose);
         let values = Values {
             message,
@@ -66,12 +68,13 @@ impl Gateway {
             .headers(request.headers)
             .body(request.body)
             .send();
-        match sending.await {
-            Ok(response) => {
-                let answer = self.read(response).await;
+        match timeout_at(deadline, sending).await {
+            Ok(Ok(response)) => {
+                let answer = self.read(response, deadline).await;
                 self.plan.reading.judge(&answer, message, secret)
             }
-            Err(error) => {
+            Err(_) => Sent::retry("the provider did not answer in time", None),
+            Ok(Err(error)) => {
                 let why = words::of_provider(&cause(&error), message, secret);
                 Sent::retry(format!("the provider was not reached: {why}"), None)
             }
@@ -90,7 +93,6 @@ impl Gateway {
             .retry(retry::never())
             .referer(false)
             .connect_timeout(self.plan.timeout)
-            .timeout(self.plan.timeout)
             .pool_max_idle_per_host(8)
             .pool_idle_timeout(Duration::from_secs(30));
         let builder = match (&self.plan.authorities, self.plan.is_plaintext()) {
@@ -109,12 +111,13 @@ impl Gateway {
         Ok(self.client.get_or_init(|| client))
     }
 
-    /// The status counts even if the rest never comes.
-    async fn read(&self, mut response: Response) -> Answer {
+    /// The status counts even if the rest does not come by `deadline`: a message that the provider has must not be sent
+    /// again.
+    async fn read(&self, mut response: Response, deadline: Instant) -> Answer {
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| guarded::rest(value.to_str().ok()?, self.clock.now()));
         let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
             let room = MOST_BYTES - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
@@ -132,10 +135,7 @@ impl Gateway {
 #[async_trait]
 impl CodeSender for Gateway {
     async fn send(&self, message: &CodeMessage) -> Sent {
-        let exchange = tokio::time::timeout(self.plan.timeout, self.exchange(message));
-        exchange
-            .await
-            .unwrap_or_else(|_| Sent::retry("the provider did not answer in time", None))
+        self.exchange(message).await
     }
 }
 

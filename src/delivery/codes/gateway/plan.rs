@@ -150,6 +150,14 @@ impl Plan {
                     .collect::<Result<_, SettingError>>()?,
             ),
             BodySettings::Json(value) => Body::Json(JsonTemplate::parse(value, &|text| read("json", text))?),
+            BodySettings::Text { content_type, .. } if let Some(setting) = has_own_setting(content_type) => {
+                return Err(SettingError::new(
+                    "content_type",
+                    format!(
+                        "must not be that of a {setting}: give {setting} instead of text, so that values stay values"
+                    ),
+                ));
+            }
             BodySettings::Text { content_type, text } => Body::Text {
                 content_type: HeaderValue::from_str(content_type).map_err(|_| {
                     SettingError::new(
@@ -348,7 +356,9 @@ fn check_url(url: &Template, allow_plaintext: bool) -> Result<(), SettingError> 
     };
     let beginning = url.beginning();
     let authority = beginning.split_once("://").map_or("", |(_, behind)| behind);
-    if url.has_places() && !authority.contains(['/', '?']) {
+    // What stands behind too many slashes would be taken for the host.
+    let unclear = authority.starts_with(['/', '\\', '?']);
+    if url.has_places() && (unclear || !authority.contains(['/', '?'])) {
         return Err(expected());
     }
     let parsed = Url::parse(beginning).map_err(|_| expected())?;
@@ -389,8 +399,22 @@ fn header_name(name: &str) -> Result<HeaderName, SettingError> {
     Ok(parsed)
 }
 
-fn is_xml(content_type: &str) -> bool {
+/// The setting for bodies of this type, if there is one: in a text no value would be escaped.
+fn has_own_setting(content_type: &str) -> Option<&'static str> {
+    match essence(content_type).as_str() {
+        "application/x-www-form-urlencoded" => Some("form"),
+        "application/json" | "text/json" => Some("json"),
+        _ => None,
+    }
+}
+
+/// A media type without its parameters.
+fn essence(content_type: &str) -> String {
     let essence = content_type.split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn is_xml(content_type: &str) -> bool {
+    let essence = essence(content_type);
     matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml")
 }

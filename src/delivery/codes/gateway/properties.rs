@@ -139,6 +139,8 @@ fn urls_that_a_message_could_bend_are_refused() {
         "https://gateway.example/a/../{{to}}",
         "https://gateway.example/{{cod}}",
         "https:///{{to}}",
+        "https:////gateway{{to}}.example/",
+        "https://\\\\gateway/{{to}}",
         "",
     ] {
         assert!(
@@ -177,6 +179,10 @@ fn settings_that_contradict_each_other_are_refused() {
     let good = settings("https://gateway.example/", BodySettings::Form(Vec::new()));
     let secret = Some(Secret::new("hunter2".to_owned()));
     let header = |name: &str, text: &str| vec![(name.to_owned(), text.to_owned())];
+    let text = |content_type: &str, text: &str| BodySettings::Text {
+        content_type: content_type.to_owned(),
+        text: text.to_owned(),
+    };
     let with = |change: &dyn Fn(&mut GatewaySettings)| {
         let mut changed = good.clone();
         change(&mut changed);
@@ -190,6 +196,14 @@ fn settings_that_contradict_each_other_are_refused() {
         (
             "secret_file",
             with(&|s| s.headers = header("x-key", "{{secret}}")),
+        ),
+        (
+            "content_type",
+            with(&|s| s.body = text("application/json; charset=utf-8", "{\"text\": \"{{text}}\"}")),
+        ),
+        (
+            "content_type",
+            with(&|s| s.body = text("Application/X-WWW-Form-Urlencoded", "text={{text}}")),
         ),
         ("headers", with(&|s| s.headers = header("Content-Length", "0"))),
         ("headers", with(&|s| s.headers = header("a b", "0"))),

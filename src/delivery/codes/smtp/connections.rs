@@ -11,7 +11,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Security, SmtpSettings};
 
@@ -22,6 +22,9 @@ const MOST_IDLE: usize = 4;
 /// many do so earlier.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// How long a connection that waited may take to say that it is still there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Connections that wait for the next mail, the latest last.
 #[derive(Default)]
 pub(super) struct Connections(Mutex<VecDeque<(Instant, AsyncSmtpConnection)>>);
@@ -30,7 +33,8 @@ impl Connections {
     /// One that waits and still answers, or a new one.
     pub(super) async fn get(&self, settings: &SmtpSettings) -> Result<AsyncSmtpConnection, Error> {
         while let Some(mut connection) = self.take() {
-            if connection.test_connected().await {
+            // One whose other end has silently gone must not cost the mail its whole time.
+            if let Ok(true) = timeout(PATIENCE, connection.test_connected()).await {
                 return Ok(connection);
             }
         }

@@ -13,7 +13,7 @@ use crate::domain::channel::Channel;
 use crate::domain::code_routing::SenderHealth;
 use crate::domain::events::OutboxMessage;
 use crate::domain::time::{Clock as _, Timestamp};
-use crate::domain::verification::Sending;
+use crate::domain::verification::{EmailOptions, Sending};
 use crate::flows::toll_fraud::charge::charge;
 use crate::flows::verification::put_verification;
 use crate::store::keys::Place;
@@ -37,6 +37,26 @@ async fn a_code_arrives_with_its_text_and_the_attempt_says_so() {
     assert!(attempt.locale.is_some());
     assert_eq!(message.id, attempt.sid);
     assert!(world.rows().await.is_empty() && world.senders[1].seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_wanted_of_an_email_is_nothing_to_a_text_message() {
+    let world = World::new(&["first"]).await;
+    let mut verification = world.verification("471142");
+    verification.content.email = Some(EmailOptions {
+        from: Some("owl@example.com".to_owned()),
+        from_name: Some("Owl".to_owned()),
+        template_id: Some("d-1".to_owned()),
+        ..EmailOptions::default()
+    });
+    world.start(verification, Channel::Sms).await.unwrap();
+    world.deliver().await;
+    let seen = world.senders[0].seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (&seen[0].from, &seen[0].from_name, &seen[0].template_id),
+        (&None, &None, &None)
+    );
 }
 
 #[tokio::test]
