@@ -27,12 +27,12 @@ impl Destination {
         }
     }
 
-    /// What tells destinations apart in keys: one byte for the kind and the text, an address in lower case, so that no
-    /// other spelling of it has counters of its own.
+    /// What tells destinations apart in keys: one byte for the kind and the text, an address in lower case with its domain
+    /// as the DNS has it, so that no other spelling of it has counters of its own.
     #[must_use]
     pub fn to_key(&self) -> Vec<u8> {
         let (kind, text) = match self {
-            Self::Email(address) => (b'e', address.as_str().to_lowercase()),
+            Self::Email(address) => (b'e', address.folded()),
             Self::Phone(number) => (b'p', number.digits().to_owned()),
         };
         let mut key = vec![kind];
@@ -72,8 +72,13 @@ impl EmailAddress {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const EXPECTED: Invalid = Invalid("must be an e-mail address such as ada@example.com");
         let (local, domain) = text.rsplit_once('@').ok_or(EXPECTED)?;
+        // The Kelvin sign is written like a K and becomes a k: a mailbox of somebody else with the same key.
+        let disguised = |c: char| !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());
         let plain = |c: char| {
-            !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | ',' | ';' | '"' | '\\')
+            !disguised(c)
+                && !c.is_whitespace()
+                && !c.is_control()
+                && !matches!(c, '<' | '>' | ',' | ';' | '"' | '\\')
         };
         let labels = domain
             .split('.')
@@ -90,6 +95,16 @@ impl EmailAddress {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The one spelling of all those that lead to the same mailbox.
+    fn folded(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let host = (!domain.is_ascii()).then(|| url::Host::parse(domain).ok());
+        let domain = host
+            .flatten()
+            .map_or_else(|| domain.to_lowercase(), |host| host.to_string());
+        format!("{}@{domain}", local.to_lowercase())
     }
 
     /// What stands behind the `@`.
@@ -133,6 +148,9 @@ mod tests {
             "ada@example.com\r\nBcc: eve@example.com",
             "<ada@example.com>",
             "a,b@example.com",
+            "\u{212a}ate@example.com",
+            "kate@\u{212a}ate.example",
+            "\u{130}da@example.com",
             &long,
         ] {
             assert!(EmailAddress::parse(text).is_err(), "{text:?}");
@@ -144,6 +162,14 @@ mod tests {
         let key = |text: &str| Destination::Email(EmailAddress::parse(text).unwrap()).to_key();
         assert_eq!(key("Ada@Example.COM"), key("ada@example.com"));
         assert_ne!(key("ada@example.com"), key("adb@example.com"));
+        for text in [
+            "ada@b\u{fc}cher.example",
+            "ADA@B\u{dc}CHER.Example",
+            "ada@bu\u{308}cher.example",
+            "ada@XN--bcher-kva.example",
+        ] {
+            assert_eq!(key(text), key("ada@xn--bcher-kva.example"), "{text}");
+        }
     }
 
     #[test]

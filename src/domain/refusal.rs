@@ -137,9 +137,12 @@ pub enum Refusal {
     /// The service's verifications carry an amount and a payee (PSD2).
     #[error("Amount and Payee are required: this service has Psd2Enabled")]
     PaymentRequired,
-    /// A call does not read out an amount and a payee.
-    #[error("the channel call cannot be used with Amount and Payee; choose sms, whatsapp or email")]
-    PaymentUnfit,
+    /// A call does not read out an amount and a payee, and silent authentication shows nobody anything.
+    #[error("the channel {} cannot be used with Amount and Payee; choose sms, whatsapp or email", channel.name())]
+    PaymentUnfit {
+        /// Which channel.
+        channel: Channel,
+    },
     /// The factor's holder reported a challenge, or typed too many wrong numbers: nobody may ask, and nothing is approved.
     #[error("push challenges of this factor are paused for the next {} seconds: its holder reported one, or typed 3 wrong \
              numbers; only denials are taken", retry_after.as_secs().max(1))]

@@ -15,7 +15,6 @@
 //! | `e` service, identity, NUL, entity, `p` factor, challenge | nothing: a factor's pending challenges in order |
 //! | `d` credential | [`DeviceAddress`]: where the factor is that a device's `kid` means |
 //! | `r` account, credential | [`Credential`]: a push provider's key |
-//! | `o` event | [`OutboxRow`] |
 //! | `o` event | [`OutboxRow`] of a program that knew no lanes; moved to its lane when the server starts |
 //! | `u` lane, event | [`OutboxRow`]: what one receiver still has to get, in order |
 //! | `x` event | [`DeadLetter`] |
@@ -35,12 +34,14 @@
 //! | `m` name | settings of the store itself: [`StoreFormat`], [`VapidKeyRecord`] |
 //!
 //! Identifiers stand as their 16 bytes, which sort by creation time; a lane as one byte for the kind of its receiver and
-//! the receiver's identifier. Everything of one entity shares a prefix, so that a
-//! decision touches neighbours only; the entity's own SID is part of its children's keys, so that an entity that is
-//! deleted and created anew under the same identity has none of the old one's.
+//! the receiver's identifier. Everything of one entity shares a prefix, so that a decision touches neighbours only; the
+//! entity's own SID is part of its children's keys, so that an entity that is deleted and created anew under the same
+//! identity has none of the old one's.
 
+mod key;
 mod place;
 
+pub use key::{Key, Marker, Prefix};
 pub use place::{Owner, Place};
 
 use std::marker::PhantomData;
@@ -76,47 +77,6 @@ use crate::domain::toll_fraud::budget::{Counter, Taken};
 use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
-
-/// A key whose record is a `T`.
-pub struct Key<T>(Vec<u8>, PhantomData<fn() -> T>);
-
-impl<T> Key<T> {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes, PhantomData)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-}
-
-/// What all keys of one listing begin with; each ends in the 16 bytes of an identifier.
-pub struct Prefix<T>(Vec<u8>, PhantomData<fn() -> T>);
-
-impl<T> Prefix<T> {
-    /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The key of one item of the listing.
-    #[must_use]
-    pub fn key(&self, sid: &[u8; 16]) -> Key<T> {
-        Key::new(joined(&self.0, &[sid]))
-    }
-}
-
-/// Stands for records of no content: the key says it all.
-pub struct Marker;
 
 /// The account.
 #[must_use]

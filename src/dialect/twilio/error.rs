@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::{Invalid, UniqueName};
 use crate::flows;
@@ -225,7 +226,10 @@ impl ApiError {
             Refusal::NumberAlreadySafe => (StatusCode::CONFLICT, 60411),
             Refusal::Parameter { parameter, why } => return Self::invalid(parameter, why),
             Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
-            Refusal::PaymentUnfit => (StatusCode::BAD_REQUEST, 60214),
+            Refusal::PaymentUnfit {
+                channel: Channel::Sna,
+            } => (StatusCode::BAD_REQUEST, 60329),
+            Refusal::PaymentUnfit { .. } => (StatusCode::BAD_REQUEST, 60214),
             Refusal::FactorDelayed { .. }
             | Refusal::NotCancellableYet { .. }
             | Refusal::PushPaused { .. }

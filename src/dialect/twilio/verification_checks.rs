@@ -12,6 +12,7 @@ use super::json::{self, Text};
 use super::verification_parameters::{code, payment};
 use super::verifications::status;
 use crate::domain::channel::Channel;
+use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
@@ -29,6 +30,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         payment: given.payment,
         sna_client_token: call.form.filled("SnaClientToken"),
         ip: None,
+        destination: given.to,
     };
     let checked = check_verification(call.app(), account, service, &given.which, &guess).await;
     let verification = call.settle_verification(checked)?;
@@ -41,6 +43,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// What is checked besides the code.
 struct Given {
     which: Which,
+    /// Where the code went, if that was given; of two names, both hold.
+    to: Option<Destination>,
     payment: Option<Payment>,
 }
 
@@ -51,13 +55,14 @@ impl Given {
         form.parsed("SnaClientToken", sna_client_token)?;
         let verification = form.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?;
         let to = form.parsed("To", destination)?;
-        let which = match (verification, to) {
+        let which = match (verification, &to) {
             (Some(verification), _) => Which::Sid(verification),
-            (None, Some(to)) => Which::To(to),
+            (None, Some(to)) => Which::To(to.clone()),
             (None, None) => return Err(ApiError::verification_unnamed()),
         };
         Ok(Self {
             which,
+            to,
             payment: payment(form)?,
         })
     }

@@ -29,7 +29,8 @@ pub(super) fn read(
     templates: &Templates,
     available: &[Channel],
 ) -> Result<NewVerification, ApiError> {
-    let channel = channel(form.required("Channel")?, available)?;
+    let paid = form.filled("Amount").is_some() || form.filled("Payee").is_some();
+    let channel = channel(form.required("Channel")?, available, paid)?;
     form.required("To")?;
     let destination = form
         .parsed("To", destination_of(channel))?
@@ -48,10 +49,11 @@ pub(super) fn read(
     Ok(new)
 }
 
-/// `auto` is silent authentication where somebody can do that, and a text message elsewhere.
-fn channel(name: &str, available: &[Channel]) -> Result<Channel, ApiError> {
+/// `auto` is silent authentication where somebody can do that, and a text message elsewhere, or where a payment is to be
+/// read before it is agreed to.
+fn channel(name: &str, available: &[Channel], paid: bool) -> Result<Channel, ApiError> {
     if name.eq_ignore_ascii_case("auto") {
-        let silent = available.contains(&Channel::Sna);
+        let silent = available.contains(&Channel::Sna) && !paid;
         return Ok(if silent { Channel::Sna } else { Channel::Sms });
     }
     Channel::named(name).ok_or_else(|| {

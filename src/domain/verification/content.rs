@@ -8,7 +8,7 @@ use crate::domain::sid::TemplateSid;
 use crate::domain::text::Attributes;
 
 /// What the messages of a verification say besides the code. Checked and bounded by whoever makes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The name that is shown: the service's, or one of the caller's.
     pub friendly_name: String,
@@ -34,6 +34,17 @@ pub struct Content {
     pub email: Option<EmailOptions>,
     /// The address of the user's device, if the caller gave it.
     pub device_ip: Option<String>,
+}
+
+/// Names, tags, texts and addresses may be somebody's: they are not shown.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("friendly_name", &self.friendly_name)
+            .field("locale", &self.locale)
+            .field("template", &self.template)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A payment that a code agrees to. A check that names another one fails (PSD2, dynamic linking).

@@ -189,6 +189,12 @@ pub struct SilentAuthentication {
     pub errors: Vec<SilentError>,
 }
 
+impl Sending {
+    /// How often one sending is tried: each try costs money and leaves an attempt, and whoever owns a mail server or a
+    /// number can let all of them fail. Five minutes of tries, with the usual pauses.
+    pub const MOST_TRIES: usize = 60;
+}
+
 impl SilentAuthentication {
     /// How often the URL may be called. A device whose network is slow tries again; nobody needs more.
     pub const MOST_CALLS: u32 = 5;

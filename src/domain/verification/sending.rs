@@ -54,6 +54,15 @@ impl Verification {
         channel != Channel::Sna && (!valid || self.policy.reuse == CodeReuse::NewEachSend)
     }
 
+    /// Makes what was proved so far, or could be with the codes that were sent, good for nothing: it was about something
+    /// else than what is asked from `now` on.
+    pub fn void_proofs(&mut self, now: Timestamp) {
+        for code in &mut self.codes {
+            code.expires_at = code.expires_at.min(now);
+        }
+        self.silent = None;
+    }
+
     /// Notes that it is sent over `channel` now, with `new` as its code from now on or else with the one it has. Who sends it
     /// is noted by [`Verification::note_try`].
     pub fn record_send(&mut self, channel: Channel, new: Option<NewCode>, now: Timestamp) {

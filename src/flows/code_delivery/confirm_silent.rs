@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::attempts::{new_attempt, put_attempt, put_new_attempt};
+use super::attempts::{new_attempt, price, put_attempt, put_new_attempt};
 use super::learning::learn;
 use super::route::route;
 use super::silent_token::{SilentToken, draw_client_token};
@@ -24,6 +24,7 @@ use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
 use crate::flows::account::authenticate::is_active;
 use crate::flows::service::fetch_service::read_service;
+use crate::flows::toll_fraud::charge::{Charge, charge};
 use crate::flows::verification::put_verification;
 use crate::flows::{Error, settle};
 use crate::store::records::Stored;
@@ -71,7 +72,8 @@ pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<S
     settle(|| finish(app, place, token, &attempt, &outcome)).await
 }
 
-/// Counts the call; the attempt that it is. `None` if there is no sender that could be asked.
+/// Counts the call; the attempt that it is. `None` if there is no sender that could be asked, or no money left to ask one
+/// once more: the first call was paid when the URL was made.
 async fn begin(
     app: &App,
     place: (ServiceSid, VerificationSid),
@@ -101,8 +103,8 @@ async fn begin(
         }
         _ => None,
     };
-    let (batch, attempt) = if let Some(written) = written {
-        (batch, written.record)
+    let (batch, attempt, paid) = if let Some(written) = written {
+        (batch, written.record, Charge::nothing())
     } else {
         let country = country_of(app, &verification, send).await?;
         let asked = &verification.sends[send].tries;
@@ -116,6 +118,12 @@ async fn begin(
         let Some(sender) = sender else {
             return Ok(None);
         };
+        let cost = sender.price.map(price);
+        let paid = match charge(app, verification.account, cost, now).await {
+            Ok(paid) => paid,
+            Err(Error::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let index = u8::try_from(send).map_err(|_| Error::Corrupt("too many sendings".to_owned()))?;
         let attempt = new_attempt(app, (&verification, index), &sender, country, now)?;
         verification.sends[send].tries.push(Try {
@@ -123,11 +131,12 @@ async fn begin(
             sender: sender.name,
             at: now,
         });
-        (put_new_attempt(batch, &attempt)?, attempt)
+        (put_new_attempt(batch, &attempt)?, attempt, paid)
     };
     app.store
         .commit(put_verification(batch, Some(&found.record), &verification)?)
         .await?;
+    paid.keep();
     Ok(Some(attempt))
 }
 

@@ -4,7 +4,8 @@
 //! - A code that its sender did not take is handed to the first sender that was not tried yet and is not left alone: a new
 //!   attempt, a new try of the sending, a row in the other sender's lane.
 //! - Are there none, it waits and goes round among those that did not refuse it for good, until the code is over.
-//! - When all have refused it, or the account's money is spent, it is a dead letter.
+//! - When all have refused it, when it was tried as often as may be, or when the account's money is spent, it is a dead
+//!   letter.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::flows::code_delivery::attempts::{new_attempt, price, put_attempt, put
 use crate::flows::code_delivery::deliver_code::due;
 use crate::flows::code_delivery::learning::learn;
 use crate::flows::code_delivery::route::{Candidate, rank};
-use crate::flows::toll_fraud::charge::charge;
+use crate::flows::toll_fraud::charge::{Charge, charge};
 use crate::flows::verification::put_verification;
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -43,13 +44,14 @@ pub(super) async fn note(app: &App, code: &QueuedCode, tried: &Tried) -> Result<
     Ok(())
 }
 
-/// Settles `row`, which carries a code, in `batch`, which asserts it.
+/// Settles `row`, which carries a code, in `batch`, which asserts it. What the next try costs is kept by whoever commits the
+/// batch.
 pub(super) async fn settle_code(
     app: &App,
     row: OutboxRow,
     tried: &Tried,
     batch: Batch,
-) -> Result<(Batch, Settled), Error> {
+) -> Result<(Batch, Settled, Charge), Error> {
     let OutboxMessage::Code(code) = row.message.clone() else {
         return Err(Error::Corrupt(format!("row {} carries no code", row.sid)));
     };
@@ -70,8 +72,8 @@ pub(super) async fn settle_code(
         row,
     };
     match &tried.outcome {
-        Outcome::Delivered => settling.sent(tried, batch),
-        Outcome::Obsolete => settling.canceled(batch),
+        Outcome::Delivered => settling.sent(tried, batch).map(for_nothing),
+        Outcome::Obsolete => settling.canceled(batch).map(for_nothing),
         Outcome::Refused { why } => {
             let why = Vain {
                 why: Reason::new(why),
@@ -91,6 +93,11 @@ pub(super) async fn settle_code(
             settling.failed(verification, &why, batch).await
         }
     }
+}
+
+/// What costs nothing.
+fn for_nothing((batch, settled): (Batch, Settled)) -> (Batch, Settled, Charge) {
+    (batch, settled, Charge::nothing())
 }
 
 /// What a code was not taken for.
@@ -141,12 +148,12 @@ impl Settling<'_> {
         verification: Option<Stored<Verification>>,
         vain: &Vain,
         batch: Batch,
-    ) -> Result<(Batch, Settled), Error> {
+    ) -> Result<(Batch, Settled, Charge), Error> {
         let found = verification.filter(|v| due(&v.record, self.code.send, self.now).is_some());
         let (Some(found), Some(attempt)) = (found, self.attempt.as_ref()) else {
             // Approved meanwhile, or gone: nobody needs it any more.
             let batch = self.note_failure(vain, batch)?;
-            return Ok((self.delete_row(batch), Settled::Obsolete));
+            return Ok(for_nothing((self.delete_row(batch), Settled::Obsolete)));
         };
         let sending = &found.record.sends[usize::from(self.code.send)];
         if vain.for_good && !self.code.refused.contains(&self.code.sender) {
@@ -154,38 +161,48 @@ impl Settling<'_> {
         }
         let (service, country) = (self.code.service, attempt.country);
         let ranked = rank(self.app, service, sending.channel, country, self.now).await?;
-        let next = match choose(&ranked, sending, &self.code, vain) {
-            Some(next) if self.is_paid(&next, vain).await? => Some(next),
-            _ => None,
+        let chosen = if sending.tries.len() < Sending::MOST_TRIES {
+            choose(&ranked, sending, &self.code, vain)
+        } else {
+            choose_last(&ranked, &self.code, vain)
+        };
+        let next = match chosen {
+            Some(next) => self.pay(&next, vain).await?.map(|charge| (next, charge)),
+            None => None,
         };
         match next {
-            Some(Next::AtOnce(sender)) => {
+            Some((Next::AtOnce(sender), charge)) => {
                 let now = self.now;
-                self.hand_over(&found, &sender, vain, now, batch)
+                let (batch, settled) = self.hand_over(&found, &sender, vain, now, batch)?;
+                Ok((batch, settled, charge))
             }
-            Some(Next::Waits(sender)) => self.wait(&found, &sender, vain, batch),
+            Some((Next::Waits(sender), charge)) => match self.wait(&found, &sender, vain, batch)? {
+                // The try that was to be paid is none.
+                late @ (_, Settled::TooLate(_)) => Ok(for_nothing(late)),
+                (batch, settled) => Ok((batch, settled, charge)),
+            },
             None => {
                 let batch = self.note_failure(vain, batch)?;
                 self.row.message = OutboxMessage::Code(self.code);
                 self.row
                     .fail(vain.why.clone(), None, self.now, self.app.entropy.as_ref());
                 let batch = give_up(self.app, batch, self.row, &vain.why)?;
-                Ok((batch, Settled::Refused))
+                Ok(for_nothing((batch, Settled::Refused)))
             }
         }
     }
 
-    /// Whether the account's money is enough for the try that `next` makes; takes its price.
-    async fn is_paid(&self, next: &Next, vain: &Vain) -> Result<bool, Error> {
+    /// Takes the price of the try that `next` makes; `None` if the account's money is not enough.
+    async fn pay(&self, next: &Next, vain: &Vain) -> Result<Option<Charge>, Error> {
         let (Next::AtOnce(sender) | Next::Waits(sender)) = next;
         if vain.untried.is_some() && sender.name == self.code.sender {
             // It is the try that was paid already.
-            return Ok(true);
+            return Ok(Some(Charge::nothing()));
         }
         let price = sender.price.map(price);
         match charge(self.app, self.code.account, price, self.now).await {
-            Ok(()) => Ok(true),
-            Err(Error::Refused(_)) => Ok(false),
+            Ok(charge) => Ok(Some(charge)),
+            Err(Error::Refused(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -303,6 +320,13 @@ impl Settling<'_> {
 enum Next {
     AtOnce(std::sync::Arc<ConfiguredSender>),
     Waits(std::sync::Arc<ConfiguredSender>),
+}
+
+/// Who gets a code that no further try may be made of: its sender, if the last one was not made.
+fn choose_last(ranked: &[Candidate], code: &QueuedCode, vain: &Vain) -> Option<Next> {
+    let mut ranked = ranked.iter();
+    let same = ranked.find(|candidate| candidate.sender.name == code.sender)?;
+    vain.untried.map(|_| Next::Waits(same.sender.clone()))
 }
 
 /// First those that were not tried and are not left alone, in their order; then, after a pause, whoever did not refuse it,

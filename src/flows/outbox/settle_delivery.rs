@@ -74,12 +74,13 @@ async fn attempt(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled
     let mut row: OutboxRow = found.record.clone();
     let batch = Batch::new().assert_read(&key, &found);
     if matches!(row.message, OutboxMessage::Code(_)) {
-        let (batch, settled) = settle_code(app, row, tried, batch).await?;
+        let (batch, settled, charge) = settle_code(app, row, tried, batch).await?;
         if settled == Settled::Handed {
             commit_and_ring(app, batch).await?;
         } else {
             app.store.commit(batch).await?;
         }
+        charge.keep();
         return Ok(settled);
     }
     let (batch, settled) = match &tried.outcome {

@@ -128,7 +128,7 @@ async fn take_step(
     let step = verification.require_step(now)?;
     let order = Order {
         channel: step.channel,
-        new_code: next_code(app, verification, step.channel, None, false, now)?,
+        new_code: next_code(app, verification, step.channel, None, now)?,
         risk_check: true,
         service: &found.service.record,
     };

@@ -7,6 +7,7 @@ use super::next_code::open_code;
 use super::{Found, Which, find, put_verification};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
+use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::limits::Failures;
 use crate::domain::refusal::Refusal;
@@ -28,6 +29,8 @@ pub struct Guess<'a> {
     pub sna_client_token: Option<&'a str>,
     /// From which address it came, if the protocol says so.
     pub ip: Option<String>,
+    /// Where the code went, if the caller says that besides the verification: it must be so.
+    pub destination: Option<Destination>,
 }
 
 /// What was guessed stays out of logs: it may be right.
@@ -65,6 +68,10 @@ async fn check(
     let now = app.clock.now();
     let found = find(app, account, service, which, now).await?;
     let mut verification = found.verification.record.clone();
+    let named = guess.destination.as_ref().map(Destination::to_key);
+    if named.is_some_and(|named| named != verification.destination.to_key()) {
+        return Err(Refusal::NotFound.into());
+    }
     if verification.stays_approved() {
         return Ok(verification);
     }

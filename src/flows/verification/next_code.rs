@@ -9,19 +9,18 @@ use crate::flows::Error;
 use crate::store::{StoreError, keys};
 
 /// A new code, if the next sending over `channel` needs one: the policy wants one, the one before is over or void, or the
-/// caller chose another. `void` says that the one before must not be used any more.
+/// caller chose another.
 pub(super) fn next_code(
     app: &App,
     verification: &Verification,
     channel: Channel,
     custom: Option<&PlainCode>,
-    void: bool,
     now: Timestamp,
 ) -> Result<Option<NewCode>, Error> {
     if channel == Channel::Sna {
         return Ok(None);
     }
-    let mut needed = void || verification.needs_code(channel, now);
+    let mut needed = verification.needs_code(channel, now);
     if let (false, Some(custom), Some(last)) = (needed, custom, verification.codes.last()) {
         needed = !open_code(app, verification, last)?.matches(custom);
     }

@@ -27,7 +27,7 @@ use crate::store::Batch;
 use crate::store::records::Stored;
 
 /// What a caller wants of a verification.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewVerification {
     /// Where the code is to go.
     pub destination: Destination,
@@ -45,6 +45,16 @@ pub struct NewVerification {
     pub risk_check: bool,
     /// Whether the check of a silent authentication has to name what the device was given.
     pub wants_sna_client_token: bool,
+}
+
+/// What rate limits count may be somebody's address.
+impl fmt::Debug for NewVerification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewVerification")
+            .field("destination", &self.destination)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A verification that was started or sent again.
@@ -119,10 +129,12 @@ async fn start(
         }
         None => channel,
     };
-    // A code agrees to one payment (PSD2, dynamic linking): to another one, another code does.
-    let void = verification.content.payment != new.content.payment;
+    // A code agrees to one payment (PSD2, dynamic linking): to another one, or to none, another code does.
+    if verification.content.payment != new.content.payment {
+        verification.void_proofs(now);
+    }
     verification.content = new.content.clone();
-    let new_code = next_code(app, &verification, channel, new.custom_code.as_ref(), void, now)?;
+    let new_code = next_code(app, &verification, channel, new.custom_code.as_ref(), now)?;
     let sna_token = (channel == Channel::Sna).then(|| {
         let token = SilentToken::draw(service, verification.sid, app.entropy.as_ref());
         let hash = app.vault.token_hash(verification.sid.as_bytes(), token.reveal());
@@ -214,8 +226,8 @@ fn require_fitting(service: &Service, new: &NewVerification, channel: Channel) -
     if service.settings.psd2_enabled && new.content.payment.is_none() {
         return Err(Refusal::PaymentRequired);
     }
-    if new.content.payment.is_some() && channel == Channel::Call {
-        return Err(Refusal::PaymentUnfit);
+    if new.content.payment.is_some() && matches!(channel, Channel::Call | Channel::Sna) {
+        return Err(Refusal::PaymentUnfit { channel });
     }
     Ok(())
 }

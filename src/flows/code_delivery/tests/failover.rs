@@ -1,15 +1,24 @@
 //! What one sender does not take, another one gets; every try is an attempt; nothing is lost and nothing is sent in vain.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::world::{World, codes, dead, good, refusing, silent};
+use async_trait::async_trait;
+
+use super::world::{World, codes, dead, euros, good, refusing, silent};
 use crate::delivery::codes::Sent;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::code_routing::SenderHealth;
 use crate::domain::events::OutboxMessage;
-use crate::domain::time::Clock as _;
-use crate::domain::verification::EmailOptions;
+use crate::domain::time::{Clock as _, Timestamp};
+use crate::domain::verification::{EmailOptions, Sending};
+use crate::flows::toll_fraud::charge::charge;
+use crate::flows::verification::put_verification;
+use crate::store::keys::Place;
+use crate::store::memory::MemoryStore;
+use crate::store::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
 
 #[tokio::test]
 async fn a_code_arrives_with_its_text_and_the_attempt_says_so() {
@@ -262,4 +271,101 @@ async fn a_sender_that_asks_for_time_is_asked_again_then_if_it_is_the_only_one()
     worker.run_due().await;
     let expected = [("a".to_owned(), "failed"), ("a".to_owned(), "sent")];
     assert_eq!(world.tries().await, expected);
+}
+
+/// A store in which somebody else changes a verification first, so many times.
+#[derive(Debug, Default)]
+struct Contended {
+    inner: MemoryStore,
+    left: AtomicU32,
+}
+
+#[async_trait]
+impl Store for Contended {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        self.inner.scan(scan).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let is_verification = |key: &[u8]| matches!(Place::parse(key), Some(Place::Verification(..)));
+        let one_less = |left: u32| left.checked_sub(1);
+        if batch.written_keys().any(is_verification)
+            && self
+                .left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+                .is_ok()
+        {
+            return Err(CommitError::Conflict);
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        self.inner.expired(now, limit).await
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.inner.export().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.inner.statistics()
+    }
+}
+
+#[tokio::test]
+async fn a_try_is_paid_once_however_often_another_change_comes_first() {
+    let store = Arc::new(Contended::default());
+    let world = World::with(
+        &["a", "b"],
+        &[Channel::Sms],
+        store.clone(),
+        Some((400_000, 1_000_000)),
+    )
+    .await;
+    world.senders[0].now(dead);
+    world.text("471100").await;
+    store.left.store(20, Ordering::SeqCst);
+    world.deliver().await;
+    assert_eq!(store.left.load(Ordering::SeqCst), 0);
+    assert_eq!(codes(&world.senders[1]).len(), 1, "it went out once more");
+    let now = world.clock.now();
+    let rest = charge(&world.app, world.account, Some(euros(600_000)), now).await;
+    rest.unwrap().keep();
+    assert!(
+        charge(&world.app, world.account, Some(euros(1)), now)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn what_was_tried_as_often_as_may_be_is_a_dead_letter() {
+    let world = World::new(&["a", "b"]).await;
+    world.senders.iter().for_each(|sender| sender.now(dead));
+    let sid = world.text("471100").await;
+    let before = world.read(sid).await;
+    let mut worn = before.clone();
+    let tries = &mut worn.sends[0].tries;
+    *tries = vec![tries[0]; Sending::MOST_TRIES - 1];
+    let batch = put_verification(Batch::new(), Some(&before), &worn).unwrap();
+    world.app.store.commit(batch).await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.read(sid).await.sends[0].tries.len(), Sending::MOST_TRIES);
+    assert_eq!(world.dead_letters().await.len(), 1);
+    assert!(world.rows().await.is_empty());
+    worn.sends = vec![worn.sends[0].clone(); 5];
+    let bytes = crate::store::records::encode(&worn).unwrap().len();
+    assert!(
+        bytes < 24 * 1024,
+        "{bytes}: all sendings leave room for what else is in a record"
+    );
 }

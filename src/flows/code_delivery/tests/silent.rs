@@ -1,6 +1,7 @@
 //! Silent authentication.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::world::{World, dead, good, name, refusing};
 use crate::domain::channel::Channel;
@@ -9,6 +10,7 @@ use crate::domain::verification::SilentAuthentication;
 use crate::flows::Error;
 use crate::flows::code_delivery::confirm_silent::{SilentAnswer, confirm_silent};
 use crate::flows::code_delivery::silent_token::SilentToken;
+use crate::store::memory::MemoryStore;
 
 const DEVICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
 
@@ -94,8 +96,21 @@ async fn each_call_in_vain_is_an_attempt_with_the_number_of_its_error_and_five_a
 }
 
 #[tokio::test]
+async fn every_call_but_the_first_is_paid_and_without_money_nobody_is_asked() {
+    let store = Arc::new(MemoryStore::new());
+    let world = World::with(&["a"], &[Channel::Sna], store, Some((400_000, 1_000_000))).await;
+    world.senders[0].now(dead);
+    let (_, token) = begin(&world, false).await;
+    for asked in [1, 2, 3, 3, 3] {
+        let answer = call(&world, token.reveal()).await.unwrap();
+        assert!(matches!(answer, SilentAnswer::Undecided));
+        assert_eq!(world.senders[0].seen().len(), asked);
+    }
+}
+
+#[tokio::test]
 async fn parallel_calls_are_counted_and_confirm_once() {
-    let world = std::sync::Arc::new(World::new(&["a"]).await);
+    let world = Arc::new(World::new(&["a"]).await);
     let (_, token) = begin(&world, true).await;
     let calls = (0..20).map(|_| {
         let (world, token) = (world.clone(), token.clone());

@@ -10,8 +10,10 @@ use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
-use crate::delivery::codes::{CodeMessage, CodeSender, CodeSenders, ConfiguredSender, SenderKind, Sent};
-use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::delivery::codes::{
+    CodeMessage, CodeSender, CodeSenders, ConfiguredSender, Currency, Price, SenderKind, Sent,
+};
+use crate::domain::attempt::{self, Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
@@ -24,6 +26,7 @@ use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock as _, ManualClock, Timestamp};
+use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::{
     Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Draft, End, Ending, Exhaustion, IssuedCode,
     Sending, SendingOutcome, SessionLife, Try, Uniqueness, Verification,
@@ -38,7 +41,7 @@ use crate::flows::service::create_service::create_service;
 use crate::flows::verification::put_verification;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Record};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::store::{Batch, Order, Scan, Store, keys};
 
 /// What a sender does with a message; `None` is to never answer.
 type Reaction = Box<dyn Fn(&CodeMessage) -> Option<Sent> + Send + Sync>;
@@ -113,6 +116,14 @@ pub(super) fn belgium() -> Country {
     Country::parse("BE").unwrap()
 }
 
+/// So many millionths of a euro.
+pub(super) fn euros(micros: u64) -> attempt::Price {
+    attempt::Price {
+        micros,
+        currency: *b"eur",
+    }
+}
+
 impl World {
     /// With senders of these names, in this order, which take everything.
     pub(super) async fn new(names: &[&str]) -> Self {
@@ -120,6 +131,16 @@ impl World {
     }
 
     pub(super) async fn of(names: &[&str], channels: &[Channel]) -> Self {
+        Self::with(names, channels, Arc::new(MemoryStore::new()), None).await
+    }
+
+    /// On `store`; each message costs the first of `cost`, in millionths of a euro, and a day's no more than the second.
+    pub(super) async fn with(
+        names: &[&str],
+        channels: &[Channel],
+        store: Arc<dyn Store>,
+        cost: Option<(u64, u64)>,
+    ) -> Self {
         let entropy = SeededEntropy::new(1);
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
         let fake = |_: &&str| {
@@ -135,7 +156,10 @@ impl World {
             channels: channels.to_vec(),
             countries: None,
             messaging_service: None,
-            price: None,
+            price: cost.map(|(micros, _)| Price {
+                micros,
+                currency: Currency::parse("eur").unwrap(),
+            }),
             sender: Arc::clone(fake) as Arc<dyn CodeSender>,
         });
         let senders = Senders {
@@ -143,7 +167,7 @@ impl World {
             ..Senders::default()
         };
         let app = Arc::new(App {
-            store: Arc::new(MemoryStore::new()),
+            store,
             clock: clock.clone(),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             senders: Arc::new(senders),
@@ -151,7 +175,13 @@ impl World {
             outbox: Arc::default(),
             fraud: Arc::default(),
             entropy: Arc::new(entropy),
-            policy: Policy::default(),
+            policy: Policy {
+                toll_fraud: Settings {
+                    spend_per_day: cost.map(|(_, cap)| euros(cap)),
+                    ..Settings::off()
+                },
+                ..Policy::default()
+            },
         });
         let new = create_account(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;

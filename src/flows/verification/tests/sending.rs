@@ -3,9 +3,10 @@
 use super::*;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::verification::samples::{signal, zitadel};
-use crate::domain::verification::{Alphabet, Ending, Payment, Uniqueness};
+use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
 use crate::flows::service::delete_service::delete_service;
 use crate::flows::sweep::sweep;
+use crate::flows::verification::put_verification;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {
@@ -216,7 +217,13 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
         amount: "1".to_owned(),
         payee: "Acme".to_owned(),
     });
-    assert_eq!(refused(world.start(&paid).await), Refusal::PaymentUnfit);
+    for channel in [Channel::Call, Channel::Sna] {
+        paid.channel = channel;
+        assert_eq!(
+            refused(world.start(&paid).await),
+            Refusal::PaymentUnfit { channel }
+        );
+    }
     let changes = ServiceChanges {
         psd2_enabled: Some(true),
         ..ServiceChanges::default()
@@ -262,4 +269,62 @@ async fn an_ended_one_is_fetched_for_a_day_and_then_reclaimed() {
     assert_eq!(refused(world.fetch(&which).await), Refusal::NotFound);
     let key = keys::destination(world.service, &ada());
     assert!(world.app.store.get(key.bytes()).await.unwrap().is_none());
+}
+
+/// What was proved of one payment, or of none, proves nothing of another one (PSD2, dynamic linking).
+#[tokio::test]
+async fn no_proof_is_carried_from_one_payment_to_another() {
+    let world = World::new().await;
+    let plain = world.start(&to_ada()).await.unwrap();
+    let which = Which::Sid(plain.sid);
+    let mut confirmed = plain.clone();
+    let hash = world.app.vault.token_hash(plain.sid.as_bytes(), "a token");
+    let mut silent = SilentAuthentication::new(hash, false);
+    silent.confirmed = true;
+    confirmed.silent = Some(silent);
+    let batch = put_verification(Batch::new(), Some(&plain), &confirmed).unwrap();
+    world.app.store.commit(batch).await.unwrap();
+
+    let payment = Some(Payment {
+        amount: "1000".to_owned(),
+        payee: "Eve".to_owned(),
+    });
+    let mut paid = to_ada();
+    paid.content.payment.clone_from(&payment);
+    let resent = world.start(&paid).await.unwrap();
+    assert_eq!(resent.sid, plain.sid);
+    let without_code = Guess {
+        payment,
+        ..Guess::default()
+    };
+    let (app, account, service) = (&world.app, world.account, world.service);
+    let answer = check_verification(app, account, service, &which, &without_code).await;
+    assert!(
+        matches!(
+            refused(answer),
+            Refusal::Parameter {
+                parameter: "Code",
+                ..
+            }
+        ),
+        "the network confirmed no payment"
+    );
+    let (of_plain, of_paid) = (world.code(&plain), world.code(&resent));
+    assert_ne!(of_plain, of_paid);
+    let unpaid = world.start(&to_ada()).await.unwrap();
+    assert_ne!(world.code(&unpaid), of_paid);
+    assert_eq!(
+        world
+            .check(&which, &of_paid)
+            .await
+            .unwrap()
+            .status(world.app.clock.now()),
+        PENDING
+    );
+    let mut before = unpaid.clone();
+    before.void_proofs(world.app.clock.now());
+    assert_eq!(
+        before.require_checkable(world.app.clock.now()).err(),
+        Some(Refusal::CodeExpired)
+    );
 }

@@ -114,3 +114,22 @@ async fn unknown_ended_and_others_verifications_are_the_same_to_a_check() {
         "{seen:?}"
     );
 }
+
+#[tokio::test]
+async fn whoever_names_a_verification_and_a_number_means_both() {
+    let world = World::new().await;
+    let verification = world.start(&to_ada()).await.unwrap();
+    let code = world.code(&verification);
+    let (app, account, service) = (&world.app, world.account, world.service);
+    let which = Which::Sid(verification.sid);
+    let guess = |number| Guess {
+        code: Some(&code),
+        destination: Some(phone(number)),
+        ..Guess::default()
+    };
+    let bobs = check_verification(app, account, service, &which, &guess("+32470999999")).await;
+    assert_eq!(refused(bobs), Refusal::NotFound);
+    assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
+    let adas = check_verification(app, account, service, &which, &guess(ada().as_str())).await;
+    assert_eq!(adas.unwrap().status(world.app.clock.now()), APPROVED);
+}
