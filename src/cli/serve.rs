@@ -52,14 +52,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         Purpose::Use,
     )
     .await?;
-    if opened.app.senders.codes.writes_to_log() {
-        tracing::warn!(
-            "codes are written to this log, where everybody who reads it can use them; configure senders to change that"
-        );
-    }
     let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
     let served = match started {
         Ok(started) => {
+            warn_of_log_senders(&opened.app);
             started.serve(&opened.app, signals).await;
             Ok(())
         }
@@ -81,6 +77,15 @@ fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
             fcm_tokens: push.fcm_tokens,
             timeout: None,
         }),
+    }
+}
+
+/// Whoever runs the server must know that its log is enough to use somebody's code.
+fn warn_of_log_senders(app: &App) {
+    if app.senders.codes.writes_to_log() {
+        tracing::warn!(
+            "codes are written to this log, where everybody who reads it can use them; configure senders to change that"
+        );
     }
 }
 
