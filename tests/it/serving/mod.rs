@@ -6,6 +6,7 @@
 )]
 
 mod administering;
+mod codes;
 mod curl;
 mod http;
 mod limits;

@@ -27,9 +27,9 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock as _, ManualClock, Timestamp};
 use crate::domain::toll_fraud::settings::Settings;
+use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Draft, End, Ending, Exhaustion, IssuedCode,
-    Sending, SendingOutcome, SessionLife, Try, Uniqueness, Verification,
+    Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
 use crate::flows::account::create_account::create_account;
 use crate::flows::code_delivery::enqueue::enqueue;
@@ -227,27 +227,7 @@ impl World {
             account: self.account,
             service: self.service,
             destination: Destination::Phone(number),
-            policy: CodePolicy {
-                alphabet: Alphabet::Digits,
-                code_length: 6,
-                code_life: 600,
-                reuse: CodeReuse::KeepWhileValid,
-                session_life: SessionLife::Fixed(600),
-                plan: Vec::new(),
-                send_waits: Vec::new(),
-                call_after_sms: None,
-                max_sends: 5,
-                check_waits: Vec::new(),
-                max_checks: 5,
-                check_scope: CheckScope::PerSession,
-                min_cancel_age: 0,
-                uniqueness: Uniqueness::ReturnExisting,
-                single_use: true,
-                keeps_submitted: false,
-                retention: 86_400,
-                exhaustion: Exhaustion::Blocks,
-                cancel_needs_step: false,
-            },
+            policy: twilio(),
             content: Content {
                 friendly_name: "Owl Bank".to_owned(),
                 ..Content::default()

@@ -30,10 +30,8 @@ use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock, ManualClock, Timestamp};
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::toll_fraud::{BlockEvent, BlockReason};
-use crate::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, End, Ending, Exhaustion, Sending, SendingOutcome,
-    SessionLife, Try, Uniqueness, Verification,
-};
+use crate::domain::verification::samples::twilio;
+use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
 use crate::flows::Error;
 use crate::flows::account::create_account::create_account;
 use crate::store::memory::MemoryStore;
@@ -225,7 +223,7 @@ impl Node {
             account: attempt.account,
             service: attempt.service,
             destination: destination.clone(),
-            policy: policy(),
+            policy: twilio(),
             content: Content::default(),
             end: None,
             codes: Vec::new(),
@@ -313,29 +311,5 @@ fn retry_after<T>(result: &Result<T, Error>) -> Option<Duration> {
     match result {
         Err(Error::Refused(Refusal::Blocked { retry_after, .. })) => *retry_after,
         _ => panic!("it was not blocked"),
-    }
-}
-
-fn policy() -> CodePolicy {
-    CodePolicy {
-        alphabet: Alphabet::Digits,
-        code_length: 6,
-        code_life: 600,
-        reuse: CodeReuse::KeepWhileValid,
-        session_life: SessionLife::Fixed(600),
-        plan: Vec::new(),
-        send_waits: Vec::new(),
-        call_after_sms: None,
-        max_sends: 5,
-        check_waits: Vec::new(),
-        max_checks: 5,
-        check_scope: CheckScope::PerSession,
-        min_cancel_age: 0,
-        uniqueness: Uniqueness::ReturnExisting,
-        single_use: true,
-        keeps_submitted: false,
-        retention: 86_400,
-        exhaustion: Exhaustion::Blocks,
-        cancel_needs_step: false,
     }
 }
