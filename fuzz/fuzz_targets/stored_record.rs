@@ -7,19 +7,27 @@ use std::sync::LazyLock;
 
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, ApiKey};
+use countersign::domain::attempt::Attempt;
 use countersign::domain::challenge::Challenge;
 use countersign::domain::credential::Credential;
+use countersign::domain::destination_record::DestinationRecord;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::factor::Factor;
+use countersign::domain::messaging_configuration::MessagingConfiguration;
 use countersign::domain::outbox::DeadLetter;
+use countersign::domain::rate_limit::{RateLimit, RateLimitUses};
+use countersign::domain::safe_list::SafeNumber;
 use countersign::domain::service::Service;
 use countersign::domain::text::Identity;
+use countersign::domain::toll_fraud::PrefixBlock;
+use countersign::domain::toll_fraud::budget::Taken;
+use countersign::domain::verification::Verification;
 use countersign::domain::webhook::Webhook;
 use countersign::store::keys::Place;
 use countersign::store::records::{
-    ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord, decode,
-    encode,
+    ChallengeTimer, CreationRate, DeviceAddress, KINDS, Purge, Record, StoreFormat, VapidKeyRecord,
+    VerificationTimer, decode, encode,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -47,7 +55,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    let checks: [fn(&[u8]) -> Option<u8>; 18] = [
+    let checks: [fn(&[u8]) -> Option<u8>; 28] = [
         check_as::<Account>,
         check_as::<ApiKey>,
         check_as::<Service>,
@@ -66,6 +74,16 @@ fn check(bytes: &[u8]) {
         check_as::<CreationRate>,
         check_as::<StoreFormat>,
         check_as::<VapidKeyRecord>,
+        check_as::<Verification>,
+        check_as::<DestinationRecord>,
+        check_as::<Attempt>,
+        check_as::<RateLimit>,
+        check_as::<RateLimitUses>,
+        check_as::<MessagingConfiguration>,
+        check_as::<SafeNumber>,
+        check_as::<VerificationTimer>,
+        check_as::<Taken>,
+        check_as::<PrefixBlock>,
     ];
     assert_eq!(checks.len(), KINDS.len(), "a kind of record is not checked");
     let read: Vec<u8> = checks.iter().filter_map(|check| check(bytes)).collect();
@@ -86,10 +104,15 @@ fn value_of<T: Record>(record: &T) -> Value {
     serde_json::to_value(record).expect("a record is a value")
 }
 
-/// The records of the first release.
+/// The records of the first release and of this one.
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let fixtures: Vec<Value> =
-        serde_json::from_str(include_str!("../../tests/data/records-v1.json")).expect("a list of records");
+    let released = [
+        include_str!("../../tests/data/records-v1.json"),
+        include_str!("../../tests/data/records-v3.json"),
+    ];
+    let fixtures = released
+        .map(|text| serde_json::from_str::<Vec<Value>>(text).expect("a list of records"))
+        .concat();
     let bytes = |fixture: &Value| {
         let text = fixture["bytes"].as_str().expect("bytes in hexadecimal");
         (0..text.len())
