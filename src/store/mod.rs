@@ -9,6 +9,7 @@
 //!
 //! Invariant: engines know bytes only; keys are made in [`keys`], values in [`records`].
 
+pub mod counting;
 pub mod faulty;
 pub mod keys;
 pub mod memory;
