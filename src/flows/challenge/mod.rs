@@ -11,7 +11,6 @@ pub mod wait_for_decision;
 pub mod watch_factor;
 
 mod recall_pushes;
-mod signed_claims;
 
 use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
