@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::factor::FactorType;
+use super::push_answer::BadProof;
 use super::sid::{ServiceSid, VerificationSid};
 use super::text::UniqueName;
 use super::toll_fraud::BlockReason;
@@ -25,11 +26,14 @@ pub enum Refusal {
     /// The access token was spent, is over, or was issued for another entity or service.
     #[error("the access token was used before, has expired, or was issued for another entity")]
     AccessTokenUnfit,
+    /// Nothing was said to the challenge.
+    #[error("an answer is required: the code, or what the device signed")]
+    AnswerMissing,
     /// The signature over the challenge, or what was signed, is wrong.
     #[error("the signed answer does not belong to this challenge: {why}")]
     BadChallengeProof {
         /// What is wrong with it.
-        why: &'static str,
+        why: BadProof,
     },
     /// The signature over the factor's identifier is wrong.
     #[error("the signature is not one of this factor's key over the factor's SID")]
@@ -51,6 +55,12 @@ pub enum Refusal {
     /// The challenge has expired.
     #[error("the challenge has expired; create a new one")]
     ChallengeExpired,
+    /// A push challenge is answered by its device, not with a code when it is created.
+    #[error("only challenges of TOTP factors can be answered on creation")]
+    CodeForPush,
+    /// It is no code of the factor's length, so it is no guess either.
+    #[error("a code has as many ASCII digits as the factor says, and nothing else")]
+    CodeMalformed,
     /// The code has had its time; the verification goes on.
     #[error("the code has expired; have a new one sent")]
     CodeExpired,

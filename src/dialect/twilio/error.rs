@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::approval;
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::{Invalid, UniqueName};
@@ -86,6 +87,12 @@ impl ApiError {
     pub(super) fn verification_unnamed() -> Self {
         let message = "Either To or VerificationSid is required, to say which verification is checked";
         Self::new(StatusCode::BAD_REQUEST, 60221, message)
+    }
+
+    /// A signed answer that does not belong to its challenge.
+    pub(super) fn bad_challenge_proof(why: &str) -> Self {
+        let message = format!("The signed answer does not belong to this challenge: {why}");
+        Self::new(StatusCode::FORBIDDEN, 60324, message)
     }
 
     /// The same error of a parameter, with the number that the parameters of services and verifications have.
@@ -201,13 +208,16 @@ impl ApiError {
     fn from_refusal(refusal: &Refusal, path: &str) -> Self {
         let (status, code) = match refusal {
             Refusal::AccessTokenUnfit => (StatusCode::FORBIDDEN, 60313),
-            Refusal::BadChallengeProof { .. } => (StatusCode::FORBIDDEN, 60324),
+            Refusal::AnswerMissing => return Self::invalid("AuthPayload", ANSWER_MISSING),
+            Refusal::BadChallengeProof { why } => return approval::refused(*why),
             Refusal::BadFactorProof => (StatusCode::FORBIDDEN, 60311),
             Refusal::BucketExists => (StatusCode::BAD_REQUEST, 60211),
             Refusal::Blocked { why, .. } if why.is_permission() => (StatusCode::FORBIDDEN, 60605),
             Refusal::Blocked { .. } => (StatusCode::FORBIDDEN, 60410),
             Refusal::ChallengeAnswered => (StatusCode::FORBIDDEN, 60322),
             Refusal::ChallengeExpired => (StatusCode::FORBIDDEN, 60323),
+            Refusal::CodeForPush => return Self::invalid("AuthPayload", CODE_FOR_PUSH),
+            Refusal::CodeMalformed => return Self::invalid("AuthPayload", CODE_MALFORMED),
             Refusal::CredentialInUse { .. } => (StatusCode::CONFLICT, 20409),
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, 20003),
             Refusal::CustomCodeNotAllowed => (StatusCode::FORBIDDEN, 60204),
@@ -373,6 +383,12 @@ fn code_of_parameter(parameter: &str) -> u32 {
         _ => 60300,
     }
 }
+
+const ANSWER_MISSING: &str = "is required: the code, or what the device signed";
+const CODE_FOR_PUSH: &str =
+    "can only be given on creation for TOTP factors; a push challenge is answered by its device";
+const CODE_MALFORMED: &str =
+    "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else";
 
 /// The sentence with a capital letter in front.
 pub(super) fn capitalized(sentence: &str) -> String {

@@ -5,11 +5,10 @@ mod create;
 mod expire;
 mod list;
 mod notify;
-mod signed_claims;
 mod wait;
 mod watch;
 
-pub use self::answer::{ChallengeUpdate, Shown, answer};
+pub use self::answer::{ChallengeUpdate, Reply, answer};
 pub use self::create::{NewChallenge, create};
 pub use self::expire::expire_due;
 pub use self::list::{ChallengeFilter, MOST_READ, list};

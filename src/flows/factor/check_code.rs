@@ -17,7 +17,7 @@ use crate::store::{Batch, StoreError, keys};
 /// version asserted; until then it means nothing.
 ///
 /// # Errors
-/// [`Refusal::Parameter`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
+/// [`Refusal::CodeMalformed`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
 /// [`Refusal::FactorDisabled`] when the factor had too many wrong codes: this one is not looked at.
 pub(crate) fn check_code(
     app: &App,
@@ -26,12 +26,8 @@ pub(crate) fn check_code(
     payload: &str,
     now: Timestamp,
 ) -> Result<CodeVerdict, Error> {
-    const EXPECTED: Refusal = Refusal::Parameter {
-        parameter: "AuthPayload",
-        why: "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else",
-    };
     let config = &totp.config;
-    let code = Code::parse(payload, config.code_length.get()).ok_or(EXPECTED)?;
+    let code = Code::parse(payload, config.code_length.get()).ok_or(Refusal::CodeMalformed)?;
     factor.require_unthrottled(now)?;
     let place = keys::factor(scope, factor.sid);
     let unreadable =
