@@ -288,4 +288,26 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Blocked { retry_after, .. } => *retry_after,
+            Self::DestinationLocked { retry_after }
+            | Self::NotCancellableYet { retry_after }
+            | Self::FactorDelayed { retry_after }
+            | Self::PushPaused { retry_after }
+            | Self::RateLimited { retry_after, .. }
+            | Self::TooManyChallenges { retry_after }
+            | Self::TooManyChecks { retry_after }
+            | Self::TooManyFactorCreations { retry_after }
+            | Self::TooManyNotifications { retry_after }
+            | Self::TooManyPending { retry_after, .. }
+            | Self::TooManyPushes { retry_after, .. }
+            | Self::TooManySends { retry_after }
+            | Self::TooSoon { retry_after } => Some(*retry_after),
+            Self::TooManyEntityCreations => Some(Duration::from_secs(1)),
+            Self::TooManyWaiters => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::{Error, factor, retry_on_conflict};
+use crate::flows::{Error, Fault, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller says to a challenge.
@@ -176,7 +176,7 @@ fn announce_report(
     challenge: &Challenge,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let of = (challenge.factor, challenge.factor_type);
     let event = Event::new(EventType::ChallengeReported, now, &place.scope, of).of_challenge(challenge.sid);
     announce(app, &place.service.record, &event, batch)
@@ -188,7 +188,7 @@ fn close(
     challenge: &Challenge,
     (event_type, now): (EventType, Timestamp),
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let of = (challenge.factor, challenge.factor_type);
     let event = Event::new(event_type, now, &place.scope, of).of_challenge(challenge.sid);
     announce(

@@ -8,9 +8,9 @@ use crate::domain::factor::{CodeVerdict, Factor, FactorKind, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::outbox::announce;
+use crate::flows::{Error, Fault};
 use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
@@ -75,7 +75,7 @@ pub(crate) fn announce_lock(
     (before, after): (&Factor, &Factor),
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let Some(event_type) = closed_by(before, after, now) else {
         return Ok(batch);
     };

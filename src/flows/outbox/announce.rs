@@ -8,7 +8,7 @@ use crate::domain::factor::{NotificationChannel, PushFactor};
 use crate::domain::service::Service;
 use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::BlockEvent;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::{Batch, keys};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
@@ -17,7 +17,7 @@ pub(crate) fn announce(
     service: &Service,
     event: &Event,
     mut batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     for webhook in service.subscribers(event.event_type) {
         let message = OutboxMessage::Webhook {
             webhook,
@@ -36,7 +36,7 @@ pub(crate) fn announce_block(
     service: &Service,
     event: &BlockEvent,
     mut batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     for webhook in service.subscribers(EventType::VerificationBlocked) {
         let message = OutboxMessage::Blocked {
             webhook,
@@ -59,7 +59,7 @@ pub(crate) fn notify_device(
     push: &PushFactor,
     until: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let credential = match &push.notification {
         NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid,
         NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid,

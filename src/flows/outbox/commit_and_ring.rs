@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::app::App;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::{Batch, keys};
 
 /// Commits `batch`; if that goes well, tells the worker which receivers there is something new for.
-pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Error> {
+pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Fault> {
     let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
     app.store.commit(batch).await?;
     if !lanes.is_empty() {

@@ -84,7 +84,7 @@ async fn attempt(app: &App, sid: EventSid, fate: Fate) -> Result<(), Error> {
         (row.attempts, row.lease) = (0, None);
         batch = write_row(batch, &row)?;
     }
-    commit_and_ring(app, batch).await
+    Ok(commit_and_ring(app, batch).await?)
 }
 
 const CHUNK: usize = 100;
