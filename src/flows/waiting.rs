@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::Error;
 use super::admission::Admission;
 use crate::app::App;
 use crate::delivery::streams::{Crowded, Interest, Waiter};
+use crate::domain::challenge::Refusal;
 use crate::domain::entity::EntityScope;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 
 /// How long nobody waits without a look at the store: a change may come from another process that shares the store, and
@@ -34,7 +33,7 @@ impl Waiting {
         scope: &EntityScope,
         interest: Interest,
         longest: Option<Duration>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Refusal> {
         let registered = app.streams.register(scope, interest, app.policy.max_waiters);
         Ok(Self {
             waiter: registered.map_err(|Crowded| Refusal::TooManyWaiters)?,

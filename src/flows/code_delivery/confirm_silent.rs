@@ -22,6 +22,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
+use crate::flows::reading::Reading;
 use crate::flows::toll_fraud::charge::{Charge, charge};
 use crate::flows::verification::put_verification;
 use crate::flows::{Error, account, retry_on_conflict, service};
@@ -81,7 +82,7 @@ async fn begin(
     let now = app.clock.now();
     let mut verification = found.record.clone();
     service::read(app, verification.account, verification.service).await?;
-    if !account::is_active(app, verification.account).await? {
+    if !account::is_active(&mut Reading::new(app), verification.account).await? {
         return Err(Refusal::NotFound.into());
     }
     let sends = &verification.sends;

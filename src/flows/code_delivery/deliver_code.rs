@@ -9,6 +9,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::deliver::{CodeNote, Tried, Untried};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, account, service};
 use crate::store::{keys, records};
 
@@ -32,7 +33,7 @@ async fn deliver(app: &App, row: &QueuedCode) -> Result<Tried, Error> {
     let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
     service::read(app, row.account, row.service).await?;
     // Nothing leaves in the name of a suspended account.
-    if !account::is_active(app, row.account).await? {
+    if !account::is_active(&mut Reading::new(app), row.account).await? {
         return Ok(Outcome::Obsolete.into());
     }
     let now = app.clock.now();

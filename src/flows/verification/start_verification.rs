@@ -19,7 +19,7 @@ use crate::domain::verification::{
     CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
 };
 use crate::flows::code_delivery::silent_token::SilentToken;
-use crate::flows::outbox::commit_and_ring;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::records::Stored;
@@ -138,7 +138,10 @@ async fn start(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let batch = rate_limit::enforce(app, service, &new.rate_limits, now, batch).await?;
+    let mut reading = Reading::new(app);
+    let batch = rate_limit::enforce(app, &mut reading, service, &new.rate_limits, now, batch)
+        .await
+        .map_err(Error::into_area)?;
     let order = Order {
         channel,
         new_code,
@@ -150,7 +153,7 @@ async fn start(
     let batch = remembered.assert_in(batch, &verification);
     let batch = remembered.put(batch, &verification, &record, now)?;
     let batch = put_verification(batch, before.as_ref(), &verification)?;
-    commit_and_ring(app, batch).await?;
+    reading.commit(batch).await?;
     admission.commit(verification.sid);
     Ok(Started {
         verification,

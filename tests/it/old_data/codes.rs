@@ -12,7 +12,7 @@ use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
-use countersign::domain::rate_limit::{BucketInterval, BucketMax};
+use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax};
 use countersign::domain::refusal::Refusal;
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
@@ -81,7 +81,9 @@ pub(super) async fn go_on(app: &App, account: AccountSid) {
     ));
     assert!(matches!(
         start_verification(app, account, service, &to_ada()).await,
-        Err(Error::Refused(Refusal::RateLimited { .. }))
+        Err(Error::Refused(Refusal::RateLimit(
+            limits::Refusal::Reached { .. }
+        )))
     ));
     advance_verification(app, account, service, planned)
         .await

@@ -19,6 +19,7 @@ use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
+use countersign::domain::entity::EntityName;
 use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
 use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
@@ -92,10 +93,9 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>, 
     let status = async |step| {
         let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
         let new = new_challenge(factor, None);
-        let (_, challenge) =
-            challenge::create(&app, account, service, &identity(), &new, Some(code.reveal()))
-                .await
-                .unwrap();
+        let (_, challenge) = challenge::create(&app, account, &entity_of(service), &new, Some(code.reveal()))
+            .await
+            .unwrap();
         challenge.status(written_at())
     };
     clock.set(written_at());
@@ -165,7 +165,7 @@ pub(super) async fn write() -> String {
     let deleted = service::create(&app, account, service_name("Deleted"), ServiceChanges::default())
         .await
         .unwrap();
-    entity::create(&app, account, deleted.sid, identity())
+    entity::create(&app, account, &entity_of(deleted.sid))
         .await
         .unwrap();
     service::delete(&app, account, deleted.sid).await.unwrap();
@@ -187,7 +187,7 @@ pub(super) async fn write() -> String {
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
     codes::write(&app, &service).await;
-    access_token::create(&app, account, service.sid, identity(), None, 300)
+    access_token::create(&app, account, &entity_of(service.sid), None, 300)
         .await
         .unwrap();
     vapid_public_key(&app).await.unwrap();
@@ -237,10 +237,10 @@ async fn subscribe(app: &App, service: &Service) {
 /// A device that was enrolled with an access token, and has a challenge to answer.
 async fn enrol_device(app: &App, service: &Service) {
     const SPKI_HEADER: &[u8] = b"0Y0\x13\x06\x07*\x86H\xce=\x02\x01\x06\x08*\x86H\xce=\x03\x01\x07\x03B\0";
-    let (account, sid, identity) = (service.account, service.sid, identity());
+    let (account, entity) = (service.account, entity_of(service.sid));
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let spki = STANDARD.encode([SPKI_HEADER, key.public_key().as_ref()].concat());
-    let (permit, _) = access_token::create(app, account, sid, identity.clone(), Some(name("phone")), 60)
+    let (permit, _) = access_token::create(app, account, &entity, Some(name("phone")), 60)
         .await
         .unwrap();
     let new = NewPushFactor {
@@ -251,7 +251,7 @@ async fn enrol_device(app: &App, service: &Service) {
         notification: NotificationChannel::Fcm(NotificationToken::parse(&"f".repeat(64)).unwrap()),
         metadata: None,
     };
-    let (_, factor) = factor::create_push(app, account, Some(permit.sid), sid, &identity, new)
+    let (_, factor) = factor::create_push(app, account, Some(permit.sid), &entity, new)
         .await
         .unwrap();
     let signature = key
@@ -259,14 +259,14 @@ async fn enrol_device(app: &App, service: &Service) {
         .unwrap();
     prove(app, service, factor.sid, &STANDARD.encode(signature)).await;
     let new = new_challenge(factor.sid, Some(Message::parse("Log in?").unwrap()));
-    challenge::create(app, account, sid, &identity, &new, None)
+    challenge::create(app, account, &entity, &new, None)
         .await
         .unwrap();
 }
 
 /// An authenticator app that has been used until now.
 async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
-    let (account, sid, identity) = (service.account, service.sid, identity());
+    let (account, entity) = (service.account, entity_of(service.sid));
     let new = NewTotpFactor {
         friendly_name: name("authenticator"),
         secret: Some(secret()),
@@ -276,7 +276,7 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         time_step: None,
         metadata: None,
     };
-    let factor = factor::create_totp(app, account, sid, &identity, new)
+    let factor = factor::create_totp(app, account, &entity, new)
         .await
         .unwrap()
         .factor
@@ -290,25 +290,25 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         (None, ChallengeStatus::Pending),
     ] {
         let code = code.as_ref().map(Code::reveal);
-        let (_, challenge) = challenge::create(app, account, sid, &identity, &new, code)
+        let (_, challenge) = challenge::create(app, account, &entity, &new, code)
             .await
             .unwrap();
         assert_eq!(challenge.status(now), expected);
     }
 }
 
+fn entity_of(service: ServiceSid) -> EntityName {
+    EntityName {
+        service,
+        identity: identity(),
+    }
+}
+
 async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let (_, factor) = factor::update(
-        app,
-        &actor,
-        (service.sid, &identity()),
-        factor,
-        changes,
-        Some(proof),
-    )
-    .await
-    .unwrap();
+    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, Some(proof))
+        .await
+        .unwrap();
     factor.require_verified().unwrap();
 }
 

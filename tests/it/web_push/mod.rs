@@ -20,6 +20,7 @@ use countersign::app::App;
 use countersign::delivery::Senders;
 use countersign::delivery::web_push::{Sent, WebPush};
 use countersign::domain::challenge::Challenge;
+use countersign::domain::entity::EntityName;
 use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPushSubscription};
 use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::text::Identity;
@@ -57,7 +58,7 @@ impl Subscribed {
     async fn factor(&self, app: &App) -> Factor {
         let (service, identity) = self.place();
         let sid = self.device.factor.parse().unwrap();
-        let found = factor::fetch(app, &self.actor(), service, &identity, sid).await;
+        let found = factor::fetch(app, &self.actor(), &EntityName { service, identity }, sid).await;
         found.unwrap().1
     }
 
@@ -74,7 +75,7 @@ impl Subscribed {
     async fn challenge(&self, app: &App, path: &str) -> Challenge {
         let (service, identity) = self.place();
         let sid = sid_of(path).parse().unwrap();
-        let found = challenge::fetch(app, &self.actor(), service, &identity, sid).await;
+        let found = challenge::fetch(app, &self.actor(), &EntityName { service, identity }, sid).await;
         found.unwrap().1
     }
 
