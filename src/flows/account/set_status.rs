@@ -33,6 +33,6 @@ async fn commit(app: &App, account: AccountSid, status: AccountStatus) -> Result
         .assert_read(&key, &found)
         .put_record(key, &found.record)?;
     app.store.commit(batch).await?;
-    app.streams.account_changed(account);
+    app.memory.waiters.account_changed(account);
     Ok(())
 }

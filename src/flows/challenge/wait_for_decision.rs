@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::fetch_challenge::fetch_challenge;
 use crate::app::App;
-use crate::delivery::streams::Interest;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::entity::EntityScope;
 use crate::domain::sid::{ChallengeSid, ServiceSid};
@@ -12,6 +11,7 @@ use crate::domain::text::Identity;
 use crate::flows::Error;
 use crate::flows::admission::Admission;
 use crate::flows::waiting::Waiting;
+use crate::memory::waiters::Interest;
 
 /// The challenge once it is no longer pending, or as it is after `longest`. What a fetch would not be answered with at
 /// that moment, a wait is not either.

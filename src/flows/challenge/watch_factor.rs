@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::list_challenges::pending_of;
 use crate::app::App;
-use crate::delivery::streams::Interest;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::FactorStatus;
@@ -20,6 +19,7 @@ use crate::flows::Error;
 use crate::flows::admission::Admission;
 use crate::flows::factor::fetch_factor::fetch_factor;
 use crate::flows::waiting::Waiting;
+use crate::memory::waiters::Interest;
 use crate::store::{keys, records};
 
 /// What happened.

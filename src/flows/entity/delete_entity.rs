@@ -71,6 +71,6 @@ async fn delete(
         batch = announce(app, &place.service.record, &event, batch)?;
     }
     commit_and_ring(app, batch).await?;
-    app.streams.entity_changed(place.scope.entity);
+    app.memory.waiters.entity_changed(place.scope.entity);
     Ok(())
 }

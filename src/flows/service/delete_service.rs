@@ -28,6 +28,6 @@ async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), E
             },
         )?;
     app.store.commit(batch).await?;
-    app.streams.service_changed(sid);
+    app.memory.waiters.service_changed(sid);
     Ok(())
 }
