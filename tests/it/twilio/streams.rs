@@ -201,7 +201,6 @@ async fn a_stream_ends_at_once_with_what_it_rests_on() {
                 .unwrap(),
             "key" => api_key::revoke(app, key.user.parse().unwrap()).await.unwrap(),
             _ => app.memory.waiters.close(),
-            _ => app.memory.waiters.close(),
         }
         assert_eq!(backends.next().await, None, "{what}");
         if what == "key" {
