@@ -12,6 +12,7 @@
 //! - [`web`]: what every HTTP listener shares, and the operators' endpoints.
 //! - [`cli`]: the commands of the binary.
 //! - [`config`]: the settings, one file per concern.
+//! - [`manual`]: the manual, one page a chapter.
 //!
 //! # Invariants
 //! - Imports run one way: `dialect, web, cli -> flows -> {domain, store, crypto, delivery}`; `domain` imports none of
@@ -29,6 +30,7 @@ pub mod delivery;
 pub mod dialect;
 pub mod domain;
 pub mod flows;
+pub mod manual;
 pub mod server;
 pub mod store;
 pub mod web;

@@ -74,11 +74,18 @@ const RULES: &[Rule] = &[
         ours: &["web"],
         never: &["sled"],
     },
+    // Text, which anybody may show.
+    Rule {
+        module: "manual",
+        ours: &[],
+        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
+    },
     // The commands wire everything together.
     Rule {
         module: "cli",
         ours: &[
-            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "server", "store", "web",
+            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "server", "store",
+            "web",
         ],
         never: &["sled"],
     },
