@@ -17,12 +17,12 @@ use crate::domain::sid::{
 };
 use crate::domain::text::{Invalid, Issuer, ProviderName, ServiceName};
 use crate::domain::time::Timestamp;
+use crate::flows::push::web_push::vapid_public_key;
 use crate::flows::service::create_service::create_service;
 use crate::flows::service::delete_service::delete_service;
 use crate::flows::service::fetch_service::fetch_service;
 use crate::flows::service::list_services::list_services;
 use crate::flows::service::update_service::update_service;
-use crate::flows::web_push::vapid_key::vapid_public_key;
 
 /// `POST /v2/Services`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {

@@ -19,9 +19,10 @@ use crate::domain::text::{Attributes, Identity};
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::Place;
+use crate::flows::event::announce;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 

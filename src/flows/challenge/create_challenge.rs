@@ -14,9 +14,11 @@ use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid};
 use crate::domain::text::{Attributes, Identity, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::entity::fetch_entity::{Place, locate};
+use crate::flows::event::announce;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
-use crate::flows::outbox::{announce, commit_and_ring, notify_device};
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::push::notify_device;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 

@@ -6,12 +6,13 @@ use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
-use crate::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
+use crate::domain::events::{OutboxMessage, QueuedCode};
 use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::flows::Error;
-use crate::store::{Batch, keys};
+use crate::flows::outbox::put_new_row;
+use crate::store::Batch;
 
 /// Adds to `batch` the attempt and the outbox row by which `sender` gets the code of the sending at `send`, which stands in
 /// `verification` already. Whoever commits the batch adds the attempt to the sending's tries, and rings
@@ -36,9 +37,7 @@ pub(crate) fn enqueue(
         return Ok((batch, attempt.sid));
     }
     let message = OutboxMessage::Code(queued(&attempt, send));
-    let row = OutboxRow::new(app.outbox.order.next(now, app.entropy.as_ref()), now, message);
-    let key = keys::outbox_row(row.message.lane(), row.sid);
-    Ok((batch.put_new_record(key, &row)?, attempt.sid))
+    Ok((put_new_row(app, batch, message, now)?, attempt.sid))
 }
 
 /// What the row of an attempt carries.

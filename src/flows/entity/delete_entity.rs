@@ -6,7 +6,8 @@ use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::Identity;
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Order, Scan, keys, records};
 

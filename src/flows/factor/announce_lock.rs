@@ -7,7 +7,7 @@ use crate::domain::limits::Failures;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::flows::entity::fetch_entity::Place;
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::store::Batch;
 
 /// Adds the event of a factor that the change from `before` to `after` closes for a while or for good; none if it was

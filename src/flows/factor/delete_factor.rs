@@ -8,7 +8,8 @@ use crate::domain::sid::{FactorSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 

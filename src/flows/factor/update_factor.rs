@@ -19,7 +19,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 

@@ -1,6 +1,6 @@
 //! Dead letters: looked at, put back, or dropped.
 
-use super::{commit_and_ring, write_row};
+use super::{commit_and_ring, put_row};
 use crate::app::App;
 use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::refusal::Refusal;
@@ -82,7 +82,7 @@ async fn attempt(app: &App, sid: EventSid, fate: Fate) -> Result<(), Error> {
         let now = app.clock.now();
         (row.date_created, row.next_at) = (now, now);
         (row.attempts, row.lease) = (0, None);
-        batch = write_row(batch, &row)?;
+        batch = put_row(batch, &row)?;
     }
     commit_and_ring(app, batch).await
 }

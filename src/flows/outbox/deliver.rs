@@ -4,12 +4,13 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{deliver_push, deliver_webhook};
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::time::Timestamp;
 use crate::flows::code_delivery::deliver_code::deliver_code;
+use crate::flows::event::deliver_webhook;
+use crate::flows::push::deliver_push;
 
 /// Delivers rows. It tries once and says what came of it; it changes nothing of the row.
 #[async_trait]

@@ -4,7 +4,7 @@
 //! itself ([`is_exclusive`](crate::store::Store::is_exclusive)) need not wait for that: all deliveries that are under way
 //! are its own, and it knows them, so a lease in the store that is none of these is that of a process that is gone.
 
-use super::write_row;
+use super::put_row;
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::domain::time::Timestamp;
@@ -21,7 +21,7 @@ pub(super) async fn lease(
     let mut row = found.record.clone();
     row.lease = Some(until);
     let key = keys::outbox_row(row.message.lane(), row.sid);
-    let batch = write_row(Batch::new().assert_read(&key, found), &row)?;
+    let batch = put_row(Batch::new().assert_read(&key, found), &row)?;
     match app.store.commit(batch).await {
         Ok(()) => Ok(Some(row)),
         Err(CommitError::Conflict) => Ok(None),

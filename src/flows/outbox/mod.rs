@@ -9,12 +9,8 @@
 //! with the commit that writes its dead letter, or that writes the row by which another receiver gets the same (codes, of
 //! which several senders may be capable: `settle_code`). So every event arrives at least once or is a dead letter.
 
-mod announce;
-mod commit_and_ring;
 pub mod dead_letters;
 pub mod deliver;
-mod deliver_push;
-mod deliver_webhook;
 mod give_up;
 mod health;
 mod lanes;
@@ -22,25 +18,10 @@ mod lease;
 pub mod list_waiting;
 mod pass;
 pub mod prepare;
+mod rows;
 mod settle_code;
 mod settle_delivery;
 mod visit;
 pub mod worker;
 
-pub(crate) use self::announce::{announce, announce_block, notify_device};
-pub(crate) use self::commit_and_ring::commit_and_ring;
-pub use self::deliver_push::deliver_push;
-pub use self::deliver_webhook::deliver_webhook;
-
-use crate::domain::events::OutboxRow;
-use crate::flows::Error;
-use crate::store::{Batch, keys};
-
-/// Writes a row into `batch`, at its place in its lane; a push ends by itself there, all else by the worker's hand.
-fn write_row(batch: Batch, row: &OutboxRow) -> Result<Batch, Error> {
-    let key = keys::outbox_row(row.message.lane(), row.sid);
-    Ok(match row.message.reclaimed_at() {
-        Some(until) => batch.put_record_until(key, row, until)?,
-        None => batch.put_record(key, row)?,
-    })
-}
+pub(crate) use self::rows::{commit_and_ring, put_new_row, put_row};

@@ -175,7 +175,7 @@ mod tests {
     use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
     use crate::domain::text::Identity;
     use crate::domain::time::ManualClock;
-    use crate::flows::outbox::write_row;
+    use crate::flows::outbox::put_row;
     use crate::store::Batch;
     use crate::store::memory::MemoryStore;
 
@@ -220,7 +220,7 @@ mod tests {
                 next_at,
                 ..OutboxRow::new(app.outbox.order.next(now, app.entropy.as_ref()), now, message)
             };
-            batch = write_row(batch, &row).unwrap();
+            batch = put_row(batch, &row).unwrap();
         }
         app.store.commit(batch).await.unwrap();
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::deliver::{Tried, Untried};
 use super::give_up::give_up;
+use super::put_row;
 use super::settle_delivery::Settled;
-use super::write_row;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::delivery::codes::ConfiguredSender;
@@ -244,7 +244,7 @@ impl Settling<'_> {
             why: vain.why.clone(),
             asked: vain.after,
         };
-        Ok((write_row(batch, &self.row)?, settled))
+        Ok((put_row(batch, &self.row)?, settled))
     }
 
     /// Puts a row into the lane of `sender` in place of this one.
@@ -268,7 +268,7 @@ impl Settling<'_> {
             lease: None,
             last_error: Some(vain.why.clone()),
         };
-        Ok((write_row(batch, &row)?, Settled::Handed))
+        Ok((put_row(batch, &row)?, Settled::Handed))
     }
 
     /// Writes another attempt, with `sender`, and adds it to the tries of the sending; what carries it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::deliver::Tried;
 use super::give_up::give_up;
 use super::settle_code::{note, settle_code};
-use super::{commit_and_ring, write_row};
+use super::{commit_and_ring, put_row};
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::{OutboxMessage, OutboxRow};
@@ -105,7 +105,7 @@ async fn attempt(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled
                     why,
                     asked: *after,
                 };
-                (write_row(batch, &row)?, settled)
+                (put_row(batch, &row)?, settled)
             }
         }
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::delivery::Outcome;
 use countersign::flows::account::set_status::{resume_account, suspend_account};
-use countersign::flows::outbox::deliver_push;
+use countersign::flows::push::deliver_push;
 
 use super::{Notified, assert_retry};
 use crate::support::Device;

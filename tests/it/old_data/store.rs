@@ -43,10 +43,10 @@ use countersign::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_
 use countersign::flows::factor::update_factor::{FactorChanges, update_factor};
 use countersign::flows::outbox::list_waiting::list_waiting;
 use countersign::flows::outbox::prepare::prepare;
+use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::service::create_service::create_service;
 use countersign::flows::service::delete_service::delete_service;
 use countersign::flows::store_format::check_store_format;
-use countersign::flows::web_push::vapid_key::vapid_public_key;
 use countersign::flows::webhook::create_webhook::{NewWebhook, create_webhook};
 use countersign::store::keys::{self, Place, last_sid};
 use countersign::store::memory::MemoryStore;

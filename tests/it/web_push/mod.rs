@@ -21,7 +21,7 @@ use countersign::domain::text::Identity;
 use countersign::flows::actor::Actor;
 use countersign::flows::challenge::fetch_challenge::fetch_challenge;
 use countersign::flows::factor::fetch_factor::fetch_factor;
-use countersign::flows::web_push::deliver_web_push::deliver_web_push;
+use countersign::flows::push::web_push::deliver_web_push;
 
 use self::push_service::{LoopbackClient, PushService};
 use self::user_agent::UserAgent;

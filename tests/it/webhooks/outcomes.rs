@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::delivery::Outcome;
 use countersign::domain::time::Timestamp;
 use countersign::flows::account::set_status::{resume_account, suspend_account};
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 
 use super::{one_row, server_on_loopback, subscribe};
 use crate::support::receiver::OK;

@@ -10,7 +10,7 @@ use countersign::domain::text::FriendlyName;
 use countersign::domain::time::Timestamp;
 use countersign::flows::account::create_account::create_account_as;
 use countersign::flows::account::rotate_webhook_secret::rotate_webhook_secret;
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 use countersign::store::{Batch, keys, records};
 
 use super::{one_row, server_on_loopback};

@@ -1,5 +1,6 @@
 //! Wakes the device of a factor.
 
+use super::web_push::deliver_web_push;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::delivery::apns::ApnsAccess;
@@ -20,7 +21,6 @@ use crate::flows::credential::fetch_credential::read_credential;
 use crate::flows::credential::open_key;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::web_push::deliver_web_push::deliver_web_push;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
