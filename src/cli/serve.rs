@@ -26,8 +26,8 @@ use crate::domain::text::FriendlyName;
 use crate::flows::account::create_account::{create_account, create_account_as};
 use crate::flows::account::list_accounts::list_accounts;
 use crate::flows::challenge::expire_challenge::expire_challenges;
-use crate::flows::code_delivery::learning::learn_from_stored;
-use crate::flows::outbox::deliver::ToReceivers;
+use crate::flows::code::learn_from_stored;
+use crate::flows::deliveries::Deliveries;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
@@ -214,7 +214,7 @@ impl Started {
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
-        let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
+        let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
         let stopped = async {
             let _dropped_or_sent = worker_stopped.await;
         };

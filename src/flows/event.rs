@@ -1,5 +1,7 @@
 //! Events: announced in the batch of the state change that they tell of, and told to webhooks after it.
 
+use async_trait::async_trait;
+
 use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::Outcome;
@@ -13,7 +15,7 @@ use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::Error;
 use crate::flows::account::webhook_secrets::signing_secrets;
-use crate::flows::outbox::put_new_row;
+use crate::flows::outbox::{Parcel, put_new_row};
 use crate::store::{Batch, keys, records};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
@@ -48,6 +50,17 @@ pub(crate) fn announce_block(
         batch = put_new_row(app, batch, message, event.at)?;
     }
     Ok(batch)
+}
+
+/// An event on its way to a webhook.
+#[derive(Debug)]
+pub struct EventParcel;
+
+#[async_trait]
+impl Parcel for EventParcel {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+        deliver_webhook(app, row).await
+    }
 }
 
 /// Sends the event of `row` to its webhook as it is configured now, signed with the account's webhook signing secrets.

@@ -26,7 +26,7 @@ use crate::flows::account::revoke_api_key::revoke_api_key;
 use crate::flows::account::rotate_token::rotate_token;
 use crate::flows::account::rotate_webhook_secret::rotate_webhook_secret;
 use crate::flows::account::set_status::{resume_account, suspend_account};
-use crate::flows::outbox::dead_letters::Fate;
+use crate::flows::outbox::dead_letters::Disposal;
 
 pub use self::outbox::{OutboxView, RowView};
 
@@ -207,7 +207,9 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 .map_err(no_account)?;
             Ok(secret(&key.sid, account, token.reveal()))
         }
-        Request::DropOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::Dropped).await,
+        Request::DropOutbox { sid, receiver } => {
+            outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
+        }
         Request::ExportStore => Err("an export is no reply".to_owned()),
         Request::ListAccounts => {
             let accounts = list_accounts(app).await.map_err(no_account)?;
@@ -229,7 +231,9 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("resumed {account}")))
         }
-        Request::RetryOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::PutBack).await,
+        Request::RetryOutbox { sid, receiver } => {
+            outbox::decide_on(app, sid, receiver, Disposal::PutBack).await
+        }
         Request::RevokeKey { key } => {
             let sid = key
                 .parse()

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::flows::outbox::lanes::{lanes, last_row_of};
-use crate::flows::outbox::put_row;
+use crate::flows::outbox::rows::put_row;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, Order, Scan, keys, records};
 

@@ -1,5 +1,7 @@
 //! Wakes the device of a factor.
 
+use async_trait::async_trait;
+
 use super::web_push::deliver_web_push;
 use crate::app::App;
 use crate::delivery::Outcome;
@@ -20,9 +22,21 @@ use crate::flows::account::authenticate::is_active;
 use crate::flows::credential::fetch_credential::read_credential;
 use crate::flows::credential::open_key;
 use crate::flows::factor::fetch_factor::read_factor;
+use crate::flows::outbox::Parcel;
 use crate::flows::service::fetch_service::read_service;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
+
+/// A notification on its way to a device.
+#[derive(Debug)]
+pub struct PushParcel;
+
+#[async_trait]
+impl Parcel for PushParcel {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+        deliver_push(app, row).await
+    }
+}
 
 /// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
 /// transport says of it.

@@ -5,5 +5,5 @@ mod deliver;
 mod notify;
 pub mod web_push;
 
-pub use self::deliver::deliver_push;
+pub use self::deliver::{PushParcel, deliver_push};
 pub(crate) use self::notify::notify_device;

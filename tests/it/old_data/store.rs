@@ -41,7 +41,7 @@ use countersign::flows::entity::create_entity::create_entity;
 use countersign::flows::factor::create_push_factor::{NewPushFactor, create_push_factor};
 use countersign::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor};
 use countersign::flows::factor::update_factor::{FactorChanges, update_factor};
-use countersign::flows::outbox::list_waiting::list_waiting;
+use countersign::flows::outbox::list_waiting;
 use countersign::flows::outbox::prepare::prepare;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::service::create_service::create_service;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign::domain::factor::FactorType;
 use countersign::flows::challenge::expire_challenge::expire_challenges;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
 
 use crate::support::operations::{Everything, samples};
@@ -172,7 +172,7 @@ async fn sweeping_reclaims_everything_that_is_over() {
     );
     server.wait(31 * DAY);
     expire_challenges(&server.app).await.unwrap();
-    let mut worker = Worker::new(server.app.clone(), Arc::new(ToReceivers), Limits::default());
+    let mut worker = Worker::new(server.app.clone(), Arc::new(Deliveries), Limits::default());
     worker.run_due().await;
     server.sweep().await;
     assert_eq!(server.dump().await, empty);

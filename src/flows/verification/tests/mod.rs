@@ -18,7 +18,7 @@ use tokio::task::{JoinSet, yield_now};
 
 use super::check_verification::{Guess, check_verification};
 use super::fetch_verification::fetch_verification;
-use super::next_code::open_code;
+
 use super::settle_verification::{Settlement, settle_verification};
 use super::start_verification::{NewVerification, Started, start_verification};
 use super::{Remembered, Which};
@@ -41,6 +41,7 @@ use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
 use crate::flows::Error;
 use crate::flows::account::create_account::create_account;
+use crate::flows::code::open_code;
 use crate::flows::service::create_service::create_service;
 use crate::store::memory::MemoryStore;
 use crate::store::{

@@ -8,9 +8,6 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::attempts::{new_attempt, price, put_attempt, put_new_attempt};
-use super::learning::learn;
-use super::route::route;
 use super::silent_token::{SilentToken, draw_client_token};
 use crate::app::App;
 use crate::delivery::Outcome;
@@ -23,9 +20,11 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
 use crate::flows::account::authenticate::is_active;
+use crate::flows::code::{
+    SendingAt, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
+};
 use crate::flows::service::fetch_service::read_service;
 use crate::flows::toll_fraud::charge::{Charge, charge};
-use crate::flows::verification::put_verification;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::Stored;
 use crate::store::{Batch, keys, records};
@@ -124,8 +123,11 @@ async fn begin(
             Err(Error::Refused(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let index = u8::try_from(send).map_err(|_| Error::corrupt("too many sendings".to_owned()))?;
-        let attempt = new_attempt(app, (&verification, index), &sender, country, now)?;
+        let of = SendingAt {
+            verification: &verification,
+            position: u8::try_from(send).map_err(|_| Error::corrupt("too many sendings"))?,
+        };
+        let attempt = new_attempt(app, of, &sender, country, now)?;
         verification.sends[send].tries.push(Try {
             attempt: attempt.sid,
             sender: sender.name,
