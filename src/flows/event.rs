@@ -13,9 +13,8 @@ use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::{Webhook, WebhookStatus};
-use crate::flows::Error;
-use crate::flows::account::webhook_secrets::signing_secrets;
 use crate::flows::outbox::{Parcel, put_new_row};
+use crate::flows::{Error, webhook_secret};
 use crate::store::{Batch, keys, records};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
@@ -157,6 +156,6 @@ async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, 
     if !account.is_active() {
         return Ok(Prepared::Suspended);
     }
-    let secrets = signing_secrets(app, account, now).await?;
+    let secrets = webhook_secret::signing_secrets(app, account, now).await?;
     Ok(Prepared::Go(webhook, secrets))
 }

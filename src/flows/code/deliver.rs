@@ -11,10 +11,8 @@ use crate::domain::events::{OutboxRow, QueuedCode};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
-use crate::flows::Error;
-use crate::flows::account::authenticate::is_active;
 use crate::flows::outbox::{Parcel, Settled};
-use crate::flows::service::fetch_service::read_service;
+use crate::flows::{Error, account, service};
 use crate::store::{keys, records};
 
 /// A code on its way to its sender.
@@ -79,9 +77,9 @@ impl CodeParcel {
         let key = keys::verification(row.service, row.verification);
         let found = records::read(app.store.as_ref(), &key).await?;
         let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
-        read_service(app, row.account, row.service).await?;
+        service::read(app, row.account, row.service).await?;
         // Nothing leaves in the name of a suspended account.
-        if !is_active(app, row.account).await? {
+        if !account::is_active(app, row.account).await? {
             return Ok(Outcome::Obsolete);
         }
         let now = app.clock.now();

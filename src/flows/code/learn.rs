@@ -8,9 +8,8 @@ use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::Error;
-use crate::flows::account::list_accounts::list_accounts;
 use crate::flows::toll_fraud::converted::converted as fraud_learns;
+use crate::flows::{Error, account};
 use crate::store::{Batch, Order, Scan, keys, records};
 
 /// Learns from what came of `attempt`. To be called once for each.
@@ -95,7 +94,7 @@ pub async fn learn_from_stored(app: &App) -> Result<(), Error> {
     const CHUNK: usize = 200;
     let oldest = app.clock.now().before(ConversionWindow::LENGTH);
     let mut left: usize = 20_000;
-    for account in list_accounts(app).await? {
+    for account in account::list(app).await? {
         let prefix = keys::attempts(account.sid);
         let mut after = None;
         loop {
