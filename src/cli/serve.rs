@@ -226,7 +226,7 @@ impl Started {
             signals.stop().await;
             ops.draining.store(true, Ordering::Relaxed);
             // Whoever waits is answered now; the drain is for those who are at work.
-            app.streams.close();
+            app.memory.waiters.close();
             stop_admin.send_replace(());
             // What the last requests announce is delivered after the next start.
             drop(stop_worker);

@@ -168,7 +168,7 @@ async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -
         .assert_read(&key, &found)
         .put_record(key, &found.record)?;
     app.store.commit(batch).await?;
-    app.streams.account_changed(account);
+    app.memory.waiters.account_changed(account);
     Ok(())
 }
 
@@ -198,6 +198,6 @@ async fn set_status(app: &App, account: AccountSid, status: AccountStatus) -> Re
         .assert_read(&key, &found)
         .put_record(key, &found.record)?;
     app.store.commit(batch).await?;
-    app.streams.account_changed(account);
+    app.memory.waiters.account_changed(account);
     Ok(())
 }

@@ -91,6 +91,6 @@ async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error> {
         .delete(key.into_bytes())
         .delete(marker.into_bytes());
     app.store.commit(batch).await?;
-    app.streams.account_changed(found.record.account);
+    app.memory.waiters.account_changed(found.record.account);
     Ok(())
 }

@@ -175,7 +175,7 @@ async fn delete_once(
         batch = announce(app, &place.service.record, &event, batch)?;
     }
     commit_and_ring(app, batch).await?;
-    app.streams.entity_changed(place.scope.entity);
+    app.memory.waiters.entity_changed(place.scope.entity);
     Ok(())
 }
 

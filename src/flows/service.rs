@@ -113,7 +113,7 @@ async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<
             },
         )?;
     app.store.commit(batch).await?;
-    app.streams.service_changed(sid);
+    app.memory.waiters.service_changed(sid);
     Ok(())
 }
 

@@ -115,10 +115,11 @@ async fn answer_once(
     batch = factor::announce_lock(app, &place, (&factor.record, &answered), now, batch)?;
     commit_and_ring(app, batch).await?;
     if answered.status == factor.record.status {
-        app.streams
+        app.memory
+            .waiters
             .challenge_changed(place.scope.entity, challenge.factor, sid);
     } else {
-        app.streams.entity_changed(place.scope.entity);
+        app.memory.waiters.entity_changed(place.scope.entity);
     }
     factor::warn_of_failures(&factor.record, &answered);
     Ok((place.scope, challenge))

@@ -106,7 +106,8 @@ async fn create_once(
     }
     batch = factor::announce_lock(app, &place, (&found.record, &factor), now, batch)?;
     commit_and_ring(app, batch).await?;
-    app.streams
+    app.memory
+        .waiters
         .challenge_changed(place.scope.entity, factor.sid, challenge.sid);
     factor::warn_of_failures(&found.record, &factor);
     Ok((place.scope, challenge))

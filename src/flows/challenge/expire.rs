@@ -109,7 +109,8 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error> {
     let event = event.of_challenge(challenge.record.sid);
     let batch = put_answered(app, &place.scope, &challenge.record, batch)?;
     commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await?;
-    app.streams
+    app.memory
+        .waiters
         .challenge_changed(place.scope.entity, factor.record.sid, challenge.record.sid);
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::domain::challenge::{Challenge, Outcome};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::{FactorKind, NotificationChannel};
 use crate::domain::notification::Notification;
-use crate::domain::push_guard::{Fate, PushGuard};
+use crate::domain::push_guard::{ChallengeFate, PushGuard};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid, ServiceSid};
 use crate::domain::text::Identity;
@@ -92,22 +92,22 @@ pub(super) async fn recall_pushes(
     scope: &EntityScope,
     guard: &PushGuard,
     now: Timestamp,
-) -> Result<Vec<(ChallengeSid, Fate)>, Error> {
+) -> Result<Vec<(ChallengeSid, ChallengeFate)>, Error> {
     let remembered = guard.remembered(now);
     let mut fates = Vec::with_capacity(remembered.len());
     for sid in remembered {
         let found = records::read(app.store.as_ref(), &keys::challenge(scope, sid)).await?;
-        let fate = found.map_or(Fate::Over, |found| fate_of(&found.record, now));
+        let fate = found.map_or(ChallengeFate::Over, |found| fate_of(&found.record, now));
         fates.push((sid, fate));
     }
     Ok(fates)
 }
 
-fn fate_of(challenge: &Challenge, now: Timestamp) -> Fate {
+fn fate_of(challenge: &Challenge, now: Timestamp) -> ChallengeFate {
     match &challenge.outcome {
-        Outcome::Approved(answer) => Fate::Approved(answer.at),
-        Outcome::Denied(_) | Outcome::Expired => Fate::Over,
-        Outcome::Pending if now >= challenge.expires_at => Fate::Over,
-        Outcome::Pending => Fate::Pending,
+        Outcome::Approved(answer) => ChallengeFate::Approved(answer.at),
+        Outcome::Denied(_) | Outcome::Expired => ChallengeFate::Over,
+        Outcome::Pending if now >= challenge.expires_at => ChallengeFate::Over,
+        Outcome::Pending => ChallengeFate::Pending,
     }
 }

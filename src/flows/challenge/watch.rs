@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::list::pending_of;
 use crate::app::App;
-use crate::delivery::streams::Interest;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::FactorStatus;
@@ -19,6 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::admission::Admission;
 use crate::flows::waiting::Waiting;
 use crate::flows::{Error, factor};
+use crate::memory::waiters::Interest;
 use crate::store::{keys, records};
 
 /// What happened.

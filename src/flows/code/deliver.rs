@@ -94,7 +94,7 @@ impl CodeParcel {
             Ok(message) => message,
             Err(why) => return Ok(Outcome::Refused { why }),
         };
-        if let Admission::LeftAlone(until) = app.outbox.sender_health.begin(row.sender, now) {
+        if let Admission::LeftAlone(until) = app.memory.sender_health.begin(row.sender, now) {
             let why = "the sender failed several times in a row and is left alone for a while";
             return Ok(self.untried(why.to_owned(), Untried::LeftAlone(until)));
         }

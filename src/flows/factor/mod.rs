@@ -90,7 +90,7 @@ async fn delete_once(
     }
     let event = Event::new(EventType::FactorDeleted, now, &place.scope, (sid, kind));
     commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await?;
-    app.streams.entity_changed(place.scope.entity);
+    app.memory.waiters.entity_changed(place.scope.entity);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Error
     let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
     app.store.commit(batch).await?;
     if !lanes.is_empty() {
-        app.outbox.bell.ring(lanes);
+        app.memory.wakeups.wake(lanes);
     }
     Ok(())
 }
@@ -30,7 +30,7 @@ pub(crate) fn put_new_row(
     message: OutboxMessage,
     now: Timestamp,
 ) -> Result<Batch, Error> {
-    let sid = app.outbox.order.next(now, app.entropy.as_ref());
+    let sid = app.memory.event_order.next(now, app.entropy.as_ref());
     let row = OutboxRow::new(sid, now, message);
     let key = keys::outbox_row(row.message.lane(), row.sid);
     // Most are the worker's to give up: what the store reclaimed would be missing from the dead letters.

@@ -49,7 +49,7 @@ pub(super) async fn settle(
     outcome: &Outcome,
 ) -> Result<Settled, Error> {
     let settled = parcel.settle(app, leased, outcome).await?;
-    let tally = &app.outbox.tally;
+    let tally = &app.memory.deliveries;
     match settled {
         Settled::Delivered => tally.delivered(),
         Settled::GivenUp(_) | Settled::Refused => {

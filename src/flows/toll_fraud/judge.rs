@@ -29,7 +29,7 @@ pub(super) async fn judge(
     if let Some(until) = blocked_until(app, place, asked.now).await? {
         return Err(refusal(app, until, asked.now));
     }
-    let remembered = app.fraud.guard.conversions().of(place, asked.now);
+    let remembered = app.memory.fraud.conversions().of(place, asked.now);
     if !remembered.is_low(rule) {
         return Ok(());
     }
@@ -43,7 +43,7 @@ pub(super) async fn judge(
 
 fn refusal(app: &App, until: Timestamp, now: Timestamp) -> Error {
     let why = BlockReason::LowConversion;
-    app.fraud.guard.tally.count(why);
+    app.memory.fraud.refused.count(why);
     Refusal::Blocked {
         why,
         retry_after: wait(Some(until), now),
@@ -96,7 +96,7 @@ async fn block(
 /// process, gone to a number that is a safe one by now, or never left because the senders failed, for which the numbers are
 /// not to blame.
 async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion, Error> {
-    let matured: Vec<Sends> = app.fraud.guard.conversions().matured(place, now).collect();
+    let matured: Vec<Sends> = app.memory.fraud.conversions().matured(place, now).collect();
     let mut found = Conversion::default();
     for sends in matured {
         if sends.converted {
@@ -112,7 +112,10 @@ async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion,
             continue;
         };
         if is_approved(&verification) {
-            app.fraud.guard.conversions().converted(place, sends.verification);
+            app.memory
+                .fraud
+                .conversions()
+                .converted(place, sends.verification);
             found.add(sends.count, true);
             continue;
         }
@@ -122,7 +125,7 @@ async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion,
         };
         let (left, waits) = sendings(app, &verification).await?;
         if safe || (left == 0 && !waits) {
-            app.fraud.guard.conversions().forget(place, sends.verification);
+            app.memory.fraud.conversions().forget(place, sends.verification);
         } else {
             found.add(left, false);
         }

@@ -52,7 +52,7 @@ async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Er
             break;
         }
     }
-    let mut conversions = app.fraud.guard.conversions();
+    let mut conversions = app.memory.fraud.conversions();
     for (place, sends) in recalled.into_iter().rev() {
         conversions.add(&place, sends, now);
     }

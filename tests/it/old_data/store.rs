@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::doubles::{ManualClock, SeededEntropy};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
@@ -19,7 +20,6 @@ use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
 use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
@@ -29,7 +29,7 @@ use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use countersign::domain::text::{
     AppId, FriendlyName, Identity, Message, NotificationToken, SdkVersion, ServiceName,
 };
-use countersign::domain::time::{ManualClock, Timestamp};
+use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::flows::actor::Actor;
@@ -141,7 +141,7 @@ async fn moves_to_lanes(app: &App) {
         let end = row.message.reclaimed_at();
         assert_eq!(entry.expires_at, end, "only pushes end by themselves");
     }
-    let next = app.outbox.order.next(written_at(), app.entropy.as_ref());
+    let next = app.memory.event_order.next(written_at(), app.entropy.as_ref());
     assert!(*next.as_bytes() > highest);
     let report = check_store(app).await.unwrap();
     assert!(report.is_healthy(), "{report}");
@@ -341,9 +341,7 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         entropy: Arc::new(SeededEntropy::new(42)),
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
         senders: Arc::default(),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..Policy::default()

@@ -17,7 +17,6 @@ use crate::domain::attempt::{self, Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
-use crate::domain::entropy::SeededEntropy;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::DeadLetter;
 use crate::domain::phone::PhoneNumber;
@@ -25,12 +24,13 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
-use crate::domain::time::{Clock as _, ManualClock, Timestamp};
+use crate::domain::time::{Clock as _, Timestamp};
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code::send::enqueue;
 use crate::flows::code::{SendingAt, put_verification, route};
 use crate::flows::deliveries::Deliveries;
@@ -169,9 +169,7 @@ impl World {
             clock: clock.clone(),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             senders: Arc::new(senders),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy {
                 toll_fraud: Settings {

@@ -28,16 +28,16 @@ use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
-use crate::domain::entropy::SeededEntropy;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::text::{FriendlyName, ServiceName};
-use crate::domain::time::{ManualClock, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code::open_code;
 use crate::flows::{Error, account, service};
 use crate::store::memory::MemoryStore;
@@ -66,9 +66,7 @@ impl World {
             clock: clock.clone(),
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(1)))),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             entropy: Arc::new(SeededEntropy::new(2)),
             // What guards against toll fraud has tests of its own; an attacker who pays gets past it.
             policy: Policy {

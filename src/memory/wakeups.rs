@@ -8,34 +8,34 @@ use tokio::sync::Notify;
 
 use crate::domain::outbox::Lane;
 
-/// Where those ring who have committed something to be sent.
+/// Where those who have committed something to be sent say so.
 #[derive(Debug, Default)]
-pub struct Bell {
-    rung: Mutex<BTreeSet<Lane>>,
+pub struct Wakeups {
+    woken: Mutex<BTreeSet<Lane>>,
     notify: Notify,
 }
 
-impl Bell {
+impl Wakeups {
     /// Says that these lanes have new rows, which are committed.
-    pub fn ring(&self, lanes: impl IntoIterator<Item = Lane>) {
-        let mut rung = self.lock();
+    pub fn wake(&self, lanes: impl IntoIterator<Item = Lane>) {
+        let mut woken = self.lock();
         for lane in lanes {
             // Whoever stops listening costs no memory: lanes beyond this many are found by the worker's own look.
-            if rung.len() < MOST_LANES {
-                rung.insert(lane);
+            if woken.len() < MOST_LANES {
+                woken.insert(lane);
             }
         }
-        drop(rung);
+        drop(woken);
         self.notify.notify_one();
     }
 
     /// Waits until there is something new; the lanes that have it.
-    pub async fn heard(&self) -> BTreeSet<Lane> {
+    pub async fn wait(&self) -> BTreeSet<Lane> {
         loop {
             self.notify.notified().await;
-            let rung = self.take();
-            if !rung.is_empty() {
-                return rung;
+            let woken = self.take();
+            if !woken.is_empty() {
+                return woken;
             }
         }
     }
@@ -46,7 +46,7 @@ impl Bell {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Lane>> {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,11 +58,11 @@ mod tests {
     use crate::domain::sid::WebhookSid;
 
     #[tokio::test]
-    async fn what_was_rung_before_anybody_listened_is_heard() {
-        let (bell, lane) = (Bell::default(), Lane::Webhook(WebhookSid::from_bytes([1; 16])));
-        bell.ring([lane]);
-        bell.ring([lane]);
-        assert_eq!(bell.heard().await, BTreeSet::from([lane]));
-        assert!(bell.take().is_empty());
+    async fn a_wakeup_that_comes_before_anybody_waits_is_kept() {
+        let (wakeups, lane) = (Wakeups::default(), Lane::Webhook(WebhookSid::from_bytes([1; 16])));
+        wakeups.wake([lane]);
+        wakeups.wake([lane]);
+        assert_eq!(wakeups.wait().await, BTreeSet::from([lane]));
+        assert!(wakeups.take().is_empty());
     }
 }

@@ -1,9 +1,9 @@
 //! Wakes those who wait for a change of a challenge or a factor.
 //!
 //! A waiter registers first, then reads the store, then waits; whoever changed something commits first, then wakes. So
-//! a change is either in what the waiter reads, or it rings the waiter's bell: a ring that comes before the waiter
-//! waits is kept for it. A bell says "look again" and nothing else, because what a waiter may see is decided where
-//! everything else is decided too.
+//! a change is either in what the waiter reads, or it wakes the waiter: a wake-up that comes before the waiter waits is kept
+//! for it. It says "look again" and nothing else, because what a waiter may see is decided where everything else is decided
+//! too.
 //!
 //! Waiters are found by the entity that they are about. An entity nobody waits for is not in the map, so that a change
 //! costs one look into a map that is almost empty.
@@ -18,7 +18,7 @@ use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, Service
 
 /// Everybody who waits, in this process.
 #[derive(Debug, Default)]
-pub struct Streams {
+pub struct Waiters {
     state: Mutex<State>,
 }
 
@@ -40,7 +40,7 @@ struct Group {
 #[derive(Debug)]
 struct Member {
     interest: Interest,
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
 }
 
 /// What somebody waits for.
@@ -62,12 +62,12 @@ pub struct Crowded;
 /// Somebody who waits, until dropped.
 #[derive(Debug)]
 pub struct Waiter {
-    streams: Arc<Streams>,
+    all: Arc<Waiters>,
     entity: EntitySid,
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
 }
 
-impl Streams {
+impl Waiters {
     /// The most that wait for the same challenge, the same factor, or new challenges of the same entity: the devices and
     /// the backends of one user, with a few that are gone and not missed yet.
     pub const MOST_FOR_THE_SAME: usize = 8;
@@ -75,14 +75,14 @@ impl Streams {
     /// Registers somebody who waits for `interest` in the entity; `most` may wait altogether.
     ///
     /// # Errors
-    /// [`Crowded`] when `most` wait, or [`Streams::MOST_FOR_THE_SAME`] for the same.
+    /// [`Crowded`] when `most` wait, or [`Waiters::MOST_FOR_THE_SAME`] for the same.
     pub fn register(
         self: &Arc<Self>,
         scope: &EntityScope,
         interest: Interest,
         most: usize,
     ) -> Result<Waiter, Crowded> {
-        let bell = Arc::new(Notify::new());
+        let wakeup = Arc::new(Notify::new());
         let mut state = self.lock();
         if state.waiting >= most {
             return Err(Crowded);
@@ -95,7 +95,7 @@ impl Streams {
             return Err(Crowded);
         }
         if state.closing {
-            bell.notify_one();
+            wakeup.notify_one();
         }
         state.waiting += 1;
         let group = state.entities.entry(scope.entity).or_insert_with(|| Group {
@@ -105,13 +105,13 @@ impl Streams {
         });
         group.members.push(Member {
             interest,
-            bell: Arc::clone(&bell),
+            wakeup: Arc::clone(&wakeup),
         });
         drop(state);
         Ok(Waiter {
-            streams: Arc::clone(self),
+            all: Arc::clone(self),
             entity: scope.entity,
-            bell,
+            wakeup,
         })
     }
 
@@ -128,7 +128,7 @@ impl Streams {
                 Interest::Factor(wanted) => wanted == factor,
             };
             if concerned {
-                member.bell.notify_one();
+                member.wakeup.notify_one();
             }
         }
     }
@@ -136,7 +136,7 @@ impl Streams {
     /// The entity was deleted, or one of its factors was deleted or can be used no longer, and that is committed.
     pub fn entity_changed(&self, entity: EntitySid) {
         if let Some(group) = self.lock().entities.get(&entity) {
-            group.ring();
+            group.wake();
         }
     }
 
@@ -144,25 +144,25 @@ impl Streams {
     pub fn service_changed(&self, service: ServiceSid) {
         let state = self.lock();
         let concerned = state.entities.values().filter(|group| group.service == service);
-        concerned.for_each(Group::ring);
+        concerned.for_each(Group::wake);
     }
 
     /// The account was suspended or credentials of it were revoked, and that is committed. Costs as much as
-    /// [`Streams::service_changed`].
+    /// [`Waiters::service_changed`].
     pub fn account_changed(&self, account: AccountSid) {
         let state = self.lock();
         let concerned = state.entities.values().filter(|group| group.account == account);
-        concerned.for_each(Group::ring);
+        concerned.for_each(Group::wake);
     }
 
     /// Nobody is to wait any longer: the server stops.
     pub fn close(&self) {
         let mut state = self.lock();
         state.closing = true;
-        state.entities.values().for_each(Group::ring);
+        state.entities.values().for_each(Group::wake);
     }
 
-    /// Whether [`Streams::close`] was called.
+    /// Whether [`Waiters::close`] was called.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.lock().closing
@@ -181,27 +181,27 @@ impl Streams {
 }
 
 impl Group {
-    fn ring(&self) {
-        self.members.iter().for_each(|member| member.bell.notify_one());
+    fn wake(&self) {
+        self.members.iter().for_each(|member| member.wakeup.notify_one());
     }
 }
 
 impl Waiter {
     /// Waits until there is a reason to look again since this was last called.
     pub async fn woken(&self) {
-        self.bell.notified().await;
+        self.wakeup.notified().await;
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let mut state = self.streams.lock();
+        let mut state = self.all.lock();
         let Some(group) = state.entities.get_mut(&self.entity) else {
             return;
         };
         group
             .members
-            .retain(|member| !Arc::ptr_eq(&member.bell, &self.bell));
+            .retain(|member| !Arc::ptr_eq(&member.wakeup, &self.wakeup));
         if group.members.is_empty() {
             state.entities.remove(&self.entity);
         }
@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn only_those_are_woken_whom_a_change_concerns() {
-        let streams = Arc::new(Streams::default());
-        let register = |of, interest| streams.register(&scope(of), interest, 100).unwrap();
+        let everybody = Arc::new(Waiters::default());
+        let register = |of, interest| everybody.register(&scope(of), interest, 100).unwrap();
         let waiters = [
             register(1, Interest::Entity),
             register(1, Interest::Factor(factor(1))),
@@ -255,16 +255,16 @@ mod tests {
             register(2, Interest::Entity),
         ];
         let rang = || waiters.each_ref().map(rang);
-        streams.challenge_changed(scope(1).entity, factor(1), challenge(1));
+        everybody.challenge_changed(scope(1).entity, factor(1), challenge(1));
         assert_eq!(rang(), [true, true, false, true, false, false]);
         assert_eq!(rang(), [false; 6]);
-        streams.entity_changed(scope(1).entity);
+        everybody.entity_changed(scope(1).entity);
         assert_eq!(rang(), [true, true, true, true, true, false]);
-        streams.service_changed(scope(2).service);
+        everybody.service_changed(scope(2).service);
         assert_eq!(rang(), [false, false, false, false, false, true]);
-        streams.account_changed(scope(1).account);
+        everybody.account_changed(scope(1).account);
         assert_eq!(rang(), [true, true, true, true, true, false]);
-        streams.close();
+        everybody.close();
         assert_eq!(rang(), [true; 6]);
         // Whoever comes too late does not wait either.
         assert!(self::rang(&register(3, Interest::Entity)));
@@ -272,27 +272,27 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_those_who_are_gone() {
-        let streams = Arc::new(Streams::default());
-        let first = streams.register(&scope(1), Interest::Entity, 3).unwrap();
-        let second = streams.register(&scope(1), Interest::Entity, 3).unwrap();
-        let third = streams.register(&scope(2), Interest::Entity, 3).unwrap();
+        let everybody = Arc::new(Waiters::default());
+        let first = everybody.register(&scope(1), Interest::Entity, 3).unwrap();
+        let second = everybody.register(&scope(1), Interest::Entity, 3).unwrap();
+        let third = everybody.register(&scope(2), Interest::Entity, 3).unwrap();
         assert_eq!(
-            streams.register(&scope(2), Interest::Entity, 3).unwrap_err(),
+            everybody.register(&scope(2), Interest::Entity, 3).unwrap_err(),
             Crowded
         );
         drop((first, third));
-        assert_eq!((streams.waiting(), streams.lock().entities.len()), (1, 1));
-        streams.challenge_changed(scope(1).entity, factor(1), challenge(1));
+        assert_eq!((everybody.waiting(), everybody.lock().entities.len()), (1, 1));
+        everybody.challenge_changed(scope(1).entity, factor(1), challenge(1));
         assert!(rang(&second));
         drop(second);
-        assert_eq!((streams.waiting(), streams.lock().entities.len()), (0, 0));
+        assert_eq!((everybody.waiting(), everybody.lock().entities.len()), (0, 0));
     }
 
     #[test]
     fn one_thing_has_only_so_many_who_wait_for_it() {
-        let streams = Arc::new(Streams::default());
-        let of = |interest| streams.register(&scope(1), interest, 100);
-        let waiters: Vec<_> = (0..Streams::MOST_FOR_THE_SAME)
+        let everybody = Arc::new(Waiters::default());
+        let of = |interest| everybody.register(&scope(1), interest, 100);
+        let waiters: Vec<_> = (0..Waiters::MOST_FOR_THE_SAME)
             .map(|_| of(Interest::Factor(factor(1))).unwrap())
             .collect();
         assert_eq!(of(Interest::Factor(factor(1))).unwrap_err(), Crowded);
