@@ -23,8 +23,8 @@ use crate::delivery::push_providers::{Addresses, PushProviders};
 use crate::delivery::web_push::WebPush;
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
-use crate::flows::code_delivery::learning::learn_from_stored;
-use crate::flows::outbox::deliver::ToReceivers;
+use crate::flows::code::learn_from_stored;
+use crate::flows::deliveries::Deliveries;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
@@ -212,7 +212,7 @@ impl Started {
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
-        let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
+        let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
         let stopped = async {
             let _dropped_or_sent = worker_stopped.await;
         };

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::flows::outbox::lanes::{lanes, last_row_of};
-use crate::flows::outbox::write_row;
+use crate::flows::outbox::rows::put_row;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, Order, Scan, keys, records};
 
@@ -39,7 +39,7 @@ async fn move_some(app: &App) -> Result<bool, Error> {
     for (key, entry) in &rows {
         let row: OutboxRow = records::decode(&entry.value)?;
         batch = batch.assert_at(key.clone(), entry.version).delete(key.clone());
-        batch = write_row(batch, &row)?;
+        batch = put_row(batch, &row)?;
     }
     app.store.commit(batch).await?;
     Ok(rows.len() == CHUNK)

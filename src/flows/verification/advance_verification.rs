@@ -1,13 +1,12 @@
 //! Goes on with a verification's plan: when its caller says so, or when the next step is due.
 
-use super::next_code::next_code;
-use super::send::{Order, send};
-use super::{Found, Which, find, put_verification};
+use super::{Found, Which, find};
 use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{SendingOutcome, Verification};
+use crate::flows::code::{Order, next_code, put_verification, send};
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::toll_fraud::admit::Admission;
 use crate::flows::{Error, retry_on_conflict};

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::conversion::{note_conversion, tell_conversion};
-use super::next_code::open_code;
-use super::{Found, Which, find, put_verification};
+use super::{Found, Which, find};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::destination::Destination;
@@ -14,6 +12,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
+use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;

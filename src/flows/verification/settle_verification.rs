@@ -1,10 +1,10 @@
 //! Ends a verification because its owner says so.
 
-use super::conversion::{note_conversion, tell_conversion};
-use super::{Which, find, put_verification};
+use super::{Which, find};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::Verification;
+use crate::flows::code::{note_conversion, put_verification, tell_conversion};
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
 

@@ -4,9 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::next_code::next_code;
-use super::send::{Order, send};
-use super::{Remembered, assert_service, put_verification, read_verification};
+use super::silent_token::SilentToken;
+use super::{Remembered, assert_service, read_verification};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::channel::Channel;
@@ -18,7 +17,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
 };
-use crate::flows::code_delivery::silent_token::SilentToken;
+
+use crate::flows::code::{Order, next_code, put_verification, send};
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;

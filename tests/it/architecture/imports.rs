@@ -146,7 +146,7 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
 }
 
 /// The lines of the code, those of a `use` statement joined.
-fn statements(source: &Source) -> Vec<(usize, String)> {
+pub(super) fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (number, line) in source.code() {
@@ -165,7 +165,7 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// All paths of a line, `use` trees taken apart.
-fn paths(line: &str) -> Vec<Vec<String>> {
+pub(super) fn paths(line: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some(start) = rest.find(is_name) {
@@ -218,7 +218,7 @@ fn closing(tree: &str) -> usize {
 }
 
 /// A path with `self` and `super` at its front resolved.
-fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
+pub(super) fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
     let supers = path.iter().take_while(|name| *name == "super").count();
     let here = path.first().is_some_and(|name| name == "self");
     if supers == 0 && !here {

@@ -24,7 +24,7 @@ use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPu
 use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::text::Identity;
 use countersign::flows::actor::Actor;
-use countersign::flows::web_push::deliver_web_push::deliver_web_push;
+use countersign::flows::push::web_push::deliver_web_push;
 use countersign::flows::{challenge, factor};
 
 /// A verified factor of platform `webpush`, and what its device subscribed to.

@@ -18,7 +18,6 @@ use tokio::task::{JoinSet, yield_now};
 
 use super::check_verification::{Guess, check_verification};
 use super::fetch_verification::fetch_verification;
-use super::next_code::open_code;
 use super::settle_verification::{Settlement, settle_verification};
 use super::start_verification::{NewVerification, Started, start_verification};
 use super::{Remembered, Which};
@@ -38,8 +37,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::code::open_code;
 use crate::flows::{Error, account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::{

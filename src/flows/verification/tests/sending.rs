@@ -4,9 +4,9 @@ use super::*;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::verification::samples::{signal, zitadel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
+use crate::flows::code::put_verification;
 use crate::flows::service;
 use crate::flows::sweep::sweep;
-use crate::flows::verification::put_verification;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {

@@ -1,16 +1,66 @@
-//! Tells a webhook of an event.
+//! Events: announced in the batch of the state change that they tell of, and told to webhooks after it.
+
+use async_trait::async_trait;
 
 use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::Outcome;
 use crate::delivery::webhook::{self, Message, News};
-use crate::domain::events::{EventType, OutboxMessage, OutboxRow};
+use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::refusal::Refusal;
+use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
+use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::{Webhook, WebhookStatus};
+use crate::flows::outbox::{Parcel, put_new_row};
 use crate::flows::{Error, webhook_secret};
-use crate::store::{keys, records};
+use crate::store::{Batch, keys, records};
+
+/// Adds a row for each webhook that wants `event`; none if nobody does.
+pub(crate) fn announce(
+    app: &App,
+    service: &Service,
+    event: &Event,
+    mut batch: Batch,
+) -> Result<Batch, Error> {
+    for webhook in service.subscribers(event.event_type) {
+        let message = OutboxMessage::Webhook {
+            webhook,
+            event: event.clone(),
+        };
+        batch = put_new_row(app, batch, message, event.at)?;
+    }
+    Ok(batch)
+}
+
+/// Adds a row for each webhook that wants to hear that something is blocked; none if nobody does.
+pub(crate) fn announce_block(
+    app: &App,
+    service: &Service,
+    event: &BlockEvent,
+    mut batch: Batch,
+) -> Result<Batch, Error> {
+    for webhook in service.subscribers(EventType::VerificationBlocked) {
+        let message = OutboxMessage::Blocked {
+            webhook,
+            event: event.clone(),
+        };
+        batch = put_new_row(app, batch, message, event.at)?;
+    }
+    Ok(batch)
+}
+
+/// An event on its way to a webhook.
+#[derive(Debug)]
+pub struct EventParcel;
+
+#[async_trait]
+impl Parcel for EventParcel {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+        deliver_webhook(app, row).await
+    }
+}
 
 /// Sends the event of `row` to its webhook as it is configured now, signed with the account's webhook signing secrets.
 ///

@@ -8,9 +8,9 @@ use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::code_routing::SenderHealth;
 use crate::domain::time::Clock as _;
-use crate::flows::code_delivery::attempts::put_attempt;
-use crate::flows::code_delivery::learning::{converted, learn, learn_from_stored};
-use crate::flows::code_delivery::route::route;
+use crate::flows::code::learn::{converted, learn, learn_from_stored};
+use crate::flows::code::put_attempt;
+use crate::flows::code::route;
 use crate::store::Batch;
 
 /// How many of a hundred codes go to the first of two senders.

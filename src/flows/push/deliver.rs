@@ -1,5 +1,8 @@
 //! Wakes the device of a factor.
 
+use async_trait::async_trait;
+
+use super::web_push::deliver_web_push;
 use crate::app::App;
 use crate::delivery::apns::ApnsAccess;
 use crate::delivery::fcm::FcmAccess;
@@ -14,9 +17,20 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Message};
-use crate::flows::web_push::deliver_web_push::deliver_web_push;
+use crate::flows::outbox::Parcel;
 use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
 use crate::store::{Batch, keys, records};
+
+/// A notification on its way to a device.
+#[derive(Debug)]
+pub struct PushParcel;
+
+#[async_trait]
+impl Parcel for PushParcel {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+        deliver_push(app, row).await
+    }
+}
 
 /// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
 /// transport says of it.

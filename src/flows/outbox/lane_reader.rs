@@ -6,7 +6,7 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::lease::free_at;
+use super::rows::free_at;
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::{Lane, Thread};
@@ -15,15 +15,15 @@ use crate::flows::Error;
 use crate::store::records::{self, Stored};
 use crate::store::{Order, Scan, keys};
 
-/// A pass over a lane.
-pub(super) struct Pass {
+/// Reads a lane once from its beginning to its end.
+pub(super) struct LaneReader {
     lane: Lane,
     window: usize,
     /// The rows of each thread that has none that waits, in order. The first one of a thread that is under way was taken.
     queues: HashMap<Thread, VecDeque<Stored<OutboxRow>>>,
     /// The threads whose first row may be delivered now.
     ready: VecDeque<Thread>,
-    /// The threads of which nothing more can be delivered in this pass.
+    /// The threads of which nothing more can be delivered in this reader.
     waiting: HashSet<Thread>,
     loaded: usize,
     read: usize,
@@ -33,7 +33,7 @@ pub(super) struct Pass {
     earliest: Option<Timestamp>,
 }
 
-impl Pass {
+impl LaneReader {
     pub(super) fn over(lane: Lane, window: usize) -> Self {
         Self {
             lane,
@@ -50,8 +50,8 @@ impl Pass {
         }
     }
 
-    /// A row that may be delivered now, if there is one. Its thread is under way until [`Pass::gone`] or
-    /// [`Pass::stays`] is said of it.
+    /// A row that may be delivered now, if there is one. Its thread is under way until [`LaneReader::gone`] or
+    /// [`LaneReader::stays`] is said of it.
     pub(super) async fn next(&mut self, app: &App) -> Result<Option<Stored<OutboxRow>>, Error> {
         while self.ready.is_empty() && self.may_read() {
             self.read_window(app).await?;
@@ -173,9 +173,8 @@ mod tests {
     use crate::domain::factor::FactorType;
     use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
     use crate::domain::text::Identity;
-    use crate::doubles::ManualClock;
-    use crate::doubles::SeededEntropy;
-    use crate::flows::outbox::write_row;
+    use crate::doubles::{ManualClock, SeededEntropy};
+    use crate::flows::outbox::rows::put_row;
     use crate::store::Batch;
     use crate::store::memory::MemoryStore;
 
@@ -222,7 +221,7 @@ mod tests {
                     message,
                 )
             };
-            batch = write_row(batch, &row).unwrap();
+            batch = put_row(batch, &row).unwrap();
         }
         app.store.commit(batch).await.unwrap();
     }
@@ -231,24 +230,24 @@ mod tests {
     async fn deliver_all(app: &App, width: usize) -> (Vec<OutboxRow>, usize) {
         let (mut delivered, mut most) = (Vec::new(), 0);
         loop {
-            let mut pass = Pass::over(lane(), 256);
+            let mut reader = LaneReader::over(lane(), 256);
             let mut under_way = VecDeque::new();
             loop {
                 while under_way.len() < width
-                    && let Some(row) = pass.next(app).await.unwrap()
+                    && let Some(row) = reader.next(app).await.unwrap()
                 {
                     under_way.push_back(row.record);
                 }
-                most = most.max(pass.loaded() + under_way.len());
+                most = most.max(reader.loaded() + under_way.len());
                 let Some(row) = under_way.pop_front() else {
                     break;
                 };
                 let key = keys::outbox_row(lane(), row.sid).into_bytes();
                 app.store.commit(Batch::new().delete(key)).await.unwrap();
-                pass.gone(app, row.message.thread());
+                reader.gone(app, row.message.thread());
                 delivered.push(row);
             }
-            if pass
+            if reader
                 .next_at(app.clock.now())
                 .is_none_or(|at| at > app.clock.now())
             {
@@ -275,15 +274,15 @@ mod tests {
     async fn rows_of_one_factor_are_never_under_way_together() {
         let app = app();
         fill(&app, 1000, app.clock.now(), |_| 7).await;
-        let mut pass = Pass::over(lane(), 256);
-        let first = pass.next(&app).await.unwrap().unwrap();
-        assert!(pass.next(&app).await.unwrap().is_none());
-        assert!(pass.loaded() <= 512);
-        pass.stays(
+        let mut reader = LaneReader::over(lane(), 256);
+        let first = reader.next(&app).await.unwrap().unwrap();
+        assert!(reader.next(&app).await.unwrap().is_none());
+        assert!(reader.loaded() <= 512);
+        reader.stays(
             first.record.message.thread(),
             app.clock.now() + Duration::from_secs(1),
         );
-        assert!(pass.next(&app).await.unwrap().is_none());
+        assert!(reader.next(&app).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -294,8 +293,8 @@ mod tests {
         fill(&app, 1, app.clock.now(), |_| 99).await;
         let (delivered, _) = deliver_all(&app, 8).await;
         assert_eq!(delivered.len(), 1);
-        let mut pass = Pass::over(lane(), 256);
-        assert!(pass.next(&app).await.unwrap().is_none());
-        assert_eq!(pass.next_at(app.clock.now()), Some(later));
+        let mut reader = LaneReader::over(lane(), 256);
+        assert!(reader.next(&app).await.unwrap().is_none());
+        assert_eq!(reader.next_at(app.clock.now()), Some(later));
     }
 }

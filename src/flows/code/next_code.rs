@@ -10,7 +10,7 @@ use crate::store::{StoreError, keys};
 
 /// A new code, if the next sending over `channel` needs one: the policy wants one, the one before is over or void, or the
 /// caller chose another.
-pub(super) fn next_code(
+pub(crate) fn next_code(
     app: &App,
     verification: &Verification,
     channel: Channel,
@@ -41,7 +41,7 @@ pub(super) fn next_code(
 }
 
 /// Opens one of the verification's codes.
-pub(super) fn open_code(
+pub(crate) fn open_code(
     app: &App,
     verification: &Verification,
     code: &IssuedCode,

@@ -8,9 +8,6 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::attempts::{new_attempt, price, put_attempt, put_new_attempt};
-use super::learning::learn;
-use super::route::route;
 use super::silent_token::{SilentToken, draw_client_token};
 use crate::app::App;
 use crate::delivery::Outcome;
@@ -22,8 +19,10 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
+use crate::flows::code::{
+    SendingAt, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
+};
 use crate::flows::toll_fraud::charge::{Charge, charge};
-use crate::flows::verification::put_verification;
 use crate::flows::{Error, account, retry_on_conflict, service};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -122,8 +121,11 @@ async fn begin(
             Err(Error::Refused(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let index = u8::try_from(send).map_err(|_| Error::corrupt("too many sendings".to_owned()))?;
-        let attempt = new_attempt(app, (&verification, index), &sender, country, now)?;
+        let of = SendingAt {
+            verification: &verification,
+            position: u8::try_from(send).map_err(|_| Error::corrupt("too many sendings"))?,
+        };
+        let attempt = new_attempt(app, of, &sender, country, now)?;
         verification.sends[send].tries.push(Try {
             attempt: attempt.sid,
             sender: sender.name,

@@ -1,13 +1,16 @@
 //! What is learnt from tries: how the senders do, and whether the codes that they are given come back.
 
+use super::records::put_attempt;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
+use crate::flows::toll_fraud::converted::converted as fraud_learns;
 use crate::flows::{Error, account};
-use crate::store::{Order, Scan, keys, records};
+use crate::store::{Batch, Order, Scan, keys, records};
 
 /// Learns from what came of `attempt`. To be called once for each.
 pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
@@ -50,6 +53,36 @@ fn sent(app: &App, attempt: &Attempt) {
 pub(crate) fn converted(app: &App, attempt: &Attempt) {
     let conversions = &app.memory.conversions;
     conversions.converted(attempt.sender, attempt.country, attempt.date_created);
+}
+
+/// Tells those who learn from conversions that `verification` was approved by what `attempt` brought, once that is in the
+/// store.
+pub(crate) fn tell_conversion(app: &App, verification: &Verification, attempt: Option<&Attempt>) {
+    if let Some(attempt) = attempt {
+        converted(app, attempt);
+        fraud_learns(app, verification);
+    }
+}
+
+/// Adds to `batch` that the last try of the last sending led to the approval at `now`; the attempt, if there is one.
+pub(crate) async fn note_conversion(
+    app: &App,
+    verification: &Verification,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<(Batch, Option<Attempt>), Error> {
+    let last = verification.sends.last().and_then(|send| send.tries.last());
+    let Some(last) = last else {
+        return Ok((batch, None));
+    };
+    let key = keys::attempt(verification.account, last.attempt);
+    let Some(found) = records::read(app.store.as_ref(), &key).await? else {
+        return Ok((batch, None));
+    };
+    let mut attempt = found.record.clone();
+    attempt.converted_at = Some(now);
+    let batch = put_attempt(batch.assert_read(&key, &found), attempt.clone(), now)?;
+    Ok((batch, Some(attempt)))
 }
 
 /// Learns at the start from what an earlier process wrote: of each account its last tries, an hour back at the most and

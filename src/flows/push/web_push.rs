@@ -1,13 +1,46 @@
-//! The key that push services know this server by (VAPID, RFC 8292): one for each store, made when it is first needed.
+//! Web Push: the key that push services know this server by (VAPID, RFC 8292), one for each store, made when it is first
+//! needed; and notifications to subscriptions.
 
 use std::sync::Arc;
 
 use crate::app::App;
 use crate::crypto::web_push::vapid::VapidKey;
+use crate::delivery::web_push::{Notification, Sent};
+use crate::domain::challenge::Challenge;
+use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::records::VapidKeyRecord;
 use crate::store::{Batch, keys, records};
+
+/// Sends once that `challenge` waits. That it still waits, and whose subscription it is, is the caller's to know; so is
+/// what follows from [`Sent::Gone`].
+pub async fn deliver_web_push(app: &App, subscription: &WebPushSubscription, challenge: &Challenge) -> Sent {
+    let key = match vapid_key(app).await {
+        Ok(key) => key,
+        Err(error @ Error::Failed(Fault::Corrupt(_))) => {
+            return Sent::Refused {
+                why: error.to_string(),
+            };
+        }
+        Err(error) => {
+            return Sent::Retry {
+                why: error.to_string(),
+                after: None,
+            };
+        }
+    };
+    let notification = Notification {
+        subscription,
+        challenge,
+        key: &key,
+        contact: app.policy.webpush_contact.as_deref(),
+    };
+    let sender = &app.senders.web_push;
+    sender
+        .send(&notification, app.clock.now(), app.entropy.as_ref())
+        .await
+}
 
 /// The public half, which apps hand to their push service when they subscribe.
 ///
@@ -24,7 +57,7 @@ pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
 ///
 /// # Errors
 /// [`Error::Failed`] too when it was sealed under another master key or for another place; [`Error::Failed`].
-pub(crate) async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
+async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
     if let Some(key) = app.senders.web_push.key() {
         return Ok(key);
     }

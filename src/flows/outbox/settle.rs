@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::deliver::Tried;
-use super::give_up::give_up;
-use super::settle_code::{note, settle_code};
-use super::{commit_and_ring, write_row};
+use super::dead_letters::give_up;
+use super::parcel::Parcel;
+use super::rows::put_row;
 use crate::app::App;
 use crate::delivery::Outcome;
-use crate::domain::events::{OutboxMessage, OutboxRow};
+use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
 use crate::flows::{Error, retry_on_conflict};
@@ -16,7 +15,7 @@ use crate::store::{Batch, keys, records};
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Settled {
+pub enum Settled {
     /// The receiver has it; it is gone.
     Delivered,
     /// It was tried in vain for too long, and became a dead letter.
@@ -42,12 +41,14 @@ pub(super) enum Settled {
     },
 }
 
-/// Settles a row that was leased (or that no lease was needed for) by what came of its delivery.
-pub(super) async fn settle_delivery(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled, Error> {
-    if let OutboxMessage::Code(code) = &leased.message {
-        note(app, code, tried).await?;
-    }
-    let settled = retry_on_conflict(|| attempt(app, leased, tried)).await?;
+/// Settles a row as its parcel wants, and counts it.
+pub(super) async fn settle(
+    app: &App,
+    parcel: &dyn Parcel,
+    leased: &OutboxRow,
+    outcome: &Outcome,
+) -> Result<Settled, Error> {
+    let settled = parcel.settle(app, leased, outcome).await?;
     let tally = &app.memory.deliveries;
     match settled {
         Settled::Delivered => tally.delivered(),
@@ -62,28 +63,33 @@ pub(super) async fn settle_delivery(app: &App, leased: &OutboxRow, tried: &Tried
     Ok(settled)
 }
 
-async fn attempt(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled, Error> {
+/// The row as it is now, and a batch that requires it to be so; `None` if the lease is not ours any more.
+pub(crate) async fn still_leased(app: &App, leased: &OutboxRow) -> Result<Option<(OutboxRow, Batch)>, Error> {
     let key = keys::outbox_row(leased.message.lane(), leased.sid);
-    let Some(found) = records::read(app.store.as_ref(), &key).await? else {
+    let found = records::read(app.store.as_ref(), &key).await?;
+    let ours = found.filter(|found| found.record.lease == leased.lease);
+    Ok(ours.map(|found| {
+        let batch = Batch::new().assert_read(&key, &found);
+        (found.record, batch)
+    }))
+}
+
+/// Settles a row of which nothing else has to be known: it is gone, or waits for its next try, or is given up.
+pub(super) async fn settle_by_outcome(
+    app: &App,
+    leased: &OutboxRow,
+    outcome: &Outcome,
+) -> Result<Settled, Error> {
+    retry_on_conflict(|| attempt(app, leased, outcome)).await
+}
+
+async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+    let Some((mut row, batch)) = still_leased(app, leased).await? else {
         return Ok(Settled::TakenAway);
     };
-    if found.record.lease != leased.lease {
-        return Ok(Settled::TakenAway);
-    }
+    let key = keys::outbox_row(leased.message.lane(), leased.sid);
     let now = app.clock.now();
-    let mut row: OutboxRow = found.record.clone();
-    let batch = Batch::new().assert_read(&key, &found);
-    if matches!(row.message, OutboxMessage::Code(_)) {
-        let (batch, settled, charge) = settle_code(app, row, tried, batch).await?;
-        if settled == Settled::Handed {
-            commit_and_ring(app, batch).await?;
-        } else {
-            app.store.commit(batch).await?;
-        }
-        charge.keep();
-        return Ok(settled);
-    }
-    let (batch, settled) = match &tried.outcome {
+    let (batch, settled) = match outcome {
         Outcome::Delivered => (batch.delete(key.into_bytes()), Settled::Delivered),
         Outcome::Obsolete => (batch.delete(key.into_bytes()), Settled::Obsolete),
         Outcome::Refused { why } => {
@@ -95,7 +101,7 @@ async fn attempt(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled
             let why = Reason::new(why);
             row.fail(why.clone(), *after, now, app.entropy.as_ref());
             if row.message.expires_at().is_some_and(|end| end <= row.next_at) {
-                // A push for a challenge that will be over by then.
+                // It will be of no use by then.
                 (batch.delete(key.into_bytes()), Settled::TooLate(why))
             } else if row.is_older_than(app.policy.outbox_retention, now) {
                 (give_up(app, batch, row, &why)?, Settled::GivenUp(why))
@@ -105,7 +111,7 @@ async fn attempt(app: &App, leased: &OutboxRow, tried: &Tried) -> Result<Settled
                     why,
                     asked: *after,
                 };
-                (write_row(batch, &row)?, settled)
+                (put_row(batch, &row)?, settled)
             }
         }
     };

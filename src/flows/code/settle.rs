@@ -9,10 +9,10 @@
 
 use std::time::Duration;
 
-use super::deliver::{Tried, Untried};
-use super::give_up::give_up;
-use super::settle_delivery::Settled;
-use super::write_row;
+use super::deliver::{CodeNote, CodeParcel, Untried, due};
+use super::learn::learn;
+use super::records::{SendingAt, new_attempt, price, put_attempt, put_new_attempt, put_verification};
+use super::route::{Candidate, rank};
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::delivery::codes::ConfiguredSender;
@@ -22,36 +22,83 @@ use crate::domain::outbox::Reason;
 use crate::domain::sender_name::SenderName;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Try, Verification};
-use crate::flows::Error;
-use crate::flows::code_delivery::attempts::{new_attempt, price, put_attempt, put_new_attempt};
-use crate::flows::code_delivery::deliver_code::due;
-use crate::flows::code_delivery::learning::learn;
-use crate::flows::code_delivery::route::{Candidate, rank};
+use crate::flows::outbox::{Settled, commit_and_ring, give_up, put_row, still_leased};
 use crate::flows::toll_fraud::charge::{Charge, charge};
-use crate::flows::verification::put_verification;
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
-/// Remembers, once for each try, how the sender did.
-pub(super) async fn note(app: &App, code: &QueuedCode, tried: &Tried) -> Result<(), Error> {
-    if tried.code.untried.is_some() {
-        return Ok(());
+/// Settles the row of `parcel` by what came of its try.
+pub(super) async fn settle(
+    app: &App,
+    parcel: &CodeParcel,
+    leased: &OutboxRow,
+    outcome: &Outcome,
+) -> Result<Settled, Error> {
+    if parcel.note.untried.is_none() {
+        note(app, &parcel.code, outcome).await?;
     }
+    retry_on_conflict(|| attempt(app, parcel, leased, outcome)).await
+}
+
+/// Remembers, once for each try, how the sender did.
+async fn note(app: &App, code: &QueuedCode, outcome: &Outcome) -> Result<(), Error> {
     let key = keys::attempt(code.account, code.attempt);
     if let Some(found) = records::read(app.store.as_ref(), &key).await? {
-        learn(app, &found.record, &tried.outcome);
+        learn(app, &found.record, outcome);
     }
     Ok(())
 }
 
-/// Settles `row`, which carries a code, in `batch`, which asserts it. What the next try costs is kept by whoever commits the
-/// batch.
-pub(super) async fn settle_code(
+async fn attempt(
     app: &App,
-    row: OutboxRow,
-    tried: &Tried,
+    parcel: &CodeParcel,
+    leased: &OutboxRow,
+    outcome: &Outcome,
+) -> Result<Settled, Error> {
+    let Some((row, batch)) = still_leased(app, leased).await? else {
+        return Ok(Settled::TakenAway);
+    };
+    let Decision {
+        batch,
+        settled,
+        charge,
+    } = decide(app, parcel, row, outcome, batch).await?;
+    if settled == Settled::Handed {
+        commit_and_ring(app, batch).await?;
+    } else {
+        app.store.commit(batch).await?;
+    }
+    charge.keep();
+    Ok(settled)
+}
+
+/// What becomes of a row, and what the next try costs: that is kept once the batch is committed.
+struct Decision {
     batch: Batch,
-) -> Result<(Batch, Settled, Charge), Error> {
+    settled: Settled,
+    charge: Charge,
+}
+
+impl Decision {
+    /// One that costs nothing.
+    fn for_nothing(batch: Batch, settled: Settled) -> Self {
+        Self {
+            batch,
+            settled,
+            charge: Charge::nothing(),
+        }
+    }
+}
+
+/// Decides on `row`, which `batch` asserts.
+async fn decide(
+    app: &App,
+    parcel: &CodeParcel,
+    row: OutboxRow,
+    outcome: &Outcome,
+    batch: Batch,
+) -> Result<Decision, Error> {
     let OutboxMessage::Code(code) = row.message.clone() else {
         return Err(Error::corrupt(format!("row {} carries no code", row.sid)));
     };
@@ -71,37 +118,32 @@ pub(super) async fn settle_code(
         code,
         row,
     };
-    match &tried.outcome {
-        Outcome::Delivered => settling.sent(tried, batch).map(for_nothing),
-        Outcome::Obsolete => settling.canceled(batch).map(for_nothing),
+    match outcome {
+        Outcome::Delivered => settling.sent(&parcel.note, batch),
+        Outcome::Obsolete => settling.canceled(batch),
         Outcome::Refused { why } => {
-            let why = Vain {
+            let failure = Failure {
                 why: Reason::new(why),
                 for_good: true,
                 after: None,
                 untried: None,
             };
-            settling.failed(verification, &why, batch).await
+            settling.failed(verification, &failure, batch).await
         }
         Outcome::Retry { why, after } => {
-            let why = Vain {
+            let failure = Failure {
                 why: Reason::new(why),
                 for_good: false,
                 after: *after,
-                untried: tried.code.untried,
+                untried: parcel.note.untried,
             };
-            settling.failed(verification, &why, batch).await
+            settling.failed(verification, &failure, batch).await
         }
     }
 }
 
-/// What costs nothing.
-fn for_nothing((batch, settled): (Batch, Settled)) -> (Batch, Settled, Charge) {
-    (batch, settled, Charge::nothing())
-}
-
 /// What a code was not taken for.
-struct Vain {
+struct Failure {
     why: Reason,
     /// The sender will never take it.
     for_good: bool,
@@ -120,18 +162,19 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    fn sent(self, tried: &Tried, batch: Batch) -> Result<(Batch, Settled), Error> {
+    fn sent(self, note: &CodeNote, batch: Batch) -> Result<Decision, Error> {
         let batch = self.delete_row(batch);
         let Some(mut attempt) = self.attempt else {
-            return Ok((batch, Settled::Delivered));
+            return Ok(Decision::for_nothing(batch, Settled::Delivered));
         };
         attempt.status = AttemptStatus::Sent;
-        attempt.reference.clone_from(&tried.code.reference);
-        attempt.locale.clone_from(&tried.code.locale);
-        Ok((put_attempt(batch, attempt, self.now)?, Settled::Delivered))
+        attempt.reference.clone_from(&note.reference);
+        attempt.locale.clone_from(&note.locale);
+        let batch = put_attempt(batch, attempt, self.now)?;
+        Ok(Decision::for_nothing(batch, Settled::Delivered))
     }
 
-    fn canceled(self, batch: Batch) -> Result<(Batch, Settled), Error> {
+    fn canceled(self, batch: Batch) -> Result<Decision, Error> {
         let batch = self.delete_row(batch);
         let batch = match self.attempt {
             Some(mut attempt) if attempt.status == AttemptStatus::Queued => {
@@ -140,62 +183,70 @@ impl Settling<'_> {
             }
             _ => batch,
         };
-        Ok((batch, Settled::Obsolete))
+        Ok(Decision::for_nothing(batch, Settled::Obsolete))
     }
 
     async fn failed(
         mut self,
         verification: Option<Stored<Verification>>,
-        vain: &Vain,
+        failure: &Failure,
         batch: Batch,
-    ) -> Result<(Batch, Settled, Charge), Error> {
+    ) -> Result<Decision, Error> {
         let found = verification.filter(|v| due(&v.record, self.code.send, self.now).is_some());
         let (Some(found), Some(attempt)) = (found, self.attempt.as_ref()) else {
             // Approved meanwhile, or gone: nobody needs it any more.
-            let batch = self.note_failure(vain, batch)?;
-            return Ok(for_nothing((self.delete_row(batch), Settled::Obsolete)));
+            let batch = self.note_failure(failure, batch)?;
+            return Ok(Decision::for_nothing(self.delete_row(batch), Settled::Obsolete));
         };
         let sending = &found.record.sends[usize::from(self.code.send)];
-        if vain.for_good && !self.code.refused.contains(&self.code.sender) {
+        if failure.for_good && !self.code.refused.contains(&self.code.sender) {
             self.code.refused.push(self.code.sender);
         }
         let (service, country) = (self.code.service, attempt.country);
         let ranked = rank(self.app, service, sending.channel, country, self.now).await?;
         let chosen = if sending.tries.len() < Sending::MOST_TRIES {
-            choose(&ranked, sending, &self.code, vain)
+            choose(&ranked, sending, &self.code, failure)
         } else {
-            choose_last(&ranked, &self.code, vain)
+            choose_last(&ranked, &self.code, failure)
         };
         let next = match chosen {
-            Some(next) => self.pay(&next, vain).await?.map(|charge| (next, charge)),
+            Some(next) => self.pay(&next, failure).await?.map(|charge| (next, charge)),
             None => None,
         };
         match next {
             Some((Next::AtOnce(sender), charge)) => {
                 let now = self.now;
-                let (batch, settled) = self.hand_over(&found, &sender, vain, now, batch)?;
-                Ok((batch, settled, charge))
+                let (batch, settled) = self.hand_over(&found, &sender, failure, now, batch)?;
+                Ok(Decision {
+                    batch,
+                    settled,
+                    charge,
+                })
             }
-            Some((Next::Waits(sender), charge)) => match self.wait(&found, &sender, vain, batch)? {
+            Some((Next::Waits(sender), charge)) => match self.wait(&found, &sender, failure, batch)? {
                 // The try that was to be paid is none.
-                late @ (_, Settled::TooLate(_)) => Ok(for_nothing(late)),
-                (batch, settled) => Ok((batch, settled, charge)),
+                (batch, late @ Settled::TooLate(_)) => Ok(Decision::for_nothing(batch, late)),
+                (batch, settled) => Ok(Decision {
+                    batch,
+                    settled,
+                    charge,
+                }),
             },
             None => {
-                let batch = self.note_failure(vain, batch)?;
+                let batch = self.note_failure(failure, batch)?;
                 self.row.message = OutboxMessage::Code(self.code);
                 self.row
-                    .fail(vain.why.clone(), None, self.now, self.app.entropy.as_ref());
-                let batch = give_up(self.app, batch, self.row, &vain.why)?;
-                Ok(for_nothing((batch, Settled::Refused)))
+                    .fail(failure.why.clone(), None, self.now, self.app.entropy.as_ref());
+                let batch = give_up(self.app, batch, self.row, &failure.why)?;
+                Ok(Decision::for_nothing(batch, Settled::Refused))
             }
         }
     }
 
     /// Takes the price of the try that `next` makes; `None` if the account's money is not enough.
-    async fn pay(&self, next: &Next, vain: &Vain) -> Result<Option<Charge>, Error> {
+    async fn pay(&self, next: &Next, failure: &Failure) -> Result<Option<Charge>, Error> {
         let (Next::AtOnce(sender) | Next::Waits(sender)) = next;
-        if vain.untried.is_some() && sender.name == self.code.sender {
+        if failure.untried.is_some() && sender.name == self.code.sender {
             // It is the try that was paid already.
             return Ok(Some(Charge::nothing()));
         }
@@ -212,39 +263,40 @@ impl Settling<'_> {
         mut self,
         found: &Stored<Verification>,
         sender: &ConfiguredSender,
-        vain: &Vain,
+        failure: &Failure,
         batch: Batch,
     ) -> Result<(Batch, Settled), Error> {
         let entropy = self.app.entropy.as_ref();
-        self.row.fail(vain.why.clone(), vain.after, self.now, entropy);
+        self.row
+            .fail(failure.why.clone(), failure.after, self.now, entropy);
         if let (Some(Untried::Fault(until) | Untried::LeftAlone(until)), true) =
-            (vain.untried, sender.name == self.code.sender)
+            (failure.untried, sender.name == self.code.sender)
         {
             self.row.next_at = until;
         }
         let until = self.row.next_at;
         if until >= self.code.expires_at {
             // The code is over by then.
-            let batch = self.note_failure(vain, batch)?;
-            return Ok((self.delete_row(batch), Settled::TooLate(vain.why.clone())));
+            let batch = self.note_failure(failure, batch)?;
+            return Ok((self.delete_row(batch), Settled::TooLate(failure.why.clone())));
         }
         if sender.name != self.code.sender {
-            return self.hand_over(found, sender, vain, until, batch);
+            return self.hand_over(found, sender, failure, until, batch);
         }
-        let batch = if vain.untried.is_some() {
+        let batch = if failure.untried.is_some() {
             batch
         } else {
-            let batch = self.note_failure(vain, batch)?;
+            let batch = self.note_failure(failure, batch)?;
             let (code, batch) = self.another_try(found, sender, batch)?;
             self.row.message = OutboxMessage::Code(code);
             batch
         };
         let settled = Settled::Waits {
             until,
-            why: vain.why.clone(),
-            asked: vain.after,
+            why: failure.why.clone(),
+            asked: failure.after,
         };
-        Ok((write_row(batch, &self.row)?, settled))
+        Ok((put_row(batch, &self.row)?, settled))
     }
 
     /// Puts a row into the lane of `sender` in place of this one.
@@ -252,11 +304,11 @@ impl Settling<'_> {
         self,
         found: &Stored<Verification>,
         sender: &ConfiguredSender,
-        vain: &Vain,
+        failure: &Failure,
         next_at: Timestamp,
         batch: Batch,
     ) -> Result<(Batch, Settled), Error> {
-        let batch = self.note_failure(vain, self.delete_row(batch))?;
+        let batch = self.note_failure(failure, self.delete_row(batch))?;
         let (code, batch) = self.another_try(found, sender, batch)?;
         let order = &self.app.memory.event_order;
         let row = OutboxRow {
@@ -266,9 +318,9 @@ impl Settling<'_> {
             attempts: self.row.attempts.saturating_add(1),
             next_at,
             lease: None,
-            last_error: Some(vain.why.clone()),
+            last_error: Some(failure.why.clone()),
         };
-        Ok((write_row(batch, &row)?, Settled::Handed))
+        Ok((put_row(batch, &row)?, Settled::Handed))
     }
 
     /// Writes another attempt, with `sender`, and adds it to the tries of the sending; what carries it.
@@ -278,11 +330,15 @@ impl Settling<'_> {
         sender: &ConfiguredSender,
         batch: Batch,
     ) -> Result<(QueuedCode, Batch), Error> {
-        let (app, send) = (self.app, self.code.send);
+        let app = self.app;
         let mut verification = found.record.clone();
         let country = self.attempt.as_ref().and_then(|attempt| attempt.country);
-        let attempt = new_attempt(app, (&verification, send), sender, country, self.now)?;
-        if let Some(sending) = verification.sends.get_mut(usize::from(send)) {
+        let of = SendingAt {
+            verification: &verification,
+            position: self.code.send,
+        };
+        let attempt = new_attempt(app, of, sender, country, self.now)?;
+        if let Some(sending) = verification.sends.get_mut(usize::from(self.code.send)) {
             sending.tries.push(Try {
                 attempt: attempt.sid,
                 sender: sender.name,
@@ -301,12 +357,12 @@ impl Settling<'_> {
         Ok((code, batch))
     }
 
-    fn note_failure(&self, vain: &Vain, batch: Batch) -> Result<Batch, Error> {
+    fn note_failure(&self, failure: &Failure, batch: Batch) -> Result<Batch, Error> {
         let Some(mut attempt) = self.attempt.clone() else {
             return Ok(batch);
         };
         attempt.status = AttemptStatus::Failed {
-            why: vain.why.clone(),
+            why: failure.why.clone(),
         };
         put_attempt(batch, attempt, self.now)
     }
@@ -323,16 +379,16 @@ enum Next {
 }
 
 /// Who gets a code that no further try may be made of: its sender, if the last one was not made.
-fn choose_last(ranked: &[Candidate], code: &QueuedCode, vain: &Vain) -> Option<Next> {
+fn choose_last(ranked: &[Candidate], code: &QueuedCode, failure: &Failure) -> Option<Next> {
     let mut ranked = ranked.iter();
     let same = ranked.find(|candidate| candidate.sender.name == code.sender)?;
-    vain.untried.map(|_| Next::Waits(same.sender.clone()))
+    failure.untried.map(|_| Next::Waits(same.sender.clone()))
 }
 
 /// First those that were not tried and are not left alone, in their order; then, after a pause, whoever did not refuse it,
 /// those that are not left alone before the others, the one whose last try is longest ago before all. A fault of this
 /// server is no reason for another sender.
-fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, vain: &Vain) -> Option<Next> {
+fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, failure: &Failure) -> Option<Next> {
     let fits = |candidate: &&Candidate| !code.refused.contains(&candidate.sender.name);
     let same = || {
         ranked
@@ -340,7 +396,7 @@ fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, vain: &Vai
             .find(|candidate| candidate.sender.name == code.sender)
     };
     let waits = |candidate: &Candidate| Some(Next::Waits(candidate.sender.clone()));
-    if let (Some(Untried::Fault(_)), Some(candidate)) = (vain.untried, same()) {
+    if let (Some(Untried::Fault(_)), Some(candidate)) = (failure.untried, same()) {
         return waits(candidate);
     }
     let tries = |name: SenderName| sending.tries.iter().rposition(|each| each.sender == name);
@@ -352,7 +408,7 @@ fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, vain: &Vai
     let next = ranked.iter().filter(fits).min_by_key(turn)?;
     // Where all are left alone, what was not tried stays where it is.
     match same() {
-        Some(candidate) if !next.available && vain.untried.is_some() => waits(candidate),
+        Some(candidate) if !next.available && failure.untried.is_some() => waits(candidate),
         _ => waits(next),
     }
 }

@@ -8,8 +8,8 @@ use crate::domain::channel::Channel;
 use crate::domain::sid::VerificationSid;
 use crate::domain::verification::SilentAuthentication;
 use crate::flows::Error;
-use crate::flows::code_delivery::confirm_silent::{SilentAnswer, confirm_silent};
-use crate::flows::code_delivery::silent_token::SilentToken;
+use crate::flows::verification::confirm_silent::{SilentAnswer, confirm_silent};
+use crate::flows::verification::silent_token::SilentToken;
 use crate::store::memory::MemoryStore;
 
 const DEVICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));

@@ -30,14 +30,12 @@ use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
-use crate::flows::code_delivery::enqueue::enqueue;
-use crate::flows::code_delivery::route::route;
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::code::send::enqueue;
+use crate::flows::code::{SendingAt, put_verification, route};
+use crate::flows::deliveries::Deliveries;
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::worker::{Limits, Worker};
-use crate::flows::verification::put_verification;
 use crate::flows::{account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Record};
@@ -206,7 +204,7 @@ impl World {
             delivery: Duration::from_millis(100),
             ..Limits::default()
         };
-        Worker::new(Arc::clone(&self.app), Arc::new(ToReceivers), limits)
+        Worker::new(Arc::clone(&self.app), Arc::new(Deliveries), limits)
     }
 
     /// Delivers all that is due now.
@@ -254,9 +252,9 @@ impl World {
             tries: Vec::new(),
             outcome: SendingOutcome::Counts,
         });
-        let send = u8::try_from(verification.sends.len() - 1).unwrap();
         let batch = Batch::new();
-        let queued = enqueue(app, &verification, send, &sender, Some(belgium()), now, batch);
+        let of = SendingAt::last(&verification);
+        let queued = enqueue(app, of, &sender, Some(belgium()), now, batch);
         let (batch, attempt) = queued.unwrap();
         verification.sends.last_mut().unwrap().tries.push(Try {
             attempt,

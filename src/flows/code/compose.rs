@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::deliver::DueCode;
 use crate::app::App;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::channel::Channel;
@@ -9,10 +10,10 @@ use crate::domain::message::locale::Locale;
 use crate::domain::message::{MessageRequest, render};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::AttemptSid;
-use crate::domain::verification::{IssuedCode, Sending, Verification};
+use crate::domain::verification::Verification;
 use crate::store::keys;
 
-/// The message that carries the code of `sending`, in the language that was asked for, or else in that of the number's
+/// The message that carries the code that is due, in the language that was asked for, or else in that of the number's
 /// country.
 ///
 /// # Errors
@@ -20,9 +21,13 @@ use crate::store::keys;
 pub(super) fn compose(
     app: &App,
     verification: &Verification,
-    (sending, issued): (&Sending, &IssuedCode),
+    due: DueCode<'_>,
     attempt: AttemptSid,
 ) -> Result<CodeMessage, String> {
+    let DueCode {
+        sending,
+        code: issued,
+    } = due;
     let key = keys::verification(verification.service, verification.sid);
     let opened = app.vault.open(key.bytes(), &issued.sealed);
     let opened = opened.map_err(|error| format!("the code does not open: {error}"))?;
