@@ -8,6 +8,7 @@ mod code_delivery;
 mod code_senders;
 mod delivery;
 mod foreign;
+mod manual;
 mod old_data;
 mod outbox;
 mod outbox_kill;
