@@ -70,6 +70,7 @@ pages! {
     deploying
     backup
     performance
+    troubleshooting
     security
     architecture
 }
