@@ -11,7 +11,7 @@ use crate::flows::outbox::lanes::{lanes, last_row_of};
 pub async fn prepare(app: &App) -> Result<(), Error> {
     for lane in lanes(app).await? {
         if let Some(last) = last_row_of(app, lane).await? {
-            app.outbox.order.begin_after(last);
+            app.memory.event_order.begin_after(last);
         }
     }
     Ok(())
