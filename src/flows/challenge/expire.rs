@@ -55,7 +55,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error> {
         };
         let timers = app.store.scan(scan).await?;
         for (key, _) in &timers {
-            let Some(keys::Place::ChallengeTimer(due, sid)) = keys::Place::parse(key) else {
+            let Some(keys::KeyParts::ChallengeTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;
             };
             if due > app.clock.now() {
