@@ -19,6 +19,8 @@ use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
+use crate::domain::fraud::PrefixBlock;
+use crate::domain::fraud::budget::Taken;
 use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::opaque::{P256Point, Sealed};
 use crate::domain::outbox::DeadLetter;
@@ -28,8 +30,6 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::PrefixBlock;
-use crate::domain::toll_fraud::budget::Taken;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 

@@ -1,8 +1,8 @@
 //! What must hold for entries that belong to no service: the store's own, and what is counted against toll fraud.
 
 use super::walk::{Here, Walk};
-use crate::domain::toll_fraud::PrefixBlock;
-use crate::domain::toll_fraud::budget::Taken;
+use crate::domain::fraud::PrefixBlock;
+use crate::domain::fraud::budget::Taken;
 use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
 use crate::store::keys::Place;

@@ -9,6 +9,8 @@ use std::fmt;
 
 use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
+use crate::domain::fraud::budget::{Counter, CounterKind};
+use crate::domain::fraud::prefix::NumberPrefix;
 use crate::domain::messaging_configuration::Region;
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
@@ -19,8 +21,6 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::budget::{Counter, CounterKind};
-use crate::domain::toll_fraud::prefix::NumberPrefix;
 
 /// What a key says of its entry; one variant for each line of the key map.
 #[derive(Clone, Debug, PartialEq, Eq)]
