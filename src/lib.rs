@@ -13,6 +13,7 @@
 //! - [`web`]: what every HTTP listener shares, and the operators' endpoints.
 //! - [`cli`]: the commands of the binary.
 //! - [`config`]: the settings, one file per concern.
+//! - [`manual`]: the manual, one page a chapter.
 //!
 //! # Invariants
 //! - Imports run one way: `dialect, web, cli -> flows -> {domain, memory, store, crypto, delivery}`; `domain` imports none
@@ -30,6 +31,7 @@ pub mod delivery;
 pub mod dialect;
 pub mod domain;
 pub mod flows;
+pub mod manual;
 pub mod memory;
 pub mod server;
 pub mod store;

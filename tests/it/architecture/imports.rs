@@ -79,11 +79,18 @@ const RULES: &[Rule] = &[
         ours: &["web"],
         never: &["sled"],
     },
+    // Text, which anybody may show.
+    Rule {
+        module: "manual",
+        ours: &[],
+        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
+    },
     // The commands wire everything together.
     Rule {
         module: "cli",
         ours: &[
-            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "memory", "server", "store",
+            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "memory",
+            "server", "store",
             "web",
         ],
         never: &["sled"],
