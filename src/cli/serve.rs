@@ -25,11 +25,11 @@ use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
+use crate::flows::fraud::rebuild;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
-use crate::flows::toll_fraud::rebuild::rebuild;
-use crate::flows::verification::advance_verification::advance_due_verifications;
+use crate::flows::verification;
 use crate::flows::{account, challenge};
 use crate::server::tls::Certificates;
 use crate::server::{self, Limits, Listener, self_signed};
@@ -277,7 +277,7 @@ async fn expire_again_and_again(app: Arc<App>) {
 async fn advance_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
-        let advanced = advance_due_verifications(&app).await;
+        let advanced = verification::advance_due(&app).await;
         let next = advanced.as_ref().ok().copied().flatten();
         let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
         tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;

@@ -6,13 +6,13 @@ use super::compose::compose;
 use super::settle::settle;
 use crate::app::App;
 use crate::delivery::Outcome;
-use crate::domain::code_routing::Admission;
 use crate::domain::events::{OutboxRow, QueuedCode};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::{Parcel, Settled};
 use crate::flows::{Error, account, service};
+use crate::memory::breaker::LeftAlone;
 use crate::store::{keys, records};
 
 /// A code on its way to its sender.
@@ -94,7 +94,7 @@ impl CodeParcel {
             Ok(message) => message,
             Err(why) => return Ok(Outcome::Refused { why }),
         };
-        if let Admission::LeftAlone(until) = app.memory.sender_health.begin(row.sender, now) {
+        if let Err(LeftAlone { until }) = app.memory.sender_health.begin(row.sender, now) {
             let why = "the sender failed several times in a row and is left alone for a while";
             return Ok(self.untried(why.to_owned(), Untried::LeftAlone(until)));
         }

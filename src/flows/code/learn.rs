@@ -8,7 +8,7 @@ use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::toll_fraud::converted::converted as fraud_learns;
+use crate::flows::fraud;
 use crate::flows::{Error, account};
 use crate::store::{Batch, Order, Scan, keys, records};
 
@@ -19,7 +19,7 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
         Outcome::Obsolete => {}
         Outcome::Delivered => {
             memory.senders.sent(sender);
-            if memory.sender_health.answered(sender) {
+            if memory.sender_health.succeeded(sender) {
                 tracing::info!("the sender {sender} takes codes again");
             }
             sent(app, attempt);
@@ -28,7 +28,7 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
         // get lost.
         Outcome::Refused { .. } => {
             memory.senders.failed(sender);
-            memory.sender_health.answered(sender);
+            memory.sender_health.succeeded(sender);
             sent(app, attempt);
         }
         Outcome::Retry { why, .. } => {
@@ -60,7 +60,7 @@ pub(crate) fn converted(app: &App, attempt: &Attempt) {
 pub(crate) fn tell_conversion(app: &App, verification: &Verification, attempt: Option<&Attempt>) {
     if let Some(attempt) = attempt {
         converted(app, attempt);
-        fraud_learns(app, verification);
+        fraud::converted(app, verification);
     }
 }
 

@@ -22,4 +22,4 @@ pub(crate) use self::records::{
     SendingAt, new_attempt, price, put_attempt, put_new_attempt, put_verification,
 };
 pub(crate) use self::route::route;
-pub(crate) use self::send::{Order, send};
+pub(crate) use self::send::{SendOrder, send};

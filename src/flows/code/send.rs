@@ -15,12 +15,12 @@ use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{NewCode, Try, Verification};
 use crate::flows::Error;
+use crate::flows::fraud::{Admittance, SendPermit, admit};
 use crate::flows::outbox::put_new_row;
-use crate::flows::toll_fraud::admit::{Admission, Admittance, admit};
 use crate::store::Batch;
 
 /// What is to be sent, and how.
-pub(crate) struct Order<'a> {
+pub(crate) struct SendOrder<'a> {
     /// Over which channel.
     pub(crate) channel: Channel,
     /// The code from now on, if it is another one.
@@ -40,10 +40,10 @@ pub(crate) struct Order<'a> {
 pub(crate) async fn send(
     app: &App,
     verification: &mut Verification,
-    order: Order<'_>,
+    order: SendOrder<'_>,
     now: Timestamp,
     batch: Batch,
-) -> Result<(Batch, Admission), Error> {
+) -> Result<(Batch, SendPermit), Error> {
     let channel = order.channel;
     let facts = verification.destination.phone().map(PhoneNumber::facts);
     let country = facts.and_then(|facts| facts.country);

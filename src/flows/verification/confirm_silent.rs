@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::silent_token::{SilentToken, draw_client_token};
+use super::silent_token::{SilentTarget, SilentToken, draw_client_token};
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::delivery::codes::CodeMessage;
@@ -17,12 +17,11 @@ use crate::domain::channel::Channel;
 use crate::domain::outbox::Reason;
 use crate::domain::refusal::Refusal;
 use crate::domain::sender_name::SenderName;
-use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
 use crate::flows::code::{
     SendingAt, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
 };
-use crate::flows::toll_fraud::charge::{Charge, charge};
+use crate::flows::fraud::{Charge, charge};
 use crate::flows::{Error, account, retry_on_conflict, service};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -56,27 +55,22 @@ impl fmt::Debug for SilentAnswer {
 /// [`Refusal::NotFound`] if the token is not that of a silent authentication that waits, was confirmed before, or was called
 /// too often; [`Error::Failed`].
 pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<SilentAnswer, Error> {
-    let Some((service, verification)) = SilentToken::verification_of(token) else {
+    let Some(target) = SilentToken::verification_of(token) else {
         app.vault.spend_token_check(&[0; 16], token);
         return Err(Refusal::NotFound.into());
     };
-    let place = (service, verification);
-    let Some(attempt) = retry_on_conflict(|| begin(app, place, token)).await? else {
+    let Some(attempt) = retry_on_conflict(|| begin(app, target, token)).await? else {
         return Ok(SilentAnswer::Undecided);
     };
     let outcome = ask(app, &attempt, address).await;
     learn(app, &attempt, &outcome);
-    retry_on_conflict(|| finish(app, place, token, &attempt, &outcome)).await
+    retry_on_conflict(|| finish(app, target, token, &attempt, &outcome)).await
 }
 
 /// Counts the call; the attempt that it is. `None` if there is no sender that could be asked, or no money left to ask one
 /// once more: the first call was paid when the URL was made.
-async fn begin(
-    app: &App,
-    place: (ServiceSid, VerificationSid),
-    token: &str,
-) -> Result<Option<Attempt>, Error> {
-    let found = read(app, place, token).await?;
+async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<Attempt>, Error> {
+    let found = read(app, target, token).await?;
     let now = app.clock.now();
     let mut verification = found.record.clone();
     service::read(app, verification.account, verification.service).await?;
@@ -191,12 +185,12 @@ async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> Outcome {
 /// Takes in what the provider said.
 async fn finish(
     app: &App,
-    place: (ServiceSid, VerificationSid),
+    target: SilentTarget,
     token: &str,
     attempt: &Attempt,
     outcome: &Outcome,
 ) -> Result<SilentAnswer, Error> {
-    let found = read_counted(app, place, token).await?;
+    let found = read_counted(app, target, token).await?;
     let now = app.clock.now();
     let mut verification = found.record.clone();
     let silent = verification.silent.as_mut().ok_or(Refusal::NotFound)?;
@@ -251,33 +245,25 @@ async fn finish(
 }
 
 /// The verification that `token` is the URL of, if it may still be called.
-async fn read(
-    app: &App,
-    place: (ServiceSid, VerificationSid),
-    token: &str,
-) -> Result<Stored<Verification>, Error> {
-    let found = read_counted(app, place, token).await?;
+async fn read(app: &App, target: SilentTarget, token: &str) -> Result<Stored<Verification>, Error> {
+    let found = read_counted(app, target, token).await?;
     let silent = found.record.silent.as_ref();
     let open = silent.is_some_and(|silent| silent.calls < SilentAuthentication::MOST_CALLS);
     Ok(Some(found).filter(|_| open).ok_or(Refusal::NotFound)?)
 }
 
 /// The same, if its call was counted: only whether it waits for an answer is asked.
-async fn read_counted(
-    app: &App,
-    (service, verification): (ServiceSid, VerificationSid),
-    token: &str,
-) -> Result<Stored<Verification>, Error> {
-    let key = keys::verification(service, verification);
+async fn read_counted(app: &App, target: SilentTarget, token: &str) -> Result<Stored<Verification>, Error> {
+    let key = keys::verification(target.service, target.verification);
     let found: Option<Stored<Verification>> = records::read(app.store.as_ref(), &key).await?;
     let silent = found.as_ref().and_then(|found| found.record.silent.as_ref());
     let Some(silent) = silent else {
-        app.vault.spend_token_check(verification.as_bytes(), token);
+        app.vault.spend_token_check(target.verification.as_bytes(), token);
         return Err(Refusal::NotFound.into());
     };
     let ours = app
         .vault
-        .token_matches(verification.as_bytes(), token, &silent.token);
+        .token_matches(target.verification.as_bytes(), token, &silent.token);
     let waits = |found: &Stored<Verification>| {
         ours && !silent.confirmed && found.record.status(app.clock.now()) == VerificationStatus::Pending
     };

@@ -4,16 +4,22 @@
 //! and of the service asserted. So a code is accepted once, each wrong one counts, and nothing goes on below a service that
 //! was deleted, however many requests come at once.
 
-pub mod advance_verification;
-pub mod check_verification;
-pub mod confirm_silent;
-pub mod fetch_verification;
-pub mod settle_verification;
-pub mod silent_token;
-pub mod start_verification;
+mod advance;
+mod check;
+mod confirm_silent;
+mod settle;
+mod silent_token;
+mod start;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::advance::{advance, advance_due};
+pub use self::check::{Guess, check};
+pub use self::confirm_silent::{SilentAnswer, confirm_silent};
+pub use self::settle::{Settlement, settle};
+pub use self::silent_token::SilentToken;
+pub use self::start::{NewVerification, Started, start};
 
 use crate::app::App;
 use crate::domain::destination::Destination;
@@ -34,6 +40,20 @@ pub enum Which {
     Sid(VerificationSid),
     /// As the last one for a destination.
     To(Destination),
+}
+
+/// The verification, whatever became of it; by destination, the last one for it.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn fetch(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &Which,
+) -> Result<Verification, Error> {
+    let found = find(app, account, service, which, app.clock.now()).await?;
+    Ok(found.verification.record)
 }
 
 /// A verification with all that a decision on it rests on.

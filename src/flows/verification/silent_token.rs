@@ -19,6 +19,13 @@ use crate::domain::sid::{ServiceSid, VerificationSid};
 #[derive(Clone)]
 pub struct SilentToken(Zeroizing<String>);
 
+/// The verification that a token speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SilentTarget {
+    pub(super) service: ServiceSid,
+    pub(super) verification: VerificationSid,
+}
+
 impl SilentToken {
     /// A new one.
     #[must_use]
@@ -38,8 +45,7 @@ impl SilentToken {
 
     /// Which verification `text` speaks of; `None` if it is no such token. Whether it is the verification's own only the
     /// hash can tell.
-    #[must_use]
-    pub fn verification_of(text: &str) -> Option<(ServiceSid, VerificationSid)> {
+    pub(super) fn verification_of(text: &str) -> Option<SilentTarget> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         if bytes.len() != LENGTH {
             return None;
@@ -47,10 +53,10 @@ impl SilentToken {
         let (mut verification, mut service) = ([0; 16], [0; 16]);
         verification.copy_from_slice(&bytes[..16]);
         service.copy_from_slice(&bytes[16..32]);
-        Some((
-            ServiceSid::from_bytes(service),
-            VerificationSid::from_bytes(verification),
-        ))
+        Some(SilentTarget {
+            service: ServiceSid::from_bytes(service),
+            verification: VerificationSid::from_bytes(verification),
+        })
     }
 }
 
@@ -83,7 +89,11 @@ mod tests {
         let entropy = SeededEntropy::new(1);
         let token = SilentToken::draw(service, verification, &entropy);
         let text = token.reveal().as_str();
-        assert_eq!(SilentToken::verification_of(text), Some((service, verification)));
+        let target = SilentTarget {
+            service,
+            verification,
+        };
+        assert_eq!(SilentToken::verification_of(text), Some(target));
         let another = SilentToken::draw(service, verification, &entropy);
         assert_ne!(another.reveal().as_str(), text);
         assert_eq!(format!("{token:?}"), "SilentToken(..)");

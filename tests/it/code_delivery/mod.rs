@@ -26,7 +26,7 @@ use countersign::domain::verification::{
 use countersign::flows::Error;
 use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
-use countersign::flows::verification::start_verification::{NewVerification, Started, start_verification};
+use countersign::flows::verification::{self, NewVerification, Started};
 use countersign::store::records::{self, Record};
 use countersign::store::{Order, Scan, keys};
 
@@ -129,7 +129,7 @@ impl World {
             risk_check: true,
             wants_sna_client_token: true,
         };
-        start_verification(&self.server.app, self.account, self.service, &new).await
+        verification::start(&self.server.app, self.account, self.service, &new).await
     }
 
     /// Delivers what is due now; who does not answer soon has failed.

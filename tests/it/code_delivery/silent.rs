@@ -6,8 +6,7 @@ use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
 use countersign::domain::verification::VerificationStatus;
 use countersign::flows::Error;
-use countersign::flows::verification::Which;
-use countersign::flows::verification::check_verification::{Guess, check_verification};
+use countersign::flows::verification::{self, Guess, Which};
 use countersign::server::{self, Limits, Listener};
 use countersign::web::boundary::Boundary;
 use serde_json::Value;
@@ -52,7 +51,7 @@ async fn a_device_that_its_network_knows_is_approved_with_its_token_only() {
             ..Guess::default()
         };
         let app = &world.server.app;
-        let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+        let checked = verification::check(app, world.account, world.service, &which, &guess).await;
         checked.unwrap().status(world.server.clock.now())
     };
     assert_eq!(check(None).await, VerificationStatus::Pending);
@@ -80,7 +79,7 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     let guess = Guess::default();
     let which = Which::Sid(started.verification.sid);
     let app = &world.server.app;
-    let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+    let checked = verification::check(app, world.account, world.service, &which, &guess).await;
     let checked = checked.unwrap();
     assert_eq!(
         checked.status(world.server.clock.now()),

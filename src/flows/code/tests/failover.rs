@@ -10,12 +10,12 @@ use super::world::{World, codes, dead, euros, good, refusing, silent};
 use crate::delivery::codes::Sent;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
-use crate::domain::code_routing::SenderHealth;
 use crate::domain::events::OutboxMessage;
 use crate::domain::time::{Clock as _, Timestamp};
 use crate::domain::verification::{EmailOptions, Sending};
 use crate::flows::code::put_verification;
-use crate::flows::toll_fraud::charge::charge;
+use crate::flows::fraud::charge;
+use crate::memory::breaker::SenderBreakers;
 use crate::store::keys::KeyParts;
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
@@ -208,7 +208,7 @@ async fn a_dead_sender_is_tried_again_after_a_while_with_one_code_at_a_time() {
     }
     world.deliver().await;
     let before = world.senders[0].seen().len();
-    world.clock.advance(SenderHealth::FIRST_PAUSE);
+    world.clock.advance(SenderBreakers::FIRST_PAUSE);
     world.senders[0].now(silent);
     for number in 50..60 {
         world.text(&format!("{number:06}")).await;
@@ -217,7 +217,7 @@ async fn a_dead_sender_is_tried_again_after_a_while_with_one_code_at_a_time() {
     assert_eq!(world.senders[0].seen().len(), before + 1, "one code finds out");
     assert_eq!(codes(&world.senders[1]).len(), 60);
     world.senders[0].now(good);
-    world.clock.advance(2 * SenderHealth::FIRST_PAUSE);
+    world.clock.advance(2 * SenderBreakers::FIRST_PAUSE);
     for number in 60..70 {
         world.text(&format!("{number:06}")).await;
         world.deliver().await;

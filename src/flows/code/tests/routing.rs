@@ -6,11 +6,11 @@ use super::world::{World, belgium, name, refusing};
 use crate::delivery::Outcome;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
-use crate::domain::code_routing::SenderHealth;
 use crate::domain::time::Clock as _;
 use crate::flows::code::learn::{converted, learn, learn_from_stored};
 use crate::flows::code::put_attempt;
 use crate::flows::code::route;
+use crate::memory::breaker::Breaker;
 use crate::store::Batch;
 
 /// How many of a hundred codes go to the first of two senders.
@@ -40,7 +40,7 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
     assert_eq!(to(Channel::Email, &[]).await, None);
     // With all circuits open the first one gets it all the same: it may work again in time.
     for sender in ["a", "b", "c"] {
-        for _ in 0..SenderHealth::FAILURES_UNTIL_OPEN {
+        for _ in 0..Breaker::FAILURES_UNTIL_OPEN {
             world
                 .app
                 .memory

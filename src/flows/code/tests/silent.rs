@@ -8,8 +8,7 @@ use crate::domain::channel::Channel;
 use crate::domain::sid::VerificationSid;
 use crate::domain::verification::SilentAuthentication;
 use crate::flows::Error;
-use crate::flows::verification::confirm_silent::{SilentAnswer, confirm_silent};
-use crate::flows::verification::silent_token::SilentToken;
+use crate::flows::verification::{self, SilentAnswer, SilentToken};
 use crate::store::memory::MemoryStore;
 
 const DEVICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
@@ -27,7 +26,7 @@ async fn begin(world: &World, wants_client_token: bool) -> (VerificationSid, Sil
 }
 
 async fn call(world: &World, token: &str) -> Result<SilentAnswer, Error> {
-    confirm_silent(&world.app, token, DEVICE).await
+    verification::confirm_silent(&world.app, token, DEVICE).await
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
 use crate::domain::events::OutboxRow;
+use crate::domain::fraud::settings::Settings;
 use crate::domain::outbox::DeadLetter;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sender_name::SenderName;
@@ -25,7 +26,6 @@ use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock as _, Timestamp};
-use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,

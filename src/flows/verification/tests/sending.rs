@@ -298,7 +298,7 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
         ..Guess::default()
     };
     let (app, account, service) = (&world.app, world.account, world.service);
-    let answer = check_verification(app, account, service, &which, &without_code).await;
+    let answer = verification::check(app, account, service, &which, &without_code).await;
     assert!(
         matches!(
             refused(answer),

@@ -7,16 +7,34 @@ use std::collections::HashMap;
 
 use super::prefix::NumberPrefix;
 use super::settings::ConversionRule;
+use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 
-/// A prefix of an account.
-pub type Place = (AccountSid, NumberPrefix);
+/// A prefix, as one account sends to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AccountPrefix {
+    /// The account.
+    pub account: AccountSid,
+    /// The prefix.
+    pub prefix: NumberPrefix,
+}
+
+impl AccountPrefix {
+    /// The prefix of `number`.
+    #[must_use]
+    pub fn of(account: AccountSid, number: &PhoneNumber) -> Self {
+        Self {
+            account,
+            prefix: NumberPrefix::of(number),
+        }
+    }
+}
 
 /// The sends of all prefixes within the window.
 #[derive(Debug, Default)]
 pub struct PrefixConversions {
-    prefixes: HashMap<Place, Vec<Sends>>,
+    prefixes: HashMap<AccountPrefix, Vec<Sends>>,
     total: usize,
 }
 
@@ -70,8 +88,9 @@ impl PrefixConversions {
     /// A code was sent.
     pub fn sent(
         &mut self,
-        place: &Place,
-        (service, verification): (ServiceSid, VerificationSid),
+        place: &AccountPrefix,
+        service: ServiceSid,
+        verification: VerificationSid,
         now: Timestamp,
     ) {
         self.add(
@@ -88,7 +107,7 @@ impl PrefixConversions {
     }
 
     /// Adds what was sent, now or before this process began.
-    pub fn add(&mut self, place: &Place, sends: Sends, now: Timestamp) {
+    pub fn add(&mut self, place: &AccountPrefix, sends: Sends, now: Timestamp) {
         if self.total >= Self::MOST {
             self.make_room(now);
         }
@@ -117,14 +136,14 @@ impl PrefixConversions {
     }
 
     /// A verification was approved.
-    pub fn converted(&mut self, place: &Place, verification: VerificationSid) {
+    pub fn converted(&mut self, place: &AccountPrefix, verification: VerificationSid) {
         if let Some(known) = self.find(place, verification) {
             known.converted = true;
         }
     }
 
     /// A verification's code went to nobody, or its number does not count.
-    pub fn forget(&mut self, place: &Place, verification: VerificationSid) {
+    pub fn forget(&mut self, place: &AccountPrefix, verification: VerificationSid) {
         if let Some(of_prefix) = self.prefixes.get_mut(place) {
             let before = of_prefix.len();
             of_prefix.retain(|known| known.verification != verification);
@@ -137,7 +156,7 @@ impl PrefixConversions {
 
     /// How many of the matured sends to a prefix were used.
     #[must_use]
-    pub fn of(&self, place: &Place, now: Timestamp) -> Conversion {
+    pub fn of(&self, place: &AccountPrefix, now: Timestamp) -> Conversion {
         let mut conversion = Conversion::default();
         for sends in self.matured(place, now) {
             conversion.add(sends.count, sends.converted);
@@ -146,7 +165,7 @@ impl PrefixConversions {
     }
 
     /// The matured sends to a prefix.
-    pub fn matured(&self, place: &Place, now: Timestamp) -> impl Iterator<Item = Sends> + use<'_> {
+    pub fn matured(&self, place: &AccountPrefix, now: Timestamp) -> impl Iterator<Item = Sends> + use<'_> {
         let of_prefix = self.prefixes.get(place).into_iter().flatten();
         of_prefix
             .filter(move |sends| is_within(sends, now))
@@ -183,7 +202,7 @@ impl PrefixConversions {
         self.total == 0
     }
 
-    fn find(&mut self, place: &Place, verification: VerificationSid) -> Option<&mut Sends> {
+    fn find(&mut self, place: &AccountPrefix, verification: VerificationSid) -> Option<&mut Sends> {
         let of_prefix = self.prefixes.get_mut(place)?;
         of_prefix
             .iter_mut()
@@ -200,28 +219,31 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::phone::PhoneNumber;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(1_800_000_000 + seconds)
     }
 
-    fn place(number: u64) -> Place {
+    fn place(number: u64) -> AccountPrefix {
         let number = PhoneNumber::try_from(format!("+{number}")).unwrap();
-        (AccountSid::from_bytes([1; 16]), NumberPrefix::of(&number))
+        AccountPrefix::of(AccountSid::from_bytes([1; 16]), &number)
     }
 
-    fn verification(number: u64) -> (ServiceSid, VerificationSid) {
+    fn verification(number: u64) -> VerificationSid {
         let mut sid = [0; 16];
         sid[..8].copy_from_slice(&number.to_be_bytes());
-        (ServiceSid::from_bytes([2; 16]), VerificationSid::from_bytes(sid))
+        VerificationSid::from_bytes(sid)
+    }
+
+    fn service() -> ServiceSid {
+        ServiceSid::from_bytes([2; 16])
     }
 
     #[test]
     fn sends_count_once_they_had_their_time_and_until_the_hour_is_over() {
         let (mut conversions, here) = (PrefixConversions::default(), place(32_470_123_456));
         for number in 0..30 {
-            conversions.sent(&here, verification(number), at(number));
+            conversions.sent(&here, service(), verification(number), at(number));
         }
         let sends = |now| conversions.of(&here, at(now)).sends;
         assert_eq!([sends(0), sends(299), sends(300), sends(329)], [0, 0, 1, 30]);
@@ -243,13 +265,13 @@ mod tests {
         let (mut conversions, here) = (PrefixConversions::default(), place(32_470_123_456));
         for (number, times) in [(1, 3), (2, 2)] {
             for _ in 0..times {
-                conversions.sent(&here, verification(number), at(0));
+                conversions.sent(&here, service(), verification(number), at(0));
             }
         }
-        conversions.converted(&here, verification(1).1);
+        conversions.converted(&here, verification(1));
         let found = conversions.of(&here, at(300));
         assert_eq!((found.sends, found.converted), (5, 3));
-        conversions.forget(&here, verification(2).1);
+        conversions.forget(&here, verification(2));
         assert_eq!(conversions.of(&here, at(300)).sends, 3);
         assert_eq!(conversions.len(), 1);
     }
@@ -257,8 +279,8 @@ mod tests {
     #[test]
     fn a_clock_set_back_keeps_nothing_for_longer_than_the_window() {
         let (mut conversions, here) = (PrefixConversions::default(), place(32_470_123_456));
-        conversions.sent(&here, verification(1), at(1_000_000));
-        conversions.sent(&here, verification(2), at(0));
+        conversions.sent(&here, service(), verification(1), at(1_000_000));
+        conversions.sent(&here, service(), verification(2), at(0));
         assert_eq!(conversions.of(&here, at(300)).sends, 2);
         assert_eq!(conversions.of(&here, at(3_600)).sends, 0);
     }
@@ -267,12 +289,12 @@ mod tests {
     fn memory_is_bounded_and_the_busiest_prefixes_stay() {
         let (mut conversions, busy) = (PrefixConversions::default(), place(32_470_123_456));
         for number in 0..2_000 {
-            conversions.sent(&busy, verification(number), at(0));
+            conversions.sent(&busy, service(), verification(number), at(0));
         }
         assert_eq!(conversions.len(), PrefixConversions::MOST_OF_A_PREFIX);
         for number in 0..300_000 {
             let elsewhere = place(33_000_000_000 + number * 10_000);
-            conversions.sent(&elsewhere, verification(number), at(1));
+            conversions.sent(&elsewhere, service(), verification(number), at(1));
             assert!(conversions.len() <= PrefixConversions::MOST);
         }
         assert_eq!(conversions.of(&busy, at(301)).sends, 512);

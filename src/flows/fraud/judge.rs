@@ -1,14 +1,14 @@
 //! Blocks a prefix whose codes are not used.
 
 use super::admit::{Admittance, wait};
-use super::announce::{Subject, event, log};
+use super::refuse::{Subject, event, log};
 use crate::app::App;
 use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::domain::fraud::conversion::{AccountPrefix, Conversion, Sends};
+use crate::domain::fraud::settings::ConversionRule;
+use crate::domain::fraud::{BlockReason, PrefixBlock};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::conversion::{Conversion, Place, Sends};
-use crate::domain::toll_fraud::settings::ConversionRule;
-use crate::domain::toll_fraud::{BlockReason, PrefixBlock};
 use crate::domain::verification::{End, Ending, Sending, Verification};
 use crate::flows::event::announce_block;
 use crate::flows::outbox::commit_and_ring;
@@ -23,7 +23,7 @@ use crate::store::{Batch, keys};
 pub(super) async fn judge(
     app: &App,
     asked: &Admittance<'_>,
-    place: &Place,
+    place: &AccountPrefix,
     rule: &ConversionRule,
 ) -> Result<(), Error> {
     if let Some(until) = blocked_until(app, place, asked.now).await? {
@@ -51,8 +51,12 @@ fn refusal(app: &App, until: Timestamp, now: Timestamp) -> Error {
     .into()
 }
 
-async fn blocked_until(app: &App, place: &Place, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::prefix_block(place.0, &place.1)).await?;
+async fn blocked_until(app: &App, place: &AccountPrefix, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    let found = records::read(
+        app.store.as_ref(),
+        &keys::prefix_block(place.account, &place.prefix),
+    )
+    .await?;
     Ok(found.and_then(|found| until(&found, now)))
 }
 
@@ -64,11 +68,11 @@ fn until(found: &Stored<PrefixBlock>, now: Timestamp) -> Option<Timestamp> {
 async fn block(
     app: &App,
     asked: &Admittance<'_>,
-    place: &Place,
+    place: &AccountPrefix,
     rule: &ConversionRule,
     found: Conversion,
 ) -> Result<Timestamp, Error> {
-    let key = keys::prefix_block(place.0, &place.1);
+    let key = keys::prefix_block(place.account, &place.prefix);
     let known: Option<Stored<PrefixBlock>> = records::read(app.store.as_ref(), &key).await?;
     if let Some(until) = known.as_ref().and_then(|known| until(known, asked.now)) {
         return Ok(until);
@@ -85,7 +89,7 @@ async fn block(
         converted: found.converted,
     };
     let batch = batch.put_record_until(key, &block, block.until)?;
-    let subject = Subject::Prefix(place.1.clone());
+    let subject = Subject::Prefix(place.prefix.clone());
     let event = event(asked, block.reason, &subject, Some(block.until));
     commit_and_ring(app, announce_block(app, asked.service, &event, batch)?).await?;
     log(&event);
@@ -95,7 +99,7 @@ async fn block(
 /// What the store says of the sends that memory knows no conversion of: they may have been approved by way of another
 /// process, gone to a number that is a safe one by now, or never left because the senders failed, for which the numbers are
 /// not to blame.
-async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion, Error> {
+async fn look_up(app: &App, place: &AccountPrefix, now: Timestamp) -> Result<Conversion, Error> {
     let matured: Vec<Sends> = app.memory.fraud.conversions().matured(place, now).collect();
     let mut found = Conversion::default();
     for sends in matured {
@@ -120,7 +124,7 @@ async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion,
             continue;
         }
         let safe = match verification.destination.phone() {
-            Some(number) => safe_list::contains(app, place.0, number).await?,
+            Some(number) => safe_list::contains(app, place.account, number).await?,
             None => false,
         };
         let (left, waits) = sendings(app, &verification).await?;

@@ -47,17 +47,17 @@ impl fmt::Debug for Guess<'_> {
 /// [`Refusal::NotFound`] unless it waits: unknown, another account's, approved and over are the same;
 /// [`Refusal::TooManyChecks`], [`Refusal::TooSoon`], [`Refusal::NoCodeSent`], [`Refusal::CodeExpired`],
 /// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Failed`].
-pub async fn check_verification(
+pub async fn check(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     which: &Which,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error> {
-    retry_on_conflict(|| check(app, account, service, which, guess)).await
+    retry_on_conflict(|| attempt(app, account, service, which, guess)).await
 }
 
-async fn check(
+async fn attempt(
     app: &App,
     account: AccountSid,
     service: ServiceSid,

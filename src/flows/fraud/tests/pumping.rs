@@ -1,6 +1,6 @@
 //! SMS pumping: sends rise, conversions stay flat.
 
-use super::super::rebuild::rebuild;
+use super::super::rebuild;
 use super::*;
 use crate::domain::outbox::Reason;
 

@@ -9,8 +9,7 @@ mod pumping;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admit::{Admission, Admittance, admit};
-use super::converted::converted;
+use super::{Admittance, SendPermit, admit, converted};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
@@ -19,6 +18,8 @@ use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::events::{EventTypes, OutboxMessage, OutboxRow};
+use crate::domain::fraud::settings::Settings;
+use crate::domain::fraud::{BlockEvent, BlockReason};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use crate::domain::refusal::Refusal;
 use crate::domain::safe_list::SafeNumber;
@@ -27,8 +28,6 @@ use crate::domain::service::{Service, ServiceSettings, Subscription};
 use crate::domain::sid::{AccountSid, AttemptSid, SafeListSid, ServiceSid, VerificationSid, WebhookSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock, Timestamp};
-use crate::domain::toll_fraud::settings::Settings;
-use crate::domain::toll_fraud::{BlockEvent, BlockReason};
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
 use crate::doubles::ManualClock;
@@ -122,7 +121,7 @@ impl Node {
         self.service.account
     }
 
-    async fn admit(&self, destination: &Destination, asked: Asked<'_>) -> Result<Admission, Error> {
+    async fn admit(&self, destination: &Destination, asked: Asked<'_>) -> Result<SendPermit, Error> {
         let facts = NumberFacts {
             country: Country::parse(asked.country).ok(),
             kind: asked.kind,

@@ -18,7 +18,7 @@ use crate::domain::verification::{
     CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
 };
 
-use crate::flows::code::{Order, next_code, put_verification, send};
+use crate::flows::code::{SendOrder, next_code, put_verification, send};
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
@@ -79,16 +79,16 @@ impl fmt::Debug for Started {
 /// [`Refusal::NotFound`] without such a service, [`Refusal::Parameter`], [`Refusal::CustomCodeNotAllowed`],
 /// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
 /// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Failed`].
-pub async fn start_verification(
+pub async fn start(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<Started, Error> {
-    retry_on_conflict(|| start(app, account, service, new)).await
+    retry_on_conflict(|| attempt(app, account, service, new)).await
 }
 
-async fn start(
+async fn attempt(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
@@ -113,7 +113,7 @@ async fn start(
         mut verification,
         before,
         batch,
-    } = begin(app, (account, service), new, waiting, now, batch)?;
+    } = begin(app, account, service, new, waiting, now, batch)?;
     let channel = match &before {
         Some(before) => {
             let channel = if before.policy.plan.is_empty() {
@@ -139,7 +139,7 @@ async fn start(
         token.reveal().clone()
     });
     let batch = rate_limit::enforce(app, service, &new.rate_limits, now, batch).await?;
-    let order = Order {
+    let order = SendOrder {
         channel,
         new_code,
         risk_check: new.risk_check,
@@ -168,7 +168,8 @@ struct Beginning {
 /// A new verification, or the one that waits, as the new one's rules say.
 fn begin(
     app: &App,
-    (account, service): (AccountSid, ServiceSid),
+    account: AccountSid,
+    service: ServiceSid,
     new: &NewVerification,
     waiting: Option<Stored<Verification>>,
     now: Timestamp,

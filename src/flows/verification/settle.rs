@@ -23,7 +23,7 @@ pub enum Settlement {
 /// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound) unless it waits,
 /// [`Refusal::NotCancellableYet`](crate::domain::refusal::Refusal::NotCancellableYet),
 /// [`Refusal::NoStepLeft`](crate::domain::refusal::Refusal::NoStepLeft), [`Error::Failed`].
-pub async fn settle_verification(
+pub async fn settle(
     app: &App,
     account: AccountSid,
     service: ServiceSid,

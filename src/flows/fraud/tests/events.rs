@@ -1,7 +1,7 @@
 //! What is told of a block: once, and nobody's number.
 
 use super::*;
-use crate::domain::toll_fraud::settings::Countries;
+use crate::domain::fraud::settings::Countries;
 
 #[tokio::test]
 async fn each_block_is_told_once_for_a_subject_and_a_window() {

@@ -5,11 +5,11 @@ use crate::app::App;
 use crate::domain::attempt::Price;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
+use crate::domain::fraud::budget::{Counter, DeviceNetwork, Taken};
+use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::{BlockEvent, BlockReason};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::budget::{Counter, DeviceNetwork, Taken};
-use crate::domain::toll_fraud::prefix::NumberPrefix;
-use crate::domain::toll_fraud::{BlockEvent, BlockReason};
 use crate::flows::event::announce_block;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, retry_on_conflict};
@@ -66,7 +66,8 @@ pub(super) async fn refuse(
     app: &App,
     asked: &Admittance<'_>,
     why: BlockReason,
-    (counter, subject): (&Counter, &Subject),
+    counter: &Counter,
+    subject: &Subject,
     until: Option<Timestamp>,
 ) -> Error {
     app.memory.fraud.refused.count(why);

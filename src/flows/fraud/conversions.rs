@@ -1,14 +1,22 @@
-//! Remembers, after a start, what was sent within the last hour.
+//! What is remembered of conversions: that a code was used, and after a start what was sent within the last hour.
 
 use crate::app::App;
 use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::domain::fraud::conversion::{AccountPrefix, Sends};
+use crate::domain::fraud::settings::ConversionRule;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::conversion::{Place, Sends};
-use crate::domain::toll_fraud::prefix::NumberPrefix;
-use crate::domain::toll_fraud::settings::ConversionRule;
+use crate::domain::verification::Verification;
 use crate::flows::{Error, account};
 use crate::store::{Order, Scan, keys, records};
+
+/// The verification was approved: all its sends were of use. To be called once that is in the store.
+pub fn converted(app: &App, verification: &Verification) {
+    if let Some(number) = verification.destination.phone() {
+        let place = AccountPrefix::of(verification.account, number);
+        app.memory.fraud.conversions().converted(&place, verification.sid);
+    }
+}
 
 /// Reads the attempts of all accounts within the window, newest first, as many as are of use. To be called once, before a
 /// server listens.
@@ -60,7 +68,7 @@ async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Er
 }
 
 /// What counts of an attempt: nothing if it did not leave.
-fn sends(attempt: &Attempt) -> Option<(Place, Sends)> {
+fn sends(attempt: &Attempt) -> Option<(AccountPrefix, Sends)> {
     let number = attempt.destination.phone()?;
     match attempt.status {
         AttemptStatus::Queued | AttemptStatus::Sent => {}
@@ -73,5 +81,5 @@ fn sends(attempt: &Attempt) -> Option<(Place, Sends)> {
         count: 1,
         converted: attempt.converted_at.is_some(),
     };
-    Some(((attempt.account, NumberPrefix::of(number)), sends))
+    Some((AccountPrefix::of(attempt.account, number), sends))
 }

@@ -1,6 +1,6 @@
 //! Budgets hold exactly, whoever asks at once, whatever fails.
 
-use super::super::charge::charge;
+use super::super::charge;
 use super::*;
 use crate::flows::Fault;
 use crate::store::faulty::FaultyStore;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::toll_fraud::budget::{Counter, CounterKind};
-use crate::domain::toll_fraud::prefix::NumberPrefix;
+use crate::domain::fraud::budget::{Counter, CounterKind};
+use crate::domain::fraud::prefix::NumberPrefix;
 
 /// One step of a history.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{SendingOutcome, Verification};
-use crate::flows::code::{Order, next_code, put_verification, send};
+use crate::flows::code::{SendOrder, next_code, put_verification, send};
+use crate::flows::fraud::SendPermit;
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::toll_fraud::admit::Admission;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, VerificationTimer};
@@ -19,7 +19,7 @@ use crate::store::{self, Batch, Scan};
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::VerificationApproved`], [`Refusal::NoStepLeft`], [`Refusal::NoSenderFor`],
 /// [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
-pub async fn advance_verification(
+pub async fn advance(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
@@ -42,7 +42,7 @@ pub async fn advance_verification(
 /// # Errors
 /// The last [`Error::Failed`]; a step that cannot be taken keeps no other one
 /// waiting.
-pub async fn advance_due_verifications(app: &App) -> Result<Option<Timestamp>, Error> {
+pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Error> {
     let (mut after, mut failed, mut taken) = (None, None, false);
     loop {
         let scan = Scan {
@@ -123,9 +123,9 @@ async fn take_step(
     verification: &mut Verification,
     found: &Found,
     now: Timestamp,
-) -> Result<(Batch, Admission), Error> {
+) -> Result<(Batch, SendPermit), Error> {
     let step = verification.require_step(now)?;
-    let order = Order {
+    let order = SendOrder {
         channel: step.channel,
         new_code: next_code(app, verification, step.channel, None, now)?,
         risk_check: true,

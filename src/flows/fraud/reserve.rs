@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::domain::fraud::budget::{Counter, Need, Taken};
+use crate::domain::fraud::ledger::Taking;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::budget::{Counter, Need, Taken};
-use crate::domain::toll_fraud::ledger::Taking;
 use crate::flows::{Error, Fault};
 use crate::memory::fraud::FraudMemory;
 use crate::store::records::{self, Stored};

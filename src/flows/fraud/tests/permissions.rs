@@ -1,7 +1,7 @@
 //! Where codes may go, and who may say otherwise.
 
 use super::*;
-use crate::domain::toll_fraud::settings::Countries;
+use crate::domain::fraud::settings::Countries;
 
 #[tokio::test]
 async fn dear_numbers_are_refused_unless_they_are_safe() {

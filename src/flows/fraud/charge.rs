@@ -3,26 +3,26 @@
 use super::reserve::{Reservation, reserve};
 use crate::app::App;
 use crate::domain::attempt::Price;
+use crate::domain::fraud::budget::Need;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::budget::Need;
 use crate::flows::Error;
 
 /// What was taken of an account's money for one more message. It is given back if this is dropped without
 /// [`Charge::keep`].
 #[derive(Debug)]
 #[must_use = "what was taken is given back when this is dropped"]
-pub struct Charge(Option<Reservation>);
+pub(crate) struct Charge(Option<Reservation>);
 
 impl Charge {
     /// For what costs nothing, or was paid already.
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self(None)
     }
 
     /// What it pays for is in the store: it is spent.
-    pub fn keep(self) {
+    pub(crate) fn keep(self) {
         if let Some(reservation) = self.0 {
             reservation.keep();
         }
@@ -35,7 +35,7 @@ impl Charge {
 ///
 /// # Errors
 /// [`Refusal::Blocked`] when the cap is reached; [`Error::Failed`].
-pub async fn charge(
+pub(crate) async fn charge(
     app: &App,
     account: AccountSid,
     price: Option<Price>,

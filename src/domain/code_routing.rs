@@ -1,4 +1,5 @@
-//! Whether codes come back: of what a sender sent to a country, how much was followed by an approval.
+//! Whether codes come back: of what a sender sent to a country, how much was followed by an approval. It is kept in memory
+//! only: a process that begins anew finds out again within minutes.
 //!
 //! A try counts once it is old enough for its code to have been typed in. Tries are counted by the minute, so the memory
 //! is bounded however many there are, and an approval is counted in the minute of its try.
