@@ -7,6 +7,7 @@
 mod imports;
 mod prose;
 mod source;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,11 @@ use source::Source;
 #[test]
 fn imports_run_one_way() {
     assert_no(sources(&["src"]).iter().flat_map(imports::violations));
+}
+
+#[test]
+fn words_of_a_protocol_stay_in_its_dialect() {
+    assert_no(sources(&["src"]).iter().flat_map(words::violations));
 }
 
 #[test]
