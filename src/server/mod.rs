@@ -1,11 +1,15 @@
 //! Listeners: connections, their limits, TLS, graceful shutdown.
 //!
-//! HTTP/1.1 only, on hyper without a stack of layers: what a connection costs per request is what
-//! [`web::boundary`](crate::web::boundary) does.
+//! What goes over a connection is spoken by `http1`, which hands requests to [`web::boundary`](crate::web::boundary)
+//! without a stack of layers in between, or by the dialect itself, to which `stream` hands the bytes.
+//!
+//! Invariant: no dialect is known here by its name; whatever a client is told comes from the dialect.
 
 mod connection;
+mod http1;
 mod patience;
 pub mod self_signed;
+mod stream;
 pub mod tls;
 
 use std::future::Future;
@@ -18,6 +22,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use crate::dialect::{Acceptor, Dialect, Drain, Http, Speaks};
 use crate::web::arrival::{Entrance, Scheme};
 use crate::web::boundary::Boundary;
 
@@ -76,9 +81,30 @@ impl Listener {
     }
 }
 
+/// What is spoken on connections.
+#[derive(Clone, Debug)]
+pub enum Protocol {
+    /// HTTP.
+    Http(Boundary),
+    /// What the dialect makes of the bytes.
+    Streams(Arc<dyn Acceptor>),
+}
+
+impl Protocol {
+    /// What `dialect` speaks; `boundary` is put around it if that is HTTP.
+    #[must_use]
+    pub fn of(dialect: Dialect, boundary: impl FnOnce(Http) -> Boundary) -> Self {
+        tracing::debug!("serving the dialect {}", dialect.name);
+        match dialect.speaks {
+            Speaks::Http(http) => Self::Http(boundary(http)),
+            Speaks::Streams(acceptor) => Self::Streams(acceptor),
+        }
+    }
+}
+
 /// How much of the server one client may take up, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ClientLimits {
     /// How many connections are open at the same time.
     pub connections: usize,
     /// How long a TLS handshake may take.
@@ -95,7 +121,7 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-impl Default for Limits {
+impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             connections: 8192,
@@ -112,16 +138,17 @@ impl Default for Limits {
 /// Serves until `shutdown` is over; then accepts nothing more, lets requests in flight finish, and returns.
 pub async fn run(
     listeners: Vec<Listener>,
-    boundary: Boundary,
-    limits: Limits,
+    protocol: Protocol,
+    limits: ClientLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let (drain, draining) = watch::channel(());
+    let (drain, draining) = watch::channel(false);
+    let draining = Drain::new(draining);
     let places = Arc::new(Semaphore::new(limits.connections));
     for listener in listeners {
         tokio::spawn(accept(
             listener,
-            boundary.clone(),
+            protocol.clone(),
             limits,
             Arc::clone(&places),
             draining.clone(),
@@ -130,7 +157,7 @@ pub async fn run(
     drop(draining);
     shutdown.await;
     // Every connection holds a receiver, so the channel is closed when the last one is gone.
-    drain.send_replace(());
+    drain.send_replace(true);
     if tokio::time::timeout(limits.drain, drain.closed()).await.is_err() {
         tracing::warn!(
             "requests were still unanswered after {:?}; stopping all the same",
@@ -158,17 +185,17 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn accept(
     listener: Listener,
-    boundary: Boundary,
-    limits: Limits,
+    protocol: Protocol,
+    limits: ClientLimits,
     places: Arc<Semaphore>,
-    draining: watch::Receiver<()>,
+    draining: Drain,
 ) {
     let mut stopping = draining.clone();
     loop {
         let next = next(&listener, &places, limits.connections);
         let accepted = tokio::select! {
             accepted = next => accepted,
-            _ = stopping.changed() => return,
+            () = stopping.begun() => return,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
@@ -179,8 +206,8 @@ async fn accept(
         };
         // Answers are small and complete: waiting for more to send would only delay them.
         let _only_slower = stream.set_nodelay(true);
-        let client = connection::Connection {
-            boundary: boundary.clone(),
+        let client = connection::Accepted {
+            protocol: protocol.clone(),
             entrance: listener.entrance,
             peer: peer.ip().to_canonical(),
             limits,
@@ -198,7 +225,7 @@ async fn accept(
     }
 }
 
-async fn shake_hands_and_serve(acceptor: TlsAcceptor, client: connection::Connection, stream: TcpStream) {
+async fn shake_hands_and_serve(acceptor: TlsAcceptor, client: connection::Accepted, stream: TcpStream) {
     // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
     let shaken = Box::pin(tokio::time::timeout(
         client.limits.handshake,
