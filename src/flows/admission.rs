@@ -45,7 +45,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`Refusal::Credentials`] when the credentials were revoked, or the account, the service or the factor is no more,
-    /// or the account is suspended; [`Error::Corrupt`], [`Error::Unavailable`].
+    /// or the account is suspended; [`Error::Failed`].
     pub async fn check(&self, app: &App) -> Result<Actor, Error> {
         let address = match self {
             Self::Account { user, password } => {

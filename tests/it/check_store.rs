@@ -408,6 +408,10 @@ impl Store for Busy {
         self.0.store.get(key).await
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.0.store.get_many(keys).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         self.0.store.scan(scan).await
     }

@@ -6,14 +6,14 @@ use crate::domain::access_token::AccessToken;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{FriendlyName, Identity};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Issues permission for one device of `identity` to create one push factor within `ttl` seconds. Returns the record and
 /// the token.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Failed`].
 pub async fn create_access_token(
     app: &App,
     account: AccountSid,
@@ -32,7 +32,7 @@ pub async fn create_access_token(
         date_created: now,
         spent_on: None,
     };
-    settle(|| commit(app, service, &token)).await?;
+    retry_on_conflict(|| commit(app, service, &token)).await?;
     let text = token_text::write(app, service, token.sid);
     Ok((token, text))
 }

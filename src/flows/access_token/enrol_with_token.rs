@@ -14,7 +14,7 @@ use crate::store::{Batch, keys, records};
 /// anything shows when it is spent.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] when it is none, or its account is suspended; [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Credentials`] when it is none, or its account is suspended; [`Error::Failed`].
 pub async fn authenticate_enrolment(
     app: &App,
     service: ServiceSid,

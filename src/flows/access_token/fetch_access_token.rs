@@ -12,7 +12,7 @@ use crate::store::{keys, records};
 /// The record and the token, until [`AccessToken::KEPT`] after its end.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_access_token(
     app: &App,
     account: AccountSid,

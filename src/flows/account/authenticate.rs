@@ -11,7 +11,7 @@ use crate::store::{keys, records};
 /// An unknown user takes as long as a wrong password.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] for every kind of wrong credentials, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
 pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<AccountSid, Error> {
     let store = app.store.as_ref();
     let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
@@ -51,7 +51,7 @@ pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<Accou
 /// Whether the account exists and is not suspended.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn is_active(app: &App, account: AccountSid) -> Result<bool, Error> {
     let found = records::read(app.store.as_ref(), &keys::account(account)).await?;
     Ok(found.is_some_and(|account| account.record.is_active()))

@@ -25,7 +25,7 @@ pub struct NewAccount {
 /// Creates an account with a new SID, a new auth token and a new webhook signing secret.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn create_account(app: &App, friendly_name: FriendlyName) -> Result<NewAccount, Error> {
     let sid = AccountSid::generate(app.clock.now(), app.entropy.as_ref());
     let token = PlainToken::auth_token(app.entropy.as_ref());
@@ -43,7 +43,7 @@ pub async fn create_account(app: &App, friendly_name: FriendlyName) -> Result<Ne
 /// [`rotate_webhook_secret`](super::rotate_webhook_secret) makes one that is.
 ///
 /// # Errors
-/// [`Error::Conflict`] when the SID is taken, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`] when the SID is taken, [`Error::Failed`].
 pub async fn create_account_as(
     app: &App,
     sid: AccountSid,

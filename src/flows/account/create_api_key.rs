@@ -6,13 +6,13 @@ use crate::domain::account::ApiKey;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// Creates an API key of an account. Its secret is shown to nobody again.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn create_api_key(
     app: &App,
     account: AccountSid,
@@ -29,7 +29,7 @@ pub async fn create_api_key(
         secret: hash,
         date_created: now,
     };
-    settle(|| commit(app, &key)).await?;
+    retry_on_conflict(|| commit(app, &key)).await?;
     Ok((key, secret))
 }
 

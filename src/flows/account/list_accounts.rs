@@ -8,7 +8,7 @@ use crate::store::{Order, Scan, keys, records};
 /// All accounts, oldest first. Accounts are few: one for each team that shares the server.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn list_accounts(app: &App) -> Result<Vec<Account>, Error> {
     let prefix = keys::accounts().bytes().to_vec();
     let scan = Scan {

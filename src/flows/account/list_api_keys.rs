@@ -10,7 +10,7 @@ use crate::store::{Order, Scan, keys, records};
 /// The API keys of an account, oldest first.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn list_api_keys(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error> {
     let store = app.store.as_ref();
     records::read(store, &keys::account(account))

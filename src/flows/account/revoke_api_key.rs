@@ -3,15 +3,15 @@
 use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::ApiKeySid;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// Deletes an API key: it is refused from the next request on.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a key, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
 pub async fn revoke_api_key(app: &App, sid: ApiKeySid) -> Result<(), Error> {
-    settle(|| commit(app, sid)).await
+    retry_on_conflict(|| commit(app, sid)).await
 }
 
 async fn commit(app: &App, sid: ApiKeySid) -> Result<(), Error> {

@@ -4,16 +4,16 @@ use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// Gives the account a new auth token; the old one is refused from the next request on.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error> {
     let token = PlainToken::auth_token(app.entropy.as_ref());
-    settle(|| commit(app, account, &token)).await?;
+    retry_on_conflict(|| commit(app, account, &token)).await?;
     Ok(token)
 }
 

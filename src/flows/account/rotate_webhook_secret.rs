@@ -9,7 +9,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// Gives the account a new webhook signing secret, which is shown to nobody again. The one before signs beside it for
@@ -17,14 +17,14 @@ use crate::store::{Batch, keys, records};
 /// or from now on if there is none.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn rotate_webhook_secret(
     app: &App,
     account: AccountSid,
     overlap: Duration,
 ) -> Result<(WebhookSecret, Option<Timestamp>), Error> {
     let secret = WebhookSecret::generate(app.entropy.as_ref());
-    let alone_from = settle(|| commit(app, account, &secret, overlap)).await?;
+    let alone_from = retry_on_conflict(|| commit(app, account, &secret, overlap)).await?;
     Ok((secret, alone_from))
 }
 

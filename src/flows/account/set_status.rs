@@ -4,15 +4,15 @@ use crate::app::App;
 use crate::domain::account::AccountStatus;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// From the next request on, the credentials of a suspended account, its API keys and its devices are refused.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn suspend_account(app: &App, account: AccountSid) -> Result<(), Error> {
-    settle(|| commit(app, account, AccountStatus::Suspended { at: app.clock.now() })).await
+    retry_on_conflict(|| commit(app, account, AccountStatus::Suspended { at: app.clock.now() })).await
 }
 
 /// Accepts the account's credentials again.
@@ -20,7 +20,7 @@ pub async fn suspend_account(app: &App, account: AccountSid) -> Result<(), Error
 /// # Errors
 /// As [`suspend_account`].
 pub async fn resume_account(app: &App, account: AccountSid) -> Result<(), Error> {
-    settle(|| commit(app, account, AccountStatus::Active)).await
+    retry_on_conflict(|| commit(app, account, AccountStatus::Active)).await
 }
 
 async fn commit(app: &App, account: AccountSid, status: AccountStatus) -> Result<(), Error> {

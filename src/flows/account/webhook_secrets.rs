@@ -8,7 +8,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// The secret, sealed for the account's record.
@@ -22,8 +22,8 @@ pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Se
 /// earlier version created gets its first one here; nobody is shown it, so the first rotation replaces it at once.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Corrupt`] also when a secret does not open,
-/// [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`] also when a secret does not open,
+/// [`Error::Failed`].
 pub(crate) async fn signing_secrets(
     app: &App,
     account: Account,
@@ -32,16 +32,16 @@ pub(crate) async fn signing_secrets(
     let sid = account.sid;
     let secrets = match account.webhook_secrets {
         Some(secrets) => secrets,
-        None => settle(|| give_first(app, sid)).await?,
+        None => retry_on_conflict(|| give_first(app, sid)).await?,
     };
     let place = keys::account(sid);
     secrets
         .signing(now)
         .map(|sealed| {
             let opened = app.vault.open(place.bytes(), sealed);
-            let bytes = opened.map_err(|error| Error::Corrupt(error.to_string()))?;
+            let bytes = opened.map_err(|error| Error::corrupt(error.to_string()))?;
             WebhookSecret::from_bytes(&bytes)
-                .ok_or_else(|| Error::Corrupt("a webhook signing secret has a wrong length".to_owned()))
+                .ok_or_else(|| Error::corrupt("a webhook signing secret has a wrong length".to_owned()))
         })
         .collect()
 }

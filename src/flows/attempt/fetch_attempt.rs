@@ -10,7 +10,7 @@ use crate::store::{keys, records};
 /// The attempt, if it is one of the account's and not older than [`Attempt::RETENTION`].
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_attempt(app: &App, account: AccountSid, sid: AttemptSid) -> Result<Attempt, Error> {
     let found = records::read(app.store.as_ref(), &keys::attempt(account, sid)).await?;
     let attempt = found.ok_or(Refusal::NotFound)?.record;

@@ -27,7 +27,7 @@ pub const LONGEST_VERIFICATION: Duration = Duration::from_hours(1);
 /// and still have a next one.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn list_attempts(
     app: &App,
     account: AccountSid,

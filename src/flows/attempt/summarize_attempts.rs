@@ -37,7 +37,7 @@ impl AttemptSummary {
 /// nothing is counted rather than a part.
 ///
 /// # Errors
-/// [`Refusal::TooManyToCount`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::TooManyToCount`], [`Error::Failed`].
 pub async fn summarize_attempts(
     app: &App,
     account: AccountSid,

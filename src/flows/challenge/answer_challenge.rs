@@ -22,7 +22,7 @@ use crate::flows::entity::fetch_entity::Place;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
 use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller says to a challenge.
@@ -44,7 +44,7 @@ pub type Shown<'a> = &'a (dyn Fn(&EntityScope, &Challenge) -> Map<String, Value>
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`],
 /// [`Refusal::TooManyChallengeAttempts`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::FactorDelayed`], [`Refusal::PushPaused`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::FactorDelayed`], [`Refusal::PushPaused`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Failed`].
 pub async fn answer_challenge(
     app: &App,
     actor: &Actor,
@@ -53,7 +53,7 @@ pub async fn answer_challenge(
     update: &ChallengeUpdate<'_>,
     shown: Shown<'_>,
 ) -> Result<(EntityScope, Challenge), Error> {
-    settle(|| answer(app, actor, (service, identity), sid, update, shown)).await
+    retry_on_conflict(|| answer(app, actor, (service, identity), sid, update, shown)).await
 }
 
 async fn answer(

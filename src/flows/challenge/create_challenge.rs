@@ -17,7 +17,7 @@ use crate::flows::entity::fetch_entity::{Place, locate};
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::factor::{announce_lock, check_code, warn_of_failures};
 use crate::flows::outbox::{announce, commit_and_ring, notify_device};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
 /// What a caller wants of a new challenge.
@@ -43,7 +43,7 @@ pub struct NewChallenge {
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
 /// [`Refusal::TooManyChallenges`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`], [`Refusal::PushPaused`],
-/// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Failed`].
 pub async fn create_challenge(
     app: &App,
     account: AccountSid,
@@ -52,7 +52,7 @@ pub async fn create_challenge(
     new: &NewChallenge,
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error> {
-    settle(|| create(app, account, service, identity, new, code)).await
+    retry_on_conflict(|| create(app, account, service, identity, new, code)).await
 }
 
 async fn create(

@@ -15,7 +15,7 @@ use crate::domain::text::Identity;
 use crate::flows::actor::Actor;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::outbox::{commit_and_ring, notify_device};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
 /// Asks for another push, to be attempted for `ttl` seconds.
@@ -23,7 +23,7 @@ use crate::store::keys;
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`], [`Refusal::TooManyPushes`],
 /// [`Refusal::PushPaused`],
-/// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Failed`].
 pub async fn create_notification(
     app: &App,
     account: AccountSid,
@@ -31,7 +31,7 @@ pub async fn create_notification(
     challenge: ChallengeSid,
     ttl: u16,
 ) -> Result<(EntityScope, Notification), Error> {
-    settle(|| create(app, account, (service, identity), challenge, ttl)).await
+    retry_on_conflict(|| create(app, account, (service, identity), challenge, ttl)).await
 }
 
 async fn create(

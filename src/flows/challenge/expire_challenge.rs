@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::entity::fetch_entity::{Place, locate};
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, ChallengeTimer, Stored};
 use crate::store::{Batch, Order, Scan};
@@ -42,7 +42,7 @@ pub(super) fn watch_expiry(
 /// Takes all timers that are due. Returns when the next one is, if there is one.
 ///
 /// # Errors
-/// The last [`Error::Busy`], [`Error::Corrupt`] or [`Error::Unavailable`]; a timer that cannot be taken keeps no other
+/// The last [`Error::Failed`]; a timer that cannot be taken keeps no other
 /// one waiting.
 pub async fn expire_challenges(app: &App) -> Result<Option<Timestamp>, Error> {
     let (mut after, mut failed) = (None, None);
@@ -62,7 +62,7 @@ pub async fn expire_challenges(app: &App) -> Result<Option<Timestamp>, Error> {
                 return failed.map_or(Ok(Some(due)), Err);
             }
             let key = keys::challenge_timer(due, sid);
-            if let Err(error) = settle(|| expire(app, &key)).await {
+            if let Err(error) = retry_on_conflict(|| expire(app, &key)).await {
                 failed = Some(error);
             }
         }

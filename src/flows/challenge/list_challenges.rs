@@ -33,7 +33,7 @@ pub const MOST_READ: usize = 5000;
 /// [`MOST_READ`] for one page: a page may hold fewer items than asked for, or none, and still have a next one.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Failed`].
 pub async fn list_challenges(
     app: &App,
     actor: &Actor,

@@ -65,7 +65,7 @@ impl FactorWatch {
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::FactorDisabled`], [`Refusal::TooManyWaiters`],
-    /// [`Refusal::Credentials`], [`Error::Corrupt`], [`Error::Unavailable`].
+    /// [`Refusal::Credentials`], [`Error::Failed`].
     pub async fn begin(
         app: &Arc<App>,
         admission: Admission,
@@ -101,7 +101,7 @@ impl FactorWatch {
     /// or the server stops.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Unavailable`]; nothing follows them.
+    /// [`Error::Failed`]; nothing follows them.
     pub async fn next(&mut self) -> Result<Option<Tiding>, Error> {
         let told = self.tell().await;
         if !matches!(told, Ok(Some(_))) {

@@ -18,7 +18,7 @@ pub(crate) fn new_attempt(
     country: Option<Country>,
     now: Timestamp,
 ) -> Result<Attempt, Error> {
-    let missing = || Error::Corrupt(format!("verification {} has no sending {send}", verification.sid));
+    let missing = || Error::corrupt(format!("verification {} has no sending {send}", verification.sid));
     let sending = verification.sends.get(usize::from(send)).ok_or_else(missing)?;
     let code = verification.code_of(sending);
     Ok(Attempt {

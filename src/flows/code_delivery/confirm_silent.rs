@@ -26,7 +26,7 @@ use crate::flows::account::authenticate::is_active;
 use crate::flows::service::fetch_service::read_service;
 use crate::flows::toll_fraud::charge::{Charge, charge};
 use crate::flows::verification::put_verification;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::Stored;
 use crate::store::{Batch, keys, records};
 
@@ -57,19 +57,19 @@ impl fmt::Debug for SilentAnswer {
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if the token is not that of a silent authentication that waits, was confirmed before, or was called
-/// too often; [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// too often; [`Error::Failed`].
 pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<SilentAnswer, Error> {
     let Some((service, verification)) = SilentToken::verification_of(token) else {
         app.vault.spend_token_check(&[0; 16], token);
         return Err(Refusal::NotFound.into());
     };
     let place = (service, verification);
-    let Some(attempt) = settle(|| begin(app, place, token)).await? else {
+    let Some(attempt) = retry_on_conflict(|| begin(app, place, token)).await? else {
         return Ok(SilentAnswer::Undecided);
     };
     let outcome = ask(app, &attempt, address).await;
     learn(app, &attempt, &outcome);
-    settle(|| finish(app, place, token, &attempt, &outcome)).await
+    retry_on_conflict(|| finish(app, place, token, &attempt, &outcome)).await
 }
 
 /// Counts the call; the attempt that it is. `None` if there is no sender that could be asked, or no money left to ask one
@@ -124,7 +124,7 @@ async fn begin(
             Err(Error::Refused(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let index = u8::try_from(send).map_err(|_| Error::Corrupt("too many sendings".to_owned()))?;
+        let index = u8::try_from(send).map_err(|_| Error::corrupt("too many sendings".to_owned()))?;
         let attempt = new_attempt(app, (&verification, index), &sender, country, now)?;
         verification.sends[send].tries.push(Try {
             attempt: attempt.sid,

@@ -20,7 +20,7 @@ use crate::store::{Batch, keys};
 /// In silent authentication there is nothing to send: only the attempt is written, and waits for the device to call.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if there is no such sending.
+/// [`Error::Failed`] if there is no such sending.
 pub(crate) fn enqueue(
     app: &App,
     verification: &Verification,

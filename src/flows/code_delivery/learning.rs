@@ -57,7 +57,7 @@ pub(crate) fn converted(app: &App, attempt: &Attempt) {
 /// at the most 20,000 altogether.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn learn_from_stored(app: &App) -> Result<(), Error> {
     const CHUNK: usize = 200;
     let oldest = app.clock.now().before(ConversionWindow::LENGTH);

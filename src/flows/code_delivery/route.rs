@@ -31,7 +31,7 @@ pub(crate) struct Candidate {
 /// alone, the first of them: it may work again before the code is over.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub(crate) async fn route(
     app: &App,
     service: ServiceSid,
@@ -49,7 +49,7 @@ pub(crate) async fn route(
 /// All senders that could take a code, in the order in which they are to be asked.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub(crate) async fn rank(
     app: &App,
     service: ServiceSid,

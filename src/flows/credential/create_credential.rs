@@ -43,7 +43,7 @@ pub enum NewKey {
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::Parameter`] for a service account whose tokens are not Google's,
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn create_credential(
     app: &App,
     account: AccountSid,

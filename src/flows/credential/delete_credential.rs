@@ -5,15 +5,15 @@ use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, Order, Scan, keys, records};
 
 /// Deletes a credential that no service uses.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::CredentialInUse`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Refusal::CredentialInUse`], [`Error::Failed`].
 pub async fn delete_credential(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error> {
-    settle(|| delete(app, account, sid)).await
+    retry_on_conflict(|| delete(app, account, sid)).await
 }
 
 async fn delete(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use crate::store::records::{self, Stored};
 /// The credential, if it is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_credential(
     app: &App,
     account: AccountSid,

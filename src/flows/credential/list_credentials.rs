@@ -10,7 +10,7 @@ use crate::store::{keys, records};
 /// A page of the account's credentials, in the order of their creation.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn list_credentials(
     app: &App,
     account: AccountSid,

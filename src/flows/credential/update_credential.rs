@@ -9,7 +9,7 @@ use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::service::Change;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::domain::text::{ApnsIdentifier, AppId, FriendlyName};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller wants changed; `None` and [`Change::Keep`] leave it as it is. What belongs to the other provider is
@@ -36,14 +36,14 @@ pub struct CredentialChanges {
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`], [`crate::domain::refusal::Refusal::Parameter`] for a service account
-/// whose tokens are not Google's, [`Error::Corrupt`], [`Error::Unavailable`].
+/// whose tokens are not Google's, [`Error::Failed`].
 pub async fn update_credential(
     app: &App,
     account: AccountSid,
     sid: CredentialSid,
     changes: CredentialChanges,
 ) -> Result<Credential, Error> {
-    settle(|| update(app, account, sid, &changes)).await
+    retry_on_conflict(|| update(app, account, sid, &changes)).await
 }
 
 async fn update(

@@ -7,21 +7,21 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Creates an entity of a service.
 ///
 /// # Errors
 /// [`Refusal::EntityExists`], [`Refusal::NotFound`] without such a service, [`Refusal::TooManyEntityCreations`],
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn create_entity(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     identity: Identity,
 ) -> Result<(EntityScope, Entity), Error> {
-    settle(|| create(app, account, service, &identity)).await
+    retry_on_conflict(|| create(app, account, service, &identity)).await
 }
 
 async fn create(

@@ -10,7 +10,7 @@ use crate::store::{Batch, keys};
 /// Counts one creation in `batch`, if the operator wants creations counted.
 ///
 /// # Errors
-/// [`Refusal::TooManyEntityCreations`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::TooManyEntityCreations`], [`Error::Failed`].
 pub(crate) async fn count_creation(app: &App, account: AccountSid, batch: Batch) -> Result<Batch, Error> {
     let Some(limit) = app.policy.entity_creations_per_second else {
         return Ok(batch);

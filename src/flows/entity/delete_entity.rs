@@ -7,21 +7,21 @@ use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Order, Scan, keys, records};
 
 /// Deletes an entity with all its factors. Its challenges cannot be reached any more and are reclaimed when their time
 /// comes: an entity created anew under the same identity has none of them.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete_entity(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     identity: &Identity,
 ) -> Result<(), Error> {
-    settle(|| delete(app, account, service, identity)).await
+    retry_on_conflict(|| delete(app, account, service, identity)).await
 }
 
 async fn delete(

@@ -14,7 +14,7 @@ use crate::store::{Batch, keys};
 /// The entity, if it is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_entity(
     app: &App,
     account: AccountSid,

@@ -12,7 +12,7 @@ use crate::store::{keys, records};
 /// A page of the service's entities, in the order of their creation.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Failed`].
 pub async fn list_entities(
     app: &App,
     account: AccountSid,

@@ -24,7 +24,7 @@ pub struct Device {
 ///
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error> {
     let store = app.store.as_ref();
     let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;

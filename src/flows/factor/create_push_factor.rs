@@ -10,7 +10,7 @@ use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid, ServiceSid};
 use crate::domain::text::{AppId, Attributes, FriendlyName, Identity, SdkVersion};
 use crate::flows::access_token::enrol_with_token::spend;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::Batch;
 
 /// What a device says of itself.
@@ -35,7 +35,7 @@ pub struct NewPushFactor {
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`] without such a service, `AccessTokenUnfit`, `DuplicateBinding`, and
-/// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Corrupt`], [`Error::Unavailable`].
+/// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_push_factor(
     app: &App,
     account: AccountSid,
@@ -44,7 +44,7 @@ pub async fn create_push_factor(
     identity: &Identity,
     new: NewPushFactor,
 ) -> Result<(EntityScope, Factor), Error> {
-    settle(|| create(app, account, permit, service, identity, &new)).await
+    retry_on_conflict(|| create(app, account, permit, service, identity, &new)).await
 }
 
 async fn create(

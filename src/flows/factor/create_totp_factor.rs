@@ -15,7 +15,7 @@ use crate::domain::limits::{Failures, SlidingLog};
 use crate::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use crate::domain::text::{Attributes, FriendlyName, Identity};
 use crate::domain::totp_algorithm::TotpAlgorithm;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller wants of a new TOTP factor; `None` leaves it to the service's defaults.
@@ -60,7 +60,7 @@ impl EnrolledTotpFactor {
 ///
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`] without such a service, `DuplicateBinding`, and the limits of
-/// [`crate::domain::entity::Entity::add_factor`]; [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_totp_factor(
     app: &App,
     account: AccountSid,
@@ -74,7 +74,7 @@ pub async fn create_totp_factor(
         .take()
         .unwrap_or_else(|| TotpSecret::generate(algorithm, app.entropy.as_ref()));
     let (scope, factor, config, issuer) =
-        settle(|| create(app, account, service, identity, &new, &secret)).await?;
+        retry_on_conflict(|| create(app, account, service, identity, &new, &secret)).await?;
     let uri = OtpauthUri {
         secret,
         issuer: Some(issuer),

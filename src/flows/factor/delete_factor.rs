@@ -9,13 +9,13 @@ use crate::domain::text::Identity;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
 use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
 /// Deletes a factor: its challenges cannot be answered any more, and its device is not known any more.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], `Forbidden`, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], `Forbidden`, [`Error::Failed`].
 pub async fn delete_factor(
     app: &App,
     actor: &Actor,
@@ -23,7 +23,7 @@ pub async fn delete_factor(
     identity: &Identity,
     sid: FactorSid,
 ) -> Result<(), Error> {
-    settle(|| delete(app, actor, service, identity, sid)).await
+    retry_on_conflict(|| delete(app, actor, service, identity, sid)).await
 }
 
 async fn delete(

@@ -15,7 +15,7 @@ use crate::store::records::{self, Stored};
 /// The factor, if it is in the actor's reach.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Failed`].
 pub async fn fetch_factor(
     app: &App,
     actor: &Actor,

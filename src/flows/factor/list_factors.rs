@@ -13,7 +13,7 @@ use crate::store::{keys, records};
 /// A page of the entity's factors, in the order of their creation.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such an entity, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`] without such an entity, [`Error::Failed`].
 pub async fn list_factors(
     app: &App,
     account: AccountSid,

@@ -20,7 +20,7 @@ use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::actor::Actor;
 use crate::flows::entity::fetch_entity::locate;
 use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
 /// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
@@ -108,7 +108,7 @@ impl Platform {
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::Parameter`]; for proofs [`Refusal::BadFactorProof`],
 /// [`Refusal::FactorAlreadyVerified`], [`Refusal::TooManyVerificationAttempts`], [`Refusal::FactorDelayed`],
-/// [`Refusal::FactorDisabled`]; [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::FactorDisabled`]; [`Error::Failed`].
 pub async fn update_factor(
     app: &App,
     actor: &Actor,
@@ -117,7 +117,7 @@ pub async fn update_factor(
     changes: FactorChanges,
     proof: Option<&str>,
 ) -> Result<(EntityScope, Factor), Error> {
-    settle(|| update(app, actor, (service, identity), sid, &changes, proof)).await
+    retry_on_conflict(|| update(app, actor, (service, identity), sid, &changes, proof)).await
 }
 
 async fn update(

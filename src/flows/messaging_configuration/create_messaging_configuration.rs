@@ -5,14 +5,13 @@ use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Lets a messaging service send a service's messages to a country, or wherever no other configuration holds.
 ///
 /// # Errors
-/// [`Refusal::MessagingConfigurationExists`], [`Refusal::NotFound`] without such a service, [`Error::Corrupt`],
-/// [`Error::Unavailable`].
+/// [`Refusal::MessagingConfigurationExists`], [`Refusal::NotFound`] without such a service, [`Error::Failed`].
 pub async fn create_messaging_configuration(
     app: &App,
     account: AccountSid,
@@ -20,7 +19,7 @@ pub async fn create_messaging_configuration(
     region: Region,
     messaging_service: MessagingServiceSid,
 ) -> Result<MessagingConfiguration, Error> {
-    settle(|| create(app, account, service, region, messaging_service)).await
+    retry_on_conflict(|| create(app, account, service, region, messaging_service)).await
 }
 
 async fn create(

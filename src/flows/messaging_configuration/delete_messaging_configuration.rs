@@ -5,20 +5,20 @@ use crate::app::App;
 use crate::domain::messaging_configuration::Region;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Deletes the messaging configuration of a region.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete_messaging_configuration(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     region: Region,
 ) -> Result<(), Error> {
-    settle(|| delete(app, account, service, region)).await
+    retry_on_conflict(|| delete(app, account, service, region)).await
 }
 
 async fn delete(app: &App, account: AccountSid, service: ServiceSid, region: Region) -> Result<(), Error> {

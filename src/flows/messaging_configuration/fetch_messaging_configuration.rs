@@ -12,7 +12,7 @@ use crate::store::records::{self, Stored};
 /// The configuration of exactly this region, if the service is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_messaging_configuration(
     app: &App,
     account: AccountSid,

@@ -11,7 +11,7 @@ use crate::store::{keys, records};
 /// A page of the service's messaging configurations: the one for all countries first, then by their countries' letters.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, [`Error::Failed`].
 pub async fn list_messaging_configurations(
     app: &App,
     account: AccountSid,

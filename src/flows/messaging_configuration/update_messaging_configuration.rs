@@ -5,13 +5,13 @@ use crate::app::App;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Lets another messaging service send to this region.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn update_messaging_configuration(
     app: &App,
     account: AccountSid,
@@ -19,7 +19,7 @@ pub async fn update_messaging_configuration(
     region: Region,
     messaging_service: MessagingServiceSid,
 ) -> Result<MessagingConfiguration, Error> {
-    settle(|| update(app, account, service, region, messaging_service)).await
+    retry_on_conflict(|| update(app, account, service, region, messaging_service)).await
 }
 
 async fn update(

@@ -6,13 +6,13 @@ use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::EventSid;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, Order, keys, records};
 
 /// A page of the dead letters, the oldest event first.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn list_dead_letters(app: &App, request: PageRequest) -> Result<Page<DeadLetter>, Error> {
     let mut raw = page(app, &keys::dead_letters(), request).await?;
     let entries = std::mem::take(&mut raw.items);
@@ -36,15 +36,15 @@ pub enum Fate {
 /// Decides on one dead letter.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn decide(app: &App, sid: EventSid, fate: Fate) -> Result<(), Error> {
-    settle(|| attempt(app, sid, fate)).await
+    retry_on_conflict(|| attempt(app, sid, fate)).await
 }
 
 /// Decides on all dead letters, or on those for one receiver; how many these are.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`]; some may be done by then.
+/// [`Error::Failed`]; some may be done by then.
 pub async fn decide_all(app: &App, lane: Option<Lane>, fate: Fate) -> Result<u64, Error> {
     let (mut done, mut cursor) = (0, Cursor::Start);
     loop {

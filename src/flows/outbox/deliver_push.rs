@@ -21,7 +21,7 @@ use crate::flows::credential::open_key;
 use crate::flows::factor::fetch_factor::read_factor;
 use crate::flows::service::fetch_service::read_service;
 use crate::flows::web_push::deliver_web_push::deliver_web_push;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
@@ -236,7 +236,7 @@ impl Notice {
     /// Notes that the transport does not know the device any more. If the device has told of a new token meanwhile, the
     /// notification is sent there.
     async fn lose(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<Outcome, Error> {
-        let lost = settle(|| self.mark(app, credential, why)).await?;
+        let lost = retry_on_conflict(|| self.mark(app, credential, why)).await?;
         if !lost {
             return Ok(Outcome::Retry {
                 why: format!("the device's token was replaced while the old one was tried ({why})"),

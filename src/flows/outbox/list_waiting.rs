@@ -14,7 +14,7 @@ pub type After = (Lane, EventSid);
 /// more.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn list_waiting(
     app: &App,
     after: Option<After>,

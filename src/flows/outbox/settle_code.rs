@@ -53,7 +53,7 @@ pub(super) async fn settle_code(
     batch: Batch,
 ) -> Result<(Batch, Settled, Charge), Error> {
     let OutboxMessage::Code(code) = row.message.clone() else {
-        return Err(Error::Corrupt(format!("row {} carries no code", row.sid)));
+        return Err(Error::corrupt(format!("row {} carries no code", row.sid)));
     };
     let store = app.store.as_ref();
     let key = keys::attempt(code.account, code.attempt);

@@ -11,7 +11,7 @@ use crate::delivery::Outcome;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys, records};
 
 /// What became of a row.
@@ -47,7 +47,7 @@ pub(super) async fn settle_delivery(app: &App, leased: &OutboxRow, tried: &Tried
     if let OutboxMessage::Code(code) = &leased.message {
         note(app, code, tried).await?;
     }
-    let settled = settle(|| attempt(app, leased, tried)).await?;
+    let settled = retry_on_conflict(|| attempt(app, leased, tried)).await?;
     let tally = &app.memory.deliveries;
     match settled {
         Settled::Delivered => tally.delivered(),

@@ -6,14 +6,14 @@ use crate::domain::rate_limit::{Bucket, BucketInterval, BucketMax, MAX_BUCKETS};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, BucketSid, RateLimitSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Creates a bucket. It counts from then on, and nothing that was before.
 ///
 /// # Errors
 /// [`Refusal::BucketExists`] for an interval that another bucket has, [`Refusal::NotFound`] without such a rate limit,
-/// [`Refusal::TooManyBuckets`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::TooManyBuckets`], [`Error::Failed`].
 pub async fn create_bucket(
     app: &App,
     account: AccountSid,
@@ -22,7 +22,7 @@ pub async fn create_bucket(
     max: BucketMax,
     interval: BucketInterval,
 ) -> Result<Bucket, Error> {
-    settle(|| create(app, account, service, limit, max, interval)).await
+    retry_on_conflict(|| create(app, account, service, limit, max, interval)).await
 }
 
 async fn create(

@@ -7,7 +7,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, RateLimitSid, ServiceSid};
 use crate::domain::text::{Description, UniqueName};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller wants of a new rate limit.
@@ -23,14 +23,14 @@ pub struct NewRateLimit {
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Refusal::RateLimitExists`], [`Refusal::TooManyRateLimits`],
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn create_rate_limit(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: NewRateLimit,
 ) -> Result<RateLimit, Error> {
-    settle(|| create(app, account, service, new.clone())).await
+    retry_on_conflict(|| create(app, account, service, new.clone())).await
 }
 
 async fn create(

@@ -5,13 +5,13 @@ use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, BucketSid, RateLimitSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Deletes a bucket. What it counted is forgotten.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete_bucket(
     app: &App,
     account: AccountSid,
@@ -19,7 +19,7 @@ pub async fn delete_bucket(
     limit: RateLimitSid,
     sid: BucketSid,
 ) -> Result<(), Error> {
-    settle(|| delete(app, account, service, limit, sid)).await
+    retry_on_conflict(|| delete(app, account, service, limit, sid)).await
 }
 
 async fn delete(

@@ -4,21 +4,21 @@ use super::read_rate_limit;
 use crate::app::App;
 use crate::domain::sid::{AccountSid, RateLimitSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Deletes a rate limit with its buckets. Nobody looks at the uses that were counted any more; they are reclaimed when
 /// their intervals are over.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete_rate_limit(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     sid: RateLimitSid,
 ) -> Result<(), Error> {
-    settle(|| delete(app, account, service, sid)).await
+    retry_on_conflict(|| delete(app, account, service, sid)).await
 }
 
 async fn delete(app: &App, account: AccountSid, service: ServiceSid, sid: RateLimitSid) -> Result<(), Error> {

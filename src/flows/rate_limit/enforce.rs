@@ -18,7 +18,7 @@ use crate::store::{Batch, keys};
 ///
 /// # Errors
 /// [`Refusal::Parameter`] for a name that no rate limit of the service has; [`Refusal::RateLimited`] with the longest wait if
-/// a bucket has no room, and nothing is used; [`Error::Corrupt`], [`Error::Unavailable`].
+/// a bucket has no room, and nothing is used; [`Error::Failed`].
 pub async fn enforce_rate_limits(
     app: &App,
     service: ServiceSid,

@@ -10,7 +10,7 @@ use crate::flows::Error;
 /// The bucket, if it is one of this rate limit's and the rate limit is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_bucket(
     app: &App,
     account: AccountSid,

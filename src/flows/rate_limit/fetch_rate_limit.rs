@@ -10,7 +10,7 @@ use crate::flows::service::fetch_service::read_service;
 /// The rate limit with its buckets, if it is one of the account's.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_rate_limit(
     app: &App,
     account: AccountSid,

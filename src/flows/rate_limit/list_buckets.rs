@@ -10,7 +10,7 @@ use crate::flows::page::{Page, PageRequest, page_of};
 /// A page of the rate limit's buckets, in the order of their creation.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a rate limit, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`] without such a rate limit, [`Error::Failed`].
 pub async fn list_buckets(
     app: &App,
     account: AccountSid,

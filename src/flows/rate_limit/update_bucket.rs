@@ -6,14 +6,13 @@ use crate::domain::rate_limit::{Bucket, BucketChanges};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, BucketSid, RateLimitSid, ServiceSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Changes what `changes` names and leaves the rest. It holds at once, for intervals that have begun, too.
 ///
 /// # Errors
-/// [`Refusal::BucketExists`] for an interval that another bucket has, [`Refusal::NotFound`], [`Error::Corrupt`],
-/// [`Error::Unavailable`].
+/// [`Refusal::BucketExists`] for an interval that another bucket has, [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn update_bucket(
     app: &App,
     account: AccountSid,
@@ -22,7 +21,7 @@ pub async fn update_bucket(
     sid: BucketSid,
     changes: BucketChanges,
 ) -> Result<Bucket, Error> {
-    settle(|| update(app, account, service, limit, sid, changes)).await
+    retry_on_conflict(|| update(app, account, service, limit, sid, changes)).await
 }
 
 async fn update(

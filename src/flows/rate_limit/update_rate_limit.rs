@@ -7,13 +7,13 @@ use crate::domain::service::Change;
 use crate::domain::sid::{AccountSid, RateLimitSid, ServiceSid};
 use crate::domain::text::Description;
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Changes the description, which is all of a rate limit that can be changed.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn update_rate_limit(
     app: &App,
     account: AccountSid,
@@ -21,7 +21,7 @@ pub async fn update_rate_limit(
     sid: RateLimitSid,
     description: Change<Description>,
 ) -> Result<RateLimit, Error> {
-    settle(|| update(app, account, service, sid, description.clone())).await
+    retry_on_conflict(|| update(app, account, service, sid, description.clone())).await
 }
 
 async fn update(

@@ -5,19 +5,19 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::refusal::Refusal;
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::sid::{AccountSid, SafeListSid};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Adds a number to the account's safe list.
 ///
 /// # Errors
-/// [`Refusal::NumberAlreadySafe`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NumberAlreadySafe`], [`Error::Failed`].
 pub async fn add_safe_number(
     app: &App,
     account: AccountSid,
     number: &PhoneNumber,
 ) -> Result<SafeNumber, Error> {
-    settle(|| add(app, account, number)).await
+    retry_on_conflict(|| add(app, account, number)).await
 }
 
 async fn add(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<SafeNumber, Error> {

@@ -12,7 +12,7 @@ use crate::store::records::{self, Stored};
 /// What the account's safe list has of a number.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] for a number that is not on it, [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] for a number that is not on it, [`Error::Failed`].
 pub async fn fetch_safe_number(
     app: &App,
     account: AccountSid,

@@ -4,15 +4,15 @@ use super::fetch_safe_number::read_safe_number;
 use crate::app::App;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::AccountSid;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Removes a number from the account's safe list.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn remove_safe_number(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error> {
-    settle(|| remove(app, account, number)).await
+    retry_on_conflict(|| remove(app, account, number)).await
 }
 
 async fn remove(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error> {

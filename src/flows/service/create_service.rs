@@ -5,21 +5,21 @@ use crate::domain::service::{Service, ServiceChanges, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::ServiceName;
 use crate::flows::credential::hold;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
 ///
 /// # Errors
 /// A refusal of [`ServiceSettings::changed`], [`crate::domain::refusal::Refusal::Parameter`] for a credential that is not
-/// one of the account's of the right type, [`Error::Corrupt`], [`Error::Unavailable`].
+/// one of the account's of the right type, [`Error::Failed`].
 pub async fn create_service(
     app: &App,
     account: AccountSid,
     friendly_name: ServiceName,
     changes: ServiceChanges,
 ) -> Result<Service, Error> {
-    settle(|| create(app, account, friendly_name.clone(), changes.clone())).await
+    retry_on_conflict(|| create(app, account, friendly_name.clone(), changes.clone())).await
 }
 
 async fn create(

@@ -3,16 +3,16 @@
 use super::fetch_service::read_service;
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::Purge;
 use crate::store::{Batch, keys};
 
 /// Deletes a service. Nothing below it can be reached from the next request on; the sweeper reclaims it.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete_service(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error> {
-    settle(|| delete(app, account, sid)).await
+    retry_on_conflict(|| delete(app, account, sid)).await
 }
 
 async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use crate::store::records::{self, Stored};
 /// The service, if it is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_service(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Service, Error> {
     Ok(read_service(app, account, sid).await?.record)
 }

@@ -10,7 +10,7 @@ use crate::store::{keys, records};
 /// A page of the account's services, in the order of their creation.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn list_services(
     app: &App,
     account: AccountSid,

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::domain::service::{Service, ServiceChanges};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::flows::credential::hold;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Changes what `changes` names and leaves the rest.
@@ -13,14 +13,14 @@ use crate::store::{Batch, keys};
 /// # Errors
 /// [`crate::domain::refusal::Refusal::NotFound`], a refusal of
 /// [`crate::domain::service::ServiceSettings::changed`], [`crate::domain::refusal::Refusal::Parameter`] for a credential
-/// that is not one of the account's of the right type, [`Error::Corrupt`], [`Error::Unavailable`].
+/// that is not one of the account's of the right type, [`Error::Failed`].
 pub async fn update_service(
     app: &App,
     account: AccountSid,
     sid: ServiceSid,
     changes: ServiceChanges,
 ) -> Result<Service, Error> {
-    settle(|| update(app, account, sid, changes.clone())).await
+    retry_on_conflict(|| update(app, account, sid, changes.clone())).await
 }
 
 async fn update(

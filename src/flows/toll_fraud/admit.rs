@@ -75,8 +75,8 @@ impl Admission {
 /// Decides whether the code may be sent, and takes what it needs of the budgets.
 ///
 /// # Errors
-/// [`Refusal::Blocked`], [`Refusal::LandlineSms`]; [`Error::Busy`] if other processes change the same budgets all the time,
-/// [`Error::Corrupt`], [`Error::Unavailable`]. Nothing was taken then.
+/// [`Refusal::Blocked`], [`Refusal::LandlineSms`]; [`Error::Failed`] if other processes change the same budgets all the time,
+/// [`Error::Failed`]. Nothing was taken then.
 pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error> {
     let facts = asked.destination.phone().map(|_| asked.facts.unwrap_or(UNKNOWN));
     if facts.is_some_and(|facts| is_text_to_landline(asked, facts)) {

@@ -11,7 +11,7 @@ use crate::domain::toll_fraud::budget::{Counter, DeviceNetwork, Taken};
 use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::toll_fraud::{BlockEvent, BlockReason};
 use crate::flows::outbox::{announce_block, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
@@ -126,7 +126,7 @@ async fn tell_once(
     if is_told() {
         return Ok(());
     }
-    let first = settle(|| tell(app, asked, counter, event)).await?;
+    let first = retry_on_conflict(|| tell(app, asked, counter, event)).await?;
     app.memory.fraud.ledger().tell(counter, asked.now);
     if first {
         log(event);

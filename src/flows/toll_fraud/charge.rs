@@ -34,7 +34,7 @@ impl Charge {
 /// late, costs nothing.
 ///
 /// # Errors
-/// [`Refusal::Blocked`] when the cap is reached; [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Blocked`] when the cap is reached; [`Error::Failed`].
 pub async fn charge(
     app: &App,
     account: AccountSid,

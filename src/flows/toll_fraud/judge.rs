@@ -12,14 +12,14 @@ use crate::domain::toll_fraud::{BlockReason, PrefixBlock};
 use crate::domain::verification::{End, Ending, Sending, Verification};
 use crate::flows::outbox::{announce_block, commit_and_ring};
 use crate::flows::safe_list::is_safe::is_safe;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// Refuses a code to a prefix that is blocked, or is to be blocked from now on.
 ///
 /// # Errors
-/// [`Refusal::Blocked`], [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Blocked`], [`Error::Failed`].
 pub(super) async fn judge(
     app: &App,
     asked: &Admittance<'_>,
@@ -37,7 +37,7 @@ pub(super) async fn judge(
     if !found.is_low(rule) {
         return Ok(());
     }
-    let until = settle(|| block(app, asked, place, rule, found)).await?;
+    let until = retry_on_conflict(|| block(app, asked, place, rule, found)).await?;
     Err(refusal(app, until, asked.now))
 }
 

@@ -15,7 +15,7 @@ use crate::store::{Order, Scan, keys, records};
 /// server listens.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn rebuild(app: &App) -> Result<(), Error> {
     if app.policy.toll_fraud.conversion.is_none() {
         return Ok(());

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::budget::{Counter, Need, Taken};
 use crate::domain::toll_fraud::ledger::Taking;
-use crate::flows::Error;
+use crate::flows::{Error, Fault};
 use crate::memory::fraud::FraudMemory;
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -57,7 +57,7 @@ impl Drop for Reservation {
 /// What lacks in memory is taken out of the store in one commit, whatever it is.
 ///
 /// # Errors
-/// [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub(super) async fn reserve(
     app: &App,
     needs: &[&Need],
@@ -91,11 +91,11 @@ pub(super) async fn reserve(
         match draw(app, &lacking, &mut reservation).await {
             Ok(None) => return Ok(Ok(reservation)),
             Ok(Some(spent)) => return Ok(Err(spent)),
-            Err(Error::Conflict) => {}
+            Err(Error::Failed(Fault::Conflict)) => {}
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Busy)
+    Err(Error::Failed(Fault::Busy))
 }
 
 /// Takes a block of each budget out of the store. Returns the first one that has not enough; nothing was taken then.

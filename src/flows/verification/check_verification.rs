@@ -15,7 +15,7 @@ use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
 /// What somebody gives to be checked.
@@ -47,7 +47,7 @@ impl fmt::Debug for Guess<'_> {
 /// # Errors
 /// [`Refusal::NotFound`] unless it waits: unknown, another account's, approved and over are the same;
 /// [`Refusal::TooManyChecks`], [`Refusal::TooSoon`], [`Refusal::NoCodeSent`], [`Refusal::CodeExpired`],
-/// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Failed`].
 pub async fn check_verification(
     app: &App,
     account: AccountSid,
@@ -55,7 +55,7 @@ pub async fn check_verification(
     which: &Which,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error> {
-    settle(|| check(app, account, service, which, guess)).await
+    retry_on_conflict(|| check(app, account, service, which, guess)).await
 }
 
 async fn check(

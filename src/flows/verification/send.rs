@@ -31,8 +31,7 @@ pub(super) struct Order<'a> {
 /// the caller commits the admission.
 ///
 /// # Errors
-/// [`Refusal::NoSenderFor`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Busy`], [`Error::Corrupt`],
-/// [`Error::Unavailable`].
+/// [`Refusal::NoSenderFor`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
 pub(super) async fn send(
     app: &App,
     verification: &mut Verification,

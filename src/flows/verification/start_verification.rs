@@ -22,7 +22,7 @@ use crate::flows::code_delivery::silent_token::SilentToken;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::rate_limit::enforce::enforce_rate_limits;
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::Batch;
 use crate::store::records::Stored;
 
@@ -80,15 +80,14 @@ impl fmt::Debug for Started {
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Refusal::Parameter`], [`Refusal::CustomCodeNotAllowed`],
 /// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
-/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Busy`], [`Error::Corrupt`],
-/// [`Error::Unavailable`].
+/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Failed`].
 pub async fn start_verification(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<Started, Error> {
-    settle(|| start(app, account, service, new)).await
+    retry_on_conflict(|| start(app, account, service, new)).await
 }
 
 async fn start(

@@ -5,14 +5,14 @@ use crate::app::App;
 use crate::delivery::web_push::{Notification, Sent};
 use crate::domain::challenge::Challenge;
 use crate::domain::factor::WebPushSubscription;
-use crate::flows::Error;
+use crate::flows::{Error, Fault};
 
 /// Sends once that `challenge` waits. That it still waits, and whose subscription it is, is the caller's to know; so is
 /// what follows from [`Sent::Gone`].
 pub async fn deliver_web_push(app: &App, subscription: &WebPushSubscription, challenge: &Challenge) -> Sent {
     let key = match vapid_key(app).await {
         Ok(key) => key,
-        Err(error @ Error::Corrupt(_)) => {
+        Err(error @ Error::Failed(Fault::Corrupt(_))) => {
             return Sent::Refused {
                 why: error.to_string(),
             };

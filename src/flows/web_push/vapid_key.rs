@@ -5,30 +5,30 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::crypto::web_push::vapid::VapidKey;
 use crate::domain::opaque::P256Point;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::VapidKeyRecord;
 use crate::store::{Batch, keys, records};
 
 /// The public half, which apps hand to their push service when they subscribe.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
     match app.senders.web_push.key() {
         Some(key) => Ok(*key.public()),
-        None => Ok(settle(|| read_or_make(app)).await?.public_key),
+        None => Ok(retry_on_conflict(|| read_or_make(app)).await?.public_key),
     }
 }
 
 /// The key itself.
 ///
 /// # Errors
-/// [`Error::Corrupt`] too when it was sealed under another master key or for another place; [`Error::Unavailable`].
+/// [`Error::Failed`] too when it was sealed under another master key or for another place; [`Error::Failed`].
 pub(crate) async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
     if let Some(key) = app.senders.web_push.key() {
         return Ok(key);
     }
-    let record = settle(|| read_or_make(app)).await?;
+    let record = retry_on_conflict(|| read_or_make(app)).await?;
     let key = Arc::new(open(app, &record)?);
     app.senders.web_push.remember(&key);
     Ok(key)
@@ -37,9 +37,9 @@ pub(crate) async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
 /// The key in a record, if it opens and belongs to the public half beside it.
 ///
 /// # Errors
-/// [`Error::Corrupt`].
+/// [`Error::Failed`].
 pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Error> {
-    let corrupt = |why: String| Error::Corrupt(format!("VAPID key: {why}"));
+    let corrupt = |why: String| Error::corrupt(format!("VAPID key: {why}"));
     let bytes = app
         .vault
         .open(keys::vapid_key().bytes(), &record.private_key)

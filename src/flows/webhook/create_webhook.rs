@@ -8,7 +8,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::text::FriendlyName;
 use crate::domain::webhook::{MAX_WEBHOOKS, Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, Order, Scan, keys};
 
 /// What a caller wants of a new webhook.
@@ -29,14 +29,14 @@ pub struct NewWebhook {
 /// Creates a webhook of a service.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::TooManyWebhooks`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`] without such a service, [`Refusal::TooManyWebhooks`], [`Error::Failed`].
 pub async fn create_webhook(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: NewWebhook,
 ) -> Result<Webhook, Error> {
-    settle(|| create(app, account, service, new.clone())).await
+    retry_on_conflict(|| create(app, account, service, new.clone())).await
 }
 
 async fn create(

@@ -5,20 +5,20 @@ use super::unsubscribe;
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Deletes a webhook.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete_webhook(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     sid: WebhookSid,
 ) -> Result<(), Error> {
-    settle(|| delete(app, account, service, sid)).await
+    retry_on_conflict(|| delete(app, account, service, sid)).await
 }
 
 async fn delete(app: &App, account: AccountSid, service: ServiceSid, sid: WebhookSid) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use crate::store::records::{self, Stored};
 /// The webhook, if it is one of the account's.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch_webhook(
     app: &App,
     account: AccountSid,

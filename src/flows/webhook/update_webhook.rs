@@ -6,13 +6,13 @@ use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::webhook::{Webhook, WebhookChanges};
 use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Changes what `changes` names and leaves the rest.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`crate::domain::refusal::Refusal::NotFound`], [`Error::Failed`].
 pub async fn update_webhook(
     app: &App,
     account: AccountSid,
@@ -20,7 +20,7 @@ pub async fn update_webhook(
     sid: WebhookSid,
     changes: WebhookChanges,
 ) -> Result<Webhook, Error> {
-    settle(|| update(app, account, service, sid, changes.clone())).await
+    retry_on_conflict(|| update(app, account, service, sid, changes.clone())).await
 }
 
 async fn update(
