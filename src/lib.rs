@@ -4,7 +4,7 @@
 //! - [`app`]: the wired parts; no logic.
 //! - [`server`]: listeners, TLS, graceful shutdown.
 //! - [`domain`]: what factors and challenges are and how they are decided; pure.
-//! - [`flows`]: one file, one use case: read, decide, commit.
+//! - [`flows`]: the use cases, a file or folder for each kind of thing: read, decide, commit.
 //! - [`memory`]: what one process remembers and no store holds.
 //! - [`store`]: the ordered key-value trait, the key map, the records, the engines.
 //! - [`crypto`]: sealing, tokens, one-time codes, device signatures.

@@ -8,10 +8,8 @@ use crate::domain::events::QueuedCode;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
-use crate::flows::Error;
-use crate::flows::account::authenticate::is_active;
 use crate::flows::outbox::deliver::{CodeNote, Tried, Untried};
-use crate::flows::service::fetch_service::read_service;
+use crate::flows::{Error, account, service};
 use crate::store::{keys, records};
 
 /// Sends the code of `row` with the sender that it names, unless it is void by now or the sender is left alone.
@@ -32,9 +30,9 @@ async fn deliver(app: &App, row: &QueuedCode) -> Result<Tried, Error> {
     )
     .await?;
     let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
-    read_service(app, row.account, row.service).await?;
+    service::read(app, row.account, row.service).await?;
     // Nothing leaves in the name of a suspended account.
-    if !is_active(app, row.account).await? {
+    if !account::is_active(app, row.account).await? {
         return Ok(Outcome::Obsolete.into());
     }
     let now = app.clock.now();

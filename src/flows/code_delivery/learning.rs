@@ -6,8 +6,7 @@ use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
-use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::{Error, account};
 use crate::store::{Order, Scan, keys, records};
 
 /// Learns from what came of `attempt`. To be called once for each.
@@ -62,7 +61,7 @@ pub async fn learn_from_stored(app: &App) -> Result<(), Error> {
     const CHUNK: usize = 200;
     let oldest = app.clock.now().before(ConversionWindow::LENGTH);
     let mut left: usize = 20_000;
-    for account in list_accounts(app).await? {
+    for account in account::list(app).await? {
         let prefix = keys::attempts(account.sid);
         let mut after = None;
         loop {

@@ -173,8 +173,7 @@ mod tests {
     use crate::domain::factor::FactorType;
     use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
     use crate::domain::text::Identity;
-    use crate::doubles::ManualClock;
-    use crate::doubles::SeededEntropy;
+    use crate::doubles::{ManualClock, SeededEntropy};
     use crate::flows::outbox::write_row;
     use crate::store::Batch;
     use crate::store::memory::MemoryStore;

@@ -16,13 +16,11 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::BlockReason;
 use crate::domain::toll_fraud::budget::{Counter, CounterKind};
 use crate::domain::toll_fraud::conversion::Place;
-use crate::domain::toll_fraud::permission;
 use crate::domain::toll_fraud::prefix::NumberPrefix;
-use crate::flows::Error;
-use crate::flows::safe_list::is_safe::is_safe;
+use crate::domain::toll_fraud::{BlockReason, permission};
+use crate::flows::{Error, safe_list};
 use crate::memory::fraud::FraudMemory;
 
 /// A code that is to be sent.
@@ -84,7 +82,7 @@ pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error
     }
     let settings = &app.policy.toll_fraud;
     let guarded = match asked.destination.phone() {
-        Some(number) if !is_safe(app, asked.account, number).await? => Some(number),
+        Some(number) if !safe_list::contains(app, asked.account, number).await? => Some(number),
         _ => None,
     };
     let mut watched = None;

@@ -11,8 +11,7 @@ use crate::domain::toll_fraud::settings::ConversionRule;
 use crate::domain::toll_fraud::{BlockReason, PrefixBlock};
 use crate::domain::verification::{End, Ending, Sending, Verification};
 use crate::flows::outbox::{announce_block, commit_and_ring};
-use crate::flows::safe_list::is_safe::is_safe;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, retry_on_conflict, safe_list};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
@@ -120,7 +119,7 @@ async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion,
             continue;
         }
         let safe = match verification.destination.phone() {
-            Some(number) => is_safe(app, place.0, number).await?,
+            Some(number) => safe_list::contains(app, place.0, number).await?,
             None => false,
         };
         let (left, waits) = sendings(app, &verification).await?;

@@ -20,9 +20,7 @@ use crate::domain::verification::{
 };
 use crate::flows::code_delivery::silent_token::SilentToken;
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::rate_limit::enforce::enforce_rate_limits;
-use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::records::Stored;
 
@@ -96,7 +94,7 @@ async fn start(
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<Started, Error> {
-    let owner = read_service(app, account, service).await?;
+    let owner = service::read(app, account, service).await?;
     let channel = new.policy.plan.first().map_or(new.channel, |step| step.channel);
     require_fitting(&owner.record, new, channel)?;
     let now = app.clock.now();
@@ -140,7 +138,7 @@ async fn start(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let batch = enforce_rate_limits(app, service, &new.rate_limits, now, batch).await?;
+    let batch = rate_limit::enforce(app, service, &new.rate_limits, now, batch).await?;
     let order = Order {
         channel,
         new_code,

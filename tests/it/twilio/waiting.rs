@@ -4,16 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::app::Policy;
-use countersign::flows::account::revoke_api_key::revoke_api_key;
-use countersign::flows::account::set_status::suspend_account;
-use countersign::store::memory::MemoryStore;
 use serde_json::Value;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
 
 use crate::support::world::sid_of;
 use crate::support::{Answer, Device, Interleaved, TestApp, User};
+use countersign::app::Policy;
+use countersign::flows::{account, api_key};
+use countersign::store::memory::MemoryStore;
 
 struct Scene {
     server: TestApp,
@@ -248,7 +247,7 @@ async fn whoever_may_not_know_any_more_is_not_told() {
     let suspended: Change = |scene, _| {
         Box::pin(async move {
             let account = scene.server.account.user.parse().unwrap();
-            suspend_account(&scene.server.app, account).await.unwrap();
+            account::suspend(&scene.server.app, account).await.unwrap();
         })
     };
     let kinds: [(Path, Change, Refused, Refused); 4] = [
@@ -306,7 +305,7 @@ async fn a_key_that_is_revoked_is_not_told() {
         .begun(scene.server.client_of(&key).getting(&scene.list))
         .await;
     let began = Instant::now();
-    revoke_api_key(&scene.server.app, key.user.parse().unwrap())
+    api_key::revoke(&scene.server.app, key.user.parse().unwrap())
         .await
         .unwrap();
     wait.await.unwrap().refused(401, 20003);

@@ -30,16 +30,14 @@ use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
-use crate::flows::account::create_account::create_account;
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code_delivery::enqueue::enqueue;
 use crate::flows::code_delivery::route::route;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::worker::{Limits, Worker};
-use crate::flows::service::create_service::create_service;
 use crate::flows::verification::put_verification;
+use crate::flows::{account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Order, Scan, Store, keys};
@@ -182,10 +180,10 @@ impl World {
                 ..Policy::default()
             },
         });
-        let new = create_account(&app, FriendlyName::parse("An account").unwrap());
+        let new = account::create(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;
         let bank = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&app, account, bank, ServiceChanges::default())
+        let service = service::create(&app, account, bank, ServiceChanges::default())
             .await
             .unwrap();
         Self {

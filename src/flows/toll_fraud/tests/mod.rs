@@ -31,10 +31,8 @@ use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::toll_fraud::{BlockEvent, BlockReason};
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
-use crate::flows::Error;
-use crate::flows::account::create_account::create_account;
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::{Error, account};
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Order, Scan, Store, keys, records};
 
@@ -90,7 +88,7 @@ impl Node {
                 ..Policy::default()
             },
         };
-        let account = create_account(&app, FriendlyName::parse("Shop").unwrap())
+        let account = account::create(&app, FriendlyName::parse("Shop").unwrap())
             .await
             .unwrap();
         let service = Service {

@@ -38,11 +38,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
-use crate::flows::Error;
-use crate::flows::account::create_account::create_account;
-use crate::flows::service::create_service::create_service;
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::{Error, account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::{
     Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version, keys, records,
@@ -78,7 +75,7 @@ impl World {
             },
         };
         let name = FriendlyName::parse("An account").unwrap();
-        let account = create_account(&app, name).await.unwrap().account.sid;
+        let account = account::create(&app, name).await.unwrap().account.sid;
         let mut world = Self {
             app,
             clock,
@@ -91,7 +88,7 @@ impl World {
 
     async fn another_service(&self, changes: ServiceChanges) -> ServiceSid {
         let name = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&self.app, self.account, name, changes).await;
+        let service = service::create(&self.app, self.account, name, changes).await;
         service.unwrap().sid
     }
 
