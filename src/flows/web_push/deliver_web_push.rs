@@ -2,36 +2,36 @@
 
 use super::vapid_key::vapid_key;
 use crate::app::App;
-use crate::delivery::web_push::{Notification, Sent};
-use crate::domain::challenge::Challenge;
+use crate::delivery::Outcome;
+use crate::delivery::push::web_push::WebPushAccess;
+use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::factor::WebPushSubscription;
 use crate::flows::{Error, Fault};
 
-/// Sends once that `challenge` waits. That it still waits, and whose subscription it is, is the caller's to know; so is
-/// what follows from [`Sent::Gone`].
-pub async fn deliver_web_push(app: &App, subscription: &WebPushSubscription, challenge: &Challenge) -> Sent {
+/// Sends `message` once. That its challenge still waits, and whose subscription it is, is the caller's to know; so is what
+/// follows from [`PushOutcome::Unregistered`].
+pub async fn deliver_web_push(
+    app: &App,
+    subscription: &WebPushSubscription,
+    message: &PushMessage<'_>,
+) -> PushOutcome {
     let key = match vapid_key(app).await {
         Ok(key) => key,
-        Err(error @ Error::Failed(Fault::Corrupt(_))) => {
-            return Sent::Refused {
-                why: error.to_string(),
-            };
-        }
         Err(error) => {
-            return Sent::Retry {
-                why: error.to_string(),
-                after: None,
-            };
+            let why = error.to_string();
+            return PushOutcome::Settled(match error {
+                Error::Failed(Fault::Corrupt(_)) => Outcome::Refused { why },
+                _ => Outcome::Retry { why, after: None },
+            });
         }
     };
-    let notification = Notification {
-        subscription,
-        challenge,
+    let access = WebPushAccess {
         key: &key,
         contact: app.policy.webpush_contact.as_deref(),
+        entropy: app.entropy.as_ref(),
     };
-    let sender = &app.senders.web_push;
-    sender
-        .send(&notification, app.clock.now(), app.entropy.as_ref())
+    let provider = &app.senders.push.web_push;
+    provider
+        .send(&access, subscription, message, app.clock.now())
         .await
 }

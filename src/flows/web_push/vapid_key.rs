@@ -14,7 +14,7 @@ use crate::store::{Batch, keys, records};
 /// # Errors
 /// [`Error::Failed`].
 pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
-    match app.senders.web_push.key() {
+    match app.senders.push.web_push.key() {
         Some(key) => Ok(*key.public()),
         None => Ok(retry_on_conflict(|| read_or_make(app)).await?.public_key),
     }
@@ -25,12 +25,12 @@ pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
 /// # Errors
 /// [`Error::Failed`] too when it was sealed under another master key or for another place; [`Error::Failed`].
 pub(crate) async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
-    if let Some(key) = app.senders.web_push.key() {
+    if let Some(key) = app.senders.push.web_push.key() {
         return Ok(key);
     }
     let record = retry_on_conflict(|| read_or_make(app)).await?;
     let key = Arc::new(open(app, &record)?);
-    app.senders.web_push.remember(&key);
+    app.senders.push.web_push.remember(&key);
     Ok(key)
 }
 
