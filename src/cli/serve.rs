@@ -18,9 +18,8 @@ use crate::app::App;
 use crate::config::senders::Sender;
 use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
 use crate::delivery::Senders;
-use crate::delivery::guarded::{Guard, GuardedClient};
-use crate::delivery::push_providers::{Addresses, PushProviders};
-use crate::delivery::web_push::WebPush;
+use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
+use crate::delivery::push::{Addresses, PushProviders};
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
@@ -63,18 +62,21 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
 }
 
 fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
-    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
+    let guard = AddressGuard::allowing(outbound.allow);
+    // One for both, so that together they hold no more threads than is good.
+    let names = Arc::new(SystemNames::default());
+    let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names.clone()));
+    let addresses = Addresses {
+        apns: push.apns,
+        apns_sandbox: push.apns_sandbox,
+        fcm: push.fcm,
+        fcm_tokens: push.fcm_tokens,
+        timeout: None,
+    };
     Senders {
         codes: code_senders(codes),
-        web_push: WebPush::new(Arc::new(guarded.clone())),
-        guarded,
-        push: PushProviders::new(Addresses {
-            apns: push.apns,
-            apns_sandbox: push.apns_sandbox,
-            fcm: push.fcm,
-            fcm_tokens: push.fcm_tokens,
-            timeout: None,
-        }),
+        push: PushProviders::new(addresses, push_services),
+        webhooks: HttpClient::new(HttpPolicy::webhooks(guard, names)),
     }
 }
 

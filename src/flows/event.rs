@@ -118,7 +118,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
         url: &webhook.url,
         version: webhook.version,
     };
-    webhook::send(&app.senders.guarded, message, &secrets, now).await
+    webhook::send(&app.senders.webhooks, message, &secrets, now).await
 }
 
 /// Who gets something, and what it is.

@@ -6,11 +6,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Public addresses, and what the operator allows beside them.
 #[derive(Clone, Debug, Default)]
-pub struct Guard {
+pub struct AddressGuard {
     allowed: Vec<IpNet>,
 }
 
-impl Guard {
+impl AddressGuard {
     /// Lets public addresses through, and those in `allowed`.
     #[must_use]
     pub fn allowing(allowed: Vec<IpNet>) -> Self {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn permits(text: &str) -> bool {
-        Guard::default().permits(text.parse().unwrap())
+        AddressGuard::default().permits(text.parse().unwrap())
     }
 
     /// The first and the last address of every range that must not be reached, and its neighbours, which may: that before
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_the_operator_allows_is_let_through_and_nothing_beside_it() {
-        let guard = Guard::allowing(vec![
+        let guard = AddressGuard::allowing(vec![
             "10.1.0.0/16".parse().unwrap(),
             "fd00:1::/32".parse().unwrap(),
         ]);

@@ -4,18 +4,17 @@ mod answer;
 mod bearer;
 mod payload;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
-use self::answer::Verdict;
 use self::bearer::{Bearer, TokenPlace};
 use super::kept::{Digest, Kept};
-use super::provider::{Answer, Provider, TIMEOUT};
-use super::push::{PushMessage, Sent};
+use super::{Judgement, PushMessage, PushOutcome, PushProvider, post};
 use crate::crypto::service_account::ServiceAccount;
+use crate::delivery::http::{Answer, HttpClient};
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::NotificationToken;
 use crate::domain::time::Timestamp;
@@ -26,7 +25,7 @@ pub const GOOGLE_TOKENS: &str = "https://oauth2.googleapis.com/token";
 /// Sends to Google.
 #[derive(Debug)]
 pub struct Fcm {
-    provider: Arc<Provider>,
+    client: HttpClient,
     base: Url,
     tokens: TokenPlace,
     timeout: Duration,
@@ -43,16 +42,12 @@ pub struct FcmAccess<'a> {
 }
 
 impl Fcm {
-    pub(super) fn new(
-        provider: Arc<Provider>,
-        (base, tokens): (Url, Option<Url>),
-        timeout: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(client: HttpClient, (base, tokens): (Url, Option<Url>), timeout: Duration) -> Self {
         Self {
-            provider,
+            client,
             base,
             tokens: TokenPlace(tokens),
-            timeout: timeout.unwrap_or(TIMEOUT),
+            timeout,
             bearers: Kept::default(),
         }
     }
@@ -64,38 +59,25 @@ impl Fcm {
         uri == GOOGLE_TOKENS || self.tokens.0.is_some()
     }
 
-    /// Tells the device of this token that a challenge waits. Takes 10 seconds at the most.
-    pub async fn send(
-        &self,
-        access: &FcmAccess<'_>,
-        device: &NotificationToken,
-        message: &PushMessage<'_>,
-        now: Timestamp,
-    ) -> Sent {
-        let sent = tokio::time::timeout(self.timeout, self.exchange(access, device, message, now));
-        sent.await
-            .unwrap_or_else(|_| Sent::retry("FCM did not answer in time", None))
-    }
-
     async fn exchange(
         &self,
         access: &FcmAccess<'_>,
         device: &NotificationToken,
         message: &PushMessage<'_>,
         now: Timestamp,
-    ) -> Sent {
+    ) -> PushOutcome {
         let digest = Digest::of(&[access.service_account]);
         let bearer = self.bearers.get(access.credential, digest, || {
             ServiceAccount::parse(access.service_account).map(Bearer::new)
         });
         let bearer = match bearer {
             Ok(bearer) => bearer,
-            Err(error) => return Sent::refused(format!("the FCM credential's Secret {error}")),
+            Err(error) => return PushOutcome::refused(format!("the FCM credential's Secret {error}")),
         };
         let mut refused = None;
         loop {
             let token = match bearer
-                .token(&self.provider, &self.tokens, now, refused.as_ref())
+                .token(&self.client, &self.tokens, now, refused.as_ref())
                 .await
             {
                 Ok(token) => token,
@@ -105,11 +87,11 @@ impl Fcm {
                 Ok(answer) => answer,
                 Err(sent) => return sent,
             };
-            match answer::judge(&answer) {
-                Verdict::Final(sent) => return sent,
-                Verdict::TokenRefused if refused.is_none() => refused = Some(token),
-                Verdict::TokenRefused => {
-                    return Sent::retry(
+            match answer::judge(&answer, now) {
+                Judgement::Final(sent) => return sent,
+                Judgement::Again if refused.is_none() => refused = Some(token),
+                Judgement::Again => {
+                    return PushOutcome::retry(
                         "FCM refuses a new access token; check that the service account may send messages",
                         None,
                     );
@@ -124,18 +106,34 @@ impl Fcm {
         device: &NotificationToken,
         message: &PushMessage<'_>,
         (token, now): (&HeaderValue, Timestamp),
-    ) -> Result<Answer, Sent> {
+    ) -> Result<Answer, PushOutcome> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| Sent::refused("fcm_url is no URL that has a path"))?
+            .map_err(|()| PushOutcome::refused("fcm_url is no URL that has a path"))?
             .pop_if_empty()
             .extend(["v1", "projects", bearer.project(), "messages:send"]);
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(AUTHORIZATION, token.clone()), (CONTENT_TYPE, json)]);
-        let sent = self
-            .provider
-            .post(url, headers, payload::body(device, message, now), now);
+        let sent = post(&self.client, &url, headers, payload::body(device, message, now));
         sent.await
-            .map_err(|why| Sent::retry(format!("FCM cannot be reached: {why}"), None))
+            .map_err(|why| PushOutcome::retry(format!("FCM cannot be reached: {why}"), None))
+    }
+}
+
+#[async_trait]
+impl PushProvider for Fcm {
+    type Device = NotificationToken;
+    type Access<'a> = FcmAccess<'a>;
+
+    async fn send(
+        &self,
+        access: &FcmAccess<'_>,
+        device: &NotificationToken,
+        message: &PushMessage<'_>,
+        now: Timestamp,
+    ) -> PushOutcome {
+        let sent = tokio::time::timeout(self.timeout, self.exchange(access, device, message, now));
+        sent.await
+            .unwrap_or_else(|_| PushOutcome::retry("FCM did not answer in time", None))
     }
 }

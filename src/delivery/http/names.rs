@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
-use super::PostError;
-use super::address::Guard;
+use super::HttpError;
+use super::address::AddressGuard;
 
 /// Who knows the addresses of a name.
 #[async_trait]
@@ -55,7 +55,7 @@ impl Names for SystemNames {
 /// What the HTTP client asks before it connects: it gets no address that must not be reached, and connects to no other.
 #[derive(Debug)]
 pub(super) struct GuardedNames {
-    pub(super) guard: Guard,
+    pub(super) guard: AddressGuard,
     pub(super) names: Arc<dyn Names>,
 }
 
@@ -65,7 +65,7 @@ impl Resolve for GuardedNames {
         Box::pin(async move {
             let host = name.as_str();
             let found = names.addresses(host).await;
-            let found = found.map_err(|error| PostError::Unresolved {
+            let found = found.map_err(|error| HttpError::Unresolved {
                 host: host.to_owned(),
                 reason: error.to_string(),
             })?;
@@ -75,12 +75,12 @@ impl Resolve for GuardedNames {
                 .filter(|address| guard.permits(*address))
                 .collect();
             match (permitted.as_slice(), found.first()) {
-                ([], Some(&address)) => Err(PostError::Blocked {
+                ([], Some(&address)) => Err(HttpError::Blocked {
                     host: host.to_owned(),
                     address,
                 }
                 .into()),
-                ([], None) => Err(PostError::Unresolved {
+                ([], None) => Err(HttpError::Unresolved {
                     host: host.to_owned(),
                     reason: "it has none".to_owned(),
                 }

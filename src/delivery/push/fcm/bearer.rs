@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -11,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::GOOGLE_TOKENS;
 use crate::crypto::service_account::ServiceAccount;
-use crate::delivery::provider::{Answer, Provider, word};
-use crate::delivery::push::Sent;
+use crate::delivery::http::{Answer, HttpClient};
+use crate::delivery::push::{PushOutcome, post, word};
 use crate::domain::time::Timestamp;
 
 /// What the token is for, and nothing else.
@@ -49,11 +48,11 @@ impl Bearer {
     /// The value of `Authorization`; another one than `refused`.
     pub(super) async fn token(
         &self,
-        provider: &Provider,
+        client: &HttpClient,
         place: &TokenPlace,
         now: Timestamp,
         refused: Option<&HeaderValue>,
-    ) -> Result<HeaderValue, Sent> {
+    ) -> Result<HeaderValue, PushOutcome> {
         let mut last = self.last.lock().await;
         if let Some((token, until)) = last.as_ref()
             && now < *until
@@ -62,19 +61,19 @@ impl Bearer {
             return Ok(token.clone());
         }
         *last = None;
-        let (token, until) = self.ask(provider, place, now).await?;
+        let (token, until) = self.ask(client, place, now).await?;
         *last = Some((token.clone(), until));
         Ok(token)
     }
 
     async fn ask(
         &self,
-        provider: &Provider,
+        client: &HttpClient,
         place: &TokenPlace,
         now: Timestamp,
-    ) -> Result<(HeaderValue, Timestamp), Sent> {
+    ) -> Result<(HeaderValue, Timestamp), PushOutcome> {
         let url = place.0.clone().map_or_else(|| Url::parse(GOOGLE_TOKENS), Ok);
-        let url = url.map_err(|_| Sent::refused("fcm_token_url is no URL"))?;
+        let url = url.map_err(|_| PushOutcome::refused("fcm_token_url is no URL"))?;
         let claims = json!({
             "iss": self.account.client_email,
             "scope": SCOPE,
@@ -86,7 +85,7 @@ impl Bearer {
             .account
             .key
             .sign(self.account.private_key_id.as_deref(), &claims)
-            .map_err(|error| Sent::retry(error.to_string(), None))?;
+            .map_err(|error| PushOutcome::retry(error.to_string(), None))?;
         let body = Zeroizing::new(
             form_urlencoded::Serializer::new(String::new())
                 .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
@@ -95,18 +94,19 @@ impl Bearer {
         );
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
-        let answer = provider.post(url, headers, body.as_bytes().to_vec(), now).await;
-        let answer = answer.map_err(|why| Sent::retry(format!("no access token for FCM: {why}"), None))?;
-        read(&answer, now).map_err(|why| Sent::retry(why, answer.retry_after))
+        let answer = post(client, &url, headers, body.as_bytes().to_vec()).await;
+        let answer =
+            answer.map_err(|why| PushOutcome::retry(format!("no access token for FCM: {why}"), None))?;
+        read(&answer, now).map_err(|why| PushOutcome::retry(why, answer.retry_after(now)))
     }
 }
 
 /// The token and when it is to be given up, or what is wrong with the answer.
 fn read(answer: &Answer, now: Timestamp) -> Result<(HeaderValue, Timestamp), String> {
-    let status = answer.status.as_u16();
+    let status = answer.status;
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let text = |name| body.as_ref()?.get(name)?.as_str();
-    if answer.status != StatusCode::OK {
+    if status != 200 {
         let (error, more) = (text("error"), text("error_description"));
         return Err(format!(
             "no access token for FCM: the token endpoint answered {status} {} {}; check the service account's key in \

@@ -1,51 +1,43 @@
 //! What Google's answers mean.
 
-use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::delivery::provider::{Answer, word};
-use crate::delivery::push::Sent;
-
-/// What is to be done now.
-pub(super) enum Verdict {
-    Final(Sent),
-    TokenRefused,
-}
+use crate::delivery::http::Answer;
+use crate::delivery::push::{Judgement, PushOutcome, word};
+use crate::domain::time::Timestamp;
 
 /// Judges an answer by its status and its error code (Google: "FCM error codes for the HTTP v1 API").
 ///
 /// A fault that the owner of the credential can mend, and one of Google's, is worth another try as long as the challenge
 /// waits; one that lies in the message itself is not.
-pub(super) fn judge(answer: &Answer) -> Verdict {
+pub(super) fn judge(answer: &Answer, now: Timestamp) -> Judgement {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code = error_code(&body);
     let said = said(answer.status, code, &body);
     let sent = match (answer.status, code) {
-        (StatusCode::OK, _) if body["name"].is_string() => Sent::delivered(),
-        (StatusCode::OK, _) => Sent::retry("FCM answered 200 with something that is no message", None),
-        (StatusCode::NOT_FOUND, Some("UNREGISTERED")) => Sent::unregistered("UNREGISTERED"),
-        (StatusCode::FORBIDDEN, Some("SENDER_ID_MISMATCH")) => Sent::unregistered("SENDER_ID_MISMATCH"),
-        (StatusCode::BAD_REQUEST, Some("INVALID_ARGUMENT")) if blames_token(&body) => {
-            Sent::unregistered("INVALID_ARGUMENT")
+        (200, _) if body["name"].is_string() => PushOutcome::delivered(),
+        (200, _) => PushOutcome::retry("FCM answered 200 with something that is no message", None),
+        (404, Some("UNREGISTERED")) => PushOutcome::unregistered("UNREGISTERED"),
+        (403, Some("SENDER_ID_MISMATCH")) => PushOutcome::unregistered("SENDER_ID_MISMATCH"),
+        (400, Some("INVALID_ARGUMENT")) if blames_token(&body) => {
+            PushOutcome::unregistered("INVALID_ARGUMENT")
         }
-        (StatusCode::UNAUTHORIZED, Some("THIRD_PARTY_AUTH_ERROR")) => Sent::retry(
+        (401, Some("THIRD_PARTY_AUTH_ERROR")) => PushOutcome::retry(
             format!("{said}; check the APNs or Web Push key in the Firebase console"),
             None,
         ),
-        (StatusCode::UNAUTHORIZED, _) => return Verdict::TokenRefused,
-        (StatusCode::FORBIDDEN, _) => Sent::retry(
+        (401, _) => return Judgement::Again,
+        (403, _) => PushOutcome::retry(
             format!(
                 "{said}; check that the service account may send messages and that the FCM API is enabled"
             ),
             None,
         ),
         // Without a code it is not Google who speaks, but somebody in between.
-        (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, Some(_)) | (StatusCode::PAYLOAD_TOO_LARGE, _) => {
-            Sent::refused(said)
-        }
-        _ => Sent::retry(said, answer.retry_after),
+        (400 | 404, Some(_)) | (413, _) => PushOutcome::refused(said),
+        _ => PushOutcome::retry(said, answer.retry_after(now)),
     };
-    Verdict::Final(sent)
+    Judgement::Final(sent)
 }
 
 /// FCM's own code, which stands in the details; the general one of Google's APIs otherwise.
@@ -75,11 +67,11 @@ fn blames_token(body: &Value) -> bool {
     named || message.contains("registration token")
 }
 
-fn said(status: StatusCode, code: Option<&str>, body: &Value) -> String {
+fn said(status: u16, code: Option<&str>, body: &Value) -> String {
     let message = body["error"]["message"].as_str().unwrap_or_default();
     let text = format!(
         "FCM answered {} {} {message}",
-        status.as_u16(),
+        status,
         code.unwrap_or("without a code")
     );
     word(text.trim_end(), 300)

@@ -4,17 +4,16 @@ mod answer;
 mod payload;
 mod token;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use self::answer::Verdict;
 use self::token::Signer;
 use super::kept::{Digest, Kept};
-use super::provider::{Answer, Provider, TIMEOUT};
-use super::push::{PushMessage, Sent};
+use super::{Judgement, PushMessage, PushOutcome, PushProvider, post};
+use crate::delivery::http::{Answer, HttpClient};
 use crate::domain::sid::{CredentialSid, EventSid};
 use crate::domain::text::{ApnsIdentifier, NotificationToken};
 use crate::domain::time::Timestamp;
@@ -22,7 +21,7 @@ use crate::domain::time::Timestamp;
 /// Sends to Apple.
 #[derive(Debug)]
 pub struct Apns {
-    provider: Arc<Provider>,
+    client: HttpClient,
     production: Url,
     sandbox: Url,
     timeout: Duration,
@@ -47,31 +46,14 @@ pub struct ApnsAccess<'a> {
 }
 
 impl Apns {
-    pub(super) fn new(
-        provider: Arc<Provider>,
-        (production, sandbox): (Url, Url),
-        timeout: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(client: HttpClient, (production, sandbox): (Url, Url), timeout: Duration) -> Self {
         Self {
-            provider,
+            client,
             production,
             sandbox,
-            timeout: timeout.unwrap_or(TIMEOUT),
+            timeout,
             signers: Kept::default(),
         }
-    }
-
-    /// Tells the device of this token that a challenge waits. Takes 10 seconds at the most.
-    pub async fn send(
-        &self,
-        access: &ApnsAccess<'_>,
-        device: &NotificationToken,
-        message: &PushMessage<'_>,
-        now: Timestamp,
-    ) -> Sent {
-        let sent = tokio::time::timeout(self.timeout, self.exchange(access, device, message, now));
-        sent.await
-            .unwrap_or_else(|_| Sent::retry("APNs did not answer in time", None))
     }
 
     async fn exchange(
@@ -80,7 +62,7 @@ impl Apns {
         device: &NotificationToken,
         message: &PushMessage<'_>,
         now: Timestamp,
-    ) -> Sent {
+    ) -> PushOutcome {
         let digest = Digest::of(&[
             access.private_key,
             access.key_id.as_str(),
@@ -91,25 +73,25 @@ impl Apns {
             .get(access.credential, digest, || Signer::new(access));
         let signer = match signer {
             Ok(signer) => signer,
-            Err(error) => return Sent::refused(format!("the APNs credential's PrivateKey {error}")),
+            Err(error) => return PushOutcome::refused(format!("the APNs credential's PrivateKey {error}")),
         };
         let mut refused = None;
         loop {
             let Some(token) = signer.token(now, refused.as_ref()) else {
-                return Sent::retry(
+                return PushOutcome::retry(
                     "APNs says that a new token has expired: check this server's clock",
                     None,
                 );
             };
-            let answer = match self.post(access, device, message, (&token, now)).await {
+            let answer = match self.post(access, device, message, &token).await {
                 Ok(answer) => answer,
                 Err(sent) => return sent,
             };
-            match answer::judge(&answer) {
-                Verdict::Final(sent) => return sent,
-                Verdict::TokenExpired if refused.is_none() => refused = Some(token),
-                Verdict::TokenExpired => {
-                    return Sent::retry(
+            match answer::judge(&answer, now) {
+                Judgement::Final(sent) => return sent,
+                Judgement::Again if refused.is_none() => refused = Some(token),
+                Judgement::Again => {
+                    return PushOutcome::retry(
                         "APNs says that a new token has expired: check this server's clock",
                         None,
                     );
@@ -123,8 +105,8 @@ impl Apns {
         access: &ApnsAccess<'_>,
         device: &NotificationToken,
         message: &PushMessage<'_>,
-        (token, now): (&HeaderValue, Timestamp),
-    ) -> Result<Answer, Sent> {
+        token: &HeaderValue,
+    ) -> Result<Answer, PushOutcome> {
         let base = if access.sandbox {
             &self.sandbox
         } else {
@@ -132,19 +114,37 @@ impl Apns {
         };
         let mut url = base.clone();
         url.path_segments_mut()
-            .map_err(|()| Sent::refused("apns_url is no URL that has a path"))?
+            .map_err(|()| PushOutcome::refused("apns_url is no URL that has a path"))?
             .pop_if_empty()
             .extend(["3", "device", device.as_str()]);
         let topic = HeaderValue::from_str(access.topic);
         let topic = topic.ok().filter(|topic| !topic.is_empty()).ok_or_else(|| {
-            Sent::refused(
+            PushOutcome::refused(
                 "there is no topic: set Topic of the APNs credential to the app's bundle identifier",
             )
         })?;
         let headers = headers(topic, token.clone(), message);
-        let sent = self.provider.post(url, headers, payload::body(message), now);
+        let sent = post(&self.client, &url, headers, payload::body(message));
         sent.await
-            .map_err(|why| Sent::retry(format!("APNs cannot be reached: {why}"), None))
+            .map_err(|why| PushOutcome::retry(format!("APNs cannot be reached: {why}"), None))
+    }
+}
+
+#[async_trait]
+impl PushProvider for Apns {
+    type Device = NotificationToken;
+    type Access<'a> = ApnsAccess<'a>;
+
+    async fn send(
+        &self,
+        access: &ApnsAccess<'_>,
+        device: &NotificationToken,
+        message: &PushMessage<'_>,
+        now: Timestamp,
+    ) -> PushOutcome {
+        let sent = tokio::time::timeout(self.timeout, self.exchange(access, device, message, now));
+        sent.await
+            .unwrap_or_else(|_| PushOutcome::retry("APNs did not answer in time", None))
     }
 }
 
