@@ -98,9 +98,9 @@ mod tests {
     use crate::app::{App, Policy};
     use crate::crypto::master_key::MasterKey;
     use crate::crypto::vault::Vault;
-    use crate::domain::entropy::SeededEntropy;
     use crate::domain::text::FriendlyName;
-    use crate::domain::time::{ManualClock, Timestamp};
+    use crate::domain::time::Timestamp;
+    use crate::doubles::{ManualClock, SeededEntropy};
     use crate::flows::account;
     use crate::store::memory::MemoryStore;
 
@@ -110,10 +110,8 @@ mod tests {
             store: Arc::new(MemoryStore::new()),
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             senders: Arc::default(),
-            streams: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy::default(),
         };

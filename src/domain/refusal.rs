@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::channel::Channel;
+use super::fraud::BlockReason;
 use super::sid::VerificationSid;
-use super::toll_fraud::BlockReason;
 use super::{account, rate_limit};
 
 /// What the refusals of every area have in common.

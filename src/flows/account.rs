@@ -148,7 +148,7 @@ async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -
     let mut record = reading.require(&key).await?;
     record.token = app.vault.token_hash(account.as_bytes(), token.reveal());
     reading.commit(Batch::new().put_record(key, &record)?).await?;
-    app.streams.account_changed(account);
+    app.memory.waiters.account_changed(account);
     Ok(())
 }
 
@@ -174,6 +174,6 @@ async fn set_status(app: &App, account: AccountSid, status: AccountStatus) -> Re
     let mut record = reading.require(&key).await?;
     record.status = status;
     reading.commit(Batch::new().put_record(key, &record)?).await?;
-    app.streams.account_changed(account);
+    app.memory.waiters.account_changed(account);
     Ok(())
 }

@@ -85,6 +85,6 @@ async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
     let marker = keys::api_keys_of(account).key(sid.as_bytes());
     let batch = Batch::new().delete(key.into_bytes()).delete(marker.into_bytes());
     reading.commit(batch).await?;
-    app.streams.account_changed(account);
+    app.memory.waiters.account_changed(account);
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::domain::events::{Event, EventType};
 use crate::domain::factor::FactorKind;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
@@ -125,7 +125,7 @@ async fn delete_once(app: &App, account: AccountSid, name: &EntityName) -> Resul
         batch = announce(app, &service, &event, batch)?;
     }
     reading.commit(batch).await?;
-    app.streams.entity_changed(scope.entity);
+    app.memory.waiters.entity_changed(scope.entity);
     Ok(())
 }
 

@@ -128,7 +128,7 @@ async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<
         .delete(key.into_bytes())
         .put_record(keys::purge(sid), &purge)?;
     reading.commit(batch).await?;
-    app.streams.service_changed(sid);
+    app.memory.waiters.service_changed(sid);
     Ok(())
 }
 

@@ -15,13 +15,14 @@ use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::entity::EntityScope;
-use crate::domain::entropy::{Entropy, SeededEntropy};
+use crate::domain::entropy::Entropy;
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::factor::FactorType;
 use crate::domain::outbox::{DeadLetter, Reason};
 use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
 use crate::domain::text::Identity;
-use crate::domain::time::{ManualClock, Timestamp};
+use crate::domain::time::Timestamp;
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::account;
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, keys};
@@ -33,9 +34,7 @@ fn app() -> App {
         clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
         vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
         senders: Arc::default(),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         entropy: Arc::new(entropy),
         policy: Policy::default(),
     }

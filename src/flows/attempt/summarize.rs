@@ -83,10 +83,10 @@ mod tests {
     use crate::domain::attempt::{Attempt, AttemptStatus};
     use crate::domain::channel::Channel;
     use crate::domain::destination::{Destination, EmailAddress};
-    use crate::domain::entropy::SeededEntropy;
     use crate::domain::sender_name::SenderName;
     use crate::domain::sid::{AttemptSid, ServiceSid, VerificationSid};
-    use crate::domain::time::{ManualClock, Timestamp};
+    use crate::domain::time::Timestamp;
+    use crate::doubles::{ManualClock, SeededEntropy};
     use crate::store::memory::MemoryStore;
     use crate::store::{Batch, keys};
 
@@ -102,9 +102,7 @@ mod tests {
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy::default(),
         };
@@ -130,7 +128,8 @@ mod tests {
                 date_updated: at,
             };
             let batch = Batch::new();
-            let batch = batch.put_record(keys::attempt(account(), attempt.sid), &attempt);
+            let batch =
+                batch.put_record_until(keys::attempt(account(), attempt.sid), &attempt, Timestamp::MAX);
             app.store.commit(batch.unwrap()).await.unwrap();
             at = at + Duration::from_secs(1);
         }

@@ -13,10 +13,10 @@ use crate::domain::text::Attributes;
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::LocatedEntity;
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::flows::reading::Reading;
-use crate::flows::{Error, Fault, entity, factor, retry_on_conflict};
-use crate::store::{Batch, keys};
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::{Batch, StoreError, keys};
 
 /// What a caller says to a challenge.
 #[derive(Clone)]
@@ -140,10 +140,11 @@ async fn answer_once(
     batch = factor::announce_lock(app, &located, &factor, &answered, now, batch)?;
     reading.commit(batch).await?;
     if answered.status == factor.status {
-        app.streams
+        app.memory
+            .waiters
             .challenge_changed(located.scope.entity, challenge.factor, sid);
     } else {
-        app.streams.entity_changed(located.scope.entity);
+        app.memory.waiters.entity_changed(located.scope.entity);
     }
     factor::warn_of_failures(&factor, &answered);
     Ok((located.scope, challenge))
@@ -163,7 +164,7 @@ fn tell(
     event_type: EventType,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Fault> {
+) -> Result<Batch, StoreError> {
     let of = (challenge.factor, challenge.factor_type);
     let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
     announce(app, &located.service, &event, batch)

@@ -13,7 +13,8 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid};
 use crate::domain::text::{Attributes, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::outbox::{announce, notify_device};
+use crate::flows::event::announce;
+use crate::flows::push::notify_device;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
@@ -98,7 +99,8 @@ async fn create_once(
     }
     batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
     reading.commit(batch).await?;
-    app.streams
+    app.memory
+        .waiters
         .challenge_changed(scope.entity, factor.sid, challenge.sid);
     factor::warn_of_failures(&before, &factor);
     Ok((located.scope, challenge))

@@ -10,7 +10,7 @@ use crate::domain::entity::EntityName;
 use crate::domain::events::{Event, EventType};
 use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::{self, Key};
@@ -54,7 +54,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
         };
         let timers = app.store.scan(scan).await?;
         for (key, _) in &timers {
-            let Some(keys::Place::ChallengeTimer(due, sid)) = keys::Place::parse(key) else {
+            let Some(keys::KeyParts::ChallengeTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;
             };
             if due > app.clock.now() {
@@ -102,7 +102,8 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error<Refusa
     let batch = put_answered(app, scope, &challenge, batch)?;
     let batch = announce(app, service, &event, batch)?;
     reading.commit(batch).await?;
-    app.streams
+    app.memory
+        .waiters
         .challenge_changed(scope.entity, factor.sid, challenge.sid);
     Ok(())
 }

@@ -8,10 +8,10 @@ use crate::domain::challenge::{Challenge, Outcome, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{FactorKind, NotificationChannel};
 use crate::domain::notification::Notification;
-use crate::domain::push_guard::{Fate, PushGuard};
+use crate::domain::push_guard::{ChallengeFate, PushGuard};
 use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid};
 use crate::domain::time::Timestamp;
-use crate::flows::outbox::notify_device;
+use crate::flows::push::notify_device;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, entity, retry_on_conflict};
 use crate::store::Batch;
@@ -82,7 +82,7 @@ pub(super) async fn recall_pushes(
     scope: &EntityScope,
     guard: &PushGuard,
     now: Timestamp,
-) -> Result<Vec<(ChallengeSid, Fate)>, Fault> {
+) -> Result<Vec<(ChallengeSid, ChallengeFate)>, Fault> {
     let remembered: Vec<_> = guard
         .remembered(now)
         .into_iter()
@@ -94,17 +94,17 @@ pub(super) async fn recall_pushes(
     let mut fates = Vec::with_capacity(remembered.len());
     for (sid, key) in remembered {
         let found = reading.glance(&key).await?;
-        let fate = found.map_or(Fate::Over, |challenge| fate_of(&challenge, now));
+        let fate = found.map_or(ChallengeFate::Over, |challenge| fate_of(&challenge, now));
         fates.push((sid, fate));
     }
     Ok(fates)
 }
 
-fn fate_of(challenge: &Challenge, now: Timestamp) -> Fate {
+fn fate_of(challenge: &Challenge, now: Timestamp) -> ChallengeFate {
     match &challenge.outcome {
-        Outcome::Approved(answer) => Fate::Approved(answer.at),
-        Outcome::Denied(_) | Outcome::Expired => Fate::Over,
-        Outcome::Pending if now >= challenge.expires_at => Fate::Over,
-        Outcome::Pending => Fate::Pending,
+        Outcome::Approved(answer) => ChallengeFate::Approved(answer.at),
+        Outcome::Denied(_) | Outcome::Expired => ChallengeFate::Over,
+        Outcome::Pending if now >= challenge.expires_at => ChallengeFate::Over,
+        Outcome::Pending => ChallengeFate::Pending,
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::delivery::streams::Interest;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::sid::{ChallengeSid, FactorSid};
@@ -13,6 +12,7 @@ use crate::flows::admission::Admission;
 use crate::flows::challenge::{self, ChallengeFilter};
 use crate::flows::page::{Page, PageRequest};
 use crate::flows::waiting::Waiting;
+use crate::memory::waiters::Interest;
 
 /// A page of the pending challenges of the entity or of one `factor`, once there is one; an empty page after `longest`.
 /// A device only sees its own factor's. What a listing would not be answered with at that moment, a wait is not either.

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::list::pending_of;
 use crate::app::App;
-use crate::delivery::streams::Interest;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{self, FactorStatus};
@@ -18,6 +17,7 @@ use crate::flows::admission::Admission;
 use crate::flows::reading::Reading;
 use crate::flows::waiting::Waiting;
 use crate::flows::{self, Error};
+use crate::memory::waiters::Interest;
 use crate::store::keys;
 
 /// What happened.

@@ -7,9 +7,9 @@ use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{CodeVerdict, Factor, FactorKind, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::time::Timestamp;
+use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
-use crate::flows::outbox::announce;
-use crate::flows::{Error, Fault};
+use crate::flows::event::announce;
 use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
@@ -76,7 +76,7 @@ pub(crate) fn announce_lock(
     after: &Factor,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Fault> {
+) -> Result<Batch, StoreError> {
     let Some(event_type) = closed_by(before, after, now) else {
         return Ok(batch);
     };

@@ -7,7 +7,7 @@ use crate::domain::factor::{Factor, FactorKind, FactorType, Refusal};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccessTokenSid, AccountSid, EntitySid, FactorSid};
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, access_token, entity};
 use crate::store::records::DeviceAddress;

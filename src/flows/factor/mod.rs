@@ -20,7 +20,7 @@ use crate::domain::factor::{Factor, FactorKind, Refusal};
 use crate::domain::sid::{AccountSid, FactorSid};
 use crate::flows::actor::Actor;
 use crate::flows::entity::LocatedEntity;
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, entity, retry_on_conflict};
@@ -90,7 +90,7 @@ async fn delete_once(
     let event = Event::new(EventType::FactorDeleted, now, &scope, of);
     let batch = announce(app, &service, &event, batch)?;
     reading.commit(batch).await?;
-    app.streams.entity_changed(scope.entity);
+    app.memory.waiters.entity_changed(scope.entity);
     Ok(())
 }
 

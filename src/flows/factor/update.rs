@@ -15,7 +15,7 @@ use crate::domain::text::{AppId, FriendlyName, NotificationToken, SdkVersion};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::actor::Actor;
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{codes, files};
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::support::credentials::service_account;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
@@ -20,7 +21,6 @@ use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
 use countersign::domain::entity::EntityName;
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
 use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
@@ -30,7 +30,7 @@ use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use countersign::domain::text::{
     AppId, FriendlyName, Identity, Message, NotificationToken, SdkVersion, ServiceName,
 };
-use countersign::domain::time::{ManualClock, Timestamp};
+use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::flows::actor::Actor;
@@ -38,13 +38,13 @@ use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, FactorChanges, NewPushFactor, NewTotpFactor};
-use countersign::flows::outbox::list_waiting::list_waiting;
+use countersign::flows::outbox::list_waiting;
 use countersign::flows::outbox::prepare::prepare;
+use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format::check_store_format;
-use countersign::flows::web_push::vapid_key::vapid_public_key;
 use countersign::flows::webhook::{self, NewWebhook};
 use countersign::flows::{access_token, account, api_key, entity, service};
-use countersign::store::keys::{self, Place, last_sid};
+use countersign::store::keys::{self, KeyParts, last_sid};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::decode;
 use countersign::store::sled::{Options, SledStore};
@@ -135,13 +135,13 @@ async fn moves_to_lanes(app: &App) {
     for (key, entry) in moved {
         let row: OutboxRow = decode(&entry.value).unwrap();
         assert_eq!(
-            Place::parse(&key),
-            Some(Place::OutboxRow(row.message.lane(), row.sid))
+            KeyParts::parse(&key),
+            Some(KeyParts::OutboxRow(row.message.lane(), row.sid))
         );
         let end = row.message.reclaimed_at();
         assert_eq!(entry.expires_at, end, "only pushes end by themselves");
     }
-    let next = app.outbox.order.next(written_at(), app.entropy.as_ref());
+    let next = app.memory.event_order.next(written_at(), app.entropy.as_ref());
     assert!(*next.as_bytes() > highest);
     let report = check_store(app).await.unwrap();
     assert!(report.is_healthy(), "{report}");
@@ -341,9 +341,7 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         entropy: Arc::new(SeededEntropy::new(42)),
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
         senders: Arc::default(),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..Policy::default()
@@ -361,13 +359,15 @@ async fn totp_factor(store: &dyn Store) -> (ServiceSid, FactorSid) {
         limit: usize::MAX,
     };
     let entries = store.scan(everything).await.unwrap();
-    let factors = entries.iter().filter_map(|(key, entry)| match Place::parse(key) {
-        Some(Place::Factor(owner, sid)) => {
-            let factor: Factor = decode(&entry.value).unwrap();
-            (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
-        }
-        _ => None,
-    });
+    let factors = entries
+        .iter()
+        .filter_map(|(key, entry)| match KeyParts::parse(key) {
+            Some(KeyParts::Factor(owner, sid)) => {
+                let factor: Factor = decode(&entry.value).unwrap();
+                (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
+            }
+            _ => None,
+        });
     factors.max_by_key(|(_, sid)| *sid).unwrap()
 }
 
@@ -396,7 +396,7 @@ fn service_name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
 }
 
-/// Every variant of [`Place`], but that no row is written without its lane any more.
+/// Every variant of [`KeyParts`], but that no row is written without its lane any more.
 const KINDS_OF_KEYS: RangeInclusive<usize> = 30..=30;
 /// The last file of the time before codes were sent.
 const WITHOUT_CODES: usize = 2;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::doubles::{ManualClock, SeededEntropy};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -19,9 +20,8 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::delivery::Senders;
 use countersign::dialect::twilio;
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::text::FriendlyName;
-use countersign::domain::time::{Clock, ManualClock, Timestamp};
+use countersign::domain::time::{Clock, Timestamp};
 use countersign::flows::sweep::sweep;
 use countersign::flows::{account, api_key};
 use countersign::store::Store;
@@ -94,9 +94,7 @@ impl TestApp {
             entropy: Arc::new(SeededEntropy::new(start << 32)),
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             policy,
         });
         let router = twilio::router(app.clone(), public_url());
@@ -191,7 +189,7 @@ impl TestApp {
 
     /// Waits until so many wait.
     pub(crate) async fn until_waiting(&self, number: usize) {
-        while self.app.streams.waiting() != number {
+        while self.app.memory.waiters.waiting() != number {
             tokio::task::yield_now().await;
         }
     }

@@ -200,7 +200,7 @@ async fn a_stream_ends_at_once_with_what_it_rests_on() {
                 .await
                 .unwrap(),
             "key" => api_key::revoke(app, key.user.parse().unwrap()).await.unwrap(),
-            _ => app.streams.close(),
+            _ => app.memory.waiters.close(),
         }
         assert_eq!(backends.next().await, None, "{what}");
         if what == "key" {
@@ -216,7 +216,7 @@ async fn a_stream_ends_at_once_with_what_it_rests_on() {
         }
         assert_eq!(began.elapsed(), Duration::ZERO, "{what}");
         drop((own, backends));
-        assert_eq!(app.streams.waiting(), 0, "{what}");
+        assert_eq!(app.memory.waiters.waiting(), 0, "{what}");
     }
 }
 
@@ -239,7 +239,7 @@ async fn only_the_factor_and_its_account_may_listen_and_only_so_often() {
         scene.user.path
     );
     client.get(&made_up).await.refused(404, 20404);
-    assert_eq!(scene.server.app.streams.waiting(), 0);
+    assert_eq!(scene.server.app.memory.waiters.waiting(), 0);
     let mut streams = Vec::new();
     for _ in 0..8 {
         streams.push(scene.of_device().await);

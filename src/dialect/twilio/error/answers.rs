@@ -6,11 +6,11 @@ use super::*;
 use crate::domain::channel::Channel;
 use crate::domain::credential::PushProvider;
 use crate::domain::factor::FactorType;
+use crate::domain::fraud::BlockReason;
 use crate::domain::push_answer::BadProof;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::text::UniqueName;
-use crate::domain::toll_fraud::BlockReason;
 use crate::domain::{
     access, access_token, account, attempt, challenge, credential, entity, factor, messaging_configuration,
     rate_limit, safe_list, service, webhook,
