@@ -7,10 +7,13 @@
 //! To add an engine: implement [`Store`] in a module of its own and name a fixture for it in
 //! `contract::contract_tests!`; the suite is the definition of what the trait promises.
 //!
-//! Invariant: engines know bytes only; keys are made in [`keys`], values in [`records`].
+//! Invariant: engines know bytes only. What is stored stands in one table, [`kinds`], which makes the [`keys`]; values are
+//! made in [`records`].
 
+pub mod counting;
 pub mod faulty;
 pub mod keys;
+pub mod kinds;
 pub mod memory;
 mod range;
 pub mod records;
@@ -40,6 +43,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError`] when the engine cannot read, or can no longer promise that what it reads is durable.
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError>;
+
+    /// The entries at `keys`, in the order of the keys, in one round trip: `None` where there is none. A key may come
+    /// several times, and expired entries are there as they are in [`Store::get`].
+    ///
+    /// Each entry is as it was at one moment during the call, but not all at the same one: what two entries say
+    /// together holds only for a batch that asserts both versions.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError>;
 
     /// Up to `limit` entries whose keys begin with `prefix`, in key order.
     ///

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::metrics::{Requests, blocked_codes};
 use crate::app::App;
+use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure};
 use crate::flows::store_format::check_store_format;
 
 /// What the endpoints tell of.
@@ -28,12 +29,40 @@ pub struct Ops {
 }
 
 /// The endpoints.
-pub fn router(ops: Arc<Ops>) -> Router {
-    Router::new()
+pub fn http(ops: Arc<Ops>) -> Http {
+    let router = Router::new()
         .route("/health", get(async || "ok\n"))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(ops)
+        .with_state(ops);
+    Http {
+        router,
+        failures: Arc::new(StatusOnly),
+    }
+}
+
+/// Operators' programs go by the status.
+#[derive(Debug)]
+struct StatusOnly;
+
+impl FailureAnswers for StatusOnly {
+    fn request_id(&self) -> HeaderName {
+        HeaderName::from_static("x-request-id")
+    }
+
+    fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {
+        let status = match failure {
+            HttpFailure::BodyBroken | HttpFailure::HostUnclear => StatusCode::BAD_REQUEST,
+            HttpFailure::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
+            HttpFailure::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            HttpFailure::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            HttpFailure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            HttpFailure::NotFound { .. } => StatusCode::NOT_FOUND,
+            HttpFailure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            HttpFailure::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        status.into_response()
+    }
 }
 
 /// 200 while the store answers: one that failed to make a change durable refuses reads too.
@@ -61,7 +90,7 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             "countersign_http_requests_total{{status=\"{class}\"}} {count}"
         );
     }
-    let waiting = ops.app.streams.waiting();
+    let waiting = ops.app.memory.waiters.waiting();
     let _ = write!(
         text,
         "# HELP countersign_waiters Requests and streams that wait for a change.\n\
@@ -103,12 +132,12 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     }
     outbox_metrics(&ops.app, &mut text);
     sender_metrics(&ops.app, &mut text);
-    blocked_codes(&ops.app.fraud.guard.tally, &mut text);
+    blocked_codes(&ops.app.memory.fraud.refused, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 fn outbox_metrics(app: &App, text: &mut String) {
-    let counts = app.outbox.tally.counts();
+    let counts = app.memory.deliveries.counts();
     for (name, kind, help, value) in [
         (
             "delivered_total",
@@ -151,7 +180,7 @@ fn outbox_metrics(app: &App, text: &mut String) {
 
 /// How the senders of codes do; they are named as the operator named them.
 fn sender_metrics(app: &App, text: &mut String) {
-    let counts = app.outbox.sender_tally.counts();
+    let counts = app.memory.senders.counts();
     for (result, help) in [
         ("sent", "Codes that the sender took."),
         ("failed", "Codes that the sender did not take."),
@@ -167,7 +196,7 @@ fn sender_metrics(app: &App, text: &mut String) {
             let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
         }
     }
-    let left_alone = app.outbox.sender_health.left_alone(app.clock.now());
+    let left_alone = app.memory.sender_health.left_alone(app.clock.now());
     let name = "countersign_code_sender_left_alone";
     let _ = write!(
         text,

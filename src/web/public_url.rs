@@ -75,7 +75,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
     use crate::web::arrival::Entrance;
     use crate::web::request_id::RequestIds;
 
@@ -92,7 +92,7 @@ mod tests {
                 address: SocketAddr::from(([10, 0, 0, 1], 8443)),
             },
             request_id: RequestIds::new(&SeededEntropy::new(1)).next(),
-            progress: Arc::default(),
+            stage: Arc::default(),
         });
         url.base(&parts).into_owned()
     }

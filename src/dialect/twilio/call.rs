@@ -19,10 +19,10 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{Identity, Invalid};
 use crate::domain::time::Timestamp;
-use crate::flows;
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
-use crate::web::body::{self, BodyError};
+use crate::flows::{self, Fault};
+use crate::web::body;
 use crate::web::public_url::PublicUrl;
 
 /// What every operation needs.
@@ -148,7 +148,7 @@ impl Call {
     /// What a flow of verifications answered, which has a number of its own for too many requests at once.
     pub(super) fn settle_verification<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
         match answer {
-            Err(flows::Error::Busy | flows::Error::Conflict) => Err(ApiError::too_many_at_once()),
+            Err(flows::Error::Failed(Fault::Busy | Fault::Conflict)) => Err(ApiError::too_many_at_once()),
             answer => self.settle(answer),
         }
     }
@@ -213,12 +213,7 @@ fn service_to_enrol_in(parts: &Parts, names: Option<&RawPathParams>) -> Option<S
 }
 
 async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form, ApiError> {
-    let bytes = body::read(parts, request_body)
-        .await
-        .map_err(|error| match error {
-            BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
-            BodyError::TooLarge => ApiError::body_too_large(),
-        })?;
+    let bytes = body::read(parts, request_body).await?;
     let is_form = parts
         .headers
         .get(CONTENT_TYPE)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::{Invalid, UniqueName};
-use crate::flows;
+use crate::flows::{self, Fault};
 use crate::web::failure::Cause;
 
 /// An answer that is no success.
@@ -27,7 +27,8 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+    /// An error without anything but these.
+    pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -108,37 +109,10 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 20001, message)
     }
 
-    /// A body that is too large.
-    pub(super) fn body_too_large() -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            60306,
-            "The body must be at most 64 KiB long",
-        )
-    }
-
-    /// A body that did not arrive in time.
-    pub(super) fn body_too_slow() -> Self {
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            60306,
-            "The body did not arrive in time; send it again",
-        )
-    }
-
     /// A path that leads nowhere, or nowhere that these credentials may see.
     pub(super) fn not_found(path: &str) -> Self {
         let message = format!("The requested resource {path} was not found");
         Self::new(StatusCode::NOT_FOUND, 20404, message)
-    }
-
-    /// A method that the path does not have.
-    pub(super) fn method_not_allowed() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            20004,
-            "Method not allowed on this resource",
-        )
     }
 
     /// Representations that the path does not have.
@@ -169,26 +143,32 @@ impl ApiError {
     /// What a flow said; `path` is what was asked for.
     pub(super) fn from_flow(error: flows::Error, path: &str) -> Self {
         match error {
-            flows::Error::Busy | flows::Error::Conflict => Self::new(
+            flows::Error::Failed(fault) => Self::from_fault(&fault),
+            flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
+        }
+    }
+
+    fn from_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Busy | Fault::Conflict => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 20429,
                 "Too many requests for this resource; try again",
             )
             .retry_after(Duration::from_secs(1)),
-            flows::Error::Corrupt(_) => Self::new(
+            Fault::Corrupt(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 20500,
                 "An internal error occurred",
             )
-            .caused_by(&error),
-            flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
-            flows::Error::Unavailable(_) => Self::new(
+            .caused_by(fault),
+            Fault::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 20503,
                 "The service is unavailable; try again later",
             )
             .retry_after(Duration::from_secs(1))
-            .caused_by(&error),
+            .caused_by(fault),
         }
     }
 
@@ -280,7 +260,8 @@ impl ApiError {
         }
     }
 
-    fn retry_after(mut self, wait: Duration) -> Self {
+    /// Tells when to come again.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
@@ -292,8 +273,8 @@ impl ApiError {
     }
 
     /// Tells the log what the client is not told.
-    fn caused_by(mut self, error: &flows::Error) -> Self {
-        self.cause = Some(Cause(error.to_string()));
+    fn caused_by(mut self, fault: &Fault) -> Self {
+        self.cause = Some(Cause(fault.to_string()));
         self
     }
 }

@@ -7,7 +7,7 @@
 //! It takes the memory of one piece of an export, of 32 bytes for each service, and of the problems it lists.
 
 mod entries;
-mod of_no_service;
+mod of_the_store;
 mod rate_limits;
 mod report;
 mod verifications;
@@ -22,7 +22,7 @@ use crate::flows::Error;
 /// Checks everything in the store. A problem is no error: the report has it.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when the store cannot be read.
+/// [`Error::Failed`] when the store cannot be read.
 pub async fn check_store(app: &App) -> Result<Report, Error> {
     let mut walk = Walk::begin(app).await?;
     let mut export = app.store.export().await?;
