@@ -155,8 +155,7 @@ fn command_lines(document: &Document) -> Vec<(usize, Vec<String>)> {
         let text = text.split_once(" #").map_or(text.as_str(), |(code, _)| code);
         // A word that ends in it is the program, wherever it lies and whatever it stands in.
         let words: Vec<_> = text.split_whitespace().collect();
-        let program =
-            |word: &str| word.trim_start_matches(['"', '(', '$']).rsplit('/').next() == Some("countersign");
+        let program = |word: &str| word.rsplit(['/', '(', '"', '=']).next() == Some("countersign");
         for start in (0..words.len()).filter(|index| program(words[*index])) {
             // The name of something else: an option's value, or the user who calls it.
             let before = start.checked_sub(1).map(|before| words[before]);

@@ -36,8 +36,8 @@ fn servers_start_as_they_are_told_to() {
     };
     assert_all(|document| {
         let blocks = document.blocks();
-        let serving = blocks.iter().filter(|block| block.treatment == Treatment::Serve);
-        serving.map(|block| serve(document, block)).collect()
+        let mut serving = blocks.iter().filter(|block| block.treatment == Treatment::Serve);
+        serving.try_for_each(|block| serve(document, block))
     });
 }
 
@@ -45,8 +45,8 @@ fn servers_start_as_they_are_told_to() {
 fn settings_are_those_that_a_server_starts_with() {
     assert_all(|document| {
         let blocks = document.blocks();
-        let settings = blocks.iter().filter(|block| block.language == "toml");
-        settings.map(|block| configure(document, block)).collect()
+        let mut settings = blocks.iter().filter(|block| block.language == "toml");
+        settings.try_for_each(|block| configure(document, block))
     });
 }
 
@@ -61,7 +61,7 @@ fn run(document: &Document, blocks: &[Block]) -> Result<(), String> {
         script.push_str(&block.text);
     }
     for (index, block) in blocks.iter().enumerate() {
-        script.push_str(&format!("printf '\\n{MARK}{index}\\n'\n{}", block.text));
+        script = format!("{script}printf '\\n{MARK}{index}\\n'\n{}", block.text);
     }
     fs::write(directory.join("page.sh"), server.addressed(&script)).unwrap();
     let (out, err) = (directory.join("out"), directory.join("err"));
