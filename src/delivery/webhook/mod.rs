@@ -17,8 +17,8 @@ use super::Outcome;
 use super::http::{Answer, HttpClient, HttpError};
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::events::{Event, OutboxRow};
+use crate::domain::fraud::BlockEvent;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::{WebhookUrl, WebhookVersion};
 
 /// An event on its way.

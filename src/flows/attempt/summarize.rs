@@ -128,7 +128,8 @@ mod tests {
                 date_updated: at,
             };
             let batch = Batch::new();
-            let batch = batch.put_record(keys::attempt(account(), attempt.sid), &attempt);
+            let batch =
+                batch.put_record_until(keys::attempt(account(), attempt.sid), &attempt, Timestamp::MAX);
             app.store.commit(batch.unwrap()).await.unwrap();
             at = at + Duration::from_secs(1);
         }

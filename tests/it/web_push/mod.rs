@@ -26,7 +26,7 @@ use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPu
 use countersign::domain::sid::{AccountSid, EventSid, ServiceSid};
 use countersign::domain::text::{Identity, Message};
 use countersign::flows::actor::Actor;
-use countersign::flows::web_push::deliver_web_push::deliver_web_push;
+use countersign::flows::push::web_push::deliver_web_push;
 use countersign::flows::{challenge, factor};
 
 /// A verified factor of platform `webpush`, and what its device subscribed to.
