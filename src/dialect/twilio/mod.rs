@@ -6,6 +6,7 @@
 //! Invariant: nothing is decided here. What a client may not do, a flow refuses.
 
 mod access_tokens;
+mod approval;
 mod attempts;
 mod auth;
 mod buckets;
@@ -35,6 +36,7 @@ mod verification_policy;
 mod verifications;
 mod webhooks;
 
+pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::Basic;
 pub use form::Form;
 pub use listing::{parse_token as parse_page_token, print_token as print_page_token};

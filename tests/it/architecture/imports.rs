@@ -90,8 +90,7 @@ const RULES: &[Rule] = &[
         module: "cli",
         ours: &[
             "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "memory",
-            "server", "store",
-            "web",
+            "server", "store", "web",
         ],
         never: &["sled"],
     },
