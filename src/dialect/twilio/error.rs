@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::approval;
+use super::{approval, verification_parameters};
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::{Invalid, UniqueName};
@@ -267,6 +267,7 @@ impl ApiError {
             Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyToCount { .. } | Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
+            Refusal::Unwritable { why } => return verification_parameters::unwritable(why),
         };
         let error = Self::new(status, code, capitalized(&refusal.to_string()));
         match refusal {

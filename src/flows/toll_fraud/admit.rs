@@ -1,5 +1,6 @@
 //! Asks whether a code may be sent.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub struct Admittance<'a> {
     /// Over which channel.
     pub channel: Channel,
     /// The address of the device that asked for it, as the caller says.
-    pub device_ip: Option<&'a str>,
+    pub device_ip: Option<IpAddr>,
     /// Whether the caller wants the conversion of the prefix looked at.
     pub risk_check: bool,
     /// What it costs, if the operator said so.

@@ -22,7 +22,7 @@ pub(super) fn needs(
         let counter = Counter::of_number(account, asked.destination, now);
         needs.push((Need::one(counter, limit), Subject::Number));
     }
-    let device = asked.device_ip.and_then(DeviceNetwork::parse).filter(|_| !safe);
+    let device = asked.device_ip.map(DeviceNetwork::of).filter(|_| !safe);
     if let (Some(limit), Some(device)) = (settings.device_per_hour, device) {
         let counter = Counter::of_device(account, device, now);
         needs.push((Need::one(counter, limit), Subject::Device(device)));

@@ -51,7 +51,7 @@ pub(super) async fn send(
         destination: &verification.destination,
         facts,
         channel,
-        device_ip: verification.content.device_ip.as_deref(),
+        device_ip: verification.content.device_ip,
         risk_check: order.risk_check,
         price: sender.price.map(price),
         now,
