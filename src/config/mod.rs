@@ -7,7 +7,7 @@
 //! Senders of codes and templates of messages are arrays of tables and stand in the file only; see `senders` and
 //! `templates`.
 //!
-//! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in the README's reference.
+//! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in `src/manual/settings.md`.
 
 mod bootstrap;
 mod logging;

@@ -103,8 +103,8 @@ impl fmt::Debug for MatchingNumber {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entropy::SeededEntropy;
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     fn length(digits: u8) -> NumberLength {
         NumberLength::parse(digits).unwrap().unwrap()

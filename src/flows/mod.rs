@@ -1,8 +1,10 @@
-//! Use cases: one file, one use case. The only place that reads, decides and commits.
+//! Use cases: the only place that reads, decides and commits. A simple resource is one file with short names
+//! (`webhook::create`, `webhook::fetch`); what has a longer story is a folder whose verbs are called the same way
+//! (`challenge::answer`).
 //!
-//! Every flow has the same shape: read records with their versions, let the domain decide, commit what follows with
-//! the versions asserted, and read again if another change came first. What is to be sent to others goes into the same
-//! batch as outbox rows.
+//! Every flow has the same shape: read records through a [`Reading`](reading::Reading), let the domain decide, commit
+//! through it what follows, which applies only if nothing changed that was read, and begin anew if another change came
+//! first. What is to be sent to others goes into the same batch as outbox rows.
 //!
 //! Invariant: no HTTP, no dialect. A flow answers with domain types or with an [`Error`].
 
@@ -10,6 +12,7 @@ pub mod access_token;
 pub mod account;
 pub mod actor;
 pub mod admission;
+pub mod api_key;
 pub mod attempt;
 pub mod challenge;
 pub mod check_store;
@@ -22,6 +25,7 @@ pub mod messaging_configuration;
 pub mod outbox;
 pub mod page;
 pub mod rate_limit;
+pub mod reading;
 mod retry;
 pub mod safe_list;
 pub mod service;
@@ -33,6 +37,7 @@ pub mod verification;
 mod waiting;
 pub mod web_push;
 pub mod webhook;
+pub mod webhook_secret;
 
 pub use self::error::{Error, Fault};
 pub(crate) use self::retry::retry_on_conflict;

@@ -7,6 +7,8 @@ mod check_store;
 mod code_delivery;
 mod code_senders;
 mod delivery;
+#[path = "../doubles/mod.rs"]
+mod doubles;
 mod foreign;
 mod old_data;
 mod outbox;

@@ -16,7 +16,7 @@ use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Verification, VerificationStatus};
-use crate::flows::service::fetch_service::fetch_service;
+use crate::flows::service;
 use crate::flows::verification::fetch_verification::fetch_verification;
 use crate::flows::verification::settle_verification::{Settlement, settle_verification};
 use crate::flows::verification::start_verification::start_verification;
@@ -24,16 +24,16 @@ use crate::flows::verification::start_verification::start_verification;
 /// `POST /v2/Services/{ServiceSid}/Verifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (app, service) = (call.app(), call.sid("ServiceSid")?);
+    let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
     let new = match verification_parameters::read(&call.form, &app.policy.templates) {
         Ok(new) => new,
         Err(error) => {
             // Of a service that is not there nothing else is said.
-            call.settle(fetch_service(app, account, service).await)?;
+            call.settle(service::fetch(app, account, service_sid).await)?;
             return Err(error.in_service());
         }
     };
-    let started = call.settle_verification(start_verification(app, account, service, &new).await)?;
+    let started = call.settle_verification(start_verification(app, account, service_sid, &new).await)?;
     let sna = started.sna_token.map(|token| SnaJson {
         url: call.url(format_args!("/v2/SilentAuth/{}", token.as_str())),
     });
@@ -47,7 +47,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Services/{ServiceSid}/Verifications/{VerificationSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
     let found = fetch_verification(call.app(), account, service.sid, &which(&call)?).await;
     let verification = call.settle(found)?;
     Ok(json::resource(
@@ -65,7 +65,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         .parsed("Status", settlement)
         .map_err(ApiError::in_service)?
         .ok_or_else(|| ApiError::missing("Status"))?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
     let settled = settle_verification(call.app(), account, service.sid, &which(&call)?, settlement).await;
     let verification = call.settle_verification(settled)?;
     Ok(json::resource(

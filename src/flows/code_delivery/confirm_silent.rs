@@ -24,13 +24,11 @@ use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::verification::{
     SilentAuthentication, SilentError, SilentFailure, Try, Verification, VerificationStatus,
 };
-use crate::flows::account::authenticate::is_active;
-use crate::flows::service::fetch_service::read_service;
 use crate::flows::toll_fraud::charge::{Charge, charge};
 use crate::flows::verification::put_verification;
-use crate::flows::{Error, retry_on_conflict};
-use crate::store::records::Stored;
-use crate::store::{Batch, keys, records};
+use crate::flows::{Error, account, retry_on_conflict, service};
+use crate::store::records::{self, Stored};
+use crate::store::{Batch, keys};
 
 /// What came of a call.
 pub enum SilentAnswer {
@@ -84,8 +82,8 @@ async fn begin(
     let found = read(app, place, token).await?;
     let now = app.clock.now();
     let mut verification = found.record.clone();
-    read_service(app, verification.account, verification.service).await?;
-    if !is_active(app, verification.account).await? {
+    service::read(app, verification.account, verification.service).await?;
+    if !account::is_active(app, verification.account).await? {
         return Err(Refusal::NotFound.into());
     }
     let sends = &verification.sends;

@@ -8,10 +8,8 @@ use crate::domain::events::QueuedCode;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
-use crate::flows::Error;
-use crate::flows::account::authenticate::is_active;
 use crate::flows::outbox::deliver::{CodeNote, Tried, Untried};
-use crate::flows::service::fetch_service::read_service;
+use crate::flows::{Error, account, service};
 use crate::store::{keys, records};
 
 /// Sends the code of `row` with the sender that it names, unless it is void by now or the sender is left alone.
@@ -32,9 +30,9 @@ async fn deliver(app: &App, row: &QueuedCode) -> Result<Tried, Error> {
     )
     .await?;
     let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
-    read_service(app, row.account, row.service).await?;
+    service::read(app, row.account, row.service).await?;
     // Nothing leaves in the name of a suspended account.
-    if !is_active(app, row.account).await? {
+    if !account::is_active(app, row.account).await? {
         return Ok(Outcome::Obsolete.into());
     }
     let now = app.clock.now();
@@ -49,7 +47,7 @@ async fn deliver(app: &App, row: &QueuedCode) -> Result<Tried, Error> {
         Ok(message) => message,
         Err(why) => return Ok(Outcome::Refused { why }.into()),
     };
-    if let Admission::LeftAlone(until) = app.outbox.sender_health.begin(row.sender, now) {
+    if let Admission::LeftAlone(until) = app.memory.sender_health.begin(row.sender, now) {
         let why = "the sender failed several times in a row and is left alone for a while";
         return Ok(untried(why.to_owned(), Untried::LeftAlone(until)));
     }

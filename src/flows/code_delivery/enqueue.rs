@@ -36,7 +36,11 @@ pub(crate) fn enqueue(
         return Ok((batch, attempt.sid));
     }
     let message = OutboxMessage::Code(queued(&attempt, send));
-    let row = OutboxRow::new(app.outbox.order.next(now, app.entropy.as_ref()), now, message);
+    let row = OutboxRow::new(
+        app.memory.event_order.next(now, app.entropy.as_ref()),
+        now,
+        message,
+    );
     let key = keys::outbox_row(row.message.lane(), row.sid);
     Ok((batch.put_new_record(key, &row)?, attempt.sid))
 }

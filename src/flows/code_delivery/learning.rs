@@ -6,18 +6,17 @@ use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
-use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::{Error, account};
 use crate::store::{Order, Scan, keys, records};
 
 /// Learns from what came of `attempt`. To be called once for each.
 pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
-    let (sender, outbox) = (attempt.sender, &app.outbox);
+    let (sender, memory) = (attempt.sender, &app.memory);
     match outcome {
         Outcome::Obsolete => {}
         Outcome::Delivered => {
-            outbox.sender_tally.sent(sender);
-            if outbox.sender_health.answered(sender) {
+            memory.senders.sent(sender);
+            if memory.sender_health.answered(sender) {
                 tracing::info!("the sender {sender} takes codes again");
             }
             sent(app, attempt);
@@ -25,13 +24,13 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
         // It is about one message, so the sender works. But one that refuses everything is as bad as one whose messages
         // get lost.
         Outcome::Refused { .. } => {
-            outbox.sender_tally.failed(sender);
-            outbox.sender_health.answered(sender);
+            memory.senders.failed(sender);
+            memory.sender_health.answered(sender);
             sent(app, attempt);
         }
         Outcome::Retry { why, .. } => {
-            outbox.sender_tally.failed(sender);
-            if outbox.sender_health.failed(sender, app.clock.now()) {
+            memory.senders.failed(sender);
+            if memory.sender_health.failed(sender, app.clock.now()) {
                 let why = Reason::new(why);
                 tracing::warn!(
                     "the sender {sender} fails: {why}; codes go to other senders, and it is tried again now and then"
@@ -43,13 +42,13 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
 
 /// The sender was given the code of `attempt`, and answered.
 fn sent(app: &App, attempt: &Attempt) {
-    let conversions = &app.outbox.conversions;
+    let conversions = &app.memory.conversions;
     conversions.tried(attempt.sender, attempt.country, attempt.date_created);
 }
 
 /// The verification was approved by what `attempt` brought.
 pub(crate) fn converted(app: &App, attempt: &Attempt) {
-    let conversions = &app.outbox.conversions;
+    let conversions = &app.memory.conversions;
     conversions.converted(attempt.sender, attempt.country, attempt.date_created);
 }
 
@@ -62,7 +61,7 @@ pub async fn learn_from_stored(app: &App) -> Result<(), Error> {
     const CHUNK: usize = 200;
     let oldest = app.clock.now().before(ConversionWindow::LENGTH);
     let mut left: usize = 20_000;
-    for account in list_accounts(app).await? {
+    for account in account::list(app).await? {
         let prefix = keys::attempts(account.sid);
         let mut after = None;
         loop {

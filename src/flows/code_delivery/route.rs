@@ -61,8 +61,8 @@ pub(crate) async fn rank(
     let candidates = app.senders.codes.candidates(channel, country, messaging_service);
     let candidates: Vec<_> = candidates
         .map(|sender| {
-            let rate = app.outbox.conversions.rate(sender.name, country, now);
-            let available = app.outbox.sender_health.is_available(sender.name, now);
+            let rate = app.memory.conversions.rate(sender.name, country, now);
+            let available = app.memory.sender_health.is_available(sender.name, now);
             let sender = Arc::clone(sender);
             (Candidate { sender, available }, rate)
         })
@@ -120,7 +120,7 @@ async fn messaging_service(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn rate(conversions: u32, tries: u32) -> Rate {
         Rate { tries, conversions }

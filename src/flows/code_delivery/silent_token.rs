@@ -72,7 +72,7 @@ const LENGTH: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn a_token_leads_to_its_verification() {

@@ -88,5 +88,9 @@ pub(crate) fn notify_device(
 }
 
 fn new_row(app: &App, now: Timestamp, message: OutboxMessage) -> OutboxRow {
-    OutboxRow::new(app.outbox.order.next(now, app.entropy.as_ref()), now, message)
+    OutboxRow::new(
+        app.memory.event_order.next(now, app.entropy.as_ref()),
+        now,
+        message,
+    )
 }

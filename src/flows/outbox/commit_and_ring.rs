@@ -11,7 +11,7 @@ pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Error
     let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
     app.store.commit(batch).await?;
     if !lanes.is_empty() {
-        app.outbox.bell.ring(lanes);
+        app.memory.wakeups.wake(lanes);
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! Wakes the device of a factor.
 
 use crate::app::App;
-use crate::delivery::Outcome;
 use crate::delivery::apns::ApnsAccess;
 use crate::delivery::fcm::FcmAccess;
 use crate::delivery::push::{PushMessage, Sent};
-use crate::delivery::web_push;
+use crate::delivery::{Outcome, web_push};
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::entity::EntityScope;
@@ -15,13 +14,8 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Message};
-use crate::flows::account::authenticate::is_active;
-use crate::flows::credential::fetch_credential::read_credential;
-use crate::flows::credential::open_key;
-use crate::flows::factor::fetch_factor::read_factor;
-use crate::flows::service::fetch_service::read_service;
 use crate::flows::web_push::deliver_web_push::deliver_web_push;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
 use crate::store::{Batch, keys, records};
 
 /// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
@@ -121,14 +115,14 @@ impl Notice {
             identity: identity.clone(),
             entity: *entity,
         };
-        let service = read_service(app, scope.account, scope.service).await?.record;
-        let found = read_factor(app, &scope, *factor).await?.record;
+        let service = service::read(app, scope.account, scope.service).await?.record;
+        let found = factor::read(app, &scope, *factor).await?.record;
         let key = keys::challenge(&scope, *challenge);
         let challenge = records::read(app.store.as_ref(), &key).await?;
         let challenge: Challenge = challenge.ok_or(Refusal::NotFound)?.record;
         let waits = challenge.status(now) == ChallengeStatus::Pending;
         // Nothing leaves in the name of a suspended account.
-        let heard = found.status == FactorStatus::Verified && is_active(app, scope.account).await?;
+        let heard = found.status == FactorStatus::Verified && account::is_active(app, scope.account).await?;
         match found.kind {
             // Whoever reported a challenge is left in peace by those that were asked before, too.
             FactorKind::Push(push) if waits && heard && push.guard.paused_until(now).is_none() => {
@@ -178,12 +172,12 @@ impl Notice {
         if self.push.unreachable_with(Some(sid)).is_some() {
             return Ok(Sent::Settled(Outcome::Obsolete));
         }
-        let credential = match read_credential(app, self.scope.account, sid).await {
+        let credential = match credential::read(app, self.scope.account, sid).await {
             Ok(found) => found.record,
             Err(Error::Refused(_)) => return Ok(missing()),
             Err(error) => return Err(error),
         };
-        let secret = match open_key(app, &credential) {
+        let secret = match credential::open_key(app, &credential) {
             Ok(secret) => secret,
             Err(error) => {
                 return Ok(refused(format!(
@@ -252,7 +246,7 @@ impl Notice {
     }
 
     async fn mark(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<bool, Error> {
-        let found = read_factor(app, &self.scope, self.factor).await?;
+        let found = factor::read(app, &self.scope, self.factor).await?;
         let mut factor = found.record.clone();
         let FactorKind::Push(push) = &mut factor.kind else {
             return Ok(false);

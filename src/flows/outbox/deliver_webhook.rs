@@ -9,8 +9,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
-use crate::flows::Error;
-use crate::flows::account::webhook_secrets::signing_secrets;
+use crate::flows::{Error, webhook_secret};
 use crate::store::{keys, records};
 
 /// Sends the event of `row` to its webhook as it is configured now, signed with the account's webhook signing secrets.
@@ -107,6 +106,6 @@ async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, 
     if !account.is_active() {
         return Ok(Prepared::Suspended);
     }
-    let secrets = signing_secrets(app, account, now).await?;
+    let secrets = webhook_secret::signing_secrets(app, account, now).await?;
     Ok(Prepared::Go(webhook, secrets))
 }

@@ -49,7 +49,7 @@ pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(
             return Ok(());
         }
         match app.store.commit(batch).await {
-            Ok(()) => app.outbox.tally.given_up(count),
+            Ok(()) => app.memory.deliveries.given_up(count),
             // Somebody changed one of them: the next visit sees to the rest.
             Err(CommitError::Conflict) => return Ok(()),
             Err(CommitError::Store(error)) => return Err(error.into()),

@@ -169,12 +169,12 @@ mod tests {
     use crate::crypto::master_key::MasterKey;
     use crate::crypto::vault::Vault;
     use crate::domain::entity::EntityScope;
-    use crate::domain::entropy::SeededEntropy;
     use crate::domain::events::{Event, EventType, OutboxMessage};
     use crate::domain::factor::FactorType;
     use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
     use crate::domain::text::Identity;
-    use crate::domain::time::ManualClock;
+    use crate::doubles::ManualClock;
+    use crate::doubles::SeededEntropy;
     use crate::flows::outbox::write_row;
     use crate::store::Batch;
     use crate::store::memory::MemoryStore;
@@ -186,9 +186,7 @@ mod tests {
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy::default(),
         }
@@ -218,7 +216,11 @@ mod tests {
             };
             let row = OutboxRow {
                 next_at,
-                ..OutboxRow::new(app.outbox.order.next(now, app.entropy.as_ref()), now, message)
+                ..OutboxRow::new(
+                    app.memory.event_order.next(now, app.entropy.as_ref()),
+                    now,
+                    message,
+                )
             };
             batch = write_row(batch, &row).unwrap();
         }

@@ -16,7 +16,7 @@ pub async fn prepare(app: &App) -> Result<(), Error> {
     while retry_on_conflict(|| move_some(app)).await? {}
     for lane in lanes(app).await? {
         if let Some(last) = last_row_of(app, lane).await? {
-            app.outbox.order.begin_after(last);
+            app.memory.event_order.begin_after(last);
         }
     }
     Ok(())

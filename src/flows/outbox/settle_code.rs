@@ -258,7 +258,7 @@ impl Settling<'_> {
     ) -> Result<(Batch, Settled), Error> {
         let batch = self.note_failure(vain, self.delete_row(batch))?;
         let (code, batch) = self.another_try(found, sender, batch)?;
-        let order = &self.app.outbox.order;
+        let order = &self.app.memory.event_order;
         let row = OutboxRow {
             sid: order.next(self.now, self.app.entropy.as_ref()),
             date_created: self.row.date_created,

@@ -48,7 +48,7 @@ pub(super) async fn settle_delivery(app: &App, leased: &OutboxRow, tried: &Tried
         note(app, code, tried).await?;
     }
     let settled = retry_on_conflict(|| attempt(app, leased, tried)).await?;
-    let tally = &app.outbox.tally;
+    let tally = &app.memory.deliveries;
     match settled {
         Settled::Delivered => tally.delivered(),
         Settled::GivenUp(_) | Settled::Refused => {

@@ -114,7 +114,7 @@ impl Worker {
             tokio::select! {
                 () = &mut stop => break,
                 Some(done) = self.visits.join_next_with_id() => self.take_in(done),
-                rung = app.outbox.bell.heard() => rung.into_iter().for_each(|lane| self.note(lane)),
+                rung = app.memory.wakeups.wait() => rung.into_iter().for_each(|lane| self.note(lane)),
                 _ = looking.tick() => self.look().await,
                 () = tokio::time::sleep(rest) => {}
             }
@@ -139,8 +139,8 @@ impl Worker {
             self.take_in(done);
             self.crew
                 .app
-                .outbox
-                .bell
+                .memory
+                .wakeups
                 .take()
                 .into_iter()
                 .for_each(|lane| self.note(lane));
@@ -183,7 +183,7 @@ impl Worker {
                 }
             }
         }
-        self.crew.app.outbox.tally.waiting_lanes(self.lanes.len());
+        self.crew.app.memory.deliveries.waiting_lanes(self.lanes.len());
     }
 
     /// Begins to visit lanes where something is due, those that have waited longest first.
@@ -250,7 +250,7 @@ impl Worker {
             }
             (None, _) | (_, None) => drop(self.lanes.remove(&lane)),
         }
-        self.crew.app.outbox.tally.waiting_lanes(self.lanes.len());
+        self.crew.app.memory.deliveries.waiting_lanes(self.lanes.len());
     }
 
     /// How long nothing is due.

@@ -8,7 +8,7 @@ use super::announce::{Subject, refuse};
 use super::judge::judge;
 use super::needs::needs;
 use super::reserve::{Reservation, reserve};
-use crate::app::{App, TollFraud};
+use crate::app::App;
 use crate::domain::attempt::Price;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
@@ -17,13 +17,12 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::BlockReason;
 use crate::domain::toll_fraud::budget::{Counter, CounterKind};
 use crate::domain::toll_fraud::conversion::Place;
-use crate::domain::toll_fraud::permission;
 use crate::domain::toll_fraud::prefix::NumberPrefix;
-use crate::flows::Error;
-use crate::flows::safe_list::is_safe::is_safe;
+use crate::domain::toll_fraud::{BlockReason, permission};
+use crate::flows::{Error, safe_list};
+use crate::memory::fraud::FraudMemory;
 
 /// A code that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +53,7 @@ pub struct Admittance<'a> {
 #[must_use = "what was reserved is given back when this is dropped"]
 pub struct Admission {
     reservation: Reservation,
-    fraud: Arc<TollFraud>,
+    fraud: Arc<FraudMemory>,
     /// Whose conversion the code counts for.
     watched: Option<Place>,
     service: ServiceSid,
@@ -66,7 +65,7 @@ impl Admission {
     pub fn commit(self, verification: VerificationSid) {
         self.reservation.keep();
         if let Some(place) = &self.watched {
-            let mut conversions = self.fraud.guard.conversions();
+            let mut conversions = self.fraud.conversions();
             conversions.sent(place, (self.service, verification), self.now);
         }
     }
@@ -84,7 +83,7 @@ pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error
     }
     let settings = &app.policy.toll_fraud;
     let guarded = match asked.destination.phone() {
-        Some(number) if !is_safe(app, asked.account, number).await? => Some(number),
+        Some(number) if !safe_list::contains(app, asked.account, number).await? => Some(number),
         _ => None,
     };
     let mut watched = None;
@@ -105,7 +104,7 @@ pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error
     match reserve(app, &counted, asked.now).await? {
         Ok(reservation) => Ok(Admission {
             reservation,
-            fraud: Arc::clone(&app.fraud),
+            fraud: Arc::clone(&app.memory.fraud),
             watched,
             service: asked.service.sid,
             now: asked.now,

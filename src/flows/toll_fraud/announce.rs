@@ -1,7 +1,6 @@
 //! Refuses a code, and tells so once: not with each refusal, or whoever attacks would flood the webhooks.
 
 use super::admit::{Admittance, wait};
-use super::gates::enter;
 use crate::app::App;
 use crate::domain::attempt::Price;
 use crate::domain::country::Country;
@@ -69,7 +68,7 @@ pub(super) async fn refuse(
     (counter, subject): (&Counter, &Subject),
     until: Option<Timestamp>,
 ) -> Error {
-    app.fraud.guard.tally.count(why);
+    app.memory.fraud.refused.count(why);
     let event = event(asked, why, subject, until);
     match tell_once(app, asked, counter, &event).await {
         Ok(()) => Refusal::Blocked {
@@ -119,16 +118,17 @@ async fn tell_once(
     counter: &Counter,
     event: &BlockEvent,
 ) -> Result<(), Error> {
-    let is_told = || app.fraud.guard.ledger().is_told(counter);
+    let is_told = || app.memory.fraud.ledger().is_told(counter);
     if is_told() {
         return Ok(());
     }
-    let _entered = enter(&app.fraud.gates, std::iter::once(counter)).await;
+    let _entered = app.memory.fraud.gates.enter(std::iter::once(counter)).await;
     if is_told() {
         return Ok(());
     }
     let first = retry_on_conflict(|| tell(app, asked, counter, event)).await?;
-    app.fraud.guard.ledger().tell(counter, asked.now);
+    app.memory.fraud.ledger().tell(counter, asked.now);
+    app.memory.fraud.ledger().tell(counter, asked.now);
     if first {
         log(event);
     }

@@ -52,7 +52,7 @@ pub async fn charge(
         Ok(reservation) => Ok(Charge(Some(reservation))),
         Err(spent) => {
             let why = spent.kind.reason();
-            app.fraud.guard.tally.count(why);
+            app.memory.fraud.refused.count(why);
             Err(Refusal::Blocked {
                 why,
                 retry_after: super::admit::wait(Some(spent.end()), now),

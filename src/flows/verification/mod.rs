@@ -25,8 +25,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::Error;
-use crate::flows::service::fetch_service::read_service;
+use crate::flows::{Error, service};
 use crate::store::records::{self, Stored, VerificationTimer};
 use crate::store::{Batch, keys};
 
@@ -109,7 +108,7 @@ async fn find(
     which: &Which,
     now: Timestamp,
 ) -> Result<Found, Error> {
-    let owner = read_service(app, account, service).await?;
+    let owner = service::read(app, account, service).await?;
     let sid = match which {
         Which::Sid(sid) => *sid,
         Which::To(destination) => {

@@ -21,9 +21,7 @@ use crate::domain::verification::{
 };
 use crate::flows::code_delivery::silent_token::SilentToken;
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::rate_limit::enforce::enforce_rate_limits;
-use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::records::Stored;
 
@@ -116,7 +114,7 @@ async fn start(
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<Started, Error> {
-    let owner = read_service(app, account, service).await?;
+    let owner = service::read(app, account, service).await?;
     let wanted = Wanted::of(app, &owner.record, new);
     wanted.require_fitting(app, &owner.record)?;
     let now = app.clock.now();
@@ -160,7 +158,7 @@ async fn start(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let batch = enforce_rate_limits(app, service, new.rate_limits.pairs(), now, batch).await?;
+    let batch = rate_limit::enforce(app, service, new.rate_limits.pairs(), now, batch).await?;
     let order = Order {
         channel,
         new_code,

@@ -29,6 +29,11 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        module: "memory",
+        ours: &["domain"],
+        never: &["axum", "hyper", "reqwest", "sled"],
+    },
+    Rule {
         module: "store",
         ours: &["domain"],
         never: &["axum", "hyper", "reqwest"],
@@ -45,12 +50,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "app",
-        ours: &["crypto", "delivery", "domain", "store"],
+        ours: &["crypto", "delivery", "domain", "memory", "store"],
         never: &["axum", "hyper", "sled"],
     },
     Rule {
         module: "flows",
-        ours: &["app", "crypto", "delivery", "domain", "store"],
+        ours: &["app", "crypto", "delivery", "domain", "memory", "store"],
         never: &["axum", "hyper", "reqwest", "sled"],
     },
     Rule {
@@ -60,7 +65,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "web",
-        ours: &["app", "domain", "flows"],
+        ours: &["app", "domain", "flows", "memory"],
         never: &["sled"],
     },
     Rule {
@@ -78,7 +83,8 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         ours: &[
-            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "server", "store", "web",
+            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "memory", "server", "store",
+            "web",
         ],
         never: &["sled"],
     },

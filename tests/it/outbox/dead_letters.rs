@@ -37,7 +37,7 @@ async fn refused(server: &TestApp) -> [String; 2] {
     });
     receivers.worker(&server.app).run_due().await;
     assert_eq!(server.outbox().await.len(), 0);
-    assert_eq!(server.app.outbox.tally.counts().given_up, 6);
+    assert_eq!(server.app.memory.deliveries.counts().given_up, 6);
     webhooks
 }
 

@@ -288,6 +288,10 @@ impl Store for Contended {
         self.inner.get(key).await
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.inner.get_many(keys).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         self.inner.scan(scan).await
     }

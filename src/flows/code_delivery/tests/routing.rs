@@ -43,7 +43,7 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
         for _ in 0..SenderHealth::FAILURES_UNTIL_OPEN {
             world
                 .app
-                .outbox
+                .memory
                 .sender_health
                 .failed(name(sender), world.clock.now());
         }
@@ -91,7 +91,7 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
 /// The same server as a process that has just begun.
 async fn learnt_anew(world: &World) -> World {
     let app = crate::app::App {
-        outbox: std::sync::Arc::default(),
+        memory: std::sync::Arc::default(),
         ..(*world.app).clone()
     };
     learn_from_stored(&app).await.unwrap();

@@ -17,7 +17,6 @@ use crate::domain::attempt::{self, Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
-use crate::domain::entropy::SeededEntropy;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::DeadLetter;
 use crate::domain::phone::PhoneNumber;
@@ -25,20 +24,21 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
-use crate::domain::time::{Clock as _, ManualClock, Timestamp};
+use crate::domain::time::{Clock as _, Timestamp};
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
-use crate::flows::account::create_account::create_account;
+use crate::doubles::ManualClock;
+use crate::doubles::SeededEntropy;
 use crate::flows::code_delivery::enqueue::enqueue;
 use crate::flows::code_delivery::route::route;
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::outbox::deliver::ToReceivers;
 use crate::flows::outbox::worker::{Limits, Worker};
-use crate::flows::service::create_service::create_service;
 use crate::flows::verification::put_verification;
+use crate::flows::{account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Order, Scan, Store, keys};
@@ -171,9 +171,7 @@ impl World {
             clock: clock.clone(),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             senders: Arc::new(senders),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy {
                 toll_fraud: Settings {
@@ -183,10 +181,10 @@ impl World {
                 ..Policy::default()
             },
         });
-        let new = create_account(&app, FriendlyName::parse("An account").unwrap());
+        let new = account::create(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;
         let bank = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&app, account, bank, ServiceChanges::default())
+        let service = service::create(&app, account, bank, ServiceChanges::default())
             .await
             .unwrap();
         Self {
