@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::factor::FactorType;
 use super::fraud::BlockReason;
+use super::message::Unrenderable;
 use super::push_answer::BadProof;
 use super::sid::{ServiceSid, VerificationSid};
 use super::text::UniqueName;
@@ -274,6 +275,12 @@ pub enum Refusal {
     TooSoon {
         /// How long it still is.
         retry_after: Duration,
+    },
+    /// What the caller wants to be said cannot be.
+    #[error("{why}")]
+    Unwritable {
+        /// Why.
+        why: Unrenderable,
     },
     /// The verification was approved; there is nothing left to send.
     #[error("the verification was approved already")]

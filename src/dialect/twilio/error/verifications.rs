@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{ApiError, ToApiError, capitalized};
-use crate::dialect::twilio::approval;
+use crate::dialect::twilio::{approval, verification_parameters};
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 
@@ -72,6 +72,7 @@ impl ToApiError for Refusal {
             Refusal::TooManyRateLimits => (StatusCode::BAD_REQUEST, 60207),
             Refusal::TooManyVerificationAttempts => (StatusCode::TOO_MANY_REQUESTS, 60310),
             Refusal::TooManyToCount { .. } | Refusal::TooManyWebhooks => (StatusCode::BAD_REQUEST, 60306),
+            Refusal::Unwritable { why } => return verification_parameters::unwritable(why),
         };
         let error = ApiError::new(status, code, capitalized(&self.to_string()));
         match self {

@@ -131,7 +131,7 @@ impl Node {
             destination,
             facts: destination.phone().map(|_| facts),
             channel: asked.channel,
-            device_ip: asked.device_ip,
+            device_ip: asked.device_ip.map(|address| address.parse().unwrap()),
             risk_check: asked.risk_check,
             price: asked.price,
             now: self.clock.now(),
