@@ -38,7 +38,7 @@ fn file(text: &str) -> (TempDir, String) {
 
 #[test]
 fn nothing_given_means_the_defaults() {
-    let config = load(&[], &[("PATH", "/bin"), ("COUNTERSIGN_TEST_ALL", "1")]).unwrap();
+    let config = load(&[], &[("PATH", "/bin"), ("COUNTERSIGN_TEST_URL", "1")]).unwrap();
     assert_eq!(config.network.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(config.storage.directory.to_str(), Some("countersign-data"));
     assert!(matches!(config.storage.master_key, KeySource::InDirectory));
@@ -202,7 +202,6 @@ fn variables_of_other_readers_are_none_of_ours() {
         "COUNTERSIGN_ACCESS_TOKEN",
         "COUNTERSIGN_ACCOUNT",
         "COUNTERSIGN_KILL_ROUNDS",
-        "COUNTERSIGN_TEST_ALL",
         "COUNTERSIGN_TEST_PYTHON",
         "COUNTERSIGN_TOTP_URI",
         "COUNTERSIGN_WRITE_FIXTURES",
