@@ -15,7 +15,7 @@ pub fn reference() -> String {
     for section in SECTIONS {
         page += &tables(section);
     }
-    page + &senders() + &templates()
+    page + &senders() + &templates() + LINKS
 }
 
 fn introduction() -> String {
@@ -28,16 +28,7 @@ fn introduction() -> String {
 }
 
 fn tables(section: &Section) -> String {
-    let (heading, more) = section.about.split_once('\n').unwrap_or((section.about, ""));
-    let mut text = format!("\n## {}\n\n", heading.trim());
-    let more: Vec<_> = more
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    if !more.is_empty() {
-        text += &(more.join("\n") + "\n\n");
-    }
+    let mut text = format!("\n## {}\n\n", section.about.trim());
     text += &row(["setting", "flag", "default", "what it must be", "what it is for"]);
     text += &row(["---"; 5]);
     for setting in section.settings {
@@ -49,9 +40,9 @@ fn tables(section: &Section) -> String {
             &match setting.default {
                 Unset::Value("none") => "none".to_owned(),
                 Unset::Value(value) => format!("`{value}`"),
-                Unset::Words(words) => words.to_owned(),
+                Unset::Words(words) => marked(words),
             },
-            &setting.expected(),
+            &marked(&setting.expected()),
             setting.doc.trim(),
         ]);
     }
@@ -102,6 +93,20 @@ fn row<const N: usize>(cells: [&str; N]) -> String {
     line + "\n"
 }
 
+/// The text with its examples marked as code, which Markdown would take for links otherwise.
+fn marked(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let bare = word.trim_end_matches(',');
+        let example = ["://", "[", "mailto:"].iter().any(|part| bare.contains(part));
+        if example {
+            format!("`{bare}`{}", &word[bare.len()..])
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// `a, b and c`.
 fn listed(names: &[String]) -> String {
     match names.split_last() {
@@ -113,8 +118,8 @@ fn listed(names: &[String]) -> String {
 const INTRODUCTION: &str = "# Settings
 
 Each setting can be a flag (`--ops-listen`), an environment variable (`COUNTERSIGN_OPS_LISTEN`) or a line of the TOML
-file that `--config` names (`ops_listen = \"...\"`), and counts in this order. Every setting has a variable: its name in
-upper case behind `COUNTERSIGN_`, with `_` for the point, so that `limits.push_pause_seconds` (in the file a line
+file that `--config` names (`ops_listen = \"...\"`), and counts in this order. A variable has the name of its setting in
+upper case behind such a beginning, and `_` for the point: `limits.push_pause_seconds` (in the file a line
 `push_pause_seconds` of the table `[limits]`) is `COUNTERSIGN_LIMITS_PUSH_PAUSE_SECONDS`. Several values of one setting
 are separated by commas; in the file they may be a list.
 
@@ -131,7 +136,7 @@ const SENDERS: &str = "
 ## Senders
 
 Who sends codes by message. Each sender is a table `[[senders]]` in the configuration file; the first of them is the one
-that is asked first. Without any, codes are written to the log.
+that is asked first. Without any, codes are written to the log. [Senders] shows one of each kind at work.
 
 ";
 
@@ -139,7 +144,12 @@ const TEMPLATES: &str = "
 ## Templates
 
 What messages say. Each template is a table `[[templates]]` in the configuration file, beside the three that every server
-has.
+has: see [Codes by message].
+";
+
+const LINKS: &str = "
+[Codes by message]: codes.md
+[Senders]: senders.md
 ";
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) struct Described {
 /// The settings of one concern.
 #[derive(Debug)]
 pub struct Section {
-    /// What they are about: a heading, and below an empty line what is to be said first.
+    /// What they are about: a heading.
     pub about: &'static str,
     /// They.
     pub settings: &'static [Setting],
@@ -156,7 +156,7 @@ pub(super) const PREFIX: &str = "COUNTERSIGN_";
 /// "words", ...`, and the field is an `Option`. Behind the section's name stands the table of the file, `[]` if it has none.
 macro_rules! settings {
     ($(
-        $(#[doc = $about:literal])+
+        #[doc = $about:literal]
         $(#[expect($($lint:tt)+)])?
         $visible:vis $section:ident $table:tt {
             $(
@@ -166,7 +166,7 @@ macro_rules! settings {
         }
     )+) => {
         $(
-            $(#[doc = $about])+
+            #[doc = $about]
             $(#[expect($($lint)+)])?
             #[derive(Debug)]
             $visible struct $section {
@@ -207,7 +207,7 @@ macro_rules! settings {
         /// Every setting that exists, in the order of the reference.
         pub static SECTIONS: &[Section] = &[$(
             Section {
-                about: concat!($($about, "\n"),+),
+                about: $about,
                 settings: &[$($section::$name(),)+],
             },
         )+];

@@ -2,7 +2,7 @@
 //!
 //! A row is everything there is to say of a setting: its name, what is read from its text, its default, what a value
 //! must be, where it may stand and what it is for. Reading, names of variables and flags, `--help` and the reference page
-//! of the manual are made of it; see [`settings`](super::setting::settings) for the form of a row.
+//! of the manual are made of it; see [`settings`] for the form of a row.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -161,9 +161,7 @@ settings! {
         outbox_dead_days: Duration = "30", days(3650), file();
     }
 
-    /// Codes by message, and toll fraud
-    ///
-    /// The page on fraud says how these work together.
+    /// Codes by message: guards against toll fraud
     pub(super) CodeSettings [codes] {
         /// The countries that codes may go to.
         countries: Countries = "all", countries_or_all(), file();

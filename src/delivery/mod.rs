@@ -4,7 +4,6 @@
 //! it; whether and when to try again is the outbox's business.
 
 pub mod apns;
-pub mod bell;
 pub mod codes;
 pub mod fcm;
 pub mod guarded;
@@ -12,9 +11,6 @@ mod kept;
 mod provider;
 pub mod push;
 pub mod push_providers;
-pub mod sender_tally;
-pub mod streams;
-pub mod tally;
 pub mod web_push;
 pub mod webhook;
 

@@ -104,8 +104,8 @@ impl Entity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entropy::SeededEntropy;
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn factors_are_limited_in_number_and_in_creations_a_day() {

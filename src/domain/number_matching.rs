@@ -110,8 +110,8 @@ const NUMBER_MALFORMED: Refusal = Refusal::BadChallengeProof {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entropy::SeededEntropy;
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     fn length(digits: u8) -> NumberLength {
         NumberLength::parse(digits).unwrap().unwrap()

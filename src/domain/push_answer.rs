@@ -117,11 +117,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::challenge::Outcome;
-    use super::super::entropy::SeededEntropy;
     use super::super::factor::FactorType;
     use super::super::number_matching::{MatchingNumber, NumberLength};
     use super::super::sid::{ChallengeSid, FactorSid};
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     const PAUSE: Duration = Duration::from_hours(1);
     const NOW: u64 = 1_700_000_000;

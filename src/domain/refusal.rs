@@ -8,6 +8,17 @@ use super::sid::{ServiceSid, VerificationSid};
 use super::text::UniqueName;
 use super::toll_fraud::BlockReason;
 
+/// What the refusals of every area have in common.
+pub trait AreaRefusal: std::error::Error + Clone + Send + Sync + 'static {
+    /// The thing does not exist, or not for whoever asks.
+    const NOT_FOUND: Self;
+
+    /// After which time the same may succeed; `None` if no waiting changes it.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}
+
 /// Why a use case said no. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -263,4 +274,8 @@ pub enum Refusal {
         /// Which one.
         sid: VerificationSid,
     },
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

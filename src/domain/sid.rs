@@ -186,8 +186,8 @@ impl Visitor<'_> for SixteenBytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entropy::SeededEntropy;
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn prints_and_parses_back() {

@@ -3,14 +3,14 @@
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::account::authenticate::{authenticate, is_active};
 use super::actor::Actor;
 use crate::app::App;
 use crate::domain::factor::FactorStatus;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
-use crate::store::records::DeviceAddress;
-use crate::store::{keys, records};
+use crate::flows::account;
+use crate::store::keys;
+use crate::store::records::{self, DeviceAddress};
 
 /// What a caller was let in by.
 #[derive(Clone)]
@@ -45,11 +45,11 @@ impl Admission {
     ///
     /// # Errors
     /// [`Refusal::Credentials`] when the credentials were revoked, or the account, the service or the factor is no more,
-    /// or the account is suspended; [`Error::Corrupt`], [`Error::Unavailable`].
+    /// or the account is suspended; [`Error::Failed`].
     pub async fn check(&self, app: &App) -> Result<Actor, Error> {
         let address = match self {
             Self::Account { user, password } => {
-                return Ok(Actor::Account(authenticate(app, user, password).await?));
+                return Ok(Actor::Account(account::authenticate(app, user, password).await?));
             }
             Self::Device { address, .. } => address,
         };
@@ -57,7 +57,7 @@ impl Admission {
         let factor = records::read(store, &keys::factor(&address.scope(), address.factor)).await?;
         let usable = factor.is_some_and(|factor| factor.record.status != FactorStatus::Disabled);
         let service = records::read(store, &keys::service(address.account, address.service)).await?;
-        let account_active = is_active(app, address.account).await?;
+        let account_active = account::is_active(app, address.account).await?;
         if !usable || service.is_none() || !account_active {
             return Err(Refusal::Credentials.into());
         }

@@ -1,7 +1,7 @@
 //! Makes sure that a store is one that this program and this master key can read.
 
 use crate::app::App;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::StoreFormat;
 use crate::store::{Batch, StoreError, keys, records};
 
@@ -13,7 +13,7 @@ pub const FORMAT: u32 = 1;
 /// # Errors
 /// [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master key.
 pub async fn check_store_format(app: &App) -> Result<(), Error> {
-    settle(|| check(app)).await
+    retry_on_conflict(|| check(app)).await
 }
 
 async fn check(app: &App) -> Result<(), Error> {

@@ -14,7 +14,7 @@ const CHUNK: usize = 200;
 /// full round there is likely more.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn sweep(app: &App) -> Result<usize, Error> {
     Ok(sweep_expired(app).await? + sweep_purges(app).await?)
 }

@@ -38,7 +38,7 @@ impl<S: Store> FaultyStore<S> {
         self.fail_commits.store(fail, Ordering::SeqCst);
     }
 
-    /// Lets `succeeding` more operations (reads and commits alike) through, fails the one behind them, and is healthy
+    /// Lets `succeeding` more operations (reads and commits alike, a read of many keys being one) through, fails the one behind them, and is healthy
     /// again. Walking `succeeding` from 0 up visits every point at which a flow can fail.
     pub fn fail_after(&self, succeeding: u64) {
         self.countdown.store(succeeding, Ordering::SeqCst);
@@ -67,6 +67,11 @@ impl<S: Store> Store for FaultyStore<S> {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         self.gate(&self.fail_reads)?;
         self.inner.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.gate(&self.fail_reads)?;
+        self.inner.get_many(keys).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {

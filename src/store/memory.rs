@@ -48,6 +48,11 @@ impl Store for MemoryStore {
         Ok(self.tables()?.entries.get(key).cloned())
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let tables = self.tables()?;
+        Ok(keys.iter().map(|key| tables.entries.get(key).cloned()).collect())
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         let tables = self.tables()?;
         let Some(range) = scan.range() else {

@@ -9,6 +9,7 @@
 //!
 //! Invariant: engines know bytes only; keys are made in [`keys`], values in [`records`].
 
+pub mod counting;
 pub mod faulty;
 pub mod keys;
 pub mod memory;
@@ -40,6 +41,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError`] when the engine cannot read, or can no longer promise that what it reads is durable.
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError>;
+
+    /// The entries at `keys`, in the order of the keys, in one round trip: `None` where there is none. A key may come
+    /// several times, and expired entries are there as they are in [`Store::get`].
+    ///
+    /// Each entry is as it was at one moment during the call, but not all at the same one: what two entries say
+    /// together holds only for a batch that asserts both versions.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError>;
 
     /// Up to `limit` entries whose keys begin with `prefix`, in key order.
     ///

@@ -151,7 +151,7 @@ mod tests {
     use tokio::sync::{Notify, mpsc};
 
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
     use crate::web::arrival::Scheme;
 
     async fn answer(boundary: &Boundary, request: Request<Body>) -> Response<Body> {

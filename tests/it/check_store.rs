@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
+use crate::old_data::store::{identity, newest};
 use countersign::app::App;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
@@ -21,16 +23,13 @@ use countersign::domain::time::Timestamp;
 use countersign::domain::webhook::{Webhook, WebhookStatus};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::flows::check_store::{Report, check_store};
-use countersign::flows::entity::create_entity::create_entity;
-use countersign::flows::entity::delete_entity::delete_entity;
+use countersign::flows::entity;
 use countersign::store::keys::{self, Place};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{DeviceAddress, Record, StoreFormat, decode, encode};
 use countersign::store::{
     Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
 };
-
-use crate::old_data::store::{identity, newest};
 
 #[tokio::test]
 async fn an_empty_store_is_healthy() {
@@ -408,6 +407,10 @@ impl Store for Busy {
         self.0.store.get(key).await
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.0.store.get_many(keys).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         self.0.store.scan(scan).await
     }
@@ -430,10 +433,10 @@ impl Store for Busy {
                 _ => None,
             })
             .unwrap();
-        delete_entity(&self.0, account, service, &identity())
+        entity::delete(&self.0, account, service, &identity())
             .await
             .unwrap();
-        create_entity(&self.0, account, service, identity())
+        entity::create(&self.0, account, service, identity())
             .await
             .unwrap();
         Ok(export)

@@ -54,7 +54,7 @@ const RENEWED_AFTER: Duration = Duration::from_hours(6);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn key() -> VapidKey {
         VapidKey::from_bytes(VapidKey::generate(&SeededEntropy::new(1)).0.as_slice()).unwrap()

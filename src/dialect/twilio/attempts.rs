@@ -16,10 +16,7 @@ use crate::domain::country::Country;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
-use crate::flows::attempt::AttemptFilter;
-use crate::flows::attempt::fetch_attempt::fetch_attempt;
-use crate::flows::attempt::list_attempts::list_attempts;
-use crate::flows::attempt::summarize_attempts::{AttemptSummary, summarize_attempts};
+use crate::flows::attempt::{self, AttemptFilter, AttemptSummary};
 
 /// `GET /v2/Attempts`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
@@ -36,7 +33,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &FILTERS)?;
     let filter = list_filter(&call.query).map_err(ApiError::in_service)?;
-    let page = call.settle(list_attempts(call.app(), account, &filter, listing.request).await)?;
+    let page = call.settle(attempt::list(call.app(), account, &filter, listing.request).await)?;
     let page = page.map(|attempt| AttemptJson::new(&call, attempt));
     Ok(listing.answer(&call, "attempts", &page))
 }
@@ -44,7 +41,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Attempts/{AttemptSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let found = fetch_attempt(call.app(), account, call.sid("AttemptSid")?).await;
+    let found = attempt::fetch(call.app(), account, call.sid("AttemptSid")?).await;
     let attempt = call.settle(found)?;
     Ok(json::resource(StatusCode::OK, &AttemptJson::new(&call, &attempt)))
 }
@@ -53,7 +50,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn summarize(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let filter = summary_filter(&call.query).map_err(ApiError::in_service)?;
-    let summary = call.settle(summarize_attempts(call.app(), account, &filter).await)?;
+    let summary = call.settle(attempt::summarize(call.app(), account, &filter).await)?;
     Ok(json::resource(StatusCode::OK, &SummaryJson::new(&call, &summary)))
 }
 

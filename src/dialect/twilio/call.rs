@@ -19,9 +19,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{Identity, Invalid};
 use crate::domain::time::Timestamp;
-use crate::flows;
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
+use crate::flows::{self, Fault};
 use crate::web::body::{self, BodyError};
 use crate::web::public_url::PublicUrl;
 
@@ -148,7 +148,7 @@ impl Call {
     /// What a flow of verifications answered, which has a number of its own for too many requests at once.
     pub(super) fn settle_verification<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
         match answer {
-            Err(flows::Error::Busy | flows::Error::Conflict) => Err(ApiError::too_many_at_once()),
+            Err(flows::Error::Failed(Fault::Busy | Fault::Conflict)) => Err(ApiError::too_many_at_once()),
             answer => self.settle(answer),
         }
     }

@@ -22,12 +22,7 @@ use crate::domain::number_matching::{MatchingNumber, NumberLength};
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::{FieldLabel, FieldValue, Invalid, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::challenge::answer_challenge::{ChallengeUpdate, answer_challenge};
-use crate::flows::challenge::create_challenge::{NewChallenge, create_challenge};
-use crate::flows::challenge::fetch_challenge::fetch_challenge;
-use crate::flows::challenge::list_challenges::{ChallengeFilter, list_challenges};
-use crate::flows::challenge::wait_for_challenge::wait_for_challenge;
-use crate::flows::challenge::wait_for_decision::wait_for_decision;
+use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, NewChallenge};
 use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
@@ -50,7 +45,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .flatten(),
     };
     let code = form.filled("AuthPayload");
-    let created = create_challenge(call.app(), account, service, &identity, &new, code).await;
+    let created = challenge::create(call.app(), account, service, &identity, &new, code).await;
     let (scope, challenge) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,
@@ -63,10 +58,10 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let (service, identity) = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let found = match call.wait()? {
-        None => fetch_challenge(call.app(), call.actor()?, service, &identity, sid).await,
+        None => challenge::fetch(call.app(), call.actor()?, service, &identity, sid).await,
         Some(longest) => {
             let entity = (service, &identity);
-            wait_for_decision(call.app(), &call.admission()?, entity, sid, longest).await
+            challenge::wait_for_decision(call.app(), &call.admission()?, entity, sid, longest).await
         }
     };
     let (scope, challenge) = call.settle(found)?;
@@ -92,7 +87,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
             .transpose()?,
     };
     let shown = |scope: &EntityScope, challenge: &Challenge| signed_members(scope, challenge);
-    let answered = answer_challenge(
+    let answered = challenge::answer(
         call.app(),
         call.actor()?,
         (service, &identity),
@@ -119,9 +114,10 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     listing.request.order = call.query.parsed("Order", order)?.unwrap_or(Order::Ascending);
     let (app, entity, request) = (call.app(), (service, &identity), listing.request);
     let found = match (call.wait()?, filter.status) {
-        (None, _) => list_challenges(app, call.actor()?, entity, filter, request).await,
+        (None, _) => challenge::list(app, call.actor()?, entity, filter, request).await,
         (Some(longest), Some(ChallengeStatus::Pending)) => {
-            wait_for_challenge(app, &call.admission()?, entity, filter.factor, request, longest).await
+            challenge::wait_for_pending(app, &call.admission()?, entity, filter.factor, request, longest)
+                .await
         }
         (Some(_), _) => return Err(ApiError::invalid("Wait", "needs Status=pending in a list")),
     };

@@ -12,17 +12,14 @@ use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::flows::entity::create_entity::create_entity;
-use crate::flows::entity::delete_entity::delete_entity;
-use crate::flows::entity::fetch_entity::fetch_entity;
-use crate::flows::entity::list_entities::list_entities;
+use crate::flows::entity;
 
 /// `POST /v2/Services/{ServiceSid}/Entities`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let identity = Identity::parse(call.form.required("Identity")?).map_err(of_parameter("Identity"))?;
     let service = call.sid("ServiceSid")?;
-    let (scope, entity) = call.settle(create_entity(call.app(), account, service, identity).await)?;
+    let (scope, entity) = call.settle(entity::create(call.app(), account, service, identity).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &EntityJson::new(&call, &scope, &entity),
@@ -33,7 +30,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let (service, identity) = call.entity()?;
-    let (scope, entity) = call.settle(fetch_entity(call.app(), account, service, &identity).await)?;
+    let (scope, entity) = call.settle(entity::fetch(call.app(), account, service, &identity).await)?;
     Ok(json::resource(
         StatusCode::OK,
         &EntityJson::new(&call, &scope, &entity),
@@ -44,7 +41,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let (service, identity) = call.entity()?;
-    call.settle(delete_entity(call.app(), account, service, &identity).await)?;
+    call.settle(entity::delete(call.app(), account, service, &identity).await)?;
     Ok(json::deleted())
 }
 
@@ -53,7 +50,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let service = call.sid("ServiceSid")?;
-    let page = call.settle(list_entities(call.app(), account, service, listing.request).await)?;
+    let page = call.settle(entity::list(call.app(), account, service, listing.request).await)?;
     let page = page.map(|(scope, entity)| EntityJson::new(&call, scope, entity));
     Ok(listing.answer(&call, "entities", &page))
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::{Invalid, UniqueName};
-use crate::flows;
+use crate::flows::{self, Fault};
 use crate::web::failure::Cause;
 
 /// An answer that is no success.
@@ -169,26 +169,32 @@ impl ApiError {
     /// What a flow said; `path` is what was asked for.
     pub(super) fn from_flow(error: flows::Error, path: &str) -> Self {
         match error {
-            flows::Error::Busy | flows::Error::Conflict => Self::new(
+            flows::Error::Failed(fault) => Self::from_fault(&fault),
+            flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
+        }
+    }
+
+    fn from_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Busy | Fault::Conflict => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 20429,
                 "Too many requests for this resource; try again",
             )
             .retry_after(Duration::from_secs(1)),
-            flows::Error::Corrupt(_) => Self::new(
+            Fault::Corrupt(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 20500,
                 "An internal error occurred",
             )
-            .caused_by(&error),
-            flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
-            flows::Error::Unavailable(_) => Self::new(
+            .caused_by(fault),
+            Fault::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 20503,
                 "The service is unavailable; try again later",
             )
             .retry_after(Duration::from_secs(1))
-            .caused_by(&error),
+            .caused_by(fault),
         }
     }
 
@@ -292,8 +298,8 @@ impl ApiError {
     }
 
     /// Tells the log what the client is not told.
-    fn caused_by(mut self, error: &flows::Error) -> Self {
-        self.cause = Some(Cause(error.to_string()));
+    fn caused_by(mut self, fault: &Fault) -> Self {
+        self.cause = Some(Cause(fault.to_string()));
         self
     }
 }

@@ -16,7 +16,7 @@ use super::form::sid;
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::EntityScope;
 use crate::domain::sid::ChallengeSid;
-use crate::flows::challenge::watch_factor::{FactorWatch, Tiding};
+use crate::flows::challenge::{FactorWatch, Tiding};
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}/Events`
 pub(super) async fn stream(headers: HeaderMap, call: Call) -> Result<Response, ApiError> {

@@ -28,12 +28,7 @@ use crate::domain::text::{
 };
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
-use crate::flows::factor::create_push_factor::{NewPushFactor, create_push_factor};
-use crate::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor};
-use crate::flows::factor::delete_factor::delete_factor;
-use crate::flows::factor::fetch_factor::fetch_factor;
-use crate::flows::factor::list_factors::list_factors;
-use crate::flows::factor::update_factor::{DeviceToken, FactorChanges, Platform, update_factor};
+use crate::flows::factor::{self, DeviceToken, FactorChanges, NewPushFactor, NewTotpFactor, Platform};
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -53,7 +48,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let (service, identity) = call.entity()?;
     let sid = call.sid("FactorSid")?;
-    let found = fetch_factor(call.app(), call.actor()?, service, &identity, sid).await;
+    let found = factor::fetch(call.app(), call.actor()?, service, &identity, sid).await;
     let (scope, factor) = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -67,7 +62,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let sid = call.sid("FactorSid")?;
     let changes = changes(&call.form)?;
     let proof = call.form.filled("AuthPayload");
-    let updated = update_factor(
+    let updated = factor::update(
         call.app(),
         call.actor()?,
         (service, &identity),
@@ -87,7 +82,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (service, identity) = call.entity()?;
     let sid = call.sid("FactorSid")?;
-    call.settle(delete_factor(call.app(), call.actor()?, service, &identity, sid).await)?;
+    call.settle(factor::delete(call.app(), call.actor()?, service, &identity, sid).await)?;
     Ok(json::deleted())
 }
 
@@ -96,7 +91,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let (service, identity) = call.entity()?;
-    let found = list_factors(call.app(), account, service, &identity, listing.request).await;
+    let found = factor::list(call.app(), account, service, &identity, listing.request).await;
     let (scope, page) = call.settle(found)?;
     let page = page.map(|factor| FactorJson::new(&call, &scope, factor));
     Ok(listing.answer(&call, "factors", &page))
@@ -131,7 +126,7 @@ async fn create_totp(
         time_step: form.number("Config.TimeStep", TimeStep::new)?,
         metadata,
     };
-    let enrolled = call.settle(create_totp_factor(call.app(), account, service, identity, new).await)?;
+    let enrolled = call.settle(factor::create_totp(call.app(), account, service, identity, new).await)?;
     let uri = enrolled.uri.to_text();
     let secret = enrolled.secret();
     let drawing = picture.draw(&uri);
@@ -174,7 +169,7 @@ async fn create_push(
         notification: call.refuse(platform.channel(token))?,
         metadata,
     };
-    let created = create_push_factor(call.app(), account, permit, service, identity, new).await;
+    let created = factor::create_push(call.app(), account, permit, service, identity, new).await;
     let (scope, factor) = call.settle(created)?;
     let binding = BindingJson::Push {
         alg: "ES256",

@@ -17,12 +17,8 @@ use crate::domain::sid::{
 };
 use crate::domain::text::{Invalid, Issuer, ProviderName, ServiceName};
 use crate::domain::time::Timestamp;
-use crate::flows::service::create_service::create_service;
-use crate::flows::service::delete_service::delete_service;
-use crate::flows::service::fetch_service::fetch_service;
-use crate::flows::service::list_services::list_services;
-use crate::flows::service::update_service::update_service;
-use crate::flows::web_push::vapid_key::vapid_public_key;
+use crate::flows::push::web_push::vapid_public_key;
+use crate::flows::service;
 
 /// `POST /v2/Services`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -34,7 +30,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         .take()
         .ok_or_else(|| ApiError::missing("FriendlyName"))?;
     let vapid = vapid(&call).await?;
-    let service = call.settle(create_service(call.app(), account, name, changes).await)?;
+    let service = call.settle(service::create(call.app(), account, name, changes).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &ServiceJson::new(&call, &service, &vapid),
@@ -44,7 +40,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Services/{ServiceSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
     let vapid = vapid(&call).await?;
     Ok(json::resource(
         StatusCode::OK,
@@ -57,7 +53,8 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let changes = changes(&call.form)?;
     let vapid = vapid(&call).await?;
-    let service = call.settle(update_service(call.app(), account, call.sid("ServiceSid")?, changes).await)?;
+    let service =
+        call.settle(service::update(call.app(), account, call.sid("ServiceSid")?, changes).await)?;
     Ok(json::resource(
         StatusCode::OK,
         &ServiceJson::new(&call, &service, &vapid),
@@ -67,7 +64,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v2/Services/{ServiceSid}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    call.settle(delete_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    call.settle(service::delete(call.app(), account, call.sid("ServiceSid")?).await)?;
     Ok(json::deleted())
 }
 
@@ -75,7 +72,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
-    let page = call.settle(list_services(call.app(), account, listing.request).await)?;
+    let page = call.settle(service::list(call.app(), account, listing.request).await)?;
     let vapid = vapid(&call).await?;
     let page = page.map(|service| ServiceJson::new(&call, service, &vapid));
     Ok(listing.answer(&call, "services", &page))

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::json::resource;
 use crate::domain::refusal::Refusal;
 use crate::flows;
-use crate::flows::code_delivery::confirm_silent::{SilentAnswer, confirm_silent};
+use crate::flows::verification::confirm_silent::{SilentAnswer, confirm_silent};
 use crate::web::arrival::Arrival;
 
 /// Where devices call; behind the public URL; what it ends in was given out when the verification was started.

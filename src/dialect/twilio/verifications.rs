@@ -16,7 +16,7 @@ use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Verification, VerificationStatus};
-use crate::flows::service::fetch_service::fetch_service;
+use crate::flows::service;
 use crate::flows::verification::fetch_verification::fetch_verification;
 use crate::flows::verification::settle_verification::{Settlement, settle_verification};
 use crate::flows::verification::start_verification::start_verification;
@@ -25,7 +25,7 @@ use crate::flows::verification::start_verification::start_verification;
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let app = call.app();
-    let service = call.settle(fetch_service(app, account, call.sid("ServiceSid")?).await)?;
+    let service = call.settle(service::fetch(app, account, call.sid("ServiceSid")?).await)?;
     let available = app.senders.codes.channels();
     let new = verification_parameters::read(&call.form, &service.settings, &app.policy.templates, &available)
         .map_err(ApiError::in_service)?;
@@ -44,7 +44,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Services/{ServiceSid}/Verifications/{VerificationSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
     let found = fetch_verification(call.app(), account, service.sid, &which(&call)?).await;
     let verification = call.settle(found)?;
     Ok(json::resource(
@@ -62,7 +62,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         .parsed("Status", settlement)
         .map_err(ApiError::in_service)?
         .ok_or_else(|| ApiError::missing("Status"))?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
     let settled = settle_verification(call.app(), account, service.sid, &which(&call)?, settlement).await;
     let verification = call.settle_verification(settled)?;
     Ok(json::resource(

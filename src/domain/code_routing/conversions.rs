@@ -3,12 +3,9 @@
 //! A try counts once it is old enough for its code to have been typed in. Tries are counted by the minute, so the memory
 //! is bounded however many there are, and an approval is counted in the minute of its try.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::domain::country::Country;
-use crate::domain::sender_name::SenderName;
 use crate::domain::time::Timestamp;
 
 /// The tries of an hour, and how many of them were followed by an approval.
@@ -114,34 +111,6 @@ impl Rate {
         let (ours, theirs) = (u64::from(self.conversions), u64::from(other.conversions));
         let both = self.is_known() && other.is_known();
         both && 2 * ours * u64::from(other.tries) < theirs * u64::from(self.tries)
-    }
-}
-
-/// The windows of all senders and countries.
-#[derive(Debug, Default)]
-pub struct Conversions(Mutex<HashMap<(SenderName, Option<Country>), ConversionWindow>>);
-
-impl Conversions {
-    /// Takes in that `sender` was given a code for `country` at `at`.
-    pub fn tried(&self, sender: SenderName, country: Option<Country>, at: Timestamp) {
-        self.windows().entry((sender, country)).or_default().tried(at);
-    }
-
-    /// Takes in that the try of `at` was followed by an approval.
-    pub fn converted(&self, sender: SenderName, country: Option<Country>, at: Timestamp) {
-        self.windows().entry((sender, country)).or_default().converted(at);
-    }
-
-    /// What counts of `sender` in `country` at `now`.
-    #[must_use]
-    pub fn rate(&self, sender: SenderName, country: Option<Country>, now: Timestamp) -> Rate {
-        let windows = self.windows();
-        let window = windows.get(&(sender, country));
-        window.map_or_else(Rate::default, |window| window.rate(now))
-    }
-
-    fn windows(&self) -> MutexGuard<'_, HashMap<(SenderName, Option<Country>), ConversionWindow>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

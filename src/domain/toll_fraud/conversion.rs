@@ -15,7 +15,7 @@ pub type Place = (AccountSid, NumberPrefix);
 
 /// The sends of all prefixes within the window.
 #[derive(Debug, Default)]
-pub struct Conversions {
+pub struct PrefixConversions {
     prefixes: HashMap<Place, Vec<Sends>>,
     total: usize,
 }
@@ -61,7 +61,7 @@ impl Conversion {
     }
 }
 
-impl Conversions {
+impl PrefixConversions {
     /// The most verifications of a prefix that are remembered: the oldest ones of the window.
     pub const MOST_OF_A_PREFIX: usize = 512;
     /// The most verifications that are remembered altogether, about 100 bytes each.
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn sends_count_once_they_had_their_time_and_until_the_hour_is_over() {
-        let (mut conversions, here) = (Conversions::default(), place(32_470_123_456));
+        let (mut conversions, here) = (PrefixConversions::default(), place(32_470_123_456));
         for number in 0..30 {
             conversions.sent(&here, verification(number), at(number));
         }
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_resend_converts_with_its_verification_and_weighs_without() {
-        let (mut conversions, here) = (Conversions::default(), place(32_470_123_456));
+        let (mut conversions, here) = (PrefixConversions::default(), place(32_470_123_456));
         for (number, times) in [(1, 3), (2, 2)] {
             for _ in 0..times {
                 conversions.sent(&here, verification(number), at(0));
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_keeps_nothing_for_longer_than_the_window() {
-        let (mut conversions, here) = (Conversions::default(), place(32_470_123_456));
+        let (mut conversions, here) = (PrefixConversions::default(), place(32_470_123_456));
         conversions.sent(&here, verification(1), at(1_000_000));
         conversions.sent(&here, verification(2), at(0));
         assert_eq!(conversions.of(&here, at(300)).sends, 2);
@@ -265,15 +265,15 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_busiest_prefixes_stay() {
-        let (mut conversions, busy) = (Conversions::default(), place(32_470_123_456));
+        let (mut conversions, busy) = (PrefixConversions::default(), place(32_470_123_456));
         for number in 0..2_000 {
             conversions.sent(&busy, verification(number), at(0));
         }
-        assert_eq!(conversions.len(), Conversions::MOST_OF_A_PREFIX);
+        assert_eq!(conversions.len(), PrefixConversions::MOST_OF_A_PREFIX);
         for number in 0..300_000 {
             let elsewhere = place(33_000_000_000 + number * 10_000);
             conversions.sent(&elsewhere, verification(number), at(1));
-            assert!(conversions.len() <= Conversions::MOST);
+            assert!(conversions.len() <= PrefixConversions::MOST);
         }
         assert_eq!(conversions.of(&busy, at(301)).sends, 512);
         let later = at(1) + Duration::from_hours(2);

@@ -5,16 +5,14 @@
 //! - how many may go ([`budget`], [`ledger`]): per number, prefix, country, device, service, and in money;
 //! - whether those that went were used ([`conversion`]): a prefix whose codes nobody types is blocked.
 //!
-//! [`guard`] is what all of it keeps in memory.
+//! What all of it remembers is kept by [`crate::memory::fraud`].
 
 pub mod block;
 pub mod budget;
 pub mod conversion;
-pub mod guard;
 pub mod ledger;
 pub mod permission;
 pub mod prefix;
 pub mod settings;
-pub mod tally;
 
 pub use self::block::{BlockEvent, BlockReason, PrefixBlock};

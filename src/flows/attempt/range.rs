@@ -1,5 +1,6 @@
 //! A range of an account's attempts, read piece by piece.
 
+use super::AttemptFilter;
 use crate::app::App;
 use crate::domain::attempt::Attempt;
 use crate::domain::sid::AccountSid;
@@ -7,8 +8,6 @@ use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::store::keys::{self, Prefix};
 use crate::store::{Order, Scan, records};
-
-use super::filter::AttemptFilter;
 
 /// The bytes of an attempt's identifier, which begin with the moment of its creation.
 pub(super) type Position = [u8; 16];

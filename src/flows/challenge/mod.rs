@@ -1,24 +1,64 @@
 //! Challenges: asking a factor's holder, and taking in the answer.
 
-pub mod answer_challenge;
-pub mod create_challenge;
-pub mod create_notification;
-pub mod expire_challenge;
-pub mod fetch_challenge;
-pub mod list_challenges;
-pub mod wait_for_challenge;
-pub mod wait_for_decision;
-pub mod watch_factor;
-
-mod recall_pushes;
+mod answer;
+mod create;
+mod expire;
+mod list;
+mod notify;
 mod signed_claims;
+mod wait;
+mod watch;
+
+pub use self::answer::{ChallengeUpdate, Shown, answer};
+pub use self::create::{NewChallenge, create};
+pub use self::expire::expire_due;
+pub use self::list::{ChallengeFilter, MOST_READ, list};
+pub use self::notify::notify;
+pub use self::wait::{wait_for_decision, wait_for_pending};
+pub use self::watch::{FactorWatch, Tiding};
 
 use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::entity::EntityScope;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{ChallengeSid, ServiceSid};
+use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
+use crate::flows::actor::Actor;
+use crate::flows::entity::{self, LocatedEntity};
+use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
+
+/// The challenge, if it is in the actor's reach.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Failed`].
+pub async fn fetch(
+    app: &App,
+    actor: &Actor,
+    service: ServiceSid,
+    identity: &Identity,
+    sid: ChallengeSid,
+) -> Result<(EntityScope, Challenge), Error> {
+    let (place, challenge) = read_challenge(app, actor, service, identity, sid).await?;
+    Ok((place.scope, challenge.record))
+}
+
+/// The challenge with its version. To a device, the challenges of other factors do not exist.
+pub(super) async fn read_challenge(
+    app: &App,
+    actor: &Actor,
+    service: ServiceSid,
+    identity: &Identity,
+    sid: ChallengeSid,
+) -> Result<(LocatedEntity, Stored<Challenge>), Error> {
+    let (account, only) = actor.within(service, identity)?;
+    let place = entity::locate(app, account, service, identity).await?;
+    let found = records::read(app.store.as_ref(), &keys::challenge(&place.scope, sid)).await?;
+    let in_reach = found.filter(|found| only.is_none_or(|own| own == found.record.factor));
+    Ok((place, in_reach.ok_or(Refusal::NotFound)?))
+}
 
 /// Writes a new challenge into `batch`, and that it waits for an answer, if it does.
 fn put_new(

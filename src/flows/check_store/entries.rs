@@ -26,8 +26,7 @@ use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::domain::webhook_secrets::WebhookSecrets;
-use crate::flows::Error;
-use crate::flows::credential::open_key;
+use crate::flows::{Error, credential};
 use crate::store::keys::{self, Owner, Place};
 use crate::store::records::{self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Stored};
 
@@ -163,7 +162,7 @@ impl Walk<'_> {
             return Ok(());
         };
         self.check_sid(here, credential.sid == sid && credential.account == account);
-        if let Err(error) = open_key(self.app, &credential) {
+        if let Err(error) = credential::open_key(self.app, &credential) {
             self.blame(here, format_args!("its key does not open: {error}"));
         }
         let owner = keys::account(account);

@@ -22,7 +22,7 @@ use crate::flows::Error;
 /// Checks everything in the store. A problem is no error: the report has it.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when the store cannot be read.
+/// [`Error::Failed`] when the store cannot be read.
 pub async fn check_store(app: &App) -> Result<Report, Error> {
     let mut walk = Walk::begin(app).await?;
     let mut export = app.store.export().await?;

@@ -3,8 +3,8 @@
 use super::walk::{Here, Walk};
 use crate::domain::toll_fraud::PrefixBlock;
 use crate::domain::toll_fraud::budget::Taken;
+use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
-use crate::flows::web_push::vapid_key;
 use crate::store::keys::Place;
 use crate::store::records::{StoreFormat, VapidKeyRecord};
 
@@ -28,7 +28,7 @@ impl Walk<'_> {
         let Some(record) = self.decode::<VapidKeyRecord>(here) else {
             return;
         };
-        if let Err(error) = vapid_key::open(self.app, &record) {
+        if let Err(error) = web_push::open(self.app, &record) {
             self.blame(here, format_args!("it does not open: {error}"));
         }
     }

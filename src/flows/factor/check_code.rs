@@ -1,14 +1,17 @@
-//! Checks a one-time code against a factor, without counting it yet.
+//! Checks a one-time code against a factor, without counting it yet, and tells of a factor that wrong ones close.
 
 use crate::app::App;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
-use crate::domain::factor::{CodeVerdict, Factor, TotpFactor};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{CodeVerdict, Factor, FactorKind, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
-use crate::store::{StoreError, keys};
+use crate::flows::entity::LocatedEntity;
+use crate::flows::event::announce;
+use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
 /// version asserted; until then it means nothing.
@@ -66,4 +69,37 @@ pub(crate) fn warn_of_failures(before: &Factor, after: &Factor) {
         "factor {} had {failures} wrong codes in a row: {what}",
         after.sid
     );
+}
+
+/// Adds the event of a factor that the change from `before` to `after` closes for a while or for good; none if it was
+/// closed already, or is not.
+pub(crate) fn announce_lock(
+    app: &App,
+    place: &LocatedEntity,
+    (before, after): (&Factor, &Factor),
+    now: Timestamp,
+    batch: Batch,
+) -> Result<Batch, Error> {
+    let Some(event_type) = closed_by(before, after, now) else {
+        return Ok(batch);
+    };
+    let of = (after.sid, after.factor_type());
+    let event = Event::new(event_type, now, &place.scope, of);
+    announce(app, &place.service.record, &event, batch)
+}
+
+fn closed_by(before: &Factor, after: &Factor, now: Timestamp) -> Option<EventType> {
+    let crossed = |count: u32| before.failures.count() < count && after.failures.count() >= count;
+    if crossed(Failures::DISABLED_AT) {
+        return Some(EventType::FactorDisabled);
+    }
+    let paused_now = !is_paused(before, now) && is_paused(after, now);
+    (crossed(Failures::DELAYED_FROM) || paused_now).then_some(EventType::FactorLocked)
+}
+
+fn is_paused(factor: &Factor, now: Timestamp) -> bool {
+    match &factor.kind {
+        FactorKind::Push(push) => push.guard.paused_until(now).is_some(),
+        FactorKind::Totp(_) => false,
+    }
 }

@@ -9,10 +9,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
-use crate::flows::Error;
-use crate::flows::entity::count_creation;
-use crate::flows::outbox::{announce, commit_and_ring};
-use crate::flows::service::fetch_service::read_service;
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::{Error, entity, service};
 use crate::store::records::{self, DeviceAddress};
 use crate::store::{Batch, Order, Scan, keys};
 
@@ -35,7 +34,7 @@ impl Enrolment {
         kind: FactorType,
     ) -> Result<Self, Error> {
         let service_key = keys::service(account, service_sid);
-        let owner = read_service(app, account, service_sid).await?;
+        let owner = service::read(app, account, service_sid).await?;
         let batch = batch.assert_read(&service_key, &owner);
         let now = app.clock.now();
         let key = keys::entity(service_sid, identity);
@@ -62,7 +61,7 @@ impl Enrolment {
             identity: identity.clone(),
             entity: entity.sid,
         };
-        let batch = count_creation(app, account, batch.put_record(key, &entity)?).await?;
+        let batch = entity::count_creation(app, account, batch.put_record(key, &entity)?).await?;
         Ok(Self {
             scope,
             service: owner.record,

@@ -3,20 +3,20 @@
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::flows::outbox::lanes::{lanes, last_row_of};
-use crate::flows::outbox::write_row;
-use crate::flows::{Error, settle};
+use crate::flows::outbox::rows::put_row;
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, Order, Scan, keys, records};
 
 /// Moves the rows that a program without lanes left to their lanes, and makes sure that new rows come behind all that are
 /// there, whatever became of the clock since.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn prepare(app: &App) -> Result<(), Error> {
-    while settle(|| move_some(app)).await? {}
+    while retry_on_conflict(|| move_some(app)).await? {}
     for lane in lanes(app).await? {
         if let Some(last) = last_row_of(app, lane).await? {
-            app.outbox.order.begin_after(last);
+            app.memory.event_order.begin_after(last);
         }
     }
     Ok(())
@@ -39,7 +39,7 @@ async fn move_some(app: &App) -> Result<bool, Error> {
     for (key, entry) in &rows {
         let row: OutboxRow = records::decode(&entry.value)?;
         batch = batch.assert_at(key.clone(), entry.version).delete(key.clone());
-        batch = write_row(batch, &row)?;
+        batch = put_row(batch, &row)?;
     }
     app.store.commit(batch).await?;
     Ok(rows.len() == CHUNK)

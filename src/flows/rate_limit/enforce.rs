@@ -1,12 +1,11 @@
 //! Holds what a request gives values for to the rate limits of its service.
 
-use super::read_rate_limits;
 use crate::app::App;
 use crate::domain::rate_limit::{RateLimit, RateLimitUses};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::ServiceSid;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::{Error, rate_limit};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
@@ -18,8 +17,8 @@ use crate::store::{Batch, keys};
 ///
 /// # Errors
 /// [`Refusal::Parameter`] for a name that no rate limit of the service has; [`Refusal::RateLimited`] with the longest wait if
-/// a bucket has no room, and nothing is used; [`Error::Corrupt`], [`Error::Unavailable`].
-pub async fn enforce_rate_limits(
+/// a bucket has no room, and nothing is used; [`Error::Failed`].
+pub async fn enforce(
     app: &App,
     service: ServiceSid,
     values: &[(String, String)],
@@ -29,7 +28,7 @@ pub async fn enforce_rate_limits(
     if values.is_empty() {
         return Ok(batch);
     }
-    let limits = read_rate_limits(app, service).await?;
+    let limits = rate_limit::read_all(app, service).await?;
     let counted = counted(&limits, values)?;
     let mut reached = None;
     for (limit, value) in counted {

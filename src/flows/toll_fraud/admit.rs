@@ -7,7 +7,7 @@ use super::announce::{Subject, refuse};
 use super::judge::judge;
 use super::needs::needs;
 use super::reserve::{Reservation, reserve};
-use crate::app::{App, TollFraud};
+use crate::app::App;
 use crate::domain::attempt::Price;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
@@ -16,13 +16,12 @@ use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::BlockReason;
 use crate::domain::toll_fraud::budget::{Counter, CounterKind};
 use crate::domain::toll_fraud::conversion::Place;
-use crate::domain::toll_fraud::permission;
 use crate::domain::toll_fraud::prefix::NumberPrefix;
-use crate::flows::Error;
-use crate::flows::safe_list::is_safe::is_safe;
+use crate::domain::toll_fraud::{BlockReason, permission};
+use crate::flows::{Error, safe_list};
+use crate::memory::fraud::FraudMemory;
 
 /// A code that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +52,7 @@ pub struct Admittance<'a> {
 #[must_use = "what was reserved is given back when this is dropped"]
 pub struct Admission {
     reservation: Reservation,
-    fraud: Arc<TollFraud>,
+    fraud: Arc<FraudMemory>,
     /// Whose conversion the code counts for.
     watched: Option<Place>,
     service: ServiceSid,
@@ -65,7 +64,7 @@ impl Admission {
     pub fn commit(self, verification: VerificationSid) {
         self.reservation.keep();
         if let Some(place) = &self.watched {
-            let mut conversions = self.fraud.guard.conversions();
+            let mut conversions = self.fraud.conversions();
             conversions.sent(place, (self.service, verification), self.now);
         }
     }
@@ -74,8 +73,8 @@ impl Admission {
 /// Decides whether the code may be sent, and takes what it needs of the budgets.
 ///
 /// # Errors
-/// [`Refusal::Blocked`], [`Refusal::LandlineSms`]; [`Error::Busy`] if other processes change the same budgets all the time,
-/// [`Error::Corrupt`], [`Error::Unavailable`]. Nothing was taken then.
+/// [`Refusal::Blocked`], [`Refusal::LandlineSms`]; [`Error::Failed`] if other processes change the same budgets all the time,
+/// [`Error::Failed`]. Nothing was taken then.
 pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error> {
     let facts = asked.destination.phone().map(|_| asked.facts.unwrap_or(UNKNOWN));
     if facts.is_some_and(|facts| is_text_to_landline(asked, facts)) {
@@ -83,7 +82,7 @@ pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error
     }
     let settings = &app.policy.toll_fraud;
     let guarded = match asked.destination.phone() {
-        Some(number) if !is_safe(app, asked.account, number).await? => Some(number),
+        Some(number) if !safe_list::contains(app, asked.account, number).await? => Some(number),
         _ => None,
     };
     let mut watched = None;
@@ -104,7 +103,7 @@ pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<Admission, Error
     match reserve(app, &counted, asked.now).await? {
         Ok(reservation) => Ok(Admission {
             reservation,
-            fraud: Arc::clone(&app.fraud),
+            fraud: Arc::clone(&app.memory.fraud),
             watched,
             service: asked.service.sid,
             now: asked.now,

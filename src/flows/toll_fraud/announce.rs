@@ -1,7 +1,6 @@
 //! Refuses a code, and tells so once: not with each refusal, or whoever attacks would flood the webhooks.
 
 use super::admit::{Admittance, wait};
-use super::gates::enter;
 use crate::app::App;
 use crate::domain::attempt::Price;
 use crate::domain::country::Country;
@@ -11,8 +10,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::budget::{Counter, DeviceNetwork, Taken};
 use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::toll_fraud::{BlockEvent, BlockReason};
-use crate::flows::outbox::{announce_block, commit_and_ring};
-use crate::flows::{Error, settle};
+use crate::flows::event::announce_block;
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
@@ -69,7 +69,7 @@ pub(super) async fn refuse(
     (counter, subject): (&Counter, &Subject),
     until: Option<Timestamp>,
 ) -> Error {
-    app.fraud.guard.tally.count(why);
+    app.memory.fraud.refused.count(why);
     let event = event(asked, why, subject, until);
     match tell_once(app, asked, counter, &event).await {
         Ok(()) => Refusal::Blocked {
@@ -119,16 +119,17 @@ async fn tell_once(
     counter: &Counter,
     event: &BlockEvent,
 ) -> Result<(), Error> {
-    let is_told = || app.fraud.guard.ledger().is_told(counter);
+    let is_told = || app.memory.fraud.ledger().is_told(counter);
     if is_told() {
         return Ok(());
     }
-    let _entered = enter(&app.fraud.gates, std::iter::once(counter)).await;
+    let _entered = app.memory.fraud.gates.enter(std::iter::once(counter)).await;
     if is_told() {
         return Ok(());
     }
-    let first = settle(|| tell(app, asked, counter, event)).await?;
-    app.fraud.guard.ledger().tell(counter, asked.now);
+    let first = retry_on_conflict(|| tell(app, asked, counter, event)).await?;
+    app.memory.fraud.ledger().tell(counter, asked.now);
+    app.memory.fraud.ledger().tell(counter, asked.now);
     if first {
         log(event);
     }

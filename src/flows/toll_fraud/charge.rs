@@ -34,7 +34,7 @@ impl Charge {
 /// late, costs nothing.
 ///
 /// # Errors
-/// [`Refusal::Blocked`] when the cap is reached; [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Blocked`] when the cap is reached; [`Error::Failed`].
 pub async fn charge(
     app: &App,
     account: AccountSid,
@@ -52,7 +52,7 @@ pub async fn charge(
         Ok(reservation) => Ok(Charge(Some(reservation))),
         Err(spent) => {
             let why = spent.kind.reason();
-            app.fraud.guard.tally.count(why);
+            app.memory.fraud.refused.count(why);
             Err(Refusal::Blocked {
                 why,
                 retry_after: super::admit::wait(Some(spent.end()), now),

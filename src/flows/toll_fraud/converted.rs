@@ -8,6 +8,6 @@ use crate::domain::verification::Verification;
 pub fn converted(app: &App, verification: &Verification) {
     if let Some(number) = verification.destination.phone() {
         let place = (verification.account, NumberPrefix::of(number));
-        app.fraud.guard.conversions().converted(&place, verification.sid);
+        app.memory.fraud.conversions().converted(&place, verification.sid);
     }
 }

@@ -10,16 +10,16 @@ use crate::domain::toll_fraud::conversion::{Conversion, Place, Sends};
 use crate::domain::toll_fraud::settings::ConversionRule;
 use crate::domain::toll_fraud::{BlockReason, PrefixBlock};
 use crate::domain::verification::{End, Ending, Sending, Verification};
-use crate::flows::outbox::{announce_block, commit_and_ring};
-use crate::flows::safe_list::is_safe::is_safe;
-use crate::flows::{Error, settle};
+use crate::flows::event::announce_block;
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::{Error, retry_on_conflict, safe_list};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// Refuses a code to a prefix that is blocked, or is to be blocked from now on.
 ///
 /// # Errors
-/// [`Refusal::Blocked`], [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Blocked`], [`Error::Failed`].
 pub(super) async fn judge(
     app: &App,
     asked: &Admittance<'_>,
@@ -29,7 +29,7 @@ pub(super) async fn judge(
     if let Some(until) = blocked_until(app, place, asked.now).await? {
         return Err(refusal(app, until, asked.now));
     }
-    let remembered = app.fraud.guard.conversions().of(place, asked.now);
+    let remembered = app.memory.fraud.conversions().of(place, asked.now);
     if !remembered.is_low(rule) {
         return Ok(());
     }
@@ -37,13 +37,13 @@ pub(super) async fn judge(
     if !found.is_low(rule) {
         return Ok(());
     }
-    let until = settle(|| block(app, asked, place, rule, found)).await?;
+    let until = retry_on_conflict(|| block(app, asked, place, rule, found)).await?;
     Err(refusal(app, until, asked.now))
 }
 
 fn refusal(app: &App, until: Timestamp, now: Timestamp) -> Error {
     let why = BlockReason::LowConversion;
-    app.fraud.guard.tally.count(why);
+    app.memory.fraud.refused.count(why);
     Refusal::Blocked {
         why,
         retry_after: wait(Some(until), now),
@@ -96,7 +96,7 @@ async fn block(
 /// process, gone to a number that is a safe one by now, or never left because the senders failed, for which the numbers are
 /// not to blame.
 async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion, Error> {
-    let matured: Vec<Sends> = app.fraud.guard.conversions().matured(place, now).collect();
+    let matured: Vec<Sends> = app.memory.fraud.conversions().matured(place, now).collect();
     let mut found = Conversion::default();
     for sends in matured {
         if sends.converted {
@@ -112,17 +112,20 @@ async fn look_up(app: &App, place: &Place, now: Timestamp) -> Result<Conversion,
             continue;
         };
         if is_approved(&verification) {
-            app.fraud.guard.conversions().converted(place, sends.verification);
+            app.memory
+                .fraud
+                .conversions()
+                .converted(place, sends.verification);
             found.add(sends.count, true);
             continue;
         }
         let safe = match verification.destination.phone() {
-            Some(number) => is_safe(app, place.0, number).await?,
+            Some(number) => safe_list::contains(app, place.0, number).await?,
             None => false,
         };
         let (left, waits) = sendings(app, &verification).await?;
         if safe || (left == 0 && !waits) {
-            app.fraud.guard.conversions().forget(place, sends.verification);
+            app.memory.fraud.conversions().forget(place, sends.verification);
         } else {
             found.add(left, false);
         }

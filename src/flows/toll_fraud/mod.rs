@@ -10,7 +10,6 @@ pub mod admit;
 mod announce;
 pub mod charge;
 pub mod converted;
-mod gates;
 mod judge;
 mod needs;
 pub mod rebuild;

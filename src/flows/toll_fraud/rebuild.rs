@@ -7,20 +7,19 @@ use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::conversion::{Place, Sends};
 use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::toll_fraud::settings::ConversionRule;
-use crate::flows::Error;
-use crate::flows::account::list_accounts::list_accounts;
+use crate::flows::{Error, account};
 use crate::store::{Order, Scan, keys, records};
 
 /// Reads the attempts of all accounts within the window, newest first, as many as are of use. To be called once, before a
 /// server listens.
 ///
 /// # Errors
-/// [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub async fn rebuild(app: &App) -> Result<(), Error> {
     if app.policy.toll_fraud.conversion.is_none() {
         return Ok(());
     }
-    for account in list_accounts(app).await? {
+    for account in account::list(app).await? {
         recall(app, account.sid, app.clock.now()).await?;
     }
     Ok(())
@@ -53,7 +52,7 @@ async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Er
             break;
         }
     }
-    let mut conversions = app.fraud.guard.conversions();
+    let mut conversions = app.memory.fraud.conversions();
     for (place, sends) in recalled.into_iter().rev() {
         conversions.add(&place, sends, now);
     }

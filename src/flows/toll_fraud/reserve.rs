@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::gates::enter;
-use crate::app::{App, TollFraud};
+use crate::app::App;
 use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::budget::{Counter, Need, Taken};
 use crate::domain::toll_fraud::ledger::Taking;
-use crate::flows::Error;
+use crate::flows::{Error, Fault};
+use crate::memory::fraud::FraudMemory;
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// What was taken. It is given back to this process's memory if this is dropped without [`Reservation::keep`].
 #[derive(Debug)]
 pub(super) struct Reservation {
-    fraud: Arc<TollFraud>,
+    fraud: Arc<FraudMemory>,
     taken: Vec<(Counter, u64)>,
     now: Timestamp,
 }
@@ -27,7 +27,7 @@ impl Reservation {
 
     /// Takes from memory; what is not there is returned. `Err` is the first that the store has not enough of either.
     fn take<'a>(&mut self, needs: &[&'a Need]) -> Result<Vec<&'a Need>, Counter> {
-        let mut ledger = self.fraud.guard.ledger();
+        let mut ledger = self.fraud.ledger();
         let mut lacking = Vec::new();
         for need in needs {
             match ledger.take(need) {
@@ -45,7 +45,7 @@ impl Drop for Reservation {
         if self.taken.is_empty() {
             return;
         }
-        let mut ledger = self.fraud.guard.ledger();
+        let mut ledger = self.fraud.ledger();
         for (counter, amount) in self.taken.drain(..) {
             ledger.add(&counter, amount, self.now);
         }
@@ -57,7 +57,7 @@ impl Drop for Reservation {
 /// What lacks in memory is taken out of the store in one commit, whatever it is.
 ///
 /// # Errors
-/// [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Error::Failed`].
 pub(super) async fn reserve(
     app: &App,
     needs: &[&Need],
@@ -66,7 +66,7 @@ pub(super) async fn reserve(
     /// Within a process the gates keep others away, so this is how often other processes may come first.
     const MOST_ATTEMPTS: u32 = 300;
     let mut reservation = Reservation {
-        fraud: Arc::clone(&app.fraud),
+        fraud: Arc::clone(&app.memory.fraud),
         taken: Vec::new(),
         now,
     };
@@ -78,7 +78,7 @@ pub(super) async fn reserve(
         return Ok(Ok(reservation));
     }
     let counters = lacking.iter().map(|need| &need.counter);
-    let _entered = enter(&app.fraud.gates, counters).await;
+    let _entered = app.memory.fraud.gates.enter(counters).await;
     for _ in 0..MOST_ATTEMPTS {
         // Whoever was at the gate before may have brought enough for all.
         lacking = match reservation.take(&lacking) {
@@ -91,11 +91,11 @@ pub(super) async fn reserve(
         match draw(app, &lacking, &mut reservation).await {
             Ok(None) => return Ok(Ok(reservation)),
             Ok(Some(spent)) => return Ok(Err(spent)),
-            Err(Error::Conflict) => {}
+            Err(Error::Failed(Fault::Conflict)) => {}
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Busy)
+    Err(Error::Failed(Fault::Busy))
 }
 
 /// Takes a block of each budget out of the store. Returns the first one that has not enough; nothing was taken then.
@@ -107,7 +107,7 @@ async fn draw(app: &App, needs: &[&Need], reservation: &mut Reservation) -> Resu
         let taken = found.as_ref().map(|found| found.record).unwrap_or_default();
         let Some(block) = need.grant(taken.units) else {
             let rest = need.limit.saturating_sub(taken.units);
-            app.fraud.guard.ledger().learn(need, rest, reservation.now);
+            app.memory.fraud.ledger().learn(need, rest, reservation.now);
             return Ok(Some(need.counter.clone()));
         };
         batch = match &found {
@@ -122,7 +122,7 @@ async fn draw(app: &App, needs: &[&Need], reservation: &mut Reservation) -> Resu
         spare.push((&need.counter, block.saturating_sub(need.amount)));
     }
     app.store.commit(batch).await?;
-    let mut ledger = app.fraud.guard.ledger();
+    let mut ledger = app.memory.fraud.ledger();
     for (counter, amount) in spare {
         ledger.add(counter, amount, reservation.now);
     }

@@ -1,16 +1,15 @@
 //! Goes on with a verification's plan: when its caller says so, or when the next step is due.
 
-use super::next_code::next_code;
-use super::send::{Order, send};
-use super::{Found, Which, find, put_verification};
+use super::{Found, Which, find};
 use crate::app::App;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{SendingOutcome, Verification};
+use crate::flows::code::{Order, next_code, put_verification, send};
 use crate::flows::outbox::commit_and_ring;
 use crate::flows::toll_fraud::admit::Admission;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, VerificationTimer};
 use crate::store::{self, Batch, Scan};
@@ -19,14 +18,14 @@ use crate::store::{self, Batch, Scan};
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::VerificationApproved`], [`Refusal::NoStepLeft`], [`Refusal::NoSenderFor`],
-/// [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
 pub async fn advance_verification(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     sid: VerificationSid,
 ) -> Result<Verification, Error> {
-    settle(|| async {
+    retry_on_conflict(|| async {
         let now = app.clock.now();
         let found = find(app, account, service, &Which::Sid(sid), now).await?;
         let mut verification = found.verification.record.clone();
@@ -41,7 +40,7 @@ pub async fn advance_verification(
 /// Takes all steps that are due. Returns when the next one is, if there is one.
 ///
 /// # Errors
-/// The last [`Error::Busy`], [`Error::Corrupt`] or [`Error::Unavailable`]; a step that cannot be taken keeps no other one
+/// The last [`Error::Failed`]; a step that cannot be taken keeps no other one
 /// waiting.
 pub async fn advance_due_verifications(app: &App) -> Result<Option<Timestamp>, Error> {
     let (mut after, mut failed, mut taken) = (None, None, false);
@@ -61,7 +60,7 @@ pub async fn advance_due_verifications(app: &App) -> Result<Option<Timestamp>, E
                 return failed.map_or(Ok(Some(due)), Err);
             }
             let key = keys::verification_timer(due, sid);
-            match settle(|| take_due(app, &key, due)).await {
+            match retry_on_conflict(|| take_due(app, &key, due)).await {
                 Ok(()) => taken = true,
                 Err(error) => failed = Some(error),
             }

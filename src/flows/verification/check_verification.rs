@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::conversion::{note_conversion, tell_conversion};
-use super::next_code::open_code;
-use super::{Found, Which, find, put_verification};
+use super::{Found, Which, find};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::destination::Destination;
@@ -14,8 +12,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
+use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
 /// What somebody gives to be checked.
@@ -47,7 +46,7 @@ impl fmt::Debug for Guess<'_> {
 /// # Errors
 /// [`Refusal::NotFound`] unless it waits: unknown, another account's, approved and over are the same;
 /// [`Refusal::TooManyChecks`], [`Refusal::TooSoon`], [`Refusal::NoCodeSent`], [`Refusal::CodeExpired`],
-/// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Busy`], [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Failed`].
 pub async fn check_verification(
     app: &App,
     account: AccountSid,
@@ -55,7 +54,7 @@ pub async fn check_verification(
     which: &Which,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error> {
-    settle(|| check(app, account, service, which, guess)).await
+    retry_on_conflict(|| check(app, account, service, which, guess)).await
 }
 
 async fn check(

@@ -9,7 +9,7 @@ use crate::flows::Error;
 /// The verification, whatever became of it; by destination, the last one for it.
 ///
 /// # Errors
-/// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound), [`Error::Corrupt`], [`Error::Unavailable`].
+/// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound), [`Error::Failed`].
 pub async fn fetch_verification(
     app: &App,
     account: AccountSid,

@@ -6,13 +6,11 @@
 
 pub mod advance_verification;
 pub mod check_verification;
+pub mod confirm_silent;
 pub mod fetch_verification;
 pub mod settle_verification;
+pub mod silent_token;
 pub mod start_verification;
-
-mod conversion;
-mod next_code;
-mod send;
 
 #[cfg(test)]
 mod tests;
@@ -25,9 +23,8 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::Error;
-use crate::flows::service::fetch_service::read_service;
-use crate::store::records::{self, Stored, VerificationTimer};
+use crate::flows::{Error, service};
+use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// How a caller names a verification.
@@ -109,7 +106,7 @@ async fn find(
     which: &Which,
     now: Timestamp,
 ) -> Result<Found, Error> {
-    let owner = read_service(app, account, service).await?;
+    let owner = service::read(app, account, service).await?;
     let sid = match which {
         Which::Sid(sid) => *sid,
         Which::To(destination) => {
@@ -143,35 +140,4 @@ async fn read_verification(
 fn assert_service(service: &Stored<Service>) -> Batch {
     let key = keys::service(service.record.account, service.record.sid);
     Batch::new().assert_read(&key, service)
-}
-
-/// Writes a verification into `batch`, and moves the timer of its plan; `before` is what it was, if it was.
-pub(crate) fn put_verification(
-    batch: Batch,
-    before: Option<&Verification>,
-    after: &Verification,
-) -> Result<Batch, Error> {
-    let key = keys::verification(after.service, after.sid);
-    let mut batch = match (before, after.kept_until()) {
-        (None, Some(until)) => batch.put_new_record_until(key, after, until)?,
-        (None, None) => batch.put_new_record(key, after)?,
-        (Some(_), Some(until)) => batch.put_record_until(key, after, until)?,
-        (Some(_), None) => batch.put_record(key, after)?,
-    };
-    let due_before = before.and_then(|before| before.next_step_at);
-    if due_before == after.next_step_at {
-        return Ok(batch);
-    }
-    if let Some(due) = due_before {
-        batch = batch.delete(keys::verification_timer(due, after.sid).into_bytes());
-    }
-    if let Some(due) = after.next_step_at {
-        let timer = VerificationTimer {
-            account: after.account,
-            service: after.service,
-            verification: after.sid,
-        };
-        batch = batch.put_record(keys::verification_timer(due, after.sid), &timer)?;
-    }
-    Ok(batch)
 }

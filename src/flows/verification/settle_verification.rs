@@ -1,12 +1,12 @@
 //! Ends a verification because its owner says so.
 
-use super::conversion::{note_conversion, tell_conversion};
-use super::{Which, find, put_verification};
+use super::{Which, find};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::Verification;
+use crate::flows::code::{note_conversion, put_verification, tell_conversion};
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, retry_on_conflict};
 
 /// How the owner ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,7 @@ pub enum Settlement {
 /// # Errors
 /// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound) unless it waits,
 /// [`Refusal::NotCancellableYet`](crate::domain::refusal::Refusal::NotCancellableYet),
-/// [`Refusal::NoStepLeft`](crate::domain::refusal::Refusal::NoStepLeft), [`Error::Busy`], [`Error::Corrupt`],
-/// [`Error::Unavailable`].
+/// [`Refusal::NoStepLeft`](crate::domain::refusal::Refusal::NoStepLeft), [`Error::Failed`].
 pub async fn settle_verification(
     app: &App,
     account: AccountSid,
@@ -31,7 +30,7 @@ pub async fn settle_verification(
     which: &Which,
     settlement: Settlement,
 ) -> Result<Verification, Error> {
-    settle(|| end(app, account, service, which, settlement)).await
+    retry_on_conflict(|| end(app, account, service, which, settlement)).await
 }
 
 async fn end(

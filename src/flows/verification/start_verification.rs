@@ -4,9 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::next_code::next_code;
-use super::send::{Order, send};
-use super::{Remembered, assert_service, put_verification, read_verification};
+use super::silent_token::SilentToken;
+use super::{Remembered, assert_service, read_verification};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::channel::Channel;
@@ -18,11 +17,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
 };
-use crate::flows::code_delivery::silent_token::SilentToken;
+
+use crate::flows::code::{Order, next_code, put_verification, send};
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::rate_limit::enforce::enforce_rate_limits;
-use crate::flows::service::fetch_service::read_service;
-use crate::flows::{Error, settle};
+use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::records::Stored;
 
@@ -80,15 +78,14 @@ impl fmt::Debug for Started {
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Refusal::Parameter`], [`Refusal::CustomCodeNotAllowed`],
 /// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
-/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Busy`], [`Error::Corrupt`],
-/// [`Error::Unavailable`].
+/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Failed`].
 pub async fn start_verification(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<Started, Error> {
-    settle(|| start(app, account, service, new)).await
+    retry_on_conflict(|| start(app, account, service, new)).await
 }
 
 async fn start(
@@ -97,7 +94,7 @@ async fn start(
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<Started, Error> {
-    let owner = read_service(app, account, service).await?;
+    let owner = service::read(app, account, service).await?;
     let channel = new.policy.plan.first().map_or(new.channel, |step| step.channel);
     require_fitting(&owner.record, new, channel)?;
     let now = app.clock.now();
@@ -141,7 +138,7 @@ async fn start(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let batch = enforce_rate_limits(app, service, &new.rate_limits, now, batch).await?;
+    let batch = rate_limit::enforce(app, service, &new.rate_limits, now, batch).await?;
     let order = Order {
         channel,
         new_code,

@@ -272,6 +272,7 @@ pub(crate) async fn a_closed_store_refuses_everything(store: &dyn Store) {
         limit: 1,
     };
     assert!(store.get(b"key").await.is_err());
+    assert!(store.get_many(&[b"key".to_vec()]).await.is_err());
     assert!(store.scan(all).await.is_err());
     assert!(store.expired(Timestamp::MAX, 1).await.is_err());
     assert!(store.export().await.is_err());

@@ -18,6 +18,8 @@ macro_rules! contract_tests {
                 a_put_entry_is_read_back,
                 a_missing_key_is_none,
                 an_empty_value_is_not_a_missing_one,
+                many_keys_are_read_in_the_order_of_their_names,
+                no_keys_are_no_entries,
                 a_scan_is_in_byte_order_both_ways,
                 a_scan_stays_within_its_prefix,
                 a_prefix_of_ff_bytes_has_an_end,
@@ -57,6 +59,7 @@ macro_rules! contract_tests {
                 parallel_increments_are_never_lost,
                 one_of_many_creators_wins,
                 a_commit_is_visible_when_it_returns,
+                none_of_many_entries_goes_back,
             }
             exports::{
                 an_export_holds_all_entries_in_order,

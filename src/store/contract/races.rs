@@ -53,6 +53,36 @@ pub(crate) async fn a_commit_is_visible_when_it_returns(store: &dyn Store) {
     .await;
 }
 
+pub(crate) async fn none_of_many_entries_goes_back(store: &dyn Store) {
+    let keys: Vec<Vec<u8>> = (0..8_u8).map(|key| vec![key]).collect();
+    all((0..32_u8).map(|number| {
+        let keys = &keys;
+        async move {
+            let mut before = Vec::new();
+            for round in 0..8_u8 {
+                let mut batch = Batch::new();
+                for key in keys.iter().skip(usize::from(number % 4)) {
+                    batch = batch.put(key.clone(), vec![number, round]);
+                }
+                store.commit(batch).await.unwrap();
+                let versions: Vec<_> = store
+                    .get_many(keys)
+                    .await
+                    .unwrap()
+                    .into_iter()
+                    .map(|entry| entry.map(|entry| entry.version))
+                    .collect();
+                assert!(versions[3..].iter().all(Option::is_some));
+                for (before, now) in before.iter().zip(&versions) {
+                    assert!(before <= now);
+                }
+                before = versions;
+            }
+        }
+    }))
+    .await;
+}
+
 /// Reads, asserts and commits until it succeeds, as a flow does.
 async fn increment(store: &dyn Store) {
     loop {

@@ -34,6 +34,38 @@ pub(crate) async fn an_empty_value_is_not_a_missing_one(store: &dyn Store) {
     assert_eq!(keys(store, b"", None, Order::Ascending, 9).await, [b"key"]);
 }
 
+pub(crate) async fn many_keys_are_read_in_the_order_of_their_names(store: &dyn Store) {
+    let over = Timestamp::from_millis(1);
+    apply(
+        store,
+        Batch::new()
+            .put(b"b".to_vec(), b"2".to_vec())
+            .put(b"c".to_vec(), b"gone".to_vec())
+            .put_until(b"d".to_vec(), b"over".to_vec(), over),
+    )
+    .await;
+    put(store, b"a", b"").await;
+    apply(store, Batch::new().delete(b"c".to_vec())).await;
+    let keys = [&b"d"[..], b"b", b"c", b"", b"a", b"b", b"bb"].map(<[u8]>::to_vec);
+    let entries = store.get_many(&keys).await.unwrap();
+    for (key, entry) in keys.iter().zip(&entries) {
+        assert_eq!(*entry, store.get(key).await.unwrap(), "{key:?}");
+    }
+    let values: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.as_ref().map(|entry| entry.value.as_slice()))
+        .collect();
+    let (two, empty) = (Some(&b"2"[..]), Some(&b""[..]));
+    assert_eq!(values, [Some(&b"over"[..]), two, None, None, empty, two, None]);
+    assert_eq!(entries[0].as_ref().unwrap().expires_at, Some(over));
+}
+
+pub(crate) async fn no_keys_are_no_entries(store: &dyn Store) {
+    put(store, b"", b"value").await;
+    assert_eq!(store.get_many(&[]).await.unwrap(), []);
+    assert!(store.get_many(&[vec![]]).await.unwrap()[0].is_some());
+}
+
 pub(crate) async fn a_scan_is_in_byte_order_both_ways(store: &dyn Store) {
     let ordered: [&[u8]; 6] = [b"\x00", b"a", b"a\x00", b"a\xff", b"b", b"\xff\xff"];
     for index in [3, 0, 5, 1, 4, 2] {

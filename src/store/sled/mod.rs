@@ -166,6 +166,30 @@ impl Store for SledStore {
         Ok(entry)
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let mut data_key = Vec::new();
+        let entries = self.read(|db| {
+            let mut entries = Vec::with_capacity(keys.len());
+            for key in keys {
+                let data_key = layout::data_key(&mut data_key, key);
+                let stored = self.recent.get(data_key, || db.get(data_key))?;
+                entries.push(stored.as_ref().map(layout::entry).transpose()?);
+            }
+            Ok(entries)
+        })?;
+        if let Some(newest) = entries.iter().flatten().map(|entry| entry.version).max() {
+            self.progress.reached(newest.0).await?;
+        }
+        for (key, entry) in keys.iter().zip(&entries) {
+            if entry.is_none() {
+                self.progress
+                    .deleted(layout::data_key(&mut data_key, key))
+                    .await?;
+            }
+        }
+        Ok(entries)
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         let Some(range) = scan.range() else {
             self.read(|_| Ok(()))?;

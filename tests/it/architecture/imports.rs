@@ -29,6 +29,11 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        module: "memory",
+        ours: &["domain"],
+        never: &["axum", "hyper", "reqwest", "sled"],
+    },
+    Rule {
         module: "store",
         ours: &["domain"],
         never: &["axum", "hyper", "reqwest"],
@@ -45,12 +50,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "app",
-        ours: &["crypto", "delivery", "domain", "store"],
+        ours: &["crypto", "delivery", "domain", "memory", "store"],
         never: &["axum", "hyper", "sled"],
     },
     Rule {
         module: "flows",
-        ours: &["app", "crypto", "delivery", "domain", "store"],
+        ours: &["app", "crypto", "delivery", "domain", "memory", "store"],
         never: &["axum", "hyper", "reqwest", "sled"],
     },
     Rule {
@@ -60,7 +65,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "web",
-        ours: &["app", "domain", "flows"],
+        ours: &["app", "domain", "flows", "memory"],
         never: &["sled"],
     },
     Rule {
@@ -74,11 +79,18 @@ const RULES: &[Rule] = &[
         ours: &["web"],
         never: &["sled"],
     },
+    // Text, which anybody may show.
+    Rule {
+        module: "manual",
+        ours: &[],
+        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
+    },
     // The commands wire everything together.
     Rule {
         module: "cli",
         ours: &[
-            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "server", "store", "web",
+            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "memory",
+            "server", "store", "web",
         ],
         never: &["sled"],
     },
@@ -133,7 +145,7 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
 }
 
 /// The lines of the code, those of a `use` statement joined.
-fn statements(source: &Source) -> Vec<(usize, String)> {
+pub(super) fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (number, line) in source.code() {
@@ -152,7 +164,7 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// All paths of a line, `use` trees taken apart.
-fn paths(line: &str) -> Vec<Vec<String>> {
+pub(super) fn paths(line: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some(start) = rest.find(is_name) {
@@ -205,7 +217,7 @@ fn closing(tree: &str) -> usize {
 }
 
 /// A path with `self` and `super` at its front resolved.
-fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
+pub(super) fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
     let supers = path.iter().take_while(|name| *name == "super").count();
     let here = path.first().is_some_and(|name| name == "self");
     if supers == 0 && !here {

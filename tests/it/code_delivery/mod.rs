@@ -24,7 +24,7 @@ use countersign::domain::verification::{
     Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
 };
 use countersign::flows::Error;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::verification::start_verification::{NewVerification, Started, start_verification};
 use countersign::store::records::{self, Record};
@@ -138,7 +138,7 @@ impl World {
             delivery: Duration::from_millis(500),
             ..Limits::default()
         };
-        let mut worker = Worker::new(self.server.app.clone(), Arc::new(ToReceivers), limits);
+        let mut worker = Worker::new(self.server.app.clone(), Arc::new(Deliveries), limits);
         worker.run_due().await;
     }
 

@@ -1,7 +1,7 @@
 //! Silent network authentication, from the URL that a device opens to the approval.
 
+use crate::doubles::SeededEntropy;
 use countersign::domain::channel::Channel;
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
 use countersign::domain::verification::VerificationStatus;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::code_samples::{planned_policy, usual_policy};
 use countersign::app::App;
 use countersign::crypto::plain_code::PlainCode;
 use countersign::domain::attempt::{Attempt, AttemptStatus};
@@ -21,19 +22,14 @@ use countersign::domain::toll_fraud::{BlockReason, PrefixBlock};
 use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Verification, VerificationStatus,
 };
-use countersign::flows::Error;
-use countersign::flows::messaging_configuration::create_messaging_configuration::create_messaging_configuration;
-use countersign::flows::rate_limit::create_bucket::create_bucket;
-use countersign::flows::rate_limit::create_rate_limit::{NewRateLimit, create_rate_limit};
-use countersign::flows::safe_list::add_safe_number::add_safe_number;
+use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
 use countersign::flows::verification::Which;
 use countersign::flows::verification::advance_verification::advance_verification;
 use countersign::flows::verification::check_verification::{Guess, check_verification};
 use countersign::flows::verification::settle_verification::{Settlement, settle_verification};
 use countersign::flows::verification::start_verification::{NewVerification, start_verification};
+use countersign::flows::{Error, messaging_configuration, safe_list};
 use countersign::store::{Batch, Order, Scan, keys, records};
-
-use super::code_samples::{planned_policy, usual_policy};
 
 /// Writes everything that codes by message leave in a store: a verification that waits after a wrong code, one whose plan
 /// goes on, one that was approved, one that was refused; rate limits, messaging configurations, a safe number, a prefix
@@ -141,25 +137,25 @@ async fn choose(app: &App, service: &Service) {
         unique_name: UniqueName::parse(LIMIT).unwrap(),
         description: Some(Description::parse("Where they come from").unwrap()),
     };
-    let limit = create_rate_limit(app, account, sid, new).await.unwrap().sid;
+    let limit = rate_limit::create(app, account, sid, new).await.unwrap().sid;
     for (max, interval) in [(1, 60), (100, 86_400)] {
         let (max, interval) = (
             BucketMax::parse(max).unwrap(),
             BucketInterval::parse(interval).unwrap(),
         );
-        create_bucket(app, account, sid, limit, max, interval)
+        bucket::create(app, account, sid, limit, max, interval)
             .await
             .unwrap();
     }
     let canada = Region::Country(Country::parse("CA").unwrap());
     for (region, byte) in [(Region::All, 1), (canada, 2)] {
         let messaging_service = MessagingServiceSid::from_bytes([byte; 16]);
-        create_messaging_configuration(app, account, sid, region, messaging_service)
+        messaging_configuration::create(app, account, sid, region, messaging_service)
             .await
             .unwrap();
     }
     let number = PhoneNumber::parse("+1 512 555 0123", None).unwrap();
-    add_safe_number(app, account, &number).await.unwrap();
+    safe_list::add(app, account, &number).await.unwrap();
 }
 
 /// A block that no sending brought about: that would take dozens.

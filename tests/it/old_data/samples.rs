@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::doubles::SeededEntropy;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
@@ -9,7 +10,6 @@ use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
     AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor,

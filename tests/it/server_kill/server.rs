@@ -118,9 +118,7 @@ pub(crate) fn check_store(directory: &Path) {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master)),
         senders: Arc::default(),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         policy: Policy::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -26,6 +26,11 @@ impl Store for Interleaved {
         self.0.get(key).await
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        yield_now().await;
+        self.0.get_many(keys).await
+    }
+
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         yield_now().await;
         self.0.scan(scan).await

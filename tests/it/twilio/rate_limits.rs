@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use countersign::domain::rate_limit::{RateLimit, RateLimitUses};
-use countersign::domain::refusal::Refusal;
-use countersign::domain::sid::ServiceSid;
-use countersign::flows::Error;
-use countersign::flows::check_store::check_store;
-use countersign::flows::rate_limit::enforce::enforce_rate_limits;
-use countersign::flows::store_format::check_store_format;
-use countersign::store::memory::MemoryStore;
-use countersign::store::records::{decode, encode};
-use countersign::store::{Batch, CommitError, Store, keys};
 use serde_json::json;
 
 use crate::support::app::{BASE, sled_in};
 use crate::support::{Answer, Client, Interleaved, Service, TestApp, all_at_once};
+use countersign::domain::rate_limit::{RateLimit, RateLimitUses};
+use countersign::domain::refusal::Refusal;
+use countersign::domain::sid::ServiceSid;
+use countersign::flows::check_store::check_store;
+use countersign::flows::store_format::check_store_format;
+use countersign::flows::{Error, rate_limit};
+use countersign::store::memory::MemoryStore;
+use countersign::store::records::{decode, encode};
+use countersign::store::{Batch, CommitError, Store, keys};
 
 const DAY: u64 = 24 * 3600;
 
@@ -37,7 +36,7 @@ async fn use_values(server: &TestApp, service: ServiceSid, values: &[(&str, &str
     let values: Vec<_> = values.iter().map(own).collect();
     loop {
         let now = server.app.clock.now();
-        let batch = enforce_rate_limits(&server.app, service, &values, now, Batch::new()).await;
+        let batch = rate_limit::enforce(&server.app, service, &values, now, Batch::new()).await;
         let batch = match batch {
             Ok(batch) => batch,
             Err(Error::Refused(refusal)) => return Err(refusal),
@@ -426,7 +425,7 @@ async fn a_use_that_was_decided_by_other_buckets_is_decided_anew() {
     let values = [("session".to_owned(), "s-1".to_owned())];
     let now = server.app.clock.now();
     for change in ["bucket", "limit"] {
-        let batch = enforce_rate_limits(&server.app, sid, &values, now, Batch::new()).await;
+        let batch = rate_limit::enforce(&server.app, sid, &values, now, Batch::new()).await;
         match change {
             "bucket" => {
                 let form = [("Max", "1"), ("Interval", "3600")];

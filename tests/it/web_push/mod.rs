@@ -10,6 +10,11 @@ mod vapid;
 
 use std::sync::Arc;
 
+use self::push_service::{LoopbackClient, PushService};
+use self::user_agent::UserAgent;
+use crate::support::device::borrowed;
+use crate::support::world::sid_of;
+use crate::support::{Device, TestApp, User};
 use countersign::app::App;
 use countersign::delivery::Senders;
 use countersign::delivery::web_push::{Sent, WebPush};
@@ -18,15 +23,8 @@ use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPu
 use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::text::Identity;
 use countersign::flows::actor::Actor;
-use countersign::flows::challenge::fetch_challenge::fetch_challenge;
-use countersign::flows::factor::fetch_factor::fetch_factor;
-use countersign::flows::web_push::deliver_web_push::deliver_web_push;
-
-use self::push_service::{LoopbackClient, PushService};
-use self::user_agent::UserAgent;
-use crate::support::device::borrowed;
-use crate::support::world::sid_of;
-use crate::support::{Device, TestApp, User};
+use countersign::flows::push::web_push::deliver_web_push;
+use countersign::flows::{challenge, factor};
 
 /// A verified factor of platform `webpush`, and what its device subscribed to.
 struct Subscribed {
@@ -58,7 +56,7 @@ impl Subscribed {
     async fn factor(&self, app: &App) -> Factor {
         let (service, identity) = self.place();
         let sid = self.device.factor.parse().unwrap();
-        let found = fetch_factor(app, &self.actor(), service, &identity, sid).await;
+        let found = factor::fetch(app, &self.actor(), service, &identity, sid).await;
         found.unwrap().1
     }
 
@@ -75,7 +73,7 @@ impl Subscribed {
     async fn challenge(&self, app: &App, path: &str) -> Challenge {
         let (service, identity) = self.place();
         let sid = sid_of(path).parse().unwrap();
-        let found = fetch_challenge(app, &self.actor(), service, &identity, sid).await;
+        let found = challenge::fetch(app, &self.actor(), service, &identity, sid).await;
         found.unwrap().1
     }
 

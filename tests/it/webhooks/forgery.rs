@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use countersign::delivery::Outcome;
 use countersign::delivery::guarded::{GuardedClient, Limits, Names, PostError};
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 
 use super::{FakeNames, deliver_all, one_row, senders, subscribe};
 use crate::support::receiver::OK;

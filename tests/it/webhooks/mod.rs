@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use countersign::delivery::guarded::{Guard, GuardedClient, Limits, Names, SystemNames};
 use countersign::delivery::{Outcome, Senders};
 use countersign::domain::events::{OutboxMessage, OutboxRow};
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 
 use crate::support::world::sid_of;
 use crate::support::{Client, TestApp, User};

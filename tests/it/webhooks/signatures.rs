@@ -4,14 +4,14 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign::delivery::Outcome;
-use countersign::flows::account::rotate_webhook_secret::rotate_webhook_secret;
 use serde_json::{Value, json};
 
 use super::{deliver_all, server_on_loopback, subscribe};
 use crate::foreign::{node, python, with_input};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
+use countersign::delivery::Outcome;
+use countersign::flows::webhook_secret;
 
 /// Paths and queries that a receiver may have.
 const TARGETS: [&str; 8] = [
@@ -32,7 +32,7 @@ async fn received(server: &TestApp) -> Value {
     let mut secrets = Vec::new();
     for overlap in [0, 3600] {
         let overlap = std::time::Duration::from_secs(overlap);
-        let (secret, _) = rotate_webhook_secret(&server.app, account, overlap)
+        let (secret, _) = webhook_secret::rotate(&server.app, account, overlap)
             .await
             .unwrap();
         secrets.push(secret.reveal().to_string());

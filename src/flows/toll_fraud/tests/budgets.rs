@@ -2,6 +2,7 @@
 
 use super::super::charge::charge;
 use super::*;
+use crate::flows::Fault;
 use crate::store::faulty::FaultyStore;
 
 fn only(change: impl FnOnce(&mut Settings)) -> Settings {
@@ -206,7 +207,7 @@ async fn a_store_that_fails_lets_nothing_out() {
     for succeeding in 0.. {
         store.fail_after(succeeding);
         match node.pass(&number, Asked::default()).await {
-            Err(Error::Unavailable(_)) => failures += 1,
+            Err(Error::Failed(Fault::Unavailable(_))) => failures += 1,
             Ok(()) => break,
             Err(other) => panic!("{other}"),
         }
@@ -221,7 +222,7 @@ async fn a_store_that_fails_lets_nothing_out() {
     assert_eq!(why(&refused), Some(BlockReason::NumberBudget));
     store.fail_commits(true);
     let other = node.pass(&phone(32_470_123_457), Asked::default()).await;
-    assert!(matches!(other, Err(Error::Unavailable(_))));
+    assert!(matches!(other, Err(Error::Failed(Fault::Unavailable(_)))));
 }
 
 #[tokio::test]

@@ -18,7 +18,6 @@ use crate::domain::attempt::{Attempt, AttemptStatus, Price};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
-use crate::domain::entropy::SeededEntropy;
 use crate::domain::events::{EventTypes, OutboxMessage, OutboxRow};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use crate::domain::refusal::Refusal;
@@ -27,13 +26,14 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::service::{Service, ServiceSettings, Subscription};
 use crate::domain::sid::{AccountSid, AttemptSid, SafeListSid, ServiceSid, VerificationSid, WebhookSid};
 use crate::domain::text::{FriendlyName, ServiceName};
-use crate::domain::time::{Clock, ManualClock, Timestamp};
+use crate::domain::time::{Clock, Timestamp};
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::toll_fraud::{BlockEvent, BlockReason};
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
-use crate::flows::Error;
-use crate::flows::account::create_account::create_account;
+use crate::doubles::ManualClock;
+use crate::doubles::SeededEntropy;
+use crate::flows::{Error, account};
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Order, Scan, Store, keys, records};
 
@@ -83,15 +83,13 @@ impl Node {
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
             entropy: Arc::new(entropy),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             policy: Policy {
                 toll_fraud: settings,
                 ..Policy::default()
             },
         };
-        let account = create_account(&app, FriendlyName::parse("Shop").unwrap())
+        let account = account::create(&app, FriendlyName::parse("Shop").unwrap())
             .await
             .unwrap();
         let service = Service {
@@ -112,8 +110,7 @@ impl Node {
     fn another(&self) -> Self {
         Self {
             app: App {
-                fraud: Arc::default(),
-                outbox: Arc::default(),
+                memory: Arc::default(),
                 ..self.app.clone()
             },
             clock: self.clock.clone(),
@@ -277,7 +274,7 @@ impl Node {
     }
 
     fn refusals(&self, reason: BlockReason) -> u64 {
-        let mut counts = self.app.fraud.guard.tally.by_reason();
+        let mut counts = self.app.memory.fraud.refused.by_reason();
         counts.find(|(counted, _)| *counted == reason).unwrap().1
     }
 }

@@ -150,17 +150,17 @@ async fn what_was_sent_before_a_restart_is_remembered() {
     }
     node.clock.advance(Duration::from_mins(5));
     let forgetful = node.another();
-    assert_eq!(forgetful.app.fraud.guard.conversions().len(), 0);
+    assert_eq!(forgetful.app.memory.fraud.conversions().len(), 0);
     let restarted = node.another();
     rebuild(&restarted.app).await.unwrap();
-    assert_eq!(restarted.app.fraud.guard.conversions().len(), 50);
+    assert_eq!(restarted.app.memory.fraud.conversions().len(), 50);
     let refused = restarted.send(&phone(HERE * 10_000 + 99)).await;
     assert_eq!(why(&refused), Some(BlockReason::LowConversion));
     assert_eq!(why(&restarted.send(&phone(ELSEWHERE * 10_000 + 99)).await), None);
     node.clock.advance(Duration::from_hours(1));
     let later = node.another();
     rebuild(&later.app).await.unwrap();
-    assert_eq!(later.app.fraud.guard.conversions().len(), 0);
+    assert_eq!(later.app.memory.fraud.conversions().len(), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A store that fails: refused, never unlimited; and what a restart leaves.
 
 use super::*;
+use crate::flows::Fault;
 use crate::store::faulty::FaultyStore;
 use crate::store::sled::{Options, SledStore};
 
@@ -14,13 +15,22 @@ async fn a_store_that_fails_checks_nothing() {
     store.fail_commits(true);
     for code in [wrong(&right, 0), right.clone()] {
         let answer = world.check(&which, &code).await;
-        assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+        assert!(
+            matches!(answer, Err(Error::Failed(Fault::Unavailable(_)))),
+            "{answer:?}"
+        );
     }
-    assert!(matches!(world.start(&to_ada()).await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        world.start(&to_ada()).await,
+        Err(Error::Failed(Fault::Unavailable(_)))
+    ));
     store.fail_commits(false);
     store.fail_reads(true);
     let answer = world.check(&which, &right).await;
-    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(Error::Failed(Fault::Unavailable(_)))),
+        "{answer:?}"
+    );
     store.fail_reads(false);
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
     world.check(&which, &right).await.unwrap();

@@ -18,7 +18,6 @@ use tokio::task::{JoinSet, yield_now};
 
 use super::check_verification::{Guess, check_verification};
 use super::fetch_verification::fetch_verification;
-use super::next_code::open_code;
 use super::settle_verification::{Settlement, settle_verification};
 use super::start_verification::{NewVerification, Started, start_verification};
 use super::{Remembered, Which};
@@ -29,19 +28,18 @@ use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
-use crate::domain::entropy::SeededEntropy;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::text::{FriendlyName, ServiceName};
-use crate::domain::time::{ManualClock, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
-use crate::flows::Error;
-use crate::flows::account::create_account::create_account;
-use crate::flows::service::create_service::create_service;
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::code::open_code;
+use crate::flows::{Error, account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::{
     Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version, keys, records,
@@ -68,9 +66,7 @@ impl World {
             clock: clock.clone(),
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(1)))),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             entropy: Arc::new(SeededEntropy::new(2)),
             // What guards against toll fraud has tests of its own; an attacker who pays gets past it.
             policy: Policy {
@@ -79,7 +75,7 @@ impl World {
             },
         };
         let name = FriendlyName::parse("An account").unwrap();
-        let account = create_account(&app, name).await.unwrap().account.sid;
+        let account = account::create(&app, name).await.unwrap().account.sid;
         let mut world = Self {
             app,
             clock,
@@ -92,7 +88,7 @@ impl World {
 
     async fn another_service(&self, changes: ServiceChanges) -> ServiceSid {
         let name = ServiceName::parse("Owl Bank").unwrap();
-        let service = create_service(&self.app, self.account, name, changes).await;
+        let service = service::create(&self.app, self.account, name, changes).await;
         service.unwrap().sid
     }
 
@@ -211,6 +207,11 @@ impl Store for Interleaved {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         yield_now().await;
         self.0.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        yield_now().await;
+        self.0.get_many(keys).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {

@@ -4,9 +4,9 @@ use super::*;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::verification::samples::{signal, zitadel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
-use crate::flows::service::delete_service::delete_service;
+use crate::flows::code::put_verification;
+use crate::flows::service;
 use crate::flows::sweep::sweep;
-use crate::flows::verification::put_verification;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {
@@ -242,7 +242,7 @@ async fn nothing_begins_below_a_deleted_service_and_nothing_stays() {
     let world = World::new().await;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    delete_service(&world.app, world.account, world.service)
+    service::delete(&world.app, world.account, world.service)
         .await
         .unwrap();
     assert_eq!(refused(world.start(&to_ada()).await), Refusal::NotFound);

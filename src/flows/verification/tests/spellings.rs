@@ -91,7 +91,7 @@ async fn unknown_ended_and_others_verifications_are_the_same_to_a_check() {
     let which = Which::Sid(verification.sid);
     let name = FriendlyName::parse("Another").unwrap();
     let stranger = World {
-        account: create_account(&world.app, name).await.unwrap().account.sid,
+        account: account::create(&world.app, name).await.unwrap().account.sid,
         ..world.clone()
     };
     let elsewhere = World {

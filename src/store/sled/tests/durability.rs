@@ -24,7 +24,12 @@ async fn a_read_waits_until_what_it_saw_is_durable() {
         limit: 9,
     };
     let mut scan = pin!(gated.store.scan(all));
+    let names = [b"other".to_vec(), b"key".to_vec()];
+    let mut many = pin!(gated.store.get_many(&names));
+    let mut others = pin!(gated.store.get_many(&names[..1]));
     assert!(is_pending(read.as_mut()));
+    assert!(is_pending(many.as_mut()));
+    assert!(!is_pending(others.as_mut()));
     assert!(is_pending(scan.as_mut()));
     assert!(!is_pending(other.as_mut()));
     assert!(is_pending(commit.as_mut()));
@@ -32,6 +37,10 @@ async fn a_read_waits_until_what_it_saw_is_durable() {
     gated.release();
     commit.await.unwrap();
     assert_eq!(read.await.unwrap().unwrap().value, b"new");
+    let [None, Some(entry)] = &many.await.unwrap()[..] else {
+        panic!("the second one is there");
+    };
+    assert_eq!(entry.value, b"new");
     assert_eq!(scan.await.unwrap().len(), 1);
 }
 
@@ -52,13 +61,17 @@ async fn a_read_of_a_deleted_entry_waits_until_the_delete_is_durable() {
     let mut read = pin!(gated.store.get(b"key"));
     let mut scan = pin!(gated.store.scan(within(b"ke")));
     let mut elsewhere = pin!(gated.store.scan(within(b"kf")));
+    let names = [b"other".to_vec(), b"key".to_vec()];
+    let mut many = pin!(gated.store.get_many(&names));
     assert!(is_pending(read.as_mut()));
+    assert!(is_pending(many.as_mut()));
     assert!(is_pending(scan.as_mut()));
     assert!(!is_pending(elsewhere.as_mut()));
 
     gated.release();
     commit.await.unwrap();
     assert_eq!(read.await.unwrap(), None);
+    assert_eq!(many.await.unwrap(), [None, None]);
     assert!(scan.await.unwrap().is_empty());
 }
 

@@ -1,0 +1,94 @@
+//! Why a flow did not do what it was asked to.
+
+use std::fmt;
+
+use crate::domain::refusal::{AreaRefusal, Refusal};
+use crate::store::{CommitError, StoreError};
+
+/// Why a flow did not do what it was asked to: nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error<R = Refusal> {
+    /// Nothing was decided: the caller may ask again.
+    Failed(Fault),
+    /// The domain said no, in the words of the flow's area.
+    Refused(R),
+}
+
+/// What keeps any flow from deciding, whatever it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Too many changes of the same records came first.
+    #[error("too many requests change the same thing at once; try again")]
+    Busy,
+    /// Another change came first; only seen inside a flow.
+    #[error("another change came first")]
+    Conflict,
+    /// The store holds something that this program cannot read.
+    #[error("the store holds a record that cannot be read: {0}")]
+    Corrupt(String),
+    /// The store cannot be read or written now.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl<R> Error<R> {
+    /// The store holds something that this program cannot read.
+    pub(crate) fn corrupt(why: impl Into<String>) -> Self {
+        Self::Failed(Fault::Corrupt(why.into()))
+    }
+}
+
+impl<R: fmt::Display> fmt::Display for Error<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(fault) => fault.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl<R: AreaRefusal> std::error::Error for Error<R> {}
+
+impl<R: AreaRefusal> From<R> for Error<R> {
+    fn from(refusal: R) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<R: AreaRefusal> From<Fault> for Error<R> {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl<R: AreaRefusal> From<StoreError> for Error<R> {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl<R: AreaRefusal> From<CommitError> for Error<R> {
+    fn from(error: CommitError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(why) => Self::Corrupt(why),
+            // No record of ours comes near the limit: one that does is a fault of this program.
+            StoreError::TooLarge { .. } => Self::Corrupt(error.to_string()),
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl From<CommitError> for Fault {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Conflict,
+            CommitError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Changes a factor, and verifies it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::app::App;
+use crate::domain::entity::EntityScope;
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{
+    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Skew, TimeStep,
+    TotpFactor, WebPushSubscription,
+};
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{FactorSid, ServiceSid};
+use crate::domain::text::{AppId, FriendlyName, Identity, NotificationToken, SdkVersion};
+use crate::domain::time::Timestamp;
+use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::actor::Actor;
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::keys;
+
+/// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
+#[derive(Clone, Debug, Default)]
+pub struct FactorChanges {
+    /// A name for people.
+    pub friendly_name: Option<FriendlyName>,
+    /// Of TOTP factors: the hash.
+    pub algorithm: Option<TotpAlgorithm>,
+    /// Of TOTP factors: how far clocks may differ.
+    pub skew: Option<Skew>,
+    /// Of TOTP factors: how many digits a code has.
+    pub code_length: Option<CodeLength>,
+    /// Of TOTP factors: how long a code lives.
+    pub time_step: Option<TimeStep>,
+    /// Of push factors: the app.
+    pub app_id: Option<AppId>,
+    /// Of push factors: the SDK in the app.
+    pub sdk_version: Option<SdkVersion>,
+    /// Of push factors: how the device is woken.
+    pub platform: Option<Platform>,
+    /// Of push factors: what the platform knows the device by.
+    pub notification_token: Option<DeviceToken>,
+    /// Of push factors: whether a pause is to end, which only the account may ask for.
+    pub resume: bool,
+}
+
+/// How a device is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// By Apple's push service.
+    Apn,
+    /// By Firebase Cloud Messaging.
+    Fcm,
+    /// Not at all.
+    None,
+    /// By the push service of its browser or its UnifiedPush distributor.
+    WebPush,
+}
+
+/// What a platform knows a device by.
+#[derive(Clone, Debug)]
+pub enum DeviceToken {
+    /// Apple's or Google's token.
+    Provider(NotificationToken),
+    /// A Web Push subscription.
+    Subscription(WebPushSubscription),
+}
+
+impl Platform {
+    /// The channel of this platform with `token`.
+    ///
+    /// # Errors
+    /// [`Refusal::Parameter`] when the platform needs a token and there is none, or one of another platform.
+    pub fn channel(self, token: Option<DeviceToken>) -> Result<NotificationChannel, Refusal> {
+        let refuse = |why| {
+            Err(Refusal::Parameter {
+                parameter: "Config.NotificationToken",
+                why,
+            })
+        };
+        match (self, token) {
+            (Self::None, _) => Ok(NotificationChannel::None),
+            (Self::Apn, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Apn(token)),
+            (Self::Fcm, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Fcm(token)),
+            (Self::WebPush, Some(DeviceToken::Subscription(subscription))) => {
+                Ok(NotificationChannel::WebPush(subscription))
+            }
+            (Self::Apn | Self::Fcm, Some(DeviceToken::Subscription(_))) => {
+                refuse("must be the platform's token: only webpush takes a push subscription")
+            }
+            (Self::WebPush, Some(DeviceToken::Provider(_))) => {
+                refuse("must be the JSON of a push subscription when the platform is webpush")
+            }
+            (Self::Apn | Self::Fcm | Self::WebPush, None) => {
+                refuse("is required when Config.NotificationPlatform is apn, fcm or webpush")
+            }
+        }
+    }
+}
+
+/// Makes `changes`, then checks `proof` of the enrolment if there is one: a code, or the device's signature over the
+/// factor's SID (Base64 of DER). A wrong code is no error: the factor that is returned is still unverified.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::Parameter`]; for proofs [`Refusal::BadFactorProof`],
+/// [`Refusal::FactorAlreadyVerified`], [`Refusal::TooManyVerificationAttempts`], [`Refusal::FactorDelayed`],
+/// [`Refusal::FactorDisabled`]; [`Error::Failed`].
+pub async fn update(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    sid: FactorSid,
+    changes: FactorChanges,
+    proof: Option<&str>,
+) -> Result<(EntityScope, Factor), Error> {
+    retry_on_conflict(|| update_once(app, actor, (service, identity), sid, &changes, proof)).await
+}
+
+async fn update_once(
+    app: &App,
+    actor: &Actor,
+    (service, identity): (ServiceSid, &Identity),
+    sid: FactorSid,
+    changes: &FactorChanges,
+    proof: Option<&str>,
+) -> Result<(EntityScope, Factor), Error> {
+    let account = actor.with_factor(service, identity, sid)?;
+    if changes.resume {
+        // Whoever has the device must not undo what it reported.
+        actor.account_only()?;
+    }
+    let place = entity::locate(app, account, service, identity).await?;
+    let found = factor::read(app, &place.scope, sid).await?;
+    let now = app.clock.now();
+    let mut factor = found.record.clone();
+    change(&mut factor, changes, now)?;
+    let verified_now = match proof {
+        Some(proof) => prove(app, &place.scope, &mut factor, proof, now)?,
+        None => false,
+    };
+    let key = keys::factor(&place.scope, sid);
+    let mut batch = place.batch().assert_read(&key, &found).put_record(key, &factor)?;
+    if verified_now {
+        let event = Event::new(
+            EventType::FactorVerified,
+            now,
+            &place.scope,
+            (sid, factor.factor_type()),
+        );
+        batch = announce(app, &place.service.record, &event, batch)?;
+    }
+    batch = factor::announce_lock(app, &place, (&found.record, &factor), now, batch)?;
+    commit_and_ring(app, batch).await?;
+    factor::warn_of_failures(&found.record, &factor);
+    Ok((place.scope, factor))
+}
+
+fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Refusal> {
+    if let Some(name) = &changes.friendly_name {
+        factor.friendly_name = name.clone();
+    }
+    match &mut factor.kind {
+        FactorKind::Push(push) => change_push(push, changes)?,
+        FactorKind::Totp(totp) => change_totp(totp, changes, now),
+    }
+    factor.date_updated = now;
+    Ok(())
+}
+
+fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Refusal> {
+    if let Some(app_id) = &changes.app_id {
+        push.app_id = app_id.clone();
+    }
+    if let Some(version) = &changes.sdk_version {
+        push.sdk_version = version.clone();
+    }
+    if changes.resume {
+        push.guard.resume();
+    }
+    let token = changes.notification_token.clone();
+    let (current, known) = match &push.notification {
+        NotificationChannel::Apn(token) => (Platform::Apn, Some(DeviceToken::Provider(token.clone()))),
+        NotificationChannel::Fcm(token) => (Platform::Fcm, Some(DeviceToken::Provider(token.clone()))),
+        NotificationChannel::None => (Platform::None, None),
+        NotificationChannel::WebPush(subscription) => {
+            let known = DeviceToken::Subscription(subscription.clone());
+            (Platform::WebPush, Some(known))
+        }
+    };
+    let platform = changes.platform.unwrap_or(current);
+    if changes.platform.is_some() || token.is_some() {
+        // One platform's token means nothing to the other.
+        let kept = known.filter(|_| platform == current);
+        push.change_notification(platform.channel(token.or(kept))?);
+    }
+    Ok(())
+}
+
+fn change_totp(totp: &mut TotpFactor, changes: &FactorChanges, now: Timestamp) {
+    let config = &mut totp.config;
+    let (old_step, last_honest) = (config.time_step, config.last_honest_step(now));
+    config.algorithm = changes.algorithm.unwrap_or(config.algorithm);
+    config.skew = changes.skew.unwrap_or(config.skew);
+    config.code_length = changes.code_length.unwrap_or(config.code_length);
+    config.time_step = changes.time_step.unwrap_or(old_step);
+    totp.accepted = totp.accepted.rescaled(old_step, config.time_step, last_honest);
+}
+
+/// Whether `proof` verified the factor just now.
+fn prove(
+    app: &App,
+    scope: &EntityScope,
+    factor: &mut Factor,
+    proof: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    match &factor.kind {
+        FactorKind::Totp(totp) => {
+            factor.verification_attempts()?;
+            let verdict = factor::check_code(app, scope, (factor, totp), proof, now)?;
+            Ok(factor.verify_by_code(verdict, now)?)
+        }
+        FactorKind::Push(push) => {
+            let signature = STANDARD.decode(proof).map_err(|_| Refusal::BadFactorProof)?;
+            if !push
+                .public_key
+                .verify_der(factor.sid.to_string().as_bytes(), &signature)
+            {
+                return Err(Refusal::BadFactorProof.into());
+            }
+            // A device that did not hear the answer proves itself again: there is nothing to guess in a signature.
+            let first = matches!(factor.status, FactorStatus::Unverified { .. });
+            factor.status = FactorStatus::Verified;
+            Ok(first)
+        }
+    }
+}

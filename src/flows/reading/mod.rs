@@ -1,0 +1,209 @@
+//! What one decision has read, and the one door to commit.
+//!
+//! A [`Reading`] lives as long as one attempt to decide: it reads each record once, remembers in which version, and lets
+//! the commit apply only if everything that the decision rests on is still as it was read. A new attempt begins a new one.
+
+use std::collections::BTreeSet;
+
+use super::{Error, Fault};
+use crate::app::App;
+use crate::domain::refusal::AreaRefusal;
+use crate::memory::wakeups::Wakeups;
+use crate::store::keys::{self, Key, Prefix};
+use crate::store::records::{self, Record};
+use crate::store::{Batch, Entry, Order, Scan, Store};
+
+/// The records that a decision has seen so far.
+pub struct Reading<'a> {
+    store: &'a dyn Store,
+    wakeups: &'a Wakeups,
+    /// A handful in most flows, so looking through them is quicker than keeping them in order.
+    seen: Vec<Seen>,
+}
+
+/// What was found at a key, once.
+struct Seen {
+    key: Vec<u8>,
+    entry: Option<Entry>,
+    /// Whether the decision rests on it.
+    decisive: bool,
+}
+
+/// Why a record that has to be there was not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRead {
+    /// There is none.
+    Absent,
+    /// The store could not say.
+    Failed(Fault),
+}
+
+impl<'a> Reading<'a> {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(app: &'a App) -> Self {
+        Self::of(app.store.as_ref(), &app.memory.wakeups)
+    }
+
+    fn of(store: &'a dyn Store, wakeups: &'a Wakeups) -> Self {
+        Self {
+            store,
+            wakeups,
+            seen: Vec::with_capacity(4),
+        }
+    }
+
+    /// Reads what is at `keys` in one round trip, for whoever asks for one of them afterwards. The decision does not rest
+    /// on what nobody asks for.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn prefetch<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>) -> Result<(), Fault> {
+        let mut unknown: Vec<Vec<u8>> = Vec::new();
+        for key in keys {
+            if self.position(key).is_none() && !unknown.iter().any(|other| other == key) {
+                unknown.push(key.to_vec());
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let entries = self.store.get_many(&unknown).await?;
+        let pairs = unknown.into_iter().zip(entries);
+        self.seen.extend(pairs.map(|(key, entry)| Seen::new(key, entry)));
+        Ok(())
+    }
+
+    /// The record at `key`. The decision rests on it, or on there being none.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn get<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Fault> {
+        self.decisive(key.bytes()).await?.record()
+    }
+
+    /// The record at `key`, which has to be there. The decision rests on it.
+    ///
+    /// # Errors
+    /// [`NotRead::Absent`], which becomes a flow's refusal by itself; [`NotRead::Failed`].
+    pub async fn require<T: Record>(&mut self, key: &Key<T>) -> Result<T, NotRead> {
+        self.get(key).await?.ok_or(NotRead::Absent)
+    }
+
+    /// Whether there is something at `key`, whatever it says. The decision rests on that.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn contains<T>(&mut self, key: &Key<T>) -> Result<bool, Fault> {
+        Ok(self.decisive(key.bytes()).await?.entry.is_some())
+    }
+
+    /// The record at `key`, which may change before the commit without changing the decision.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn glance<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Fault> {
+        self.see(key.bytes()).await?.record()
+    }
+
+    /// The first `limit` records of a listing, in the order of their creation, in one round trip. The decision rests on
+    /// those that are asked for by [`Reading::get`] afterwards, which costs none: not on the others, nor on there being no
+    /// more.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn list<T: Record>(&mut self, prefix: &Prefix<T>, limit: usize) -> Result<Vec<T>, Fault> {
+        let scan = Scan {
+            prefix: prefix.bytes().to_vec(),
+            after: None,
+            order: Order::Ascending,
+            limit,
+        };
+        let entries = self.store.scan(scan).await?;
+        let mut records = Vec::with_capacity(entries.len());
+        for (key, entry) in entries {
+            records.push(records::decode(&entry.value)?);
+            // What was seen before stays as it was then: if it has changed, the commit notices.
+            if self.position(&key).is_none() {
+                self.seen.push(Seen::new(key, Some(entry)));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Commits `batch` if everything that the decision rests on is still as it was read, and wakes the worker for what it
+    /// writes into the outbox. A batch that changes nothing is not committed, whatever it asserts.
+    ///
+    /// # Errors
+    /// [`Fault::Conflict`] if another change came first: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn commit(self, batch: Batch) -> Result<(), Fault> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let decisive = self.seen.into_iter().filter(|seen| seen.decisive);
+        let batch = decisive.fold(batch, |batch, Seen { key, entry, .. }| match entry {
+            Some(entry) => batch.assert_at(key, entry.version),
+            None => batch.assert_absent(key),
+        });
+        let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
+        self.store.commit(batch).await?;
+        if !lanes.is_empty() {
+            self.wakeups.wake(lanes);
+        }
+        Ok(())
+    }
+
+    async fn decisive(&mut self, key: &[u8]) -> Result<&Seen, Fault> {
+        let seen = self.see(key).await?;
+        seen.decisive = true;
+        Ok(seen)
+    }
+
+    async fn see(&mut self, key: &[u8]) -> Result<&mut Seen, Fault> {
+        let position = if let Some(position) = self.position(key) {
+            position
+        } else {
+            let entry = self.store.get(key).await?;
+            self.seen.push(Seen::new(key.to_vec(), entry));
+            self.seen.len() - 1
+        };
+        Ok(&mut self.seen[position])
+    }
+
+    fn position(&self, key: &[u8]) -> Option<usize> {
+        self.seen.iter().position(|seen| seen.key == key)
+    }
+}
+
+impl Seen {
+    fn new(key: Vec<u8>, entry: Option<Entry>) -> Self {
+        Self {
+            key,
+            entry,
+            decisive: false,
+        }
+    }
+
+    fn record<T: Record>(&self) -> Result<Option<T>, Fault> {
+        let entry = self.entry.as_ref();
+        Ok(entry.map(|entry| records::decode(&entry.value)).transpose()?)
+    }
+}
+
+impl From<Fault> for NotRead {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl<R: AreaRefusal> From<NotRead> for Error<R> {
+    fn from(reason: NotRead) -> Self {
+        match reason {
+            NotRead::Absent => Self::Refused(R::NOT_FOUND),
+            NotRead::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

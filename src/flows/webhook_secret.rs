@@ -1,0 +1,108 @@
+//! The secrets that sign an account's webhooks.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::crypto::webhook_secret::WebhookSecret;
+use crate::domain::account::Account;
+use crate::domain::opaque::Sealed;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::AccountSid;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook_secrets::WebhookSecrets;
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::{Batch, keys, records};
+
+/// Gives the account a new webhook signing secret, which is shown to nobody again. The one before signs beside it for
+/// another `overlap`, so that receivers can change over; then the new one signs alone, from the moment that is returned,
+/// or from now on if there is none.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
+pub async fn rotate(
+    app: &App,
+    account: AccountSid,
+    overlap: Duration,
+) -> Result<(WebhookSecret, Option<Timestamp>), Error> {
+    let secret = WebhookSecret::generate(app.entropy.as_ref());
+    let alone_from = retry_on_conflict(|| rotate_once(app, account, &secret, overlap)).await?;
+    Ok((secret, alone_from))
+}
+
+async fn rotate_once(
+    app: &App,
+    account: AccountSid,
+    secret: &WebhookSecret,
+    overlap: Duration,
+) -> Result<Option<Timestamp>, Error> {
+    let now = app.clock.now();
+    let key = keys::account(account);
+    let mut found = records::read(app.store.as_ref(), &key)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    let sealed = seal(app, account, secret);
+    let secrets = match found.record.webhook_secrets.take() {
+        Some(secrets) => secrets.rotated(sealed, now, overlap),
+        None => WebhookSecrets::new(sealed, true),
+    };
+    let alone_from = secrets.alone_from(now);
+    found.record.webhook_secrets = Some(secrets);
+    let batch = Batch::new()
+        .assert_read(&key, &found)
+        .put_record(key, &found.record)?;
+    app.store.commit(batch).await?;
+    Ok(alone_from)
+}
+
+/// The secret, sealed for the account's record.
+pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Sealed {
+    let place = keys::account(account);
+    app.vault
+        .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes())
+}
+
+/// The secrets that sign the account's webhooks at `now`, the oldest first, the current one last. An account that an
+/// earlier version created gets its first one here; nobody is shown it, so the first rotation replaces it at once.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`] also when a secret does not open,
+/// [`Error::Failed`].
+pub(crate) async fn signing_secrets(
+    app: &App,
+    account: Account,
+    now: Timestamp,
+) -> Result<Vec<WebhookSecret>, Error> {
+    let sid = account.sid;
+    let secrets = match account.webhook_secrets {
+        Some(secrets) => secrets,
+        None => retry_on_conflict(|| give_first(app, sid)).await?,
+    };
+    let place = keys::account(sid);
+    secrets
+        .signing(now)
+        .map(|sealed| {
+            let opened = app.vault.open(place.bytes(), sealed);
+            let bytes = opened.map_err(|error| Error::corrupt(error.to_string()))?;
+            WebhookSecret::from_bytes(&bytes)
+                .ok_or_else(|| Error::corrupt("a webhook signing secret has a wrong length".to_owned()))
+        })
+        .collect()
+}
+
+async fn give_first(app: &App, account: AccountSid) -> Result<WebhookSecrets, Error> {
+    let key = keys::account(account);
+    let mut found = records::read(app.store.as_ref(), &key)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    if let Some(secrets) = found.record.webhook_secrets {
+        return Ok(secrets);
+    }
+    let secret = WebhookSecret::generate(app.entropy.as_ref());
+    let secrets = WebhookSecrets::new(seal(app, account, &secret), false);
+    found.record.webhook_secrets = Some(secrets.clone());
+    let batch = Batch::new()
+        .assert_read(&key, &found)
+        .put_record(key, &found.record)?;
+    app.store.commit(batch).await?;
+    Ok(secrets)
+}

@@ -1,0 +1,111 @@
+//! For tests: a store that counts how often it is asked, because each time is a round trip for an engine across a network.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use crate::domain::time::Timestamp;
+
+/// A wrapper that counts the operations that reach the store it wraps.
+#[derive(Debug, Default)]
+pub struct CountingStore<S> {
+    inner: S,
+    get: AtomicUsize,
+    get_many: AtomicUsize,
+    scan: AtomicUsize,
+    commit: AtomicUsize,
+}
+
+/// How often each operation was asked for, whether it succeeded or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// Single entries read.
+    pub get: usize,
+    /// Several entries read together.
+    pub get_many: usize,
+    /// Stretches of the key map read.
+    pub scan: usize,
+    /// Batches committed.
+    pub commit: usize,
+}
+
+impl RoundTrips {
+    /// All that only read.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.get + self.get_many + self.scan
+    }
+}
+
+impl<S: Store> CountingStore<S> {
+    /// Wraps `inner`; nothing is counted yet.
+    pub fn new(inner: S) -> Self {
+        Self {
+            inner,
+            get: AtomicUsize::new(0),
+            get_many: AtomicUsize::new(0),
+            scan: AtomicUsize::new(0),
+            commit: AtomicUsize::new(0),
+        }
+    }
+
+    /// The round trips since the last call, or since the beginning.
+    pub fn take(&self) -> RoundTrips {
+        let take = |count: &AtomicUsize| count.swap(0, Ordering::SeqCst);
+        RoundTrips {
+            get: take(&self.get),
+            get_many: take(&self.get_many),
+            scan: take(&self.scan),
+            commit: take(&self.commit),
+        }
+    }
+
+    /// The wrapped store, to prepare it or look at it uncounted.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for CountingStore<S> {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        self.get.fetch_add(1, Ordering::SeqCst);
+        self.inner.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.get_many.fetch_add(1, Ordering::SeqCst);
+        self.inner.get_many(keys).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        self.scan.fetch_add(1, Ordering::SeqCst);
+        self.inner.scan(scan).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.commit.fetch_add(1, Ordering::SeqCst);
+        self.inner.commit(batch).await
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        self.inner.expired(now, limit).await
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.inner.export().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.inner.statistics()
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.inner.is_exclusive()
+    }
+}
