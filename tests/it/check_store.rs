@@ -217,7 +217,7 @@ async fn a_webhook_secret_that_does_not_open_is_found() {
         .vault
         .seal(damaged.app.entropy.as_ref(), b"elsewhere", &[7; 32]);
     let moved =
-        |account: &mut Account| account.webhook_secrets = Some(WebhookSecrets::new(elsewhere.clone(), true));
+        |account: &mut Account| account.webhook_secrets = WebhookSecrets::new(elsewhere.clone(), true);
     damaged.edit::<Account>(is_active_account, moved).await;
     damaged
         .says("a webhook secret does not open: a sealed value was changed or moved")

@@ -80,7 +80,7 @@ pub(crate) fn notify_device(
         factor: challenge.factor,
         challenge: challenge.sid,
         expires_at: until,
-        account: Some(scope.account),
+        account: scope.account,
         credential,
     };
     let row = new_row(app, app.clock.now(), message);
