@@ -88,7 +88,6 @@ pub struct ServiceSettings {
     /// Whether verifications raise events.
     pub verify_event_subscription_enabled: bool,
     /// Whether each sending of a verification has a code of its own; otherwise the same one is sent as long as it is right.
-    #[serde(default)]
     pub new_code_on_resend: bool,
 }
 
@@ -102,7 +101,6 @@ pub struct PushSettings {
     /// The key for Firebase Cloud Messaging.
     pub fcm_credential_sid: Option<CredentialSid>,
     /// How long a number has to be typed to approve a challenge; `None` if that is left to each challenge.
-    #[serde(default)]
     pub number_matching: Option<NumberLength>,
 }
 
