@@ -16,11 +16,10 @@ use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
 use crate::config::senders::Sender;
-use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
+use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
-use crate::delivery::guarded::{Guard, GuardedClient};
-use crate::delivery::push_providers::{Addresses, PushProviders};
-use crate::delivery::web_push::WebPush;
+use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
+use crate::delivery::push::{Addresses, PushProviders};
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
@@ -46,7 +45,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let opened = open(
         config.storage,
         config.policy,
-        senders(config.push, config.outbound, config.senders),
+        senders(config.outbound, config.senders),
         Purpose::Use,
     )
     .await?;
@@ -62,19 +61,22 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     served.and(opened.close().await)
 }
 
-fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
-    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
+fn senders(outbound: OutboundSettings, codes: Vec<Sender>) -> Senders {
+    let guard = AddressGuard::allowing(outbound.outbound_allow.unwrap_or_default());
+    // One for both, so that together they hold no more threads than is good.
+    let names = Arc::new(SystemNames::default());
+    let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names.clone()));
+    let addresses = Addresses {
+        apns: Some(outbound.apns_url),
+        apns_sandbox: Some(outbound.apns_sandbox_url),
+        fcm: Some(outbound.fcm_url),
+        fcm_tokens: outbound.fcm_token_url,
+        timeout: None,
+    };
     Senders {
         codes: code_senders(codes),
-        web_push: WebPush::new(Arc::new(guarded.clone())),
-        guarded,
-        push: PushProviders::new(Addresses {
-            apns: push.apns,
-            apns_sandbox: push.apns_sandbox,
-            fcm: push.fcm,
-            fcm_tokens: push.fcm_tokens,
-            timeout: None,
-        }),
+        push: PushProviders::new(addresses, push_services),
+        webhooks: HttpClient::new(HttpPolicy::webhooks(guard, names)),
     }
 }
 
@@ -102,7 +104,7 @@ struct Started {
 impl Started {
     async fn new(
         opened: &Opened,
-        network: crate::config::Network,
+        network: crate::config::NetworkSettings,
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
     ) -> Result<Self, Failure> {
@@ -164,7 +166,7 @@ impl Started {
                 .public_url
                 .as_ref()
                 .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
-            proxies: TrustedProxies::these(network.trusted_proxies),
+            proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
             limits: ClientLimits {
                 connections: network.max_connections,
                 ..ClientLimits::default()

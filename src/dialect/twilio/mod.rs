@@ -7,6 +7,7 @@
 //! Invariant: nothing is decided here. What a client may not do, a flow refuses.
 
 mod access_tokens;
+mod approval;
 mod attempts;
 mod auth;
 mod buckets;
@@ -37,6 +38,7 @@ mod verification_policy;
 mod verifications;
 mod webhooks;
 
+pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::Basic;
 pub use failures::Failures;
 pub use form::Form;

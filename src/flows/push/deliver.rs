@@ -4,10 +4,10 @@ use async_trait::async_trait;
 
 use super::web_push::deliver_web_push;
 use crate::app::App;
-use crate::delivery::apns::ApnsAccess;
-use crate::delivery::fcm::FcmAccess;
-use crate::delivery::push::{PushMessage, Sent};
-use crate::delivery::{Outcome, web_push};
+use crate::delivery::Outcome;
+use crate::delivery::push::apns::ApnsAccess;
+use crate::delivery::push::fcm::FcmAccess;
+use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::entity::EntityScope;
@@ -72,24 +72,13 @@ async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, Error> {
             if notice.push.unreachable_with(None).is_some() {
                 return Ok(Outcome::Obsolete);
             }
-            let sent = deliver_web_push(app, subscription, &notice.challenge).await;
-            (None, by_web_push(sent))
+            (None, deliver_web_push(app, subscription, &message).await)
         }
         NotificationChannel::None => return Ok(Outcome::Obsolete),
     };
     match sent {
-        Sent::Settled(outcome) => Ok(outcome),
-        Sent::Unregistered { why } => notice.lose(app, credential, &why).await,
-    }
-}
-
-/// What a push service said, in the words of all transports.
-fn by_web_push(sent: web_push::Sent) -> Sent {
-    match sent {
-        web_push::Sent::Delivered => Sent::Settled(Outcome::Delivered),
-        web_push::Sent::Gone { why } => Sent::Unregistered { why },
-        web_push::Sent::Retry { why, after } => Sent::Settled(Outcome::Retry { why, after }),
-        web_push::Sent::Refused { why } => Sent::Settled(Outcome::Refused { why }),
+        PushOutcome::Settled(outcome) => Ok(outcome),
+        PushOutcome::Unregistered { why } => notice.lose(app, credential, &why).await,
     }
 }
 
@@ -165,14 +154,14 @@ impl Notice {
         app: &App,
         sid: Option<CredentialSid>,
         message: &PushMessage<'_>,
-    ) -> Result<Sent, Error> {
+    ) -> Result<PushOutcome, Error> {
         let setting = match self.push.notification {
             NotificationChannel::Apn(_) => "Push.ApnCredentialSid",
             NotificationChannel::Fcm(_) | NotificationChannel::None | NotificationChannel::WebPush(_) => {
                 "Push.FcmCredentialSid"
             }
         };
-        let refused = |why: String| Sent::Settled(Outcome::Refused { why });
+        let refused = |why: String| PushOutcome::Settled(Outcome::Refused { why });
         let missing = || {
             let service = self.scope.service;
             refused(format!(
@@ -184,7 +173,7 @@ impl Notice {
             return Ok(missing());
         };
         if self.push.unreachable_with(Some(sid)).is_some() {
-            return Ok(Sent::Settled(Outcome::Obsolete));
+            return Ok(PushOutcome::Settled(Outcome::Obsolete));
         }
         let credential = match credential::read(app, self.scope.account, sid).await {
             Ok(found) => found.record,
@@ -210,7 +199,7 @@ impl Notice {
         credential: &Credential,
         secret: &str,
         message: &PushMessage<'_>,
-    ) -> Option<Sent> {
+    ) -> Option<PushOutcome> {
         let now = app.clock.now();
         let senders = &app.senders.push;
         match (&self.push.notification, &credential.key) {

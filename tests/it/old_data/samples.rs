@@ -597,10 +597,14 @@ fn identity() -> Identity {
 }
 
 pub(super) fn attributes() -> Attributes {
-    Attributes(vec![
+    Attributes::new(pairs()).unwrap()
+}
+
+pub(super) fn pairs() -> Vec<(String, String)> {
+    vec![
         ("os".to_owned(), "\u{1F989} 17".to_owned()),
         (String::new(), String::new()),
-    ])
+    ]
 }
 
 pub(super) fn vault() -> Vault {

@@ -30,8 +30,7 @@ use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::{Error, account};
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Order, Scan, Store, keys, records};
@@ -132,7 +131,7 @@ impl Node {
             destination,
             facts: destination.phone().map(|_| facts),
             channel: asked.channel,
-            device_ip: asked.device_ip,
+            device_ip: asked.device_ip.map(|address| address.parse().unwrap()),
             risk_check: asked.risk_check,
             price: asked.price,
             now: self.clock.now(),
