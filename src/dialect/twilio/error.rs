@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::{approval, verification_parameters};
+use crate::domain::attached::AttachedError;
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::{Invalid, UniqueName};
@@ -179,6 +180,11 @@ impl ApiError {
             flows::Error::Failed(fault) => Self::from_fault(&fault),
             flows::Error::Refused(refusal) => Self::from_refusal(&refusal, path),
         }
+    }
+
+    /// What this dialect keeps with a record cannot be read.
+    pub(super) fn unreadable(error: &AttachedError) -> Self {
+        Self::from_fault(&Fault::Corrupt(error.to_string()))
     }
 
     fn from_fault(fault: &Fault) -> Self {
