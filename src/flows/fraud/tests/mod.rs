@@ -13,6 +13,7 @@ use super::{Admittance, SendPermit, admit, converted};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::attached::Attached;
 use crate::domain::attempt::{Attempt, AttemptStatus, Price};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
@@ -94,6 +95,7 @@ impl Node {
             sid: ServiceSid::generate(clock.now(), app.entropy.as_ref()),
             account: account.account.sid,
             settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
+            attached: Attached::default(),
             subscriptions: vec![Subscription {
                 webhook: WebhookSid::from_bytes([9; 16]),
                 events: EventTypes::All,
