@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::sources::Sources;
 use super::{ConfigError, Key, Settings};
-use crate::domain::attempt::Price;
 use crate::domain::country::Country;
 use crate::domain::fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
+use crate::domain::price::{Currency, Price};
 
 /// The countries that codes may go to: `all`, or their two letters. Default `all`.
 pub(super) const COUNTRIES: Key = Key::list("codes.countries", Sources::EnvironmentAndFile);
@@ -185,10 +185,9 @@ fn spend(text: &str) -> Option<Limit<Price>> {
     }
     let whole: u64 = whole.parse().ok()?;
     let decimals: u64 = format!("{decimals:0<6}").parse().ok()?;
-    let currency: [u8; 3] = currency.to_ascii_lowercase().as_bytes().try_into().ok()?;
+    let currency = Currency::parse(currency)?;
     let micros = whole * 1_000_000 + decimals;
-    let fits = micros > 0 && currency.iter().all(u8::is_ascii_lowercase);
-    fits.then_some(Limit::At(Price { micros, currency }))
+    (micros > 0).then_some(Limit::At(Price { micros, currency }))
 }
 
 #[cfg(test)]
@@ -205,7 +204,7 @@ mod tests {
             spend("1 EUR")
                 .and_then(Limit::into_option)
                 .map(|price| price.currency),
-            Some(*b"eur")
+            Currency::parse("eur")
         );
         assert_eq!(spend("none"), Some(Limit::No));
         for bad in [
