@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 
 use super::Bootstrap;
 use crate::crypto::master_key::MasterKey;
-use crate::domain::attempt::Price;
 use crate::domain::country::Country;
 use crate::domain::fraud::settings::Countries;
+use crate::domain::price::{Currency, Price};
 
 /// What a value must be, and how it is read.
 pub(super) struct Format<T> {
@@ -234,10 +234,9 @@ pub(super) fn spend_or_none() -> Format<Option<Price>> {
         }
         let whole: u64 = whole.parse().ok()?;
         let decimals: u64 = format!("{decimals:0<6}").parse().ok()?;
-        let currency: [u8; 3] = currency.to_ascii_lowercase().as_bytes().try_into().ok()?;
+        let currency = Currency::parse(currency)?;
         let micros = whole * 1_000_000 + decimals;
-        let fits = micros > 0 && currency.iter().all(u8::is_ascii_lowercase);
-        fits.then_some(Price { micros, currency })
+        (micros > 0).then_some(Price { micros, currency })
     })
     .or_none()
 }
@@ -305,7 +304,7 @@ mod tests {
         assert_eq!(micros("999999999.999999 USD"), Some(999_999_999_999_999));
         assert_eq!(
             spend("1 EUR").flatten().map(|price| price.currency),
-            Some(*b"eur")
+            Currency::parse("eur")
         );
         assert_eq!(spend("none"), Some(None));
         for bad in [

@@ -23,9 +23,9 @@ use super::setting::{
 use super::sources::GivenSettings;
 use super::{Bootstrap, ConfigError};
 use crate::crypto::master_key::MasterKey;
-use crate::domain::attempt::Price;
 use crate::domain::country::Country;
 use crate::domain::fraud::settings::Countries;
+use crate::domain::price::Price;
 use crate::domain::push_guard::PushLimits;
 
 settings! {

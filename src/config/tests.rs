@@ -110,6 +110,7 @@ fn limits_of_pushes_have_defaults_and_ranges() {
 #[test]
 fn guards_against_toll_fraud_have_defaults_and_ranges() {
     use crate::domain::fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
+    use crate::domain::price::{Currency, Price};
     let read = |given: &[(&str, &str)]| load(&[], given).unwrap().policy.toll_fraud;
     assert_eq!(read(&[]), TollFraud::default());
     let (_directory, path) = file(
@@ -127,9 +128,9 @@ fn guards_against_toll_fraud_have_defaults_and_ranges() {
             premium_numbers: true,
             risk_check_may_be_disabled: false,
             prefix_per_day: Some(7),
-            spend_per_day: Some(crate::domain::attempt::Price {
+            spend_per_day: Some(Price {
                 micros: 12_500_000,
-                currency: *b"eur",
+                currency: Currency::parse("eur").unwrap(),
             }),
             conversion: Some(ConversionRule {
                 min_sends: 40,

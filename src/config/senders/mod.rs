@@ -18,9 +18,10 @@ use super::sources::GivenSettings;
 use crate::delivery::codes::secret::Secret;
 use crate::delivery::codes::smpp::SmppSettings;
 use crate::delivery::codes::smtp::SmtpSettings;
-use crate::delivery::codes::{Currency, Price, SenderKind, gateway};
+use crate::delivery::codes::{SenderKind, gateway};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::price::{Currency, Price};
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::MessagingServiceSid;
 
