@@ -19,7 +19,7 @@ use crate::domain::service::ServiceSettings;
 use crate::domain::sid::TemplateSid;
 use crate::domain::text::{Attributes, Invalid, ProviderName, ServiceName};
 use crate::domain::verification::{Alphabet, Content, EmailOptions, Payment};
-use crate::flows::verification::start_verification::NewVerification;
+use crate::flows::verification::NewVerification;
 
 /// Reads the parameters of a new verification of a service with these settings. `available` are the channels that have a
 /// sender.

@@ -86,8 +86,7 @@ mod tests {
     use crate::domain::sender_name::SenderName;
     use crate::domain::sid::{AttemptSid, ServiceSid, VerificationSid};
     use crate::domain::time::Timestamp;
-    use crate::doubles::ManualClock;
-    use crate::doubles::SeededEntropy;
+    use crate::doubles::{ManualClock, SeededEntropy};
     use crate::store::memory::MemoryStore;
     use crate::store::{Batch, keys};
 

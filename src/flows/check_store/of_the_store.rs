@@ -2,8 +2,8 @@
 
 use super::walk::{Here, Walk};
 use crate::flows::Error;
+use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
-use crate::flows::web_push::vapid_key;
 use crate::store::records::{StoreFormat, VapidKeyRecord};
 
 impl Walk<'_> {
@@ -23,7 +23,7 @@ impl Walk<'_> {
 
     pub(super) fn check_vapid_key(&mut self, here: &Here<'_>) -> Result<(), Error> {
         let record: VapidKeyRecord = here.record()?;
-        if let Err(error) = vapid_key::open(self.app, &record) {
+        if let Err(error) = web_push::open(self.app, &record) {
             self.blame(here, format_args!("it does not open: {error}"));
         }
         Ok(())

@@ -44,6 +44,9 @@ use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
+use crate::domain::fraud::PrefixBlock;
+use crate::domain::fraud::budget::{Counter, Taken};
+use crate::domain::fraud::prefix::NumberPrefix;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::{DeadLetter, Lane};
@@ -57,9 +60,6 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::PrefixBlock;
-use crate::domain::toll_fraud::budget::{Counter, Taken};
-use crate::domain::toll_fraud::prefix::NumberPrefix;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 

@@ -6,6 +6,8 @@ use super::Record;
 use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::fraud::budget::{Counter, CounterKind};
+use crate::domain::fraud::prefix::NumberPrefix;
 use crate::domain::messaging_configuration::Region;
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
@@ -16,8 +18,6 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::budget::{Counter, CounterKind};
-use crate::domain::toll_fraud::prefix::NumberPrefix;
 
 /// Something that keys are made of.
 pub(super) trait WritePart {

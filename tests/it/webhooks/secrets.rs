@@ -10,7 +10,7 @@ use countersign::delivery::Outcome;
 use countersign::domain::sid::AccountSid;
 use countersign::domain::text::FriendlyName;
 use countersign::domain::time::Timestamp;
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 use countersign::flows::{account, webhook_secret};
 use countersign::store::{keys, records};
 
