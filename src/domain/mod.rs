@@ -4,6 +4,7 @@
 
 pub mod access_token;
 pub mod account;
+pub mod attached;
 pub mod attempt;
 pub mod challenge;
 pub mod channel;

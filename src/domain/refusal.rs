@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::factor::FactorType;
 use super::fraud::BlockReason;
+use super::message::Unrenderable;
+use super::push_answer::BadProof;
 use super::sid::{ServiceSid, VerificationSid};
 use super::text::UniqueName;
 
@@ -25,11 +27,14 @@ pub enum Refusal {
     /// The access token was spent, is over, or was issued for another entity or service.
     #[error("the access token was used before, has expired, or was issued for another entity")]
     AccessTokenUnfit,
+    /// Nothing was said to the challenge.
+    #[error("an answer is required: the code, or what the device signed")]
+    AnswerMissing,
     /// The signature over the challenge, or what was signed, is wrong.
     #[error("the signed answer does not belong to this challenge: {why}")]
     BadChallengeProof {
         /// What is wrong with it.
-        why: &'static str,
+        why: BadProof,
     },
     /// The signature over the factor's identifier is wrong.
     #[error("the signature is not one of this factor's key over the factor's SID")]
@@ -51,6 +56,12 @@ pub enum Refusal {
     /// The challenge has expired.
     #[error("the challenge has expired; create a new one")]
     ChallengeExpired,
+    /// A push challenge is answered by its device, not with a code when it is created.
+    #[error("only challenges of TOTP factors can be answered on creation")]
+    CodeForPush,
+    /// It is no code of the factor's length, so it is no guess either.
+    #[error("a code has as many ASCII digits as the factor says, and nothing else")]
+    CodeMalformed,
     /// The code has had its time; the verification goes on.
     #[error("the code has expired; have a new one sent")]
     CodeExpired,
@@ -265,6 +276,12 @@ pub enum Refusal {
         /// How long it still is.
         retry_after: Duration,
     },
+    /// What the caller wants to be said cannot be.
+    #[error("{why}")]
+    Unwritable {
+        /// Why.
+        why: Unrenderable,
+    },
     /// The verification was approved; there is nothing left to send.
     #[error("the verification was approved already")]
     VerificationApproved,
@@ -278,4 +295,26 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Blocked { retry_after, .. } => *retry_after,
+            Self::DestinationLocked { retry_after }
+            | Self::NotCancellableYet { retry_after }
+            | Self::FactorDelayed { retry_after }
+            | Self::PushPaused { retry_after }
+            | Self::RateLimited { retry_after, .. }
+            | Self::TooManyChallenges { retry_after }
+            | Self::TooManyChecks { retry_after }
+            | Self::TooManyFactorCreations { retry_after }
+            | Self::TooManyNotifications { retry_after }
+            | Self::TooManyPending { retry_after, .. }
+            | Self::TooManyPushes { retry_after, .. }
+            | Self::TooManySends { retry_after }
+            | Self::TooSoon { retry_after } => Some(*retry_after),
+            Self::TooManyEntityCreations => Some(Duration::from_secs(1)),
+            Self::TooManyWaiters => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Services: one application's settings, and everything under it.
 
 use crate::app::App;
+use crate::domain::attached::Attached;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::{Service, ServiceChanges, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid};
@@ -32,11 +33,14 @@ async fn create_once(
 ) -> Result<Service, Error> {
     let now = app.clock.now();
     let batch = credential::hold(app, account, &changes, Batch::new()).await?;
+    let mut attached = Attached::default();
+    attach(&mut attached, &changes)?;
     let service = Service {
         sid: ServiceSid::generate(now, app.entropy.as_ref()),
         account,
         settings: ServiceSettings::named(friendly_name).changed(changes)?,
         subscriptions: Vec::new(),
+        attached,
         date_created: now,
         date_updated: now,
     };
@@ -83,6 +87,7 @@ async fn update_once(
     let found = read(app, account, sid).await?;
     let batch = credential::hold(app, account, &changes, Batch::new()).await?;
     let mut service = found.record.clone();
+    attach(&mut service.attached, &changes)?;
     service.settings = service.settings.changed(changes)?;
     service.date_updated = app.clock.now();
     let key = keys::service(account, sid);
@@ -90,6 +95,13 @@ async fn update_once(
         .commit(batch.assert_read(&key, &found).put_record(key, &service)?)
         .await?;
     Ok(service)
+}
+
+fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error> {
+    let change = changes.attached.as_deref();
+    change
+        .map_or(Ok(()), |change| attached.change(change))
+        .map_err(|error| Error::corrupt(error.to_string()))
 }
 
 /// Deletes a service. Nothing below it can be reached from the next request on; the sweeper reclaims it.

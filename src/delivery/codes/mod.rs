@@ -36,6 +36,9 @@ pub enum SenderKind {
 }
 
 impl SenderKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Http, Self::Log, Self::Smpp, Self::Smtp];
+
     /// The name in settings, such as `smtp`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -50,9 +53,7 @@ impl SenderKind {
     /// The kind with this name; `None` if there is none.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Http, Self::Log, Self::Smpp, Self::Smtp]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use super::auth::{Authenticated, Caller, caller};
-use super::error::ApiError;
+use super::error::{ApiError, ToApiError};
 use super::form::{Form, whole_number};
 use crate::app::App;
 use crate::domain::refusal::Refusal;
@@ -141,12 +141,15 @@ impl Call {
     }
 
     /// What a flow answered, with its errors in this dialect.
-    pub(super) fn settle<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
+    pub(super) fn settle<T, R: ToApiError>(&self, answer: Result<T, flows::Error<R>>) -> Result<T, ApiError> {
         answer.map_err(|error| ApiError::from_flow(error, &self.path))
     }
 
     /// What a flow of verifications answered, which has a number of its own for too many requests at once.
-    pub(super) fn settle_verification<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
+    pub(super) fn settle_verification<T, R: ToApiError>(
+        &self,
+        answer: Result<T, flows::Error<R>>,
+    ) -> Result<T, ApiError> {
         match answer {
             Err(flows::Error::Failed(Fault::Busy | Fault::Conflict)) => Err(ApiError::too_many_at_once()),
             answer => self.settle(answer),
@@ -154,7 +157,7 @@ impl Call {
     }
 
     /// What the domain answered, with its refusals in this dialect.
-    pub(super) fn refuse<T>(&self, answer: Result<T, Refusal>) -> Result<T, ApiError> {
+    pub(super) fn refuse<T, R: ToApiError>(&self, answer: Result<T, R>) -> Result<T, ApiError> {
         self.settle(answer.map_err(flows::Error::from))
     }
 

@@ -1,16 +1,12 @@
 //! Takes in the answer to a challenge: a code, or what a device signed.
 
-use serde_json::{Map, Value};
-
-use super::signed_claims::SignedClaims;
 use super::{put_answered, put_changed, read_challenge};
 use crate::app::App;
-use crate::crypto::approval_jwt::{Answer, ApprovalJwt};
 use crate::domain::challenge::{Challenge, DenyReason, Outcome};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind, PushFactor, TotpFactor};
-use crate::domain::push_answer::PushAnswer;
+use crate::domain::push_answer::DeviceProof;
 use crate::domain::push_guard::PushGuard;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ChallengeSid, ServiceSid};
@@ -20,21 +16,27 @@ use crate::flows::actor::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, factor, retry_on_conflict};
+use crate::flows::{Error, Fault, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller says to a challenge.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChallengeUpdate<'a> {
-    /// The answer: a code, or a compact JWS of the device.
-    pub payload: Option<&'a str>,
+    /// The answer.
+    pub answer: Option<Reply<'a>>,
     /// What the device adds.
     pub metadata: Option<Attributes>,
 }
 
-/// What the device was shown and has to sign: each member with the value of this challenge. A dialect knows how it shows
-/// a challenge; the core knows that exactly this must have been signed.
-pub type Shown<'a> = &'a (dyn Fn(&EntityScope, &Challenge) -> Map<String, Value> + Send + Sync);
+/// An answer, before anybody knows what kind of factor it is for: as the code that it may be, and as what a device may
+/// have signed.
+#[derive(Clone, Copy)]
+pub struct Reply<'a> {
+    /// For a factor of codes.
+    pub code: &'a str,
+    /// For a push factor.
+    pub proof: &'a dyn DeviceProof,
+}
 
 /// Takes in the answer. A wrong code is no error: the challenge that is returned is still pending, with one try less. Nor
 /// is a wrong number: the challenge that is returned is denied.
@@ -42,16 +44,16 @@ pub type Shown<'a> = &'a (dyn Fn(&EntityScope, &Challenge) -> Map<String, Value>
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`],
 /// [`Refusal::TooManyChallengeAttempts`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::FactorDelayed`], [`Refusal::PushPaused`], [`Refusal::BadChallengeProof`], [`Refusal::Parameter`], [`Error::Failed`].
+/// [`Refusal::FactorDelayed`], [`Refusal::PushPaused`], [`Refusal::BadChallengeProof`], [`Refusal::AnswerMissing`],
+/// [`Refusal::CodeMalformed`], [`Error::Failed`].
 pub async fn answer(
     app: &App,
     actor: &Actor,
     (service, identity): (ServiceSid, &Identity),
     sid: ChallengeSid,
     update: &ChallengeUpdate<'_>,
-    shown: Shown<'_>,
 ) -> Result<(EntityScope, Challenge), Error> {
-    retry_on_conflict(|| answer_once(app, actor, (service, identity), sid, update, shown)).await
+    retry_on_conflict(|| answer_once(app, actor, (service, identity), sid, update)).await
 }
 
 async fn answer_once(
@@ -60,7 +62,6 @@ async fn answer_once(
     (service, identity): (ServiceSid, &Identity),
     sid: ChallengeSid,
     update: &ChallengeUpdate<'_>,
-    shown: Shown<'_>,
 ) -> Result<(EntityScope, Challenge), Error> {
     let (place, found) = read_challenge(app, actor, service, identity, sid).await?;
     let now = app.clock.now();
@@ -78,16 +79,23 @@ async fn answer_once(
         .assert_read(&keys::factor(&place.scope, challenge.factor), &factor);
     let mut answered = factor.record.clone();
     let mut factor_changed = false;
-    match (update.payload, &factor.record.kind) {
-        (None, _) if update.metadata.is_none() => return Err(PAYLOAD_MISSING.into()),
+    match (update.answer, &factor.record.kind) {
+        (None, _) if update.metadata.is_none() => return Err(Refusal::AnswerMissing.into()),
         (None, _) => {}
-        (Some(code), FactorKind::Totp(totp)) => {
-            answered = answer_by_code(app, &place, &mut challenge, (&factor.record, totp), code, now)?;
+        (Some(said), FactorKind::Totp(totp)) => {
+            answered = answer_by_code(
+                app,
+                &place,
+                &mut challenge,
+                (&factor.record, totp),
+                said.code,
+                now,
+            )?;
             factor_changed = true;
         }
-        (Some(signed), FactorKind::Push(push)) => {
+        (Some(said), FactorKind::Push(push)) => {
             let mut push = push.clone();
-            answer_by_signature(app, &place, &mut challenge, &mut push, signed, shown, now)?;
+            answer_by_signature(app, &place, &mut challenge, &mut push, said.proof, now)?;
             answered.kind = FactorKind::Push(push);
             // Only a number or a report changes the factor: other answers leave it alone.
             factor_changed = guard_of(&answered) != guard_of(&factor.record);
@@ -147,39 +155,13 @@ fn answer_by_signature(
     place: &LocatedEntity,
     challenge: &mut Challenge,
     push: &mut PushFactor,
-    signed: &str,
-    shown: Shown<'_>,
+    proof: &dyn DeviceProof,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let bad = |why| Refusal::BadChallengeProof { why };
-    let members = shown(&place.scope, challenge);
-    if signed.len() > longest_payload(&members) {
-        return Err(PAYLOAD_TOO_LONG);
-    }
-    let jwt =
-        ApprovalJwt::parse(signed).map_err(|_| bad("AuthPayload is no ES256 JWT as a device makes it"))?;
-    let mut answer = jwt.verify(&push.public_key).map_err(|_| {
-        bad("the signature is not the device's, or the status is neither approved nor denied")
-    })?;
-    let claims = SignedClaims::take(&mut answer)?;
-    // Exactly what was shown: nothing missing, nothing else, nothing added to swell what is kept.
-    if answer.fields.len() != members.len() {
-        return Err(bad("it signs other fields than those that have to be signed"));
-    }
-    for (name, value) in &members {
-        if answer.fields.get(name) != Some(value) {
-            return Err(bad(
-                "a field that has to be signed is missing or is not the challenge's",
-            ));
-        }
-    }
-    let said = PushAnswer {
-        approved: answer.answer == Answer::Approved,
-        number: claims.number.as_deref(),
-        reason: claims.reason.as_deref(),
-        signed,
-    };
-    said.settle(challenge, &mut push.guard, app.policy.push.pause, now)
+    let answer = proof
+        .verify(&place.scope, challenge, &push.public_key)
+        .map_err(|why| Refusal::BadChallengeProof { why })?;
+    answer.settle(challenge, &mut push.guard, app.policy.push.pause, now)
 }
 
 fn guard_of(factor: &Factor) -> Option<&PushGuard> {
@@ -196,29 +178,10 @@ fn announce_report(
     challenge: &Challenge,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let of = (challenge.factor, challenge.factor_type);
     let event = Event::new(EventType::ChallengeReported, now, &place.scope, of).of_challenge(challenge.sid);
     announce(app, &place.service.record, &event, batch)
-}
-
-/// Twilio takes 5456 characters, but a challenge within the limits of its creation can need more: whatever may be asked
-/// can be answered, also by a device that escapes all but ASCII, unless it would not fit into the store.
-fn longest_payload(members: &Map<String, Value>) -> usize {
-    const DOCUMENTED: usize = 5456;
-    const STORABLE: usize = 40 * 1024;
-    let escaped = |c: char| match c {
-        '/' => 2,
-        _ if c.is_ascii() => 1,
-        _ => 6 * c.len_utf16(),
-    };
-    let json: usize = Value::Object(members.clone())
-        .to_string()
-        .chars()
-        .map(escaped)
-        .sum();
-    // Base64 grows by a third; the header, the answer and the signature need less than the rest.
-    DOCUMENTED.max(STORABLE.min(json / 3 * 4 + 1024))
 }
 
 fn close(
@@ -227,7 +190,7 @@ fn close(
     challenge: &Challenge,
     (event_type, now): (EventType, Timestamp),
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let of = (challenge.factor, challenge.factor_type);
     let event = Event::new(event_type, now, &place.scope, of).of_challenge(challenge.sid);
     announce(
@@ -237,12 +200,3 @@ fn close(
         put_answered(app, &place.scope, challenge, batch)?,
     )
 }
-
-const PAYLOAD_TOO_LONG: Refusal = Refusal::Parameter {
-    parameter: "AuthPayload",
-    why: "must be at most 5456 characters long, or as long as what this challenge has to be signed needs",
-};
-const PAYLOAD_MISSING: Refusal = Refusal::Parameter {
-    parameter: "AuthPayload",
-    why: "is required: the code, or what the device signed",
-};

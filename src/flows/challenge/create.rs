@@ -43,7 +43,8 @@ pub struct NewChallenge {
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
 /// [`Refusal::TooManyChallenges`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`], [`Refusal::PushPaused`],
-/// [`Refusal::FactorDelayed`], [`Refusal::Parameter`], [`Error::Failed`].
+/// [`Refusal::FactorDelayed`], [`Refusal::CodeForPush`], [`Refusal::CodeMalformed`], [`Refusal::Parameter`],
+/// [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
@@ -79,7 +80,7 @@ async fn create_once(
     }
     if let Some(code) = code {
         let FactorKind::Totp(totp) = &factor.kind else {
-            return Err(CODE_FOR_PUSH.into());
+            return Err(Refusal::CodeForPush.into());
         };
         let verdict = factor::check_code(app, &place.scope, (&factor, totp), code, now)?;
         challenge.settle_code(verdict, now)?;
@@ -165,10 +166,6 @@ fn draft(
     })
 }
 
-const CODE_FOR_PUSH: Refusal = Refusal::Parameter {
-    parameter: "AuthPayload",
-    why: "can only be given on creation for TOTP factors; a push challenge is answered by its device",
-};
 const MESSAGE_MISSING: Refusal = Refusal::Parameter {
     parameter: "Details.Message",
     why: "is required for push factors",

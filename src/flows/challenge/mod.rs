@@ -5,11 +5,10 @@ mod create;
 mod expire;
 mod list;
 mod notify;
-mod signed_claims;
 mod wait;
 mod watch;
 
-pub use self::answer::{ChallengeUpdate, Shown, answer};
+pub use self::answer::{ChallengeUpdate, Reply, answer};
 pub use self::create::{NewChallenge, create};
 pub use self::expire::expire_due;
 pub use self::list::{ChallengeFilter, MOST_READ, list};
@@ -24,9 +23,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ChallengeSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::flows::actor::Actor;
 use crate::flows::entity::{self, LocatedEntity};
+use crate::flows::{Error, Fault};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
@@ -67,7 +66,7 @@ fn put_new(
     challenge: &Challenge,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let key = keys::challenge(scope, challenge.sid);
     let batch = batch.put_new_record_until(key, challenge, reclaimed_at(app, challenge))?;
     if challenge.status(now) != ChallengeStatus::Pending {
@@ -78,7 +77,7 @@ fn put_new(
 }
 
 /// Writes a challenge into `batch` that waits as it did before.
-fn put_changed(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+fn put_changed(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Fault> {
     let key = keys::challenge(scope, challenge.sid);
     Ok(batch.put_record_until(key, challenge, reclaimed_at(app, challenge))?)
 }
@@ -90,7 +89,7 @@ fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
 }
 
 /// Writes a challenge into `batch` that was just answered.
-fn put_answered(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+fn put_answered(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Fault> {
     let marker = keys::pending(scope, challenge.factor).key(challenge.sid.as_bytes());
     Ok(put_changed(app, scope, challenge, batch)?.delete(marker.into_bytes()))
 }

@@ -56,7 +56,7 @@ pub(crate) async fn send(
         destination: &verification.destination,
         facts,
         channel,
-        device_ip: verification.content.device_ip.as_deref(),
+        device_ip: verification.content.device_ip,
         risk_check: order.risk_check,
         price: sender.price,
         now,

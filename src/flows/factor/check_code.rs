@@ -8,16 +8,16 @@ use crate::domain::factor::{CodeVerdict, Factor, FactorKind, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
+use crate::flows::{Error, Fault};
 use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
 /// version asserted; until then it means nothing.
 ///
 /// # Errors
-/// [`Refusal::Parameter`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
+/// [`Refusal::CodeMalformed`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
 /// [`Refusal::FactorDisabled`] when the factor had too many wrong codes: this one is not looked at.
 pub(crate) fn check_code(
     app: &App,
@@ -26,12 +26,8 @@ pub(crate) fn check_code(
     payload: &str,
     now: Timestamp,
 ) -> Result<CodeVerdict, Error> {
-    const EXPECTED: Refusal = Refusal::Parameter {
-        parameter: "AuthPayload",
-        why: "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else",
-    };
     let config = &totp.config;
-    let code = Code::parse(payload, config.code_length.get()).ok_or(EXPECTED)?;
+    let code = Code::parse(payload, config.code_length.get()).ok_or(Refusal::CodeMalformed)?;
     factor.require_unthrottled(now)?;
     let place = keys::factor(scope, factor.sid);
     let unreadable =
@@ -79,7 +75,7 @@ pub(crate) fn announce_lock(
     (before, after): (&Factor, &Factor),
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let Some(event_type) = closed_by(before, after, now) else {
         return Ok(batch);
     };

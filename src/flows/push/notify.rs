@@ -7,7 +7,7 @@ use crate::domain::events::OutboxMessage;
 use crate::domain::factor::{NotificationChannel, PushFactor};
 use crate::domain::service::Service;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::flows::outbox::put_new_row;
 use crate::store::Batch;
 
@@ -22,7 +22,7 @@ pub(crate) fn notify_device(
     push: &PushFactor,
     until: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, Fault> {
     let credential = match &push.notification {
         NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid,
         NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid,
@@ -43,7 +43,7 @@ pub(crate) fn notify_device(
         factor: challenge.factor,
         challenge: challenge.sid,
         expires_at: until,
-        account: Some(scope.account),
+        account: scope.account,
         credential,
     };
     put_new_row(app, batch, message, app.clock.now())

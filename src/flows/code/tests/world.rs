@@ -224,7 +224,7 @@ impl World {
             destination: Destination::Phone(number),
             policy: twilio(),
             content: Content {
-                friendly_name: "Owl Bank".to_owned(),
+                friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
                 ..Content::default()
             },
         };

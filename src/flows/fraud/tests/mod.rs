@@ -13,6 +13,7 @@ use super::{Admittance, SendPermit, admit, converted};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::attached::Attached;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
@@ -95,6 +96,7 @@ impl Node {
             sid: ServiceSid::generate(clock.now(), app.entropy.as_ref()),
             account: account.account.sid,
             settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
+            attached: Attached::default(),
             subscriptions: vec![Subscription {
                 webhook: WebhookSid::from_bytes([9; 16]),
                 events: EventTypes::All,
@@ -132,7 +134,7 @@ impl Node {
             destination,
             facts: destination.phone().map(|_| facts),
             channel: asked.channel,
-            device_ip: asked.device_ip,
+            device_ip: asked.device_ip.map(|address| address.parse().unwrap()),
             risk_check: asked.risk_check,
             price: asked.price,
             now: self.clock.now(),
