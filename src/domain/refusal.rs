@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::fraud::BlockReason;
+use super::message::Unrenderable;
 use super::sid::VerificationSid;
 use super::{account, rate_limit};
 
@@ -101,6 +102,12 @@ pub enum Refusal {
     TooSoon {
         /// How long it still is.
         retry_after: Duration,
+    },
+    /// What the caller wants to be said cannot be.
+    #[error("{why}")]
+    Unwritable {
+        /// Why.
+        why: Unrenderable,
     },
     /// The verification was approved; there is nothing left to send.
     #[error("the verification was approved already")]

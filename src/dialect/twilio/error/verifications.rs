@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{ApiError, ToApiError, capitalized};
+use crate::dialect::twilio::verification_parameters;
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 
@@ -35,6 +36,7 @@ impl ToApiError for Refusal {
                 (StatusCode::TOO_MANY_REQUESTS, 20429)
             }
             Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
+            Refusal::Unwritable { why } => return verification_parameters::unwritable(why),
         };
         ApiError::new(status, code, capitalized(&self.to_string()))
     }
