@@ -3,59 +3,19 @@
 use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
 use crate::crypto::webhook_secret::WebhookSecret;
-use crate::domain::access;
 use crate::domain::account::{Account, AccountStatus, Refusal};
-use crate::domain::sid::{AccountSid, ApiKeySid};
+use crate::domain::sid::AccountSid;
 use crate::domain::text::FriendlyName;
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict, webhook_secret};
 use crate::store::{Batch, keys};
 
-/// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret.
-///
-/// An unknown user takes as long as a wrong password.
-///
-/// # Errors
-/// [`access::Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
-pub async fn authenticate(
-    app: &App,
-    user: &str,
-    password: &str,
-) -> Result<AccountSid, Error<access::Refusal>> {
-    let mut reading = Reading::new(app);
-    let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
-        let found = reading.get(&keys::account(sid)).await?;
-        let active = found.filter(Account::is_active);
-        (sid, *sid.as_bytes(), active.map(|account| account.token))
-    } else if let Ok(sid) = user.parse::<ApiKeySid>() {
-        let found = reading.get(&keys::api_key(sid)).await?;
-        let account = found.as_ref().map_or(NO_ACCOUNT, |key| key.account);
-        let active = is_active(&mut reading, account).await?;
-        let usable = found.filter(|_| active);
-        (account, *sid.as_bytes(), usable.map(|key| key.secret))
-    } else {
-        (NO_ACCOUNT, [0; 16], None)
-    };
-    let Some(hash) = hash else {
-        app.vault.spend_token_check(&owner, password);
-        return Err(access::Refusal::Credentials.into());
-    };
-    if app.vault.token_matches(&owner, password, &hash) {
-        Ok(account)
-    } else {
-        Err(access::Refusal::Credentials.into())
-    }
-}
-
 /// Whether the account exists and is not suspended.
 pub(crate) async fn is_active(reading: &mut Reading<'_>, account: AccountSid) -> Result<bool, Fault> {
     let found = reading.glance(&keys::account(account)).await?;
     Ok(found.is_some_and(|account| account.is_active()))
 }
-
-/// Looked for where there is no account to look for, so that this takes as long.
-const NO_ACCOUNT: AccountSid = AccountSid::from_bytes([0; 16]);
 
 /// A new account, with what is shown this once.
 #[derive(Debug)]

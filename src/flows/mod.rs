@@ -8,10 +8,9 @@
 //!
 //! Invariant: no HTTP, no dialect. A flow answers with domain types or with an [`Error`].
 
+pub mod access;
 pub mod access_token;
 pub mod account;
-pub mod actor;
-pub mod admission;
 pub mod api_key;
 pub mod attempt;
 pub mod challenge;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::admission::Admission;
+use super::access::Admission;
 use crate::app::App;
 use crate::domain::challenge::Refusal;
 use crate::domain::entity::EntityScope;

@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::domain::access::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
-use crate::flows::actor::Actor;
-use crate::flows::admission::Admission;
-use crate::flows::{self, access_token, account, factor};
+use crate::flows::access::{self, Actor, Admission};
+use crate::flows::{self, access_token};
 
 /// Whoever was authenticated.
 #[derive(Clone, Debug)]
@@ -89,7 +88,7 @@ pub(super) async fn caller(
         .and_then(|value| Basic::parse(value.as_bytes()));
     let basic = header.ok_or(Refusal::Credentials)?;
     if basic.user() != "token" {
-        let account = account::authenticate(app, basic.user(), basic.reveal_password()).await?;
+        let account = access::authenticate(app, basic.user(), basic.reveal_password()).await?;
         let (user, password) = basic.into_parts();
         return Ok(Authenticated {
             caller: Caller::Actor(Actor::Account(account)),
@@ -104,7 +103,7 @@ pub(super) async fn caller(
             admission: None,
         });
     }
-    let device = factor::authenticate_device(app, basic.reveal_password()).await?;
+    let device = access::authenticate_device(app, basic.reveal_password()).await?;
     Ok(Authenticated {
         caller: Caller::Actor(Actor::Device(device.address.clone())),
         admission: Some(Admission::Device {

@@ -11,7 +11,7 @@ use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::ChallengeSid;
 use crate::domain::text::Attributes;
 use crate::domain::time::Timestamp;
-use crate::flows::actor::Actor;
+use crate::flows::access::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::reading::Reading;
@@ -86,16 +86,16 @@ async fn answer_once(
     match (update.answer, &factor.kind) {
         (None, _) if update.metadata.is_none() => return Err(Refusal::AnswerMissing.into()),
         (None, _) => {}
-        (Some(said), FactorKind::Totp(totp)) => {
+        (Some(reply), FactorKind::Totp(totp)) => {
             challenge.require_attempt_left(now)?;
-            let verdict = factor::check_code(app, &located.scope, &factor, totp, said.code, now)
+            let verdict = factor::check_code(app, &located.scope, &factor, totp, reply.code, now)
                 .map_err(Error::into_area)?;
             challenge.settle_code(verdict, now)?;
             answered.settle_code(verdict, now);
             factor_changed = true;
         }
-        (Some(said), FactorKind::Push(push)) => {
-            let answer = said
+        (Some(reply), FactorKind::Push(push)) => {
+            let answer = reply
                 .proof
                 .verify(&located.scope, &challenge, &push.public_key)
                 .map_err(|why| Refusal::BadProof { why })?;

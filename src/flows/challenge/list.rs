@@ -8,7 +8,7 @@ use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::actor::Actor;
+use crate::flows::access::Actor;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, entity};

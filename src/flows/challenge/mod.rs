@@ -21,7 +21,7 @@ use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::actor::Actor;
+use crate::flows::access::Actor;
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, entity};
 use crate::store::{Batch, StoreError, keys};

@@ -13,7 +13,7 @@ use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{self, FactorStatus};
 use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::admission::Admission;
+use crate::flows::access::Admission;
 use crate::flows::reading::Reading;
 use crate::flows::waiting::Waiting;
 use crate::flows::{self, Error};

@@ -3,14 +3,12 @@
 mod check_code;
 mod create_push;
 mod create_totp;
-mod device;
 mod enrolment;
 mod update;
 
 pub(crate) use self::check_code::{announce_lock, check_code, warn_of_failures};
 pub use self::create_push::{NewPushFactor, create_push};
 pub use self::create_totp::{EnrolledTotpFactor, NewTotpFactor, create_totp};
-pub use self::device::{Device, authenticate_device};
 pub use self::update::{DeviceToken, FactorChanges, Platform, update};
 
 use crate::app::App;
@@ -18,7 +16,7 @@ use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind, Refusal};
 use crate::domain::sid::{AccountSid, FactorSid};
-use crate::flows::actor::Actor;
+use crate::flows::access::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};

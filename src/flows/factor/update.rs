@@ -14,7 +14,7 @@ use crate::domain::sid::FactorSid;
 use crate::domain::text::{AppId, FriendlyName, NotificationToken, SdkVersion};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
-use crate::flows::actor::Actor;
+use crate::flows::access::Actor;
 use crate::flows::event::announce;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, entity, factor, retry_on_conflict};

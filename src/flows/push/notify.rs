@@ -16,7 +16,8 @@ use crate::store::{Batch, StoreError};
 /// The row ends at `until`: a notification of a challenge that is over helps nobody.
 pub(crate) fn notify_device(
     app: &App,
-    (service, scope): (&Service, &EntityScope),
+    service: &Service,
+    scope: &EntityScope,
     challenge: &Challenge,
     push: &PushFactor,
     until: Timestamp,

@@ -33,7 +33,7 @@ use countersign::domain::text::{
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
-use countersign::flows::actor::Actor;
+use countersign::flows::access::{self, Actor};
 use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
@@ -86,7 +86,7 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>, 
     }
     moves_to_lanes(&app).await;
 
-    let account = account::authenticate(&app, &account_sid().to_string(), TOKEN)
+    let account = access::authenticate(&app, &account_sid().to_string(), TOKEN)
         .await
         .unwrap();
     let (service, factor) = totp_factor(app.store.as_ref()).await;

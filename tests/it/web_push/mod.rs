@@ -25,7 +25,7 @@ use countersign::domain::entity::EntityName;
 use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPushSubscription};
 use countersign::domain::sid::{AccountSid, EventSid, ServiceSid};
 use countersign::domain::text::{Identity, Message};
-use countersign::flows::actor::Actor;
+use countersign::flows::access::Actor;
 use countersign::flows::push::web_push::deliver_web_push;
 use countersign::flows::{challenge, factor};
 

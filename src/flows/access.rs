@@ -1,0 +1,211 @@
+//! Who is let in, and to what: accounts, their API keys and their devices.
+
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::crypto::device_jwt::DeviceJwt;
+use crate::domain::access::Refusal;
+use crate::domain::account::Account;
+use crate::domain::entity::EntityName;
+use crate::domain::factor::{FactorKind, FactorStatus};
+use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid};
+use crate::domain::time::Timestamp;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, account};
+use crate::store::keys;
+use crate::store::records::DeviceAddress;
+
+/// Whoever was authenticated.
+#[derive(Clone, Debug)]
+pub enum Actor {
+    /// An account, by its auth token or an API key: everything of the account's is in reach.
+    Account(AccountSid),
+    /// A device, by a JWT of its key: its own factor and that factor's challenges are in reach, nothing else.
+    Device(DeviceAddress),
+}
+
+impl Actor {
+    /// For what is no device's business.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for devices.
+    pub fn account_only(&self) -> Result<AccountSid, Refusal> {
+        match self {
+            Self::Account(account) => Ok(*account),
+            Self::Device(_) => Err(Refusal::Forbidden),
+        }
+    }
+
+    /// For what belongs to an entity: the account, and the one factor that is in reach, if it is only one.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for devices of other entities. It says nothing of whether the entity exists.
+    pub fn within(&self, name: &EntityName) -> Result<(AccountSid, Option<FactorSid>), Refusal> {
+        match self {
+            Self::Account(account) => Ok((*account, None)),
+            Self::Device(device) if device.service == name.service && device.identity == name.identity => {
+                Ok((device.account, Some(device.factor)))
+            }
+            Self::Device(_) => Err(Refusal::Forbidden),
+        }
+    }
+
+    /// For what belongs to a factor.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for devices of other factors.
+    pub fn with_factor(&self, name: &EntityName, factor: FactorSid) -> Result<AccountSid, Refusal> {
+        match self.within(name)? {
+            (account, None) => Ok(account),
+            (account, Some(own)) if own == factor => Ok(account),
+            _ => Err(Refusal::Forbidden),
+        }
+    }
+}
+
+/// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret.
+///
+/// An unknown user takes as long as a wrong password.
+///
+/// # Errors
+/// [`Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
+pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<AccountSid, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
+        let found = reading.get(&keys::account(sid)).await?;
+        let active = found.filter(Account::is_active);
+        (sid, *sid.as_bytes(), active.map(|account| account.token))
+    } else if let Ok(sid) = user.parse::<ApiKeySid>() {
+        let found = reading.get(&keys::api_key(sid)).await?;
+        let account = found.as_ref().map_or(NO_ACCOUNT, |key| key.account);
+        let active = account::is_active(&mut reading, account).await?;
+        let usable = found.filter(|_| active);
+        (account, *sid.as_bytes(), usable.map(|key| key.secret))
+    } else {
+        (NO_ACCOUNT, [0; 16], None)
+    };
+    let Some(hash) = hash else {
+        app.vault.spend_token_check(&owner, password);
+        return Err(Refusal::Credentials.into());
+    };
+    if app.vault.token_matches(&owner, password, &hash) {
+        Ok(account)
+    } else {
+        Err(Refusal::Credentials.into())
+    }
+}
+
+/// A device that was authenticated.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Where its factor is.
+    pub address: DeviceAddress,
+    /// Until when its JWT may be used, as far as its clock and this one can be apart.
+    pub until: Timestamp,
+}
+
+/// The device whose key signed `token`: a JWT whose `kid` is the factor's credential and whose `sub` is its account,
+/// valid now, give or take [`crate::app::Policy::device_clock_skew`].
+///
+/// # Errors
+/// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
+/// [`Error::Failed`].
+pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error<Refusal>> {
+    let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;
+    let mut reading = Reading::new(app);
+    let address = reading.require(&keys::device(token.credential_sid())).await?;
+    let factor = keys::factor(&address.scope(), address.factor);
+    let service = keys::service(address.account, address.service);
+    let account = keys::account(address.account);
+    reading
+        .prefetch([factor.bytes(), service.bytes(), account.bytes()])
+        .await?;
+    let factor = reading.require(&factor).await?;
+    let FactorKind::Push(push) = &factor.kind else {
+        return Err(Refusal::Credentials.into());
+    };
+    let claims = token.verify(&push.public_key).map_err(|_| Refusal::Credentials)?;
+    claims
+        .check(app.clock.now(), app.policy.device_clock_skew)
+        .map_err(|_| Refusal::Credentials)?;
+    // A deleted service leaves its factors to the sweeper: they must not be of use until it comes.
+    reading.require(&service).await?;
+    let active = account::is_active(&mut reading, address.account).await?;
+    if claims.account_sid != address.account || !active {
+        return Err(Refusal::Credentials.into());
+    }
+    Ok(Device {
+        address,
+        until: claims.expires + app.policy.device_clock_skew,
+    })
+}
+
+/// What a caller was let in by.
+#[derive(Clone)]
+pub enum Admission {
+    /// An account's or an API key's credentials.
+    Account {
+        /// The SID of the account or the key.
+        user: String,
+        /// The auth token or the secret.
+        password: Zeroizing<String>,
+    },
+    /// A device's JWT. Its signature was checked when the device came, and neither that nor the factor's key changes.
+    Device {
+        /// The device.
+        address: DeviceAddress,
+        /// Until when the JWT may be used.
+        until: Timestamp,
+    },
+}
+
+impl Admission {
+    /// Until when it holds at the longest, if that is limited.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Account { .. } => None,
+            Self::Device { until, .. } => Some(*until),
+        }
+    }
+
+    /// Whoever is let in now. Does not look at the time: see [`Admission::until`].
+    ///
+    /// # Errors
+    /// [`Refusal::Credentials`] when the credentials were revoked, or the account, the service or the factor is no more,
+    /// or the account is suspended; [`Error::Failed`].
+    pub async fn check(&self, app: &App) -> Result<Actor, Error<Refusal>> {
+        let address = match self {
+            Self::Account { user, password } => {
+                return Ok(Actor::Account(authenticate(app, user, password).await?));
+            }
+            Self::Device { address, .. } => address,
+        };
+        let mut reading = Reading::new(app);
+        let factor = keys::factor(&address.scope(), address.factor);
+        let service = keys::service(address.account, address.service);
+        let account = keys::account(address.account);
+        let all = [factor.bytes(), service.bytes(), account.bytes()];
+        reading.prefetch(all).await?;
+        let factor = reading.require(&factor).await?;
+        reading.require(&service).await?;
+        let active = account::is_active(&mut reading, address.account).await?;
+        if factor.status == FactorStatus::Disabled || !active {
+            return Err(Refusal::Credentials.into());
+        }
+        Ok(Actor::Device(address.clone()))
+    }
+}
+
+/// The password stays out of logs.
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Account { user, .. } => write!(f, "Admission::Account({user}, ..)"),
+            Self::Device { address, until } => write!(f, "Admission::Device({}, {until})", address.factor),
+        }
+    }
+}
+
+/// Looked for where there is no account to look for, so that this takes as long.
+const NO_ACCOUNT: AccountSid = AccountSid::from_bytes([0; 16]);
