@@ -16,7 +16,7 @@ use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{Payment, Verification, VerificationStatus};
+use crate::domain::verification::{Payment, SilentFailure, Verification, VerificationStatus};
 use crate::flows::verification::{self, Guess, Which};
 
 /// `POST /v2/Services/{ServiceSid}/VerificationCheck`
@@ -124,7 +124,10 @@ fn sna_errors(verification: &Verification) -> Vec<SnaErrorJson> {
     errors
         .map(|error| SnaErrorJson {
             attempt_sid: Text(error.attempt),
-            code: error.code,
+            code: match error.why {
+                SilentFailure::Mismatch => 60500,
+                SilentFailure::Undecided => 60510,
+            },
         })
         .collect()
 }

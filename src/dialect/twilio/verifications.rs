@@ -22,19 +22,22 @@ use crate::flows::verification::{self, Settlement};
 /// `POST /v2/Services/{ServiceSid}/Verifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let app = call.app();
-    let service = call.settle(service::fetch(app, account, call.sid("ServiceSid")?).await)?;
-    let available = app.senders.codes.channels();
-    let new = verification_parameters::read(&call.form, &service.settings, &app.policy.templates, &available)
-        .map_err(ApiError::in_service)?;
-    let started = call.settle_verification(verification::start(app, account, service.sid, &new).await)?;
-    let verification = started.verification;
+    let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
+    let new = match verification_parameters::read(&call.form, &app.policy.templates) {
+        Ok(new) => new,
+        Err(error) => {
+            // Of a service that is not there nothing else is said.
+            call.settle(service::fetch(app, account, service_sid).await)?;
+            return Err(error.in_service());
+        }
+    };
+    let started = call.settle_verification(verification::start(app, account, service_sid, &new).await)?;
     let sna = started.sna_token.map(|token| SnaJson {
         url: call.url(format_args!("/v2/SilentAuth/{}", token.as_str())),
     });
     let json = VerificationJson {
         sna,
-        ..VerificationJson::new(&call, &service, &verification)
+        ..VerificationJson::new(&call, &started.service, &started.verification)
     };
     Ok(json::resource(StatusCode::CREATED, &json))
 }

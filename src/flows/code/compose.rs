@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::channel::Channel;
 use crate::domain::message::locale::Locale;
-use crate::domain::message::{MessageRequest, render};
+use crate::domain::message::render;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::AttemptSid;
 use crate::domain::verification::Verification;
@@ -33,22 +33,8 @@ pub(super) fn compose(
     let opened = opened.map_err(|error| format!("the code does not open: {error}"))?;
     let code = std::str::from_utf8(&opened).map_err(|_| "the code is no text".to_owned())?;
     let content = &verification.content;
-    // A template that the operator has taken away gives way to the standard wording.
-    let template = content.template.and_then(|sid| app.policy.templates.by_sid(sid));
-    let message = render(&MessageRequest {
-        channel: sending.channel,
-        locale: &locale(verification),
-        friendly_name: &content.friendly_name,
-        code,
-        warning: content.warning,
-        psd2: content
-            .payment
-            .as_ref()
-            .map(|payment| (payment.amount.as_str(), payment.payee.as_str())),
-        app_hash: content.app_hash.as_deref(),
-        custom: content.custom_message.as_deref(),
-        template: template.map(|template| (template.as_ref(), content.substitutions.as_slice())),
-    });
+    let locale = locale(verification);
+    let message = render(&content.message(sending.channel, &locale, code, &app.policy.templates));
     let message = message.map_err(|error| error.to_string())?;
     // What the caller wants of an e-mail is nothing to a text message: an address is no sender's number.
     let email = content
@@ -64,24 +50,22 @@ pub(super) fn compose(
         text: message.text,
         subject: message.subject,
         locale: message.locale_used.as_str().to_owned(),
-        from: email.from,
-        from_name: email.from_name,
-        send_digits: content.send_digits.clone(),
-        tags: content.tags.0.clone(),
-        substitutions: email.substitutions,
-        template_id: email.template_id,
+        from: email.from.map(|from| from.as_str().to_owned()),
+        from_name: email.from_name.map(|name| name.to_string()),
+        send_digits: content.send_digits.as_ref().map(ToString::to_string),
+        tags: content.tags.pairs().to_vec(),
+        substitutions: email.substitutions.pairs().to_vec(),
+        template_id: email.template_id.map(|id| id.to_string()),
         device_ip: None,
         expires_at: issued.expires_at.min(verification.expires_at),
     })
 }
 
 fn locale(verification: &Verification) -> Locale {
-    let asked = verification.content.locale.as_deref();
-    let asked = asked.and_then(|text| Locale::parse(text).ok());
     let of_country = || {
         let facts = verification.destination.phone().map(PhoneNumber::facts);
         let country = facts.and_then(|facts| facts.country);
         country.map_or_else(Locale::english, Locale::for_country)
     };
-    asked.unwrap_or_else(of_country)
+    verification.content.locale.clone().unwrap_or_else(of_country)
 }

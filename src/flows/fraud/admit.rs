@@ -1,5 +1,6 @@
 //! Asks whether a code may be sent.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use super::judge::judge;
 use super::refuse::{Subject, refuse};
 use super::reserve::{Reservation, reserve};
 use crate::app::App;
-use crate::domain::attempt::Price;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, CounterKind, DeviceNetwork, Need};
@@ -16,6 +16,7 @@ use crate::domain::fraud::prefix::NumberPrefix;
 use crate::domain::fraud::settings::Settings;
 use crate::domain::fraud::{BlockReason, permission};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
+use crate::domain::price::Price;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -37,7 +38,7 @@ pub struct Admittance<'a> {
     /// Over which channel.
     pub channel: Channel,
     /// The address of the device that asked for it, as the caller says.
-    pub device_ip: Option<&'a str>,
+    pub device_ip: Option<IpAddr>,
     /// Whether the caller wants the conversion of the prefix looked at.
     pub risk_check: bool,
     /// What it costs, if the operator said so.
@@ -165,7 +166,7 @@ fn needs(settings: &Settings, asked: &Admittance<'_>, guarded: Option<&PhoneNumb
         let counter = Counter::of_number(account, asked.destination, now);
         needs.push(Budgeted::new(Need::one(counter, limit), Subject::Number));
     }
-    let device = asked.device_ip.and_then(DeviceNetwork::parse).filter(|_| !safe);
+    let device = asked.device_ip.map(DeviceNetwork::of).filter(|_| !safe);
     if let (Some(limit), Some(device)) = (settings.device_per_hour, device) {
         let counter = Counter::of_device(account, device, now);
         needs.push(Budgeted::new(Need::one(counter, limit), Subject::Device(device)));

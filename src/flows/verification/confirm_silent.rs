@@ -17,11 +17,14 @@ use crate::domain::channel::Channel;
 use crate::domain::outbox::Reason;
 use crate::domain::refusal::Refusal;
 use crate::domain::sender_name::SenderName;
-use crate::domain::verification::{SilentAuthentication, SilentError, Try, Verification, VerificationStatus};
+use crate::domain::verification::{
+    SilentAuthentication, SilentError, SilentFailure, Try, Verification, VerificationStatus,
+};
 use crate::flows::code::{
-    SendingAt, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
+    SendingAt, learn, new_attempt, put_attempt, put_new_attempt, put_verification, route,
 };
 use crate::flows::fraud::{Charge, charge};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, account, retry_on_conflict, service};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -74,7 +77,7 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
     let now = app.clock.now();
     let mut verification = found.record.clone();
     service::read(app, verification.account, verification.service).await?;
-    if !account::is_active(app, verification.account).await? {
+    if !account::is_active(&mut Reading::new(app), verification.account).await? {
         return Err(Refusal::NotFound.into());
     }
     let sends = &verification.sends;
@@ -109,7 +112,7 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
         let Some(sender) = sender else {
             return Ok(None);
         };
-        let cost = sender.price.map(price);
+        let cost = sender.price;
         let paid = match charge(app, verification.account, cost, now).await {
             Ok(paid) => paid,
             Err(Error::Refused(_)) => return Ok(None),
@@ -201,10 +204,10 @@ async fn finish(
     let failed = |why: &str| AttemptStatus::Failed {
         why: Reason::new(why),
     };
-    let fail = |silent: &mut SilentAuthentication, code| {
+    let fail = |silent: &mut SilentAuthentication, why| {
         silent.errors.push(SilentError {
             attempt: attempt.sid,
-            code,
+            why,
         });
     };
     let answer = match outcome {
@@ -221,12 +224,12 @@ async fn finish(
         }
         Outcome::Refused { why } => {
             changed.status = failed(why);
-            fail(silent, MISMATCH);
+            fail(silent, SilentFailure::Mismatch);
             SilentAnswer::Mismatch
         }
         Outcome::Retry { why, .. } => {
             changed.status = failed(why);
-            fail(silent, UNDECIDED);
+            fail(silent, SilentFailure::Undecided);
             SilentAnswer::Undecided
         }
         Outcome::Obsolete => return Err(Refusal::NotFound.into()),
@@ -273,9 +276,3 @@ async fn read_counted(app: &App, target: SilentTarget, token: &str) -> Result<St
 
 /// How long the device is made to wait.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
-
-/// The number of the error that the number is not the device's, as Twilio's dictionary has it.
-const MISMATCH: u32 = 60500;
-
-/// The number of the error that the network could not be asked or could not tell.
-const UNDECIDED: u32 = 60510;

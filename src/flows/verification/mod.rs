@@ -19,7 +19,7 @@ pub use self::check::{Guess, check};
 pub use self::confirm_silent::{SilentAnswer, confirm_silent};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
-pub use self::start::{NewVerification, Started, start};
+pub use self::start::{NewVerification, Rules, Started, start};
 
 use crate::app::App;
 use crate::domain::destination::Destination;

@@ -8,18 +8,19 @@ use super::silent_token::SilentToken;
 use super::{Remembered, assert_service, read_verification};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
-use crate::domain::channel::Channel;
+use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::Destination;
 use crate::domain::refusal::Refusal;
-use crate::domain::service::Service;
+use crate::domain::service::{Service, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
+use crate::domain::text::Attributes;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
 };
 
 use crate::flows::code::{SendOrder, next_code, put_verification, send};
-use crate::flows::outbox::commit_and_ring;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::records::Stored;
@@ -30,19 +31,35 @@ pub struct NewVerification {
     /// Where the code is to go.
     pub destination: Destination,
     /// Over which channel; one that has a plan follows it instead.
-    pub channel: Channel,
+    pub channel: ChannelChoice,
     /// The rules of a new one; one that waits keeps its own.
-    pub policy: CodePolicy,
-    /// What the messages say besides the code; one that waits says it too from now on.
+    pub rules: Rules,
+    /// What the messages say besides the code, and what the service's owner chose beside it; one that waits says it too
+    /// from now on.
     pub content: Content,
     /// The code, if the caller chooses it and the service lets it.
     pub custom_code: Option<PlainCode>,
     /// What the service's rate limits count: their names and the values.
-    pub rate_limits: Vec<(String, String)>,
+    pub rate_limits: Attributes,
     /// Whether it is looked at for fraud.
     pub risk_check: bool,
     /// Whether the check of a silent authentication has to name what the device was given.
     pub wants_sna_client_token: bool,
+}
+
+/// Where the rules of a new verification come from.
+#[derive(Clone)]
+pub enum Rules {
+    /// These are they.
+    Given(CodePolicy),
+    /// They follow from what the service's owner chose.
+    OfService(fn(&ServiceSettings) -> CodePolicy),
+}
+
+impl From<CodePolicy> for Rules {
+    fn from(policy: CodePolicy) -> Self {
+        Self::Given(policy)
+    }
 }
 
 /// What rate limits count may be somebody's address.
@@ -59,6 +76,8 @@ impl fmt::Debug for NewVerification {
 pub struct Started {
     /// The verification.
     pub verification: Verification,
+    /// The service that it belongs to.
+    pub service: Service,
     /// What the URL of a silent authentication ends in: only known at this moment.
     pub sna_token: Option<Zeroizing<String>>,
 }
@@ -76,7 +95,8 @@ impl fmt::Debug for Started {
 /// that: it is sent again, replaced, or in the way.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::Parameter`], [`Refusal::CustomCodeNotAllowed`],
+/// [`Refusal::NotFound`] without such a service, [`Refusal::Unwritable`], [`Refusal::Parameter`],
+/// [`Refusal::CustomCodeNotAllowed`],
 /// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
 /// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Failed`].
 pub async fn start(
@@ -95,8 +115,8 @@ async fn attempt(
     new: &NewVerification,
 ) -> Result<Started, Error> {
     let owner = service::read(app, account, service).await?;
-    let channel = new.policy.plan.first().map_or(new.channel, |step| step.channel);
-    require_fitting(&owner.record, new, channel)?;
+    let wanted = Wanted::of(app, &owner.record, new);
+    wanted.require_fitting(app, &owner.record)?;
     let now = app.clock.now();
     let remembered = Remembered::read(app, service, &new.destination).await?;
     let mut record = remembered.record();
@@ -113,24 +133,24 @@ async fn attempt(
         mut verification,
         before,
         batch,
-    } = begin(app, account, service, new, waiting, now, batch)?;
+    } = begin(app, account, service, &wanted, waiting, now, batch)?;
     let channel = match &before {
         Some(before) => {
             let channel = if before.policy.plan.is_empty() {
-                new.channel
+                wanted.chosen
             } else {
                 before.require_step(now)?.channel
             };
             before.require_sendable(channel, now)?;
             channel
         }
-        None => channel,
+        None => wanted.channel,
     };
     // A code agrees to one payment (PSD2, dynamic linking): to another one, or to none, another code does.
-    if verification.content.payment != new.content.payment {
+    if verification.content.payment != wanted.content.payment {
         verification.void_proofs(now);
     }
-    verification.content = new.content.clone();
+    verification.content = wanted.content;
     let new_code = next_code(app, &verification, channel, new.custom_code.as_ref(), now)?;
     let sna_token = (channel == Channel::Sna).then(|| {
         let token = SilentToken::draw(service, verification.sid, app.entropy.as_ref());
@@ -138,7 +158,10 @@ async fn attempt(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let batch = rate_limit::enforce(app, service, &new.rate_limits, now, batch).await?;
+    let mut reading = Reading::new(app);
+    let batch = rate_limit::enforce(app, &mut reading, service, new.rate_limits.pairs(), now, batch)
+        .await
+        .map_err(Error::into_area)?;
     let order = SendOrder {
         channel,
         new_code,
@@ -150,10 +173,11 @@ async fn attempt(
     let batch = remembered.assert_in(batch, &verification);
     let batch = remembered.put(batch, &verification, &record, now)?;
     let batch = put_verification(batch, before.as_ref(), &verification)?;
-    commit_and_ring(app, batch).await?;
+    reading.commit(batch).await?;
     admission.commit(verification.sid);
     Ok(Started {
         verification,
+        service: owner.record,
         sna_token,
     })
 }
@@ -170,7 +194,7 @@ fn begin(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    new: &NewVerification,
+    wanted: &Wanted<'_>,
     waiting: Option<Stored<Verification>>,
     now: Timestamp,
     mut batch: Batch,
@@ -178,7 +202,7 @@ fn begin(
     if let Some(waiting) = waiting {
         let sid = waiting.record.sid;
         let key = crate::store::keys::verification(service, sid);
-        match new.policy.uniqueness {
+        match wanted.policy.uniqueness {
             Uniqueness::None => {}
             Uniqueness::RejectWithExisting => return Err(Refusal::VerificationExists { sid }.into()),
             Uniqueness::Replace => {
@@ -200,9 +224,9 @@ fn begin(
         sid: VerificationSid::generate(now, app.entropy.as_ref()),
         account,
         service,
-        destination: new.destination.clone(),
-        policy: new.policy.clone(),
-        content: new.content.clone(),
+        destination: wanted.new.destination.clone(),
+        policy: wanted.policy.clone(),
+        content: wanted.content.clone(),
     };
     Ok(Beginning {
         verification: Verification::begin(draft, now),
@@ -211,21 +235,60 @@ fn begin(
     })
 }
 
-fn require_fitting(service: &Service, new: &NewVerification, channel: Channel) -> Result<(), Refusal> {
-    if !new.destination.fits(channel) {
-        return Err(Refusal::Parameter {
-            parameter: "To",
-            why: "must be a phone number, or an e-mail address with the channel email",
-        });
+/// What a caller wants, with what the service's owner chose.
+struct Wanted<'a> {
+    new: &'a NewVerification,
+    policy: CodePolicy,
+    /// What the caller chose.
+    chosen: Channel,
+    /// That, or the first of the plan.
+    channel: Channel,
+    content: Content,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(app: &App, service: &Service, new: &'a NewVerification) -> Self {
+        let settings = &service.settings;
+        let policy = match &new.rules {
+            Rules::Given(policy) => policy.clone(),
+            Rules::OfService(policy) => policy(settings),
+        };
+        let available = app.senders.codes.channels();
+        let chosen = new.channel.decide(&available, new.content.payment.is_some());
+        let channel = policy.plan.first().map_or(chosen, |step| step.channel);
+        let content = new.content.clone();
+        Self {
+            new,
+            chosen,
+            channel,
+            content: content.of_service(settings, channel, &app.policy.templates),
+            policy,
+        }
     }
-    if new.custom_code.is_some() && !service.settings.custom_code_enabled {
-        return Err(Refusal::CustomCodeNotAllowed);
+
+    fn require_fitting(&self, app: &App, service: &Service) -> Result<(), Refusal> {
+        let (new, channel) = (self.new, self.channel);
+        // As long as the code that will be drawn.
+        let any_code = "0".repeat(usize::from(self.policy.code_length));
+        let code = new.custom_code.as_ref().map_or(&*any_code, PlainCode::reveal);
+        self.content
+            .require_writable(channel, code, &app.policy.templates)
+            .map_err(|why| Refusal::Unwritable { why })?;
+        if !new.destination.fits(channel) {
+            return Err(Refusal::Parameter {
+                parameter: "To",
+                why: "must be a phone number, or an e-mail address with the channel email",
+            });
+        }
+        if new.custom_code.is_some() && !service.settings.custom_code_enabled {
+            return Err(Refusal::CustomCodeNotAllowed);
+        }
+        if service.settings.psd2_enabled && new.content.payment.is_none() {
+            return Err(Refusal::PaymentRequired);
+        }
+        if new.content.payment.is_some() && matches!(channel, Channel::Call | Channel::Sna) {
+            return Err(Refusal::PaymentUnfit { channel });
+        }
+        Ok(())
     }
-    if service.settings.psd2_enabled && new.content.payment.is_none() {
-        return Err(Refusal::PaymentRequired);
-    }
-    if new.content.payment.is_some() && matches!(channel, Channel::Call | Channel::Sna) {
-        return Err(Refusal::PaymentUnfit { channel });
-    }
-    Ok(())
 }

@@ -19,6 +19,7 @@ use countersign::domain::destination::Destination;
 use countersign::domain::phone::PhoneNumber;
 use countersign::domain::sender_name::SenderName;
 use countersign::domain::sid::{AccountSid, ServiceSid};
+use countersign::domain::text::{Attributes, ServiceName};
 use countersign::domain::time::SystemClock;
 use countersign::domain::verification::{
     Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
@@ -118,14 +119,14 @@ impl World {
     async fn try_start_with(&self, channel: Channel, code: Option<&str>) -> Result<Started, Error> {
         let new = NewVerification {
             destination: Destination::Phone(PhoneNumber::parse(NUMBER, None).unwrap()),
-            channel,
-            policy: policy(),
+            channel: channel.into(),
+            rules: policy().into(),
             content: Content {
-                friendly_name: "Owl Bank".to_owned(),
+                friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
                 ..Content::default()
             },
             custom_code: code.map(|code| PlainCode::parse(code, Alphabet::Digits).unwrap()),
-            rate_limits: Vec::new(),
+            rate_limits: Attributes::default(),
             risk_check: true,
             wants_sna_client_token: true,
         };

@@ -5,7 +5,7 @@ use countersign::dialect::{Http, twilio};
 use countersign::domain::channel::Channel;
 use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
-use countersign::domain::verification::VerificationStatus;
+use countersign::domain::verification::{SilentFailure, VerificationStatus};
 use countersign::flows::Error;
 use countersign::flows::verification::{self, Guess, Which};
 use countersign::server::{self, ClientLimits, Listener, Protocol};
@@ -98,7 +98,10 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     let errors = checked.silent.unwrap().errors;
     let attempts = world.attempts().await;
     assert_eq!(errors.len(), 1);
-    assert_eq!((errors[0].attempt, errors[0].code), (attempts[0].sid, 60500));
+    assert_eq!(
+        (errors[0].attempt, errors[0].why),
+        (attempts[0].sid, SilentFailure::Mismatch)
+    );
     for wrong in ["x", "AAAA", &"A".repeat(86)] {
         assert_eq!(open(&world, "GET", wrong).await["ErrorCode"], -10);
     }

@@ -14,11 +14,11 @@ use countersign::domain::fraud::prefix::NumberPrefix;
 use countersign::domain::fraud::{BlockReason, PrefixBlock};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
-use countersign::domain::rate_limit::{BucketInterval, BucketMax};
+use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax};
 use countersign::domain::refusal::Refusal;
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
-use countersign::domain::text::{Description, UniqueName};
+use countersign::domain::text::{Amount, Attributes, Description, ProviderName, ServiceName, UniqueName};
 use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Verification, VerificationStatus,
 };
@@ -77,7 +77,9 @@ pub(super) async fn go_on(app: &App, account: AccountSid) {
     ));
     assert!(matches!(
         verification::start(app, account, service, &to_ada()).await,
-        Err(Error::Refused(Refusal::RateLimited { .. }))
+        Err(Error::Refused(Refusal::RateLimit(
+            limits::Refusal::Reached { .. }
+        )))
     ));
     verification::advance(app, account, service, planned)
         .await
@@ -194,14 +196,14 @@ async fn check(
 fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> NewVerification {
     NewVerification {
         destination,
-        channel,
-        policy,
+        channel: channel.into(),
+        rules: policy.into(),
         content: Content {
-            friendly_name: "Owl Bank".to_owned(),
+            friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
             ..Content::default()
         },
         custom_code: None,
-        rate_limits: Vec::new(),
+        rate_limits: Attributes::default(),
         risk_check: true,
         wants_sna_client_token: false,
     }
@@ -211,14 +213,14 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
 fn to_ada() -> NewVerification {
     let mut new = wanted(ada(), Channel::Sms, usual_policy());
     new.content.payment = Some(payment());
-    new.rate_limits = vec![(LIMIT.to_owned(), "192.0.2.1".to_owned())];
+    new.rate_limits = Attributes::new(vec![(LIMIT.to_owned(), "192.0.2.1".to_owned())]).unwrap();
     new
 }
 
 fn payment() -> Payment {
     Payment {
-        amount: "12,50 EUR".to_owned(),
-        payee: "Owl Food".to_owned(),
+        amount: Amount::parse("12,50 EUR").unwrap(),
+        payee: ProviderName::parse("Owl Food").unwrap(),
     }
 }
 

@@ -7,6 +7,7 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
+use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
@@ -20,16 +21,14 @@ use countersign::domain::number_matching::{MatchingNumber, NumberLength};
 use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::push_guard::{PushGuard, PushLimits};
-use countersign::domain::service::{
-    PushSettings, Service, ServiceSettings, Subscription, TotpSettings, WhatsappSettings,
-};
+use countersign::domain::service::{PushSettings, Service, ServiceSettings, Subscription, TotpSettings};
 use countersign::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
-    MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
+    ServiceSid, TemplateSid, WebhookSid,
 };
 use countersign::domain::text::{
     ApnsIdentifier, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer, Message,
-    NotificationToken, ProviderName, SdkVersion, ServiceName,
+    NotificationToken, SdkVersion, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -117,13 +116,27 @@ fn accounts() -> Vec<Sample> {
     ]
 }
 
+/// Keeps something for a dialect.
+#[derive(Debug)]
+struct Keep(&'static str, &'static [u8]);
+
+impl AttachedChange for Keep {
+    fn dialect(&self) -> &'static str {
+        self.0
+    }
+
+    fn apply(&self, _: Option<&Attachment>) -> Result<Option<Attachment>, AttachedError> {
+        Attachment::new(1, self.1.to_vec()).map(Some)
+    }
+}
+
 fn services() -> Vec<Sample> {
-    let provider = |name| Some(ProviderName::parse(name).unwrap());
     let empty = Service {
         sid: ServiceSid::from_bytes([3; 16]),
         account: AccountSid::from_bytes([1; 16]),
         settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
         subscriptions: Vec::new(),
+        attached: Attached::default(),
         date_created: moment(3),
         date_updated: moment(4),
     };
@@ -133,9 +146,6 @@ fn services() -> Vec<Sample> {
         lookup_enabled: true,
         psd2_enabled: true,
         skip_sms_to_landlines: true,
-        dtmf_input_required: true,
-        tts_name: provider("Alice"),
-        mailer_sid: Some(MailerSid::from_bytes([4; 16])),
         do_not_share_warning_enabled: true,
         custom_code_enabled: true,
         push: PushSettings {
@@ -151,19 +161,20 @@ fn services() -> Vec<Sample> {
             skew: Some(Skew::new(2).unwrap()),
         },
         default_template_sid: Some(TemplateSid::from_bytes([7; 16])),
-        whatsapp: WhatsappSettings {
-            msg_service_sid: Some(MessagingServiceSid::from_bytes([8; 16])),
-            from: provider("+15005550006"),
-        },
-        verify_event_subscription_enabled: true,
         new_code_on_resend: true,
     };
     let subscription = |byte, events| Subscription {
         webhook: WebhookSid::from_bytes([byte; 16]),
         events,
     };
+    let mut attached = Attached::default();
+    attached
+        .change(&Keep("twilio", br#"{"tts_name":"Alice"}"#))
+        .unwrap();
+    attached.change(&Keep("another", &[0, 255])).unwrap();
     let filled = Service {
         settings,
+        attached,
         subscriptions: vec![
             subscription(9, EventTypes::All),
             subscription(10, EventTypes::Only(EventType::ALL.to_vec())),
@@ -328,8 +339,10 @@ fn push_factors() -> Vec<Sample> {
     let push = |notification| guarded(notification, PushGuard::default());
     let (mut asked, limits) = (PushGuard::default(), PushLimits::default());
     for (byte, at) in [(16, 18), (18, 19)] {
-        let challenge = (ChallengeSid::from_bytes([byte; 16]), moment(300 + at));
-        asked.ask(challenge, &[], &limits, moment(at)).unwrap();
+        let challenge = ChallengeSid::from_bytes([byte; 16]);
+        asked
+            .ask(challenge, moment(300 + at), &[], &limits, moment(at))
+            .unwrap();
     }
     for at in 20..23 {
         asked.wrong_number(limits.pause, moment(at));
@@ -594,10 +607,14 @@ fn identity() -> Identity {
 }
 
 pub(super) fn attributes() -> Attributes {
-    Attributes(vec![
+    Attributes::new(pairs()).unwrap()
+}
+
+pub(super) fn pairs() -> Vec<(String, String)> {
+    vec![
         ("os".to_owned(), "\u{1F989} 17".to_owned()),
         (String::new(), String::new()),
-    ])
+    ]
 }
 
 pub(super) fn vault() -> Vault {

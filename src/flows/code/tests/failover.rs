@@ -10,7 +10,9 @@ use super::world::{World, codes, dead, euros, good, refusing, silent};
 use crate::delivery::codes::Sent;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
+use crate::domain::destination::EmailAddress;
 use crate::domain::events::OutboxMessage;
+use crate::domain::text::ProviderName;
 use crate::domain::time::{Clock as _, Timestamp};
 use crate::domain::verification::{EmailOptions, Sending};
 use crate::flows::code::put_verification;
@@ -44,9 +46,9 @@ async fn what_is_wanted_of_an_email_is_nothing_to_a_text_message() {
     let world = World::new(&["first"]).await;
     let mut verification = world.verification("471142");
     verification.content.email = Some(EmailOptions {
-        from: Some("owl@example.com".to_owned()),
-        from_name: Some("Owl".to_owned()),
-        template_id: Some("d-1".to_owned()),
+        from: Some(EmailAddress::parse("owl@example.com").unwrap()),
+        from_name: Some(ProviderName::parse("Owl").unwrap()),
+        template_id: Some(ProviderName::parse("d-1").unwrap()),
         ..EmailOptions::default()
     });
     world.start(verification, Channel::Sms).await.unwrap();

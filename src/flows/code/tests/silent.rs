@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::world::{World, dead, good, name, refusing};
 use crate::domain::channel::Channel;
 use crate::domain::sid::VerificationSid;
-use crate::domain::verification::SilentAuthentication;
+use crate::domain::verification::{SilentAuthentication, SilentFailure};
 use crate::flows::Error;
 use crate::flows::verification::{self, SilentAnswer, SilentToken};
 use crate::store::memory::MemoryStore;
@@ -85,7 +85,10 @@ async fn each_call_in_vain_is_an_attempt_with_the_number_of_its_error_and_five_a
         told,
         attempts.iter().map(|attempt| attempt.sid).collect::<Vec<_>>()
     );
-    assert_eq!((silent.errors[0].code, silent.errors[1].code), (60500, 60510));
+    assert_eq!(
+        (silent.errors[0].why, silent.errors[1].why),
+        (SilentFailure::Mismatch, SilentFailure::Undecided)
+    );
     assert_eq!(world.senders[0].seen().len() + world.senders[1].seen().len(), 5);
     assert_eq!(
         world.tries().await[1],

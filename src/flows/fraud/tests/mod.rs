@@ -13,7 +13,8 @@ use super::{Admittance, SendPermit, admit, converted};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
-use crate::domain::attempt::{Attempt, AttemptStatus, Price};
+use crate::domain::attached::Attached;
+use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
@@ -21,6 +22,7 @@ use crate::domain::events::{EventTypes, OutboxMessage, OutboxRow};
 use crate::domain::fraud::settings::Settings;
 use crate::domain::fraud::{BlockEvent, BlockReason};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
+use crate::domain::price::{Currency, Price};
 use crate::domain::refusal::Refusal;
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::sender_name::SenderName;
@@ -94,6 +96,7 @@ impl Node {
             sid: ServiceSid::generate(clock.now(), app.entropy.as_ref()),
             account: account.account.sid,
             settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
+            attached: Attached::default(),
             subscriptions: vec![Subscription {
                 webhook: WebhookSid::from_bytes([9; 16]),
                 events: EventTypes::All,
@@ -131,7 +134,7 @@ impl Node {
             destination,
             facts: destination.phone().map(|_| facts),
             channel: asked.channel,
-            device_ip: asked.device_ip,
+            device_ip: asked.device_ip.map(|address| address.parse().unwrap()),
             risk_check: asked.risk_check,
             price: asked.price,
             now: self.clock.now(),

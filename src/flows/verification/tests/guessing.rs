@@ -164,11 +164,12 @@ async fn delays_follow_the_tenth_wrong_code_over_all_verifications() {
 
 #[tokio::test]
 async fn a_code_for_another_payment_is_a_wrong_code() {
+    use crate::domain::text::{Amount, ProviderName};
     use crate::domain::verification::Payment;
     let world = World::new().await;
     let payment = |amount: &str, payee: &str| Payment {
-        amount: amount.to_owned(),
-        payee: payee.to_owned(),
+        amount: Amount::parse(amount).unwrap(),
+        payee: ProviderName::parse(payee).unwrap(),
     };
     let mut new = to_ada();
     new.content.payment = Some(payment("39.99", "Acme"));

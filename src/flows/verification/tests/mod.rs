@@ -29,7 +29,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
-use crate::domain::text::{FriendlyName, ServiceName};
+use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
@@ -149,11 +149,11 @@ fn ada() -> Destination {
 fn wanted(destination: Destination, policy: CodePolicy) -> NewVerification {
     NewVerification {
         destination,
-        channel: Channel::Sms,
-        policy,
+        channel: Channel::Sms.into(),
+        rules: policy.into(),
         content: Content::default(),
         custom_code: None,
-        rate_limits: Vec::new(),
+        rate_limits: Attributes::default(),
         risk_check: true,
         wants_sna_client_token: false,
     }

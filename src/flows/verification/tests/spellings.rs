@@ -75,7 +75,7 @@ async fn spellings_of_one_number_have_one_verification_and_one_count() {
     for text in ["ada@example.com", "Ada@Example.COM"] {
         let destination = Destination::Email(EmailAddress::parse(text).unwrap());
         let new = NewVerification {
-            channel: Channel::Email,
+            channel: Channel::Email.into(),
             ..wanted(destination, twilio())
         };
         sids.insert(world.start(&new).await.unwrap().sid);
