@@ -72,7 +72,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "server",
-        ours: &["dialect", "web"],
+        ours: &["dialect", "domain", "web"],
         never: &["sled"],
     },
     // The commands wire everything together.
