@@ -5,18 +5,12 @@ use std::time::Duration;
 
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
-use crate::delivery::bell::Bell;
-use crate::delivery::sender_tally::SenderTally;
-use crate::delivery::streams::Streams;
-use crate::delivery::tally::Tally;
-use crate::domain::code_routing::{Conversions, SenderHealth};
 use crate::domain::entropy::Entropy;
+use crate::domain::fraud::settings::Settings as TollFraudSettings;
 use crate::domain::message::template::Templates;
-use crate::domain::outbox::EventOrder;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
-use crate::domain::toll_fraud::guard::Guard;
-use crate::domain::toll_fraud::settings::Settings as TollFraudSettings;
+use crate::memory::Memory;
 use crate::store::Store;
 
 /// The wired parts.
@@ -32,64 +26,10 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// How messages leave.
     pub senders: Arc<Senders>,
-    /// Who waits for changes.
-    pub streams: Arc<Streams>,
-    /// What those who write outbox rows share with those who send them.
-    pub outbox: Arc<Outbox>,
-    /// What guards codes by message against toll fraud.
-    pub fraud: Arc<TollFraud>,
+    /// What this process remembers.
+    pub memory: Arc<Memory>,
     /// What the operator chose.
     pub policy: Policy,
-}
-
-/// What guards codes by message against toll fraud, in this process.
-#[derive(Debug, Default)]
-pub struct TollFraud {
-    /// What is held and remembered.
-    pub guard: Guard,
-    /// Who asks the store for the next block of a budget; the others wait for what comes of it.
-    pub gates: Gates,
-}
-
-/// Locks that stand for many more keys, each key always for the same one.
-#[derive(Debug)]
-pub struct Gates(Vec<tokio::sync::Mutex<()>>);
-
-impl Gates {
-    /// The lock at `place`, counted round.
-    #[must_use]
-    pub fn at(&self, place: usize) -> Option<&tokio::sync::Mutex<()>> {
-        self.0.get(place % self.0.len())
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl Default for Gates {
-    fn default() -> Self {
-        Self(std::iter::repeat_with(Default::default).take(256).collect())
-    }
-}
-
-/// What those who write outbox rows share with those who send them, in this process.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    /// What orders the rows.
-    pub order: EventOrder,
-    /// Where it is said that there are new ones.
-    pub bell: Bell,
-    /// What became of them.
-    pub tally: Tally,
-    /// How the senders of codes do.
-    pub sender_health: SenderHealth,
-    /// Whether the codes that they sent came back.
-    pub conversions: Conversions,
-    /// How many codes they took.
-    pub sender_tally: SenderTally,
 }
 
 /// What the operator chose, as far as use cases need it.

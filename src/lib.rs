@@ -4,7 +4,8 @@
 //! - [`app`]: the wired parts; no logic.
 //! - [`server`]: listeners, TLS, limits of clients, graceful shutdown.
 //! - [`domain`]: what factors and challenges are and how they are decided; pure.
-//! - [`flows`]: one file, one use case: read, decide, commit.
+//! - [`flows`]: the use cases, a file or folder for each kind of thing: read, decide, commit.
+//! - [`memory`]: what one process remembers and no store holds.
 //! - [`store`]: the ordered key-value trait, the key map, the records, the engines.
 //! - [`crypto`]: sealing, tokens, one-time codes, device signatures.
 //! - [`delivery`]: senders, each for one protocol of somebody else's.
@@ -12,10 +13,11 @@
 //! - [`web`]: what every HTTP listener shares, and the operators' endpoints.
 //! - [`cli`]: the commands of the binary.
 //! - [`config`]: the settings, one file per concern.
+//! - [`manual`]: the manual, one page a chapter.
 //!
 //! # Invariants
-//! - Imports run one way: `dialect, web, cli -> flows -> {domain, store, crypto, delivery}`; `domain` imports none of
-//!   them. A dialect imports no other dialect and never [`store`]; [`server`] and [`web`] know of [`dialect`] the seam at its
+//! - Imports run one way: `dialect, web, cli -> flows -> {domain, memory, store, crypto, delivery}`; `domain` imports none
+//!   of them. A dialect imports no other dialect and never [`store`]; [`server`] and [`web`] know of [`dialect`] the seam at its
 //!   root only, and no dialect. `tests/it/architecture` reads the `use` lines.
 //! - Whatever a flow decides, it commits with the versions it read asserted; a code, a token or a counter is checked and
 //!   consumed in one commit.
@@ -30,6 +32,15 @@ pub mod delivery;
 pub mod dialect;
 pub mod domain;
 pub mod flows;
+pub mod manual;
+pub mod memory;
 pub mod server;
 pub mod store;
 pub mod web;
+
+// The tests' doubles name this crate as the integration tests do.
+#[cfg(test)]
+extern crate self as countersign;
+#[cfg(test)]
+#[path = "../tests/doubles/mod.rs"]
+mod doubles;

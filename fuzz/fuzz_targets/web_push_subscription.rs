@@ -4,9 +4,13 @@
 #![no_main]
 
 use countersign::crypto::web_push::encryption::encrypt;
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::factor::WebPushSubscription;
 use libfuzzer_sys::fuzz_target;
+
+use self::entropy::SeededEntropy;
+
+#[path = "../../tests/doubles/entropy.rs"]
+mod entropy;
 
 fuzz_target!(|text: &str| {
     let Ok(subscription) = WebPushSubscription::parse(text) else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::flows::account::create_account::NewAccount;
+use crate::flows::account::NewAccount;
 
 /// How a client on this machine gets in.
 pub(super) struct Door {
@@ -92,16 +92,16 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
 
+    use super::*;
     use crate::app::{App, Policy};
     use crate::crypto::master_key::MasterKey;
     use crate::crypto::vault::Vault;
-    use crate::domain::entropy::SeededEntropy;
     use crate::domain::text::FriendlyName;
-    use crate::domain::time::{ManualClock, Timestamp};
-    use crate::flows::account::create_account::create_account;
+    use crate::domain::time::Timestamp;
+    use crate::doubles::{ManualClock, SeededEntropy};
+    use crate::flows::account;
     use crate::store::memory::MemoryStore;
 
     async fn new_account() -> NewAccount {
@@ -110,14 +110,12 @@ mod tests {
             store: Arc::new(MemoryStore::new()),
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
             vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             senders: Arc::default(),
-            streams: Arc::default(),
             entropy: Arc::new(entropy),
             policy: Policy::default(),
         };
-        create_account(&app, FriendlyName::parse("Shop").unwrap())
+        account::create(&app, FriendlyName::parse("Shop").unwrap())
             .await
             .unwrap()
     }

@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::vault::Vault;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn set_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

@@ -59,9 +59,7 @@ pub(super) async fn open(
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master_key)),
         senders: Arc::new(senders),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         policy,
     });
     let opened = Opened { app, directory };

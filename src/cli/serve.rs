@@ -16,23 +16,20 @@ use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
 use crate::config::senders::Sender;
-use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
+use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
-use crate::delivery::guarded::{Guard, GuardedClient};
-use crate::delivery::push_providers::{Addresses, PushProviders};
-use crate::delivery::web_push::WebPush;
+use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
+use crate::delivery::push::{Addresses, PushProviders};
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
-use crate::flows::account::create_account::{create_account, create_account_as};
-use crate::flows::account::list_accounts::list_accounts;
-use crate::flows::challenge::expire_challenge::expire_challenges;
-use crate::flows::code_delivery::learning::learn_from_stored;
-use crate::flows::outbox::deliver::ToReceivers;
+use crate::flows::code::learn_from_stored;
+use crate::flows::deliveries::Deliveries;
+use crate::flows::fraud::rebuild;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
-use crate::flows::toll_fraud::rebuild::rebuild;
-use crate::flows::verification::advance_verification::advance_due_verifications;
+use crate::flows::verification;
+use crate::flows::{account, challenge};
 use crate::server::tls::Certificates;
 use crate::server::{self, ClientLimits, Listener, Protocol, self_signed};
 use crate::web::boundary::Boundary;
@@ -48,7 +45,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let opened = open(
         config.storage,
         config.policy,
-        senders(config.push, config.outbound, config.senders),
+        senders(config.outbound, config.senders),
         Purpose::Use,
     )
     .await?;
@@ -64,19 +61,22 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     served.and(opened.close().await)
 }
 
-fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
-    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
+fn senders(outbound: OutboundSettings, codes: Vec<Sender>) -> Senders {
+    let guard = AddressGuard::allowing(outbound.outbound_allow.unwrap_or_default());
+    // One for both, so that together they hold no more threads than is good.
+    let names = Arc::new(SystemNames::default());
+    let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names.clone()));
+    let addresses = Addresses {
+        apns: Some(outbound.apns_url),
+        apns_sandbox: Some(outbound.apns_sandbox_url),
+        fcm: Some(outbound.fcm_url),
+        fcm_tokens: outbound.fcm_token_url,
+        timeout: None,
+    };
     Senders {
         codes: code_senders(codes),
-        web_push: WebPush::new(Arc::new(guarded.clone())),
-        guarded,
-        push: PushProviders::new(Addresses {
-            apns: push.apns,
-            apns_sandbox: push.apns_sandbox,
-            fcm: push.fcm,
-            fcm_tokens: push.fcm_tokens,
-            timeout: None,
-        }),
+        push: PushProviders::new(addresses, push_services),
+        webhooks: HttpClient::new(HttpPolicy::webhooks(guard, names)),
     }
 }
 
@@ -104,7 +104,7 @@ struct Started {
 impl Started {
     async fn new(
         opened: &Opened,
-        network: crate::config::Network,
+        network: crate::config::NetworkSettings,
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
     ) -> Result<Self, Failure> {
@@ -166,7 +166,7 @@ impl Started {
                 .public_url
                 .as_ref()
                 .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
-            proxies: TrustedProxies::these(network.trusted_proxies),
+            proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
             limits: ClientLimits {
                 connections: network.max_connections,
                 ..ClientLimits::default()
@@ -206,13 +206,13 @@ impl Started {
         let reclaiming = Arc::clone(app);
         helpers.spawn(async move {
             // Behind a long rest: first what expired is announced, then it is reclaimed.
-            let _logged_below = expire_challenges(&reclaiming).await;
+            let _logged_below = challenge::expire_due(&reclaiming).await;
             sweep_again_and_again(reclaiming).await;
         });
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
-        let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
+        let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
         let stopped = async {
             let _dropped_or_sent = worker_stopped.await;
         };
@@ -226,7 +226,7 @@ impl Started {
             signals.stop().await;
             ops.draining.store(true, Ordering::Relaxed);
             // Whoever waits is answered now; the drain is for those who are at work.
-            app.streams.close();
+            app.memory.waiters.close();
             stop_admin.send_replace(());
             // What the last requests announce is delivered after the next start.
             drop(stop_worker);
@@ -262,7 +262,7 @@ async fn sweep_again_and_again(app: Arc<App>) {
 async fn expire_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
-        let expired = expire_challenges(&app).await;
+        let expired = challenge::expire_due(&app).await;
         let next = expired.as_ref().ok().copied().flatten();
         let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
         tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
@@ -277,7 +277,7 @@ async fn expire_again_and_again(app: Arc<App>) {
 async fn advance_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
-        let advanced = advance_due_verifications(&app).await;
+        let advanced = verification::advance_due(&app).await;
         let next = advanced.as_ref().ok().copied().flatten();
         let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
         tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
@@ -324,11 +324,11 @@ fn https(
 async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> Result<String, Failure> {
     let failure =
         |error: &dyn std::fmt::Display| Failure::new(format!("cannot create the first account: {error}"));
-    let accounts = list_accounts(app).await.map_err(|error| failure(&error))?;
+    let accounts = account::list(app).await.map_err(|error| failure(&error))?;
     let name = FriendlyName::parse("First account").map_err(|error| failure(&error))?;
     match bootstrap {
         Some(Bootstrap { sid, token }) if accounts.is_empty() => {
-            let account = create_account_as(app, sid, &token, name)
+            let account = account::create_as(app, sid, &token, name)
                 .await
                 .map_err(|error| failure(&error))?;
             tracing::info!(
@@ -348,7 +348,9 @@ async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> 
             Ok(String::new())
         }
         None if accounts.is_empty() => {
-            let new = create_account(app, name).await.map_err(|error| failure(&error))?;
+            let new = account::create(app, name)
+                .await
+                .map_err(|error| failure(&error))?;
             let program = std::env::current_exe().ok();
             let program = program
                 .as_deref()

@@ -127,7 +127,7 @@ pub(super) const EITHER_PADDING: GeneralPurpose = GeneralPurpose::new(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn text_leads_back_to_the_key() {

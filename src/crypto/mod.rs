@@ -7,7 +7,7 @@
 //! - Web Push: [`web_push`].
 //! - Push providers: [`provider_key`], [`service_account`].
 //! - Messages: [`template_sid`].
-//! - Devices: [`device_key`]; [`jws`] and what is signed with it, [`device_jwt`] and [`approval_jwt`]; [`unique_json`].
+//! - Devices: [`device_key`]; [`jws`], and [`device_jwt`], which is signed with it; [`unique_json`].
 //!
 //! Invariants:
 //! - No primitive is written here: every one comes from a library, and published test vectors run over our use of it.
@@ -16,7 +16,6 @@
 //! - Secrets are compared in constant time.
 //! - Of a signed token nobody sees more than the header before its signature was checked.
 
-pub mod approval_jwt;
 pub mod device_jwt;
 pub mod device_key;
 pub mod jws;
@@ -36,7 +35,7 @@ pub mod web_push;
 pub mod webhook_secret;
 
 #[cfg(test)]
-mod test_device;
+pub(crate) mod test_device;
 #[cfg(test)]
 mod token_attacks;
 #[cfg(test)]

@@ -120,7 +120,7 @@ const LONGEST_INPUT: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn digits(text: &str) -> Option<String> {
         PlainCode::parse(text, Alphabet::Digits).map(|code| code.reveal().to_owned())

@@ -63,7 +63,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn tokens_look_as_clients_expect() {

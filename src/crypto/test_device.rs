@@ -10,17 +10,17 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::domain::opaque::DevicePublicKey;
 
-pub(super) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
-pub(super) const CREDENTIAL: &str = "CRfedcba9876543210fedcba9876543210";
-pub(super) const NOW: u64 = 1_790_000_000;
+pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+pub(crate) const CREDENTIAL: &str = "CRfedcba9876543210fedcba9876543210";
+pub(crate) const NOW: u64 = 1_790_000_000;
 
-pub(super) struct TestDevice {
+pub(crate) struct TestDevice {
     pkcs8: Vec<u8>,
     key: DevicePublicKey,
 }
 
 impl TestDevice {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let pkcs8 = pair.to_pkcs8v1().unwrap().as_ref().to_vec();
         let spki = [SPKI_HEADER, pair.public_key().as_ref()].concat();
@@ -28,27 +28,27 @@ impl TestDevice {
         Self { pkcs8, key }
     }
 
-    pub(super) fn key(&self) -> DevicePublicKey {
+    pub(crate) fn key(&self) -> DevicePublicKey {
         self.key
     }
 
-    pub(super) fn sign_der(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign_der(&self, message: &[u8]) -> Vec<u8> {
         self.sign(&ECDSA_P256_SHA256_ASN1_SIGNING, message)
     }
 
-    pub(super) fn sign_fixed(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign_fixed(&self, message: &[u8]) -> Vec<u8> {
         self.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, message)
     }
 
     /// A token with this header and payload and a right signature.
-    pub(super) fn jws(&self, header: &str, payload: &str) -> String {
+    pub(crate) fn jws(&self, header: &str, payload: &str) -> String {
         let input = signing_input(header, payload);
         let signature = self.sign_fixed(input.as_bytes());
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// The token that an SDK would authenticate with now.
-    pub(super) fn device_jwt(&self) -> String {
+    pub(crate) fn device_jwt(&self) -> String {
         self.jws(&device_header(), &device_claims())
     }
 
@@ -61,15 +61,15 @@ impl TestDevice {
     }
 }
 
-pub(super) fn device_header() -> String {
+pub(crate) fn device_header() -> String {
     format!(r#"{{"cty":"twilio-pba;v=1","kid":"{CREDENTIAL}","typ":"JWT","alg":"ES256"}}"#)
 }
 
-pub(super) fn device_claims() -> String {
+pub(crate) fn device_claims() -> String {
     format!(r#"{{"sub":"{ACCOUNT}","exp":{},"nbf":{NOW}}}"#, NOW + 600)
 }
 
-pub(super) fn signing_input(header: &str, payload: &str) -> String {
+pub(crate) fn signing_input(header: &str, payload: &str) -> String {
     format!(
         "{}.{}",
         URL_SAFE_NO_PAD.encode(header),

@@ -193,7 +193,7 @@ const MAX_BASE32_LENGTH: usize = TotpSecret::MAX_LENGTH.div_ceil(5) * 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn secret(text: &[u8]) -> TotpSecret {
         TotpSecret::from_bytes(Zeroizing::new(text.to_vec())).unwrap()

@@ -167,7 +167,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn vault(seed: u64) -> Vault {
         Vault::new(&MasterKey::generate(&SeededEntropy::new(seed)))

@@ -72,7 +72,7 @@ const PREFIX: &str = "whsec_";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn it_is_shown_as_the_specification_has_it_and_debug_shows_nothing() {

@@ -57,6 +57,43 @@ impl Channel {
     }
 }
 
+/// What a caller says of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelChoice {
+    /// Whatever is best.
+    Auto,
+    /// This one.
+    Named(Channel),
+}
+
+impl ChannelChoice {
+    /// The channel. The best one is silent authentication where somebody can do that, and a text message elsewhere, or where
+    /// a payment is to be read before it is agreed to.
+    #[must_use]
+    pub fn decide(self, available: &[Channel], paid: bool) -> Channel {
+        match self {
+            Self::Auto if available.contains(&Channel::Sna) && !paid => Channel::Sna,
+            Self::Auto => Channel::Sms,
+            Self::Named(channel) => channel,
+        }
+    }
+
+    /// Whether it leads to a phone number; otherwise to an e-mail address.
+    #[must_use]
+    pub fn is_telephony(self) -> bool {
+        match self {
+            Self::Auto => true,
+            Self::Named(channel) => channel.is_telephony(),
+        }
+    }
+}
+
+impl From<Channel> for ChannelChoice {
+    fn from(channel: Channel) -> Self {
+        Self::Named(channel)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +107,17 @@ mod tests {
         for name in ["", "auto", "sms ", "voice", "e-mail"] {
             assert_eq!(Channel::named(name), None, "{name:?}");
         }
+    }
+
+    #[test]
+    fn the_best_channel_is_silent_unless_something_has_to_be_read() {
+        let (with, without) = ([Channel::Sms, Channel::Sna], [Channel::Sms, Channel::Email]);
+        assert_eq!(ChannelChoice::Auto.decide(&with, false), Channel::Sna);
+        assert_eq!(ChannelChoice::Auto.decide(&with, true), Channel::Sms);
+        assert_eq!(ChannelChoice::Auto.decide(&without, false), Channel::Sms);
+        assert_eq!(
+            ChannelChoice::from(Channel::Email).decide(&with, false),
+            Channel::Email
+        );
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Invariant: pure. Nothing here knows HTTP, the store's engines, tasks or JSON; time and randomness are arguments.
 
+pub mod access;
 pub mod access_token;
 pub mod account;
+pub mod attached;
 pub mod attempt;
 pub mod challenge;
 pub mod channel;
@@ -16,6 +18,7 @@ pub mod entity;
 pub mod entropy;
 pub mod events;
 pub mod factor;
+pub mod fraud;
 pub mod gsm_alphabet;
 pub mod limits;
 pub mod message;
@@ -25,6 +28,7 @@ pub mod number_matching;
 pub mod opaque;
 pub mod outbox;
 pub mod phone;
+pub mod price;
 pub mod push_answer;
 pub mod push_guard;
 pub mod rate_limit;
@@ -35,7 +39,6 @@ pub mod service;
 pub mod sid;
 pub mod text;
 pub mod time;
-pub mod toll_fraud;
 pub mod totp_algorithm;
 pub mod verification;
 pub mod webhook;

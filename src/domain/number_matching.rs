@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::entropy::Entropy;
-use super::refusal::Refusal;
+use super::push_answer::BadProof;
 use super::text::Invalid;
 
 /// How many digits the number has: 2 or 3.
@@ -83,12 +83,12 @@ impl MatchingNumber {
     /// Whether `typed` is the number. How long that takes says nothing of how much of it is right.
     ///
     /// # Errors
-    /// [`Refusal::BadChallengeProof`] when nothing was typed, or no text of as many ASCII digits as the number has: that
-    /// is no guess, and it approves nothing.
-    pub fn judge(&self, typed: Option<&str>) -> Result<bool, Refusal> {
-        let typed = typed.ok_or(NUMBER_MISSING)?;
+    /// [`BadProof::NumberMissing`] when nothing was typed, [`BadProof::NumberMalformed`] when it is no text of as many ASCII
+    /// digits as the number has: that is no guess, and it approves nothing.
+    pub fn judge(&self, typed: Option<&str>) -> Result<bool, BadProof> {
+        let typed = typed.ok_or(BadProof::NumberMissing)?;
         if typed.len() != self.0.len() || !typed.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(NUMBER_MALFORMED);
+            return Err(BadProof::NumberMalformed);
         }
         Ok(typed.as_bytes().ct_eq(self.0.as_bytes()).into())
     }
@@ -101,17 +101,10 @@ impl fmt::Debug for MatchingNumber {
     }
 }
 
-const NUMBER_MISSING: Refusal = Refusal::BadChallengeProof {
-    why: "this challenge asks for the number that the login page shows: ask the user for it and sign it as \"number\"",
-};
-const NUMBER_MALFORMED: Refusal = Refusal::BadChallengeProof {
-    why: "\"number\" must be a text of exactly as many digits as number_matching.digits says",
-};
-
 #[cfg(test)]
 mod tests {
-    use super::super::entropy::SeededEntropy;
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     fn length(digits: u8) -> NumberLength {
         NumberLength::parse(digits).unwrap().unwrap()

@@ -2,25 +2,93 @@
 
 use std::time::Duration;
 
-use super::challenge::{Challenge, DenyReason};
+use super::challenge::{Challenge, DenyReason, Refusal};
+use super::entity::EntityScope;
+use super::opaque::DevicePublicKey;
 use super::push_guard::PushGuard;
-use super::refusal::Refusal;
 use super::time::Timestamp;
+
+/// What a device sent to answer a challenge. Each dialect knows how its devices are shown a challenge and how they sign it;
+/// the core knows that nothing counts but what the factor's key signed of exactly this challenge.
+pub trait DeviceProof: Send + Sync {
+    /// The answer, if `key` signed it, and with it everything that the device was shown of `challenge`.
+    ///
+    /// # Errors
+    /// [`BadProof`] for anything else.
+    fn verify(
+        &self,
+        scope: &EntityScope,
+        challenge: &Challenge,
+        key: &DevicePublicKey,
+    ) -> Result<PushAnswer, BadProof>;
+}
 
 /// A device's answer: its signature was checked, and that it signed what it was shown.
 #[derive(Clone, Debug)]
-pub struct PushAnswer<'a> {
-    /// Whether it says yes.
-    pub approved: bool,
-    /// The number that its holder typed.
-    pub number: Option<&'a str>,
-    /// Why it says no.
-    pub reason: Option<&'a str>,
-    /// What it signed (a compact JWS, RFC 7515), kept as evidence.
-    pub signed: &'a str,
+pub struct PushAnswer {
+    /// What it says.
+    pub decision: Decision,
+    /// What it signed, kept as evidence.
+    pub signed: String,
 }
 
-impl PushAnswer<'_> {
+/// What the holder of a device says to a challenge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Approve {
+        /// What they typed, if they typed anything.
+        number: Option<String>,
+    },
+    /// No.
+    Deny {
+        /// Whether they say that they did not ask for it.
+        not_me: bool,
+    },
+}
+
+/// Why what a device sent does not answer the challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadProof {
+    /// What the holder typed, or why they say no, is there but is no text.
+    #[error("a number or a reason is no text")]
+    ClaimNoText,
+    /// Something was signed otherwise than it was shown.
+    #[error("it signs something that is not the challenge's")]
+    FieldAltered,
+    /// More or less was signed than was shown.
+    #[error("it signs more or less than the challenge")]
+    FieldsDiffer,
+    /// The number has another length, or is none.
+    #[error("the number does not have as many digits as the challenge's")]
+    NumberMalformed,
+    /// The challenge asks for a number, and none was typed.
+    #[error("the challenge asks for a number")]
+    NumberMissing,
+    /// Nobody is asked for a number to say no.
+    #[error("a denial has no number")]
+    NumberOfDenial,
+    /// The challenge asks for no number, but one was typed.
+    #[error("the challenge asks for no number")]
+    NumberUnasked,
+    /// Nobody is asked for a reason to say yes.
+    #[error("an approval has no reason")]
+    ReasonOfApproval,
+    /// Nobody knows this reason.
+    #[error("the reason of the denial is unknown")]
+    ReasonUnknown,
+    /// It is longer than any answer to the challenge can be.
+    #[error("it is too long")]
+    TooLong,
+    /// It is nothing that a device would have signed.
+    #[error("it cannot be read")]
+    Unreadable,
+    /// The key did not sign it, or what it signed says neither yes nor no.
+    #[error("it is not signed with the device's key, or says neither yes nor no")]
+    Unsigned,
+}
+
+impl PushAnswer {
     /// Takes in the answer. A wrong number is no error: it denies the challenge for good, and counts in `guard`, which
     /// has to be committed together with the challenge. `pause` is how long a report or the last wrong number closes
     /// the factor.
@@ -30,86 +98,57 @@ impl PushAnswer<'_> {
     /// nothing but time: the account can end the pause.
     ///
     /// # Errors
-    /// [`Refusal::BadChallengeProof`] for an approval without the number that the challenge asks for, and for a number or
-    /// a reason where there is none to be given; [`Refusal::PushPaused`]; as [`Challenge::require_pending`].
+    /// [`Refusal::BadProof`] for an approval without the number that the challenge asks for, or with one where
+    /// none is asked for; [`Refusal::Factor`] while the factor is paused; as [`Challenge::require_pending`].
     pub fn settle(
-        &self,
+        self,
         challenge: &mut Challenge,
         guard: &mut PushGuard,
         pause: Duration,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         challenge.require_pending(now)?;
-        let deny_reason = if self.approved {
-            self.settle_approval(challenge, guard, pause, now)?
-        } else {
-            self.settle_denial(guard, pause, now)?
+        let (approved, deny_reason) = match self.decision {
+            Decision::Approve { number } => {
+                let deny_reason = settle_approval(number.as_deref(), challenge, guard, pause, now)?;
+                (deny_reason.is_none(), deny_reason)
+            }
+            Decision::Deny { not_me: false } => (false, None),
+            Decision::Deny { not_me: true } => {
+                guard.pause(pause, now);
+                (false, Some(DenyReason::NotMe))
+            }
         };
-        let approved = self.approved && deny_reason.is_none();
-        challenge.settle_signed(approved, self.signed.to_owned(), now)?;
+        challenge.settle_signed(approved, self.signed, now)?;
         challenge.deny_reason = deny_reason;
         Ok(())
     }
-
-    /// Why it is a denial after all, if it is.
-    fn settle_approval(
-        &self,
-        challenge: &Challenge,
-        guard: &mut PushGuard,
-        pause: Duration,
-        now: Timestamp,
-    ) -> Result<Option<DenyReason>, Refusal> {
-        if self.reason.is_some() {
-            return Err(REASON_OF_APPROVAL);
-        }
-        guard.require_unpaused(now)?;
-        let Some(number) = &challenge.number else {
-            return match self.number {
-                Some(_) => Err(NUMBER_UNASKED),
-                None => Ok(None),
-            };
-        };
-        if number.judge(self.number)? {
-            guard.right_number();
-            Ok(None)
-        } else {
-            guard.wrong_number(pause, now);
-            Ok(Some(DenyReason::WrongNumber))
-        }
-    }
-
-    fn settle_denial(
-        &self,
-        guard: &mut PushGuard,
-        pause: Duration,
-        now: Timestamp,
-    ) -> Result<Option<DenyReason>, Refusal> {
-        if self.number.is_some() {
-            return Err(NUMBER_OF_DENIAL);
-        }
-        match self.reason {
-            None => Ok(None),
-            Some("not_me") => {
-                guard.pause(pause, now);
-                Ok(Some(DenyReason::NotMe))
-            }
-            Some(_) => Err(REASON_UNKNOWN),
-        }
-    }
 }
 
-const NUMBER_OF_DENIAL: Refusal = Refusal::BadChallengeProof {
-    why: "a denial has no \"number\"",
-};
-const NUMBER_UNASKED: Refusal = Refusal::BadChallengeProof {
-    why: "it signs other fields than those that have to be signed: this challenge asks for no \"number\"",
-};
-const REASON_OF_APPROVAL: Refusal = Refusal::BadChallengeProof {
-    why: "an approval has no \"reason\"",
-};
-const REASON_UNKNOWN: Refusal = Refusal::BadChallengeProof {
-    why: "the \"reason\" of a denial can only be \"not_me\"",
-};
+/// Why it is a denial after all, if it is.
+fn settle_approval(
+    typed: Option<&str>,
+    challenge: &Challenge,
+    guard: &mut PushGuard,
+    pause: Duration,
+    now: Timestamp,
+) -> Result<Option<DenyReason>, Refusal> {
+    let bad = |why| Refusal::BadProof { why };
+    guard.require_unpaused(now).map_err(Refusal::Factor)?;
+    let Some(number) = &challenge.number else {
+        return match typed {
+            Some(_) => Err(bad(BadProof::NumberUnasked)),
+            None => Ok(None),
+        };
+    };
+    if number.judge(typed).map_err(bad)? {
+        guard.right_number();
+        Ok(None)
+    } else {
+        guard.wrong_number(pause, now);
+        Ok(Some(DenyReason::WrongNumber))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -117,11 +156,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::challenge::Outcome;
-    use super::super::entropy::SeededEntropy;
     use super::super::factor::FactorType;
     use super::super::number_matching::{MatchingNumber, NumberLength};
     use super::super::sid::{ChallengeSid, FactorSid};
     use super::*;
+    use crate::domain::factor;
+    use crate::doubles::SeededEntropy;
 
     const PAUSE: Duration = Duration::from_hours(1);
     const NOW: u64 = 1_700_000_000;
@@ -151,18 +191,18 @@ mod tests {
         }
     }
 
-    fn settle(
-        (approved, number, reason): (bool, Option<&str>, Option<&str>),
-        challenge: &mut Challenge,
-        guard: &mut PushGuard,
-    ) -> Result<(), Refusal> {
+    fn settle(decision: Decision, challenge: &mut Challenge, guard: &mut PushGuard) -> Result<(), Refusal> {
         let answer = PushAnswer {
-            approved,
-            number,
-            reason,
-            signed: "e30.e30.AA",
+            decision,
+            signed: "e30.e30.AA".to_owned(),
         };
         answer.settle(challenge, guard, PAUSE, Timestamp::from_seconds(NOW))
+    }
+
+    fn approve(number: Option<&str>) -> Decision {
+        Decision::Approve {
+            number: number.map(str::to_owned),
+        }
     }
 
     /// Texts that come close to a number of the wrong form, and numbers of both lengths.
@@ -188,7 +228,7 @@ mod tests {
             approved in any::<bool>(),
             typed in typed(),
             knows in any::<bool>(),
-            reason in option::of(prop_oneof![Just("not_me"), Just("other")]),
+            not_me in any::<bool>(),
             wrong_before in 0_u8..5,
         ) {
             let wanted = number(digits, seed);
@@ -197,9 +237,10 @@ mod tests {
             let mut guard = PushGuard::default();
             (0..wrong_before).for_each(|_| guard.wrong_number(PAUSE, Timestamp::from_seconds(NOW)));
             let (mut challenge, before) = (challenge(wanted), guard.clone());
-            let settled = settle((approved, typed.as_deref(), reason), &mut challenge, &mut guard);
+            let decision = if approved { approve(typed.as_deref()) } else { Decision::Deny { not_me } };
+            let settled = settle(decision, &mut challenge, &mut guard);
             let is_right = typed.as_deref() == Some(right.as_str());
-            let may_approve = approved && is_right && reason.is_none() && wrong_before < 3;
+            let may_approve = approved && is_right && wrong_before < 3;
             prop_assert_eq!(matches!(challenge.outcome, Outcome::Approved(_)), may_approve);
             match challenge.outcome {
                 Outcome::Pending => {
@@ -220,18 +261,14 @@ mod tests {
     #[test]
     fn a_challenge_without_a_number_takes_none() {
         for (said, taken) in [
-            ((true, None, None), true),
-            ((true, Some("47"), None), false),
-            ((true, Some(""), None), false),
-            ((true, None, Some("not_me")), false),
-            ((false, None, None), true),
-            ((false, None, Some("not_me")), true),
-            ((false, None, Some("")), false),
-            ((false, None, Some("NOT_ME")), false),
-            ((false, Some("47"), None), false),
+            (approve(None), true),
+            (approve(Some("47")), false),
+            (approve(Some("")), false),
+            (Decision::Deny { not_me: false }, true),
+            (Decision::Deny { not_me: true }, true),
         ] {
             let (mut challenge, mut guard) = (challenge(None), PushGuard::default());
-            let settled = settle(said, &mut challenge, &mut guard);
+            let settled = settle(said.clone(), &mut challenge, &mut guard);
             assert_eq!(settled.is_ok(), taken, "{said:?}");
             assert_eq!(challenge.outcome == Outcome::Pending, !taken, "{said:?}");
         }
@@ -242,18 +279,18 @@ mod tests {
     fn a_paused_factor_only_denies() {
         let mut guard = PushGuard::default();
         guard.pause(PAUSE, Timestamp::from_seconds(NOW));
-        let paused = Refusal::PushPaused { retry_after: PAUSE };
+        let paused = Refusal::Factor(factor::Refusal::Paused { retry_after: PAUSE });
         for (wanted, typed) in [(None, None), (number(2, 1), Some("47")), (number(2, 1), None)] {
             let right = wanted.as_ref().map(|number| number.digits().to_owned());
             for typed in [typed, right.as_deref()] {
                 let mut challenge = challenge(wanted.clone());
                 let before = guard.clone();
                 assert_eq!(
-                    settle((true, typed, None), &mut challenge, &mut guard),
+                    settle(approve(typed), &mut challenge, &mut guard),
                     Err(paused.clone())
                 );
                 assert_eq!((&challenge.outcome, &guard), (&Outcome::Pending, &before));
-                settle((false, None, None), &mut challenge, &mut guard).unwrap();
+                settle(Decision::Deny { not_me: false }, &mut challenge, &mut guard).unwrap();
                 assert!(matches!(challenge.outcome, Outcome::Denied(_)));
             }
         }

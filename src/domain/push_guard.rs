@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::Refusal;
+use super::factor::Refusal;
 use super::sid::ChallengeSid;
 use super::time::Timestamp;
 
@@ -65,7 +65,7 @@ struct Push {
 
 /// What became of a challenge that the guard remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum ChallengeFate {
     /// Its holder approved it at this moment.
     Approved(Timestamp),
     /// It was denied, it expired, or it is gone.
@@ -89,10 +89,10 @@ impl PushGuard {
     /// Whether the factor may be asked, or an approval of it counts, at `now`.
     ///
     /// # Errors
-    /// [`Refusal::PushPaused`].
+    /// [`Refusal::Paused`].
     pub fn require_unpaused(&self, now: Timestamp) -> Result<(), Refusal> {
         match self.paused_until(now) {
-            Some(until) => Err(Refusal::PushPaused {
+            Some(until) => Err(Refusal::Paused {
                 retry_after: until.since(now),
             }),
             None => Ok(()),
@@ -120,11 +120,12 @@ impl PushGuard {
     /// Counts the push of a new challenge. `fates` are those of [`PushGuard::remembered`].
     ///
     /// # Errors
-    /// [`Refusal::PushPaused`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`].
+    /// [`Refusal::Paused`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`].
     pub fn ask(
         &mut self,
-        (challenge, expires_at): (ChallengeSid, Timestamp),
-        fates: &[(ChallengeSid, Fate)],
+        challenge: ChallengeSid,
+        expires_at: Timestamp,
+        fates: &[(ChallengeSid, ChallengeFate)],
         limits: &PushLimits,
         now: Timestamp,
     ) -> Result<(), Refusal> {
@@ -145,11 +146,12 @@ impl PushGuard {
     /// Counts another notification of a challenge that waits. `fates` are those of [`PushGuard::remembered`].
     ///
     /// # Errors
-    /// [`Refusal::PushPaused`], [`Refusal::TooManyPushes`].
+    /// [`Refusal::Paused`], [`Refusal::TooManyPushes`].
     pub fn ask_again(
         &mut self,
-        (challenge, expires_at): (ChallengeSid, Timestamp),
-        fates: &[(ChallengeSid, Fate)],
+        challenge: ChallengeSid,
+        expires_at: Timestamp,
+        fates: &[(ChallengeSid, ChallengeFate)],
         limits: &PushLimits,
         now: Timestamp,
     ) -> Result<(), Refusal> {
@@ -184,10 +186,10 @@ impl PushGuard {
     }
 
     /// Takes in what became of the challenges, and forgets the pushes that can count no more.
-    fn learn(&mut self, fates: &[(ChallengeSid, Fate)], now: Timestamp) {
+    fn learn(&mut self, fates: &[(ChallengeSid, ChallengeFate)], now: Timestamp) {
         let approvals = fates.iter().filter_map(|(_, fate)| match fate {
-            Fate::Approved(at) => Some(*at),
-            Fate::Over | Fate::Pending => None,
+            ChallengeFate::Approved(at) => Some(*at),
+            ChallengeFate::Over | ChallengeFate::Pending => None,
         });
         // What lies in the future shows that the clock was set back since: it neither locks nor opens for the length of
         // that jump.
@@ -229,7 +231,7 @@ impl PushGuard {
     }
 
     /// When the challenges that wait expire, the first one first.
-    fn pending(&self, fates: &[(ChallengeSid, Fate)], now: Timestamp) -> Vec<Timestamp> {
+    fn pending(&self, fates: &[(ChallengeSid, ChallengeFate)], now: Timestamp) -> Vec<Timestamp> {
         let mut waiting: Vec<(ChallengeSid, Timestamp)> = Vec::new();
         for push in self.pushes.iter().filter(|push| push.waits(fates, now)) {
             if !waiting.iter().any(|(challenge, _)| *challenge == push.challenge) {
@@ -256,9 +258,9 @@ impl Push {
         self.is_recent(now) && success.is_none_or(|success| self.at > success)
     }
 
-    fn waits(&self, fates: &[(ChallengeSid, Fate)], now: Timestamp) -> bool {
+    fn waits(&self, fates: &[(ChallengeSid, ChallengeFate)], now: Timestamp) -> bool {
         let fate = fates.iter().find(|(challenge, _)| *challenge == self.challenge);
-        self.expires_at > now && matches!(fate, Some((_, Fate::Pending)))
+        self.expires_at > now && matches!(fate, Some((_, ChallengeFate::Pending)))
     }
 }
 
@@ -282,20 +284,25 @@ mod tests {
     }
 
     /// Asks with a new challenge, while `fates` hold and all others are over.
-    fn ask(guard: &mut PushGuard, number: u8, fates: &[(u8, Fate)], now: Timestamp) -> Result<(), Refusal> {
+    fn ask(
+        guard: &mut PushGuard,
+        number: u8,
+        fates: &[(u8, ChallengeFate)],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let known = |sid| fates.iter().find(|(number, _)| challenge(*number) == sid);
         let fates: Vec<_> = guard
             .remembered(now)
             .into_iter()
-            .map(|sid| (sid, known(sid).map_or(Fate::Over, |(_, fate)| *fate)))
+            .map(|sid| (sid, known(sid).map_or(ChallengeFate::Over, |(_, fate)| *fate)))
             .collect();
-        guard.ask((challenge(number), now + LIFE), &fates, &LIMITS, now)
+        guard.ask(challenge(number), now + LIFE, &fates, &LIMITS, now)
     }
 
     #[test]
     fn only_so_many_challenges_wait_at_once() {
         let mut guard = PushGuard::default();
-        let waiting: Vec<_> = (0..3).map(|number| (number, Fate::Pending)).collect();
+        let waiting: Vec<_> = (0..3).map(|number| (number, ChallengeFate::Pending)).collect();
         for number in 0..3 {
             ask(&mut guard, number, &waiting, at(u64::from(number))).unwrap();
         }
@@ -313,9 +320,13 @@ mod tests {
         // The first one is expired whether or not anybody looked.
         ask(&mut guard, 3, &waiting, at(300)).unwrap();
         // One that was answered makes room.
-        let mut answered = [(1, Fate::Over), (2, Fate::Pending), (3, Fate::Pending)];
+        let mut answered = [
+            (1, ChallengeFate::Over),
+            (2, ChallengeFate::Pending),
+            (3, ChallengeFate::Pending),
+        ];
         ask(&mut guard.clone(), 4, &answered, at(300)).unwrap();
-        answered[0].1 = Fate::Pending;
+        answered[0].1 = ChallengeFate::Pending;
         ask(&mut guard, 4, &answered, at(300)).unwrap_err();
     }
 
@@ -337,7 +348,7 @@ mod tests {
         ask(&mut guard.clone(), 6, &[], at(24 * 3600 - 1)).unwrap_err();
         ask(&mut guard.clone(), 6, &[], at(24 * 3600)).unwrap();
         // An approval forgives what was before it, also later, when nobody remembers the approved challenge any more.
-        let approved = [(2, Fate::Approved(at(45))), (5, Fate::Pending)];
+        let approved = [(2, ChallengeFate::Approved(at(45))), (5, ChallengeFate::Pending)];
         for number in 6..11 {
             ask(&mut guard, number, &approved, at(70)).unwrap();
         }
@@ -357,11 +368,11 @@ mod tests {
     fn a_challenge_from_before_an_approval_waits_but_was_not_pushed_in_vain() {
         let mut guard = PushGuard::default();
         ask(&mut guard, 0, &[], at(0)).unwrap();
-        ask(&mut guard, 1, &[(0, Fate::Pending)], at(1)).unwrap();
-        let mut fates = vec![(0, Fate::Pending), (1, Fate::Approved(at(2)))];
+        ask(&mut guard, 1, &[(0, ChallengeFate::Pending)], at(1)).unwrap();
+        let mut fates = vec![(0, ChallengeFate::Pending), (1, ChallengeFate::Approved(at(2)))];
         for number in 2..4 {
             ask(&mut guard, number, &fates, at(3)).unwrap();
-            fates.push((number, Fate::Pending));
+            fates.push((number, ChallengeFate::Pending));
         }
         let refused = ask(&mut guard, 4, &fates, at(4)).unwrap_err();
         assert!(
@@ -369,7 +380,7 @@ mod tests {
             "0, 2 and 3 wait"
         );
         for (_, fate) in &mut fates {
-            *fate = Fate::Over;
+            *fate = ChallengeFate::Over;
         }
         for number in 4..8 {
             ask(&mut guard, number, &fates, at(5)).unwrap();
@@ -381,11 +392,15 @@ mod tests {
     fn another_notification_counts_as_a_push_and_not_as_a_challenge() {
         let mut guard = PushGuard::default();
         ask(&mut guard, 0, &[], at(0)).unwrap();
-        let (asked, fates) = ((challenge(0), at(300)), [(challenge(0), Fate::Pending)]);
+        let fates = [(challenge(0), ChallengeFate::Pending)];
         for _ in 0..5 {
-            guard.ask_again(asked, &fates, &LIMITS, at(1)).unwrap();
+            guard
+                .ask_again(challenge(0), at(300), &fates, &LIMITS, at(1))
+                .unwrap();
         }
-        let refused = guard.ask_again(asked, &fates, &LIMITS, at(1)).unwrap_err();
+        let refused = guard
+            .ask_again(challenge(0), at(300), &fates, &LIMITS, at(1))
+            .unwrap_err();
         assert!(matches!(refused, Refusal::TooManyPushes { .. }));
         assert_eq!(guard.pending(&fates, at(1)), [at(300)]);
     }
@@ -404,7 +419,7 @@ mod tests {
         let retry_after = Duration::from_secs(1);
         assert_eq!(
             ask(&mut guard, 0, &[], at(3600)),
-            Err(Refusal::PushPaused { retry_after })
+            Err(Refusal::Paused { retry_after })
         );
         ask(&mut guard, 0, &[], at(3601)).unwrap();
         guard.wrong_number(LIMITS.pause, at(4000));
@@ -424,7 +439,7 @@ mod tests {
             ask(&mut guard, number, &[], at(1_000_000)).unwrap();
         }
         ask(&mut guard, 6, &[], at(0)).unwrap_err();
-        let approved = [(0, Fate::Approved(at(1_000_000)))];
+        let approved = [(0, ChallengeFate::Approved(at(1_000_000)))];
         // The first is in the very moment up to which everything is forgiven.
         for number in 6..13 {
             ask(&mut guard, number, &approved, at(u64::from(number))).unwrap();

@@ -30,7 +30,7 @@ macro_rules! sid {
 
             /// The identifier with these bytes.
             #[must_use]
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
@@ -186,8 +186,8 @@ impl Visitor<'_> for SixteenBytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entropy::SeededEntropy;
     use super::*;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn prints_and_parses_back() {

@@ -86,14 +86,72 @@ text! {
     FieldLabel, "must be 1 to 36 characters long", |text| length_within(text, 1, 36);
     /// The value of a challenge's field.
     FieldValue, "must be at most 128 characters long", |text| length_within(text, 0, 128);
-    /// A name that a service passes on to a provider (a voice, a sender).
+    /// The hash of an Android app, which its SMS Retriever looks for at a message's end: Base64.
+    AppHash, "must be the 11 characters of an Android app's hash: letters, digits, + and /", |text| {
+        text.len() == 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+    };
+    /// What a call dials once it is answered.
+    SendDigits, "must be 1 to 32 characters: digits, * and #, and w for each half second to wait", |text| {
+        let dialled = |b: u8| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'w' | b'W');
+        (1..=32).contains(&text.len()) && text.bytes().all(dialled)
+    };
+    /// How much is paid, as whoever is paid writes it.
+    Amount, "must be 1 to 32 characters long, without control characters", |text| printable(text, 1, 32);
+    /// A name that is passed on to a provider (a sender's, a payee's).
     ProviderName, "must be 1 to 64 characters long, without control characters", |text| printable(text, 1, 64);
 }
 
-/// Names and values that a caller attached to something: JSON objects with only strings, in the caller's order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Attributes(pub Vec<(String, String)>);
+macro_rules! pairs {
+    ($($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Vec<(String, String)>);
+
+        impl $name {
+            /// Checks names and values; their order stays.
+            ///
+            /// # Errors
+            /// [`Invalid`] with what they must be.
+            pub fn new(pairs: Vec<(String, String)>) -> Result<Self, Invalid> {
+                let valid: fn(&[(String, String)]) -> bool = $valid;
+                if valid(&pairs) { Ok(Self(pairs)) } else { Err(Invalid($expected)) }
+            }
+
+            /// Names and values, in their order.
+            #[must_use]
+            pub fn into_pairs(self) -> Vec<(String, String)> {
+                self.0
+            }
+
+            /// Names and values, in their order.
+            #[must_use]
+            pub fn pairs(&self) -> &[(String, String)] {
+                &self.0
+            }
+        }
+    )+};
+}
+
+pairs! {
+    /// Names and values that a caller attached to something.
+    Attributes, "must be at most 1024 characters long altogether", |pairs| characters(pairs) <= 1024;
+    /// What the places of a template stand for.
+    Substitutions, "must be at most 4096 characters long altogether", |pairs| characters(pairs) <= 4096;
+    /// What a caller wants a provider to record with a message.
+    Tags, "must be at most 10 tags, each name and value at most 128 characters long, without control characters",
+        |pairs| {
+            let short = |text: &str| printable(text, 0, 128);
+            pairs.len() <= 10 && pairs.iter().all(|(name, value)| short(name) && short(value))
+        };
+}
+
+fn characters(pairs: &[(String, String)]) -> usize {
+    pairs
+        .iter()
+        .map(|(name, value)| name.chars().count() + value.chars().count())
+        .sum()
+}
 
 fn length_within(text: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&text.chars().count())

@@ -1,4 +1,6 @@
-//! Use cases: one file, one use case. The only place that reads, decides and commits.
+//! Use cases: the only place that reads, decides and commits. A simple resource is one file with short names
+//! (`webhook::create`, `webhook::fetch`); what has a longer story is a folder whose verbs are called the same way
+//! (`challenge::answer`).
 //!
 //! Every flow has the same shape: read records through a [`Reading`](reading::Reading), let the domain decide, commit
 //! through it what follows, which applies only if nothing changed that was read, and begin anew if another change came
@@ -10,17 +12,22 @@ pub mod access_token;
 pub mod account;
 pub mod actor;
 pub mod admission;
+pub mod api_key;
 pub mod attempt;
 pub mod challenge;
 pub mod check_store;
-pub mod code_delivery;
+pub mod code;
 pub mod credential;
+pub mod deliveries;
 pub mod entity;
 mod error;
+pub mod event;
 pub mod factor;
+pub mod fraud;
 pub mod messaging_configuration;
 pub mod outbox;
 pub mod page;
+pub mod push;
 pub mod rate_limit;
 pub mod reading;
 mod retry;
@@ -29,11 +36,10 @@ pub mod service;
 pub mod store_format;
 pub mod sweep;
 pub mod template;
-pub mod toll_fraud;
 pub mod verification;
 mod waiting;
-pub mod web_push;
 pub mod webhook;
+pub mod webhook_secret;
 
 pub use self::error::{Error, Fault};
 pub(crate) use self::retry::retry_on_conflict;

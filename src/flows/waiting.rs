@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::Error;
 use super::admission::Admission;
 use crate::app::App;
-use crate::delivery::streams::{Crowded, Interest, Waiter};
+use crate::domain::challenge::Refusal;
 use crate::domain::entity::EntityScope;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
+use crate::memory::waiters::{Crowded, Interest, Waiter};
 
 /// How long nobody waits without a look at the store: a change may come from another process that shares the store, and
 /// nobody in this one is woken by that. It also bounds what a fault of the waking could cost.
@@ -34,8 +33,11 @@ impl Waiting {
         scope: &EntityScope,
         interest: Interest,
         longest: Option<Duration>,
-    ) -> Result<Self, Error> {
-        let registered = app.streams.register(scope, interest, app.policy.max_waiters);
+    ) -> Result<Self, Refusal> {
+        let registered = app
+            .memory
+            .waiters
+            .register(scope, interest, app.policy.max_waiters);
         Ok(Self {
             waiter: registered.map_err(|Crowded| Refusal::TooManyWaiters)?,
             ends: longest.map(|longest| Instant::now() + longest),
@@ -47,7 +49,7 @@ impl Waiting {
     pub(super) fn is_over(&self, app: &App) -> bool {
         self.ends.is_some_and(|ends| ends <= Instant::now())
             || self.until.is_some_and(|until| until <= app.clock.now())
-            || app.streams.is_closing()
+            || app.memory.waiters.is_closing()
     }
 
     /// Pauses until there may be something to see: a change, the moment `next` (when a challenge expires, say), the end

@@ -215,7 +215,7 @@ mod tests {
     use tokio::sync::{Notify, mpsc};
 
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
     use crate::web::arrival::{Entrance, Scheme};
 
     /// Answers in the words of its own log, in capitals if the path asks for them.

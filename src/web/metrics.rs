@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
 
-use crate::domain::toll_fraud::tally::Tally;
+use crate::memory::tallies::BlockTally;
 
 /// Answered requests by the class of their status.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Requests {
 }
 
 /// Adds the codes that guards against toll fraud refused to `text`, by the reason.
-pub(super) fn blocked_codes(tally: &Tally, text: &mut String) {
+pub(super) fn blocked_codes(tally: &BlockTally, text: &mut String) {
     let name = "countersign_codes_blocked_total";
     let _ = write!(
         text,

@@ -90,7 +90,7 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             "countersign_http_requests_total{{status=\"{class}\"}} {count}"
         );
     }
-    let waiting = ops.app.streams.waiting();
+    let waiting = ops.app.memory.waiters.waiting();
     let _ = write!(
         text,
         "# HELP countersign_waiters Requests and streams that wait for a change.\n\
@@ -132,12 +132,12 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     }
     outbox_metrics(&ops.app, &mut text);
     sender_metrics(&ops.app, &mut text);
-    blocked_codes(&ops.app.fraud.guard.tally, &mut text);
+    blocked_codes(&ops.app.memory.fraud.refused, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 fn outbox_metrics(app: &App, text: &mut String) {
-    let counts = app.outbox.tally.counts();
+    let counts = app.memory.deliveries.counts();
     for (name, kind, help, value) in [
         (
             "delivered_total",
@@ -180,7 +180,7 @@ fn outbox_metrics(app: &App, text: &mut String) {
 
 /// How the senders of codes do; they are named as the operator named them.
 fn sender_metrics(app: &App, text: &mut String) {
-    let counts = app.outbox.sender_tally.counts();
+    let counts = app.memory.senders.counts();
     for (result, help) in [
         ("sent", "Codes that the sender took."),
         ("failed", "Codes that the sender did not take."),
@@ -196,7 +196,7 @@ fn sender_metrics(app: &App, text: &mut String) {
             let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
         }
     }
-    let left_alone = app.outbox.sender_health.left_alone(app.clock.now());
+    let left_alone = app.memory.sender_health.left_alone(app.clock.now());
     let name = "countersign_code_sender_left_alone";
     let _ = write!(
         text,

@@ -75,7 +75,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
     use crate::web::arrival::Entrance;
     use crate::web::request_id::RequestIds;
 

@@ -7,7 +7,10 @@ mod check_store;
 mod code_delivery;
 mod code_senders;
 mod delivery;
+#[path = "../doubles/mod.rs"]
+mod doubles;
 mod foreign;
+mod manual;
 mod old_data;
 mod outbox;
 mod outbox_kill;

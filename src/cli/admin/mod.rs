@@ -13,20 +13,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::ZeroizeOnDrop;
 
 use crate::app::App;
+use crate::domain::account::Refusal;
 use crate::domain::account::{Account, ApiKey};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::text::FriendlyName;
-use crate::flows;
-use crate::flows::account::create_account::create_account;
-use crate::flows::account::create_api_key::create_api_key;
-use crate::flows::account::list_accounts::list_accounts;
-use crate::flows::account::list_api_keys::list_api_keys;
-use crate::flows::account::revoke_api_key::revoke_api_key;
-use crate::flows::account::rotate_token::rotate_token;
-use crate::flows::account::rotate_webhook_secret::rotate_webhook_secret;
-use crate::flows::account::set_status::{resume_account, suspend_account};
-use crate::flows::outbox::dead_letters::Fate;
+use crate::flows::outbox::dead_letters::Disposal;
+use crate::flows::{self, account, api_key, webhook_secret};
 
 pub use self::outbox::{OutboxView, RowView};
 
@@ -189,9 +182,9 @@ pub async fn execute(app: &App, request: Request) -> Reply {
 async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
     match request {
         Request::CreateAccount { name } => {
-            let new = create_account(app, friendly_name(&name)?)
+            let new = account::create(app, friendly_name(&name)?)
                 .await
-                .map_err(no_account)?;
+                .map_err(|fault| fault.to_string())?;
             let sid = new.account.sid.to_string();
             Ok(Reply::Secret(NewSecret {
                 account_sid: sid.clone(),
@@ -202,20 +195,22 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
         }
         Request::CreateKey { account, name } => {
             let account = account_or_only_one(app, account).await?;
-            let (key, token) = create_api_key(app, account, friendly_name(&name)?)
+            let (key, token) = api_key::create(app, account, friendly_name(&name)?)
                 .await
                 .map_err(no_account)?;
             Ok(secret(&key.sid, account, token.reveal()))
         }
-        Request::DropOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::Dropped).await,
+        Request::DropOutbox { sid, receiver } => {
+            outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
+        }
         Request::ExportStore => Err("an export is no reply".to_owned()),
         Request::ListAccounts => {
-            let accounts = list_accounts(app).await.map_err(no_account)?;
+            let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
             Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
         }
         Request::ListKeys { account } => {
             let account = account_or_only_one(app, account).await?;
-            let keys = list_api_keys(app, account).await.map_err(no_account)?;
+            let keys = api_key::list(app, account).await.map_err(no_account)?;
             Ok(Reply::Keys(keys.iter().map(KeyView::from).collect()))
         }
         Request::ListOutbox {
@@ -224,24 +219,26 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
             limit,
         } => outbox::list(app, waiting, after, limit).await,
         Request::ResumeAccount { account } => {
-            resume_account(app, account_sid(&account)?)
+            account::resume(app, account_sid(&account)?)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("resumed {account}")))
         }
-        Request::RetryOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::PutBack).await,
+        Request::RetryOutbox { sid, receiver } => {
+            outbox::decide_on(app, sid, receiver, Disposal::PutBack).await
+        }
         Request::RevokeKey { key } => {
             let sid = key
                 .parse()
                 .map_err(|error| format!("{key} is no API key's SID: it {error}"))?;
-            revoke_api_key(app, sid)
+            api_key::revoke(app, sid)
                 .await
                 .map_err(|error| explain(error, "there is no such API key"))?;
             Ok(Reply::Done(format!("revoked {key}")))
         }
         Request::RotateToken { account } => {
             let account = account_sid(&account)?;
-            let token = rotate_token(app, account).await.map_err(no_account)?;
+            let token = account::rotate_token(app, account).await.map_err(no_account)?;
             Ok(secret(&account, account, token.reveal()))
         }
         Request::RotateWebhookSecret {
@@ -250,7 +247,7 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
         } => {
             let account = account_sid(&account)?;
             let overlap = Duration::from_secs(overlap_seconds);
-            let (secret, alone_from) = rotate_webhook_secret(app, account, overlap)
+            let (secret, alone_from) = webhook_secret::rotate(app, account, overlap)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::WebhookSecret(NewWebhookSecret {
@@ -260,7 +257,7 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
             }))
         }
         Request::SuspendAccount { account } => {
-            suspend_account(app, account_sid(&account)?)
+            account::suspend(app, account_sid(&account)?)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("suspended {account}")))
@@ -299,7 +296,11 @@ async fn account_or_only_one(app: &App, account: Option<String>) -> Result<Accou
     if let Some(account) = account {
         return account_sid(&account);
     }
-    match list_accounts(app).await.map_err(no_account)?.as_slice() {
+    match account::list(app)
+        .await
+        .map_err(|fault| fault.to_string())?
+        .as_slice()
+    {
         [only] => Ok(only.sid),
         [] => Err("there is no account; create one with `countersign account create`".to_owned()),
         _ => Err("there are several accounts; say which one behind the command".to_owned()),
@@ -325,13 +326,13 @@ fn friendly_name(text: &str) -> Result<FriendlyName, String> {
     FriendlyName::parse(text).map_err(|error| format!("--name {error}"))
 }
 
-fn no_account(error: flows::Error) -> String {
+fn no_account(error: flows::Error<Refusal>) -> String {
     explain(error, "there is no such account")
 }
 
-fn explain(error: flows::Error, not_found: &str) -> String {
+fn explain<R: AreaRefusal + PartialEq>(error: flows::Error<R>, not_found: &str) -> String {
     match error {
-        flows::Error::Refused(Refusal::NotFound) => not_found.to_owned(),
+        flows::Error::Refused(refusal) if refusal == R::NOT_FOUND => not_found.to_owned(),
         error => error.to_string(),
     }
 }

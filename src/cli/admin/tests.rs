@@ -15,14 +15,15 @@ use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::entity::EntityScope;
-use crate::domain::entropy::{Entropy, SeededEntropy};
+use crate::domain::entropy::Entropy;
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::factor::FactorType;
 use crate::domain::outbox::{DeadLetter, Reason};
 use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
 use crate::domain::text::Identity;
-use crate::domain::time::{ManualClock, Timestamp};
-use crate::flows::account::authenticate::authenticate;
+use crate::domain::time::Timestamp;
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::account;
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, keys};
 
@@ -33,9 +34,7 @@ fn app() -> App {
         clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
         vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
         senders: Arc::default(),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         entropy: Arc::new(entropy),
         policy: Policy::default(),
     }
@@ -153,7 +152,7 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
 async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
     let app = app();
     let account = created(&app, create_account()).await;
-    let works = async |user: &str, secret: &str| authenticate(&app, user, secret).await.is_ok();
+    let works = async |user: &str, secret: &str| account::authenticate(&app, user, secret).await.is_ok();
     assert!(works(&account.sid, &account.secret).await);
 
     let key = created(

@@ -250,7 +250,7 @@ const CODES: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::time::ManualClock;
+    use crate::doubles::ManualClock;
 
     use super::*;
 

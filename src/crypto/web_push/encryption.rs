@@ -139,7 +139,7 @@ mod tests {
 
     use super::super::read_scalar;
     use super::*;
-    use crate::domain::entropy::SeededEntropy;
+    use crate::doubles::SeededEntropy;
 
     fn decoded<const N: usize>(text: &str) -> [u8; N] {
         URL_SAFE_NO_PAD.decode(text).unwrap().try_into().unwrap()

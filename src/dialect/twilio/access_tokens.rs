@@ -9,11 +9,11 @@ use super::error::{ApiError, of_parameter};
 use super::form::whole_number;
 use super::json::{self, Text};
 use crate::domain::access_token::AccessToken;
+use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{FriendlyName, Identity};
 use crate::domain::time::Timestamp;
-use crate::flows::access_token::create_access_token::create_access_token;
-use crate::flows::access_token::fetch_access_token::fetch_access_token;
+use crate::flows::access_token;
 
 /// `POST /v2/Services/{ServiceSid}/AccessTokens`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -35,7 +35,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .ok_or_else(|| ApiError::invalid("Ttl", "must be a whole number of seconds from 60 to 300"))?,
     };
     let service = call.sid("ServiceSid")?;
-    let created = create_access_token(call.app(), account, service, identity, name, ttl).await;
+    let device_of = EntityName { service, identity };
+    let created = access_token::create(call.app(), account, &device_of, name, ttl).await;
     let (record, token) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,
@@ -48,7 +49,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
     let sid = call.sid("AccessTokenSid")?;
-    let (record, token) = call.settle(fetch_access_token(call.app(), account, service, sid).await)?;
+    let (record, token) = call.settle(access_token::fetch(call.app(), account, service, sid).await)?;
     Ok(json::resource(
         StatusCode::OK,
         &AccessTokenJson::new(&call, service, &record, &token),

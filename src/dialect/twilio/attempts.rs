@@ -10,16 +10,14 @@ use super::error::ApiError;
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
-use crate::domain::attempt::{Attempt, AttemptStatus, Price};
+use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::price::Price;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
-use crate::flows::attempt::AttemptFilter;
-use crate::flows::attempt::fetch_attempt::fetch_attempt;
-use crate::flows::attempt::list_attempts::list_attempts;
-use crate::flows::attempt::summarize_attempts::{AttemptSummary, summarize_attempts};
+use crate::flows::attempt::{self, AttemptFilter, AttemptSummary};
 
 /// `GET /v2/Attempts`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
@@ -36,7 +34,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &FILTERS)?;
     let filter = list_filter(&call.query).map_err(ApiError::in_service)?;
-    let page = call.settle(list_attempts(call.app(), account, &filter, listing.request).await)?;
+    let page = call.settle(attempt::list(call.app(), account, &filter, listing.request).await)?;
     let page = page.map(|attempt| AttemptJson::new(&call, attempt));
     Ok(listing.answer(&call, "attempts", &page))
 }
@@ -44,7 +42,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Attempts/{AttemptSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let found = fetch_attempt(call.app(), account, call.sid("AttemptSid")?).await;
+    let found = attempt::fetch(call.app(), account, call.sid("AttemptSid")?).await;
     let attempt = call.settle(found)?;
     Ok(json::resource(StatusCode::OK, &AttemptJson::new(&call, &attempt)))
 }
@@ -53,7 +51,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn summarize(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let filter = summary_filter(&call.query).map_err(ApiError::in_service)?;
-    let summary = call.settle(summarize_attempts(call.app(), account, &filter).await)?;
+    let summary = call.settle(attempt::summarize(call.app(), account, &filter).await)?;
     Ok(json::resource(StatusCode::OK, &SummaryJson::new(&call, &summary)))
 }
 
@@ -218,7 +216,7 @@ impl PriceJson {
     fn new(price: &Price) -> Self {
         let value = format!("{}.{:06}", price.micros / 1_000_000, price.micros % 1_000_000);
         let value = value.trim_end_matches('0').trim_end_matches('.').to_owned();
-        let currency = String::from_utf8_lossy(&price.currency).into_owned();
+        let currency = price.currency.as_str().to_owned();
         Self { value, currency }
     }
 }
@@ -250,13 +248,14 @@ impl SummaryJson {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::price::Currency;
 
     #[test]
     fn prices_are_decimal_numbers() {
         let value = |micros| {
             let price = Price {
                 micros,
-                currency: *b"usd",
+                currency: Currency::parse("usd").unwrap(),
             };
             PriceJson::new(&price).value
         };

@@ -7,14 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::domain::refusal::Refusal;
+use crate::domain::access::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
-use crate::flows;
-use crate::flows::access_token::enrol_with_token::{authenticate_enrolment, is_enrolment_token};
-use crate::flows::account::authenticate::authenticate;
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
-use crate::flows::factor::authenticate_device::authenticate_device;
+use crate::flows::{self, access_token, account, factor};
 
 /// Whoever was authenticated.
 #[derive(Clone, Debug)]
@@ -86,28 +83,28 @@ pub(super) async fn caller(
     app: &App,
     headers: &HeaderMap,
     enrols: Option<ServiceSid>,
-) -> Result<Authenticated, flows::Error> {
+) -> Result<Authenticated, flows::Error<Refusal>> {
     let header = headers
         .get(AUTHORIZATION)
         .and_then(|value| Basic::parse(value.as_bytes()));
     let basic = header.ok_or(Refusal::Credentials)?;
     if basic.user() != "token" {
-        let account = authenticate(app, basic.user(), basic.reveal_password()).await?;
+        let account = account::authenticate(app, basic.user(), basic.reveal_password()).await?;
         let (user, password) = basic.into_parts();
         return Ok(Authenticated {
             caller: Caller::Actor(Actor::Account(account)),
             admission: Some(Admission::Account { user, password }),
         });
     }
-    if is_enrolment_token(basic.reveal_password()) {
+    if access_token::looks_like_one(basic.reveal_password()) {
         let service = enrols.ok_or(Refusal::Credentials)?;
-        let (account, permit) = authenticate_enrolment(app, service, basic.reveal_password()).await?;
+        let (account, permit) = access_token::authenticate(app, service, basic.reveal_password()).await?;
         return Ok(Authenticated {
             caller: Caller::Enrolment { account, permit },
             admission: None,
         });
     }
-    let device = authenticate_device(app, basic.reveal_password()).await?;
+    let device = factor::authenticate_device(app, basic.reveal_password()).await?;
     Ok(Authenticated {
         caller: Caller::Actor(Actor::Device(device.address.clone())),
         admission: Some(Admission::Device {

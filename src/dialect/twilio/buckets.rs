@@ -13,11 +13,7 @@ use crate::domain::rate_limit::{Bucket, BucketChanges, BucketInterval, BucketMax
 use crate::domain::sid::{AccountSid, BucketSid, RateLimitSid, ServiceSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
-use crate::flows::rate_limit::create_bucket::create_bucket;
-use crate::flows::rate_limit::delete_bucket::delete_bucket;
-use crate::flows::rate_limit::fetch_bucket::fetch_bucket;
-use crate::flows::rate_limit::list_buckets::list_buckets;
-use crate::flows::rate_limit::update_bucket::update_bucket;
+use crate::flows::rate_limit::bucket;
 
 /// `POST /v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}/Buckets`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -26,7 +22,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let max = changes.max.ok_or_else(|| ApiError::missing("Max"))?;
     let interval = changes.interval.ok_or_else(|| ApiError::missing("Interval"))?;
     let (account, service, limit) = (parent.account, parent.service, parent.limit);
-    let bucket = create_bucket(call.app(), account, service, limit, max, interval).await;
+    let bucket = bucket::create(call.app(), account, service, limit, max, interval).await;
     Ok(json::resource(
         StatusCode::CREATED,
         &parent.json(&call, &call.settle(bucket)?),
@@ -37,7 +33,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let parent = Parent::of(&call)?;
     let sid = call.sid("BucketSid")?;
-    let found = fetch_bucket(call.app(), parent.account, parent.service, parent.limit, sid).await;
+    let found = bucket::fetch(call.app(), parent.account, parent.service, parent.limit, sid).await;
     Ok(json::resource(
         StatusCode::OK,
         &parent.json(&call, &call.settle(found)?),
@@ -50,7 +46,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let changes = changes(&call)?;
     let sid = call.sid("BucketSid")?;
     let (account, service, limit) = (parent.account, parent.service, parent.limit);
-    let updated = update_bucket(call.app(), account, service, limit, sid, changes).await;
+    let updated = bucket::update(call.app(), account, service, limit, sid, changes).await;
     Ok(json::resource(
         StatusCode::OK,
         &parent.json(&call, &call.settle(updated)?),
@@ -61,7 +57,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let parent = Parent::of(&call)?;
     let sid = call.sid("BucketSid")?;
-    call.settle(delete_bucket(call.app(), parent.account, parent.service, parent.limit, sid).await)?;
+    call.settle(bucket::delete(call.app(), parent.account, parent.service, parent.limit, sid).await)?;
     Ok(json::deleted())
 }
 
@@ -70,7 +66,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let parent = Parent::of(&call)?;
     let listing = Listing::read(&call.query, &[])?;
     let (account, service, limit) = (parent.account, parent.service, parent.limit);
-    let page = call.settle(list_buckets(call.app(), account, service, limit, listing.request).await)?;
+    let page = call.settle(bucket::list(call.app(), account, service, limit, listing.request).await)?;
     let page = page.map(|bucket| parent.json(&call, bucket));
     Ok(listing.answer(&call, "buckets", &page))
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::approval::{Approval, SIGNATURE_FIELDS};
 use super::call::Call;
 use super::entities::entity_url;
 use super::error::{ApiError, of_parameter};
@@ -22,18 +23,13 @@ use crate::domain::number_matching::{MatchingNumber, NumberLength};
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::{FieldLabel, FieldValue, Invalid, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::challenge::answer_challenge::{ChallengeUpdate, answer_challenge};
-use crate::flows::challenge::create_challenge::{NewChallenge, create_challenge};
-use crate::flows::challenge::fetch_challenge::fetch_challenge;
-use crate::flows::challenge::list_challenges::{ChallengeFilter, list_challenges};
-use crate::flows::challenge::wait_for_challenge::wait_for_challenge;
-use crate::flows::challenge::wait_for_decision::wait_for_decision;
+use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, NewChallenge, Reply};
 use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let form = &call.form;
     let factor = sid::<FactorSid>(FACTOR_SID)(form.required("FactorSid")?);
     let new = NewChallenge {
@@ -50,7 +46,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .flatten(),
     };
     let code = form.filled("AuthPayload");
-    let created = create_challenge(call.app(), account, service, &identity, &new, code).await;
+    let created = challenge::create(call.app(), account, &name, &new, code).await;
     let (scope, challenge) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,
@@ -60,47 +56,39 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let found = match call.wait()? {
-        None => fetch_challenge(call.app(), call.actor()?, service, &identity, sid).await,
+        None => challenge::fetch(call.app(), call.actor()?, &name, sid).await,
         Some(longest) => {
-            let entity = (service, &identity);
-            wait_for_decision(call.app(), &call.admission()?, entity, sid, longest).await
+            challenge::wait_for_decision(call.app(), &call.admission()?, &name, sid, longest).await
         }
     };
     let (scope, challenge) = call.settle(found)?;
     let mut response = json::resource(StatusCode::OK, &ChallengeJson::new(&call, &scope, &challenge));
     if challenge.factor_type == FactorType::Push {
-        response
-            .headers_mut()
-            .insert(SIGNATURE_FIELDS, HeaderValue::from_static(SIGNED));
+        let (name, fields) = SIGNATURE_FIELDS;
+        response.headers_mut().insert(name, fields);
     }
     Ok(response)
 }
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}`
 pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let form = &call.form;
+    let payload = form.filled("AuthPayload");
+    let approval = payload.map(Approval);
+    let answer = payload.zip(approval.as_ref());
     let update = ChallengeUpdate {
-        payload: form.filled("AuthPayload"),
+        answer: answer.map(|(code, proof)| Reply { code, proof }),
         metadata: form
             .filled("Metadata")
             .map(|text| attributes("Metadata", text))
             .transpose()?,
     };
-    let shown = |scope: &EntityScope, challenge: &Challenge| signed_members(scope, challenge);
-    let answered = answer_challenge(
-        call.app(),
-        call.actor()?,
-        (service, &identity),
-        sid,
-        &update,
-        &shown,
-    )
-    .await;
+    let answered = challenge::answer(call.app(), call.actor()?, &name, sid, &update).await;
     let (scope, challenge) = call.settle(answered)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -110,18 +98,18 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let mut listing = Listing::read(&call.query, &["FactorSid", "Status", "Order"])?;
     let filter = ChallengeFilter {
         factor: call.query.parsed("FactorSid", sid(FACTOR_SID))?,
         status: call.query.parsed("Status", status)?,
     };
     listing.request.order = call.query.parsed("Order", order)?.unwrap_or(Order::Ascending);
-    let (app, entity, request) = (call.app(), (service, &identity), listing.request);
+    let (app, request) = (call.app(), listing.request);
     let found = match (call.wait()?, filter.status) {
-        (None, _) => list_challenges(app, call.actor()?, entity, filter, request).await,
+        (None, _) => challenge::list(app, call.actor()?, &name, filter, request).await,
         (Some(longest), Some(ChallengeStatus::Pending)) => {
-            wait_for_challenge(app, &call.admission()?, entity, filter.factor, request, longest).await
+            challenge::wait_for_pending(app, &call.admission()?, &name, filter.factor, request, longest).await
         }
         (Some(_), _) => return Err(ApiError::invalid("Wait", "needs Status=pending in a list")),
     };
@@ -131,23 +119,6 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 }
 
 const FACTOR_SID: &str = "must be YF and 32 hex digits";
-
-/// Tells a device which members of the challenge it has to sign.
-const SIGNATURE_FIELDS: HeaderName = HeaderName::from_static("twilio-verify-signature-fields");
-
-/// These members; neither SDK trims blanks. `status` is signed, too, but the device puts in its answer.
-const SIGNED: &str = "sid,account_sid,service_sid,entity_sid,identity,factor_sid,date_created,expiration_date,\
-                      details,hidden_details,status";
-
-/// What a device has to have signed: the members of [`SIGNED`] with the values that it was shown, but for its answer.
-fn signed_members(scope: &EntityScope, challenge: &Challenge) -> Map<String, Value> {
-    let json = serde_json::to_value(SignedJson::new(scope, challenge));
-    match json {
-        Ok(Value::Object(members)) => members,
-        // Nothing that was signed equals this.
-        _ => Map::from_iter([("sid".to_owned(), Value::Null)]),
-    }
-}
 
 fn expiration(text: &str) -> Result<Timestamp, Invalid> {
     Timestamp::parse_iso8601(text).ok_or(Invalid(
@@ -244,7 +215,7 @@ struct LinksJson {
 }
 
 #[derive(Serialize)]
-struct DetailsJson<'a> {
+pub(super) struct DetailsJson<'a> {
     message: Option<&'a str>,
     fields: Vec<FieldJson<'a>>,
     /// Never `null`: the Android SDK would take that for a date that it cannot read.
@@ -256,21 +227,6 @@ struct DetailsJson<'a> {
 struct FieldJson<'a> {
     label: &'a str,
     value: &'a str,
-}
-
-/// The members of [`ChallengeJson`] that a device signs, without `status`.
-#[derive(Serialize)]
-struct SignedJson<'a> {
-    sid: Text<ChallengeSid>,
-    account_sid: Text<AccountSid>,
-    service_sid: Text<ServiceSid>,
-    entity_sid: Text<EntitySid>,
-    identity: &'a str,
-    factor_sid: Text<FactorSid>,
-    date_created: Text<Timestamp>,
-    expiration_date: Text<Timestamp>,
-    details: Option<DetailsJson<'a>>,
-    hidden_details: Option<Object<'a>>,
 }
 
 impl<'a> ChallengeJson<'a> {
@@ -316,25 +272,8 @@ impl<'a> ChallengeJson<'a> {
     }
 }
 
-impl<'a> SignedJson<'a> {
-    fn new(scope: &'a EntityScope, challenge: &'a Challenge) -> Self {
-        Self {
-            sid: Text(challenge.sid),
-            account_sid: Text(scope.account),
-            service_sid: Text(scope.service),
-            entity_sid: Text(scope.entity),
-            identity: scope.identity.as_str(),
-            factor_sid: Text(challenge.factor),
-            date_created: Text(challenge.date_created),
-            expiration_date: Text(challenge.expires_at),
-            details: challenge.details.as_ref().map(DetailsJson::new),
-            hidden_details: challenge.hidden_details.as_ref().map(Object),
-        }
-    }
-}
-
 impl<'a> DetailsJson<'a> {
-    fn new(details: &'a Details) -> Self {
+    pub(super) fn new(details: &'a Details) -> Self {
         let field = |field: &'a Field| FieldJson {
             label: field.label.as_str(),
             value: field.value.as_str(),

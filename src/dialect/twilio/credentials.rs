@@ -17,11 +17,7 @@ use crate::domain::service::Change;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::domain::text::{ApnsIdentifier, AppId, FriendlyName, Invalid};
 use crate::domain::time::Timestamp;
-use crate::flows::credential::create_credential::{NewCredential, NewKey, create_credential};
-use crate::flows::credential::delete_credential::delete_credential;
-use crate::flows::credential::fetch_credential::fetch_credential;
-use crate::flows::credential::list_credentials::list_credentials;
-use crate::flows::credential::update_credential::{CredentialChanges, update_credential};
+use crate::flows::credential::{self, CredentialChanges, NewCredential, NewKey};
 
 /// `POST /v1/Credentials`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -42,7 +38,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         friendly_name: form.parsed("FriendlyName", FriendlyName::parse)?,
         key,
     };
-    let credential = call.settle(create_credential(call.app(), account, new).await)?;
+    let credential = call.settle(credential::create(call.app(), account, new).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &CredentialJson::new(&call, &credential),
@@ -52,7 +48,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v1/Credentials/{CredentialSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let found = fetch_credential(call.app(), account, call.sid("CredentialSid")?).await;
+    let found = credential::fetch(call.app(), account, call.sid("CredentialSid")?).await;
     Ok(json::resource(
         StatusCode::OK,
         &CredentialJson::new(&call, &call.settle(found)?),
@@ -64,9 +60,9 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let sid = call.sid("CredentialSid")?;
     // What the parameters mean depends on the type, which never changes.
-    let found = call.settle(fetch_credential(call.app(), account, sid).await)?;
+    let found = call.settle(credential::fetch(call.app(), account, sid).await)?;
     let changes = changes(&call.form, found.provider())?;
-    let updated = update_credential(call.app(), account, sid, changes).await;
+    let updated = credential::update(call.app(), account, sid, changes).await;
     Ok(json::resource(
         StatusCode::OK,
         &CredentialJson::new(&call, &call.settle(updated)?),
@@ -76,7 +72,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v1/Credentials/{CredentialSid}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    call.settle(delete_credential(call.app(), account, call.sid("CredentialSid")?).await)?;
+    call.settle(credential::delete(call.app(), account, call.sid("CredentialSid")?).await)?;
     Ok(json::deleted())
 }
 
@@ -84,7 +80,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
-    let page = call.settle(list_credentials(call.app(), account, listing.request).await)?;
+    let page = call.settle(credential::list(call.app(), account, listing.request).await)?;
     let page = page.map(|credential| CredentialJson::new(&call, credential));
     Ok(listing.answer(&call, "credentials", &page))
 }

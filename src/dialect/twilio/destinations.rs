@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::error::ApiError;
-use crate::domain::channel::Channel;
+use crate::domain::channel::ChannelChoice;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::text::Invalid;
@@ -18,7 +18,7 @@ pub(super) fn destination(text: &str) -> Result<Destination, Invalid> {
 }
 
 /// Reads what `channel` leads to.
-pub(super) fn destination_of(channel: Channel) -> impl Fn(&str) -> Result<Destination, Invalid> {
+pub(super) fn destination_of(channel: ChannelChoice) -> impl Fn(&str) -> Result<Destination, Invalid> {
     move |text| {
         if channel.is_telephony() {
             phone(text).map(Destination::Phone)

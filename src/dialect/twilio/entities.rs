@@ -8,21 +8,19 @@ use super::call::Call;
 use super::error::{ApiError, of_parameter};
 use super::json::{self, Text};
 use super::listing::Listing;
-use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::entity::{Entity, EntityName, EntityScope};
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::flows::entity::create_entity::create_entity;
-use crate::flows::entity::delete_entity::delete_entity;
-use crate::flows::entity::fetch_entity::fetch_entity;
-use crate::flows::entity::list_entities::list_entities;
+use crate::flows::entity;
 
 /// `POST /v2/Services/{ServiceSid}/Entities`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let identity = Identity::parse(call.form.required("Identity")?).map_err(of_parameter("Identity"))?;
     let service = call.sid("ServiceSid")?;
-    let (scope, entity) = call.settle(create_entity(call.app(), account, service, identity).await)?;
+    let name = EntityName { service, identity };
+    let (scope, entity) = call.settle(entity::create(call.app(), account, &name).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &EntityJson::new(&call, &scope, &entity),
@@ -32,8 +30,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
-    let (scope, entity) = call.settle(fetch_entity(call.app(), account, service, &identity).await)?;
+    let name = call.entity()?;
+    let (scope, entity) = call.settle(entity::fetch(call.app(), account, &name).await)?;
     Ok(json::resource(
         StatusCode::OK,
         &EntityJson::new(&call, &scope, &entity),
@@ -43,8 +41,8 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v2/Services/{ServiceSid}/Entities/{Identity}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
-    call.settle(delete_entity(call.app(), account, service, &identity).await)?;
+    let name = call.entity()?;
+    call.settle(entity::delete(call.app(), account, &name).await)?;
     Ok(json::deleted())
 }
 
@@ -53,7 +51,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let service = call.sid("ServiceSid")?;
-    let page = call.settle(list_entities(call.app(), account, service, listing.request).await)?;
+    let page = call.settle(entity::list(call.app(), account, service, listing.request).await)?;
     let page = page.map(|(scope, entity)| EntityJson::new(&call, scope, entity));
     Ok(listing.answer(&call, "entities", &page))
 }

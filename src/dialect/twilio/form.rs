@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use crate::crypto::unique_json::parse_object;
@@ -144,9 +144,15 @@ pub(super) fn attributes(parameter: &str, text: &str) -> Result<Attributes, ApiE
         return Err(invalid());
     }
     let object = parse_object(text.as_bytes()).map_err(|_| invalid())?;
+    let pairs = texts(object).ok_or_else(invalid)?;
+    Attributes::new(pairs).map_err(|_| invalid())
+}
+
+/// The members of an object, if all of them are texts.
+pub(super) fn texts(object: Map<String, Value>) -> Option<Vec<(String, String)>> {
     let pairs = object.into_iter().map(|(name, value)| match value {
-        Value::String(value) => Ok((name, value)),
-        _ => Err(invalid()),
+        Value::String(value) => Some((name, value)),
+        _ => None,
     });
-    pairs.collect::<Result<_, _>>().map(Attributes)
+    pairs.collect()
 }

@@ -49,8 +49,8 @@ pub(super) struct Object<'a>(pub(super) &'a Attributes);
 
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(self.0.0.len()))?;
-        for (name, value) in &self.0.0 {
+        let mut object = serializer.serialize_map(Some(self.0.pairs().len()))?;
+        for (name, value) in self.0.pairs() {
             object.serialize_entry(name, value)?;
         }
         object.end()

@@ -12,11 +12,7 @@ use super::listing::Listing;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid};
 use crate::domain::time::Timestamp;
-use crate::flows::messaging_configuration::create_messaging_configuration::create_messaging_configuration;
-use crate::flows::messaging_configuration::delete_messaging_configuration::delete_messaging_configuration;
-use crate::flows::messaging_configuration::fetch_messaging_configuration::fetch_messaging_configuration;
-use crate::flows::messaging_configuration::list_messaging_configurations::list_messaging_configurations;
-use crate::flows::messaging_configuration::update_messaging_configuration::update_messaging_configuration;
+use crate::flows::messaging_configuration;
 
 /// `POST /v2/Services/{ServiceSid}/MessagingConfigurations`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -24,7 +20,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let region = Region::parse(call.form.required("Country")?).map_err(of_parameter("Country"))?;
     let sender = messaging_service(&call)?;
     let service = call.sid("ServiceSid")?;
-    let created = create_messaging_configuration(call.app(), account, service, region, sender).await;
+    let created = messaging_configuration::create(call.app(), account, service, region, sender).await;
     Ok(json::resource(
         StatusCode::CREATED,
         &ConfigurationJson::new(&call, account, service, &call.settle(created)?),
@@ -35,7 +31,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
-    let found = fetch_messaging_configuration(call.app(), account, service, region(&call)?).await;
+    let found = messaging_configuration::fetch(call.app(), account, service, region(&call)?).await;
     Ok(json::resource(
         StatusCode::OK,
         &ConfigurationJson::new(&call, account, service, &call.settle(found)?),
@@ -48,7 +44,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let sender = messaging_service(&call)?;
     let service = call.sid("ServiceSid")?;
     let region = region(&call)?;
-    let updated = update_messaging_configuration(call.app(), account, service, region, sender).await;
+    let updated = messaging_configuration::update(call.app(), account, service, region, sender).await;
     Ok(json::resource(
         StatusCode::OK,
         &ConfigurationJson::new(&call, account, service, &call.settle(updated)?),
@@ -59,7 +55,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
-    call.settle(delete_messaging_configuration(call.app(), account, service, region(&call)?).await)?;
+    call.settle(messaging_configuration::delete(call.app(), account, service, region(&call)?).await)?;
     Ok(json::deleted())
 }
 
@@ -68,7 +64,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let service = call.sid("ServiceSid")?;
-    let page = list_messaging_configurations(call.app(), account, service, listing.request).await;
+    let page = messaging_configuration::list(call.app(), account, service, listing.request).await;
     let page = call.settle(page)?;
     let page = page.map(|found| ConfigurationJson::new(&call, account, service, found));
     Ok(listing.answer(&call, "messaging_configurations", &page))

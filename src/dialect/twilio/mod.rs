@@ -7,6 +7,7 @@
 //! Invariant: nothing is decided here. What a client may not do, a flow refuses.
 
 mod access_tokens;
+mod approval;
 mod attempts;
 mod auth;
 mod buckets;
@@ -28,6 +29,7 @@ mod notifications;
 mod rate_limits;
 mod routes;
 mod safe_list;
+mod service_settings;
 mod services;
 mod silent_auth;
 mod templates;
@@ -37,6 +39,10 @@ mod verification_policy;
 mod verifications;
 mod webhooks;
 
+/// What the dialect is called where its part of a record is kept.
+const NAME: &str = "twilio";
+
+pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::Basic;
 pub use failures::Failures;
 pub use form::Form;

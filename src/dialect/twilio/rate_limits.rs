@@ -14,11 +14,7 @@ use crate::domain::rate_limit::RateLimit;
 use crate::domain::sid::{AccountSid, RateLimitSid, ServiceSid};
 use crate::domain::text::{Description, UniqueName};
 use crate::domain::time::Timestamp;
-use crate::flows::rate_limit::create_rate_limit::{NewRateLimit, create_rate_limit};
-use crate::flows::rate_limit::delete_rate_limit::delete_rate_limit;
-use crate::flows::rate_limit::fetch_rate_limit::fetch_rate_limit;
-use crate::flows::rate_limit::list_rate_limits::list_rate_limits;
-use crate::flows::rate_limit::update_rate_limit::update_rate_limit;
+use crate::flows::rate_limit::{self, NewRateLimit};
 
 /// `POST /v2/Services/{ServiceSid}/RateLimits`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -29,7 +25,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         description: form.parsed("Description", Description::parse)?,
     };
     let service = call.sid("ServiceSid")?;
-    let limit = call.settle(create_rate_limit(call.app(), account, service, new).await)?;
+    let limit = call.settle(rate_limit::create(call.app(), account, service, new).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &RateLimitJson::new(&call, account, service, &limit),
@@ -40,7 +36,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
-    let found = fetch_rate_limit(call.app(), account, service, call.sid("RateLimitSid")?).await;
+    let found = rate_limit::fetch(call.app(), account, service, call.sid("RateLimitSid")?).await;
     Ok(json::resource(
         StatusCode::OK,
         &RateLimitJson::new(&call, account, service, &call.settle(found)?),
@@ -53,7 +49,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let description = call.form.clearable("Description", Description::parse)?;
     let service = call.sid("ServiceSid")?;
     let sid = call.sid("RateLimitSid")?;
-    let updated = update_rate_limit(call.app(), account, service, sid, description).await;
+    let updated = rate_limit::update(call.app(), account, service, sid, description).await;
     Ok(json::resource(
         StatusCode::OK,
         &RateLimitJson::new(&call, account, service, &call.settle(updated)?),
@@ -64,7 +60,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
-    call.settle(delete_rate_limit(call.app(), account, service, call.sid("RateLimitSid")?).await)?;
+    call.settle(rate_limit::delete(call.app(), account, service, call.sid("RateLimitSid")?).await)?;
     Ok(json::deleted())
 }
 
@@ -73,7 +69,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let service = call.sid("ServiceSid")?;
-    let page = call.settle(list_rate_limits(call.app(), account, service, listing.request).await)?;
+    let page = call.settle(rate_limit::list(call.app(), account, service, listing.request).await)?;
     let page = page.map(|limit| RateLimitJson::new(&call, account, service, limit));
     Ok(listing.answer(&call, "rate_limits", &page))
 }

@@ -11,15 +11,13 @@ use super::json::{self, Text};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::sid::SafeListSid;
-use crate::flows::safe_list::add_safe_number::add_safe_number;
-use crate::flows::safe_list::fetch_safe_number::fetch_safe_number;
-use crate::flows::safe_list::remove_safe_number::remove_safe_number;
+use crate::flows::safe_list;
 
 /// `POST /v2/SafeList/Numbers`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let number = phone(call.form.required("PhoneNumber")?).map_err(of_parameter("PhoneNumber"))?;
-    let added = add_safe_number(call.app(), account, &number).await;
+    let added = safe_list::add(call.app(), account, &number).await;
     Ok(json::resource(
         StatusCode::CREATED,
         &SafeNumberJson::new(&call, &call.settle(added)?),
@@ -29,7 +27,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/SafeList/Numbers/{PhoneNumber}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let found = fetch_safe_number(call.app(), account, &number(&call)?).await;
+    let found = safe_list::fetch(call.app(), account, &number(&call)?).await;
     Ok(json::resource(
         StatusCode::OK,
         &SafeNumberJson::new(&call, &call.settle(found)?),
@@ -39,7 +37,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v2/SafeList/Numbers/{PhoneNumber}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    call.settle(remove_safe_number(call.app(), account, &number(&call)?).await)?;
+    call.settle(safe_list::remove(call.app(), account, &number(&call)?).await)?;
     Ok(json::deleted())
 }
 

@@ -12,7 +12,7 @@ use crate::domain::message::template::{Template, Translation};
 use crate::domain::sid::{AccountSid, TemplateSid};
 use crate::domain::text::FriendlyName;
 use crate::domain::time::Timestamp;
-use crate::flows::template::list_templates::list_templates;
+use crate::flows::template;
 
 /// `GET /v2/Templates`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
@@ -20,7 +20,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let listing = Listing::read(&call.query, &["FriendlyName"])?;
     let name = call.query.parsed("FriendlyName", FriendlyName::parse)?;
     let name = name.as_ref().map(FriendlyName::as_str);
-    let page = list_templates(call.app(), name, listing.request);
+    let page = template::list(call.app(), name, listing.request);
     let page = page.map(|template| TemplateJson::new(account, template));
     Ok(listing.answer(&call, "templates", &page))
 }

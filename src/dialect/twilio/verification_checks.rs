@@ -16,9 +16,8 @@ use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{Payment, Verification, VerificationStatus};
-use crate::flows::verification::Which;
-use crate::flows::verification::check_verification::{Guess, check_verification};
+use crate::domain::verification::{Payment, SilentFailure, Verification, VerificationStatus};
+use crate::flows::verification::{self, Guess, Which};
 
 /// `POST /v2/Services/{ServiceSid}/VerificationCheck`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -32,7 +31,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         ip: None,
         destination: given.to,
     };
-    let checked = check_verification(call.app(), account, service, &given.which, &guess).await;
+    let checked = verification::check(call.app(), account, service, &given.which, &guess).await;
     let verification = call.settle_verification(checked)?;
     Ok(json::resource(
         StatusCode::CREATED,
@@ -125,7 +124,10 @@ fn sna_errors(verification: &Verification) -> Vec<SnaErrorJson> {
     errors
         .map(|error| SnaErrorJson {
             attempt_sid: Text(error.attempt),
-            code: error.code,
+            code: match error.why {
+                SilentFailure::Mismatch => 60500,
+                SilentFailure::Undecided => 60510,
+            },
         })
         .collect()
 }

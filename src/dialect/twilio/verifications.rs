@@ -16,27 +16,28 @@ use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Verification, VerificationStatus};
-use crate::flows::service::fetch_service::fetch_service;
-use crate::flows::verification::fetch_verification::fetch_verification;
-use crate::flows::verification::settle_verification::{Settlement, settle_verification};
-use crate::flows::verification::start_verification::start_verification;
+use crate::flows::service;
+use crate::flows::verification::{self, Settlement};
 
 /// `POST /v2/Services/{ServiceSid}/Verifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let app = call.app();
-    let service = call.settle(fetch_service(app, account, call.sid("ServiceSid")?).await)?;
-    let available = app.senders.codes.channels();
-    let new = verification_parameters::read(&call.form, &service.settings, &app.policy.templates, &available)
-        .map_err(ApiError::in_service)?;
-    let started = call.settle_verification(start_verification(app, account, service.sid, &new).await)?;
-    let verification = started.verification;
+    let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
+    let new = match verification_parameters::read(&call.form, &app.policy.templates) {
+        Ok(new) => new,
+        Err(error) => {
+            // Of a service that is not there nothing else is said.
+            call.settle(service::fetch(app, account, service_sid).await)?;
+            return Err(error.in_service());
+        }
+    };
+    let started = call.settle_verification(verification::start(app, account, service_sid, &new).await)?;
     let sna = started.sna_token.map(|token| SnaJson {
         url: call.url(format_args!("/v2/SilentAuth/{}", token.as_str())),
     });
     let json = VerificationJson {
         sna,
-        ..VerificationJson::new(&call, &service, &verification)
+        ..VerificationJson::new(&call, &started.service, &started.verification)
     };
     Ok(json::resource(StatusCode::CREATED, &json))
 }
@@ -44,8 +45,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Services/{ServiceSid}/Verifications/{VerificationSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
-    let found = fetch_verification(call.app(), account, service.sid, &which(&call)?).await;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let found = verification::fetch(call.app(), account, service.sid, &which(&call)?).await;
     let verification = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -62,8 +63,8 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         .parsed("Status", settlement)
         .map_err(ApiError::in_service)?
         .ok_or_else(|| ApiError::missing("Status"))?;
-    let service = call.settle(fetch_service(call.app(), account, call.sid("ServiceSid")?).await)?;
-    let settled = settle_verification(call.app(), account, service.sid, &which(&call)?, settlement).await;
+    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let settled = verification::settle(call.app(), account, service.sid, &which(&call)?, settlement).await;
     let verification = call.settle_verification(settled)?;
     Ok(json::resource(
         StatusCode::OK,

@@ -14,11 +14,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::text::{FriendlyName, Invalid};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookChanges, WebhookStatus, WebhookUrl, WebhookVersion};
-use crate::flows::webhook::create_webhook::{NewWebhook, create_webhook};
-use crate::flows::webhook::delete_webhook::delete_webhook;
-use crate::flows::webhook::fetch_webhook::fetch_webhook;
-use crate::flows::webhook::list_webhooks::list_webhooks;
-use crate::flows::webhook::update_webhook::update_webhook;
+use crate::flows::webhook::{self, NewWebhook};
 
 /// `POST /v2/Services/{ServiceSid}/Webhooks`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -34,7 +30,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         version: form.parsed("Version", version)?.unwrap_or_default(),
     };
     let service = call.sid("ServiceSid")?;
-    let webhook = call.settle(create_webhook(call.app(), account, service, new).await)?;
+    let webhook = call.settle(webhook::create(call.app(), account, service, new).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &WebhookJson::new(&call, account, service, &webhook),
@@ -45,7 +41,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
-    let found = fetch_webhook(call.app(), account, service, call.sid("WebhookSid")?).await;
+    let found = webhook::fetch(call.app(), account, service, call.sid("WebhookSid")?).await;
     Ok(json::resource(
         StatusCode::OK,
         &WebhookJson::new(&call, account, service, &call.settle(found)?),
@@ -64,7 +60,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         version: form.parsed("Version", version)?,
     };
     let service = call.sid("ServiceSid")?;
-    let updated = update_webhook(call.app(), account, service, call.sid("WebhookSid")?, changes).await;
+    let updated = webhook::update(call.app(), account, service, call.sid("WebhookSid")?, changes).await;
     Ok(json::resource(
         StatusCode::OK,
         &WebhookJson::new(&call, account, service, &call.settle(updated)?),
@@ -75,7 +71,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.sid("ServiceSid")?;
-    call.settle(delete_webhook(call.app(), account, service, call.sid("WebhookSid")?).await)?;
+    call.settle(webhook::delete(call.app(), account, service, call.sid("WebhookSid")?).await)?;
     Ok(json::deleted())
 }
 
@@ -84,7 +80,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
     let service = call.sid("ServiceSid")?;
-    let page = call.settle(list_webhooks(call.app(), account, service, listing.request).await)?;
+    let page = call.settle(webhook::list(call.app(), account, service, listing.request).await)?;
     let page = page.map(|webhook| WebhookJson::new(&call, account, service, webhook));
     Ok(listing.answer(&call, "webhooks", &page))
 }

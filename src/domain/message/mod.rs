@@ -5,6 +5,7 @@
 //! sentence around the code. Messages of payments, custom messages and templates may take up to [`MOST_SEGMENTS`].
 
 mod countries;
+pub mod custom;
 mod fill;
 pub mod locale;
 pub mod segments;
@@ -24,7 +25,6 @@ use self::segments::{Segments, segments};
 use self::template::Template;
 use self::words::Words;
 use super::channel::Channel;
-use super::text::Invalid;
 
 /// What is to be said. `Debug` shows neither code nor custom message.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ pub struct MessageRequest<'a> {
     pub warning: bool,
     /// What the code approves: the amount and the payee (the payment services directive wants both beside the code).
     pub psd2: Option<(&'a str, &'a str)>,
-    /// The hash of an Android app that reads the message: see [`app_hash`]. In text messages only.
+    /// The [hash](super::text::AppHash) of an Android app that reads the message. In text messages only.
     pub app_hash: Option<&'a str>,
     /// The caller's own text, with `{{code}}` or the code itself in it; `{{friendly_name}}`, `{{amount}}` and
     /// `{{payee}}` are filled in, too.
@@ -69,12 +69,10 @@ pub enum Unrenderable {
     #[error("the custom message must contain {{{{code}}}} or the custom code itself")]
     CodeMissing,
     /// The template has places that nothing was given for.
-    #[error("TemplateCustomSubstitutions must also give: {}", .0.join(", "))]
+    #[error("the template has places that nothing was given for: {}", .0.join(", "))]
     SubstitutionsMissing(Vec<String>),
     /// What a place is filled with is too long, or holds control characters.
-    #[error(
-        "each of TemplateCustomSubstitutions must be at most {MOST_VALUE} characters long, without control characters"
-    )]
+    #[error("a substitution must be at most {MOST_VALUE} characters long, without control characters")]
     SubstitutionUnfit,
     /// The template says nothing on this channel.
     #[error("the template is not for this channel")]
@@ -92,21 +90,6 @@ pub const MOST_SEGMENTS: usize = 6;
 
 /// How long a template's substitution may be, in characters.
 pub const MOST_VALUE: usize = 64;
-
-/// Checks the hash of an Android app: 11 characters of Base64, as its SMS Retriever looks for at a message's end.
-///
-/// # Errors
-/// [`Invalid`] with what it must be.
-pub fn app_hash(text: &str) -> Result<&str, Invalid> {
-    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-    if text.len() == 11 && text.bytes().all(base64) {
-        Ok(text)
-    } else {
-        Err(Invalid(
-            "must be the 11 characters of an Android app's hash: letters, digits, + and /",
-        ))
-    }
-}
 
 /// The locales that there are words for.
 pub fn locales() -> impl Iterator<Item = &'static str> {

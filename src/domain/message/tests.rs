@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::text::ServiceName;
+use super::super::text::{AppHash, ServiceName};
 use super::template::Templates;
 use super::*;
 
@@ -286,9 +286,9 @@ fn a_custom_message_that_hides_a_payment_gives_way() {
 
 #[test]
 fn hashes_of_apps_are_told_from_what_is_none() {
-    assert_eq!(app_hash("He42w354ol9"), Ok("He42w354ol9"));
+    assert_eq!(AppHash::parse("He42w354ol9").unwrap().as_str(), "He42w354ol9");
     for text in ["", "He42w354ol", "He42w354ol99", "He42w354 l9", "He42w354o\n9"] {
-        assert!(app_hash(text).is_err(), "{text:?}");
+        assert!(AppHash::parse(text).is_err(), "{text:?}");
     }
 }
 
@@ -439,7 +439,7 @@ mod templates {
         );
         assert_eq!(
             error.to_string(),
-            "TemplateCustomSubstitutions must also give: order, shop"
+            "the template has places that nothing was given for: order, shop"
         );
     }
 

@@ -1,39 +1,114 @@
 //! What the messages of a verification say besides the code.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::channel::Channel;
+use crate::domain::destination::EmailAddress;
+use crate::domain::message::custom::CustomMessage;
+use crate::domain::message::locale::Locale;
+use crate::domain::message::template::{Template, Templates};
+use crate::domain::message::{MessageRequest, Unrenderable, render};
+use crate::domain::service::ServiceSettings;
 use crate::domain::sid::TemplateSid;
-use crate::domain::text::Attributes;
+use crate::domain::text::{Amount, AppHash, ProviderName, SendDigits, ServiceName, Substitutions, Tags};
 
-/// What the messages of a verification say besides the code. Checked and bounded by whoever makes it.
+/// What the messages of a verification say besides the code.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The name that is shown: the service's, or one of the caller's.
-    pub friendly_name: String,
-    /// The language that was asked for, as it was written; by the number's country if there is none.
-    pub locale: Option<String>,
+    pub friendly_name: Option<ServiceName>,
+    /// The language that was asked for; by the number's country if there is none.
+    pub locale: Option<Locale>,
     /// The caller's own text.
-    pub custom_message: Option<String>,
-    /// What an Android app recognizes its text message by: 11 characters.
-    pub app_hash: Option<String>,
+    pub custom_message: Option<CustomMessage>,
+    /// What an Android app recognizes its text message by.
+    pub app_hash: Option<AppHash>,
     /// The template: the caller's choice, or else the service's.
     pub template: Option<TemplateSid>,
     /// What the template's own variables stand for.
-    pub substitutions: Vec<(String, String)>,
+    pub substitutions: Substitutions,
     /// The payment that the code agrees to (PSD2).
     pub payment: Option<Payment>,
     /// Whether the message warns not to share the code.
     pub warning: bool,
     /// The digits to dial after a call was answered.
-    pub send_digits: Option<String>,
+    pub send_digits: Option<SendDigits>,
     /// The caller's tags for the provider.
-    pub tags: Attributes,
+    pub tags: Tags,
     /// What the caller wants of an e-mail.
     pub email: Option<EmailOptions>,
     /// The address of the user's device, if the caller gave it.
-    pub device_ip: Option<String>,
+    pub device_ip: Option<IpAddr>,
+}
+
+impl Content {
+    /// With what the service's owner chose, where the caller said nothing: the name, the warning, and the template, if
+    /// there is one for the channel.
+    #[must_use]
+    pub fn of_service(mut self, settings: &ServiceSettings, channel: Channel, templates: &Templates) -> Self {
+        let usual = settings.default_template_sid.filter(|template| {
+            let known = templates.by_sid(*template);
+            known.is_some_and(|known| known.channels().contains(&channel))
+        });
+        self.friendly_name
+            .get_or_insert_with(|| settings.friendly_name.clone());
+        self.template = self.template.or(usual);
+        self.warning |= settings.do_not_share_warning_enabled;
+        self
+    }
+
+    /// What is to be said over `channel`. Without a template that still exists it is the caller's own text, or the standard
+    /// wording.
+    #[must_use]
+    pub fn message<'a>(
+        &'a self,
+        channel: Channel,
+        locale: &'a Locale,
+        code: &'a str,
+        templates: &'a Templates,
+    ) -> MessageRequest<'a> {
+        let template = self.template_of(templates);
+        MessageRequest {
+            channel,
+            locale,
+            friendly_name: self.friendly_name.as_ref().map_or("", ServiceName::as_str),
+            code,
+            warning: self.warning,
+            psd2: self
+                .payment
+                .as_ref()
+                .map(|paid| (paid.amount.as_str(), paid.payee.as_str())),
+            app_hash: self.app_hash.as_ref().map(AppHash::as_str),
+            custom: self.custom_message.as_ref().map(CustomMessage::as_str),
+            template: template.map(|template| (template, self.substitutions.pairs())),
+        }
+    }
+
+    /// Whether the message that the caller wants can be written with `code`. The standard wording always can.
+    ///
+    /// # Errors
+    /// [`Unrenderable`] as of [`render`].
+    pub fn require_writable(
+        &self,
+        channel: Channel,
+        code: &str,
+        templates: &Templates,
+    ) -> Result<(), Unrenderable> {
+        if self.custom_message.is_none() && self.template_of(templates).is_none() {
+            return Ok(());
+        }
+        let locale = self.locale.clone().unwrap_or_else(Locale::english);
+        render(&self.message(channel, &locale, code, templates)).map(drop)
+    }
+
+    fn template_of<'a>(&self, templates: &'a Templates) -> Option<&'a Template> {
+        self.template
+            .and_then(|sid| templates.by_sid(sid))
+            .map(AsRef::as_ref)
+    }
 }
 
 /// Names, tags, texts and addresses may be somebody's: they are not shown.
@@ -51,9 +126,9 @@ impl fmt::Debug for Content {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// How much, as the caller wrote it.
-    pub amount: String,
+    pub amount: Amount,
     /// To whom.
-    pub payee: String,
+    pub payee: ProviderName,
 }
 
 /// Whom somebody pays is nobody's business.
@@ -67,11 +142,76 @@ impl fmt::Debug for Payment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailOptions {
     /// The sender's address.
-    pub from: Option<String>,
+    pub from: Option<EmailAddress>,
     /// The sender's name.
-    pub from_name: Option<String>,
+    pub from_name: Option<ProviderName>,
     /// The provider's template.
-    pub template_id: Option<String>,
+    pub template_id: Option<ProviderName>,
     /// What the template's variables stand for.
-    pub substitutions: Vec<(String, String)>,
+    pub substitutions: Substitutions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> ServiceName {
+        ServiceName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn what_the_caller_does_not_say_the_services_owner_chose() {
+        let templates = Templates::default();
+        let template = templates.iter().next().unwrap().sid();
+        let mut settings = ServiceSettings::named(named("Owl Bank"));
+        let plain = Content::default().of_service(&settings, Channel::Sms, &templates);
+        assert_eq!(
+            (plain.friendly_name, plain.template, plain.warning),
+            (Some(named("Owl Bank")), None, false)
+        );
+        settings.default_template_sid = Some(template);
+        settings.do_not_share_warning_enabled = true;
+        let chosen = Content::default().of_service(&settings, Channel::Call, &templates);
+        assert_eq!((chosen.template, chosen.warning), (Some(template), true));
+        let mail = Content::default().of_service(&settings, Channel::Email, &templates);
+        assert_eq!(mail.template, None, "no template is for e-mails");
+        settings.default_template_sid = Some(TemplateSid::from_bytes([1; 16]));
+        let unknown = Content::default().of_service(&settings, Channel::Sms, &templates);
+        assert_eq!(unknown.template, None);
+        let own = Content {
+            friendly_name: Some(named("Owl Shop")),
+            template: Some(template),
+            ..Content::default()
+        };
+        let own = own.of_service(&settings, Channel::Email, &templates);
+        assert_eq!(
+            (own.friendly_name, own.template),
+            (Some(named("Owl Shop")), Some(template))
+        );
+    }
+
+    #[test]
+    fn only_what_a_caller_asks_for_may_be_unwritable() {
+        let templates = Templates::default();
+        let require = |content: &Content, channel, code| content.require_writable(channel, code, &templates);
+        let standard = Content::default();
+        assert_eq!(require(&standard, Channel::Sms, "0042"), Ok(()));
+        let custom = Content {
+            custom_message: Some(CustomMessage::parse("It is 0042").unwrap()),
+            ..Content::default()
+        };
+        assert_eq!(require(&custom, Channel::Sms, "0042"), Ok(()));
+        assert_eq!(
+            require(&custom, Channel::Sms, "0043"),
+            Err(Unrenderable::CodeMissing)
+        );
+        let template = Content {
+            template: templates.iter().next().map(|template| template.sid()),
+            ..Content::default()
+        };
+        assert_eq!(
+            require(&template, Channel::Email, "0042"),
+            Err(Unrenderable::TemplateUnfit)
+        );
+    }
 }

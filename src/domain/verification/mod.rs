@@ -205,8 +205,17 @@ impl SilentAuthentication {
 pub struct SilentError {
     /// The call: each is an attempt.
     pub attempt: AttemptSid,
-    /// The number of an error, one of Twilio's 605xx.
-    pub code: u32,
+    /// What went wrong.
+    pub why: SilentFailure,
+}
+
+/// What can go wrong when the URL of a silent authentication is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SilentFailure {
+    /// The network says that the number is not the device's.
+    Mismatch,
+    /// The network could not be asked, or could not tell.
+    Undecided,
 }
 
 impl SilentAuthentication {

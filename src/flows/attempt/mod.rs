@@ -3,11 +3,101 @@
 //! An account's attempts stand in the order of their creation, and nothing else orders them: a range of dates is a range of
 //! keys, every other filter looks at each attempt of that range. What one request looks at is bounded.
 
-pub mod fetch_attempt;
-mod filter;
-pub mod list_attempts;
-mod of_verification;
+mod list;
 mod range;
-pub mod summarize_attempts;
+mod summarize;
 
-pub use self::filter::AttemptFilter;
+pub use self::list::{LONGEST_VERIFICATION, MOST_READ, list};
+pub use self::summarize::{AttemptSummary, MOST_COUNTED, summarize};
+
+use std::fmt;
+
+use crate::app::App;
+use crate::domain::attempt::{Attempt, Refusal};
+use crate::domain::channel::Channel;
+use crate::domain::country::Country;
+use crate::domain::destination::Destination;
+use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
+use crate::domain::time::Timestamp;
+use crate::flows::Error;
+use crate::flows::reading::Reading;
+use crate::store::keys;
+
+/// The attempt, if it is one of the account's and not older than [`Attempt::RETENTION`].
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn fetch(app: &App, account: AccountSid, sid: AttemptSid) -> Result<Attempt, Error<Refusal>> {
+    let attempt = Reading::new(app).require(&keys::attempt(account, sid)).await?;
+    // Until the sweeper comes by, it is there and does not count.
+    if sid.created_at() < app.clock.now().before(Attempt::RETENTION) {
+        return Err(Refusal::NotFound.into());
+    }
+    Ok(attempt)
+}
+
+/// Which attempts; `None` means all. The dates are half-open, so that one range's end is the next one's beginning.
+#[derive(Clone, Default)]
+pub struct AttemptFilter {
+    /// Those written at this moment or later.
+    pub created_after: Option<Timestamp>,
+    /// Those written before this moment.
+    pub created_before: Option<Timestamp>,
+    /// Those over this channel.
+    pub channel: Option<Channel>,
+    /// Those that were converted, or those that were not.
+    pub converted: Option<bool>,
+    /// Those to this country.
+    pub country: Option<Country>,
+    /// Those to this destination.
+    pub destination: Option<Destination>,
+    /// Those to phone numbers that begin like this: digits, the country code first.
+    pub digits: Option<String>,
+    /// Those of this service.
+    pub service: Option<ServiceSid>,
+    /// Those of this verification.
+    pub verification: Option<VerificationSid>,
+}
+
+impl AttemptFilter {
+    /// Whether all but the dates fit.
+    pub(super) fn matches(&self, attempt: &Attempt) -> bool {
+        let begins_like = |digits: &String| {
+            let number = attempt.destination.phone();
+            number.is_some_and(|number| number.digits().starts_with(digits))
+        };
+        self.channel.is_none_or(|channel| channel == attempt.channel)
+            && self
+                .converted
+                .is_none_or(|converted| converted == attempt.converted_at.is_some())
+            && self
+                .country
+                .is_none_or(|country| Some(country) == attempt.country)
+            && self
+                .destination
+                .as_ref()
+                .is_none_or(|destination| destination.to_key() == attempt.destination.to_key())
+            && self.digits.as_ref().is_none_or(begins_like)
+            && self.service.is_none_or(|service| service == attempt.service)
+            && self
+                .verification
+                .is_none_or(|verification| verification == attempt.verification)
+    }
+}
+
+/// The digits may be a whole number, which is personal data.
+impl fmt::Debug for AttemptFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptFilter")
+            .field("created_after", &self.created_after)
+            .field("created_before", &self.created_before)
+            .field("channel", &self.channel)
+            .field("converted", &self.converted)
+            .field("country", &self.country)
+            .field("destination", &self.destination)
+            .field("digits", &self.digits.is_some())
+            .field("service", &self.service)
+            .field("verification", &self.verification)
+            .finish()
+    }
+}

@@ -1,14 +1,12 @@
 //! A range of an account's attempts, read piece by piece.
 
+use super::AttemptFilter;
 use crate::app::App;
 use crate::domain::attempt::Attempt;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::store::keys::{self, Prefix};
-use crate::store::{Order, Scan, records};
-
-use super::filter::AttemptFilter;
+use crate::store::{Order, Scan, StoreError, records};
 
 /// The bytes of an attempt's identifier, which begin with the moment of its creation.
 pub(super) type Position = [u8; 16];
@@ -49,7 +47,7 @@ impl<'a> Range<'a> {
         from: Option<Position>,
         order: Order,
         limit: usize,
-    ) -> Result<Piece, Error> {
+    ) -> Result<Piece, StoreError> {
         let after = match order {
             Order::Ascending => {
                 let before_low = predecessor(self.low);

@@ -1,24 +1,62 @@
 //! Challenges: asking a factor's holder, and taking in the answer.
 
-pub mod answer_challenge;
-pub mod create_challenge;
-pub mod create_notification;
-pub mod expire_challenge;
-pub mod fetch_challenge;
-pub mod list_challenges;
-pub mod wait_for_challenge;
-pub mod wait_for_decision;
-pub mod watch_factor;
+mod answer;
+mod create;
+mod expire;
+mod list;
+mod notify;
+mod wait;
+mod watch;
 
-mod recall_pushes;
-mod signed_claims;
+pub use self::answer::{ChallengeUpdate, Reply, answer};
+pub use self::create::{NewChallenge, create};
+pub use self::expire::expire_due;
+pub use self::list::{ChallengeFilter, MOST_READ, list};
+pub use self::notify::notify;
+pub use self::wait::{wait_for_decision, wait_for_pending};
+pub use self::watch::{FactorWatch, Tiding};
 
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus};
-use crate::domain::entity::EntityScope;
+use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
-use crate::store::{Batch, keys};
+use crate::flows::actor::Actor;
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, entity};
+use crate::store::{Batch, StoreError, keys};
+
+/// The challenge, if it is in the actor's reach.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
+pub async fn fetch(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: ChallengeSid,
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let scope = entity::locate(&mut reading, account, name).await?.scope;
+    let challenge = read(&mut reading, &scope, only, sid).await?;
+    Ok((scope, challenge))
+}
+
+/// The challenge. To a device, which has `only` one factor, those of other factors do not exist.
+async fn read(
+    reading: &mut Reading<'_>,
+    scope: &EntityScope,
+    only: Option<FactorSid>,
+    sid: ChallengeSid,
+) -> Result<Challenge, NotRead> {
+    let challenge = reading.require(&keys::challenge(scope, sid)).await?;
+    if only.is_none_or(|own| own == challenge.factor) {
+        Ok(challenge)
+    } else {
+        Err(NotRead::Absent)
+    }
+}
 
 /// Writes a new challenge into `batch`, and that it waits for an answer, if it does.
 fn put_new(
@@ -27,7 +65,7 @@ fn put_new(
     challenge: &Challenge,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let key = keys::challenge(scope, challenge.sid);
     let batch = batch.put_new_record_until(key, challenge, reclaimed_at(app, challenge))?;
     if challenge.status(now) != ChallengeStatus::Pending {
@@ -38,9 +76,14 @@ fn put_new(
 }
 
 /// Writes a challenge into `batch` that waits as it did before.
-fn put_changed(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+fn put_changed(
+    app: &App,
+    scope: &EntityScope,
+    challenge: &Challenge,
+    batch: Batch,
+) -> Result<Batch, StoreError> {
     let key = keys::challenge(scope, challenge.sid);
-    Ok(batch.put_record_until(key, challenge, reclaimed_at(app, challenge))?)
+    batch.put_record_until(key, challenge, reclaimed_at(app, challenge))
 }
 
 fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
@@ -50,7 +93,12 @@ fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
 }
 
 /// Writes a challenge into `batch` that was just answered.
-fn put_answered(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+fn put_answered(
+    app: &App,
+    scope: &EntityScope,
+    challenge: &Challenge,
+    batch: Batch,
+) -> Result<Batch, StoreError> {
     let marker = keys::pending(scope, challenge.factor).key(challenge.sid.as_bytes());
     Ok(put_changed(app, scope, challenge, batch)?.delete(marker.into_bytes()))
 }

@@ -1,34 +1,33 @@
-//! Checks a one-time code against a factor, without counting it yet.
+//! Checks a one-time code against a factor, without counting it yet, and tells of a factor that wrong ones close.
 
 use crate::app::App;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
-use crate::domain::factor::{CodeVerdict, Factor, TotpFactor};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{CodeVerdict, Factor, FactorKind, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
-use crate::store::{StoreError, keys};
+use crate::flows::entity::LocatedEntity;
+use crate::flows::event::announce;
+use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
 /// version asserted; until then it means nothing.
 ///
 /// # Errors
-/// [`Refusal::Parameter`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
-/// [`Refusal::FactorDisabled`] when the factor had too many wrong codes: this one is not looked at.
+/// [`Refusal::CodeMalformed`] when it is no code of the factor's length: that is no guess. [`Refusal::Delayed`] and
+/// [`Refusal::Disabled`] when the factor had too many wrong codes: this one is not looked at.
 pub(crate) fn check_code(
     app: &App,
     scope: &EntityScope,
-    (factor, totp): (&Factor, &TotpFactor),
+    factor: &Factor,
+    totp: &TotpFactor,
     payload: &str,
     now: Timestamp,
-) -> Result<CodeVerdict, Error> {
-    const EXPECTED: Refusal = Refusal::Parameter {
-        parameter: "AuthPayload",
-        why: "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else",
-    };
+) -> Result<CodeVerdict, Error<Refusal>> {
     let config = &totp.config;
-    let code = Code::parse(payload, config.code_length.get()).ok_or(EXPECTED)?;
+    let code = Code::parse(payload, config.code_length.get()).ok_or(Refusal::CodeMalformed)?;
     factor.require_unthrottled(now)?;
     let place = keys::factor(scope, factor.sid);
     let unreadable =
@@ -66,4 +65,38 @@ pub(crate) fn warn_of_failures(before: &Factor, after: &Factor) {
         "factor {} had {failures} wrong codes in a row: {what}",
         after.sid
     );
+}
+
+/// Adds the event of a factor that the change from `before` to `after` closes for a while or for good; none if it was
+/// closed already, or is not.
+pub(crate) fn announce_lock(
+    app: &App,
+    located: &LocatedEntity,
+    before: &Factor,
+    after: &Factor,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<Batch, StoreError> {
+    let Some(event_type) = closed_by(before, after, now) else {
+        return Ok(batch);
+    };
+    let of = (after.sid, after.factor_type());
+    let event = Event::new(event_type, now, &located.scope, of);
+    announce(app, &located.service, &event, batch)
+}
+
+fn closed_by(before: &Factor, after: &Factor, now: Timestamp) -> Option<EventType> {
+    let crossed = |count: u32| before.failures.count() < count && after.failures.count() >= count;
+    if crossed(Failures::DISABLED_AT) {
+        return Some(EventType::FactorDisabled);
+    }
+    let paused_now = !is_paused(before, now) && is_paused(after, now);
+    (crossed(Failures::DELAYED_FROM) || paused_now).then_some(EventType::FactorLocked)
+}
+
+fn is_paused(factor: &Factor, now: Timestamp) -> bool {
+    match &factor.kind {
+        FactorKind::Push(push) => push.guard.paused_until(now).is_some(),
+        FactorKind::Totp(_) => false,
+    }
 }

@@ -1,16 +1,110 @@
 //! Factors: enrolling, verifying, changing and deleting them.
 
-pub mod authenticate_device;
-pub mod create_push_factor;
-pub mod create_totp_factor;
-pub mod delete_factor;
-pub mod fetch_factor;
-pub mod list_factors;
-pub mod update_factor;
-
-mod announce_lock;
 mod check_code;
+mod create_push;
+mod create_totp;
+mod device;
 mod enrolment;
+mod update;
 
-pub(crate) use announce_lock::announce_lock;
-pub(crate) use check_code::{check_code, warn_of_failures};
+pub(crate) use self::check_code::{announce_lock, check_code, warn_of_failures};
+pub use self::create_push::{NewPushFactor, create_push};
+pub use self::create_totp::{EnrolledTotpFactor, NewTotpFactor, create_totp};
+pub use self::device::{Device, authenticate_device};
+pub use self::update::{DeviceToken, FactorChanges, Platform, update};
+
+use crate::app::App;
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{Factor, FactorKind, Refusal};
+use crate::domain::sid::{AccountSid, FactorSid};
+use crate::flows::actor::Actor;
+use crate::flows::entity::LocatedEntity;
+use crate::flows::event::announce;
+use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, entity, retry_on_conflict};
+use crate::store::records::{self, Stored};
+use crate::store::{Batch, keys};
+
+/// The factor, if it is in the actor's reach.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
+pub async fn fetch(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: FactorSid,
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let factor = reading.require(&keys::factor(&located.scope, sid)).await?;
+    Ok((located.scope, factor))
+}
+
+/// The factor with its version.
+pub(crate) async fn read(app: &App, scope: &EntityScope, sid: FactorSid) -> Result<Stored<Factor>, NotRead> {
+    let found = records::read(app.store.as_ref(), &keys::factor(scope, sid)).await;
+    found
+        .map_err(|error| NotRead::Failed(error.into()))?
+        .ok_or(NotRead::Absent)
+}
+
+/// Deletes a factor: its challenges cannot be answered any more, and its device is not known any more.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
+pub async fn delete(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: FactorSid,
+) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| delete_once(app, actor, name, sid)).await
+}
+
+async fn delete_once(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: FactorSid,
+) -> Result<(), Error<Refusal>> {
+    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let LocatedEntity { scope, service, .. } = entity::locate(&mut reading, account, name).await?;
+    let entity_key = keys::entity(name.service, &name.identity);
+    let mut entity = reading.require(&entity_key).await?;
+    let factor_key = keys::factor(&scope, sid);
+    let factor = reading.require(&factor_key).await?;
+    let now = app.clock.now();
+    entity.remove_factor(factor.factor_type(), now);
+    let mut batch = Batch::new()
+        .put_record(entity_key, &entity)?
+        .delete(factor_key.into_bytes());
+    if let FactorKind::Push(push) = &factor.kind {
+        batch = batch.delete(keys::device(push.credential).into_bytes());
+    }
+    let of = (sid, factor.factor_type());
+    let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+    let batch = announce(app, &service, &event, batch)?;
+    reading.commit(batch).await?;
+    app.memory.waiters.entity_changed(scope.entity);
+    Ok(())
+}
+
+/// A page of the entity's factors, in the order of their creation.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an entity, [`Error::Failed`].
+pub async fn list(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+    request: PageRequest,
+) -> Result<(EntityScope, Page<Factor>), Error<Refusal>> {
+    let located = entity::locate(&mut Reading::new(app), account, name).await?;
+    let raw = page(app, &keys::factors(&located.scope), request).await?;
+    Ok((located.scope, raw.decoded()?))
+}

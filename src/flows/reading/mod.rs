@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::{Error, Fault};
-use crate::app::{App, Outbox};
+use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
+use crate::memory::wakeups::Wakeups;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Entry, Order, Scan, Store};
@@ -15,7 +16,7 @@ use crate::store::{Batch, Entry, Order, Scan, Store};
 /// The records that a decision has seen so far.
 pub struct Reading<'a> {
     store: &'a dyn Store,
-    outbox: &'a Outbox,
+    wakeups: &'a Wakeups,
     /// A handful in most flows, so looking through them is quicker than keeping them in order.
     seen: Vec<Seen>,
 }
@@ -41,13 +42,13 @@ impl<'a> Reading<'a> {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(app: &'a App) -> Self {
-        Self::of(app.store.as_ref(), &app.outbox)
+        Self::of(app.store.as_ref(), &app.memory.wakeups)
     }
 
-    fn of(store: &'a dyn Store, outbox: &'a Outbox) -> Self {
+    fn of(store: &'a dyn Store, wakeups: &'a Wakeups) -> Self {
         Self {
             store,
-            outbox,
+            wakeups,
             seen: Vec::with_capacity(4),
         }
     }
@@ -147,7 +148,7 @@ impl<'a> Reading<'a> {
         let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
         self.store.commit(batch).await?;
         if !lanes.is_empty() {
-            self.outbox.bell.ring(lanes);
+            self.wakeups.wake(lanes);
         }
         Ok(())
     }

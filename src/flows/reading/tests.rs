@@ -12,11 +12,11 @@ use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{CreationRate, Purge};
 
-/// A store with a record at some keys, and a server's outbox.
+/// A store with a record at some keys, and whom to wake.
 #[derive(Default)]
 struct World {
     store: CountingStore<MemoryStore>,
-    outbox: Outbox,
+    wakeups: Wakeups,
 }
 
 impl World {
@@ -30,7 +30,7 @@ impl World {
     }
 
     fn reading(&self) -> Reading<'_> {
-        Reading::of(&self.store, &self.outbox)
+        Reading::of(&self.store, &self.wakeups)
     }
 
     /// Writes the record at a key as somebody else would.
@@ -172,16 +172,16 @@ async fn the_worker_is_woken_for_rows_that_were_committed() {
     refused.get(&key(1)).await.unwrap();
     world.change(1).await;
     assert_eq!(refused.commit(with_row()).await, Err(Fault::Conflict));
-    assert!(world.outbox.bell.take().is_empty());
+    assert!(world.wakeups.take().is_empty());
     world.reading().commit(with_row()).await.unwrap();
-    assert_eq!(world.outbox.bell.take(), [lane].into());
+    assert_eq!(world.wakeups.take(), [lane].into());
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_fault_and_not_an_absence() {
-    let (store, outbox) = (FaultyStore::new(MemoryStore::new()), Outbox::default());
+    let (store, wakeups) = (FaultyStore::new(MemoryStore::new()), Wakeups::default());
     let unavailable = |outcome| matches!(outcome, Err(NotRead::Failed(Fault::Unavailable(_))));
-    let mut reading = Reading::of(&store, &outbox);
+    let mut reading = Reading::of(&store, &wakeups);
     store.fail_reads(true);
     assert!(unavailable(reading.require(&key(1)).await));
     assert!(reading.prefetch([key(1).bytes()]).await.is_err());
@@ -196,7 +196,7 @@ async fn what_cannot_be_read_is_a_fault_and_not_an_absence() {
     store.fail_commits(false);
     let damaged = Batch::new().put(key(1).into_bytes(), b"damaged".to_vec());
     store.commit(damaged).await.unwrap();
-    let read = Reading::of(&store, &outbox).require(&key(1)).await;
+    let read = Reading::of(&store, &wakeups).require(&key(1)).await;
     assert!(
         matches!(read, Err(NotRead::Failed(Fault::Corrupt(_)))),
         "{read:?}"

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::source::Source;
 
-/// What the files below a module may name of this crate, and of others.
+/// What the files below a module may name of this crate, and of others. A name stands for all that is below it.
 struct Rule {
     module: &'static str,
     ours: &'static [&'static str],
@@ -24,9 +24,21 @@ const RULES: &[Rule] = &[
             "rmp_serde",
             "serde_json",
             "sled",
+            // What changes behind a shared reference is something that a process remembers: `memory`.
+            "std::cell",
+            "std::sync::Condvar",
+            "std::sync::Mutex",
+            "std::sync::OnceLock",
+            "std::sync::RwLock",
+            "std::sync::atomic",
             "tokio",
             "tower",
         ],
+    },
+    Rule {
+        module: "memory",
+        ours: &["domain"],
+        never: &["axum", "hyper", "reqwest", "sled"],
     },
     Rule {
         module: "store",
@@ -38,19 +50,32 @@ const RULES: &[Rule] = &[
         ours: &["domain"],
         never: &["axum", "hyper", "reqwest", "sled", "tokio"],
     },
+    // The one HTTP client of all deliveries.
     Rule {
-        module: "delivery",
-        ours: &["crypto", "domain"],
+        module: "delivery::http",
+        ours: &["delivery", "domain"],
         never: &["axum", "sled"],
     },
     Rule {
+        module: "delivery",
+        ours: &["crypto", "domain"],
+        never: &["axum", "reqwest::Client", "reqwest::ClientBuilder", "sled"],
+    },
+    Rule {
         module: "app",
-        ours: &["crypto", "delivery", "domain", "store"],
-        never: &["axum", "hyper", "sled"],
+        ours: &["crypto", "delivery", "domain", "memory", "store"],
+        never: &[
+            "axum",
+            "hyper",
+            "sled",
+            "std::sync::Mutex",
+            "std::sync::atomic",
+            "tokio",
+        ],
     },
     Rule {
         module: "flows",
-        ours: &["app", "crypto", "delivery", "domain", "store"],
+        ours: &["app", "crypto", "delivery", "domain", "memory", "store"],
         never: &["axum", "hyper", "reqwest", "sled"],
     },
     Rule {
@@ -61,7 +86,7 @@ const RULES: &[Rule] = &[
     // The seam between dialects and the server; see `problem` for what is at its root.
     Rule {
         module: "web",
-        ours: &["app", "dialect", "domain", "flows"],
+        ours: &["app", "dialect", "domain", "flows", "memory"],
         never: &["sled"],
     },
     Rule {
@@ -75,11 +100,18 @@ const RULES: &[Rule] = &[
         ours: &["dialect", "domain", "web"],
         never: &["sled"],
     },
+    // Text, which anybody may show.
+    Rule {
+        module: "manual",
+        ours: &[],
+        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
+    },
     // The commands wire everything together.
     Rule {
         module: "cli",
         ours: &[
-            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "server", "store", "web",
+            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "memory",
+            "server", "store", "web",
         ],
         never: &["sled"],
     },
@@ -91,10 +123,10 @@ pub(super) fn violations(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     let module = source.module();
-    let Some(top) = module.first() else {
+    if module.is_empty() {
         return Vec::new();
-    };
-    let Some(rule) = RULES.iter().find(|rule| rule.module == *top) else {
+    }
+    let Some(rule) = RULES.iter().find(|rule| is_below(&module, rule.module)) else {
         return vec![format!(
             "{}: no rule says what this module may import",
             source.path()
@@ -125,11 +157,18 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
             let seam = rule.module == "dialect" && !module.get(1).is_some_and(|own| is_dialect(own));
             (seam && known && ours != "dialect").then(|| format!("the seam must not import `{ours}`"))
         }
-        [foreign, ..] if rule.never.contains(&foreign.as_str()) => {
+        _ => {
+            let foreign = rule.never.iter().find(|name| is_below(path, name))?;
             Some(format!("`{}` must not import `{foreign}`", rule.module))
         }
-        _ => None,
     }
+}
+
+/// Whether `path` is `name` or something below it.
+fn is_below(path: &[impl AsRef<str>], name: &str) -> bool {
+    let mut path = path.iter();
+    name.split("::")
+        .all(|part| path.next().is_some_and(|given| given.as_ref() == part))
 }
 
 /// What is wrong with naming `name` of the module `dialect`: its root is the seam, which dialects, `web` and `server` are
@@ -152,7 +191,7 @@ fn is_dialect(name: &str) -> bool {
 }
 
 /// The lines of the code, those of a `use` statement joined.
-fn statements(source: &Source) -> Vec<(usize, String)> {
+pub(super) fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (number, line) in source.code() {
@@ -171,7 +210,7 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// All paths of a line, `use` trees taken apart.
-fn paths(line: &str) -> Vec<Vec<String>> {
+pub(super) fn paths(line: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some(start) = rest.find(is_name) {
@@ -224,7 +263,7 @@ fn closing(tree: &str) -> usize {
 }
 
 /// A path with `self` and `super` at its front resolved.
-fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
+pub(super) fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
     let supers = path.iter().take_while(|name| *name == "super").count();
     let here = path.first().is_some_and(|name| name == "self");
     if supers == 0 && !here {
@@ -265,6 +304,9 @@ mod tests {
             "use axum::http::StatusCode;",
             "use tokio::sync::Mutex;",
             "use sled::Db;",
+            "use std::sync::{Arc, Mutex};",
+            "use std::sync::atomic::AtomicU64;",
+            "struct Count(std::sync::atomic::AtomicU64);",
             "use serde_json::{Map, Value};",
             "let x = serde_json::json!({});",
             "use super::super::super::store::Store;",
@@ -312,6 +354,16 @@ mod tests {
             [""; 0]
         );
         assert_eq!(found("src/store/keys.rs", "use crate::flows::Error;").len(), 1);
+    }
+
+    #[test]
+    fn deliveries_share_one_http_client() {
+        let client = "use reqwest::{Client, Response};\nuse crate::delivery::trust::Authorities;";
+        assert_eq!(found("src/delivery/http/mod.rs", client), [""; 0]);
+        assert_eq!(
+            found("src/delivery/webhook/mod.rs", client),
+            ["src/delivery/webhook/mod.rs:1: `delivery` must not import `reqwest::Client`"]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod circles;
 mod imports;
 mod prose;
 mod source;
@@ -17,6 +18,11 @@ use source::Source;
 #[test]
 fn imports_run_one_way() {
     assert_no(sources(&["src"]).iter().flat_map(imports::violations));
+}
+
+#[test]
+fn flows_form_no_circle() {
+    assert_no(circles::violations(&sources(&["src/flows"])).into_iter());
 }
 
 #[test]

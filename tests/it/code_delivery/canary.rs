@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use countersign::domain::channel::Channel;
 use countersign::flows::outbox::dead_letters::list_dead_letters;
-use countersign::flows::outbox::list_waiting::list_waiting;
+use countersign::flows::outbox::list_waiting;
 use countersign::flows::page::{Cursor, PageRequest};
 use countersign::store::Order;
 use countersign::web::ops::{self, Ops};

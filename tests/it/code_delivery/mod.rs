@@ -19,14 +19,15 @@ use countersign::domain::destination::Destination;
 use countersign::domain::phone::PhoneNumber;
 use countersign::domain::sender_name::SenderName;
 use countersign::domain::sid::{AccountSid, ServiceSid};
+use countersign::domain::text::{Attributes, ServiceName};
 use countersign::domain::time::SystemClock;
 use countersign::domain::verification::{
     Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
 };
 use countersign::flows::Error;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
-use countersign::flows::verification::start_verification::{NewVerification, Started, start_verification};
+use countersign::flows::verification::{self, NewVerification, Started};
 use countersign::store::records::{self, Record};
 use countersign::store::{Order, Scan, keys};
 
@@ -118,18 +119,18 @@ impl World {
     async fn try_start_with(&self, channel: Channel, code: Option<&str>) -> Result<Started, Error> {
         let new = NewVerification {
             destination: Destination::Phone(PhoneNumber::parse(NUMBER, None).unwrap()),
-            channel,
-            policy: policy(),
+            channel: channel.into(),
+            rules: policy().into(),
             content: Content {
-                friendly_name: "Owl Bank".to_owned(),
+                friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
                 ..Content::default()
             },
             custom_code: code.map(|code| PlainCode::parse(code, Alphabet::Digits).unwrap()),
-            rate_limits: Vec::new(),
+            rate_limits: Attributes::default(),
             risk_check: true,
             wants_sna_client_token: true,
         };
-        start_verification(&self.server.app, self.account, self.service, &new).await
+        verification::start(&self.server.app, self.account, self.service, &new).await
     }
 
     /// Delivers what is due now; who does not answer soon has failed.
@@ -138,7 +139,7 @@ impl World {
             delivery: Duration::from_millis(500),
             ..Limits::default()
         };
-        let mut worker = Worker::new(self.server.app.clone(), Arc::new(ToReceivers), limits);
+        let mut worker = Worker::new(self.server.app.clone(), Arc::new(Deliveries), limits);
         worker.run_due().await;
     }
 

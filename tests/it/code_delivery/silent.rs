@@ -1,14 +1,13 @@
 //! Silent network authentication, from the URL that a device opens to the approval.
 
+use crate::doubles::SeededEntropy;
 use countersign::dialect::{Http, twilio};
 use countersign::domain::channel::Channel;
-use countersign::domain::entropy::SeededEntropy;
 use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
-use countersign::domain::verification::VerificationStatus;
+use countersign::domain::verification::{SilentFailure, VerificationStatus};
 use countersign::flows::Error;
-use countersign::flows::verification::Which;
-use countersign::flows::verification::check_verification::{Guess, check_verification};
+use countersign::flows::verification::{self, Guess, Which};
 use countersign::server::{self, ClientLimits, Listener, Protocol};
 use countersign::web::boundary::Boundary;
 use serde_json::Value;
@@ -62,7 +61,7 @@ async fn a_device_that_its_network_knows_is_approved_with_its_token_only() {
             ..Guess::default()
         };
         let app = &world.server.app;
-        let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+        let checked = verification::check(app, world.account, world.service, &which, &guess).await;
         checked.unwrap().status(world.server.clock.now())
     };
     assert_eq!(check(None).await, VerificationStatus::Pending);
@@ -90,7 +89,7 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     let guess = Guess::default();
     let which = Which::Sid(started.verification.sid);
     let app = &world.server.app;
-    let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+    let checked = verification::check(app, world.account, world.service, &which, &guess).await;
     let checked = checked.unwrap();
     assert_eq!(
         checked.status(world.server.clock.now()),
@@ -99,7 +98,10 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     let errors = checked.silent.unwrap().errors;
     let attempts = world.attempts().await;
     assert_eq!(errors.len(), 1);
-    assert_eq!((errors[0].attempt, errors[0].code), (attempts[0].sid, 60500));
+    assert_eq!(
+        (errors[0].attempt, errors[0].why),
+        (attempts[0].sid, SilentFailure::Mismatch)
+    );
     for wrong in ["x", "AAAA", &"A".repeat(86)] {
         assert_eq!(open(&world, "GET", wrong).await["ErrorCode"], -10);
     }

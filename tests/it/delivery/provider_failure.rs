@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
-use countersign::flows::account::set_status::{resume_account, suspend_account};
-use countersign::flows::outbox::deliver_push;
-
 use super::{Notified, assert_retry};
 use crate::support::Device;
 use crate::support::push_provider::{Behaviour, PushProvider, Reply, misbehaving};
+use countersign::delivery::Outcome;
+use countersign::flows::account;
+use countersign::flows::push::deliver_push;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -226,9 +225,9 @@ async fn pushes_that_wait_are_dropped_after_a_report_and_for_a_suspended_account
     let account = server.account.user.parse().unwrap();
     let (reported, _) = notified.challenge().await;
     let (waiting, row) = notified.challenge().await;
-    suspend_account(&server.app, account).await.unwrap();
+    account::suspend(&server.app, account).await.unwrap();
     assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
-    resume_account(&server.app, account).await.unwrap();
+    account::resume(&server.app, account).await.unwrap();
 
     notified.device.report(server, &reported).await.ok();
     assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);

@@ -1,16 +1,21 @@
 //! One record of every kind and form of what is kept of codes that are sent: verifications and their attempts, what counts
 //! for destinations, and what a service and an account chose.
 
-use countersign::domain::attempt::{Attempt, AttemptStatus, Price};
+use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::destination_record::DestinationRecord;
 use countersign::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
+use countersign::domain::fraud::budget::Taken;
+use countersign::domain::fraud::{BlockEvent, BlockReason, PrefixBlock};
+use countersign::domain::message::custom::CustomMessage;
+use countersign::domain::message::locale::Locale;
 use countersign::domain::messaging_configuration::{MessagingConfiguration, Region};
 use countersign::domain::opaque::Sealed;
 use countersign::domain::outbox::Reason;
 use countersign::domain::phone::PhoneNumber;
+use countersign::domain::price::{Currency, Price};
 use countersign::domain::rate_limit::{
     Bucket, BucketInterval, BucketMax, BucketUse, RateLimit, RateLimitUses,
 };
@@ -20,17 +25,17 @@ use countersign::domain::sid::{
     AccountSid, AttemptSid, BucketSid, EventSid, MessagingServiceSid, RateLimitSid, SafeListSid, ServiceSid,
     TemplateSid, VerificationSid, WebhookSid,
 };
-use countersign::domain::text::{Description, UniqueName};
-use countersign::domain::toll_fraud::budget::Taken;
-use countersign::domain::toll_fraud::{BlockEvent, BlockReason, PrefixBlock};
+use countersign::domain::text::{
+    Amount, AppHash, Description, ProviderName, SendDigits, ServiceName, Substitutions, Tags, UniqueName,
+};
 use countersign::domain::verification::{
     Alphabet, ChannelWaits, Check, CheckScope, CodePolicy, CodeReuse, Content, Draft, EmailOptions, End,
     Ending, Exhaustion, IssuedCode, Payment, PlanStep, Sending, SendingOutcome, SessionLife,
-    SilentAuthentication, SilentError, Try, Uniqueness, Verification,
+    SilentAuthentication, SilentError, SilentFailure, Try, Uniqueness, Verification,
 };
 use countersign::store::records::VerificationTimer;
 
-use super::samples::{Sample, attributes, moment, sample, vault};
+use super::samples::{Sample, moment, pairs, sample, vault};
 
 /// Every sample.
 pub(super) fn all() -> impl Iterator<Item = Sample> {
@@ -123,29 +128,29 @@ fn endless_policy() -> CodePolicy {
 }
 
 fn filled_content() -> Content {
-    let pairs = || vec![("name".to_owned(), "Ann \u{1F989}".to_owned())];
-    let text = |text: &str| Some(text.to_owned());
+    let texts = || Substitutions::new(vec![("name".to_owned(), "Ann \u{1F989}".to_owned())]).unwrap();
+    let name = |text| ProviderName::parse(text).unwrap();
     Content {
-        friendly_name: "Owl Bank".to_owned(),
-        locale: text("pt-BR"),
-        custom_message: text("Hello from the owls"),
-        app_hash: text("FA+9qCX9VSu"),
+        friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
+        locale: Some(Locale::parse("pt-BR").unwrap()),
+        custom_message: Some(CustomMessage::parse("Hello from the owls").unwrap()),
+        app_hash: Some(AppHash::parse("FA+9qCX9VSu").unwrap()),
         template: Some(TemplateSid::from_bytes([7; 16])),
-        substitutions: pairs(),
+        substitutions: texts(),
         payment: Some(Payment {
-            amount: "12,50 EUR".to_owned(),
-            payee: "M\u{fc}ller & Co.".to_owned(),
+            amount: Amount::parse("12,50 EUR").unwrap(),
+            payee: name("M\u{fc}ller & Co."),
         }),
         warning: true,
-        send_digits: text("ww1234#"),
-        tags: attributes(),
+        send_digits: Some(SendDigits::parse("ww1234#").unwrap()),
+        tags: Tags::new(pairs()).unwrap(),
         email: Some(EmailOptions {
-            from: text("codes@owlbank.example"),
-            from_name: text("Owl Bank"),
-            template_id: text("d-0123"),
-            substitutions: pairs(),
+            from: Some(EmailAddress::parse("codes@owlbank.example").unwrap()),
+            from_name: Some(name("Owl Bank")),
+            template_id: Some(name("d-0123")),
+            substitutions: texts(),
         }),
-        device_ip: text("2001:db8::1"),
+        device_ip: Some("2001:db8::1".parse().unwrap()),
     }
 }
 
@@ -194,7 +199,7 @@ fn filled_verification() -> Verification {
     silent.calls = 2;
     silent.errors = vec![SilentError {
         attempt: AttemptSid::from_bytes([42; 16]),
-        code: 60_500,
+        why: SilentFailure::Mismatch,
     }];
     Verification {
         codes: vec![code(4, 40, 3), code(10, 100, 0)],
@@ -314,7 +319,7 @@ fn attempts() -> Vec<Sample> {
         converted_at: Some(moment(91)),
         price: Some(Price {
             micros: 75_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         }),
         reference: Some("SM-0001".to_owned()),
         date_updated: moment(91),

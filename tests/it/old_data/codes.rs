@@ -3,37 +3,29 @@
 
 use std::time::Duration;
 
+use super::code_samples::{planned_policy, usual_policy};
 use countersign::app::App;
 use countersign::crypto::plain_code::PlainCode;
 use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
+use countersign::domain::fraud::prefix::NumberPrefix;
+use countersign::domain::fraud::{BlockReason, PrefixBlock};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
-use countersign::domain::rate_limit::{BucketInterval, BucketMax};
+use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax};
 use countersign::domain::refusal::Refusal;
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
-use countersign::domain::text::{Description, UniqueName};
-use countersign::domain::toll_fraud::prefix::NumberPrefix;
-use countersign::domain::toll_fraud::{BlockReason, PrefixBlock};
+use countersign::domain::text::{Amount, Attributes, Description, ProviderName, ServiceName, UniqueName};
 use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Verification, VerificationStatus,
 };
-use countersign::flows::Error;
-use countersign::flows::messaging_configuration::create_messaging_configuration::create_messaging_configuration;
-use countersign::flows::rate_limit::create_bucket::create_bucket;
-use countersign::flows::rate_limit::create_rate_limit::{NewRateLimit, create_rate_limit};
-use countersign::flows::safe_list::add_safe_number::add_safe_number;
-use countersign::flows::verification::Which;
-use countersign::flows::verification::advance_verification::advance_verification;
-use countersign::flows::verification::check_verification::{Guess, check_verification};
-use countersign::flows::verification::settle_verification::{Settlement, settle_verification};
-use countersign::flows::verification::start_verification::{NewVerification, start_verification};
+use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
+use countersign::flows::verification::{self, Guess, NewVerification, Settlement, Which};
+use countersign::flows::{Error, messaging_configuration, safe_list};
 use countersign::store::{Batch, Order, Scan, keys, records};
-
-use super::code_samples::{planned_policy, usual_policy};
 
 /// Writes everything that codes by message leave in a store: a verification that waits after a wrong code, one whose plan
 /// goes on, one that was approved, one that was refused; rate limits, messaging configurations, a safe number, a prefix
@@ -57,7 +49,7 @@ pub(super) async fn write(app: &App, service: &Service) {
     let address = EmailAddress::parse("ada@mail.example.com").unwrap();
     let by_mail = wanted(Destination::Email(address), Channel::Email, usual_policy());
     let approved = Which::Sid(start(app, service, &by_mail).await.unwrap().sid);
-    settle_verification(app, service.account, service.sid, &approved, Settlement::Approve)
+    verification::settle(app, service.account, service.sid, &approved, Settlement::Approve)
         .await
         .unwrap();
 
@@ -77,17 +69,19 @@ pub(super) async fn go_on(app: &App, account: AccountSid) {
     let (service, planned) = planned(app, account).await;
     let of_blocked_prefix = wanted(phone(BLOCKED), Channel::Sms, usual_policy());
     assert!(matches!(
-        start_verification(app, account, service, &of_blocked_prefix).await,
+        verification::start(app, account, service, &of_blocked_prefix).await,
         Err(Error::Refused(Refusal::Blocked {
             why: BlockReason::LowConversion,
             ..
         }))
     ));
     assert!(matches!(
-        start_verification(app, account, service, &to_ada()).await,
-        Err(Error::Refused(Refusal::RateLimited { .. }))
+        verification::start(app, account, service, &to_ada()).await,
+        Err(Error::Refused(Refusal::RateLimit(
+            limits::Refusal::Reached { .. }
+        )))
     ));
-    advance_verification(app, account, service, planned)
+    verification::advance(app, account, service, planned)
         .await
         .unwrap();
     // Four are left of five wrong codes.
@@ -141,25 +135,25 @@ async fn choose(app: &App, service: &Service) {
         unique_name: UniqueName::parse(LIMIT).unwrap(),
         description: Some(Description::parse("Where they come from").unwrap()),
     };
-    let limit = create_rate_limit(app, account, sid, new).await.unwrap().sid;
+    let limit = rate_limit::create(app, account, sid, new).await.unwrap().sid;
     for (max, interval) in [(1, 60), (100, 86_400)] {
         let (max, interval) = (
             BucketMax::parse(max).unwrap(),
             BucketInterval::parse(interval).unwrap(),
         );
-        create_bucket(app, account, sid, limit, max, interval)
+        bucket::create(app, account, sid, limit, max, interval)
             .await
             .unwrap();
     }
     let canada = Region::Country(Country::parse("CA").unwrap());
     for (region, byte) in [(Region::All, 1), (canada, 2)] {
         let messaging_service = MessagingServiceSid::from_bytes([byte; 16]);
-        create_messaging_configuration(app, account, sid, region, messaging_service)
+        messaging_configuration::create(app, account, sid, region, messaging_service)
             .await
             .unwrap();
     }
     let number = PhoneNumber::parse("+1 512 555 0123", None).unwrap();
-    add_safe_number(app, account, &number).await.unwrap();
+    safe_list::add(app, account, &number).await.unwrap();
 }
 
 /// A block that no sending brought about: that would take dozens.
@@ -179,7 +173,7 @@ async fn block_prefix(app: &App, account: AccountSid) {
 }
 
 async fn start(app: &App, service: &Service, new: &NewVerification) -> Result<Verification, Error> {
-    let started = start_verification(app, service.account, service.sid, new).await?;
+    let started = verification::start(app, service.account, service.sid, new).await?;
     Ok(started.verification)
 }
 
@@ -195,21 +189,21 @@ async fn check(
         payment: Some(payment()),
         ..Guess::default()
     };
-    let checked = check_verification(app, account, service, &Which::To(ada()), &guess).await?;
+    let checked = verification::check(app, account, service, &Which::To(ada()), &guess).await?;
     Ok(checked.status(app.clock.now()))
 }
 
 fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> NewVerification {
     NewVerification {
         destination,
-        channel,
-        policy,
+        channel: channel.into(),
+        rules: policy.into(),
         content: Content {
-            friendly_name: "Owl Bank".to_owned(),
+            friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
             ..Content::default()
         },
         custom_code: None,
-        rate_limits: Vec::new(),
+        rate_limits: Attributes::default(),
         risk_check: true,
         wants_sna_client_token: false,
     }
@@ -219,14 +213,14 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
 fn to_ada() -> NewVerification {
     let mut new = wanted(ada(), Channel::Sms, usual_policy());
     new.content.payment = Some(payment());
-    new.rate_limits = vec![(LIMIT.to_owned(), "192.0.2.1".to_owned())];
+    new.rate_limits = Attributes::new(vec![(LIMIT.to_owned(), "192.0.2.1".to_owned())]).unwrap();
     new
 }
 
 fn payment() -> Payment {
     Payment {
-        amount: "12,50 EUR".to_owned(),
-        payee: "Owl Food".to_owned(),
+        amount: Amount::parse("12,50 EUR").unwrap(),
+        payee: ProviderName::parse("Owl Food").unwrap(),
     }
 }
 

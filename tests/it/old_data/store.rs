@@ -9,13 +9,18 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::{codes, files};
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::support::credentials::service_account;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
-use countersign::domain::entropy::SeededEntropy;
+use countersign::domain::entity::EntityName;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
 use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
@@ -25,38 +30,25 @@ use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use countersign::domain::text::{
     AppId, FriendlyName, Identity, Message, NotificationToken, SdkVersion, ServiceName,
 };
-use countersign::domain::time::{ManualClock, Timestamp};
+use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
-use countersign::flows::access_token::create_access_token::create_access_token;
-use countersign::flows::account::authenticate::authenticate;
-use countersign::flows::account::create_account::{create_account, create_account_as};
-use countersign::flows::account::create_api_key::create_api_key;
-use countersign::flows::account::set_status::suspend_account;
 use countersign::flows::actor::Actor;
-use countersign::flows::challenge::create_challenge::{NewChallenge, create_challenge};
+use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
-use countersign::flows::credential::create_credential::{NewCredential, NewKey, create_credential};
-use countersign::flows::entity::create_entity::create_entity;
-use countersign::flows::factor::create_push_factor::{NewPushFactor, create_push_factor};
-use countersign::flows::factor::create_totp_factor::{NewTotpFactor, create_totp_factor};
-use countersign::flows::factor::update_factor::{FactorChanges, update_factor};
-use countersign::flows::outbox::list_waiting::list_waiting;
+use countersign::flows::credential::{self, NewCredential, NewKey};
+use countersign::flows::factor::{self, FactorChanges, NewPushFactor, NewTotpFactor};
+use countersign::flows::outbox::list_waiting;
 use countersign::flows::outbox::prepare::prepare;
-use countersign::flows::service::create_service::create_service;
-use countersign::flows::service::delete_service::delete_service;
+use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format::check_store_format;
-use countersign::flows::web_push::vapid_key::vapid_public_key;
-use countersign::flows::webhook::create_webhook::{NewWebhook, create_webhook};
-use countersign::store::keys::{self, Place, last_sid};
+use countersign::flows::webhook::{self, NewWebhook};
+use countersign::flows::{access_token, account, api_key, entity, service};
+use countersign::store::keys::{self, KeyParts, last_sid};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::decode;
 use countersign::store::sled::{Options, SledStore};
 use countersign::store::{Batch, Order, Scan, Store, transfer};
-use zeroize::Zeroizing;
-
-use super::{codes, files};
-use crate::support::credentials::service_account;
 
 #[tokio::test]
 async fn every_released_store_still_opens() {
@@ -94,14 +86,14 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>, 
     }
     moves_to_lanes(&app).await;
 
-    let account = authenticate(&app, &account_sid().to_string(), TOKEN)
+    let account = account::authenticate(&app, &account_sid().to_string(), TOKEN)
         .await
         .unwrap();
     let (service, factor) = totp_factor(app.store.as_ref()).await;
     let status = async |step| {
         let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
         let new = new_challenge(factor, None);
-        let (_, challenge) = create_challenge(&app, account, service, &identity(), &new, Some(code.reveal()))
+        let (_, challenge) = challenge::create(&app, account, &entity_of(service), &new, Some(code.reveal()))
             .await
             .unwrap();
         challenge.status(written_at())
@@ -143,13 +135,13 @@ async fn moves_to_lanes(app: &App) {
     for (key, entry) in moved {
         let row: OutboxRow = decode(&entry.value).unwrap();
         assert_eq!(
-            Place::parse(&key),
-            Some(Place::OutboxRow(row.message.lane(), row.sid))
+            KeyParts::parse(&key),
+            Some(KeyParts::OutboxRow(row.message.lane(), row.sid))
         );
         let end = row.message.reclaimed_at();
         assert_eq!(entry.expires_at, end, "only pushes end by themselves");
     }
-    let next = app.outbox.order.next(written_at(), app.entropy.as_ref());
+    let next = app.memory.event_order.next(written_at(), app.entropy.as_ref());
     assert!(*next.as_bytes() > highest);
     let report = check_store(app).await.unwrap();
     assert!(report.is_healthy(), "{report}");
@@ -159,39 +151,43 @@ async fn moves_to_lanes(app: &App) {
 pub(super) async fn write() -> String {
     let (app, clock) = app(Arc::new(MemoryStore::new()));
     clock.set(written_at().before(Duration::from_mins(1)));
-    let account = create_account_as(&app, account_sid(), TOKEN, name("owner"))
+    let account = account::create_as(&app, account_sid(), TOKEN, name("owner"))
         .await
         .unwrap()
         .sid;
-    create_api_key(&app, account, name("deploy")).await.unwrap();
-    let suspended = create_account(&app, name("suspended")).await.unwrap().account.sid;
-    suspend_account(&app, suspended).await.unwrap();
-    let deleted = create_service(&app, account, service_name("Deleted"), ServiceChanges::default())
+    api_key::create(&app, account, name("deploy")).await.unwrap();
+    let suspended = account::create(&app, name("suspended"))
+        .await
+        .unwrap()
+        .account
+        .sid;
+    account::suspend(&app, suspended).await.unwrap();
+    let deleted = service::create(&app, account, service_name("Deleted"), ServiceChanges::default())
         .await
         .unwrap();
-    create_entity(&app, account, deleted.sid, identity())
+    entity::create(&app, account, &entity_of(deleted.sid))
         .await
         .unwrap();
-    delete_service(&app, account, deleted.sid).await.unwrap();
+    service::delete(&app, account, deleted.sid).await.unwrap();
     let file = ServiceAccount::parse(&service_account().to_string()).unwrap();
     let new = NewCredential {
         friendly_name: Some(name("Android")),
         key: NewKey::Fcm(file),
     };
-    let credential = create_credential(&app, account, new).await.unwrap().sid;
+    let credential = credential::create(&app, account, new).await.unwrap().sid;
     let changes = ServiceChanges {
         push_fcm_credential_sid: Change::Set(credential),
         custom_code_enabled: Some(true),
         ..ServiceChanges::default()
     };
-    let service = create_service(&app, account, service_name("Owl Bank"), changes)
+    let service = service::create(&app, account, service_name("Owl Bank"), changes)
         .await
         .unwrap();
     subscribe(&app, &service).await;
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
     codes::write(&app, &service).await;
-    create_access_token(&app, account, service.sid, identity(), None, 300)
+    access_token::create(&app, account, &entity_of(service.sid), None, 300)
         .await
         .unwrap();
     vapid_public_key(&app).await.unwrap();
@@ -232,7 +228,7 @@ async fn subscribe(app: &App, service: &Service) {
             status,
             version: WebhookVersion::V2,
         };
-        create_webhook(app, service.account, service.sid, new)
+        webhook::create(app, service.account, service.sid, new)
             .await
             .unwrap();
     }
@@ -241,10 +237,10 @@ async fn subscribe(app: &App, service: &Service) {
 /// A device that was enrolled with an access token, and has a challenge to answer.
 async fn enrol_device(app: &App, service: &Service) {
     const SPKI_HEADER: &[u8] = b"0Y0\x13\x06\x07*\x86H\xce=\x02\x01\x06\x08*\x86H\xce=\x03\x01\x07\x03B\0";
-    let (account, sid, identity) = (service.account, service.sid, identity());
+    let (account, entity) = (service.account, entity_of(service.sid));
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let spki = STANDARD.encode([SPKI_HEADER, key.public_key().as_ref()].concat());
-    let (permit, _) = create_access_token(app, account, sid, identity.clone(), Some(name("phone")), 60)
+    let (permit, _) = access_token::create(app, account, &entity, Some(name("phone")), 60)
         .await
         .unwrap();
     let new = NewPushFactor {
@@ -255,7 +251,7 @@ async fn enrol_device(app: &App, service: &Service) {
         notification: NotificationChannel::Fcm(NotificationToken::parse(&"f".repeat(64)).unwrap()),
         metadata: None,
     };
-    let (_, factor) = create_push_factor(app, account, Some(permit.sid), sid, &identity, new)
+    let (_, factor) = factor::create_push(app, account, Some(permit.sid), &entity, new)
         .await
         .unwrap();
     let signature = key
@@ -263,14 +259,14 @@ async fn enrol_device(app: &App, service: &Service) {
         .unwrap();
     prove(app, service, factor.sid, &STANDARD.encode(signature)).await;
     let new = new_challenge(factor.sid, Some(Message::parse("Log in?").unwrap()));
-    create_challenge(app, account, sid, &identity, &new, None)
+    challenge::create(app, account, &entity, &new, None)
         .await
         .unwrap();
 }
 
 /// An authenticator app that has been used until now.
 async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
-    let (account, sid, identity) = (service.account, service.sid, identity());
+    let (account, entity) = (service.account, entity_of(service.sid));
     let new = NewTotpFactor {
         friendly_name: name("authenticator"),
         secret: Some(secret()),
@@ -280,7 +276,7 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         time_step: None,
         metadata: None,
     };
-    let factor = create_totp_factor(app, account, sid, &identity, new)
+    let factor = factor::create_totp(app, account, &entity, new)
         .await
         .unwrap()
         .factor
@@ -294,25 +290,25 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         (None, ChallengeStatus::Pending),
     ] {
         let code = code.as_ref().map(Code::reveal);
-        let (_, challenge) = create_challenge(app, account, sid, &identity, &new, code)
+        let (_, challenge) = challenge::create(app, account, &entity, &new, code)
             .await
             .unwrap();
         assert_eq!(challenge.status(now), expected);
     }
 }
 
+fn entity_of(service: ServiceSid) -> EntityName {
+    EntityName {
+        service,
+        identity: identity(),
+    }
+}
+
 async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let (_, factor) = update_factor(
-        app,
-        &actor,
-        (service.sid, &identity()),
-        factor,
-        changes,
-        Some(proof),
-    )
-    .await
-    .unwrap();
+    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, Some(proof))
+        .await
+        .unwrap();
     factor.require_verified().unwrap();
 }
 
@@ -345,9 +341,7 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         entropy: Arc::new(SeededEntropy::new(42)),
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
         senders: Arc::default(),
-        streams: Arc::default(),
-        outbox: Arc::default(),
-        fraud: Arc::default(),
+        memory: Arc::default(),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..Policy::default()
@@ -365,13 +359,15 @@ async fn totp_factor(store: &dyn Store) -> (ServiceSid, FactorSid) {
         limit: usize::MAX,
     };
     let entries = store.scan(everything).await.unwrap();
-    let factors = entries.iter().filter_map(|(key, entry)| match Place::parse(key) {
-        Some(Place::Factor(owner, sid)) => {
-            let factor: Factor = decode(&entry.value).unwrap();
-            (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
-        }
-        _ => None,
-    });
+    let factors = entries
+        .iter()
+        .filter_map(|(key, entry)| match KeyParts::parse(key) {
+            Some(KeyParts::Factor(owner, sid)) => {
+                let factor: Factor = decode(&entry.value).unwrap();
+                (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
+            }
+            _ => None,
+        });
     factors.max_by_key(|(_, sid)| *sid).unwrap()
 }
 
@@ -400,7 +396,7 @@ fn service_name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
 }
 
-/// Every variant of [`Place`], but that no row is written without its lane any more.
+/// Every variant of [`KeyParts`], but that no row is written without its lane any more.
 const KINDS_OF_KEYS: RangeInclusive<usize> = 30..=30;
 /// The last file of the time before codes were sent.
 const WITHOUT_CODES: usize = 2;

@@ -1,10 +1,9 @@
 //! `challenge.expired`.
 
-use countersign::flows::challenge::expire_challenge::expire_challenges;
-
 use super::{names, subscribe};
 use crate::support::world::{answer, sid_of};
 use crate::support::{TestApp, User};
+use countersign::flows::challenge;
 
 async fn timers(server: &TestApp) -> usize {
     server.scan(b"z".to_vec()).await.len()
@@ -29,14 +28,14 @@ async fn a_challenge_that_nobody_answered_is_announced_once_and_final() {
     assert_eq!(timers(&server).await, 3, "what is answered at once needs none");
     assert_eq!(names(&server.outbox().await), ["challenge.approved"]);
 
-    let due = expire_challenges(&server.app).await.unwrap().unwrap();
+    let due = challenge::expire_due(&server.app).await.unwrap().unwrap();
     assert_eq!(due.since(server.app.clock.now()).as_secs(), 300);
     server.wait(299);
-    expire_challenges(&server.app).await.unwrap();
+    challenge::expire_due(&server.app).await.unwrap();
     assert_eq!(timers(&server).await, 3);
     server.wait(1);
-    assert_eq!(expire_challenges(&server.app).await.unwrap(), None);
-    assert_eq!(expire_challenges(&server.app).await.unwrap(), None);
+    assert_eq!(challenge::expire_due(&server.app).await.unwrap(), None);
+    assert_eq!(challenge::expire_due(&server.app).await.unwrap(), None);
     assert_eq!(timers(&server).await, 0);
     let rows = server.outbox().await;
     assert_eq!(
@@ -70,8 +69,8 @@ async fn a_challenge_that_nobody_answered_is_announced_once_and_final() {
 }
 
 fn is_pending(key: &[u8]) -> bool {
-    use countersign::store::keys::Place;
-    matches!(Place::parse(key), Some(Place::Pending(..)))
+    use countersign::store::keys::KeyParts;
+    matches!(KeyParts::parse(key), Some(KeyParts::Pending(..)))
 }
 
 #[tokio::test]
@@ -105,7 +104,7 @@ async fn what_was_answered_deleted_or_is_nobodys_business_is_not_announced() {
     assert_eq!(timers(&server).await, 4);
 
     server.wait(300);
-    assert_eq!(expire_challenges(&server.app).await.unwrap(), None);
+    assert_eq!(challenge::expire_due(&server.app).await.unwrap(), None);
     assert_eq!((timers(&server).await, server.outbox().await.len()), (0, before));
     assert_eq!(client.get(&answered).await.text("status"), "approved");
     assert_eq!(sid_of(&answered).len(), 34);

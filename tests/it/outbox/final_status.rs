@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::app::Policy;
-use countersign::domain::time::Timestamp;
-use countersign::flows::challenge::expire_challenge::expire_challenges;
-
 use super::{names, subscribe};
 use crate::support::app::BEGINNING;
 use crate::support::{Device, Interleaved, TestApp, User, all_at_once};
+use countersign::app::Policy;
+use countersign::domain::time::Timestamp;
+use countersign::flows::challenge;
 
 #[tokio::test]
 async fn a_challenge_ends_in_exactly_one_way_and_that_is_announced() {
@@ -43,7 +42,7 @@ async fn a_challenge_ends_in_exactly_one_way_and_that_is_announced() {
         tasks.push(Box::pin(async move {
             pause(round / 5 % 6).await;
             expiring.clock.set(end);
-            expire_challenges(&expiring.app).await.unwrap();
+            challenge::expire_due(&expiring.app).await.unwrap();
         }));
         if with_deletion {
             let (server, path) = (server.clone(), device.path().clone());
@@ -77,7 +76,7 @@ async fn a_challenge_ends_in_exactly_one_way_and_that_is_announced() {
             for signed in &answers {
                 send(&server, &device, &challenge, signed).await;
             }
-            expire_challenges(&server.app).await.unwrap();
+            challenge::expire_due(&server.app).await.unwrap();
             let now = client.get(&challenge).await.text("status");
             assert!(silent || now == status, "round {round}: {status} became {now}");
         }

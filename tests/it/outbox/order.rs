@@ -61,7 +61,7 @@ async fn the_events_of_one_factor_arrive_in_their_order_though_many_tries_fail()
         heard.entry(factor).or_default().push(name);
     }
     assert_eq!(heard, expected);
-    let tally = server.app.outbox.tally.counts();
+    let tally = server.app.memory.deliveries.counts();
     assert_eq!(
         (tally.delivered, tally.given_up, tally.waiting_lanes),
         (120, 0, 0)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::delivery::Outcome;
 use countersign::domain::events::OutboxRow;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::Worker;
 use countersign::store::memory::MemoryStore;
 use tempfile::TempDir;
@@ -152,9 +152,9 @@ async fn a_new_event_is_delivered_when_it_is_rung_for() {
     let mut worker = receivers.worker(&server.app);
     worker.run_due().await;
     assert_eq!(receivers.delivered().len(), 1);
-    server.app.outbox.bell.take();
+    server.app.memory.wakeups.take();
     user.unverified_totp(&server.client(), "two", &[]).await;
-    let rung: Vec<_> = server.app.outbox.bell.take().into_iter().collect();
+    let rung: Vec<_> = server.app.memory.wakeups.take().into_iter().collect();
     assert_eq!(rung.len(), 1);
     assert_eq!(rung[0].to_string(), webhook);
 }
@@ -210,7 +210,7 @@ async fn rows_for_nobody_are_dropped() {
     assert_eq!(server.outbox().await.len(), 2, "{}", sid_of(&path));
     Worker::new(
         server.app.clone(),
-        Arc::new(ToReceivers),
+        Arc::new(Deliveries),
         countersign::flows::outbox::worker::Limits::default(),
     )
     .run_due()
@@ -224,5 +224,5 @@ async fn rows_for_nobody_are_dropped() {
         .filter(|(key, _)| matches!(key[0], b'u' | b'x' | b'z' | b'g'))
         .collect();
     assert_eq!(left, []);
-    assert_eq!(server.app.outbox.tally.counts().obsolete, 2);
+    assert_eq!(server.app.memory.deliveries.counts().obsolete, 2);
 }

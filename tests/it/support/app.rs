@@ -5,30 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::doubles::{ManualClock, SeededEntropy};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request, Response};
-use countersign::app::{App, Policy};
-use countersign::crypto::master_key::MasterKey;
-use countersign::crypto::vault::Vault;
-use countersign::delivery::Senders;
-use countersign::dialect::twilio;
-use countersign::domain::entropy::SeededEntropy;
-use countersign::domain::text::FriendlyName;
-use countersign::domain::time::{Clock, ManualClock, Timestamp};
-use countersign::flows::account::create_account::create_account;
-use countersign::flows::account::create_api_key::create_api_key;
-use countersign::flows::sweep::sweep;
-use countersign::store::Store;
-use countersign::store::memory::MemoryStore;
-use countersign::store::sled::{Options, SledStore};
-use countersign::web::public_url::PublicUrl;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Answer, Client, Credentials};
+use countersign::app::{App, Policy};
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::vault::Vault;
+use countersign::delivery::Senders;
+use countersign::dialect::twilio;
+use countersign::domain::text::FriendlyName;
+use countersign::domain::time::{Clock, Timestamp};
+use countersign::flows::sweep::sweep;
+use countersign::flows::{account, api_key};
+use countersign::store::Store;
+use countersign::store::memory::MemoryStore;
+use countersign::store::sled::{Options, SledStore};
+use countersign::web::public_url::PublicUrl;
 
 /// What every URL in an answer begins with.
 pub(crate) const BASE: &str = "https://verify.owlbank.example";
@@ -95,9 +94,7 @@ impl TestApp {
             entropy: Arc::new(SeededEntropy::new(start << 32)),
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
             senders: Arc::default(),
-            streams: Arc::default(),
-            outbox: Arc::default(),
-            fraud: Arc::default(),
+            memory: Arc::default(),
             policy,
         });
         let router = twilio::router(app.clone(), public_url());
@@ -137,7 +134,7 @@ impl TestApp {
     /// Another account.
     pub(crate) async fn another_account(&self) -> Credentials {
         let name = FriendlyName::parse("An account").unwrap();
-        let new = create_account(&self.app, name).await.unwrap();
+        let new = account::create(&self.app, name).await.unwrap();
         Credentials::new(&new.account.sid, new.token.reveal())
     }
 
@@ -145,7 +142,7 @@ impl TestApp {
     pub(crate) async fn api_key(&self) -> Credentials {
         let name = FriendlyName::parse("A key").unwrap();
         let owner = self.account.user.parse().unwrap();
-        let (key, secret) = create_api_key(&self.app, owner, name).await.unwrap();
+        let (key, secret) = api_key::create(&self.app, owner, name).await.unwrap();
         Credentials::new(&key.sid, secret.reveal())
     }
 
@@ -192,7 +189,7 @@ impl TestApp {
 
     /// Waits until so many wait.
     pub(crate) async fn until_waiting(&self, number: usize) {
-        while self.app.streams.waiting() != number {
+        while self.app.memory.waiters.waiting() != number {
             tokio::task::yield_now().await;
         }
     }

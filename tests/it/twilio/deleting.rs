@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use countersign::domain::factor::FactorType;
-use countersign::flows::challenge::expire_challenge::expire_challenges;
-use countersign::flows::outbox::deliver::ToReceivers;
-use countersign::flows::outbox::worker::{Limits, Worker};
-
 use crate::support::operations::{Everything, samples};
 use crate::support::world::sid_of;
 use crate::support::{Credentials, Interleaved, Service, TestApp, wrong_code};
+use countersign::domain::factor::FactorType;
+use countersign::flows::challenge;
+use countersign::flows::deliveries::Deliveries;
+use countersign::flows::outbox::worker::{Limits, Worker};
 
 const DAY: u64 = 24 * 3600;
 
@@ -171,8 +170,8 @@ async fn sweeping_reclaims_everything_that_is_over() {
          for their moment, and the store keeps its own key"
     );
     server.wait(31 * DAY);
-    expire_challenges(&server.app).await.unwrap();
-    let mut worker = Worker::new(server.app.clone(), Arc::new(ToReceivers), Limits::default());
+    challenge::expire_due(&server.app).await.unwrap();
+    let mut worker = Worker::new(server.app.clone(), Arc::new(Deliveries), Limits::default());
     worker.run_due().await;
     server.sweep().await;
     assert_eq!(server.dump().await, empty);

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use countersign::flows::account::set_status::suspend_account;
-
 use crate::support::app::sled_in;
 use crate::support::device::borrowed;
 use crate::support::operations::{Everything, samples};
 use crate::support::{Answer, Credentials, Device, Interleaved, Service, TestApp, User, all_at_once};
+use countersign::flows::account;
 use countersign::store::Store;
 
 async fn token_for(server: &TestApp, user: &User, ttl: &str) -> Credentials {
@@ -182,7 +181,7 @@ async fn an_access_token_of_a_suspended_account_or_a_deleted_service_is_of_no_us
     let orphan = token_for(&server, &deleted, "300").await;
     client.delete(&deleted.service.path).await.ok();
     assert!([401, 404].contains(&enrol(&server, &orphan, &deleted).await.status));
-    suspend_account(&server.app, server.account.user.parse().unwrap())
+    account::suspend(&server.app, server.account.user.parse().unwrap())
         .await
         .unwrap();
     enrol(&server, &token, &user).await.refused(401, 20003);

@@ -1,12 +1,9 @@
 //! What was allowed when a challenge was created must still be when it is answered (CVE-2026-16103, Keycloak: lockout was
 //! looked at in the beginning only).
 
-use countersign::flows::account::revoke_api_key::revoke_api_key;
-use countersign::flows::account::rotate_token::rotate_token;
-use countersign::flows::account::set_status::{resume_account, suspend_account};
-
 use crate::support::world::{Totp, answer};
 use crate::support::{Answer, Device, TestApp, User};
+use countersign::flows::{account, api_key};
 
 struct Waiting {
     server: TestApp,
@@ -130,7 +127,7 @@ async fn credentials_that_were_taken_away_are_refused_from_the_next_request_on()
     let key = server.api_key().await;
     server.client_of(&key).get(&waiting.push_challenge).await.ok();
 
-    suspend_account(app, account).await.unwrap();
+    account::suspend(app, account).await.unwrap();
     waiting.code().await.refused(401, 20003);
     waiting.approval().await.refused(401, 20003);
     server
@@ -138,16 +135,16 @@ async fn credentials_that_were_taken_away_are_refused_from_the_next_request_on()
         .get(&waiting.push_challenge)
         .await
         .refused(401, 20003);
-    resume_account(app, account).await.unwrap();
+    account::resume(app, account).await.unwrap();
     server.client_of(&key).get(&waiting.push_challenge).await.ok();
 
-    revoke_api_key(app, key.user.parse().unwrap()).await.unwrap();
+    api_key::revoke(app, key.user.parse().unwrap()).await.unwrap();
     server
         .client_of(&key)
         .get(&waiting.push_challenge)
         .await
         .refused(401, 20003);
-    rotate_token(app, account).await.unwrap();
+    account::rotate_token(app, account).await.unwrap();
     waiting.code().await.refused(401, 20003);
     waiting.approval_by_account().await.refused(401, 20003);
     assert_eq!(

@@ -1,18 +1,18 @@
 //! The safe list: one entry for each number, of the account and of nobody else.
 
-use countersign::domain::phone::PhoneNumber;
-use countersign::flows::safe_list::is_safe::is_safe;
 use serde_json::json;
 
 use crate::support::app::BASE;
 use crate::support::{Interleaved, TestApp, all_at_once};
+use countersign::domain::phone::PhoneNumber;
+use countersign::flows::safe_list;
 
 const PATH: &str = "/v2/SafeList/Numbers";
 const NUMBER: &str = "+15125550123";
 
 async fn knows(server: &TestApp, account: &str, number: &str) -> bool {
     let number = PhoneNumber::parse(number, None).unwrap();
-    is_safe(&server.app, account.parse().unwrap(), &number)
+    safe_list::contains(&server.app, account.parse().unwrap(), &number)
         .await
         .unwrap()
 }

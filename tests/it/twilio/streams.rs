@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::flows::account::revoke_api_key::revoke_api_key;
-use countersign::flows::account::set_status::suspend_account;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
 use crate::support::world::sid_of;
 use crate::support::{Client, Device, Events, TestApp, User};
+use countersign::flows::{account, api_key};
 
 struct Scene {
     server: TestApp,
@@ -197,11 +196,11 @@ async fn a_stream_ends_at_once_with_what_it_rests_on() {
             "factor" => drop(client.delete(scene.device.path()).await.ok()),
             "entity" => drop(client.delete(&scene.user.path).await.ok()),
             "service" => drop(client.delete(&scene.user.service.path).await.ok()),
-            "account" => suspend_account(app, scene.server.account.user.parse().unwrap())
+            "account" => account::suspend(app, scene.server.account.user.parse().unwrap())
                 .await
                 .unwrap(),
-            "key" => revoke_api_key(app, key.user.parse().unwrap()).await.unwrap(),
-            _ => app.streams.close(),
+            "key" => api_key::revoke(app, key.user.parse().unwrap()).await.unwrap(),
+            _ => app.memory.waiters.close(),
         }
         assert_eq!(backends.next().await, None, "{what}");
         if what == "key" {
@@ -217,7 +216,7 @@ async fn a_stream_ends_at_once_with_what_it_rests_on() {
         }
         assert_eq!(began.elapsed(), Duration::ZERO, "{what}");
         drop((own, backends));
-        assert_eq!(app.streams.waiting(), 0, "{what}");
+        assert_eq!(app.memory.waiters.waiting(), 0, "{what}");
     }
 }
 
@@ -240,7 +239,7 @@ async fn only_the_factor_and_its_account_may_listen_and_only_so_often() {
         scene.user.path
     );
     client.get(&made_up).await.refused(404, 20404);
-    assert_eq!(scene.server.app.streams.waiting(), 0);
+    assert_eq!(scene.server.app.memory.waiters.waiting(), 0);
     let mut streams = Vec::new();
     for _ in 0..8 {
         streams.push(scene.of_device().await);

@@ -4,16 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::app::Policy;
-use countersign::flows::account::revoke_api_key::revoke_api_key;
-use countersign::flows::account::set_status::suspend_account;
-use countersign::store::memory::MemoryStore;
 use serde_json::Value;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
 
 use crate::support::world::sid_of;
 use crate::support::{Answer, Device, Interleaved, TestApp, User};
+use countersign::app::Policy;
+use countersign::flows::{account, api_key};
+use countersign::store::memory::MemoryStore;
 
 struct Scene {
     server: TestApp,
@@ -52,7 +51,7 @@ impl Scene {
     }
 
     async fn begun(&self, request: impl Future<Output = Answer> + Send + 'static) -> JoinHandle<Answer> {
-        let number = self.server.app.streams.waiting();
+        let number = self.server.app.memory.waiters.waiting();
         let request = tokio::spawn(request);
         self.server.until_waiting(number + 1).await;
         request
@@ -85,7 +84,7 @@ async fn a_list_is_answered_as_soon_as_a_challenge_arrives() {
     let listed = scene.server.client().get(&scene.list).await.ok();
     assert_eq!(sids(&listed), [sid_of(&challenge)]);
     assert_eq!(began.elapsed(), Duration::ZERO);
-    assert_eq!(scene.server.app.streams.waiting(), 0);
+    assert_eq!(scene.server.app.memory.waiters.waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +182,7 @@ async fn no_change_is_missed_wherever_it_falls() {
         for _ in 0..round % 50 {
             yield_now().await;
         }
-        waited[0] += usize::from(scene.server.app.streams.waiting() > 0);
+        waited[0] += usize::from(scene.server.app.memory.waiters.waiting() > 0);
         let challenge = scene.challenge().await;
         assert_eq!(sids(&list.await.unwrap().ok()), [sid_of(&challenge)]);
 
@@ -192,7 +191,7 @@ async fn no_change_is_missed_wherever_it_falls() {
         for _ in 0..round % 50 {
             yield_now().await;
         }
-        waited[1] += usize::from(scene.server.app.streams.waiting() > 0);
+        waited[1] += usize::from(scene.server.app.memory.waiters.waiting() > 0);
         let form = [("AuthPayload", signed.as_str())];
         scene.device.on(&scene.server).post(&challenge, &form).await.ok();
         assert_eq!(decision.await.unwrap().text("status"), "approved");
@@ -231,7 +230,7 @@ async fn who_goes_away_waits_no_longer() {
     let wait = scene.waiting(&format!("{challenge}?Wait=60")).await;
     wait.abort();
     wait.await.unwrap_err();
-    assert_eq!(scene.server.app.streams.waiting(), 0);
+    assert_eq!(scene.server.app.memory.waiters.waiting(), 0);
 }
 
 /// What holds when a request comes may not hold when it is answered.
@@ -248,7 +247,7 @@ async fn whoever_may_not_know_any_more_is_not_told() {
     let suspended: Change = |scene, _| {
         Box::pin(async move {
             let account = scene.server.account.user.parse().unwrap();
-            suspend_account(&scene.server.app, account).await.unwrap();
+            account::suspend(&scene.server.app, account).await.unwrap();
         })
     };
     let kinds: [(Path, Change, Refused, Refused); 4] = [
@@ -306,7 +305,7 @@ async fn a_key_that_is_revoked_is_not_told() {
         .begun(scene.server.client_of(&key).getting(&scene.list))
         .await;
     let began = Instant::now();
-    revoke_api_key(&scene.server.app, key.user.parse().unwrap())
+    api_key::revoke(&scene.server.app, key.user.parse().unwrap())
         .await
         .unwrap();
     wait.await.unwrap().refused(401, 20003);
@@ -334,7 +333,7 @@ async fn who_waits_is_answered_when_the_server_stops() {
     let challenge = scene.challenge().await;
     let began = Instant::now();
     let wait = scene.waiting(&format!("{challenge}?Wait=60")).await;
-    scene.server.app.streams.close();
+    scene.server.app.memory.waiters.close();
     assert_eq!(wait.await.unwrap().text("status"), "pending");
     // Who comes while the server stops does not wait.
     let fetched = scene.server.client().get(format!("{challenge}?Wait=60")).await;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::flows::check_store::check_store;
+use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format::check_store_format;
-use countersign::flows::web_push::vapid_key::vapid_public_key;
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{self, VapidKeyRecord};
 use countersign::store::{Batch, keys};
@@ -83,7 +83,9 @@ async fn a_key_that_was_moved_or_changed_is_noticed() {
         .await
         .unwrap()
         .unwrap();
-    let elsewhere = app.vault.open(b"mformat", &found.record.private_key);
+    let elsewhere = app
+        .vault
+        .open(keys::store_format().bytes(), &found.record.private_key);
     assert!(elsewhere.is_err(), "it is sealed for its own place");
     let other = countersign::crypto::web_push::vapid::VapidKey::generate(app.entropy.as_ref());
     let swapped = VapidKeyRecord {

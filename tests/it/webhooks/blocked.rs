@@ -1,5 +1,10 @@
 //! What a webhook is told when codes are refused: why, of whom, until when; and no whole number.
 
+use serde_json::{Value, json};
+
+use super::{deliver_all, server_on_loopback, subscribe};
+use crate::support::receiver::OK;
+use crate::support::{Receiver, TestApp, User};
 use countersign::delivery::Outcome;
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
@@ -7,18 +12,13 @@ use countersign::domain::destination::Destination;
 use countersign::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use countersign::domain::sid::AccountSid;
 use countersign::domain::time::{Clock, Timestamp};
-use countersign::flows::service::fetch_service::fetch_service;
-use countersign::flows::toll_fraud::admit::{Admittance, admit};
-use serde_json::{Value, json};
-
-use super::{deliver_all, server_on_loopback, subscribe};
-use crate::support::receiver::OK;
-use crate::support::{Receiver, TestApp, User};
+use countersign::flows::fraud::{Admittance, admit};
+use countersign::flows::service;
 
 /// Has codes refused: those to a premium-rate number for good, those to a number that had enough of them for a day.
 async fn refuse(server: &TestApp, user: &User) {
     let account: AccountSid = server.account.user.parse().unwrap();
-    let service = fetch_service(&server.app, account, user.service.sid.parse().unwrap())
+    let service = service::fetch(&server.app, account, user.service.sid.parse().unwrap())
         .await
         .unwrap();
     let number = |text: &str| Destination::Phone(PhoneNumber::try_from(text.to_owned()).unwrap());

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
-use countersign::domain::time::Timestamp;
-use countersign::flows::account::set_status::{resume_account, suspend_account};
-use countersign::flows::outbox::deliver_webhook;
-
 use super::{one_row, server_on_loopback, subscribe};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
+use countersign::delivery::Outcome;
+use countersign::domain::time::Timestamp;
+use countersign::flows::account;
+use countersign::flows::event::deliver_webhook;
 
 fn answer(status: u16, headers: &str) -> String {
     format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n{headers}\r\n")
@@ -146,7 +145,7 @@ async fn nothing_leaves_in_the_name_of_a_suspended_account_and_nothing_is_lost()
     let receiver = Receiver::answering(OK).await;
     let row = one_row(&server, &receiver.url("/")).await;
     let account = server.account.user.parse().unwrap();
-    suspend_account(&server.app, account).await.unwrap();
+    account::suspend(&server.app, account).await.unwrap();
     let Outcome::Retry { why, .. } = deliver_webhook(&server.app, &row).await else {
         panic!("it is to be tried again")
     };
@@ -155,6 +154,6 @@ async fn nothing_leaves_in_the_name_of_a_suspended_account_and_nothing_is_lost()
         "{why}"
     );
     assert_eq!(receiver.connections(), 0);
-    resume_account(&server.app, account).await.unwrap();
+    account::resume(&server.app, account).await.unwrap();
     assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
 }

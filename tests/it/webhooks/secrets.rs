@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use countersign::crypto::webhook_secret::WebhookSecret;
-use countersign::delivery::Outcome;
-use countersign::domain::account::Account;
-use countersign::domain::sid::AccountSid;
-use countersign::domain::text::FriendlyName;
-use countersign::domain::time::Timestamp;
-use countersign::flows::account::create_account::create_account_as;
-use countersign::flows::account::rotate_webhook_secret::rotate_webhook_secret;
-use countersign::flows::outbox::deliver_webhook;
-use countersign::store::{Batch, keys, records};
-
 use super::{one_row, server_on_loopback};
 use crate::support::receiver::{OK, Received};
 use crate::support::{Credentials, Receiver, TestApp};
+use countersign::crypto::webhook_secret::WebhookSecret;
+use countersign::delivery::Outcome;
+use countersign::domain::sid::AccountSid;
+use countersign::domain::text::FriendlyName;
+use countersign::domain::time::Timestamp;
+use countersign::flows::event::deliver_webhook;
+use countersign::flows::{account, webhook_secret};
+use countersign::store::{keys, records};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -47,7 +44,7 @@ fn signers(sent: &Received, secrets: &[&WebhookSecret]) -> (usize, Vec<usize>) {
 }
 
 async fn rotate(server: &TestApp, overlap: Duration) -> WebhookSecret {
-    let rotated = rotate_webhook_secret(&server.app, account(server), overlap).await;
+    let rotated = webhook_secret::rotate(&server.app, account(server), overlap).await;
     rotated.unwrap().0
 }
 
@@ -63,7 +60,7 @@ async fn the_old_secret_signs_beside_the_new_one_for_as_long_as_it_was_said() {
     let first = rotate(&server, Duration::ZERO).await;
     assert_eq!(signers(&sent().await, &[&first]), (0, vec![0]));
 
-    let (second, alone_from) = rotate_webhook_secret(&server.app, account(&server), HOUR)
+    let (second, alone_from) = webhook_secret::rotate(&server.app, account(&server), HOUR)
         .await
         .unwrap();
     assert_eq!(alone_from.map(Timestamp::seconds), Some(server.seconds() + 3600));
@@ -85,7 +82,7 @@ async fn the_first_rotation_of_a_secret_that_nobody_saw_counts_at_once() {
     let mut server = server_on_loopback().await;
     let sid = AccountSid::from_bytes([0xab; 16]);
     let name = FriendlyName::parse("bootstrap").unwrap();
-    create_account_as(&server.app, sid, "a-token-of-our-own", name)
+    account::create_as(&server.app, sid, "a-token-of-our-own", name)
         .await
         .unwrap();
     server.account = Credentials::new(&sid, "a-token-of-our-own");
@@ -100,45 +97,6 @@ async fn the_first_rotation_of_a_secret_that_nobody_saw_counts_at_once() {
         sent[1].header("x-twilio-signature")
     );
     assert_eq!(signers(&sent[1], &[&secret]), (0, vec![0]));
-}
-
-/// An account of an earlier version has none.
-#[tokio::test]
-async fn an_account_without_a_secret_gets_one_when_it_is_needed_and_keeps_it() {
-    let server = server_on_loopback().await;
-    let receiver = Receiver::answering(OK).await;
-    let row = one_row(&server, &receiver.url("/")).await;
-    let key = keys::account(account(&server));
-    let stored = async || {
-        records::read(server.app.store.as_ref(), &key)
-            .await
-            .unwrap()
-            .unwrap()
-    };
-    let old = Account {
-        webhook_secrets: None,
-        ..stored().await.record
-    };
-    let batch = Batch::new()
-        .put_record(keys::account(account(&server)), &old)
-        .unwrap();
-    server.app.store.commit(batch).await.unwrap();
-
-    let outcomes = super::deliver_all(&server, vec![row.clone(), row.clone(), row.clone()]).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 3]);
-    let sent = receiver.requests();
-    for request in &sent {
-        let signature = |name| request.header(name).to_owned();
-        assert_eq!(
-            signature("webhook-signature"),
-            sent[0].header("webhook-signature")
-        );
-        assert_eq!(
-            signature("x-twilio-signature"),
-            sent[0].header("x-twilio-signature")
-        );
-    }
-    assert!(stored().await.record.webhook_secrets.is_some());
 }
 
 #[tokio::test]
@@ -170,6 +128,6 @@ async fn neither_the_store_nor_debug_shows_a_secret() {
 async fn rotating_the_secret_of_nobody_is_refused() {
     let server = TestApp::new().await;
     let nobody = AccountSid::from_bytes([0xee; 16]);
-    let refused = rotate_webhook_secret(&server.app, nobody, HOUR).await;
+    let refused = webhook_secret::rotate(&server.app, nobody, HOUR).await;
     assert!(refused.unwrap_err().to_string().contains("not"));
 }

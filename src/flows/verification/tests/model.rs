@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::channel::Channel;
-use crate::domain::entropy::{Entropy, SeededEntropy};
+use crate::domain::entropy::Entropy;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::samples::{begun, code, signal, telegram, twilio, vonage, zitadel};
 use crate::domain::verification::*;
+use crate::doubles::SeededEntropy;
 use crate::store::records;
 
 /// What the model remembers: everything, as it happened.

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::crypto::plain_code::PlainCode;
+use crate::domain::text::{Amount, ProviderName};
 use crate::domain::verification::samples::{signal, zitadel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
-use crate::flows::service::delete_service::delete_service;
+use crate::flows::code::put_verification;
+use crate::flows::service;
 use crate::flows::sweep::sweep;
-use crate::flows::verification::put_verification;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {
@@ -193,7 +194,7 @@ async fn a_code_of_the_callers_needs_the_services_leave_and_is_the_one_that_coun
 async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
     let world = World::new().await;
     let to_mail = NewVerification {
-        channel: Channel::Email,
+        channel: Channel::Email.into(),
         ..to_ada()
     };
     assert!(matches!(
@@ -201,7 +202,7 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
         Refusal::Parameter { parameter: "To", .. }
     ));
     let silent = NewVerification {
-        channel: Channel::Sna,
+        channel: Channel::Sna.into(),
         ..to_ada()
     };
     let channel = Channel::Sna;
@@ -210,15 +211,15 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
         Refusal::NoSenderFor { channel }
     );
     let mut paid = NewVerification {
-        channel: Channel::Call,
+        channel: Channel::Call.into(),
         ..to_ada()
     };
     paid.content.payment = Some(Payment {
-        amount: "1".to_owned(),
-        payee: "Acme".to_owned(),
+        amount: Amount::parse("1").unwrap(),
+        payee: ProviderName::parse("Acme").unwrap(),
     });
     for channel in [Channel::Call, Channel::Sna] {
-        paid.channel = channel;
+        paid.channel = channel.into();
         assert_eq!(
             refused(world.start(&paid).await),
             Refusal::PaymentUnfit { channel }
@@ -242,7 +243,7 @@ async fn nothing_begins_below_a_deleted_service_and_nothing_stays() {
     let world = World::new().await;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    delete_service(&world.app, world.account, world.service)
+    service::delete(&world.app, world.account, world.service)
         .await
         .unwrap();
     assert_eq!(refused(world.start(&to_ada()).await), Refusal::NotFound);
@@ -286,8 +287,8 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
     world.app.store.commit(batch).await.unwrap();
 
     let payment = Some(Payment {
-        amount: "1000".to_owned(),
-        payee: "Eve".to_owned(),
+        amount: Amount::parse("1000").unwrap(),
+        payee: ProviderName::parse("Eve").unwrap(),
     });
     let mut paid = to_ada();
     paid.content.payment.clone_from(&payment);
@@ -298,7 +299,7 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
         ..Guess::default()
     };
     let (app, account, service) = (&world.app, world.account, world.service);
-    let answer = check_verification(app, account, service, &which, &without_code).await;
+    let answer = verification::check(app, account, service, &which, &without_code).await;
     assert!(
         matches!(
             refused(answer),

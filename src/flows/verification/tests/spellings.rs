@@ -75,7 +75,7 @@ async fn spellings_of_one_number_have_one_verification_and_one_count() {
     for text in ["ada@example.com", "Ada@Example.COM"] {
         let destination = Destination::Email(EmailAddress::parse(text).unwrap());
         let new = NewVerification {
-            channel: Channel::Email,
+            channel: Channel::Email.into(),
             ..wanted(destination, twilio())
         };
         sids.insert(world.start(&new).await.unwrap().sid);
@@ -91,7 +91,7 @@ async fn unknown_ended_and_others_verifications_are_the_same_to_a_check() {
     let which = Which::Sid(verification.sid);
     let name = FriendlyName::parse("Another").unwrap();
     let stranger = World {
-        account: create_account(&world.app, name).await.unwrap().account.sid,
+        account: account::create(&world.app, name).await.unwrap().account.sid,
         ..world.clone()
     };
     let elsewhere = World {
@@ -127,9 +127,9 @@ async fn whoever_names_a_verification_and_a_number_means_both() {
         destination: Some(phone(number)),
         ..Guess::default()
     };
-    let bobs = check_verification(app, account, service, &which, &guess("+32470999999")).await;
+    let bobs = verification::check(app, account, service, &which, &guess("+32470999999")).await;
     assert_eq!(refused(bobs), Refusal::NotFound);
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
-    let adas = check_verification(app, account, service, &which, &guess(ada().as_str())).await;
+    let adas = verification::check(app, account, service, &which, &guess(ada().as_str())).await;
     assert_eq!(adas.unwrap().status(world.app.clock.now()), APPROVED);
 }

@@ -1,0 +1,303 @@
+//! Every error that can come back: HTTP status, Twilio's number, and a sentence that says what to do.
+//!
+//! The numbers are those of Twilio's error dictionary; the body is the one that its helper libraries read.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::domain::attached::AttachedError;
+use crate::domain::refusal::AreaRefusal;
+use crate::domain::text::{Invalid, UniqueName};
+use crate::flows::{self, Fault};
+use crate::web::failure::Cause;
+
+mod factors;
+mod resources;
+mod verifications;
+
+/// How this API says what an area of the core refuses: one exhaustive match for each area, so that nothing new gets out
+/// without a number and a sentence of its own.
+pub(super) trait ToApiError: AreaRefusal {
+    /// The status, the number and the sentence; `path` is what was asked for. The wait is added by whoever asks.
+    fn to_api_error(&self, path: &str) -> ApiError;
+}
+
+/// An answer that is no success.
+#[derive(Clone, Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: u32,
+    message: String,
+    retry_after: Option<Duration>,
+    rate_limit: Option<UniqueName>,
+    cause: Option<Cause>,
+}
+
+impl ApiError {
+    /// An error without anything but these.
+    pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after: None,
+            rate_limit: None,
+            cause: None,
+        }
+    }
+
+    /// A parameter that is missing.
+    pub(super) fn missing(parameter: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            20001,
+            format!("Missing required parameter {parameter} in the post body"),
+        )
+    }
+
+    /// A parameter that is not what it has to be.
+    pub(super) fn invalid(parameter: &str, why: &str) -> Self {
+        let message = format!("Invalid parameter: {parameter} {why}");
+        Self::new(StatusCode::BAD_REQUEST, code_of_parameter(parameter), message)
+    }
+
+    /// A message of the caller's that is too long.
+    pub(super) fn message_too_long(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 60247, message)
+    }
+
+    /// A payment with an amount but no payee, or the other way round.
+    pub(super) fn payment_incomplete() -> Self {
+        let message = "Amount and Payee belong together: send both, or none";
+        Self::new(StatusCode::BAD_REQUEST, 60206, message)
+    }
+
+    /// A template's places that nothing was given for.
+    pub(super) fn substitutions_missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 60224, message)
+    }
+
+    /// A template that is not for the channel.
+    pub(super) fn template_unfit() -> Self {
+        let message =
+            "TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are";
+        Self::new(StatusCode::BAD_REQUEST, 60227, message)
+    }
+
+    /// A template that there is not.
+    pub(super) fn template_unknown() -> Self {
+        let message = "TemplateSid names no template; GET /v2/Templates lists those that there are";
+        Self::new(StatusCode::BAD_REQUEST, 60228, message)
+    }
+
+    /// A check that does not say of what.
+    pub(super) fn verification_unnamed() -> Self {
+        let message = "Either To or VerificationSid is required, to say which verification is checked";
+        Self::new(StatusCode::BAD_REQUEST, 60221, message)
+    }
+
+    /// A signed answer that does not belong to its challenge.
+    pub(super) fn bad_challenge_proof(why: &str) -> Self {
+        let message = format!("The signed answer does not belong to this challenge: {why}");
+        Self::new(StatusCode::FORBIDDEN, 60324, message)
+    }
+
+    /// The same error of a parameter, with the number that the parameters of services and verifications have.
+    pub(super) fn in_service(mut self) -> Self {
+        if matches!(self.code, 60300 | 60306) {
+            self.code = 60200;
+        }
+        self
+    }
+
+    /// An access token without its required parameters.
+    pub(super) fn access_token_incomplete() -> Self {
+        let message = "Missing required parameter: an access token needs Identity and FactorType";
+        Self::new(StatusCode::BAD_REQUEST, 60305, message)
+    }
+
+    /// A body that is no form.
+    pub(super) fn no_form() -> Self {
+        let message = "The body must be application/x-www-form-urlencoded text in UTF-8";
+        Self::new(StatusCode::BAD_REQUEST, 20001, message)
+    }
+
+    /// A path that leads nowhere, or nowhere that these credentials may see.
+    pub(super) fn not_found(path: &str) -> Self {
+        let message = format!("The requested resource {path} was not found");
+        Self::new(StatusCode::NOT_FOUND, 20404, message)
+    }
+
+    /// Representations that the path does not have.
+    pub(super) fn not_acceptable(offered: &str) -> Self {
+        let message = format!("This resource is {offered}; send that in the header Accept");
+        Self::new(StatusCode::NOT_ACCEPTABLE, 20406, message)
+    }
+
+    /// A page that is too large.
+    pub(super) fn page_too_large() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            20007,
+            "Invalid parameter: PageSize must be at most 1000",
+        )
+    }
+
+    /// Requests for one destination that keep each other from being served.
+    pub(super) fn too_many_at_once() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            60212,
+            "Too many concurrent requests for this phone number or e-mail address; try again",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// What a flow said; `path` is what was asked for.
+    pub(super) fn from_flow<R: ToApiError>(error: flows::Error<R>, path: &str) -> Self {
+        match error {
+            flows::Error::Failed(fault) => Self::from_fault(&fault),
+            flows::Error::Refused(refusal) => Self {
+                retry_after: refusal.retry_after(),
+                ..refusal.to_api_error(path)
+            },
+        }
+    }
+
+    /// What this dialect keeps with a record cannot be read.
+    pub(super) fn unreadable(error: &AttachedError) -> Self {
+        Self::from_fault(&Fault::Corrupt(error.to_string()))
+    }
+
+    fn from_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Busy | Fault::Conflict => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20429,
+                "Too many requests for this resource; try again",
+            )
+            .retry_after(Duration::from_secs(1)),
+            Fault::Corrupt(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                20500,
+                "An internal error occurred",
+            )
+            .caused_by(fault),
+            Fault::Unavailable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                20503,
+                "The service is unavailable; try again later",
+            )
+            .retry_after(Duration::from_secs(1))
+            .caused_by(fault),
+        }
+    }
+
+    /// Tells when to come again.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Names the rate limit that is reached.
+    fn of_rate_limit(mut self, name: &UniqueName) -> Self {
+        self.rate_limit = Some(name.clone());
+        self
+    }
+
+    /// Tells the log what the client is not told.
+    fn caused_by(mut self, fault: &Fault) -> Self {
+        self.cause = Some(Cause(fault.to_string()));
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Body {
+            code: self.code,
+            message: &self.message,
+            more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
+            status: self.status.as_u16(),
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, [(CONTENT_TYPE, super::json::CONTENT)], json).into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"Countersign\""),
+            );
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some(name) = self
+            .rate_limit
+            .and_then(|name| HeaderValue::from_str(name.as_str()).ok())
+        {
+            headers.insert(REACHED_RATE_LIMIT, name);
+        }
+        response
+    }
+}
+
+/// Which rate limit of the service is reached.
+const REACHED_RATE_LIMIT: HeaderName = HeaderName::from_static("twilio-reached-rate-limit");
+
+/// `{"code":60200,"message":"...","more_info":"https://...","status":400}`. No `type` and `title`: with both, the helper
+/// libraries raise another class of exception.
+#[derive(Serialize)]
+struct Body<'a> {
+    code: u32,
+    message: &'a str,
+    more_info: String,
+    status: u16,
+}
+
+/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60209
+/// the name of a rate limit, 60200 those of a service and of what codes by message need, and 60300 the rest.
+fn code_of_parameter(parameter: &str) -> u32 {
+    match parameter {
+        "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
+        "Code"
+        | "Country"
+        | "Description"
+        | "Interval"
+        | "Max"
+        | "MessagingServiceSid"
+        | "PhoneNumber"
+        | "Push.ApnCredentialSid"
+        | "Push.FcmCredentialSid"
+        | "RateLimits"
+        | "To" => 60200,
+        "UniqueName" => 60209,
+        "PageSize" => 60373,
+        "PageToken" => 60374,
+        "AuthPayload" | "EventTypes" | "ExpirationDate" | "FactorSid" | "FriendlyName" | "HiddenDetails"
+        | "Identity" | "Page" => 60306,
+        _ if parameter.starts_with("Config.") || parameter.starts_with("Details.") => 60306,
+        _ => 60300,
+    }
+}
+
+/// The sentence with a capital letter in front.
+pub(super) fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A parameter's name with what it must be.
+pub(super) fn of_parameter(parameter: &str) -> impl Fn(Invalid) -> ApiError + '_ {
+    move |invalid| ApiError::invalid(parameter, invalid.0)
+}
+
+#[cfg(test)]
+mod answers;

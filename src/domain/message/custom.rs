@@ -1,0 +1,60 @@
+//! Texts that callers write themselves.
+
+use serde::{Deserialize, Serialize};
+
+/// A caller's own text: see [`MessageRequest::custom`](super::MessageRequest::custom) for what is filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CustomMessage(String);
+
+/// Why a text is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitMessage {
+    /// It has control characters other than line breaks.
+    #[error("it has control characters")]
+    ControlCharacter,
+    /// It is longer than [`CustomMessage::LONGEST`].
+    #[error("it is too long")]
+    TooLong,
+}
+
+impl CustomMessage {
+    /// How long it may be, in characters.
+    pub const LONGEST: usize = 500;
+
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`UnfitMessage`].
+    pub fn parse(text: &str) -> Result<Self, UnfitMessage> {
+        if text.chars().count() > Self::LONGEST {
+            return Err(UnfitMessage::TooLong);
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(UnfitMessage::ControlCharacter);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_bounded_and_have_lines() {
+        assert!(CustomMessage::parse(&"\u{e9}".repeat(500)).is_ok());
+        assert!(CustomMessage::parse("{{code}}\nBye").is_ok());
+        assert_eq!(
+            CustomMessage::parse(&"\u{e9}".repeat(501)),
+            Err(UnfitMessage::TooLong)
+        );
+        assert_eq!(CustomMessage::parse("a\rb"), Err(UnfitMessage::ControlCharacter));
+    }
+}

@@ -1,0 +1,179 @@
+//! Accounts: who may call the API.
+
+use crate::app::App;
+use crate::crypto::plain_token::PlainToken;
+use crate::crypto::webhook_secret::WebhookSecret;
+use crate::domain::access;
+use crate::domain::account::{Account, AccountStatus, Refusal};
+use crate::domain::sid::{AccountSid, ApiKeySid};
+use crate::domain::text::FriendlyName;
+use crate::domain::webhook_secrets::WebhookSecrets;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, retry_on_conflict, webhook_secret};
+use crate::store::{Batch, keys};
+
+/// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret.
+///
+/// An unknown user takes as long as a wrong password.
+///
+/// # Errors
+/// [`access::Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
+pub async fn authenticate(
+    app: &App,
+    user: &str,
+    password: &str,
+) -> Result<AccountSid, Error<access::Refusal>> {
+    let mut reading = Reading::new(app);
+    let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
+        let found = reading.get(&keys::account(sid)).await?;
+        let active = found.filter(Account::is_active);
+        (sid, *sid.as_bytes(), active.map(|account| account.token))
+    } else if let Ok(sid) = user.parse::<ApiKeySid>() {
+        let found = reading.get(&keys::api_key(sid)).await?;
+        let account = found.as_ref().map_or(NO_ACCOUNT, |key| key.account);
+        let active = is_active(&mut reading, account).await?;
+        let usable = found.filter(|_| active);
+        (account, *sid.as_bytes(), usable.map(|key| key.secret))
+    } else {
+        (NO_ACCOUNT, [0; 16], None)
+    };
+    let Some(hash) = hash else {
+        app.vault.spend_token_check(&owner, password);
+        return Err(access::Refusal::Credentials.into());
+    };
+    if app.vault.token_matches(&owner, password, &hash) {
+        Ok(account)
+    } else {
+        Err(access::Refusal::Credentials.into())
+    }
+}
+
+/// Whether the account exists and is not suspended.
+pub(crate) async fn is_active(reading: &mut Reading<'_>, account: AccountSid) -> Result<bool, Fault> {
+    let found = reading.glance(&keys::account(account)).await?;
+    Ok(found.is_some_and(|account| account.is_active()))
+}
+
+/// Looked for where there is no account to look for, so that this takes as long.
+const NO_ACCOUNT: AccountSid = AccountSid::from_bytes([0; 16]);
+
+/// A new account, with what is shown this once.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// The account.
+    pub account: Account,
+    /// Its auth token.
+    pub token: PlainToken,
+    /// What its webhooks are signed with.
+    pub webhook_secret: WebhookSecret,
+}
+
+/// Creates an account with a new SID, a new auth token and a new webhook signing secret.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn create(app: &App, friendly_name: FriendlyName) -> Result<NewAccount, Fault> {
+    let sid = AccountSid::generate(app.clock.now(), app.entropy.as_ref());
+    let token = PlainToken::auth_token(app.entropy.as_ref());
+    let webhook_secret = WebhookSecret::generate(app.entropy.as_ref());
+    let secrets = WebhookSecrets::new(webhook_secret::seal(app, sid, &webhook_secret), true);
+    let account = put_new(app, sid, token.reveal(), friendly_name, secrets).await?;
+    Ok(NewAccount {
+        account,
+        token,
+        webhook_secret,
+    })
+}
+
+/// Creates an account whose SID and auth token were chosen elsewhere. Its webhook signing secret is shown to nobody:
+/// [`webhook_secret::rotate`] makes one that is.
+///
+/// # Errors
+/// [`Fault::Conflict`] when the SID is taken; as [`create`].
+pub async fn create_as(
+    app: &App,
+    sid: AccountSid,
+    token: &str,
+    friendly_name: FriendlyName,
+) -> Result<Account, Fault> {
+    let secret = WebhookSecret::generate(app.entropy.as_ref());
+    let secrets = WebhookSecrets::new(webhook_secret::seal(app, sid, &secret), false);
+    put_new(app, sid, token, friendly_name, secrets).await
+}
+
+async fn put_new(
+    app: &App,
+    sid: AccountSid,
+    token: &str,
+    friendly_name: FriendlyName,
+    webhook_secrets: WebhookSecrets,
+) -> Result<Account, Fault> {
+    let account = Account {
+        sid,
+        friendly_name,
+        token: app.vault.token_hash(sid.as_bytes(), token),
+        status: AccountStatus::Active,
+        date_created: app.clock.now(),
+        webhook_secrets,
+    };
+    let key = keys::account(sid);
+    let batch = Batch::new()
+        .assert_absent(key.bytes().to_vec())
+        .put_record(key, &account)?;
+    Reading::new(app).commit(batch).await?;
+    Ok(account)
+}
+
+/// All accounts, oldest first. Accounts are few: one for each team that shares the server.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn list(app: &App) -> Result<Vec<Account>, Fault> {
+    Reading::new(app).list(&keys::accounts(), usize::MAX).await
+}
+
+/// Gives the account a new auth token; the old one is refused from the next request on.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
+pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error<Refusal>> {
+    let token = PlainToken::auth_token(app.entropy.as_ref());
+    retry_on_conflict(|| rotate_token_once(app, account, &token)).await?;
+    Ok(token)
+}
+
+async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -> Result<(), Error<Refusal>> {
+    let key = keys::account(account);
+    let mut reading = Reading::new(app);
+    let mut record = reading.require(&key).await?;
+    record.token = app.vault.token_hash(account.as_bytes(), token.reveal());
+    reading.commit(Batch::new().put_record(key, &record)?).await?;
+    app.memory.waiters.account_changed(account);
+    Ok(())
+}
+
+/// From the next request on, the credentials of a suspended account, its API keys and its devices are refused.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
+pub async fn suspend(app: &App, account: AccountSid) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| set_status(app, account, AccountStatus::Suspended { at: app.clock.now() })).await
+}
+
+/// Accepts the account's credentials again.
+///
+/// # Errors
+/// As [`suspend`].
+pub async fn resume(app: &App, account: AccountSid) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| set_status(app, account, AccountStatus::Active)).await
+}
+
+async fn set_status(app: &App, account: AccountSid, status: AccountStatus) -> Result<(), Error<Refusal>> {
+    let key = keys::account(account);
+    let mut reading = Reading::new(app);
+    let mut record = reading.require(&key).await?;
+    record.status = status;
+    reading.commit(Batch::new().put_record(key, &record)?).await?;
+    app.memory.waiters.account_changed(account);
+    Ok(())
+}

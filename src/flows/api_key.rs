@@ -1,0 +1,90 @@
+//! API keys: further credentials of an account.
+
+use crate::app::App;
+use crate::crypto::plain_token::PlainToken;
+use crate::domain::account::{ApiKey, Refusal};
+use crate::domain::sid::{AccountSid, ApiKeySid};
+use crate::domain::text::FriendlyName;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::keys::{self, Key};
+use crate::store::{Batch, Order, Scan};
+
+/// Creates an API key of an account. Its secret is shown to nobody again.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
+pub async fn create(
+    app: &App,
+    account: AccountSid,
+    friendly_name: FriendlyName,
+) -> Result<(ApiKey, PlainToken), Error<Refusal>> {
+    let now = app.clock.now();
+    let sid = ApiKeySid::generate(now, app.entropy.as_ref());
+    let secret = PlainToken::api_key_secret(app.entropy.as_ref());
+    let hash = app.vault.token_hash(sid.as_bytes(), secret.reveal());
+    let key = ApiKey {
+        sid,
+        account,
+        friendly_name,
+        secret: hash,
+        date_created: now,
+    };
+    retry_on_conflict(|| create_once(app, &key)).await?;
+    Ok((key, secret))
+}
+
+async fn create_once(app: &App, key: &ApiKey) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::account(key.account)).await?;
+    let batch = Batch::new()
+        .put_new_record(keys::api_key(key.sid), key)?
+        .mark(keys::api_keys_of(key.account).key(key.sid.as_bytes()));
+    Ok(reading.commit(batch).await?)
+}
+
+/// The API keys of an account, oldest first.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
+pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::account(account)).await?;
+    let prefix = keys::api_keys_of(account).bytes().to_vec();
+    let scan = Scan {
+        prefix,
+        after: None,
+        order: Order::Ascending,
+        limit: usize::MAX,
+    };
+    let markers = app.store.scan(scan).await?;
+    let sids = markers.iter().filter_map(|(marker, _)| keys::last_sid(marker));
+    let names: Vec<_> = sids
+        .map(|sid| keys::api_key(ApiKeySid::from_bytes(sid)))
+        .collect();
+    reading.prefetch(names.iter().map(Key::bytes)).await?;
+    let mut api_keys = Vec::with_capacity(names.len());
+    for name in names {
+        api_keys.extend(reading.get(&name).await?);
+    }
+    Ok(api_keys)
+}
+
+/// Deletes an API key: it is refused from the next request on.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
+pub async fn revoke(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| revoke_once(app, sid)).await
+}
+
+async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
+    let key = keys::api_key(sid);
+    let mut reading = Reading::new(app);
+    let account = reading.require(&key).await?.account;
+    let marker = keys::api_keys_of(account).key(sid.as_bytes());
+    let batch = Batch::new().delete(key.into_bytes()).delete(marker.into_bytes());
+    reading.commit(batch).await?;
+    app.memory.waiters.account_changed(account);
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Takes in the answer to a challenge: a code, or what a device signed.
+
+use super::{put_answered, put_changed, read};
+use crate::app::App;
+use crate::domain::challenge::{Challenge, DenyReason, Outcome, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{Factor, FactorKind};
+use crate::domain::push_answer::DeviceProof;
+use crate::domain::push_guard::PushGuard;
+use crate::domain::sid::ChallengeSid;
+use crate::domain::text::Attributes;
+use crate::domain::time::Timestamp;
+use crate::flows::actor::Actor;
+use crate::flows::entity::LocatedEntity;
+use crate::flows::event::announce;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::{Batch, StoreError, keys};
+
+/// What a caller says to a challenge.
+#[derive(Clone)]
+pub struct ChallengeUpdate<'a> {
+    /// The answer.
+    pub answer: Option<Reply<'a>>,
+    /// What the device adds.
+    pub metadata: Option<Attributes>,
+}
+
+/// An answer, before anybody knows what kind of factor it is for: as the code that it may be, and as what a device may
+/// have signed.
+#[derive(Clone, Copy)]
+pub struct Reply<'a> {
+    /// For a factor of codes.
+    pub code: &'a str,
+    /// For a push factor.
+    pub proof: &'a dyn DeviceProof,
+}
+
+/// Takes in the answer. A wrong code is no error: the challenge that is returned is still pending, with one try less. Nor
+/// is a wrong number: the challenge that is returned is denied.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Refusal::Answered`], [`Refusal::Expired`], [`Refusal::AnswerMissing`],
+/// [`Refusal::TooManyAttempts`], [`Refusal::BadProof`]; [`Refusal::Factor`] for a factor that is not verified, takes no code
+/// now, is paused, or has codes of another length; [`Error::Failed`].
+pub async fn answer(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: ChallengeSid,
+    update: &ChallengeUpdate<'_>,
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    retry_on_conflict(|| answer_once(app, actor, name, sid, update)).await
+}
+
+async fn answer_once(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: ChallengeSid,
+    update: &ChallengeUpdate<'_>,
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    if let Some(own) = only {
+        let (challenge, factor) = (
+            keys::challenge(&located.scope, sid),
+            keys::factor(&located.scope, own),
+        );
+        reading.prefetch([challenge.bytes(), factor.bytes()]).await?;
+    }
+    let mut challenge = read(&mut reading, &located.scope, only, sid).await?;
+    let now = app.clock.now();
+    challenge.require_pending(now)?;
+    let factor_key = keys::factor(&located.scope, challenge.factor);
+    let factor = reading.require(&factor_key).await?;
+    factor.require_verified().map_err(Refusal::Factor)?;
+    if let Some(metadata) = &update.metadata {
+        challenge.metadata = Some(metadata.clone());
+        challenge.date_updated = now;
+    }
+    let mut answered = factor.clone();
+    let mut factor_changed = false;
+    match (update.answer, &factor.kind) {
+        (None, _) if update.metadata.is_none() => return Err(Refusal::AnswerMissing.into()),
+        (None, _) => {}
+        (Some(said), FactorKind::Totp(totp)) => {
+            challenge.require_attempt_left(now)?;
+            let verdict = factor::check_code(app, &located.scope, &factor, totp, said.code, now)
+                .map_err(Error::into_area)?;
+            challenge.settle_code(verdict, now)?;
+            answered.settle_code(verdict, now);
+            factor_changed = true;
+        }
+        (Some(said), FactorKind::Push(push)) => {
+            let answer = said
+                .proof
+                .verify(&located.scope, &challenge, &push.public_key)
+                .map_err(|why| Refusal::BadProof { why })?;
+            let mut push = push.clone();
+            answer.settle(&mut challenge, &mut push.guard, app.policy.push.pause, now)?;
+            answered.kind = FactorKind::Push(push);
+            // Only a number or a report changes the factor: other answers leave it alone.
+            factor_changed = guard_of(&answered) != guard_of(&factor);
+        }
+    }
+    let event = match challenge.outcome {
+        Outcome::Approved(_) => Some(EventType::ChallengeApproved),
+        Outcome::Denied(_) => Some(EventType::ChallengeDenied),
+        // One that expired was refused above.
+        Outcome::Expired | Outcome::Pending => None,
+    };
+    // Whatever else is announced of the factor must come before this commit or be decided anew behind it, its deletion for
+    // instance: events are in the order of the commits.
+    let wanted = |event| located.service.subscribers(event).next().is_some();
+    let mut batch = Batch::new();
+    if factor_changed || event.is_some_and(wanted) {
+        batch = batch.put_record(factor_key, &answered)?;
+    }
+    batch = match event {
+        Some(event) => {
+            let batch = put_answered(app, &located.scope, &challenge, batch)?;
+            tell(app, &located, &challenge, event, now, batch)?
+        }
+        None => put_changed(app, &located.scope, &challenge, batch)?,
+    };
+    if challenge.deny_reason == Some(DenyReason::NotMe) {
+        // That the holder did not ask for it is told after that it is denied.
+        batch = tell(
+            app,
+            &located,
+            &challenge,
+            EventType::ChallengeReported,
+            now,
+            batch,
+        )?;
+    }
+    batch = factor::announce_lock(app, &located, &factor, &answered, now, batch)?;
+    reading.commit(batch).await?;
+    if answered.status == factor.status {
+        app.memory
+            .waiters
+            .challenge_changed(located.scope.entity, challenge.factor, sid);
+    } else {
+        app.memory.waiters.entity_changed(located.scope.entity);
+    }
+    factor::warn_of_failures(&factor, &answered);
+    Ok((located.scope, challenge))
+}
+
+fn guard_of(factor: &Factor) -> Option<&PushGuard> {
+    match &factor.kind {
+        FactorKind::Push(push) => Some(&push.guard),
+        FactorKind::Totp(_) => None,
+    }
+}
+
+fn tell(
+    app: &App,
+    located: &LocatedEntity,
+    challenge: &Challenge,
+    event_type: EventType,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<Batch, StoreError> {
+    let of = (challenge.factor, challenge.factor_type);
+    let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
+    announce(app, &located.service, &event, batch)
+}

@@ -1,0 +1,152 @@
+//! Creates a challenge, and answers it at once if it comes with a code.
+
+use super::expire::watch_expiry;
+use super::notify::recall_pushes;
+use super::put_new;
+use crate::app::App;
+use crate::domain::challenge::{Challenge, Details, Field, Outcome, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{Factor, FactorKind};
+use crate::domain::number_matching::{MatchingNumber, NumberLength};
+use crate::domain::service::Service;
+use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid};
+use crate::domain::text::{Attributes, Message};
+use crate::domain::time::Timestamp;
+use crate::flows::event::announce;
+use crate::flows::push::notify_device;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::{Batch, keys};
+
+/// What a caller wants of a new challenge.
+#[derive(Clone, Debug)]
+pub struct NewChallenge {
+    /// The factor that is to answer.
+    pub factor: FactorSid,
+    /// When it expires; after [`Challenge::DEFAULT_LIFE`] if nothing is said.
+    pub expires_at: Option<Timestamp>,
+    /// What the user is asked; push factors need it.
+    pub message: Option<Message>,
+    /// What it is about: at most [`Details::MAX_FIELDS`].
+    pub fields: Vec<Field>,
+    /// What the user is not shown.
+    pub hidden_details: Option<Attributes>,
+    /// How long a number has to be typed to approve it; the service may demand a longer one.
+    pub number_matching: Option<NumberLength>,
+}
+
+/// Creates a challenge of a verified factor. With `code`, of a TOTP factor, the code is checked in the same commit: the
+/// challenge that is returned is approved, or pending with one try used up.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::CodeForPush`], [`Refusal::MessageMissing`],
+/// [`Refusal::NumberForCode`], [`Refusal::ExpiryOutOfRange`]; [`Refusal::Factor`] for a factor that is not verified, takes no
+/// challenge or no code now, is paused, or has codes of another length; [`Error::Failed`].
+pub async fn create(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+    new: &NewChallenge,
+    code: Option<&str>,
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, name, new, code)).await
+}
+
+async fn create_once(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+    new: &NewChallenge,
+    code: Option<&str>,
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let (scope, service) = (&located.scope, &located.service);
+    let key = keys::factor(scope, new.factor);
+    let before = reading.get(&key).await?.ok_or(Refusal::FactorUnknown)?;
+    let now = app.clock.now();
+    let mut factor = before.clone();
+    factor.require_verified().map_err(Refusal::Factor)?;
+    let mut challenge = draft(app, service, &factor, new, now)?;
+    factor.add_challenge(now).map_err(Refusal::Factor)?;
+    if let FactorKind::Push(push) = &mut factor.kind {
+        let fates = recall_pushes(&mut reading, scope, &push.guard, now).await?;
+        push.guard
+            .ask(challenge.sid, challenge.expires_at, &fates, &app.policy.push, now)
+            .map_err(Refusal::Factor)?;
+    }
+    if let Some(code) = code {
+        let FactorKind::Totp(totp) = &factor.kind else {
+            return Err(Refusal::CodeForPush.into());
+        };
+        let verdict = factor::check_code(app, scope, &factor, totp, code, now).map_err(Error::into_area)?;
+        challenge.settle_code(verdict, now)?;
+        factor.settle_code(verdict, now);
+    }
+    // The factor counts each challenge, so it is written anew.
+    let mut batch = Batch::new().put_record(key, &factor)?;
+    batch = put_new(app, scope, &challenge, now, batch)?;
+    batch = watch_expiry(&located, &challenge, now, batch)?;
+    if let FactorKind::Push(push) = &factor.kind {
+        let to = (service, scope);
+        batch = notify_device(app, to, &challenge, push, challenge.expires_at, batch)?;
+    }
+    if let Outcome::Approved(_) = challenge.outcome {
+        let of = (factor.sid, factor.factor_type());
+        let event = Event::new(EventType::ChallengeApproved, now, scope, of).of_challenge(challenge.sid);
+        batch = announce(app, service, &event, batch)?;
+    }
+    batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
+    reading.commit(batch).await?;
+    app.memory
+        .waiters
+        .challenge_changed(scope.entity, factor.sid, challenge.sid);
+    factor::warn_of_failures(&before, &factor);
+    Ok((located.scope, challenge))
+}
+
+fn draft(
+    app: &App,
+    service: &Service,
+    factor: &Factor,
+    new: &NewChallenge,
+    now: Timestamp,
+) -> Result<Challenge, Refusal> {
+    let is_push = matches!(factor.kind, FactorKind::Push(_));
+    if is_push && new.message.is_none() {
+        return Err(Refusal::MessageMissing);
+    }
+    if !is_push && new.number_matching.is_some() {
+        return Err(Refusal::NumberForCode);
+    }
+    let settings = &service.settings.push;
+    let number_length = NumberLength::stricter(settings.number_matching, new.number_matching);
+    let expires_at = new.expires_at.unwrap_or(now + Challenge::DEFAULT_LIFE);
+    if expires_at <= now || expires_at > now + Challenge::LONGEST_LIFE {
+        return Err(Refusal::ExpiryOutOfRange);
+    }
+    let details = (new.message.is_some() || !new.fields.is_empty()).then(|| Details {
+        message: new.message.clone(),
+        fields: new.fields.clone(),
+        date: settings.include_date.then_some(now),
+    });
+    Ok(Challenge {
+        sid: ChallengeSid::generate(now, app.entropy.as_ref()),
+        factor: factor.sid,
+        factor_type: factor.factor_type(),
+        outcome: Outcome::Pending,
+        details,
+        hidden_details: new.hidden_details.clone(),
+        metadata: None,
+        date_created: now,
+        date_updated: now,
+        expires_at,
+        attempts: 0,
+        notifications: u8::from(is_push),
+        number: number_length
+            .filter(|_| is_push)
+            .map(|length| MatchingNumber::draw(length, app.entropy.as_ref())),
+        deny_reason: None,
+    })
+}

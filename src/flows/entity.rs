@@ -1,0 +1,196 @@
+//! Entities: the users of a service.
+
+use crate::app::App;
+use crate::domain::entity::{Entity, EntityName, EntityScope, Refusal};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::FactorKind;
+use crate::domain::service::Service;
+use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
+use crate::flows::event::announce;
+use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, retry_on_conflict, service};
+use crate::store::Batch;
+use crate::store::keys::{self, Key};
+use crate::store::records::{self, CreationRate};
+
+/// Creates an entity of a service.
+///
+/// # Errors
+/// [`Refusal::Exists`], [`Refusal::NotFound`] without such a service, [`Refusal::TooManyCreations`], [`Error::Failed`].
+pub async fn create(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+) -> Result<(EntityScope, Entity), Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, name)).await
+}
+
+async fn create_once(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+) -> Result<(EntityScope, Entity), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::entity(name.service, &name.identity);
+    let (_, other) = service::read_with(&mut reading, account, name.service, &key).await?;
+    if other.is_some() {
+        return Err(Refusal::Exists.into());
+    }
+    let now = app.clock.now();
+    let sid = EntitySid::generate(now, app.entropy.as_ref());
+    let entity = Entity::new(sid, name.identity.clone(), now);
+    let order = keys::entity_order(name.service).key(sid.as_bytes());
+    let batch = Batch::new()
+        .put_record(key, &entity)?
+        .put_new_record(order, &name.identity)?;
+    let batch = count_creation(app, &mut reading, account, batch).await?;
+    reading.commit(batch).await?;
+    Ok((name.scope(account, sid), entity))
+}
+
+/// The entity, if it is one of the account's.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn fetch(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+) -> Result<(EntityScope, Entity), Error<Refusal>> {
+    let located = locate(&mut Reading::new(app), account, name).await?;
+    Ok((located.scope, located.entity))
+}
+
+/// An entity and the service it belongs to: where most flows begin.
+pub(crate) struct LocatedEntity {
+    pub(crate) scope: EntityScope,
+    pub(crate) service: Service,
+    pub(crate) entity: Entity,
+}
+
+/// Reads the service and the entity in one round trip.
+///
+/// The decision rests on the service: an event that an enabled webhook asks for is written, none that nobody asks for
+/// any more, and nothing below a service that was deleted. It does not rest on the entity, which changes with every
+/// factor: whoever decides about a factor or a challenge rests on that, and it goes when its entity goes.
+pub(crate) async fn locate(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    name: &EntityName,
+) -> Result<LocatedEntity, NotRead> {
+    let owner = keys::service(account, name.service);
+    let key = keys::entity(name.service, &name.identity);
+    reading.prefetch([owner.bytes(), key.bytes()]).await?;
+    let service = reading.require(&owner).await?;
+    let entity = reading.glance(&key).await?.ok_or(NotRead::Absent)?;
+    Ok(LocatedEntity {
+        scope: name.scope(account, entity.sid),
+        service,
+        entity,
+    })
+}
+
+/// Deletes an entity with all its factors. Its challenges cannot be reached any more and are reclaimed when their time
+/// comes: an entity created anew under the same identity has none of them.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn delete(app: &App, account: AccountSid, name: &EntityName) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| delete_once(app, account, name)).await
+}
+
+async fn delete_once(app: &App, account: AccountSid, name: &EntityName) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let LocatedEntity { scope, service, .. } = locate(&mut reading, account, name).await?;
+    let now = app.clock.now();
+    // A factor is only ever created or deleted together with a write of its entity: asserting the entity is enough.
+    let key = keys::entity(name.service, &name.identity);
+    reading.require(&key).await?;
+    let order = keys::entity_order(name.service).key(scope.entity.as_bytes());
+    let mut batch = Batch::new().delete(key.into_bytes()).delete(order.into_bytes());
+    let announced = service.subscribers(EventType::FactorDeleted).next().is_some();
+    for factor in reading.list(&keys::factors(&scope), usize::MAX).await? {
+        let key = keys::factor(&scope, factor.sid);
+        if announced {
+            // Its deletion is announced behind all that was announced of it.
+            reading.require(&key).await?;
+        }
+        batch = batch.delete(key.into_bytes());
+        if let FactorKind::Push(push) = &factor.kind {
+            batch = batch.delete(keys::device(push.credential).into_bytes());
+        }
+        let of = (factor.sid, factor.factor_type());
+        let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+        batch = announce(app, &service, &event, batch)?;
+    }
+    reading.commit(batch).await?;
+    app.memory.waiters.entity_changed(scope.entity);
+    Ok(())
+}
+
+/// A page of the service's entities, in the order of their creation.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a service, [`Error::Failed`].
+pub async fn list(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    request: PageRequest,
+) -> Result<Page<(EntityScope, Entity)>, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::service(account, service)).await?;
+    let mut raw = page(app, &keys::entity_order(service), request).await?;
+    let mut named = Vec::with_capacity(raw.items.len());
+    for (sid, entry) in std::mem::take(&mut raw.items) {
+        let name = EntityName {
+            service,
+            identity: records::decode(&entry.value)?,
+        };
+        let key = keys::entity(service, &name.identity);
+        named.push((name.scope(account, EntitySid::from_bytes(sid)), key));
+    }
+    reading
+        .prefetch(named.iter().map(|(_, key)| Key::bytes(key)))
+        .await?;
+    let mut entities = Vec::with_capacity(named.len());
+    for (scope, key) in named {
+        let found = reading.get(&key).await?;
+        // An entity that is deleted at this moment may be gone already, or be another one of the same identity.
+        if let Some(entity) = found.filter(|entity| entity.sid == scope.entity) {
+            entities.push((scope, entity));
+        }
+    }
+    Ok(raw.with_items(entities))
+}
+
+/// Counts one creation of an entity or a factor in `batch`, if the operator wants creations counted: how many an account
+/// makes in a second.
+///
+/// # Errors
+/// [`Refusal::TooManyCreations`], [`Error::Failed`].
+pub(crate) async fn count_creation(
+    app: &App,
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let Some(limit) = app.policy.entity_creations_per_second else {
+        return Ok(batch);
+    };
+    let key = keys::creation_rate(account);
+    let second = app.clock.now().seconds();
+    let rate = reading.get(&key).await?;
+    let count = rate
+        .filter(|rate| rate.second == second)
+        .map_or(0, |rate| rate.count);
+    if count >= limit {
+        return Err(Refusal::TooManyCreations.into());
+    }
+    let rate = CreationRate {
+        second,
+        count: count + 1,
+    };
+    Ok(batch.put_record(key, &rate)?)
+}

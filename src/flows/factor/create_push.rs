@@ -1,0 +1,84 @@
+//! Enrols a device.
+
+use super::enrolment::Enrolment;
+use crate::app::App;
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::factor::{
+    Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor, Refusal,
+};
+use crate::domain::limits::{Failures, SlidingLog};
+use crate::domain::opaque::DevicePublicKey;
+use crate::domain::push_guard::PushGuard;
+use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid};
+use crate::domain::text::{AppId, Attributes, FriendlyName, SdkVersion};
+use crate::flows::{Error, retry_on_conflict};
+
+/// What a device says of itself.
+#[derive(Clone, Debug)]
+pub struct NewPushFactor {
+    /// A name for people.
+    pub friendly_name: FriendlyName,
+    /// The public half of its key.
+    pub public_key: DevicePublicKey,
+    /// Its app.
+    pub app_id: AppId,
+    /// The SDK in its app.
+    pub sdk_version: SdkVersion,
+    /// How it is woken.
+    pub notification: NotificationChannel,
+    /// What it notes with the factor.
+    pub metadata: Option<Attributes>,
+}
+
+/// Creates an unverified push factor, and its entity if there is none. The access token that permits it, if it is not
+/// the account itself that asks, is spent in the same commit.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a service, [`Refusal::AccessToken`], [`Refusal::Duplicate`], [`Refusal::Entity`], and
+/// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
+pub async fn create_push(
+    app: &App,
+    account: AccountSid,
+    permit: Option<AccessTokenSid>,
+    name: &EntityName,
+    new: NewPushFactor,
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, permit, name, &new)).await
+}
+
+async fn create_once(
+    app: &App,
+    account: AccountSid,
+    permit: Option<AccessTokenSid>,
+    name: &EntityName,
+    new: &NewPushFactor,
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    let now = app.clock.now();
+    let sid = FactorSid::generate(now, app.entropy.as_ref());
+    let enrolment = Enrolment::begin(app, account, permit, name, sid, FactorType::Push).await?;
+    let push = PushFactor {
+        credential: CredentialSid::generate(now, app.entropy.as_ref()),
+        public_key: new.public_key,
+        fingerprint: app
+            .vault
+            .fingerprint(enrolment.scope.entity.as_bytes(), new.public_key.as_bytes()),
+        app_id: new.app_id.clone(),
+        sdk_version: new.sdk_version.clone(),
+        notification: new.notification.clone(),
+        guard: PushGuard::default(),
+        unreachable: None,
+    };
+    let factor = Factor {
+        sid,
+        friendly_name: new.friendly_name.clone(),
+        status: FactorStatus::Unverified { attempts: 0 },
+        kind: FactorKind::Push(Box::new(push)),
+        metadata: new.metadata.clone(),
+        date_created: now,
+        date_updated: now,
+        failures: Failures::default(),
+        challenge_creations: SlidingLog::default(),
+    };
+    let scope = enrolment.commit(app, &factor).await?;
+    Ok((scope, factor))
+}

@@ -1,0 +1,131 @@
+//! Enrols an authenticator app.
+
+use zeroize::Zeroizing;
+
+use super::enrolment::Enrolment;
+use crate::app::App;
+use crate::crypto::otpauth::OtpauthUri;
+use crate::crypto::totp::TotpSecret;
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::factor::{
+    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, Refusal, Skew, TimeStep,
+    TotpConfig, TotpFactor,
+};
+use crate::domain::limits::{Failures, SlidingLog};
+use crate::domain::sid::{AccountSid, FactorSid};
+use crate::domain::text::{Attributes, FriendlyName};
+use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::keys;
+
+/// What a caller wants of a new TOTP factor; `None` leaves it to the service's defaults.
+#[derive(Debug)]
+pub struct NewTotpFactor {
+    /// A name for people, and the account name in the URI.
+    pub friendly_name: FriendlyName,
+    /// The caller's own secret; one is generated otherwise.
+    pub secret: Option<TotpSecret>,
+    /// The hash.
+    pub algorithm: Option<TotpAlgorithm>,
+    /// How far clocks may differ.
+    pub skew: Option<Skew>,
+    /// How many digits a code has.
+    pub code_length: Option<CodeLength>,
+    /// How long a code lives.
+    pub time_step: Option<TimeStep>,
+    /// What the caller notes with it.
+    pub metadata: Option<Attributes>,
+}
+
+/// A TOTP factor just enrolled, with what is shown this once.
+#[derive(Debug)]
+pub struct EnrolledTotpFactor {
+    /// Where it is.
+    pub scope: EntityScope,
+    /// The factor.
+    pub factor: Factor,
+    /// The secret and all its parameters, for the authenticator app.
+    pub uri: OtpauthUri,
+}
+
+impl EnrolledTotpFactor {
+    /// The secret in Base32.
+    #[must_use]
+    pub fn secret(&self) -> Zeroizing<String> {
+        self.uri.secret.to_base32()
+    }
+}
+
+/// Creates an unverified TOTP factor, and its entity if there is none.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a service, [`Refusal::Duplicate`], [`Refusal::Entity`], and the limits of
+/// [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
+pub async fn create_totp(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+    mut new: NewTotpFactor,
+) -> Result<EnrolledTotpFactor, Error<Refusal>> {
+    let algorithm = new.algorithm.unwrap_or_default();
+    let secret = new
+        .secret
+        .take()
+        .unwrap_or_else(|| TotpSecret::generate(algorithm, app.entropy.as_ref()));
+    let (scope, factor, config, issuer) =
+        retry_on_conflict(|| create_once(app, account, name, &new, &secret)).await?;
+    let uri = OtpauthUri {
+        secret,
+        issuer: Some(issuer),
+        label: factor.friendly_name.to_string(),
+        algorithm: config.algorithm,
+        digits: config.code_length.get(),
+        period: config.time_step.get().into(),
+    };
+    Ok(EnrolledTotpFactor { scope, factor, uri })
+}
+
+async fn create_once(
+    app: &App,
+    account: AccountSid,
+    name: &EntityName,
+    new: &NewTotpFactor,
+    secret: &TotpSecret,
+) -> Result<(EntityScope, Factor, TotpConfig, String), Error<Refusal>> {
+    let now = app.clock.now();
+    let sid = FactorSid::generate(now, app.entropy.as_ref());
+    let enrolment = Enrolment::begin(app, account, None, name, sid, FactorType::Totp).await?;
+    let settings = &enrolment.service.settings;
+    let defaults = settings.totp_defaults();
+    let place = keys::factor(&enrolment.scope, sid);
+    let config = TotpConfig {
+        algorithm: new.algorithm.unwrap_or(defaults.algorithm),
+        skew: new.skew.unwrap_or(defaults.skew),
+        code_length: new.code_length.unwrap_or(defaults.code_length),
+        time_step: new.time_step.unwrap_or(defaults.time_step),
+    };
+    let totp = TotpFactor {
+        secret: app
+            .vault
+            .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes()),
+        fingerprint: app
+            .vault
+            .fingerprint(enrolment.scope.entity.as_bytes(), secret.as_bytes()),
+        config,
+        accepted: AcceptedSteps::default(),
+    };
+    let factor = Factor {
+        sid,
+        friendly_name: new.friendly_name.clone(),
+        status: FactorStatus::Unverified { attempts: 0 },
+        kind: FactorKind::Totp(totp),
+        metadata: new.metadata.clone(),
+        date_created: now,
+        date_updated: now,
+        failures: Failures::default(),
+        challenge_creations: SlidingLog::default(),
+    };
+    let issuer = settings.issuer().to_owned();
+    let scope = enrolment.commit(app, &factor).await?;
+    Ok((scope, factor, config, issuer))
+}

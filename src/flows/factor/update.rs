@@ -1,0 +1,224 @@
+//! Changes a factor, and verifies it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::app::App;
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::events::{Event, EventType};
+use crate::domain::factor::{
+    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Refusal, Skew, TimeStep,
+    TotpFactor, WebPushSubscription,
+};
+use crate::domain::sid::FactorSid;
+use crate::domain::text::{AppId, FriendlyName, NotificationToken, SdkVersion};
+use crate::domain::time::Timestamp;
+use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::actor::Actor;
+use crate::flows::event::announce;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::{Batch, keys};
+
+/// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
+#[derive(Clone, Debug, Default)]
+pub struct FactorChanges {
+    /// A name for people.
+    pub friendly_name: Option<FriendlyName>,
+    /// Of TOTP factors: the hash.
+    pub algorithm: Option<TotpAlgorithm>,
+    /// Of TOTP factors: how far clocks may differ.
+    pub skew: Option<Skew>,
+    /// Of TOTP factors: how many digits a code has.
+    pub code_length: Option<CodeLength>,
+    /// Of TOTP factors: how long a code lives.
+    pub time_step: Option<TimeStep>,
+    /// Of push factors: the app.
+    pub app_id: Option<AppId>,
+    /// Of push factors: the SDK in the app.
+    pub sdk_version: Option<SdkVersion>,
+    /// Of push factors: how the device is woken.
+    pub platform: Option<Platform>,
+    /// Of push factors: what the platform knows the device by.
+    pub notification_token: Option<DeviceToken>,
+    /// Of push factors: whether a pause is to end, which only the account may ask for.
+    pub resume: bool,
+}
+
+/// How a device is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// By Apple's push service.
+    Apn,
+    /// By Firebase Cloud Messaging.
+    Fcm,
+    /// Not at all.
+    None,
+    /// By the push service of its browser or its UnifiedPush distributor.
+    WebPush,
+}
+
+/// What a platform knows a device by.
+#[derive(Clone, Debug)]
+pub enum DeviceToken {
+    /// Apple's or Google's token.
+    Provider(NotificationToken),
+    /// A Web Push subscription.
+    Subscription(WebPushSubscription),
+}
+
+impl Platform {
+    /// The channel of this platform with `token`.
+    ///
+    /// # Errors
+    /// [`Refusal::TokenMissing`]; [`Refusal::TokenIsSubscription`] and [`Refusal::TokenNoSubscription`] for what another
+    /// platform knows its devices by.
+    pub fn channel(self, token: Option<DeviceToken>) -> Result<NotificationChannel, Refusal> {
+        match (self, token) {
+            (Self::None, _) => Ok(NotificationChannel::None),
+            (Self::Apn, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Apn(token)),
+            (Self::Fcm, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Fcm(token)),
+            (Self::WebPush, Some(DeviceToken::Subscription(subscription))) => {
+                Ok(NotificationChannel::WebPush(subscription))
+            }
+            (Self::Apn | Self::Fcm, Some(DeviceToken::Subscription(_))) => Err(Refusal::TokenIsSubscription),
+            (Self::WebPush, Some(DeviceToken::Provider(_))) => Err(Refusal::TokenNoSubscription),
+            (Self::Apn | Self::Fcm | Self::WebPush, None) => Err(Refusal::TokenMissing),
+        }
+    }
+}
+
+/// Makes `changes`, then checks `proof` of the enrolment if there is one: a code, or the device's signature over the
+/// factor's SID (Base64 of DER). A wrong code is no error: the factor that is returned is still unverified.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::Access`], as [`Platform::channel`]; for proofs [`Refusal::BadProof`],
+/// [`Refusal::CodeMalformed`], [`Refusal::AlreadyVerified`], [`Refusal::TooManyAttempts`], [`Refusal::Delayed`],
+/// [`Refusal::Disabled`]; [`Error::Failed`].
+pub async fn update(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: FactorSid,
+    changes: FactorChanges,
+    proof: Option<&str>,
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    retry_on_conflict(|| update_once(app, actor, name, sid, &changes, proof)).await
+}
+
+async fn update_once(
+    app: &App,
+    actor: &Actor,
+    name: &EntityName,
+    sid: FactorSid,
+    changes: &FactorChanges,
+    proof: Option<&str>,
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
+    if changes.resume {
+        // Whoever has the device must not undo what it reported.
+        actor.account_only().map_err(Refusal::Access)?;
+    }
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let key = keys::factor(&located.scope, sid);
+    let before = reading.require(&key).await?;
+    let now = app.clock.now();
+    let mut factor = before.clone();
+    change(&mut factor, changes, now)?;
+    let verified_now = match proof {
+        Some(proof) => prove(app, &located.scope, &mut factor, proof, now)?,
+        None => false,
+    };
+    let mut batch = Batch::new().put_record(key, &factor)?;
+    if verified_now {
+        let of = (sid, factor.factor_type());
+        let event = Event::new(EventType::FactorVerified, now, &located.scope, of);
+        batch = announce(app, &located.service, &event, batch)?;
+    }
+    batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
+    reading.commit(batch).await?;
+    factor::warn_of_failures(&before, &factor);
+    Ok((located.scope, factor))
+}
+
+fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Refusal> {
+    if let Some(name) = &changes.friendly_name {
+        factor.friendly_name = name.clone();
+    }
+    match &mut factor.kind {
+        FactorKind::Push(push) => change_push(push, changes)?,
+        FactorKind::Totp(totp) => change_totp(totp, changes, now),
+    }
+    factor.date_updated = now;
+    Ok(())
+}
+
+fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Refusal> {
+    if let Some(app_id) = &changes.app_id {
+        push.app_id = app_id.clone();
+    }
+    if let Some(version) = &changes.sdk_version {
+        push.sdk_version = version.clone();
+    }
+    if changes.resume {
+        push.guard.resume();
+    }
+    let token = changes.notification_token.clone();
+    let (current, known) = match &push.notification {
+        NotificationChannel::Apn(token) => (Platform::Apn, Some(DeviceToken::Provider(token.clone()))),
+        NotificationChannel::Fcm(token) => (Platform::Fcm, Some(DeviceToken::Provider(token.clone()))),
+        NotificationChannel::None => (Platform::None, None),
+        NotificationChannel::WebPush(subscription) => {
+            let known = DeviceToken::Subscription(subscription.clone());
+            (Platform::WebPush, Some(known))
+        }
+    };
+    let platform = changes.platform.unwrap_or(current);
+    if changes.platform.is_some() || token.is_some() {
+        // One platform's token means nothing to the other.
+        let kept = known.filter(|_| platform == current);
+        push.change_notification(platform.channel(token.or(kept))?);
+    }
+    Ok(())
+}
+
+fn change_totp(totp: &mut TotpFactor, changes: &FactorChanges, now: Timestamp) {
+    let config = &mut totp.config;
+    let (old_step, last_honest) = (config.time_step, config.last_honest_step(now));
+    config.algorithm = changes.algorithm.unwrap_or(config.algorithm);
+    config.skew = changes.skew.unwrap_or(config.skew);
+    config.code_length = changes.code_length.unwrap_or(config.code_length);
+    config.time_step = changes.time_step.unwrap_or(old_step);
+    totp.accepted = totp.accepted.rescaled(old_step, config.time_step, last_honest);
+}
+
+/// Whether `proof` verified the factor just now.
+fn prove(
+    app: &App,
+    scope: &EntityScope,
+    factor: &mut Factor,
+    proof: &str,
+    now: Timestamp,
+) -> Result<bool, Error<Refusal>> {
+    match &factor.kind {
+        FactorKind::Totp(totp) => {
+            factor.verification_attempts()?;
+            let verdict = factor::check_code(app, scope, factor, totp, proof, now)?;
+            Ok(factor.verify_by_code(verdict, now)?)
+        }
+        FactorKind::Push(push) => {
+            let signature = STANDARD.decode(proof).map_err(|_| Refusal::BadProof)?;
+            if !push
+                .public_key
+                .verify_der(factor.sid.to_string().as_bytes(), &signature)
+            {
+                return Err(Refusal::BadProof.into());
+            }
+            // A device that did not hear the answer proves itself again: there is nothing to guess in a signature.
+            let first = matches!(factor.status, FactorStatus::Unverified { .. });
+            factor.status = FactorStatus::Verified;
+            Ok(first)
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Services: one application's settings, and everything under it.
+
+use crate::app::App;
+use crate::domain::attached::Attached;
+use crate::domain::credential::PushProvider;
+use crate::domain::service::{Change, Refusal, Service, ServiceChanges, ServiceSettings};
+use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::text::ServiceName;
+use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::keys::Key;
+use crate::store::records::{self, Purge, Record, Stored};
+use crate::store::{Batch, keys};
+
+/// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
+///
+/// # Errors
+/// A refusal of [`ServiceSettings::changed`], [`Refusal::NoSuchCredential`], [`Error::Failed`].
+pub async fn create(
+    app: &App,
+    account: AccountSid,
+    friendly_name: ServiceName,
+    changes: ServiceChanges,
+) -> Result<Service, Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, friendly_name.clone(), changes.clone())).await
+}
+
+async fn create_once(
+    app: &App,
+    account: AccountSid,
+    friendly_name: ServiceName,
+    changes: ServiceChanges,
+) -> Result<Service, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let now = app.clock.now();
+    let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
+    let mut attached = Attached::default();
+    attach(&mut attached, &changes)?;
+    let service = Service {
+        sid: ServiceSid::generate(now, app.entropy.as_ref()),
+        account,
+        settings: ServiceSettings::named(friendly_name).changed(changes)?,
+        subscriptions: Vec::new(),
+        attached,
+        date_created: now,
+        date_updated: now,
+    };
+    let key = keys::service(account, service.sid);
+    reading.commit(batch.put_new_record(key, &service)?).await?;
+    Ok(service)
+}
+
+/// The service, if it is one of the account's.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn fetch(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Service, Error<Refusal>> {
+    let key = keys::service(account, sid);
+    Ok(Reading::new(app).require(&key).await?)
+}
+
+/// The service with its version.
+pub(crate) async fn read(
+    app: &App,
+    account: AccountSid,
+    sid: ServiceSid,
+) -> Result<Stored<Service>, NotRead> {
+    let found = records::read(app.store.as_ref(), &keys::service(account, sid)).await;
+    found
+        .map_err(|error| NotRead::Failed(error.into()))?
+        .ok_or(NotRead::Absent)
+}
+
+/// The service, which has to be there, and what is at `key` below it, in one round trip.
+pub(crate) async fn read_with<T: Record>(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    sid: ServiceSid,
+    key: &Key<T>,
+) -> Result<(Service, Option<T>), NotRead> {
+    let owner = keys::service(account, sid);
+    reading.prefetch([owner.bytes(), key.bytes()]).await?;
+    Ok((reading.require(&owner).await?, reading.get(key).await?))
+}
+
+/// Changes what `changes` names and leaves the rest.
+///
+/// # Errors
+/// [`Refusal::NotFound`], a refusal of [`ServiceSettings::changed`], [`Refusal::NoSuchCredential`], [`Error::Failed`].
+pub async fn update(
+    app: &App,
+    account: AccountSid,
+    sid: ServiceSid,
+    changes: ServiceChanges,
+) -> Result<Service, Error<Refusal>> {
+    retry_on_conflict(|| update_once(app, account, sid, changes.clone())).await
+}
+
+async fn update_once(
+    app: &App,
+    account: AccountSid,
+    sid: ServiceSid,
+    changes: ServiceChanges,
+) -> Result<Service, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::service(account, sid);
+    let mut service = reading.require(&key).await?;
+    let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
+    attach(&mut service.attached, &changes)?;
+    service.settings = service.settings.changed(changes)?;
+    service.date_updated = app.clock.now();
+    reading.commit(batch.put_record(key, &service)?).await?;
+    Ok(service)
+}
+
+fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error<Refusal>> {
+    let change = changes.attached.as_deref();
+    change
+        .map_or(Ok(()), |change| attached.change(change))
+        .map_err(|error| Error::corrupt(error.to_string()))
+}
+
+/// Deletes a service. Nothing below it can be reached from the next request on; the sweeper reclaims it.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| delete_once(app, account, sid)).await
+}
+
+async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::service(account, sid);
+    reading.require(&key).await?;
+    let purge = Purge {
+        since: app.clock.now(),
+    };
+    let batch = Batch::new()
+        .delete(key.into_bytes())
+        .put_record(keys::purge(sid), &purge)?;
+    reading.commit(batch).await?;
+    app.memory.waiters.service_changed(sid);
+    Ok(())
+}
+
+/// A page of the account's services, in the order of their creation.
+///
+/// # Errors
+/// [`Error::Failed`].
+pub async fn list(
+    app: &App,
+    account: AccountSid,
+    request: PageRequest,
+) -> Result<Page<Service>, Error<Refusal>> {
+    let raw = page(app, &keys::services(account), request).await?;
+    Ok(raw.decoded()?)
+}
+
+/// Writes into `batch` that the credentials which a service is to name are there when it applies, and cannot be deleted
+/// unnoticed.
+async fn hold_credentials(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    changes: &ServiceChanges,
+    mut batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let wanted = [
+        (&changes.push_apn_credential_sid, PushProvider::Apn),
+        (&changes.push_fcm_credential_sid, PushProvider::Fcm),
+    ];
+    for (change, provider) in wanted {
+        let Change::Set(sid) = change else {
+            continue;
+        };
+        let key = keys::credential(account, *sid);
+        let found = reading.get(&key).await?;
+        let found = found.filter(|credential| credential.provider() == provider);
+        let credential = found.ok_or(Refusal::NoSuchCredential { provider })?;
+        batch = batch.put_record(key, &credential)?;
+    }
+    Ok(batch)
+}

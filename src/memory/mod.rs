@@ -1,0 +1,48 @@
+//! What one process remembers and no store holds: who waits, whom to wake, what was counted, what is held of budgets.
+//!
+//! All of it may be lost at any moment, with a restart or because another process on the same store remembers something
+//! else: that costs a look at the store, a pause, or a number on a page of metrics, and never lets anything happen that
+//! the store would not.
+//!
+//! Invariant: locks are held for moments, and never across an `await` (but for [`gates`], which are there to be waited at).
+//! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
+
+pub mod breaker;
+pub mod conversions;
+pub mod event_order;
+pub mod fraud;
+pub mod gates;
+pub mod tallies;
+pub mod waiters;
+pub mod wakeups;
+
+use std::sync::Arc;
+
+use self::breaker::SenderBreakers;
+use self::conversions::SenderConversions;
+use self::event_order::EventOrder;
+use self::fraud::FraudMemory;
+use self::tallies::{DeliveryTally, SenderTally};
+use self::waiters::Waiters;
+use self::wakeups::Wakeups;
+
+/// What this process remembers. Empty after a start.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Who waits for changes of challenges and factors.
+    pub waiters: Arc<Waiters>,
+    /// Where it is said that the outbox has new rows.
+    pub wakeups: Wakeups,
+    /// What orders the outbox's rows.
+    pub event_order: EventOrder,
+    /// What became of the outbox's rows.
+    pub deliveries: DeliveryTally,
+    /// What became of the codes that each sender was given.
+    pub senders: SenderTally,
+    /// How the senders of codes do.
+    pub sender_health: SenderBreakers,
+    /// Whether the codes that they sent came back.
+    pub conversions: SenderConversions,
+    /// What guards codes by message against toll fraud.
+    pub fraud: Arc<FraudMemory>,
+}
