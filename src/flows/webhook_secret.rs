@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Refusal};
 use crate::domain::opaque::Sealed;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, keys, records};
+use crate::store::{Batch, keys};
 
 /// Gives the account a new webhook signing secret, which is shown to nobody again. The one before signs beside it for
 /// another `overlap`, so that receivers can change over; then the new one signs alone, from the moment that is returned,
@@ -22,7 +22,7 @@ pub async fn rotate(
     app: &App,
     account: AccountSid,
     overlap: Duration,
-) -> Result<(WebhookSecret, Option<Timestamp>), Error> {
+) -> Result<(WebhookSecret, Option<Timestamp>), Error<Refusal>> {
     let secret = WebhookSecret::generate(app.entropy.as_ref());
     let alone_from = retry_on_conflict(|| rotate_once(app, account, &secret, overlap)).await?;
     Ok((secret, alone_from))
@@ -33,20 +33,16 @@ async fn rotate_once(
     account: AccountSid,
     secret: &WebhookSecret,
     overlap: Duration,
-) -> Result<Option<Timestamp>, Error> {
+) -> Result<Option<Timestamp>, Error<Refusal>> {
     let now = app.clock.now();
     let key = keys::account(account);
-    let mut found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
+    let mut reading = Reading::new(app);
+    let mut owner = reading.require(&key).await?;
     let sealed = seal(app, account, secret);
-    let secrets = found.record.webhook_secrets.clone().rotated(sealed, now, overlap);
+    let secrets = owner.webhook_secrets.rotated(sealed, now, overlap);
     let alone_from = secrets.alone_from(now);
-    found.record.webhook_secrets = secrets;
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &found.record)?;
-    app.store.commit(batch).await?;
+    owner.webhook_secrets = secrets;
+    reading.commit(Batch::new().put_record(key, &owner)?).await?;
     Ok(alone_from)
 }
 
@@ -65,7 +61,7 @@ pub(crate) fn signing_secrets(
     app: &App,
     account: &Account,
     now: Timestamp,
-) -> Result<Vec<WebhookSecret>, Error> {
+) -> Result<Vec<WebhookSecret>, Error<Refusal>> {
     let place = keys::account(account.sid);
     let signing = account.webhook_secrets.signing(now);
     signing

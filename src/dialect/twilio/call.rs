@@ -15,7 +15,8 @@ use super::auth::{Authenticated, Caller, caller};
 use super::error::{ApiError, ToApiError};
 use super::form::{Form, whole_number};
 use crate::app::App;
-use crate::domain::refusal::Refusal;
+use crate::domain::access::Refusal;
+use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{Identity, Invalid};
 use crate::domain::time::Timestamp;
@@ -116,9 +117,12 @@ impl Call {
         Identity::parse(text).map_err(super::error::of_parameter("Identity"))
     }
 
-    /// The service and the identity in the path.
-    pub(super) fn entity(&self) -> Result<(ServiceSid, Identity), ApiError> {
-        Ok((self.sid("ServiceSid")?, self.identity()?))
+    /// The entity in the path.
+    pub(super) fn entity(&self) -> Result<EntityName, ApiError> {
+        Ok(EntityName {
+            service: self.sid("ServiceSid")?,
+            identity: self.identity()?,
+        })
     }
 
     /// A part of the path.

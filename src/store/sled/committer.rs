@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::durability::Durability;
 use super::export::Snapshot;
-use super::group::{AddError, Changes, CommitGroup, Decision};
+use super::group::{AddError, Changes, CommitGroup, GroupDecision};
 use super::group_wait::GroupWait;
 use super::layout;
 use super::recent::Recent;
@@ -124,11 +124,11 @@ impl Committer {
             let decided = match command {
                 CommitterCommand::Commit { batch, answer } => {
                     match group.add(tree, &mut self.snapshot, batch, self.next_version) {
-                        Ok(Decision::Accepted) => {
+                        Ok(GroupDecision::Accepted) => {
                             accepted.push(answer);
                             Ok(())
                         }
-                        Ok(Decision::Conflict) => {
+                        Ok(GroupDecision::Conflict) => {
                             self.durability.conflicts.fetch_add(1, Ordering::Relaxed);
                             refused.push((answer, CommitError::Conflict));
                             Ok(())

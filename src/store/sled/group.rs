@@ -32,7 +32,7 @@ pub(super) struct CommitGroup {
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum GroupDecision {
     /// Its changes are part of the group.
     Accepted,
     /// An assertion did not hold.
@@ -59,7 +59,7 @@ impl CommitGroup {
         snapshot: &mut Option<Snapshot>,
         batch: Batch,
         version: u64,
-    ) -> Result<Decision, AddError> {
+    ) -> Result<GroupDecision, AddError> {
         for assertion in &batch.assertions {
             let holds = match assertion {
                 Assertion::Absent(key) => self.head((tree, recent), key)?.1.is_none(),
@@ -69,11 +69,11 @@ impl CommitGroup {
                     .is_some_and(|head| head.version == at.0),
             };
             if !holds {
-                return Ok(Decision::Conflict);
+                return Ok(GroupDecision::Conflict);
             }
         }
         if batch.is_empty() {
-            return Ok(Decision::Accepted);
+            return Ok(GroupDecision::Accepted);
         }
         // Everything that can fail comes before the first change.
         let deleted = batch.deletes.iter().map(|key| (key, false));
@@ -115,7 +115,7 @@ impl CommitGroup {
             self.written.push((data_key.clone(), Some(stored)));
             self.heads.insert(data_key, Some(head));
         }
-        Ok(Decision::Accepted)
+        Ok(GroupDecision::Accepted)
     }
 
     /// Drops those rows of the index of expiries that have no valid name. That uses up `version`, as a batch does.

@@ -15,6 +15,8 @@ use crate::domain::text::{Invalid, UniqueName};
 use crate::flows::{self, Fault};
 use crate::web::failure::Cause;
 
+mod factors;
+mod resources;
 mod verifications;
 
 /// How this API says what an area of the core refuses: one exhaustive match for each area, so that nothing new gets out

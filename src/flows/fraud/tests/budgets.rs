@@ -2,8 +2,10 @@
 
 use super::super::charge;
 use super::*;
+use crate::domain::fraud::budget::Taken;
 use crate::flows::Fault;
 use crate::store::faulty::FaultyStore;
+use crate::store::records::Record as _;
 
 fn only(change: impl FnOnce(&mut Settings)) -> Settings {
     let mut settings = Settings::off();
@@ -253,7 +255,7 @@ async fn counters_are_reclaimed_when_they_are_over() {
     passing(&node, 10, Asked::default()).await;
     let counters = async || {
         let scan = Scan {
-            prefix: b"c".to_vec(),
+            prefix: vec![Taken::KIND],
             after: None,
             order: Order::Ascending,
             limit: 1_000,
