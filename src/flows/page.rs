@@ -3,7 +3,8 @@
 use crate::app::App;
 use crate::flows::Fault;
 use crate::store::keys::{self, Prefix};
-use crate::store::{Entry, Scan};
+use crate::store::records::{self, Record};
+use crate::store::{Entry, Scan, StoreError};
 
 pub use crate::store::Order;
 
@@ -57,6 +58,16 @@ impl<T> Page<T> {
             previous: self.previous,
             next: self.next,
         }
+    }
+}
+
+impl Page<([u8; 16], Entry)> {
+    /// The page of the records that the entries are.
+    pub(crate) fn decoded<T: Record>(mut self) -> Result<Page<T>, StoreError> {
+        let entries = std::mem::take(&mut self.items);
+        let records = entries.iter().map(|(_, entry)| records::decode(&entry.value));
+        let records = records.collect::<Result<_, _>>()?;
+        Ok(self.with_items(records))
     }
 }
 

@@ -15,14 +15,15 @@ use super::auth::{Authenticated, Caller, caller};
 use super::error::{ApiError, ToApiError};
 use super::form::{Form, whole_number};
 use crate::app::App;
-use crate::domain::refusal::Refusal;
+use crate::domain::access::Refusal;
+use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{Identity, Invalid};
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
 use crate::flows::{self, Fault};
-use crate::web::body::{self, BodyError};
+use crate::web::body;
 use crate::web::public_url::PublicUrl;
 
 /// What every operation needs.
@@ -116,9 +117,12 @@ impl Call {
         Identity::parse(text).map_err(super::error::of_parameter("Identity"))
     }
 
-    /// The service and the identity in the path.
-    pub(super) fn entity(&self) -> Result<(ServiceSid, Identity), ApiError> {
-        Ok((self.sid("ServiceSid")?, self.identity()?))
+    /// The entity in the path.
+    pub(super) fn entity(&self) -> Result<EntityName, ApiError> {
+        Ok(EntityName {
+            service: self.sid("ServiceSid")?,
+            identity: self.identity()?,
+        })
     }
 
     /// A part of the path.
@@ -216,12 +220,7 @@ fn service_to_enrol_in(parts: &Parts, names: Option<&RawPathParams>) -> Option<S
 }
 
 async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form, ApiError> {
-    let bytes = body::read(parts, request_body)
-        .await
-        .map_err(|error| match error {
-            BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
-            BodyError::TooLarge => ApiError::body_too_large(),
-        })?;
+    let bytes = body::read(parts, request_body).await?;
     let is_form = parts
         .headers
         .get(CONTENT_TYPE)

@@ -130,7 +130,6 @@ async fn tell_once(
     }
     let first = retry_on_conflict(|| tell(app, asked, counter, event)).await?;
     app.memory.fraud.ledger().tell(counter, asked.now);
-    app.memory.fraud.ledger().tell(counter, asked.now);
     if first {
         log(event);
     }

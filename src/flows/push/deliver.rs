@@ -4,10 +4,10 @@ use async_trait::async_trait;
 
 use super::web_push::deliver_web_push;
 use crate::app::App;
-use crate::delivery::apns::ApnsAccess;
-use crate::delivery::fcm::FcmAccess;
-use crate::delivery::push::{PushMessage, Sent};
-use crate::delivery::{Outcome, web_push};
+use crate::delivery::Outcome;
+use crate::delivery::push::apns::ApnsAccess;
+use crate::delivery::push::fcm::FcmAccess;
+use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::challenge::{Challenge, ChallengeStatus};
 use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::entity::EntityScope;
@@ -18,6 +18,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Message};
 use crate::flows::outbox::Parcel;
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
 use crate::store::{Batch, keys, records};
 
@@ -72,24 +73,13 @@ async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, Error> {
             if notice.push.unreachable_with(None).is_some() {
                 return Ok(Outcome::Obsolete);
             }
-            let sent = deliver_web_push(app, subscription, &notice.challenge).await;
-            (None, by_web_push(sent))
+            (None, deliver_web_push(app, subscription, &message).await)
         }
         NotificationChannel::None => return Ok(Outcome::Obsolete),
     };
     match sent {
-        Sent::Settled(outcome) => Ok(outcome),
-        Sent::Unregistered { why } => notice.lose(app, credential, &why).await,
-    }
-}
-
-/// What a push service said, in the words of all transports.
-fn by_web_push(sent: web_push::Sent) -> Sent {
-    match sent {
-        web_push::Sent::Delivered => Sent::Settled(Outcome::Delivered),
-        web_push::Sent::Gone { why } => Sent::Unregistered { why },
-        web_push::Sent::Retry { why, after } => Sent::Settled(Outcome::Retry { why, after }),
-        web_push::Sent::Refused { why } => Sent::Settled(Outcome::Refused { why }),
+        PushOutcome::Settled(outcome) => Ok(outcome),
+        PushOutcome::Unregistered { why } => notice.lose(app, credential, &why).await,
     }
 }
 
@@ -136,7 +126,8 @@ impl Notice {
         let challenge: Challenge = challenge.ok_or(Refusal::NotFound)?.record;
         let waits = challenge.status(now) == ChallengeStatus::Pending;
         // Nothing leaves in the name of a suspended account.
-        let heard = found.status == FactorStatus::Verified && account::is_active(app, scope.account).await?;
+        let heard = found.status == FactorStatus::Verified
+            && account::is_active(&mut Reading::new(app), scope.account).await?;
         match found.kind {
             // Whoever reported a challenge is left in peace by those that were asked before, too.
             FactorKind::Push(push) if waits && heard && push.guard.paused_until(now).is_none() => {
@@ -165,14 +156,14 @@ impl Notice {
         app: &App,
         sid: Option<CredentialSid>,
         message: &PushMessage<'_>,
-    ) -> Result<Sent, Error> {
+    ) -> Result<PushOutcome, Error> {
         let setting = match self.push.notification {
             NotificationChannel::Apn(_) => "Push.ApnCredentialSid",
             NotificationChannel::Fcm(_) | NotificationChannel::None | NotificationChannel::WebPush(_) => {
                 "Push.FcmCredentialSid"
             }
         };
-        let refused = |why: String| Sent::Settled(Outcome::Refused { why });
+        let refused = |why: String| PushOutcome::Settled(Outcome::Refused { why });
         let missing = || {
             let service = self.scope.service;
             refused(format!(
@@ -184,12 +175,12 @@ impl Notice {
             return Ok(missing());
         };
         if self.push.unreachable_with(Some(sid)).is_some() {
-            return Ok(Sent::Settled(Outcome::Obsolete));
+            return Ok(PushOutcome::Settled(Outcome::Obsolete));
         }
         let credential = match credential::read(app, self.scope.account, sid).await {
             Ok(found) => found.record,
-            Err(Error::Refused(_)) => return Ok(missing()),
-            Err(error) => return Err(error),
+            Err(NotRead::Absent) => return Ok(missing()),
+            Err(NotRead::Failed(fault)) => return Err(fault.into()),
         };
         let secret = match credential::open_key(app, &credential) {
             Ok(secret) => secret,
@@ -210,7 +201,7 @@ impl Notice {
         credential: &Credential,
         secret: &str,
         message: &PushMessage<'_>,
-    ) -> Option<Sent> {
+    ) -> Option<PushOutcome> {
         let now = app.clock.now();
         let senders = &app.senders.push;
         match (&self.push.notification, &credential.key) {

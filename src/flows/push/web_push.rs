@@ -5,40 +5,40 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::crypto::web_push::vapid::VapidKey;
-use crate::delivery::web_push::{Notification, Sent};
-use crate::domain::challenge::Challenge;
+use crate::delivery::Outcome;
+use crate::delivery::push::web_push::WebPushAccess;
+use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::records::VapidKeyRecord;
 use crate::store::{Batch, keys, records};
 
-/// Sends once that `challenge` waits. That it still waits, and whose subscription it is, is the caller's to know; so is
-/// what follows from [`Sent::Gone`].
-pub async fn deliver_web_push(app: &App, subscription: &WebPushSubscription, challenge: &Challenge) -> Sent {
+/// Sends `message` once. That its challenge still waits, and whose subscription it is, is the caller's to know; so is what
+/// follows from [`PushOutcome::Unregistered`].
+pub async fn deliver_web_push(
+    app: &App,
+    subscription: &WebPushSubscription,
+    message: &PushMessage<'_>,
+) -> PushOutcome {
     let key = match vapid_key(app).await {
         Ok(key) => key,
-        Err(error @ Error::Failed(Fault::Corrupt(_))) => {
-            return Sent::Refused {
-                why: error.to_string(),
-            };
-        }
         Err(error) => {
-            return Sent::Retry {
-                why: error.to_string(),
-                after: None,
-            };
+            let why = error.to_string();
+            return PushOutcome::Settled(match error {
+                Error::Failed(Fault::Corrupt(_)) => Outcome::Refused { why },
+                _ => Outcome::Retry { why, after: None },
+            });
         }
     };
-    let notification = Notification {
-        subscription,
-        challenge,
+    let access = WebPushAccess {
         key: &key,
         contact: app.policy.webpush_contact.as_deref(),
+        entropy: app.entropy.as_ref(),
     };
-    let sender = &app.senders.web_push;
-    sender
-        .send(&notification, app.clock.now(), app.entropy.as_ref())
+    let provider = &app.senders.push.web_push;
+    provider
+        .send(&access, subscription, message, app.clock.now())
         .await
 }
 
@@ -47,7 +47,7 @@ pub async fn deliver_web_push(app: &App, subscription: &WebPushSubscription, cha
 /// # Errors
 /// [`Error::Failed`].
 pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
-    match app.senders.web_push.key() {
+    match app.senders.push.web_push.key() {
         Some(key) => Ok(*key.public()),
         None => Ok(retry_on_conflict(|| read_or_make(app)).await?.public_key),
     }
@@ -58,12 +58,12 @@ pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
 /// # Errors
 /// [`Error::Failed`] too when it was sealed under another master key or for another place; [`Error::Failed`].
 async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
-    if let Some(key) = app.senders.web_push.key() {
+    if let Some(key) = app.senders.push.web_push.key() {
         return Ok(key);
     }
     let record = retry_on_conflict(|| read_or_make(app)).await?;
     let key = Arc::new(open(app, &record)?);
-    app.senders.web_push.remember(&key);
+    app.senders.push.web_push.remember(&key);
     Ok(key)
 }
 

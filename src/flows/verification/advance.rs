@@ -53,7 +53,7 @@ pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Error> {
         };
         let timers = app.store.scan(scan).await?;
         for (key, _) in &timers {
-            let Some(keys::Place::VerificationTimer(due, sid)) = keys::Place::parse(key) else {
+            let Some(keys::KeyParts::VerificationTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;
             };
             if due > app.clock.now() {

@@ -8,6 +8,7 @@ mod circles;
 mod imports;
 mod prose;
 mod source;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,11 @@ fn imports_run_one_way() {
 #[test]
 fn flows_form_no_circle() {
     assert_no(circles::violations(&sources(&["src/flows"])).into_iter());
+}
+
+#[test]
+fn words_of_a_protocol_stay_in_its_dialect() {
+    assert_no(sources(&["src"]).iter().flat_map(words::violations));
 }
 
 #[test]

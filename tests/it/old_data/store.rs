@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::doubles::{ManualClock, SeededEntropy};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
@@ -13,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{codes, files};
+use crate::doubles::{ManualClock, SeededEntropy};
 use crate::support::credentials::service_account;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
@@ -20,6 +20,7 @@ use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::challenge::{Challenge, ChallengeStatus};
+use countersign::domain::entity::EntityName;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
 use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
@@ -43,7 +44,7 @@ use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format::check_store_format;
 use countersign::flows::webhook::{self, NewWebhook};
 use countersign::flows::{access_token, account, api_key, entity, service};
-use countersign::store::keys::{self, Place, last_sid};
+use countersign::store::keys::{self, KeyParts, last_sid};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::decode;
 use countersign::store::sled::{Options, SledStore};
@@ -92,10 +93,9 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: RangeInclusive<usize>, 
     let status = async |step| {
         let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
         let new = new_challenge(factor, None);
-        let (_, challenge) =
-            challenge::create(&app, account, service, &identity(), &new, Some(code.reveal()))
-                .await
-                .unwrap();
+        let (_, challenge) = challenge::create(&app, account, &entity_of(service), &new, Some(code.reveal()))
+            .await
+            .unwrap();
         challenge.status(written_at())
     };
     clock.set(written_at());
@@ -135,8 +135,8 @@ async fn moves_to_lanes(app: &App) {
     for (key, entry) in moved {
         let row: OutboxRow = decode(&entry.value).unwrap();
         assert_eq!(
-            Place::parse(&key),
-            Some(Place::OutboxRow(row.message.lane(), row.sid))
+            KeyParts::parse(&key),
+            Some(KeyParts::OutboxRow(row.message.lane(), row.sid))
         );
         let end = row.message.reclaimed_at();
         assert_eq!(entry.expires_at, end, "only pushes end by themselves");
@@ -165,7 +165,7 @@ pub(super) async fn write() -> String {
     let deleted = service::create(&app, account, service_name("Deleted"), ServiceChanges::default())
         .await
         .unwrap();
-    entity::create(&app, account, deleted.sid, identity())
+    entity::create(&app, account, &entity_of(deleted.sid))
         .await
         .unwrap();
     service::delete(&app, account, deleted.sid).await.unwrap();
@@ -187,7 +187,7 @@ pub(super) async fn write() -> String {
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
     codes::write(&app, &service).await;
-    access_token::create(&app, account, service.sid, identity(), None, 300)
+    access_token::create(&app, account, &entity_of(service.sid), None, 300)
         .await
         .unwrap();
     vapid_public_key(&app).await.unwrap();
@@ -237,10 +237,10 @@ async fn subscribe(app: &App, service: &Service) {
 /// A device that was enrolled with an access token, and has a challenge to answer.
 async fn enrol_device(app: &App, service: &Service) {
     const SPKI_HEADER: &[u8] = b"0Y0\x13\x06\x07*\x86H\xce=\x02\x01\x06\x08*\x86H\xce=\x03\x01\x07\x03B\0";
-    let (account, sid, identity) = (service.account, service.sid, identity());
+    let (account, entity) = (service.account, entity_of(service.sid));
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let spki = STANDARD.encode([SPKI_HEADER, key.public_key().as_ref()].concat());
-    let (permit, _) = access_token::create(app, account, sid, identity.clone(), Some(name("phone")), 60)
+    let (permit, _) = access_token::create(app, account, &entity, Some(name("phone")), 60)
         .await
         .unwrap();
     let new = NewPushFactor {
@@ -251,7 +251,7 @@ async fn enrol_device(app: &App, service: &Service) {
         notification: NotificationChannel::Fcm(NotificationToken::parse(&"f".repeat(64)).unwrap()),
         metadata: None,
     };
-    let (_, factor) = factor::create_push(app, account, Some(permit.sid), sid, &identity, new)
+    let (_, factor) = factor::create_push(app, account, Some(permit.sid), &entity, new)
         .await
         .unwrap();
     let signature = key
@@ -259,14 +259,14 @@ async fn enrol_device(app: &App, service: &Service) {
         .unwrap();
     prove(app, service, factor.sid, &STANDARD.encode(signature)).await;
     let new = new_challenge(factor.sid, Some(Message::parse("Log in?").unwrap()));
-    challenge::create(app, account, sid, &identity, &new, None)
+    challenge::create(app, account, &entity, &new, None)
         .await
         .unwrap();
 }
 
 /// An authenticator app that has been used until now.
 async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
-    let (account, sid, identity) = (service.account, service.sid, identity());
+    let (account, entity) = (service.account, entity_of(service.sid));
     let new = NewTotpFactor {
         friendly_name: name("authenticator"),
         secret: Some(secret()),
@@ -276,7 +276,7 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         time_step: None,
         metadata: None,
     };
-    let factor = factor::create_totp(app, account, sid, &identity, new)
+    let factor = factor::create_totp(app, account, &entity, new)
         .await
         .unwrap()
         .factor
@@ -290,25 +290,25 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         (None, ChallengeStatus::Pending),
     ] {
         let code = code.as_ref().map(Code::reveal);
-        let (_, challenge) = challenge::create(app, account, sid, &identity, &new, code)
+        let (_, challenge) = challenge::create(app, account, &entity, &new, code)
             .await
             .unwrap();
         assert_eq!(challenge.status(now), expected);
     }
 }
 
+fn entity_of(service: ServiceSid) -> EntityName {
+    EntityName {
+        service,
+        identity: identity(),
+    }
+}
+
 async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let (_, factor) = factor::update(
-        app,
-        &actor,
-        (service.sid, &identity()),
-        factor,
-        changes,
-        Some(proof),
-    )
-    .await
-    .unwrap();
+    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, Some(proof))
+        .await
+        .unwrap();
     factor.require_verified().unwrap();
 }
 
@@ -359,13 +359,15 @@ async fn totp_factor(store: &dyn Store) -> (ServiceSid, FactorSid) {
         limit: usize::MAX,
     };
     let entries = store.scan(everything).await.unwrap();
-    let factors = entries.iter().filter_map(|(key, entry)| match Place::parse(key) {
-        Some(Place::Factor(owner, sid)) => {
-            let factor: Factor = decode(&entry.value).unwrap();
-            (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
-        }
-        _ => None,
-    });
+    let factors = entries
+        .iter()
+        .filter_map(|(key, entry)| match KeyParts::parse(key) {
+            Some(KeyParts::Factor(owner, sid)) => {
+                let factor: Factor = decode(&entry.value).unwrap();
+                (factor.factor_type() == FactorType::Totp).then_some((owner.service, sid))
+            }
+            _ => None,
+        });
     factors.max_by_key(|(_, sid)| *sid).unwrap()
 }
 
@@ -394,7 +396,7 @@ fn service_name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
 }
 
-/// Every variant of [`Place`], but that no row is written without its lane any more.
+/// Every variant of [`KeyParts`], but that no row is written without its lane any more.
 const KINDS_OF_KEYS: RangeInclusive<usize> = 30..=30;
 /// The last file of the time before codes were sent.
 const WITHOUT_CODES: usize = 2;

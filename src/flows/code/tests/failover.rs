@@ -18,7 +18,7 @@ use crate::domain::verification::{EmailOptions, Sending};
 use crate::flows::code::put_verification;
 use crate::flows::fraud::charge;
 use crate::memory::breaker::SenderBreakers;
-use crate::store::keys::Place;
+use crate::store::keys::KeyParts;
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
 
@@ -297,7 +297,7 @@ impl Store for Contended {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let is_verification = |key: &[u8]| matches!(Place::parse(key), Some(Place::Verification(..)));
+        let is_verification = |key: &[u8]| matches!(KeyParts::parse(key), Some(KeyParts::Verification(..)));
         let one_less = |left: u32| left.checked_sub(1);
         if batch.written_keys().any(is_verification)
             && self

@@ -162,7 +162,11 @@ impl Node {
                 keys::verification(self.service.sid, verification.sid),
                 &verification,
             )?
-            .put_record(keys::attempt(self.account(), attempt.sid), &attempt)?;
+            .put_record_until(
+                keys::attempt(self.account(), attempt.sid),
+                &attempt,
+                Timestamp::MAX,
+            )?;
         self.app.store.commit(batch).await?;
         admission.commit(verification.sid);
         Ok(verification)
@@ -184,7 +188,7 @@ impl Node {
                 .unwrap()
                 .record;
             attempt.converted_at = Some(self.clock.now());
-            batch = batch.put_record(key, &attempt).unwrap();
+            batch = batch.put_record_until(key, &attempt, Timestamp::MAX).unwrap();
         }
         self.app.store.commit(batch).await.unwrap();
         if told {

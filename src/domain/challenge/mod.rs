@@ -1,0 +1,236 @@
+//! Challenges: pending until answered, once, or expired.
+
+mod refusal;
+
+pub use refusal::Refusal;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::factor::{CodeVerdict, FactorType};
+use super::number_matching::MatchingNumber;
+use super::sid::{ChallengeSid, FactorSid};
+use super::text::{Attributes, FieldLabel, FieldValue, Message};
+use super::time::Timestamp;
+
+/// A challenge of a factor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Challenge {
+    /// The identifier.
+    pub sid: ChallengeSid,
+    /// The factor that has to answer.
+    pub factor: FactorSid,
+    /// What kind of factor that is.
+    pub factor_type: FactorType,
+    /// What became of it; see [`Challenge::status`] for what holds now.
+    pub outcome: Outcome,
+    /// What the user is shown.
+    pub details: Option<Details>,
+    /// What the user is not shown.
+    pub hidden_details: Option<Attributes>,
+    /// What the device added.
+    pub metadata: Option<Attributes>,
+    /// When it was created.
+    pub date_created: Timestamp,
+    /// When it was last changed.
+    pub date_updated: Timestamp,
+    /// From when on it cannot be answered.
+    pub expires_at: Timestamp,
+    /// How many codes were tried on it.
+    pub attempts: u8,
+    /// How many notifications were asked for, the first one included.
+    pub notifications: u8,
+    /// The number that has to be typed to approve it, if there is one. Whatever is changed after the creation, it stays.
+    #[serde(default)]
+    pub number: Option<MatchingNumber>,
+    /// Why it was denied, if that is known.
+    #[serde(default)]
+    pub deny_reason: Option<DenyReason>,
+}
+
+/// Why a challenge was denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DenyReason {
+    /// The holder did not ask for it: somebody else did.
+    NotMe,
+    /// The number that the holder typed was another.
+    WrongNumber,
+}
+
+/// What became of a challenge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Nothing yet.
+    Pending,
+    /// The factor's holder said yes.
+    Approved(Answer),
+    /// The factor's holder said no.
+    Denied(Answer),
+    /// It was not answered in time, and that was announced: no clock that is set back opens it again.
+    Expired,
+}
+
+/// An answer, kept as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When it was given.
+    pub at: Timestamp,
+    /// What the device signed (a compact JWS, RFC 7515); a code is not kept.
+    pub signed: Option<String>,
+}
+
+/// What a caller sees of [`Outcome`] and the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChallengeStatus {
+    /// The factor's holder said yes.
+    Approved,
+    /// The factor's holder said no.
+    Denied,
+    /// It was not answered in time.
+    Expired,
+    /// It can still be answered.
+    Pending,
+}
+
+/// What the user is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// The question.
+    pub message: Option<Message>,
+    /// What it is about, up to [`Details::MAX_FIELDS`].
+    pub fields: Vec<Field>,
+    /// When it was asked, if the service wants that shown.
+    pub date: Option<Timestamp>,
+}
+
+/// One line of what a challenge is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// What the value is.
+    pub label: FieldLabel,
+    /// The value.
+    pub value: FieldValue,
+}
+
+impl Details {
+    /// The most fields of one challenge.
+    pub const MAX_FIELDS: usize = 20;
+}
+
+impl Challenge {
+    /// How long a challenge lives if nothing else is said.
+    pub const DEFAULT_LIFE: Duration = Duration::from_mins(5);
+    /// How long a challenge lives at the most.
+    pub const LONGEST_LIFE: Duration = Duration::from_hours(1);
+    /// The most codes that are evaluated on one challenge.
+    pub const MAX_ATTEMPTS: u8 = 5;
+    /// The most notifications of one challenge.
+    pub const MAX_NOTIFICATIONS: u8 = 3;
+
+    /// What holds at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> ChallengeStatus {
+        match self.outcome {
+            Outcome::Approved(_) => ChallengeStatus::Approved,
+            Outcome::Denied(_) => ChallengeStatus::Denied,
+            Outcome::Expired => ChallengeStatus::Expired,
+            Outcome::Pending if now >= self.expires_at => ChallengeStatus::Expired,
+            Outcome::Pending => ChallengeStatus::Pending,
+        }
+    }
+
+    /// The answer, if there is one.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        match &self.outcome {
+            Outcome::Approved(answer) | Outcome::Denied(answer) => Some(answer),
+            Outcome::Expired | Outcome::Pending => None,
+        }
+    }
+
+    /// Whether it can be answered at `now`.
+    ///
+    /// # Errors
+    /// [`Refusal::Answered`], [`Refusal::Expired`].
+    pub fn require_pending(&self, now: Timestamp) -> Result<(), Refusal> {
+        match self.status(now) {
+            ChallengeStatus::Pending => Ok(()),
+            ChallengeStatus::Expired => Err(Refusal::Expired),
+            ChallengeStatus::Approved | ChallengeStatus::Denied => Err(Refusal::Answered),
+        }
+    }
+
+    /// Whether another code may be tried at `now`.
+    ///
+    /// # Errors
+    /// As [`Challenge::require_pending`], and [`Refusal::TooManyAttempts`].
+    pub fn require_attempt_left(&self, now: Timestamp) -> Result<(), Refusal> {
+        self.require_pending(now)?;
+        if self.attempts >= Self::MAX_ATTEMPTS {
+            Err(Refusal::TooManyAttempts)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes in what became of a code. Every evaluated code, replayed ones included, is one of the challenge's tries.
+    ///
+    /// # Errors
+    /// As [`Challenge::require_attempt_left`].
+    pub fn settle_code(&mut self, verdict: CodeVerdict, now: Timestamp) -> Result<(), Refusal> {
+        self.require_attempt_left(now)?;
+        self.attempts += 1;
+        self.date_updated = now;
+        if matches!(verdict, CodeVerdict::Fresh { .. }) {
+            self.outcome = Outcome::Approved(Answer {
+                at: now,
+                signed: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes in a device's signed answer, which was verified before.
+    ///
+    /// # Errors
+    /// As [`Challenge::require_pending`].
+    pub fn settle_signed(&mut self, approved: bool, signed: String, now: Timestamp) -> Result<(), Refusal> {
+        self.require_pending(now)?;
+        let answer = Answer {
+            at: now,
+            signed: Some(signed),
+        };
+        self.outcome = if approved {
+            Outcome::Approved(answer)
+        } else {
+            Outcome::Denied(answer)
+        };
+        self.date_updated = now;
+        Ok(())
+    }
+
+    /// Makes it final that nobody answered in time. Whether it was still pending and now is not any more.
+    pub fn settle_expiry(&mut self, now: Timestamp) -> bool {
+        let settles = self.outcome == Outcome::Pending && self.status(now) == ChallengeStatus::Expired;
+        if settles {
+            self.outcome = Outcome::Expired;
+        }
+        settles
+    }
+
+    /// Counts a notification.
+    ///
+    /// # Errors
+    /// As [`Challenge::require_pending`], and [`Refusal::TooManyNotifications`].
+    pub fn add_notification(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        self.require_pending(now)?;
+        if self.notifications >= Self::MAX_NOTIFICATIONS {
+            return Err(Refusal::TooManyNotifications {
+                retry_after: self.expires_at.since(now),
+            });
+        }
+        self.notifications += 1;
+        Ok(())
+    }
+}
