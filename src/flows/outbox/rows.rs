@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::time::Timestamp;
-use crate::flows::{Error, Fault};
+use crate::flows::Fault;
 use crate::store::records::Stored;
 use crate::store::{Batch, CommitError, StoreError, keys};
 
