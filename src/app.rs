@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::domain::entropy::Entropy;
+use crate::domain::fraud::settings::Settings as TollFraudSettings;
 use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Clock;
-use crate::domain::toll_fraud::settings::Settings as TollFraudSettings;
 use crate::memory::Memory;
 use crate::store::Store;
 

@@ -2,7 +2,7 @@
 //!
 //! # The map
 //! - [`app`]: the wired parts; no logic.
-//! - [`server`]: listeners, TLS, graceful shutdown.
+//! - [`server`]: listeners, TLS, limits of clients, graceful shutdown.
 //! - [`domain`]: what factors and challenges are and how they are decided; pure.
 //! - [`flows`]: the use cases, a file or folder for each kind of thing: read, decide, commit.
 //! - [`memory`]: what one process remembers and no store holds.
@@ -13,10 +13,12 @@
 //! - [`web`]: what every HTTP listener shares, and the operators' endpoints.
 //! - [`cli`]: the commands of the binary.
 //! - [`config`]: the settings, one file per concern.
+//! - [`manual`]: the manual, one page a chapter.
 //!
 //! # Invariants
 //! - Imports run one way: `dialect, web, cli -> flows -> {domain, memory, store, crypto, delivery}`; `domain` imports none
-//!   of them. A dialect imports no other dialect and never [`store`]. `tests/it/architecture` reads the `use` lines.
+//!   of them. A dialect imports no other dialect and never [`store`]; [`server`] and [`web`] know of [`dialect`] the seam at its
+//!   root only, and no dialect. `tests/it/architecture` reads the `use` lines.
 //! - Whatever a flow decides, it commits with the versions it read asserted; a code, a token or a counter is checked and
 //!   consumed in one commit.
 //! - Time and randomness are arguments ([`domain::time::Clock`], [`domain::entropy::Entropy`]).
@@ -30,6 +32,7 @@ pub mod delivery;
 pub mod dialect;
 pub mod domain;
 pub mod flows;
+pub mod manual;
 pub mod memory;
 pub mod server;
 pub mod store;

@@ -100,8 +100,7 @@ mod tests {
     use crate::crypto::vault::Vault;
     use crate::domain::text::FriendlyName;
     use crate::domain::time::Timestamp;
-    use crate::doubles::ManualClock;
-    use crate::doubles::SeededEntropy;
+    use crate::doubles::{ManualClock, SeededEntropy};
     use crate::flows::account;
     use crate::store::memory::MemoryStore;
 

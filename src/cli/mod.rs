@@ -15,6 +15,7 @@ mod flags;
 mod key;
 mod key_file;
 mod logging;
+mod manual;
 mod open;
 mod outbox;
 mod output;
@@ -29,7 +30,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 
@@ -65,6 +66,14 @@ enum Command {
     Totp(totp::Args),
     /// Load a running server and say what it reaches.
     Bench(bench::Args),
+    /// Show the manual, or one of its pages.
+    Manual(manual::Args),
+}
+
+/// All commands and their options, for whoever checks what is said of them.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command that `arguments` (the program's name first) and `environment` ask for.
@@ -110,6 +119,7 @@ fn run_command(cli: Cli, environment: impl IntoIterator<Item = (OsString, OsStri
         Command::Device(args) => block_on(async { device::run(args).await.map_err(Failure::new) }),
         Command::Totp(args) => block_on(async { totp::run(args).await.map_err(Failure::new) }),
         Command::Bench(args) => block_on(async { bench::run(args).await.map_err(Failure::new) }),
+        Command::Manual(args) => block_on(manual::run(args)),
     }
 }
 
@@ -136,6 +146,13 @@ impl Failure {
         Self {
             line: line.into(),
             status: 1,
+        }
+    }
+
+    fn misused(line: impl Into<String>) -> Self {
+        Self {
+            line: line.into(),
+            status: 2,
         }
     }
 
@@ -179,13 +196,11 @@ impl From<ConfigError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command_line().debug_assert();
     }
 
     #[test]

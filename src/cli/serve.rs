@@ -18,21 +18,20 @@ use crate::app::App;
 use crate::config::senders::Sender;
 use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
 use crate::delivery::Senders;
-use crate::delivery::guarded::{Guard, GuardedClient};
-use crate::delivery::push_providers::{Addresses, PushProviders};
-use crate::delivery::web_push::WebPush;
+use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
+use crate::delivery::push::{Addresses, PushProviders};
 use crate::dialect::twilio;
 use crate::domain::text::FriendlyName;
-use crate::flows::code_delivery::learning::learn_from_stored;
-use crate::flows::outbox::deliver::ToReceivers;
+use crate::flows::code::learn_from_stored;
+use crate::flows::deliveries::Deliveries;
+use crate::flows::fraud::rebuild;
 use crate::flows::outbox::prepare::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
-use crate::flows::toll_fraud::rebuild::rebuild;
-use crate::flows::verification::advance_verification::advance_due_verifications;
+use crate::flows::verification;
 use crate::flows::{account, challenge};
 use crate::server::tls::Certificates;
-use crate::server::{self, Limits, Listener, self_signed};
+use crate::server::{self, ClientLimits, Listener, Protocol, self_signed};
 use crate::web::boundary::Boundary;
 use crate::web::client_address::TrustedProxies;
 use crate::web::ops::{self, Ops};
@@ -63,18 +62,21 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
 }
 
 fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
-    let guarded = GuardedClient::new(Guard::allowing(outbound.allow));
+    let guard = AddressGuard::allowing(outbound.allow);
+    // One for both, so that together they hold no more threads than is good.
+    let names = Arc::new(SystemNames::default());
+    let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names.clone()));
+    let addresses = Addresses {
+        apns: push.apns,
+        apns_sandbox: push.apns_sandbox,
+        fcm: push.fcm,
+        fcm_tokens: push.fcm_tokens,
+        timeout: None,
+    };
     Senders {
         codes: code_senders(codes),
-        web_push: WebPush::new(Arc::new(guarded.clone())),
-        guarded,
-        push: PushProviders::new(Addresses {
-            apns: push.apns,
-            apns_sandbox: push.apns_sandbox,
-            fcm: push.fcm,
-            fcm_tokens: push.fcm_tokens,
-            timeout: None,
-        }),
+        push: PushProviders::new(addresses, push_services),
+        webhooks: HttpClient::new(HttpPolicy::webhooks(guard, names)),
     }
 }
 
@@ -95,7 +97,7 @@ struct Started {
     certificates: Option<Arc<Certificates>>,
     public_url: PublicUrl,
     proxies: TrustedProxies,
-    limits: Limits,
+    limits: ClientLimits,
     welcome: String,
 }
 
@@ -165,9 +167,9 @@ impl Started {
                 .as_ref()
                 .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
             proxies: TrustedProxies::these(network.trusted_proxies),
-            limits: Limits {
+            limits: ClientLimits {
                 connections: network.max_connections,
-                ..Limits::default()
+                ..ClientLimits::default()
             },
         })
     }
@@ -178,24 +180,22 @@ impl Started {
             requests: Arc::default(),
             draining: AtomicBool::new(false),
         });
-        let router = twilio::router(Arc::clone(app), self.public_url);
-        let boundary = Boundary::new(router, Arc::clone(&ops.requests), app.entropy.as_ref());
-        let boundary = boundary.behind(self.proxies);
+        let dialect = twilio::dialect(Arc::clone(app), self.public_url);
+        let protocol = Protocol::of(dialect, |http| {
+            Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref()).behind(self.proxies)
+        });
         let (stop_ops, ops_stopped) = oneshot::channel::<()>();
         let mut beside = tokio::task::JoinSet::new();
         if let Some(listener) = self.ops {
             tracing::info!("serving /health, /ready and /metrics on {}", listener.url());
-            let boundary = Boundary::new(
-                ops::router(Arc::clone(&ops)),
-                Arc::default(),
-                app.entropy.as_ref(),
-            );
-            let limits = Limits {
+            let http = ops::http(Arc::clone(&ops));
+            let protocol = Protocol::Http(Boundary::new(http, Arc::default(), app.entropy.as_ref()));
+            let limits = ClientLimits {
                 connections: 64,
                 drain: Duration::from_secs(1),
                 ..self.limits
             };
-            beside.spawn(server::run(vec![listener], boundary, limits, async {
+            beside.spawn(server::run(vec![listener], protocol, limits, async {
                 let _dropped_or_sent = ops_stopped.await;
             }));
         }
@@ -212,7 +212,7 @@ impl Started {
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
-        let worker = Worker::new(Arc::clone(app), Arc::new(ToReceivers), WorkerLimits::default());
+        let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
         let stopped = async {
             let _dropped_or_sent = worker_stopped.await;
         };
@@ -231,7 +231,7 @@ impl Started {
             // What the last requests announce is delivered after the next start.
             drop(stop_worker);
         };
-        server::run(self.api, boundary, self.limits, shutdown).await;
+        server::run(self.api, protocol, self.limits, shutdown).await;
         // Operators see the end of the drain; certificates are of no more use.
         helpers.shutdown().await;
         drop(stop_ops);
@@ -277,7 +277,7 @@ async fn expire_again_and_again(app: Arc<App>) {
 async fn advance_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
-        let advanced = advance_due_verifications(&app).await;
+        let advanced = verification::advance_due(&app).await;
         let next = advanced.as_ref().ok().copied().flatten();
         let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
         tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;

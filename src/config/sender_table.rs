@@ -9,7 +9,7 @@ use toml::Value;
 
 use super::ConfigError;
 use super::sources::nearest;
-use crate::delivery::codes::trust::Authorities;
+use crate::delivery::trust::Authorities;
 
 /// What is left of a table, and how errors name it.
 pub(super) struct SenderTable<'a> {

@@ -103,7 +103,7 @@ fn limits_of_pushes_have_defaults_and_ranges() {
 
 #[test]
 fn guards_against_toll_fraud_have_defaults_and_ranges() {
-    use crate::domain::toll_fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
+    use crate::domain::fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
     let read = |given: &[(&str, &str)]| load(&[], given).unwrap().policy.toll_fraud;
     assert_eq!(read(&[]), TollFraud::default());
     let (_directory, path) = file(

@@ -6,7 +6,7 @@ use super::sources::Sources;
 use super::{ConfigError, Key, Settings};
 use crate::domain::attempt::Price;
 use crate::domain::country::Country;
-use crate::domain::toll_fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
+use crate::domain::fraud::settings::{ConversionRule, Countries, Settings as TollFraud};
 
 /// The countries that codes may go to: `all`, or their two letters. Default `all`.
 pub(super) const COUNTRIES: Key = Key::list("codes.countries", Sources::EnvironmentAndFile);

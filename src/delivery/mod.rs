@@ -3,34 +3,27 @@
 //! Invariant: no flow, no store, no dialect. A sender is handed everything it needs, sends once, and says what came of
 //! it; whether and when to try again is the outbox's business.
 
-pub mod apns;
 pub mod codes;
-pub mod fcm;
-pub mod guarded;
-mod kept;
-mod provider;
+pub mod http;
 pub mod push;
-pub mod push_providers;
-pub mod web_push;
+pub mod trust;
 pub mod webhook;
 
 use std::time::Duration;
 
 use self::codes::CodeSenders;
-use self::guarded::GuardedClient;
-use self::push_providers::PushProviders;
+use self::http::HttpClient;
+use self::push::PushProviders;
 
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
 pub struct Senders {
     /// Of one-time codes.
     pub codes: CodeSenders,
-    /// To push services of browsers and of UnifiedPush distributors.
-    pub web_push: web_push::WebPush,
-    /// For URLs that users and devices name. Reaches public addresses only, unless the operator allows more.
-    pub guarded: GuardedClient,
-    /// Apple and Google.
+    /// Of notifications.
     pub push: PushProviders,
+    /// For the URLs of webhooks, which their owners name. Reaches public addresses only, unless the operator allows more.
+    pub webhooks: HttpClient,
 }
 
 /// What came of one try.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::EntityScope;
 use super::factor::FactorType;
+use super::fraud::BlockEvent;
 use super::outbox::Reason;
 use super::sender_name::SenderName;
 use super::sid::{
@@ -12,7 +13,6 @@ use super::sid::{
 };
 use super::text::Identity;
 use super::time::Timestamp;
-use super::toll_fraud::BlockEvent;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,6 +64,27 @@ impl Lane {
         }
     }
 
+    /// Whether its receiver is left alone as a whole when several of its rows fail in a row. A sender of codes is not: how
+    /// it does is known from each try, and its codes do not wait for one another, as those that another sender takes leave
+    /// at once.
+    #[must_use]
+    pub fn pauses(self) -> bool {
+        match self {
+            Self::Credential(_) | Self::Factor(_) | Self::Webhook(_) => true,
+            Self::Sender(_) => false,
+        }
+    }
+
+    /// Whether a receiver that asks to be left alone asks it for all of its rows. A push provider asks it for one device; a
+    /// webhook is one server.
+    #[must_use]
+    pub fn asks_for_all(self) -> bool {
+        match self {
+            Self::Credential(_) | Self::Factor(_) | Self::Sender(_) => false,
+            Self::Webhook(_) => true,
+        }
+    }
+
     /// The longest pause between two tries: a push or a code is over within minutes, so it cannot wait for long.
     #[must_use]
     pub fn longest_pause(self) -> Duration {

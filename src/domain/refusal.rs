@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::factor::FactorType;
+use super::fraud::BlockReason;
 use super::message::Unrenderable;
 use super::push_answer::BadProof;
 use super::sid::{ServiceSid, VerificationSid};
 use super::text::UniqueName;
-use super::toll_fraud::BlockReason;
 
 /// What the refusals of every area have in common.
 pub trait AreaRefusal: std::error::Error + Clone + Send + Sync + 'static {

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::ServiceSid;
 use crate::flows::Error;
+use crate::store::keys::KeyParts;
 use crate::store::records::{self, Purge, Stored};
 use crate::store::{Batch, CommitError, Order, Scan, keys};
 
@@ -56,18 +57,7 @@ async fn sweep_purges(app: &App) -> Result<usize, Error> {
 /// Deletes a chunk of what is below a deleted service; when nothing is left, the note that it is to be swept, too. Whoever
 /// writes below a service asserts it, so nothing comes after.
 async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) -> Result<usize, Error> {
-    let prefixes = [
-        keys::entities(service),
-        keys::entity_order(service).bytes().to_vec(),
-        keys::webhooks(service).bytes().to_vec(),
-        keys::access_tokens(service).bytes().to_vec(),
-        keys::verifications(service).bytes().to_vec(),
-        keys::destinations(service),
-        keys::rate_limits(service).bytes().to_vec(),
-        keys::all_rate_limit_uses(service),
-        keys::messaging_configurations(service),
-    ];
-    for prefix in prefixes {
+    for prefix in keys::below_service(service) {
         let scan = Scan {
             prefix,
             after: None,
@@ -80,7 +70,7 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) ->
         }
         let (mut batch, count) = (Batch::new(), entries.len());
         for (key, entry) in entries {
-            if keys::is_factor(service, &key)
+            if let Some(KeyParts::Factor(..)) = KeyParts::parse(&key)
                 && let Ok(Factor {
                     kind: FactorKind::Push(push),
                     ..

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::gates::Gates;
 use super::tallies::BlockTally;
-use crate::domain::toll_fraud::conversion::PrefixConversions;
-use crate::domain::toll_fraud::ledger::Ledger;
+use crate::domain::fraud::conversion::PrefixConversions;
+use crate::domain::fraud::ledger::Ledger;
 
 /// What is kept in memory. Nothing is lost with it: what counts is in the store.
 #[derive(Debug, Default)]

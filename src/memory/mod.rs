@@ -7,6 +7,7 @@
 //! Invariant: locks are held for moments, and never across an `await` (but for [`gates`], which are there to be waited at).
 //! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
 
+pub mod breaker;
 pub mod conversions;
 pub mod event_order;
 pub mod fraud;
@@ -17,13 +18,13 @@ pub mod wakeups;
 
 use std::sync::Arc;
 
+use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
 use self::event_order::EventOrder;
 use self::fraud::FraudMemory;
 use self::tallies::{DeliveryTally, SenderTally};
 use self::waiters::Waiters;
 use self::wakeups::Wakeups;
-use crate::domain::code_routing::SenderHealth;
 
 /// What this process remembers. Empty after a start.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub struct Memory {
     /// What became of the codes that each sender was given.
     pub senders: SenderTally,
     /// How the senders of codes do.
-    pub sender_health: SenderHealth,
+    pub sender_health: SenderBreakers,
     /// Whether the codes that they sent came back.
     pub conversions: SenderConversions,
     /// What guards codes by message against toll fraud.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::domain::fraud::BlockReason;
 use crate::domain::sender_name::SenderName;
-use crate::domain::toll_fraud::BlockReason;
 
 /// What became of deliveries.
 #[derive(Debug, Default)]

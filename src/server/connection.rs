@@ -1,111 +1,48 @@
-//! One connection: requests in, answers out, and an end that lets the client read the last answer.
+//! One connection, from the moment that it is open: what is spoken on it.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
-use hyper::header::CONNECTION;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Limits;
-use super::patience::Patient;
-use crate::web::arrival::{Entrance, Progress, Stage};
-use crate::web::boundary::Boundary;
+use super::{ClientLimits, Protocol, http1, stream};
+use crate::dialect::Drain;
+use crate::web::arrival::Entrance;
 
 /// What a connection needs to be served.
-pub(super) struct Connection {
-    pub(super) boundary: Boundary,
+pub(super) struct Accepted {
+    pub(super) protocol: Protocol,
     pub(super) entrance: Entrance,
     pub(super) peer: IpAddr,
-    pub(super) limits: Limits,
-    pub(super) draining: watch::Receiver<()>,
+    pub(super) limits: ClientLimits,
+    pub(super) draining: Drain,
 }
 
-impl Connection {
-    /// Answers requests until one side has enough.
+impl Accepted {
+    /// Speaks with the client until one side has enough.
     pub(super) async fn serve<Stream>(self, stream: Stream)
     where
         Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self {
-            boundary,
+            protocol,
             entrance,
             peer,
             limits,
-            mut draining,
+            draining,
         } = self;
-        let progress = Arc::new(Progress::default());
-        let answer = |request: Request<Incoming>| {
-            let (boundary, progress) = (boundary.clone(), Arc::clone(&progress));
-            async move {
-                let response = boundary
-                    .answer(request, entrance, peer, Arc::clone(&progress))
-                    .await;
-                if !is_last_and_endless(&response) {
-                    progress.reach(Stage::Idle);
-                }
-                Ok::<Response<_>, Infallible>(response)
+        match protocol {
+            Protocol::Http(boundary) => {
+                let client = http1::Client {
+                    boundary,
+                    entrance,
+                    peer,
+                };
+                http1::serve(client, stream, limits, draining).await;
             }
-        };
-        let stream = TokioIo::new(Patient::new(stream, Arc::clone(&progress), limits));
-        let mut connection = http1::Builder::new()
-            .title_case_headers(true)
-            .max_buf_size(BUFFER_BYTES)
-            .max_headers(MOST_HEADERS)
-            .serve_connection(stream, service_fn(answer));
-        let ended = tokio::select! {
-            biased;
-            ended = &mut connection => ended,
-            _ = draining.changed() => {
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
-                (&mut connection).await
+            // Boxed: those who speak HTTP, of whom thousands may wait, are not to take up what others need.
+            Protocol::Streams(acceptor) => {
+                Box::pin(stream::serve(acceptor, stream, peer, limits, draining)).await
             }
-        };
-        if let Err(error) = ended {
-            tracing::debug!("a connection ended early: {error}");
-        }
-        let mut stream = connection.into_parts().io.into_inner();
-        if stream.is_worth_lingering() {
-            let _gone = tokio::time::timeout(LINGER, discard(&mut stream)).await;
         }
     }
 }
-
-/// Whether this is a stream that the connection ends with: its client owes nothing for as long as it lasts.
-fn is_last_and_endless<B: Body>(response: &Response<B>) -> bool {
-    let closes = response
-        .headers()
-        .get(CONNECTION)
-        .is_some_and(|value| value == "close");
-    closes && response.body().size_hint().exact().is_none()
-}
-
-/// Reads on for a moment what a client sends that has been answered already, as when its request is too large. Closing a
-/// socket with unread data resets the connection, and a reset takes the answer away before the client has read it.
-async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
-    // On the heap: it would be part of every connection from its beginning.
-    let mut scrap = vec![0; 4096];
-    let mut left: usize = 256 * 1024;
-    while let Ok(read @ 1..) = stream.read(&mut scrap).await {
-        left = left.saturating_sub(read);
-        if left == 0 {
-            return;
-        }
-    }
-}
-
-/// Larger than the largest head that is answered, so that one that is too long gets a proper answer; heads beyond
-/// it get hyper's.
-const BUFFER_BYTES: usize = 64 * 1024;
-
-/// More than clients and proxies send, so that it is the length of a head that counts; hyper's own 100 are not.
-const MOST_HEADERS: usize = 256;
-
-const LINGER: Duration = Duration::from_secs(1);

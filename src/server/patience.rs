@@ -11,14 +11,14 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Limits;
-use crate::web::arrival::{Progress, Stage};
+use super::ClientLimits;
+use crate::dialect::{RequestStage, Stage};
 
 /// A stream that fails when the client takes too long.
 pub(super) struct Patient<Stream> {
     stream: Stream,
-    progress: Arc<Progress>,
-    limits: Limits,
+    stage: Arc<RequestStage>,
+    limits: ClientLimits,
     timer: Pin<Box<Sleep>>,
     /// The stage that reads wait in, and since when.
     reading: (Stage, Instant),
@@ -28,11 +28,11 @@ pub(super) struct Patient<Stream> {
 }
 
 impl<Stream> Patient<Stream> {
-    pub(super) fn new(stream: Stream, progress: Arc<Progress>, limits: Limits) -> Self {
+    pub(super) fn new(stream: Stream, stage: Arc<RequestStage>, limits: ClientLimits) -> Self {
         let now = Instant::now();
         Self {
             stream,
-            progress,
+            stage,
             limits,
             timer: Box::pin(sleep_until(now + limits.head)),
             reading: (Stage::Head, now),
@@ -48,7 +48,7 @@ impl<Stream> Patient<Stream> {
 
     /// When the wait for the client's next bytes is over.
     fn read_deadline(&mut self) -> Option<Instant> {
-        let stage = self.progress.stage();
+        let stage = self.stage.stage();
         if stage != self.reading.0 {
             self.reading = (stage, Instant::now());
         }
@@ -106,8 +106,8 @@ impl<Stream: AsyncRead + Unpin> AsyncRead for Patient<Stream> {
         match &polled {
             Poll::Ready(Ok(())) if buf.filled().len() == before => self.ended = true,
             Poll::Ready(Ok(())) => {
-                if self.progress.stage() == Stage::Idle {
-                    self.progress.reach(Stage::Head);
+                if self.stage.stage() == Stage::Idle {
+                    self.stage.reach(Stage::Head);
                     self.reading = (Stage::Head, Instant::now());
                 }
             }
@@ -145,7 +145,7 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for Patient<Stream> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        if polled.is_ready() && self.progress.stage() == Stage::Idle && self.reading.0 != Stage::Idle {
+        if polled.is_ready() && self.stage.stage() == Stage::Idle && self.reading.0 != Stage::Idle {
             // hyper does not read again behind an answer if a read is waiting already, so the wait for the next request
             // begins here.
             if let Some(deadline) = self.read_deadline() {

@@ -7,11 +7,13 @@
 //! To add an engine: implement [`Store`] in a module of its own and name a fixture for it in
 //! `contract::contract_tests!`; the suite is the definition of what the trait promises.
 //!
-//! Invariant: engines know bytes only; keys are made in [`keys`], values in [`records`].
+//! Invariant: engines know bytes only. What is stored stands in one table, [`kinds`], which makes the [`keys`]; values are
+//! made in [`records`].
 
 pub mod counting;
 pub mod faulty;
 pub mod keys;
+pub mod kinds;
 pub mod memory;
 mod range;
 pub mod records;

@@ -8,82 +8,35 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{Key, Marker};
+use super::keys::Key;
 use super::{Batch, Store, StoreError, Version};
-use crate::domain::access_token::AccessToken;
-use crate::domain::account::{Account, ApiKey};
-use crate::domain::attempt::Attempt;
-use crate::domain::challenge::Challenge;
-use crate::domain::credential::Credential;
-use crate::domain::destination_record::DestinationRecord;
-use crate::domain::entity::{Entity, EntityScope};
-use crate::domain::events::OutboxRow;
-use crate::domain::factor::Factor;
-use crate::domain::messaging_configuration::MessagingConfiguration;
+use crate::domain::entity::EntityScope;
 use crate::domain::opaque::{P256Point, Sealed};
-use crate::domain::outbox::DeadLetter;
-use crate::domain::rate_limit::{RateLimit, RateLimitUses};
-use crate::domain::safe_list::SafeNumber;
-use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::PrefixBlock;
-use crate::domain::toll_fraud::budget::Taken;
-use crate::domain::verification::Verification;
-use crate::domain::webhook::Webhook;
 
-/// Something that is stored.
+/// Something that is stored; the table in [`kinds`](super::kinds) has its row.
 pub trait Record: Serialize + DeserializeOwned {
-    /// Tells the kinds apart, so that a record under a wrong key is noticed.
+    /// The letter of its kind, so that a record under a wrong key is noticed.
     const KIND: u8;
     /// The version of the format that is written.
     const VERSION: u8 = 1;
 }
 
-macro_rules! records {
-    ($($record:ty = $kind:literal;)+) => {
-        $(
-            impl Record for $record {
-                const KIND: u8 = $kind;
-            }
-        )+
+/// Records and marks whose entries stay until somebody deletes them.
+#[diagnostic::on_unimplemented(
+    message = "the table of kinds says that entries of `{Self}` end",
+    note = "say when, with `put_record_until` or one like it"
+)]
+pub trait Stays {}
 
-        /// Every kind of record.
-        pub const KINDS: &[u8] = &[$($kind),+];
-    };
-}
+/// Records and marks whose entries end by themselves.
+#[diagnostic::on_unimplemented(message = "the table of kinds says that entries of `{Self}` stay")]
+pub trait Ends {}
 
-records! {
-    Account = b'a';
-    ApiKey = b'k';
-    Service = b's';
-    Webhook = b'w';
-    AccessToken = b't';
-    Identity = b'n';
-    Entity = b'e';
-    Factor = b'f';
-    Challenge = b'c';
-    DeviceAddress = b'd';
-    Credential = b'r';
-    OutboxRow = b'o';
-    DeadLetter = b'x';
-    ChallengeTimer = b'z';
-    Purge = b'g';
-    CreationRate = b'q';
-    StoreFormat = b'm';
-    VapidKeyRecord = b'v';
-    Verification = b'V';
-    DestinationRecord = b'y';
-    Attempt = b'l';
-    RateLimit = b'i';
-    RateLimitUses = b'j';
-    MessagingConfiguration = b'h';
-    SafeNumber = b'S';
-    VerificationTimer = b'T';
-    Taken = b'B';
-    PrefixBlock = b'P';
-}
+/// Stands for entries that hold nothing: the key says it all.
+pub trait Mark {}
 
 /// Where the factor is that a device's `kid` means.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -228,6 +181,11 @@ pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, StoreError> {
     }
 }
 
+/// Reads the record in `bytes`, only to see whether it can be read.
+pub(super) fn read_only<T: Record>(bytes: &[u8]) -> Result<(), StoreError> {
+    decode::<T>(bytes).map(drop)
+}
+
 /// The record at `key`.
 ///
 /// # Errors
@@ -242,13 +200,22 @@ pub async fn read<T: Record>(store: &dyn Store, key: &Key<T>) -> Result<Option<S
     }
 }
 
-/// Writing records into a batch.
+/// Writing records into a batch, each with an end or without one as the table of kinds says:
+///
+/// ```compile_fail,E0277
+/// use countersign::domain::challenge::Challenge;
+/// use countersign::store::{Batch, keys::Key};
+///
+/// fn challenges_end(key: Key<Challenge>, challenge: &Challenge) {
+///     let _without_an_end = Batch::new().put_record(key, challenge);
+/// }
+/// ```
 impl Batch {
     /// Writes `record` at `key`.
     ///
     /// # Errors
     /// As [`encode`].
-    pub fn put_record<T: Record>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
+    pub fn put_record<T: Record + Stays>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
         Ok(self.put(key.into_bytes(), encode(record)?))
     }
 
@@ -256,7 +223,7 @@ impl Batch {
     ///
     /// # Errors
     /// As [`encode`].
-    pub fn put_record_until<T: Record>(
+    pub fn put_record_until<T: Record + Ends>(
         self,
         key: Key<T>,
         record: &T,
@@ -269,7 +236,7 @@ impl Batch {
     ///
     /// # Errors
     /// As [`encode`].
-    pub fn put_new_record<T: Record>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
+    pub fn put_new_record<T: Record + Stays>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
         Ok(self.put_new(key.into_bytes(), encode(record)?))
     }
 
@@ -277,7 +244,7 @@ impl Batch {
     ///
     /// # Errors
     /// As [`encode`].
-    pub fn put_new_record_until<T: Record>(
+    pub fn put_new_record_until<T: Record + Ends>(
         self,
         key: Key<T>,
         record: &T,
@@ -287,13 +254,13 @@ impl Batch {
     }
 
     /// Writes a key that says it all.
-    pub fn mark(self, key: Key<Marker>) -> Self {
+    pub fn mark<T: Mark + Stays>(self, key: Key<T>) -> Self {
         self.put(key.into_bytes(), Vec::new())
     }
 
     /// Writes a key that says it all and was never used before, to be reclaimed at `expires_at`; see
     /// [`Batch::put_new`].
-    pub fn mark_new_until(self, key: Key<Marker>, expires_at: Timestamp) -> Self {
+    pub fn mark_new_until<T: Mark + Ends>(self, key: Key<T>, expires_at: Timestamp) -> Self {
         self.put_new_until(key.into_bytes(), Vec::new(), expires_at)
     }
 

@@ -2,9 +2,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::request_id::RequestId;
+use crate::dialect::RequestStage;
+
+/// What whoever read a request off its connection knows of it.
+#[derive(Clone, Debug)]
+pub struct Origin<Held> {
+    /// Which listener it came through.
+    pub entrance: Entrance,
+    /// The other end of the connection.
+    pub peer: IpAddr,
+    /// How far it has come.
+    pub stage: Arc<RequestStage>,
+    /// What is let go when the request is over, also if that is long after its client went away.
+    pub held: Held,
+}
 
 /// How a request arrived: an extension of every request that came through a listener.
 #[derive(Clone, Debug)]
@@ -15,7 +28,7 @@ pub struct Arrival {
     pub client: IpAddr,
     /// Its identifier, which the answer carries too.
     pub request_id: RequestId,
-    pub(super) progress: Arc<Progress>,
+    pub(super) stage: Arc<RequestStage>,
 }
 
 /// A listener as clients see it.
@@ -44,54 +57,5 @@ impl Scheme {
             Self::Http => "http",
             Self::Https => "https",
         }
-    }
-}
-
-/// What a connection is about, shared by whoever reads the socket and whoever answers requests, so that a client gets
-/// as much time as what it is about deserves. Costs the answering side one store of a byte for each change.
-#[derive(Debug)]
-pub struct Progress(AtomicU8);
-
-/// What a connection is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The beginning of a request is awaited.
-    Head,
-    /// The rest of a request is awaited.
-    Body,
-    /// A request is complete and being answered: the client owes nothing.
-    Answering,
-    /// The last request was answered; another one may come.
-    Idle,
-}
-
-impl Progress {
-    /// The stage.
-    #[must_use]
-    pub fn stage(&self) -> Stage {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Stage::Head,
-            1 => Stage::Body,
-            2 => Stage::Answering,
-            _ => Stage::Idle,
-        }
-    }
-
-    /// Goes to another stage.
-    pub fn reach(&self, stage: Stage) {
-        let number = match stage {
-            Stage::Head => 0,
-            Stage::Body => 1,
-            Stage::Answering => 2,
-            Stage::Idle => 3,
-        };
-        self.0.store(number, Ordering::Relaxed);
-    }
-}
-
-/// A new connection owes a request at once.
-impl Default for Progress {
-    fn default() -> Self {
-        Self(AtomicU8::new(0))
     }
 }

@@ -7,66 +7,55 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::arrival::{Arrival, Stage};
+use super::arrival::Arrival;
+use crate::dialect::{HttpFailure, Stage};
 
 /// The longest body that is read.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Why a body was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    /// The client went away, or what it sent is no body.
-    #[error("the request's body ended before it was complete")]
-    Broken,
-    /// The client took too long.
-    #[error("the request's body did not arrive in time")]
-    TimedOut,
-    /// It is longer than [`MAX_BODY_BYTES`].
-    #[error("the request's body is longer than 65536 bytes")]
-    TooLarge,
-}
-
 /// The whole body of the request that began with `parts`.
 ///
 /// # Errors
-/// [`BodyError`].
-pub async fn read(parts: &Parts, body: Body) -> Result<Bytes, BodyError> {
+/// [`HttpFailure::BodyBroken`], [`HttpFailure::BodyTimedOut`], [`HttpFailure::BodyTooLarge`].
+pub async fn read(parts: &Parts, body: Body) -> Result<Bytes, HttpFailure<'static>> {
     let bytes = read_body(body).await;
     // The client has done its part, so the listener gives the answer as long as it takes.
     if let Some(arrival) = parts.extensions.get::<Arrival>() {
-        arrival.progress.reach(Stage::Answering);
+        arrival.stage.reach(Stage::Answering);
     }
     bytes
 }
 
-async fn read_body(body: Body) -> Result<Bytes, BodyError> {
+async fn read_body(body: Body) -> Result<Bytes, HttpFailure<'static>> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     // Do not ask for a body that says that it is too long.
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(BodyError::TooLarge);
+        return Err(TOO_LARGE);
     }
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(error) if error.is::<LengthLimitError>() => Err(TOO_LARGE),
         Err(error) => Err(kind(error.as_ref())),
     }
 }
 
 /// The listener fails reads of the socket when the client's time is up.
-fn kind(error: &(dyn std::error::Error + 'static)) -> BodyError {
+fn kind(error: &(dyn std::error::Error + 'static)) -> HttpFailure<'static> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>()
             && error.kind() == io::ErrorKind::TimedOut
         {
-            return BodyError::TimedOut;
+            return HttpFailure::BodyTimedOut;
         }
         cause = error.source();
     }
-    BodyError::Broken
+    HttpFailure::BodyBroken
 }
+
+const TOO_LARGE: HttpFailure<'static> = HttpFailure::BodyTooLarge { most: MAX_BODY_BYTES };
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    async fn read_back(body: Body) -> Result<Bytes, BodyError> {
+    async fn read_back(body: Body) -> Result<Bytes, HttpFailure<'static>> {
         let (parts, body) = Request::new(body).into_parts();
         read(&parts, body).await
     }
@@ -92,11 +81,8 @@ mod tests {
     #[tokio::test]
     async fn longer_bodies_are_refused_with_and_without_a_length() {
         let long = vec![b'x'; MAX_BODY_BYTES + 1];
-        assert_eq!(
-            read_back(Body::from(long.clone())).await,
-            Err(BodyError::TooLarge)
-        );
+        assert_eq!(read_back(Body::from(long.clone())).await, Err(TOO_LARGE));
         let unannounced = Body::new(Body::from(long).map_frame(|frame| frame).boxed_unsync());
-        assert_eq!(read_back(unannounced).await, Err(BodyError::TooLarge));
+        assert_eq!(read_back(unannounced).await, Err(TOO_LARGE));
     }
 }

@@ -1,122 +1,185 @@
 //! Around every request: its identifier, the limits of its head, panics, counting, and the one line that a failure gets.
+//!
+//! What a client is told of a failure, and in which header it finds the identifier, the dialect says.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderName, Request, Response};
+use axum::http::header::HOST;
+use axum::http::{HeaderName, Request, Response, Version};
 use bytes::Bytes;
 use tower::Service as _;
 
-use super::arrival::{Arrival, Entrance, Progress, Stage};
+use super::arrival::{Arrival, Origin};
 use super::client_address::TrustedProxies;
-use super::failure::{self, Cause};
+use super::failure::Cause;
 use super::metrics::Requests;
 use super::panics;
 use super::request_id::{RequestId, RequestIds};
+use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, Stage};
 use crate::domain::entropy::Entropy;
 
 /// The largest head (first line and headers) that is answered.
 pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Hands requests to a router, and answers for it when it cannot.
+/// Hands requests to a dialect's router, and has the dialect answer those that its router cannot.
 #[derive(Clone, Debug)]
 pub struct Boundary {
     router: Router,
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone, Debug)]
+struct Shared {
+    failures: Arc<dyn FailureAnswers>,
+    request_id: HeaderName,
     requests: Arc<Requests>,
     ids: Arc<RequestIds>,
     proxies: TrustedProxies,
 }
 
 impl Boundary {
-    /// A boundary around `router` that counts in `requests`.
+    /// A boundary around a dialect that counts in `requests`.
     #[must_use]
-    pub fn new(router: Router, requests: Arc<Requests>, entropy: &dyn Entropy) -> Self {
-        Self {
-            router,
+    pub fn new(http: Http, requests: Arc<Requests>, entropy: &dyn Entropy) -> Self {
+        let shared = Shared {
+            request_id: http.failures.request_id(),
+            failures: http.failures,
             requests,
             ids: Arc::new(RequestIds::new(entropy)),
             proxies: TrustedProxies::default(),
+        };
+        Self {
+            router: http.router,
+            shared: Arc::new(shared),
         }
     }
 
     /// The same boundary, behind these proxies.
     #[must_use]
     pub fn behind(self, proxies: TrustedProxies) -> Self {
-        Self { proxies, ..self }
+        let shared = Shared {
+            proxies,
+            ..Shared::clone(&self.shared)
+        };
+        Self {
+            router: self.router,
+            shared: Arc::new(shared),
+        }
     }
 
-    /// The answer to `request`, which came from `peer`.
-    pub async fn answer<B>(
-        self,
-        mut request: Request<B>,
-        entrance: Entrance,
-        peer: IpAddr,
-        progress: Arc<Progress>,
-    ) -> Response<Body>
+    /// The answer to `request`.
+    pub async fn answer<B, Held>(self, mut request: Request<B>, origin: Origin<Held>) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
+        Held: Send + 'static,
     {
-        let request_id = self.ids.next();
-        let mut response = if head_bytes(&request) > MAX_HEAD_BYTES {
-            failure::response(431, 60306, "The headers must be at most 32 KiB long")
+        let shared = &*self.shared;
+        let request_id = shared.ids.next();
+        let form = shared.failures.form(request.uri(), request.headers());
+        let response = if let Err(failure) = check_head(&request) {
+            shared.failures.answer(failure, form)
         } else {
-            let owed = if request.body().is_end_stream() {
+            origin.stage.reach(if request.body().is_end_stream() {
                 Stage::Answering
             } else {
                 Stage::Body
-            };
-            progress.reach(owed);
-            let client = self.proxies.client(peer, request.headers());
+            });
+            let client = shared.proxies.client(origin.peer, request.headers());
             request.extensions_mut().insert(Arrival {
-                entrance,
+                entrance: origin.entrance,
                 client,
                 request_id,
-                progress,
+                stage: origin.stage,
             });
-            self.ask(request).await
+            ask(self.router, request, origin.held)
+                .await
+                .unwrap_or_else(|place| shared.panicked(&place, form))
         };
-        let status = response.status();
-        self.requests.count(status);
-        if status.is_server_error() {
-            log_failure(request_id, &response);
-        }
+        shared.sign(response, request_id)
+    }
+
+    /// The answer to `request`, which is not to be served.
+    pub fn refuse<B>(&self, request: &Request<B>, failure: HttpFailure<'_>) -> Response<Body> {
+        let shared = &*self.shared;
+        let form = shared.failures.form(request.uri(), request.headers());
+        shared.sign(shared.failures.answer(failure, form), shared.ids.next())
+    }
+}
+
+impl Shared {
+    fn panicked(&self, place: &str, form: AnswerForm) -> Response<Body> {
+        let mut response = self.failures.answer(HttpFailure::Panicked, form);
         response
-            .headers_mut()
-            .insert(REQUEST_ID, request_id.header_value());
+            .extensions_mut()
+            .insert(Cause(format!("panicked at {place}")));
         response
     }
 
-    async fn ask<B>(&self, request: Request<B>) -> Response<Body>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError>,
-    {
-        let mut router = self.router.clone();
-        let changes = !request.method().is_safe();
-        let asking = panics::guard(async move { router.call(request).await });
-        // A client that goes away ends only what was merely read for it: a change that is under way is carried to its end,
-        // and whoever waits for it is told.
-        let asked = if changes {
-            let carried = tokio::spawn(asking).await;
-            carried.unwrap_or_else(|_| Err("an end of the process".to_owned()))
-        } else {
-            asking.await
-        };
-        match asked {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(place) => {
-                let mut response = failure::response(500, 20500, "An internal error occurred");
-                response
-                    .extensions_mut()
-                    .insert(Cause(format!("panicked at {place}")));
-                response
-            }
+    /// Counts the answer, logs it if it says that we failed, and gives it the request's identifier.
+    fn sign(&self, mut response: Response<Body>, id: RequestId) -> Response<Body> {
+        let status = response.status();
+        self.requests.count(status);
+        if status.is_server_error() {
+            log_failure(id, &response);
         }
+        response
+            .headers_mut()
+            .insert(self.request_id.clone(), id.header_value());
+        response
     }
+}
+
+/// The router's answer, or where it panicked.
+async fn ask<B, Held>(mut router: Router, request: Request<B>, held: Held) -> Result<Response<Body>, String>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+    Held: Send + 'static,
+{
+    let changes = !request.method().is_safe();
+    let asking = panics::guard(async move { router.call(request).await });
+    // A client that goes away ends only what was merely read for it: a change that is under way is carried to its end,
+    // and whoever waits for it is told.
+    let asked = if changes {
+        let carried = tokio::spawn(async move {
+            let _until_the_end = held;
+            asking.await
+        });
+        carried
+            .await
+            .unwrap_or_else(|_| Err("an end of the process".to_owned()))
+    } else {
+        asking.await
+    };
+    asked.map(|Ok(response)| response)
+}
+
+/// Whether the head is one that is answered.
+fn check_head<B>(request: &Request<B>) -> Result<(), HttpFailure<'static>> {
+    if head_bytes(request) > MAX_HEAD_BYTES {
+        return Err(HttpFailure::HeadTooLarge { most: MAX_HEAD_BYTES });
+    }
+    if request.version() == Version::HTTP_2 && !names_one_host(request) {
+        return Err(HttpFailure::HostUnclear);
+    }
+    Ok(())
+}
+
+/// In HTTP/2, a request says whom it is for in `:authority`, in `Host` as of old, or in both: whoever stands in between
+/// may have gone by either, so they must agree (RFC 9113, 8.3.1).
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let Some(host) = hosts.next() else {
+        return true;
+    };
+    hosts.next().is_none() && authority.is_none_or(|named| named.eq_ignore_ascii_case(host.as_bytes()))
 }
 
 fn head_bytes<B>(request: &Request<B>) -> usize {
@@ -139,55 +202,101 @@ fn log_failure(id: RequestId, response: &Response<Body>) {
 /// What stands around a header's name and value, and around the path in the first line.
 const LINE_OVERHEAD: usize = 4;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
-    use axum::http::Method;
+    use axum::http::{HeaderMap, Method, Uri};
+    use axum::response::IntoResponse as _;
     use axum::routing::{any, get};
     use http_body_util::BodyExt as _;
     use tokio::sync::{Notify, mpsc};
 
     use super::*;
     use crate::doubles::SeededEntropy;
-    use crate::web::arrival::Scheme;
+    use crate::web::arrival::{Entrance, Scheme};
+
+    /// Answers in the words of its own log, in capitals if the path asks for them.
+    #[derive(Debug)]
+    struct Plain;
+
+    impl FailureAnswers for Plain {
+        fn request_id(&self) -> HeaderName {
+            HeaderName::from_static("request-name")
+        }
+
+        fn form(&self, uri: &Uri, _: &HeaderMap) -> AnswerForm {
+            AnswerForm(uri.path().starts_with("/loud").into())
+        }
+
+        fn answer(&self, failure: HttpFailure<'_>, form: AnswerForm) -> Response<Body> {
+            let status: u16 = match failure {
+                HttpFailure::HeadTooLarge { .. } => 431,
+                HttpFailure::HostUnclear => 400,
+                HttpFailure::Panicked => 500,
+                _ => 503,
+            };
+            let text = format!("{failure:?}");
+            let text = if form == AnswerForm(1) {
+                text.to_uppercase()
+            } else {
+                text
+            };
+            (axum::http::StatusCode::from_u16(status).unwrap(), text).into_response()
+        }
+    }
+
+    fn around(router: Router) -> Boundary {
+        let http = Http {
+            router,
+            failures: Arc::new(Plain),
+        };
+        Boundary::new(http, Arc::default(), &SeededEntropy::new(1))
+    }
 
     async fn answer(boundary: &Boundary, request: Request<Body>) -> Response<Body> {
         let entrance = Entrance {
             scheme: Scheme::Http,
             address: SocketAddr::from(([127, 0, 0, 1], 80)),
         };
-        boundary
-            .clone()
-            .answer(request, entrance, entrance.address.ip(), Arc::default())
-            .await
+        let origin = Origin {
+            entrance,
+            peer: entrance.address.ip(),
+            stage: Arc::default(),
+            held: (),
+        };
+        boundary.clone().answer(request, origin).await
     }
 
     fn boundary() -> Boundary {
-        let router = Router::new().route("/", get(async || "fine")).route(
-            "/panic",
-            get(async || -> &'static str { panic!("a secret: {}", 1 + 1) }),
-        );
-        Boundary::new(router, Arc::default(), &SeededEntropy::new(1))
+        let panics = get(async || -> &'static str { panic!("a secret: {}", 1 + 1) });
+        let router = Router::new()
+            .route("/", get(async || "fine"))
+            .route("/panic", panics.clone())
+            .route("/loud/panic", panics);
+        around(router)
+    }
+
+    async fn text_of(response: Response<Body>) -> String {
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_plain_500_and_the_next_request_is_answered() {
+    async fn a_panic_is_answered_by_the_dialect_in_its_form_and_the_next_request_is_served() {
         let boundary = boundary();
-        let request = Request::get("/panic").body(Body::empty()).unwrap();
-        let response = answer(&boundary, request).await;
-        assert_eq!(response.status(), 500);
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(
-            body,
-            r#"{"code":20500,"message":"An internal error occurred","more_info":"https://www.twilio.com/docs/errors/20500","status":500}"#
-        );
+        for (path, text) in [("/panic", "Panicked"), ("/loud/panic", "PANICKED")] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = answer(&boundary, request).await;
+            assert_eq!(response.status(), 500);
+            assert_eq!(text_of(response).await, text);
+        }
         let response = answer(&boundary, Request::get("/").body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), 200);
-        let counts: Vec<_> = boundary.requests.by_class().map(|(_, count)| count).collect();
-        assert_eq!(counts, [0, 1, 0, 0, 1]);
+        let refused = boundary.refuse(&Request::get("/").body(()).unwrap(), HttpFailure::Overloaded);
+        assert_eq!(refused.status(), 503);
+        let counts = boundary.shared.requests.by_class().map(|(_, count)| count);
+        assert_eq!(counts.collect::<Vec<_>>(), [0, 1, 0, 0, 3]);
     }
 
     /// The client's connection breaks while its request is served, as that of a phone does in a lift.
@@ -204,8 +313,7 @@ mod tests {
                     let _ = done.send(()).await;
                 }
             };
-            let router = Router::new().route("/", any(handler));
-            let boundary = Boundary::new(router, Arc::default(), &SeededEntropy::new(1));
+            let boundary = around(Router::new().route("/", any(handler)));
             let request = Request::builder().method(&method).uri("/").body(Body::empty());
             let mut answering = Box::pin(answer(&boundary, request.unwrap()));
             tokio::select! {
@@ -227,8 +335,29 @@ mod tests {
                 .unwrap();
             let response = answer(&boundary(), request).await;
             assert_eq!(response.status(), status);
-            let id = response.headers()["twilio-request-id"].to_str().unwrap();
+            let id = response.headers()["request-name"].to_str().unwrap();
             assert!(id.len() == 34 && id.starts_with("RQ"), "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn in_http_2_a_request_is_for_one_host() {
+        for (version, uri, hosts, status) in [
+            (Version::HTTP_2, "http://one.example/", &[][..], 200),
+            (Version::HTTP_2, "http://one.example/", &["One.Example"], 200),
+            (Version::HTTP_2, "/", &["one.example"], 200),
+            (Version::HTTP_2, "/", &[], 200),
+            (Version::HTTP_2, "http://one.example/", &["two.example"], 400),
+            (Version::HTTP_2, "http://one.example/", &["one.example:80"], 400),
+            (Version::HTTP_2, "/", &["one.example", "one.example"], 400),
+            (Version::HTTP_11, "http://one.example/", &["two.example"], 200),
+        ] {
+            let mut request = Request::get(uri).version(version);
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            let response = answer(&boundary(), request.body(Body::empty()).unwrap()).await;
+            assert_eq!(response.status(), status, "{version:?} {uri} {hosts:?}");
         }
     }
 }

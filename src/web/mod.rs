@@ -1,10 +1,11 @@
 //! What every HTTP listener shares, and the operators' endpoints.
 //!
 //! A request passes [`boundary`] on its way to a dialect's router: it gets an identifier, oversized heads are refused,
-//! panics become a plain 500, and a failure is logged, once, on the way back. A dialect reads bodies through [`body`] and
-//! builds absolute URLs with [`public_url`].
+//! panics are caught, and a failure is logged, once, on the way back. A dialect reads bodies through [`body`] and builds
+//! absolute URLs with [`public_url`].
 //!
-//! Invariant: headers, bodies, paths and query strings are never logged.
+//! Invariant: headers, bodies, paths and query strings are never logged. What clients are told of failures comes from
+//! their dialect, so no word, number or header of any protocol stands here.
 
 pub mod arrival;
 pub mod body;

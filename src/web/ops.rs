@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::metrics::{Requests, blocked_codes};
 use crate::app::App;
+use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure};
 use crate::flows::store_format::check_store_format;
 
 /// What the endpoints tell of.
@@ -28,12 +29,40 @@ pub struct Ops {
 }
 
 /// The endpoints.
-pub fn router(ops: Arc<Ops>) -> Router {
-    Router::new()
+pub fn http(ops: Arc<Ops>) -> Http {
+    let router = Router::new()
         .route("/health", get(async || "ok\n"))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(ops)
+        .with_state(ops);
+    Http {
+        router,
+        failures: Arc::new(StatusOnly),
+    }
+}
+
+/// Operators' programs go by the status.
+#[derive(Debug)]
+struct StatusOnly;
+
+impl FailureAnswers for StatusOnly {
+    fn request_id(&self) -> HeaderName {
+        HeaderName::from_static("x-request-id")
+    }
+
+    fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {
+        let status = match failure {
+            HttpFailure::BodyBroken | HttpFailure::HostUnclear => StatusCode::BAD_REQUEST,
+            HttpFailure::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
+            HttpFailure::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            HttpFailure::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            HttpFailure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            HttpFailure::NotFound { .. } => StatusCode::NOT_FOUND,
+            HttpFailure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            HttpFailure::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        status.into_response()
+    }
 }
 
 /// 200 while the store answers: one that failed to make a change durable refuses reads too.

@@ -92,7 +92,7 @@ mod tests {
                 address: SocketAddr::from(([10, 0, 0, 1], 8443)),
             },
             request_id: RequestIds::new(&SeededEntropy::new(1)).next(),
-            progress: Arc::default(),
+            stage: Arc::default(),
         });
         url.base(&parts).into_owned()
     }

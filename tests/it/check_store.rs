@@ -24,7 +24,7 @@ use countersign::domain::webhook::{Webhook, WebhookStatus};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::flows::check_store::{Report, check_store};
 use countersign::flows::entity;
-use countersign::store::keys::{self, Place};
+use countersign::store::keys::{self, KeyParts};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{DeviceAddress, Record, StoreFormat, decode, encode};
 use countersign::store::{
@@ -63,10 +63,14 @@ async fn what_a_key_or_a_value_alone_shows_is_found() {
     damaged.commit(batch).await;
     damaged.says("it would expire").await;
 
-    let (challenge, entry) = damaged.first(|place| matches!(place, Place::Challenge(..))).await;
+    let (challenge, entry) = damaged
+        .first(|parts| matches!(parts, KeyParts::Challenge(..)))
+        .await;
     damaged.put(challenge, entry.value).await;
     damaged.says("it never expires").await;
-    let (marker, _) = damaged.first(|place| matches!(place, Place::ApiKeyOf(..))).await;
+    let (marker, _) = damaged
+        .first(|parts| matches!(parts, KeyParts::ApiKeyOf(..)))
+        .await;
     damaged.put(marker, b"full".to_vec()).await;
     damaged.says("it should be empty").await;
 
@@ -197,7 +201,7 @@ async fn entries_that_contradict_each_other_are_found() {
 
     let (key, entry) = damaged.first(is_kind("deleted services")).await;
     let (service, _) = damaged.first(is_kind("services")).await;
-    let Some(Place::Service(_, sid)) = Place::parse(&service) else {
+    let Some(KeyParts::Service(_, sid)) = KeyParts::parse(&service) else {
         panic!()
     };
     damaged.put(keys::purge(sid).into_bytes(), entry.value).await;
@@ -307,18 +311,18 @@ impl Damaged {
         self.commit(Batch::new().put(key, value)).await;
     }
 
-    async fn first(&self, wanted: impl Fn(&Place) -> bool) -> (Vec<u8>, Entry) {
+    async fn first(&self, wanted: impl Fn(&KeyParts) -> bool) -> (Vec<u8>, Entry) {
         let entries = everything(self.app.store.as_ref()).await;
         let mut found = entries
             .into_iter()
-            .filter(|(key, _)| Place::parse(key).as_ref().is_some_and(&wanted));
+            .filter(|(key, _)| KeyParts::parse(key).as_ref().is_some_and(&wanted));
         found.next().unwrap()
     }
 
     /// Changes every record of a kind.
-    async fn edit<T: Record>(&self, wanted: impl Fn(&Place) -> bool, change: impl Fn(&mut T)) {
+    async fn edit<T: Record>(&self, wanted: impl Fn(&KeyParts) -> bool, change: impl Fn(&mut T)) {
         for (key, entry) in &self.whole {
-            if Place::parse(key).as_ref().is_some_and(&wanted) {
+            if KeyParts::parse(key).as_ref().is_some_and(&wanted) {
                 let mut record: T = decode(&entry.value).unwrap();
                 change(&mut record);
                 let bytes = encode(&record).unwrap();
@@ -332,10 +336,10 @@ impl Damaged {
     }
 
     /// Deletes every entry of a kind.
-    async fn lose(&self, lost: impl Fn(&Place) -> bool) {
+    async fn lose(&self, lost: impl Fn(&KeyParts) -> bool) {
         let keys = self.whole.iter().map(|(key, _)| key);
         let lost: Vec<_> = keys
-            .filter(|key| Place::parse(key).as_ref().is_some_and(&lost))
+            .filter(|key| KeyParts::parse(key).as_ref().is_some_and(&lost))
             .collect();
         assert!(!lost.is_empty());
         for key in lost {
@@ -375,16 +379,16 @@ impl Damaged {
     }
 }
 
-fn is_kind(kind: &'static str) -> impl Fn(&Place) -> bool {
-    move |place| place.kind() == kind
+fn is_kind(kind: &'static str) -> impl Fn(&KeyParts) -> bool {
+    move |parts| parts.kind().name == kind
 }
 
-fn is_active_account(place: &Place) -> bool {
-    *place == Place::Account(AccountSid::from_bytes([1; 16]))
+fn is_active_account(parts: &KeyParts) -> bool {
+    *parts == KeyParts::Account(AccountSid::from_bytes([1; 16]))
 }
 
-fn is_factor(place: &Place) -> bool {
-    matches!(place, Place::Factor(..))
+fn is_factor(parts: &KeyParts) -> bool {
+    matches!(parts, KeyParts::Factor(..))
 }
 
 async fn everything(store: &dyn Store) -> Vec<(Vec<u8>, Entry)> {
@@ -426,10 +430,10 @@ impl Store for Busy {
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
         let export = self.0.store.export().await?;
         let entries = everything(self.0.store.as_ref()).await;
-        let mut places = entries.iter().filter_map(|(key, _)| Place::parse(key));
-        let (account, service) = places
-            .find_map(|place| match place {
-                Place::Service(account, service) => Some((account, service)),
+        let mut keys = entries.iter().filter_map(|(key, _)| KeyParts::parse(key));
+        let (account, service) = keys
+            .find_map(|parts| match parts {
+                KeyParts::Service(account, service) => Some((account, service)),
                 _ => None,
             })
             .unwrap();

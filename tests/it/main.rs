@@ -10,6 +10,7 @@ mod delivery;
 #[path = "../doubles/mod.rs"]
 mod doubles;
 mod foreign;
+mod manual;
 mod old_data;
 mod outbox;
 mod outbox_kill;

@@ -17,7 +17,7 @@ use crate::domain::account::{Account, ApiKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::text::FriendlyName;
-use crate::flows::outbox::dead_letters::Fate;
+use crate::flows::outbox::dead_letters::Disposal;
 use crate::flows::{self, account, api_key, webhook_secret};
 
 pub use self::outbox::{OutboxView, RowView};
@@ -199,7 +199,9 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 .map_err(no_account)?;
             Ok(secret(&key.sid, account, token.reveal()))
         }
-        Request::DropOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::Dropped).await,
+        Request::DropOutbox { sid, receiver } => {
+            outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
+        }
         Request::ExportStore => Err("an export is no reply".to_owned()),
         Request::ListAccounts => {
             let accounts = account::list(app).await.map_err(no_account)?;
@@ -221,7 +223,9 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("resumed {account}")))
         }
-        Request::RetryOutbox { sid, receiver } => outbox::decide_on(app, sid, receiver, Fate::PutBack).await,
+        Request::RetryOutbox { sid, receiver } => {
+            outbox::decide_on(app, sid, receiver, Disposal::PutBack).await
+        }
         Request::RevokeKey { key } => {
             let sid = key
                 .parse()

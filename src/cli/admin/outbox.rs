@@ -7,8 +7,8 @@ use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::sid::EventSid;
-use crate::flows::outbox::dead_letters::{Fate, decide, decide_all, list_dead_letters};
-use crate::flows::outbox::list_waiting::{After, list_waiting};
+use crate::flows::outbox::dead_letters::{Disposal, decide, decide_all, list_dead_letters};
+use crate::flows::outbox::{After, list_waiting};
 use crate::flows::page::{Cursor, Order, PageRequest};
 
 /// Rows of the outbox.
@@ -84,12 +84,12 @@ pub(super) async fn decide_on(
     app: &App,
     sid: Option<String>,
     receiver: Option<String>,
-    fate: Fate,
+    fate: Disposal,
 ) -> Result<Reply, String> {
     const NONE: &str = "there is no such dead letter; `countersign outbox list` shows those there are";
     let done = match fate {
-        Fate::Dropped => "dropped",
-        Fate::PutBack => "put back",
+        Disposal::Dropped => "dropped",
+        Disposal::PutBack => "put back",
     };
     if let Some(sid) = sid {
         decide(app, event_sid(&sid)?, fate)

@@ -10,7 +10,6 @@ mod samples;
 pub mod secret;
 pub mod smpp;
 pub mod smtp;
-pub mod trust;
 mod words;
 
 use std::fmt;

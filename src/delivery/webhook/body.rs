@@ -8,7 +8,7 @@ use url::Url;
 use super::{Message, News, signature};
 use crate::domain::events::{Event, EventType, OutboxRow};
 use crate::domain::factor::FactorType;
-use crate::domain::toll_fraud::BlockEvent;
+use crate::domain::fraud::BlockEvent;
 use crate::domain::webhook::WebhookVersion;
 
 /// The body of a request.

@@ -9,16 +9,16 @@ mod signature;
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
 use url::Url;
 
 use self::body::Body;
 use super::Outcome;
-use super::guarded::{Answer, GuardedClient, PostError};
+use super::http::{Answer, HttpClient, HttpError};
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::events::{Event, OutboxRow};
+use crate::domain::fraud::BlockEvent;
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::BlockEvent;
 use crate::domain::webhook::{WebhookUrl, WebhookVersion};
 
 /// An event on its way.
@@ -45,14 +45,14 @@ pub enum News<'a> {
 
 /// Sends `message`, signed with `secrets`: the oldest that still signs comes first, the current one last.
 pub async fn send(
-    client: &GuardedClient,
+    client: &HttpClient,
     message: Message<'_>,
     secrets: &[WebhookSecret],
     now: Timestamp,
 ) -> Outcome {
     let Ok(url) = Url::parse(message.url.as_str()) else {
         return Outcome::Refused {
-            why: PostError::Url.to_string(),
+            why: HttpError::Url.to_string(),
         };
     };
     let body = Body::of(message);
@@ -65,7 +65,7 @@ pub async fn send(
     match client.post(&url, headers, body.bytes).await {
         Ok(answer) => judge(&answer, now),
         // Nothing changes until somebody changes the settings, and then the message can be sent again.
-        Err(error @ (PostError::Blocked { .. } | PostError::Url)) => Outcome::Refused {
+        Err(error @ (HttpError::Blocked { .. } | HttpError::Url)) => Outcome::Refused {
             why: error.to_string(),
         },
         Err(error) => Outcome::Retry {
@@ -86,7 +86,6 @@ fn headers(
     let timestamp = now.seconds();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type));
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert("i-twilio-idempotency-token", HeaderValue::from_str(&uuid)?);
     // That header has room for one signature. Receivers that check it change over when the old secret ends.
     if let Some(oldest) = secrets.first() {
@@ -114,16 +113,4 @@ fn judge(answer: &Answer, now: Timestamp) -> Outcome {
         _ => format!("the receiver answered {status}"),
     };
     Outcome::Retry { why, after }
-}
-
-const AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_agent_is_the_program_and_its_version() {
-        assert!(AGENT.starts_with("countersign/") && AGENT.len() > "countersign/".len());
-    }
 }

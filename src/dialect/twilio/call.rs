@@ -22,7 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
 use crate::flows::{self, Fault};
-use crate::web::body::{self, BodyError};
+use crate::web::body;
 use crate::web::public_url::PublicUrl;
 
 /// What every operation needs.
@@ -213,12 +213,7 @@ fn service_to_enrol_in(parts: &Parts, names: Option<&RawPathParams>) -> Option<S
 }
 
 async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form, ApiError> {
-    let bytes = body::read(parts, request_body)
-        .await
-        .map_err(|error| match error {
-            BodyError::Broken | BodyError::TimedOut => ApiError::body_too_slow(),
-            BodyError::TooLarge => ApiError::body_too_large(),
-        })?;
+    let bytes = body::read(parts, request_body).await?;
     let is_form = parts
         .headers
         .get(CONTENT_TYPE)

@@ -29,7 +29,8 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+    /// An error without anything but these.
+    pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -116,37 +117,10 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 20001, message)
     }
 
-    /// A body that is too large.
-    pub(super) fn body_too_large() -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            60306,
-            "The body must be at most 64 KiB long",
-        )
-    }
-
-    /// A body that did not arrive in time.
-    pub(super) fn body_too_slow() -> Self {
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            60306,
-            "The body did not arrive in time; send it again",
-        )
-    }
-
     /// A path that leads nowhere, or nowhere that these credentials may see.
     pub(super) fn not_found(path: &str) -> Self {
         let message = format!("The requested resource {path} was not found");
         Self::new(StatusCode::NOT_FOUND, 20404, message)
-    }
-
-    /// A method that the path does not have.
-    pub(super) fn method_not_allowed() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            20004,
-            "Method not allowed on this resource",
-        )
     }
 
     /// Representations that the path does not have.
@@ -303,7 +277,8 @@ impl ApiError {
         }
     }
 
-    fn retry_after(mut self, wait: Duration) -> Self {
+    /// Tells when to come again.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }

@@ -1,7 +1,8 @@
 //! Twilio Verify v2: the Entities, Factors and Challenges API, as Twilio's helper libraries and mobile SDKs speak it.
 //!
 //! Requests are forms, answers are JSON. `routes` says which operation is where; each resource has a file with its
-//! operations and its JSON; `call` is what every operation is handed; `error` has every number that can come back.
+//! operations and its JSON; `call` is what every operation is handed; `error` has every number that can come back,
+//! `failures` those of requests that no operation answers.
 //!
 //! Invariant: nothing is decided here. What a client may not do, a flow refuses.
 
@@ -18,6 +19,7 @@ mod entities;
 mod error;
 mod factor_events;
 mod factors;
+mod failures;
 mod form;
 mod forms;
 mod json;
@@ -42,6 +44,7 @@ const NAME: &str = "twilio";
 
 pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::Basic;
+pub use failures::Failures;
 pub use form::Form;
 pub use listing::{parse_token as parse_page_token, print_token as print_page_token};
-pub use routes::{OPERATIONS, Operation, router};
+pub use routes::{OPERATIONS, Operation, dialect, router};

@@ -9,12 +9,14 @@ use axum::routing::{delete, get, post};
 
 use super::call::Twilio;
 use super::error::ApiError;
+use super::failures::Failures;
 use super::{
     access_tokens, attempts, buckets, challenges, credentials, entities, factor_events, factors, forms,
     messaging_configurations, notifications, rate_limits, safe_list, services, silent_auth, templates,
     verification_checks, verifications, webhooks,
 };
 use crate::app::App;
+use crate::dialect::{Dialect, Http, HttpFailure, Speaks};
 use crate::web::public_url::PublicUrl;
 
 /// An operation: what is asked for, and where.
@@ -114,6 +116,18 @@ operations! {
     delete "/v1/Credentials/{CredentialSid}" => credentials::delete;
 }
 
+/// Twilio's dialect, as servers speak it.
+#[must_use]
+pub fn dialect(app: Arc<App>, public_url: PublicUrl) -> Dialect {
+    Dialect {
+        name: "twilio",
+        speaks: Speaks::Http(Http {
+            router: router(app, public_url),
+            failures: Arc::new(Failures),
+        }),
+    }
+}
+
 /// The operations of Twilio Verify v2, the credentials of Notify v1, and what devices call in silent authentication.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     operations()
@@ -124,9 +138,10 @@ pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
 }
 
 async fn unknown_path(request: Request) -> Response {
-    ApiError::not_found(request.uri().path()).into_response()
+    let path = request.uri().path();
+    ApiError::from(HttpFailure::NotFound { path }).into_response()
 }
 
 async fn method_not_allowed() -> Response {
-    ApiError::method_not_allowed().into_response()
+    ApiError::from(HttpFailure::MethodNotAllowed).into_response()
 }

@@ -18,8 +18,8 @@ use crate::domain::sid::{
 };
 use crate::domain::text::{Invalid, Issuer, ProviderName, ServiceName};
 use crate::domain::time::Timestamp;
+use crate::flows::push::web_push::vapid_public_key;
 use crate::flows::service;
-use crate::flows::web_push::vapid_key::vapid_public_key;
 
 /// `POST /v2/Services`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::json::resource;
 use crate::domain::refusal::Refusal;
 use crate::flows;
-use crate::flows::code_delivery::confirm_silent::{SilentAnswer, confirm_silent};
+use crate::flows::verification::{self, SilentAnswer};
 use crate::web::arrival::Arrival;
 
 /// Where devices call; behind the public URL; what it ends in was given out when the verification was started.
@@ -43,7 +43,7 @@ pub(super) async fn call(
     };
     let (app, token) = (twilio.app, Zeroizing::new(token));
     // What the network says is taken in even if the device has gone away by then.
-    let asking = tokio::spawn(async move { confirm_silent(&app, &token, address).await });
+    let asking = tokio::spawn(async move { verification::confirm_silent(&app, &token, address).await });
     let told = match asking.await {
         Ok(Ok(SilentAnswer::Confirmed { client_token })) => Told {
             error_code: 0,

@@ -17,8 +17,7 @@ use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Payment, SilentFailure, Verification, VerificationStatus};
-use crate::flows::verification::Which;
-use crate::flows::verification::check_verification::{Guess, check_verification};
+use crate::flows::verification::{self, Guess, Which};
 
 /// `POST /v2/Services/{ServiceSid}/VerificationCheck`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -32,7 +31,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         ip: None,
         destination: given.to,
     };
-    let checked = check_verification(call.app(), account, service, &given.which, &guess).await;
+    let checked = verification::check(call.app(), account, service, &given.which, &guess).await;
     let verification = call.settle_verification(checked)?;
     Ok(json::resource(
         StatusCode::CREATED,

@@ -21,7 +21,7 @@ use crate::domain::text::{
     Amount, AppHash, Attributes, Invalid, ProviderName, SendDigits, ServiceName, Substitutions, Tags,
 };
 use crate::domain::verification::{Alphabet, Content, EmailOptions, Payment};
-use crate::flows::verification::start_verification::{NewVerification, Rules};
+use crate::flows::verification::{NewVerification, Rules};
 
 /// Reads the parameters of a new verification.
 pub(super) fn read(form: &Form, templates: &Templates) -> Result<NewVerification, ApiError> {

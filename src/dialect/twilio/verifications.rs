@@ -17,9 +17,7 @@ use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Verification, VerificationStatus};
 use crate::flows::service;
-use crate::flows::verification::fetch_verification::fetch_verification;
-use crate::flows::verification::settle_verification::{Settlement, settle_verification};
-use crate::flows::verification::start_verification::start_verification;
+use crate::flows::verification::{self, Settlement};
 
 /// `POST /v2/Services/{ServiceSid}/Verifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -33,7 +31,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             return Err(error.in_service());
         }
     };
-    let started = call.settle_verification(start_verification(app, account, service_sid, &new).await)?;
+    let started = call.settle_verification(verification::start(app, account, service_sid, &new).await)?;
     let sna = started.sna_token.map(|token| SnaJson {
         url: call.url(format_args!("/v2/SilentAuth/{}", token.as_str())),
     });
@@ -48,7 +46,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
-    let found = fetch_verification(call.app(), account, service.sid, &which(&call)?).await;
+    let found = verification::fetch(call.app(), account, service.sid, &which(&call)?).await;
     let verification = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -66,7 +64,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         .map_err(ApiError::in_service)?
         .ok_or_else(|| ApiError::missing("Status"))?;
     let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
-    let settled = settle_verification(call.app(), account, service.sid, &which(&call)?, settlement).await;
+    let settled = verification::settle(call.app(), account, service.sid, &which(&call)?, settlement).await;
     let verification = call.settle_verification(settled)?;
     Ok(json::resource(
         StatusCode::OK,

@@ -86,8 +86,7 @@ mod tests {
     use crate::domain::sender_name::SenderName;
     use crate::domain::sid::{AttemptSid, ServiceSid, VerificationSid};
     use crate::domain::time::Timestamp;
-    use crate::doubles::ManualClock;
-    use crate::doubles::SeededEntropy;
+    use crate::doubles::{ManualClock, SeededEntropy};
     use crate::store::memory::MemoryStore;
     use crate::store::{Batch, keys};
 
@@ -129,7 +128,8 @@ mod tests {
                 date_updated: at,
             };
             let batch = Batch::new();
-            let batch = batch.put_record(keys::attempt(account(), attempt.sid), &attempt);
+            let batch =
+                batch.put_record_until(keys::attempt(account(), attempt.sid), &attempt, Timestamp::MAX);
             app.store.commit(batch.unwrap()).await.unwrap();
             at = at + Duration::from_secs(1);
         }

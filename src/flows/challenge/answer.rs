@@ -14,7 +14,8 @@ use crate::domain::text::{Attributes, Identity};
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::LocatedEntity;
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 

@@ -14,7 +14,9 @@ use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid};
 use crate::domain::text::{Attributes, Identity, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
-use crate::flows::outbox::{announce, commit_and_ring, notify_device};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::push::notify_device;
 use crate::flows::{Error, factor, retry_on_conflict};
 use crate::store::keys;
 

@@ -10,7 +10,8 @@ use crate::domain::events::{Event, EventType};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, factor, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, ChallengeTimer, Stored};
@@ -54,7 +55,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error> {
         };
         let timers = app.store.scan(scan).await?;
         for (key, _) in &timers {
-            let Some(keys::Place::ChallengeTimer(due, sid)) = keys::Place::parse(key) else {
+            let Some(keys::KeyParts::ChallengeTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;
             };
             if due > app.clock.now() {

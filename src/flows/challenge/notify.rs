@@ -14,7 +14,8 @@ use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
-use crate::flows::outbox::{commit_and_ring, notify_device};
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::push::notify_device;
 use crate::flows::{Error, factor, retry_on_conflict};
 use crate::store::{keys, records};
 

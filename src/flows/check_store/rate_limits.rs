@@ -13,9 +13,7 @@ impl Walk<'_> {
         service: ServiceSid,
         sid: RateLimitSid,
     ) -> Result<(), Error> {
-        let Some(limit) = self.decode::<RateLimit>(here) else {
-            return Ok(());
-        };
+        let limit: RateLimit = here.record()?;
         self.check_sid(here, limit.sid == sid);
         if limit.buckets.len() > MAX_BUCKETS {
             self.blame(here, format_args!("it has more than {MAX_BUCKETS} buckets"));
@@ -26,7 +24,6 @@ impl Walk<'_> {
         if has_twins(limit.buckets.iter().map(|bucket| bucket.sid)) {
             self.blame(here, "it has a bucket twice");
         }
-        self.check_parent(here, service, None).await?;
         // Each looks at those before it, so that of two equal names one is told of.
         let scan = Scan {
             prefix: keys::rate_limits(service).bytes().to_vec(),
@@ -47,14 +44,8 @@ impl Walk<'_> {
     }
 
     /// Their rate limit may be gone: the sweeper reclaims them when their intervals are over.
-    pub(super) async fn check_rate_limit_uses(
-        &mut self,
-        here: &Here<'_>,
-        service: ServiceSid,
-    ) -> Result<(), Error> {
-        let Some(uses) = self.decode::<RateLimitUses>(here) else {
-            return Ok(());
-        };
+    pub(super) fn check_rate_limit_uses(&mut self, here: &Here<'_>) -> Result<(), Error> {
+        let uses: RateLimitUses = here.record()?;
         if has_twins(uses.buckets.iter().map(|uses| uses.bucket)) {
             self.blame(here, "it has the uses of a bucket twice");
         }
@@ -63,7 +54,6 @@ impl Walk<'_> {
         if here.entry.expires_at.is_some_and(|end| end > last_end) {
             self.blame(here, "it is kept for longer than any interval");
         }
-        self.check_parent(here, service, None).await?;
         Ok(())
     }
 }

@@ -9,23 +9,20 @@ use crate::store::keys;
 use crate::store::records::{self, Stored, VerificationTimer};
 
 impl Walk<'_> {
-    pub(super) async fn check_verification(
+    pub(super) fn check_verification(
         &mut self,
         here: &Here<'_>,
         service: ServiceSid,
         sid: VerificationSid,
     ) -> Result<(), Error> {
-        let Some(verification) = self.decode::<Verification>(here) else {
-            return Ok(());
-        };
+        let verification: Verification = here.record()?;
         self.check_sid(here, verification.sid == sid && verification.service == service);
         for code in &verification.codes {
             if let Err(error) = self.app.vault.open(here.key, &code.sealed) {
                 self.blame(here, format_args!("a code does not open: {error}"));
             }
         }
-        self.check_parent(here, service, Some(verification.account))
-            .await?;
+        self.check_account(here, service, verification.account);
         Ok(())
     }
 
@@ -36,9 +33,7 @@ impl Walk<'_> {
         due: Timestamp,
         sid: VerificationSid,
     ) -> Result<(), Error> {
-        let Some(timer) = self.decode::<VerificationTimer>(here) else {
-            return Ok(());
-        };
+        let timer: VerificationTimer = here.record()?;
         self.check_sid(here, timer.verification == sid);
         let key = keys::verification(timer.service, sid);
         let found = records::read(self.app.store.as_ref(), &key).await;

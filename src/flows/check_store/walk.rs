@@ -7,11 +7,11 @@ use super::report::Report;
 use crate::app::App;
 use crate::domain::entity::Entity;
 use crate::domain::factor::FactorType;
-use crate::domain::outbox::Lane;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Error;
-use crate::store::keys::{self, Key, Owner, Place};
+use crate::store::keys::{self, Key, KeyParts, Owner};
+use crate::store::kinds::{Holds, Home, Kind, Lifetime};
 use crate::store::records::{self, Record};
 use crate::store::{Entry, Order, Scan};
 
@@ -32,13 +32,22 @@ pub(super) struct Walk<'a> {
 pub(super) struct Here<'a> {
     pub(super) key: &'a [u8],
     pub(super) entry: &'a Entry,
-    pub(super) place: &'a Place,
+    pub(super) parts: &'a KeyParts,
+    /// Whether what belongs to its service can be expected to be complete, if it belongs to one itself.
+    pub(super) complete: bool,
+}
+
+impl Here<'_> {
+    /// The entry's record, which was found to be readable.
+    pub(super) fn record<T: Record>(&self) -> Result<T, Error> {
+        Ok(records::decode(&self.entry.value)?)
+    }
 }
 
 /// What became of the service that something belongs to.
 pub(super) enum Parent {
-    /// It is there, in this account.
-    Account(AccountSid),
+    /// It is there, in an account.
+    Account,
     /// It was deleted, and what is below it waits to be reclaimed in no particular order.
     Deleted,
     /// Nobody knows of it.
@@ -69,58 +78,57 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) async fn visit(&mut self, key: &[u8], entry: &Entry) -> Result<(), Error> {
-        let Some(place) = Place::parse(key) else {
+        let Some(parts) = KeyParts::parse(key) else {
             self.report.count("entries of no known kind");
             self.report
                 .note(format!("key {}: it is none of the key map's", key.escape_ascii()));
             return Ok(());
         };
-        self.report.count(place.kind());
-        let here = Here {
+        let kind = parts.kind();
+        self.report.count(kind.name);
+        let mut here = Here {
             key,
             entry,
-            place: &place,
+            parts: &parts,
+            complete: true,
         };
-        match (expires(&place), entry.expires_at) {
-            (Some(true), None) => self.blame(&here, "it never expires"),
-            (Some(false), Some(_)) => self.blame(&here, "it would expire"),
+        match (kind.lifetime, entry.expires_at) {
+            (Lifetime::Ends, None) => self.blame(&here, "it never expires"),
+            (Lifetime::Stays, Some(_)) => self.blame(&here, "it would expire"),
             _ => {}
+        }
+        if let Some(problem) = problem_of(kind, &entry.value) {
+            self.blame(&here, problem);
+            return Ok(());
+        }
+        if kind.home == Home::Service
+            && let Some(service) = parts.service()
+        {
+            here.complete = match self.parent(service).await? {
+                Parent::Account => true,
+                Parent::Deleted => false,
+                Parent::Unknown => {
+                    self.confirm(&here, "its service does not exist").await?;
+                    false
+                }
+            };
         }
         self.check(&here).await
     }
 
     pub(super) async fn finish(mut self) -> Result<Report, Error> {
         self.close_family().await?;
-        let formats = Place::StoreFormat.kind();
+        let formats = KeyParts::StoreFormat().kind().name;
         if self.report.entries() > 0 && !self.report.counts().contains_key(formats) {
             self.report
-                .note(format!("{}: it is not noted", Place::StoreFormat));
+                .note(format!("{}: it is not noted", KeyParts::StoreFormat()));
         }
         Ok(self.report)
     }
 
-    /// The record of an entry, if it can be read.
-    pub(super) fn decode<T: Record>(&mut self, here: &Here<'_>) -> Option<T> {
-        let decoded = records::decode(&here.entry.value).ok();
-        if decoded.is_none() {
-            // What the decoder says may repeat what it stumbled on, so it is not repeated here.
-            let why = match here.entry.value[..] {
-                [kind, ..] if kind != T::KIND => {
-                    format!("it holds a record of kind {}", kind.escape_ascii())
-                }
-                [_, version, ..] if version != T::VERSION => {
-                    format!("its format version is {version}, which this program does not know")
-                }
-                _ => "its record is damaged".to_owned(),
-            };
-            self.blame(here, why);
-        }
-        decoded
-    }
-
     /// Notes a problem that the entry shows by itself.
     pub(super) fn blame(&mut self, here: &Here<'_>, problem: impl Display) {
-        self.report.note(format!("{}: {problem}", here.place));
+        self.report.note(format!("{}: {problem}", here.parts));
     }
 
     /// Notes a problem that shows in what other entries are now, if this one is still as it was read and its service
@@ -128,7 +136,7 @@ impl<'a> Walk<'a> {
     pub(super) async fn confirm(&mut self, here: &Here<'_>, problem: &str) -> Result<(), Error> {
         let now = self.app.store.get(here.key).await?;
         let unchanged = now.is_some_and(|entry| entry.version == here.entry.version);
-        if unchanged && !self.is_deleted(here.place.service()).await? {
+        if unchanged && !self.is_deleted(here.parts.service()).await? {
             self.blame(here, problem);
         }
         Ok(())
@@ -164,8 +172,8 @@ impl<'a> Walk<'a> {
             // It may have been created since.
             self.read_services().await?;
         }
-        if let Some(account) = self.accounts.get(&service) {
-            return Ok(Parent::Account(*account));
+        if self.accounts.contains_key(&service) {
+            return Ok(Parent::Account);
         }
         self.unknown = Some(service);
         Ok(Parent::Unknown)
@@ -223,9 +231,9 @@ impl<'a> Walk<'a> {
         };
         // All of the family was read as it was at one moment, so there is nothing to look up again.
         if family.told != family.found && !self.is_deleted(Some(family.service)).await? {
-            let place = Place::Entity(family.service, family.identity);
+            let entity = KeyParts::Entity(family.service, family.identity);
             self.report.note(format!(
-                "{place}: it says {} push and {} TOTP factors, but there are {} and {}",
+                "{entity}: it says {} push and {} TOTP factors, but there are {} and {}",
                 family.told.0, family.told.1, family.found.0, family.found.1
             ));
         }
@@ -244,7 +252,7 @@ impl<'a> Walk<'a> {
             };
             let services = self.app.store.scan(scan).await?;
             for (key, _) in &services {
-                if let Some(Place::Service(account, service)) = Place::parse(key) {
+                if let Some(KeyParts::Service(account, service)) = KeyParts::parse(key) {
                     self.accounts.insert(service, account);
                 }
             }
@@ -256,41 +264,18 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether the sweeper is meant to reclaim such an entry some day; `None` if that depends on what it says.
-fn expires(place: &Place) -> Option<bool> {
-    Some(match place {
-        // A verification may be endless, by its rules, and is remembered where its codes go.
-        Place::Destination(..) | Place::Verification(..) => return None,
-        Place::AccessToken(..)
-        | Place::Attempt(..)
-        | Place::Budget(..)
-        | Place::Challenge(..)
-        | Place::DeadLetter(..)
-        | Place::OutboxRow(Lane::Credential(_) | Lane::Factor(_), _)
-        | Place::OutboxRowWithoutLane(..)
-        | Place::Pending(..)
-        | Place::PrefixBlock(..)
-        | Place::RateLimitUses(..) => true,
-        Place::Account(..)
-        | Place::ApiKey(..)
-        | Place::ApiKeyOf(..)
-        | Place::ChallengeTimer(..)
-        | Place::CreationRate(..)
-        | Place::Credential(..)
-        | Place::Device(..)
-        | Place::Entity(..)
-        | Place::EntityOrder(..)
-        | Place::Factor(..)
-        | Place::MessagingConfiguration(..)
-        // The worker gives up what a webhook or a sender does not take.
-        | Place::OutboxRow(Lane::Sender(_) | Lane::Webhook(_), _)
-        | Place::Purge(..)
-        | Place::RateLimit(..)
-        | Place::SafeNumber(..)
-        | Place::Service(..)
-        | Place::StoreFormat
-        | Place::VapidKey
-        | Place::VerificationTimer(..)
-        | Place::Webhook(..) => false,
+/// What is wrong with what an entry of this kind holds, if anything is. What a decoder says may repeat what it stumbled on,
+/// so it is not repeated here.
+fn problem_of(kind: &Kind, value: &[u8]) -> Option<String> {
+    let (letter, version, read) = match kind.holds {
+        Holds::Mark => return (!value.is_empty()).then(|| "it should be empty".to_owned()),
+        Holds::Record { version, read } => (kind.letter, version, read),
+    };
+    read(value).is_err().then(|| match value {
+        [found, ..] if *found != letter => format!("it holds a record of kind {}", found.escape_ascii()),
+        [_, found, ..] if *found != version => {
+            format!("its format version is {found}, which this program does not know")
+        }
+        _ => "its record is damaged".to_owned(),
     })
 }

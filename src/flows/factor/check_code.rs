@@ -10,7 +10,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
-use crate::flows::outbox::announce;
+use crate::flows::event::announce;
 use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's

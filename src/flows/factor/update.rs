@@ -16,7 +16,8 @@ use crate::domain::text::{AppId, FriendlyName, Identity, NotificationToken, SdkV
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::actor::Actor;
-use crate::flows::outbox::{announce, commit_and_ring};
+use crate::flows::event::announce;
+use crate::flows::outbox::commit_and_ring;
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::keys;
 

@@ -1,13 +1,14 @@
-//! Dead letters: looked at, put back, or dropped.
+//! Dead letters: a row that cannot be delivered, or was not for too long, becomes one, and is looked at, put back, or dropped.
 
-use super::{commit_and_ring, write_row};
+use super::rows::{commit_and_ring, put_row};
 use crate::app::App;
-use crate::domain::outbox::{DeadLetter, Lane};
+use crate::domain::events::OutboxRow;
+use crate::domain::outbox::{DeadLetter, Lane, Reason};
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::EventSid;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
 use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, Order, keys, records};
+use crate::store::{Batch, CommitError, Order, Scan, keys, records};
 
 /// A page of the dead letters, the oldest event first.
 ///
@@ -25,7 +26,7 @@ pub async fn list_dead_letters(app: &App, request: PageRequest) -> Result<Page<D
 
 /// What becomes of a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposal {
     /// It is forgotten.
     Dropped,
     /// It goes back into its lane, at its old place in the order, as if it were new. What came behind it and was
@@ -37,15 +38,15 @@ pub enum Fate {
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn decide(app: &App, sid: EventSid, fate: Fate) -> Result<(), Error> {
-    retry_on_conflict(|| attempt(app, sid, fate)).await
+pub async fn decide(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error> {
+    retry_on_conflict(|| attempt(app, sid, disposal)).await
 }
 
 /// Decides on all dead letters, or on those for one receiver; how many these are.
 ///
 /// # Errors
 /// [`Error::Failed`]; some may be done by then.
-pub async fn decide_all(app: &App, lane: Option<Lane>, fate: Fate) -> Result<u64, Error> {
+pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Result<u64, Error> {
     let (mut done, mut cursor) = (0, Cursor::Start);
     loop {
         let request = PageRequest {
@@ -58,7 +59,7 @@ pub async fn decide_all(app: &App, lane: Option<Lane>, fate: Fate) -> Result<u64
             if lane.is_some_and(|lane| letter.row.message.lane() != lane) {
                 continue;
             }
-            match decide(app, letter.row.sid, fate).await {
+            match decide(app, letter.row.sid, disposal).await {
                 Ok(()) => done += 1,
                 // Somebody else was faster.
                 Err(Error::Refused(Refusal::NotFound)) => {}
@@ -72,19 +73,73 @@ pub async fn decide_all(app: &App, lane: Option<Lane>, fate: Fate) -> Result<u64
     }
 }
 
-async fn attempt(app: &App, sid: EventSid, fate: Fate) -> Result<(), Error> {
+async fn attempt(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error> {
     let key = keys::dead_letter(sid);
     let found = records::read(app.store.as_ref(), &key).await?;
     let found = found.ok_or(Refusal::NotFound)?;
     let mut batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
-    if fate == Fate::PutBack {
+    if disposal == Disposal::PutBack {
         let mut row = found.record.row;
         let now = app.clock.now();
         (row.date_created, row.next_at) = (now, now);
         (row.attempts, row.lease) = (0, None);
-        batch = write_row(batch, &row)?;
+        batch = put_row(batch, &row)?;
     }
     commit_and_ring(app, batch).await
+}
+
+/// Puts the dead letter of `row` in its place. It is kept for as long as the operator chose.
+pub(crate) fn give_up(app: &App, batch: Batch, mut row: OutboxRow, why: &Reason) -> Result<Batch, Error> {
+    let now = app.clock.now();
+    let from = keys::outbox_row(row.message.lane(), row.sid);
+    row.lease = None;
+    let letter = DeadLetter {
+        row,
+        why: why.clone(),
+        date_given_up: now,
+    };
+    let key = keys::dead_letter(letter.row.sid);
+    let until = now + app.policy.outbox_dead_retention;
+    Ok(batch
+        .delete(from.into_bytes())
+        .put_record_until(key, &letter, until)?)
+}
+
+/// Gives up the rows of a failing receiver that are too old, tried or not: one that is dead for good must not collect rows
+/// for ever because each of them waits for its turn. The oldest are in front, and a bounded number is looked at.
+pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(), Error> {
+    const AT_ONCE: usize = 64;
+    const MOST_CHUNKS: usize = 100;
+    for _ in 0..MOST_CHUNKS {
+        let scan = Scan {
+            prefix: keys::outbox(lane).bytes().to_vec(),
+            after: None,
+            order: Order::Ascending,
+            limit: AT_ONCE,
+        };
+        let (mut batch, mut count) = (Batch::new(), 0);
+        for (key, entry) in app.store.scan(scan).await? {
+            // What cannot be read stays: `countersign store check` names it.
+            let Ok(row) = records::decode::<OutboxRow>(&entry.value) else {
+                continue;
+            };
+            if row.is_older_than(app.policy.outbox_retention, app.clock.now()) {
+                let why = row.last_error.clone().unwrap_or_else(|| why.clone());
+                batch = give_up(app, batch.assert_at(key, entry.version), row, &why)?;
+                count += 1;
+            }
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        match app.store.commit(batch).await {
+            Ok(()) => app.memory.deliveries.given_up(count),
+            // Somebody changed one of them: the next visit sees to the rest.
+            Err(CommitError::Conflict) => return Ok(()),
+            Err(CommitError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 const CHUNK: usize = 100;

@@ -1,46 +1,30 @@
 //! The outbox: what is to be sent to others, written in the batch of the state change that it tells of and sent after it.
 //!
 //! Rows lie in lanes, one for each receiver. The [`Worker`](worker::Worker) has each lane visited (`visit`) when something
-//! is due there: it reads on from the oldest row (`pass`), leases what it sends (`lease`), sends it ([`deliver`]), and
-//! settles it by what came of it (`settle_delivery`): the row is gone, or waits for its next try, or is given up (`give_up`)
-//! and can be looked at and put back ([`dead_letters`]).
+//! is due there: it reads on from the oldest row (`lane_reader`), leases what it sends (`rows`), has it delivered and
+//! settled by whoever knows what is in it ([`Parcel`]): the row is gone, or waits for its next try, or is given up and can
+//! be looked at and put back ([`dead_letters`]).
 //!
 //! Invariant: a row leaves its lane only when its receiver has it, when there is nothing to deliver any more, or together
-//! with the commit that writes its dead letter, or that writes the row by which another receiver gets the same (codes, of
-//! which several senders may be capable: `settle_code`). So every event arrives at least once or is a dead letter.
+//! with the commit that writes its dead letter, or that writes the row by which another receiver gets the same. So every
+//! event arrives at least once or is a dead letter.
+//!
+//! Invariant: this folder knows rows and parcels, not what is in them, and imports no other flow.
 
-mod announce;
-mod commit_and_ring;
 pub mod dead_letters;
-pub mod deliver;
-mod deliver_push;
-mod deliver_webhook;
-mod give_up;
 mod health;
+mod lane_reader;
 mod lanes;
-mod lease;
-pub mod list_waiting;
-mod pass;
+mod parcel;
 pub mod prepare;
-mod settle_code;
-mod settle_delivery;
+mod rows;
+mod settle;
 mod visit;
 pub mod worker;
 
-pub(crate) use self::announce::{announce, announce_block, notify_device};
-pub(crate) use self::commit_and_ring::commit_and_ring;
-pub use self::deliver_push::deliver_push;
-pub use self::deliver_webhook::deliver_webhook;
-
-use crate::domain::events::OutboxRow;
-use crate::flows::Error;
-use crate::store::{Batch, keys};
-
-/// Writes a row into `batch`, at its place in its lane; a push ends by itself there, all else by the worker's hand.
-fn write_row(batch: Batch, row: &OutboxRow) -> Result<Batch, Error> {
-    let key = keys::outbox_row(row.message.lane(), row.sid);
-    Ok(match row.message.reclaimed_at() {
-        Some(until) => batch.put_record_until(key, row, until)?,
-        None => batch.put_record(key, row)?,
-    })
-}
+pub(crate) use self::dead_letters::give_up;
+pub use self::lanes::{After, list_waiting};
+pub use self::parcel::{Parcel, Unpack};
+pub(crate) use self::rows::{commit_and_ring, put_new_row, put_row};
+pub use self::settle::Settled;
+pub(crate) use self::settle::still_leased;

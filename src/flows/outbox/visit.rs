@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::deliver::{Deliver, Tried};
-use super::give_up::give_up_old;
+use super::dead_letters::give_up_old;
 use super::health::Health;
-use super::lease::lease;
-use super::pass::Pass;
-use super::settle_delivery::{Settled, settle_delivery};
+use super::lane_reader::LaneReader;
+use super::parcel::{Parcel, Unpack};
+use super::rows::lease;
+use super::settle::{Settled, settle};
 use super::worker::Limits;
 use crate::app::App;
 use crate::delivery::Outcome;
@@ -25,9 +25,9 @@ use crate::store::records::Stored;
 
 /// What all visits share.
 #[derive(Clone, Debug)]
-pub(super) struct Crew {
+pub(super) struct WorkerContext {
     pub(super) app: Arc<App>,
-    pub(super) deliver: Arc<dyn Deliver>,
+    pub(super) unpack: Arc<dyn Unpack>,
     pub(super) limits: Limits,
     /// What allows a visit more than the one delivery that it may always have under way.
     pub(super) extras: Arc<Semaphore>,
@@ -45,22 +45,22 @@ pub(super) struct Visited {
     pub(super) error: Option<Error>,
 }
 
-impl Crew {
+impl WorkerContext {
     /// Visits `lane`, whose receiver does as `health` says.
     pub(super) async fn visit(self, lane: Lane, health: Health) -> Visited {
         let mut visit = Visit {
-            pass: Pass::over(lane, self.limits.window),
+            reader: LaneReader::over(lane, self.limits.window),
             began: self.app.clock.now(),
             under_way: JoinSet::new(),
             threads: HashMap::new(),
-            crew: self,
+            context: self,
             lane,
             health,
         };
         let result = visit.run().await;
-        let now = visit.crew.app.clock.now();
+        let now = visit.context.app.clock.now();
         let (next_at, error) = match result {
-            Ok(()) => (visit.pass.next_at(now), None),
+            Ok(()) => (visit.reader.next_at(now), None),
             Err(error) => (Some(now + AFTER_A_FAULT), Some(error)),
         };
         let paused = visit.health.paused_until(now);
@@ -74,10 +74,10 @@ impl Crew {
 }
 
 struct Visit {
-    crew: Crew,
+    context: WorkerContext,
     lane: Lane,
     health: Health,
-    pass: Pass,
+    reader: LaneReader,
     began: Timestamp,
     under_way: JoinSet<Result<Settled, Error>>,
     threads: HashMap<Id, (Thread, Option<OwnedSemaphorePermit>)>,
@@ -86,15 +86,15 @@ struct Visit {
 impl Visit {
     async fn run(&mut self) -> Result<(), Error> {
         if let Some(why) = self.health.failing() {
-            give_up_old(&self.crew.app, self.lane, why).await?;
+            give_up_old(&self.context.app, self.lane, why).await?;
         }
         loop {
             while let Ok(permit) = self.room() {
-                let Some(row) = self.pass.next(&self.crew.app).await? else {
+                let Some(row) = self.reader.next(&self.context.app).await? else {
                     break;
                 };
                 let thread = row.record.message.thread();
-                let carrying = carry(self.crew.clone(), row);
+                let carrying = carry(self.context.clone(), row);
                 let task = self.under_way.spawn(carrying);
                 self.threads.insert(task.id(), (thread, permit));
             }
@@ -107,8 +107,8 @@ impl Visit {
 
     /// Whether one more delivery may begin, and what allows it if it is not the only one.
     fn room(&self) -> Result<Option<OwnedSemaphorePermit>, NoRoom> {
-        let (now, limits) = (self.crew.app.clock.now(), &self.crew.limits);
-        let over = *self.crew.stopping.borrow()
+        let (now, limits) = (self.context.app.clock.now(), &self.context.limits);
+        let over = *self.context.stopping.borrow()
             || now.since(self.began) >= limits.turn
             || self.health.paused_until(now).is_some();
         let width = match self.health.failing() {
@@ -119,7 +119,7 @@ impl Visit {
             _ if over => Err(NoRoom),
             0 => Ok(None),
             some if some < width => {
-                let permit = Arc::clone(&self.crew.extras).try_acquire_owned();
+                let permit = Arc::clone(&self.context.extras).try_acquire_owned();
                 permit.map(Some).map_err(|_| NoRoom)
             }
             _ => Err(NoRoom),
@@ -132,44 +132,39 @@ impl Visit {
             // Nothing is known of the row, so its thread waits for the next pass.
             Err(lost) => (lost.id(), Ok(Settled::TakenAway)),
         };
-        let app = Arc::clone(&self.crew.app);
+        let app = Arc::clone(&self.context.app);
         let Some((thread, _)) = self.threads.remove(&id) else {
             return Ok(());
         };
         match settled? {
             Settled::Delivered => {
                 self.health.delivered(self.lane);
-                self.pass.gone(&app, thread);
+                self.reader.gone(&app, thread);
             }
-            // How a sender of codes does is known from each try, and its codes do not wait for one another: those that
-            // another sender takes leave at once.
-            Settled::Waits { until, .. } if self.is_senders() => self.pass.stays(thread, until),
-            Settled::GivenUp(_) | Settled::TooLate(_) if self.is_senders() => self.pass.gone(&app, thread),
+            Settled::Waits { until, .. } if !self.lane.pauses() => self.reader.stays(thread, until),
+            Settled::GivenUp(_) | Settled::TooLate(_) if !self.lane.pauses() => {
+                self.reader.gone(&app, thread)
+            }
             Settled::GivenUp(why) | Settled::TooLate(why) => {
                 self.health.failed(&app, self.lane, &why);
-                self.pass.gone(&app, thread);
+                self.reader.gone(&app, thread);
             }
             // A refusal is about one row: it says nothing against the receiver, and there was an answer.
             Settled::Refused => {
                 self.health.answered();
-                self.pass.gone(&app, thread);
+                self.reader.gone(&app, thread);
             }
-            Settled::Handed | Settled::Obsolete => self.pass.gone(&app, thread),
-            Settled::TakenAway => self.pass.stays(thread, app.clock.now()),
+            Settled::Handed | Settled::Obsolete => self.reader.gone(&app, thread),
+            Settled::TakenAway => self.reader.stays(thread, app.clock.now()),
             Settled::Waits { until, why, asked } => {
                 self.health.failed(&app, self.lane, &why);
-                // A push provider asks it for one device; a webhook is one server.
-                if let (Some(asked), Lane::Webhook(_)) = (asked, self.lane) {
+                if let Some(asked) = asked.filter(|_| self.lane.asks_for_all()) {
                     self.health.rest(app.clock.now() + asked.min(LONGEST_WISH));
                 }
-                self.pass.stays(thread, until);
+                self.reader.stays(thread, until);
             }
         }
         Ok(())
-    }
-
-    fn is_senders(&self) -> bool {
-        matches!(self.lane, Lane::Sender(_))
     }
 }
 
@@ -177,28 +172,44 @@ impl Visit {
 struct NoRoom;
 
 /// Leases a row, delivers it, settles it.
-async fn carry(crew: Crew, row: Stored<OutboxRow>) -> Result<Settled, Error> {
-    let (app, now) = (&crew.app, crew.app.clock.now());
+async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Error> {
+    let (app, now) = (&context.app, context.app.clock.now());
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
-        return settle_delivery(app, &row.record, &Outcome::Obsolete.into()).await;
+        let parcel = context.unpack.unpack(&row.record);
+        return settle(app, parcel.as_ref(), &row.record, &Outcome::Obsolete).await;
     }
-    let Some(leased) = lease(app, &row, now + crew.limits.lease).await? else {
+    let Some(leased) = lease(app, &row, now + context.limits.lease).await? else {
         return Ok(Settled::TakenAway);
     };
-    let tried = attempt(&crew, leased.clone()).await;
-    settle_delivery(app, &leased, &tried).await
+    let Tried { parcel, outcome } = deliver(&context, leased.clone()).await;
+    settle(app, parcel.as_ref(), &leased, &outcome).await
+}
+
+/// A parcel that was tried to be delivered.
+struct Tried {
+    parcel: Box<dyn Parcel>,
+    outcome: Outcome,
 }
 
 /// Delivers within the time limit. A panic of one delivery is a failure of that delivery.
-async fn attempt(crew: &Crew, row: OutboxRow) -> Tried {
-    let (app, deliver) = (Arc::clone(&crew.app), Arc::clone(&crew.deliver));
-    let retry = |why: String| Outcome::Retry { why, after: None }.into();
+async fn deliver(context: &WorkerContext, row: OutboxRow) -> Tried {
+    let app = Arc::clone(&context.app);
+    let mut parcel = context.unpack.unpack(&row);
+    // What is in the row, should the try take the parcel with it.
+    let spare = context.unpack.unpack(&row);
     let mut task = JoinSet::new();
-    task.spawn(async move { deliver.deliver(&app, &row).await });
-    match tokio::time::timeout(crew.limits.delivery, task.join_next()).await {
-        Ok(Some(Ok(tried))) => tried,
-        Ok(Some(Err(_)) | None) => retry("a fault of this server, whose log says more".to_owned()),
-        Err(_) => retry(format!("no answer within {:?}", crew.limits.delivery)),
+    task.spawn(async move {
+        let outcome = parcel.deliver(&app, &row).await;
+        Tried { parcel, outcome }
+    });
+    let why = match tokio::time::timeout(context.limits.delivery, task.join_next()).await {
+        Ok(Some(Ok(tried))) => return tried,
+        Ok(Some(Err(_)) | None) => "a fault of this server, whose log says more".to_owned(),
+        Err(_) => format!("no answer within {:?}", context.limits.delivery),
+    };
+    Tried {
+        parcel: spare,
+        outcome: Outcome::Retry { why, after: None },
     }
 }
 

@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 
-use super::deliver::Deliver;
 use super::health::Health;
 use super::lanes::lanes;
-use super::visit::{Crew, Visited};
+use super::parcel::Unpack;
+use super::visit::{Visited, WorkerContext};
 use crate::app::App;
 use crate::domain::outbox::Lane;
 use crate::domain::time::Timestamp;
@@ -54,7 +54,7 @@ impl Default for Limits {
 /// The worker. There is one in a process.
 #[derive(Debug)]
 pub struct Worker {
-    crew: Crew,
+    context: WorkerContext,
     stop: watch::Sender<bool>,
     lanes: HashMap<Lane, Known>,
     /// The lanes that rest, by when they are due.
@@ -80,15 +80,15 @@ enum State {
 }
 
 impl Worker {
-    /// A worker that has done nothing yet.
+    /// A worker that has done nothing yet, and delivers what `unpack` says is in the rows.
     #[must_use]
-    pub fn new(app: Arc<App>, deliver: Arc<dyn Deliver>, limits: Limits) -> Self {
+    pub fn new(app: Arc<App>, unpack: Arc<dyn Unpack>, limits: Limits) -> Self {
         let (stop, stopping) = watch::channel(false);
         let extras = Arc::new(Semaphore::new(limits.extras));
         Self {
-            crew: Crew {
+            context: WorkerContext {
                 app,
-                deliver,
+                unpack,
                 limits,
                 extras,
                 stopping,
@@ -107,7 +107,7 @@ impl Worker {
     pub async fn run(mut self, stop: impl Future<Output = ()>, drain: Duration) {
         let mut stop = std::pin::pin!(stop);
         let mut looking = tokio::time::interval(LOOK_PERIOD);
-        let app = Arc::clone(&self.crew.app);
+        let app = Arc::clone(&self.context.app);
         loop {
             self.begin_due();
             let rest = self.rest();
@@ -137,7 +137,7 @@ impl Worker {
                 return;
             };
             self.take_in(done);
-            self.crew
+            self.context
                 .app
                 .memory
                 .wakeups
@@ -149,7 +149,7 @@ impl Worker {
 
     /// Looks in the store for lanes that nobody rang for: those of an earlier process, and those whose ring was missed.
     async fn look(&mut self) {
-        match lanes(&self.crew.app).await {
+        match lanes(&self.context.app).await {
             Ok(found) => {
                 self.faulty = false;
                 for lane in found {
@@ -164,7 +164,7 @@ impl Worker {
 
     /// There may be something new in `lane`.
     fn note(&mut self, lane: Lane) {
-        let now = self.crew.app.clock.now();
+        let now = self.context.app.clock.now();
         let known = self.lanes.entry(lane).or_insert_with(|| {
             self.resting.insert((now, lane));
             Known {
@@ -183,13 +183,13 @@ impl Worker {
                 }
             }
         }
-        self.crew.app.memory.deliveries.waiting_lanes(self.lanes.len());
+        self.context.app.memory.deliveries.waiting_lanes(self.lanes.len());
     }
 
     /// Begins to visit lanes where something is due, those that have waited longest first.
     fn begin_due(&mut self) {
-        let now = self.crew.app.clock.now();
-        while self.visits.len() < self.crew.limits.visits
+        let now = self.context.app.clock.now();
+        while self.visits.len() < self.context.limits.visits
             && let Some(&(due, lane)) = self.resting.first()
             && due <= now
         {
@@ -198,14 +198,14 @@ impl Worker {
                 continue;
             };
             known.state = State::Visited { rung: false };
-            let visit = self.crew.clone().visit(lane, known.health.clone());
+            let visit = self.context.clone().visit(lane, known.health.clone());
             let task = self.visits.spawn(visit);
             self.visited.insert(task.id(), lane);
         }
     }
 
     fn take_in(&mut self, done: Result<(Id, Visited), tokio::task::JoinError>) {
-        let now = self.crew.app.clock.now();
+        let now = self.context.app.clock.now();
         let id = done
             .as_ref()
             .map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
@@ -250,15 +250,15 @@ impl Worker {
             }
             (None, _) | (_, None) => drop(self.lanes.remove(&lane)),
         }
-        self.crew.app.memory.deliveries.waiting_lanes(self.lanes.len());
+        self.context.app.memory.deliveries.waiting_lanes(self.lanes.len());
     }
 
     /// How long nothing is due.
     fn rest(&self) -> Duration {
-        if self.visits.len() >= self.crew.limits.visits {
+        if self.visits.len() >= self.context.limits.visits {
             return LOOK_PERIOD;
         }
-        let now = self.crew.app.clock.now();
+        let now = self.context.app.clock.now();
         let first = self.resting.first();
         first.map_or(LOOK_PERIOD, |(due, _)| due.since(now).min(LOOK_PERIOD))
     }

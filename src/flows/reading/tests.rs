@@ -12,7 +12,7 @@ use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{CreationRate, Purge};
 
-/// A store with a record at some keys, and a server's outbox.
+/// A store with a record at some keys, and whom to wake.
 #[derive(Default)]
 struct World {
     store: CountingStore<MemoryStore>,

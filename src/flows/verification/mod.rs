@@ -4,18 +4,22 @@
 //! and of the service asserted. So a code is accepted once, each wrong one counts, and nothing goes on below a service that
 //! was deleted, however many requests come at once.
 
-pub mod advance_verification;
-pub mod check_verification;
-pub mod fetch_verification;
-pub mod settle_verification;
-pub mod start_verification;
-
-mod conversion;
-mod next_code;
-mod send;
+mod advance;
+mod check;
+mod confirm_silent;
+mod settle;
+mod silent_token;
+mod start;
 
 #[cfg(test)]
 mod tests;
+
+pub use self::advance::{advance, advance_due};
+pub use self::check::{Guess, check};
+pub use self::confirm_silent::{SilentAnswer, confirm_silent};
+pub use self::settle::{Settlement, settle};
+pub use self::silent_token::SilentToken;
+pub use self::start::{NewVerification, Rules, Started, start};
 
 use crate::app::App;
 use crate::domain::destination::Destination;
@@ -26,7 +30,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::flows::{Error, service};
-use crate::store::records::{self, Stored, VerificationTimer};
+use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// How a caller names a verification.
@@ -36,6 +40,20 @@ pub enum Which {
     Sid(VerificationSid),
     /// As the last one for a destination.
     To(Destination),
+}
+
+/// The verification, whatever became of it; by destination, the last one for it.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn fetch(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &Which,
+) -> Result<Verification, Error> {
+    let found = find(app, account, service, which, app.clock.now()).await?;
+    Ok(found.verification.record)
 }
 
 /// A verification with all that a decision on it rests on.
@@ -142,35 +160,4 @@ async fn read_verification(
 fn assert_service(service: &Stored<Service>) -> Batch {
     let key = keys::service(service.record.account, service.record.sid);
     Batch::new().assert_read(&key, service)
-}
-
-/// Writes a verification into `batch`, and moves the timer of its plan; `before` is what it was, if it was.
-pub(crate) fn put_verification(
-    batch: Batch,
-    before: Option<&Verification>,
-    after: &Verification,
-) -> Result<Batch, Error> {
-    let key = keys::verification(after.service, after.sid);
-    let mut batch = match (before, after.kept_until()) {
-        (None, Some(until)) => batch.put_new_record_until(key, after, until)?,
-        (None, None) => batch.put_new_record(key, after)?,
-        (Some(_), Some(until)) => batch.put_record_until(key, after, until)?,
-        (Some(_), None) => batch.put_record(key, after)?,
-    };
-    let due_before = before.and_then(|before| before.next_step_at);
-    if due_before == after.next_step_at {
-        return Ok(batch);
-    }
-    if let Some(due) = due_before {
-        batch = batch.delete(keys::verification_timer(due, after.sid).into_bytes());
-    }
-    if let Some(due) = after.next_step_at {
-        let timer = VerificationTimer {
-            account: after.account,
-            service: after.service,
-            verification: after.sid,
-        };
-        batch = batch.put_record(keys::verification_timer(due, after.sid), &timer)?;
-    }
-    Ok(batch)
 }

@@ -63,9 +63,10 @@ const RULES: &[Rule] = &[
         ours: &["app", "crypto", "domain", "flows", "web"],
         never: &["sled"],
     },
+    // The seam between dialects and the server; see `problem` for what is at its root.
     Rule {
         module: "web",
-        ours: &["app", "domain", "flows", "memory"],
+        ours: &["app", "dialect", "domain", "flows", "memory"],
         never: &["sled"],
     },
     Rule {
@@ -76,15 +77,21 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "server",
-        ours: &["web"],
+        ours: &["dialect", "web"],
         never: &["sled"],
+    },
+    // Text, which anybody may show.
+    Rule {
+        module: "manual",
+        ours: &[],
+        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
     },
     // The commands wire everything together.
     Rule {
         module: "cli",
         ours: &[
-            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "memory", "server", "store",
-            "web",
+            "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "memory",
+            "server", "store", "web",
         ],
         never: &["sled"],
     },
@@ -124,12 +131,11 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
             if known && ours != rule.module && !rule.ours.contains(&ours.as_str()) {
                 return Some(format!("`{}` must not import `{ours}`", rule.module));
             }
-            match (rule.module, module.get(1), rest.first()) {
-                ("dialect", Some(own), Some(other)) if ours == "dialect" && own != other => Some(format!(
-                    "the dialect `{own}` must not import the dialect `{other}`"
-                )),
-                _ => None,
+            if ours == "dialect" {
+                return beyond_the_seam(rule.module, module.get(1).copied(), rest.first()?);
             }
+            let seam = rule.module == "dialect" && !module.get(1).is_some_and(|own| is_dialect(own));
+            (seam && known && ours != "dialect").then(|| format!("the seam must not import `{ours}`"))
         }
         [foreign, ..] if rule.never.contains(&foreign.as_str()) => {
             Some(format!("`{}` must not import `{foreign}`", rule.module))
@@ -138,8 +144,27 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
     }
 }
 
+/// What is wrong with naming `name` of the module `dialect`: its root is the seam, which dialects, `web` and `server` are
+/// built on; what is below a dialect's name is that dialect's, and for the commands to wire.
+fn beyond_the_seam(module: &str, own: Option<&str>, name: &str) -> Option<String> {
+    match module {
+        _ if !is_dialect(name) || own == Some(name) => None,
+        "web" | "server" => Some(format!("`{module}` must not know the dialect `{name}`")),
+        "dialect" => own
+            .filter(|own| is_dialect(own))
+            .map(|own| format!("the dialect `{own}` must not import the dialect `{name}`")),
+        _ => None,
+    }
+}
+
+/// Whether the part of `dialect` with this name is a dialect: all but the types of the seam and the files they are in.
+fn is_dialect(name: &str) -> bool {
+    let seam = ["failure", "progress", "stream"];
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && !seam.contains(&name) && name != "self"
+}
+
 /// The lines of the code, those of a `use` statement joined.
-fn statements(source: &Source) -> Vec<(usize, String)> {
+pub(super) fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (number, line) in source.code() {
@@ -158,7 +183,7 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// All paths of a line, `use` trees taken apart.
-fn paths(line: &str) -> Vec<Vec<String>> {
+pub(super) fn paths(line: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some(start) = rest.find(is_name) {
@@ -211,7 +236,7 @@ fn closing(tree: &str) -> usize {
 }
 
 /// A path with `self` and `super` at its front resolved.
-fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
+pub(super) fn absolute(module: &[&str], path: &[String]) -> Vec<String> {
     let supers = path.iter().take_while(|name| *name == "super").count();
     let here = path.first().is_some_and(|name| name == "self");
     if supers == 0 && !here {
@@ -334,6 +359,43 @@ mod tests {
             found("src/dialect/mod.rs", "pub mod twilio;\nuse self::twilio::Form;"),
             [""; 0]
         );
+    }
+
+    #[test]
+    fn the_server_and_the_web_know_the_seam_and_no_dialect() {
+        for path in ["src/server/http1.rs", "src/web/boundary.rs"] {
+            assert_eq!(
+                found(
+                    path,
+                    "use crate::dialect::{Drain, RequestStage};\nuse crate::dialect::Http;"
+                ),
+                [""; 0]
+            );
+            for bad in [
+                "use crate::dialect::twilio::Failures;",
+                "use crate::dialect::{Http, twilio};",
+                "let x = crate::dialect::vonage::dialect();",
+            ] {
+                assert_eq!(found(path, bad).len(), 1, "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_seam_imports_neither_the_server_nor_the_web() {
+        for path in ["src/dialect/mod.rs", "src/dialect/failure.rs"] {
+            assert_eq!(
+                found(path, "use super::RequestStage;\nuse axum::Router;"),
+                [""; 0]
+            );
+            for bad in [
+                "use crate::web::body;",
+                "use crate::flows::Error;",
+                "use crate::server::run;",
+            ] {
+                assert_eq!(found(path, bad).len(), 1, "{path}: {bad}");
+            }
+        }
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod circles;
 mod imports;
 mod prose;
 mod source;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,16 @@ use source::Source;
 #[test]
 fn imports_run_one_way() {
     assert_no(sources(&["src"]).iter().flat_map(imports::violations));
+}
+
+#[test]
+fn flows_form_no_circle() {
+    assert_no(circles::violations(&sources(&["src/flows"])).into_iter());
+}
+
+#[test]
+fn words_of_a_protocol_stay_in_its_dialect() {
+    assert_no(sources(&["src"]).iter().flat_map(words::violations));
 }
 
 #[test]

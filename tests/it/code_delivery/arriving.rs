@@ -5,8 +5,7 @@ use std::sync::Arc;
 use countersign::domain::channel::Channel;
 use countersign::domain::time::Clock as _;
 use countersign::domain::verification::VerificationStatus;
-use countersign::flows::verification::Which;
-use countersign::flows::verification::check_verification::{Guess, check_verification};
+use countersign::flows::verification::{self, Guess, Which};
 use countersign::store::memory::MemoryStore;
 use tokio::net::TcpListener;
 
@@ -30,7 +29,7 @@ async fn a_code_arrives_and_is_approved_and_nothing_is_sent_behind_it() {
         ..Guess::default()
     };
     let which = Which::Sid(started.verification.sid);
-    let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+    let checked = verification::check(app, world.account, world.service, &which, &guess).await;
     let status = checked.unwrap().status(world.server.clock.now());
     assert_eq!(status, VerificationStatus::Approved);
     world.deliver().await;

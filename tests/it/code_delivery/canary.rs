@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use countersign::domain::channel::Channel;
 use countersign::flows::outbox::dead_letters::list_dead_letters;
-use countersign::flows::outbox::list_waiting::list_waiting;
+use countersign::flows::outbox::list_waiting;
 use countersign::flows::page::{Cursor, PageRequest};
 use countersign::store::Order;
 use countersign::web::ops::{self, Ops};
@@ -50,13 +50,13 @@ fn assert_clean(place: &str, text: &str) {
 }
 
 async fn metrics(world: &World) -> String {
-    let ops = ops::router(Arc::new(Ops {
+    let ops = ops::http(Arc::new(Ops {
         app: world.server.app.clone(),
         requests: Arc::default(),
         draining: false.into(),
     }));
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
-    let body = ops.oneshot(request).await.unwrap().into_body();
+    let body = ops.router.oneshot(request).await.unwrap().into_body();
     let bytes = body.collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }

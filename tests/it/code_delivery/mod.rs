@@ -25,9 +25,9 @@ use countersign::domain::verification::{
     Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
 };
 use countersign::flows::Error;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
-use countersign::flows::verification::start_verification::{NewVerification, Started, start_verification};
+use countersign::flows::verification::{self, NewVerification, Started};
 use countersign::store::records::{self, Record};
 use countersign::store::{Order, Scan, keys};
 
@@ -130,7 +130,7 @@ impl World {
             risk_check: true,
             wants_sna_client_token: true,
         };
-        start_verification(&self.server.app, self.account, self.service, &new).await
+        verification::start(&self.server.app, self.account, self.service, &new).await
     }
 
     /// Delivers what is due now; who does not answer soon has failed.
@@ -139,7 +139,7 @@ impl World {
             delivery: Duration::from_millis(500),
             ..Limits::default()
         };
-        let mut worker = Worker::new(self.server.app.clone(), Arc::new(ToReceivers), limits);
+        let mut worker = Worker::new(self.server.app.clone(), Arc::new(Deliveries), limits);
         worker.run_due().await;
     }
 

@@ -1,14 +1,14 @@
 //! Silent network authentication, from the URL that a device opens to the approval.
 
 use crate::doubles::SeededEntropy;
+use countersign::dialect::{Http, twilio};
 use countersign::domain::channel::Channel;
 use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
 use countersign::domain::verification::{SilentFailure, VerificationStatus};
 use countersign::flows::Error;
-use countersign::flows::verification::Which;
-use countersign::flows::verification::check_verification::{Guess, check_verification};
-use countersign::server::{self, Limits, Listener};
+use countersign::flows::verification::{self, Guess, Which};
+use countersign::server::{self, ClientLimits, Listener, Protocol};
 use countersign::web::boundary::Boundary;
 use serde_json::Value;
 use std::sync::Arc;
@@ -21,11 +21,20 @@ use super::{NUMBER, World, provider, sender, told};
 async fn open(world: &World, method: &str, token: &str) -> Value {
     let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address();
-    let boundary = Boundary::new(world.server.router(), Arc::default(), &SeededEntropy::new(1));
+    let http = Http {
+        router: world.server.router(),
+        failures: Arc::new(twilio::Failures),
+    };
+    let protocol = Protocol::Http(Boundary::new(http, Arc::default(), &SeededEntropy::new(1)));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server::run(vec![listener], boundary, Limits::default(), async {
-        let _dropped = stopped.await;
-    }));
+    let serving = tokio::spawn(server::run(
+        vec![listener],
+        protocol,
+        ClientLimits::default(),
+        async {
+            let _dropped = stopped.await;
+        },
+    ));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(
         "{method} /v2/SilentAuth/{token} HTTP/1.1\r\nhost: verify.example.com\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -52,7 +61,7 @@ async fn a_device_that_its_network_knows_is_approved_with_its_token_only() {
             ..Guess::default()
         };
         let app = &world.server.app;
-        let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+        let checked = verification::check(app, world.account, world.service, &which, &guess).await;
         checked.unwrap().status(world.server.clock.now())
     };
     assert_eq!(check(None).await, VerificationStatus::Pending);
@@ -80,7 +89,7 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     let guess = Guess::default();
     let which = Which::Sid(started.verification.sid);
     let app = &world.server.app;
-    let checked = check_verification(app, world.account, world.service, &which, &guess).await;
+    let checked = verification::check(app, world.account, world.service, &which, &guess).await;
     let checked = checked.unwrap();
     assert_eq!(
         checked.status(world.server.clock.now()),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::delivery::Outcome;
-use countersign::delivery::codes::trust::Authorities;
 use countersign::delivery::codes::{CodeMessage, Sent};
+use countersign::delivery::trust::Authorities;
 use countersign::domain::channel::Channel;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::phone::PhoneNumber;

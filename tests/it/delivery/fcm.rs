@@ -1,7 +1,7 @@
 //! Firebase Cloud Messaging: the requests as Google documents them, and each of their answers.
 
 use countersign::delivery::Outcome;
-use countersign::flows::outbox::deliver_push;
+use countersign::flows::push::deliver_push;
 use serde_json::{Value, json};
 
 use super::{Notified, assert_refused, assert_retry};

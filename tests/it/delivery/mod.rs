@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use countersign::delivery::{Outcome, Senders};
 use countersign::domain::events::{OutboxMessage, OutboxRow};
-use countersign::flows::outbox::deliver_push;
+use countersign::flows::push::deliver_push;
 use countersign::store::memory::MemoryStore;
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use crate::support::Device;
 use crate::support::push_provider::{Behaviour, PushProvider, Reply, misbehaving};
 use countersign::delivery::Outcome;
 use countersign::flows::account;
-use countersign::flows::outbox::deliver_push;
+use countersign::flows::push::deliver_push;
 
 const SHORT: Duration = Duration::from_millis(300);
 

@@ -7,6 +7,8 @@ use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::destination_record::DestinationRecord;
 use countersign::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
+use countersign::domain::fraud::budget::Taken;
+use countersign::domain::fraud::{BlockEvent, BlockReason, PrefixBlock};
 use countersign::domain::message::custom::CustomMessage;
 use countersign::domain::message::locale::Locale;
 use countersign::domain::messaging_configuration::{MessagingConfiguration, Region};
@@ -25,8 +27,6 @@ use countersign::domain::sid::{
 use countersign::domain::text::{
     Amount, AppHash, Description, ProviderName, SendDigits, ServiceName, Substitutions, Tags, UniqueName,
 };
-use countersign::domain::toll_fraud::budget::Taken;
-use countersign::domain::toll_fraud::{BlockEvent, BlockReason, PrefixBlock};
 use countersign::domain::verification::{
     Alphabet, ChannelWaits, Check, CheckScope, CodePolicy, CodeReuse, Content, Draft, EmailOptions, End,
     Ending, Exhaustion, IssuedCode, Payment, PlanStep, Sending, SendingOutcome, SessionLife,

@@ -10,6 +10,8 @@ use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
+use countersign::domain::fraud::prefix::NumberPrefix;
+use countersign::domain::fraud::{BlockReason, PrefixBlock};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
 use countersign::domain::rate_limit::{BucketInterval, BucketMax};
@@ -17,17 +19,11 @@ use countersign::domain::refusal::Refusal;
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
 use countersign::domain::text::{Amount, Attributes, Description, ProviderName, ServiceName, UniqueName};
-use countersign::domain::toll_fraud::prefix::NumberPrefix;
-use countersign::domain::toll_fraud::{BlockReason, PrefixBlock};
 use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Verification, VerificationStatus,
 };
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
-use countersign::flows::verification::Which;
-use countersign::flows::verification::advance_verification::advance_verification;
-use countersign::flows::verification::check_verification::{Guess, check_verification};
-use countersign::flows::verification::settle_verification::{Settlement, settle_verification};
-use countersign::flows::verification::start_verification::{NewVerification, start_verification};
+use countersign::flows::verification::{self, Guess, NewVerification, Settlement, Which};
 use countersign::flows::{Error, messaging_configuration, safe_list};
 use countersign::store::{Batch, Order, Scan, keys, records};
 
@@ -53,7 +49,7 @@ pub(super) async fn write(app: &App, service: &Service) {
     let address = EmailAddress::parse("ada@mail.example.com").unwrap();
     let by_mail = wanted(Destination::Email(address), Channel::Email, usual_policy());
     let approved = Which::Sid(start(app, service, &by_mail).await.unwrap().sid);
-    settle_verification(app, service.account, service.sid, &approved, Settlement::Approve)
+    verification::settle(app, service.account, service.sid, &approved, Settlement::Approve)
         .await
         .unwrap();
 
@@ -73,17 +69,17 @@ pub(super) async fn go_on(app: &App, account: AccountSid) {
     let (service, planned) = planned(app, account).await;
     let of_blocked_prefix = wanted(phone(BLOCKED), Channel::Sms, usual_policy());
     assert!(matches!(
-        start_verification(app, account, service, &of_blocked_prefix).await,
+        verification::start(app, account, service, &of_blocked_prefix).await,
         Err(Error::Refused(Refusal::Blocked {
             why: BlockReason::LowConversion,
             ..
         }))
     ));
     assert!(matches!(
-        start_verification(app, account, service, &to_ada()).await,
+        verification::start(app, account, service, &to_ada()).await,
         Err(Error::Refused(Refusal::RateLimited { .. }))
     ));
-    advance_verification(app, account, service, planned)
+    verification::advance(app, account, service, planned)
         .await
         .unwrap();
     // Four are left of five wrong codes.
@@ -175,7 +171,7 @@ async fn block_prefix(app: &App, account: AccountSid) {
 }
 
 async fn start(app: &App, service: &Service, new: &NewVerification) -> Result<Verification, Error> {
-    let started = start_verification(app, service.account, service.sid, new).await?;
+    let started = verification::start(app, service.account, service.sid, new).await?;
     Ok(started.verification)
 }
 
@@ -191,7 +187,7 @@ async fn check(
         payment: Some(payment()),
         ..Guess::default()
     };
-    let checked = check_verification(app, account, service, &Which::To(ada()), &guess).await?;
+    let checked = verification::check(app, account, service, &Which::To(ada()), &guess).await?;
     Ok(checked.status(app.clock.now()))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::delivery::Outcome;
 use countersign::domain::outbox::DeadLetter;
-use countersign::flows::outbox::dead_letters::{Fate, decide, decide_all, list_dead_letters};
+use countersign::flows::outbox::dead_letters::{Disposal, decide, decide_all, list_dead_letters};
 use countersign::flows::page::{Cursor, Order, PageRequest};
 
 use super::{names, subscribe};
@@ -52,7 +52,7 @@ async fn what_a_receiver_refuses_is_a_dead_letter_at_once_and_is_delivered_when_
     }
     server.wait(10 * 24 * 3600);
     assert_eq!(
-        decide_all(&server.app, Some(one.parse().unwrap()), Fate::PutBack)
+        decide_all(&server.app, Some(one.parse().unwrap()), Disposal::PutBack)
             .await
             .unwrap(),
         3
@@ -84,14 +84,14 @@ async fn one_dead_letter_is_dropped_once() {
     let server = TestApp::new().await;
     refused(&server).await;
     let sid = dead_letters(&server).await[0].row.sid;
-    decide(&server.app, sid, Fate::Dropped).await.unwrap();
-    decide(&server.app, sid, Fate::Dropped).await.unwrap_err();
-    decide(&server.app, sid, Fate::PutBack).await.unwrap_err();
+    decide(&server.app, sid, Disposal::Dropped).await.unwrap();
+    decide(&server.app, sid, Disposal::Dropped).await.unwrap_err();
+    decide(&server.app, sid, Disposal::PutBack).await.unwrap_err();
     assert_eq!(
         (dead_letters(&server).await.len(), server.outbox().await.len()),
         (5, 0)
     );
-    assert_eq!(decide_all(&server.app, None, Fate::Dropped).await.unwrap(), 5);
+    assert_eq!(decide_all(&server.app, None, Disposal::Dropped).await.unwrap(), 5);
     assert_eq!(dead_letters(&server).await.len(), 0);
 }
 
@@ -146,7 +146,10 @@ async fn a_receiver_that_is_down_for_days_is_tried_seldom_and_given_up_in_time()
 
     receivers.now(|_| Some(Outcome::Delivered));
     let lane = Some(webhook.parse().unwrap());
-    assert_eq!(decide_all(&server.app, lane, Fate::PutBack).await.unwrap(), 300);
+    assert_eq!(
+        decide_all(&server.app, lane, Disposal::PutBack).await.unwrap(),
+        300
+    );
     server.wait(300);
     worker.run_due().await;
     assert_eq!(receivers.delivered().len(), 300);

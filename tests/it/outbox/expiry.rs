@@ -69,8 +69,8 @@ async fn a_challenge_that_nobody_answered_is_announced_once_and_final() {
 }
 
 fn is_pending(key: &[u8]) -> bool {
-    use countersign::store::keys::Place;
-    matches!(Place::parse(key), Some(Place::Pending(..)))
+    use countersign::store::keys::KeyParts;
+    matches!(KeyParts::parse(key), Some(KeyParts::Pending(..)))
 }
 
 #[tokio::test]

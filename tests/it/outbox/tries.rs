@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::delivery::Outcome;
 use countersign::domain::events::OutboxRow;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::Worker;
 use countersign::store::memory::MemoryStore;
 use tempfile::TempDir;
@@ -210,7 +210,7 @@ async fn rows_for_nobody_are_dropped() {
     assert_eq!(server.outbox().await.len(), 2, "{}", sid_of(&path));
     Worker::new(
         server.app.clone(),
-        Arc::new(ToReceivers),
+        Arc::new(Deliveries),
         countersign::flows::outbox::worker::Limits::default(),
     )
     .run_due()

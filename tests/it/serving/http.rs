@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use countersign::dialect::{Dialect, Http, Speaks, twilio};
 use countersign::domain::entropy::SystemEntropy;
-use countersign::server::{Limits, Listener, run};
+use countersign::server::{ClientLimits, Listener, Protocol, run};
 use countersign::web::boundary::Boundary;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,16 +21,26 @@ pub(crate) struct Served {
 }
 
 /// Serves `router` on a free port.
-pub(crate) async fn serve(router: Router, limits: Limits) -> Served {
+pub(crate) async fn serve(router: Router, limits: ClientLimits) -> Served {
     let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
     serve_on(listener, router, limits)
 }
 
-pub(crate) fn serve_on(listener: Listener, router: Router, limits: Limits) -> Served {
+pub(crate) fn serve_on(listener: Listener, router: Router, limits: ClientLimits) -> Served {
+    let failures = Arc::new(twilio::Failures);
+    let http = Speaks::Http(Http { router, failures });
+    serve_dialect(listener, http, limits)
+}
+
+/// Serves what is spoken as `speaks` has it.
+pub(crate) fn serve_dialect(listener: Listener, speaks: Speaks, limits: ClientLimits) -> Served {
     let address = listener.address();
-    let boundary = Boundary::new(router, Arc::default(), &SystemEntropy);
+    let dialect = Dialect { name: "test", speaks };
+    let protocol = Protocol::of(dialect, |http| {
+        Boundary::new(http, Arc::default(), &SystemEntropy)
+    });
     let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(run(vec![listener], boundary, limits, async {
+    let ended = tokio::spawn(run(vec![listener], protocol, limits, async {
         let _stopped_or_dropped = stopped.await;
     }));
     Served { address, stop, ended }

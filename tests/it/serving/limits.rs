@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use countersign::server::Limits;
-use countersign::web::body::{self, BodyError};
+use countersign::dialect::{AnswerForm, FailureAnswers as _, twilio};
+use countersign::server::ClientLimits;
+use countersign::web::body;
 use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -32,9 +32,7 @@ async fn echo(request: Request) -> Response {
     let (parts, body) = request.into_parts();
     match body::read(&parts, body).await {
         Ok(bytes) => bytes.into_response(),
-        Err(BodyError::Broken) => StatusCode::BAD_REQUEST.into_response(),
-        Err(BodyError::TimedOut) => StatusCode::REQUEST_TIMEOUT.into_response(),
-        Err(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(failure) => twilio::Failures.answer(failure, AnswerForm::default()),
     }
 }
 
@@ -50,7 +48,7 @@ fn has_status(answer: &str, status: u16) {
 
 #[tokio::test]
 async fn header_names_are_in_title_case_and_every_answer_has_a_date_and_an_identifier() {
-    let server = serve(router(), Limits::default()).await;
+    let server = serve(router(), ClientLimits::default()).await;
     for path in ["/", "/nowhere"] {
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let answer = server.exchange(request).await;
@@ -75,7 +73,7 @@ async fn header_names_are_in_title_case_and_every_answer_has_a_date_and_an_ident
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another_and_several_at_once() {
-    let server = serve(router(), Limits::default()).await;
+    let server = serve(router(), ClientLimits::default()).await;
     let mut stream = server.connect().await;
     for _ in 0..3 {
         stream
@@ -93,7 +91,7 @@ async fn a_connection_serves_one_request_after_another_and_several_at_once() {
 
 #[tokio::test]
 async fn bodies_up_to_64_kib_are_read_and_longer_ones_refused() {
-    let server = serve(router(), Limits::default()).await;
+    let server = serve(router(), ClientLimits::default()).await;
     let announced = |length: usize| {
         let head = format!(
             "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
@@ -122,14 +120,14 @@ async fn bodies_up_to_64_kib_are_read_and_longer_ones_refused() {
 
 #[tokio::test]
 async fn a_body_that_is_too_long_is_refused_before_it_is_sent() {
-    let server = serve(router(), Limits::default()).await;
+    let server = serve(router(), ClientLimits::default()).await;
     let head = "POST /echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 65537\r\n\r\n";
     has_status(&server.exchange(head).await, 413);
 }
 
 #[tokio::test]
 async fn heads_up_to_32_kib_are_read_and_longer_ones_refused() {
-    let server = serve(router(), Limits::default()).await;
+    let server = serve(router(), ClientLimits::default()).await;
     let head = |length: usize| {
         format!(
             "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {}\r\n\r\n",
@@ -150,7 +148,7 @@ async fn heads_up_to_32_kib_are_read_and_longer_ones_refused() {
 
 #[tokio::test]
 async fn many_headers_are_read_as_long_as_they_are_short_enough_together() {
-    let server = serve(router(), Limits::default()).await;
+    let server = serve(router(), ClientLimits::default()).await;
     let head = |count: usize, value: &str| {
         let headers: Vec<_> = (0..count).map(|n| format!("x-{n}: {value}\r\n")).collect();
         format!(
@@ -168,9 +166,9 @@ async fn many_headers_are_read_as_long_as_they_are_short_enough_together() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_head_is_cut_off() {
-    let limits = Limits {
+    let limits = ClientLimits {
         head: SOON,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(router(), limits).await;
     for beginning in ["", "GET / HTTP/1.1\r\nhost:"] {
@@ -181,9 +179,9 @@ async fn a_client_that_never_finishes_its_head_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_second_head_is_cut_off() {
-    let limits = Limits {
+    let limits = ClientLimits {
         head: SOON,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(router(), limits).await;
     let mut stream = server.connect().await;
@@ -205,9 +203,9 @@ async fn a_client_that_never_finishes_its_second_head_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_body_is_told_and_cut_off() {
-    let limits = Limits {
+    let limits = ClientLimits {
         body: SOON,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(router(), limits).await;
     let answer = server
@@ -218,9 +216,9 @@ async fn a_client_that_never_finishes_its_body_is_told_and_cut_off() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let limits = Limits {
+    let limits = ClientLimits {
         idle: SOON,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(router(), limits).await;
     assert!(
@@ -233,12 +231,12 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn an_answer_may_take_longer_than_a_client() {
-    let limits = Limits {
+    let limits = ClientLimits {
         head: SOON,
         body: SOON,
         idle: SOON,
         write: SOON,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(router(), limits).await;
     assert!(
@@ -251,9 +249,9 @@ async fn an_answer_may_take_longer_than_a_client() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_is_cut_off() {
-    let limits = Limits {
+    let limits = ClientLimits {
         write: SOON,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let (gone, mut dropped) = mpsc::channel::<()>(1);
     let endless = get(async move || Body::new(Endless { _gone: gone.clone() }));
@@ -289,9 +287,9 @@ impl HttpBody for Endless {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_a_place() {
-    let limits = Limits {
+    let limits = ClientLimits {
         connections: 1,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(router(), limits).await;
     let mut first = server.connect().await;

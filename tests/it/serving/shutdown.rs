@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use countersign::server::Limits;
+use countersign::server::ClientLimits;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -27,7 +27,7 @@ async fn requests_in_flight_finish_and_idle_connections_are_closed() {
     let router = Router::new()
         .route("/held", held)
         .route("/", get(async || "fine"));
-    let server = serve(router, Limits::default()).await;
+    let server = serve(router, ClientLimits::default()).await;
 
     let mut idle = server.connect().await;
     idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -53,9 +53,9 @@ async fn requests_in_flight_finish_and_idle_connections_are_closed() {
 #[tokio::test]
 async fn requests_that_never_finish_are_waited_for_no_longer_than_the_drain() {
     let held = get(async || std::future::pending::<&'static str>().await);
-    let limits = Limits {
+    let limits = ClientLimits {
         drain: Duration::from_millis(100),
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let server = serve(Router::new().route("/held", held), limits).await;
     let mut busy = server.connect().await;

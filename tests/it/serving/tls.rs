@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use countersign::server::tls::Certificates;
-use countersign::server::{Limits, Listener, self_signed};
+use countersign::server::{ClientLimits, Listener, self_signed};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -67,7 +67,7 @@ async fn new_connections_get_the_certificate_of_the_changed_files() {
     let server = serve_on(
         listener,
         Router::new().route("/", get(async || "fine")),
-        Limits::default(),
+        ClientLimits::default(),
     );
     let address = server.address.to_string();
 

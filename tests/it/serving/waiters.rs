@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream as Connection;
 use std::time::{Duration, Instant};
 
-use countersign::server::Limits;
+use countersign::server::ClientLimits;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -21,7 +21,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set(limits: Limits) -> Self {
+    async fn set(limits: ClientLimits) -> Self {
         let app = TestApp::new().await;
         let user = User::create(&app.client()).await;
         let device = user.device(&app, &app.client()).await;
@@ -77,7 +77,7 @@ async fn read_until(stream: &mut TcpStream, part: &str) -> String {
 /// Nobody is kept in memory for a client that is gone.
 #[tokio::test]
 async fn a_client_that_goes_away_waits_no_longer() {
-    let scene = Scene::set(Limits::default()).await;
+    let scene = Scene::set(ClientLimits::default()).await;
     let poll = scene.asking(&scene.list(60)).await;
     let mut stream = scene.asking(&scene.events()).await;
     read_until(&mut stream, "retry:").await;
@@ -92,11 +92,11 @@ async fn a_client_that_goes_away_waits_no_longer() {
 #[tokio::test]
 async fn waits_are_longer_than_a_connection_may_idle() {
     let short = Duration::from_millis(100);
-    let limits = Limits {
+    let limits = ClientLimits {
         head: short,
         body: short,
         idle: short,
-        ..Limits::default()
+        ..ClientLimits::default()
     };
     let scene = Scene::set(limits).await;
     let mut events = scene.asking(&scene.events()).await;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
+use crate::doubles::{ManualClock, SeededEntropy};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Request, Response, Version};
 use countersign::delivery::Senders;
-use countersign::delivery::push_providers::{Addresses, PushProviders};
+use countersign::delivery::http::HttpClient;
+use countersign::delivery::push::{Addresses, PushProviders};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http2;
@@ -251,13 +252,14 @@ pub(crate) async fn misbehaving(behaviour: Behaviour, timeout: Duration) -> (Sen
 
 fn senders(address: SocketAddr, timeout: Option<Duration>) -> Senders {
     let url = |path: &str| Some(format!("http://{address}{path}").parse().unwrap());
-    let push = PushProviders::new(Addresses {
+    let addresses = Addresses {
         apns: url(""),
         apns_sandbox: url("/sandbox/"),
         fcm: url("/"),
         fcm_tokens: url("/token"),
         timeout,
-    });
+    };
+    let push = PushProviders::new(addresses, HttpClient::default());
     Senders {
         push,
         ..Senders::default()

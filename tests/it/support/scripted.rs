@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use countersign::app::App;
 use countersign::delivery::Outcome;
 use countersign::domain::events::OutboxRow;
-use countersign::flows::outbox::deliver::{Deliver, Tried};
+use countersign::flows::Error;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
+use countersign::flows::outbox::{Parcel, Settled, Unpack};
 
 /// What a receiver does with a row; `None` is to never answer.
 type Reaction = Box<dyn Fn(&OutboxRow) -> Option<Outcome> + Send + Sync>;
@@ -57,7 +59,7 @@ impl Receivers {
     }
 
     pub(crate) fn worker_with(self: &Arc<Self>, app: &Arc<App>, limits: Limits) -> Worker {
-        Worker::new(Arc::clone(app), self.clone(), limits)
+        Worker::new(Arc::clone(app), Arc::new(Diverted(self.clone())), limits)
     }
 }
 
@@ -77,20 +79,44 @@ pub(crate) fn retry_after(after: Duration) -> Outcome {
     }
 }
 
+/// What is in the rows goes to them instead.
+#[derive(Debug)]
+struct Diverted(Arc<Receivers>);
+
+impl Unpack for Diverted {
+    fn unpack(&self, row: &OutboxRow) -> Box<dyn Parcel> {
+        Box::new(DivertedParcel {
+            receivers: Arc::clone(&self.0),
+            real: Deliveries.unpack(row),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct DivertedParcel {
+    receivers: Arc<Receivers>,
+    real: Box<dyn Parcel>,
+}
+
 #[async_trait]
-impl Deliver for Receivers {
-    async fn deliver(&self, _app: &App, row: &OutboxRow) -> Tried {
-        self.tried.lock().unwrap().push(row.clone());
-        let reaction = (self.react.lock().unwrap())(row);
+impl Parcel for DivertedParcel {
+    async fn deliver(&mut self, _app: &App, row: &OutboxRow) -> Outcome {
+        let receivers = &self.receivers;
+        receivers.tried.lock().unwrap().push(row.clone());
+        let reaction = (receivers.react.lock().unwrap())(row);
         match reaction {
             Some(outcome) => {
                 if outcome == Outcome::Delivered {
-                    self.delivered.lock().unwrap().push(row.clone());
+                    receivers.delivered.lock().unwrap().push(row.clone());
                 }
-                outcome.into()
+                outcome
             }
             None => std::future::pending().await,
         }
+    }
+
+    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+        self.real.settle(app, leased, outcome).await
     }
 }
 

@@ -7,7 +7,7 @@ use crate::support::world::sid_of;
 use crate::support::{Credentials, Interleaved, Service, TestApp, wrong_code};
 use countersign::domain::factor::FactorType;
 use countersign::flows::challenge;
-use countersign::flows::outbox::deliver::ToReceivers;
+use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
 
 const DAY: u64 = 24 * 3600;
@@ -171,7 +171,7 @@ async fn sweeping_reclaims_everything_that_is_over() {
     );
     server.wait(31 * DAY);
     challenge::expire_due(&server.app).await.unwrap();
-    let mut worker = Worker::new(server.app.clone(), Arc::new(ToReceivers), Limits::default());
+    let mut worker = Worker::new(server.app.clone(), Arc::new(Deliveries), Limits::default());
     worker.run_due().await;
     server.sweep().await;
     assert_eq!(server.dump().await, empty);

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use countersign::delivery::web_push::Sent;
+use countersign::delivery::Outcome;
+use countersign::delivery::push::PushOutcome;
 
 use super::push_service::{Reply, garbage, nobody};
-use super::{PushService, Subscribed, connected};
+use super::{DELIVERED, PushService, Subscribed, connected, is_refused, retried};
 use crate::support::TestApp;
 
 /// What came of a notification to a push service that says this, and what the service got.
-async fn sent_to(replies: &[Reply]) -> (Sent, PushService, Subscribed) {
+async fn sent_to(replies: &[Reply]) -> (PushOutcome, PushService, Subscribed) {
     let server = TestApp::new().await;
     let service = PushService::saying(replies).await;
     let subscribed = Subscribed::to(&server, &service.endpoint()).await;
@@ -22,10 +23,11 @@ async fn sent_to(replies: &[Reply]) -> (Sent, PushService, Subscribed) {
 }
 
 /// The reason, which must name the push service but not the capability in the endpoint's path.
-fn reason<'a>(sent: &'a Sent, service: &PushService) -> &'a str {
+fn reason<'a>(sent: &'a PushOutcome, service: &PushService) -> &'a str {
     let why = match sent {
-        Sent::Delivered => panic!("delivered"),
-        Sent::Gone { why } | Sent::Retry { why, .. } | Sent::Refused { why } => why,
+        PushOutcome::Unregistered { why }
+        | PushOutcome::Settled(Outcome::Retry { why, .. } | Outcome::Refused { why }) => why,
+        PushOutcome::Settled(other) => panic!("{other:?}"),
     };
     assert!(why.contains(&service.origin), "{why}");
     assert!(!why.contains("secret"), "{why}");
@@ -36,7 +38,7 @@ fn reason<'a>(sent: &'a Sent, service: &PushService) -> &'a str {
 async fn a_message_that_was_taken_is_delivered() {
     for status in [200, 201, 202, 204] {
         let (sent, service, _) = sent_to(&[Reply::Status(status)]).await;
-        assert_eq!(sent, Sent::Delivered, "{status}");
+        assert_eq!(sent, DELIVERED, "{status}");
         assert_eq!(service.messages().len(), 1);
     }
 }
@@ -45,7 +47,7 @@ async fn a_message_that_was_taken_is_delivered() {
 async fn a_subscription_that_is_gone_is_gone() {
     for status in [404, 410] {
         let (sent, service, _) = sent_to(&[Reply::Status(status)]).await;
-        assert!(matches!(sent, Sent::Gone { .. }), "{sent:?}");
+        assert!(matches!(sent, PushOutcome::Unregistered { .. }), "{sent:?}");
         assert!(reason(&sent, &service).contains(&status.to_string()));
     }
 }
@@ -53,7 +55,7 @@ async fn a_subscription_that_is_gone_is_gone() {
 #[tokio::test]
 async fn what_is_too_large_is_sent_again_without_the_message() {
     let (sent, service, subscribed) = sent_to(&[Reply::Status(413), Reply::Status(201)]).await;
-    assert_eq!(sent, Sent::Delivered);
+    assert_eq!(sent, DELIVERED);
     let messages = service.messages();
     assert_eq!(messages.len(), 2);
     let mut whole = subscribed.agent.read(&messages[0].body);
@@ -64,7 +66,7 @@ async fn what_is_too_large_is_sent_again_without_the_message() {
 #[tokio::test]
 async fn what_is_too_large_even_so_is_refused() {
     let (sent, service, _) = sent_to(&[Reply::Status(413)]).await;
-    assert!(matches!(sent, Sent::Refused { .. }), "{sent:?}");
+    assert!(is_refused(&sent), "{sent:?}");
     assert!(reason(&sent, &service).contains("413"));
     assert_eq!(service.messages().len(), 2, "no third try");
 }
@@ -84,10 +86,7 @@ async fn a_busy_push_service_is_left_alone_for_as_long_as_it_asks() {
     ] {
         let (sent, service, _) = sent_to(&[reply]).await;
         reason(&sent, &service);
-        let Sent::Retry { after, .. } = sent else {
-            panic!("{reply:?}: {sent:?}");
-        };
-        assert_eq!(after, wait.map(Duration::from_secs), "{reply:?}");
+        assert_eq!(retried(&sent), Some(wait.map(Duration::from_secs)), "{reply:?}");
     }
 }
 
@@ -95,7 +94,7 @@ async fn a_busy_push_service_is_left_alone_for_as_long_as_it_asks() {
 async fn a_refused_key_is_named_as_the_reason() {
     for status in [401, 403] {
         let (sent, service, _) = sent_to(&[Reply::Status(status)]).await;
-        assert!(matches!(sent, Sent::Retry { .. }), "{sent:?}");
+        assert!(retried(&sent).is_some(), "{sent:?}");
         assert!(reason(&sent, &service).contains("VAPID"));
     }
 }
@@ -104,7 +103,7 @@ async fn a_refused_key_is_named_as_the_reason() {
 async fn redirects_are_refused_and_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let (sent, service, _) = sent_to(&[Reply::Redirect(status), Reply::Status(201)]).await;
-        assert!(matches!(sent, Sent::Refused { .. }), "{sent:?}");
+        assert!(is_refused(&sent), "{sent:?}");
         assert!(reason(&sent, &service).contains("redirect"));
         assert_eq!(service.messages().len(), 1, "it was followed");
     }
@@ -113,14 +112,14 @@ async fn redirects_are_refused_and_not_followed() {
 #[tokio::test]
 async fn a_request_that_is_wrong_is_not_sent_again() {
     let (sent, service, _) = sent_to(&[Reply::Status(400)]).await;
-    assert!(matches!(sent, Sent::Refused { .. }), "{sent:?}");
+    assert!(is_refused(&sent), "{sent:?}");
     assert!(reason(&sent, &service).contains("400"));
 }
 
 #[tokio::test]
 async fn silence_garbage_and_absence_are_tried_again() {
     let (sent, service, _) = sent_to(&[Reply::Never]).await;
-    assert!(matches!(sent, Sent::Retry { after: None, .. }), "{sent:?}");
+    assert!(retried(&sent) == Some(None), "{sent:?}");
     reason(&sent, &service);
     let server = TestApp::new().await;
     for endpoint in [garbage().await, nobody().await] {
@@ -130,6 +129,6 @@ async fn silence_garbage_and_absence_are_tried_again() {
             .push_challenge(&server.client(), &subscribed.device)
             .await;
         let sent = subscribed.deliver(&connected(&server), &challenge).await;
-        assert!(matches!(sent, Sent::Retry { after: None, .. }), "{sent:?}");
+        assert!(retried(&sent) == Some(None), "{sent:?}");
     }
 }

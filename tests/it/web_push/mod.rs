@@ -10,21 +10,23 @@ mod user_agent;
 mod vapid;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use self::push_service::{LoopbackClient, PushService};
+use self::push_service::PushService;
 use self::user_agent::UserAgent;
 use crate::support::device::borrowed;
 use crate::support::world::sid_of;
 use crate::support::{Device, TestApp, User};
 use countersign::app::App;
-use countersign::delivery::Senders;
-use countersign::delivery::web_push::{Sent, WebPush};
+use countersign::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
+use countersign::delivery::push::{Addresses, PushMessage, PushOutcome, PushProviders};
+use countersign::delivery::{Outcome, Senders};
 use countersign::domain::challenge::Challenge;
 use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPushSubscription};
-use countersign::domain::sid::{AccountSid, ServiceSid};
-use countersign::domain::text::Identity;
+use countersign::domain::sid::{AccountSid, EventSid, ServiceSid};
+use countersign::domain::text::{Identity, Message};
 use countersign::flows::actor::Actor;
-use countersign::flows::web_push::deliver_web_push::deliver_web_push;
+use countersign::flows::push::web_push::deliver_web_push;
 use countersign::flows::{challenge, factor};
 
 /// A verified factor of platform `webpush`, and what its device subscribed to.
@@ -79,9 +81,18 @@ impl Subscribed {
     }
 
     /// Sends the notification of the challenge at `path` once.
-    async fn deliver(&self, app: &App, path: &str) -> Sent {
+    async fn deliver(&self, app: &App, path: &str) -> PushOutcome {
         let (subscription, challenge) = (self.subscription(app).await, self.challenge(app, path).await);
-        deliver_web_push(app, &subscription, &challenge).await
+        let details = challenge.details.as_ref();
+        let text = details.and_then(|details| details.message.as_ref());
+        let message = PushMessage {
+            id: EventSid::from_bytes([1; 16]),
+            challenge: challenge.sid,
+            factor: challenge.factor,
+            text: text.map_or("", Message::as_str),
+            expires_at: challenge.expires_at,
+        };
+        deliver_web_push(app, &subscription, &message).await
     }
 
     fn actor(&self) -> Actor {
@@ -103,13 +114,36 @@ fn with_platform(device: &Device, platform: &str, token: Option<&str>) -> Vec<(&
     form
 }
 
-/// The server's parts, which reach the loopback.
+/// The server's parts, which may reach this machine.
 fn connected(server: &TestApp) -> App {
-    let mut senders = Senders::default();
-    let sender = &mut senders.web_push;
-    *sender = WebPush::new(Arc::new(LoopbackClient::default()));
+    let guard = AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
+    let policy = HttpPolicy {
+        // Impatient, so that a test of patience is short.
+        time: Duration::from_millis(500),
+        ..HttpPolicy::push_services(guard, Arc::new(SystemNames::default()))
+    };
+    let push = PushProviders::new(Addresses::default(), HttpClient::new(policy));
+    let senders = Senders {
+        push,
+        ..Senders::default()
+    };
     App {
         senders: Arc::new(senders),
         ..App::clone(&server.app)
     }
 }
+
+/// What is to be done if the push service is to be asked again.
+fn retried(outcome: &PushOutcome) -> Option<Option<Duration>> {
+    match outcome {
+        PushOutcome::Settled(Outcome::Retry { after, .. }) => Some(*after),
+        _ => None,
+    }
+}
+
+/// Whether nothing will make the push service take it.
+fn is_refused(outcome: &PushOutcome) -> bool {
+    matches!(outcome, PushOutcome::Settled(Outcome::Refused { .. }))
+}
+
+const DELIVERED: PushOutcome = PushOutcome::Settled(Outcome::Delivered);

@@ -1,16 +1,13 @@
-//! A push service on the loopback (RFC 8030, section 5), and a client that reaches it, which a guarded one must not.
+//! A push service on the loopback (RFC 8030, section 5).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use countersign::delivery::web_push::{Answer, Outbound, Problem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -119,40 +116,4 @@ pub(super) async fn garbage() -> String {
 pub(super) async fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}/p", listener.local_addr().unwrap())
-}
-
-/// An HTTP client without a guard.
-#[derive(Debug)]
-pub(super) struct LoopbackClient(reqwest::Client);
-
-impl Default for LoopbackClient {
-    fn default() -> Self {
-        // The provider of the process may be installed already.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .tls_certs_only([])
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_millis(500))
-            .build();
-        Self(client.unwrap())
-    }
-}
-
-#[async_trait]
-impl Outbound for LoopbackClient {
-    async fn post(&self, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, Problem> {
-        let request = self.0.post(url).body(body);
-        let request = headers
-            .iter()
-            .fold(request, |request, (name, value)| request.header(*name, *value));
-        let failed = |error: reqwest::Error| Problem::Failed {
-            why: error.without_url().to_string(),
-        };
-        let answer = request.send().await.map_err(failed)?;
-        let retry_after = answer.headers().get("retry-after");
-        Ok(Answer {
-            status: answer.status().as_u16(),
-            retry_after: retry_after.map(|value| value.to_str().unwrap().to_owned()),
-        })
-    }
 }

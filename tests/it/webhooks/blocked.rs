@@ -12,8 +12,8 @@ use countersign::domain::destination::Destination;
 use countersign::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use countersign::domain::sid::AccountSid;
 use countersign::domain::time::{Clock, Timestamp};
+use countersign::flows::fraud::{Admittance, admit};
 use countersign::flows::service;
-use countersign::flows::toll_fraud::admit::{Admittance, admit};
 
 /// Has codes refused: those to a premium-rate number for good, those to a number that had enough of them for a day.
 async fn refuse(server: &TestApp, user: &User) {

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use countersign::delivery::Outcome;
-use countersign::delivery::guarded::{GuardedClient, Limits, Names, PostError};
-use countersign::flows::outbox::deliver_webhook;
+use countersign::delivery::http::{HttpClient, HttpError, Names};
+use countersign::flows::event::deliver_webhook;
 
-use super::{FakeNames, deliver_all, one_row, senders, subscribe};
+use super::{FakeNames, deliver_all, one_row, policy, senders, subscribe};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
 
@@ -78,7 +78,7 @@ fn urls(port: u16) -> Vec<String> {
 #[tokio::test]
 async fn no_spelling_of_an_inner_address_is_connected_to() {
     let sentinel = Receiver::answering(OK).await;
-    let server = TestApp::sending(senders(&[], FakeNames::of(&NAMES), Limits::default())).await;
+    let server = TestApp::sending(senders(policy(&[], FakeNames::of(&NAMES)))).await;
     let client = server.client();
     let user = User::create(&client).await;
     let urls = urls(sentinel.port());
@@ -147,9 +147,9 @@ async fn urls_of_other_schemes_with_users_or_with_zones_are_refused_when_they_ar
             let answer = server
                 .app
                 .senders
-                .guarded
+                .webhooks
                 .post(&url, HeaderMap::default(), Vec::new());
-            assert_eq!(answer.await.unwrap_err(), PostError::Url, "{url}");
+            assert_eq!(answer.await.unwrap_err(), HttpError::Url, "{url}");
         }
     }
     assert_eq!(sentinel.connections(), 0);
@@ -175,7 +175,7 @@ async fn a_name_whose_address_changes_after_the_check_leads_nowhere_else() {
     let sentinel = Receiver::answering(OK).await;
     let good = Receiver::on(&format!("127.0.0.2:{}", sentinel.port()), OK).await;
     let names = Arc::new(Flipping::default());
-    let server = TestApp::sending(senders(&["127.0.0.2/32"], names.clone(), Limits::default())).await;
+    let server = TestApp::sending(senders(policy(&["127.0.0.2/32"], names.clone()))).await;
     let row = one_row(&server, &format!("http://flips.example:{}/", sentinel.port())).await;
     assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
     assert_eq!((good.connections(), names.0.load(Ordering::SeqCst)), (1, 1));
@@ -191,7 +191,7 @@ async fn a_name_whose_address_changes_after_the_check_leads_nowhere_else() {
 async fn inner_addresses_among_public_ones_are_left_out() {
     let sentinel = Receiver::answering(OK).await;
     let names = FakeNames::of(&[("both.example", &["127.0.0.1", "127.0.0.2"])]);
-    let server = TestApp::sending(senders(&["127.0.0.2/32"], names, Limits::default())).await;
+    let server = TestApp::sending(senders(policy(&["127.0.0.2/32"], names))).await;
     let url = format!("http://both.example:{}/", sentinel.port());
     let row = one_row(&server, &url).await;
     let outcome = deliver_webhook(&server.app, &row).await;
@@ -231,12 +231,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_name_that_nobody_knows_is_tried_again() {
-    let server = TestApp::sending(senders(
-        &[],
-        FakeNames::of(&[("empty.example", &[])]),
-        Limits::default(),
-    ))
-    .await;
+    let server = TestApp::sending(senders(policy(&[], FakeNames::of(&[("empty.example", &[])])))).await;
     for (host, reason) in [
         ("unknown.example", "nobody knows it"),
         ("empty.example", "it has none"),
@@ -254,14 +249,14 @@ async fn a_name_that_nobody_knows_is_tried_again() {
 #[tokio::test]
 async fn a_client_that_nobody_configured_refuses_this_machine() {
     let sentinel = Receiver::answering(OK).await;
-    let client = GuardedClient::default();
+    let client = HttpClient::default();
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("http://{host}:{}/", sentinel.port()).parse().unwrap();
         let error = client
             .post(&url, HeaderMap::default(), Vec::new())
             .await
             .unwrap_err();
-        assert!(matches!(error, PostError::Blocked { .. }), "{error:?}");
+        assert!(matches!(error, HttpError::Blocked { .. }), "{error:?}");
     }
     assert_eq!(sentinel.connections(), 0);
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use countersign::delivery::Outcome;
-use countersign::delivery::guarded::{Answer, Guard, GuardedClient, PostError, SystemNames};
+use countersign::delivery::http::{Answer, Ending, HttpClient, HttpError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{IMPATIENT, deliver_all, senders, subscribe};
+use super::{PATIENCE, deliver_all, impatient, senders, subscribe};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
 
@@ -135,12 +135,7 @@ const MOST_TAKEN: usize = 32 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_receivers_cost_little_and_nobody_waits_for_them() {
-    let server = TestApp::sending(senders(
-        &["127.0.0.0/8"],
-        Arc::new(SystemNames::default()),
-        IMPATIENT,
-    ))
-    .await;
+    let server = TestApp::sending(senders(impatient())).await;
     let client = server.client();
     let user = User::create(&client).await;
     let mut hostile = Vec::new();
@@ -173,7 +168,7 @@ async fn hostile_receivers_cost_little_and_nobody_waits_for_them() {
     );
     let outcomes = attacked.await.unwrap();
     let taken = begun.elapsed();
-    assert!(taken < 8 * IMPATIENT.time, "{taken:?}");
+    assert!(taken < 8 * PATIENCE, "{taken:?}");
     // A head of success counts, whatever becomes of the body; without one the message is sent again.
     let delivered = outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered);
     assert_eq!(delivered.count(), 4, "{outcomes:?}");
@@ -191,9 +186,8 @@ async fn hostile_receivers_cost_little_and_nobody_waits_for_them() {
     }
 }
 
-async fn post(url: &str) -> Result<Answer, PostError> {
-    let guard = Guard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
-    let client = GuardedClient::with(guard, Arc::new(SystemNames::default()), IMPATIENT);
+async fn post(url: &str) -> Result<Answer, HttpError> {
+    let client = HttpClient::new(impatient());
     client
         .post(&url.parse().unwrap(), HeaderMap::default(), b"x".to_vec())
         .await
@@ -205,8 +199,8 @@ async fn a_body_is_cut_at_its_limit() {
         let hostile = Hostile::start(malice).await;
         let answer = post(&hostile.url).await.unwrap();
         assert_eq!(
-            (answer.status, answer.body.len(), answer.complete),
-            (200, 64 * 1024, false)
+            (answer.status, answer.body.len(), answer.ending),
+            (200, 64 * 1024, Ending::Cut)
         );
     }
 }
@@ -216,9 +210,9 @@ async fn what_came_in_time_is_kept() {
     let hostile = Hostile::start(Malice::DrippingBody).await;
     let begun = Instant::now();
     let answer = post(&hostile.url).await.unwrap();
-    assert!(begun.elapsed() < 3 * IMPATIENT.time);
+    assert!(begun.elapsed() < 3 * PATIENCE);
     assert!(
-        !answer.complete && (1..1000).contains(&answer.body.len()),
+        matches!(answer.ending, Ending::Broken(_)) && (1..1000).contains(&answer.body.len()),
         "{answer:?}"
     );
 }
@@ -230,10 +224,10 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
         let begun = Instant::now();
         let error = post(&hostile.url).await.unwrap_err();
         assert!(
-            matches!(error, PostError::TimedOut { .. }),
+            matches!(error, HttpError::TimedOut { .. }),
             "{malice:?}: {error:?}"
         );
-        assert!(begun.elapsed() < 3 * IMPATIENT.time);
+        assert!(begun.elapsed() < 3 * PATIENCE);
     }
 }
 
@@ -248,8 +242,8 @@ async fn nothing_is_decompressed() {
     .await;
     let answer = post(&receiver.url("/")).await.unwrap();
     assert_eq!(
-        (answer.body.as_slice(), answer.complete),
-        (packed.as_bytes(), true)
+        (answer.body.as_slice(), &answer.ending),
+        (packed.as_bytes(), &Ending::Whole)
     );
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     let sent = receiver.requests().pop().unwrap();
@@ -262,8 +256,7 @@ async fn no_cookie_is_kept() {
         "HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     )
     .await;
-    let guard = Guard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
-    let client = GuardedClient::with(guard, Arc::new(SystemNames::default()), IMPATIENT);
+    let client = HttpClient::new(impatient());
     for _ in 0..2 {
         let url = receiver.url("/").parse().unwrap();
         client.post(&url, HeaderMap::default(), Vec::new()).await.unwrap();

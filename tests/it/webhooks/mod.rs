@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::delivery::guarded::{Guard, GuardedClient, Limits, Names, SystemNames};
+use countersign::delivery::http::{AddressGuard, HttpClient, HttpPolicy, Names, SystemNames};
 use countersign::delivery::{Outcome, Senders};
 use countersign::domain::events::{OutboxMessage, OutboxRow};
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 
 use crate::support::world::sid_of;
 use crate::support::{Client, TestApp, User};
@@ -29,18 +29,27 @@ async fn server_on_loopback() -> TestApp {
 
 /// A server that may reach these networks beside the public internet.
 async fn server_allowing(networks: &[&str]) -> TestApp {
-    TestApp::sending(senders(
-        networks,
-        Arc::new(SystemNames::default()),
-        Limits::default(),
-    ))
-    .await
+    TestApp::sending(senders(policy(networks, Arc::new(SystemNames::default())))).await
 }
 
-fn senders(networks: &[&str], names: Arc<dyn Names>, limits: Limits) -> Senders {
+/// That of webhooks, if these networks may be reached beside the public internet.
+fn policy(networks: &[&str], names: Arc<dyn Names>) -> HttpPolicy {
     let allowed = networks.iter().map(|network| network.parse().unwrap());
+    HttpPolicy::webhooks(AddressGuard::allowing(allowed.collect()), names)
+}
+
+/// Impatient, so that tests of patience are short; yet a busy machine answers in less. This machine may be reached.
+fn impatient() -> HttpPolicy {
+    HttpPolicy {
+        time: PATIENCE,
+        connect_time: PATIENCE / 2,
+        ..policy(&["127.0.0.0/8"], Arc::new(SystemNames::default()))
+    }
+}
+
+fn senders(policy: HttpPolicy) -> Senders {
     Senders {
-        guarded: GuardedClient::with(Guard::allowing(allowed.collect()), names, limits),
+        webhooks: HttpClient::new(policy),
         ..Senders::default()
     }
 }
@@ -99,9 +108,5 @@ async fn deliver_all(server: &TestApp, rows: Vec<OutboxRow>) -> Vec<Outcome> {
     crate::support::all_at_once(rows.into_iter().map(deliver)).await
 }
 
-/// Impatient, so that tests of patience are short; yet a busy machine answers in less.
-const IMPATIENT: Limits = Limits {
-    time: Duration::from_secs(2),
-    connect_time: Duration::from_secs(1),
-    body_bytes: 64 * 1024,
-};
+/// How long an impatient server waits.
+const PATIENCE: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use crate::support::{Receiver, TestApp, User};
 use countersign::delivery::Outcome;
 use countersign::domain::time::Timestamp;
 use countersign::flows::account;
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 
 fn answer(status: u16, headers: &str) -> String {
     format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n{headers}\r\n")

@@ -11,7 +11,7 @@ use countersign::domain::account::Account;
 use countersign::domain::sid::AccountSid;
 use countersign::domain::text::FriendlyName;
 use countersign::domain::time::Timestamp;
-use countersign::flows::outbox::deliver_webhook;
+use countersign::flows::event::deliver_webhook;
 use countersign::flows::{account, webhook_secret};
 use countersign::store::{Batch, keys, records};
 

@@ -1,10 +1,10 @@
 //! What a provider's answer means.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::delivery::codes::{CodeMessage, Sent, words};
+use crate::delivery::http::Answer;
+use crate::domain::time::Timestamp;
 
 /// How the operator reads a provider's answers.
 #[derive(Clone, Debug, Default)]
@@ -21,16 +21,15 @@ pub struct Reading {
     pub reference_json: Option<String>,
 }
 
-/// An answer, as far as it was read.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
-    pub(super) retry_after: Option<Duration>,
-}
-
 impl Reading {
     /// What came of it. What is said of a failure holds nothing of the message, and no secret.
-    pub(super) fn judge(&self, answer: &Answer, message: &CodeMessage, secret: Option<&str>) -> Sent {
+    pub(super) fn judge(
+        &self,
+        answer: &Answer,
+        message: &CodeMessage,
+        secret: Option<&str>,
+        now: Timestamp,
+    ) -> Sent {
         let status = answer.status;
         let why = || {
             let words = String::from_utf8_lossy(&answer.body);
@@ -45,7 +44,7 @@ impl Reading {
         };
         match status {
             _ if success => self.judge_body(&answer.body, why),
-            408 | 425 | 429 | 500.. => Sent::retry(why(), answer.retry_after),
+            408 | 425 | 429 | 500.. => Sent::retry(why(), answer.retry_after(now)),
             300..400 => Sent::refused(format!(
                 "the provider answered {status}; redirects are not followed, so give the sender the final URL"
             )),
@@ -79,18 +78,16 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::super::samples;
     use super::*;
     use crate::delivery::Outcome;
 
     fn judge(reading: &Reading, status: u16, body: &str) -> Sent {
-        let answer = Answer {
-            status,
-            body: body.into(),
-            retry_after: Some(Duration::from_secs(7)),
-        };
+        let answer = Answer::of(status, &[("retry-after", "7")], body);
         let message = samples::sms("+15005550006", "4711", "Your code is 4711");
-        reading.judge(&answer, &message, Some("hunter2"))
+        reading.judge(&answer, &message, Some("hunter2"), Timestamp::from_seconds(0))
     }
 
     #[test]

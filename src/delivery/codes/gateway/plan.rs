@@ -11,8 +11,9 @@ use super::answer::Reading;
 use super::escape;
 use super::template::{Template, Values, is_taken};
 use crate::delivery::codes::secret::Secret;
-use crate::delivery::codes::trust::Authorities;
 use crate::delivery::codes::{SettingError, is_loopback};
+use crate::delivery::http::HttpRequest;
+use crate::delivery::trust::Authorities;
 
 /// A gateway as the operator describes it. Texts hold places such as `{{to}}`.
 #[derive(Clone, Debug)]
@@ -64,11 +65,11 @@ pub enum BodySettings {
 /// A gateway whose description was found good.
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) method: Method,
     pub(super) timeout: Duration,
     pub(super) authorities: Option<Authorities>,
     pub(super) secret: Option<Secret>,
     pub(super) reading: Reading,
+    method: Method,
     url: Template,
     headers: Vec<(HeaderName, Template)>,
     body: Body,
@@ -95,13 +96,6 @@ enum JsonTemplate {
     Object(Vec<(String, JsonTemplate)>),
     Other(Value),
     Text(Template),
-}
-
-/// A request as it is sent.
-pub(super) struct Request {
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
 }
 
 impl Plan {
@@ -230,18 +224,13 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether no TLS is spoken.
-    pub(super) fn is_plaintext(&self) -> bool {
-        self.url.beginning().starts_with("http:")
-    }
-
     /// Whom messages come from that do not say so.
     pub(super) fn from(&self) -> Option<&str> {
         self.from.as_deref()
     }
 
     /// Fills all places; `None` if that gives something that HTTP cannot carry, or a URL that leads elsewhere.
-    pub(super) fn request(&self, values: Values<'_>) -> Option<Request> {
+    pub(super) fn request(&self, values: Values<'_>) -> Option<HttpRequest> {
         let text = self.url.render(values, escape::url);
         let path = text.split(['?', '#']).next().unwrap_or_default();
         if path.split(['/', '\\']).any(escape::is_dot_segment) {
@@ -273,7 +262,8 @@ impl Plan {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        Some(Request {
+        Some(HttpRequest {
+            method: self.method.clone(),
             url,
             headers,
             body: self.body(values)?,

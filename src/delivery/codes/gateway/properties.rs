@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::samples;
 use super::super::secret::Secret;
-use super::plan::Request;
 use super::template::Values;
 use super::*;
+use crate::delivery::http::HttpRequest;
 
 fn settings(url: &str, body: BodySettings) -> GatewaySettings {
     GatewaySettings {
@@ -29,7 +29,7 @@ fn settings(url: &str, body: BodySettings) -> GatewaySettings {
     }
 }
 
-fn request(plan: &Plan, text: &str) -> Option<Request> {
+fn request(plan: &Plan, text: &str) -> Option<HttpRequest> {
     let mut message = samples::sms("+15005550006", text, text);
     message.tags.push(("a".to_owned(), text.to_owned()));
     plan.request(Values {

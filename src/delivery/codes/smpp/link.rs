@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::SmppSettings;
 use super::pdu::{self, Pdu};
-use crate::delivery::codes::trust;
+use crate::delivery::trust;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 

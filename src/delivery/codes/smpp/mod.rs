@@ -21,8 +21,8 @@ use self::alphabet::{Alphabet, Encoded};
 use self::pdu::{Address, Content, Submit, command};
 use self::session::Session;
 use super::secret::Secret;
-use super::trust::Authorities;
 use super::{CodeMessage, CodeSender, Sent, words};
+use crate::delivery::trust::Authorities;
 
 /// A message centre, and how messages are handed to it.
 #[derive(Clone, Debug)]

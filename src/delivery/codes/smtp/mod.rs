@@ -13,8 +13,8 @@ use lettre::transport::smtp::Error;
 
 use self::connections::Connections;
 use super::secret::Secret;
-use super::trust::Authorities;
 use super::{CodeMessage, CodeSender, Sent, words};
+use crate::delivery::trust::Authorities;
 use crate::domain::destination::EmailAddress;
 use crate::domain::time::Clock;
 

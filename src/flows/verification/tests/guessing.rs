@@ -187,7 +187,7 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
         Some(payment("39.99", "Acme Inc")),
     ] {
         let checked =
-            check_verification(&world.app, world.account, world.service, &which, &give(other)).await;
+            verification::check(&world.app, world.account, world.service, &which, &give(other)).await;
         assert_eq!(checked.unwrap().status(world.clock_now()), PENDING);
     }
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 3);
@@ -201,6 +201,6 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
         payment: Some(payment("1.00", "Acme")),
         ..Guess::default()
     };
-    let approved = check_verification(&world.app, world.account, world.service, &which, &guess).await;
+    let approved = verification::check(&world.app, world.account, world.service, &which, &guess).await;
     assert_eq!(approved.unwrap().status(world.clock_now()), APPROVED);
 }

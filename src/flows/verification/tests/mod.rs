@@ -16,12 +16,7 @@ use async_trait::async_trait;
 use tokio::sync::Barrier;
 use tokio::task::{JoinSet, yield_now};
 
-use super::check_verification::{Guess, check_verification};
-use super::fetch_verification::fetch_verification;
-use super::next_code::open_code;
-use super::settle_verification::{Settlement, settle_verification};
-use super::start_verification::{NewVerification, Started, start_verification};
-use super::{Remembered, Which};
+use super::{Guess, NewVerification, Remembered, Settlement, Started, Which};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
@@ -29,18 +24,18 @@ use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
+use crate::domain::fraud::settings::Settings;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::refusal::Refusal;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
-use crate::domain::toll_fraud::settings::Settings;
 use crate::domain::verification::samples::twilio;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
-use crate::doubles::ManualClock;
-use crate::doubles::SeededEntropy;
-use crate::flows::{Error, account, service};
+use crate::doubles::{ManualClock, SeededEntropy};
+use crate::flows::code::open_code;
+use crate::flows::{Error, account, service, verification};
 use crate::store::memory::MemoryStore;
 use crate::store::{
     Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version, keys, records,
@@ -98,7 +93,7 @@ impl World {
     }
 
     async fn start(&self, new: &NewVerification) -> Result<Verification, Error> {
-        let started: Started = start_verification(&self.app, self.account, self.service, new).await?;
+        let started: Started = verification::start(&self.app, self.account, self.service, new).await?;
         Ok(started.verification)
     }
 
@@ -107,15 +102,15 @@ impl World {
             code: Some(code),
             ..Guess::default()
         };
-        check_verification(&self.app, self.account, self.service, which, &guess).await
+        verification::check(&self.app, self.account, self.service, which, &guess).await
     }
 
     async fn fetch(&self, which: &Which) -> Result<Verification, Error> {
-        fetch_verification(&self.app, self.account, self.service, which).await
+        verification::fetch(&self.app, self.account, self.service, which).await
     }
 
     async fn settle(&self, which: &Which, settlement: Settlement) -> Result<Verification, Error> {
-        settle_verification(&self.app, self.account, self.service, which, settlement).await
+        verification::settle(&self.app, self.account, self.service, which, settlement).await
     }
 
     /// The code that counts.

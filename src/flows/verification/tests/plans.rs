@@ -1,6 +1,5 @@
 //! Plans: steps that follow by themselves, and those that a caller wants at once.
 
-use super::super::advance_verification::{advance_due_verifications, advance_verification};
 use super::*;
 use crate::domain::verification::samples::vonage;
 use crate::store::Order;
@@ -27,12 +26,12 @@ async fn a_plan_goes_on_by_itself_and_ends() {
     let which = Which::Sid(verification.sid);
     let start = world.app.clock.now();
     let due = |seconds| Some(start + Duration::from_secs(seconds));
-    assert_eq!(advance_due_verifications(&world.app).await.unwrap(), due(125));
+    assert_eq!(verification::advance_due(&world.app).await.unwrap(), due(125));
     world.wait(125);
-    assert_eq!(advance_due_verifications(&world.app).await.unwrap(), due(305));
+    assert_eq!(verification::advance_due(&world.app).await.unwrap(), due(305));
     assert_eq!(timers(&world).await, 1);
     world.wait(180);
-    assert_eq!(advance_due_verifications(&world.app).await.unwrap(), None);
+    assert_eq!(verification::advance_due(&world.app).await.unwrap(), None);
     assert_eq!(timers(&world).await, 0);
     let last = world.fetch(&which).await.unwrap();
     let channels: Vec<_> = last.sends.iter().map(|send| send.channel).collect();
@@ -53,7 +52,7 @@ async fn a_step_that_is_wanted_now_moves_the_timer() {
         .await
         .unwrap();
     world.wait(10);
-    let advance = || advance_verification(&world.app, world.account, world.service, verification.sid);
+    let advance = || verification::advance(&world.app, world.account, world.service, verification.sid);
     let now = world.app.clock.now();
     let advanced = advance().await.unwrap();
     assert_eq!(advanced.next_step_at, Some(now + Duration::from_mins(3)));
@@ -92,7 +91,7 @@ async fn of_parallel_workers_one_takes_a_step() {
     world.wait(125);
     let workers = (0..8).map(|_| {
         let world = world.clone();
-        async move { advance_due_verifications(&world.app).await.is_ok() }
+        async move { verification::advance_due(&world.app).await.is_ok() }
     });
     assert!(all_at_once(workers).await.into_iter().all(|done| done));
     let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
@@ -106,7 +105,7 @@ async fn a_step_without_a_sender_is_passed_over() {
     let verification = world.start(&wanted(ada(), vonage(&steps, 300))).await.unwrap();
     for _ in 0..2 {
         world.wait(60);
-        advance_due_verifications(&world.app).await.unwrap();
+        verification::advance_due(&world.app).await.unwrap();
     }
     let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
     let tried: Vec<_> = after.sends.iter().map(|send| send.tries.len()).collect();
@@ -121,7 +120,7 @@ async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
         .await
         .unwrap();
     world.wait(700);
-    advance_due_verifications(&world.app).await.unwrap();
+    verification::advance_due(&world.app).await.unwrap();
     assert_eq!(timers(&world).await, 0);
     let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
     assert_eq!(after.sends.len(), 1);

@@ -5,9 +5,9 @@ use crate::crypto::plain_code::PlainCode;
 use crate::domain::text::{Amount, ProviderName};
 use crate::domain::verification::samples::{signal, zitadel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
+use crate::flows::code::put_verification;
 use crate::flows::service;
 use crate::flows::sweep::sweep;
-use crate::flows::verification::put_verification;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {
@@ -299,7 +299,7 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
         ..Guess::default()
     };
     let (app, account, service) = (&world.app, world.account, world.service);
-    let answer = check_verification(app, account, service, &which, &without_code).await;
+    let answer = verification::check(app, account, service, &which, &without_code).await;
     assert!(
         matches!(
             refused(answer),

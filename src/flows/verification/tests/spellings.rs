@@ -127,9 +127,9 @@ async fn whoever_names_a_verification_and_a_number_means_both() {
         destination: Some(phone(number)),
         ..Guess::default()
     };
-    let bobs = check_verification(app, account, service, &which, &guess("+32470999999")).await;
+    let bobs = verification::check(app, account, service, &which, &guess("+32470999999")).await;
     assert_eq!(refused(bobs), Refusal::NotFound);
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
-    let adas = check_verification(app, account, service, &which, &guess(ada().as_str())).await;
+    let adas = verification::check(app, account, service, &which, &guess(ada().as_str())).await;
     assert_eq!(adas.unwrap().status(world.app.clock.now()), APPROVED);
 }

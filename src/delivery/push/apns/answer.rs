@@ -1,0 +1,43 @@
+//! What Apple's answers mean.
+
+use serde_json::Value;
+
+use crate::delivery::http::Answer;
+use crate::delivery::push::{Judgement, PushOutcome, word};
+use crate::domain::time::Timestamp;
+
+/// Judges an answer by its status and its reason (Apple: "Handling notification responses from APNs").
+///
+/// A fault that the owner of the credential can mend, and one of Apple's, is worth another try as long as the challenge
+/// waits; one that lies in the notification itself is not.
+pub(super) fn judge(answer: &Answer, now: Timestamp) -> Judgement {
+    let reason = reason(&answer.body);
+    let reason = reason.as_deref();
+    let said = format!(
+        "APNs answered {} {}",
+        answer.status,
+        reason.unwrap_or("without a reason")
+    );
+    let sent = match (answer.status, reason) {
+        (200, _) => PushOutcome::delivered(),
+        (403, Some("ExpiredProviderToken")) => return Judgement::Again,
+        (403, _) => PushOutcome::retry(
+            format!("{said}; check KeyId, TeamId, Topic, Sandbox and PrivateKey of the APNs credential"),
+            None,
+        ),
+        (410, reason) => PushOutcome::unregistered(reason.unwrap_or("Unregistered")),
+        (400, Some(reason @ ("BadDeviceToken" | "DeviceTokenNotForTopic"))) => {
+            PushOutcome::unregistered(reason)
+        }
+        (400, Some("IdleTimeout")) => PushOutcome::retry(said, answer.retry_after(now)),
+        // Without a reason it is not Apple who speaks, but somebody in between.
+        (400 | 404 | 405, Some(_)) | (413, _) => PushOutcome::refused(said),
+        _ => PushOutcome::retry(said, answer.retry_after(now)),
+    };
+    Judgement::Final(sent)
+}
+
+fn reason(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    Some(word(body.get("reason")?.as_str()?, 64))
+}

@@ -1,0 +1,93 @@
+//! The answers to requests that no operation answers.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use super::error::ApiError;
+use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure};
+
+/// Answers as the operations do: with an error in JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Failures;
+
+impl FailureAnswers for Failures {
+    fn request_id(&self) -> HeaderName {
+        HeaderName::from_static("twilio-request-id")
+    }
+
+    fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {
+        ApiError::from(failure).into_response()
+    }
+}
+
+impl From<HttpFailure<'_>> for ApiError {
+    fn from(failure: HttpFailure<'_>) -> Self {
+        match failure {
+            HttpFailure::BodyBroken | HttpFailure::BodyTimedOut => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                60306,
+                "The body did not arrive in time; send it again",
+            ),
+            HttpFailure::BodyTooLarge { most } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                60306,
+                format!("The body must be at most {} KiB long", most / 1024),
+            ),
+            HttpFailure::HeadTooLarge { most } => Self::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                60306,
+                format!("The headers must be at most {} KiB long", most / 1024),
+            ),
+            HttpFailure::HostUnclear => Self::new(
+                StatusCode::BAD_REQUEST,
+                20001,
+                "The request must name one host: Host and :authority differ",
+            ),
+            HttpFailure::MethodNotAllowed => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                20004,
+                "Method not allowed on this resource",
+            ),
+            HttpFailure::NotFound { path } => Self::not_found(path),
+            HttpFailure::Overloaded => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20429,
+                "Too many requests at once on this connection; try again",
+            )
+            .retry_after(Duration::from_secs(1)),
+            HttpFailure::Panicked => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                20500,
+                "An internal error occurred",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn body_of(failure: HttpFailure<'_>) -> String {
+        let response = Failures.answer(failure, AnswerForm::default());
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn failures_are_errors_as_the_helper_libraries_read_them() {
+        assert_eq!(
+            body_of(HttpFailure::Panicked).await,
+            r#"{"code":20500,"message":"An internal error occurred","more_info":"https://www.twilio.com/docs/errors/20500","status":500}"#
+        );
+        assert_eq!(
+            body_of(HttpFailure::HeadTooLarge { most: 32 * 1024 }).await,
+            r#"{"code":60306,"message":"The headers must be at most 32 KiB long","more_info":"https://www.twilio.com/docs/errors/60306","status":431}"#
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Gives a code to its sender.
+
+use async_trait::async_trait;
+
+use super::compose::compose;
+use super::settle::settle;
+use crate::app::App;
+use crate::delivery::Outcome;
+use crate::domain::events::{OutboxRow, QueuedCode};
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Timestamp;
+use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
+use crate::flows::outbox::{Parcel, Settled};
+use crate::flows::{Error, account, service};
+use crate::memory::breaker::LeftAlone;
+use crate::store::{keys, records};
+
+/// A code on its way to its sender.
+#[derive(Debug)]
+pub struct CodeParcel {
+    pub(super) code: QueuedCode,
+    pub(super) note: CodeNote,
+}
+
+/// What there is to say of the try besides what came of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CodeNote {
+    /// What the provider calls the message.
+    pub(super) reference: Option<String>,
+    /// In which language the message was written.
+    pub(super) locale: Option<String>,
+    /// Why nothing was tried, if nothing was.
+    pub(super) untried: Option<Untried>,
+}
+
+/// Why nothing was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Untried {
+    /// This server itself failed; it looks again then.
+    Fault(Timestamp),
+    /// The sender is left alone until then.
+    LeftAlone(Timestamp),
+}
+
+impl CodeParcel {
+    /// One of which nothing was tried yet.
+    #[must_use]
+    pub fn new(code: QueuedCode) -> Self {
+        Self {
+            code,
+            note: CodeNote::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Parcel for CodeParcel {
+    /// Sends the code with the sender that it names, unless it is void by now or the sender is left alone.
+    async fn deliver(&mut self, app: &App, _row: &OutboxRow) -> Outcome {
+        match self.send(app).await {
+            Ok(outcome) => outcome,
+            // What it is about is gone.
+            Err(Error::Refused(_)) => Outcome::Obsolete,
+            // It says nothing of the sender.
+            Err(error) => self.untried(error.to_string(), Untried::Fault(app.clock.now() + AFTER_A_FAULT)),
+        }
+    }
+
+    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+        settle(app, self, leased, outcome).await
+    }
+}
+
+impl CodeParcel {
+    async fn send(&mut self, app: &App) -> Result<Outcome, Error> {
+        let row = &self.code;
+        let key = keys::verification(row.service, row.verification);
+        let found = records::read(app.store.as_ref(), &key).await?;
+        let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
+        service::read(app, row.account, row.service).await?;
+        // Nothing leaves in the name of a suspended account.
+        if !account::is_active(app, row.account).await? {
+            return Ok(Outcome::Obsolete);
+        }
+        let now = app.clock.now();
+        let Some(due) = due(&verification, row.send, now) else {
+            return Ok(Outcome::Obsolete);
+        };
+        let Some(sender) = app.senders.codes.by_name(row.sender) else {
+            let why = format!("the settings name no sender {} any more", row.sender);
+            return Ok(Outcome::Refused { why });
+        };
+        let message = match compose(app, &verification, due, row.attempt) {
+            Ok(message) => message,
+            Err(why) => return Ok(Outcome::Refused { why }),
+        };
+        if let Err(LeftAlone { until }) = app.memory.sender_health.begin(row.sender, now) {
+            let why = "the sender failed several times in a row and is left alone for a while";
+            return Ok(self.untried(why.to_owned(), Untried::LeftAlone(until)));
+        }
+        let sent = sender.sender.send(&message).await;
+        self.note.reference = sent.reference;
+        self.note.locale = Some(message.locale);
+        Ok(sent.outcome)
+    }
+
+    fn untried(&mut self, why: String, untried: Untried) -> Outcome {
+        self.note.untried = Some(untried);
+        Outcome::Retry { why, after: None }
+    }
+}
+
+/// A code that is still to be sent.
+#[derive(Clone, Copy)]
+pub(super) struct DueCode<'a> {
+    pub(super) sending: &'a Sending,
+    pub(super) code: &'a IssuedCode,
+}
+
+/// The code of the sending at `send`, if that is still to be sent at `now`: the verification waits, and no other code took
+/// the place of this one.
+pub(super) fn due(verification: &Verification, send: u8, now: Timestamp) -> Option<DueCode<'_>> {
+    let sending = verification.sends.get(usize::from(send))?;
+    let last = verification.codes.len().checked_sub(1)?;
+    let code = &verification.codes[last];
+    let counts = usize::from(sending.code) == last && now < code.expires_at;
+    (counts && verification.status(now) == VerificationStatus::Pending).then_some(DueCode { sending, code })
+}
+
+/// When to try again what this server itself failed at.
+const AFTER_A_FAULT: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,136 @@
+//! What is learnt from tries: how the senders do, and whether the codes that they are given come back.
+
+use super::records::put_attempt;
+use crate::app::App;
+use crate::delivery::Outcome;
+use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::domain::code_routing::ConversionWindow;
+use crate::domain::outbox::Reason;
+use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
+use crate::flows::fraud;
+use crate::flows::{Error, account};
+use crate::store::{Batch, Order, Scan, keys, records};
+
+/// Learns from what came of `attempt`. To be called once for each.
+pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
+    let (sender, memory) = (attempt.sender, &app.memory);
+    match outcome {
+        Outcome::Obsolete => {}
+        Outcome::Delivered => {
+            memory.senders.sent(sender);
+            if memory.sender_health.succeeded(sender) {
+                tracing::info!("the sender {sender} takes codes again");
+            }
+            sent(app, attempt);
+        }
+        // It is about one message, so the sender works. But one that refuses everything is as bad as one whose messages
+        // get lost.
+        Outcome::Refused { .. } => {
+            memory.senders.failed(sender);
+            memory.sender_health.succeeded(sender);
+            sent(app, attempt);
+        }
+        Outcome::Retry { why, .. } => {
+            memory.senders.failed(sender);
+            if memory.sender_health.failed(sender, app.clock.now()) {
+                let why = Reason::new(why);
+                tracing::warn!(
+                    "the sender {sender} fails: {why}; codes go to other senders, and it is tried again now and then"
+                );
+            }
+        }
+    }
+}
+
+/// The sender was given the code of `attempt`, and answered.
+fn sent(app: &App, attempt: &Attempt) {
+    let conversions = &app.memory.conversions;
+    conversions.tried(attempt.sender, attempt.country, attempt.date_created);
+}
+
+/// The verification was approved by what `attempt` brought.
+pub(crate) fn converted(app: &App, attempt: &Attempt) {
+    let conversions = &app.memory.conversions;
+    conversions.converted(attempt.sender, attempt.country, attempt.date_created);
+}
+
+/// Tells those who learn from conversions that `verification` was approved by what `attempt` brought, once that is in the
+/// store.
+pub(crate) fn tell_conversion(app: &App, verification: &Verification, attempt: Option<&Attempt>) {
+    if let Some(attempt) = attempt {
+        converted(app, attempt);
+        fraud::converted(app, verification);
+    }
+}
+
+/// Adds to `batch` that the last try of the last sending led to the approval at `now`; the attempt, if there is one.
+pub(crate) async fn note_conversion(
+    app: &App,
+    verification: &Verification,
+    now: Timestamp,
+    batch: Batch,
+) -> Result<(Batch, Option<Attempt>), Error> {
+    let last = verification.sends.last().and_then(|send| send.tries.last());
+    let Some(last) = last else {
+        return Ok((batch, None));
+    };
+    let key = keys::attempt(verification.account, last.attempt);
+    let Some(found) = records::read(app.store.as_ref(), &key).await? else {
+        return Ok((batch, None));
+    };
+    let mut attempt = found.record.clone();
+    attempt.converted_at = Some(now);
+    let batch = put_attempt(batch.assert_read(&key, &found), attempt.clone(), now)?;
+    Ok((batch, Some(attempt)))
+}
+
+/// Learns at the start from what an earlier process wrote: of each account its last tries, an hour back at the most and
+/// at the most 20,000 altogether.
+///
+/// # Errors
+/// [`Error::Failed`].
+pub async fn learn_from_stored(app: &App) -> Result<(), Error> {
+    const CHUNK: usize = 200;
+    let oldest = app.clock.now().before(ConversionWindow::LENGTH);
+    let mut left: usize = 20_000;
+    for account in account::list(app).await? {
+        let prefix = keys::attempts(account.sid);
+        let mut after = None;
+        loop {
+            let scan = Scan {
+                prefix: prefix.bytes().to_vec(),
+                after: after.take(),
+                order: Order::Descending,
+                limit: CHUNK.min(left),
+            };
+            let found = app.store.scan(scan).await?;
+            left -= found.len();
+            let more = found.len() == CHUNK && left > 0;
+            after = found.last().map(|(key, _)| key.clone());
+            let mut reached_the_end = false;
+            for (_, entry) in found {
+                let attempt: Attempt = records::decode(&entry.value)?;
+                reached_the_end |= attempt.date_created < oldest;
+                take_in(app, &attempt, oldest);
+            }
+            if reached_the_end || !more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn take_in(app: &App, attempt: &Attempt, oldest: Timestamp) {
+    let counts = match attempt.status {
+        AttemptStatus::Failed { .. } | AttemptStatus::Sent => attempt.date_created >= oldest,
+        AttemptStatus::Canceled | AttemptStatus::Queued => false,
+    };
+    if counts {
+        sent(app, attempt);
+        if attempt.converted_at.is_some() {
+            converted(app, attempt);
+        }
+    }
+}

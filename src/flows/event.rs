@@ -1,0 +1,161 @@
+//! Events: announced in the batch of the state change that they tell of, and told to webhooks after it.
+
+use async_trait::async_trait;
+
+use crate::app::App;
+use crate::crypto::webhook_secret::WebhookSecret;
+use crate::delivery::Outcome;
+use crate::delivery::webhook::{self, Message, News};
+use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
+use crate::domain::fraud::BlockEvent;
+use crate::domain::refusal::Refusal;
+use crate::domain::service::Service;
+use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::{Webhook, WebhookStatus};
+use crate::flows::outbox::{Parcel, put_new_row};
+use crate::flows::{Error, webhook_secret};
+use crate::store::{Batch, keys, records};
+
+/// Adds a row for each webhook that wants `event`; none if nobody does.
+pub(crate) fn announce(
+    app: &App,
+    service: &Service,
+    event: &Event,
+    mut batch: Batch,
+) -> Result<Batch, Error> {
+    for webhook in service.subscribers(event.event_type) {
+        let message = OutboxMessage::Webhook {
+            webhook,
+            event: event.clone(),
+        };
+        batch = put_new_row(app, batch, message, event.at)?;
+    }
+    Ok(batch)
+}
+
+/// Adds a row for each webhook that wants to hear that something is blocked; none if nobody does.
+pub(crate) fn announce_block(
+    app: &App,
+    service: &Service,
+    event: &BlockEvent,
+    mut batch: Batch,
+) -> Result<Batch, Error> {
+    for webhook in service.subscribers(EventType::VerificationBlocked) {
+        let message = OutboxMessage::Blocked {
+            webhook,
+            event: event.clone(),
+        };
+        batch = put_new_row(app, batch, message, event.at)?;
+    }
+    Ok(batch)
+}
+
+/// An event on its way to a webhook.
+#[derive(Debug)]
+pub struct EventParcel;
+
+#[async_trait]
+impl Parcel for EventParcel {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+        deliver_webhook(app, row).await
+    }
+}
+
+/// Sends the event of `row` to its webhook as it is configured now, signed with the account's webhook signing secrets.
+///
+/// A webhook that was deleted or disabled, or does not want such events any more, gets none. What belongs to a suspended
+/// account waits: a suspension may be lifted, and until then nothing leaves in its name.
+pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
+    let (letter, news) = match &row.message {
+        OutboxMessage::Blocked { webhook, event } => {
+            let letter = Letter {
+                webhook: *webhook,
+                account: event.account,
+                service: event.service,
+                event_type: EventType::VerificationBlocked,
+            };
+            (letter, News::Blocked(event))
+        }
+        OutboxMessage::Webhook { webhook, event } => {
+            let letter = Letter {
+                webhook: *webhook,
+                account: event.account,
+                service: event.service,
+                event_type: event.event_type,
+            };
+            (letter, News::Event(event))
+        }
+        OutboxMessage::Code(_) | OutboxMessage::Push { .. } => {
+            return Outcome::Refused {
+                why: "it is no webhook's message".to_owned(),
+            };
+        }
+    };
+    let now = app.clock.now();
+    let (webhook, secrets) = match prepare(app, letter, now).await {
+        Ok(Prepared::Go(webhook, secrets)) => (webhook, secrets),
+        Ok(Prepared::Obsolete) | Err(Error::Refused(Refusal::NotFound)) => return Outcome::Obsolete,
+        Ok(Prepared::Suspended) => {
+            return Outcome::Retry {
+                why: format!(
+                    "the account {} is suspended; `countersign account resume` lets its webhooks go on",
+                    letter.account
+                ),
+                after: None,
+            };
+        }
+        Err(error) => {
+            return Outcome::Retry {
+                why: error.to_string(),
+                after: None,
+            };
+        }
+    };
+    let message = Message {
+        row,
+        news,
+        url: &webhook.url,
+        version: webhook.version,
+    };
+    webhook::send(&app.senders.webhooks, message, &secrets, now).await
+}
+
+/// Who gets something, and what it is.
+#[derive(Clone, Copy)]
+struct Letter {
+    webhook: WebhookSid,
+    account: AccountSid,
+    service: ServiceSid,
+    event_type: EventType,
+}
+
+/// What is to be done with a row.
+enum Prepared {
+    /// Send it.
+    Go(Webhook, Vec<WebhookSecret>),
+    /// Nobody wants it any more.
+    Obsolete,
+    /// Wait for the end of the account's suspension.
+    Suspended,
+}
+
+async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, Error> {
+    let store = app.store.as_ref();
+    let account = records::read(store, &keys::account(letter.account)).await?;
+    let service = records::read(store, &keys::service(letter.account, letter.service)).await?;
+    let webhook = records::read(store, &keys::webhook(letter.service, letter.webhook)).await?;
+    let (Some(account), Some(_), Some(webhook)) = (account, service, webhook) else {
+        return Ok(Prepared::Obsolete);
+    };
+    let (account, webhook) = (account.record, webhook.record);
+    let wanted = webhook.status == WebhookStatus::Enabled && webhook.event_types.contain(letter.event_type);
+    if !wanted {
+        return Ok(Prepared::Obsolete);
+    }
+    if !account.is_active() {
+        return Ok(Prepared::Suspended);
+    }
+    let secrets = webhook_secret::signing_secrets(app, account, now).await?;
+    Ok(Prepared::Go(webhook, secrets))
+}

@@ -1,0 +1,227 @@
+//! Asks whether a code may be sent.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::judge::judge;
+use super::refuse::{Subject, refuse};
+use super::reserve::{Reservation, reserve};
+use crate::app::App;
+use crate::domain::attempt::Price;
+use crate::domain::channel::Channel;
+use crate::domain::destination::Destination;
+use crate::domain::fraud::budget::{Counter, CounterKind, DeviceNetwork, Need};
+use crate::domain::fraud::conversion::AccountPrefix;
+use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::settings::Settings;
+use crate::domain::fraud::{BlockReason, permission};
+use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
+use crate::domain::refusal::Refusal;
+use crate::domain::service::Service;
+use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
+use crate::domain::time::Timestamp;
+use crate::flows::{Error, safe_list};
+use crate::memory::fraud::FraudMemory;
+
+/// A code that is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Admittance<'a> {
+    /// By which account.
+    pub account: AccountSid,
+    /// By which service.
+    pub service: &'a Service,
+    /// To whom.
+    pub destination: &'a Destination,
+    /// What the numbering plans say of the number; a number without is of an unknown kind.
+    pub facts: Option<NumberFacts>,
+    /// Over which channel.
+    pub channel: Channel,
+    /// The address of the device that asked for it, as the caller says.
+    pub device_ip: Option<IpAddr>,
+    /// Whether the caller wants the conversion of the prefix looked at.
+    pub risk_check: bool,
+    /// What it costs, if the operator said so.
+    pub price: Option<Price>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// That a code may be sent. What it took of the budgets is given back if this is dropped without
+/// [`SendPermit::commit`].
+#[derive(Debug)]
+#[must_use = "what was reserved is given back when this is dropped"]
+pub struct SendPermit {
+    reservation: Reservation,
+    fraud: Arc<FraudMemory>,
+    /// Whose conversion the code counts for.
+    watched: Option<AccountPrefix>,
+    service: ServiceSid,
+    now: Timestamp,
+}
+
+impl SendPermit {
+    /// The sending is in the store: it counts.
+    pub fn commit(self, verification: VerificationSid) {
+        self.reservation.keep();
+        if let Some(place) = &self.watched {
+            let mut conversions = self.fraud.conversions();
+            conversions.sent(place, self.service, verification, self.now);
+        }
+    }
+}
+
+/// Decides whether the code may be sent, and takes what it needs of the budgets.
+///
+/// # Errors
+/// [`Refusal::Blocked`], [`Refusal::LandlineSms`]; [`Error::Failed`] if other processes change the same budgets all the time,
+/// [`Error::Failed`]. Nothing was taken then.
+pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<SendPermit, Error> {
+    let facts = asked.destination.phone().map(|_| asked.facts.unwrap_or(UNKNOWN));
+    if facts.is_some_and(|facts| is_text_to_landline(asked, facts)) {
+        return Err(Refusal::LandlineSms.into());
+    }
+    let settings = &app.policy.toll_fraud;
+    let guarded = match asked.destination.phone() {
+        Some(number) if !safe_list::contains(app, asked.account, number).await? => Some(number),
+        _ => None,
+    };
+    let mut watched = None;
+    if let (Some(number), Some(facts)) = (guarded, facts) {
+        if let Some(reason) = permission::refusal(settings, facts) {
+            return Err(refuse_for_good(app, asked, reason, facts).await);
+        }
+        if let Some(rule) = &settings.conversion {
+            let place = AccountPrefix::of(asked.account, number);
+            if asked.risk_check || !settings.risk_check_may_be_disabled {
+                judge(app, asked, &place, rule).await?;
+            }
+            watched = Some(place);
+        }
+    }
+    let needs = needs(settings, asked, guarded);
+    let counted: Vec<_> = needs.iter().map(|budgeted| &budgeted.need).collect();
+    match reserve(app, &counted, asked.now).await? {
+        Ok(reservation) => Ok(SendPermit {
+            reservation,
+            fraud: Arc::clone(&app.memory.fraud),
+            watched,
+            service: asked.service.sid,
+            now: asked.now,
+        }),
+        Err(spent) => {
+            let subject = needs
+                .iter()
+                .find(|budgeted| budgeted.need.counter == spent)
+                .map_or(Subject::Nothing, |budgeted| budgeted.subject.clone());
+            let until = Some(spent.end());
+            Err(refuse(app, asked, spent.kind.reason(), &spent, &subject, until).await)
+        }
+    }
+}
+
+/// What no waiting changes is told once a day, for the whole country.
+async fn refuse_for_good(
+    app: &App,
+    asked: &Admittance<'_>,
+    reason: BlockReason,
+    facts: NumberFacts,
+) -> Error {
+    let kind = match reason {
+        BlockReason::Country => CounterKind::CountryRefused,
+        _ => CounterKind::KindRefused,
+    };
+    let counter = Counter::of_country(asked.account, kind, facts.country, asked.now);
+    refuse(
+        app,
+        asked,
+        reason,
+        &counter,
+        &Subject::Country(facts.country),
+        None,
+    )
+    .await
+}
+
+/// What is taken of a budget, and whom that budget is for.
+struct Budgeted {
+    need: Need,
+    subject: Subject,
+}
+
+impl Budgeted {
+    fn new(need: Need, subject: Subject) -> Self {
+        Self { need, subject }
+    }
+}
+
+/// What the code needs, and whom each budget is for; `guarded` is the number, unless it is a safe one.
+///
+/// A safe number is taken from its own budget, its service's and the account's money all the same.
+fn needs(settings: &Settings, asked: &Admittance<'_>, guarded: Option<&PhoneNumber>) -> Vec<Budgeted> {
+    let (account, now) = (asked.account, asked.now);
+    let safe = asked.destination.phone().is_some() && guarded.is_none();
+    let mut needs = Vec::with_capacity(7);
+    if let Some(limit) = settings.number_per_day {
+        let counter = Counter::of_number(account, asked.destination, now);
+        needs.push(Budgeted::new(Need::one(counter, limit), Subject::Number));
+    }
+    let device = asked.device_ip.map(DeviceNetwork::of).filter(|_| !safe);
+    if let (Some(limit), Some(device)) = (settings.device_per_hour, device) {
+        let counter = Counter::of_device(account, device, now);
+        needs.push(Budgeted::new(Need::one(counter, limit), Subject::Device(device)));
+    }
+    if let Some(number) = guarded {
+        let prefix = NumberPrefix::of(number);
+        for (limit, kind) in [
+            (settings.prefix_per_hour, CounterKind::PrefixHour),
+            (settings.prefix_per_day, CounterKind::PrefixDay),
+        ] {
+            if let Some(limit) = limit {
+                let counter = Counter::of_prefix(account, kind, &prefix, now);
+                needs.push(Budgeted::new(
+                    Need::one(counter, limit),
+                    Subject::Prefix(prefix.clone()),
+                ));
+            }
+        }
+        if let Some(limit) = settings.country_per_day {
+            let country = asked.facts.and_then(|facts| facts.country);
+            let counter = Counter::of_country(account, CounterKind::Country, country, now);
+            needs.push(Budgeted::new(
+                Need::one(counter, limit),
+                Subject::Country(country),
+            ));
+        }
+    }
+    if let Some(limit) = settings.service_per_day {
+        let counter = Counter::of_service(account, asked.service.sid, now);
+        needs.push(Budgeted::new(Need::one(counter, limit), Subject::Service));
+    }
+    if let (Some(cap), Some(price)) = (settings.spend_per_day, asked.price) {
+        needs.push(Budgeted::new(
+            Need::price(account, price, cap, now),
+            Subject::Money(cap),
+        ));
+    }
+    needs.retain(|budgeted| budgeted.need.amount > 0);
+    needs
+}
+
+fn is_text_to_landline(asked: &Admittance<'_>, facts: NumberFacts) -> bool {
+    let settings = &asked.service.settings;
+    settings.skip_sms_to_landlines
+        && settings.lookup_enabled
+        && asked.channel == Channel::Sms
+        && facts.kind == LineKind::FixedLine
+}
+
+/// When a refusal that lasts until `until` is over.
+pub(super) fn wait(until: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    until.map(|until| until.since(now).max(Duration::from_secs(1)))
+}
+
+const UNKNOWN: NumberFacts = NumberFacts {
+    country: None,
+    kind: LineKind::Unknown,
+};

@@ -1,0 +1,108 @@
+//! Where codes may go, and who may say otherwise.
+
+use super::*;
+use crate::domain::fraud::settings::Countries;
+
+#[tokio::test]
+async fn dear_numbers_are_refused_unless_they_are_safe() {
+    let node = Node::new(Settings::default()).await;
+    let number = phone(449_060_001_234);
+    for kind in [LineKind::PremiumRate, LineKind::SharedCost, LineKind::Unknown] {
+        let asked = Asked {
+            kind,
+            country: "GB",
+            ..Asked::default()
+        };
+        let refused = node.admit(&number, asked).await;
+        assert_eq!(why(&refused), Some(BlockReason::NumberKind), "{kind:?}");
+        assert_eq!(retry_after(&refused), None);
+        // No caller can decide that for the operator.
+        let daring = Asked {
+            risk_check: false,
+            ..asked
+        };
+        assert_eq!(
+            why(&node.admit(&number, daring).await),
+            Some(BlockReason::NumberKind)
+        );
+    }
+    node.make_safe(&number).await;
+    let asked = Asked {
+        kind: LineKind::PremiumRate,
+        country: "GB",
+        ..Asked::default()
+    };
+    assert_eq!(why(&node.admit(&number, asked).await), None);
+}
+
+#[tokio::test]
+async fn a_number_of_which_nothing_is_known_is_refused() {
+    let node = Node::new(Settings::default()).await;
+    let destination = phone(32_470_123_456);
+    let asked = Admittance {
+        account: node.account(),
+        service: &node.service,
+        destination: &destination,
+        facts: None,
+        channel: Channel::Sms,
+        device_ip: None,
+        risk_check: true,
+        price: None,
+        now: node.clock.now(),
+    };
+    assert_eq!(
+        why(&admit(&node.app, &asked).await),
+        Some(BlockReason::NumberKind)
+    );
+}
+
+#[tokio::test]
+async fn countries_are_the_operators_choice() {
+    let node = Node::new(Settings {
+        countries: Countries::Only(vec![Country::parse("BE").unwrap()]),
+        ..Settings::default()
+    })
+    .await;
+    let abroad = Asked {
+        country: "LV",
+        risk_check: false,
+        ..Asked::default()
+    };
+    assert_eq!(
+        why(&node.admit(&phone(32_470_123_456), Asked::default()).await),
+        None
+    );
+    let there = phone(37_120_123_456);
+    assert_eq!(why(&node.admit(&there, abroad).await), Some(BlockReason::Country));
+    assert_eq!(node.refusals(BlockReason::Country), 1);
+    // Letters go everywhere.
+    assert_eq!(why(&node.admit(&email("ada@example.com"), abroad).await), None);
+    node.make_safe(&there).await;
+    assert_eq!(why(&node.admit(&there, abroad).await), None);
+}
+
+#[tokio::test]
+async fn landlines_get_no_text_if_the_service_says_so() {
+    let mut node = Node::new(Settings::default()).await;
+    let number = phone(3_225_551_234);
+    let asked = |kind, channel| Asked {
+        kind,
+        channel,
+        ..Asked::default()
+    };
+    let text = asked(LineKind::FixedLine, Channel::Sms);
+    assert_eq!(why(&node.admit(&number, text).await), None);
+    node.service.settings.skip_sms_to_landlines = true;
+    assert_eq!(why(&node.admit(&number, text).await), None, "it is not looked up");
+    node.service.settings.lookup_enabled = true;
+    let refused = node.admit(&number, text).await;
+    assert!(matches!(refused, Err(Error::Refused(Refusal::LandlineSms))));
+    for allowed in [
+        asked(LineKind::FixedLine, Channel::Call),
+        asked(LineKind::FixedLineOrMobile, Channel::Sms),
+        asked(LineKind::Mobile, Channel::Sms),
+    ] {
+        assert_eq!(why(&node.admit(&number, allowed).await), None);
+    }
+    assert_eq!(node.told().await, [], "that is no fraud");
+}

@@ -1,0 +1,300 @@
+//! Reading a lane from its beginning, a window at a time, and knowing what may be delivered next.
+//!
+//! Invariant: a row is only handed out when all earlier rows of its thread are gone from the lane. Never more rows are in
+//! memory than two windows, however many the lane has.
+
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::rows::free_at;
+use crate::app::App;
+use crate::domain::events::OutboxRow;
+use crate::domain::outbox::{Lane, Thread};
+use crate::domain::time::Timestamp;
+use crate::flows::Error;
+use crate::store::records::{self, Stored};
+use crate::store::{Order, Scan, keys};
+
+/// Reads a lane once from its beginning to its end.
+pub(super) struct LaneReader {
+    lane: Lane,
+    window: usize,
+    /// The rows of each thread that has none that waits, in order. The first one of a thread that is under way was taken.
+    queues: HashMap<Thread, VecDeque<Stored<OutboxRow>>>,
+    /// The threads whose first row may be delivered now.
+    ready: VecDeque<Thread>,
+    /// The threads of which nothing more can be delivered in this reader.
+    waiting: HashSet<Thread>,
+    loaded: usize,
+    read: usize,
+    handed_out: usize,
+    after: Option<Vec<u8>>,
+    complete: bool,
+    earliest: Option<Timestamp>,
+}
+
+impl LaneReader {
+    pub(super) fn over(lane: Lane, window: usize) -> Self {
+        Self {
+            lane,
+            window,
+            queues: HashMap::new(),
+            ready: VecDeque::new(),
+            waiting: HashSet::new(),
+            loaded: 0,
+            read: 0,
+            handed_out: 0,
+            after: None,
+            complete: false,
+            earliest: None,
+        }
+    }
+
+    /// A row that may be delivered now, if there is one. Its thread is under way until [`LaneReader::gone`] or
+    /// [`LaneReader::stays`] is said of it.
+    pub(super) async fn next(&mut self, app: &App) -> Result<Option<Stored<OutboxRow>>, Error> {
+        while self.ready.is_empty() && self.may_read() {
+            self.read_window(app).await?;
+        }
+        let Some(thread) = self.ready.pop_front() else {
+            return Ok(None);
+        };
+        let row = self.queues.get_mut(&thread).and_then(VecDeque::pop_front);
+        self.loaded -= usize::from(row.is_some());
+        self.handed_out += 1;
+        Ok(row)
+    }
+
+    /// The row that was under way is gone: the next one of its thread may follow.
+    pub(super) fn gone(&mut self, app: &App, thread: Thread) {
+        let Slot::Occupied(queue) = self.queues.entry(thread) else {
+            return;
+        };
+        match queue.get().front().map(|row| free_at(app, &row.record)) {
+            Some(free) if free <= app.clock.now() => self.ready.push_back(thread),
+            Some(free) => self.stays(thread, free),
+            None => drop(queue.remove()),
+        }
+    }
+
+    /// The row that was under way stays until then, and all behind it in its thread with it.
+    pub(super) fn stays(&mut self, thread: Thread, until: Timestamp) {
+        let dropped = self.queues.remove(&thread).unwrap_or_default();
+        self.loaded -= dropped.len();
+        self.wait(thread, until);
+    }
+
+    /// When there is something to do again, as far as this pass has seen; `None` if nothing is left.
+    pub(super) fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
+        // Without progress, what was not read lies behind so many rows that wait that it has to wait with them.
+        let rest = !self.complete && self.handed_out > 0 || !self.queues.is_empty();
+        rest.then_some(now).into_iter().chain(self.earliest).min()
+    }
+
+    /// How many rows are in memory.
+    #[cfg(test)]
+    pub(super) fn loaded(&self) -> usize {
+        self.loaded
+    }
+
+    fn may_read(&self) -> bool {
+        let most = if self.handed_out == 0 { FARTHEST } else { MOST_READ };
+        !self.complete && self.loaded < self.window && self.read < most
+    }
+
+    async fn read_window(&mut self, app: &App) -> Result<(), Error> {
+        let scan = Scan {
+            prefix: keys::outbox(self.lane).bytes().to_vec(),
+            after: self.after.take(),
+            order: Order::Ascending,
+            limit: self.window,
+        };
+        let rows = app.store.scan(scan).await?;
+        self.complete = rows.len() < self.window;
+        self.after = rows.last().map(|(key, _)| key.clone());
+        self.read += rows.len();
+        for (_, entry) in rows {
+            match records::decode::<OutboxRow>(&entry.value) {
+                Ok(record) => self.take_in(
+                    app,
+                    Stored {
+                        record,
+                        version: entry.version,
+                    },
+                ),
+                // Others do not wait for what cannot be read; `countersign store check` names it.
+                Err(error) => tracing::debug!("a row of {} is passed over: {error}", self.lane),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, app: &App, row: Stored<OutboxRow>) {
+        let thread = row.record.message.thread();
+        if self.waiting.contains(&thread) {
+            return;
+        }
+        if let Some(queue) = self.queues.get_mut(&thread) {
+            queue.push_back(row);
+        } else {
+            let free = free_at(app, &row.record);
+            if free > app.clock.now() {
+                return self.wait(thread, free);
+            }
+            self.queues.insert(thread, VecDeque::from([row]));
+            self.ready.push_back(thread);
+        }
+        self.loaded += 1;
+    }
+
+    fn wait(&mut self, thread: Thread, until: Timestamp) {
+        self.waiting.insert(thread);
+        self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
+    }
+}
+
+/// How many rows one pass reads: what was due again meanwhile gets its turn, at its place in the order.
+const MOST_READ: usize = 4096;
+
+/// How many rows one pass reads in search of the first one that does not wait.
+const FARTHEST: usize = 16 * MOST_READ;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::app::Policy;
+    use crate::crypto::master_key::MasterKey;
+    use crate::crypto::vault::Vault;
+    use crate::domain::entity::EntityScope;
+    use crate::domain::events::{Event, EventType, OutboxMessage};
+    use crate::domain::factor::FactorType;
+    use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
+    use crate::domain::text::Identity;
+    use crate::doubles::{ManualClock, SeededEntropy};
+    use crate::flows::outbox::rows::put_row;
+    use crate::store::Batch;
+    use crate::store::memory::MemoryStore;
+
+    fn app() -> App {
+        let entropy = SeededEntropy::new(1);
+        App {
+            store: Arc::new(MemoryStore::new()),
+            clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
+            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
+            senders: Arc::default(),
+            memory: Arc::default(),
+            entropy: Arc::new(entropy),
+            policy: Policy::default(),
+        }
+    }
+
+    fn lane() -> Lane {
+        Lane::Webhook(WebhookSid::from_bytes([1; 16]))
+    }
+
+    /// Adds `count` rows of the factor that `factor` says for each of them, due at `next_at`.
+    async fn fill(app: &App, count: u32, next_at: Timestamp, factor: impl Fn(u32) -> u32) {
+        let now = app.clock.now();
+        let scope = EntityScope {
+            account: AccountSid::from_bytes([2; 16]),
+            service: ServiceSid::from_bytes([3; 16]),
+            identity: Identity::parse("user-0001").unwrap(),
+            entity: EntitySid::from_bytes([4; 16]),
+        };
+        let mut batch = Batch::new();
+        for number in 0..count {
+            let mut sid = [0; 16];
+            sid[..4].copy_from_slice(&factor(number).to_be_bytes());
+            let of = (FactorSid::from_bytes(sid), FactorType::Totp);
+            let message = OutboxMessage::Webhook {
+                webhook: WebhookSid::from_bytes([1; 16]),
+                event: Event::new(EventType::FactorCreated, now, &scope, of),
+            };
+            let row = OutboxRow {
+                next_at,
+                ..OutboxRow::new(
+                    app.memory.event_order.next(now, app.entropy.as_ref()),
+                    now,
+                    message,
+                )
+            };
+            batch = put_row(batch, &row).unwrap();
+        }
+        app.store.commit(batch).await.unwrap();
+    }
+
+    /// Delivers, `width` at a time; the rows in their order, and the most rows that were in memory.
+    async fn deliver_all(app: &App, width: usize) -> (Vec<OutboxRow>, usize) {
+        let (mut delivered, mut most) = (Vec::new(), 0);
+        loop {
+            let mut reader = LaneReader::over(lane(), 256);
+            let mut under_way = VecDeque::new();
+            loop {
+                while under_way.len() < width
+                    && let Some(row) = reader.next(app).await.unwrap()
+                {
+                    under_way.push_back(row.record);
+                }
+                most = most.max(reader.loaded() + under_way.len());
+                let Some(row) = under_way.pop_front() else {
+                    break;
+                };
+                let key = keys::outbox_row(lane(), row.sid).into_bytes();
+                app.store.commit(Batch::new().delete(key)).await.unwrap();
+                reader.gone(app, row.message.thread());
+                delivered.push(row);
+            }
+            if reader
+                .next_at(app.clock.now())
+                .is_none_or(|at| at > app.clock.now())
+            {
+                return (delivered, most);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lane_of_a_hundred_thousand_rows_is_never_loaded_whole() {
+        let app = app();
+        fill(&app, 100_000, app.clock.now(), |number| number % 1000).await;
+        let (delivered, most) = deliver_all(&app, 8).await;
+        assert_eq!(delivered.len(), 100_000);
+        assert!(most <= 2 * 256 + 8, "{most} rows in memory");
+        let mut last: HashMap<Thread, OutboxRow> = HashMap::new();
+        for row in delivered {
+            let earlier = last.insert(row.message.thread(), row.clone());
+            assert!(earlier.is_none_or(|earlier| earlier.sid < row.sid));
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_of_one_factor_are_never_under_way_together() {
+        let app = app();
+        fill(&app, 1000, app.clock.now(), |_| 7).await;
+        let mut reader = LaneReader::over(lane(), 256);
+        let first = reader.next(&app).await.unwrap().unwrap();
+        assert!(reader.next(&app).await.unwrap().is_none());
+        assert!(reader.loaded() <= 512);
+        reader.stays(
+            first.record.message.thread(),
+            app.clock.now() + Duration::from_secs(1),
+        );
+        assert!(reader.next(&app).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_many_rows_that_wait_is_found_and_their_lane_does_not_spin() {
+        let app = app();
+        let later = app.clock.now() + Duration::from_mins(1);
+        fill(&app, 10_000, later, |number| number % 10).await;
+        fill(&app, 1, app.clock.now(), |_| 99).await;
+        let (delivered, _) = deliver_all(&app, 8).await;
+        assert_eq!(delivered.len(), 1);
+        let mut reader = LaneReader::over(lane(), 256);
+        assert!(reader.next(&app).await.unwrap().is_none());
+        assert_eq!(reader.next_at(app.clock.now()), Some(later));
+    }
+}

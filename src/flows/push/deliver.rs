@@ -1,0 +1,270 @@
+//! Wakes the device of a factor.
+
+use async_trait::async_trait;
+
+use super::web_push::deliver_web_push;
+use crate::app::App;
+use crate::delivery::Outcome;
+use crate::delivery::push::apns::ApnsAccess;
+use crate::delivery::push::fcm::FcmAccess;
+use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
+use crate::domain::challenge::{Challenge, ChallengeStatus};
+use crate::domain::credential::{Credential, CredentialKey};
+use crate::domain::entity::EntityScope;
+use crate::domain::events::{OutboxMessage, OutboxRow};
+use crate::domain::factor::{FactorKind, FactorStatus, NotificationChannel, PushFactor, Unreachable};
+use crate::domain::refusal::Refusal;
+use crate::domain::service::Service;
+use crate::domain::sid::{CredentialSid, FactorSid};
+use crate::domain::text::{AppId, Message};
+use crate::flows::outbox::Parcel;
+use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
+use crate::store::{Batch, keys, records};
+
+/// A notification on its way to a device.
+#[derive(Debug)]
+pub struct PushParcel;
+
+#[async_trait]
+impl Parcel for PushParcel {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+        deliver_push(app, row).await
+    }
+}
+
+/// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
+/// transport says of it.
+pub async fn deliver_push(app: &App, row: &OutboxRow) -> Outcome {
+    match deliver(app, row).await {
+        Ok(outcome) => outcome,
+        // What it is about is gone.
+        Err(Error::Refused(_)) => Outcome::Obsolete,
+        Err(error) => Outcome::Retry {
+            why: error.to_string(),
+            after: None,
+        },
+    }
+}
+
+async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, Error> {
+    let Some(notice) = Notice::read(app, row).await? else {
+        return Ok(Outcome::Obsolete);
+    };
+    let message = PushMessage {
+        id: row.sid,
+        challenge: notice.challenge.sid,
+        factor: notice.factor,
+        text: notice.text(),
+        expires_at: notice.challenge.expires_at,
+    };
+    let push = &notice.service.settings.push;
+    // Each transport has an arm: which credential it needs, and how it sends.
+    let (credential, sent) = match &notice.push.notification {
+        NotificationChannel::Apn(_) => {
+            let sid = push.apn_credential_sid;
+            (sid, notice.send_with(app, sid, &message).await?)
+        }
+        NotificationChannel::Fcm(_) => {
+            let sid = push.fcm_credential_sid;
+            (sid, notice.send_with(app, sid, &message).await?)
+        }
+        NotificationChannel::WebPush(subscription) => {
+            if notice.push.unreachable_with(None).is_some() {
+                return Ok(Outcome::Obsolete);
+            }
+            (None, deliver_web_push(app, subscription, &message).await)
+        }
+        NotificationChannel::None => return Ok(Outcome::Obsolete),
+    };
+    match sent {
+        PushOutcome::Settled(outcome) => Ok(outcome),
+        PushOutcome::Unregistered { why } => notice.lose(app, credential, &why).await,
+    }
+}
+
+/// What a row is about, as it is now.
+struct Notice {
+    scope: EntityScope,
+    service: Service,
+    factor: FactorSid,
+    push: PushFactor,
+    challenge: Challenge,
+}
+
+impl Notice {
+    /// `None` if there is nobody to tell or nothing to tell any more.
+    async fn read(app: &App, row: &OutboxRow) -> Result<Option<Self>, Error> {
+        let OutboxMessage::Push {
+            service,
+            identity,
+            entity,
+            factor,
+            challenge,
+            expires_at,
+            account: Some(account),
+            // Which key it has by now is looked up.
+            credential: _,
+        } = &row.message
+        else {
+            return Ok(None);
+        };
+        let now = app.clock.now();
+        if now >= *expires_at {
+            return Ok(None);
+        }
+        let scope = EntityScope {
+            account: *account,
+            service: *service,
+            identity: identity.clone(),
+            entity: *entity,
+        };
+        let service = service::read(app, scope.account, scope.service).await?.record;
+        let found = factor::read(app, &scope, *factor).await?.record;
+        let key = keys::challenge(&scope, *challenge);
+        let challenge = records::read(app.store.as_ref(), &key).await?;
+        let challenge: Challenge = challenge.ok_or(Refusal::NotFound)?.record;
+        let waits = challenge.status(now) == ChallengeStatus::Pending;
+        // Nothing leaves in the name of a suspended account.
+        let heard = found.status == FactorStatus::Verified && account::is_active(app, scope.account).await?;
+        match found.kind {
+            // Whoever reported a challenge is left in peace by those that were asked before, too.
+            FactorKind::Push(push) if waits && heard && push.guard.paused_until(now).is_none() => {
+                Ok(Some(Self {
+                    scope,
+                    service,
+                    factor: *factor,
+                    push: *push,
+                    challenge,
+                }))
+            }
+            FactorKind::Push(_) | FactorKind::Totp(_) => Ok(None),
+        }
+    }
+
+    fn text(&self) -> &str {
+        let details = self.challenge.details.as_ref();
+        details
+            .and_then(|details| details.message.as_ref())
+            .map_or("", Message::as_str)
+    }
+
+    /// Sends with the provider whose credential the service names.
+    async fn send_with(
+        &self,
+        app: &App,
+        sid: Option<CredentialSid>,
+        message: &PushMessage<'_>,
+    ) -> Result<PushOutcome, Error> {
+        let setting = match self.push.notification {
+            NotificationChannel::Apn(_) => "Push.ApnCredentialSid",
+            NotificationChannel::Fcm(_) | NotificationChannel::None | NotificationChannel::WebPush(_) => {
+                "Push.FcmCredentialSid"
+            }
+        };
+        let refused = |why: String| PushOutcome::Settled(Outcome::Refused { why });
+        let missing = || {
+            let service = self.scope.service;
+            refused(format!(
+                "service {service} has no credential for the device's platform; create one with POST /v1/Credentials and \
+                 set the service's {setting}"
+            ))
+        };
+        let Some(sid) = sid else {
+            return Ok(missing());
+        };
+        if self.push.unreachable_with(Some(sid)).is_some() {
+            return Ok(PushOutcome::Settled(Outcome::Obsolete));
+        }
+        let credential = match credential::read(app, self.scope.account, sid).await {
+            Ok(found) => found.record,
+            Err(Error::Refused(_)) => return Ok(missing()),
+            Err(error) => return Err(error),
+        };
+        let secret = match credential::open_key(app, &credential) {
+            Ok(secret) => secret,
+            Err(error) => {
+                return Ok(refused(format!(
+                    "the key of credential {sid} does not open: {error}"
+                )));
+            }
+        };
+        let sent = self.send(app, &credential, &secret, message).await;
+        Ok(sent.unwrap_or_else(missing))
+    }
+
+    /// `None` if the credential is another provider's.
+    async fn send(
+        &self,
+        app: &App,
+        credential: &Credential,
+        secret: &str,
+        message: &PushMessage<'_>,
+    ) -> Option<PushOutcome> {
+        let now = app.clock.now();
+        let senders = &app.senders.push;
+        match (&self.push.notification, &credential.key) {
+            (NotificationChannel::Apn(token), CredentialKey::Apn(apn)) => {
+                let access = ApnsAccess {
+                    credential: credential.sid,
+                    private_key: secret,
+                    key_id: &apn.key_id,
+                    team_id: &apn.team_id,
+                    topic: apn
+                        .topic
+                        .as_ref()
+                        .map_or(self.push.app_id.as_str(), AppId::as_str),
+                    sandbox: apn.sandbox,
+                };
+                Some(senders.apns.send(&access, token, message, now).await)
+            }
+            (NotificationChannel::Fcm(token), CredentialKey::Fcm { .. }) => {
+                let access = FcmAccess {
+                    credential: credential.sid,
+                    service_account: secret,
+                };
+                Some(senders.fcm.send(&access, token, message, now).await)
+            }
+            (NotificationChannel::Apn(_), CredentialKey::Fcm { .. })
+            | (NotificationChannel::Fcm(_), CredentialKey::Apn(_))
+            | (NotificationChannel::None | NotificationChannel::WebPush(_), _) => None,
+        }
+    }
+
+    /// Notes that the transport does not know the device any more. If the device has told of a new token meanwhile, the
+    /// notification is sent there.
+    async fn lose(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<Outcome, Error> {
+        let lost = retry_on_conflict(|| self.mark(app, credential, why)).await?;
+        if !lost {
+            return Ok(Outcome::Retry {
+                why: format!("the device's token was replaced while the old one was tried ({why})"),
+                after: None,
+            });
+        }
+        tracing::info!(
+            factor = %self.factor,
+            "the device of factor {} is not notified any more until it sends a new token: {why}",
+            self.factor
+        );
+        Ok(Outcome::Obsolete)
+    }
+
+    async fn mark(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<bool, Error> {
+        let found = factor::read(app, &self.scope, self.factor).await?;
+        let mut factor = found.record.clone();
+        let FactorKind::Push(push) = &mut factor.kind else {
+            return Ok(false);
+        };
+        let unreachable = Unreachable {
+            since: app.clock.now(),
+            why: why.to_owned(),
+            credential,
+        };
+        if !push.lose(&self.push.notification, unreachable) {
+            return Ok(false);
+        }
+        let key = keys::factor(&self.scope, self.factor);
+        let batch = Batch::new().assert_read(&key, &found).put_record(key, &factor)?;
+        app.store.commit(batch).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,103 @@
+//! Web Push: the key that push services know this server by (VAPID, RFC 8292), one for each store, made when it is first
+//! needed; and notifications to subscriptions.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::crypto::web_push::vapid::VapidKey;
+use crate::delivery::Outcome;
+use crate::delivery::push::web_push::WebPushAccess;
+use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
+use crate::domain::factor::WebPushSubscription;
+use crate::domain::opaque::P256Point;
+use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::store::records::VapidKeyRecord;
+use crate::store::{Batch, keys, records};
+
+/// Sends `message` once. That its challenge still waits, and whose subscription it is, is the caller's to know; so is what
+/// follows from [`PushOutcome::Unregistered`].
+pub async fn deliver_web_push(
+    app: &App,
+    subscription: &WebPushSubscription,
+    message: &PushMessage<'_>,
+) -> PushOutcome {
+    let key = match vapid_key(app).await {
+        Ok(key) => key,
+        Err(error) => {
+            let why = error.to_string();
+            return PushOutcome::Settled(match error {
+                Error::Failed(Fault::Corrupt(_)) => Outcome::Refused { why },
+                _ => Outcome::Retry { why, after: None },
+            });
+        }
+    };
+    let access = WebPushAccess {
+        key: &key,
+        contact: app.policy.webpush_contact.as_deref(),
+        entropy: app.entropy.as_ref(),
+    };
+    let provider = &app.senders.push.web_push;
+    provider
+        .send(&access, subscription, message, app.clock.now())
+        .await
+}
+
+/// The public half, which apps hand to their push service when they subscribe.
+///
+/// # Errors
+/// [`Error::Failed`].
+pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
+    match app.senders.push.web_push.key() {
+        Some(key) => Ok(*key.public()),
+        None => Ok(retry_on_conflict(|| read_or_make(app)).await?.public_key),
+    }
+}
+
+/// The key itself.
+///
+/// # Errors
+/// [`Error::Failed`] too when it was sealed under another master key or for another place; [`Error::Failed`].
+async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
+    if let Some(key) = app.senders.push.web_push.key() {
+        return Ok(key);
+    }
+    let record = retry_on_conflict(|| read_or_make(app)).await?;
+    let key = Arc::new(open(app, &record)?);
+    app.senders.push.web_push.remember(&key);
+    Ok(key)
+}
+
+/// The key in a record, if it opens and belongs to the public half beside it.
+///
+/// # Errors
+/// [`Error::Failed`].
+pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Error> {
+    let corrupt = |why: String| Error::corrupt(format!("VAPID key: {why}"));
+    let bytes = app
+        .vault
+        .open(keys::vapid_key().bytes(), &record.private_key)
+        .map_err(|error| corrupt(error.to_string()))?;
+    VapidKey::from_bytes(&bytes)
+        .filter(|key| *key.public() == record.public_key)
+        .ok_or_else(|| corrupt("the private key does not belong to the public one".to_owned()))
+}
+
+/// Two makers agree: the second one's commit finds the first one's key.
+async fn read_or_make(app: &App) -> Result<VapidKeyRecord, Error> {
+    let key = keys::vapid_key();
+    if let Some(found) = records::read(app.store.as_ref(), &key).await? {
+        return Ok(found.record);
+    }
+    let (bytes, public_key) = VapidKey::generate(app.entropy.as_ref());
+    let record = VapidKeyRecord {
+        public_key,
+        private_key: app
+            .vault
+            .seal(app.entropy.as_ref(), key.bytes(), bytes.as_slice()),
+    };
+    let batch = Batch::new()
+        .assert_absent(key.bytes().to_vec())
+        .put_record(key, &record)?;
+    app.store.commit(batch).await?;
+    Ok(record)
+}

@@ -1,0 +1,197 @@
+//! Checks a code, and accepts it once.
+
+use std::fmt;
+
+use super::{Found, Which, find};
+use crate::app::App;
+use crate::crypto::plain_code::PlainCode;
+use crate::domain::destination::Destination;
+use crate::domain::destination_record::DestinationRecord;
+use crate::domain::limits::Failures;
+use crate::domain::refusal::Refusal;
+use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::time::Timestamp;
+use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
+use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
+use crate::flows::outbox::commit_and_ring;
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::keys;
+
+/// What somebody gives to be checked.
+#[derive(Clone, Default)]
+pub struct Guess<'a> {
+    /// The code as it was typed; `None` after a silent authentication.
+    pub code: Option<&'a str>,
+    /// The payment that it agrees to.
+    pub payment: Option<Payment>,
+    /// What the device got in a silent authentication.
+    pub sna_client_token: Option<&'a str>,
+    /// From which address it came, if the protocol says so.
+    pub ip: Option<String>,
+    /// Where the code went, if the caller says that besides the verification: it must be so.
+    pub destination: Option<Destination>,
+}
+
+/// What was guessed stays out of logs: it may be right.
+impl fmt::Debug for Guess<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guess(..)")
+    }
+}
+
+/// Checks a code. A wrong one is no error: the verification that is returned is still pending, or its wrong codes are used
+/// up. A code for another payment is a wrong one. All spellings that [`PlainCode::parse`] takes are one guess; what it does
+/// not take is none.
+///
+/// # Errors
+/// [`Refusal::NotFound`] unless it waits: unknown, another account's, approved and over are the same;
+/// [`Refusal::TooManyChecks`], [`Refusal::TooSoon`], [`Refusal::NoCodeSent`], [`Refusal::CodeExpired`],
+/// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Failed`].
+pub async fn check(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &Which,
+    guess: &Guess<'_>,
+) -> Result<Verification, Error> {
+    retry_on_conflict(|| attempt(app, account, service, which, guess)).await
+}
+
+async fn attempt(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &Which,
+    guess: &Guess<'_>,
+) -> Result<Verification, Error> {
+    let now = app.clock.now();
+    let found = find(app, account, service, which, now).await?;
+    let mut verification = found.verification.record.clone();
+    let named = guess.destination.as_ref().map(Destination::to_key);
+    if named.is_some_and(|named| named != verification.destination.to_key()) {
+        return Err(Refusal::NotFound.into());
+    }
+    if verification.stays_approved() {
+        return Ok(verification);
+    }
+    verification.require_open(now)?;
+    let Some(text) = guess.code else {
+        return check_silently(app, found, guess, now).await;
+    };
+    let given = PlainCode::parse(text, verification.policy.alphabet).ok_or(CODE)?;
+    let code = verification.require_checkable(now)?;
+    let mut record = found.destination.record();
+    record.require_unlocked(now)?;
+    let right = is_right(app, &verification, code, &given, guess)?;
+    let key = keys::verification(verification.service, verification.sid);
+    let kept = verification.policy.keeps_submitted.then(|| {
+        let entropy = app.entropy.as_ref();
+        app.vault.seal(entropy, key.bytes(), given.reveal().as_bytes())
+    });
+    let submission = Submission {
+        sealed: kept,
+        ip: guess.ip.clone(),
+    };
+    verification.settle_check(right, submission, now);
+    if right {
+        record.end_row();
+    } else {
+        record.count_failure(now);
+    }
+    commit(app, &found, &verification, record, now).await?;
+    if !right {
+        warn_of_failures(&found.destination.record(), &verification, now);
+    }
+    Ok(verification)
+}
+
+/// Whether it is the code, for the payment that the code was made for. Both are looked at in any case.
+fn is_right(
+    app: &App,
+    verification: &Verification,
+    code: &IssuedCode,
+    given: &PlainCode,
+    guess: &Guess<'_>,
+) -> Result<bool, Error> {
+    let same_code = open_code(app, verification, code)?.matches(given);
+    let same_payment = verification.content.payment == guess.payment;
+    Ok(same_code & same_payment)
+}
+
+/// Approves what the device's network has confirmed; otherwise it goes on waiting. What the device was given has 190 random
+/// bits: a wrong one need not be counted.
+async fn check_silently(
+    app: &App,
+    found: Found,
+    guess: &Guess<'_>,
+    now: Timestamp,
+) -> Result<Verification, Error> {
+    let mut verification = found.verification.record.clone();
+    let Some(silent) = &verification.silent else {
+        return Err(CODE_MISSING.into());
+    };
+    let known = match (&silent.client_token, guess.sna_client_token) {
+        (Some(hash), Some(token)) => app.vault.token_matches(verification.sid.as_bytes(), token, hash),
+        _ => !silent.wants_client_token,
+    };
+    let same_payment = verification.content.payment == guess.payment;
+    if !(silent.confirmed && known && same_payment) {
+        return Ok(verification);
+    }
+    verification.approve(now)?;
+    let mut record = found.destination.record();
+    record.end_row();
+    commit(app, &found, &verification, record, now).await?;
+    Ok(verification)
+}
+
+/// Writes what was decided, all of it or nothing.
+async fn commit(
+    app: &App,
+    found: &Found,
+    verification: &Verification,
+    mut record: DestinationRecord,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if record.last.is_none_or(|last| last == verification.sid) {
+        record.name_last(verification.sid, verification.kept_until());
+    }
+    let batch = found.destination.put(found.batch(), verification, &record, now)?;
+    let mut batch = put_verification(batch, Some(&found.verification.record), verification)?;
+    let mut converted = None;
+    if verification.status(now) == VerificationStatus::Approved {
+        (batch, converted) = note_conversion(app, verification, now, batch).await?;
+    }
+    commit_and_ring(app, batch).await?;
+    tell_conversion(app, verification, converted.as_ref());
+    Ok(())
+}
+
+/// Tells the operator, once it is committed, of the wrong codes from which on a destination is closed for a while: somebody
+/// is guessing, or somebody needs help.
+fn warn_of_failures(before: &DestinationRecord, verification: &Verification, now: Timestamp) {
+    let mut after = before.clone();
+    after.count_failure(now);
+    let failures = after.failures.count();
+    let what = match failures {
+        Failures::DELAYED_FROM => "each further one is followed by a growing delay",
+        Failures::DISABLED_AT => "no code is checked for a day",
+        _ => return,
+    };
+    tracing::warn!(
+        verification.sid = %verification.sid,
+        failures,
+        "{failures} wrong codes in a row were given for {:?} of service {}: {what}",
+        verification.destination,
+        verification.service
+    );
+}
+
+const CODE: Refusal = Refusal::Parameter {
+    parameter: "Code",
+    why: "must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else",
+};
+const CODE_MISSING: Refusal = Refusal::Parameter {
+    parameter: "Code",
+    why: "is required",
+};

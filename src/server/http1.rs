@@ -1,0 +1,110 @@
+//! HTTP/1.1: one request after another, and an end that lets the client read the last answer.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::CONNECTION;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+
+use super::ClientLimits;
+use super::patience::Patient;
+use crate::dialect::{Drain, RequestStage, Stage};
+use crate::web::arrival::{Entrance, Origin};
+use crate::web::boundary::Boundary;
+
+/// Who asks, and who is asked.
+pub(super) struct Client {
+    pub(super) boundary: Boundary,
+    pub(super) entrance: Entrance,
+    pub(super) peer: IpAddr,
+}
+
+/// Answers requests until one side has enough.
+pub(super) async fn serve<Stream>(client: Client, stream: Stream, limits: ClientLimits, mut draining: Drain)
+where
+    Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Client {
+        boundary,
+        entrance,
+        peer,
+    } = client;
+    // Requests follow each other, so one stage is enough for all of them.
+    let stage = Arc::new(RequestStage::default());
+    let answer = |request: Request<Incoming>| {
+        let (boundary, stage) = (boundary.clone(), Arc::clone(&stage));
+        async move {
+            let origin = Origin {
+                entrance,
+                peer,
+                stage: Arc::clone(&stage),
+                held: (),
+            };
+            let response = boundary.answer(request, origin).await;
+            if !is_last_and_endless(&response) {
+                stage.reach(Stage::Idle);
+            }
+            Ok::<Response<_>, Infallible>(response)
+        }
+    };
+    let stream = TokioIo::new(Patient::new(stream, Arc::clone(&stage), limits));
+    let mut connection = http1::Builder::new()
+        .title_case_headers(true)
+        .max_buf_size(BUFFER_BYTES)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(stream, service_fn(answer));
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => ended,
+        () = draining.begun() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended early: {error}");
+    }
+    let mut stream = connection.into_parts().io.into_inner();
+    if stream.is_worth_lingering() {
+        let _gone = tokio::time::timeout(LINGER, discard(&mut stream)).await;
+    }
+}
+
+/// Whether this is a stream that the connection ends with: its client owes nothing for as long as it lasts.
+fn is_last_and_endless<B: Body>(response: &Response<B>) -> bool {
+    let closes = response
+        .headers()
+        .get(CONNECTION)
+        .is_some_and(|value| value == "close");
+    closes && response.body().size_hint().exact().is_none()
+}
+
+/// Reads on for a moment what a client sends that has been answered already, as when its request is too large. Closing a
+/// socket with unread data resets the connection, and a reset takes the answer away before the client has read it.
+async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
+    // On the heap: it would be part of every connection from its beginning.
+    let mut scrap = vec![0; 4096];
+    let mut left: usize = 256 * 1024;
+    while let Ok(read @ 1..) = stream.read(&mut scrap).await {
+        left = left.saturating_sub(read);
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// Larger than the largest head that is answered, so that one that is too long gets a proper answer; heads beyond
+/// it get hyper's.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// More than clients and proxies send, so that it is the length of a head that counts; hyper's own 100 are not.
+const MOST_HEADERS: usize = 256;
+
+const LINGER: Duration = Duration::from_secs(1);

@@ -1,0 +1,273 @@
+//! Listeners: connections, their limits, TLS, graceful shutdown.
+//!
+//! What goes over a connection is spoken by `http1`, which hands requests to [`web::boundary`](crate::web::boundary)
+//! without a stack of layers in between, or by the dialect itself, to which `stream` hands the bytes.
+//!
+//! Invariant: no dialect is known here by its name; whatever a client is told comes from the dialect.
+
+mod connection;
+mod http1;
+mod patience;
+pub mod self_signed;
+mod stream;
+pub mod tls;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::dialect::{Acceptor, Dialect, Drain, Http, Speaks};
+use crate::web::arrival::{Entrance, Scheme};
+use crate::web::boundary::Boundary;
+
+/// A socket that connections come in through. Whoever makes it owns it; port 0 is fine.
+pub struct Listener {
+    socket: TcpListener,
+    entrance: Entrance,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// A listener for HTTP.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn plain(address: SocketAddr) -> io::Result<Self> {
+        let socket = bind(address)?;
+        let entrance = Entrance {
+            scheme: Scheme::Http,
+            address: socket.local_addr()?,
+        };
+        Ok(Self {
+            socket,
+            entrance,
+            tls: None,
+        })
+    }
+
+    /// A listener for HTTPS.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn tls(address: SocketAddr, settings: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+        let socket = bind(address)?;
+        let entrance = Entrance {
+            scheme: Scheme::Https,
+            address: socket.local_addr()?,
+        };
+        Ok(Self {
+            socket,
+            entrance,
+            tls: Some(TlsAcceptor::from(settings)),
+        })
+    }
+
+    /// Where it is bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.entrance.address
+    }
+
+    /// The URL that leads to it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.entrance.scheme.as_str(), self.entrance.address)
+    }
+}
+
+/// What is spoken on connections.
+#[derive(Clone, Debug)]
+pub enum Protocol {
+    /// HTTP.
+    Http(Boundary),
+    /// What the dialect makes of the bytes.
+    Streams(Arc<dyn Acceptor>),
+}
+
+impl Protocol {
+    /// What `dialect` speaks; `boundary` is put around it if that is HTTP.
+    #[must_use]
+    pub fn of(dialect: Dialect, boundary: impl FnOnce(Http) -> Boundary) -> Self {
+        tracing::debug!("serving the dialect {}", dialect.name);
+        match dialect.speaks {
+            Speaks::Http(http) => Self::Http(boundary(http)),
+            Speaks::Streams(acceptor) => Self::Streams(acceptor),
+        }
+    }
+}
+
+/// How much of the server one client may take up, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// How many connections are open at the same time.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the head of a request may take, from its first byte on.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
+    /// How long a client may leave an answer unread.
+    pub write: Duration,
+    /// How long a connection is kept open between two requests.
+    pub idle: Duration,
+    /// How long requests in flight are waited for when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves until `shutdown` is over; then accepts nothing more, lets requests in flight finish, and returns.
+pub async fn run(
+    listeners: Vec<Listener>,
+    protocol: Protocol,
+    limits: ClientLimits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (drain, draining) = watch::channel(false);
+    let draining = Drain::new(draining);
+    let places = Arc::new(Semaphore::new(limits.connections));
+    for listener in listeners {
+        tokio::spawn(accept(
+            listener,
+            protocol.clone(),
+            limits,
+            Arc::clone(&places),
+            draining.clone(),
+        ));
+    }
+    drop(draining);
+    shutdown.await;
+    // Every connection holds a receiver, so the channel is closed when the last one is gone.
+    drain.send_replace(true);
+    if tokio::time::timeout(limits.drain, drain.closed()).await.is_err() {
+        tracing::warn!(
+            "requests were still unanswered after {:?}; stopping all the same",
+            limits.drain
+        );
+    }
+}
+
+/// A socket that listens. Its queue of new connections is long: everybody who waited comes again when a server was
+/// restarted, and whoever finds the queue full is heard of only seconds later. The system may shorten it
+/// (`net.core.somaxconn`).
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restarted server gets its port back while connections of the last one linger. On Windows it would mean more.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+async fn accept(
+    listener: Listener,
+    protocol: Protocol,
+    limits: ClientLimits,
+    places: Arc<Semaphore>,
+    draining: Drain,
+) {
+    let mut stopping = draining.clone();
+    loop {
+        let next = next(&listener, &places, limits.connections);
+        let accepted = tokio::select! {
+            accepted = next => accepted,
+            () = stopping.begun() => return,
+        };
+        let (stream, peer, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                recover(&error).await;
+                continue;
+            }
+        };
+        // Answers are small and complete: waiting for more to send would only delay them.
+        let _only_slower = stream.set_nodelay(true);
+        let client = connection::Accepted {
+            protocol: protocol.clone(),
+            entrance: listener.entrance,
+            peer: peer.ip().to_canonical(),
+            limits,
+            draining: draining.clone(),
+        };
+        let acceptor = listener.tls.clone();
+        tokio::spawn(async move {
+            match acceptor {
+                None => client.serve(stream).await,
+                // Boxed: thousands may wait without TLS, and none of them is to take up what one with TLS needs.
+                Some(acceptor) => Box::pin(shake_hands_and_serve(acceptor, client, stream)).await,
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn shake_hands_and_serve(acceptor: TlsAcceptor, client: connection::Accepted, stream: TcpStream) {
+    // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
+    let shaken = Box::pin(tokio::time::timeout(
+        client.limits.handshake,
+        acceptor.accept(stream),
+    ))
+    .await;
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!("a TLS handshake failed: {error}"),
+        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+    };
+    client.serve(stream).await;
+}
+
+async fn next(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+    most: usize,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        place
+    } else {
+        tracing::warn!("{most} connections are open; new ones wait (see max_connections)");
+        Arc::clone(places)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?
+    };
+    let (stream, peer) = listener.socket.accept().await?;
+    Ok((stream, peer, place))
+}
+
+/// A connection that ended before it was accepted is nobody's problem. Anything else (no more file descriptors, mostly)
+/// would fail again at once, so it is given time to pass.
+async fn recover(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    const PAUSE: Duration = Duration::from_secs(1);
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        tracing::error!("cannot accept connections: {error}; trying again in {PAUSE:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,243 @@
+//! What is stored: one table, a row for each kind of entry.
+//!
+//! A row says the letter that tells the kind from all others, its name in [`KeyParts`], the function that writes its key
+//! with the parts behind the letter, where the kind's keys are listed, what is stored there, how long it stays, and what
+//! it is called. Everything else follows: the functions in [`keys`](super::keys), [`KeyParts::parse`], which record may be
+//! written where and with or without an end ([`Record`], [`Stays`](super::records::Stays), [`Ends`](super::records::Ends)),
+//! what the sweeper reclaims with a service, and what `countersign store check` looks at.
+//!
+//! **To add a kind:** a row, and its bytes in `tests.rs`. A sample of its record belongs into `tests/it/old_data`.
+//!
+//! # Keys
+//! A key is the letter and the parts. Identifiers stand as their 16 bytes, which sort by creation time, and a `;` before
+//! the last one says that the part before it is a listing. Moments stand as 8 bytes of milliseconds, a lane as one byte for
+//! the kind of its receiver and 16 for the receiver, texts as they are; an identity ends in NUL.
+//!
+//! Everything of one entity shares a prefix, so that a decision touches neighbours only: what belongs to an entity lies
+//! below the entity's key, its letter behind the entity's SID. That SID is part of its children's keys, so that an entity
+//! that is deleted and created anew under the same identity has none of the old one's.
+//!
+//! # Values
+//! A record begins with the same letter, so that one under a wrong key is noticed; a mark is empty.
+
+mod parts;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use self::parts::Owner;
+
+use self::parts::{ReadPart, Reader, written};
+use self::table::kinds;
+use super::StoreError;
+use super::records::{
+    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
+    VerificationTimer,
+};
+use crate::domain::access_token::AccessToken;
+use crate::domain::account::{Account, ApiKey};
+use crate::domain::attempt::Attempt;
+use crate::domain::challenge::Challenge;
+use crate::domain::credential::Credential;
+use crate::domain::destination::Destination;
+use crate::domain::destination_record::DestinationRecord;
+use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::events::OutboxRow;
+use crate::domain::factor::Factor;
+use crate::domain::fraud::PrefixBlock;
+use crate::domain::fraud::budget::{Counter, Taken};
+use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
+use crate::domain::opaque::Fingerprint;
+use crate::domain::outbox::{DeadLetter, Lane};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::rate_limit::{RateLimit, RateLimitUses};
+use crate::domain::safe_list::SafeNumber;
+use crate::domain::service::Service;
+use crate::domain::sid::{
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
+    FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
+};
+use crate::domain::text::Identity;
+use crate::domain::time::Timestamp;
+use crate::domain::verification::Verification;
+use crate::domain::webhook::Webhook;
+
+kinds! {
+    Nobody {
+        /// The format of the store itself.
+        b'm' StoreFormat store_format()
+            => record StoreFormat, Stays, "formats", "format of the store";
+        /// The key that push services know this server by.
+        b'K' VapidKey vapid_key()
+            => record VapidKeyRecord, Stays, "VAPID keys", "VAPID key";
+        /// An account.
+        b'a' Account account(; sid: AccountSid) in accounts
+            => record Account, Stays, "accounts", "account {sid}";
+        /// An API key.
+        b'k' ApiKey api_key(sid: ApiKeySid)
+            => record ApiKey, Stays, "API keys", "API key {sid}";
+        /// Where the factor is that a device's credential belongs to.
+        b'd' Device device(credential: CredentialSid)
+            => record DeviceAddress, Stays, "devices", "device {credential}";
+        /// What one receiver still has to get, in order. Pushes end by themselves, all else by the worker's hand.
+        b'o' OutboxRow outbox_row(lane: Lane; sid: EventSid) in outbox
+            => record OutboxRow, MayEnd, "outbox rows", "outbox row {sid} for {lane}";
+        /// What was given up.
+        b'x' DeadLetter dead_letter(; sid: EventSid) in dead_letters
+            => record DeadLetter, Ends, "dead letters", "dead letter {sid}";
+        /// That somebody wants to hear of a challenge's expiry; those that are due first lie in front.
+        b'z' ChallengeTimer challenge_timer(due: Timestamp, sid: ChallengeSid)
+            => record ChallengeTimer, Stays, "timers of challenges", "timer of challenge {sid}, due {due}";
+        /// That a verification's plan goes on by itself; those that are due first lie in front.
+        b'V' VerificationTimer verification_timer(due: Timestamp, sid: VerificationSid)
+            => record VerificationTimer, Stays, "timers of verifications", "timer of verification {sid}, due {due}";
+        /// What a deleted service leaves to be reclaimed.
+        b'g' Purge purge(; service: ServiceSid) in purges
+            => record Purge, Stays, "deleted services", "deleted service {service}";
+    }
+    Account {
+        /// That an account has an API key.
+        b'b' ApiKeyOf api_key_of(account: AccountSid; sid: ApiKeySid) in api_keys_of
+            => mark ListedApiKey, Stays, "API keys in their accounts' lists", "API key {sid} in the list of {account}";
+        /// A service of an account.
+        b's' Service service(account: AccountSid; sid: ServiceSid) in services
+            => record Service, Stays, "services", "service {sid} of {account}";
+        /// A push provider's key of an account.
+        b'r' Credential credential(account: AccountSid; sid: CredentialSid) in credentials
+            => record Credential, Stays, "credentials", "credential {sid} of {account}";
+        /// A try to send a code.
+        b'l' Attempt attempt(account: AccountSid; sid: AttemptSid) in attempts
+            => record Attempt, Ends, "attempts", "attempt {sid} of {account}";
+        /// How many entities and factors an account creates.
+        b'q' CreationRate creation_rate(account: AccountSid)
+            => record CreationRate, Stays, "creation rates", "creation rate of {account}";
+        /// A number of an account's safe list.
+        b'S' SafeNumber safe_number(account: AccountSid, number: &'_ PhoneNumber)
+            => record SafeNumber, Stays, "safe numbers", "safe number {number:?} of {account}";
+        /// How much of a budget was taken.
+        b'B' Budget budget(counter: &'_ Counter)
+            => record Taken, Ends, "budgets", "budget {counter:?}";
+        /// That nothing is sent to a prefix.
+        b'P' PrefixBlock prefix_block(account: AccountSid, prefix: &'_ NumberPrefix)
+            => record PrefixBlock, Ends, "blocked prefixes", "blocked prefix {prefix} of {account}";
+    }
+    Service {
+        /// An entity of a service.
+        b'e' Entity entity(service: ServiceSid, identity: &'_ Identity)
+            => record Entity, Stays, "entities", "entity {identity} of {service}";
+        /// That a service has an entity, and its identity.
+        b'n' EntityOrder entity_in_order(service: ServiceSid; sid: EntitySid) in entity_order
+            => record Identity, Stays, "entities in their services' lists", "entity {sid} in the list of {service}";
+        /// A webhook of a service.
+        b'w' Webhook webhook(service: ServiceSid; sid: WebhookSid) in webhooks
+            => record Webhook, Stays, "webhooks", "webhook {sid} of {service}";
+        /// An access token of a service.
+        b't' AccessToken access_token(service: ServiceSid; sid: AccessTokenSid) in access_tokens
+            => record AccessToken, Ends, "access tokens", "access token {sid} of {service}";
+        /// A verification of a service; one whose rules give it no end stays.
+        b'v' Verification verification(service: ServiceSid; sid: VerificationSid) in verifications
+            => record Verification, MayEnd, "verifications", "verification {sid} of {service}";
+        /// What a service remembers of a destination, for as long as its last verification is.
+        b'y' Destination destination(service: ServiceSid, destination: &'_ Destination)
+            => record DestinationRecord, MayEnd, "destinations", "destination {destination:?} of {service}";
+        /// A rate limit of a service, with its buckets.
+        b'i' RateLimit rate_limit(service: ServiceSid; sid: RateLimitSid) in rate_limits
+            => record RateLimit, Stays, "rate limits", "rate limit {sid} of {service}";
+        /// The uses of one value of a rate limit.
+        b'j' RateLimitUses rate_limit_uses(service: ServiceSid, limit: RateLimitSid, value: &'_ Fingerprint)
+            => record RateLimitUses, Ends, "uses of rate limits", "uses of rate limit {limit} of {service}";
+        /// Which messaging service sends to a region.
+        b'h' MessagingConfiguration messaging_configuration(service: ServiceSid, region: Region)
+            => record MessagingConfiguration, Stays, "messaging configurations",
+               "messaging configuration {region:?} of {service}";
+    }
+    Entity {
+        /// A factor of an entity.
+        b'f' Factor factor(owner: &'_ EntityScope as Owner; sid: FactorSid) in factors
+            => record Factor, Stays, "factors", "factor {sid} of {owner}";
+        /// A challenge of an entity.
+        b'c' Challenge challenge(owner: &'_ EntityScope as Owner; sid: ChallengeSid) in challenges
+            => record Challenge, Ends, "challenges", "challenge {sid} of {owner}";
+        /// That a challenge waits for a factor's answer.
+        b'p' Pending pending_challenge(owner: &'_ EntityScope as Owner, factor: FactorSid; sid: ChallengeSid) in pending
+            => mark PendingChallenge, Ends, "challenges in their factors' lists",
+               "challenge {sid} in the list of factor {factor} of {owner}";
+    }
+}
+
+/// What the table says of a kind of entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What its keys have in front, or behind their entity, and its records too.
+    pub letter: u8,
+    /// What its entries are called.
+    pub name: &'static str,
+    /// What its entries are reclaimed with.
+    pub home: Home,
+    /// Whether the sweeper reclaims its entries by themselves.
+    pub lifetime: Lifetime,
+    /// What its entries hold.
+    pub holds: Holds,
+}
+
+/// What an entry belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// An account. Those are never deleted.
+    Account,
+    /// An entity, and so its service.
+    Entity,
+    /// Nothing that could be deleted.
+    Nobody,
+    /// A service, which takes its entries along.
+    Service,
+}
+
+/// Whether the sweeper is meant to reclaim an entry some day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Each one at the moment that it was written with.
+    Ends,
+    /// That depends on what it says, so whoever writes it knows.
+    MayEnd,
+    /// Never: it goes when somebody deletes it, or what it belongs to.
+    Stays,
+}
+
+/// What an entry holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Holds {
+    /// Nothing: the key says it all.
+    Mark,
+    /// A record.
+    Record {
+        /// The version of its format.
+        version: u8,
+        /// Reads it, to see whether it can be read.
+        read: fn(&[u8]) -> Result<(), StoreError>,
+    },
+}
+
+/// Does something with every type of record, for tests that none may be missing from.
+pub trait Visit {
+    /// The next one.
+    fn record<T: Record>(&mut self);
+}
+
+impl KeyParts {
+    /// The service that the entry is reclaimed with, if it belongs to one.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceSid> {
+        match self.kind().home {
+            Home::Entity | Home::Service => self.services().into_iter().flatten().next(),
+            Home::Account | Home::Nobody => None,
+        }
+    }
+}
+
+/// Where everything is that is reclaimed with a service: one prefix for each kind, what lies below others left out.
+pub(super) fn below_service(service: ServiceSid) -> impl Iterator<Item = Vec<u8>> {
+    let kinds = KINDS.iter().filter(|kind| kind.home == Home::Service);
+    kinds.map(move |kind| [&[kind.letter][..], service.as_bytes()].concat())
+}

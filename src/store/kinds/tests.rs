@@ -1,0 +1,433 @@
+//! Every kind of key has exactly its bytes, and is read as what it was written for and as nothing else.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::functions::*;
+use super::*;
+use crate::domain::country::Country;
+use crate::domain::destination::EmailAddress;
+use crate::store::keys;
+
+/// A key as requests write it, its bytes, and what it says.
+struct Sample {
+    key: Vec<u8>,
+    bytes: String,
+    parts: KeyParts,
+}
+
+/// At least one key of each kind.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn samples() -> Vec<Sample> {
+    let (ac, va, four, five) = (hex(&[1; 16]), hex(&[2; 16]), hex(&[4; 16]), hex(&[5; 16]));
+    // A zero byte within an identifier is not the one that ends the identity.
+    let ye = hex(&[0; 16]);
+    let user = format!("65{va}757365722d30303100");
+    let scope = scope();
+    let (account_sid, service_sid, owner) = (scope.account, scope.service, owner());
+    let (factor_sid, challenge_sid) = (FactorSid::from_bytes([4; 16]), ChallengeSid::from_bytes([5; 16]));
+    let (event, webhook_sid) = (EventSid::from_bytes([5; 16]), WebhookSid::from_bytes([4; 16]));
+    let (credential_sid, api_key_sid) = (CredentialSid::from_bytes([4; 16]), ApiKeySid::from_bytes([4; 16]));
+    let (verification_sid, limit) = (
+        VerificationSid::from_bytes([4; 16]),
+        RateLimitSid::from_bytes([4; 16]),
+    );
+    let (attempt_sid, token) = (
+        AttemptSid::from_bytes([4; 16]),
+        AccessTokenSid::from_bytes([4; 16]),
+    );
+    let due = Timestamp::from_millis(0x0102_0304);
+    let number = Destination::Phone(phone());
+    let address = Destination::Email(EmailAddress::parse("ada@example.com").unwrap());
+    let belgium = Region::Country(Country::parse("BE").unwrap());
+    let counter = Counter::of_service(account_sid, service_sid, Timestamp::from_seconds(86_400));
+    let prefix = NumberPrefix::of(&phone());
+    let value = Fingerprint([5; 16]);
+    let mut samples = vec![
+        sample(store_format(), "6d".to_owned(), KeyParts::StoreFormat()),
+        sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),
+        sample(
+            account(account_sid),
+            format!("61{ac}"),
+            KeyParts::Account(account_sid),
+        ),
+        sample(
+            api_key(api_key_sid),
+            format!("6b{four}"),
+            KeyParts::ApiKey(api_key_sid),
+        ),
+        sample(
+            device(credential_sid),
+            format!("64{four}"),
+            KeyParts::Device(credential_sid),
+        ),
+        sample(
+            dead_letter(event),
+            format!("78{five}"),
+            KeyParts::DeadLetter(event),
+        ),
+        sample(
+            challenge_timer(due, challenge_sid),
+            format!("7a0000000001020304{five}"),
+            KeyParts::ChallengeTimer(due, challenge_sid),
+        ),
+        sample(
+            verification_timer(due, verification_sid),
+            format!("560000000001020304{four}"),
+            KeyParts::VerificationTimer(due, verification_sid),
+        ),
+        sample(
+            purge(service_sid),
+            format!("67{va}"),
+            KeyParts::Purge(service_sid),
+        ),
+        sample(
+            api_key_of(account_sid, api_key_sid),
+            format!("62{ac}{four}"),
+            KeyParts::ApiKeyOf(account_sid, api_key_sid),
+        ),
+        sample(
+            service(account_sid, service_sid),
+            format!("73{ac}{va}"),
+            KeyParts::Service(account_sid, service_sid),
+        ),
+        sample(
+            credential(account_sid, credential_sid),
+            format!("72{ac}{four}"),
+            KeyParts::Credential(account_sid, credential_sid),
+        ),
+        sample(
+            attempt(account_sid, attempt_sid),
+            format!("6c{ac}{four}"),
+            KeyParts::Attempt(account_sid, attempt_sid),
+        ),
+        sample(
+            creation_rate(account_sid),
+            format!("71{ac}"),
+            KeyParts::CreationRate(account_sid),
+        ),
+        sample(
+            safe_number(account_sid, &phone()),
+            format!("53{ac}33323437303132333435"),
+            KeyParts::SafeNumber(account_sid, phone()),
+        ),
+        sample(
+            budget(&counter),
+            format!("42{ac}730000000000000001{va}"),
+            KeyParts::Budget(counter),
+        ),
+        sample(
+            prefix_block(account_sid, &prefix),
+            format!("50{ac}333234373031"),
+            KeyParts::PrefixBlock(account_sid, prefix),
+        ),
+        sample(
+            entity(service_sid, &scope.identity),
+            user.clone(),
+            KeyParts::Entity(service_sid, scope.identity.clone()),
+        ),
+        sample(
+            entity_in_order(service_sid, scope.entity),
+            format!("6e{va}{ye}"),
+            KeyParts::EntityOrder(service_sid, scope.entity),
+        ),
+        sample(
+            webhook(service_sid, webhook_sid),
+            format!("77{va}{four}"),
+            KeyParts::Webhook(service_sid, webhook_sid),
+        ),
+        sample(
+            access_token(service_sid, token),
+            format!("74{va}{four}"),
+            KeyParts::AccessToken(service_sid, token),
+        ),
+        sample(
+            verification(service_sid, verification_sid),
+            format!("76{va}{four}"),
+            KeyParts::Verification(service_sid, verification_sid),
+        ),
+        sample(
+            rate_limit(service_sid, limit),
+            format!("69{va}{four}"),
+            KeyParts::RateLimit(service_sid, limit),
+        ),
+        sample(
+            rate_limit_uses(service_sid, limit, &value),
+            format!("6a{va}{four}{five}"),
+            KeyParts::RateLimitUses(service_sid, limit, value),
+        ),
+        sample(
+            factor(&scope, factor_sid),
+            format!("{user}{ye}66{four}"),
+            KeyParts::Factor(owner.clone(), factor_sid),
+        ),
+        sample(
+            challenge(&scope, challenge_sid),
+            format!("{user}{ye}63{five}"),
+            KeyParts::Challenge(owner.clone(), challenge_sid),
+        ),
+        sample(
+            pending_challenge(&scope, factor_sid, challenge_sid),
+            format!("{user}{ye}70{four}{five}"),
+            KeyParts::Pending(owner, factor_sid, challenge_sid),
+        ),
+    ];
+    for (lane, bytes) in [
+        (Lane::Credential(credential_sid), format!("63{four}")),
+        (Lane::Factor(factor_sid), format!("66{four}")),
+        (Lane::Webhook(webhook_sid), format!("77{four}")),
+    ] {
+        let parts = KeyParts::OutboxRow(lane, event);
+        samples.push(sample(outbox_row(lane, event), format!("6f{bytes}{five}"), parts));
+    }
+    for (region, bytes) in [(Region::All, "2a"), (belgium, "4245")] {
+        let key = messaging_configuration(service_sid, region);
+        let parts = KeyParts::MessagingConfiguration(service_sid, region);
+        samples.push(sample(key, format!("68{va}{bytes}"), parts));
+    }
+    for (to, bytes) in [
+        (number, "7033323437303132333435"),
+        (address, "65616461406578616d706c652e636f6d"),
+    ] {
+        let key = destination(service_sid, &to);
+        samples.push(sample(
+            key,
+            format!("79{va}{bytes}"),
+            KeyParts::Destination(service_sid, to),
+        ));
+    }
+    samples
+}
+
+fn sample<T>(key: keys::Key<T>, bytes: String, parts: KeyParts) -> Sample {
+    Sample {
+        key: key.into_bytes(),
+        bytes,
+        parts,
+    }
+}
+
+fn scope() -> EntityScope {
+    EntityScope {
+        account: AccountSid::from_bytes([1; 16]),
+        service: ServiceSid::from_bytes([2; 16]),
+        identity: Identity::parse("user-001").unwrap(),
+        entity: EntitySid::from_bytes([0; 16]),
+    }
+}
+
+fn owner() -> Owner {
+    Owner {
+        service: scope().service,
+        identity: scope().identity,
+        entity: scope().entity,
+    }
+}
+
+fn phone() -> PhoneNumber {
+    PhoneNumber::try_from("+3247012345".to_owned()).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+#[test]
+fn every_kind_of_key_has_these_bytes() {
+    for Sample { key, bytes, parts } in samples() {
+        assert_eq!(hex(&key), bytes, "{parts}");
+    }
+    let sampled: BTreeSet<u8> = samples()
+        .iter()
+        .map(|sample| sample.parts.kind().letter)
+        .collect();
+    let letters: BTreeSet<u8> = KINDS.iter().map(|kind| kind.letter).collect();
+    assert_eq!(sampled, letters);
+    assert_eq!(letters.len(), KINDS.len(), "two kinds share a letter");
+}
+
+#[test]
+fn every_key_leads_back_to_its_parts() {
+    for Sample { key, parts, .. } in samples() {
+        assert_eq!(KeyParts::parse(&key).as_ref(), Some(&parts), "{parts}");
+        assert_eq!(parts.to_key(), key, "{parts}");
+    }
+}
+
+#[test]
+fn keys_have_no_room_to_spare() {
+    for Sample { key, parts, .. } in samples() {
+        let text = matches!(
+            parts,
+            KeyParts::Destination(..) | KeyParts::MessagingConfiguration(..)
+        );
+        assert!(text || key.capacity() == key.len(), "{parts}");
+    }
+}
+
+#[test]
+fn listings_are_the_beginning_of_their_keys() {
+    let (s, sid) = (scope(), [4; 16]);
+    let begin = |prefix: &[u8], key: Vec<u8>| key.strip_prefix(prefix).map(<[u8]>::len);
+    let lane = Lane::Factor(FactorSid::from_bytes(sid));
+    let event = EventSid::from_bytes(sid);
+    for found in [
+        begin(accounts().bytes(), account(s.account).into_bytes()),
+        begin(
+            services(s.account).bytes(),
+            service(s.account, s.service).into_bytes(),
+        ),
+        begin(
+            factors(&s).bytes(),
+            factor(&s, FactorSid::from_bytes(sid)).into_bytes(),
+        ),
+        begin(outbox(lane).bytes(), outbox_row(lane, event).into_bytes()),
+    ] {
+        assert_eq!(found, Some(16));
+    }
+    let pending = pending(&s, FactorSid::from_bytes(sid)).key(&sid);
+    let same = pending_challenge(&s, FactorSid::from_bytes(sid), ChallengeSid::from_bytes(sid));
+    assert_eq!(pending.bytes(), same.bytes());
+    assert_eq!(keys::lane_of(outbox_row(lane, event).bytes()), Some(lane));
+    assert_eq!(keys::lane_of(dead_letter(event).bytes()), None);
+}
+
+#[test]
+fn these_bytes_mean_this() {
+    let (one, two) = ("01".repeat(16), "02".repeat(16));
+    let three = "03".repeat(16);
+    let user = "757365722d30303100";
+    for (key, expected) in [
+        (format!("61{one}"), format!("account AC{one}")),
+        (
+            format!("62{one}{two}"),
+            format!("API key SK{two} in the list of AC{one}"),
+        ),
+        (format!("73{one}{two}"), format!("service VA{two} of AC{one}")),
+        (format!("65{two}{user}"), format!("entity user-001 of VA{two}")),
+        (
+            format!("65{two}{user}{three}66{one}"),
+            format!("factor YF{one} of YE{three} of VA{two}"),
+        ),
+        (
+            format!("65{two}{user}{three}63{one}"),
+            format!("challenge YC{one} of YE{three} of VA{two}"),
+        ),
+        ("6d".to_owned(), "format of the store".to_owned()),
+    ] {
+        let bytes: Vec<u8> = (0..key.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&key[at..at + 2], 16).unwrap())
+            .collect();
+        assert_eq!(KeyParts::parse(&bytes).unwrap().to_string(), expected);
+    }
+}
+
+#[test]
+fn what_a_service_takes_along_lies_below_it() {
+    let service = scope().service;
+    let prefixes: Vec<_> = below_service(service).collect();
+    for Sample { key, parts, .. } in samples() {
+        let below = prefixes.iter().any(|prefix| key.starts_with(prefix));
+        assert_eq!(below, parts.service() == Some(service), "{parts}");
+    }
+    // Entities go first: their factors say which devices go with them.
+    assert_eq!(prefixes[0][0], Entity::KIND);
+}
+
+#[test]
+fn shortened_and_lengthened_keys_are_no_keys() {
+    for Sample { key, parts, .. } in samples() {
+        for length in 0..key.len() {
+            // An entity's key is what its children's keys begin with.
+            let found = KeyParts::parse(&key[..length]);
+            let entity = matches!(found, Some(KeyParts::Entity(..)));
+            // A text at the end may be shorter, and is another one then.
+            let kind = |parts: &KeyParts| parts.kind().letter;
+            let text = ends_in_text(&parts) && found.as_ref().map(kind) == Some(kind(&parts));
+            assert!(found.is_none() || entity || text, "{parts}: {length}");
+        }
+        let longer = [key.as_slice(), &[b'x'; 5]].concat();
+        let found = KeyParts::parse(&longer);
+        assert!(found.is_none() || ends_in_text(&parts), "{parts}");
+    }
+}
+
+fn ends_in_text(parts: &KeyParts) -> bool {
+    matches!(
+        parts,
+        KeyParts::Destination(..) | KeyParts::PrefixBlock(..) | KeyParts::SafeNumber(..)
+    )
+}
+
+#[test]
+fn what_lies_below_an_entity_lies_nowhere_else() {
+    for Sample { key, parts, .. } in samples() {
+        let elsewhere = [&[parts.kind().letter][..], &key[1..]].concat();
+        if parts.kind().home == Home::Entity {
+            assert_eq!(KeyParts::parse(&elsewhere), None, "{parts}");
+        } else {
+            let scope = [entity(scope().service, &scope().identity).bytes(), &[3; 16]].concat();
+            assert_eq!(
+                KeyParts::parse(&[scope.as_slice(), &key].concat()),
+                None,
+                "{parts}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_identity_is_no_prefix_of_a_longer_one() {
+    let short = entity(scope().service, &Identity::parse("user-001").unwrap());
+    let long = entity(scope().service, &Identity::parse("user-0011").unwrap());
+    assert!(!long.bytes().starts_with(short.bytes()));
+}
+
+#[test]
+fn an_identity_that_no_caller_may_give_is_no_key() {
+    for identity in ["short", "user_001", "", "user-\u{e9}01"] {
+        let key = [b"e".as_slice(), &[2; 16], identity.as_bytes(), b"\0"].concat();
+        assert_eq!(KeyParts::parse(&key), None, "{identity}");
+    }
+}
+
+#[test]
+fn every_record_is_visited_with_the_letter_of_its_kind() {
+    struct Letters(Vec<u8>);
+    impl Visit for Letters {
+        fn record<T: Record>(&mut self) {
+            self.0.push(T::KIND);
+        }
+    }
+    let mut visited = Letters(Vec::new());
+    visit_records(&mut visited);
+    let holding = KINDS
+        .iter()
+        .filter(|kind| matches!(kind.holds, Holds::Record { .. }));
+    let letters: Vec<u8> = holding.map(|kind| kind.letter).collect();
+    assert_eq!(visited.0, letters);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_is_written_as_the_same_bytes(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut samples = samples();
+        let mut key = samples.swap_remove(which.index(samples.len())).key;
+        for (place, byte) in changes {
+            let place = place.index(key.len());
+            key[place] = byte;
+        }
+        if let Some(parts) = KeyParts::parse(&key) {
+            prop_assert_eq!(parts.to_key(), key);
+        }
+    }
+}

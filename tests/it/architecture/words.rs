@@ -1,0 +1,56 @@
+//! Words of one protocol, which only its dialect says.
+
+use super::source::Source;
+
+/// Where no protocol is known by its name, nor by the names of what it sends.
+const MODULES: &[&str] = &["server", "web"];
+
+/// A word is found in any case, and within longer ones.
+const WORDS: &[&str] = &[
+    "authpayload",
+    "more_info",
+    "signal",
+    "telegram",
+    "twilio",
+    "vonage",
+    "zitadel",
+];
+
+/// Where the code of a file says what it must not. Comments may name the source of a rule.
+pub(super) fn violations(source: &Source) -> Vec<String> {
+    let module = source.module();
+    if source.is_test() || !module.first().is_some_and(|top| MODULES.contains(top)) {
+        return Vec::new();
+    }
+    let said = source.code().flat_map(|(number, line)| {
+        let line = line.to_lowercase();
+        let words = WORDS.iter().filter(move |word| line.contains(**word));
+        words.map(move |word| format!("{}:{number}: `{word}` is a word of one protocol", source.path()))
+    });
+    said.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(path: &str, text: &str) -> usize {
+        violations(&Source::new(path, text)).len()
+    }
+
+    #[test]
+    fn words_are_found_in_names_and_texts_but_not_in_comments() {
+        for bad in [
+            "const ID: &str = \"twilio-request-id\";",
+            "fn json() { let more_info = 1; }",
+            "use crate::dialect::Vonage;",
+            "struct TelegramStream;",
+        ] {
+            assert_eq!(found("src/web/failure.rs", bad), 1, "{bad}");
+            assert_eq!(found("src/server/http1.rs", bad), 1, "{bad}");
+        }
+        let comments = "//! As Twilio does.\nfn f() {} // for zitadel";
+        assert_eq!(found("src/web/body.rs", comments), 0);
+        assert_eq!(found("src/dialect/twilio/call.rs", "struct Twilio;"), 0);
+    }
+}

@@ -1,0 +1,74 @@
+//! The Python of the README and the manual runs.
+
+use std::fs;
+
+use super::page::{Block, Document, Treatment, documents};
+use super::server::{ACCOUNT, Server, TOKEN, clean, put_keys_of_providers};
+use crate::foreign::{python_script, with_input};
+
+#[test]
+fn python_runs_as_it_stands() {
+    for document in documents() {
+        let blocks = python_blocks(&document);
+        let runs = blocks.iter().filter(|block| block.treatment == Treatment::Run);
+        let code: String = runs.map(|block| block.text.as_str()).collect();
+        if !code.is_empty() && run(&document, &code).is_none() {
+            return;
+        }
+    }
+}
+
+/// What is not run is at least Python.
+#[test]
+fn python_that_is_not_run_can_be_read() {
+    for document in documents() {
+        for block in python_blocks(&document) {
+            let Some(command) = python_script("manual.py", &["ast"], &[]) else {
+                return;
+            };
+            let mut command = clean(command, super::root());
+            command.arg("read");
+            let read = with_input(command, &block.text);
+            assert!(
+                read.status.success(),
+                "{}:{}: {read:?}",
+                document.path,
+                block.line
+            );
+        }
+    }
+}
+
+fn python_blocks(document: &Document) -> Vec<Block> {
+    let blocks = document.blocks().into_iter();
+    blocks.filter(|block| block.language == "python").collect()
+}
+
+/// None if something is not installed.
+fn run(document: &Document, code: &str) -> Option<()> {
+    let command = python_script("manual.py", &["twilio"], &[])?;
+    let server = Server::start();
+    put_keys_of_providers(server.directory.path());
+    let mut command = clean(command, server.directory.path());
+    command
+        .arg("run")
+        .env("TWILIO_ACCOUNT_SID", ACCOUNT)
+        .env("TWILIO_AUTH_TOKEN", TOKEN);
+    let ran = with_input(command, &server.addressed(code));
+    let printed = String::from_utf8(ran.stdout).unwrap();
+    let complaints = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success(), "{}: {printed}\n{complaints}", document.path);
+    // The comments behind a line that prints say what it prints.
+    for line in code.lines().filter(|line| line.starts_with("print(")) {
+        if let Some((_, comment)) = line.rsplit_once("  # ") {
+            assert!(
+                printed.contains(comment.trim()),
+                "{}: {comment} in {printed}",
+                document.path
+            );
+        }
+    }
+    let log = fs::read_to_string(server.directory.path().join("countersign.log")).unwrap();
+    assert!(!log.contains("ERROR"), "{log}");
+    Some(())
+}

@@ -1,0 +1,224 @@
+//! The commands of the README and the manual run.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use countersign::server::self_signed;
+
+use super::links::definitions;
+use super::page::{Block, Document, Treatment, documents, page};
+use super::server::{Server, clean, countersign, listening, put_keys_of_providers};
+use crate::foreign::report_missing;
+
+#[test]
+fn commands_run_as_they_stand() {
+    let Some(()) = programs(&["bash", "curl", "openssl"]) else {
+        return;
+    };
+    assert_all(|document| {
+        let blocks = shell_blocks(document);
+        if blocks.is_empty() {
+            Ok(())
+        } else {
+            run(document, &blocks)
+        }
+    });
+}
+
+#[test]
+fn servers_start_as_they_are_told_to() {
+    let Some(()) = programs(&["bash"]) else {
+        return;
+    };
+    assert_all(|document| {
+        let blocks = document.blocks();
+        let serving = blocks.iter().filter(|block| block.treatment == Treatment::Serve);
+        serving.map(|block| serve(document, block)).collect()
+    });
+}
+
+#[test]
+fn settings_are_those_that_a_server_starts_with() {
+    assert_all(|document| {
+        let blocks = document.blocks();
+        let settings = blocks.iter().filter(|block| block.language == "toml");
+        settings.map(|block| configure(document, block)).collect()
+    });
+}
+
+/// What the page's commands go on from, and they themselves.
+fn run(document: &Document, blocks: &[Block]) -> Result<(), String> {
+    let server = Server::start();
+    let directory = server.directory.path();
+    put_keys_of_providers(directory);
+    let mut script = "set -euo pipefail\n".to_owned();
+    let before = prelude(document);
+    for block in &before {
+        script.push_str(&block.text);
+    }
+    for (index, block) in blocks.iter().enumerate() {
+        script.push_str(&format!("printf '\\n{MARK}{index}\\n'\n{}", block.text));
+    }
+    fs::write(directory.join("page.sh"), server.addressed(&script)).unwrap();
+    let (out, err) = (directory.join("out"), directory.join("err"));
+    // Into files: what goes on in the background would hold a pipe open.
+    let ended = clean(Command::new("timeout"), directory)
+        .args(["60", "bash", "page.sh"])
+        .stdout(File::create(&out).unwrap())
+        .stderr(File::create(&err).unwrap())
+        .status()
+        .unwrap();
+    let printed = fs::read_to_string(&out).unwrap();
+    let outputs: Vec<_> = printed.split(&format!("\n{MARK}")).skip(1).collect();
+    let at = |index: usize| format!("{}:{}", document.path, blocks[index].line);
+    if !ended.success() {
+        let place = outputs
+            .len()
+            .checked_sub(1)
+            .map_or("before the page".to_owned(), at);
+        let complaints = fs::read_to_string(&err).unwrap();
+        return Err(format!(
+            "{place}: {ended}\n{}\n{complaints}",
+            outputs.last().unwrap_or(&"")
+        ));
+    }
+    for (index, (block, output)) in blocks.iter().zip(&outputs).enumerate() {
+        let mut rest = *output;
+        for wanted in block.text.lines().filter_map(|line| line.strip_prefix("#> ")) {
+            let found = rest.split_once(wanted);
+            (_, rest) = found.ok_or_else(|| format!("{}: no {wanted} in\n{output}", at(index)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The blocks of the sections that a page names in the sentence "go on where [..] and [..] end".
+fn prelude(document: &Document) -> Vec<Block> {
+    let words = document.words().replace('\n', " ");
+    let Some((_, sentence)) = words.split_once("go on where ") else {
+        return Vec::new();
+    };
+    let (sentence, _) = sentence.split_once('.').unwrap();
+    let defined = definitions(document);
+    let labels = sentence
+        .split('[')
+        .skip(1)
+        .map(|part| part.split(']').next().unwrap());
+    let targets = labels.map(|label| defined[label].split_once(".md#").unwrap());
+    let sections = targets.flat_map(|(name, section)| {
+        let blocks = shell_blocks(&page(name)).into_iter();
+        let blocks: Vec<_> = blocks.filter(|block| block.section == section).collect();
+        assert!(
+            !blocks.is_empty(),
+            "{}: nothing runs in {name}#{section}",
+            document.path
+        );
+        blocks
+    });
+    sections.collect()
+}
+
+fn shell_blocks(document: &Document) -> Vec<Block> {
+    let runs = |block: &Block| block.language == "sh" && block.treatment == Treatment::Run;
+    document.blocks().into_iter().filter(runs).collect()
+}
+
+/// Starts a server as the block says, on free ports.
+fn serve(document: &Document, block: &Block) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    self_signed::ensure(directory.path(), None).unwrap();
+    let mut text = block.text.clone();
+    for address in [
+        "127.0.0.1:8080",
+        "0.0.0.0:8443",
+        "127.0.0.1:8443",
+        "127.0.0.1:9090",
+    ] {
+        text = text.replace(address, "127.0.0.1:0");
+    }
+    let command = clean(Command::new("bash"), directory.path());
+    starts(command, &["-c", &text], directory.path())
+        .map_err(|log| format!("{}:{}: {log}", document.path, block.line))
+}
+
+/// Starts a server with the block as its configuration file.
+fn configure(document: &Document, block: &Block) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    let place = format!("{}/", directory.path().display());
+    for name in ["mail.password", "provider.key", "smsc.password"] {
+        fs::write(directory.path().join(name), "secret\n").unwrap();
+    }
+    let key = directory.path().join("master.key");
+    fs::write(&key, format!("{}\n", "00".repeat(32))).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o400)).unwrap();
+    fs::write(
+        directory.path().join("file.toml"),
+        block.text.replace("/etc/countersign/", &place),
+    )
+    .unwrap();
+    let command = countersign(directory.path());
+    starts(command, &["--config", "file.toml"], directory.path())
+        .map_err(|log| format!("{}:{}: {log}", document.path, block.line))
+}
+
+fn starts(mut command: Command, arguments: &[&str], directory: &Path) -> Result<(), String> {
+    let log = directory.join("log");
+    let mut process = command
+        .args(arguments)
+        .env("COUNTERSIGN_LISTEN", "127.0.0.1:0")
+        .env("COUNTERSIGN_OPS_LISTEN", "127.0.0.1:0")
+        .env("COUNTERSIGN_DATA", directory.join("data"))
+        .stdout(Stdio::piped())
+        .stderr(File::create(&log).unwrap())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let address = listening(&mut process);
+    // The shell that it was started from, and the server itself.
+    let group = format!("kill -KILL -{}", process.id());
+    let _ended_already = Command::new("sh")
+        .args(["-c", &group])
+        .stderr(Stdio::null())
+        .status();
+    let _reaped = process.wait();
+    address.map(drop).ok_or_else(|| fs::read_to_string(&log).unwrap())
+}
+
+/// Runs `check` on all documents at once, and complains of all that fail.
+fn assert_all(check: impl Fn(&Document) -> Result<(), String> + Sync) {
+    let documents = documents();
+    let failed: Vec<_> = thread::scope(|scope| {
+        let check = &check;
+        let running: Vec<_> = documents
+            .iter()
+            .map(|document| scope.spawn(move || check(document)))
+            .collect();
+        running
+            .into_iter()
+            .filter_map(|running| running.join().unwrap().err())
+            .collect()
+    });
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+/// None, and a line of what to install, if one of these is not there.
+fn programs(names: &[&str]) -> Option<()> {
+    let there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    // OpenSSL's own word for it is another one, but it is started all the same.
+    let missing: Vec<_> = names.iter().copied().filter(|name| !there(name)).collect();
+    if missing.is_empty() {
+        return Some(());
+    }
+    let missing = missing.join(" ");
+    report_missing(
+        "what the manual says",
+        &format!("{missing} (`apt-get install {missing}`)"),
+    );
+    None
+}
+
+const MARK: &str = "=== block ";
