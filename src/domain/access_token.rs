@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::Refusal;
+use super::refusal::AreaRefusal;
 use super::sid::{AccessTokenSid, AccountSid, FactorSid};
 use super::text::{FriendlyName, Identity};
 use super::time::Timestamp;
@@ -45,12 +45,27 @@ impl AccessToken {
     /// Spends the token on a factor of `identity`.
     ///
     /// # Errors
-    /// [`Refusal::AccessTokenUnfit`] when it was spent before, is over, or was issued for somebody else.
+    /// [`Refusal::Unfit`] when it was spent before, is over, or was issued for somebody else.
     pub fn spend(&mut self, identity: &Identity, factor: FactorSid, now: Timestamp) -> Result<(), Refusal> {
         if self.spent_on.is_some() || now >= self.expires_at() || self.identity != *identity {
-            return Err(Refusal::AccessTokenUnfit);
+            return Err(Refusal::Unfit);
         }
         self.spent_on = Some(factor);
         Ok(())
     }
+}
+
+/// Why nothing became of what somebody wanted of an access token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The access token, or its service, does not exist, or not for whoever asks.
+    #[error("there is no such access token")]
+    NotFound,
+    /// It was spent, is over, or was issued for somebody else.
+    #[error("the access token was used before, has expired, or was issued for another entity")]
+    Unfit,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::opaque::TokenHash;
+use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, ApiKeySid};
 use super::text::FriendlyName;
 use super::time::Timestamp;
@@ -59,4 +60,16 @@ pub struct ApiKey {
     pub secret: TokenHash,
     /// When it was created.
     pub date_created: Timestamp,
+}
+
+/// Why nothing became of what somebody wanted of an account, its secrets or its API keys.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such account, or no such key.
+    #[error("there is no such account or API key")]
+    NotFound,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

@@ -6,6 +6,7 @@ use super::channel::Channel;
 use super::country::Country;
 use super::destination::Destination;
 use super::outbox::Reason;
+use super::refusal::AreaRefusal;
 use super::sender_name::SenderName;
 use super::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use super::time::Timestamp;
@@ -77,4 +78,22 @@ pub struct Price {
 impl Attempt {
     /// How long attempts are kept.
     pub const RETENTION: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+}
+
+/// Why attempts were not shown or counted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The attempt does not exist any more, or not for whoever asks.
+    #[error("there is no such attempt")]
+    NotFound,
+    /// More would have to be looked at than one request may.
+    #[error("more than {most} attempts would have to be counted")]
+    TooManyToCount {
+        /// How many may be looked at.
+        most: usize,
+    },
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::opaque::Sealed;
-use super::sid::{AccountSid, CredentialSid};
+use super::refusal::AreaRefusal;
+use super::sid::{AccountSid, CredentialSid, ServiceSid};
 use super::text::{ApnsIdentifier, AppId, FriendlyName};
 use super::time::Timestamp;
 
@@ -44,6 +45,17 @@ pub enum PushProvider {
     Fcm,
 }
 
+impl PushProvider {
+    /// The provider's name in short.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Apn => "apn",
+            Self::Fcm => "fcm",
+        }
+    }
+}
+
 /// The key of a push provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum CredentialKey {
@@ -69,4 +81,25 @@ pub struct ApnCredential {
     pub topic: Option<AppId>,
     /// Whether Apple's development environment is meant.
     pub sandbox: bool,
+}
+
+/// Why nothing became of what somebody wanted of a push provider's key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A service uses it.
+    #[error("the credential is used by service {service}")]
+    InUse {
+        /// Which service; there may be more.
+        service: ServiceSid,
+    },
+    /// The credential does not exist, or not for whoever asks.
+    #[error("there is no such credential")]
+    NotFound,
+    /// The service account wants its tokens from somebody whom nobody asks here.
+    #[error("the service account gets its tokens from an address that this server does not ask")]
+    UnknownTokenUri,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::factor::FactorType;
+use super::factor::{self, FactorType};
 use super::limits::SlidingLog;
-use super::refusal::Refusal;
+use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, EntitySid, ServiceSid};
 use super::text::Identity;
 use super::time::Timestamp;
@@ -30,6 +30,15 @@ pub struct Entity {
     pub factor_creations: SlidingLog,
 }
 
+/// An entity as callers name it, whether or not it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityName {
+    /// The service whose user it is.
+    pub service: ServiceSid,
+    /// The caller's name for it.
+    pub identity: Identity,
+}
+
 /// Where an entity is: everything that identifies it to the caller and to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityScope {
@@ -41,6 +50,19 @@ pub struct EntityScope {
     pub identity: Identity,
     /// The entity.
     pub entity: EntitySid,
+}
+
+impl EntityName {
+    /// Where this entity of `account` is.
+    #[must_use]
+    pub fn scope(&self, account: AccountSid, entity: EntitySid) -> EntityScope {
+        EntityScope {
+            account,
+            service: self.service,
+            identity: self.identity.clone(),
+            entity,
+        }
+    }
 }
 
 impl Entity {
@@ -70,20 +92,20 @@ impl Entity {
     /// Counts one more factor.
     ///
     /// # Errors
-    /// [`Refusal::TooManyFactors`] and [`Refusal::TooManyFactorCreations`] at the limits above.
-    pub fn add_factor(&mut self, kind: FactorType, now: Timestamp) -> Result<(), Refusal> {
+    /// [`factor::Refusal::TooManyOfType`] and [`factor::Refusal::TooManyCreations`] at the limits above.
+    pub fn add_factor(&mut self, kind: FactorType, now: Timestamp) -> Result<(), factor::Refusal> {
         let (count, limit) = match kind {
             FactorType::Push => (&mut self.push_factors, Self::MAX_PUSH_FACTORS),
             FactorType::Totp => (&mut self.totp_factors, Self::MAX_TOTP_FACTORS),
         };
         if *count >= limit {
-            return Err(Refusal::TooManyFactors { kind, limit });
+            return Err(factor::Refusal::TooManyOfType { kind, limit });
         }
         let wait = self
             .factor_creations
             .wait(now, Self::CREATION_WINDOW, Self::MAX_FACTOR_CREATIONS);
         if !wait.is_zero() {
-            return Err(Refusal::TooManyFactorCreations { retry_after: wait });
+            return Err(factor::Refusal::TooManyCreations { retry_after: wait });
         }
         *count += 1;
         self.factor_creations.record(now, Self::CREATION_WINDOW);
@@ -102,6 +124,31 @@ impl Entity {
     }
 }
 
+/// Why nothing became of what somebody wanted of an entity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The service has an entity of this name.
+    #[error("the service has an entity with this identity already")]
+    Exists,
+    /// The entity, or its service, does not exist, or not for whoever asks.
+    #[error("there is no such entity")]
+    NotFound,
+    /// The account created as many entities and factors within the second as the operator allows.
+    #[error("too many entities and factors were created within this second")]
+    TooManyCreations,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyCreations => Some(Duration::from_secs(1)),
+            Self::Exists | Self::NotFound => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +164,7 @@ mod tests {
         }
         assert!(matches!(
             entity.add_factor(FactorType::Push, now),
-            Err(Refusal::TooManyFactors {
+            Err(factor::Refusal::TooManyOfType {
                 kind: FactorType::Push,
                 limit: 20
             })
@@ -128,7 +175,7 @@ mod tests {
         }
         assert!(matches!(
             entity.add_factor(FactorType::Totp, now),
-            Err(Refusal::TooManyFactorCreations { .. })
+            Err(factor::Refusal::TooManyCreations { .. })
         ));
         entity
             .add_factor(FactorType::Totp, now + Entity::CREATION_WINDOW)

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::country::Country;
+use super::refusal::AreaRefusal;
 use super::sid::MessagingServiceSid;
 use super::text::Invalid;
 use super::time::Timestamp;
@@ -53,6 +54,21 @@ impl fmt::Display for Region {
             Self::Country(country) => fmt::Display::fmt(country, f),
         }
     }
+}
+
+/// Why nothing became of what somebody wanted of a messaging configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The service has one for this region.
+    #[error("the service has a messaging configuration for this country already")]
+    Exists,
+    /// The configuration, or its service, does not exist, or not for whoever asks.
+    #[error("there is no such messaging configuration")]
+    NotFound,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }
 
 #[cfg(test)]

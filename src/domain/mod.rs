@@ -2,6 +2,7 @@
 //!
 //! Invariant: pure. Nothing here knows HTTP, the store's engines, tasks or JSON; time and randomness are arguments.
 
+pub mod access;
 pub mod access_token;
 pub mod account;
 pub mod attached;

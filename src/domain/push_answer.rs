@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::challenge::{Challenge, DenyReason};
+use super::challenge::{Challenge, DenyReason, Refusal};
 use super::entity::EntityScope;
 use super::opaque::DevicePublicKey;
 use super::push_guard::PushGuard;
-use super::refusal::Refusal;
 use super::time::Timestamp;
 
 /// What a device sent to answer a challenge. Each dialect knows how its devices are shown a challenge and how they sign it;
@@ -99,8 +98,8 @@ impl PushAnswer {
     /// nothing but time: the account can end the pause.
     ///
     /// # Errors
-    /// [`Refusal::BadChallengeProof`] for an approval without the number that the challenge asks for, or with one where
-    /// none is asked for; [`Refusal::PushPaused`]; as [`Challenge::require_pending`].
+    /// [`Refusal::BadProof`] for an approval without the number that the challenge asks for, or with one where
+    /// none is asked for; [`Refusal::Factor`] while the factor is paused; as [`Challenge::require_pending`].
     pub fn settle(
         self,
         challenge: &mut Challenge,
@@ -134,8 +133,8 @@ fn settle_approval(
     pause: Duration,
     now: Timestamp,
 ) -> Result<Option<DenyReason>, Refusal> {
-    let bad = |why| Refusal::BadChallengeProof { why };
-    guard.require_unpaused(now)?;
+    let bad = |why| Refusal::BadProof { why };
+    guard.require_unpaused(now).map_err(Refusal::Factor)?;
     let Some(number) = &challenge.number else {
         return match typed {
             Some(_) => Err(bad(BadProof::NumberUnasked)),
@@ -161,6 +160,7 @@ mod tests {
     use super::super::number_matching::{MatchingNumber, NumberLength};
     use super::super::sid::{ChallengeSid, FactorSid};
     use super::*;
+    use crate::domain::factor;
     use crate::doubles::SeededEntropy;
 
     const PAUSE: Duration = Duration::from_hours(1);
@@ -279,7 +279,7 @@ mod tests {
     fn a_paused_factor_only_denies() {
         let mut guard = PushGuard::default();
         guard.pause(PAUSE, Timestamp::from_seconds(NOW));
-        let paused = Refusal::PushPaused { retry_after: PAUSE };
+        let paused = Refusal::Factor(factor::Refusal::Paused { retry_after: PAUSE });
         for (wanted, typed) in [(None, None), (number(2, 1), Some("47")), (number(2, 1), None)] {
             let right = wanted.as_ref().map(|number| number.digits().to_owned());
             for typed in [typed, right.as_deref()] {

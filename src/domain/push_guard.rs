@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::Refusal;
+use super::factor::Refusal;
 use super::sid::ChallengeSid;
 use super::time::Timestamp;
 
@@ -89,10 +89,10 @@ impl PushGuard {
     /// Whether the factor may be asked, or an approval of it counts, at `now`.
     ///
     /// # Errors
-    /// [`Refusal::PushPaused`].
+    /// [`Refusal::Paused`].
     pub fn require_unpaused(&self, now: Timestamp) -> Result<(), Refusal> {
         match self.paused_until(now) {
-            Some(until) => Err(Refusal::PushPaused {
+            Some(until) => Err(Refusal::Paused {
                 retry_after: until.since(now),
             }),
             None => Ok(()),
@@ -120,10 +120,11 @@ impl PushGuard {
     /// Counts the push of a new challenge. `fates` are those of [`PushGuard::remembered`].
     ///
     /// # Errors
-    /// [`Refusal::PushPaused`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`].
+    /// [`Refusal::Paused`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`].
     pub fn ask(
         &mut self,
-        (challenge, expires_at): (ChallengeSid, Timestamp),
+        challenge: ChallengeSid,
+        expires_at: Timestamp,
         fates: &[(ChallengeSid, ChallengeFate)],
         limits: &PushLimits,
         now: Timestamp,
@@ -145,10 +146,11 @@ impl PushGuard {
     /// Counts another notification of a challenge that waits. `fates` are those of [`PushGuard::remembered`].
     ///
     /// # Errors
-    /// [`Refusal::PushPaused`], [`Refusal::TooManyPushes`].
+    /// [`Refusal::Paused`], [`Refusal::TooManyPushes`].
     pub fn ask_again(
         &mut self,
-        (challenge, expires_at): (ChallengeSid, Timestamp),
+        challenge: ChallengeSid,
+        expires_at: Timestamp,
         fates: &[(ChallengeSid, ChallengeFate)],
         limits: &PushLimits,
         now: Timestamp,
@@ -294,7 +296,7 @@ mod tests {
             .into_iter()
             .map(|sid| (sid, known(sid).map_or(ChallengeFate::Over, |(_, fate)| *fate)))
             .collect();
-        guard.ask((challenge(number), now + LIFE), &fates, &LIMITS, now)
+        guard.ask(challenge(number), now + LIFE, &fates, &LIMITS, now)
     }
 
     #[test]
@@ -390,11 +392,15 @@ mod tests {
     fn another_notification_counts_as_a_push_and_not_as_a_challenge() {
         let mut guard = PushGuard::default();
         ask(&mut guard, 0, &[], at(0)).unwrap();
-        let (asked, fates) = ((challenge(0), at(300)), [(challenge(0), ChallengeFate::Pending)]);
+        let fates = [(challenge(0), ChallengeFate::Pending)];
         for _ in 0..5 {
-            guard.ask_again(asked, &fates, &LIMITS, at(1)).unwrap();
+            guard
+                .ask_again(challenge(0), at(300), &fates, &LIMITS, at(1))
+                .unwrap();
         }
-        let refused = guard.ask_again(asked, &fates, &LIMITS, at(1)).unwrap_err();
+        let refused = guard
+            .ask_again(challenge(0), at(300), &fates, &LIMITS, at(1))
+            .unwrap_err();
         assert!(matches!(refused, Refusal::TooManyPushes { .. }));
         assert_eq!(guard.pending(&fates, at(1)), [at(300)]);
     }
@@ -413,7 +419,7 @@ mod tests {
         let retry_after = Duration::from_secs(1);
         assert_eq!(
             ask(&mut guard, 0, &[], at(3600)),
-            Err(Refusal::PushPaused { retry_after })
+            Err(Refusal::Paused { retry_after })
         );
         ask(&mut guard, 0, &[], at(3601)).unwrap();
         guard.wrong_number(LIMITS.pause, at(4000));

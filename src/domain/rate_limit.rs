@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::refusal::AreaRefusal;
 use super::sid::{BucketSid, RateLimitSid};
 use super::text::{Description, Invalid, UniqueName};
 use super::time::Timestamp;
@@ -176,6 +177,53 @@ impl RateLimitUses {
         let interval = bucket.interval.duration();
         let found = self.buckets.iter().find(|uses| uses.bucket == bucket.sid)?;
         (now < found.since + interval && found.since < now + interval).then_some(*found)
+    }
+}
+
+/// Why nothing became of what somebody wanted of a rate limit, or why it let nothing through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The rate limit has a bucket of this length.
+    #[error("the rate limit has a bucket of this interval already")]
+    BucketExists,
+    /// The service has a rate limit of this name.
+    #[error("the service has a rate limit of this name already")]
+    Exists,
+    /// The rate limit, its bucket or its service does not exist, or not for whoever asks.
+    #[error("there is no such rate limit")]
+    NotFound,
+    /// A value was used as often as it may be.
+    #[error("the rate limit {unique_name} is reached")]
+    Reached {
+        /// Which rate limit: of several, the one that holds up the longest.
+        unique_name: UniqueName,
+        /// When none of those that are reached now is in the way any more.
+        retry_after: Duration,
+    },
+    /// The service has [`MAX_RATE_LIMITS`].
+    #[error("the service has {} rate limits already", MAX_RATE_LIMITS)]
+    TooMany,
+    /// The rate limit has [`MAX_BUCKETS`].
+    #[error("the rate limit has {} buckets already", MAX_BUCKETS)]
+    TooManyBuckets,
+    /// A value was given for a name that no rate limit of the service has.
+    #[error("no rate limit of the service has the name that a value was given for")]
+    Unknown,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Reached { retry_after, .. } => Some(*retry_after),
+            Self::BucketExists
+            | Self::Exists
+            | Self::NotFound
+            | Self::TooMany
+            | Self::TooManyBuckets
+            | Self::Unknown => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::phone::PhoneNumber;
+use super::refusal::AreaRefusal;
 use super::sid::SafeListSid;
 use super::time::Timestamp;
 
@@ -15,4 +16,19 @@ pub struct SafeNumber {
     pub number: PhoneNumber,
     /// Since when.
     pub date_created: Timestamp,
+}
+
+/// Why nothing became of what somebody wanted of the safe list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The number is on the list.
+    #[error("the number is on the safe list already")]
+    Listed,
+    /// The number is not on the list.
+    #[error("the number is not on the safe list")]
+    NotFound,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

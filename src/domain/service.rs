@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::attached::{Attached, AttachedChange};
+use super::credential::PushProvider;
 use super::events::{EventType, EventTypes};
 use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
 use super::number_matching::NumberLength;
-use super::refusal::Refusal;
+use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, CredentialSid, ServiceSid, TemplateSid, WebhookSid};
 use super::text::{Issuer, ServiceName};
 use super::time::Timestamp;
@@ -252,4 +253,25 @@ impl ServiceSettings {
             time_step: self.totp.time_step.unwrap_or_default(),
         }
     }
+}
+
+/// Why nothing became of what somebody wanted of a service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Landlines are to be skipped, but numbers are not looked up.
+    #[error("landlines can only be skipped if numbers are looked up")]
+    LookupRequired,
+    /// The credential that the service is to use is none of the account's, or another provider's.
+    #[error("the account has no such credential for {}", provider.name())]
+    NoSuchCredential {
+        /// Whose credential is wanted.
+        provider: PushProvider,
+    },
+    /// The service does not exist, or not for whoever asks.
+    #[error("there is no such service")]
+    NotFound,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }

@@ -30,7 +30,7 @@ macro_rules! sid {
 
             /// The identifier with these bytes.
             #[must_use]
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::events::EventTypes;
+use super::refusal::AreaRefusal;
 use super::sid::WebhookSid;
 use super::text::{FriendlyName, Invalid};
 use super::time::Timestamp;
@@ -97,6 +98,21 @@ impl WebhookUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Why nothing became of what somebody wanted of a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The webhook, or its service, does not exist, or not for whoever asks.
+    #[error("there is no such webhook")]
+    NotFound,
+    /// The service has [`MAX_WEBHOOKS`].
+    #[error("the service has {} webhooks already", MAX_WEBHOOKS)]
+    TooMany,
+}
+
+impl AreaRefusal for Refusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }
 
 #[cfg(test)]

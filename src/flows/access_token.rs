@@ -7,14 +7,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::app::App;
 use crate::crypto::vault::Purpose;
-use crate::domain::access_token::AccessToken;
-use crate::domain::refusal::Refusal;
+use crate::domain::access;
+use crate::domain::access_token::{AccessToken, Refusal};
+use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid, ServiceSid};
-use crate::domain::text::{FriendlyName, Identity};
+use crate::domain::text::FriendlyName;
+use crate::domain::time::Timestamp;
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, account, retry_on_conflict, service};
-use crate::store::{Batch, keys, records};
+use crate::store::{Batch, keys};
 
-/// Issues permission for one device of `identity` to create one push factor within `ttl` seconds. Returns the record and
+/// Issues permission for one device of the entity `name`, which need not exist yet, to create one push factor within `ttl` seconds. Returns the record and
 /// the token.
 ///
 /// # Errors
@@ -22,33 +25,32 @@ use crate::store::{Batch, keys, records};
 pub async fn create(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: Identity,
+    name: &EntityName,
     factor_friendly_name: Option<FriendlyName>,
     ttl: u16,
-) -> Result<(AccessToken, String), Error> {
+) -> Result<(AccessToken, String), Error<Refusal>> {
     let now = app.clock.now();
     let token = AccessToken {
         sid: AccessTokenSid::generate(now, app.entropy.as_ref()),
         account,
-        identity,
+        identity: name.identity.clone(),
         factor_friendly_name,
         ttl,
         date_created: now,
         spent_on: None,
     };
-    retry_on_conflict(|| create_once(app, service, &token)).await?;
-    let text = write_text(app, service, token.sid);
+    retry_on_conflict(|| create_once(app, name.service, &token)).await?;
+    let text = write_text(app, name.service, token.sid);
     Ok((token, text))
 }
 
-async fn create_once(app: &App, service: ServiceSid, token: &AccessToken) -> Result<(), Error> {
-    let owner = service::read(app, token.account, service).await?;
+async fn create_once(app: &App, service: ServiceSid, token: &AccessToken) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::service(token.account, service)).await?;
     let key = keys::access_token(service, token.sid);
-    let batch = Batch::new()
-        .assert_read(&keys::service(token.account, service), &owner)
-        .put_new_record_until(key, token, token.expires_at() + AccessToken::KEPT)?;
-    Ok(app.store.commit(batch).await?)
+    let until = token.expires_at() + AccessToken::KEPT;
+    let batch = Batch::new().put_new_record_until(key, token, until)?;
+    Ok(reading.commit(batch).await?)
 }
 
 /// The record and the token, until [`AccessToken::KEPT`] after its end.
@@ -60,10 +62,10 @@ pub async fn fetch(
     account: AccountSid,
     service: ServiceSid,
     sid: AccessTokenSid,
-) -> Result<(AccessToken, String), Error> {
-    service::read(app, account, service).await?;
-    let found = records::read(app.store.as_ref(), &keys::access_token(service, sid)).await?;
-    let token = found.ok_or(Refusal::NotFound)?.record;
+) -> Result<(AccessToken, String), Error<Refusal>> {
+    let key = keys::access_token(service, sid);
+    let (_, found) = service::read_with(&mut Reading::new(app), account, service, &key).await?;
+    let token = found.ok_or(NotRead::Absent)?;
     Ok((token, write_text(app, service, sid)))
 }
 
@@ -71,19 +73,19 @@ pub async fn fetch(
 /// anything shows when it is spent.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] when it is none, or its account is suspended; [`Error::Failed`].
+/// [`access::Refusal::Credentials`] when it is none, or its account is suspended; [`Error::Failed`].
 pub async fn authenticate(
     app: &App,
     service: ServiceSid,
     text: &str,
-) -> Result<(AccountSid, AccessTokenSid), Error> {
-    let sid = read_text(app, service, text).ok_or(Refusal::Credentials)?;
-    let found = records::read(app.store.as_ref(), &keys::access_token(service, sid)).await?;
-    let account = found.ok_or(Refusal::Credentials)?.record.account;
-    if account::is_active(app, account).await? {
+) -> Result<(AccountSid, AccessTokenSid), Error<access::Refusal>> {
+    let sid = read_text(app, service, text).ok_or(access::Refusal::Credentials)?;
+    let mut reading = Reading::new(app);
+    let account = reading.require(&keys::access_token(service, sid)).await?.account;
+    if account::is_active(&mut reading, account).await? {
         Ok((account, sid))
     } else {
-        Err(Refusal::Credentials.into())
+        Err(access::Refusal::Credentials.into())
     }
 }
 
@@ -93,30 +95,29 @@ pub fn looks_like_one(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// A batch that spends the token on `factor`.
+/// A batch that spends the token on `factor`, when `reading` commits it.
+///
+/// # Errors
+/// [`Refusal::Unfit`], [`Error::Failed`].
 pub(crate) async fn spend(
-    app: &App,
-    (service, sid): (ServiceSid, AccessTokenSid),
-    identity: &Identity,
+    reading: &mut Reading<'_>,
+    sid: AccessTokenSid,
+    name: &EntityName,
     factor: FactorSid,
-) -> Result<Batch, Error> {
-    let key = keys::access_token(service, sid);
-    let found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::AccessTokenUnfit)?;
-    let mut token: AccessToken = found.record.clone();
-    token.spend(identity, factor, app.clock.now())?;
+    now: Timestamp,
+) -> Result<Batch, Error<Refusal>> {
+    let key = keys::access_token(name.service, sid);
+    let mut token = reading.get(&key).await?.ok_or(Refusal::Unfit)?;
+    token.spend(&name.identity, factor, now)?;
     let until = token.expires_at() + AccessToken::KEPT;
-    Ok(Batch::new()
-        .assert_read(&key, &found)
-        .put_record_until(key, &token, until)?)
+    Ok(Batch::new().put_record_until(key, &token, until)?)
 }
 
 /// What every access token begins with, so that one that leaks is recognized.
-pub(super) const PREFIX: &str = "cse1_";
+const PREFIX: &str = "cse1_";
 
 /// The text: the prefix, and in base64url the bytes of the SID and a MAC over the service and them.
-pub(super) fn write_text(app: &App, service: ServiceSid, sid: AccessTokenSid) -> String {
+fn write_text(app: &App, service: ServiceSid, sid: AccessTokenSid) -> String {
     let tag = app.vault.mac(Purpose::AccessToken, &message(service, sid));
     let mut bytes = Vec::with_capacity(48);
     bytes.extend_from_slice(sid.as_bytes());
@@ -125,7 +126,7 @@ pub(super) fn write_text(app: &App, service: ServiceSid, sid: AccessTokenSid) ->
 }
 
 /// The SID in a text that this server wrote for this service.
-pub(super) fn read_text(app: &App, service: ServiceSid, text: &str) -> Option<AccessTokenSid> {
+fn read_text(app: &App, service: ServiceSid, text: &str) -> Option<AccessTokenSid> {
     let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
     let (sid, tag) = bytes.split_first_chunk::<16>()?;
     let sid = AccessTokenSid::from_bytes(*sid);

@@ -3,64 +3,59 @@
 use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
 use crate::crypto::webhook_secret::WebhookSecret;
-use crate::domain::account::{Account, AccountStatus};
-use crate::domain::refusal::Refusal;
+use crate::domain::access;
+use crate::domain::account::{Account, AccountStatus, Refusal};
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
 use crate::domain::webhook_secrets::WebhookSecrets;
-use crate::flows::{Error, retry_on_conflict, webhook_secret};
-use crate::store::{Batch, Order, Scan, keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, retry_on_conflict, webhook_secret};
+use crate::store::{Batch, keys};
 
 /// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret.
 ///
 /// An unknown user takes as long as a wrong password.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
-pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<AccountSid, Error> {
-    let store = app.store.as_ref();
+/// [`access::Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
+pub async fn authenticate(
+    app: &App,
+    user: &str,
+    password: &str,
+) -> Result<AccountSid, Error<access::Refusal>> {
+    let mut reading = Reading::new(app);
     let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
-        let found = records::read(store, &keys::account(sid)).await?;
-        (
-            sid,
-            *sid.as_bytes(),
-            found.filter(|a| a.record.is_active()).map(|a| a.record.token),
-        )
+        let found = reading.get(&keys::account(sid)).await?;
+        let active = found.filter(Account::is_active);
+        (sid, *sid.as_bytes(), active.map(|account| account.token))
     } else if let Ok(sid) = user.parse::<ApiKeySid>() {
-        let found = records::read(store, &keys::api_key(sid))
-            .await?
-            .map(|key| key.record);
-        let account = found
-            .as_ref()
-            .map_or(AccountSid::from_bytes([0; 16]), |key| key.account);
-        let active = is_active(app, account).await?;
-        (
-            account,
-            *sid.as_bytes(),
-            found.filter(|_| active).map(|key| key.secret),
-        )
+        let found = reading.get(&keys::api_key(sid)).await?;
+        let account = found.as_ref().map_or(NO_ACCOUNT, |key| key.account);
+        let active = is_active(&mut reading, account).await?;
+        let usable = found.filter(|_| active);
+        (account, *sid.as_bytes(), usable.map(|key| key.secret))
     } else {
-        (AccountSid::from_bytes([0; 16]), [0; 16], None)
+        (NO_ACCOUNT, [0; 16], None)
     };
     let Some(hash) = hash else {
         app.vault.spend_token_check(&owner, password);
-        return Err(Refusal::Credentials.into());
+        return Err(access::Refusal::Credentials.into());
     };
     if app.vault.token_matches(&owner, password, &hash) {
         Ok(account)
     } else {
-        Err(Refusal::Credentials.into())
+        Err(access::Refusal::Credentials.into())
     }
 }
 
 /// Whether the account exists and is not suspended.
-///
-/// # Errors
-/// [`Error::Failed`].
-pub async fn is_active(app: &App, account: AccountSid) -> Result<bool, Error> {
-    let found = records::read(app.store.as_ref(), &keys::account(account)).await?;
-    Ok(found.is_some_and(|account| account.record.is_active()))
+pub(crate) async fn is_active(reading: &mut Reading<'_>, account: AccountSid) -> Result<bool, Fault> {
+    let found = reading.glance(&keys::account(account)).await?;
+    Ok(found.is_some_and(|account| account.is_active()))
 }
+
+/// Looked for where there is no account to look for, so that this takes as long.
+const NO_ACCOUNT: AccountSid = AccountSid::from_bytes([0; 16]);
 
 /// A new account, with what is shown this once.
 #[derive(Debug)]
@@ -76,8 +71,8 @@ pub struct NewAccount {
 /// Creates an account with a new SID, a new auth token and a new webhook signing secret.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn create(app: &App, friendly_name: FriendlyName) -> Result<NewAccount, Error> {
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn create(app: &App, friendly_name: FriendlyName) -> Result<NewAccount, Fault> {
     let sid = AccountSid::generate(app.clock.now(), app.entropy.as_ref());
     let token = PlainToken::auth_token(app.entropy.as_ref());
     let webhook_secret = WebhookSecret::generate(app.entropy.as_ref());
@@ -94,13 +89,13 @@ pub async fn create(app: &App, friendly_name: FriendlyName) -> Result<NewAccount
 /// [`webhook_secret::rotate`] makes one that is.
 ///
 /// # Errors
-/// [`Error::Failed`] when the SID is taken, [`Error::Failed`].
+/// [`Fault::Conflict`] when the SID is taken; as [`create`].
 pub async fn create_as(
     app: &App,
     sid: AccountSid,
     token: &str,
     friendly_name: FriendlyName,
-) -> Result<Account, Error> {
+) -> Result<Account, Fault> {
     let secret = WebhookSecret::generate(app.entropy.as_ref());
     let secrets = WebhookSecrets::new(webhook_secret::seal(app, sid, &secret), false);
     put_new(app, sid, token, friendly_name, secrets).await
@@ -112,7 +107,7 @@ async fn put_new(
     token: &str,
     friendly_name: FriendlyName,
     webhook_secrets: WebhookSecrets,
-) -> Result<Account, Error> {
+) -> Result<Account, Fault> {
     let account = Account {
         sid,
         friendly_name,
@@ -125,49 +120,34 @@ async fn put_new(
     let batch = Batch::new()
         .assert_absent(key.bytes().to_vec())
         .put_record(key, &account)?;
-    app.store.commit(batch).await?;
+    Reading::new(app).commit(batch).await?;
     Ok(account)
 }
 
 /// All accounts, oldest first. Accounts are few: one for each team that shares the server.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn list(app: &App) -> Result<Vec<Account>, Error> {
-    let prefix = keys::accounts().bytes().to_vec();
-    let scan = Scan {
-        prefix,
-        after: None,
-        order: Order::Ascending,
-        limit: usize::MAX,
-    };
-    let entries = app.store.scan(scan).await?;
-    entries
-        .into_iter()
-        .map(|(_, entry)| Ok(records::decode(&entry.value)?))
-        .collect()
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn list(app: &App) -> Result<Vec<Account>, Fault> {
+    Reading::new(app).list(&keys::accounts(), usize::MAX).await
 }
 
 /// Gives the account a new auth token; the old one is refused from the next request on.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
-pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error> {
+pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error<Refusal>> {
     let token = PlainToken::auth_token(app.entropy.as_ref());
     retry_on_conflict(|| rotate_token_once(app, account, &token)).await?;
     Ok(token)
 }
 
-async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -> Result<(), Error> {
+async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -> Result<(), Error<Refusal>> {
     let key = keys::account(account);
-    let mut found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
-    found.record.token = app.vault.token_hash(account.as_bytes(), token.reveal());
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &found.record)?;
-    app.store.commit(batch).await?;
+    let mut reading = Reading::new(app);
+    let mut record = reading.require(&key).await?;
+    record.token = app.vault.token_hash(account.as_bytes(), token.reveal());
+    reading.commit(Batch::new().put_record(key, &record)?).await?;
     app.memory.waiters.account_changed(account);
     Ok(())
 }
@@ -176,7 +156,7 @@ async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
-pub async fn suspend(app: &App, account: AccountSid) -> Result<(), Error> {
+pub async fn suspend(app: &App, account: AccountSid) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| set_status(app, account, AccountStatus::Suspended { at: app.clock.now() })).await
 }
 
@@ -184,20 +164,16 @@ pub async fn suspend(app: &App, account: AccountSid) -> Result<(), Error> {
 ///
 /// # Errors
 /// As [`suspend`].
-pub async fn resume(app: &App, account: AccountSid) -> Result<(), Error> {
+pub async fn resume(app: &App, account: AccountSid) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| set_status(app, account, AccountStatus::Active)).await
 }
 
-async fn set_status(app: &App, account: AccountSid, status: AccountStatus) -> Result<(), Error> {
+async fn set_status(app: &App, account: AccountSid, status: AccountStatus) -> Result<(), Error<Refusal>> {
     let key = keys::account(account);
-    let mut found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
-    found.record.status = status;
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &found.record)?;
-    app.store.commit(batch).await?;
+    let mut reading = Reading::new(app);
+    let mut record = reading.require(&key).await?;
+    record.status = status;
+    reading.commit(Batch::new().put_record(key, &record)?).await?;
     app.memory.waiters.account_changed(account);
     Ok(())
 }

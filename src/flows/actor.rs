@@ -1,8 +1,8 @@
 //! Who asks: an account, or one of its devices.
 
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{AccountSid, FactorSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::access::Refusal;
+use crate::domain::entity::EntityName;
+use crate::domain::sid::{AccountSid, FactorSid};
 use crate::store::records::DeviceAddress;
 
 /// Whoever was authenticated.
@@ -30,14 +30,10 @@ impl Actor {
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] for devices of other entities. It says nothing of whether the entity exists.
-    pub fn within(
-        &self,
-        service: ServiceSid,
-        identity: &Identity,
-    ) -> Result<(AccountSid, Option<FactorSid>), Refusal> {
+    pub fn within(&self, name: &EntityName) -> Result<(AccountSid, Option<FactorSid>), Refusal> {
         match self {
             Self::Account(account) => Ok((*account, None)),
-            Self::Device(device) if device.service == service && device.identity == *identity => {
+            Self::Device(device) if device.service == name.service && device.identity == name.identity => {
                 Ok((device.account, Some(device.factor)))
             }
             Self::Device(_) => Err(Refusal::Forbidden),
@@ -48,13 +44,8 @@ impl Actor {
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] for devices of other factors.
-    pub fn with_factor(
-        &self,
-        service: ServiceSid,
-        identity: &Identity,
-        factor: FactorSid,
-    ) -> Result<AccountSid, Refusal> {
-        match self.within(service, identity)? {
+    pub fn with_factor(&self, name: &EntityName, factor: FactorSid) -> Result<AccountSid, Refusal> {
+        match self.within(name)? {
             (account, None) => Ok(account),
             (account, Some(own)) if own == factor => Ok(account),
             _ => Err(Refusal::Forbidden),

@@ -5,12 +5,13 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::actor::Actor;
 use crate::app::App;
+use crate::domain::access::Refusal;
 use crate::domain::factor::FactorStatus;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::account;
+use crate::flows::reading::Reading;
 use crate::store::keys;
-use crate::store::records::{self, DeviceAddress};
+use crate::store::records::DeviceAddress;
 
 /// What a caller was let in by.
 #[derive(Clone)]
@@ -46,19 +47,23 @@ impl Admission {
     /// # Errors
     /// [`Refusal::Credentials`] when the credentials were revoked, or the account, the service or the factor is no more,
     /// or the account is suspended; [`Error::Failed`].
-    pub async fn check(&self, app: &App) -> Result<Actor, Error> {
+    pub async fn check(&self, app: &App) -> Result<Actor, Error<Refusal>> {
         let address = match self {
             Self::Account { user, password } => {
                 return Ok(Actor::Account(account::authenticate(app, user, password).await?));
             }
             Self::Device { address, .. } => address,
         };
-        let store = app.store.as_ref();
-        let factor = records::read(store, &keys::factor(&address.scope(), address.factor)).await?;
-        let usable = factor.is_some_and(|factor| factor.record.status != FactorStatus::Disabled);
-        let service = records::read(store, &keys::service(address.account, address.service)).await?;
-        let account_active = account::is_active(app, address.account).await?;
-        if !usable || service.is_none() || !account_active {
+        let mut reading = Reading::new(app);
+        let factor = keys::factor(&address.scope(), address.factor);
+        let service = keys::service(address.account, address.service);
+        let account = keys::account(address.account);
+        let all = [factor.bytes(), service.bytes(), account.bytes()];
+        reading.prefetch(all).await?;
+        let factor = reading.require(&factor).await?;
+        reading.require(&service).await?;
+        let active = account::is_active(&mut reading, address.account).await?;
+        if factor.status == FactorStatus::Disabled || !active {
             return Err(Refusal::Credentials.into());
         }
         Ok(Actor::Device(address.clone()))

@@ -2,12 +2,13 @@
 
 use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
-use crate::domain::account::ApiKey;
-use crate::domain::refusal::Refusal;
+use crate::domain::account::{ApiKey, Refusal};
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::FriendlyName;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, Order, Scan, keys, records};
+use crate::store::keys::{self, Key};
+use crate::store::{Batch, Order, Scan};
 
 /// Creates an API key of an account. Its secret is shown to nobody again.
 ///
@@ -17,7 +18,7 @@ pub async fn create(
     app: &App,
     account: AccountSid,
     friendly_name: FriendlyName,
-) -> Result<(ApiKey, PlainToken), Error> {
+) -> Result<(ApiKey, PlainToken), Error<Refusal>> {
     let now = app.clock.now();
     let sid = ApiKeySid::generate(now, app.entropy.as_ref());
     let secret = PlainToken::api_key_secret(app.entropy.as_ref());
@@ -33,27 +34,22 @@ pub async fn create(
     Ok((key, secret))
 }
 
-async fn create_once(app: &App, key: &ApiKey) -> Result<(), Error> {
-    let owner_key = keys::account(key.account);
-    let owner = records::read(app.store.as_ref(), &owner_key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
+async fn create_once(app: &App, key: &ApiKey) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::account(key.account)).await?;
     let batch = Batch::new()
-        .assert_read(&owner_key, &owner)
         .put_new_record(keys::api_key(key.sid), key)?
         .mark(keys::api_keys_of(key.account).key(key.sid.as_bytes()));
-    Ok(app.store.commit(batch).await?)
+    Ok(reading.commit(batch).await?)
 }
 
 /// The API keys of an account, oldest first.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
-pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error> {
-    let store = app.store.as_ref();
-    records::read(store, &keys::account(account))
-        .await?
-        .ok_or(Refusal::NotFound)?;
+pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::account(account)).await?;
     let prefix = keys::api_keys_of(account).bytes().to_vec();
     let scan = Scan {
         prefix,
@@ -61,13 +57,15 @@ pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error> 
         order: Order::Ascending,
         limit: usize::MAX,
     };
-    let mut api_keys = Vec::new();
-    for (marker, _) in store.scan(scan).await? {
-        let Some(sid) = keys::last_sid(&marker) else {
-            continue;
-        };
-        let found = records::read(store, &keys::api_key(ApiKeySid::from_bytes(sid))).await?;
-        api_keys.extend(found.map(|stored| stored.record));
+    let markers = app.store.scan(scan).await?;
+    let sids = markers.iter().filter_map(|(marker, _)| keys::last_sid(marker));
+    let names: Vec<_> = sids
+        .map(|sid| keys::api_key(ApiKeySid::from_bytes(sid)))
+        .collect();
+    reading.prefetch(names.iter().map(Key::bytes)).await?;
+    let mut api_keys = Vec::with_capacity(names.len());
+    for name in names {
+        api_keys.extend(reading.get(&name).await?);
     }
     Ok(api_keys)
 }
@@ -76,21 +74,17 @@ pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error> 
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
-pub async fn revoke(app: &App, sid: ApiKeySid) -> Result<(), Error> {
+pub async fn revoke(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| revoke_once(app, sid)).await
 }
 
-async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error> {
+async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
     let key = keys::api_key(sid);
-    let found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
-    let marker = keys::api_keys_of(found.record.account).key(sid.as_bytes());
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .delete(key.into_bytes())
-        .delete(marker.into_bytes());
-    app.store.commit(batch).await?;
-    app.memory.waiters.account_changed(found.record.account);
+    let mut reading = Reading::new(app);
+    let account = reading.require(&key).await?.account;
+    let marker = keys::api_keys_of(account).key(sid.as_bytes());
+    let batch = Batch::new().delete(key.into_bytes()).delete(marker.into_bytes());
+    reading.commit(batch).await?;
+    app.memory.waiters.account_changed(account);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Credentials: the keys that push providers gave an account.
 //!
 //! A service that names a credential needs it, so it cannot be deleted. Whoever makes a service name one commits the
-//! credential's record anew (`hold`); a deletion, which looks through the account's services first, asserts the version
+//! credential's record anew; a deletion, which looks through the account's services first, asserts the version
 //! that it read before it looked, and begins again when somebody was faster.
 
 use zeroize::Zeroizing;
@@ -10,16 +10,17 @@ use crate::app::App;
 use crate::crypto::provider_key::P256Pem;
 use crate::crypto::sealed::SealError;
 use crate::crypto::service_account::ServiceAccount;
-use crate::domain::credential::{ApnCredential, Credential, CredentialKey, PushProvider};
+use crate::domain::credential::{ApnCredential, Credential, CredentialKey, Refusal};
 use crate::domain::opaque::Sealed;
-use crate::domain::refusal::Refusal;
-use crate::domain::service::{Change, Service, ServiceChanges};
+use crate::domain::service::{Change, Service};
 use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
 use crate::domain::text::{ApnsIdentifier, AppId, FriendlyName};
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::store::keys::{self, Key};
 use crate::store::records::{self, Stored};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::store::{Batch, Order, Scan};
 
 /// What a caller wants of a new credential.
 #[derive(Debug)]
@@ -53,12 +54,15 @@ pub enum NewKey {
 /// Creates a credential of `account`.
 ///
 /// # Errors
-/// [`Refusal::Parameter`] for a service account whose tokens are not Google's,
-/// [`Error::Failed`].
-pub async fn create(app: &App, account: AccountSid, new: NewCredential) -> Result<Credential, Error> {
+/// [`Refusal::UnknownTokenUri`], [`Error::Failed`].
+pub async fn create(
+    app: &App,
+    account: AccountSid,
+    new: NewCredential,
+) -> Result<Credential, Error<Refusal>> {
     let now = app.clock.now();
     let sid = CredentialSid::generate(now, app.entropy.as_ref());
-    let place = (account, sid);
+    let place = keys::credential(account, sid);
     let key = match new.key {
         NewKey::Apn {
             private_key,
@@ -67,7 +71,7 @@ pub async fn create(app: &App, account: AccountSid, new: NewCredential) -> Resul
             topic,
             sandbox,
         } => CredentialKey::Apn(ApnCredential {
-            private_key: seal(app, place, private_key.reveal()),
+            private_key: seal(app, &place, private_key.reveal()),
             key_id,
             team_id,
             topic,
@@ -75,7 +79,7 @@ pub async fn create(app: &App, account: AccountSid, new: NewCredential) -> Resul
         }),
         NewKey::Fcm(file) => {
             require_known_token_uri(app, &file)?;
-            let service_account = seal(app, place, &file.to_json());
+            let service_account = seal(app, &place, &file.to_json());
             CredentialKey::Fcm { service_account }
         }
     };
@@ -87,8 +91,8 @@ pub async fn create(app: &App, account: AccountSid, new: NewCredential) -> Resul
         date_created: now,
         date_updated: now,
     };
-    let batch = Batch::new().put_new_record(keys::credential(account, sid), &credential)?;
-    app.store.commit(batch).await?;
+    let batch = Batch::new().put_new_record(place, &credential)?;
+    Reading::new(app).commit(batch).await?;
     Ok(credential)
 }
 
@@ -96,8 +100,9 @@ pub async fn create(app: &App, account: AccountSid, new: NewCredential) -> Resul
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn fetch(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Credential, Error> {
-    Ok(read(app, account, sid).await?.record)
+pub async fn fetch(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Credential, Error<Refusal>> {
+    let key = keys::credential(account, sid);
+    Ok(Reading::new(app).require(&key).await?)
 }
 
 /// The credential with its version.
@@ -105,9 +110,11 @@ pub(crate) async fn read(
     app: &App,
     account: AccountSid,
     sid: CredentialSid,
-) -> Result<Stored<Credential>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::credential(account, sid)).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
+) -> Result<Stored<Credential>, NotRead> {
+    let found = records::read(app.store.as_ref(), &keys::credential(account, sid)).await;
+    found
+        .map_err(|error| NotRead::Failed(error.into()))?
+        .ok_or(NotRead::Absent)
 }
 
 /// What a caller wants changed; `None` and [`Change::Keep`] leave it as it is. What belongs to the other provider is
@@ -133,14 +140,13 @@ pub struct CredentialChanges {
 /// Changes what `changes` names and leaves the rest.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Parameter`] for a service account
-/// whose tokens are not Google's, [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::UnknownTokenUri`], [`Error::Failed`].
 pub async fn update(
     app: &App,
     account: AccountSid,
     sid: CredentialSid,
     changes: CredentialChanges,
-) -> Result<Credential, Error> {
+) -> Result<Credential, Error<Refusal>> {
     retry_on_conflict(|| update_once(app, account, sid, &changes)).await
 }
 
@@ -149,14 +155,15 @@ async fn update_once(
     account: AccountSid,
     sid: CredentialSid,
     changes: &CredentialChanges,
-) -> Result<Credential, Error> {
-    let found = read(app, account, sid).await?;
-    let mut credential = found.record.clone();
+) -> Result<Credential, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::credential(account, sid);
+    let mut credential = reading.require(&key).await?;
     changes.friendly_name.clone().apply(&mut credential.friendly_name);
     match &mut credential.key {
         CredentialKey::Apn(apn) => {
             if let Some(private_key) = &changes.private_key {
-                apn.private_key = seal(app, (account, sid), private_key.reveal());
+                apn.private_key = seal(app, &key, private_key.reveal());
             }
             if let Some(key_id) = &changes.key_id {
                 apn.key_id = key_id.clone();
@@ -170,41 +177,36 @@ async fn update_once(
         CredentialKey::Fcm { service_account } => {
             if let Some(file) = &changes.service_account {
                 require_known_token_uri(app, file)?;
-                *service_account = seal(app, (account, sid), &file.to_json());
+                *service_account = seal(app, &key, &file.to_json());
             }
         }
     }
     credential.date_updated = app.clock.now();
-    let key = keys::credential(account, sid);
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &credential)?;
-    app.store.commit(batch).await?;
+    reading.commit(Batch::new().put_record(key, &credential)?).await?;
     Ok(credential)
 }
 
 /// Deletes a credential that no service uses.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::CredentialInUse`], [`Error::Failed`].
-pub async fn delete(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error> {
+/// [`Refusal::NotFound`], [`Refusal::InUse`], [`Error::Failed`].
+pub async fn delete(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| delete_once(app, account, sid)).await
 }
 
-async fn delete_once(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error> {
-    let found = read(app, account, sid).await?;
+async fn delete_once(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::credential(account, sid);
+    reading.require(&key).await?;
     // A service that comes to use it from here on writes its record anew, and the commit below fails.
     if let Some(service) = user(app, account, sid).await? {
-        return Err(Refusal::CredentialInUse { service }.into());
+        return Err(Refusal::InUse { service }.into());
     }
-    let key = keys::credential(account, sid);
-    let batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
-    app.store.commit(batch).await?;
-    Ok(())
+    Ok(reading.commit(Batch::new().delete(key.into_bytes())).await?)
 }
 
 /// A service that uses the credential.
-async fn user(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Option<ServiceSid>, Error> {
+async fn user(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Option<ServiceSid>, Fault> {
     const CHUNK: usize = 200;
     let prefix = keys::services(account).bytes().to_vec();
     let mut after = None;
@@ -236,59 +238,14 @@ async fn user(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Opti
 ///
 /// # Errors
 /// [`Error::Failed`].
-pub async fn list(app: &App, account: AccountSid, request: PageRequest) -> Result<Page<Credential>, Error> {
-    let mut raw = page(app, &keys::credentials(account), request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let credentials = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok(raw.with_items(credentials))
-}
-
-/// Writes into `batch` that the credentials which a service is to name are there when it applies, and cannot be deleted
-/// unnoticed.
-pub(crate) async fn hold(
+pub async fn list(
     app: &App,
     account: AccountSid,
-    changes: &ServiceChanges,
-    mut batch: Batch,
-) -> Result<Batch, Error> {
-    let wanted = [
-        (
-            &changes.push_apn_credential_sid,
-            PushProvider::Apn,
-            NO_APN_CREDENTIAL,
-        ),
-        (
-            &changes.push_fcm_credential_sid,
-            PushProvider::Fcm,
-            NO_FCM_CREDENTIAL,
-        ),
-    ];
-    for (change, provider, refusal) in wanted {
-        let Change::Set(sid) = change else {
-            continue;
-        };
-        let found = match read(app, account, *sid).await {
-            Ok(found) if found.record.provider() == provider => found,
-            Ok(_) | Err(Error::Refused(_)) => return Err(refusal.into()),
-            Err(error) => return Err(error),
-        };
-        let key = keys::credential(account, *sid);
-        batch = batch.assert_read(&key, &found).put_record(key, &found.record)?;
-    }
-    Ok(batch)
+    request: PageRequest,
+) -> Result<Page<Credential>, Error<Refusal>> {
+    let raw = page(app, &keys::credentials(account), request).await?;
+    Ok(raw.decoded()?)
 }
-
-const NO_APN_CREDENTIAL: Refusal = Refusal::Parameter {
-    parameter: "Push.ApnCredentialSid",
-    why: "must be the SID of one of the account's credentials of type apn; create one with POST /v1/Credentials",
-};
-const NO_FCM_CREDENTIAL: Refusal = Refusal::Parameter {
-    parameter: "Push.FcmCredentialSid",
-    why: "must be the SID of one of the account's credentials of type fcm; create one with POST /v1/Credentials",
-};
 
 /// What is secret in the credential.
 ///
@@ -307,8 +264,7 @@ pub(crate) fn open_key(app: &App, credential: &Credential) -> Result<Zeroizing<S
         .map_err(|_| SealError::NotAuthentic)
 }
 
-fn seal(app: &App, (account, sid): (AccountSid, CredentialSid), secret: &str) -> Sealed {
-    let place = keys::credential(account, sid);
+fn seal(app: &App, place: &Key<Credential>, secret: &str) -> Sealed {
     app.vault
         .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes())
 }
@@ -316,11 +272,7 @@ fn seal(app: &App, (account, sid): (AccountSid, CredentialSid), secret: &str) ->
 /// A service account that wants its tokens from somebody else than Google is refused: nobody would ask there.
 fn require_known_token_uri(app: &App, account: &ServiceAccount) -> Result<(), Refusal> {
     match &account.token_uri {
-        Some(uri) if !app.senders.push.fcm.accepts_token_uri(uri) => Err(Refusal::Parameter {
-            parameter: "Secret",
-            why: "must have no other token_uri than https://oauth2.googleapis.com/token, where tokens are asked for \
-                  unless the operator says otherwise (fcm_token_url)",
-        }),
+        Some(uri) if !app.senders.push.fcm.accepts_token_uri(uri) => Err(Refusal::UnknownTokenUri),
         _ => Ok(()),
     }
 }

@@ -1,64 +1,52 @@
 //! Entities: the users of a service.
 
 use crate::app::App;
-use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::entity::{Entity, EntityName, EntityScope, Refusal};
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{Factor, FactorKind};
-use crate::domain::refusal::Refusal;
+use crate::domain::factor::FactorKind;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
-use crate::domain::text::Identity;
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
 use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
-use crate::store::records::{self, CreationRate, Stored};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::store::Batch;
+use crate::store::keys::{self, Key};
+use crate::store::records::{self, CreationRate};
 
 /// Creates an entity of a service.
 ///
 /// # Errors
-/// [`Refusal::EntityExists`], [`Refusal::NotFound`] without such a service, [`Refusal::TooManyEntityCreations`],
-/// [`Error::Failed`].
+/// [`Refusal::Exists`], [`Refusal::NotFound`] without such a service, [`Refusal::TooManyCreations`], [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: Identity,
-) -> Result<(EntityScope, Entity), Error> {
-    retry_on_conflict(|| create_once(app, account, service, &identity)).await
+    name: &EntityName,
+) -> Result<(EntityScope, Entity), Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, name)).await
 }
 
 async fn create_once(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
-) -> Result<(EntityScope, Entity), Error> {
-    let owner = service::read(app, account, service).await?;
+    name: &EntityName,
+) -> Result<(EntityScope, Entity), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::entity(name.service, &name.identity);
+    let (_, other) = service::read_with(&mut reading, account, name.service, &key).await?;
+    if other.is_some() {
+        return Err(Refusal::Exists.into());
+    }
     let now = app.clock.now();
     let sid = EntitySid::generate(now, app.entropy.as_ref());
-    let entity = Entity::new(sid, identity.clone(), now);
-    let key = keys::entity(service, identity);
-    if app.store.get(key.bytes()).await?.is_some() {
-        return Err(Refusal::EntityExists.into());
-    }
+    let entity = Entity::new(sid, name.identity.clone(), now);
+    let order = keys::entity_order(name.service).key(sid.as_bytes());
     let batch = Batch::new()
-        .assert_read(&keys::service(account, service), &owner)
-        .assert_absent(key.bytes().to_vec())
         .put_record(key, &entity)?
-        .put_new_record(keys::entity_order(service).key(sid.as_bytes()), identity)?;
-    let batch = count_creation(app, account, batch).await?;
-    app.store.commit(batch).await?;
-    Ok((
-        EntityScope {
-            account,
-            service,
-            identity: identity.clone(),
-            entity: sid,
-        },
-        entity,
-    ))
+        .put_new_record(order, &name.identity)?;
+    let batch = count_creation(app, &mut reading, account, batch).await?;
+    reading.commit(batch).await?;
+    Ok((name.scope(account, sid), entity))
 }
 
 /// The entity, if it is one of the account's.
@@ -68,48 +56,37 @@ async fn create_once(
 pub async fn fetch(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
-) -> Result<(EntityScope, Entity), Error> {
-    let place = locate(app, account, service, identity).await?;
-    Ok((place.scope, place.entity.record))
+    name: &EntityName,
+) -> Result<(EntityScope, Entity), Error<Refusal>> {
+    let located = locate(&mut Reading::new(app), account, name).await?;
+    Ok((located.scope, located.entity))
 }
 
 /// An entity and the service it belongs to: where most flows begin.
 pub(crate) struct LocatedEntity {
     pub(crate) scope: EntityScope,
-    pub(crate) service: Stored<Service>,
-    pub(crate) entity: Stored<Entity>,
+    pub(crate) service: Service,
+    pub(crate) entity: Entity,
 }
 
-impl LocatedEntity {
-    /// A batch that only applies while the service is as it was read: an event that an enabled webhook asks for is
-    /// written, none that nobody asks for any more, and nothing below a service that was deleted.
-    pub(crate) fn batch(&self) -> Batch {
-        let key = keys::service(self.scope.account, self.scope.service);
-        Batch::new().assert_read(&key, &self.service)
-    }
-}
-
-/// Reads the service and the entity.
+/// Reads the service and the entity in one round trip.
+///
+/// The decision rests on the service: an event that an enabled webhook asks for is written, none that nobody asks for
+/// any more, and nothing below a service that was deleted. It does not rest on the entity, which changes with every
+/// factor: whoever decides about a factor or a challenge rests on that, and it goes when its entity goes.
 pub(crate) async fn locate(
-    app: &App,
+    reading: &mut Reading<'_>,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
-) -> Result<LocatedEntity, Error> {
-    let owner = service::read(app, account, service).await?;
-    let found = records::read(app.store.as_ref(), &keys::entity(service, identity)).await?;
-    let entity = found.ok_or(Refusal::NotFound)?;
-    let scope = EntityScope {
-        account,
-        service,
-        identity: identity.clone(),
-        entity: entity.record.sid,
-    };
+    name: &EntityName,
+) -> Result<LocatedEntity, NotRead> {
+    let owner = keys::service(account, name.service);
+    let key = keys::entity(name.service, &name.identity);
+    reading.prefetch([owner.bytes(), key.bytes()]).await?;
+    let service = reading.require(&owner).await?;
+    let entity = reading.glance(&key).await?.ok_or(NotRead::Absent)?;
     Ok(LocatedEntity {
-        scope,
-        service: owner,
+        scope: name.scope(account, entity.sid),
+        service,
         entity,
     })
 }
@@ -119,63 +96,36 @@ pub(crate) async fn locate(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn delete(
-    app: &App,
-    account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
-) -> Result<(), Error> {
-    retry_on_conflict(|| delete_once(app, account, service, identity)).await
+pub async fn delete(app: &App, account: AccountSid, name: &EntityName) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| delete_once(app, account, name)).await
 }
 
-async fn delete_once(
-    app: &App,
-    account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
-) -> Result<(), Error> {
-    let place = locate(app, account, service, identity).await?;
+async fn delete_once(app: &App, account: AccountSid, name: &EntityName) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let LocatedEntity { scope, service, .. } = locate(&mut reading, account, name).await?;
     let now = app.clock.now();
-    let key = keys::entity(service, identity);
     // A factor is only ever created or deleted together with a write of its entity: asserting the entity is enough.
-    let mut batch = place
-        .batch()
-        .assert_read(&key, &place.entity)
-        .delete(key.into_bytes())
-        .delete(
-            keys::entity_order(service)
-                .key(place.scope.entity.as_bytes())
-                .into_bytes(),
-        );
-    let prefix = keys::factors(&place.scope).bytes().to_vec();
-    let scan = Scan {
-        prefix,
-        after: None,
-        order: Order::Ascending,
-        limit: usize::MAX,
-    };
-    for (key, entry) in app.store.scan(scan).await? {
-        let factor: Factor = records::decode(&entry.value)?;
-        if place
-            .service
-            .record
-            .subscribers(EventType::FactorDeleted)
-            .next()
-            .is_some()
-        {
+    let key = keys::entity(name.service, &name.identity);
+    reading.require(&key).await?;
+    let order = keys::entity_order(name.service).key(scope.entity.as_bytes());
+    let mut batch = Batch::new().delete(key.into_bytes()).delete(order.into_bytes());
+    let announced = service.subscribers(EventType::FactorDeleted).next().is_some();
+    for factor in reading.list(&keys::factors(&scope), usize::MAX).await? {
+        let key = keys::factor(&scope, factor.sid);
+        if announced {
             // Its deletion is announced behind all that was announced of it.
-            batch = batch.assert_at(key.clone(), entry.version);
+            reading.require(&key).await?;
         }
-        batch = batch.delete(key);
+        batch = batch.delete(key.into_bytes());
         if let FactorKind::Push(push) = &factor.kind {
             batch = batch.delete(keys::device(push.credential).into_bytes());
         }
         let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::FactorDeleted, now, &place.scope, of);
-        batch = announce(app, &place.service.record, &event, batch)?;
+        let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+        batch = announce(app, &service, &event, batch)?;
     }
-    commit_and_ring(app, batch).await?;
-    app.memory.waiters.entity_changed(place.scope.entity);
+    reading.commit(batch).await?;
+    app.memory.waiters.entity_changed(scope.entity);
     Ok(())
 }
 
@@ -188,56 +138,59 @@ pub async fn list(
     account: AccountSid,
     service: ServiceSid,
     request: PageRequest,
-) -> Result<Page<(EntityScope, Entity)>, Error> {
-    service::read(app, account, service).await?;
+) -> Result<Page<(EntityScope, Entity)>, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::service(account, service)).await?;
     let mut raw = page(app, &keys::entity_order(service), request).await?;
-    let mut entities = Vec::with_capacity(raw.items.len());
+    let mut named = Vec::with_capacity(raw.items.len());
     for (sid, entry) in std::mem::take(&mut raw.items) {
-        let identity: Identity = records::decode(&entry.value)?;
-        let sid = EntitySid::from_bytes(sid);
-        let found = records::read(app.store.as_ref(), &keys::entity(service, &identity)).await?;
+        let name = EntityName {
+            service,
+            identity: records::decode(&entry.value)?,
+        };
+        let key = keys::entity(service, &name.identity);
+        named.push((name.scope(account, EntitySid::from_bytes(sid)), key));
+    }
+    reading
+        .prefetch(named.iter().map(|(_, key)| Key::bytes(key)))
+        .await?;
+    let mut entities = Vec::with_capacity(named.len());
+    for (scope, key) in named {
+        let found = reading.get(&key).await?;
         // An entity that is deleted at this moment may be gone already, or be another one of the same identity.
-        if let Some(found) = found.filter(|found| found.record.sid == sid) {
-            entities.push((
-                EntityScope {
-                    account,
-                    service,
-                    identity,
-                    entity: sid,
-                },
-                found.record,
-            ));
+        if let Some(entity) = found.filter(|entity| entity.sid == scope.entity) {
+            entities.push((scope, entity));
         }
     }
     Ok(raw.with_items(entities))
 }
 
-/// Counts one creation in `batch`, if the operator wants creations counted.
+/// Counts one creation of an entity or a factor in `batch`, if the operator wants creations counted: how many an account
+/// makes in a second.
 ///
 /// # Errors
-/// [`Refusal::TooManyEntityCreations`], [`Error::Failed`].
-pub(crate) async fn count_creation(app: &App, account: AccountSid, batch: Batch) -> Result<Batch, Error> {
+/// [`Refusal::TooManyCreations`], [`Error::Failed`].
+pub(crate) async fn count_creation(
+    app: &App,
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
     let Some(limit) = app.policy.entity_creations_per_second else {
         return Ok(batch);
     };
     let key = keys::creation_rate(account);
     let second = app.clock.now().seconds();
-    let found: Option<Stored<CreationRate>> = records::read(app.store.as_ref(), &key).await?;
-    let batch = match &found {
-        Some(found) => batch.assert_read(&key, found),
-        None => batch.assert_absent(key.bytes().to_vec()),
-    };
-    let count = found
-        .filter(|f| f.record.second == second)
-        .map_or(0, |f| f.record.count);
+    let rate = reading.get(&key).await?;
+    let count = rate
+        .filter(|rate| rate.second == second)
+        .map_or(0, |rate| rate.count);
     if count >= limit {
-        return Err(Refusal::TooManyEntityCreations.into());
+        return Err(Refusal::TooManyCreations.into());
     }
-    Ok(batch.put_record(
-        key,
-        &CreationRate {
-            second,
-            count: count + 1,
-        },
-    )?)
+    let rate = CreationRate {
+        second,
+        count: count + 1,
+    };
+    Ok(batch.put_record(key, &rate)?)
 }

@@ -36,6 +36,14 @@ impl<R> Error<R> {
     pub(crate) fn corrupt(why: impl Into<String>) -> Self {
         Self::Failed(Fault::Corrupt(why.into()))
     }
+
+    /// The same in the words of an area whose flows rest on those of this one.
+    pub(crate) fn into_area<S: From<R>>(self) -> Error<S> {
+        match self {
+            Self::Failed(fault) => Error::Failed(fault),
+            Self::Refused(refusal) => Error::Refused(refusal.into()),
+        }
+    }
 }
 
 impl<R: fmt::Display> fmt::Display for Error<R> {

@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::outbox::{Parcel, put_new_row};
 use crate::flows::{Error, webhook_secret};
-use crate::store::{Batch, keys, records};
+use crate::store::{Batch, StoreError, keys, records};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
 pub(crate) fn announce(
@@ -23,7 +23,7 @@ pub(crate) fn announce(
     service: &Service,
     event: &Event,
     mut batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     for webhook in service.subscribers(event.event_type) {
         let message = OutboxMessage::Webhook {
             webhook,
@@ -40,7 +40,7 @@ pub(crate) fn announce_block(
     service: &Service,
     event: &BlockEvent,
     mut batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     for webhook in service.subscribers(EventType::VerificationBlocked) {
         let message = OutboxMessage::Blocked {
             webhook,
@@ -156,6 +156,8 @@ async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, 
     if !account.is_active() {
         return Ok(Prepared::Suspended);
     }
-    let secrets = webhook_secret::signing_secrets(app, account, now).await?;
+    let secrets = webhook_secret::signing_secrets(app, account, now)
+        .await
+        .map_err(Error::into_area)?;
     Ok(Prepared::Go(webhook, secrets))
 }

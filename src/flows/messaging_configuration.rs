@@ -1,25 +1,24 @@
 //! Messaging configurations: which messaging service sends a service's text messages to a country.
 
 use crate::app::App;
-use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
-use crate::domain::refusal::Refusal;
+use crate::domain::messaging_configuration::{MessagingConfiguration, Refusal, Region};
 use crate::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid};
 use crate::flows::page::{Page, PageRequest, page_below};
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
-use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// Lets a messaging service send a service's messages to a country, or wherever no other configuration holds.
 ///
 /// # Errors
-/// [`Refusal::MessagingConfigurationExists`], [`Refusal::NotFound`] without such a service, [`Error::Failed`].
+/// [`Refusal::Exists`], [`Refusal::NotFound`] without such a service, [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     region: Region,
     messaging_service: MessagingServiceSid,
-) -> Result<MessagingConfiguration, Error> {
+) -> Result<MessagingConfiguration, Error<Refusal>> {
     retry_on_conflict(|| create_once(app, account, service, region, messaging_service)).await
 }
 
@@ -29,11 +28,12 @@ async fn create_once(
     service: ServiceSid,
     region: Region,
     messaging_service: MessagingServiceSid,
-) -> Result<MessagingConfiguration, Error> {
-    let owner = service::read(app, account, service).await?;
+) -> Result<MessagingConfiguration, Error<Refusal>> {
+    let mut reading = Reading::new(app);
     let key = keys::messaging_configuration(service, region);
-    if app.store.get(key.bytes()).await?.is_some() {
-        return Err(Refusal::MessagingConfigurationExists.into());
+    let (_, other) = service::read_with(&mut reading, account, service, &key).await?;
+    if other.is_some() {
+        return Err(Refusal::Exists.into());
     }
     let now = app.clock.now();
     let configuration = MessagingConfiguration {
@@ -42,11 +42,8 @@ async fn create_once(
         date_created: now,
         date_updated: now,
     };
-    let batch = Batch::new()
-        .assert_read(&keys::service(account, service), &owner)
-        .assert_absent(key.bytes().to_vec())
-        .put_record(key, &configuration)?;
-    app.store.commit(batch).await?;
+    let batch = Batch::new().put_record(key, &configuration)?;
+    reading.commit(batch).await?;
     Ok(configuration)
 }
 
@@ -59,20 +56,8 @@ pub async fn fetch(
     account: AccountSid,
     service: ServiceSid,
     region: Region,
-) -> Result<MessagingConfiguration, Error> {
-    service::read(app, account, service).await?;
-    Ok(read(app, service, region).await?.record)
-}
-
-/// The configuration with its version.
-pub(super) async fn read(
-    app: &App,
-    service: ServiceSid,
-    region: Region,
-) -> Result<Stored<MessagingConfiguration>, Error> {
-    let key = keys::messaging_configuration(service, region);
-    let found = records::read(app.store.as_ref(), &key).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
+) -> Result<MessagingConfiguration, Error<Refusal>> {
+    Ok(find(&mut Reading::new(app), account, service, region).await?)
 }
 
 /// Lets another messaging service send to this region.
@@ -85,7 +70,7 @@ pub async fn update(
     service: ServiceSid,
     region: Region,
     messaging_service: MessagingServiceSid,
-) -> Result<MessagingConfiguration, Error> {
+) -> Result<MessagingConfiguration, Error<Refusal>> {
     retry_on_conflict(|| update_once(app, account, service, region, messaging_service)).await
 }
 
@@ -95,19 +80,16 @@ async fn update_once(
     service: ServiceSid,
     region: Region,
     messaging_service: MessagingServiceSid,
-) -> Result<MessagingConfiguration, Error> {
-    service::read(app, account, service).await?;
-    let found = read(app, service, region).await?;
+) -> Result<MessagingConfiguration, Error<Refusal>> {
+    let mut reading = Reading::new(app);
     let configuration = MessagingConfiguration {
         messaging_service,
         date_updated: app.clock.now(),
-        ..found.record.clone()
+        ..find(&mut reading, account, service, region).await?
     };
     let key = keys::messaging_configuration(service, region);
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &configuration)?;
-    app.store.commit(batch).await?;
+    let batch = Batch::new().put_record(key, &configuration)?;
+    reading.commit(batch).await?;
     Ok(configuration)
 }
 
@@ -120,7 +102,7 @@ pub async fn delete(
     account: AccountSid,
     service: ServiceSid,
     region: Region,
-) -> Result<(), Error> {
+) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| delete_once(app, account, service, region)).await
 }
 
@@ -129,13 +111,11 @@ async fn delete_once(
     account: AccountSid,
     service: ServiceSid,
     region: Region,
-) -> Result<(), Error> {
-    service::read(app, account, service).await?;
-    let found = read(app, service, region).await?;
+) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    find(&mut reading, account, service, region).await?;
     let key = keys::messaging_configuration(service, region);
-    let batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
-    app.store.commit(batch).await?;
-    Ok(())
+    Ok(reading.commit(Batch::new().delete(key.into_bytes())).await?)
 }
 
 /// A page of the service's messaging configurations: the one for all countries first, then by their countries' letters.
@@ -147,14 +127,22 @@ pub async fn list(
     account: AccountSid,
     service: ServiceSid,
     request: PageRequest,
-) -> Result<Page<MessagingConfiguration>, Error> {
-    service::read(app, account, service).await?;
-    let prefix = keys::messaging_configurations(service);
-    let mut raw = page_below(app, &prefix, request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let configurations = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok(raw.with_items(configurations))
+) -> Result<Page<MessagingConfiguration>, Error<Refusal>> {
+    Reading::new(app)
+        .require(&keys::service(account, service))
+        .await?;
+    let raw = page_below(app, &keys::messaging_configurations(service), request).await?;
+    Ok(raw.decoded()?)
+}
+
+/// The configuration of exactly this region, of one of the account's services.
+async fn find(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    service: ServiceSid,
+    region: Region,
+) -> Result<MessagingConfiguration, NotRead> {
+    let key = keys::messaging_configuration(service, region);
+    let (_, found) = service::read_with(reading, account, service, &key).await?;
+    found.ok_or(NotRead::Absent)
 }

@@ -1,9 +1,10 @@
 //! Pages of a listing: one bounded scan each, wherever in the listing they are.
 
 use crate::app::App;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::keys::{self, Prefix};
-use crate::store::{Entry, Scan};
+use crate::store::records::{self, Record};
+use crate::store::{Entry, Scan, StoreError};
 
 pub use crate::store::Order;
 
@@ -72,12 +73,22 @@ impl<T> Page<T> {
     }
 }
 
+impl Page<([u8; 16], Entry)> {
+    /// The page of the records that the entries are.
+    pub(crate) fn decoded<T: Record>(mut self) -> Result<Page<T>, StoreError> {
+        let entries = std::mem::take(&mut self.items);
+        let records = entries.iter().map(|(_, entry)| records::decode(&entry.value));
+        let records = records.collect::<Result<_, _>>()?;
+        Ok(self.with_items(records))
+    }
+}
+
 /// Reads a page of raw entries: each with the bytes of the identifier that its key ends in.
 pub(crate) async fn page<T>(
     app: &App,
     prefix: &Prefix<T>,
     request: PageRequest,
-) -> Result<Page<([u8; 16], Entry)>, Error> {
+) -> Result<Page<([u8; 16], Entry)>, Fault> {
     read(app, prefix.bytes(), request, |sid| sid.to_vec(), keys::last_sid).await
 }
 
@@ -87,7 +98,7 @@ pub(crate) async fn page_below(
     app: &App,
     prefix: &[u8],
     request: PageRequest,
-) -> Result<Page<([u8; 16], Entry)>, Error> {
+) -> Result<Page<([u8; 16], Entry)>, Fault> {
     let end_of = |cursor: [u8; 16]| cursor.into_iter().take_while(|byte| *byte != 0).collect();
     let cursor_of = |key: &[u8]| {
         let end = key.get(prefix.len()..)?;
@@ -132,7 +143,7 @@ async fn read(
     request: PageRequest,
     end_of: impl Fn([u8; 16]) -> Vec<u8>,
     cursor_of: impl Fn(&[u8]) -> Option<[u8; 16]>,
-) -> Result<Page<([u8; 16], Entry)>, Error> {
+) -> Result<Page<([u8; 16], Entry)>, Fault> {
     let after = match request.cursor {
         Cursor::After(cursor) | Cursor::Before(cursor) => Some([prefix, &end_of(cursor)].concat()),
         Cursor::Start => None,

@@ -2,25 +2,29 @@
 
 use crate::app::App;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::refusal::Refusal;
-use crate::domain::safe_list::SafeNumber;
+use crate::domain::safe_list::{Refusal, SafeNumber};
 use crate::domain::sid::{AccountSid, SafeListSid};
-use crate::flows::{Error, retry_on_conflict};
-use crate::store::records::{self, Stored};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Adds a number to the account's safe list.
 ///
 /// # Errors
-/// [`Refusal::NumberAlreadySafe`], [`Error::Failed`].
-pub async fn add(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<SafeNumber, Error> {
+/// [`Refusal::Listed`], [`Error::Failed`].
+pub async fn add(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<SafeNumber, Error<Refusal>> {
     retry_on_conflict(|| add_once(app, account, number)).await
 }
 
-async fn add_once(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<SafeNumber, Error> {
+async fn add_once(
+    app: &App,
+    account: AccountSid,
+    number: &PhoneNumber,
+) -> Result<SafeNumber, Error<Refusal>> {
+    let mut reading = Reading::new(app);
     let key = keys::safe_number(account, number);
-    if app.store.get(key.bytes()).await?.is_some() {
-        return Err(Refusal::NumberAlreadySafe.into());
+    if reading.contains(&key).await? {
+        return Err(Refusal::Listed.into());
     }
     let now = app.clock.now();
     let safe = SafeNumber {
@@ -28,10 +32,7 @@ async fn add_once(app: &App, account: AccountSid, number: &PhoneNumber) -> Resul
         number: number.clone(),
         date_created: now,
     };
-    let batch = Batch::new()
-        .assert_absent(key.bytes().to_vec())
-        .put_record(key, &safe)?;
-    app.store.commit(batch).await?;
+    reading.commit(Batch::new().put_record(key, &safe)?).await?;
     Ok(safe)
 }
 
@@ -39,41 +40,35 @@ async fn add_once(app: &App, account: AccountSid, number: &PhoneNumber) -> Resul
 ///
 /// # Errors
 /// [`Refusal::NotFound`] for a number that is not on it, [`Error::Failed`].
-pub async fn fetch(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<SafeNumber, Error> {
-    Ok(read(app, account, number).await?.record)
-}
-
-/// The same with its version.
-pub(super) async fn read(
+pub async fn fetch(
     app: &App,
     account: AccountSid,
     number: &PhoneNumber,
-) -> Result<Stored<SafeNumber>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::safe_number(account, number)).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
+) -> Result<SafeNumber, Error<Refusal>> {
+    let key = keys::safe_number(account, number);
+    Ok(Reading::new(app).require(&key).await?)
 }
 
 /// Whether the account's safe list has this number: no guard against fraud holds it up then.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn contains(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<bool, Error> {
-    let found = app.store.get(keys::safe_number(account, number).bytes()).await?;
-    Ok(found.is_some())
+/// [`Fault::Unavailable`].
+pub async fn contains(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<bool, Fault> {
+    let key = keys::safe_number(account, number);
+    Reading::new(app).contains(&key).await
 }
 
 /// Removes a number from the account's safe list.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn remove(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error> {
+pub async fn remove(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| remove_once(app, account, number)).await
 }
 
-async fn remove_once(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error> {
-    let found = read(app, account, number).await?;
+async fn remove_once(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
     let key = keys::safe_number(account, number);
-    let batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
-    app.store.commit(batch).await?;
-    Ok(())
+    reading.require(&key).await?;
+    Ok(reading.commit(Batch::new().delete(key.into_bytes())).await?)
 }

@@ -2,26 +2,27 @@
 
 use crate::app::App;
 use crate::domain::attached::Attached;
-use crate::domain::refusal::Refusal;
-use crate::domain::service::{Service, ServiceChanges, ServiceSettings};
+use crate::domain::credential::PushProvider;
+use crate::domain::service::{Change, Refusal, Service, ServiceChanges, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::ServiceName;
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::{Error, credential, retry_on_conflict};
-use crate::store::records::{self, Purge, Stored};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::keys::Key;
+use crate::store::records::{self, Purge, Record, Stored};
 use crate::store::{Batch, keys};
 
 /// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
 ///
 /// # Errors
-/// A refusal of [`ServiceSettings::changed`], [`Refusal::Parameter`] for a credential that is not
-/// one of the account's of the right type, [`Error::Failed`].
+/// A refusal of [`ServiceSettings::changed`], [`Refusal::NoSuchCredential`], [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
     friendly_name: ServiceName,
     changes: ServiceChanges,
-) -> Result<Service, Error> {
+) -> Result<Service, Error<Refusal>> {
     retry_on_conflict(|| create_once(app, account, friendly_name.clone(), changes.clone())).await
 }
 
@@ -30,9 +31,10 @@ async fn create_once(
     account: AccountSid,
     friendly_name: ServiceName,
     changes: ServiceChanges,
-) -> Result<Service, Error> {
+) -> Result<Service, Error<Refusal>> {
+    let mut reading = Reading::new(app);
     let now = app.clock.now();
-    let batch = credential::hold(app, account, &changes, Batch::new()).await?;
+    let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
     let mut attached = Attached::default();
     attach(&mut attached, &changes)?;
     let service = Service {
@@ -45,7 +47,7 @@ async fn create_once(
         date_updated: now,
     };
     let key = keys::service(account, service.sid);
-    app.store.commit(batch.put_new_record(key, &service)?).await?;
+    reading.commit(batch.put_new_record(key, &service)?).await?;
     Ok(service)
 }
 
@@ -53,28 +55,45 @@ async fn create_once(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn fetch(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Service, Error> {
-    Ok(read(app, account, sid).await?.record)
+pub async fn fetch(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Service, Error<Refusal>> {
+    let key = keys::service(account, sid);
+    Ok(Reading::new(app).require(&key).await?)
 }
 
 /// The service with its version.
-pub(crate) async fn read(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Stored<Service>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::service(account, sid)).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
+pub(crate) async fn read(
+    app: &App,
+    account: AccountSid,
+    sid: ServiceSid,
+) -> Result<Stored<Service>, NotRead> {
+    let found = records::read(app.store.as_ref(), &keys::service(account, sid)).await;
+    found
+        .map_err(|error| NotRead::Failed(error.into()))?
+        .ok_or(NotRead::Absent)
+}
+
+/// The service, which has to be there, and what is at `key` below it, in one round trip.
+pub(crate) async fn read_with<T: Record>(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    sid: ServiceSid,
+    key: &Key<T>,
+) -> Result<(Service, Option<T>), NotRead> {
+    let owner = keys::service(account, sid);
+    reading.prefetch([owner.bytes(), key.bytes()]).await?;
+    Ok((reading.require(&owner).await?, reading.get(key).await?))
 }
 
 /// Changes what `changes` names and leaves the rest.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], a refusal of
-/// [`crate::domain::service::ServiceSettings::changed`], [`Refusal::Parameter`] for a credential
-/// that is not one of the account's of the right type, [`Error::Failed`].
+/// [`Refusal::NotFound`], a refusal of [`ServiceSettings::changed`], [`Refusal::NoSuchCredential`], [`Error::Failed`].
 pub async fn update(
     app: &App,
     account: AccountSid,
     sid: ServiceSid,
     changes: ServiceChanges,
-) -> Result<Service, Error> {
+) -> Result<Service, Error<Refusal>> {
     retry_on_conflict(|| update_once(app, account, sid, changes.clone())).await
 }
 
@@ -83,21 +102,19 @@ async fn update_once(
     account: AccountSid,
     sid: ServiceSid,
     changes: ServiceChanges,
-) -> Result<Service, Error> {
-    let found = read(app, account, sid).await?;
-    let batch = credential::hold(app, account, &changes, Batch::new()).await?;
-    let mut service = found.record.clone();
+) -> Result<Service, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::service(account, sid);
+    let mut service = reading.require(&key).await?;
+    let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
     attach(&mut service.attached, &changes)?;
     service.settings = service.settings.changed(changes)?;
     service.date_updated = app.clock.now();
-    let key = keys::service(account, sid);
-    app.store
-        .commit(batch.assert_read(&key, &found).put_record(key, &service)?)
-        .await?;
+    reading.commit(batch.put_record(key, &service)?).await?;
     Ok(service)
 }
 
-fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error> {
+fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error<Refusal>> {
     let change = changes.attached.as_deref();
     change
         .map_or(Ok(()), |change| attached.change(change))
@@ -108,23 +125,21 @@ fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error> {
+pub async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| delete_once(app, account, sid)).await
 }
 
-async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error> {
-    let found = read(app, account, sid).await?;
+async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
     let key = keys::service(account, sid);
+    reading.require(&key).await?;
+    let purge = Purge {
+        since: app.clock.now(),
+    };
     let batch = Batch::new()
-        .assert_read(&key, &found)
         .delete(key.into_bytes())
-        .put_record(
-            keys::purge(sid),
-            &Purge {
-                since: app.clock.now(),
-            },
-        )?;
-    app.store.commit(batch).await?;
+        .put_record(keys::purge(sid), &purge)?;
+    reading.commit(batch).await?;
     app.memory.waiters.service_changed(sid);
     Ok(())
 }
@@ -133,12 +148,36 @@ async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<
 ///
 /// # Errors
 /// [`Error::Failed`].
-pub async fn list(app: &App, account: AccountSid, request: PageRequest) -> Result<Page<Service>, Error> {
-    let mut raw = page(app, &keys::services(account), request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let services = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok(raw.with_items(services))
+pub async fn list(
+    app: &App,
+    account: AccountSid,
+    request: PageRequest,
+) -> Result<Page<Service>, Error<Refusal>> {
+    let raw = page(app, &keys::services(account), request).await?;
+    Ok(raw.decoded()?)
+}
+
+/// Writes into `batch` that the credentials which a service is to name are there when it applies, and cannot be deleted
+/// unnoticed.
+async fn hold_credentials(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    changes: &ServiceChanges,
+    mut batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let wanted = [
+        (&changes.push_apn_credential_sid, PushProvider::Apn),
+        (&changes.push_fcm_credential_sid, PushProvider::Fcm),
+    ];
+    for (change, provider) in wanted {
+        let Change::Set(sid) = change else {
+            continue;
+        };
+        let key = keys::credential(account, *sid);
+        let found = reading.get(&key).await?;
+        let found = found.filter(|credential| credential.provider() == provider);
+        let credential = found.ok_or(Refusal::NoSuchCredential { provider })?;
+        batch = batch.put_record(key, &credential)?;
+    }
+    Ok(batch)
 }

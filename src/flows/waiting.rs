@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::Error;
 use super::admission::Admission;
 use crate::app::App;
+use crate::domain::challenge::Refusal;
 use crate::domain::entity::EntityScope;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::memory::waiters::{Crowded, Interest, Waiter};
 
@@ -34,7 +33,7 @@ impl Waiting {
         scope: &EntityScope,
         interest: Interest,
         longest: Option<Duration>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Refusal> {
         let registered = app
             .memory
             .waiters

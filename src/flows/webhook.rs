@@ -2,17 +2,16 @@
 
 use crate::app::App;
 use crate::domain::events::EventTypes;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::{Service, Subscription};
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::text::FriendlyName;
 use crate::domain::webhook::{
-    MAX_WEBHOOKS, Webhook, WebhookChanges, WebhookStatus, WebhookUrl, WebhookVersion,
+    MAX_WEBHOOKS, Refusal, Webhook, WebhookChanges, WebhookStatus, WebhookUrl, WebhookVersion,
 };
 use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
-use crate::store::records::{self, Stored};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::store::{Batch, StoreError, keys};
 
 /// What a caller wants of a new webhook.
 #[derive(Clone, Debug)]
@@ -32,13 +31,13 @@ pub struct NewWebhook {
 /// Creates a webhook of a service.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::TooManyWebhooks`], [`Error::Failed`].
+/// [`Refusal::NotFound`] without such a service, [`Refusal::TooMany`], [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: NewWebhook,
-) -> Result<Webhook, Error> {
+) -> Result<Webhook, Error<Refusal>> {
     retry_on_conflict(|| create_once(app, account, service, new.clone())).await
 }
 
@@ -47,17 +46,13 @@ async fn create_once(
     account: AccountSid,
     service: ServiceSid,
     new: NewWebhook,
-) -> Result<Webhook, Error> {
-    let found = service::read(app, account, service).await?;
-    let prefix = keys::webhooks(service).bytes().to_vec();
-    let scan = Scan {
-        prefix,
-        after: None,
-        order: Order::Ascending,
-        limit: MAX_WEBHOOKS,
-    };
-    if app.store.scan(scan).await?.len() >= MAX_WEBHOOKS {
-        return Err(Refusal::TooManyWebhooks.into());
+) -> Result<Webhook, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    // Whoever else creates one writes the service, too: nobody gets past the limit unseen.
+    let owner = reading.require(&keys::service(account, service)).await?;
+    let others = reading.list(&keys::webhooks(service), MAX_WEBHOOKS).await?;
+    if others.len() >= MAX_WEBHOOKS {
+        return Err(Refusal::TooMany.into());
     }
     let now = app.clock.now();
     let webhook = Webhook {
@@ -71,7 +66,7 @@ async fn create_once(
         date_updated: now,
     };
     let batch = Batch::new().put_new_record(keys::webhook(service, webhook.sid), &webhook)?;
-    app.store.commit(subscribe(&found, &webhook, batch)?).await?;
+    reading.commit(subscribe(owner, &webhook, batch)?).await?;
     Ok(webhook)
 }
 
@@ -84,15 +79,9 @@ pub async fn fetch(
     account: AccountSid,
     service: ServiceSid,
     sid: WebhookSid,
-) -> Result<Webhook, Error> {
-    service::read(app, account, service).await?;
-    Ok(read(app, service, sid).await?.record)
-}
-
-/// The webhook with its version.
-pub(super) async fn read(app: &App, service: ServiceSid, sid: WebhookSid) -> Result<Stored<Webhook>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::webhook(service, sid)).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
+) -> Result<Webhook, Error<Refusal>> {
+    let (_, webhook) = find(&mut Reading::new(app), account, service, sid).await?;
+    Ok(webhook)
 }
 
 /// Changes what `changes` names and leaves the rest.
@@ -105,7 +94,7 @@ pub async fn update(
     service: ServiceSid,
     sid: WebhookSid,
     changes: WebhookChanges,
-) -> Result<Webhook, Error> {
+) -> Result<Webhook, Error<Refusal>> {
     retry_on_conflict(|| update_once(app, account, service, sid, changes.clone())).await
 }
 
@@ -115,10 +104,9 @@ async fn update_once(
     service: ServiceSid,
     sid: WebhookSid,
     changes: WebhookChanges,
-) -> Result<Webhook, Error> {
-    let owner = service::read(app, account, service).await?;
-    let found = read(app, service, sid).await?;
-    let before = found.record.clone();
+) -> Result<Webhook, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let (owner, before) = find(&mut reading, account, service, sid).await?;
     let webhook = Webhook {
         sid,
         friendly_name: changes.friendly_name.unwrap_or(before.friendly_name),
@@ -129,9 +117,8 @@ async fn update_once(
         date_created: before.date_created,
         date_updated: app.clock.now(),
     };
-    let key = keys::webhook(service, sid);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &webhook)?;
-    app.store.commit(subscribe(&owner, &webhook, batch)?).await?;
+    let batch = Batch::new().put_record(keys::webhook(service, sid), &webhook)?;
+    reading.commit(subscribe(owner, &webhook, batch)?).await?;
     Ok(webhook)
 }
 
@@ -144,7 +131,7 @@ pub async fn delete(
     account: AccountSid,
     service: ServiceSid,
     sid: WebhookSid,
-) -> Result<(), Error> {
+) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| delete_once(app, account, service, sid)).await
 }
 
@@ -153,13 +140,11 @@ async fn delete_once(
     account: AccountSid,
     service: ServiceSid,
     sid: WebhookSid,
-) -> Result<(), Error> {
-    let owner = service::read(app, account, service).await?;
-    let found = read(app, service, sid).await?;
-    let key = keys::webhook(service, sid);
-    let batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
-    app.store.commit(unsubscribe(&owner, sid, batch)?).await?;
-    Ok(())
+) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let (owner, _) = find(&mut reading, account, service, sid).await?;
+    let batch = Batch::new().delete(keys::webhook(service, sid).into_bytes());
+    Ok(reading.commit(replace_wishes(owner, sid, None, batch)?).await?)
 }
 
 /// A page of the service's webhooks, in the order of their creation.
@@ -171,19 +156,28 @@ pub async fn list(
     account: AccountSid,
     service: ServiceSid,
     request: PageRequest,
-) -> Result<Page<Webhook>, Error> {
-    service::read(app, account, service).await?;
-    let mut raw = page(app, &keys::webhooks(service), request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let webhooks = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok(raw.with_items(webhooks))
+) -> Result<Page<Webhook>, Error<Refusal>> {
+    Reading::new(app)
+        .require(&keys::service(account, service))
+        .await?;
+    let raw = page(app, &keys::webhooks(service), request).await?;
+    Ok(raw.decoded()?)
+}
+
+/// The webhook, and the service that it belongs to.
+async fn find(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    service: ServiceSid,
+    sid: WebhookSid,
+) -> Result<(Service, Webhook), NotRead> {
+    let key = keys::webhook(service, sid);
+    let (owner, found) = service::read_with(reading, account, service, &key).await?;
+    Ok((owner, found.ok_or(NotRead::Absent)?))
 }
 
 /// Writes into `batch` that the service's record has this webhook's wishes, and no older ones of it.
-fn subscribe(service: &Stored<Service>, webhook: &Webhook, batch: Batch) -> Result<Batch, Error> {
+fn subscribe(service: Service, webhook: &Webhook, batch: Batch) -> Result<Batch, StoreError> {
     let enabled = webhook.status == WebhookStatus::Enabled;
     let wishes = enabled.then(|| Subscription {
         webhook: webhook.sid,
@@ -192,22 +186,16 @@ fn subscribe(service: &Stored<Service>, webhook: &Webhook, batch: Batch) -> Resu
     replace_wishes(service, webhook.sid, wishes, batch)
 }
 
-/// Writes into `batch` that the service's record has no wishes of this webhook any more.
-fn unsubscribe(service: &Stored<Service>, webhook: WebhookSid, batch: Batch) -> Result<Batch, Error> {
-    replace_wishes(service, webhook, None, batch)
-}
-
+/// Writes into `batch` that `wishes` are all that this webhook wants of the service's events.
 fn replace_wishes(
-    found: &Stored<Service>,
+    mut service: Service,
     webhook: WebhookSid,
     wishes: Option<Subscription>,
     batch: Batch,
-) -> Result<Batch, Error> {
-    let mut service = found.record.clone();
+) -> Result<Batch, StoreError> {
     service
         .subscriptions
         .retain(|subscription| subscription.webhook != webhook);
     service.subscriptions.extend(wishes);
-    let key = keys::service(service.account, service.sid);
-    Ok(batch.assert_read(&key, found).put_record(key, &service)?)
+    batch.put_record(keys::service(service.account, service.sid), &service)
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Refusal};
 use crate::domain::opaque::Sealed;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, keys, records};
+use crate::store::{Batch, keys};
 
 /// Gives the account a new webhook signing secret, which is shown to nobody again. The one before signs beside it for
 /// another `overlap`, so that receivers can change over; then the new one signs alone, from the moment that is returned,
@@ -23,7 +23,7 @@ pub async fn rotate(
     app: &App,
     account: AccountSid,
     overlap: Duration,
-) -> Result<(WebhookSecret, Option<Timestamp>), Error> {
+) -> Result<(WebhookSecret, Option<Timestamp>), Error<Refusal>> {
     let secret = WebhookSecret::generate(app.entropy.as_ref());
     let alone_from = retry_on_conflict(|| rotate_once(app, account, &secret, overlap)).await?;
     Ok((secret, alone_from))
@@ -34,23 +34,19 @@ async fn rotate_once(
     account: AccountSid,
     secret: &WebhookSecret,
     overlap: Duration,
-) -> Result<Option<Timestamp>, Error> {
+) -> Result<Option<Timestamp>, Error<Refusal>> {
     let now = app.clock.now();
     let key = keys::account(account);
-    let mut found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
+    let mut reading = Reading::new(app);
+    let mut owner = reading.require(&key).await?;
     let sealed = seal(app, account, secret);
-    let secrets = match found.record.webhook_secrets.take() {
+    let secrets = match owner.webhook_secrets.take() {
         Some(secrets) => secrets.rotated(sealed, now, overlap),
         None => WebhookSecrets::new(sealed, true),
     };
     let alone_from = secrets.alone_from(now);
-    found.record.webhook_secrets = Some(secrets);
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &found.record)?;
-    app.store.commit(batch).await?;
+    owner.webhook_secrets = Some(secrets);
+    reading.commit(Batch::new().put_record(key, &owner)?).await?;
     Ok(alone_from)
 }
 
@@ -65,13 +61,12 @@ pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Se
 /// earlier version created gets its first one here; nobody is shown it, so the first rotation replaces it at once.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Failed`] also when a secret does not open,
-/// [`Error::Failed`].
+/// [`Refusal::NotFound`] without such an account, [`Error::Failed`], also when a secret does not open.
 pub(crate) async fn signing_secrets(
     app: &App,
     account: Account,
     now: Timestamp,
-) -> Result<Vec<WebhookSecret>, Error> {
+) -> Result<Vec<WebhookSecret>, Error<Refusal>> {
     let sid = account.sid;
     let secrets = match account.webhook_secrets {
         Some(secrets) => secrets,
@@ -89,20 +84,16 @@ pub(crate) async fn signing_secrets(
         .collect()
 }
 
-async fn give_first(app: &App, account: AccountSid) -> Result<WebhookSecrets, Error> {
+async fn give_first(app: &App, account: AccountSid) -> Result<WebhookSecrets, Error<Refusal>> {
     let key = keys::account(account);
-    let mut found = records::read(app.store.as_ref(), &key)
-        .await?
-        .ok_or(Refusal::NotFound)?;
-    if let Some(secrets) = found.record.webhook_secrets {
+    let mut reading = Reading::new(app);
+    let mut owner = reading.require(&key).await?;
+    if let Some(secrets) = owner.webhook_secrets {
         return Ok(secrets);
     }
     let secret = WebhookSecret::generate(app.entropy.as_ref());
     let secrets = WebhookSecrets::new(seal(app, account, &secret), false);
-    found.record.webhook_secrets = Some(secrets.clone());
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .put_record(key, &found.record)?;
-    app.store.commit(batch).await?;
+    owner.webhook_secrets = Some(secrets.clone());
+    reading.commit(Batch::new().put_record(key, &owner)?).await?;
     Ok(secrets)
 }

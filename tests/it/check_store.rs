@@ -14,7 +14,7 @@ use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::Account;
 use countersign::domain::challenge::{Answer, Challenge, Outcome};
 use countersign::domain::credential::{Credential, CredentialKey};
-use countersign::domain::entity::Entity;
+use countersign::domain::entity::{Entity, EntityName};
 use countersign::domain::factor::{Factor, FactorKind};
 use countersign::domain::opaque::Sealed;
 use countersign::domain::service::Service;
@@ -437,12 +437,12 @@ impl Store for Busy {
                 _ => None,
             })
             .unwrap();
-        entity::delete(&self.0, account, service, &identity())
-            .await
-            .unwrap();
-        entity::create(&self.0, account, service, identity())
-            .await
-            .unwrap();
+        let name = EntityName {
+            service,
+            identity: identity(),
+        };
+        entity::delete(&self.0, account, &name).await.unwrap();
+        entity::create(&self.0, account, &name).await.unwrap();
         Ok(export)
     }
 

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::ZeroizeOnDrop;
 
 use crate::app::App;
+use crate::domain::account::Refusal;
 use crate::domain::account::{Account, ApiKey};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::text::FriendlyName;
 use crate::flows::outbox::dead_letters::Disposal;
@@ -183,7 +184,7 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
         Request::CreateAccount { name } => {
             let new = account::create(app, friendly_name(&name)?)
                 .await
-                .map_err(no_account)?;
+                .map_err(|fault| fault.to_string())?;
             let sid = new.account.sid.to_string();
             Ok(Reply::Secret(NewSecret {
                 account_sid: sid.clone(),
@@ -204,7 +205,7 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
         }
         Request::ExportStore => Err("an export is no reply".to_owned()),
         Request::ListAccounts => {
-            let accounts = account::list(app).await.map_err(no_account)?;
+            let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
             Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
         }
         Request::ListKeys { account } => {
@@ -295,7 +296,11 @@ async fn account_or_only_one(app: &App, account: Option<String>) -> Result<Accou
     if let Some(account) = account {
         return account_sid(&account);
     }
-    match account::list(app).await.map_err(no_account)?.as_slice() {
+    match account::list(app)
+        .await
+        .map_err(|fault| fault.to_string())?
+        .as_slice()
+    {
         [only] => Ok(only.sid),
         [] => Err("there is no account; create one with `countersign account create`".to_owned()),
         _ => Err("there are several accounts; say which one behind the command".to_owned()),
@@ -321,13 +326,13 @@ fn friendly_name(text: &str) -> Result<FriendlyName, String> {
     FriendlyName::parse(text).map_err(|error| format!("--name {error}"))
 }
 
-fn no_account(error: flows::Error) -> String {
+fn no_account(error: flows::Error<Refusal>) -> String {
     explain(error, "there is no such account")
 }
 
-fn explain(error: flows::Error, not_found: &str) -> String {
+fn explain<R: AreaRefusal + PartialEq>(error: flows::Error<R>, not_found: &str) -> String {
     match error {
-        flows::Error::Refused(Refusal::NotFound) => not_found.to_owned(),
+        flows::Error::Refused(refusal) if refusal == R::NOT_FOUND => not_found.to_owned(),
         error => error.to_string(),
     }
 }

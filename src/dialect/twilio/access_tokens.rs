@@ -9,6 +9,7 @@ use super::error::{ApiError, of_parameter};
 use super::form::whole_number;
 use super::json::{self, Text};
 use crate::domain::access_token::AccessToken;
+use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{FriendlyName, Identity};
 use crate::domain::time::Timestamp;
@@ -34,7 +35,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .ok_or_else(|| ApiError::invalid("Ttl", "must be a whole number of seconds from 60 to 300"))?,
     };
     let service = call.sid("ServiceSid")?;
-    let created = access_token::create(call.app(), account, service, identity, name, ttl).await;
+    let device_of = EntityName { service, identity };
+    let created = access_token::create(call.app(), account, &device_of, name, ttl).await;
     let (record, token) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::domain::refusal::Refusal;
+use crate::domain::access::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
@@ -83,7 +83,7 @@ pub(super) async fn caller(
     app: &App,
     headers: &HeaderMap,
     enrols: Option<ServiceSid>,
-) -> Result<Authenticated, flows::Error> {
+) -> Result<Authenticated, flows::Error<Refusal>> {
     let header = headers
         .get(AUTHORIZATION)
         .and_then(|value| Basic::parse(value.as_bytes()));

@@ -12,10 +12,11 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use super::auth::{Authenticated, Caller, caller};
-use super::error::ApiError;
+use super::error::{ApiError, ToApiError};
 use super::form::{Form, whole_number};
 use crate::app::App;
-use crate::domain::refusal::Refusal;
+use crate::domain::access::Refusal;
+use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{Identity, Invalid};
 use crate::domain::time::Timestamp;
@@ -116,9 +117,12 @@ impl Call {
         Identity::parse(text).map_err(super::error::of_parameter("Identity"))
     }
 
-    /// The service and the identity in the path.
-    pub(super) fn entity(&self) -> Result<(ServiceSid, Identity), ApiError> {
-        Ok((self.sid("ServiceSid")?, self.identity()?))
+    /// The entity in the path.
+    pub(super) fn entity(&self) -> Result<EntityName, ApiError> {
+        Ok(EntityName {
+            service: self.sid("ServiceSid")?,
+            identity: self.identity()?,
+        })
     }
 
     /// A part of the path.
@@ -141,12 +145,15 @@ impl Call {
     }
 
     /// What a flow answered, with its errors in this dialect.
-    pub(super) fn settle<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
+    pub(super) fn settle<T, R: ToApiError>(&self, answer: Result<T, flows::Error<R>>) -> Result<T, ApiError> {
         answer.map_err(|error| ApiError::from_flow(error, &self.path))
     }
 
     /// What a flow of verifications answered, which has a number of its own for too many requests at once.
-    pub(super) fn settle_verification<T>(&self, answer: Result<T, flows::Error>) -> Result<T, ApiError> {
+    pub(super) fn settle_verification<T, R: ToApiError>(
+        &self,
+        answer: Result<T, flows::Error<R>>,
+    ) -> Result<T, ApiError> {
         match answer {
             Err(flows::Error::Failed(Fault::Busy | Fault::Conflict)) => Err(ApiError::too_many_at_once()),
             answer => self.settle(answer),
@@ -154,7 +161,7 @@ impl Call {
     }
 
     /// What the domain answered, with its refusals in this dialect.
-    pub(super) fn refuse<T>(&self, answer: Result<T, Refusal>) -> Result<T, ApiError> {
+    pub(super) fn refuse<T, R: ToApiError>(&self, answer: Result<T, R>) -> Result<T, ApiError> {
         self.settle(answer.map_err(flows::Error::from))
     }
 

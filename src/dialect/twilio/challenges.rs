@@ -29,7 +29,7 @@ use crate::flows::page::Order;
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let form = &call.form;
     let factor = sid::<FactorSid>(FACTOR_SID)(form.required("FactorSid")?);
     let new = NewChallenge {
@@ -46,7 +46,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .flatten(),
     };
     let code = form.filled("AuthPayload");
-    let created = challenge::create(call.app(), account, service, &identity, &new, code).await;
+    let created = challenge::create(call.app(), account, &name, &new, code).await;
     let (scope, challenge) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,
@@ -56,13 +56,12 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let found = match call.wait()? {
-        None => challenge::fetch(call.app(), call.actor()?, service, &identity, sid).await,
+        None => challenge::fetch(call.app(), call.actor()?, &name, sid).await,
         Some(longest) => {
-            let entity = (service, &identity);
-            challenge::wait_for_decision(call.app(), &call.admission()?, entity, sid, longest).await
+            challenge::wait_for_decision(call.app(), &call.admission()?, &name, sid, longest).await
         }
     };
     let (scope, challenge) = call.settle(found)?;
@@ -76,7 +75,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}`
 pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let form = &call.form;
     let payload = form.filled("AuthPayload");
@@ -89,7 +88,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
             .map(|text| attributes("Metadata", text))
             .transpose()?,
     };
-    let answered = challenge::answer(call.app(), call.actor()?, (service, &identity), sid, &update).await;
+    let answered = challenge::answer(call.app(), call.actor()?, &name, sid, &update).await;
     let (scope, challenge) = call.settle(answered)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -99,19 +98,18 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let mut listing = Listing::read(&call.query, &["FactorSid", "Status", "Order"])?;
     let filter = ChallengeFilter {
         factor: call.query.parsed("FactorSid", sid(FACTOR_SID))?,
         status: call.query.parsed("Status", status)?,
     };
     listing.request.order = call.query.parsed("Order", order)?.unwrap_or(Order::Ascending);
-    let (app, entity, request) = (call.app(), (service, &identity), listing.request);
+    let (app, request) = (call.app(), listing.request);
     let found = match (call.wait()?, filter.status) {
-        (None, _) => challenge::list(app, call.actor()?, entity, filter, request).await,
+        (None, _) => challenge::list(app, call.actor()?, &name, filter, request).await,
         (Some(longest), Some(ChallengeStatus::Pending)) => {
-            challenge::wait_for_pending(app, &call.admission()?, entity, filter.factor, request, longest)
-                .await
+            challenge::wait_for_pending(app, &call.admission()?, &name, filter.factor, request, longest).await
         }
         (Some(_), _) => return Err(ApiError::invalid("Wait", "needs Status=pending in a list")),
     };

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::error::{ApiError, of_parameter};
 use super::json::{self, Text};
 use super::listing::Listing;
-use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::entity::{Entity, EntityName, EntityScope};
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
@@ -19,7 +19,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let identity = Identity::parse(call.form.required("Identity")?).map_err(of_parameter("Identity"))?;
     let service = call.sid("ServiceSid")?;
-    let (scope, entity) = call.settle(entity::create(call.app(), account, service, identity).await)?;
+    let name = EntityName { service, identity };
+    let (scope, entity) = call.settle(entity::create(call.app(), account, &name).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
         &EntityJson::new(&call, &scope, &entity),
@@ -29,8 +30,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
-    let (scope, entity) = call.settle(entity::fetch(call.app(), account, service, &identity).await)?;
+    let name = call.entity()?;
+    let (scope, entity) = call.settle(entity::fetch(call.app(), account, &name).await)?;
     Ok(json::resource(
         StatusCode::OK,
         &EntityJson::new(&call, &scope, &entity),
@@ -40,8 +41,8 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v2/Services/{ServiceSid}/Entities/{Identity}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
-    call.settle(entity::delete(call.app(), account, service, &identity).await)?;
+    let name = call.entity()?;
+    call.settle(entity::delete(call.app(), account, &name).await)?;
     Ok(json::deleted())
 }
 

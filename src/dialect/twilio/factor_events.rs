@@ -21,13 +21,13 @@ use crate::flows::challenge::{FactorWatch, Tiding};
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}/Events`
 pub(super) async fn stream(headers: HeaderMap, call: Call) -> Result<Response, ApiError> {
     let admission = call.admission()?;
-    let entity = call.entity()?;
+    let name = call.entity()?;
     let factor = call.sid("FactorSid")?;
     if !takes_events(&headers) {
         return Err(ApiError::not_acceptable("a stream of type text/event-stream"));
     }
     let last = last_event(&headers, &call)?;
-    let watch = FactorWatch::begin(call.shared_app(), admission, entity, factor, last).await;
+    let watch = FactorWatch::begin(call.shared_app(), admission, name, factor, last).await;
     let feed = Feed {
         retry: Some(retry(&call)),
         watch: call.settle(watch)?,

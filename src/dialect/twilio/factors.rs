@@ -15,40 +15,38 @@ use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::qr::QrCode;
 use crate::crypto::totp::TotpSecret;
-use crate::domain::entity::EntityScope;
+use crate::domain::access_token;
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
     CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, Skew, TimeStep,
     WebPushSubscription,
 };
 use crate::domain::opaque::DevicePublicKey;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
-use crate::domain::text::{
-    AppId, Attributes, FriendlyName, Identity, Invalid, NotificationToken, SdkVersion,
-};
+use crate::domain::text::{AppId, Attributes, FriendlyName, Invalid, NotificationToken, SdkVersion};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::factor::{self, DeviceToken, FactorChanges, NewPushFactor, NewTotpFactor, Platform};
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let form = &call.form;
     let friendly_name = form.required("FriendlyName")?;
     let friendly_name = FriendlyName::parse(friendly_name).map_err(of_parameter("FriendlyName"))?;
     let metadata = metadata(form)?;
     match form.required("FactorType")? {
-        "totp" => create_totp(&call, service, &identity, friendly_name, metadata).await,
-        "push" => create_push(&call, service, &identity, friendly_name, metadata).await,
+        "totp" => create_totp(&call, &name, friendly_name, metadata).await,
+        "push" => create_push(&call, &name, friendly_name, metadata).await,
         _ => Err(ApiError::invalid("FactorType", "must be push or totp")),
     }
 }
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("FactorSid")?;
-    let found = factor::fetch(call.app(), call.actor()?, service, &identity, sid).await;
+    let found = factor::fetch(call.app(), call.actor()?, &name, sid).await;
     let (scope, factor) = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -58,19 +56,11 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}`
 pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("FactorSid")?;
     let changes = changes(&call.form)?;
     let proof = call.form.filled("AuthPayload");
-    let updated = factor::update(
-        call.app(),
-        call.actor()?,
-        (service, &identity),
-        sid,
-        changes,
-        proof,
-    )
-    .await;
+    let updated = factor::update(call.app(), call.actor()?, &name, sid, changes, proof).await;
     let (scope, factor) = call.settle(updated)?;
     Ok(json::resource(
         StatusCode::OK,
@@ -80,9 +70,9 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
 
 /// `DELETE /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let sid = call.sid("FactorSid")?;
-    call.settle(factor::delete(call.app(), call.actor()?, service, &identity, sid).await)?;
+    call.settle(factor::delete(call.app(), call.actor()?, &name, sid).await)?;
     Ok(json::deleted())
 }
 
@@ -90,8 +80,8 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &[])?;
-    let (service, identity) = call.entity()?;
-    let found = factor::list(call.app(), account, service, &identity, listing.request).await;
+    let name = call.entity()?;
+    let found = factor::list(call.app(), account, &name, listing.request).await;
     let (scope, page) = call.settle(found)?;
     let page = page.map(|factor| FactorJson::new(&call, &scope, factor));
     Ok(listing.answer(&call, "factors", &page))
@@ -99,15 +89,14 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 
 async fn create_totp(
     call: &Call,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     friendly_name: FriendlyName,
     metadata: Option<Attributes>,
 ) -> Result<Response, ApiError> {
     let (account, permit) = call.enroller()?;
     if permit.is_some() {
         // An access token is issued for push factors.
-        return call.refuse(Err(Refusal::AccessTokenUnfit));
+        return call.refuse(Err(access_token::Refusal::Unfit));
     }
     let form = &call.form;
     let picture = Picture::read(&call.query)?;
@@ -126,7 +115,7 @@ async fn create_totp(
         time_step: form.number("Config.TimeStep", TimeStep::new)?,
         metadata,
     };
-    let enrolled = call.settle(factor::create_totp(call.app(), account, service, identity, new).await)?;
+    let enrolled = call.settle(factor::create_totp(call.app(), account, name, new).await)?;
     let uri = enrolled.uri.to_text();
     let secret = enrolled.secret();
     let drawing = picture.draw(&uri);
@@ -142,8 +131,7 @@ async fn create_totp(
 
 async fn create_push(
     call: &Call,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     friendly_name: FriendlyName,
     metadata: Option<Attributes>,
 ) -> Result<Response, ApiError> {
@@ -169,7 +157,7 @@ async fn create_push(
         notification: call.refuse(platform.channel(token))?,
         metadata,
     };
-    let created = factor::create_push(call.app(), account, permit, service, identity, new).await;
+    let created = factor::create_push(call.app(), account, permit, name, new).await;
     let (scope, factor) = call.settle(created)?;
     let binding = BindingJson::Push {
         alg: "ES256",

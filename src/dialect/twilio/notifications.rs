@@ -16,7 +16,7 @@ use crate::flows::challenge;
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}/Notifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let (service, identity) = call.entity()?;
+    let name = call.entity()?;
     let challenge = call.sid("ChallengeSid")?;
     let ttl = match call.form.filled("Ttl") {
         None => Notification::MAX_TTL,
@@ -25,7 +25,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
             .filter(|seconds| *seconds <= Notification::MAX_TTL)
             .ok_or_else(|| ApiError::invalid("Ttl", "must be a whole number of seconds from 0 to 300"))?,
     };
-    let created = challenge::notify(call.app(), account, (service, &identity), challenge, ttl).await;
+    let created = challenge::notify(call.app(), account, &name, challenge, ttl).await;
     let (scope, notification) = call.settle(created)?;
     let json = NotificationJson {
         sid: Text(notification.sid),

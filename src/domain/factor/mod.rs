@@ -1,10 +1,12 @@
 //! Factors: what an entity proves itself with.
 
 mod push;
+mod refusal;
 mod totp;
 mod web_push;
 
 pub use push::{NotificationChannel, PushFactor, Unreachable};
+pub use refusal::Refusal;
 pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
 pub use web_push::WebPushSubscription;
 
@@ -13,7 +15,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Failures, SlidingLog};
-use super::refusal::Refusal;
 use super::sid::FactorSid;
 use super::text::{Attributes, FriendlyName};
 use super::time::Timestamp;
@@ -91,25 +92,25 @@ impl Factor {
     /// Whether a challenge may be created or answered.
     ///
     /// # Errors
-    /// [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`].
+    /// [`Refusal::Unverified`], [`Refusal::Disabled`].
     pub fn require_verified(&self) -> Result<(), Refusal> {
         match self.status {
             FactorStatus::Verified => Ok(()),
-            FactorStatus::Unverified { .. } => Err(Refusal::FactorUnverified),
-            FactorStatus::Disabled => Err(Refusal::FactorDisabled),
+            FactorStatus::Unverified { .. } => Err(Refusal::Unverified),
+            FactorStatus::Disabled => Err(Refusal::Disabled),
         }
     }
 
     /// Whether a code may be evaluated now, as far as the failures before it go.
     ///
     /// # Errors
-    /// [`Refusal::FactorDisabled`], [`Refusal::FactorDelayed`].
+    /// [`Refusal::Disabled`], [`Refusal::Delayed`].
     pub fn require_unthrottled(&self, now: Timestamp) -> Result<(), Refusal> {
         if self.status == FactorStatus::Disabled || self.failures.exhausted() {
-            return Err(Refusal::FactorDisabled);
+            return Err(Refusal::Disabled);
         }
         match self.failures.delay(now) {
-            Some(retry_after) => Err(Refusal::FactorDelayed { retry_after }),
+            Some(retry_after) => Err(Refusal::Delayed { retry_after }),
             None => Ok(()),
         }
     }
@@ -165,8 +166,8 @@ impl Factor {
     /// Takes in what became of the code that is to prove the enrolment; `true` when it did.
     ///
     /// # Errors
-    /// [`Refusal::TooManyVerificationAttempts`] after [`Factor::MAX_VERIFICATION_ATTEMPTS`] codes,
-    /// [`Refusal::FactorAlreadyVerified`], [`Refusal::FactorDisabled`].
+    /// [`Refusal::TooManyAttempts`] after [`Factor::MAX_VERIFICATION_ATTEMPTS`] codes,
+    /// [`Refusal::AlreadyVerified`], [`Refusal::Disabled`].
     pub fn verify_by_code(&mut self, verdict: CodeVerdict, now: Timestamp) -> Result<bool, Refusal> {
         let attempts = self.verification_attempts()?;
         self.settle_code(verdict, now);
@@ -189,11 +190,11 @@ impl Factor {
     pub fn verification_attempts(&self) -> Result<u8, Refusal> {
         match self.status {
             FactorStatus::Unverified { attempts } if attempts >= Self::MAX_VERIFICATION_ATTEMPTS => {
-                Err(Refusal::TooManyVerificationAttempts)
+                Err(Refusal::TooManyAttempts)
             }
             FactorStatus::Unverified { attempts } => Ok(attempts),
-            FactorStatus::Verified => Err(Refusal::FactorAlreadyVerified),
-            FactorStatus::Disabled => Err(Refusal::FactorDisabled),
+            FactorStatus::Verified => Err(Refusal::AlreadyVerified),
+            FactorStatus::Disabled => Err(Refusal::Disabled),
         }
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::AttemptFilter;
 use super::range::{Position, Range, beginning, predecessor, successor};
 use crate::app::App;
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, Refusal};
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
-use crate::flows::Error;
 use crate::flows::page::{Cursor, Page, PageRequest, page_of};
-use crate::store::{Order, keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault};
+use crate::store::Order;
+use crate::store::keys::{self, Key};
 
 /// How many attempts are read for one page.
 pub const MOST_READ: usize = 5000;
@@ -31,13 +33,13 @@ pub async fn list(
     account: AccountSid,
     filter: &AttemptFilter,
     request: PageRequest,
-) -> Result<Page<Attempt>, Error> {
+) -> Result<Page<Attempt>, Error<Refusal>> {
     let request = PageRequest {
         order: Order::Descending,
         ..request
     };
     let Some(sid) = filter.verification else {
-        return search(&Range::of(app, account, filter), filter, request).await;
+        return Ok(search(&Range::of(app, account, filter), filter, request).await?);
     };
     if let Some(page) = page_of_verification(app, account, sid, filter, request).await? {
         return Ok(page);
@@ -48,7 +50,7 @@ pub async fn list(
         created_before: Some(filter.created_before.map_or(last, |before| before.min(last))),
         ..filter.clone()
     };
-    search(&Range::of(app, account, &narrowed), filter, request).await
+    Ok(search(&Range::of(app, account, &narrowed), filter, request).await?)
 }
 
 /// Reads on in pieces until the page is full, the range ends, or enough was read: a match in front must not cost what a
@@ -57,7 +59,7 @@ async fn search(
     range: &Range<'_>,
     filter: &AttemptFilter,
     request: PageRequest,
-) -> Result<Page<Attempt>, Error> {
+) -> Result<Page<Attempt>, Fault> {
     let (mut from, order) = match request.cursor {
         Cursor::After(sid) => (Some(sid), Order::Descending),
         Cursor::Before(sid) => (Some(sid), Order::Ascending),
@@ -112,13 +114,13 @@ fn framed(mut items: Vec<Attempt>, end: Option<Position>, cursor: Cursor) -> Pag
 const MOST_OF_A_MOMENT: usize = 1000;
 
 /// A page of what is wanted of the verification's attempts; `None` if it cannot be read any more.
-pub(super) async fn page_of_verification(
+async fn page_of_verification(
     app: &App,
     account: AccountSid,
     sid: VerificationSid,
     filter: &AttemptFilter,
     request: PageRequest,
-) -> Result<Option<Page<Attempt>>, Error> {
+) -> Result<Option<Page<Attempt>>, Fault> {
     let service = match filter.service {
         Some(service) => service,
         None => match service_of(app, account, sid).await? {
@@ -126,18 +128,19 @@ pub(super) async fn page_of_verification(
             None => return Ok(None),
         },
     };
-    let found = records::read(app.store.as_ref(), &keys::verification(service, sid)).await?;
-    let Some(verification) = found.map(|found| found.record) else {
+    let mut reading = Reading::new(app);
+    let Some(verification) = reading.get(&keys::verification(service, sid)).await? else {
         return Ok(None);
     };
+    let tries = verification.sends.iter().flat_map(|send| &send.tries);
+    let tries: Vec<_> = tries.map(|tried| keys::attempt(account, tried.attempt)).collect();
+    reading.prefetch(tries.iter().map(Key::bytes)).await?;
     let mut attempts = Vec::new();
-    for tried in verification.sends.iter().flat_map(|send| &send.tries) {
+    for key in tries {
         // Another account's verification has no attempts in this one.
-        let key = keys::attempt(account, tried.attempt);
-        let Some(found) = records::read(app.store.as_ref(), &key).await? else {
+        let Some(attempt) = reading.get(&key).await? else {
             continue;
         };
-        let attempt = found.record;
         let since = filter
             .created_after
             .is_none_or(|after| attempt.date_created >= after);
@@ -157,7 +160,7 @@ async fn service_of(
     app: &App,
     account: AccountSid,
     sid: VerificationSid,
-) -> Result<Option<ServiceSid>, Error> {
+) -> Result<Option<ServiceSid>, Fault> {
     let created = sid.created_at();
     let range = Range::of(app, account, &AttemptFilter::default());
     let from = predecessor(beginning(created));

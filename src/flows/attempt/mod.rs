@@ -13,23 +13,22 @@ pub use self::summarize::{AttemptSummary, MOST_COUNTED, summarize};
 use std::fmt;
 
 use crate::app::App;
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, Refusal};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
-use crate::store::{keys, records};
+use crate::flows::reading::Reading;
+use crate::store::keys;
 
 /// The attempt, if it is one of the account's and not older than [`Attempt::RETENTION`].
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn fetch(app: &App, account: AccountSid, sid: AttemptSid) -> Result<Attempt, Error> {
-    let found = records::read(app.store.as_ref(), &keys::attempt(account, sid)).await?;
-    let attempt = found.ok_or(Refusal::NotFound)?.record;
+pub async fn fetch(app: &App, account: AccountSid, sid: AttemptSid) -> Result<Attempt, Error<Refusal>> {
+    let attempt = Reading::new(app).require(&keys::attempt(account, sid)).await?;
     // Until the sweeper comes by, it is there and does not count.
     if sid.created_at() < app.clock.now().before(Attempt::RETENTION) {
         return Err(Refusal::NotFound.into());

@@ -5,9 +5,8 @@ use crate::app::App;
 use crate::domain::attempt::Attempt;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::store::keys::{self, Prefix};
-use crate::store::{Order, Scan, records};
+use crate::store::{Order, Scan, StoreError, records};
 
 /// The bytes of an attempt's identifier, which begin with the moment of its creation.
 pub(super) type Position = [u8; 16];
@@ -48,7 +47,7 @@ impl<'a> Range<'a> {
         from: Option<Position>,
         order: Order,
         limit: usize,
-    ) -> Result<Piece, Error> {
+    ) -> Result<Piece, StoreError> {
         let after = match order {
             Order::Ascending => {
                 let before_low = predecessor(self.low);

@@ -3,7 +3,7 @@
 use super::AttemptFilter;
 use super::range::Range;
 use crate::app::App;
-use crate::domain::refusal::Refusal;
+use crate::domain::attempt::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::flows::Error;
 use crate::store::Order;
@@ -41,7 +41,7 @@ pub async fn summarize(
     app: &App,
     account: AccountSid,
     filter: &AttemptFilter,
-) -> Result<AttemptSummary, Error> {
+) -> Result<AttemptSummary, Error<Refusal>> {
     summarize_up_to(app, account, filter, MOST_COUNTED).await
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn summarize_up_to(
     account: AccountSid,
     filter: &AttemptFilter,
     most: usize,
-) -> Result<AttemptSummary, Error> {
+) -> Result<AttemptSummary, Error<Refusal>> {
     let range = Range::of(app, account, filter);
     let (mut summary, mut looked_at, mut from) = (AttemptSummary::default(), 0, None);
     loop {

@@ -1,23 +1,22 @@
 //! Takes in the answer to a challenge: a code, or what a device signed.
 
-use super::{put_answered, put_changed, read_challenge};
+use super::{put_answered, put_changed, read};
 use crate::app::App;
-use crate::domain::challenge::{Challenge, DenyReason, Outcome};
-use crate::domain::entity::EntityScope;
+use crate::domain::challenge::{Challenge, DenyReason, Outcome, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{Factor, FactorKind, PushFactor, TotpFactor};
+use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::push_answer::DeviceProof;
 use crate::domain::push_guard::PushGuard;
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{ChallengeSid, ServiceSid};
-use crate::domain::text::{Attributes, Identity};
+use crate::domain::sid::ChallengeSid;
+use crate::domain::text::Attributes;
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, factor, retry_on_conflict};
-use crate::store::{Batch, keys};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::{Batch, StoreError, keys};
 
 /// What a caller says to a challenge.
 #[derive(Clone)]
@@ -42,63 +41,69 @@ pub struct Reply<'a> {
 /// is a wrong number: the challenge that is returned is denied.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`],
-/// [`Refusal::TooManyChallengeAttempts`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::FactorDelayed`], [`Refusal::PushPaused`], [`Refusal::BadChallengeProof`], [`Refusal::AnswerMissing`],
-/// [`Refusal::CodeMalformed`], [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Refusal::Answered`], [`Refusal::Expired`], [`Refusal::AnswerMissing`],
+/// [`Refusal::TooManyAttempts`], [`Refusal::BadProof`]; [`Refusal::Factor`] for a factor that is not verified, takes no code
+/// now, is paused, or has codes of another length; [`Error::Failed`].
 pub async fn answer(
     app: &App,
     actor: &Actor,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     sid: ChallengeSid,
     update: &ChallengeUpdate<'_>,
-) -> Result<(EntityScope, Challenge), Error> {
-    retry_on_conflict(|| answer_once(app, actor, (service, identity), sid, update)).await
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    retry_on_conflict(|| answer_once(app, actor, name, sid, update)).await
 }
 
 async fn answer_once(
     app: &App,
     actor: &Actor,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     sid: ChallengeSid,
     update: &ChallengeUpdate<'_>,
-) -> Result<(EntityScope, Challenge), Error> {
-    let (place, found) = read_challenge(app, actor, service, identity, sid).await?;
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    if let Some(own) = only {
+        let (challenge, factor) = (
+            keys::challenge(&located.scope, sid),
+            keys::factor(&located.scope, own),
+        );
+        reading.prefetch([challenge.bytes(), factor.bytes()]).await?;
+    }
+    let mut challenge = read(&mut reading, &located.scope, only, sid).await?;
     let now = app.clock.now();
-    let mut challenge = found.record.clone();
     challenge.require_pending(now)?;
-    let factor = factor::read(app, &place.scope, challenge.factor).await?;
-    factor.record.require_verified()?;
+    let factor_key = keys::factor(&located.scope, challenge.factor);
+    let factor = reading.require(&factor_key).await?;
+    factor.require_verified().map_err(Refusal::Factor)?;
     if let Some(metadata) = &update.metadata {
         challenge.metadata = Some(metadata.clone());
         challenge.date_updated = now;
     }
-    let mut batch = place
-        .batch()
-        .assert_read(&keys::challenge(&place.scope, sid), &found)
-        .assert_read(&keys::factor(&place.scope, challenge.factor), &factor);
-    let mut answered = factor.record.clone();
+    let mut answered = factor.clone();
     let mut factor_changed = false;
-    match (update.answer, &factor.record.kind) {
+    match (update.answer, &factor.kind) {
         (None, _) if update.metadata.is_none() => return Err(Refusal::AnswerMissing.into()),
         (None, _) => {}
         (Some(said), FactorKind::Totp(totp)) => {
-            answered = answer_by_code(
-                app,
-                &place,
-                &mut challenge,
-                (&factor.record, totp),
-                said.code,
-                now,
-            )?;
+            challenge.require_attempt_left(now)?;
+            let verdict = factor::check_code(app, &located.scope, &factor, totp, said.code, now)
+                .map_err(Error::into_area)?;
+            challenge.settle_code(verdict, now)?;
+            answered.settle_code(verdict, now);
             factor_changed = true;
         }
         (Some(said), FactorKind::Push(push)) => {
+            let answer = said
+                .proof
+                .verify(&located.scope, &challenge, &push.public_key)
+                .map_err(|why| Refusal::BadProof { why })?;
             let mut push = push.clone();
-            answer_by_signature(app, &place, &mut challenge, &mut push, said.proof, now)?;
+            answer.settle(&mut challenge, &mut push.guard, app.policy.push.pause, now)?;
             answered.kind = FactorKind::Push(push);
             // Only a number or a report changes the factor: other answers leave it alone.
-            factor_changed = guard_of(&answered) != guard_of(&factor.record);
+            factor_changed = guard_of(&answered) != guard_of(&factor);
         }
     }
     let event = match challenge.outcome {
@@ -109,59 +114,40 @@ async fn answer_once(
     };
     // Whatever else is announced of the factor must come before this commit or be decided anew behind it, its deletion for
     // instance: events are in the order of the commits.
-    let wanted = |event| place.service.record.subscribers(event).next().is_some();
+    let wanted = |event| located.service.subscribers(event).next().is_some();
+    let mut batch = Batch::new();
     if factor_changed || event.is_some_and(wanted) {
-        batch = batch.put_record(keys::factor(&place.scope, answered.sid), &answered)?;
+        batch = batch.put_record(factor_key, &answered)?;
     }
     batch = match event {
-        Some(event) => close(app, &place, &challenge, (event, now), batch)?,
-        None => put_changed(app, &place.scope, &challenge, batch)?,
+        Some(event) => {
+            let batch = put_answered(app, &located.scope, &challenge, batch)?;
+            tell(app, &located, &challenge, event, now, batch)?
+        }
+        None => put_changed(app, &located.scope, &challenge, batch)?,
     };
     if challenge.deny_reason == Some(DenyReason::NotMe) {
-        batch = announce_report(app, &place, &challenge, now, batch)?;
+        // That the holder did not ask for it is told after that it is denied.
+        batch = tell(
+            app,
+            &located,
+            &challenge,
+            EventType::ChallengeReported,
+            now,
+            batch,
+        )?;
     }
-    batch = factor::announce_lock(app, &place, (&factor.record, &answered), now, batch)?;
-    commit_and_ring(app, batch).await?;
-    if answered.status == factor.record.status {
+    batch = factor::announce_lock(app, &located, &factor, &answered, now, batch)?;
+    reading.commit(batch).await?;
+    if answered.status == factor.status {
         app.memory
             .waiters
-            .challenge_changed(place.scope.entity, challenge.factor, sid);
+            .challenge_changed(located.scope.entity, challenge.factor, sid);
     } else {
-        app.memory.waiters.entity_changed(place.scope.entity);
+        app.memory.waiters.entity_changed(located.scope.entity);
     }
-    factor::warn_of_failures(&factor.record, &answered);
-    Ok((place.scope, challenge))
-}
-
-/// The factor as it is after the code.
-fn answer_by_code(
-    app: &App,
-    place: &LocatedEntity,
-    challenge: &mut Challenge,
-    (factor, totp): (&Factor, &TotpFactor),
-    code: &str,
-    now: Timestamp,
-) -> Result<Factor, Error> {
-    challenge.require_attempt_left(now)?;
-    let verdict = factor::check_code(app, &place.scope, (factor, totp), code, now)?;
-    challenge.settle_code(verdict, now)?;
-    let mut factor = factor.clone();
-    factor.settle_code(verdict, now);
-    Ok(factor)
-}
-
-fn answer_by_signature(
-    app: &App,
-    place: &LocatedEntity,
-    challenge: &mut Challenge,
-    push: &mut PushFactor,
-    proof: &dyn DeviceProof,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let answer = proof
-        .verify(&place.scope, challenge, &push.public_key)
-        .map_err(|why| Refusal::BadChallengeProof { why })?;
-    answer.settle(challenge, &mut push.guard, app.policy.push.pause, now)
+    factor::warn_of_failures(&factor, &answered);
+    Ok((located.scope, challenge))
 }
 
 fn guard_of(factor: &Factor) -> Option<&PushGuard> {
@@ -171,32 +157,15 @@ fn guard_of(factor: &Factor) -> Option<&PushGuard> {
     }
 }
 
-/// Tells that the holder did not ask for the challenge, after it was told that it is denied.
-fn announce_report(
+fn tell(
     app: &App,
-    place: &LocatedEntity,
+    located: &LocatedEntity,
     challenge: &Challenge,
+    event_type: EventType,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let of = (challenge.factor, challenge.factor_type);
-    let event = Event::new(EventType::ChallengeReported, now, &place.scope, of).of_challenge(challenge.sid);
-    announce(app, &place.service.record, &event, batch)
-}
-
-fn close(
-    app: &App,
-    place: &LocatedEntity,
-    challenge: &Challenge,
-    (event_type, now): (EventType, Timestamp),
-    batch: Batch,
-) -> Result<Batch, Error> {
-    let of = (challenge.factor, challenge.factor_type);
-    let event = Event::new(event_type, now, &place.scope, of).of_challenge(challenge.sid);
-    announce(
-        app,
-        &place.service.record,
-        &event,
-        put_answered(app, &place.scope, challenge, batch)?,
-    )
+    let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
+    announce(app, &located.service, &event, batch)
 }

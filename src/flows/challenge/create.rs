@@ -4,21 +4,20 @@ use super::expire::watch_expiry;
 use super::notify::recall_pushes;
 use super::put_new;
 use crate::app::App;
-use crate::domain::challenge::{Challenge, Details, Field, Outcome};
-use crate::domain::entity::EntityScope;
+use crate::domain::challenge::{Challenge, Details, Field, Outcome, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::number_matching::{MatchingNumber, NumberLength};
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid};
-use crate::domain::text::{Attributes, Identity, Message};
+use crate::domain::service::Service;
+use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid};
+use crate::domain::text::{Attributes, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::entity::{self, LocatedEntity};
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
 use crate::flows::push::notify_device;
-use crate::flows::{Error, factor, retry_on_conflict};
-use crate::store::keys;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::store::{Batch, keys};
 
 /// What a caller wants of a new challenge.
 #[derive(Clone, Debug)]
@@ -41,105 +40,91 @@ pub struct NewChallenge {
 /// challenge that is returned is approved, or pending with one try used up.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::FactorUnverified`], [`Refusal::FactorDisabled`],
-/// [`Refusal::TooManyChallenges`], [`Refusal::TooManyPending`], [`Refusal::TooManyPushes`], [`Refusal::PushPaused`],
-/// [`Refusal::FactorDelayed`], [`Refusal::CodeForPush`], [`Refusal::CodeMalformed`], [`Refusal::Parameter`],
-/// [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::FactorUnknown`], [`Refusal::CodeForPush`], [`Refusal::MessageMissing`],
+/// [`Refusal::NumberForCode`], [`Refusal::ExpiryOutOfRange`]; [`Refusal::Factor`] for a factor that is not verified, takes no
+/// challenge or no code now, is paused, or has codes of another length; [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     new: &NewChallenge,
     code: Option<&str>,
-) -> Result<(EntityScope, Challenge), Error> {
-    retry_on_conflict(|| create_once(app, account, service, identity, new, code)).await
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, name, new, code)).await
 }
 
 async fn create_once(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     new: &NewChallenge,
     code: Option<&str>,
-) -> Result<(EntityScope, Challenge), Error> {
-    let place = entity::locate(app, account, service, identity).await?;
-    let found = factor::read(app, &place.scope, new.factor)
-        .await
-        .map_err(unknown_factor)?;
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let (scope, service) = (&located.scope, &located.service);
+    let key = keys::factor(scope, new.factor);
+    let before = reading.get(&key).await?.ok_or(Refusal::FactorUnknown)?;
     let now = app.clock.now();
-    let mut factor = found.record.clone();
-    factor.require_verified()?;
-    let mut challenge = draft(app, &place, &factor, new, now)?;
-    factor.add_challenge(now)?;
+    let mut factor = before.clone();
+    factor.require_verified().map_err(Refusal::Factor)?;
+    let mut challenge = draft(app, service, &factor, new, now)?;
+    factor.add_challenge(now).map_err(Refusal::Factor)?;
     if let FactorKind::Push(push) = &mut factor.kind {
-        let fates = recall_pushes(app, &place.scope, &push.guard, now).await?;
-        let asked = (challenge.sid, challenge.expires_at);
-        push.guard.ask(asked, &fates, &app.policy.push, now)?;
+        let fates = recall_pushes(&mut reading, scope, &push.guard, now).await?;
+        push.guard
+            .ask(challenge.sid, challenge.expires_at, &fates, &app.policy.push, now)
+            .map_err(Refusal::Factor)?;
     }
     if let Some(code) = code {
         let FactorKind::Totp(totp) = &factor.kind else {
             return Err(Refusal::CodeForPush.into());
         };
-        let verdict = factor::check_code(app, &place.scope, (&factor, totp), code, now)?;
+        let verdict = factor::check_code(app, scope, &factor, totp, code, now).map_err(Error::into_area)?;
         challenge.settle_code(verdict, now)?;
         factor.settle_code(verdict, now);
     }
-    let key = keys::factor(&place.scope, factor.sid);
     // The factor counts each challenge, so it is written anew.
-    let mut batch = place.batch().assert_read(&key, &found).put_record(key, &factor)?;
-    batch = put_new(app, &place.scope, &challenge, now, batch)?;
-    batch = watch_expiry(&place, &challenge, now, batch)?;
+    let mut batch = Batch::new().put_record(key, &factor)?;
+    batch = put_new(app, scope, &challenge, now, batch)?;
+    batch = watch_expiry(&located, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
-        let to = (&place.service.record, &place.scope);
+        let to = (service, scope);
         batch = notify_device(app, to, &challenge, push, challenge.expires_at, batch)?;
     }
     if let Outcome::Approved(_) = challenge.outcome {
         let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::ChallengeApproved, now, &place.scope, of);
-        batch = announce(
-            app,
-            &place.service.record,
-            &event.of_challenge(challenge.sid),
-            batch,
-        )?;
+        let event = Event::new(EventType::ChallengeApproved, now, scope, of).of_challenge(challenge.sid);
+        batch = announce(app, service, &event, batch)?;
     }
-    batch = factor::announce_lock(app, &place, (&found.record, &factor), now, batch)?;
-    commit_and_ring(app, batch).await?;
+    batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
+    reading.commit(batch).await?;
     app.memory
         .waiters
-        .challenge_changed(place.scope.entity, factor.sid, challenge.sid);
-    factor::warn_of_failures(&found.record, &factor);
-    Ok((place.scope, challenge))
-}
-
-fn unknown_factor(error: Error) -> Error {
-    match error {
-        Error::Refused(Refusal::NotFound) => Refusal::FactorUnknown.into(),
-        error => error,
-    }
+        .challenge_changed(scope.entity, factor.sid, challenge.sid);
+    factor::warn_of_failures(&before, &factor);
+    Ok((located.scope, challenge))
 }
 
 fn draft(
     app: &App,
-    place: &LocatedEntity,
+    service: &Service,
     factor: &Factor,
     new: &NewChallenge,
     now: Timestamp,
 ) -> Result<Challenge, Refusal> {
     let is_push = matches!(factor.kind, FactorKind::Push(_));
     if is_push && new.message.is_none() {
-        return Err(MESSAGE_MISSING);
+        return Err(Refusal::MessageMissing);
     }
     if !is_push && new.number_matching.is_some() {
-        return Err(NUMBER_WITHOUT_PUSH);
+        return Err(Refusal::NumberForCode);
     }
-    let settings = &place.service.record.settings.push;
+    let settings = &service.settings.push;
     let number_length = NumberLength::stricter(settings.number_matching, new.number_matching);
     let expires_at = new.expires_at.unwrap_or(now + Challenge::DEFAULT_LIFE);
     if expires_at <= now || expires_at > now + Challenge::LONGEST_LIFE {
-        return Err(EXPIRATION_OUT_OF_RANGE);
+        return Err(Refusal::ExpiryOutOfRange);
     }
     let details = (new.message.is_some() || !new.fields.is_empty()).then(|| Details {
         message: new.message.clone(),
@@ -165,16 +150,3 @@ fn draft(
         deny_reason: None,
     })
 }
-
-const MESSAGE_MISSING: Refusal = Refusal::Parameter {
-    parameter: "Details.Message",
-    why: "is required for push factors",
-};
-const NUMBER_WITHOUT_PUSH: Refusal = Refusal::Parameter {
-    parameter: "Details.NumberMatching",
-    why: "can only be given for push factors",
-};
-const EXPIRATION_OUT_OF_RANGE: Refusal = Refusal::Parameter {
-    parameter: "ExpirationDate",
-    why: "must lie in the future, by at most 60 minutes",
-};

@@ -5,46 +5,45 @@
 
 use super::put_answered;
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
+use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome, Refusal};
+use crate::domain::entity::EntityName;
 use crate::domain::events::{Event, EventType};
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, factor, retry_on_conflict};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::{self, Key};
-use crate::store::records::{self, ChallengeTimer, Stored};
-use crate::store::{Batch, Order, Scan};
+use crate::store::records::ChallengeTimer;
+use crate::store::{Batch, Order, Scan, StoreError};
 
 /// Sets a timer for a new challenge that waits, if a webhook of the service wants to hear of its expiry.
 pub(super) fn watch_expiry(
-    place: &LocatedEntity,
+    located: &LocatedEntity,
     challenge: &Challenge,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
-    let mut wanted = place.service.record.subscribers(EventType::ChallengeExpired);
+) -> Result<Batch, StoreError> {
+    let mut wanted = located.service.subscribers(EventType::ChallengeExpired);
     if wanted.next().is_none() || challenge.status(now) != ChallengeStatus::Pending {
         return Ok(batch);
     }
     let timer = ChallengeTimer {
-        account: place.scope.account,
-        service: place.scope.service,
-        identity: place.scope.identity.clone(),
-        entity: place.scope.entity,
+        account: located.scope.account,
+        service: located.scope.service,
+        identity: located.scope.identity.clone(),
+        entity: located.scope.entity,
         challenge: challenge.sid,
     };
     let key = keys::challenge_timer(challenge.expires_at, challenge.sid);
-    Ok(batch.put_new_record(key, &timer)?)
+    batch.put_new_record(key, &timer)
 }
 
 /// Takes all timers that are due. Returns when the next one is, if there is one.
 ///
 /// # Errors
-/// The last [`Error::Failed`]; a timer that cannot be taken keeps no other
-/// one waiting.
-pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error> {
+/// The last [`Error::Failed`]; a timer that cannot be taken keeps no other one waiting.
+pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> {
     let (mut after, mut failed) = (None, None);
     loop {
         let scan = Scan {
@@ -73,65 +72,63 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error> {
     }
 }
 
-async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error> {
-    let Some(timer) = records::read(app.store.as_ref(), key).await? else {
+async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let Some(timer) = reading.get(key).await? else {
         return Ok(());
     };
-    let taken = Batch::new().assert_read(key, &timer).delete(key.bytes().to_vec());
-    let Some((place, mut challenge)) = find(app, &timer.record).await? else {
-        return Ok(app.store.commit(taken).await?);
+    let taken = Batch::new().delete(key.bytes().to_vec());
+    let Some((located, mut challenge)) = find(&mut reading, timer).await? else {
+        return Ok(reading.commit(taken).await?);
     };
     let now = app.clock.now();
-    if !challenge.record.settle_expiry(now) {
-        if challenge.record.outcome == Outcome::Pending {
+    if !challenge.settle_expiry(now) {
+        if challenge.outcome == Outcome::Pending {
             // The clock was set back meanwhile; the timer stays for when it is time.
             return Ok(());
         }
-        return Ok(app.store.commit(taken).await?);
+        return Ok(reading.commit(taken).await?);
     }
-    let factor = match factor::read(app, &place.scope, challenge.record.factor).await {
-        Ok(factor) => factor,
+    let (scope, service) = (&located.scope, &located.service);
+    let factor_key = keys::factor(scope, challenge.factor);
+    let Some(factor) = reading.get(&factor_key).await? else {
         // Nobody can answer for a factor that is gone, and its deletion was the last that was announced of it.
-        Err(Error::Refused(Refusal::NotFound)) => return Ok(app.store.commit(taken).await?),
-        Err(error) => return Err(error),
+        return Ok(reading.commit(taken).await?);
     };
-    let factor_key = keys::factor(&place.scope, factor.record.sid);
     // The factor is written as it is, so that whatever else is announced of it is decided before or behind this commit.
-    let batch = place
-        .batch()
-        .assert_read(key, &timer)
-        .delete(key.bytes().to_vec())
-        .assert_read(&keys::challenge(&place.scope, challenge.record.sid), &challenge)
-        .assert_read(&factor_key, &factor)
-        .put_record(factor_key, &factor.record)?;
-    let of = (factor.record.sid, factor.record.factor_type());
-    let event = Event::new(EventType::ChallengeExpired, now, &place.scope, of);
-    let event = event.of_challenge(challenge.record.sid);
-    let batch = put_answered(app, &place.scope, &challenge.record, batch)?;
-    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await?;
+    let batch = taken.put_record(factor_key, &factor)?;
+    let of = (factor.sid, factor.factor_type());
+    let event = Event::new(EventType::ChallengeExpired, now, scope, of).of_challenge(challenge.sid);
+    let batch = put_answered(app, scope, &challenge, batch)?;
+    let batch = announce(app, service, &event, batch)?;
+    reading.commit(batch).await?;
     app.memory
         .waiters
-        .challenge_changed(place.scope.entity, factor.record.sid, challenge.record.sid);
+        .challenge_changed(scope.entity, factor.sid, challenge.sid);
     Ok(())
 }
 
 /// The challenge, unless it or what it belongs to was deleted.
 async fn find(
-    app: &App,
-    timer: &ChallengeTimer,
-) -> Result<Option<(LocatedEntity, Stored<Challenge>)>, Error> {
-    let place = match entity::locate(app, timer.account, timer.service, &timer.identity).await {
-        Ok(place) => place,
-        Err(Error::Refused(Refusal::NotFound)) => return Ok(None),
-        Err(error) => return Err(error),
+    reading: &mut Reading<'_>,
+    timer: ChallengeTimer,
+) -> Result<Option<(LocatedEntity, Challenge)>, Fault> {
+    let name = EntityName {
+        service: timer.service,
+        identity: timer.identity,
+    };
+    let located = match entity::locate(reading, timer.account, &name).await {
+        Ok(located) => located,
+        Err(NotRead::Absent) => return Ok(None),
+        Err(NotRead::Failed(fault)) => return Err(fault),
     };
     // The entity may have been deleted and created anew.
-    if place.scope.entity != timer.entity {
+    if located.scope.entity != timer.entity {
         return Ok(None);
     }
-    let key = keys::challenge(&place.scope, timer.challenge);
-    let challenge = records::read(app.store.as_ref(), &key).await?;
-    Ok(challenge.map(|challenge| (place, challenge)))
+    let key = keys::challenge(&located.scope, timer.challenge);
+    let challenge = reading.get(&key).await?;
+    Ok(challenge.map(|challenge| (located, challenge)))
 }
 
 const CHUNK: usize = 100;

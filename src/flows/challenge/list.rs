@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus};
-use crate::domain::entity::EntityScope;
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{ChallengeSid, FactorSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::access;
+use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
 use crate::flows::actor::Actor;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
-use crate::flows::{Error, entity};
-use crate::store::{self, Scan, keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, entity};
+use crate::store::keys::{self, Key};
+use crate::store::{self, Scan, StoreError, records};
 
 /// Which challenges; `None` means all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,27 +33,28 @@ pub const MOST_READ: usize = 5000;
 /// [`MOST_READ`] for one page: a page may hold fewer items than asked for, or none, and still have a next one.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn list(
     app: &App,
     actor: &Actor,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     mut filter: ChallengeFilter,
     request: PageRequest,
-) -> Result<(EntityScope, Page<Challenge>), Error> {
-    let (account, only) = actor.within(service, identity)?;
+) -> Result<(EntityScope, Page<Challenge>), Error<Refusal>> {
+    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
     if let Some(own) = only {
         if filter.factor.is_some_and(|wanted| wanted != own) {
-            return Err(Refusal::Forbidden.into());
+            return Err(Refusal::Access(access::Refusal::Forbidden).into());
         }
         filter.factor = Some(own);
     }
-    let scope = entity::locate(app, account, service, identity).await?.scope;
+    let mut reading = Reading::new(app);
+    let scope = entity::locate(&mut reading, account, name).await?.scope;
     let found = match filter {
         ChallengeFilter {
             factor: Some(factor),
             status: Some(ChallengeStatus::Pending),
-        } => list_pending(app, &scope, factor, request).await?,
+        } => list_pending(app, &mut reading, &scope, factor, request).await?,
         ChallengeFilter {
             factor: None,
             status: None,
@@ -64,18 +66,20 @@ pub async fn list(
 
 async fn list_pending(
     app: &App,
+    reading: &mut Reading<'_>,
     scope: &EntityScope,
     factor: FactorSid,
     request: PageRequest,
-) -> Result<Page<Challenge>, Error> {
+) -> Result<Page<Challenge>, Fault> {
     let mut raw = page(app, &keys::pending(scope, factor), request).await?;
     let now = app.clock.now();
-    let mut challenges = Vec::with_capacity(raw.items.len());
-    for (sid, _) in std::mem::take(&mut raw.items) {
-        let key = keys::challenge(scope, ChallengeSid::from_bytes(sid));
-        let found = records::read(app.store.as_ref(), &key)
-            .await?
-            .map(|found| found.record);
+    let markers = std::mem::take(&mut raw.items);
+    let sids = markers.into_iter().map(|(sid, _)| ChallengeSid::from_bytes(sid));
+    let waiting: Vec<_> = sids.map(|sid| keys::challenge(scope, sid)).collect();
+    reading.prefetch(waiting.iter().map(Key::bytes)).await?;
+    let mut challenges = Vec::with_capacity(waiting.len());
+    for key in waiting {
+        let found = reading.glance(&key).await?;
         challenges.extend(found.filter(|challenge| challenge.status(now) == ChallengeStatus::Pending));
     }
     Ok(raw.with_items(challenges))
@@ -86,7 +90,7 @@ pub(super) async fn pending_of(
     app: &App,
     scope: &EntityScope,
     factor: FactorSid,
-) -> Result<BTreeMap<ChallengeSid, Timestamp>, Error> {
+) -> Result<BTreeMap<ChallengeSid, Timestamp>, StoreError> {
     let scan = Scan {
         prefix: keys::pending(scope, factor).bytes().to_vec(),
         after: None,
@@ -102,14 +106,9 @@ pub(super) async fn pending_of(
     Ok(pending.collect())
 }
 
-async fn list_all(app: &App, scope: &EntityScope, request: PageRequest) -> Result<Page<Challenge>, Error> {
-    let mut raw = page(app, &keys::challenges(scope), request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let challenges = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok(raw.with_items(challenges))
+async fn list_all(app: &App, scope: &EntityScope, request: PageRequest) -> Result<Page<Challenge>, Fault> {
+    let raw = page(app, &keys::challenges(scope), request).await?;
+    Ok(raw.decoded()?)
 }
 
 /// Reads on in pieces until the page is full: a match in front must not cost what a long search costs.
@@ -118,7 +117,7 @@ async fn list_filtered(
     scope: &EntityScope,
     filter: ChallengeFilter,
     request: PageRequest,
-) -> Result<Page<Challenge>, Error> {
+) -> Result<Page<Challenge>, Fault> {
     let now = app.clock.now();
     let wanted = |challenge: &Challenge| {
         filter.factor.is_none_or(|factor| factor == challenge.factor)

@@ -17,46 +17,45 @@ pub use self::wait::{wait_for_decision, wait_for_pending};
 pub use self::watch::{FactorWatch, Tiding};
 
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus};
-use crate::domain::entity::EntityScope;
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{ChallengeSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::flows::actor::Actor;
-use crate::flows::entity::{self, LocatedEntity};
-use crate::store::records::{self, Stored};
-use crate::store::{Batch, keys};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, entity};
+use crate::store::{Batch, StoreError, keys};
 
 /// The challenge, if it is in the actor's reach.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn fetch(
     app: &App,
     actor: &Actor,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     sid: ChallengeSid,
-) -> Result<(EntityScope, Challenge), Error> {
-    let (place, challenge) = read_challenge(app, actor, service, identity, sid).await?;
-    Ok((place.scope, challenge.record))
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
+    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let scope = entity::locate(&mut reading, account, name).await?.scope;
+    let challenge = read(&mut reading, &scope, only, sid).await?;
+    Ok((scope, challenge))
 }
 
-/// The challenge with its version. To a device, the challenges of other factors do not exist.
-pub(super) async fn read_challenge(
-    app: &App,
-    actor: &Actor,
-    service: ServiceSid,
-    identity: &Identity,
+/// The challenge. To a device, which has `only` one factor, those of other factors do not exist.
+async fn read(
+    reading: &mut Reading<'_>,
+    scope: &EntityScope,
+    only: Option<FactorSid>,
     sid: ChallengeSid,
-) -> Result<(LocatedEntity, Stored<Challenge>), Error> {
-    let (account, only) = actor.within(service, identity)?;
-    let place = entity::locate(app, account, service, identity).await?;
-    let found = records::read(app.store.as_ref(), &keys::challenge(&place.scope, sid)).await?;
-    let in_reach = found.filter(|found| only.is_none_or(|own| own == found.record.factor));
-    Ok((place, in_reach.ok_or(Refusal::NotFound)?))
+) -> Result<Challenge, NotRead> {
+    let challenge = reading.require(&keys::challenge(scope, sid)).await?;
+    if only.is_none_or(|own| own == challenge.factor) {
+        Ok(challenge)
+    } else {
+        Err(NotRead::Absent)
+    }
 }
 
 /// Writes a new challenge into `batch`, and that it waits for an answer, if it does.
@@ -66,7 +65,7 @@ fn put_new(
     challenge: &Challenge,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let key = keys::challenge(scope, challenge.sid);
     let batch = batch.put_new_record_until(key, challenge, reclaimed_at(app, challenge))?;
     if challenge.status(now) != ChallengeStatus::Pending {
@@ -77,9 +76,14 @@ fn put_new(
 }
 
 /// Writes a challenge into `batch` that waits as it did before.
-fn put_changed(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+fn put_changed(
+    app: &App,
+    scope: &EntityScope,
+    challenge: &Challenge,
+    batch: Batch,
+) -> Result<Batch, StoreError> {
     let key = keys::challenge(scope, challenge.sid);
-    Ok(batch.put_record_until(key, challenge, reclaimed_at(app, challenge))?)
+    batch.put_record_until(key, challenge, reclaimed_at(app, challenge))
 }
 
 fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
@@ -89,7 +93,12 @@ fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
 }
 
 /// Writes a challenge into `batch` that was just answered.
-fn put_answered(app: &App, scope: &EntityScope, challenge: &Challenge, batch: Batch) -> Result<Batch, Error> {
+fn put_answered(
+    app: &App,
+    scope: &EntityScope,
+    challenge: &Challenge,
+    batch: Batch,
+) -> Result<Batch, StoreError> {
     let marker = keys::pending(scope, challenge.factor).key(challenge.sid.as_bytes());
     Ok(put_changed(app, scope, challenge, batch)?.delete(marker.into_bytes()))
 }

@@ -2,102 +2,99 @@
 
 use std::time::Duration;
 
-use super::{put_changed, read_challenge};
+use super::{put_changed, read};
 use crate::app::App;
-use crate::domain::challenge::{Challenge, Outcome};
-use crate::domain::entity::EntityScope;
+use crate::domain::challenge::{Challenge, Outcome, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{FactorKind, NotificationChannel};
 use crate::domain::notification::Notification;
 use crate::domain::push_guard::{ChallengeFate, PushGuard};
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid};
 use crate::domain::time::Timestamp;
-use crate::flows::actor::Actor;
-use crate::flows::outbox::commit_and_ring;
 use crate::flows::push::notify_device;
-use crate::flows::{Error, factor, retry_on_conflict};
-use crate::store::{keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, entity, retry_on_conflict};
+use crate::store::Batch;
+use crate::store::keys::{self, Key};
 
 /// Asks for another push, to be attempted for `ttl` seconds.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`], [`Refusal::TooManyPushes`],
-/// [`Refusal::PushPaused`],
-/// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`], [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`], [`Refusal::Answered`],
+/// [`Refusal::Expired`]; [`Refusal::Factor`] for a factor that is not verified, is paused, or was asked too often;
+/// [`Error::Failed`].
 pub async fn notify(
     app: &App,
     account: AccountSid,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     challenge: ChallengeSid,
     ttl: u16,
-) -> Result<(EntityScope, Notification), Error> {
-    retry_on_conflict(|| notify_once(app, account, (service, identity), challenge, ttl)).await
+) -> Result<(EntityScope, Notification), Error<Refusal>> {
+    retry_on_conflict(|| notify_once(app, account, name, challenge, ttl)).await
 }
 
 async fn notify_once(
     app: &App,
     account: AccountSid,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     sid: ChallengeSid,
     ttl: u16,
-) -> Result<(EntityScope, Notification), Error> {
-    let (place, found) = read_challenge(app, &Actor::Account(account), service, identity, sid).await?;
-    let factor = factor::read(app, &place.scope, found.record.factor).await?;
-    factor.record.require_verified()?;
-    let mut asked = factor.record.clone();
-    let push = match &mut asked.kind {
+) -> Result<(EntityScope, Notification), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let (scope, service) = (&located.scope, &located.service);
+    let mut challenge = read(&mut reading, scope, None, sid).await?;
+    let factor_key = keys::factor(scope, challenge.factor);
+    let mut factor = reading.require(&factor_key).await?;
+    factor.require_verified().map_err(Refusal::Factor)?;
+    let push = match &mut factor.kind {
         FactorKind::Push(push) if push.notification != NotificationChannel::None => push,
         FactorKind::Push(_) | FactorKind::Totp(_) => return Err(Refusal::NotNotifiable.into()),
     };
     let now = app.clock.now();
-    let mut challenge = found.record.clone();
     challenge.add_notification(now)?;
-    let fates = recall_pushes(app, &place.scope, &push.guard, now).await?;
+    let fates = recall_pushes(&mut reading, scope, &push.guard, now).await?;
     push.guard
-        .ask_again((sid, challenge.expires_at), &fates, &app.policy.push, now)?;
+        .ask_again(sid, challenge.expires_at, &fates, &app.policy.push, now)
+        .map_err(Refusal::Factor)?;
     let device = push.clone();
-    let batch = place
-        .batch()
-        .assert_read(&keys::challenge(&place.scope, sid), &found)
-        .assert_read(&keys::factor(&place.scope, asked.sid), &factor)
-        .put_record(keys::factor(&place.scope, asked.sid), &asked)?;
-    let batch = put_changed(app, &place.scope, &challenge, batch)?;
+    let batch = Batch::new().put_record(factor_key, &factor)?;
+    let batch = put_changed(app, scope, &challenge, batch)?;
     // A TTL of zero asks for one attempt at once; a second gives the worker time to make it.
     let until = now + Duration::from_secs(u64::from(ttl).max(1));
-    let batch = notify_device(
-        app,
-        (&place.service.record, &place.scope),
-        &challenge,
-        &device,
-        until,
-        batch,
-    )?;
-    commit_and_ring(app, batch).await?;
+    let batch = notify_device(app, (service, scope), &challenge, &device, until, batch)?;
+    reading.commit(batch).await?;
     let notification = Notification {
         sid: NotificationSid::generate(now, app.entropy.as_ref()),
         challenge: sid,
         ttl,
         date_created: now,
     };
-    Ok((place.scope, notification))
+    Ok((located.scope, notification))
 }
 
 /// What became of each challenge that `guard` remembers.
 ///
-/// The caller asserts the factor's version, not that of these challenges: one that is answered meanwhile only makes room,
+/// The decision rests on the factor, not on these challenges: one that is answered meanwhile only makes room,
 /// so a decision that did not see it is at worst too strict.
 pub(super) async fn recall_pushes(
-    app: &App,
+    reading: &mut Reading<'_>,
     scope: &EntityScope,
     guard: &PushGuard,
     now: Timestamp,
-) -> Result<Vec<(ChallengeSid, ChallengeFate)>, Error> {
-    let remembered = guard.remembered(now);
+) -> Result<Vec<(ChallengeSid, ChallengeFate)>, Fault> {
+    let remembered: Vec<_> = guard
+        .remembered(now)
+        .into_iter()
+        .map(|sid| (sid, keys::challenge(scope, sid)))
+        .collect();
+    reading
+        .prefetch(remembered.iter().map(|(_, key)| Key::bytes(key)))
+        .await?;
     let mut fates = Vec::with_capacity(remembered.len());
-    for sid in remembered {
-        let found = records::read(app.store.as_ref(), &keys::challenge(scope, sid)).await?;
-        let fate = found.map_or(ChallengeFate::Over, |found| fate_of(&found.record, now));
+    for (sid, key) in remembered {
+        let found = reading.glance(&key).await?;
+        let fate = found.map_or(ChallengeFate::Over, |challenge| fate_of(&challenge, now));
         fates.push((sid, fate));
     }
     Ok(fates)

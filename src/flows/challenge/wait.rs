@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus};
-use crate::domain::entity::EntityScope;
-use crate::domain::sid::{ChallengeSid, FactorSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::flows::Error;
 use crate::flows::actor::Actor;
 use crate::flows::admission::Admission;
@@ -19,16 +18,16 @@ use crate::memory::waiters::Interest;
 /// A device only sees its own factor's. What a listing would not be answered with at that moment, a wait is not either.
 ///
 /// # Errors
-/// As [`challenge::list()`], and [`Refusal::Credentials`](crate::domain::refusal::Refusal::Credentials) as soon as the
-/// caller's are revoked, [`Refusal::TooManyWaiters`](crate::domain::refusal::Refusal::TooManyWaiters).
+/// As [`challenge::list()`], and [`Refusal::Access`] as soon as the caller's credentials are revoked,
+/// [`Refusal::TooManyWaiters`].
 pub async fn wait_for_pending(
     app: &App,
     admission: &Admission,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     factor: Option<FactorSid>,
     request: PageRequest,
     longest: Duration,
-) -> Result<(EntityScope, Page<Challenge>), Error> {
+) -> Result<(EntityScope, Page<Challenge>), Error<Refusal>> {
     let filter = ChallengeFilter {
         factor,
         status: Some(ChallengeStatus::Pending),
@@ -36,9 +35,9 @@ pub async fn wait_for_pending(
     // Boxed, so that those who wait do not take up what a look needs.
     let look = async || {
         Box::pin(async {
-            let actor = admission.check(app).await?;
-            let found = challenge::list(app, &actor, (service, identity), filter, request).await?;
-            Ok::<_, Error>((actor, found))
+            let actor = admission.check(app).await.map_err(Error::into_area)?;
+            let found = challenge::list(app, &actor, name, filter, request).await?;
+            Ok::<_, Error<Refusal>>((actor, found))
         })
         .await
     };
@@ -73,20 +72,20 @@ pub async fn wait_for_pending(
 /// that moment, a wait is not either.
 ///
 /// # Errors
-/// As [`challenge::fetch`], and [`Refusal::Credentials`](crate::domain::refusal::Refusal::Credentials) as soon as the
-/// caller's are revoked, [`Refusal::TooManyWaiters`](crate::domain::refusal::Refusal::TooManyWaiters).
+/// As [`challenge::fetch`], and [`Refusal::Access`] as soon as the caller's credentials are revoked,
+/// [`Refusal::TooManyWaiters`].
 pub async fn wait_for_decision(
     app: &App,
     admission: &Admission,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     sid: ChallengeSid,
     longest: Duration,
-) -> Result<(EntityScope, Challenge), Error> {
+) -> Result<(EntityScope, Challenge), Error<Refusal>> {
     // Boxed, so that those who wait do not take up what a look needs.
     let look = async || {
         Box::pin(async {
-            let actor = admission.check(app).await?;
-            challenge::fetch(app, &actor, service, identity, sid).await
+            let actor = admission.check(app).await.map_err(Error::into_area)?;
+            challenge::fetch(app, &actor, name, sid).await
         })
         .await
     };

@@ -8,18 +8,17 @@ use tokio::time::Instant;
 
 use super::list::pending_of;
 use crate::app::App;
-use crate::domain::challenge::{Challenge, ChallengeStatus};
-use crate::domain::entity::EntityScope;
-use crate::domain::factor::FactorStatus;
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{ChallengeSid, FactorSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::factor::{self, FactorStatus};
+use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
 use crate::flows::admission::Admission;
+use crate::flows::reading::Reading;
 use crate::flows::waiting::Waiting;
-use crate::flows::{Error, factor};
+use crate::flows::{self, Error};
 use crate::memory::waiters::Interest;
-use crate::store::{keys, records};
+use crate::store::keys;
 
 /// What happened.
 #[derive(Debug)]
@@ -40,8 +39,7 @@ pub enum Tiding {
 pub struct FactorWatch {
     app: Arc<App>,
     admission: Admission,
-    service: ServiceSid,
-    identity: Identity,
+    name: EntityName,
     factor: FactorSid,
     waiting: Waiting,
     /// The pending challenges that were told of, or need not be, and when they expire.
@@ -63,26 +61,27 @@ impl FactorWatch {
     /// [`FactorWatch::SLACK`]. The others are known to the caller; it is still told what becomes of them.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::FactorDisabled`], [`Refusal::TooManyWaiters`],
-    /// [`Refusal::Credentials`], [`Error::Failed`].
+    /// [`Refusal::Access`], [`Refusal::Factor`] without such a factor or for one that is disabled,
+    /// [`Refusal::TooManyWaiters`]; [`Error::Failed`].
     pub async fn begin(
         app: &Arc<App>,
         admission: Admission,
-        (service, identity): (ServiceSid, Identity),
+        name: EntityName,
         factor: FactorSid,
         last: Option<ChallengeSid>,
-    ) -> Result<Self, Error> {
-        let actor = admission.check(app).await?;
-        let (scope, found) = factor::fetch(app, &actor, service, &identity, factor).await?;
+    ) -> Result<Self, Error<Refusal>> {
+        let actor = admission.check(app).await.map_err(Error::into_area)?;
+        let (scope, found) = flows::factor::fetch(app, &actor, &name, factor)
+            .await
+            .map_err(Error::into_area)?;
         if found.status == FactorStatus::Disabled {
-            return Err(Refusal::FactorDisabled.into());
+            return Err(Refusal::Factor(factor::Refusal::Disabled).into());
         }
         let waiting = Waiting::begin(app, &admission, &scope, Interest::Factor(factor), None)?;
         let mut watch = Self {
             app: Arc::clone(app),
             admission,
-            service,
-            identity,
+            name,
             factor,
             waiting,
             known: HashMap::new(),
@@ -101,7 +100,7 @@ impl FactorWatch {
     ///
     /// # Errors
     /// [`Error::Failed`]; nothing follows them.
-    pub async fn next(&mut self) -> Result<Option<Tiding>, Error> {
+    pub async fn next(&mut self) -> Result<Option<Tiding>, Error<Refusal>> {
         let told = self.tell().await;
         if !matches!(told, Ok(Some(_))) {
             self.ended = true;
@@ -113,7 +112,7 @@ impl FactorWatch {
         }
     }
 
-    async fn tell(&mut self) -> Result<Option<Tiding>, Error> {
+    async fn tell(&mut self) -> Result<Option<Tiding>, Error<Refusal>> {
         if self.ended {
             return Ok(None);
         }
@@ -138,25 +137,29 @@ impl FactorWatch {
     }
 
     // This and `read` are boxed where they are awaited, so that those who wait do not take up what a look needs.
-    async fn look_again(&mut self) -> Result<(), Error> {
+    async fn look_again(&mut self) -> Result<(), Error<Refusal>> {
         let scope = self.scope().await?;
         self.look(&scope).await?;
         Ok(())
     }
 
     /// The factor's place, if the caller may still look there.
-    async fn scope(&self) -> Result<EntityScope, Error> {
-        let actor = self.admission.check(&self.app).await?;
-        let (scope, factor) =
-            factor::fetch(&self.app, &actor, self.service, &self.identity, self.factor).await?;
+    async fn scope(&self) -> Result<EntityScope, Error<Refusal>> {
+        let actor = self.admission.check(&self.app).await.map_err(Error::into_area)?;
+        let (scope, factor) = flows::factor::fetch(&self.app, &actor, &self.name, self.factor)
+            .await
+            .map_err(Error::into_area)?;
         if factor.status == FactorStatus::Disabled {
-            return Err(Refusal::FactorDisabled.into());
+            return Err(Refusal::Factor(factor::Refusal::Disabled).into());
         }
         Ok(scope)
     }
 
     /// Queues what waits and was not told of, and what was told of and waits no longer.
-    async fn look(&mut self, scope: &EntityScope) -> Result<BTreeMap<ChallengeSid, Timestamp>, Error> {
+    async fn look(
+        &mut self,
+        scope: &EntityScope,
+    ) -> Result<BTreeMap<ChallengeSid, Timestamp>, Error<Refusal>> {
         let pending = pending_of(&self.app, scope, self.factor).await?;
         let mut over: Vec<_> = self
             .known
@@ -170,11 +173,11 @@ impl FactorWatch {
     }
 
     /// What is to be told of a challenge that was queued.
-    async fn read(&mut self, sid: ChallengeSid) -> Result<Option<Tiding>, Error> {
+    async fn read(&mut self, sid: ChallengeSid) -> Result<Option<Tiding>, Error<Refusal>> {
         // Once for each thing that is told: the caller may take long to read, and may not know it any more.
         let scope = self.scope().await?;
-        let found = records::read(self.app.store.as_ref(), &keys::challenge(&scope, sid)).await?;
-        let Some(challenge) = found.map(|found| found.record) else {
+        let key = keys::challenge(&scope, sid);
+        let Some(challenge) = Reading::new(&self.app).glance(&key).await? else {
             self.known.remove(&sid);
             return Ok(None);
         };

@@ -11,6 +11,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::{Parcel, Settled};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, account, service};
 use crate::memory::breaker::LeftAlone;
 use crate::store::{keys, records};
@@ -79,7 +80,7 @@ impl CodeParcel {
         let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
         service::read(app, row.account, row.service).await?;
         // Nothing leaves in the name of a suspended account.
-        if !account::is_active(app, row.account).await? {
+        if !account::is_active(&mut Reading::new(app), row.account).await? {
             return Ok(Outcome::Obsolete);
         }
         let now = app.clock.now();

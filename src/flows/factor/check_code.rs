@@ -4,9 +4,8 @@ use crate::app::App;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{CodeVerdict, Factor, FactorKind, TotpFactor};
+use crate::domain::factor::{CodeVerdict, Factor, FactorKind, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
@@ -17,15 +16,16 @@ use crate::store::{Batch, StoreError, keys};
 /// version asserted; until then it means nothing.
 ///
 /// # Errors
-/// [`Refusal::CodeMalformed`] when it is no code of the factor's length: that is no guess. [`Refusal::FactorDelayed`] and
-/// [`Refusal::FactorDisabled`] when the factor had too many wrong codes: this one is not looked at.
+/// [`Refusal::CodeMalformed`] when it is no code of the factor's length: that is no guess. [`Refusal::Delayed`] and
+/// [`Refusal::Disabled`] when the factor had too many wrong codes: this one is not looked at.
 pub(crate) fn check_code(
     app: &App,
     scope: &EntityScope,
-    (factor, totp): (&Factor, &TotpFactor),
+    factor: &Factor,
+    totp: &TotpFactor,
     payload: &str,
     now: Timestamp,
-) -> Result<CodeVerdict, Error> {
+) -> Result<CodeVerdict, Error<Refusal>> {
     let config = &totp.config;
     let code = Code::parse(payload, config.code_length.get()).ok_or(Refusal::CodeMalformed)?;
     factor.require_unthrottled(now)?;
@@ -71,17 +71,18 @@ pub(crate) fn warn_of_failures(before: &Factor, after: &Factor) {
 /// closed already, or is not.
 pub(crate) fn announce_lock(
     app: &App,
-    place: &LocatedEntity,
-    (before, after): (&Factor, &Factor),
+    located: &LocatedEntity,
+    before: &Factor,
+    after: &Factor,
     now: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let Some(event_type) = closed_by(before, after, now) else {
         return Ok(batch);
     };
     let of = (after.sid, after.factor_type());
-    let event = Event::new(event_type, now, &place.scope, of);
-    announce(app, &place.service.record, &event, batch)
+    let event = Event::new(event_type, now, &located.scope, of);
+    announce(app, &located.service, &event, batch)
 }
 
 fn closed_by(before: &Factor, after: &Factor, now: Timestamp) -> Option<EventType> {

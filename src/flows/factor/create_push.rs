@@ -2,15 +2,16 @@
 
 use super::enrolment::Enrolment;
 use crate::app::App;
-use crate::domain::entity::EntityScope;
-use crate::domain::factor::{Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor};
+use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::factor::{
+    Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor, Refusal,
+};
 use crate::domain::limits::{Failures, SlidingLog};
 use crate::domain::opaque::DevicePublicKey;
 use crate::domain::push_guard::PushGuard;
-use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid, ServiceSid};
-use crate::domain::text::{AppId, Attributes, FriendlyName, Identity, SdkVersion};
-use crate::flows::{Error, access_token, retry_on_conflict};
-use crate::store::Batch;
+use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid};
+use crate::domain::text::{AppId, Attributes, FriendlyName, SdkVersion};
+use crate::flows::{Error, retry_on_conflict};
 
 /// What a device says of itself.
 #[derive(Clone, Debug)]
@@ -33,34 +34,28 @@ pub struct NewPushFactor {
 /// the account itself that asks, is spent in the same commit.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, `AccessTokenUnfit`, `DuplicateBinding`, and
+/// [`Refusal::NotFound`] without such a service, [`Refusal::AccessToken`], [`Refusal::Duplicate`], [`Refusal::Entity`], and
 /// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_push(
     app: &App,
     account: AccountSid,
     permit: Option<AccessTokenSid>,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     new: NewPushFactor,
-) -> Result<(EntityScope, Factor), Error> {
-    retry_on_conflict(|| create_once(app, account, permit, service, identity, &new)).await
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    retry_on_conflict(|| create_once(app, account, permit, name, &new)).await
 }
 
 async fn create_once(
     app: &App,
     account: AccountSid,
     permit: Option<AccessTokenSid>,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     new: &NewPushFactor,
-) -> Result<(EntityScope, Factor), Error> {
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.entropy.as_ref());
-    let batch = match permit {
-        Some(token) => access_token::spend(app, (service, token), identity, sid).await?,
-        None => Batch::new(),
-    };
-    let enrolment = Enrolment::begin(app, batch, account, service, identity, FactorType::Push).await?;
+    let enrolment = Enrolment::begin(app, account, permit, name, sid, FactorType::Push).await?;
     let push = PushFactor {
         credential: CredentialSid::generate(now, app.entropy.as_ref()),
         public_key: new.public_key,

@@ -6,17 +6,17 @@ use super::enrolment::Enrolment;
 use crate::app::App;
 use crate::crypto::otpauth::OtpauthUri;
 use crate::crypto::totp::TotpSecret;
-use crate::domain::entity::EntityScope;
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
-    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, Skew, TimeStep, TotpConfig,
-    TotpFactor,
+    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, Refusal, Skew, TimeStep,
+    TotpConfig, TotpFactor,
 };
 use crate::domain::limits::{Failures, SlidingLog};
-use crate::domain::sid::{AccountSid, FactorSid, ServiceSid};
-use crate::domain::text::{Attributes, FriendlyName, Identity};
+use crate::domain::sid::{AccountSid, FactorSid};
+use crate::domain::text::{Attributes, FriendlyName};
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, keys};
+use crate::store::keys;
 
 /// What a caller wants of a new TOTP factor; `None` leaves it to the service's defaults.
 #[derive(Debug)]
@@ -59,22 +59,21 @@ impl EnrolledTotpFactor {
 /// Creates an unverified TOTP factor, and its entity if there is none.
 ///
 /// # Errors
-/// [`crate::domain::refusal::Refusal::NotFound`] without such a service, `DuplicateBinding`, and the limits of
+/// [`Refusal::NotFound`] without such a service, [`Refusal::Duplicate`], [`Refusal::Entity`], and the limits of
 /// [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_totp(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     mut new: NewTotpFactor,
-) -> Result<EnrolledTotpFactor, Error> {
+) -> Result<EnrolledTotpFactor, Error<Refusal>> {
     let algorithm = new.algorithm.unwrap_or_default();
     let secret = new
         .secret
         .take()
         .unwrap_or_else(|| TotpSecret::generate(algorithm, app.entropy.as_ref()));
     let (scope, factor, config, issuer) =
-        retry_on_conflict(|| create_once(app, account, service, identity, &new, &secret)).await?;
+        retry_on_conflict(|| create_once(app, account, name, &new, &secret)).await?;
     let uri = OtpauthUri {
         secret,
         issuer: Some(issuer),
@@ -89,16 +88,15 @@ pub async fn create_totp(
 async fn create_once(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     new: &NewTotpFactor,
     secret: &TotpSecret,
-) -> Result<(EntityScope, Factor, TotpConfig, String), Error> {
+) -> Result<(EntityScope, Factor, TotpConfig, String), Error<Refusal>> {
     let now = app.clock.now();
-    let enrolment = Enrolment::begin(app, Batch::new(), account, service, identity, FactorType::Totp).await?;
+    let sid = FactorSid::generate(now, app.entropy.as_ref());
+    let enrolment = Enrolment::begin(app, account, None, name, sid, FactorType::Totp).await?;
     let settings = &enrolment.service.settings;
     let defaults = settings.totp_defaults();
-    let sid = FactorSid::generate(now, app.entropy.as_ref());
     let place = keys::factor(&enrolment.scope, sid);
     let config = TotpConfig {
         algorithm: new.algorithm.unwrap_or(defaults.algorithm),

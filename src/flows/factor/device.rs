@@ -2,12 +2,13 @@
 
 use crate::app::App;
 use crate::crypto::device_jwt::DeviceJwt;
+use crate::domain::access::Refusal;
 use crate::domain::factor::FactorKind;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, account};
 use crate::store::keys;
-use crate::store::records::{self, DeviceAddress};
+use crate::store::records::DeviceAddress;
 
 /// A device that was authenticated.
 #[derive(Clone, Debug)]
@@ -24,13 +25,17 @@ pub struct Device {
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
 /// [`Error::Failed`].
-pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error> {
-    let store = app.store.as_ref();
+pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error<Refusal>> {
     let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;
-    let found = records::read(store, &keys::device(token.credential_sid())).await?;
-    let address = found.ok_or(Refusal::Credentials)?.record;
-    let found = records::read(store, &keys::factor(&address.scope(), address.factor)).await?;
-    let factor = found.ok_or(Refusal::Credentials)?.record;
+    let mut reading = Reading::new(app);
+    let address = reading.require(&keys::device(token.credential_sid())).await?;
+    let factor = keys::factor(&address.scope(), address.factor);
+    let service = keys::service(address.account, address.service);
+    let account = keys::account(address.account);
+    reading
+        .prefetch([factor.bytes(), service.bytes(), account.bytes()])
+        .await?;
+    let factor = reading.require(&factor).await?;
     let FactorKind::Push(push) = &factor.kind else {
         return Err(Refusal::Credentials.into());
     };
@@ -39,9 +44,9 @@ pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error
         .check(app.clock.now(), app.policy.device_clock_skew)
         .map_err(|_| Refusal::Credentials)?;
     // A deleted service leaves its factors to the sweeper: they must not be of use until it comes.
-    let service = records::read(store, &keys::service(address.account, address.service)).await?;
-    let account_active = account::is_active(app, address.account).await?;
-    if claims.account_sid != address.account || service.is_none() || !account_active {
+    reading.require(&service).await?;
+    let active = account::is_active(&mut reading, address.account).await?;
+    if claims.account_sid != address.account || !active {
         return Err(Refusal::Credentials.into());
     }
     Ok(Device {

@@ -1,77 +1,78 @@
-//! What the enrolments of all kinds of factors share.
+//! What the enrolment of a factor of either type consists of.
 
 use crate::app::App;
-use crate::domain::entity::{Entity, EntityScope};
+use crate::domain::entity::{Entity, EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{Factor, FactorKind, FactorType};
+use crate::domain::factor::{Factor, FactorKind, FactorType, Refusal};
 use crate::domain::opaque::Fingerprint;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
-use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::sid::{AccessTokenSid, AccountSid, EntitySid, FactorSid};
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, entity, service};
-use crate::store::records::{self, DeviceAddress};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, access_token, entity};
+use crate::store::records::DeviceAddress;
+use crate::store::{Batch, keys};
 
-/// An enrolment under way: what is decided so far, and the batch that holds it.
-pub(crate) struct Enrolment {
-    pub(crate) scope: EntityScope,
-    pub(crate) service: Service,
-    pub(crate) batch: Batch,
+/// An enrolment under way: what was read and decided so far, and the batch that holds it.
+pub(super) struct Enrolment<'a> {
+    reading: Reading<'a>,
+    pub(super) scope: EntityScope,
+    pub(super) service: Service,
+    batch: Batch,
 }
 
-impl Enrolment {
-    /// Finds the entity or makes it, and counts one more factor of `kind`. What permits the enrolment is in `batch`
-    /// already: who may not create a factor must not learn whether the entity has room for one.
-    pub(crate) async fn begin(
-        app: &App,
-        batch: Batch,
+impl<'a> Enrolment<'a> {
+    /// Finds the entity or makes it, and counts one more factor of `kind`. The access token that permits it, if it is
+    /// not the account itself that asks, is spent on `factor` before anything else is decided: who may not create a
+    /// factor must not learn whether the entity has room for one.
+    pub(super) async fn begin(
+        app: &'a App,
         account: AccountSid,
-        service_sid: ServiceSid,
-        identity: &Identity,
+        permit: Option<AccessTokenSid>,
+        name: &EntityName,
+        factor: FactorSid,
         kind: FactorType,
-    ) -> Result<Self, Error> {
-        let service_key = keys::service(account, service_sid);
-        let owner = service::read(app, account, service_sid).await?;
-        let batch = batch.assert_read(&service_key, &owner);
+    ) -> Result<Self, Error<Refusal>> {
         let now = app.clock.now();
-        let key = keys::entity(service_sid, identity);
-        let found = records::read(app.store.as_ref(), &key).await?;
-        let (mut entity, batch) = if let Some(found) = found {
-            let batch = batch.assert_read(&key, &found);
-            (found.record, batch)
-        } else {
-            let entity = Entity::new(
-                EntitySid::generate(now, app.entropy.as_ref()),
-                identity.clone(),
-                now,
-            );
-            let order = keys::entity_order(service_sid).key(entity.sid.as_bytes());
-            let batch = batch
-                .assert_absent(key.bytes().to_vec())
-                .put_new_record(order, identity)?;
+        let mut reading = Reading::new(app);
+        let owner = keys::service(account, name.service);
+        let key = keys::entity(name.service, &name.identity);
+        let token = permit.map(|sid| keys::access_token(name.service, sid));
+        let token = token.as_ref().map(|key| key.bytes());
+        let needed = [owner.bytes(), key.bytes()].into_iter().chain(token);
+        reading.prefetch(needed).await?;
+        let batch = match permit {
+            Some(sid) => access_token::spend(&mut reading, sid, name, factor, now)
+                .await
+                .map_err(Error::into_area)?,
+            None => Batch::new(),
+        };
+        let service = reading.require(&owner).await?;
+        let (mut entity, batch) = if let Some(entity) = reading.get(&key).await? {
             (entity, batch)
+        } else {
+            let sid = EntitySid::generate(now, app.entropy.as_ref());
+            let order = keys::entity_order(name.service).key(sid.as_bytes());
+            let entity = Entity::new(sid, name.identity.clone(), now);
+            (entity, batch.put_new_record(order, &name.identity)?)
         };
         entity.add_factor(kind, now)?;
-        let scope = EntityScope {
-            account,
-            service: service_sid,
-            identity: identity.clone(),
-            entity: entity.sid,
-        };
-        let batch = entity::count_creation(app, account, batch.put_record(key, &entity)?).await?;
+        let scope = name.scope(account, entity.sid);
+        let batch = batch.put_record(key, &entity)?;
+        let batch = entity::count_creation(app, &mut reading, account, batch)
+            .await
+            .map_err(Error::into_area)?;
         Ok(Self {
+            reading,
             scope,
-            service: owner.record,
+            service,
             batch,
         })
     }
 
     /// Commits the enrolment of `factor`.
-    pub(crate) async fn commit(self, app: &App, factor: &Factor) -> Result<EntityScope, Error> {
-        self.refuse_duplicate(app, fingerprint(factor)).await?;
+    pub(super) async fn commit(mut self, app: &App, factor: &Factor) -> Result<EntityScope, Error<Refusal>> {
+        self.refuse_duplicate(fingerprint(factor)).await?;
         let mut batch = self
             .batch
             .put_new_record(keys::factor(&self.scope, factor.sid), factor)?;
@@ -87,25 +88,17 @@ impl Enrolment {
         }
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
-        commit_and_ring(app, announce(app, &self.service, &event, batch)?).await?;
+        let batch = announce(app, &self.service, &event, batch)?;
+        self.reading.commit(batch).await?;
         Ok(self.scope)
     }
 
-    /// Two factors of one entity with the same secret would accept the same code twice. The entity is asserted, so no
-    /// other enrolment can come in between.
-    async fn refuse_duplicate(&self, app: &App, new: Fingerprint) -> Result<(), Error> {
-        let prefix = keys::factors(&self.scope).bytes().to_vec();
-        let scan = Scan {
-            prefix,
-            after: None,
-            order: Order::Ascending,
-            limit: usize::MAX,
-        };
-        for (_, entry) in app.store.scan(scan).await? {
-            let other: Factor = records::decode(&entry.value)?;
-            if fingerprint(&other) == new {
-                return Err(Refusal::DuplicateBinding.into());
-            }
+    /// Two factors of one entity with the same secret would accept the same code twice. The decision rests on the entity,
+    /// so no other enrolment can come in between.
+    async fn refuse_duplicate(&mut self, new: Fingerprint) -> Result<(), Error<Refusal>> {
+        let others = self.reading.list(&keys::factors(&self.scope), usize::MAX).await?;
+        if others.iter().any(|other| fingerprint(other) == new) {
+            return Err(Refusal::Duplicate.into());
         }
         Ok(())
     }

@@ -14,83 +14,83 @@ pub use self::device::{Device, authenticate_device};
 pub use self::update::{DeviceToken, FactorChanges, Platform, update};
 
 use crate::app::App;
-use crate::domain::entity::EntityScope;
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{Factor, FactorKind};
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{AccountSid, FactorSid, ServiceSid};
-use crate::domain::text::Identity;
+use crate::domain::factor::{Factor, FactorKind, Refusal};
+use crate::domain::sid::{AccountSid, FactorSid};
 use crate::flows::actor::Actor;
+use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
 use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, entity, retry_on_conflict};
-use crate::store::keys;
 use crate::store::records::{self, Stored};
+use crate::store::{Batch, keys};
 
 /// The factor, if it is in the actor's reach.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn fetch(
     app: &App,
     actor: &Actor,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     sid: FactorSid,
-) -> Result<(EntityScope, Factor), Error> {
-    let account = actor.with_factor(service, identity, sid)?;
-    let place = entity::locate(app, account, service, identity).await?;
-    let factor = read(app, &place.scope, sid).await?.record;
-    Ok((place.scope, factor))
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let factor = reading.require(&keys::factor(&located.scope, sid)).await?;
+    Ok((located.scope, factor))
 }
 
 /// The factor with its version.
-pub(crate) async fn read(app: &App, scope: &EntityScope, sid: FactorSid) -> Result<Stored<Factor>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::factor(scope, sid)).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
+pub(crate) async fn read(app: &App, scope: &EntityScope, sid: FactorSid) -> Result<Stored<Factor>, NotRead> {
+    let found = records::read(app.store.as_ref(), &keys::factor(scope, sid)).await;
+    found
+        .map_err(|error| NotRead::Failed(error.into()))?
+        .ok_or(NotRead::Absent)
 }
 
 /// Deletes a factor: its challenges cannot be answered any more, and its device is not known any more.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], `Forbidden`, [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn delete(
     app: &App,
     actor: &Actor,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     sid: FactorSid,
-) -> Result<(), Error> {
-    retry_on_conflict(|| delete_once(app, actor, service, identity, sid)).await
+) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| delete_once(app, actor, name, sid)).await
 }
 
 async fn delete_once(
     app: &App,
     actor: &Actor,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     sid: FactorSid,
-) -> Result<(), Error> {
-    let account = actor.with_factor(service, identity, sid)?;
-    let mut place = entity::locate(app, account, service, identity).await?;
-    let found = read(app, &place.scope, sid).await?;
+) -> Result<(), Error<Refusal>> {
+    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
+    let mut reading = Reading::new(app);
+    let LocatedEntity { scope, service, .. } = entity::locate(&mut reading, account, name).await?;
+    let entity_key = keys::entity(name.service, &name.identity);
+    let mut entity = reading.require(&entity_key).await?;
+    let factor_key = keys::factor(&scope, sid);
+    let factor = reading.require(&factor_key).await?;
     let now = app.clock.now();
-    let kind = found.record.factor_type();
-    let (entity_key, factor_key) = (keys::entity(service, identity), keys::factor(&place.scope, sid));
-    place.entity.record.remove_factor(kind, now);
-    let mut batch = place
-        .batch()
-        .assert_read(&entity_key, &place.entity)
-        .assert_read(&factor_key, &found)
-        .put_record(entity_key, &place.entity.record)?
+    entity.remove_factor(factor.factor_type(), now);
+    let mut batch = Batch::new()
+        .put_record(entity_key, &entity)?
         .delete(factor_key.into_bytes());
-    if let FactorKind::Push(push) = &found.record.kind {
+    if let FactorKind::Push(push) = &factor.kind {
         batch = batch.delete(keys::device(push.credential).into_bytes());
     }
-    let event = Event::new(EventType::FactorDeleted, now, &place.scope, (sid, kind));
-    commit_and_ring(app, announce(app, &place.service.record, &event, batch)?).await?;
-    app.memory.waiters.entity_changed(place.scope.entity);
+    let of = (sid, factor.factor_type());
+    let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+    let batch = announce(app, &service, &event, batch)?;
+    reading.commit(batch).await?;
+    app.memory.waiters.entity_changed(scope.entity);
     Ok(())
 }
 
@@ -101,16 +101,10 @@ async fn delete_once(
 pub async fn list(
     app: &App,
     account: AccountSid,
-    service: ServiceSid,
-    identity: &Identity,
+    name: &EntityName,
     request: PageRequest,
-) -> Result<(EntityScope, Page<Factor>), Error> {
-    let scope = entity::locate(app, account, service, identity).await?.scope;
-    let mut raw = page(app, &keys::factors(&scope), request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let factors = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok((scope, raw.with_items(factors)))
+) -> Result<(EntityScope, Page<Factor>), Error<Refusal>> {
+    let located = entity::locate(&mut Reading::new(app), account, name).await?;
+    let raw = page(app, &keys::factors(&located.scope), request).await?;
+    Ok((located.scope, raw.decoded()?))
 }

@@ -4,22 +4,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::app::App;
-use crate::domain::entity::EntityScope;
+use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{
-    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Skew, TimeStep,
+    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Refusal, Skew, TimeStep,
     TotpFactor, WebPushSubscription,
 };
-use crate::domain::refusal::Refusal;
-use crate::domain::sid::{FactorSid, ServiceSid};
-use crate::domain::text::{AppId, FriendlyName, Identity, NotificationToken, SdkVersion};
+use crate::domain::sid::FactorSid;
+use crate::domain::text::{AppId, FriendlyName, NotificationToken, SdkVersion};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::actor::Actor;
 use crate::flows::event::announce;
-use crate::flows::outbox::commit_and_ring;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, entity, factor, retry_on_conflict};
-use crate::store::keys;
+use crate::store::{Batch, keys};
 
 /// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
 #[derive(Clone, Debug, Default)]
@@ -72,14 +71,9 @@ impl Platform {
     /// The channel of this platform with `token`.
     ///
     /// # Errors
-    /// [`Refusal::Parameter`] when the platform needs a token and there is none, or one of another platform.
+    /// [`Refusal::TokenMissing`]; [`Refusal::TokenIsSubscription`] and [`Refusal::TokenNoSubscription`] for what another
+    /// platform knows its devices by.
     pub fn channel(self, token: Option<DeviceToken>) -> Result<NotificationChannel, Refusal> {
-        let refuse = |why| {
-            Err(Refusal::Parameter {
-                parameter: "Config.NotificationToken",
-                why,
-            })
-        };
         match (self, token) {
             (Self::None, _) => Ok(NotificationChannel::None),
             (Self::Apn, Some(DeviceToken::Provider(token))) => Ok(NotificationChannel::Apn(token)),
@@ -87,15 +81,9 @@ impl Platform {
             (Self::WebPush, Some(DeviceToken::Subscription(subscription))) => {
                 Ok(NotificationChannel::WebPush(subscription))
             }
-            (Self::Apn | Self::Fcm, Some(DeviceToken::Subscription(_))) => {
-                refuse("must be the platform's token: only webpush takes a push subscription")
-            }
-            (Self::WebPush, Some(DeviceToken::Provider(_))) => {
-                refuse("must be the JSON of a push subscription when the platform is webpush")
-            }
-            (Self::Apn | Self::Fcm | Self::WebPush, None) => {
-                refuse("is required when Config.NotificationPlatform is apn, fcm or webpush")
-            }
+            (Self::Apn | Self::Fcm, Some(DeviceToken::Subscription(_))) => Err(Refusal::TokenIsSubscription),
+            (Self::WebPush, Some(DeviceToken::Provider(_))) => Err(Refusal::TokenNoSubscription),
+            (Self::Apn | Self::Fcm | Self::WebPush, None) => Err(Refusal::TokenMissing),
         }
     }
 }
@@ -104,57 +92,54 @@ impl Platform {
 /// factor's SID (Base64 of DER). A wrong code is no error: the factor that is returned is still unverified.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::Forbidden`], [`Refusal::Parameter`]; for proofs [`Refusal::BadFactorProof`],
-/// [`Refusal::FactorAlreadyVerified`], [`Refusal::TooManyVerificationAttempts`], [`Refusal::FactorDelayed`],
-/// [`Refusal::FactorDisabled`]; [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Access`], as [`Platform::channel`]; for proofs [`Refusal::BadProof`],
+/// [`Refusal::CodeMalformed`], [`Refusal::AlreadyVerified`], [`Refusal::TooManyAttempts`], [`Refusal::Delayed`],
+/// [`Refusal::Disabled`]; [`Error::Failed`].
 pub async fn update(
     app: &App,
     actor: &Actor,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     sid: FactorSid,
     changes: FactorChanges,
     proof: Option<&str>,
-) -> Result<(EntityScope, Factor), Error> {
-    retry_on_conflict(|| update_once(app, actor, (service, identity), sid, &changes, proof)).await
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    retry_on_conflict(|| update_once(app, actor, name, sid, &changes, proof)).await
 }
 
 async fn update_once(
     app: &App,
     actor: &Actor,
-    (service, identity): (ServiceSid, &Identity),
+    name: &EntityName,
     sid: FactorSid,
     changes: &FactorChanges,
     proof: Option<&str>,
-) -> Result<(EntityScope, Factor), Error> {
-    let account = actor.with_factor(service, identity, sid)?;
+) -> Result<(EntityScope, Factor), Error<Refusal>> {
+    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
     if changes.resume {
         // Whoever has the device must not undo what it reported.
-        actor.account_only()?;
+        actor.account_only().map_err(Refusal::Access)?;
     }
-    let place = entity::locate(app, account, service, identity).await?;
-    let found = factor::read(app, &place.scope, sid).await?;
+    let mut reading = Reading::new(app);
+    let located = entity::locate(&mut reading, account, name).await?;
+    let key = keys::factor(&located.scope, sid);
+    let before = reading.require(&key).await?;
     let now = app.clock.now();
-    let mut factor = found.record.clone();
+    let mut factor = before.clone();
     change(&mut factor, changes, now)?;
     let verified_now = match proof {
-        Some(proof) => prove(app, &place.scope, &mut factor, proof, now)?,
+        Some(proof) => prove(app, &located.scope, &mut factor, proof, now)?,
         None => false,
     };
-    let key = keys::factor(&place.scope, sid);
-    let mut batch = place.batch().assert_read(&key, &found).put_record(key, &factor)?;
+    let mut batch = Batch::new().put_record(key, &factor)?;
     if verified_now {
-        let event = Event::new(
-            EventType::FactorVerified,
-            now,
-            &place.scope,
-            (sid, factor.factor_type()),
-        );
-        batch = announce(app, &place.service.record, &event, batch)?;
+        let of = (sid, factor.factor_type());
+        let event = Event::new(EventType::FactorVerified, now, &located.scope, of);
+        batch = announce(app, &located.service, &event, batch)?;
     }
-    batch = factor::announce_lock(app, &place, (&found.record, &factor), now, batch)?;
-    commit_and_ring(app, batch).await?;
-    factor::warn_of_failures(&found.record, &factor);
-    Ok((place.scope, factor))
+    batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
+    reading.commit(batch).await?;
+    factor::warn_of_failures(&before, &factor);
+    Ok((located.scope, factor))
 }
 
 fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Refusal> {
@@ -215,20 +200,20 @@ fn prove(
     factor: &mut Factor,
     proof: &str,
     now: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<bool, Error<Refusal>> {
     match &factor.kind {
         FactorKind::Totp(totp) => {
             factor.verification_attempts()?;
-            let verdict = factor::check_code(app, scope, (factor, totp), proof, now)?;
+            let verdict = factor::check_code(app, scope, factor, totp, proof, now)?;
             Ok(factor.verify_by_code(verdict, now)?)
         }
         FactorKind::Push(push) => {
-            let signature = STANDARD.decode(proof).map_err(|_| Refusal::BadFactorProof)?;
+            let signature = STANDARD.decode(proof).map_err(|_| Refusal::BadProof)?;
             if !push
                 .public_key
                 .verify_der(factor.sid.to_string().as_bytes(), &signature)
             {
-                return Err(Refusal::BadFactorProof.into());
+                return Err(Refusal::BadProof.into());
             }
             // A device that did not hear the answer proves itself again: there is nothing to guess in a signature.
             let first = matches!(factor.status, FactorStatus::Unverified { .. });

@@ -85,7 +85,7 @@ async fn attempt(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Err
         (row.attempts, row.lease) = (0, None);
         batch = put_row(batch, &row)?;
     }
-    commit_and_ring(app, batch).await
+    Ok(commit_and_ring(app, batch).await?)
 }
 
 /// Puts the dead letter of `row` in its place. It is kept for as long as the operator chose.

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::{Error, Fault};
 use crate::store::records::Stored;
-use crate::store::{Batch, CommitError, keys};
+use crate::store::{Batch, CommitError, StoreError, keys};
 
 /// Commits `batch`; if that goes well, tells the worker which receivers there is something new for.
-pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Error> {
+pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Fault> {
     let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
     app.store.commit(batch).await?;
     if !lanes.is_empty() {
@@ -29,24 +29,24 @@ pub(crate) fn put_new_row(
     batch: Batch,
     message: OutboxMessage,
     now: Timestamp,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let sid = app.memory.event_order.next(now, app.entropy.as_ref());
     let row = OutboxRow::new(sid, now, message);
     let key = keys::outbox_row(row.message.lane(), row.sid);
     // Most are the worker's to give up: what the store reclaimed would be missing from the dead letters.
-    Ok(match row.message.reclaimed_at() {
-        Some(until) => batch.put_new_record_until(key, &row, until)?,
-        None => batch.put_new_record(key, &row)?,
-    })
+    match row.message.reclaimed_at() {
+        Some(until) => batch.put_new_record_until(key, &row, until),
+        None => batch.put_new_record(key, &row),
+    }
 }
 
 /// Writes a row into `batch`, at its place in its lane; a push ends by itself there, all else by the worker's hand.
-pub(crate) fn put_row(batch: Batch, row: &OutboxRow) -> Result<Batch, Error> {
+pub(crate) fn put_row(batch: Batch, row: &OutboxRow) -> Result<Batch, StoreError> {
     let key = keys::outbox_row(row.message.lane(), row.sid);
-    Ok(match row.message.reclaimed_at() {
-        Some(until) => batch.put_record_until(key, row, until)?,
-        None => batch.put_record(key, row)?,
-    })
+    match row.message.reclaimed_at() {
+        Some(until) => batch.put_record_until(key, row, until),
+        None => batch.put_record(key, row),
+    }
 }
 
 /// Leases a row until `until`; `None` if it is not as it was read any more.

@@ -18,6 +18,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Message};
 use crate::flows::outbox::Parcel;
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
 use crate::store::{Batch, keys, records};
 
@@ -125,7 +126,8 @@ impl Notice {
         let challenge: Challenge = challenge.ok_or(Refusal::NotFound)?.record;
         let waits = challenge.status(now) == ChallengeStatus::Pending;
         // Nothing leaves in the name of a suspended account.
-        let heard = found.status == FactorStatus::Verified && account::is_active(app, scope.account).await?;
+        let heard = found.status == FactorStatus::Verified
+            && account::is_active(&mut Reading::new(app), scope.account).await?;
         match found.kind {
             // Whoever reported a challenge is left in peace by those that were asked before, too.
             FactorKind::Push(push) if waits && heard && push.guard.paused_until(now).is_none() => {
@@ -177,8 +179,8 @@ impl Notice {
         }
         let credential = match credential::read(app, self.scope.account, sid).await {
             Ok(found) => found.record,
-            Err(Error::Refused(_)) => return Ok(missing()),
-            Err(error) => return Err(error),
+            Err(NotRead::Absent) => return Ok(missing()),
+            Err(NotRead::Failed(fault)) => return Err(fault.into()),
         };
         let secret = match credential::open_key(app, &credential) {
             Ok(secret) => secret,

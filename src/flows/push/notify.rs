@@ -7,9 +7,8 @@ use crate::domain::events::OutboxMessage;
 use crate::domain::factor::{NotificationChannel, PushFactor};
 use crate::domain::service::Service;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
 use crate::flows::outbox::put_new_row;
-use crate::store::Batch;
+use crate::store::{Batch, StoreError};
 
 /// Adds a row that wakes the factor's device, if the service has what the device's platform asks for (a credential for
 /// Apple's and Google's, nothing for Web Push) and the platform has not said that it does not know the device any more.
@@ -22,7 +21,7 @@ pub(crate) fn notify_device(
     push: &PushFactor,
     until: Timestamp,
     batch: Batch,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let credential = match &push.notification {
         NotificationChannel::Apn(_) => service.settings.push.apn_credential_sid,
         NotificationChannel::Fcm(_) => service.settings.push.fcm_credential_sid,

@@ -1,11 +1,11 @@
 //! The buckets of a rate limit.
 
 use crate::app::App;
-use crate::domain::rate_limit::{Bucket, BucketChanges, BucketInterval, BucketMax, MAX_BUCKETS};
-use crate::domain::refusal::Refusal;
+use crate::domain::rate_limit::{Bucket, BucketChanges, BucketInterval, BucketMax, MAX_BUCKETS, Refusal};
 use crate::domain::sid::{AccountSid, BucketSid, RateLimitSid, ServiceSid};
 use crate::flows::page::{Page, PageRequest, page_of};
-use crate::flows::{Error, rate_limit, retry_on_conflict, service};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, rate_limit, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Creates a bucket. It counts from then on, and nothing that was before.
@@ -20,7 +20,7 @@ pub async fn create(
     limit: RateLimitSid,
     max: BucketMax,
     interval: BucketInterval,
-) -> Result<Bucket, Error> {
+) -> Result<Bucket, Error<Refusal>> {
     retry_on_conflict(|| create_once(app, account, service, limit, max, interval)).await
 }
 
@@ -31,10 +31,9 @@ async fn create_once(
     limit: RateLimitSid,
     max: BucketMax,
     interval: BucketInterval,
-) -> Result<Bucket, Error> {
-    service::read(app, account, service).await?;
-    let found = rate_limit::read(app, service, limit).await?;
-    let mut whole = found.record.clone();
+) -> Result<Bucket, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let mut whole = rate_limit::find(&mut reading, account, service, limit).await?;
     if whole.buckets.iter().any(|bucket| bucket.interval == interval) {
         return Err(Refusal::BucketExists.into());
     }
@@ -51,9 +50,8 @@ async fn create_once(
     };
     whole.buckets.push(bucket.clone());
     whole.date_updated = now;
-    let key = keys::rate_limit(service, limit);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &whole)?;
-    app.store.commit(batch).await?;
+    let batch = Batch::new().put_record(keys::rate_limit(service, limit), &whole)?;
+    reading.commit(batch).await?;
     Ok(bucket)
 }
 
@@ -67,7 +65,7 @@ pub async fn fetch(
     service: ServiceSid,
     limit: RateLimitSid,
     sid: BucketSid,
-) -> Result<Bucket, Error> {
+) -> Result<Bucket, Error<Refusal>> {
     let limit = rate_limit::fetch(app, account, service, limit).await?;
     let found = limit.buckets.into_iter().find(|bucket| bucket.sid == sid);
     Ok(found.ok_or(Refusal::NotFound)?)
@@ -84,7 +82,7 @@ pub async fn update(
     limit: RateLimitSid,
     sid: BucketSid,
     changes: BucketChanges,
-) -> Result<Bucket, Error> {
+) -> Result<Bucket, Error<Refusal>> {
     retry_on_conflict(|| update_once(app, account, service, limit, sid, changes)).await
 }
 
@@ -95,10 +93,9 @@ async fn update_once(
     limit: RateLimitSid,
     sid: BucketSid,
     changes: BucketChanges,
-) -> Result<Bucket, Error> {
-    service::read(app, account, service).await?;
-    let found = rate_limit::read(app, service, limit).await?;
-    let mut whole = found.record.clone();
+) -> Result<Bucket, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let mut whole = rate_limit::find(&mut reading, account, service, limit).await?;
     let taken = whole
         .buckets
         .iter()
@@ -114,9 +111,8 @@ async fn update_once(
     bucket.date_updated = now;
     let bucket = bucket.clone();
     whole.date_updated = now;
-    let key = keys::rate_limit(service, limit);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &whole)?;
-    app.store.commit(batch).await?;
+    let batch = Batch::new().put_record(keys::rate_limit(service, limit), &whole)?;
+    reading.commit(batch).await?;
     Ok(bucket)
 }
 
@@ -130,7 +126,7 @@ pub async fn delete(
     service: ServiceSid,
     limit: RateLimitSid,
     sid: BucketSid,
-) -> Result<(), Error> {
+) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| delete_once(app, account, service, limit, sid)).await
 }
 
@@ -140,19 +136,14 @@ async fn delete_once(
     service: ServiceSid,
     limit: RateLimitSid,
     sid: BucketSid,
-) -> Result<(), Error> {
-    service::read(app, account, service).await?;
-    let found = rate_limit::read(app, service, limit).await?;
-    let mut whole = found.record.clone();
-    whole.buckets.retain(|bucket| bucket.sid != sid);
-    if whole.buckets.len() == found.record.buckets.len() {
-        return Err(Refusal::NotFound.into());
-    }
+) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let mut whole = rate_limit::find(&mut reading, account, service, limit).await?;
+    let position = whole.buckets.iter().position(|bucket| bucket.sid == sid);
+    whole.buckets.remove(position.ok_or(Refusal::NotFound)?);
     whole.date_updated = app.clock.now();
-    let key = keys::rate_limit(service, limit);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &whole)?;
-    app.store.commit(batch).await?;
-    Ok(())
+    let batch = Batch::new().put_record(keys::rate_limit(service, limit), &whole)?;
+    Ok(reading.commit(batch).await?)
 }
 
 /// A page of the rate limit's buckets, in the order of their creation.
@@ -165,7 +156,7 @@ pub async fn list(
     service: ServiceSid,
     limit: RateLimitSid,
     request: PageRequest,
-) -> Result<Page<Bucket>, Error> {
+) -> Result<Page<Bucket>, Error<Refusal>> {
     let limit = rate_limit::fetch(app, account, service, limit).await?;
     let buckets = limit
         .buckets

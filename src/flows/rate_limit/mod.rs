@@ -6,15 +6,14 @@ mod enforce;
 pub use self::enforce::enforce;
 
 use crate::app::App;
-use crate::domain::rate_limit::{MAX_RATE_LIMITS, RateLimit};
-use crate::domain::refusal::Refusal;
+use crate::domain::rate_limit::{MAX_RATE_LIMITS, RateLimit, Refusal};
 use crate::domain::service::Change;
 use crate::domain::sid::{AccountSid, RateLimitSid, ServiceSid};
 use crate::domain::text::{Description, UniqueName};
 use crate::flows::page::{Page, PageRequest, page};
+use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
-use crate::store::records::{self, Stored};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::store::{Batch, keys};
 
 /// What a caller wants of a new rate limit.
 #[derive(Clone, Debug)]
@@ -28,14 +27,13 @@ pub struct NewRateLimit {
 /// Creates a rate limit of a service. It limits nothing until it has a bucket.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::RateLimitExists`], [`Refusal::TooManyRateLimits`],
-/// [`Error::Failed`].
+/// [`Refusal::NotFound`] without such a service, [`Refusal::Exists`], [`Refusal::TooMany`], [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: NewRateLimit,
-) -> Result<RateLimit, Error> {
+) -> Result<RateLimit, Error<Refusal>> {
     retry_on_conflict(|| create_once(app, account, service, new.clone())).await
 }
 
@@ -44,17 +42,16 @@ async fn create_once(
     account: AccountSid,
     service: ServiceSid,
     new: NewRateLimit,
-) -> Result<RateLimit, Error> {
-    let owner = service::read(app, account, service).await?;
-    let existing = read_all(app, service).await?;
-    if existing
-        .iter()
-        .any(|limit| limit.record.unique_name == new.unique_name)
-    {
-        return Err(Refusal::RateLimitExists.into());
+) -> Result<RateLimit, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let guard = keys::service(account, service);
+    let owner = reading.require(&guard).await?;
+    let existing = reading.list(&keys::rate_limits(service), MAX_RATE_LIMITS).await?;
+    if existing.iter().any(|limit| limit.unique_name == new.unique_name) {
+        return Err(Refusal::Exists.into());
     }
     if existing.len() >= MAX_RATE_LIMITS {
-        return Err(Refusal::TooManyRateLimits.into());
+        return Err(Refusal::TooMany.into());
     }
     let now = app.clock.now();
     let limit = RateLimit {
@@ -67,12 +64,10 @@ async fn create_once(
     };
     // Two that look at once see neither the other's name nor that it counts. So each writes the service's record as it was,
     // and whoever comes second looks again.
-    let guard = keys::service(account, service);
     let batch = Batch::new()
-        .assert_read(&guard, &owner)
-        .put_record(guard, &owner.record)?
+        .put_record(guard, &owner)?
         .put_new_record(keys::rate_limit(service, limit.sid), &limit)?;
-    app.store.commit(batch).await?;
+    reading.commit(batch).await?;
     Ok(limit)
 }
 
@@ -85,9 +80,8 @@ pub async fn fetch(
     account: AccountSid,
     service: ServiceSid,
     sid: RateLimitSid,
-) -> Result<RateLimit, Error> {
-    service::read(app, account, service).await?;
-    Ok(read(app, service, sid).await?.record)
+) -> Result<RateLimit, Error<Refusal>> {
+    Ok(find(&mut Reading::new(app), account, service, sid).await?)
 }
 
 /// Changes the description, which is all of a rate limit that can be changed.
@@ -100,7 +94,7 @@ pub async fn update(
     service: ServiceSid,
     sid: RateLimitSid,
     description: Change<Description>,
-) -> Result<RateLimit, Error> {
+) -> Result<RateLimit, Error<Refusal>> {
     retry_on_conflict(|| update_once(app, account, service, sid, description.clone())).await
 }
 
@@ -110,15 +104,13 @@ async fn update_once(
     service: ServiceSid,
     sid: RateLimitSid,
     description: Change<Description>,
-) -> Result<RateLimit, Error> {
-    service::read(app, account, service).await?;
-    let found = read(app, service, sid).await?;
-    let mut limit = found.record.clone();
+) -> Result<RateLimit, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let mut limit = find(&mut reading, account, service, sid).await?;
     description.apply(&mut limit.description);
     limit.date_updated = app.clock.now();
-    let key = keys::rate_limit(service, sid);
-    let batch = Batch::new().assert_read(&key, &found).put_record(key, &limit)?;
-    app.store.commit(batch).await?;
+    let batch = Batch::new().put_record(keys::rate_limit(service, sid), &limit)?;
+    reading.commit(batch).await?;
     Ok(limit)
 }
 
@@ -132,7 +124,7 @@ pub async fn delete(
     account: AccountSid,
     service: ServiceSid,
     sid: RateLimitSid,
-) -> Result<(), Error> {
+) -> Result<(), Error<Refusal>> {
     retry_on_conflict(|| delete_once(app, account, service, sid)).await
 }
 
@@ -141,13 +133,11 @@ async fn delete_once(
     account: AccountSid,
     service: ServiceSid,
     sid: RateLimitSid,
-) -> Result<(), Error> {
-    service::read(app, account, service).await?;
-    let found = read(app, service, sid).await?;
+) -> Result<(), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    find(&mut reading, account, service, sid).await?;
     let key = keys::rate_limit(service, sid);
-    let batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
-    app.store.commit(batch).await?;
-    Ok(())
+    Ok(reading.commit(Batch::new().delete(key.into_bytes())).await?)
 }
 
 /// A page of the service's rate limits, in the order of their creation.
@@ -159,39 +149,22 @@ pub async fn list(
     account: AccountSid,
     service: ServiceSid,
     request: PageRequest,
-) -> Result<Page<RateLimit>, Error> {
-    service::read(app, account, service).await?;
-    let mut raw = page(app, &keys::rate_limits(service), request).await?;
-    let entries = std::mem::take(&mut raw.items);
-    let limits = entries
-        .iter()
-        .map(|(_, entry)| records::decode(&entry.value))
-        .collect::<Result<_, _>>()?;
-    Ok(raw.with_items(limits))
+) -> Result<Page<RateLimit>, Error<Refusal>> {
+    Reading::new(app)
+        .require(&keys::service(account, service))
+        .await?;
+    let raw = page(app, &keys::rate_limits(service), request).await?;
+    Ok(raw.decoded()?)
 }
 
-/// The rate limit with its version.
-async fn read(app: &App, service: ServiceSid, sid: RateLimitSid) -> Result<Stored<RateLimit>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::rate_limit(service, sid)).await?;
-    Ok(found.ok_or(Refusal::NotFound)?)
-}
-
-/// All rate limits of a service with their versions, in the order of their creation.
-pub(crate) async fn read_all(app: &App, service: ServiceSid) -> Result<Vec<Stored<RateLimit>>, Error> {
-    let scan = Scan {
-        prefix: keys::rate_limits(service).bytes().to_vec(),
-        after: None,
-        order: Order::Ascending,
-        limit: MAX_RATE_LIMITS,
-    };
-    let entries = app.store.scan(scan).await?;
-    entries
-        .iter()
-        .map(|(_, entry)| {
-            Ok(Stored {
-                record: records::decode(&entry.value)?,
-                version: entry.version,
-            })
-        })
-        .collect()
+/// The rate limit, of one of the account's services.
+async fn find(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    service: ServiceSid,
+    sid: RateLimitSid,
+) -> Result<RateLimit, NotRead> {
+    let key = keys::rate_limit(service, sid);
+    let (_, found) = service::read_with(reading, account, service, &key).await?;
+    found.ok_or(NotRead::Absent)
 }

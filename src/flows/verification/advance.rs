@@ -156,7 +156,7 @@ async fn commit(
     }
     let batch = found.destination.put(batch, verification, &record, now)?;
     let batch = put_verification(batch, Some(&found.verification.record), verification)?;
-    commit_and_ring(app, batch).await
+    Ok(commit_and_ring(app, batch).await?)
 }
 
 const CHUNK: usize = 100;

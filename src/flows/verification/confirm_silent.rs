@@ -24,6 +24,7 @@ use crate::flows::code::{
     SendingAt, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
 };
 use crate::flows::fraud::{Charge, charge};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, account, retry_on_conflict, service};
 use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
@@ -76,7 +77,7 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
     let now = app.clock.now();
     let mut verification = found.record.clone();
     service::read(app, verification.account, verification.service).await?;
-    if !account::is_active(app, verification.account).await? {
+    if !account::is_active(&mut Reading::new(app), verification.account).await? {
         return Err(Refusal::NotFound.into());
     }
     let sends = &verification.sends;

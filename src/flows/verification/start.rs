@@ -20,7 +20,7 @@ use crate::domain::verification::{
 };
 
 use crate::flows::code::{SendOrder, next_code, put_verification, send};
-use crate::flows::outbox::commit_and_ring;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, rate_limit, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::records::Stored;
@@ -158,7 +158,10 @@ async fn attempt(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let batch = rate_limit::enforce(app, service, new.rate_limits.pairs(), now, batch).await?;
+    let mut reading = Reading::new(app);
+    let batch = rate_limit::enforce(app, &mut reading, service, new.rate_limits.pairs(), now, batch)
+        .await
+        .map_err(Error::into_area)?;
     let order = SendOrder {
         channel,
         new_code,
@@ -170,7 +173,7 @@ async fn attempt(
     let batch = remembered.assert_in(batch, &verification);
     let batch = remembered.put(batch, &verification, &record, now)?;
     let batch = put_verification(batch, before.as_ref(), &verification)?;
-    commit_and_ring(app, batch).await?;
+    reading.commit(batch).await?;
     admission.commit(verification.sid);
     Ok(Started {
         verification,

@@ -14,7 +14,7 @@ use countersign::domain::fraud::prefix::NumberPrefix;
 use countersign::domain::fraud::{BlockReason, PrefixBlock};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
-use countersign::domain::rate_limit::{BucketInterval, BucketMax};
+use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax};
 use countersign::domain::refusal::Refusal;
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
@@ -77,7 +77,9 @@ pub(super) async fn go_on(app: &App, account: AccountSid) {
     ));
     assert!(matches!(
         verification::start(app, account, service, &to_ada()).await,
-        Err(Error::Refused(Refusal::RateLimited { .. }))
+        Err(Error::Refused(Refusal::RateLimit(
+            limits::Refusal::Reached { .. }
+        )))
     ));
     verification::advance(app, account, service, planned)
         .await

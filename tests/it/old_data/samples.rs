@@ -342,8 +342,10 @@ fn push_factors() -> Vec<Sample> {
     let push = |notification| guarded(notification, PushGuard::default());
     let (mut asked, limits) = (PushGuard::default(), PushLimits::default());
     for (byte, at) in [(16, 18), (18, 19)] {
-        let challenge = (ChallengeSid::from_bytes([byte; 16]), moment(300 + at));
-        asked.ask(challenge, &[], &limits, moment(at)).unwrap();
+        let challenge = ChallengeSid::from_bytes([byte; 16]);
+        asked
+            .ask(challenge, moment(300 + at), &[], &limits, moment(at))
+            .unwrap();
     }
     for at in 20..23 {
         asked.wrong_number(limits.pause, moment(at));

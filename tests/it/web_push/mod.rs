@@ -22,6 +22,7 @@ use countersign::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNa
 use countersign::delivery::push::{Addresses, PushMessage, PushOutcome, PushProviders};
 use countersign::delivery::{Outcome, Senders};
 use countersign::domain::challenge::Challenge;
+use countersign::domain::entity::EntityName;
 use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPushSubscription};
 use countersign::domain::sid::{AccountSid, EventSid, ServiceSid};
 use countersign::domain::text::{Identity, Message};
@@ -59,7 +60,7 @@ impl Subscribed {
     async fn factor(&self, app: &App) -> Factor {
         let (service, identity) = self.place();
         let sid = self.device.factor.parse().unwrap();
-        let found = factor::fetch(app, &self.actor(), service, &identity, sid).await;
+        let found = factor::fetch(app, &self.actor(), &EntityName { service, identity }, sid).await;
         found.unwrap().1
     }
 
@@ -76,7 +77,7 @@ impl Subscribed {
     async fn challenge(&self, app: &App, path: &str) -> Challenge {
         let (service, identity) = self.place();
         let sid = sid_of(path).parse().unwrap();
-        let found = challenge::fetch(app, &self.actor(), service, &identity, sid).await;
+        let found = challenge::fetch(app, &self.actor(), &EntityName { service, identity }, sid).await;
         found.unwrap().1
     }
 

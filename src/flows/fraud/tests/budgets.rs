@@ -253,7 +253,7 @@ async fn counters_are_reclaimed_when_they_are_over() {
     passing(&node, 10, Asked::default()).await;
     let counters = async || {
         let scan = Scan {
-            prefix: b"c".to_vec(),
+            prefix: b"B".to_vec(),
             after: None,
             order: Order::Ascending,
             limit: 1_000,

@@ -1,12 +1,15 @@
 //! Challenges: pending until answered, once, or expired.
 
+mod refusal;
+
+pub use refusal::Refusal;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::factor::{CodeVerdict, FactorType};
 use super::number_matching::MatchingNumber;
-use super::refusal::Refusal;
 use super::sid::{ChallengeSid, FactorSid};
 use super::text::{Attributes, FieldLabel, FieldValue, Message};
 use super::time::Timestamp;
@@ -149,23 +152,23 @@ impl Challenge {
     /// Whether it can be answered at `now`.
     ///
     /// # Errors
-    /// [`Refusal::ChallengeAnswered`], [`Refusal::ChallengeExpired`].
+    /// [`Refusal::Answered`], [`Refusal::Expired`].
     pub fn require_pending(&self, now: Timestamp) -> Result<(), Refusal> {
         match self.status(now) {
             ChallengeStatus::Pending => Ok(()),
-            ChallengeStatus::Expired => Err(Refusal::ChallengeExpired),
-            ChallengeStatus::Approved | ChallengeStatus::Denied => Err(Refusal::ChallengeAnswered),
+            ChallengeStatus::Expired => Err(Refusal::Expired),
+            ChallengeStatus::Approved | ChallengeStatus::Denied => Err(Refusal::Answered),
         }
     }
 
     /// Whether another code may be tried at `now`.
     ///
     /// # Errors
-    /// As [`Challenge::require_pending`], and [`Refusal::TooManyChallengeAttempts`].
+    /// As [`Challenge::require_pending`], and [`Refusal::TooManyAttempts`].
     pub fn require_attempt_left(&self, now: Timestamp) -> Result<(), Refusal> {
         self.require_pending(now)?;
         if self.attempts >= Self::MAX_ATTEMPTS {
-            Err(Refusal::TooManyChallengeAttempts)
+            Err(Refusal::TooManyAttempts)
         } else {
             Ok(())
         }
