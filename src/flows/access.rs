@@ -97,7 +97,7 @@ pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<Accou
 
 /// A device that was authenticated.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub struct AuthenticatedDevice {
     /// Where its factor is.
     pub address: DeviceAddress,
     /// Until when its JWT may be used, as far as its clock and this one can be apart.
@@ -110,7 +110,7 @@ pub struct Device {
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
 /// [`Error::Failed`].
-pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error<Refusal>> {
+pub async fn authenticate_device(app: &App, token: &str) -> Result<AuthenticatedDevice, Error<Refusal>> {
     let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;
     let mut reading = Reading::new(app);
     let address = reading.require(&keys::device(token.credential_sid())).await?;
@@ -134,7 +134,7 @@ pub async fn authenticate_device(app: &App, token: &str) -> Result<Device, Error
     if claims.account_sid != address.account || !active {
         return Err(Refusal::Credentials.into());
     }
-    Ok(Device {
+    Ok(AuthenticatedDevice {
         address,
         until: claims.expires + app.policy.device_clock_skew,
     })

@@ -23,7 +23,7 @@ use crate::domain::number_matching::{MatchingNumber, NumberLength};
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::{FieldLabel, FieldValue, Invalid, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, NewChallenge, Reply};
+use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, GivenAnswer, NewChallenge};
 use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
@@ -82,7 +82,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let approval = payload.map(Approval);
     let answer = payload.zip(approval.as_ref());
     let update = ChallengeUpdate {
-        answer: answer.map(|(code, proof)| Reply { code, proof }),
+        answer: answer.map(|(code, proof)| GivenAnswer { code, proof }),
         metadata: form
             .filled("Metadata")
             .map(|text| attributes("Metadata", text))

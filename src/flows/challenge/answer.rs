@@ -22,7 +22,7 @@ use crate::store::{Batch, StoreError, keys};
 #[derive(Clone)]
 pub struct ChallengeUpdate<'a> {
     /// The answer.
-    pub answer: Option<Reply<'a>>,
+    pub answer: Option<GivenAnswer<'a>>,
     /// What the device adds.
     pub metadata: Option<Attributes>,
 }
@@ -30,7 +30,7 @@ pub struct ChallengeUpdate<'a> {
 /// An answer, before anybody knows what kind of factor it is for: as the code that it may be, and as what a device may
 /// have signed.
 #[derive(Clone, Copy)]
-pub struct Reply<'a> {
+pub struct GivenAnswer<'a> {
     /// For a factor of codes.
     pub code: &'a str,
     /// For a push factor.
