@@ -1,7 +1,7 @@
 //! Makes sure that a store is one that this program and this master key can read.
 
 use crate::app::App;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Fault, retry_on_conflict};
 use crate::store::records::StoreFormat;
 use crate::store::{Batch, StoreError, keys, records};
 
@@ -12,11 +12,11 @@ pub const FORMAT: u32 = 1;
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master key.
-pub async fn check_store_format(app: &App) -> Result<(), Error> {
+pub async fn check_store_format(app: &App) -> Result<(), Fault> {
     retry_on_conflict(|| check(app)).await
 }
 
-async fn check(app: &App) -> Result<(), Error> {
+async fn check(app: &App) -> Result<(), Fault> {
     let key = keys::store_format();
     let ours = app.vault.key_id();
     match records::read(app.store.as_ref(), &key).await? {

@@ -5,8 +5,8 @@ use crate::crypto::plain_code::PlainCode;
 use crate::domain::channel::Channel;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, NewCode, Verification};
-use crate::flows::Error;
-use crate::store::{StoreError, keys};
+use crate::flows::Fault;
+use crate::store::keys;
 
 /// A new code, if the next sending over `channel` needs one: the policy wants one, the one before is over or void, or the
 /// caller chose another.
@@ -16,7 +16,7 @@ pub(crate) fn next_code(
     channel: Channel,
     custom: Option<&PlainCode>,
     now: Timestamp,
-) -> Result<Option<NewCode>, Error> {
+) -> Result<Option<NewCode>, Fault> {
     if channel == Channel::Sna {
         return Ok(None);
     }
@@ -45,13 +45,9 @@ pub(crate) fn open_code(
     app: &App,
     verification: &Verification,
     code: &IssuedCode,
-) -> Result<PlainCode, Error> {
-    let corrupt = |why: &dyn std::fmt::Display| {
-        Error::from(StoreError::Corrupt(format!(
-            "verification {}: {why}",
-            verification.sid
-        )))
-    };
+) -> Result<PlainCode, Fault> {
+    let corrupt =
+        |why: &dyn std::fmt::Display| Fault::Corrupt(format!("verification {}: {why}", verification.sid));
     let key = keys::verification(verification.service, verification.sid);
     let opened = app
         .vault

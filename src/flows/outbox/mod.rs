@@ -25,6 +25,6 @@ pub mod worker;
 pub(crate) use self::dead_letters::give_up;
 pub use self::lanes::{After, list_waiting};
 pub use self::parcel::{Parcel, Unpack};
-pub(crate) use self::rows::{commit_and_ring, put_new_row, put_row};
+pub(crate) use self::rows::{put_new_row, put_row};
 pub use self::settle::Settled;
 pub(crate) use self::settle::still_leased;

@@ -12,7 +12,7 @@ use super::settle::{Settled, settle_by_outcome};
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::OutboxRow;
-use crate::flows::Error;
+use crate::flows::Fault;
 
 /// What is in a row, made anew for each try.
 #[async_trait]
@@ -25,8 +25,8 @@ pub trait Parcel: fmt::Debug + Send + Sync {
     /// Also said to a parcel of which nothing was tried: that was too late, or whose try was cut off.
     ///
     /// # Errors
-    /// [`Error::Failed`]; the row is delivered again when its lease is over.
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+    /// [`Fault`]; the row is delivered again when its lease is over.
+    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
         settle_by_outcome(app, leased, outcome).await
     }
 }

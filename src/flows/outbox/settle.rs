@@ -10,8 +10,9 @@ use crate::delivery::Outcome;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
-use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, retry_on_conflict};
+use crate::store::{Batch, keys};
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub(super) async fn settle(
     parcel: &dyn Parcel,
     leased: &OutboxRow,
     outcome: &Outcome,
-) -> Result<Settled, Error> {
+) -> Result<Settled, Fault> {
     let settled = parcel.settle(app, leased, outcome).await?;
     let tally = &app.memory.deliveries;
     match settled {
@@ -63,15 +64,14 @@ pub(super) async fn settle(
     Ok(settled)
 }
 
-/// The row as it is now, and a batch that requires it to be so; `None` if the lease is not ours any more.
-pub(crate) async fn still_leased(app: &App, leased: &OutboxRow) -> Result<Option<(OutboxRow, Batch)>, Error> {
+/// The row as it is now; `None` if the lease is not ours any more.
+pub(crate) async fn still_leased(
+    reading: &mut Reading<'_>,
+    leased: &OutboxRow,
+) -> Result<Option<OutboxRow>, Fault> {
     let key = keys::outbox_row(leased.message.lane(), leased.sid);
-    let found = records::read(app.store.as_ref(), &key).await?;
-    let ours = found.filter(|found| found.record.lease == leased.lease);
-    Ok(ours.map(|found| {
-        let batch = Batch::new().assert_read(&key, &found);
-        (found.record, batch)
-    }))
+    let found = reading.get(&key).await?;
+    Ok(found.filter(|found| found.lease == leased.lease))
 }
 
 /// Settles a row of which nothing else has to be known: it is gone, or waits for its next try, or is given up.
@@ -79,14 +79,16 @@ pub(super) async fn settle_by_outcome(
     app: &App,
     leased: &OutboxRow,
     outcome: &Outcome,
-) -> Result<Settled, Error> {
+) -> Result<Settled, Fault> {
     retry_on_conflict(|| attempt(app, leased, outcome)).await
 }
 
-async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
-    let Some((mut row, batch)) = still_leased(app, leased).await? else {
+async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+    let mut reading = Reading::new(app);
+    let Some(mut row) = still_leased(&mut reading, leased).await? else {
         return Ok(Settled::TakenAway);
     };
+    let batch = Batch::new();
     let key = keys::outbox_row(leased.message.lane(), leased.sid);
     let now = app.clock.now();
     let (batch, settled) = match outcome {
@@ -115,6 +117,6 @@ async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Set
             }
         }
     };
-    app.store.commit(batch).await?;
+    reading.commit_without_waking(batch).await?;
     Ok(settled)
 }

@@ -20,7 +20,7 @@ use crate::delivery::Outcome;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::{LONGEST_WISH, Lane, Thread};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::records::Stored;
 
 /// What all visits share.
@@ -42,7 +42,7 @@ pub(super) struct Visited {
     /// When there is something to do again; `None` if nothing is left.
     pub(super) next_at: Option<Timestamp>,
     /// What the store failed of.
-    pub(super) error: Option<Error>,
+    pub(super) error: Option<Fault>,
 }
 
 impl WorkerContext {
@@ -79,12 +79,12 @@ struct Visit {
     health: Health,
     reader: LaneReader,
     began: Timestamp,
-    under_way: JoinSet<Result<Settled, Error>>,
+    under_way: JoinSet<Result<Settled, Fault>>,
     threads: HashMap<Id, (Thread, Option<OwnedSemaphorePermit>)>,
 }
 
 impl Visit {
-    async fn run(&mut self) -> Result<(), Error> {
+    async fn run(&mut self) -> Result<(), Fault> {
         if let Some(why) = self.health.failing() {
             give_up_old(&self.context.app, self.lane, why).await?;
         }
@@ -126,7 +126,7 @@ impl Visit {
         }
     }
 
-    fn take_in(&mut self, done: Result<(Id, Result<Settled, Error>), JoinError>) -> Result<(), Error> {
+    fn take_in(&mut self, done: Result<(Id, Result<Settled, Fault>), JoinError>) -> Result<(), Fault> {
         let (id, settled) = match done {
             Ok(done) => done,
             // Nothing is known of the row, so its thread waits for the next pass.
@@ -172,7 +172,7 @@ impl Visit {
 struct NoRoom;
 
 /// Leases a row, delivers it, settles it.
-async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Error> {
+async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Fault> {
     let (app, now) = (&context.app, context.app.clock.now());
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
         let parcel = context.unpack.unpack(&row.record);

@@ -19,7 +19,7 @@ use super::visit::{Visited, WorkerContext};
 use crate::app::App;
 use crate::domain::outbox::Lane;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::Fault;
 
 /// How much of everything the worker may take.
 #[derive(Clone, Copy, Debug)]
@@ -264,7 +264,7 @@ impl Worker {
     }
 
     /// A store that failed stays so: one line says it.
-    fn complain(&mut self, error: &Error) {
+    fn complain(&mut self, error: &Fault) {
         if !self.faulty {
             tracing::error!("nothing is delivered: {error}");
         }

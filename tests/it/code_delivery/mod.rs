@@ -22,7 +22,8 @@ use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::text::{Attributes, ServiceName};
 use countersign::domain::time::SystemClock;
 use countersign::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, Refusal, SessionLife, Uniqueness,
+    Verification,
 };
 use countersign::flows::Error;
 use countersign::flows::deliveries::Deliveries;
@@ -112,11 +113,11 @@ impl World {
         self.try_start_with(channel, code).await.unwrap()
     }
 
-    async fn try_start(&self, channel: Channel) -> Result<Started, Error> {
+    async fn try_start(&self, channel: Channel) -> Result<Started, Error<Refusal>> {
         self.try_start_with(channel, None).await
     }
 
-    async fn try_start_with(&self, channel: Channel, code: Option<&str>) -> Result<Started, Error> {
+    async fn try_start_with(&self, channel: Channel, code: Option<&str>) -> Result<Started, Error<Refusal>> {
         let new = NewVerification {
             destination: Destination::Phone(PhoneNumber::parse(NUMBER, None).unwrap()),
             channel: channel.into(),

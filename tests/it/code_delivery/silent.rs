@@ -3,8 +3,8 @@
 use crate::doubles::SeededEntropy;
 use countersign::dialect::{Http, twilio};
 use countersign::domain::channel::Channel;
-use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
+use countersign::domain::verification::Refusal;
 use countersign::domain::verification::{SilentFailure, VerificationStatus};
 use countersign::flows::Error;
 use countersign::flows::verification::{self, Guess, Which};
@@ -112,7 +112,7 @@ async fn without_a_sender_for_it_there_is_none() {
     let one = provider("200 OK", "").await;
     let world = World::with(vec![sender("one", one.url("/"), &[Channel::Sms])]).await;
     let refused = world.try_start(Channel::Sna).await.unwrap_err();
-    let expected = Refusal::NoSenderFor {
+    let expected = Refusal::NoSender {
         channel: Channel::Sna,
     };
     assert!(matches!(refused, Error::Refused(refusal) if refusal == expected));

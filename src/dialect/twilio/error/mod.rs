@@ -167,7 +167,8 @@ impl ApiError {
         }
     }
 
-    fn from_fault(fault: &Fault) -> Self {
+    /// What kept a flow from deciding.
+    pub(super) fn from_fault(fault: &Fault) -> Self {
         match fault {
             Fault::Busy | Fault::Conflict => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,

@@ -140,7 +140,7 @@ async fn one_that_waits_is_named_to_whoever_wants_another() {
     let first = world.start(&new).await.unwrap();
     assert_eq!(
         refused(world.start(&new).await),
-        Refusal::VerificationExists { sid: first.sid }
+        Refusal::Exists { sid: first.sid }
     );
     world.wait(600);
     assert_ne!(world.start(&new).await.unwrap().sid, first.sid);
@@ -199,17 +199,14 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
     };
     assert!(matches!(
         refused(world.start(&to_mail).await),
-        Refusal::Parameter { parameter: "To", .. }
+        Refusal::DestinationUnfit
     ));
     let silent = NewVerification {
         channel: Channel::Sna.into(),
         ..to_ada()
     };
     let channel = Channel::Sna;
-    assert_eq!(
-        refused(world.start(&silent).await),
-        Refusal::NoSenderFor { channel }
-    );
+    assert_eq!(refused(world.start(&silent).await), Refusal::NoSender { channel });
     let mut paid = NewVerification {
         channel: Channel::Call.into(),
         ..to_ada()
@@ -301,13 +298,7 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
     let (app, account, service) = (&world.app, world.account, world.service);
     let answer = verification::check(app, account, service, &which, &without_code).await;
     assert!(
-        matches!(
-            refused(answer),
-            Refusal::Parameter {
-                parameter: "Code",
-                ..
-            }
-        ),
+        matches!(refused(answer), Refusal::CodeMissing),
         "the network confirmed no payment"
     );
     let (of_plain, of_paid) = (world.code(&plain), world.code(&resent));

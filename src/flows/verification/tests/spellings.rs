@@ -39,7 +39,7 @@ async fn what_is_no_code_is_refused_and_not_counted() {
     let right = world.code(&verification);
     for text in ["", "12", &format!("+{right}"), &format!("{right}\0"), "abcdef"] {
         let refusal = refused(world.check(&which, text).await);
-        assert!(matches!(refusal, Refusal::Parameter { .. }), "{text:?}");
+        assert!(matches!(refusal, Refusal::CodeMalformed), "{text:?}");
     }
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
     let spaced = format!("\u{a0}{} {}\r\n", &right[..2], &right[2..]);
