@@ -22,9 +22,8 @@ pub struct Account {
     pub status: AccountStatus,
     /// When it was created.
     pub date_created: Timestamp,
-    /// What its webhooks are signed with; none yet if an earlier version of this program created it.
-    #[serde(default)]
-    pub webhook_secrets: Option<WebhookSecrets>,
+    /// What its webhooks are signed with.
+    pub webhook_secrets: WebhookSecrets,
 }
 
 /// Whether an account's credentials are accepted.
@@ -66,7 +65,7 @@ pub struct ApiKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such account, or no such key.
-    #[error("there is no such account or API key")]
+    #[error("the account or API key does not exist")]
     NotFound,
 }
 

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod access_token;
 pub mod account;
+pub mod attached;
 pub mod attempt;
 pub mod challenge;
 pub mod channel;
@@ -27,6 +28,7 @@ pub mod number_matching;
 pub mod opaque;
 pub mod outbox;
 pub mod phone;
+pub mod price;
 pub mod push_answer;
 pub mod push_guard;
 pub mod rate_limit;

@@ -1,16 +1,17 @@
 //! Services: one application's settings, and everything under it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::attached::{Attached, AttachedChange};
 use super::credential::PushProvider;
 use super::events::{EventType, EventTypes};
 use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
 use super::number_matching::NumberLength;
 use super::refusal::AreaRefusal;
-use super::sid::{
-    AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
-};
-use super::text::{Issuer, ProviderName, ServiceName};
+use super::sid::{AccountSid, CredentialSid, ServiceSid, TemplateSid, WebhookSid};
+use super::text::{Issuer, ServiceName};
 use super::time::Timestamp;
 use super::totp_algorithm::TotpAlgorithm;
 
@@ -26,6 +27,8 @@ pub struct Service {
     /// Which enabled webhooks want which events. Kept here so that a state change, which reads the service anyway, knows
     /// without another read which rows to write.
     pub subscriptions: Vec<Subscription>,
+    /// What the dialects keep of their own.
+    pub attached: Attached,
     /// When it was created.
     pub date_created: Timestamp,
     /// When it was last changed.
@@ -68,12 +71,6 @@ pub struct ServiceSettings {
     pub psd2_enabled: bool,
     /// Whether landlines get no SMS; needs `lookup_enabled`.
     pub skip_sms_to_landlines: bool,
-    /// Whether a called user has to press a key before the code is read.
-    pub dtmf_input_required: bool,
-    /// The voice that reads codes.
-    pub tts_name: Option<ProviderName>,
-    /// The e-mail settings.
-    pub mailer_sid: Option<MailerSid>,
     /// Whether messages warn not to share the code.
     pub do_not_share_warning_enabled: bool,
     /// Whether callers may choose the code.
@@ -84,12 +81,7 @@ pub struct ServiceSettings {
     pub totp: TotpSettings,
     /// The template of messages.
     pub default_template_sid: Option<TemplateSid>,
-    /// Settings of `WhatsApp` messages.
-    pub whatsapp: WhatsappSettings,
-    /// Whether verifications raise events.
-    pub verify_event_subscription_enabled: bool,
     /// Whether each sending of a verification has a code of its own; otherwise the same one is sent as long as it is right.
-    #[serde(default)]
     pub new_code_on_resend: bool,
 }
 
@@ -103,7 +95,6 @@ pub struct PushSettings {
     /// The key for Firebase Cloud Messaging.
     pub fcm_credential_sid: Option<CredentialSid>,
     /// How long a number has to be typed to approve a challenge; `None` if that is left to each challenge.
-    #[serde(default)]
     pub number_matching: Option<NumberLength>,
 }
 
@@ -120,15 +111,6 @@ pub struct TotpSettings {
     pub skew: Option<Skew>,
 }
 
-/// Settings of `WhatsApp` messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WhatsappSettings {
-    /// The messaging service that holds the sender.
-    pub msg_service_sid: Option<MessagingServiceSid>,
-    /// The sender.
-    pub from: Option<ProviderName>,
-}
-
 /// What a caller wants changed; `None` and [`Change::Keep`] leave a setting as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceChanges {
@@ -142,12 +124,6 @@ pub struct ServiceChanges {
     pub psd2_enabled: Option<bool>,
     /// See [`ServiceSettings::skip_sms_to_landlines`].
     pub skip_sms_to_landlines: Option<bool>,
-    /// See [`ServiceSettings::dtmf_input_required`].
-    pub dtmf_input_required: Option<bool>,
-    /// See [`ServiceSettings::tts_name`].
-    pub tts_name: Change<ProviderName>,
-    /// See [`ServiceSettings::mailer_sid`].
-    pub mailer_sid: Change<MailerSid>,
     /// See [`ServiceSettings::do_not_share_warning_enabled`].
     pub do_not_share_warning_enabled: Option<bool>,
     /// See [`ServiceSettings::custom_code_enabled`].
@@ -170,14 +146,10 @@ pub struct ServiceChanges {
     pub totp_skew: Option<Skew>,
     /// See [`ServiceSettings::default_template_sid`].
     pub default_template_sid: Change<TemplateSid>,
-    /// See [`WhatsappSettings::msg_service_sid`].
-    pub whatsapp_msg_service_sid: Change<MessagingServiceSid>,
-    /// See [`WhatsappSettings::from`].
-    pub whatsapp_from: Change<ProviderName>,
-    /// See [`ServiceSettings::verify_event_subscription_enabled`].
-    pub verify_event_subscription_enabled: Option<bool>,
     /// See [`ServiceSettings::new_code_on_resend`].
     pub new_code_on_resend: Option<bool>,
+    /// See [`Service::attached`].
+    pub attached: Option<Arc<dyn AttachedChange>>,
 }
 
 /// What becomes of a setting that may be empty.
@@ -213,16 +185,11 @@ impl ServiceSettings {
             lookup_enabled: false,
             psd2_enabled: false,
             skip_sms_to_landlines: false,
-            dtmf_input_required: false,
-            tts_name: None,
-            mailer_sid: None,
             do_not_share_warning_enabled: false,
             custom_code_enabled: false,
             push: PushSettings::default(),
             totp: TotpSettings::default(),
             default_template_sid: None,
-            whatsapp: WhatsappSettings::default(),
-            verify_event_subscription_enabled: false,
             new_code_on_resend: false,
         }
     }
@@ -242,9 +209,6 @@ impl ServiceSettings {
         set(&mut self.lookup_enabled, changes.lookup_enabled);
         set(&mut self.psd2_enabled, changes.psd2_enabled);
         set(&mut self.skip_sms_to_landlines, changes.skip_sms_to_landlines);
-        set(&mut self.dtmf_input_required, changes.dtmf_input_required);
-        changes.tts_name.apply(&mut self.tts_name);
-        changes.mailer_sid.apply(&mut self.mailer_sid);
         set(
             &mut self.do_not_share_warning_enabled,
             changes.do_not_share_warning_enabled,
@@ -263,14 +227,6 @@ impl ServiceSettings {
         set(&mut self.totp.code_length, changes.totp_code_length.map(Some));
         set(&mut self.totp.skew, changes.totp_skew.map(Some));
         changes.default_template_sid.apply(&mut self.default_template_sid);
-        changes
-            .whatsapp_msg_service_sid
-            .apply(&mut self.whatsapp.msg_service_sid);
-        changes.whatsapp_from.apply(&mut self.whatsapp.from);
-        set(
-            &mut self.verify_event_subscription_enabled,
-            changes.verify_event_subscription_enabled,
-        );
         set(&mut self.new_code_on_resend, changes.new_code_on_resend);
         if self.skip_sms_to_landlines && !self.lookup_enabled {
             return Err(Refusal::LookupRequired);

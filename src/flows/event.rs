@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::outbox::{Parcel, put_new_row};
 use crate::flows::reading::Reading;
-use crate::flows::{Error, Fault, webhook_secret};
+use crate::flows::{Fault, webhook_secret};
 use crate::store::{Batch, StoreError, keys};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
@@ -69,7 +69,7 @@ impl Parcel for EventParcel {
 pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
     let (letter, news) = match &row.message {
         OutboxMessage::Blocked { webhook, event } => {
-            let letter = Letter {
+            let letter = WebhookLetter {
                 webhook: *webhook,
                 account: event.account,
                 service: event.service,
@@ -78,7 +78,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
             (letter, News::Blocked(event))
         }
         OutboxMessage::Webhook { webhook, event } => {
-            let letter = Letter {
+            let letter = WebhookLetter {
                 webhook: *webhook,
                 account: event.account,
                 service: event.service,
@@ -123,7 +123,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
 
 /// Who gets something, and what it is.
 #[derive(Clone, Copy)]
-struct Letter {
+struct WebhookLetter {
     webhook: WebhookSid,
     account: AccountSid,
     service: ServiceSid,
@@ -140,7 +140,7 @@ enum Prepared {
     Suspended,
 }
 
-async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, Fault> {
+async fn prepare(app: &App, letter: WebhookLetter, now: Timestamp) -> Result<Prepared, Fault> {
     let account = keys::account(letter.account);
     let service = keys::service(letter.account, letter.service);
     let webhook = keys::webhook(letter.service, letter.webhook);
@@ -161,9 +161,6 @@ async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, 
     if !account.is_active() {
         return Ok(Prepared::Suspended);
     }
-    match webhook_secret::signing_secrets(app, account, now).await {
-        Ok(secrets) => Ok(Prepared::Go(webhook, secrets)),
-        Err(Error::Failed(fault)) => Err(fault),
-        Err(Error::Refused(_)) => Ok(Prepared::Obsolete),
-    }
+    let secrets = webhook_secret::signing_secrets(app, &account, now)?;
+    Ok(Prepared::Go(webhook, secrets))
 }

@@ -51,6 +51,18 @@ impl<T> Page<T> {
         }
     }
 
+    /// The same page with each item seen in another way, if each can be.
+    ///
+    /// # Errors
+    /// What the first item says that cannot be.
+    pub fn try_map<'a, U, E>(&'a self, see: impl FnMut(&'a T) -> Result<U, E>) -> Result<Page<U>, E> {
+        Ok(Page {
+            items: self.items.iter().map(see).collect::<Result<_, E>>()?,
+            previous: self.previous,
+            next: self.next,
+        })
+    }
+
     /// The same page of other items, or of fewer.
     pub(crate) fn with_items<U>(self, items: Vec<U>) -> Page<U> {
         Page {

@@ -1,6 +1,7 @@
 //! Services: one application's settings, and everything under it.
 
 use crate::app::App;
+use crate::domain::attached::Attached;
 use crate::domain::credential::PushProvider;
 use crate::domain::service::{Change, Refusal, Service, ServiceChanges, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid};
@@ -34,11 +35,14 @@ async fn create_once(
     let mut reading = Reading::new(app);
     let now = app.clock.now();
     let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
+    let mut attached = Attached::default();
+    attach(&mut attached, &changes)?;
     let service = Service {
         sid: ServiceSid::generate(now, app.entropy.as_ref()),
         account,
         settings: ServiceSettings::named(friendly_name).changed(changes)?,
         subscriptions: Vec::new(),
+        attached,
         date_created: now,
         date_updated: now,
     };
@@ -91,10 +95,18 @@ async fn update_once(
     let key = keys::service(account, sid);
     let mut service = reading.require(&key).await?;
     let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
+    attach(&mut service.attached, &changes)?;
     service.settings = service.settings.changed(changes)?;
     service.date_updated = app.clock.now();
     reading.commit(batch.put_record(key, &service)?).await?;
     Ok(service)
+}
+
+fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error<Refusal>> {
+    let change = changes.attached.as_deref();
+    change
+        .map_or(Ok(()), |change| attached.change(change))
+        .map_err(|error| Error::corrupt(error.to_string()))
 }
 
 /// Deletes a service. Nothing below it can be reached from the next request on; the sweeper reclaims it.

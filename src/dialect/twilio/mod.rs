@@ -29,6 +29,7 @@ mod notifications;
 mod rate_limits;
 mod routes;
 mod safe_list;
+mod service_settings;
 mod services;
 mod silent_auth;
 mod templates;
@@ -37,6 +38,9 @@ mod verification_parameters;
 mod verification_policy;
 mod verifications;
 mod webhooks;
+
+/// What the dialect is called where its part of a record is kept.
+const NAME: &str = "twilio";
 
 pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::Basic;

@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
+use super::service_settings::{OwnServiceChanges, OwnServiceSettings};
 use crate::domain::factor::{CodeLength, Skew, TimeStep};
 use crate::domain::number_matching::NumberLength;
 use crate::domain::service::{Service, ServiceChanges};
@@ -33,7 +34,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let service = call.settle(service::create(call.app(), account, name, changes).await)?;
     Ok(json::resource(
         StatusCode::CREATED,
-        &ServiceJson::new(&call, &service, &vapid),
+        &ServiceJson::new(&call, &service, &vapid)?,
     ))
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let vapid = vapid(&call).await?;
     Ok(json::resource(
         StatusCode::OK,
-        &ServiceJson::new(&call, &service, &vapid),
+        &ServiceJson::new(&call, &service, &vapid)?,
     ))
 }
 
@@ -57,7 +58,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
         call.settle(service::update(call.app(), account, call.sid("ServiceSid")?, changes).await)?;
     Ok(json::resource(
         StatusCode::OK,
-        &ServiceJson::new(&call, &service, &vapid),
+        &ServiceJson::new(&call, &service, &vapid)?,
     ))
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let listing = Listing::read(&call.query, &[])?;
     let page = call.settle(service::list(call.app(), account, listing.request).await)?;
     let vapid = vapid(&call).await?;
-    let page = page.map(|service| ServiceJson::new(&call, service, &vapid));
+    let page = page.try_map(|service| ServiceJson::new(&call, service, &vapid))?;
     Ok(listing.answer(&call, "services", &page))
 }
 
@@ -95,9 +96,7 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
         lookup_enabled: form.flag("LookupEnabled")?,
         psd2_enabled: form.flag("Psd2Enabled")?,
         skip_sms_to_landlines: form.flag("SkipSmsToLandlines")?,
-        dtmf_input_required: form.flag("DtmfInputRequired")?,
-        tts_name: form.clearable("TtsName", ProviderName::parse)?,
-        mailer_sid: form.clearable("MailerSid", sid::<MailerSid>("must be MD and 32 hex digits"))?,
+        attached: OwnServiceChanges::read(form)?.shared(),
         do_not_share_warning_enabled: form.flag("DoNotShareWarningEnabled")?,
         custom_code_enabled: form.flag("CustomCodeEnabled")?,
         push_include_date: form.flag("Push.IncludeDate")?,
@@ -112,12 +111,6 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
             "DefaultTemplateSid",
             sid::<TemplateSid>("must be HJ and 32 hex digits"),
         )?,
-        whatsapp_msg_service_sid: form.clearable(
-            "Whatsapp.MsgServiceSid",
-            sid::<MessagingServiceSid>("must be MG and 32 hex digits"),
-        )?,
-        whatsapp_from: form.clearable("Whatsapp.From", ProviderName::parse)?,
-        verify_event_subscription_enabled: form.flag("VerifyEventSubscriptionEnabled")?,
         new_code_on_resend: form.flag("NewCodeOnResend")?,
     })
 }
@@ -148,14 +141,14 @@ struct ServiceJson<'a> {
     psd2_enabled: bool,
     skip_sms_to_landlines: bool,
     dtmf_input_required: bool,
-    tts_name: Option<&'a str>,
+    tts_name: Option<ProviderName>,
     mailer_sid: Option<Text<MailerSid>>,
     do_not_share_warning_enabled: bool,
     custom_code_enabled: bool,
     push: PushJson<'a>,
     totp: TotpJson<'a>,
     default_template_sid: Option<Text<TemplateSid>>,
-    whatsapp: WhatsappJson<'a>,
+    whatsapp: WhatsappJson,
     verify_event_subscription_enabled: bool,
     /// Not part of Twilio's API.
     new_code_on_resend: bool,
@@ -184,9 +177,9 @@ struct TotpJson<'a> {
 }
 
 #[derive(Serialize)]
-struct WhatsappJson<'a> {
+struct WhatsappJson {
     msg_service_sid: Option<Text<MessagingServiceSid>>,
-    from: Option<&'a str>,
+    from: Option<ProviderName>,
 }
 
 #[derive(Serialize)]
@@ -201,11 +194,12 @@ struct LinksJson {
 }
 
 impl<'a> ServiceJson<'a> {
-    fn new(call: &Call, service: &'a Service, vapid_public_key: &'a str) -> Self {
+    fn new(call: &Call, service: &'a Service, vapid_public_key: &'a str) -> Result<Self, ApiError> {
         let settings = &service.settings;
+        let own = OwnServiceSettings::of(service).map_err(|error| ApiError::unreadable(&error))?;
         let url = call.url(format_args!("/v2/Services/{}", service.sid));
         let below = |name: &str| format!("{url}/{name}");
-        Self {
+        Ok(Self {
             sid: Text(service.sid),
             account_sid: Text(service.account),
             friendly_name: settings.friendly_name.as_str(),
@@ -213,9 +207,9 @@ impl<'a> ServiceJson<'a> {
             lookup_enabled: settings.lookup_enabled,
             psd2_enabled: settings.psd2_enabled,
             skip_sms_to_landlines: settings.skip_sms_to_landlines,
-            dtmf_input_required: settings.dtmf_input_required,
-            tts_name: settings.tts_name.as_ref().map(ProviderName::as_str),
-            mailer_sid: settings.mailer_sid.map(Text),
+            dtmf_input_required: own.dtmf_input_required,
+            tts_name: own.tts_name,
+            mailer_sid: own.mailer_sid.map(Text),
             do_not_share_warning_enabled: settings.do_not_share_warning_enabled,
             custom_code_enabled: settings.custom_code_enabled,
             push: PushJson {
@@ -233,10 +227,10 @@ impl<'a> ServiceJson<'a> {
             },
             default_template_sid: settings.default_template_sid.map(Text),
             whatsapp: WhatsappJson {
-                msg_service_sid: settings.whatsapp.msg_service_sid.map(Text),
-                from: settings.whatsapp.from.as_ref().map(ProviderName::as_str),
+                msg_service_sid: own.whatsapp_msg_service_sid.map(Text),
+                from: own.whatsapp_from,
             },
-            verify_event_subscription_enabled: settings.verify_event_subscription_enabled,
+            verify_event_subscription_enabled: own.verify_event_subscription_enabled,
             new_code_on_resend: settings.new_code_on_resend,
             date_created: Text(service.date_created),
             date_updated: Text(service.date_updated),
@@ -250,6 +244,6 @@ impl<'a> ServiceJson<'a> {
                 access_tokens: below("AccessTokens"),
             },
             url,
-        }
+        })
     }
 }

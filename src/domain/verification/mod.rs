@@ -14,9 +14,7 @@ mod refusal;
 mod sending;
 
 #[cfg(test)]
-mod protocols;
-#[cfg(test)]
-pub(crate) mod samples;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -89,8 +89,8 @@ async fn create_once(
     batch = put_new(app, scope, &challenge, now, batch)?;
     batch = watch_expiry(&located, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
-        let to = (service, scope);
-        batch = notify_device(app, to, &challenge, push, challenge.expires_at, batch)?;
+        let until = challenge.expires_at;
+        batch = notify_device(app, service, scope, &challenge, push, until, batch)?;
     }
     if let Outcome::Approved(_) = challenge.outcome {
         let of = (factor.sid, factor.factor_type());

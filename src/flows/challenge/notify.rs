@@ -62,7 +62,7 @@ async fn notify_once(
     let batch = put_changed(app, scope, &challenge, batch)?;
     // A TTL of zero asks for one attempt at once; a second gives the worker time to make it.
     let until = now + Duration::from_secs(u64::from(ttl).max(1));
-    let batch = notify_device(app, (service, scope), &challenge, &device, until, batch)?;
+    let batch = notify_device(app, service, scope, &challenge, &device, until, batch)?;
     reading.commit(batch).await?;
     let notification = Notification {
         sid: NotificationSid::generate(now, app.entropy.as_ref()),

@@ -1,8 +1,10 @@
-//! Sending a code: everything that is asked and written, in this order; each may refuse, and nothing is changed then.
+//! Sending a code: which one it is, and everything that is asked and written, in this order; each may refuse, and nothing is
+//! changed then.
 
-use super::records::{SendingAt, new_attempt, price, put_new_attempt};
+use super::records::{SendingAt, new_attempt, put_new_attempt};
 use super::route::{Way, keys_to_route, route};
 use crate::app::App;
+use crate::crypto::plain_code::PlainCode;
 use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
@@ -13,13 +15,13 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{NewCode, Refusal, Try, Verification};
+use crate::domain::verification::{IssuedCode, NewCode, Refusal, Try, Verification};
 use crate::flows::fraud::{Admittance, SendPermit, admit, keys_to_admit};
 use crate::flows::outbox::put_new_row;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault};
 use crate::store::Batch;
-use crate::store::keys::Key;
+use crate::store::keys::{self, Key};
 
 /// What is to be sent, and how.
 pub(crate) struct SendOrder<'a> {
@@ -90,7 +92,7 @@ pub(crate) async fn send<'a>(
         channel,
         device_ip: verification.content.device_ip,
         risk_check: order.risk_check,
-        price: sender.price.map(price),
+        price: sender.price,
         now,
     };
     let permit = admit(app, reading, &asked).await?;
@@ -142,4 +144,52 @@ fn queued(attempt: &Attempt, send: u8) -> QueuedCode {
         expires_at: attempt.expires_at,
         refused: Vec::new(),
     }
+}
+
+/// A new code, if the next sending over `channel` needs one: the policy wants one, the one before is over or void, or the
+/// caller chose another.
+pub(crate) fn next_code(
+    app: &App,
+    verification: &Verification,
+    channel: Channel,
+    custom: Option<&PlainCode>,
+    now: Timestamp,
+) -> Result<Option<NewCode>, Fault> {
+    if channel == Channel::Sna {
+        return Ok(None);
+    }
+    let mut needed = verification.needs_code(channel, now);
+    if let (false, Some(custom), Some(last)) = (needed, custom, verification.codes.last()) {
+        needed = !open_code(app, verification, last)?.matches(custom);
+    }
+    if !needed {
+        return Ok(None);
+    }
+    let code = custom.cloned().unwrap_or_else(|| {
+        let policy = &verification.policy;
+        PlainCode::draw(policy.alphabet, policy.code_length, app.entropy.as_ref())
+    });
+    let key = keys::verification(verification.service, verification.sid);
+    Ok(Some(NewCode {
+        sealed: app
+            .vault
+            .seal(app.entropy.as_ref(), key.bytes(), code.reveal().as_bytes()),
+        length: code.length(),
+    }))
+}
+
+/// Opens one of the verification's codes.
+pub(crate) fn open_code(
+    app: &App,
+    verification: &Verification,
+    code: &IssuedCode,
+) -> Result<PlainCode, Fault> {
+    let corrupt =
+        |why: &dyn std::fmt::Display| Fault::Corrupt(format!("verification {}: {why}", verification.sid));
+    let key = keys::verification(verification.service, verification.sid);
+    let opened = app
+        .vault
+        .open(key.bytes(), &code.sealed)
+        .map_err(|error| corrupt(&error))?;
+    PlainCode::from_opened(&opened).ok_or_else(|| corrupt(&"its code is none"))
 }

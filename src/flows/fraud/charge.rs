@@ -2,9 +2,9 @@
 
 use super::reserve::{Reservation, reserve};
 use crate::app::App;
-use crate::domain::attempt::Price;
 use crate::domain::fraud::Blocked;
 use crate::domain::fraud::budget::Need;
+use crate::domain::price::Price;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;

@@ -10,13 +10,13 @@ use crate::store::Batch;
 use crate::store::keys::{self, Key};
 
 /// A value that a rate limit counts.
-pub struct Counted {
+pub struct CountedValue {
     limit: RateLimit,
     guard: Key<RateLimit>,
     uses: Key<RateLimitUses>,
 }
 
-impl Counted {
+impl CountedValue {
     /// The key of what [`enforce`] reads of it: for whoever reads more in the same round trip.
     #[must_use]
     pub fn key(&self) -> &[u8] {
@@ -36,7 +36,7 @@ pub async fn counted(
     reading: &mut Reading<'_>,
     service: ServiceSid,
     values: &[(String, String)],
-) -> Result<Vec<Counted>, Error<Refusal>> {
+) -> Result<Vec<CountedValue>, Error<Refusal>> {
     if values.is_empty() {
         return Ok(Vec::new());
     }
@@ -51,7 +51,7 @@ pub async fn counted(
         let guard = keys::rate_limit(service, limit.sid);
         // Personal data, so it is known by a name that only this server can make.
         let fingerprint = app.vault.fingerprint(guard.bytes(), pair.1.as_bytes());
-        counted.push(Counted {
+        counted.push(CountedValue {
             uses: keys::rate_limit_uses(service, limit.sid, &fingerprint),
             limit: limit.clone(),
             guard,
@@ -67,13 +67,13 @@ pub async fn counted(
 /// [`Refusal::Reached`] with the longest wait if a bucket has no room, and nothing is used; [`Error::Failed`].
 pub async fn enforce(
     reading: &mut Reading<'_>,
-    counted: Vec<Counted>,
+    counted: Vec<CountedValue>,
     now: Timestamp,
     mut batch: Batch,
 ) -> Result<Batch, Error<Refusal>> {
-    reading.prefetch(counted.iter().map(Counted::key)).await?;
+    reading.prefetch(counted.iter().map(CountedValue::key)).await?;
     let mut reached = None;
-    for Counted { limit, guard, uses } in counted {
+    for CountedValue { limit, guard, uses } in counted {
         // The buckets are those that were looked at, and nothing is counted for a rate limit that is gone.
         reading.require(&guard).await?;
         let before = reading.get(&uses).await?.unwrap_or_default();

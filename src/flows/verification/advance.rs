@@ -1,6 +1,6 @@
 //! Goes on with a verification's plan: when its caller says so, or when the next step is due.
 
-use super::{Found, Scope, Which, find, put_destination};
+use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
@@ -27,7 +27,7 @@ pub async fn advance(
     retry_on_conflict(|| async {
         let now = app.clock.now();
         let mut reading = Reading::new(app);
-        let found = find(&mut reading, scope, &Which::Sid(sid), now).await?;
+        let found = find(&mut reading, scope, &VerificationName::Sid(sid), now).await?;
         let mut verification = found.verification.clone();
         let outgoing = take_step(app, &mut reading, &mut verification, &found, now).await?;
         commit(reading, &found, &verification, now, outgoing.batch).await?;
@@ -84,7 +84,14 @@ async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Re
         service: timer.service,
     };
     let now = app.clock.now();
-    let found = match find(&mut reading, scope, &Which::Sid(timer.verification), now).await {
+    let found = match find(
+        &mut reading,
+        scope,
+        &VerificationName::Sid(timer.verification),
+        now,
+    )
+    .await
+    {
         Ok(found) => found,
         // It was deleted with its service, or is over for long.
         Err(NotRead::Absent) => return reading.commit(taken).await,
@@ -120,7 +127,7 @@ async fn take_step<'a>(
     app: &'a App,
     reading: &mut Reading<'_>,
     verification: &mut Verification,
-    found: &Found,
+    found: &FoundVerification,
     now: Timestamp,
 ) -> Result<Outgoing<'a>, Error<Refusal>> {
     let step = verification.require_step(now)?;
@@ -145,7 +152,7 @@ fn pass_step(verification: &mut Verification, now: Timestamp) {
 
 async fn commit(
     reading: Reading<'_>,
-    found: &Found,
+    found: &FoundVerification,
     verification: &Verification,
     now: Timestamp,
     batch: Batch,

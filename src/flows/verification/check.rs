@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Found, Scope, Which, find, put_destination};
+use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::destination::Destination;
@@ -52,7 +52,7 @@ pub async fn check(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    which: &Which,
+    which: &VerificationName,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error<Refusal>> {
     retry_on_conflict(|| attempt(app, Scope { account, service }, which, guess)).await
@@ -61,7 +61,7 @@ pub async fn check(
 async fn attempt(
     app: &App,
     scope: Scope,
-    which: &Which,
+    which: &VerificationName,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error<Refusal>> {
     let now = app.clock.now();
@@ -125,7 +125,7 @@ fn is_right(
 async fn check_silently(
     app: &App,
     reading: Reading<'_>,
-    found: Found,
+    found: FoundVerification,
     guess: &Guess<'_>,
     now: Timestamp,
 ) -> Result<Verification, Error<Refusal>> {
@@ -152,7 +152,7 @@ async fn check_silently(
 async fn commit(
     app: &App,
     mut reading: Reading<'_>,
-    found: &Found,
+    found: &FoundVerification,
     verification: &Verification,
     mut record: DestinationRecord,
     now: Timestamp,

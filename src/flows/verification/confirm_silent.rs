@@ -21,7 +21,7 @@ use crate::domain::verification::{
     Refusal, SilentAuthentication, SilentError, SilentFailure, Try, Verification, VerificationStatus,
 };
 use crate::flows::code::{
-    SendingAt, Way, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
+    SendingAt, Way, learn, new_attempt, put_attempt, put_new_attempt, put_verification, route,
 };
 use crate::flows::fraud::{Charge, charge};
 use crate::flows::reading::{NotRead, Reading};
@@ -116,7 +116,7 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
         let Some(sender) = sender else {
             return Ok(None);
         };
-        let cost = sender.price.map(price);
+        let cost = sender.price;
         let Ok(paid) = charge(app, &mut reading, verification.account, cost, now).await? else {
             return Ok(None);
         };

@@ -19,7 +19,7 @@ pub use self::check::{Guess, check};
 pub use self::confirm_silent::{SilentAnswer, confirm_silent};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
-pub use self::start::{NewVerification, Rules, Started, start};
+pub use self::start::{NewVerification, Rules, StartedVerification, start};
 
 use crate::app::App;
 use crate::domain::destination::Destination;
@@ -36,7 +36,7 @@ use crate::store::{Batch, StoreError};
 
 /// How a caller names a verification.
 #[derive(Clone, Debug)]
-pub enum Which {
+pub enum VerificationName {
     /// By its identifier.
     Sid(VerificationSid),
     /// As the last one for a destination.
@@ -51,7 +51,7 @@ pub async fn fetch(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    which: &Which,
+    which: &VerificationName,
 ) -> Result<Verification, Error<Refusal>> {
     let scope = Scope { account, service };
     let mut reading = Reading::new(app);
@@ -67,7 +67,7 @@ struct Scope {
 }
 
 /// A verification with all that a decision on it rests on.
-struct Found {
+struct FoundVerification {
     service: Service,
     verification: Verification,
     /// What is remembered of its destination, if anything is.
@@ -78,18 +78,18 @@ struct Found {
 async fn find(
     reading: &mut Reading<'_>,
     scope: Scope,
-    which: &Which,
+    which: &VerificationName,
     now: Timestamp,
-) -> Result<Found, NotRead> {
+) -> Result<FoundVerification, NotRead> {
     let Scope { account, service } = scope;
     let owner = keys::service(account, service);
     let sid = match which {
-        Which::Sid(sid) => {
+        VerificationName::Sid(sid) => {
             let key = keys::verification(service, *sid);
             reading.prefetch([owner.bytes(), key.bytes()]).await?;
             *sid
         }
-        Which::To(destination) => {
+        VerificationName::To(destination) => {
             let key = keys::destination(service, destination);
             reading.prefetch([owner.bytes(), key.bytes()]).await?;
             reading.require(&owner).await?;
@@ -109,7 +109,7 @@ async fn find(
     let attempt = key_to_convert(&verification);
     keys.extend(attempt.as_ref().map(Key::bytes));
     reading.prefetch(keys).await?;
-    Ok(Found {
+    Ok(FoundVerification {
         service: owner,
         destination: reading.get(&key).await?,
         verification,

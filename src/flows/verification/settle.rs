@@ -1,6 +1,6 @@
 //! Ends a verification because its owner says so.
 
-use super::{Scope, Which, find};
+use super::{Scope, VerificationName, find};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::{Refusal, Verification};
@@ -26,7 +26,7 @@ pub async fn settle(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    which: &Which,
+    which: &VerificationName,
     settlement: Settlement,
 ) -> Result<Verification, Error<Refusal>> {
     retry_on_conflict(|| end(app, Scope { account, service }, which, settlement)).await
@@ -35,7 +35,7 @@ pub async fn settle(
 async fn end(
     app: &App,
     scope: Scope,
-    which: &Which,
+    which: &VerificationName,
     settlement: Settlement,
 ) -> Result<Verification, Error<Refusal>> {
     let now = app.clock.now();

@@ -18,7 +18,7 @@ use crate::domain::verification::{
     CodePolicy, Content, Draft, Refusal, SilentAuthentication, Uniqueness, Verification,
 };
 use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verification, send};
-use crate::flows::rate_limit::{self, Counted};
+use crate::flows::rate_limit::{self, CountedValue};
 use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::Batch;
@@ -72,7 +72,7 @@ impl fmt::Debug for NewVerification {
 }
 
 /// A verification that was started or sent again.
-pub struct Started {
+pub struct StartedVerification {
     /// The verification.
     pub verification: Verification,
     /// The service that it belongs to.
@@ -82,9 +82,9 @@ pub struct Started {
 }
 
 /// The token stays out of logs.
-impl fmt::Debug for Started {
+impl fmt::Debug for StartedVerification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Started")
+        f.debug_struct("StartedVerification")
             .field("verification", &self.verification.sid)
             .finish_non_exhaustive()
     }
@@ -103,13 +103,17 @@ pub async fn start(
     account: AccountSid,
     service: ServiceSid,
     new: &NewVerification,
-) -> Result<Started, Error<Refusal>> {
+) -> Result<StartedVerification, Error<Refusal>> {
     retry_on_conflict(|| attempt(app, Scope { account, service }, new)).await
 }
 
 /// Reads four times at the most: what the destination and the service lead to, the rate limits, the last verification with
 /// what is counted, and budgets of which this process holds nothing. Without values for rate limits it is three times.
-async fn attempt(app: &App, scope: Scope, new: &NewVerification) -> Result<Started, Error<Refusal>> {
+async fn attempt(
+    app: &App,
+    scope: Scope,
+    new: &NewVerification,
+) -> Result<StartedVerification, Error<Refusal>> {
     let Scope { account, service } = scope;
     let mut reading = Reading::new(app);
     let owner_key = keys::service(account, service);
@@ -128,7 +132,7 @@ async fn attempt(app: &App, scope: Scope, new: &NewVerification) -> Result<Start
     // A name that no rate limit has is refused in its turn.
     let counted = rate_limit::counted(app, &mut reading, service, new.rate_limits.pairs()).await;
     let last_key = record.last.map(|sid| keys::verification(service, sid));
-    let uses = counted.iter().flatten().map(Counted::key);
+    let uses = counted.iter().flatten().map(CountedValue::key);
     let keys: Vec<_> = uses.chain(last_key.as_ref().map(Key::bytes)).collect();
     reading.prefetch(keys).await?;
     let last = match &last_key {
@@ -185,7 +189,7 @@ async fn attempt(app: &App, scope: Scope, new: &NewVerification) -> Result<Start
     let batch = put_verification(batch, before.as_ref(), &verification)?;
     reading.commit(batch).await?;
     permit.commit(verification.sid);
-    Ok(Started {
+    Ok(StartedVerification {
         verification,
         service: owner,
         sna_token,

@@ -22,7 +22,7 @@ use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Refusal, Verification, VerificationStatus,
 };
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
-use countersign::flows::verification::{self, Guess, NewVerification, Settlement, Which};
+use countersign::flows::verification::{self, Guess, NewVerification, Settlement, VerificationName};
 use countersign::flows::{Error, messaging_configuration, safe_list};
 use countersign::store::{Batch, Order, Scan, keys, records};
 
@@ -47,7 +47,7 @@ pub(super) async fn write(app: &App, service: &Service) {
     assert!(goes_on.next_step_at.is_some());
     let address = EmailAddress::parse("ada@mail.example.com").unwrap();
     let by_mail = wanted(Destination::Email(address), Channel::Email, usual_policy());
-    let approved = Which::Sid(start(app, service, &by_mail).await.unwrap().sid);
+    let approved = VerificationName::Sid(start(app, service, &by_mail).await.unwrap().sid);
     verification::settle(app, service.account, service.sid, &approved, Settlement::Approve)
         .await
         .unwrap();
@@ -188,7 +188,7 @@ async fn check(
         payment: Some(payment()),
         ..Guess::default()
     };
-    let checked = verification::check(app, account, service, &Which::To(ada()), &guess).await?;
+    let checked = verification::check(app, account, service, &VerificationName::To(ada()), &guess).await?;
     Ok(checked.status(app.clock.now()))
 }
 

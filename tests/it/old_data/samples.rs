@@ -7,6 +7,7 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
+use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
@@ -20,16 +21,14 @@ use countersign::domain::number_matching::{MatchingNumber, NumberLength};
 use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::push_guard::{PushGuard, PushLimits};
-use countersign::domain::service::{
-    PushSettings, Service, ServiceSettings, Subscription, TotpSettings, WhatsappSettings,
-};
+use countersign::domain::service::{PushSettings, Service, ServiceSettings, Subscription, TotpSettings};
 use countersign::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
-    MailerSid, MessagingServiceSid, ServiceSid, TemplateSid, WebhookSid,
+    ServiceSid, TemplateSid, WebhookSid,
 };
 use countersign::domain::text::{
     ApnsIdentifier, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer, Message,
-    NotificationToken, ProviderName, SdkVersion, ServiceName,
+    NotificationToken, SdkVersion, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -83,25 +82,23 @@ pub(super) fn sample<T: Record>(name: &str, record: &T) -> Sample {
 }
 
 fn accounts() -> Vec<Sample> {
+    let sealed = |byte| Sealed::from_bytes([&[byte; 33][..], &[0; 32]].concat());
     let account = Account {
         sid: AccountSid::from_bytes([1; 16]),
         friendly_name: FriendlyName::parse("Owl Bank, \u{dc}berlingen").unwrap(),
         token: vault().token_hash(&[1; 16], "token"),
         status: AccountStatus::Active,
         date_created: moment(0),
-        webhook_secrets: None,
+        webhook_secrets: WebhookSecrets::new(sealed(1), false),
     };
     let suspended = Account {
         status: AccountStatus::Suspended { at: moment(1) },
         ..account.clone()
     };
-    let sealed = |byte| Sealed::from_bytes([&[byte; 33][..], &[0; 32]].concat());
-    let first = WebhookSecrets::new(sealed(1), false);
-    let rotated = WebhookSecrets::new(sealed(1), true)
-        .rotated(sealed(2), moment(1), Duration::from_hours(1))
-        .rotated(sealed(3), moment(2), Duration::from_hours(24));
-    let signing = |secrets| Account {
-        webhook_secrets: Some(secrets),
+    let rotated = Account {
+        webhook_secrets: WebhookSecrets::new(sealed(1), true)
+            .rotated(sealed(2), moment(1), Duration::from_hours(1))
+            .rotated(sealed(3), moment(2), Duration::from_hours(24)),
         ..account.clone()
     };
     let key = ApiKey {
@@ -112,21 +109,34 @@ fn accounts() -> Vec<Sample> {
         date_created: moment(2),
     };
     vec![
-        sample("account, active", &account),
+        sample("account, active, with a webhook secret that nobody saw", &account),
         sample("account, suspended", &suspended),
-        sample("account, webhook secret that nobody saw", &signing(first)),
-        sample("account, webhook secrets in an overlap", &signing(rotated)),
+        sample("account, webhook secrets in an overlap", &rotated),
         sample("API key", &key),
     ]
 }
 
+/// Keeps something for a dialect.
+#[derive(Debug)]
+struct Keep(&'static str, &'static [u8]);
+
+impl AttachedChange for Keep {
+    fn dialect(&self) -> &'static str {
+        self.0
+    }
+
+    fn apply(&self, _: Option<&Attachment>) -> Result<Option<Attachment>, AttachedError> {
+        Attachment::new(1, self.1.to_vec()).map(Some)
+    }
+}
+
 fn services() -> Vec<Sample> {
-    let provider = |name| Some(ProviderName::parse(name).unwrap());
     let empty = Service {
         sid: ServiceSid::from_bytes([3; 16]),
         account: AccountSid::from_bytes([1; 16]),
         settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
         subscriptions: Vec::new(),
+        attached: Attached::default(),
         date_created: moment(3),
         date_updated: moment(4),
     };
@@ -136,9 +146,6 @@ fn services() -> Vec<Sample> {
         lookup_enabled: true,
         psd2_enabled: true,
         skip_sms_to_landlines: true,
-        dtmf_input_required: true,
-        tts_name: provider("Alice"),
-        mailer_sid: Some(MailerSid::from_bytes([4; 16])),
         do_not_share_warning_enabled: true,
         custom_code_enabled: true,
         push: PushSettings {
@@ -154,19 +161,20 @@ fn services() -> Vec<Sample> {
             skew: Some(Skew::new(2).unwrap()),
         },
         default_template_sid: Some(TemplateSid::from_bytes([7; 16])),
-        whatsapp: WhatsappSettings {
-            msg_service_sid: Some(MessagingServiceSid::from_bytes([8; 16])),
-            from: provider("+15005550006"),
-        },
-        verify_event_subscription_enabled: true,
         new_code_on_resend: true,
     };
     let subscription = |byte, events| Subscription {
         webhook: WebhookSid::from_bytes([byte; 16]),
         events,
     };
+    let mut attached = Attached::default();
+    attached
+        .change(&Keep("twilio", br#"{"tts_name":"Alice"}"#))
+        .unwrap();
+    attached.change(&Keep("another", &[0, 255])).unwrap();
     let filled = Service {
         settings,
+        attached,
         subscriptions: vec![
             subscription(9, EventTypes::All),
             subscription(10, EventTypes::Only(EventType::ALL.to_vec())),
@@ -473,7 +481,7 @@ fn outbox_rows() -> Vec<Sample> {
         factor: FactorSid::from_bytes([14; 16]),
         challenge: ChallengeSid::from_bytes([16; 16]),
         expires_at: moment(318),
-        account: Some(AccountSid::from_bytes([1; 16])),
+        account: AccountSid::from_bytes([1; 16]),
         credential,
     };
     let challenge = Some(ChallengeSid::from_bytes([16; 16]));

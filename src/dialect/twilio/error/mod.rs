@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::domain::attached::AttachedError;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::text::{Invalid, UniqueName};
 use crate::flows::{self, Fault};
@@ -165,6 +166,11 @@ impl ApiError {
                 ..refusal.to_api_error(path)
             },
         }
+    }
+
+    /// What this dialect keeps with a record cannot be read.
+    pub(super) fn unreadable(error: &AttachedError) -> Self {
+        Self::from_fault(&Fault::Corrupt(error.to_string()))
     }
 
     /// What kept a flow from deciding.

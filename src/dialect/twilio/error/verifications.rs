@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
+use super::super::verification_parameters;
 use super::{ApiError, ToApiError, capitalized};
-use crate::dialect::twilio::verification_parameters;
 use crate::domain::channel::Channel;
 use crate::domain::fraud::Blocked;
 use crate::domain::verification::Refusal;

@@ -3,8 +3,10 @@
 use super::super::charge;
 use super::*;
 use crate::domain::fraud::Blocked;
+use crate::domain::fraud::budget::Taken;
 use crate::flows::Fault;
 use crate::store::faulty::FaultyStore;
+use crate::store::records::Record as _;
 
 fn only(change: impl FnOnce(&mut Settings)) -> Settings {
     let mut settings = Settings::off();
@@ -42,7 +44,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
             |s| {
                 s.spend_per_day = Some(Price {
                     micros: 750_000,
-                    currency: *b"eur",
+                    currency: Currency::parse("eur").unwrap(),
                 });
             },
             BlockReason::SpendCap,
@@ -53,7 +55,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
         let node = Node::new(only(change)).await;
         let price = Some(Price {
             micros: 100_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         });
         let asked = Asked { price, ..asked };
         assert_eq!(passing(&node, 20, asked).await, 7, "{reason:?}");
@@ -257,7 +259,7 @@ async fn counters_are_reclaimed_when_they_are_over() {
     passing(&node, 10, Asked::default()).await;
     let counters = async || {
         let scan = Scan {
-            prefix: b"c".to_vec(),
+            prefix: vec![Taken::KIND],
             after: None,
             order: Order::Ascending,
             limit: 1_000,
@@ -280,7 +282,7 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
         device_per_hour: Some(1),
         spend_per_day: Some(Price {
             micros: 600_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         }),
         ..Settings::default()
     })
@@ -289,7 +291,7 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
         device_ip: Some("203.0.113.7"),
         price: Some(Price {
             micros: 100_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         }),
         ..Asked::default()
     };
@@ -317,13 +319,13 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
 async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
     let cap = Price {
         micros: 1_000_000,
-        currency: *b"eur",
+        currency: Currency::parse("eur").unwrap(),
     };
     let node = Node::new(only(|s| s.spend_per_day = Some(cap))).await;
-    let of = |micros, currency: &[u8; 3]| {
+    let of = |micros, currency: &str| {
         Some(Price {
             micros,
-            currency: *currency,
+            currency: Currency::parse(currency).unwrap(),
         })
     };
     let number = phone(32_470_123_456);
@@ -332,12 +334,12 @@ async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
         ..Asked::default()
     };
     assert_eq!(
-        why(&node.pass(&number, asked(of(1, b"usd"))).await),
+        why(&node.pass(&number, asked(of(1, "usd"))).await),
         Some(BlockReason::SpendCap)
     );
-    assert_eq!(why(&node.pass(&number, asked(of(700_000, b"eur"))).await), None);
+    assert_eq!(why(&node.pass(&number, asked(of(700_000, "eur"))).await), None);
     assert_eq!(
-        why(&node.pass(&number, asked(of(400_000, b"eur"))).await),
+        why(&node.pass(&number, asked(of(400_000, "eur"))).await),
         Some(BlockReason::SpendCap)
     );
     assert_eq!(
@@ -346,7 +348,7 @@ async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
         "it has no price"
     );
     assert_eq!(
-        why(&node.pass(&number, asked(of(0, b"usd"))).await),
+        why(&node.pass(&number, asked(of(0, "usd"))).await),
         None,
         "it is free"
     );
@@ -363,10 +365,10 @@ async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
         Ok(())
     };
     for _ in 0..3 {
-        assert_eq!(pay(of(300_000, b"eur"), false).await, Ok(()));
+        assert_eq!(pay(of(300_000, "eur"), false).await, Ok(()));
     }
-    assert_eq!(pay(of(300_000, b"eur"), true).await, Ok(()));
-    let refused: Result<(), Blocked> = pay(of(1, b"eur"), true).await;
+    assert_eq!(pay(of(300_000, "eur"), true).await, Ok(()));
+    let refused: Result<(), Blocked> = pay(of(1, "eur"), true).await;
     assert_eq!(refused.unwrap_err().why, BlockReason::SpendCap);
     assert_eq!(pay(None, true).await, Ok(()));
 }

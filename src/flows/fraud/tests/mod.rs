@@ -13,7 +13,8 @@ use super::{Admittance, SendPermit, admit, converted};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
-use crate::domain::attempt::{Attempt, AttemptStatus, Price};
+use crate::domain::attached::Attached;
+use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
@@ -21,13 +22,14 @@ use crate::domain::events::{EventTypes, OutboxMessage, OutboxRow};
 use crate::domain::fraud::settings::Settings;
 use crate::domain::fraud::{BlockEvent, BlockReason};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
+use crate::domain::price::{Currency, Price};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::sender_name::SenderName;
 use crate::domain::service::{Service, ServiceSettings, Subscription};
 use crate::domain::sid::{AccountSid, AttemptSid, SafeListSid, ServiceSid, VerificationSid, WebhookSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock, Timestamp};
-use crate::domain::verification::samples::twilio;
+use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{
     Content, End, Ending, Refusal, Sending, SendingOutcome, Try, Verification,
 };
@@ -96,6 +98,7 @@ impl Node {
             sid: ServiceSid::generate(clock.now(), app.entropy.as_ref()),
             account: account.account.sid,
             settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
+            attached: Attached::default(),
             subscriptions: vec![Subscription {
                 webhook: WebhookSid::from_bytes([9; 16]),
                 events: EventTypes::All,
@@ -245,7 +248,7 @@ impl Node {
             account: attempt.account,
             service: attempt.service,
             destination: destination.clone(),
-            policy: twilio(),
+            policy: same_code(),
             content: Content::default(),
             end: None,
             codes: Vec::new(),

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::domain::entropy::Entropy;
-use crate::domain::verification::samples::{signal, zitadel};
+use crate::domain::verification::tests::samples::{replacing, waits_by_channel};
 
 /// Several verifications of one destination, one behind the other or beside each other; all that counts across them holds.
 #[tokio::test]
 async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncounted() {
-    let policies = [twilio(), signal(), zitadel()];
+    let policies = [same_code(), waits_by_channel(), replacing()];
     let mut approvals = 0_u32;
     for seed in 0..1_500_u64 {
         let dice = SeededEntropy::new(seed << 24);
@@ -31,7 +31,7 @@ async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncou
                 3..=7 if !begun.is_empty() => {
                     let chosen = usize::from(roll(4)).min(begun.len() - 1);
                     let known = &begun[begun.len() - 1 - chosen];
-                    let which = Which::Sid(known.sid);
+                    let which = VerificationName::Sid(known.sid);
                     let Ok(before) = world.fetch(&which).await else {
                         // It has been over for long.
                         assert_eq!(known.policy.retention, 600);
@@ -64,7 +64,9 @@ async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncou
                 8 => world.wait(u64::from(roll(255)) * 2),
                 _ => {
                     if let Some(last) = begun.last() {
-                        let _over_or_not = world.settle(&Which::Sid(last.sid), Settlement::Cancel).await;
+                        let _over_or_not = world
+                            .settle(&VerificationName::Sid(last.sid), Settlement::Cancel)
+                            .await;
                     }
                 }
             }

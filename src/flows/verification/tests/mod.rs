@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tokio::sync::Barrier;
 use tokio::task::{JoinSet, yield_now};
 
-use super::{Guess, NewVerification, Settlement, Started, Which};
+use super::{Guess, NewVerification, Settlement, StartedVerification, VerificationName};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
@@ -31,7 +31,7 @@ use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::samples::twilio;
+use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{CodePolicy, Content, Refusal, Verification, VerificationStatus};
 use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code::open_code;
@@ -93,11 +93,12 @@ impl World {
     }
 
     async fn start(&self, new: &NewVerification) -> Result<Verification, Error<Refusal>> {
-        let started: Started = verification::start(&self.app, self.account, self.service, new).await?;
+        let started: StartedVerification =
+            verification::start(&self.app, self.account, self.service, new).await?;
         Ok(started.verification)
     }
 
-    async fn check(&self, which: &Which, code: &str) -> Result<Verification, Error<Refusal>> {
+    async fn check(&self, which: &VerificationName, code: &str) -> Result<Verification, Error<Refusal>> {
         let guess = Guess {
             code: Some(code),
             ..Guess::default()
@@ -105,11 +106,15 @@ impl World {
         verification::check(&self.app, self.account, self.service, which, &guess).await
     }
 
-    async fn fetch(&self, which: &Which) -> Result<Verification, Error<Refusal>> {
+    async fn fetch(&self, which: &VerificationName) -> Result<Verification, Error<Refusal>> {
         verification::fetch(&self.app, self.account, self.service, which).await
     }
 
-    async fn settle(&self, which: &Which, settlement: Settlement) -> Result<Verification, Error<Refusal>> {
+    async fn settle(
+        &self,
+        which: &VerificationName,
+        settlement: Settlement,
+    ) -> Result<Verification, Error<Refusal>> {
         verification::settle(&self.app, self.account, self.service, which, settlement).await
     }
 
@@ -161,7 +166,7 @@ fn wanted(destination: Destination, policy: CodePolicy) -> NewVerification {
 }
 
 fn to_ada() -> NewVerification {
-    wanted(ada(), twilio())
+    wanted(ada(), same_code())
 }
 
 /// A code that is not `right`; another one for each `nth` below 999,999.

@@ -1,7 +1,7 @@
 //! Plans: steps that follow by themselves, and those that a caller wants at once.
 
 use super::*;
-use crate::domain::verification::samples::vonage;
+use crate::domain::verification::tests::samples::planned;
 use crate::store::Order;
 
 const WORKFLOW_1: [(Channel, u32); 3] = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
@@ -20,10 +20,10 @@ async fn timers(world: &World) -> usize {
 async fn a_plan_goes_on_by_itself_and_ends() {
     let world = World::new().await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let start = world.app.clock.now();
     let due = |seconds| Some(start + Duration::from_secs(seconds));
     assert_eq!(verification::advance_due(&world.app).await.unwrap(), due(125));
@@ -48,7 +48,7 @@ async fn a_plan_goes_on_by_itself_and_ends() {
 async fn a_step_that_is_wanted_now_moves_the_timer() {
     let world = World::new().await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     world.wait(10);
@@ -65,17 +65,17 @@ async fn a_step_that_is_wanted_now_moves_the_timer() {
 #[tokio::test]
 async fn the_end_of_a_verification_stops_its_timer() {
     let world = World::new().await;
-    let new = wanted(ada(), vonage(&WORKFLOW_1, 300));
+    let new = wanted(ada(), planned(&WORKFLOW_1, 300));
     let verification = world.start(&new).await.unwrap();
     world
-        .check(&Which::To(ada()), &world.code(&verification))
+        .check(&VerificationName::To(ada()), &world.code(&verification))
         .await
         .unwrap();
     assert_eq!(timers(&world).await, 0);
     let second = world.start(&new).await.unwrap();
     world.wait(30);
     world
-        .settle(&Which::Sid(second.sid), Settlement::Cancel)
+        .settle(&VerificationName::Sid(second.sid), Settlement::Cancel)
         .await
         .unwrap();
     assert_eq!(timers(&world).await, 0);
@@ -85,7 +85,7 @@ async fn the_end_of_a_verification_stops_its_timer() {
 async fn of_parallel_workers_one_takes_a_step() {
     let world = World::on(Arc::new(Interleaved::default())).await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     world.wait(125);
@@ -94,7 +94,10 @@ async fn of_parallel_workers_one_takes_a_step() {
         async move { verification::advance_due(&world.app).await.is_ok() }
     });
     assert!(all_at_once(workers).await.into_iter().all(|done| done));
-    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
     assert_eq!(after.sends.len(), 2);
 }
 
@@ -102,12 +105,15 @@ async fn of_parallel_workers_one_takes_a_step() {
 async fn a_step_without_a_sender_is_passed_over() {
     let world = World::new().await;
     let steps = [(Channel::Sms, 60), (Channel::Sna, 60), (Channel::Call, 60)];
-    let verification = world.start(&wanted(ada(), vonage(&steps, 300))).await.unwrap();
+    let verification = world.start(&wanted(ada(), planned(&steps, 300))).await.unwrap();
     for _ in 0..2 {
         world.wait(60);
         verification::advance_due(&world.app).await.unwrap();
     }
-    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
     let tried: Vec<_> = after.sends.iter().map(|send| send.tries.len()).collect();
     assert_eq!(tried, [1, 0, 1]);
 }
@@ -116,12 +122,15 @@ async fn a_step_without_a_sender_is_passed_over() {
 async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
     let world = World::new().await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     world.wait(700);
     verification::advance_due(&world.app).await.unwrap();
     assert_eq!(timers(&world).await, 0);
-    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
     assert_eq!(after.sends.len(), 1);
 }

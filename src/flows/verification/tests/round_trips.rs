@@ -1,19 +1,19 @@
 //! How often the flows ask the store: each time is a round trip to an engine across a network.
 
 use super::*;
-use crate::domain::attempt::Price;
+use crate::domain::price::{Currency, Price};
 use crate::domain::rate_limit::{BucketInterval, BucketMax};
 use crate::domain::text::UniqueName;
 use crate::flows::rate_limit::{self, NewRateLimit, bucket};
 use crate::store::counting::{CountingStore, RoundTrips};
 
 /// A server with all guards against toll fraud, and what counts how often it asks its store.
-struct Counted {
+struct CountingWorld {
     world: World,
     store: Arc<CountingStore<MemoryStore>>,
 }
 
-impl Counted {
+impl CountingWorld {
     async fn new() -> Self {
         let store = Arc::new(CountingStore::new(MemoryStore::new()));
         let mut world = World::on(store.clone()).await;
@@ -22,7 +22,7 @@ impl Counted {
             service_per_day: Some(100),
             spend_per_day: Some(Price {
                 micros: 1_000_000,
-                currency: *b"eur",
+                currency: Currency::parse("eur").unwrap(),
             }),
             ..Settings::default()
         };
@@ -67,7 +67,7 @@ fn with_everything() -> NewVerification {
 
 #[tokio::test]
 async fn a_start_reads_four_times_at_the_most_and_commits_once() {
-    let counted = Counted::new().await;
+    let counted = CountingWorld::new().await;
     let (first, reads, commits) = counted.count(counted.world.start(&to_ada())).await;
     first.unwrap();
     assert_eq!((reads, commits), (2, 1), "service and destination; budgets");
@@ -84,16 +84,21 @@ async fn a_start_reads_four_times_at_the_most_and_commits_once() {
 
 #[tokio::test]
 async fn a_check_reads_three_times_at_the_most_and_commits_once() {
-    let counted = Counted::new().await;
+    let counted = CountingWorld::new().await;
     let world = &counted.world;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    for (which, expected) in [(Which::Sid(verification.sid), 2), (Which::To(ada()), 3)] {
+    for (which, expected) in [
+        (VerificationName::Sid(verification.sid), 2),
+        (VerificationName::To(ada()), 3),
+    ] {
         let (checked, reads, commits) = counted.count(world.check(&which, &wrong(&right, 0))).await;
         checked.unwrap();
         assert_eq!((reads, commits), (expected, 1), "a wrong code, {which:?}");
     }
-    let (checked, reads, commits) = counted.count(world.check(&Which::To(ada()), &right)).await;
+    let (checked, reads, commits) = counted
+        .count(world.check(&VerificationName::To(ada()), &right))
+        .await;
     assert_eq!(
         checked.unwrap().status(world.app.clock.now()),
         VerificationStatus::Approved
@@ -103,9 +108,11 @@ async fn a_check_reads_three_times_at_the_most_and_commits_once() {
 
 #[tokio::test]
 async fn a_fetch_reads_twice() {
-    let counted = Counted::new().await;
+    let counted = CountingWorld::new().await;
     let sid = counted.world.start(&to_ada()).await.unwrap().sid;
-    let (found, reads, commits) = counted.count(counted.world.fetch(&Which::Sid(sid))).await;
+    let (found, reads, commits) = counted
+        .count(counted.world.fetch(&VerificationName::Sid(sid)))
+        .await;
     found.unwrap();
     assert_eq!((reads, commits), (2, 0));
 }

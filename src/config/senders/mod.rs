@@ -1,0 +1,247 @@
+//! Who sends codes: the tables `[[senders]]` of the configuration file, in order of preference.
+//!
+//! Passwords and keys stand in files of their own or in the environment, never in the configuration file.
+
+pub(super) mod keys;
+mod kinds;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::keys::SenderKey;
+use self::kinds::{http, smpp, smtp};
+use self::table::SenderTable;
+use super::ConfigError;
+use super::sources::GivenSettings;
+use crate::delivery::codes::secret::Secret;
+use crate::delivery::codes::smpp::SmppSettings;
+use crate::delivery::codes::smtp::SmtpSettings;
+use crate::delivery::codes::{SenderKind, gateway};
+use crate::domain::channel::Channel;
+use crate::domain::country::Country;
+use crate::domain::price::{Currency, Price};
+use crate::domain::sender_name::SenderName;
+use crate::domain::sid::MessagingServiceSid;
+
+/// The name of the tables in the configuration file.
+pub(super) const SENDERS: &str = "senders";
+
+/// What variables with a sender's secret begin and end with; between them stands the sender's name in upper case, `_` for
+/// each dash.
+pub(super) const VARIABLE: (&str, &str) = ("COUNTERSIGN_SENDER_", "_SECRET");
+
+/// One sender of codes.
+#[derive(Debug)]
+pub struct Sender {
+    /// What the operator calls it.
+    pub name: SenderName,
+    /// What it can send by.
+    pub channels: Vec<Channel>,
+    /// The countries that it sends to; `None` for all.
+    pub countries: Option<Vec<Country>>,
+    /// The messaging service that stands for it.
+    pub messaging_service: Option<MessagingServiceSid>,
+    /// What one message costs.
+    pub price: Option<Price>,
+    /// What it is, and how it sends.
+    pub kind: Kind,
+}
+
+/// How a sender sends.
+#[derive(Debug)]
+pub enum Kind {
+    /// By requests to a provider.
+    Http(Box<gateway::Plan>),
+    /// To the server's log.
+    Log,
+    /// Over a message centre.
+    Smpp(Box<SmppSettings>),
+    /// Over a mail server.
+    Smtp(Box<SmtpSettings>),
+}
+
+/// What the file and the environment say of senders.
+#[derive(Debug, Default)]
+pub(super) struct SenderTables {
+    /// The tables, and the file that they stand in.
+    pub(super) tables: Option<(toml::Value, PathBuf)>,
+    /// The secrets, each under the name of its variable.
+    pub(super) secrets: BTreeMap<String, Secret>,
+}
+
+pub(super) fn read(given: &mut GivenSettings) -> Result<Vec<Sender>, ConfigError> {
+    let SenderTables { tables, mut secrets } = given.take_senders();
+    let mut senders: Vec<Sender> = Vec::new();
+    if let Some((value, file)) = tables {
+        for (at, table) in tables_of(value, &file)?.into_iter().enumerate() {
+            let table = SenderTable::new(format!("{SENDERS}[{at}]"), table, &file);
+            let sender = sender(table, &mut secrets)?;
+            if senders.iter().any(|other| other.name == sender.name) {
+                return Err(ConfigError::new(format!(
+                    "{SENDERS}.{} (in {}) must not be there twice",
+                    sender.name,
+                    file.display()
+                )));
+            }
+            senders.push(sender);
+        }
+    }
+    match secrets.keys().next() {
+        None => Ok(senders),
+        Some(variable) => Err(ConfigError::new(format!(
+            "{variable} is a secret of a sender that is not in the configuration file, or needs none"
+        ))),
+    }
+}
+
+fn tables_of(value: toml::Value, file: &Path) -> Result<Vec<toml::Table>, ConfigError> {
+    let expected = || {
+        let file = file.display();
+        ConfigError::new(format!(
+            "{SENDERS} (in {file}) must be tables, each under a line [[{SENDERS}]]"
+        ))
+    };
+    let toml::Value::Array(values) = value else {
+        return Err(expected());
+    };
+    values
+        .into_iter()
+        .map(|value| match value {
+            toml::Value::Table(table) => Ok(table),
+            _ => Err(expected()),
+        })
+        .collect()
+}
+
+fn sender(mut table: SenderTable<'_>, secrets: &mut BTreeMap<String, Secret>) -> Result<Sender, ConfigError> {
+    let name = table.parsed(
+        &keys::NAME,
+        "1 to 16 lower-case letters, digits and dashes",
+        |text| SenderName::parse(text).ok(),
+    )?;
+    let name = table.required(&keys::NAME, name)?;
+    table.call(name.as_str());
+    let kind = table.parsed(&keys::KIND, "http, log, smpp or smtp", SenderKind::named)?;
+    let kind = table.required(&keys::KIND, kind)?;
+    let channels = channels(&mut table, kind)?;
+    let countries = table.list(
+        &keys::COUNTRIES,
+        "country codes of two letters (ISO 3166-1)",
+        |value| Country::parse(value.as_str()?).ok(),
+    )?;
+    let messaging_service = table.parsed(
+        &keys::MESSAGING_SERVICE_SID,
+        "MG and 32 hexadecimal digits",
+        |text| text.parse().ok(),
+    )?;
+    let price = price(&mut table)?;
+    let secret = |table: &mut SenderTable<'_>, key| secret(table, key, name, secrets);
+    let kind = match kind {
+        SenderKind::Http => Kind::Http(Box::new(http(&mut table, secret, &channels)?)),
+        SenderKind::Log => Kind::Log,
+        SenderKind::Smpp => Kind::Smpp(Box::new(smpp(&mut table, secret)?)),
+        SenderKind::Smtp => Kind::Smtp(Box::new(smtp(&mut table, secret)?)),
+    };
+    table.finish()?;
+    Ok(Sender {
+        name,
+        channels,
+        countries,
+        messaging_service,
+        price,
+        kind,
+    })
+}
+
+/// What can be left out where there is no choice.
+fn channels(table: &mut SenderTable<'_>, kind: SenderKind) -> Result<Vec<Channel>, ConfigError> {
+    let can: &[Channel] = match kind {
+        SenderKind::Http => &Channel::ALL,
+        SenderKind::Log => &[
+            Channel::Sms,
+            Channel::Call,
+            Channel::Email,
+            Channel::Whatsapp,
+            Channel::Rcs,
+        ],
+        SenderKind::Smpp => &[Channel::Sms],
+        SenderKind::Smtp => &[Channel::Email],
+    };
+    let names: Vec<_> = can.iter().map(|channel| channel.name()).collect();
+    let expected = format!("channels ({} for this kind)", names.join(", "));
+    let given = table.list(&keys::CHANNELS, &expected, |value| {
+        Channel::named(value.as_str()?).filter(|channel| can.contains(channel))
+    })?;
+    match (given, kind) {
+        (Some(mut channels), _) => {
+            channels.sort_unstable();
+            channels.dedup();
+            Ok(channels)
+        }
+        (None, SenderKind::Http) => Err(table.wrong(&keys::CHANNELS, "must be given, such as [\"sms\"]")),
+        (None, _) => Ok(can.to_vec()),
+    }
+}
+
+fn price(table: &mut SenderTable<'_>) -> Result<Option<Price>, ConfigError> {
+    let micros = table.parsed(
+        &keys::PRICE,
+        "an amount such as \"0.0075\", at most 6 digits behind the point",
+        micros,
+    )?;
+    let currency = table.parsed(&keys::CURRENCY, "three letters such as usd", Currency::parse)?;
+    match (micros, currency) {
+        (Some(micros), Some(currency)) => Ok(Some(Price { micros, currency })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(table.wrong(&keys::CURRENCY, "must be given together with price")),
+        (None, Some(_)) => Err(table.wrong(&keys::PRICE, "must be given together with currency")),
+    }
+}
+
+/// Millionths: decimal digits only, so that no rounding is anywhere.
+fn micros(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    if !digits(whole) || !digits(part) || whole.len() > 6 || part.len() > 6 {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let part: u64 = format!("{part:0<6}").parse().ok()?;
+    Some(whole * 1_000_000 + part)
+}
+
+/// The secret of the variable or of the file that `key` names.
+fn secret(
+    table: &mut SenderTable<'_>,
+    key: &'static SenderKey,
+    name: SenderName,
+    secrets: &mut BTreeMap<String, Secret>,
+) -> Result<Option<Secret>, ConfigError> {
+    let (beginning, end) = VARIABLE;
+    let variable = name.as_str().replace('-', "_").to_uppercase();
+    let variable = format!("{beginning}{variable}{end}");
+    let given = secrets.remove(&variable);
+    match (table.text(key)?.map(PathBuf::from), given) {
+        (Some(_), Some(_)) => Err(table.wrong(
+            key,
+            &format!("must not be given together with {variable}; leave one of them out"),
+        )),
+        (None, given) => Ok(given),
+        (Some(path), None) => {
+            let text = fs::read_to_string(&path).map_err(|error| table.unreadable(key, &path, &error))?;
+            let text = zeroize::Zeroizing::new(text);
+            // The end of the line that every editor adds.
+            let line = text.strip_suffix('\n').unwrap_or(&text);
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            if line.is_empty() || line.contains(char::is_control) {
+                return Err(table.wrong(key, "must be a file with the secret alone, on one line"));
+            }
+            Ok(Some(Secret::new(line.to_owned())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
