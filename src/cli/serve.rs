@@ -25,7 +25,7 @@ use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::fraud::rebuild;
-use crate::flows::outbox::prepare::prepare;
+use crate::flows::outbox::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
 use crate::flows::verification;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Failures, SlidingLog};
-use super::refusal::Refusal;
 use super::sid::VerificationSid;
 use super::time::Timestamp;
+use super::verification::Refusal;
 
 /// What a service remembers of a destination. A new verification, or another code, resets none of the counts
 /// (NIST SP 800-63B-4, 3.1.3.2).

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entropy::Entropy;
 use super::events::{EventType, OutboxMessage, OutboxRow};
+use super::refusal::AreaRefusal;
 use super::sender_name::SenderName;
 use super::sid::{CredentialSid, FactorSid, WebhookSid};
 use super::time::Timestamp;
@@ -236,6 +237,15 @@ pub struct DeadLetter {
     pub why: Reason,
     /// When.
     pub date_given_up: Timestamp,
+}
+
+/// There is no such dead letter, or not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such dead letter")]
+pub struct NoSuchLetter;
+
+impl AreaRefusal for NoSuchLetter {
+    const NOT_FOUND: Self = Self;
 }
 
 /// What went wrong, for the operator: one line of at most [`Reason::MAX_CHARACTERS`].

@@ -16,10 +16,10 @@ use crate::domain::service::{Change, Service};
 use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
 use crate::domain::text::{ApnsIdentifier, AppId, FriendlyName};
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::{self, Key};
-use crate::store::records::{self, Stored};
+use crate::store::records;
 use crate::store::{Batch, Order, Scan};
 
 /// What a caller wants of a new credential.
@@ -103,18 +103,6 @@ pub async fn create(
 pub async fn fetch(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Credential, Error<Refusal>> {
     let key = keys::credential(account, sid);
     Ok(Reading::new(app).require(&key).await?)
-}
-
-/// The credential with its version.
-pub(crate) async fn read(
-    app: &App,
-    account: AccountSid,
-    sid: CredentialSid,
-) -> Result<Stored<Credential>, NotRead> {
-    let found = records::read(app.store.as_ref(), &keys::credential(account, sid)).await;
-    found
-        .map_err(|error| NotRead::Failed(error.into()))?
-        .ok_or(NotRead::Absent)
 }
 
 /// What a caller wants changed; `None` and [`Change::Keep`] leave it as it is. What belongs to the other provider is

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::domain::refusal::{AreaRefusal, Refusal};
+use crate::domain::refusal::AreaRefusal;
 use crate::store::{CommitError, StoreError};
 
 /// Why a flow did not do what it was asked to: nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error<R = Refusal> {
+pub enum Error<R> {
     /// Nothing was decided: the caller may ask again.
     Failed(Fault),
     /// The domain said no, in the words of the flow's area.

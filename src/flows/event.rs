@@ -8,14 +8,14 @@ use crate::delivery::Outcome;
 use crate::delivery::webhook::{self, Message, News};
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::fraud::BlockEvent;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::outbox::{Parcel, put_new_row};
-use crate::flows::{Error, webhook_secret};
-use crate::store::{Batch, StoreError, keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, webhook_secret};
+use crate::store::{Batch, StoreError, keys};
 
 /// Adds a row for each webhook that wants `event`; none if nobody does.
 pub(crate) fn announce(
@@ -69,7 +69,7 @@ impl Parcel for EventParcel {
 pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
     let (letter, news) = match &row.message {
         OutboxMessage::Blocked { webhook, event } => {
-            let letter = Letter {
+            let letter = WebhookLetter {
                 webhook: *webhook,
                 account: event.account,
                 service: event.service,
@@ -78,7 +78,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
             (letter, News::Blocked(event))
         }
         OutboxMessage::Webhook { webhook, event } => {
-            let letter = Letter {
+            let letter = WebhookLetter {
                 webhook: *webhook,
                 account: event.account,
                 service: event.service,
@@ -95,7 +95,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
     let now = app.clock.now();
     let (webhook, secrets) = match prepare(app, letter, now).await {
         Ok(Prepared::Go(webhook, secrets)) => (webhook, secrets),
-        Ok(Prepared::Obsolete) | Err(Error::Refused(Refusal::NotFound)) => return Outcome::Obsolete,
+        Ok(Prepared::Obsolete) => return Outcome::Obsolete,
         Ok(Prepared::Suspended) => {
             return Outcome::Retry {
                 why: format!(
@@ -105,9 +105,9 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
                 after: None,
             };
         }
-        Err(error) => {
+        Err(fault) => {
             return Outcome::Retry {
-                why: error.to_string(),
+                why: fault.to_string(),
                 after: None,
             };
         }
@@ -123,7 +123,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
 
 /// Who gets something, and what it is.
 #[derive(Clone, Copy)]
-struct Letter {
+struct WebhookLetter {
     webhook: WebhookSid,
     account: AccountSid,
     service: ServiceSid,
@@ -140,15 +140,20 @@ enum Prepared {
     Suspended,
 }
 
-async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, Error> {
-    let store = app.store.as_ref();
-    let account = records::read(store, &keys::account(letter.account)).await?;
-    let service = records::read(store, &keys::service(letter.account, letter.service)).await?;
-    let webhook = records::read(store, &keys::webhook(letter.service, letter.webhook)).await?;
+async fn prepare(app: &App, letter: WebhookLetter, now: Timestamp) -> Result<Prepared, Fault> {
+    let account = keys::account(letter.account);
+    let service = keys::service(letter.account, letter.service);
+    let webhook = keys::webhook(letter.service, letter.webhook);
+    let mut reading = Reading::new(app);
+    reading
+        .prefetch([account.bytes(), service.bytes(), webhook.bytes()])
+        .await?;
+    let account = reading.glance(&account).await?;
+    let service = reading.glance(&service).await?;
+    let webhook = reading.glance(&webhook).await?;
     let (Some(account), Some(_), Some(webhook)) = (account, service, webhook) else {
         return Ok(Prepared::Obsolete);
     };
-    let (account, webhook) = (account.record, webhook.record);
     let wanted = webhook.status == WebhookStatus::Enabled && webhook.event_types.contain(letter.event_type);
     if !wanted {
         return Ok(Prepared::Obsolete);
@@ -156,6 +161,6 @@ async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, 
     if !account.is_active() {
         return Ok(Prepared::Suspended);
     }
-    let secrets = webhook_secret::signing_secrets(app, &account, now).map_err(Error::into_area)?;
+    let secrets = webhook_secret::signing_secrets(app, &account, now)?;
     Ok(Prepared::Go(webhook, secrets))
 }

@@ -53,9 +53,13 @@ pub async fn fetch(
 ///
 /// # Errors
 /// [`Fault::Unavailable`].
-pub async fn contains(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<bool, Fault> {
+pub async fn contains(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    number: &PhoneNumber,
+) -> Result<bool, Fault> {
     let key = keys::safe_number(account, number);
-    Reading::new(app).contains(&key).await
+    reading.glimpse(&key).await
 }
 
 /// Removes a number from the account's safe list.

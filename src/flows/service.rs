@@ -10,7 +10,7 @@ use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::Key;
-use crate::store::records::{self, Purge, Record, Stored};
+use crate::store::records::{Purge, Record};
 use crate::store::{Batch, keys};
 
 /// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
@@ -58,18 +58,6 @@ async fn create_once(
 pub async fn fetch(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Service, Error<Refusal>> {
     let key = keys::service(account, sid);
     Ok(Reading::new(app).require(&key).await?)
-}
-
-/// The service with its version.
-pub(crate) async fn read(
-    app: &App,
-    account: AccountSid,
-    sid: ServiceSid,
-) -> Result<Stored<Service>, NotRead> {
-    let found = records::read(app.store.as_ref(), &keys::service(account, sid)).await;
-    found
-        .map_err(|error| NotRead::Failed(error.into()))?
-        .ok_or(NotRead::Absent)
 }
 
 /// The service, which has to be there, and what is at `key` below it, in one round trip.

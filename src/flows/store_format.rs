@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::flows::reading::Reading;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Fault, retry_on_conflict};
 use crate::store::records::StoreFormat;
 use crate::store::{Batch, StoreError, keys};
 
@@ -13,11 +13,11 @@ pub const FORMAT: u32 = 1;
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master key.
-pub async fn check_store_format(app: &App) -> Result<(), Error> {
+pub async fn check_store_format(app: &App) -> Result<(), Fault> {
     retry_on_conflict(|| check(app)).await
 }
 
-async fn check(app: &App) -> Result<(), Error> {
+async fn check(app: &App) -> Result<(), Fault> {
     let mut reading = Reading::new(app);
     let key = keys::store_format();
     let ours = app.vault.key_id();

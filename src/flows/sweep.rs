@@ -3,8 +3,8 @@
 use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::ServiceSid;
+use crate::flows::Fault;
 use crate::flows::reading::Reading;
-use crate::flows::{Error, Fault};
 use crate::store::keys::KeyParts;
 use crate::store::records::{self, Purge, Stored};
 use crate::store::{Batch, Order, Scan, keys};
@@ -16,12 +16,12 @@ const CHUNK: usize = 200;
 /// full round there is likely more.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn sweep(app: &App) -> Result<usize, Error> {
+/// [`Fault`].
+pub async fn sweep(app: &App) -> Result<usize, Fault> {
     Ok(sweep_expired(app).await? + sweep_purges(app).await?)
 }
 
-async fn sweep_expired(app: &App) -> Result<usize, Error> {
+async fn sweep_expired(app: &App) -> Result<usize, Fault> {
     let expired = app.store.expired(app.clock.now(), CHUNK).await?;
     let mut batch = Batch::new();
     let count = expired.len();
@@ -33,7 +33,7 @@ async fn sweep_expired(app: &App) -> Result<usize, Error> {
         .map(|done| if done { count } else { 0 })
 }
 
-async fn sweep_purges(app: &App) -> Result<usize, Error> {
+async fn sweep_purges(app: &App) -> Result<usize, Fault> {
     let prefix = keys::purges().bytes().to_vec();
     let scan = Scan {
         prefix,
@@ -57,7 +57,7 @@ async fn sweep_purges(app: &App) -> Result<usize, Error> {
 
 /// Deletes a chunk of what is below a deleted service; when nothing is left, the note that it is to be swept, too. Whoever
 /// writes below a service asserts it, so nothing comes after.
-async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) -> Result<usize, Error> {
+async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) -> Result<usize, Fault> {
     for prefix in keys::below_service(service) {
         let scan = Scan {
             prefix,
@@ -91,7 +91,7 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) ->
 }
 
 /// Whether the batch was committed; one whose entries changed since they were read is left to the next round.
-async fn commit_unless_changed(app: &App, batch: Batch) -> Result<bool, Error> {
+async fn commit_unless_changed(app: &App, batch: Batch) -> Result<bool, Fault> {
     if batch.is_empty() {
         return Ok(false);
     }

@@ -9,7 +9,7 @@ use crate::domain::opaque::Sealed;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::reading::Reading;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Gives the account a new webhook signing secret, which is shown to nobody again. The one before signs beside it for
@@ -56,20 +56,20 @@ pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Se
 /// The secrets that sign the account's webhooks at `now`, the oldest first, the current one last.
 ///
 /// # Errors
-/// [`Error::Failed`] when a secret does not open.
+/// [`Fault::Corrupt`] when a secret does not open.
 pub(crate) fn signing_secrets(
     app: &App,
     account: &Account,
     now: Timestamp,
-) -> Result<Vec<WebhookSecret>, Error<Refusal>> {
+) -> Result<Vec<WebhookSecret>, Fault> {
     let place = keys::account(account.sid);
     let signing = account.webhook_secrets.signing(now);
     signing
         .map(|sealed| {
             let opened = app.vault.open(place.bytes(), sealed);
-            let bytes = opened.map_err(|error| Error::corrupt(error.to_string()))?;
+            let bytes = opened.map_err(|error| Fault::Corrupt(error.to_string()))?;
             WebhookSecret::from_bytes(&bytes)
-                .ok_or_else(|| Error::corrupt("a webhook signing secret has a wrong length".to_owned()))
+                .ok_or_else(|| Fault::Corrupt("a webhook signing secret has a wrong length".to_owned()))
         })
         .collect()
 }

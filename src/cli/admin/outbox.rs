@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::sid::EventSid;
+use crate::flows::Fault;
 use crate::flows::outbox::dead_letters::{Disposal, decide, decide_all, list_dead_letters};
 use crate::flows::outbox::{After, list_waiting};
 use crate::flows::page::{Cursor, Order, PageRequest};
@@ -49,7 +50,7 @@ pub(super) async fn list(
     limit: u16,
 ) -> Result<Reply, String> {
     let limit = usize::from(limit).clamp(1, 1000);
-    let failed = |error| explain(error, "there is nothing");
+    let failed = |fault: Fault| fault.to_string();
     let view = if waiting {
         let after = after.as_deref().map(place).transpose()?;
         let (rows, next) = list_waiting(app, after, limit).await.map_err(failed)?;
@@ -106,7 +107,7 @@ pub(super) async fn decide_on(
     };
     let count = decide_all(app, lane, fate)
         .await
-        .map_err(|error| explain(error, NONE))?;
+        .map_err(|fault| fault.to_string())?;
     Ok(Reply::Done(format!("{done} {count}")))
 }
 

@@ -6,7 +6,7 @@ use crate::domain::channel::ChannelChoice;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::text::Invalid;
-use crate::flows::verification::Which;
+use crate::flows::verification::VerificationName;
 
 /// Reads a phone number in E.164 form, or an e-mail address.
 pub(super) fn destination(text: &str) -> Result<Destination, Invalid> {
@@ -37,9 +37,9 @@ pub(super) fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
 }
 
 /// The verification that the path names: by its SID, or by where its codes go.
-pub(super) fn which(call: &Call) -> Result<Which, ApiError> {
+pub(super) fn which(call: &Call) -> Result<VerificationName, ApiError> {
     let text = call.name("VerificationSid").unwrap_or_default();
-    let sid = text.parse().ok().map(Which::Sid);
-    sid.or_else(|| destination(text).ok().map(Which::To))
+    let sid = text.parse().ok().map(VerificationName::Sid);
+    sid.or_else(|| destination(text).ok().map(VerificationName::To))
         .ok_or_else(|| call.not_found())
 }

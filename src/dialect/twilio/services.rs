@@ -81,7 +81,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 
 /// The key that apps subscribe to their push service with; not part of Twilio's API.
 async fn vapid(call: &Call) -> Result<String, ApiError> {
-    let key = call.settle(vapid_public_key(call.app()).await)?;
+    let key = call.unless_failed(vapid_public_key(call.app()).await)?;
     Ok(key.to_base64url())
 }
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::call::Twilio;
 use super::error::ApiError;
 use super::json::resource;
-use crate::domain::refusal::Refusal;
+use crate::domain::verification::Refusal;
 use crate::flows;
 use crate::flows::verification::{self, SilentAnswer};
 use crate::web::arrival::Arrival;

@@ -17,7 +17,7 @@ use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Payment, SilentFailure, Verification, VerificationStatus};
-use crate::flows::verification::{self, Guess, Which};
+use crate::flows::verification::{self, Guess, VerificationName};
 
 /// `POST /v2/Services/{ServiceSid}/VerificationCheck`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -41,7 +41,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 
 /// What is checked besides the code.
 struct Given {
-    which: Which,
+    which: VerificationName,
     /// Where the code went, if that was given; of two names, both hold.
     to: Option<Destination>,
     payment: Option<Payment>,
@@ -55,8 +55,8 @@ impl Given {
         let verification = form.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?;
         let to = form.parsed("To", destination)?;
         let which = match (verification, &to) {
-            (Some(verification), _) => Which::Sid(verification),
-            (None, Some(to)) => Which::To(to.clone()),
+            (Some(verification), _) => VerificationName::Sid(verification),
+            (None, Some(to)) => VerificationName::To(to.clone()),
             (None, None) => return Err(ApiError::verification_unnamed()),
         };
         Ok(Self {

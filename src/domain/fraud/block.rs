@@ -95,6 +95,25 @@ impl BlockReason {
     }
 }
 
+/// That a code is not let out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the code was not sent: {}", why.explanation())]
+pub struct Blocked {
+    /// Why.
+    pub why: BlockReason,
+    /// When it may be asked for again; `None` if no waiting changes it.
+    pub retry_after: Option<Duration>,
+}
+
+impl Blocked {
+    /// Refused for `why` at `now`, and until `until` if waiting helps.
+    #[must_use]
+    pub fn until(why: BlockReason, until: Option<Timestamp>, now: Timestamp) -> Self {
+        let retry_after = until.map(|until| until.since(now).max(Duration::from_secs(1)));
+        Self { why, retry_after }
+    }
+}
+
 /// That something is blocked from now on: told once, not with each refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockEvent {

@@ -15,4 +15,4 @@ pub mod permission;
 pub mod prefix;
 pub mod settings;
 
-pub use self::block::{BlockEvent, BlockReason, PrefixBlock};
+pub use self::block::{BlockEvent, BlockReason, Blocked, PrefixBlock};

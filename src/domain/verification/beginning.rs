@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::{CodePolicy, Content, Verification};
+use super::{CodePolicy, Content, Refusal, Verification};
 use crate::domain::destination::Destination;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 

@@ -4,9 +4,8 @@
 //! version of the record that it rests on asserted; until then it means nothing.
 
 use super::availability::Possible;
-use super::{Check, Ending, Exhaustion, IssuedCode, Verification, VerificationStatus};
+use super::{Check, Ending, Exhaustion, IssuedCode, Refusal, Verification, VerificationStatus};
 use crate::domain::opaque::Sealed;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 
 /// What is kept of a code that was given.

@@ -1,8 +1,7 @@
 //! The ways a verification ends, and how long it can be seen after that.
 
 use super::availability::seconds;
-use super::{End, Ending, SessionLife, Verification, VerificationStatus};
-use crate::domain::refusal::Refusal;
+use super::{End, Ending, Refusal, SessionLife, Verification, VerificationStatus};
 use crate::domain::time::Timestamp;
 
 impl Verification {

@@ -10,6 +10,7 @@ mod checking;
 mod content;
 mod ending;
 mod policy;
+mod refusal;
 mod sending;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use self::content::{Content, EmailOptions, Payment};
 pub use self::policy::{
     Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, Exhaustion, PlanStep, SessionLife, Uniqueness,
 };
+pub use self::refusal::Refusal;
 pub use self::sending::NewCode;
 
 use super::channel::Channel;

@@ -2,12 +2,11 @@
 
 use super::availability::{Possible, seconds};
 use super::{
-    CodeReuse, IssuedCode, PlanStep, Sending, SendingOutcome, SessionLife, Try, Verification,
+    CodeReuse, IssuedCode, PlanStep, Refusal, Sending, SendingOutcome, SessionLife, Try, Verification,
     VerificationStatus,
 };
 use crate::domain::channel::Channel;
 use crate::domain::opaque::Sealed;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 
 /// A code that was just made.
@@ -23,7 +22,7 @@ impl Verification {
     /// Whether the caller may have it sent over `channel` now.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] when it is over, [`Refusal::VerificationApproved`], [`Refusal::TooManySends`],
+    /// [`Refusal::NotFound`] when it is over, [`Refusal::Approved`], [`Refusal::TooManySends`],
     /// [`Refusal::TooSoon`].
     pub fn require_sendable(&self, channel: Channel, now: Timestamp) -> Result<(), Refusal> {
         self.require_going_on(now)?;
@@ -41,7 +40,7 @@ impl Verification {
     /// The next step of its plan, for whoever wants it now.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] when it is over, [`Refusal::VerificationApproved`], [`Refusal::NoStepLeft`].
+    /// [`Refusal::NotFound`] when it is over, [`Refusal::Approved`], [`Refusal::NoStepLeft`].
     pub fn require_step(&self, now: Timestamp) -> Result<PlanStep, Refusal> {
         self.require_going_on(now)?;
         self.next_step().ok_or(Refusal::NoStepLeft)
@@ -115,7 +114,7 @@ impl Verification {
     fn require_going_on(&self, now: Timestamp) -> Result<(), Refusal> {
         match self.status(now) {
             VerificationStatus::Pending => Ok(()),
-            VerificationStatus::Approved => Err(Refusal::VerificationApproved),
+            VerificationStatus::Approved => Err(Refusal::Approved),
             VerificationStatus::Canceled
             | VerificationStatus::Expired
             | VerificationStatus::MaxAttemptsReached => Err(Refusal::NotFound),

@@ -25,13 +25,13 @@ use crate::domain::sid::{
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
-use crate::flows::{Error, credential};
+use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
 use crate::store::records::{self, ChallengeTimer, DeviceAddress, Stored};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
-    pub(super) async fn check(&mut self, here: &Here<'_>) -> Result<(), Error> {
+    pub(super) async fn check(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         match here.parts {
             KeyParts::AccessToken(service, sid) => {
                 let token: AccessToken = here.record()?;
@@ -89,7 +89,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    async fn check_api_key(&mut self, here: &Here<'_>, sid: ApiKeySid) -> Result<(), Error> {
+    async fn check_api_key(&mut self, here: &Here<'_>, sid: ApiKeySid) -> Result<(), Fault> {
         let key: ApiKey = here.record()?;
         self.check_sid(here, key.sid == sid);
         let account = keys::account(key.account);
@@ -107,7 +107,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         owner: &Owner,
         sid: ChallengeSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let challenge: Challenge = here.record()?;
         self.check_sid(here, challenge.sid == sid);
         let listed = keys::pending(&scope(owner), challenge.factor).key(sid.as_bytes());
@@ -127,7 +127,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         account: AccountSid,
         sid: CredentialSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let credential: Credential = here.record()?;
         self.check_sid(here, credential.sid == sid && credential.account == account);
         if let Err(error) = credential::open_key(self.app, &credential) {
@@ -138,7 +138,7 @@ impl Walk<'_> {
             .await
     }
 
-    async fn check_device(&mut self, here: &Here<'_>) -> Result<(), Error> {
+    async fn check_device(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let address: DeviceAddress = here.record()?;
         if let Some(account) = self.account_of(address.service)
             && account != address.account
@@ -159,7 +159,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         service: ServiceSid,
         identity: &Identity,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let entity: Entity = here.record()?;
         self.open_family(service, identity, &entity).await?;
         if entity.identity != *identity {
@@ -180,7 +180,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         service: ServiceSid,
         sid: EntitySid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let identity: Identity = here.record()?;
         if !here.complete {
             return Ok(());
@@ -190,7 +190,7 @@ impl Walk<'_> {
         self.refer(here, &entity, "it does not exist", wrong).await
     }
 
-    async fn check_factor(&mut self, here: &Here<'_>, owner: &Owner, sid: FactorSid) -> Result<(), Error> {
+    async fn check_factor(&mut self, here: &Here<'_>, owner: &Owner, sid: FactorSid) -> Result<(), Fault> {
         let factor: Factor = here.record()?;
         self.check_sid(here, factor.sid == sid);
         if !self.count_factor(owner, factor.factor_type()) {
@@ -240,7 +240,7 @@ impl Walk<'_> {
         owner: &Owner,
         factor: FactorSid,
         sid: ChallengeSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         if here
             .entry
             .expires_at
@@ -263,7 +263,7 @@ impl Walk<'_> {
     }
 
     /// What a timer leads to may be gone: whoever takes it finds out. If it is there, it is due then.
-    async fn check_timer(&mut self, here: &Here<'_>, due: Timestamp, sid: ChallengeSid) -> Result<(), Error> {
+    async fn check_timer(&mut self, here: &Here<'_>, due: Timestamp, sid: ChallengeSid) -> Result<(), Fault> {
         let timer: ChallengeTimer = here.record()?;
         self.check_sid(here, timer.challenge == sid);
         let found = records::read(self.app.store.as_ref(), &keys::challenge(&timer.scope(), sid)).await;
@@ -279,7 +279,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         account: AccountSid,
         sid: ServiceSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let service: Service = here.record()?;
         self.check_sid(here, service.sid == sid && service.account == account);
         let owner = keys::account(account);
@@ -312,7 +312,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         service: ServiceSid,
         sid: WebhookSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let webhook: Webhook = here.record()?;
         self.check_sid(here, webhook.sid == sid);
         if !here.complete {
@@ -332,7 +332,7 @@ impl Walk<'_> {
     }
 
     /// Pushes end by themselves; the worker gives up what a webhook or a sender does not take.
-    fn check_outbox_row(&mut self, here: &Here<'_>, lane: Lane, sid: EventSid) -> Result<(), Error> {
+    fn check_outbox_row(&mut self, here: &Here<'_>, lane: Lane, sid: EventSid) -> Result<(), Fault> {
         let row: OutboxRow = here.record()?;
         self.check_sid(here, row.sid == sid && row.message.lane() == lane);
         match (lane, here.entry.expires_at) {
@@ -344,7 +344,7 @@ impl Walk<'_> {
     }
 
     /// A service that is to be swept must be gone, or what is swept would be in use.
-    async fn check_gone(&mut self, here: &Here<'_>, service: ServiceSid) -> Result<(), Error> {
+    async fn check_gone(&mut self, here: &Here<'_>, service: ServiceSid) -> Result<(), Fault> {
         let Some(account) = self.account_of(service) else {
             return Ok(());
         };

@@ -17,13 +17,13 @@ pub use self::report::StoreReport;
 
 use self::walk::Walk;
 use crate::app::App;
-use crate::flows::Error;
+use crate::flows::Fault;
 
 /// Checks everything in the store. A problem is no error: the report has it.
 ///
 /// # Errors
-/// [`Error::Failed`] when the store cannot be read.
-pub async fn check_store(app: &App) -> Result<StoreReport, Error> {
+/// [`Fault`] when the store cannot be read.
+pub async fn check_store(app: &App) -> Result<StoreReport, Fault> {
     let mut walk = Walk::begin(app).await?;
     let mut export = app.store.export().await?;
     while let Some(entries) = export.next().await? {

@@ -1,13 +1,13 @@
 //! What must hold for the store's own entries.
 
 use super::walk::{Here, Walk};
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
 use crate::store::records::{StoreFormat, VapidKeyRecord};
 
 impl Walk<'_> {
-    pub(super) fn check_format(&mut self, here: &Here<'_>) -> Result<(), Error> {
+    pub(super) fn check_format(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let format: StoreFormat = here.record()?;
         if format.version != FORMAT {
             self.blame(
@@ -21,7 +21,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    pub(super) fn check_vapid_key(&mut self, here: &Here<'_>) -> Result<(), Error> {
+    pub(super) fn check_vapid_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let record: VapidKeyRecord = here.record()?;
         if let Err(error) = web_push::open(self.app, &record) {
             self.blame(here, format_args!("it does not open: {error}"));

@@ -3,7 +3,7 @@
 use super::walk::{Here, Walk};
 use crate::domain::rate_limit::{BucketInterval, MAX_BUCKETS, RateLimit, RateLimitUses};
 use crate::domain::sid::{RateLimitSid, ServiceSid};
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::{Order, Scan, keys, records};
 
 impl Walk<'_> {
@@ -12,7 +12,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         service: ServiceSid,
         sid: RateLimitSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let limit: RateLimit = here.record()?;
         self.check_sid(here, limit.sid == sid);
         if limit.buckets.len() > MAX_BUCKETS {
@@ -44,7 +44,7 @@ impl Walk<'_> {
     }
 
     /// Their rate limit may be gone: the sweeper reclaims them when their intervals are over.
-    pub(super) fn check_rate_limit_uses(&mut self, here: &Here<'_>) -> Result<(), Error> {
+    pub(super) fn check_rate_limit_uses(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let uses: RateLimitUses = here.record()?;
         if has_twins(uses.buckets.iter().map(|uses| uses.bucket)) {
             self.blame(here, "it has the uses of a bucket twice");

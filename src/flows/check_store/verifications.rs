@@ -4,7 +4,7 @@ use super::walk::{Here, Walk};
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::keys;
 use crate::store::records::{self, Stored, VerificationTimer};
 
@@ -14,7 +14,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         service: ServiceSid,
         sid: VerificationSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let verification: Verification = here.record()?;
         self.check_sid(here, verification.sid == sid && verification.service == service);
         for code in &verification.codes {
@@ -32,7 +32,7 @@ impl Walk<'_> {
         here: &Here<'_>,
         due: Timestamp,
         sid: VerificationSid,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let timer: VerificationTimer = here.record()?;
         self.check_sid(here, timer.verification == sid);
         let key = keys::verification(timer.service, sid);

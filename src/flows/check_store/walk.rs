@@ -9,7 +9,7 @@ use crate::domain::entity::Entity;
 use crate::domain::factor::FactorType;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::keys::{self, Key, KeyParts, Owner};
 use crate::store::kinds::{EntryKind, Holds, Home, Lifetime};
 use crate::store::records::{self, Record};
@@ -39,7 +39,7 @@ pub(super) struct Here<'a> {
 
 impl Here<'_> {
     /// The entry's record, which was found to be readable.
-    pub(super) fn record<T: Record>(&self) -> Result<T, Error> {
+    pub(super) fn record<T: Record>(&self) -> Result<T, Fault> {
         Ok(records::decode(&self.entry.value)?)
     }
 }
@@ -65,7 +65,7 @@ struct Family {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) async fn begin(app: &'a App) -> Result<Self, Error> {
+    pub(super) async fn begin(app: &'a App) -> Result<Self, Fault> {
         let mut walk = Self {
             app,
             report: StoreReport::default(),
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
-    pub(super) async fn visit(&mut self, key: &[u8], entry: &Entry) -> Result<(), Error> {
+    pub(super) async fn visit(&mut self, key: &[u8], entry: &Entry) -> Result<(), Fault> {
         let Some(parts) = KeyParts::parse(key) else {
             self.report.count("entries of no known kind");
             self.report
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
         self.check(&here).await
     }
 
-    pub(super) async fn finish(mut self) -> Result<StoreReport, Error> {
+    pub(super) async fn finish(mut self) -> Result<StoreReport, Fault> {
         self.close_family().await?;
         let formats = KeyParts::StoreFormat().kind().name;
         if self.report.entries() > 0 && !self.report.counts().contains_key(formats) {
@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
 
     /// Notes a problem that shows in what other entries are now, if this one is still as it was read and its service
     /// was not deleted.
-    pub(super) async fn confirm(&mut self, here: &Here<'_>, problem: &str) -> Result<(), Error> {
+    pub(super) async fn confirm(&mut self, here: &Here<'_>, problem: &str) -> Result<(), Fault> {
         let now = self.app.store.get(here.key).await?;
         let unchanged = now.is_some_and(|entry| entry.version == here.entry.version);
         if unchanged && !self.is_deleted(here.parts.service()).await? {
@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
         key: &Key<T>,
         absent: &str,
         wrong: impl FnOnce(&T) -> Option<&'static str>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let problem = match self.app.store.get(key.bytes()).await? {
             None => Some(absent),
             Some(entry) => records::decode(&entry.value)
@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What became of a service.
-    pub(super) async fn parent(&mut self, service: ServiceSid) -> Result<ServiceState, Error> {
+    pub(super) async fn parent(&mut self, service: ServiceSid) -> Result<ServiceState, Fault> {
         if self.is_deleted(Some(service)).await? {
             return Ok(ServiceState::Deleted);
         }
@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
         self.accounts.get(&service).copied()
     }
 
-    async fn is_deleted(&self, service: Option<ServiceSid>) -> Result<bool, Error> {
+    async fn is_deleted(&self, service: Option<ServiceSid>) -> Result<bool, Fault> {
         match service {
             Some(service) => Ok(self.app.store.get(keys::purge(service).bytes()).await?.is_some()),
             None => Ok(false),
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
         service: ServiceSid,
         identity: &Identity,
         entity: &Entity,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         self.close_family().await?;
         self.family = Some(Family {
             service,
@@ -225,7 +225,7 @@ impl<'a> Walk<'a> {
         true
     }
 
-    async fn close_family(&mut self) -> Result<(), Error> {
+    async fn close_family(&mut self) -> Result<(), Fault> {
         let Some(family) = self.family.take() else {
             return Ok(());
         };
@@ -240,7 +240,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    async fn read_services(&mut self) -> Result<(), Error> {
+    async fn read_services(&mut self) -> Result<(), Fault> {
         const CHUNK: usize = 1000;
         let mut after = None;
         loop {

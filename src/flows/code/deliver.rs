@@ -7,14 +7,13 @@ use super::settle::settle;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::{OutboxRow, QueuedCode};
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::{Parcel, Settled};
-use crate::flows::reading::Reading;
-use crate::flows::{Error, account, service};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Fault, account};
 use crate::memory::breaker::LeftAlone;
-use crate::store::{keys, records};
+use crate::store::keys;
 
 /// A code on its way to its sender.
 #[derive(Debug)]
@@ -61,26 +60,33 @@ impl Parcel for CodeParcel {
         match self.send(app).await {
             Ok(outcome) => outcome,
             // What it is about is gone.
-            Err(Error::Refused(_)) => Outcome::Obsolete,
+            Err(NotRead::Absent) => Outcome::Obsolete,
             // It says nothing of the sender.
-            Err(error) => self.untried(error.to_string(), Untried::Fault(app.clock.now() + AFTER_A_FAULT)),
+            Err(NotRead::Failed(fault)) => {
+                self.untried(fault.to_string(), Untried::Fault(app.clock.now() + AFTER_A_FAULT))
+            }
         }
     }
 
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
         settle(app, self, leased, outcome).await
     }
 }
 
 impl CodeParcel {
-    async fn send(&mut self, app: &App) -> Result<Outcome, Error> {
+    async fn send(&mut self, app: &App) -> Result<Outcome, NotRead> {
         let row = &self.code;
+        let mut reading = Reading::new(app);
         let key = keys::verification(row.service, row.verification);
-        let found = records::read(app.store.as_ref(), &key).await?;
-        let verification: Verification = found.ok_or(Refusal::NotFound)?.record;
-        service::read(app, row.account, row.service).await?;
+        let owner = keys::service(row.account, row.service);
+        let payer = keys::account(row.account);
+        reading
+            .prefetch([key.bytes(), owner.bytes(), payer.bytes()])
+            .await?;
+        let verification: Verification = reading.require(&key).await?;
+        reading.require(&owner).await?;
         // Nothing leaves in the name of a suspended account.
-        if !account::is_active(&mut Reading::new(app), row.account).await? {
+        if !account::is_active(&mut reading, row.account).await? {
             return Ok(Outcome::Obsolete);
         }
         let now = app.clock.now();

@@ -8,9 +8,10 @@ use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::fraud;
-use crate::flows::{Error, account};
-use crate::store::{Batch, Order, Scan, keys, records};
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, account, fraud};
+use crate::store::keys::{self, Key};
+use crate::store::{Batch, Order, Scan, records};
 
 /// Learns from what came of `attempt`. To be called once for each.
 pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
@@ -64,24 +65,28 @@ pub(crate) fn tell_conversion(app: &App, verification: &Verification, attempt: O
     }
 }
 
+/// The key of the attempt that is to be noted when `verification` is approved: for whoever reads more in the same round
+/// trip.
+pub(crate) fn key_to_convert(verification: &Verification) -> Option<Key<Attempt>> {
+    let last = verification.sends.last().and_then(|send| send.tries.last());
+    last.map(|last| keys::attempt(verification.account, last.attempt))
+}
+
 /// Adds to `batch` that the last try of the last sending led to the approval at `now`; the attempt, if there is one.
 pub(crate) async fn note_conversion(
-    app: &App,
+    reading: &mut Reading<'_>,
     verification: &Verification,
     now: Timestamp,
     batch: Batch,
-) -> Result<(Batch, Option<Attempt>), Error> {
-    let last = verification.sends.last().and_then(|send| send.tries.last());
-    let Some(last) = last else {
+) -> Result<(Batch, Option<Attempt>), Fault> {
+    let Some(key) = key_to_convert(verification) else {
         return Ok((batch, None));
     };
-    let key = keys::attempt(verification.account, last.attempt);
-    let Some(found) = records::read(app.store.as_ref(), &key).await? else {
+    let Some(mut attempt) = reading.get(&key).await? else {
         return Ok((batch, None));
     };
-    let mut attempt = found.record.clone();
     attempt.converted_at = Some(now);
-    let batch = put_attempt(batch.assert_read(&key, &found), attempt.clone(), now)?;
+    let batch = put_attempt(batch, attempt.clone(), now)?;
     Ok((batch, Some(attempt)))
 }
 
@@ -89,8 +94,8 @@ pub(crate) async fn note_conversion(
 /// at the most 20,000 altogether.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn learn_from_stored(app: &App) -> Result<(), Error> {
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn learn_from_stored(app: &App) -> Result<(), Fault> {
     const CHUNK: usize = 200;
     let oldest = app.clock.now().before(ConversionWindow::LENGTH);
     let mut left: usize = 20_000;

@@ -7,9 +7,9 @@ use crate::domain::country::Country;
 use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Verification};
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::records::VerificationTimer;
-use crate::store::{Batch, keys};
+use crate::store::{Batch, StoreError, keys};
 
 /// One of the sendings of a verification.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +29,13 @@ impl<'a> SendingAt<'a> {
         }
     }
 
-    fn sending(self) -> Result<&'a Sending, Error> {
+    fn sending(self) -> Result<&'a Sending, Fault> {
         let Self {
             verification,
             position,
         } = self;
         let missing = || {
-            Error::corrupt(format!(
+            Fault::Corrupt(format!(
                 "verification {} has no sending {position}",
                 verification.sid
             ))
@@ -51,7 +51,7 @@ pub(crate) fn new_attempt(
     sender: &ConfiguredSender,
     country: Option<Country>,
     now: Timestamp,
-) -> Result<Attempt, Error> {
+) -> Result<Attempt, Fault> {
     let (verification, sending) = (of.verification, of.sending()?);
     let code = verification.code_of(sending);
     Ok(Attempt {
@@ -78,16 +78,16 @@ pub(crate) fn new_attempt(
 }
 
 /// Writes a new attempt into `batch`.
-pub(crate) fn put_new_attempt(batch: Batch, attempt: &Attempt) -> Result<Batch, Error> {
+pub(crate) fn put_new_attempt(batch: Batch, attempt: &Attempt) -> Result<Batch, StoreError> {
     let key = keys::attempt(attempt.account, attempt.sid);
-    Ok(batch.put_new_record_until(key, attempt, attempt.date_created + Attempt::RETENTION)?)
+    batch.put_new_record_until(key, attempt, attempt.date_created + Attempt::RETENTION)
 }
 
 /// Writes an attempt that was read before into `batch`, changed at `now`.
-pub(crate) fn put_attempt(batch: Batch, mut attempt: Attempt, now: Timestamp) -> Result<Batch, Error> {
+pub(crate) fn put_attempt(batch: Batch, mut attempt: Attempt, now: Timestamp) -> Result<Batch, StoreError> {
     attempt.date_updated = now;
     let key = keys::attempt(attempt.account, attempt.sid);
-    Ok(batch.put_record_until(key, &attempt, attempt.date_created + Attempt::RETENTION)?)
+    batch.put_record_until(key, &attempt, attempt.date_created + Attempt::RETENTION)
 }
 
 /// Writes a verification into `batch`, and moves the timer of its plan; `before` is what it was, if it was.
@@ -95,7 +95,7 @@ pub(crate) fn put_verification(
     batch: Batch,
     before: Option<&Verification>,
     after: &Verification,
-) -> Result<Batch, Error> {
+) -> Result<Batch, StoreError> {
     let key = keys::verification(after.service, after.sid);
     let mut batch = match (before, after.kept_until()) {
         (None, Some(until)) => batch.put_new_record_until(key, after, until)?,

@@ -12,12 +12,24 @@ use crate::domain::channel::Channel;
 use crate::domain::code_routing::Rate;
 use crate::domain::country::Country;
 use crate::domain::entropy::Entropy;
-use crate::domain::messaging_configuration::Region;
+use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::{MessagingServiceSid, ServiceSid};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
-use crate::store::{keys, records};
+use crate::flows::Fault;
+use crate::flows::reading::Reading;
+use crate::store::keys::{self, Key};
+
+/// Where a code goes, as far as that says who can take it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// For which service.
+    pub(crate) service: ServiceSid,
+    /// Over which channel.
+    pub(crate) channel: Channel,
+    /// To which country; e-mails and some numbers have none.
+    pub(crate) country: Option<Country>,
+}
 
 /// A sender that could take a code.
 #[derive(Clone, Debug)]
@@ -27,37 +39,36 @@ pub(crate) struct Candidate {
     pub(crate) available: bool,
 }
 
-/// The sender that a code for `country` by `channel` is given to, none of `tried`; `None` if there is none. If all are left
+/// The sender that a code is given to that goes this `way`, none of `tried`; `None` if there is none. If all are left
 /// alone, the first of them: it may work again before the code is over.
 ///
 /// # Errors
-/// [`Error::Failed`].
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub(crate) async fn route(
     app: &App,
-    service: ServiceSid,
-    channel: Channel,
-    country: Option<Country>,
+    reading: &mut Reading<'_>,
+    way: Way,
     tried: &[SenderName],
     now: Timestamp,
-) -> Result<Option<Arc<ConfiguredSender>>, Error> {
-    let mut left = rank(app, service, channel, country, now).await?;
+) -> Result<Option<Arc<ConfiguredSender>>, Fault> {
+    let mut left = rank(app, reading, way, now).await?;
     left.retain(|candidate| !tried.contains(&candidate.sender.name));
     let first = left.iter().position(|candidate| candidate.available).unwrap_or(0);
     Ok((first < left.len()).then(|| left.swap_remove(first).sender))
 }
 
-/// All senders that could take a code, in the order in which they are to be asked.
+/// All senders that could take a code that goes this `way`, in the order in which they are to be asked.
 ///
 /// # Errors
-/// [`Error::Failed`].
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub(crate) async fn rank(
     app: &App,
-    service: ServiceSid,
-    channel: Channel,
-    country: Option<Country>,
+    reading: &mut Reading<'_>,
+    way: Way,
     now: Timestamp,
-) -> Result<Vec<Candidate>, Error> {
-    let messaging_service = messaging_service(app, service, channel, country).await?;
+) -> Result<Vec<Candidate>, Fault> {
+    let Way { channel, country, .. } = way;
+    let messaging_service = messaging_service(reading, way).await?;
     let candidates = app.senders.codes.candidates(channel, country, messaging_service);
     let candidates: Vec<_> = candidates
         .map(|sender| {
@@ -96,22 +107,31 @@ fn is_look(entropy: &dyn Entropy) -> bool {
 /// One code in so many is given out as if all codes came back.
 const ONE_IN: u32 = 20;
 
+/// The keys of what [`route`] reads: for whoever reads more in the same round trip.
+pub(super) fn keys_to_route(
+    service: ServiceSid,
+    country: Option<Country>,
+) -> Vec<Key<MessagingConfiguration>> {
+    let regions = country.map(Region::Country).into_iter().chain([Region::All]);
+    regions
+        .map(|region| keys::messaging_configuration(service, region))
+        .collect()
+}
+
 /// Which messaging service the service has configured for the country.
 async fn messaging_service(
-    app: &App,
-    service: ServiceSid,
-    channel: Channel,
-    country: Option<Country>,
-) -> Result<Option<MessagingServiceSid>, Error> {
-    match channel {
+    reading: &mut Reading<'_>,
+    way: Way,
+) -> Result<Option<MessagingServiceSid>, Fault> {
+    match way.channel {
         Channel::Rcs | Channel::Sms | Channel::Whatsapp => {}
         Channel::Call | Channel::Email | Channel::Sna => return Ok(None),
     }
-    let regions = country.map(Region::Country).into_iter().chain([Region::All]);
-    for region in regions {
-        let key = keys::messaging_configuration(service, region);
-        if let Some(found) = records::read(app.store.as_ref(), &key).await? {
-            return Ok(Some(found.record.messaging_service));
+    let keys = keys_to_route(way.service, way.country);
+    reading.prefetch(keys.iter().map(Key::bytes)).await?;
+    for key in keys {
+        if let Some(found) = reading.glance(&key).await? {
+            return Ok(Some(found.messaging_service));
         }
     }
     Ok(None)

@@ -1,23 +1,27 @@
-//! Sending a code: everything that is asked and written, in this order; each may refuse, and nothing is changed then.
+//! Sending a code: which one it is, and everything that is asked and written, in this order; each may refuse, and nothing is
+//! changed then.
 
 use super::records::{SendingAt, new_attempt, put_new_attempt};
-use super::route::route;
+use super::route::{Way, keys_to_route, route};
 use crate::app::App;
+use crate::crypto::plain_code::PlainCode;
 use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::destination::Destination;
 use crate::domain::events::{OutboxMessage, QueuedCode};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
-use crate::domain::sid::AttemptSid;
+use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{NewCode, Try, Verification};
-use crate::flows::Error;
-use crate::flows::fraud::{Admittance, SendPermit, admit};
+use crate::domain::verification::{IssuedCode, NewCode, Refusal, Try, Verification};
+use crate::flows::fraud::{Admittance, SendPermit, admit, keys_to_admit};
 use crate::flows::outbox::put_new_row;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault};
 use crate::store::Batch;
+use crate::store::keys::{self, Key};
 
 /// What is to be sent, and how.
 pub(crate) struct SendOrder<'a> {
@@ -31,25 +35,55 @@ pub(crate) struct SendOrder<'a> {
     pub(crate) service: &'a Service,
 }
 
+/// What is written once a sending is allowed.
+pub(crate) struct Outgoing<'a> {
+    /// The batch with the attempt, the outbox row, and what is taken of budgets.
+    pub(crate) batch: Batch,
+    /// What is committed once the batch is in the store.
+    pub(crate) permit: SendPermit<'a>,
+}
+
+/// The keys of what [`send`] reads of a destination, whatever the channel: for whoever reads more in the same round trip.
+pub(crate) fn keys_to_send(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    destination: &Destination,
+) -> Vec<Vec<u8>> {
+    let Some(number) = destination.phone() else {
+        return Vec::new();
+    };
+    let routes = keys_to_route(service, number.facts().country);
+    let mut keys: Vec<_> = routes.into_iter().map(Key::into_bytes).collect();
+    keys.extend(keys_to_admit(app, account, number));
+    keys
+}
+
 /// Sends the code of `verification`: chooses the sender, asks the guards against toll fraud, notes the sending in the
-/// verification, which the caller writes, and adds the attempt and its outbox row to `batch`. Once that is in the store,
-/// the caller commits the admission.
+/// verification, which the caller writes, and adds what goes with it to `batch`, which the caller commits as `reading` has
+/// it.
 ///
 /// # Errors
-/// [`Refusal::NoSenderFor`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
-pub(crate) async fn send(
-    app: &App,
+/// [`Refusal::NoSender`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
+pub(crate) async fn send<'a>(
+    app: &'a App,
+    reading: &mut Reading<'_>,
     verification: &mut Verification,
     order: SendOrder<'_>,
     now: Timestamp,
     batch: Batch,
-) -> Result<(Batch, SendPermit), Error> {
+) -> Result<Outgoing<'a>, Error<Refusal>> {
     let channel = order.channel;
     let facts = verification.destination.phone().map(PhoneNumber::facts);
     let country = facts.and_then(|facts| facts.country);
-    let sender = route(app, verification.service, channel, country, &[], now)
+    let way = Way {
+        service: verification.service,
+        channel,
+        country,
+    };
+    let sender = route(app, reading, way, &[], now)
         .await?
-        .ok_or(Refusal::NoSenderFor { channel })?;
+        .ok_or(Refusal::NoSender { channel })?;
     let asked = Admittance {
         account: verification.account,
         service: order.service,
@@ -61,7 +95,7 @@ pub(crate) async fn send(
         price: sender.price,
         now,
     };
-    let admission = admit(app, &asked).await?;
+    let permit = admit(app, reading, &asked).await?;
     verification.record_send(channel, order.new_code, now);
     let of = SendingAt::last(verification);
     let (batch, attempt) = enqueue(app, of, &sender, country, now, batch)?;
@@ -70,17 +104,17 @@ pub(crate) async fn send(
         sender: sender.name,
         at: now,
     });
-    Ok((batch, admission))
+    let batch = permit.put(batch)?;
+    Ok(Outgoing { batch, permit })
 }
 
 /// Adds to `batch` the attempt and the outbox row by which `sender` gets the code of the sending `of`, which stands in its
-/// verification already. Whoever commits the batch adds the attempt to the sending's tries, and rings
-/// (`outbox::commit_and_ring`).
+/// verification already. Whoever commits the batch adds the attempt to the sending's tries.
 ///
 /// In silent authentication there is nothing to send: only the attempt is written, and waits for the device to call.
 ///
 /// # Errors
-/// [`Error::Failed`] if there is no such sending.
+/// [`Fault::Corrupt`] if there is no such sending.
 pub(crate) fn enqueue(
     app: &App,
     of: SendingAt<'_>,
@@ -88,7 +122,7 @@ pub(crate) fn enqueue(
     country: Option<Country>,
     now: Timestamp,
     batch: Batch,
-) -> Result<(Batch, AttemptSid), Error> {
+) -> Result<(Batch, AttemptSid), Fault> {
     let attempt = new_attempt(app, of, sender, country, now)?;
     let batch = put_new_attempt(batch, &attempt)?;
     if attempt.channel == Channel::Sna {
@@ -110,4 +144,52 @@ fn queued(attempt: &Attempt, send: u8) -> QueuedCode {
         expires_at: attempt.expires_at,
         refused: Vec::new(),
     }
+}
+
+/// A new code, if the next sending over `channel` needs one: the policy wants one, the one before is over or void, or the
+/// caller chose another.
+pub(crate) fn next_code(
+    app: &App,
+    verification: &Verification,
+    channel: Channel,
+    custom: Option<&PlainCode>,
+    now: Timestamp,
+) -> Result<Option<NewCode>, Fault> {
+    if channel == Channel::Sna {
+        return Ok(None);
+    }
+    let mut needed = verification.needs_code(channel, now);
+    if let (false, Some(custom), Some(last)) = (needed, custom, verification.codes.last()) {
+        needed = !open_code(app, verification, last)?.matches(custom);
+    }
+    if !needed {
+        return Ok(None);
+    }
+    let code = custom.cloned().unwrap_or_else(|| {
+        let policy = &verification.policy;
+        PlainCode::draw(policy.alphabet, policy.code_length, app.entropy.as_ref())
+    });
+    let key = keys::verification(verification.service, verification.sid);
+    Ok(Some(NewCode {
+        sealed: app
+            .vault
+            .seal(app.entropy.as_ref(), key.bytes(), code.reveal().as_bytes()),
+        length: code.length(),
+    }))
+}
+
+/// Opens one of the verification's codes.
+pub(crate) fn open_code(
+    app: &App,
+    verification: &Verification,
+    code: &IssuedCode,
+) -> Result<PlainCode, Fault> {
+    let corrupt =
+        |why: &dyn std::fmt::Display| Fault::Corrupt(format!("verification {}: {why}", verification.sid));
+    let key = keys::verification(verification.service, verification.sid);
+    let opened = app
+        .vault
+        .open(key.bytes(), &code.sealed)
+        .map_err(|error| corrupt(&error))?;
+    PlainCode::from_opened(&opened).ok_or_else(|| corrupt(&"its code is none"))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::deliver::{CodeNote, CodeParcel, Untried, due};
 use super::learn::learn;
 use super::records::{SendingAt, new_attempt, put_attempt, put_new_attempt, put_verification};
-use super::route::{Candidate, rank};
+use super::route::{Candidate, Way, rank};
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::delivery::codes::ConfiguredSender;
@@ -23,10 +23,10 @@ use crate::domain::sender_name::SenderName;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Try, Verification};
 use crate::flows::fraud::{Charge, charge};
-use crate::flows::outbox::{Settled, commit_and_ring, give_up, put_row, still_leased};
-use crate::flows::{Error, retry_on_conflict};
-use crate::store::records::{self, Stored};
-use crate::store::{Batch, keys};
+use crate::flows::outbox::{Settled, give_up, put_row, still_leased};
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, retry_on_conflict};
+use crate::store::{Batch, StoreError, keys};
 
 /// Settles the row of `parcel` by what came of its try.
 pub(super) async fn settle(
@@ -34,7 +34,7 @@ pub(super) async fn settle(
     parcel: &CodeParcel,
     leased: &OutboxRow,
     outcome: &Outcome,
-) -> Result<Settled, Error> {
+) -> Result<Settled, Fault> {
     if parcel.note.untried.is_none() {
         note(app, &parcel.code, outcome).await?;
     }
@@ -42,10 +42,10 @@ pub(super) async fn settle(
 }
 
 /// Remembers, once for each try, how the sender did.
-async fn note(app: &App, code: &QueuedCode, outcome: &Outcome) -> Result<(), Error> {
+async fn note(app: &App, code: &QueuedCode, outcome: &Outcome) -> Result<(), Fault> {
     let key = keys::attempt(code.account, code.attempt);
-    if let Some(found) = records::read(app.store.as_ref(), &key).await? {
-        learn(app, &found.record, outcome);
+    if let Some(attempt) = Reading::new(app).glance(&key).await? {
+        learn(app, &attempt, outcome);
     }
     Ok(())
 }
@@ -55,91 +55,37 @@ async fn attempt(
     parcel: &CodeParcel,
     leased: &OutboxRow,
     outcome: &Outcome,
-) -> Result<Settled, Error> {
-    let Some((row, batch)) = still_leased(app, leased).await? else {
+) -> Result<Settled, Fault> {
+    let code = &parcel.code;
+    let mut reading = Reading::new(app);
+    let row = keys::outbox_row(leased.message.lane(), leased.sid);
+    let attempt = keys::attempt(code.account, code.attempt);
+    let verification = keys::verification(code.service, code.verification);
+    reading
+        .prefetch([row.bytes(), attempt.bytes(), verification.bytes()])
+        .await?;
+    let Some(row) = still_leased(&mut reading, leased).await? else {
         return Ok(Settled::TakenAway);
     };
-    let Decision {
-        batch,
-        settled,
-        charge,
-    } = decide(app, parcel, row, outcome, batch).await?;
+    let mut settling = Settling {
+        app,
+        attempt: reading.get(&attempt).await?,
+        reading,
+        now: app.clock.now(),
+        code: code.clone(),
+        row,
+        charge: Charge::nothing(),
+    };
+    let (batch, settled) = settling.decide(parcel, outcome).await?;
+    let Settling { reading, charge, .. } = settling;
+    let batch = charge.put(batch)?;
     if settled == Settled::Handed {
-        commit_and_ring(app, batch).await?;
+        reading.commit(batch).await?;
     } else {
-        app.store.commit(batch).await?;
+        reading.commit_without_waking(batch).await?;
     }
     charge.keep();
     Ok(settled)
-}
-
-/// What becomes of a row, and what the next try costs: that is kept once the batch is committed.
-struct Decision {
-    batch: Batch,
-    settled: Settled,
-    charge: Charge,
-}
-
-impl Decision {
-    /// One that costs nothing.
-    fn for_nothing(batch: Batch, settled: Settled) -> Self {
-        Self {
-            batch,
-            settled,
-            charge: Charge::nothing(),
-        }
-    }
-}
-
-/// Decides on `row`, which `batch` asserts.
-async fn decide(
-    app: &App,
-    parcel: &CodeParcel,
-    row: OutboxRow,
-    outcome: &Outcome,
-    batch: Batch,
-) -> Result<Decision, Error> {
-    let OutboxMessage::Code(code) = row.message.clone() else {
-        return Err(Error::corrupt(format!("row {} carries no code", row.sid)));
-    };
-    let store = app.store.as_ref();
-    let key = keys::attempt(code.account, code.attempt);
-    let attempt: Option<Stored<Attempt>> = records::read(store, &key).await?;
-    let verification_key = keys::verification(code.service, code.verification);
-    let verification = records::read(store, &verification_key).await?;
-    let batch = match &attempt {
-        Some(attempt) => batch.assert_read(&key, attempt),
-        None => batch,
-    };
-    let settling = Settling {
-        app,
-        attempt: attempt.map(|attempt| attempt.record),
-        now: app.clock.now(),
-        code,
-        row,
-    };
-    match outcome {
-        Outcome::Delivered => settling.sent(&parcel.note, batch),
-        Outcome::Obsolete => settling.canceled(batch),
-        Outcome::Refused { why } => {
-            let failure = Failure {
-                why: Reason::new(why),
-                for_good: true,
-                after: None,
-                untried: None,
-            };
-            settling.failed(verification, &failure, batch).await
-        }
-        Outcome::Retry { why, after } => {
-            let failure = Failure {
-                why: Reason::new(why),
-                for_good: false,
-                after: *after,
-                untried: parcel.note.untried,
-            };
-            settling.failed(verification, &failure, batch).await
-        }
-    }
 }
 
 /// What a code was not taken for.
@@ -155,117 +101,120 @@ struct Failure {
 
 struct Settling<'a> {
     app: &'a App,
+    reading: Reading<'a>,
     row: OutboxRow,
     code: QueuedCode,
     attempt: Option<Attempt>,
+    /// What the next try costs.
+    charge: Charge<'a>,
     now: Timestamp,
 }
 
 impl Settling<'_> {
-    fn sent(self, note: &CodeNote, batch: Batch) -> Result<Decision, Error> {
-        let batch = self.delete_row(batch);
-        let Some(mut attempt) = self.attempt else {
-            return Ok(Decision::for_nothing(batch, Settled::Delivered));
+    async fn decide(&mut self, parcel: &CodeParcel, outcome: &Outcome) -> Result<(Batch, Settled), Fault> {
+        let (why, for_good, after) = match outcome {
+            Outcome::Delivered => return self.sent(&parcel.note),
+            Outcome::Obsolete => return self.canceled(),
+            Outcome::Refused { why } => (why, true, None),
+            Outcome::Retry { why, after } => (why, false, *after),
+        };
+        let failure = Failure {
+            why: Reason::new(why),
+            for_good,
+            after,
+            untried: parcel.note.untried.filter(|_| !for_good),
+        };
+        self.failed(&failure).await
+    }
+
+    fn sent(&self, note: &CodeNote) -> Result<(Batch, Settled), Fault> {
+        let batch = self.delete_row(Batch::new());
+        let Some(mut attempt) = self.attempt.clone() else {
+            return Ok((batch, Settled::Delivered));
         };
         attempt.status = AttemptStatus::Sent;
         attempt.reference.clone_from(&note.reference);
         attempt.locale.clone_from(&note.locale);
-        let batch = put_attempt(batch, attempt, self.now)?;
-        Ok(Decision::for_nothing(batch, Settled::Delivered))
+        Ok((put_attempt(batch, attempt, self.now)?, Settled::Delivered))
     }
 
-    fn canceled(self, batch: Batch) -> Result<Decision, Error> {
-        let batch = self.delete_row(batch);
-        let batch = match self.attempt {
+    fn canceled(&self) -> Result<(Batch, Settled), Fault> {
+        let batch = self.delete_row(Batch::new());
+        let batch = match self.attempt.clone() {
             Some(mut attempt) if attempt.status == AttemptStatus::Queued => {
                 attempt.status = AttemptStatus::Canceled;
                 put_attempt(batch, attempt, self.now)?
             }
             _ => batch,
         };
-        Ok(Decision::for_nothing(batch, Settled::Obsolete))
+        Ok((batch, Settled::Obsolete))
     }
 
-    async fn failed(
-        mut self,
-        verification: Option<Stored<Verification>>,
-        failure: &Failure,
-        batch: Batch,
-    ) -> Result<Decision, Error> {
-        let found = verification.filter(|v| due(&v.record, self.code.send, self.now).is_some());
-        let (Some(found), Some(attempt)) = (found, self.attempt.as_ref()) else {
+    async fn failed(&mut self, failure: &Failure) -> Result<(Batch, Settled), Fault> {
+        let key = keys::verification(self.code.service, self.code.verification);
+        let found = self.reading.glance(&key).await?;
+        let found = found.filter(|found| due(found, self.code.send, self.now).is_some());
+        let (Some(verification), Some(attempt)) = (found, self.attempt.as_ref()) else {
             // Approved meanwhile, or gone: nobody needs it any more.
-            let batch = self.note_failure(failure, batch)?;
-            return Ok(Decision::for_nothing(self.delete_row(batch), Settled::Obsolete));
+            let batch = self.note_failure(failure, Batch::new())?;
+            return Ok((self.delete_row(batch), Settled::Obsolete));
         };
-        let sending = &found.record.sends[usize::from(self.code.send)];
+        let sending = &verification.sends[usize::from(self.code.send)];
         if failure.for_good && !self.code.refused.contains(&self.code.sender) {
             self.code.refused.push(self.code.sender);
         }
-        let (service, country) = (self.code.service, attempt.country);
-        let ranked = rank(self.app, service, sending.channel, country, self.now).await?;
+        let way = Way {
+            service: self.code.service,
+            channel: sending.channel,
+            country: attempt.country,
+        };
+        let ranked = rank(self.app, &mut self.reading, way, self.now).await?;
         let chosen = if sending.tries.len() < Sending::MOST_TRIES {
             choose(&ranked, sending, &self.code, failure)
         } else {
             choose_last(&ranked, &self.code, failure)
         };
         let next = match chosen {
-            Some(next) => self.pay(&next, failure).await?.map(|charge| (next, charge)),
-            None => None,
+            Some(next) if self.pay(&next, failure).await? => Some(next),
+            _ => None,
         };
         match next {
-            Some((Next::AtOnce(sender), charge)) => {
-                let now = self.now;
-                let (batch, settled) = self.hand_over(&found, &sender, failure, now, batch)?;
-                Ok(Decision {
-                    batch,
-                    settled,
-                    charge,
-                })
-            }
-            Some((Next::Waits(sender), charge)) => match self.wait(&found, &sender, failure, batch)? {
-                // The try that was to be paid is none.
-                (batch, late @ Settled::TooLate(_)) => Ok(Decision::for_nothing(batch, late)),
-                (batch, settled) => Ok(Decision {
-                    batch,
-                    settled,
-                    charge,
-                }),
-            },
+            Some(Next::AtOnce(sender)) => self.hand_over(&verification, &sender, failure, self.now).await,
+            Some(Next::Waits(sender)) => self.wait(&verification, &sender, failure).await,
             None => {
-                let batch = self.note_failure(failure, batch)?;
-                self.row.message = OutboxMessage::Code(self.code);
-                self.row
-                    .fail(failure.why.clone(), None, self.now, self.app.entropy.as_ref());
-                let batch = give_up(self.app, batch, self.row, &failure.why)?;
-                Ok(Decision::for_nothing(batch, Settled::Refused))
+                let batch = self.note_failure(failure, Batch::new())?;
+                let mut row = self.row.clone();
+                row.message = OutboxMessage::Code(self.code.clone());
+                row.fail(failure.why.clone(), None, self.now, self.app.entropy.as_ref());
+                Ok((give_up(self.app, batch, row, &failure.why)?, Settled::Refused))
             }
         }
     }
 
-    /// Takes the price of the try that `next` makes; `None` if the account's money is not enough.
-    async fn pay(&self, next: &Next, failure: &Failure) -> Result<Option<Charge>, Error> {
+    /// Takes the price of the try that `next` makes; whether the account's money is enough.
+    async fn pay(&mut self, next: &Next, failure: &Failure) -> Result<bool, Fault> {
         let (Next::AtOnce(sender) | Next::Waits(sender)) = next;
         if failure.untried.is_some() && sender.name == self.code.sender {
             // It is the try that was paid already.
-            return Ok(Some(Charge::nothing()));
+            return Ok(true);
         }
         let price = sender.price;
-        match charge(self.app, self.code.account, price, self.now).await {
-            Ok(charge) => Ok(Some(charge)),
-            Err(Error::Refused(_)) => Ok(None),
-            Err(error) => Err(error),
+        match charge(self.app, &mut self.reading, self.code.account, price, self.now).await? {
+            Ok(charge) => {
+                self.charge = charge;
+                Ok(true)
+            }
+            Err(_) => Ok(false),
         }
     }
 
     /// Lets it wait for its next try with `sender`: the one it had, or another one whose turn it is then.
-    fn wait(
-        mut self,
-        found: &Stored<Verification>,
+    async fn wait(
+        &mut self,
+        verification: &Verification,
         sender: &ConfiguredSender,
         failure: &Failure,
-        batch: Batch,
-    ) -> Result<(Batch, Settled), Error> {
+    ) -> Result<(Batch, Settled), Fault> {
         let entropy = self.app.entropy.as_ref();
         self.row
             .fail(failure.why.clone(), failure.after, self.now, entropy);
@@ -276,21 +225,21 @@ impl Settling<'_> {
         }
         let until = self.row.next_at;
         if until >= self.code.expires_at {
-            // The code is over by then.
-            let batch = self.note_failure(failure, batch)?;
+            // The code is over by then, and the try that was to be paid is none.
+            self.charge = Charge::nothing();
+            let batch = self.note_failure(failure, Batch::new())?;
             return Ok((self.delete_row(batch), Settled::TooLate(failure.why.clone())));
         }
         if sender.name != self.code.sender {
-            return self.hand_over(found, sender, failure, until, batch);
+            return self.hand_over(verification, sender, failure, until).await;
         }
-        let batch = if failure.untried.is_some() {
-            batch
-        } else {
-            let batch = self.note_failure(failure, batch)?;
-            let (code, batch) = self.another_try(found, sender, batch)?;
+        let mut batch = Batch::new();
+        if failure.untried.is_none() {
+            batch = self.note_failure(failure, batch)?;
+            let code;
+            (code, batch) = self.another_try(verification, sender, batch).await?;
             self.row.message = OutboxMessage::Code(code);
-            batch
-        };
+        }
         let settled = Settled::Waits {
             until,
             why: failure.why.clone(),
@@ -300,16 +249,15 @@ impl Settling<'_> {
     }
 
     /// Puts a row into the lane of `sender` in place of this one.
-    fn hand_over(
-        self,
-        found: &Stored<Verification>,
+    async fn hand_over(
+        &mut self,
+        verification: &Verification,
         sender: &ConfiguredSender,
         failure: &Failure,
         next_at: Timestamp,
-        batch: Batch,
-    ) -> Result<(Batch, Settled), Error> {
-        let batch = self.note_failure(failure, self.delete_row(batch))?;
-        let (code, batch) = self.another_try(found, sender, batch)?;
+    ) -> Result<(Batch, Settled), Fault> {
+        let batch = self.note_failure(failure, self.delete_row(Batch::new()))?;
+        let (code, batch) = self.another_try(verification, sender, batch).await?;
         let order = &self.app.memory.event_order;
         let row = OutboxRow {
             sid: order.next(self.now, self.app.entropy.as_ref()),
@@ -324,20 +272,22 @@ impl Settling<'_> {
     }
 
     /// Writes another attempt, with `sender`, and adds it to the tries of the sending; what carries it.
-    fn another_try(
-        &self,
-        found: &Stored<Verification>,
+    async fn another_try(
+        &mut self,
+        before: &Verification,
         sender: &ConfiguredSender,
         batch: Batch,
-    ) -> Result<(QueuedCode, Batch), Error> {
-        let app = self.app;
-        let mut verification = found.record.clone();
+    ) -> Result<(QueuedCode, Batch), Fault> {
+        // From here on it has to be as it was read.
+        let key = keys::verification(self.code.service, self.code.verification);
+        self.reading.get(&key).await?;
+        let mut verification = before.clone();
         let country = self.attempt.as_ref().and_then(|attempt| attempt.country);
         let of = SendingAt {
             verification: &verification,
             position: self.code.send,
         };
-        let attempt = new_attempt(app, of, sender, country, self.now)?;
+        let attempt = new_attempt(self.app, of, sender, country, self.now)?;
         if let Some(sending) = verification.sends.get_mut(usize::from(self.code.send)) {
             sending.tries.push(Try {
                 attempt: attempt.sid,
@@ -345,9 +295,7 @@ impl Settling<'_> {
                 at: self.now,
             });
         }
-        let key = keys::verification(self.code.service, self.code.verification);
-        let batch = batch.assert_read(&key, found);
-        let batch = put_verification(batch, Some(&found.record), &verification)?;
+        let batch = put_verification(batch, Some(before), &verification)?;
         let batch = put_new_attempt(batch, &attempt)?;
         let code = QueuedCode {
             attempt: attempt.sid,
@@ -357,7 +305,7 @@ impl Settling<'_> {
         Ok((code, batch))
     }
 
-    fn note_failure(&self, failure: &Failure, batch: Batch) -> Result<Batch, Error> {
+    fn note_failure(&self, failure: &Failure, batch: Batch) -> Result<Batch, StoreError> {
         let Some(mut attempt) = self.attempt.clone() else {
             return Ok(batch);
         };

@@ -20,9 +20,8 @@ use crate::flows::access::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, entity, retry_on_conflict};
-use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
 /// The factor, if it is in the actor's reach.
@@ -40,14 +39,6 @@ pub async fn fetch(
     let located = entity::locate(&mut reading, account, name).await?;
     let factor = reading.require(&keys::factor(&located.scope, sid)).await?;
     Ok((located.scope, factor))
-}
-
-/// The factor with its version.
-pub(crate) async fn read(app: &App, scope: &EntityScope, sid: FactorSid) -> Result<Stored<Factor>, NotRead> {
-    let found = records::read(app.store.as_ref(), &keys::factor(scope, sid)).await;
-    found
-        .map_err(|error| NotRead::Failed(error.into()))?
-        .ok_or(NotRead::Absent)
 }
 
 /// Deletes a factor: its challenges cannot be answered any more, and its device is not known any more.

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::judge::judge;
 use super::refuse::{Subject, refuse};
@@ -17,12 +16,14 @@ use crate::domain::fraud::settings::Settings;
 use crate::domain::fraud::{BlockReason, permission};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use crate::domain::price::Price;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::flows::{Error, safe_list};
+use crate::domain::verification::Refusal;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, safe_list};
 use crate::memory::fraud::FraudMemory;
+use crate::store::{Batch, keys};
 
 /// A code that is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +52,8 @@ pub struct Admittance<'a> {
 /// [`SendPermit::commit`].
 #[derive(Debug)]
 #[must_use = "what was reserved is given back when this is dropped"]
-pub struct SendPermit {
-    reservation: Reservation,
+pub struct SendPermit<'a> {
+    reservation: Reservation<'a>,
     fraud: Arc<FraudMemory>,
     /// Whose conversion the code counts for.
     watched: Option<AccountPrefix>,
@@ -60,7 +61,15 @@ pub struct SendPermit {
     now: Timestamp,
 }
 
-impl SendPermit {
+impl SendPermit<'_> {
+    /// Adds to `batch`, that of the sending, what is taken of budgets out of the store.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`] if a record of ours is too large.
+    pub fn put(&self, batch: Batch) -> Result<Batch, Fault> {
+        self.reservation.put(batch)
+    }
+
     /// The sending is in the store: it counts.
     pub fn commit(self, verification: VerificationSid) {
         self.reservation.keep();
@@ -71,37 +80,56 @@ impl SendPermit {
     }
 }
 
-/// Decides whether the code may be sent, and takes what it needs of the budgets.
+/// The keys of what [`admit`] reads of `number`: for whoever reads more in the same round trip.
+pub(crate) fn keys_to_admit(app: &App, account: AccountSid, number: &PhoneNumber) -> Vec<Vec<u8>> {
+    let mut keys = vec![keys::safe_number(account, number).into_bytes()];
+    if app.policy.toll_fraud.conversion.is_some() {
+        keys.push(keys::prefix_block(account, &NumberPrefix::of(number)).into_bytes());
+    }
+    keys
+}
+
+/// Decides whether the code may be sent, and takes what it needs of the budgets. Whoever commits the sending, as `reading`
+/// has it, adds to its batch what [`SendPermit::put`] says.
 ///
 /// # Errors
-/// [`Refusal::Blocked`], [`Refusal::LandlineSms`]; [`Error::Failed`] if other processes change the same budgets all the time,
-/// [`Error::Failed`]. Nothing was taken then.
-pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<SendPermit, Error> {
-    let facts = asked.destination.phone().map(|_| asked.facts.unwrap_or(UNKNOWN));
+/// [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`]. Nothing was taken then.
+pub async fn admit<'a>(
+    app: &'a App,
+    reading: &mut Reading<'_>,
+    asked: &Admittance<'_>,
+) -> Result<SendPermit<'a>, Error<Refusal>> {
+    let number = asked.destination.phone();
+    let facts = number.map(|_| asked.facts.unwrap_or(UNKNOWN));
     if facts.is_some_and(|facts| is_text_to_landline(asked, facts)) {
         return Err(Refusal::LandlineSms.into());
     }
+    if let Some(number) = number {
+        let keys = keys_to_admit(app, asked.account, number);
+        reading.prefetch(keys.iter().map(Vec::as_slice)).await?;
+    }
     let settings = &app.policy.toll_fraud;
-    let guarded = match asked.destination.phone() {
-        Some(number) if !safe_list::contains(app, asked.account, number).await? => Some(number),
+    let guarded = match number {
+        Some(number) if !safe_list::contains(reading, asked.account, number).await? => Some(number),
         _ => None,
     };
     let mut watched = None;
     if let (Some(number), Some(facts)) = (guarded, facts) {
         if let Some(reason) = permission::refusal(settings, facts) {
-            return Err(refuse_for_good(app, asked, reason, facts).await);
+            return Err(refuse_for_good(app, asked, reason, facts).await?.into());
         }
         if let Some(rule) = &settings.conversion {
             let place = AccountPrefix::of(asked.account, number);
-            if asked.risk_check || !settings.risk_check_may_be_disabled {
-                judge(app, asked, &place, rule).await?;
+            let checked = asked.risk_check || !settings.risk_check_may_be_disabled;
+            if checked && let Some(blocked) = judge(app, reading, asked, &place, rule).await? {
+                return Err(Refusal::Blocked(blocked).into());
             }
             watched = Some(place);
         }
     }
     let needs = needs(settings, asked, guarded);
     let counted: Vec<_> = needs.iter().map(|budgeted| &budgeted.need).collect();
-    match reserve(app, &counted, asked.now).await? {
+    match reserve(app, reading, &counted, asked.now).await? {
         Ok(reservation) => Ok(SendPermit {
             reservation,
             fraud: Arc::clone(&app.memory.fraud),
@@ -114,8 +142,9 @@ pub async fn admit(app: &App, asked: &Admittance<'_>) -> Result<SendPermit, Erro
                 .iter()
                 .find(|budgeted| budgeted.need.counter == spent)
                 .map_or(Subject::Nothing, |budgeted| budgeted.subject.clone());
-            let until = Some(spent.end());
-            Err(refuse(app, asked, spent.kind.reason(), &spent, &subject, until).await)
+            let (why, until) = (spent.kind.reason(), Some(spent.end()));
+            let blocked = refuse(app, asked, why, &spent, &subject, until).await?;
+            Err(Refusal::Blocked(blocked).into())
         }
     }
 }
@@ -126,21 +155,15 @@ async fn refuse_for_good(
     asked: &Admittance<'_>,
     reason: BlockReason,
     facts: NumberFacts,
-) -> Error {
+) -> Result<Refusal, Fault> {
     let kind = match reason {
         BlockReason::Country => CounterKind::CountryRefused,
         _ => CounterKind::KindRefused,
     };
     let counter = Counter::of_country(asked.account, kind, facts.country, asked.now);
-    refuse(
-        app,
-        asked,
-        reason,
-        &counter,
-        &Subject::Country(facts.country),
-        None,
-    )
-    .await
+    let subject = Subject::Country(facts.country);
+    let blocked = refuse(app, asked, reason, &counter, &subject, None).await?;
+    Ok(Refusal::Blocked(blocked))
 }
 
 /// What is taken of a budget, and whom that budget is for.
@@ -214,11 +237,6 @@ fn is_text_to_landline(asked: &Admittance<'_>, facts: NumberFacts) -> bool {
         && settings.lookup_enabled
         && asked.channel == Channel::Sms
         && facts.kind == LineKind::FixedLine
-}
-
-/// When a refusal that lasts until `until` is over.
-pub(super) fn wait(until: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
-    until.map(|until| until.since(now).max(Duration::from_secs(1)))
 }
 
 const UNKNOWN: NumberFacts = NumberFacts {

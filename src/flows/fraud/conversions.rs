@@ -7,7 +7,7 @@ use crate::domain::fraud::settings::ConversionRule;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::flows::{Error, account};
+use crate::flows::{Fault, account};
 use crate::store::{Order, Scan, keys, records};
 
 /// The verification was approved: all its sends were of use. To be called once that is in the store.
@@ -22,8 +22,8 @@ pub fn converted(app: &App, verification: &Verification) {
 /// server listens.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn rebuild(app: &App) -> Result<(), Error> {
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn rebuild(app: &App) -> Result<(), Fault> {
     if app.policy.toll_fraud.conversion.is_none() {
         return Ok(());
     }
@@ -33,7 +33,7 @@ pub async fn rebuild(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Error> {
+async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Fault> {
     /// The most attempts of an account that are read.
     const MOST: usize = 50_000;
     const CHUNK: usize = 500;

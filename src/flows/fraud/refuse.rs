@@ -1,19 +1,17 @@
 //! Refuses a code, and tells so once: not with each refusal, or whoever attacks would flood the webhooks.
 
-use super::admit::{Admittance, wait};
+use super::admit::Admittance;
 use crate::app::App;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, DeviceNetwork, Taken};
 use crate::domain::fraud::prefix::NumberPrefix;
-use crate::domain::fraud::{BlockEvent, BlockReason};
+use crate::domain::fraud::{BlockEvent, BlockReason, Blocked};
 use crate::domain::price::Price;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::event::announce_block;
-use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, retry_on_conflict};
-use crate::store::records::{self, Stored};
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Whom a budget is for.
@@ -69,17 +67,11 @@ pub(super) async fn refuse(
     counter: &Counter,
     subject: &Subject,
     until: Option<Timestamp>,
-) -> Error {
+) -> Result<Blocked, Fault> {
     app.memory.fraud.refused.count(why);
     let event = event(asked, why, subject, until);
-    match tell_once(app, asked, counter, &event).await {
-        Ok(()) => Refusal::Blocked {
-            why,
-            retry_after: wait(until, asked.now),
-        }
-        .into(),
-        Err(error) => error,
-    }
+    tell_once(app, asked, counter, &event).await?;
+    Ok(Blocked::until(why, until, asked.now))
 }
 
 /// What is told.
@@ -119,7 +111,7 @@ async fn tell_once(
     asked: &Admittance<'_>,
     counter: &Counter,
     event: &BlockEvent,
-) -> Result<(), Error> {
+) -> Result<(), Fault> {
     let is_told = || app.memory.fraud.ledger().is_told(counter);
     if is_told() {
         return Ok(());
@@ -142,19 +134,17 @@ async fn tell(
     asked: &Admittance<'_>,
     counter: &Counter,
     event: &BlockEvent,
-) -> Result<bool, Error> {
+) -> Result<bool, Fault> {
     let key = keys::budget(counter);
-    let found: Option<Stored<Taken>> = records::read(app.store.as_ref(), &key).await?;
-    let taken = found.as_ref().map(|found| found.record).unwrap_or_default();
+    let mut reading = Reading::new(app);
+    let taken = reading.get(&key).await?.unwrap_or_default();
     if taken.told {
         return Ok(false);
     }
-    let batch = match &found {
-        Some(found) => Batch::new().assert_read(&key, found),
-        None => Batch::new().assert_absent(key.bytes().to_vec()),
-    };
     let told = Taken { told: true, ..taken };
-    let batch = batch.put_record_until(key, &told, counter.kept_until())?;
-    commit_and_ring(app, announce_block(app, asked.service, event, batch)?).await?;
+    let batch = Batch::new().put_record_until(key, &told, counter.kept_until())?;
+    reading
+        .commit(announce_block(app, asked.service, event, batch)?)
+        .await?;
     Ok(true)
 }

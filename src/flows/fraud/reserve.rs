@@ -1,32 +1,68 @@
 //! Takes what a code needs of the budgets: out of memory, or a block at a time out of the store.
+//!
+//! What memory lacks is taken out of the store by the commit that the code leaves with: no commit is for the budgets alone,
+//! and nothing is taken out for a code that does not leave.
 
 use std::sync::Arc;
+
+use tokio::sync::MutexGuard;
 
 use crate::app::App;
 use crate::domain::fraud::budget::{Counter, Need, Taken};
 use crate::domain::fraud::ledger::Taking;
 use crate::domain::time::Timestamp;
-use crate::flows::{Error, Fault};
+use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::memory::fraud::FraudMemory;
-use crate::store::records::{self, Stored};
 use crate::store::{Batch, keys};
 
-/// What was taken. It is given back to this process's memory if this is dropped without [`Reservation::keep`].
+/// What is taken for a code. What comes out of memory is given back to it if this is dropped without
+/// [`Reservation::keep`].
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(super) struct Reservation<'a> {
     fraud: Arc<FraudMemory>,
+    /// What came out of memory.
     taken: Vec<(Counter, u64)>,
+    /// What the commit takes out of the store.
+    drawn: Vec<Draw>,
+    /// Keeps others of this process from asking the store for the same budgets before the commit is done.
+    gates: Vec<MutexGuard<'a, ()>>,
     now: Timestamp,
 }
 
-impl Reservation {
-    /// It is spent.
+/// A block that is taken out of the store.
+#[derive(Debug)]
+struct Draw {
+    counter: Counter,
+    /// What the store says of the budget then.
+    after: Taken,
+    /// How much of it this code leaves to others of this process.
+    spare: u64,
+}
+
+impl Reservation<'_> {
+    /// Adds to `batch` what is taken out of the store.
+    pub(super) fn put(&self, mut batch: Batch) -> Result<Batch, Fault> {
+        for draw in &self.drawn {
+            let key = keys::budget(&draw.counter);
+            batch = batch.put_record_until(key, &draw.after, draw.counter.kept_until())?;
+        }
+        Ok(batch)
+    }
+
+    /// The batch is committed: what this code needs is spent, and the rest of the blocks is at hand.
     pub(super) fn keep(mut self) {
         self.taken.clear();
+        let mut ledger = self.fraud.ledger();
+        for draw in &self.drawn {
+            ledger.add(&draw.counter, draw.spare, self.now);
+        }
+        drop(ledger);
+        self.gates.clear();
     }
 
     /// Takes from memory; what is not there is returned. `Err` is the first that the store has not enough of either.
-    fn take<'a>(&mut self, needs: &[&'a Need]) -> Result<Vec<&'a Need>, Counter> {
+    fn take<'n>(&mut self, needs: &[&'n Need]) -> Result<Vec<&'n Need>, Counter> {
         let mut ledger = self.fraud.ledger();
         let mut lacking = Vec::new();
         for need in needs {
@@ -40,7 +76,7 @@ impl Reservation {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if self.taken.is_empty() {
             return;
@@ -54,20 +90,22 @@ impl Drop for Reservation {
 
 /// Takes all that is needed, or nothing. `Err` within is the counter of the first budget that is spent.
 ///
-/// What lacks in memory is taken out of the store in one commit, whatever it is.
+/// What lacks in memory is read in one round trip and taken out of the store, whatever it is, by the commit of `reading`,
+/// to whose batch [`Reservation::put`] adds it.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub(super) async fn reserve(
-    app: &App,
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub(super) async fn reserve<'a>(
+    app: &'a App,
+    reading: &mut Reading<'_>,
     needs: &[&Need],
     now: Timestamp,
-) -> Result<Result<Reservation, Counter>, Error> {
-    /// Within a process the gates keep others away, so this is how often other processes may come first.
-    const MOST_ATTEMPTS: u32 = 300;
+) -> Result<Result<Reservation<'a>, Counter>, Fault> {
     let mut reservation = Reservation {
         fraud: Arc::clone(&app.memory.fraud),
         taken: Vec::new(),
+        drawn: Vec::new(),
+        gates: Vec::new(),
         now,
     };
     let mut lacking = match reservation.take(needs) {
@@ -78,55 +116,54 @@ pub(super) async fn reserve(
         return Ok(Ok(reservation));
     }
     let counters = lacking.iter().map(|need| &need.counter);
-    let _entered = app.memory.fraud.gates.enter(counters).await;
-    for _ in 0..MOST_ATTEMPTS {
-        // Whoever was at the gate before may have brought enough for all.
-        lacking = match reservation.take(&lacking) {
-            Ok(lacking) => lacking,
-            Err(spent) => return Ok(Err(spent)),
-        };
-        if lacking.is_empty() {
-            return Ok(Ok(reservation));
-        }
-        match draw(app, &lacking, &mut reservation).await {
-            Ok(None) => return Ok(Ok(reservation)),
-            Ok(Some(spent)) => return Ok(Err(spent)),
-            Err(Error::Failed(Fault::Conflict)) => {}
-            Err(error) => return Err(error),
-        }
+    reservation.gates = app.memory.fraud.gates.enter(counters).await;
+    // Whoever was at the gate before may have brought enough for all.
+    lacking = match reservation.take(&lacking) {
+        Ok(lacking) => lacking,
+        Err(spent) => return Ok(Err(spent)),
+    };
+    if lacking.is_empty() {
+        reservation.gates.clear();
+        return Ok(Ok(reservation));
     }
-    Err(Error::Failed(Fault::Busy))
+    match draw(app, reading, &lacking, now).await? {
+        Ok(drawn) => {
+            reservation.drawn = drawn;
+            Ok(Ok(reservation))
+        }
+        Err(spent) => Ok(Err(spent)),
+    }
 }
 
-/// Takes a block of each budget out of the store. Returns the first one that has not enough; nothing was taken then.
-async fn draw(app: &App, needs: &[&Need], reservation: &mut Reservation) -> Result<Option<Counter>, Error> {
-    let (mut batch, mut spare) = (Batch::new(), Vec::with_capacity(needs.len()));
-    for need in needs {
-        let key = keys::budget(&need.counter);
-        let found: Option<Stored<Taken>> = records::read(app.store.as_ref(), &key).await?;
-        let taken = found.as_ref().map(|found| found.record).unwrap_or_default();
+/// Looks for a block of each budget in the store. `Err` within is the first one that has not enough.
+async fn draw(
+    app: &App,
+    reading: &mut Reading<'_>,
+    needs: &[&Need],
+    now: Timestamp,
+) -> Result<Result<Vec<Draw>, Counter>, Fault> {
+    let keys: Vec<_> = needs.iter().map(|need| keys::budget(&need.counter)).collect();
+    reading.prefetch(keys.iter().map(keys::Key::bytes)).await?;
+    let mut drawn = Vec::with_capacity(needs.len());
+    for (need, key) in needs.iter().zip(&keys) {
+        let taken = reading.glance(key).await?.unwrap_or_default();
         let Some(block) = need.grant(taken.units) else {
             let rest = need.limit.saturating_sub(taken.units);
-            app.memory.fraud.ledger().learn(need, rest, reservation.now);
-            return Ok(Some(need.counter.clone()));
+            app.memory.fraud.ledger().learn(need, rest, now);
+            return Ok(Err(need.counter.clone()));
         };
-        batch = match &found {
-            Some(found) => batch.assert_read(&key, found),
-            None => batch.assert_absent(key.bytes().to_vec()),
-        };
-        let more = Taken {
-            units: taken.units.saturating_add(block),
-            ..taken
-        };
-        batch = batch.put_record_until(key, &more, need.counter.kept_until())?;
-        spare.push((&need.counter, block.saturating_sub(need.amount)));
+        drawn.push(Draw {
+            counter: need.counter.clone(),
+            after: Taken {
+                units: taken.units.saturating_add(block),
+                ..taken
+            },
+            spare: block.saturating_sub(need.amount),
+        });
     }
-    app.store.commit(batch).await?;
-    let mut ledger = app.memory.fraud.ledger();
-    for (counter, amount) in spare {
-        ledger.add(counter, amount, reservation.now);
+    // There is enough of all: the commit takes it only if nobody else has taken of them meanwhile.
+    for key in &keys {
+        reading.get(key).await?;
     }
-    let drawn = needs.iter().map(|need| (need.counter.clone(), need.amount));
-    reservation.taken.extend(drawn);
-    Ok(None)
+    Ok(Ok(drawn))
 }

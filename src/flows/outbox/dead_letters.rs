@@ -1,20 +1,20 @@
 //! Dead letters: a row that cannot be delivered, or was not for too long, becomes one, and is looked at, put back, or dropped.
 
-use super::rows::{commit_and_ring, put_row};
+use super::rows::put_row;
 use crate::app::App;
 use crate::domain::events::OutboxRow;
-use crate::domain::outbox::{DeadLetter, Lane, Reason};
-use crate::domain::refusal::Refusal;
+use crate::domain::outbox::{DeadLetter, Lane, NoSuchLetter, Reason};
 use crate::domain::sid::EventSid;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::{Batch, CommitError, Order, Scan, keys, records};
 
 /// A page of the dead letters, the oldest event first.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn list_dead_letters(app: &App, request: PageRequest) -> Result<Page<DeadLetter>, Error> {
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn list_dead_letters(app: &App, request: PageRequest) -> Result<Page<DeadLetter>, Fault> {
     let mut raw = page(app, &keys::dead_letters(), request).await?;
     let entries = std::mem::take(&mut raw.items);
     let letters = entries
@@ -37,16 +37,16 @@ pub enum Disposal {
 /// Decides on one dead letter.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn decide(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error> {
+/// [`NoSuchLetter`], [`Error::Failed`].
+pub async fn decide(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error<NoSuchLetter>> {
     retry_on_conflict(|| attempt(app, sid, disposal)).await
 }
 
 /// Decides on all dead letters, or on those for one receiver; how many these are.
 ///
 /// # Errors
-/// [`Error::Failed`]; some may be done by then.
-pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Result<u64, Error> {
+/// [`Fault::Unavailable`], [`Fault::Corrupt`]; some may be done by then.
+pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Result<u64, Fault> {
     let (mut done, mut cursor) = (0, Cursor::Start);
     loop {
         let request = PageRequest {
@@ -62,8 +62,8 @@ pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Re
             match decide(app, letter.row.sid, disposal).await {
                 Ok(()) => done += 1,
                 // Somebody else was faster.
-                Err(Error::Refused(Refusal::NotFound)) => {}
-                Err(error) => return Err(error),
+                Err(Error::Refused(NoSuchLetter)) => {}
+                Err(Error::Failed(fault)) => return Err(fault),
             }
         }
         match page.next {
@@ -73,23 +73,23 @@ pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Re
     }
 }
 
-async fn attempt(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error> {
+async fn attempt(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error<NoSuchLetter>> {
     let key = keys::dead_letter(sid);
-    let found = records::read(app.store.as_ref(), &key).await?;
-    let found = found.ok_or(Refusal::NotFound)?;
-    let mut batch = Batch::new().assert_read(&key, &found).delete(key.into_bytes());
+    let mut reading = Reading::new(app);
+    let letter = reading.require(&key).await?;
+    let mut batch = Batch::new().delete(key.into_bytes());
     if disposal == Disposal::PutBack {
-        let mut row = found.record.row;
+        let mut row = letter.row;
         let now = app.clock.now();
         (row.date_created, row.next_at) = (now, now);
         (row.attempts, row.lease) = (0, None);
         batch = put_row(batch, &row)?;
     }
-    Ok(commit_and_ring(app, batch).await?)
+    Ok(reading.commit(batch).await?)
 }
 
 /// Puts the dead letter of `row` in its place. It is kept for as long as the operator chose.
-pub(crate) fn give_up(app: &App, batch: Batch, mut row: OutboxRow, why: &Reason) -> Result<Batch, Error> {
+pub(crate) fn give_up(app: &App, batch: Batch, mut row: OutboxRow, why: &Reason) -> Result<Batch, Fault> {
     let now = app.clock.now();
     let from = keys::outbox_row(row.message.lane(), row.sid);
     row.lease = None;
@@ -107,7 +107,7 @@ pub(crate) fn give_up(app: &App, batch: Batch, mut row: OutboxRow, why: &Reason)
 
 /// Gives up the rows of a failing receiver that are too old, tried or not: one that is dead for good must not collect rows
 /// for ever because each of them waits for its turn. The oldest are in front, and a bounded number is looked at.
-pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(), Error> {
+pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(), Fault> {
     const AT_ONCE: usize = 64;
     const MOST_CHUNKS: usize = 100;
     for _ in 0..MOST_CHUNKS {

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::{Lane, Thread};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::records::{self, Stored};
 use crate::store::{Order, Scan, keys};
 
@@ -52,7 +52,7 @@ impl LaneReader {
 
     /// A row that may be delivered now, if there is one. Its thread is under way until [`LaneReader::gone`] or
     /// [`LaneReader::stays`] is said of it.
-    pub(super) async fn next(&mut self, app: &App) -> Result<Option<Stored<OutboxRow>>, Error> {
+    pub(super) async fn next(&mut self, app: &App) -> Result<Option<Stored<OutboxRow>>, Fault> {
         while self.ready.is_empty() && self.may_read() {
             self.read_window(app).await?;
         }
@@ -102,7 +102,7 @@ impl LaneReader {
         !self.complete && self.loaded < self.window && self.read < most
     }
 
-    async fn read_window(&mut self, app: &App) -> Result<(), Error> {
+    async fn read_window(&mut self, app: &App) -> Result<(), Fault> {
         let scan = Scan {
             prefix: keys::outbox(self.lane).bytes().to_vec(),
             after: self.after.take(),

@@ -4,11 +4,11 @@ use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Lane;
 use crate::domain::sid::EventSid;
-use crate::flows::Error;
+use crate::flows::Fault;
 use crate::store::{Order, Scan, keys, records};
 
 /// The lanes that have rows. It costs one row each, however many there are in it.
-pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Error> {
+pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Fault> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let scan = Scan {
@@ -33,8 +33,21 @@ pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Error> {
     }
 }
 
+/// Makes sure that new rows come behind all that are there, whatever became of the clock since.
+///
+/// # Errors
+/// [`Fault::Corrupt`], [`Fault::Unavailable`].
+pub async fn prepare(app: &App) -> Result<(), Fault> {
+    for lane in lanes(app).await? {
+        if let Some(last) = last_row_of(app, lane).await? {
+            app.memory.event_order.begin_after(last);
+        }
+    }
+    Ok(())
+}
+
 /// The last row of a lane.
-pub(super) async fn last_row_of(app: &App, lane: Lane) -> Result<Option<EventSid>, Error> {
+async fn last_row_of(app: &App, lane: Lane) -> Result<Option<EventSid>, Fault> {
     let scan = Scan {
         prefix: keys::outbox(lane).bytes().to_vec(),
         after: None,
@@ -52,12 +65,12 @@ pub type After = (Lane, EventSid);
 /// more.
 ///
 /// # Errors
-/// [`Error::Failed`].
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn list_waiting(
     app: &App,
     after: Option<After>,
     limit: usize,
-) -> Result<(Vec<OutboxRow>, Option<After>), Error> {
+) -> Result<(Vec<OutboxRow>, Option<After>), Fault> {
     let scan = Scan {
         prefix: keys::lanes(),
         after: after.map(|(lane, sid)| keys::outbox_row(lane, sid).into_bytes()),

@@ -12,19 +12,15 @@
 //! Invariant: this folder knows rows and parcels, not what is in them, and imports no other flow.
 
 pub mod dead_letters;
-mod health;
 mod lane_reader;
 mod lanes;
 mod parcel;
-pub mod prepare;
 mod rows;
-mod settle;
 mod visit;
 pub mod worker;
 
 pub(crate) use self::dead_letters::give_up;
-pub use self::lanes::{After, list_waiting};
-pub use self::parcel::{Parcel, Unpack};
-pub(crate) use self::rows::{commit_and_ring, put_new_row, put_row};
-pub use self::settle::Settled;
-pub(crate) use self::settle::still_leased;
+pub use self::lanes::{After, list_waiting, prepare};
+pub(crate) use self::parcel::still_leased;
+pub use self::parcel::{Parcel, Settled, Unpack};
+pub(crate) use self::rows::{put_new_row, put_row};

@@ -5,14 +5,20 @@
 //! an arm to [`Deliveries`](crate::flows::deliveries::Deliveries).
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::settle::{Settled, settle_by_outcome};
+use super::dead_letters::give_up;
+use super::rows::put_row;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::OutboxRow;
-use crate::flows::Error;
+use crate::domain::outbox::Reason;
+use crate::domain::time::Timestamp;
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, retry_on_conflict};
+use crate::store::{Batch, keys};
 
 /// What is in a row, made anew for each try.
 #[async_trait]
@@ -25,8 +31,8 @@ pub trait Parcel: fmt::Debug + Send + Sync {
     /// Also said to a parcel of which nothing was tried: that was too late, or whose try was cut off.
     ///
     /// # Errors
-    /// [`Error::Failed`]; the row is delivered again when its lease is over.
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+    /// [`Fault`]; the row is delivered again when its lease is over.
+    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
         settle_by_outcome(app, leased, outcome).await
     }
 }
@@ -35,4 +41,107 @@ pub trait Parcel: fmt::Debug + Send + Sync {
 pub trait Unpack: fmt::Debug + Send + Sync {
     /// What is in `row`.
     fn unpack(&self, row: &OutboxRow) -> Box<dyn Parcel>;
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The receiver has it; it is gone.
+    Delivered,
+    /// It was tried in vain for too long, and became a dead letter.
+    GivenUp(Reason),
+    /// Its receiver did not take it, and another one has it now, or will have it after a pause.
+    Handed,
+    /// It is of no use any more; it is gone.
+    Obsolete,
+    /// Its receiver will never take it, and says so; it became a dead letter.
+    Refused,
+    /// Somebody else has it now, or dropped it.
+    TakenAway,
+    /// It failed, and its next try would come too late; it is gone.
+    TooLate(Reason),
+    /// It stays.
+    Waits {
+        /// When it is due again.
+        until: Timestamp,
+        /// What went wrong.
+        why: Reason,
+        /// How long the receiver wants to be left alone.
+        asked: Option<Duration>,
+    },
+}
+
+/// Settles a row as its parcel wants, and counts it.
+pub(super) async fn settle(
+    app: &App,
+    parcel: &dyn Parcel,
+    leased: &OutboxRow,
+    outcome: &Outcome,
+) -> Result<Settled, Fault> {
+    let settled = parcel.settle(app, leased, outcome).await?;
+    let tally = &app.memory.deliveries;
+    match settled {
+        Settled::Delivered => tally.delivered(),
+        Settled::GivenUp(_) | Settled::Refused => {
+            tally.failed();
+            tally.given_up(1);
+        }
+        Settled::Obsolete => tally.obsolete(),
+        Settled::TakenAway => {}
+        Settled::Handed | Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
+    }
+    Ok(settled)
+}
+
+/// The row as it is now; `None` if the lease is not ours any more.
+pub(crate) async fn still_leased(
+    reading: &mut Reading<'_>,
+    leased: &OutboxRow,
+) -> Result<Option<OutboxRow>, Fault> {
+    let key = keys::outbox_row(leased.message.lane(), leased.sid);
+    let found = reading.get(&key).await?;
+    Ok(found.filter(|found| found.lease == leased.lease))
+}
+
+/// Settles a row of which nothing else has to be known: it is gone, or waits for its next try, or is given up.
+async fn settle_by_outcome(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+    retry_on_conflict(|| attempt(app, leased, outcome)).await
+}
+
+async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+    let mut reading = Reading::new(app);
+    let Some(mut row) = still_leased(&mut reading, leased).await? else {
+        return Ok(Settled::TakenAway);
+    };
+    let batch = Batch::new();
+    let key = keys::outbox_row(leased.message.lane(), leased.sid);
+    let now = app.clock.now();
+    let (batch, settled) = match outcome {
+        Outcome::Delivered => (batch.delete(key.into_bytes()), Settled::Delivered),
+        Outcome::Obsolete => (batch.delete(key.into_bytes()), Settled::Obsolete),
+        Outcome::Refused { why } => {
+            let why = Reason::new(why);
+            row.fail(why.clone(), None, now, app.entropy.as_ref());
+            (give_up(app, batch, row, &why)?, Settled::Refused)
+        }
+        Outcome::Retry { why, after } => {
+            let why = Reason::new(why);
+            row.fail(why.clone(), *after, now, app.entropy.as_ref());
+            if row.message.expires_at().is_some_and(|end| end <= row.next_at) {
+                // It will be of no use by then.
+                (batch.delete(key.into_bytes()), Settled::TooLate(why))
+            } else if row.is_older_than(app.policy.outbox_retention, now) {
+                (give_up(app, batch, row, &why)?, Settled::GivenUp(why))
+            } else {
+                let settled = Settled::Waits {
+                    until: row.next_at,
+                    why,
+                    asked: *after,
+                };
+                (put_row(batch, &row)?, settled)
+            }
+        }
+    };
+    reading.commit_without_waking(batch).await?;
+    Ok(settled)
 }

@@ -1,10 +1,8 @@
-//! Rows: how they are written, committed and leased.
+//! Rows: how they are written and leased.
 //!
 //! A lease ends by itself, after a crash for instance, and then the row is delivered again. Whoever has the store to
 //! itself ([`is_exclusive`](crate::store::Store::is_exclusive)) need not wait for that: all deliveries that are under way
 //! are its own, and it knows them, so a lease in the store that is none of these is that of a process that is gone.
-
-use std::collections::BTreeSet;
 
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
@@ -12,16 +10,6 @@ use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::store::records::Stored;
 use crate::store::{Batch, CommitError, StoreError, keys};
-
-/// Commits `batch`; if that goes well, tells the worker which receivers there is something new for.
-pub(crate) async fn commit_and_ring(app: &App, batch: Batch) -> Result<(), Fault> {
-    let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
-    app.store.commit(batch).await?;
-    if !lanes.is_empty() {
-        app.memory.wakeups.wake(lanes);
-    }
-    Ok(())
-}
 
 /// Adds a row for `message` to `batch`, that of the state change that it follows from, behind all that its lane has.
 pub(crate) fn put_new_row(

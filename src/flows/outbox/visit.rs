@@ -9,18 +9,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::dead_letters::give_up_old;
-use super::health::Health;
 use super::lane_reader::LaneReader;
-use super::parcel::{Parcel, Unpack};
+use super::parcel::{Parcel, Settled, Unpack, settle};
 use super::rows::lease;
-use super::settle::{Settled, settle};
 use super::worker::Limits;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::domain::events::OutboxRow;
-use crate::domain::outbox::{LONGEST_WISH, Lane, Thread};
+use crate::domain::outbox::{LONGEST_WISH, Lane, Reason, Thread, pause};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::Fault;
+use crate::memory::breaker::Breaker;
 use crate::store::records::Stored;
 
 /// What all visits share.
@@ -42,7 +41,7 @@ pub(super) struct Visited {
     /// When there is something to do again; `None` if nothing is left.
     pub(super) next_at: Option<Timestamp>,
     /// What the store failed of.
-    pub(super) error: Option<Error>,
+    pub(super) error: Option<Fault>,
 }
 
 impl WorkerContext {
@@ -79,12 +78,12 @@ struct Visit {
     health: Health,
     reader: LaneReader,
     began: Timestamp,
-    under_way: JoinSet<Result<Settled, Error>>,
+    under_way: JoinSet<Result<Settled, Fault>>,
     threads: HashMap<Id, (Thread, Option<OwnedSemaphorePermit>)>,
 }
 
 impl Visit {
-    async fn run(&mut self) -> Result<(), Error> {
+    async fn run(&mut self) -> Result<(), Fault> {
         if let Some(why) = self.health.failing() {
             give_up_old(&self.context.app, self.lane, why).await?;
         }
@@ -126,7 +125,7 @@ impl Visit {
         }
     }
 
-    fn take_in(&mut self, done: Result<(Id, Result<Settled, Error>), JoinError>) -> Result<(), Error> {
+    fn take_in(&mut self, done: Result<(Id, Result<Settled, Fault>), JoinError>) -> Result<(), Fault> {
         let (id, settled) = match done {
             Ok(done) => done,
             // Nothing is known of the row, so its thread waits for the next pass.
@@ -168,11 +167,61 @@ impl Visit {
     }
 }
 
+/// How a receiver does. One that fails several times in a row is left alone but for single tries.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health {
+    breaker: Breaker,
+    why: Option<Reason>,
+}
+
+impl Health {
+    /// Why the receiver is to be left alone but for single tries, if it is.
+    pub(super) fn failing(&self) -> Option<&Reason> {
+        self.why.as_ref().filter(|_| self.breaker.is_open())
+    }
+
+    /// Until when the receiver is to be left alone altogether, if that is after `now`.
+    pub(super) fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.breaker.paused_until(now)
+    }
+
+    /// The receiver took something.
+    pub(super) fn delivered(&mut self, lane: Lane) {
+        if self.breaker.succeeded() {
+            tracing::info!(outbox.lane = %lane, "deliveries to {lane} succeed again");
+        }
+        self.why = None;
+    }
+
+    /// The receiver answered, if not as it should.
+    pub(super) fn answered(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The receiver wants to be left alone until then.
+    pub(super) fn rest(&mut self, until: Timestamp) {
+        self.breaker.rest(until);
+    }
+
+    /// The receiver failed.
+    pub(super) fn failed(&mut self, app: &App, lane: Lane, why: &Reason) {
+        let longest = lane.longest_pause();
+        let pause = |pauses| pause(pauses, longest, app.entropy.as_ref());
+        if self.breaker.failed(app.clock.now(), pause) {
+            tracing::warn!(
+                outbox.lane = %lane,
+                "deliveries to {lane} fail: {why}; they are tried again with growing pauses"
+            );
+        }
+        self.why = Some(why.clone());
+    }
+}
+
 /// No further delivery may begin now.
 struct NoRoom;
 
 /// Leases a row, delivers it, settles it.
-async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Error> {
+async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Fault> {
     let (app, now) = (&context.app, context.app.clock.now());
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
         let parcel = context.unpack.unpack(&row.record);

@@ -12,14 +12,13 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 
-use super::health::Health;
 use super::lanes::lanes;
 use super::parcel::Unpack;
-use super::visit::{Visited, WorkerContext};
+use super::visit::{Health, Visited, WorkerContext};
 use crate::app::App;
 use crate::domain::outbox::Lane;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::flows::Fault;
 
 /// How much of everything the worker may take.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +67,11 @@ pub struct Worker {
 #[derive(Debug)]
 struct Known {
     health: Health,
-    state: State,
+    state: LaneState,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum LaneState {
     /// Nothing is due until then.
     Resting(Timestamp),
     /// It is being visited, and there may be something new since.
@@ -169,12 +168,12 @@ impl Worker {
             self.resting.insert((now, lane));
             Known {
                 health: Health::default(),
-                state: State::Resting(now),
+                state: LaneState::Resting(now),
             }
         });
         match &mut known.state {
-            State::Visited { rung } => *rung = true,
-            State::Resting(until) => {
+            LaneState::Visited { rung } => *rung = true,
+            LaneState::Resting(until) => {
                 let sooner = known.health.paused_until(now).unwrap_or(now);
                 if sooner < *until {
                     self.resting.remove(&(*until, lane));
@@ -197,7 +196,7 @@ impl Worker {
             let Some(known) = self.lanes.get_mut(&lane) else {
                 continue;
             };
-            known.state = State::Visited { rung: false };
+            known.state = LaneState::Visited { rung: false };
             let visit = self.context.clone().visit(lane, known.health.clone());
             let task = self.visits.spawn(visit);
             self.visited.insert(task.id(), lane);
@@ -215,7 +214,7 @@ impl Worker {
         let Some(known) = self.lanes.get_mut(&lane) else {
             return;
         };
-        let rung = matches!(known.state, State::Visited { rung: true });
+        let rung = matches!(known.state, LaneState::Visited { rung: true });
         let next_at = match done {
             Ok((_, visited)) => {
                 known.health = visited.health;
@@ -245,7 +244,7 @@ impl Worker {
     fn rest_until(&mut self, lane: Lane, next_at: Option<Timestamp>) {
         match (next_at, self.lanes.get_mut(&lane)) {
             (Some(at), Some(known)) => {
-                known.state = State::Resting(at);
+                known.state = LaneState::Resting(at);
                 self.resting.insert((at, lane));
             }
             (None, _) | (_, None) => drop(self.lanes.remove(&lane)),
@@ -264,7 +263,7 @@ impl Worker {
     }
 
     /// A store that failed stays so: one line says it.
-    fn complain(&mut self, error: &Error) {
+    fn complain(&mut self, error: &Fault) {
         if !self.faulty {
             tracing::error!("nothing is delivered: {error}");
         }

@@ -13,14 +13,13 @@ use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::factor::{FactorKind, FactorStatus, NotificationChannel, PushFactor, Unreachable};
-use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Message};
 use crate::flows::outbox::Parcel;
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
-use crate::store::{Batch, keys, records};
+use crate::flows::{Fault, account, credential, retry_on_conflict};
+use crate::store::{Batch, keys};
 
 /// A notification on its way to a device.
 #[derive(Debug)]
@@ -39,15 +38,15 @@ pub async fn deliver_push(app: &App, row: &OutboxRow) -> Outcome {
     match deliver(app, row).await {
         Ok(outcome) => outcome,
         // What it is about is gone.
-        Err(Error::Refused(_)) => Outcome::Obsolete,
-        Err(error) => Outcome::Retry {
-            why: error.to_string(),
+        Err(NotRead::Absent) => Outcome::Obsolete,
+        Err(NotRead::Failed(fault)) => Outcome::Retry {
+            why: fault.to_string(),
             after: None,
         },
     }
 }
 
-async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, Error> {
+async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, NotRead> {
     let Some(notice) = Notice::read(app, row).await? else {
         return Ok(Outcome::Obsolete);
     };
@@ -79,7 +78,7 @@ async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, Error> {
     };
     match sent {
         PushOutcome::Settled(outcome) => Ok(outcome),
-        PushOutcome::Unregistered { why } => notice.lose(app, credential, &why).await,
+        PushOutcome::Unregistered { why } => Ok(notice.lose(app, credential, &why).await?),
     }
 }
 
@@ -94,7 +93,7 @@ struct Notice {
 
 impl Notice {
     /// `None` if there is nobody to tell or nothing to tell any more.
-    async fn read(app: &App, row: &OutboxRow) -> Result<Option<Self>, Error> {
+    async fn read(app: &App, row: &OutboxRow) -> Result<Option<Self>, NotRead> {
         let OutboxMessage::Push {
             service,
             identity,
@@ -119,15 +118,21 @@ impl Notice {
             identity: identity.clone(),
             entity: *entity,
         };
-        let service = service::read(app, scope.account, scope.service).await?.record;
-        let found = factor::read(app, &scope, *factor).await?.record;
+        let owner = keys::service(scope.account, scope.service);
+        let factor_key = keys::factor(&scope, *factor);
         let key = keys::challenge(&scope, *challenge);
-        let challenge = records::read(app.store.as_ref(), &key).await?;
-        let challenge: Challenge = challenge.ok_or(Refusal::NotFound)?.record;
+        let payer = keys::account(scope.account);
+        let mut reading = Reading::new(app);
+        reading
+            .prefetch([owner.bytes(), factor_key.bytes(), key.bytes(), payer.bytes()])
+            .await?;
+        let service = reading.require(&owner).await?;
+        let found = reading.require(&factor_key).await?;
+        let challenge = reading.require(&key).await?;
         let waits = challenge.status(now) == ChallengeStatus::Pending;
         // Nothing leaves in the name of a suspended account.
-        let heard = found.status == FactorStatus::Verified
-            && account::is_active(&mut Reading::new(app), scope.account).await?;
+        let heard =
+            found.status == FactorStatus::Verified && account::is_active(&mut reading, scope.account).await?;
         match found.kind {
             // Whoever reported a challenge is left in peace by those that were asked before, too.
             FactorKind::Push(push) if waits && heard && push.guard.paused_until(now).is_none() => {
@@ -156,7 +161,7 @@ impl Notice {
         app: &App,
         sid: Option<CredentialSid>,
         message: &PushMessage<'_>,
-    ) -> Result<PushOutcome, Error> {
+    ) -> Result<PushOutcome, Fault> {
         let setting = match self.push.notification {
             NotificationChannel::Apn(_) => "Push.ApnCredentialSid",
             NotificationChannel::Fcm(_) | NotificationChannel::None | NotificationChannel::WebPush(_) => {
@@ -177,10 +182,9 @@ impl Notice {
         if self.push.unreachable_with(Some(sid)).is_some() {
             return Ok(PushOutcome::Settled(Outcome::Obsolete));
         }
-        let credential = match credential::read(app, self.scope.account, sid).await {
-            Ok(found) => found.record,
-            Err(NotRead::Absent) => return Ok(missing()),
-            Err(NotRead::Failed(fault)) => return Err(fault.into()),
+        let key = keys::credential(self.scope.account, sid);
+        let Some(credential) = Reading::new(app).glance(&key).await? else {
+            return Ok(missing());
         };
         let secret = match credential::open_key(app, &credential) {
             Ok(secret) => secret,
@@ -234,8 +238,10 @@ impl Notice {
 
     /// Notes that the transport does not know the device any more. If the device has told of a new token meanwhile, the
     /// notification is sent there.
-    async fn lose(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<Outcome, Error> {
-        let lost = retry_on_conflict(|| self.mark(app, credential, why)).await?;
+    async fn lose(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<Outcome, Fault> {
+        let Some(lost) = retry_on_conflict(|| self.mark(app, credential, why)).await? else {
+            return Ok(Outcome::Obsolete);
+        };
         if !lost {
             return Ok(Outcome::Retry {
                 why: format!("the device's token was replaced while the old one was tried ({why})"),
@@ -250,11 +256,20 @@ impl Notice {
         Ok(Outcome::Obsolete)
     }
 
-    async fn mark(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<bool, Error> {
-        let found = factor::read(app, &self.scope, self.factor).await?;
-        let mut factor = found.record.clone();
+    /// Whether the token was the factor's still; `None` without the factor.
+    async fn mark(
+        &self,
+        app: &App,
+        credential: Option<CredentialSid>,
+        why: &str,
+    ) -> Result<Option<bool>, Fault> {
+        let key = keys::factor(&self.scope, self.factor);
+        let mut reading = Reading::new(app);
+        let Some(mut factor) = reading.get(&key).await? else {
+            return Ok(None);
+        };
         let FactorKind::Push(push) = &mut factor.kind else {
-            return Ok(false);
+            return Ok(Some(false));
         };
         let unreachable = Unreachable {
             since: app.clock.now(),
@@ -262,11 +277,9 @@ impl Notice {
             credential,
         };
         if !push.lose(&self.push.notification, unreachable) {
-            return Ok(false);
+            return Ok(Some(false));
         }
-        let key = keys::factor(&self.scope, self.factor);
-        let batch = Batch::new().assert_read(&key, &found).put_record(key, &factor)?;
-        app.store.commit(batch).await?;
-        Ok(true)
+        reading.commit(Batch::new().put_record(key, &factor)?).await?;
+        Ok(Some(true))
     }
 }

@@ -10,9 +10,10 @@ use crate::delivery::push::web_push::WebPushAccess;
 use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
-use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::flows::reading::Reading;
+use crate::flows::{Fault, retry_on_conflict};
 use crate::store::records::VapidKeyRecord;
-use crate::store::{Batch, keys, records};
+use crate::store::{Batch, keys};
 
 /// Sends `message` once. That its challenge still waits, and whose subscription it is, is the caller's to know; so is what
 /// follows from [`PushOutcome::Unregistered`].
@@ -26,7 +27,7 @@ pub async fn deliver_web_push(
         Err(error) => {
             let why = error.to_string();
             return PushOutcome::Settled(match error {
-                Error::Failed(Fault::Corrupt(_)) => Outcome::Refused { why },
+                Fault::Corrupt(_) => Outcome::Refused { why },
                 _ => Outcome::Retry { why, after: None },
             });
         }
@@ -45,8 +46,8 @@ pub async fn deliver_web_push(
 /// The public half, which apps hand to their push service when they subscribe.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn vapid_public_key(app: &App) -> Result<P256Point, Fault> {
     match app.senders.push.web_push.key() {
         Some(key) => Ok(*key.public()),
         None => Ok(retry_on_conflict(|| read_or_make(app)).await?.public_key),
@@ -56,8 +57,8 @@ pub async fn vapid_public_key(app: &App) -> Result<P256Point, Error> {
 /// The key itself.
 ///
 /// # Errors
-/// [`Error::Failed`] too when it was sealed under another master key or for another place; [`Error::Failed`].
-async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
+/// [`Fault::Corrupt`] too when it was sealed under another master key or for another place; [`Fault::Unavailable`].
+async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Fault> {
     if let Some(key) = app.senders.push.web_push.key() {
         return Ok(key);
     }
@@ -70,9 +71,9 @@ async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Error> {
 /// The key in a record, if it opens and belongs to the public half beside it.
 ///
 /// # Errors
-/// [`Error::Failed`].
-pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Error> {
-    let corrupt = |why: String| Error::corrupt(format!("VAPID key: {why}"));
+/// [`Fault::Corrupt`].
+pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Fault> {
+    let corrupt = |why: String| Fault::Corrupt(format!("VAPID key: {why}"));
     let bytes = app
         .vault
         .open(keys::vapid_key().bytes(), &record.private_key)
@@ -83,10 +84,11 @@ pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Error
 }
 
 /// Two makers agree: the second one's commit finds the first one's key.
-async fn read_or_make(app: &App) -> Result<VapidKeyRecord, Error> {
+async fn read_or_make(app: &App) -> Result<VapidKeyRecord, Fault> {
     let key = keys::vapid_key();
-    if let Some(found) = records::read(app.store.as_ref(), &key).await? {
-        return Ok(found.record);
+    let mut reading = Reading::new(app);
+    if let Some(found) = reading.get(&key).await? {
+        return Ok(found);
     }
     let (bytes, public_key) = VapidKey::generate(app.entropy.as_ref());
     let record = VapidKeyRecord {
@@ -95,9 +97,6 @@ async fn read_or_make(app: &App) -> Result<VapidKeyRecord, Error> {
             .vault
             .seal(app.entropy.as_ref(), key.bytes(), bytes.as_slice()),
     };
-    let batch = Batch::new()
-        .assert_absent(key.bytes().to_vec())
-        .put_record(key, &record)?;
-    app.store.commit(batch).await?;
+    reading.commit(Batch::new().put_record(key, &record)?).await?;
     Ok(record)
 }

@@ -3,7 +3,7 @@
 pub mod bucket;
 mod enforce;
 
-pub use self::enforce::enforce;
+pub use self::enforce::{CountedValue, counted, enforce};
 
 use crate::app::App;
 use crate::domain::rate_limit::{MAX_RATE_LIMITS, RateLimit, Refusal};

@@ -106,6 +106,15 @@ impl<'a> Reading<'a> {
         self.see(key.bytes()).await?.record()
     }
 
+    /// Whether there is something at `key`, whatever it says, which may change before the commit without changing the
+    /// decision.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn glimpse<T>(&mut self, key: &Key<T>) -> Result<bool, Fault> {
+        Ok(self.see(key.bytes()).await?.entry.is_some())
+    }
+
     /// The first `limit` records of a listing, in the order of their creation, in one round trip. The decision rests on
     /// those that are asked for by [`Reading::get`] afterwards, which costs none: not on the others, nor on there being no
     /// more.
@@ -137,6 +146,20 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// [`Fault::Conflict`] if another change came first: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn commit(self, batch: Batch) -> Result<(), Fault> {
+        let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
+        let wakeups = self.wakeups;
+        self.commit_without_waking(batch).await?;
+        if !lanes.is_empty() {
+            wakeups.wake(lanes);
+        }
+        Ok(())
+    }
+
+    /// The same for the worker itself, who knows what it writes into the outbox.
+    ///
+    /// # Errors
+    /// As [`Reading::commit`].
+    pub async fn commit_without_waking(self, batch: Batch) -> Result<(), Fault> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -145,12 +168,7 @@ impl<'a> Reading<'a> {
             Some(entry) => batch.assert_at(key, entry.version),
             None => batch.assert_absent(key),
         });
-        let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
-        self.store.commit(batch).await?;
-        if !lanes.is_empty() {
-            self.wakeups.wake(lanes);
-        }
-        Ok(())
+        Ok(self.store.commit(batch).await?)
     }
 
     async fn decisive(&mut self, key: &[u8]) -> Result<&Seen, Fault> {

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::outbox::Lane;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, EventSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
+use crate::domain::verification::Refusal;
 use crate::store::counting::{CountingStore, RoundTrips};
 use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;

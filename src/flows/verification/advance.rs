@@ -1,37 +1,37 @@
 //! Goes on with a verification's plan: when its caller says so, or when the next step is due.
 
-use super::{Found, Which, find};
+use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{SendingOutcome, Verification};
-use crate::flows::code::{SendOrder, next_code, put_verification, send};
-use crate::flows::fraud::SendPermit;
-use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, retry_on_conflict};
+use crate::domain::verification::{Refusal, SendingOutcome, Verification};
+use crate::flows::code::{Outgoing, SendOrder, next_code, put_verification, send};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::{self, Key};
-use crate::store::records::{self, VerificationTimer};
+use crate::store::records::VerificationTimer;
 use crate::store::{self, Batch, Scan};
 
 /// Takes the next step of its plan now.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::VerificationApproved`], [`Refusal::NoStepLeft`], [`Refusal::NoSenderFor`],
-/// [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
+/// [`Refusal::NotFound`], [`Refusal::Approved`], [`Refusal::NoStepLeft`], [`Refusal::NoSender`], [`Refusal::Blocked`],
+/// [`Refusal::LandlineSms`], [`Error::Failed`].
 pub async fn advance(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     sid: VerificationSid,
-) -> Result<Verification, Error> {
+) -> Result<Verification, Error<Refusal>> {
+    let scope = Scope { account, service };
     retry_on_conflict(|| async {
         let now = app.clock.now();
-        let found = find(app, account, service, &Which::Sid(sid), now).await?;
-        let mut verification = found.verification.record.clone();
-        let (batch, admission) = take_step(app, &mut verification, &found, now).await?;
-        commit(app, &found, &verification, now, batch).await?;
-        admission.commit(sid);
+        let mut reading = Reading::new(app);
+        let found = find(&mut reading, scope, &VerificationName::Sid(sid), now).await?;
+        let mut verification = found.verification.clone();
+        let outgoing = take_step(app, &mut reading, &mut verification, &found, now).await?;
+        commit(reading, &found, &verification, now, outgoing.batch).await?;
+        outgoing.permit.commit(sid);
         Ok(verification)
     })
     .await
@@ -40,9 +40,8 @@ pub async fn advance(
 /// Takes all steps that are due. Returns when the next one is, if there is one.
 ///
 /// # Errors
-/// The last [`Error::Failed`]; a step that cannot be taken keeps no other one
-/// waiting.
-pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Error> {
+/// The last [`Fault`]; a step that cannot be taken keeps no other one waiting.
+pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Fault> {
     let (mut after, mut failed, mut taken) = (None, None, false);
     loop {
         let scan = Scan {
@@ -74,89 +73,98 @@ pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Error> {
     }
 }
 
-async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Result<(), Error> {
-    let Some(timer) = records::read(app.store.as_ref(), key).await? else {
+async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Result<(), Fault> {
+    let mut reading = Reading::new(app);
+    let Some(timer) = reading.get(key).await? else {
         return Ok(());
     };
-    let drop_timer = Batch::new().assert_read(key, &timer).delete(key.bytes().to_vec());
-    let VerificationTimer {
-        account,
-        service,
-        verification,
-    } = timer.record;
+    let taken = Batch::new().delete(key.bytes().to_vec());
+    let scope = Scope {
+        account: timer.account,
+        service: timer.service,
+    };
     let now = app.clock.now();
-    let found = match find(app, account, service, &Which::Sid(verification), now).await {
+    let found = match find(
+        &mut reading,
+        scope,
+        &VerificationName::Sid(timer.verification),
+        now,
+    )
+    .await
+    {
         Ok(found) => found,
         // It was deleted with its service, or is over for long.
-        Err(Error::Refused(_)) => return Ok(app.store.commit(drop_timer).await?),
-        Err(error) => return Err(error),
+        Err(NotRead::Absent) => return reading.commit(taken).await,
+        Err(NotRead::Failed(fault)) => return Err(fault),
     };
-    let before = &found.verification.record;
+    let before = &found.verification;
     if before.next_step_at != Some(due) || !before.is_pending(now) {
-        return Ok(app.store.commit(drop_timer).await?);
+        return reading.commit(taken).await;
     }
     let mut verification = before.clone();
-    let (batch, admission) = match take_step(app, &mut verification, &found, now).await {
-        Ok((batch, admission)) => (batch, Some(admission)),
+    let (batch, permit) = match take_step(app, &mut reading, &mut verification, &found, now).await {
+        Ok(Outgoing { batch, permit }) => (batch, Some(permit)),
         Err(Error::Refused(refusal)) => {
             tracing::warn!(
                 verification.sid = %before.sid,
                 "a step of the plan of verification {} was passed over: {refusal}",
                 before.sid
             );
-            pass_step(&mut verification, now)?;
-            (found.batch(), None)
+            pass_step(&mut verification, now);
+            (Batch::new(), None)
         }
-        Err(error) => return Err(error),
+        Err(Error::Failed(fault)) => return Err(fault),
     };
-    let batch = batch.assert_read(key, &timer);
-    commit(app, &found, &verification, now, batch).await?;
-    if let Some(admission) = admission {
-        admission.commit(verification.sid);
+    commit(reading, &found, &verification, now, batch).await?;
+    if let Some(permit) = permit {
+        permit.commit(verification.sid);
     }
     Ok(())
 }
 
 /// Sends what the next step of the plan says.
-async fn take_step(
-    app: &App,
+async fn take_step<'a>(
+    app: &'a App,
+    reading: &mut Reading<'_>,
     verification: &mut Verification,
-    found: &Found,
+    found: &FoundVerification,
     now: Timestamp,
-) -> Result<(Batch, SendPermit), Error> {
+) -> Result<Outgoing<'a>, Error<Refusal>> {
     let step = verification.require_step(now)?;
     let order = SendOrder {
         channel: step.channel,
         new_code: next_code(app, verification, step.channel, None, now)?,
         risk_check: true,
-        service: &found.service.record,
+        service: &found.service,
     };
-    send(app, verification, order, now, found.batch()).await
+    send(app, reading, verification, order, now, Batch::new()).await
 }
 
 /// Goes on without sending: what is refused now must not be tried for ever.
-fn pass_step(verification: &mut Verification, now: Timestamp) -> Result<(), Refusal> {
-    let step = verification.require_step(now)?;
+fn pass_step(verification: &mut Verification, now: Timestamp) {
+    let Ok(step) = verification.require_step(now) else {
+        return;
+    };
     let position = u8::try_from(verification.sends.len()).unwrap_or(u8::MAX);
     verification.record_send(step.channel, None, now);
     verification.note_outcome(position, SendingOutcome::Unavailable, now);
-    Ok(())
 }
 
 async fn commit(
-    app: &App,
-    found: &Found,
+    reading: Reading<'_>,
+    found: &FoundVerification,
     verification: &Verification,
     now: Timestamp,
     batch: Batch,
-) -> Result<(), Error> {
-    let mut record = found.destination.record();
+) -> Result<(), Fault> {
+    let before = found.destination.as_ref();
+    let mut record = before.cloned().unwrap_or_default();
     if record.last.is_none_or(|last| last == verification.sid) {
         record.name_last(verification.sid, verification.kept_until());
     }
-    let batch = found.destination.put(batch, verification, &record, now)?;
-    let batch = put_verification(batch, Some(&found.verification.record), verification)?;
-    Ok(commit_and_ring(app, batch).await?)
+    let batch = put_destination(batch, verification, before, &record, now)?;
+    let batch = put_verification(batch, Some(&found.verification), verification)?;
+    reading.commit(batch).await
 }
 
 const CHUNK: usize = 100;

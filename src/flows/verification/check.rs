@@ -2,20 +2,21 @@
 
 use std::fmt;
 
-use super::{Found, Which, find};
+use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::limits::Failures;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{IssuedCode, Payment, Submission, Verification, VerificationStatus};
+use crate::domain::verification::{
+    IssuedCode, Payment, Refusal, Submission, Verification, VerificationStatus,
+};
 use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
-use crate::flows::outbox::commit_and_ring;
-use crate::flows::{Error, retry_on_conflict};
-use crate::store::keys;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::store::{Batch, keys};
 
 /// What somebody gives to be checked.
 #[derive(Clone, Default)]
@@ -46,27 +47,27 @@ impl fmt::Debug for Guess<'_> {
 /// # Errors
 /// [`Refusal::NotFound`] unless it waits: unknown, another account's, approved and over are the same;
 /// [`Refusal::TooManyChecks`], [`Refusal::TooSoon`], [`Refusal::NoCodeSent`], [`Refusal::CodeExpired`],
-/// [`Refusal::DestinationLocked`], [`Refusal::Parameter`], [`Error::Failed`].
+/// [`Refusal::DestinationLocked`], [`Refusal::CodeMalformed`], [`Refusal::CodeMissing`], [`Error::Failed`].
 pub async fn check(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    which: &Which,
+    which: &VerificationName,
     guess: &Guess<'_>,
-) -> Result<Verification, Error> {
-    retry_on_conflict(|| attempt(app, account, service, which, guess)).await
+) -> Result<Verification, Error<Refusal>> {
+    retry_on_conflict(|| attempt(app, Scope { account, service }, which, guess)).await
 }
 
 async fn attempt(
     app: &App,
-    account: AccountSid,
-    service: ServiceSid,
-    which: &Which,
+    scope: Scope,
+    which: &VerificationName,
     guess: &Guess<'_>,
-) -> Result<Verification, Error> {
+) -> Result<Verification, Error<Refusal>> {
     let now = app.clock.now();
-    let found = find(app, account, service, which, now).await?;
-    let mut verification = found.verification.record.clone();
+    let mut reading = Reading::new(app);
+    let found = find(&mut reading, scope, which, now).await?;
+    let mut verification = found.verification.clone();
     let named = guess.destination.as_ref().map(Destination::to_key);
     if named.is_some_and(|named| named != verification.destination.to_key()) {
         return Err(Refusal::NotFound.into());
@@ -76,11 +77,11 @@ async fn attempt(
     }
     verification.require_open(now)?;
     let Some(text) = guess.code else {
-        return check_silently(app, found, guess, now).await;
+        return check_silently(app, reading, found, guess, now).await;
     };
-    let given = PlainCode::parse(text, verification.policy.alphabet).ok_or(CODE)?;
+    let given = PlainCode::parse(text, verification.policy.alphabet).ok_or(Refusal::CodeMalformed)?;
     let code = verification.require_checkable(now)?;
-    let mut record = found.destination.record();
+    let mut record = found.destination.clone().unwrap_or_default();
     record.require_unlocked(now)?;
     let right = is_right(app, &verification, code, &given, guess)?;
     let key = keys::verification(verification.service, verification.sid);
@@ -98,9 +99,10 @@ async fn attempt(
     } else {
         record.count_failure(now);
     }
-    commit(app, &found, &verification, record, now).await?;
+    commit(app, reading, &found, &verification, record, now).await?;
     if !right {
-        warn_of_failures(&found.destination.record(), &verification, now);
+        let before = found.destination.unwrap_or_default();
+        warn_of_failures(&before, &verification, now);
     }
     Ok(verification)
 }
@@ -112,7 +114,7 @@ fn is_right(
     code: &IssuedCode,
     given: &PlainCode,
     guess: &Guess<'_>,
-) -> Result<bool, Error> {
+) -> Result<bool, Fault> {
     let same_code = open_code(app, verification, code)?.matches(given);
     let same_payment = verification.content.payment == guess.payment;
     Ok(same_code & same_payment)
@@ -122,13 +124,14 @@ fn is_right(
 /// bits: a wrong one need not be counted.
 async fn check_silently(
     app: &App,
-    found: Found,
+    reading: Reading<'_>,
+    found: FoundVerification,
     guess: &Guess<'_>,
     now: Timestamp,
-) -> Result<Verification, Error> {
-    let mut verification = found.verification.record.clone();
+) -> Result<Verification, Error<Refusal>> {
+    let mut verification = found.verification.clone();
     let Some(silent) = &verification.silent else {
-        return Err(CODE_MISSING.into());
+        return Err(Refusal::CodeMissing.into());
     };
     let known = match (&silent.client_token, guess.sna_client_token) {
         (Some(hash), Some(token)) => app.vault.token_matches(verification.sid.as_bytes(), token, hash),
@@ -139,30 +142,32 @@ async fn check_silently(
         return Ok(verification);
     }
     verification.approve(now)?;
-    let mut record = found.destination.record();
+    let mut record = found.destination.clone().unwrap_or_default();
     record.end_row();
-    commit(app, &found, &verification, record, now).await?;
+    commit(app, reading, &found, &verification, record, now).await?;
     Ok(verification)
 }
 
 /// Writes what was decided, all of it or nothing.
 async fn commit(
     app: &App,
-    found: &Found,
+    mut reading: Reading<'_>,
+    found: &FoundVerification,
     verification: &Verification,
     mut record: DestinationRecord,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), Fault> {
     if record.last.is_none_or(|last| last == verification.sid) {
         record.name_last(verification.sid, verification.kept_until());
     }
-    let batch = found.destination.put(found.batch(), verification, &record, now)?;
-    let mut batch = put_verification(batch, Some(&found.verification.record), verification)?;
+    let before = found.destination.as_ref();
+    let batch = put_destination(Batch::new(), verification, before, &record, now)?;
+    let mut batch = put_verification(batch, Some(&found.verification), verification)?;
     let mut converted = None;
     if verification.status(now) == VerificationStatus::Approved {
-        (batch, converted) = note_conversion(app, verification, now, batch).await?;
+        (batch, converted) = note_conversion(&mut reading, verification, now, batch).await?;
     }
-    commit_and_ring(app, batch).await?;
+    reading.commit(batch).await?;
     tell_conversion(app, verification, converted.as_ref());
     Ok(())
 }
@@ -186,12 +191,3 @@ fn warn_of_failures(before: &DestinationRecord, verification: &Verification, now
         verification.service
     );
 }
-
-const CODE: Refusal = Refusal::Parameter {
-    parameter: "Code",
-    why: "must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else",
-};
-const CODE_MISSING: Refusal = Refusal::Parameter {
-    parameter: "Code",
-    why: "is required",
-};

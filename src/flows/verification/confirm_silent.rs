@@ -14,19 +14,18 @@ use crate::delivery::Outcome;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
+use crate::domain::country::Country;
 use crate::domain::outbox::Reason;
-use crate::domain::refusal::Refusal;
 use crate::domain::sender_name::SenderName;
 use crate::domain::verification::{
-    SilentAuthentication, SilentError, SilentFailure, Try, Verification, VerificationStatus,
+    Refusal, SilentAuthentication, SilentError, SilentFailure, Try, Verification, VerificationStatus,
 };
 use crate::flows::code::{
-    SendingAt, learn, new_attempt, put_attempt, put_new_attempt, put_verification, route,
+    SendingAt, Way, learn, new_attempt, put_attempt, put_new_attempt, put_verification, route,
 };
 use crate::flows::fraud::{Charge, charge};
-use crate::flows::reading::Reading;
-use crate::flows::{Error, account, retry_on_conflict, service};
-use crate::store::records::{self, Stored};
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::{Error, Fault, account, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What came of a call.
@@ -57,7 +56,7 @@ impl fmt::Debug for SilentAnswer {
 /// # Errors
 /// [`Refusal::NotFound`] if the token is not that of a silent authentication that waits, was confirmed before, or was called
 /// too often; [`Error::Failed`].
-pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<SilentAnswer, Error> {
+pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<SilentAnswer, Error<Refusal>> {
     let Some(target) = SilentToken::verification_of(token) else {
         app.vault.spend_token_check(&[0; 16], token);
         return Err(Refusal::NotFound.into());
@@ -72,12 +71,17 @@ pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<S
 
 /// Counts the call; the attempt that it is. `None` if there is no sender that could be asked, or no money left to ask one
 /// once more: the first call was paid when the URL was made.
-async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<Attempt>, Error> {
-    let found = read(app, target, token).await?;
+async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<Attempt>, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let before = read(app, &mut reading, target, token).await?;
     let now = app.clock.now();
-    let mut verification = found.record.clone();
-    service::read(app, verification.account, verification.service).await?;
-    if !account::is_active(&mut Reading::new(app), verification.account).await? {
+    let mut verification = before.clone();
+    let owner = keys::service(verification.account, verification.service);
+    let payer = keys::account(verification.account);
+    reading.prefetch([owner.bytes(), payer.bytes()]).await?;
+    if reading.glance(&owner).await?.is_none()
+        || !account::is_active(&mut reading, verification.account).await?
+    {
         return Err(Refusal::NotFound.into());
     }
     let sends = &verification.sends;
@@ -86,37 +90,35 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
     let silent = verification.silent.as_mut().ok_or(Refusal::NotFound)?;
     let first = silent.calls == 0;
     silent.calls += 1;
-    let tries = &mut verification.sends[send].tries;
-    let key = keys::verification(verification.service, verification.sid);
-    let batch = Batch::new().assert_read(&key, &found);
+    let tries = &verification.sends[send].tries;
     // The attempt of the first call was written when the URL was made.
     let written = match tries.last() {
         Some(last) if first => {
             let key = keys::attempt(verification.account, last.attempt);
-            records::read(app.store.as_ref(), &key).await?
+            reading.glance(&key).await?
         }
         _ => None,
     };
     let (batch, attempt, paid) = if let Some(written) = written {
-        (batch, written.record, Charge::nothing())
+        (Batch::new(), written, Charge::nothing())
     } else {
-        let country = country_of(app, &verification, send).await?;
-        let asked = &verification.sends[send].tries;
-        let asked: Vec<SenderName> = asked.iter().map(|each| each.sender).collect();
-        let service = verification.service;
-        let fresh = route(app, service, Channel::Sna, country, &asked, now).await?;
-        let sender = match fresh {
-            Some(sender) => Some(sender),
-            None => route(app, service, Channel::Sna, country, &[], now).await?,
+        let country = country_of(&mut reading, &verification, send).await?;
+        let way = Way {
+            service: verification.service,
+            channel: Channel::Sna,
+            country,
+        };
+        let asked: Vec<SenderName> = tries.iter().map(|each| each.sender).collect();
+        let sender = match route(app, &mut reading, way, &asked, now).await? {
+            Some(fresh) => Some(fresh),
+            None => route(app, &mut reading, way, &[], now).await?,
         };
         let Some(sender) = sender else {
             return Ok(None);
         };
         let cost = sender.price;
-        let paid = match charge(app, verification.account, cost, now).await {
-            Ok(paid) => paid,
-            Err(Error::Refused(_)) => return Ok(None),
-            Err(error) => return Err(error),
+        let Ok(paid) = charge(app, &mut reading, verification.account, cost, now).await? else {
+            return Ok(None);
         };
         let of = SendingAt {
             verification: &verification,
@@ -128,10 +130,11 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
             sender: sender.name,
             at: now,
         });
-        (put_new_attempt(batch, &attempt)?, attempt, paid)
+        (put_new_attempt(Batch::new(), &attempt)?, attempt, paid)
     };
-    app.store
-        .commit(put_verification(batch, Some(&found.record), &verification)?)
+    let batch = paid.put(batch)?;
+    reading
+        .commit(put_verification(batch, Some(&before), &verification)?)
         .await?;
     paid.keep();
     Ok(Some(attempt))
@@ -139,16 +142,16 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
 
 /// The country of the number, as its first attempt has it.
 async fn country_of(
-    app: &App,
+    reading: &mut Reading<'_>,
     verification: &Verification,
     send: usize,
-) -> Result<Option<crate::domain::country::Country>, Error> {
+) -> Result<Option<Country>, Fault> {
     let Some(first) = verification.sends[send].tries.first() else {
         return Ok(None);
     };
     let key = keys::attempt(verification.account, first.attempt);
-    let found = records::read(app.store.as_ref(), &key).await?;
-    Ok(found.and_then(|found| found.record.country))
+    let found = reading.glance(&key).await?;
+    Ok(found.and_then(|found| found.country))
 }
 
 /// Asks the provider.
@@ -192,15 +195,16 @@ async fn finish(
     token: &str,
     attempt: &Attempt,
     outcome: &Outcome,
-) -> Result<SilentAnswer, Error> {
-    let found = read_counted(app, target, token).await?;
-    let now = app.clock.now();
-    let mut verification = found.record.clone();
-    let silent = verification.silent.as_mut().ok_or(Refusal::NotFound)?;
+) -> Result<SilentAnswer, Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let key = keys::verification(target.service, target.verification);
     let attempt_key = keys::attempt(attempt.account, attempt.sid);
-    let written: Option<Stored<Attempt>> = records::read(app.store.as_ref(), &attempt_key).await?;
-    let written = written.ok_or(Refusal::NotFound)?;
-    let mut changed = written.record.clone();
+    reading.prefetch([key.bytes(), attempt_key.bytes()]).await?;
+    let before = read_counted(app, &mut reading, target, token).await?;
+    let now = app.clock.now();
+    let mut verification = before.clone();
+    let silent = verification.silent.as_mut().ok_or(Refusal::NotFound)?;
+    let mut changed = reading.require(&attempt_key).await?;
     let failed = |why: &str| AttemptStatus::Failed {
         why: Reason::new(why),
     };
@@ -234,44 +238,46 @@ async fn finish(
         }
         Outcome::Obsolete => return Err(Refusal::NotFound.into()),
     };
-    let key = keys::verification(verification.service, verification.sid);
-    let batch = Batch::new()
-        .assert_read(&key, &found)
-        .assert_read(&attempt_key, &written);
-    let batch = put_attempt(
-        put_verification(batch, Some(&found.record), &verification)?,
-        changed,
-        now,
-    )?;
-    app.store.commit(batch).await?;
+    let batch = put_verification(Batch::new(), Some(&before), &verification)?;
+    reading.commit(put_attempt(batch, changed, now)?).await?;
     Ok(answer)
 }
 
 /// The verification that `token` is the URL of, if it may still be called.
-async fn read(app: &App, target: SilentTarget, token: &str) -> Result<Stored<Verification>, Error> {
-    let found = read_counted(app, target, token).await?;
-    let silent = found.record.silent.as_ref();
+async fn read(
+    app: &App,
+    reading: &mut Reading<'_>,
+    target: SilentTarget,
+    token: &str,
+) -> Result<Verification, NotRead> {
+    let found = read_counted(app, reading, target, token).await?;
+    let silent = found.silent.as_ref();
     let open = silent.is_some_and(|silent| silent.calls < SilentAuthentication::MOST_CALLS);
-    Ok(Some(found).filter(|_| open).ok_or(Refusal::NotFound)?)
+    Some(found).filter(|_| open).ok_or(NotRead::Absent)
 }
 
 /// The same, if its call was counted: only whether it waits for an answer is asked.
-async fn read_counted(app: &App, target: SilentTarget, token: &str) -> Result<Stored<Verification>, Error> {
+async fn read_counted(
+    app: &App,
+    reading: &mut Reading<'_>,
+    target: SilentTarget,
+    token: &str,
+) -> Result<Verification, NotRead> {
     let key = keys::verification(target.service, target.verification);
-    let found: Option<Stored<Verification>> = records::read(app.store.as_ref(), &key).await?;
-    let silent = found.as_ref().and_then(|found| found.record.silent.as_ref());
-    let Some(silent) = silent else {
-        app.vault.spend_token_check(target.verification.as_bytes(), token);
-        return Err(Refusal::NotFound.into());
+    let found = reading.get(&key).await?;
+    let owner = target.verification.as_bytes();
+    let Some((found, silent)) = found.and_then(|found| found.silent.clone().map(|silent| (found, silent)))
+    else {
+        app.vault.spend_token_check(owner, token);
+        return Err(NotRead::Absent);
     };
-    let ours = app
-        .vault
-        .token_matches(target.verification.as_bytes(), token, &silent.token);
-    let waits = |found: &Stored<Verification>| {
-        ours && !silent.confirmed && found.record.status(app.clock.now()) == VerificationStatus::Pending
-    };
-    let waiting = found.as_ref().is_some_and(waits);
-    Ok(found.filter(|_| waiting).ok_or(Refusal::NotFound)?)
+    let ours = app.vault.token_matches(owner, token, &silent.token);
+    let waits = !silent.confirmed && found.status(app.clock.now()) == VerificationStatus::Pending;
+    if ours && waits {
+        Ok(found)
+    } else {
+        Err(NotRead::Absent)
+    }
 }
 
 /// How long the device is made to wait.

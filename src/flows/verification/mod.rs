@@ -19,23 +19,24 @@ pub use self::check::{Guess, check};
 pub use self::confirm_silent::{SilentAnswer, confirm_silent};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
-pub use self::start::{NewVerification, Rules, Started, start};
+pub use self::start::{NewVerification, Rules, StartedVerification, start};
 
 use crate::app::App;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::Verification;
-use crate::flows::{Error, service};
-use crate::store::records::{self, Stored};
-use crate::store::{Batch, keys};
+use crate::domain::verification::{Refusal, Verification};
+use crate::flows::Error;
+use crate::flows::code::key_to_convert;
+use crate::flows::reading::{NotRead, Reading};
+use crate::store::keys::{self, Key};
+use crate::store::{Batch, StoreError};
 
 /// How a caller names a verification.
 #[derive(Clone, Debug)]
-pub enum Which {
+pub enum VerificationName {
     /// By its identifier.
     Sid(VerificationSid),
     /// As the last one for a destination.
@@ -50,114 +51,85 @@ pub async fn fetch(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    which: &Which,
-) -> Result<Verification, Error> {
-    let found = find(app, account, service, which, app.clock.now()).await?;
-    Ok(found.verification.record)
+    which: &VerificationName,
+) -> Result<Verification, Error<Refusal>> {
+    let scope = Scope { account, service };
+    let mut reading = Reading::new(app);
+    let found = find(&mut reading, scope, which, app.clock.now()).await?;
+    Ok(found.verification)
+}
+
+/// Whose verifications are spoken of.
+#[derive(Clone, Copy)]
+struct Scope {
+    account: AccountSid,
+    service: ServiceSid,
 }
 
 /// A verification with all that a decision on it rests on.
-struct Found {
-    service: Stored<Service>,
-    verification: Stored<Verification>,
-    destination: Remembered,
+struct FoundVerification {
+    service: Service,
+    verification: Verification,
+    /// What is remembered of its destination, if anything is.
+    destination: Option<DestinationRecord>,
 }
 
-impl Found {
-    /// A batch that only applies while everything is as it was read.
-    fn batch(&self) -> Batch {
-        let record = &self.verification.record;
-        let key = keys::verification(record.service, record.sid);
-        self.destination
-            .assert_in(assert_service(&self.service), record)
-            .assert_read(&key, &self.verification)
-    }
-}
-
-/// What is remembered of a destination, if anything is.
-struct Remembered(Option<Stored<DestinationRecord>>);
-
-impl Remembered {
-    async fn read(app: &App, service: ServiceSid, destination: &Destination) -> Result<Self, Error> {
-        let key = keys::destination(service, destination);
-        Ok(Self(records::read(app.store.as_ref(), &key).await?))
-    }
-
-    fn record(&self) -> DestinationRecord {
-        self.0
-            .as_ref()
-            .map(|found| found.record.clone())
-            .unwrap_or_default()
-    }
-
-    /// Requires that it is still as it was read.
-    fn assert_in(&self, batch: Batch, verification: &Verification) -> Batch {
-        let key = keys::destination(verification.service, &verification.destination);
-        match &self.0 {
-            Some(found) => batch.assert_read(&key, found),
-            None => batch.assert_absent(key.into_bytes()),
-        }
-    }
-
-    /// Writes `record` in its place, if that is another.
-    fn put(
-        &self,
-        batch: Batch,
-        verification: &Verification,
-        record: &DestinationRecord,
-        now: Timestamp,
-    ) -> Result<Batch, Error> {
-        if self.0.as_ref().is_some_and(|found| found.record == *record) {
-            return Ok(batch);
-        }
-        let key = keys::destination(verification.service, &verification.destination);
-        Ok(match record.counts_until(now) {
-            Some(until) => batch.put_record_until(key, record, until)?,
-            None => batch.put_record(key, record)?,
-        })
-    }
-}
-
-/// Reads the verification, if it is the account's and can still be fetched.
+/// Reads the verification, if it is the account's and can still be fetched, in two round trips.
 async fn find(
-    app: &App,
-    account: AccountSid,
-    service: ServiceSid,
-    which: &Which,
+    reading: &mut Reading<'_>,
+    scope: Scope,
+    which: &VerificationName,
     now: Timestamp,
-) -> Result<Found, Error> {
-    let owner = service::read(app, account, service).await?;
+) -> Result<FoundVerification, NotRead> {
+    let Scope { account, service } = scope;
+    let owner = keys::service(account, service);
     let sid = match which {
-        Which::Sid(sid) => *sid,
-        Which::To(destination) => {
-            let remembered = Remembered::read(app, service, destination).await?;
-            remembered.record().last.ok_or(Refusal::NotFound)?
+        VerificationName::Sid(sid) => {
+            let key = keys::verification(service, *sid);
+            reading.prefetch([owner.bytes(), key.bytes()]).await?;
+            *sid
+        }
+        VerificationName::To(destination) => {
+            let key = keys::destination(service, destination);
+            reading.prefetch([owner.bytes(), key.bytes()]).await?;
+            reading.require(&owner).await?;
+            let remembered = reading.get(&key).await?;
+            let last = remembered.and_then(|remembered| remembered.last);
+            last.ok_or(NotRead::Absent)?
         }
     };
-    let verification = read_verification(app, account, service, sid, now)
-        .await?
-        .ok_or(Refusal::NotFound)?;
-    let destination = Remembered::read(app, service, &verification.record.destination).await?;
-    Ok(Found {
+    let owner = reading.require(&owner).await?;
+    let key = keys::verification(service, sid);
+    let verification: Verification = reading.require(&key).await?;
+    if !(verification.account == account && verification.is_kept(now)) {
+        return Err(NotRead::Absent);
+    }
+    let key = keys::destination(service, &verification.destination);
+    let mut keys = vec![key.bytes()];
+    let attempt = key_to_convert(&verification);
+    keys.extend(attempt.as_ref().map(Key::bytes));
+    reading.prefetch(keys).await?;
+    Ok(FoundVerification {
         service: owner,
+        destination: reading.get(&key).await?,
         verification,
-        destination,
     })
 }
 
-async fn read_verification(
-    app: &App,
-    account: AccountSid,
-    service: ServiceSid,
-    sid: VerificationSid,
+/// Writes what is remembered of a destination from now on, if that is something else than before.
+fn put_destination(
+    batch: Batch,
+    verification: &Verification,
+    before: Option<&DestinationRecord>,
+    after: &DestinationRecord,
     now: Timestamp,
-) -> Result<Option<Stored<Verification>>, Error> {
-    let found = records::read(app.store.as_ref(), &keys::verification(service, sid)).await?;
-    Ok(found.filter(|found| found.record.account == account && found.record.is_kept(now)))
-}
-
-/// A batch that only applies while the service is as it was read.
-fn assert_service(service: &Stored<Service>) -> Batch {
-    let key = keys::service(service.record.account, service.record.sid);
-    Batch::new().assert_read(&key, service)
+) -> Result<Batch, StoreError> {
+    if before == Some(after) {
+        return Ok(batch);
+    }
+    let key = keys::destination(verification.service, &verification.destination);
+    match after.counts_until(now) {
+        Some(until) => batch.put_record_until(key, after, until),
+        None => batch.put_record(key, after),
+    }
 }

@@ -1,12 +1,13 @@
 //! Ends a verification because its owner says so.
 
-use super::{Which, find};
+use super::{Scope, VerificationName, find};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid};
-use crate::domain::verification::Verification;
+use crate::domain::verification::{Refusal, Verification};
 use crate::flows::code::{note_conversion, put_verification, tell_conversion};
-use crate::flows::outbox::commit_and_ring;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
+use crate::store::Batch;
 
 /// How the owner ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,40 +21,38 @@ pub enum Settlement {
 /// Ends a verification that waits. The wrong codes that were given for its destination count on.
 ///
 /// # Errors
-/// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound) unless it waits,
-/// [`Refusal::NotCancellableYet`](crate::domain::refusal::Refusal::NotCancellableYet),
-/// [`Refusal::NoStepLeft`](crate::domain::refusal::Refusal::NoStepLeft), [`Error::Failed`].
+/// [`Refusal::NotFound`] unless it waits, [`Refusal::NotCancellableYet`], [`Refusal::NoStepLeft`], [`Error::Failed`].
 pub async fn settle(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
-    which: &Which,
+    which: &VerificationName,
     settlement: Settlement,
-) -> Result<Verification, Error> {
-    retry_on_conflict(|| end(app, account, service, which, settlement)).await
+) -> Result<Verification, Error<Refusal>> {
+    retry_on_conflict(|| end(app, Scope { account, service }, which, settlement)).await
 }
 
 async fn end(
     app: &App,
-    account: AccountSid,
-    service: ServiceSid,
-    which: &Which,
+    scope: Scope,
+    which: &VerificationName,
     settlement: Settlement,
-) -> Result<Verification, Error> {
+) -> Result<Verification, Error<Refusal>> {
     let now = app.clock.now();
-    let found = find(app, account, service, which, now).await?;
-    let mut verification = found.verification.record.clone();
-    let mut batch = found.batch();
+    let mut reading = Reading::new(app);
+    let found = find(&mut reading, scope, which, now).await?;
+    let mut verification = found.verification.clone();
+    let mut batch = Batch::new();
     let mut converted = None;
     match settlement {
         Settlement::Approve => {
             verification.approve(now)?;
-            (batch, converted) = note_conversion(app, &verification, now, batch).await?;
+            (batch, converted) = note_conversion(&mut reading, &verification, now, batch).await?;
         }
         Settlement::Cancel => verification.cancel(now)?,
     }
-    let batch = put_verification(batch, Some(&found.verification.record), &verification)?;
-    commit_and_ring(app, batch).await?;
+    let batch = put_verification(batch, Some(&found.verification), &verification)?;
+    reading.commit(batch).await?;
     tell_conversion(app, &verification, converted.as_ref());
     Ok(verification)
 }

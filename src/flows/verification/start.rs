@@ -5,25 +5,24 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::silent_token::SilentToken;
-use super::{Remembered, assert_service, read_verification};
+use super::{Scope, put_destination};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::Destination;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::{Service, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::Attributes;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{
-    CodePolicy, Content, Draft, SilentAuthentication, Uniqueness, Verification,
+    CodePolicy, Content, Draft, Refusal, SilentAuthentication, Uniqueness, Verification,
 };
-
-use crate::flows::code::{SendOrder, next_code, put_verification, send};
+use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verification, send};
+use crate::flows::rate_limit::{self, CountedValue};
 use crate::flows::reading::Reading;
-use crate::flows::{Error, rate_limit, retry_on_conflict, service};
+use crate::flows::{Error, retry_on_conflict};
 use crate::store::Batch;
-use crate::store::records::Stored;
+use crate::store::keys::{self, Key};
 
 /// What a caller wants of a verification.
 #[derive(Clone)]
@@ -73,7 +72,7 @@ impl fmt::Debug for NewVerification {
 }
 
 /// A verification that was started or sent again.
-pub struct Started {
+pub struct StartedVerification {
     /// The verification.
     pub verification: Verification,
     /// The service that it belongs to.
@@ -83,9 +82,9 @@ pub struct Started {
 }
 
 /// The token stays out of logs.
-impl fmt::Debug for Started {
+impl fmt::Debug for StartedVerification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Started")
+        f.debug_struct("StartedVerification")
             .field("verification", &self.verification.sid)
             .finish_non_exhaustive()
     }
@@ -95,45 +94,61 @@ impl fmt::Debug for Started {
 /// that: it is sent again, replaced, or in the way.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::Unwritable`], [`Refusal::Parameter`],
-/// [`Refusal::CustomCodeNotAllowed`],
-/// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
-/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimit`], [`Refusal::NoSenderFor`], [`Error::Failed`].
+/// [`Refusal::NotFound`] without such a service, [`Refusal::Unwritable`], [`Refusal::DestinationUnfit`],
+/// [`Refusal::CustomCodeNotAllowed`], [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::Exists`],
+/// [`Refusal::TooManyChecks`], [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimit`],
+/// [`Refusal::NoSender`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
 pub async fn start(
     app: &App,
     account: AccountSid,
     service: ServiceSid,
     new: &NewVerification,
-) -> Result<Started, Error> {
-    retry_on_conflict(|| attempt(app, account, service, new)).await
+) -> Result<StartedVerification, Error<Refusal>> {
+    retry_on_conflict(|| attempt(app, Scope { account, service }, new)).await
 }
 
+/// Reads four times at the most: what the destination and the service lead to, the rate limits, the last verification with
+/// what is counted, and budgets of which this process holds nothing. Without values for rate limits it is three times.
 async fn attempt(
     app: &App,
-    account: AccountSid,
-    service: ServiceSid,
+    scope: Scope,
     new: &NewVerification,
-) -> Result<Started, Error> {
-    let owner = service::read(app, account, service).await?;
-    let wanted = Wanted::of(app, &owner.record, new);
-    wanted.require_fitting(app, &owner.record)?;
+) -> Result<StartedVerification, Error<Refusal>> {
+    let Scope { account, service } = scope;
+    let mut reading = Reading::new(app);
+    let owner_key = keys::service(account, service);
+    let destination_key = keys::destination(service, &new.destination);
+    let others = keys_to_send(app, account, service, &new.destination);
+    let known = [owner_key.bytes(), destination_key.bytes()].into_iter();
+    reading
+        .prefetch(known.chain(others.iter().map(Vec::as_slice)))
+        .await?;
+    let owner = reading.require(&owner_key).await?;
+    let wanted = Wanted::of(app, &owner, new);
+    wanted.require_fitting(app, &owner)?;
     let now = app.clock.now();
-    let remembered = Remembered::read(app, service, &new.destination).await?;
-    let mut record = remembered.record();
-    let last = match record.last {
-        Some(sid) => read_verification(app, account, service, sid, now).await?,
+    let remembered = reading.get(&destination_key).await?;
+    let mut record = remembered.clone().unwrap_or_default();
+    // A name that no rate limit has is refused in its turn.
+    let counted = rate_limit::counted(app, &mut reading, service, new.rate_limits.pairs()).await;
+    let last_key = record.last.map(|sid| keys::verification(service, sid));
+    let uses = counted.iter().flatten().map(CountedValue::key);
+    let keys: Vec<_> = uses.chain(last_key.as_ref().map(Key::bytes)).collect();
+    reading.prefetch(keys).await?;
+    let last = match &last_key {
+        Some(key) => reading.glance(key).await?,
         None => None,
     };
+    let last = last.filter(|last| last.account == account && last.is_kept(now));
     if let Some(last) = &last {
-        last.record.require_unblocked(now)?;
+        last.require_unblocked(now)?;
     }
-    let waiting = last.filter(|last| last.record.is_pending(now) && !last.record.is_from_later(now));
-    let batch = assert_service(&owner);
+    let waiting = last.filter(|last| last.is_pending(now) && !last.is_from_later(now));
     let Beginning {
         mut verification,
         before,
         batch,
-    } = begin(app, account, service, &wanted, waiting, now, batch)?;
+    } = begin(app, &mut reading, scope, &wanted, waiting, now).await?;
     let channel = match &before {
         Some(before) => {
             let channel = if before.policy.plan.is_empty() {
@@ -158,26 +173,25 @@ async fn attempt(
         verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
         token.reveal().clone()
     });
-    let mut reading = Reading::new(app);
-    let batch = rate_limit::enforce(app, &mut reading, service, new.rate_limits.pairs(), now, batch)
+    let counted = counted.map_err(Error::into_area)?;
+    let batch = rate_limit::enforce(&mut reading, counted, now, batch)
         .await
         .map_err(Error::into_area)?;
     let order = SendOrder {
         channel,
         new_code,
         risk_check: new.risk_check,
-        service: &owner.record,
+        service: &owner,
     };
-    let (batch, admission) = send(app, &mut verification, order, now, batch).await?;
+    let Outgoing { batch, permit } = send(app, &mut reading, &mut verification, order, now, batch).await?;
     record.name_last(verification.sid, verification.kept_until());
-    let batch = remembered.assert_in(batch, &verification);
-    let batch = remembered.put(batch, &verification, &record, now)?;
+    let batch = put_destination(batch, &verification, remembered.as_ref(), &record, now)?;
     let batch = put_verification(batch, before.as_ref(), &verification)?;
     reading.commit(batch).await?;
-    admission.commit(verification.sid);
-    Ok(Started {
+    permit.commit(verification.sid);
+    Ok(StartedVerification {
         verification,
-        service: owner.record,
+        service: owner,
         sna_token,
     })
 }
@@ -189,33 +203,35 @@ struct Beginning {
     batch: Batch,
 }
 
-/// A new verification, or the one that waits, as the new one's rules say.
-fn begin(
+/// A new verification, or the one that waits, as the new one's rules say. What becomes of the one that waits rests on that.
+async fn begin(
     app: &App,
-    account: AccountSid,
-    service: ServiceSid,
+    reading: &mut Reading<'_>,
+    scope: Scope,
     wanted: &Wanted<'_>,
-    waiting: Option<Stored<Verification>>,
+    waiting: Option<Verification>,
     now: Timestamp,
-    mut batch: Batch,
-) -> Result<Beginning, Error> {
+) -> Result<Beginning, Error<Refusal>> {
+    let Scope { account, service } = scope;
+    let mut batch = Batch::new();
     if let Some(waiting) = waiting {
-        let sid = waiting.record.sid;
-        let key = crate::store::keys::verification(service, sid);
+        let sid = waiting.sid;
+        let key = keys::verification(service, sid);
         match wanted.policy.uniqueness {
             Uniqueness::None => {}
-            Uniqueness::RejectWithExisting => return Err(Refusal::VerificationExists { sid }.into()),
+            Uniqueness::RejectWithExisting => return Err(Refusal::Exists { sid }.into()),
             Uniqueness::Replace => {
-                let mut replaced = waiting.record.clone();
+                reading.get(&key).await?;
+                let mut replaced = waiting.clone();
                 replaced.replace(now)?;
-                batch = batch.assert_read(&key, &waiting);
-                batch = put_verification(batch, Some(&waiting.record), &replaced)?;
+                batch = put_verification(batch, Some(&waiting), &replaced)?;
             }
             Uniqueness::ReturnExisting => {
+                reading.get(&key).await?;
                 return Ok(Beginning {
-                    verification: waiting.record.clone(),
-                    batch: batch.assert_read(&key, &waiting),
-                    before: Some(waiting.record),
+                    verification: waiting.clone(),
+                    before: Some(waiting),
+                    batch,
                 });
             }
         }
@@ -275,10 +291,7 @@ impl<'a> Wanted<'a> {
             .require_writable(channel, code, &app.policy.templates)
             .map_err(|why| Refusal::Unwritable { why })?;
         if !new.destination.fits(channel) {
-            return Err(Refusal::Parameter {
-                parameter: "To",
-                why: "must be a phone number, or an e-mail address with the channel email",
-            });
+            return Err(Refusal::DestinationUnfit);
         }
         if new.custom_code.is_some() && !service.settings.custom_code_enabled {
             return Err(Refusal::CustomCodeNotAllowed);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign::domain::channel::Channel;
 use countersign::domain::time::Clock as _;
 use countersign::domain::verification::VerificationStatus;
-use countersign::flows::verification::{self, Guess, Which};
+use countersign::flows::verification::{self, Guess, VerificationName};
 use countersign::store::memory::MemoryStore;
 use tokio::net::TcpListener;
 
@@ -28,7 +28,7 @@ async fn a_code_arrives_and_is_approved_and_nothing_is_sent_behind_it() {
         code: Some(&code),
         ..Guess::default()
     };
-    let which = Which::Sid(started.verification.sid);
+    let which = VerificationName::Sid(started.verification.sid);
     let checked = verification::check(app, world.account, world.service, &which, &guess).await;
     let status = checked.unwrap().status(world.server.clock.now());
     assert_eq!(status, VerificationStatus::Approved);

@@ -22,12 +22,13 @@ use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::text::{Attributes, ServiceName};
 use countersign::domain::time::SystemClock;
 use countersign::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SessionLife, Uniqueness, Verification,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, Refusal, SessionLife, Uniqueness,
+    Verification,
 };
 use countersign::flows::Error;
 use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
-use countersign::flows::verification::{self, NewVerification, Started};
+use countersign::flows::verification::{self, NewVerification, StartedVerification};
 use countersign::store::records::{self, Record};
 use countersign::store::{Order, Scan, keys};
 
@@ -108,15 +109,19 @@ impl World {
         }
     }
 
-    async fn start(&self, channel: Channel, code: Option<&str>) -> Started {
+    async fn start(&self, channel: Channel, code: Option<&str>) -> StartedVerification {
         self.try_start_with(channel, code).await.unwrap()
     }
 
-    async fn try_start(&self, channel: Channel) -> Result<Started, Error> {
+    async fn try_start(&self, channel: Channel) -> Result<StartedVerification, Error<Refusal>> {
         self.try_start_with(channel, None).await
     }
 
-    async fn try_start_with(&self, channel: Channel, code: Option<&str>) -> Result<Started, Error> {
+    async fn try_start_with(
+        &self,
+        channel: Channel,
+        code: Option<&str>,
+    ) -> Result<StartedVerification, Error<Refusal>> {
         let new = NewVerification {
             destination: Destination::Phone(PhoneNumber::parse(NUMBER, None).unwrap()),
             channel: channel.into(),

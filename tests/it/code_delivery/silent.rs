@@ -3,11 +3,11 @@
 use crate::doubles::SeededEntropy;
 use countersign::dialect::{Http, twilio};
 use countersign::domain::channel::Channel;
-use countersign::domain::refusal::Refusal;
 use countersign::domain::time::Clock as _;
+use countersign::domain::verification::Refusal;
 use countersign::domain::verification::{SilentFailure, VerificationStatus};
 use countersign::flows::Error;
-use countersign::flows::verification::{self, Guess, Which};
+use countersign::flows::verification::{self, Guess, VerificationName};
 use countersign::server::{self, ClientLimits, Listener, Protocol};
 use countersign::web::boundary::Boundary;
 use serde_json::Value;
@@ -54,7 +54,7 @@ async fn a_device_that_its_network_knows_is_approved_with_its_token_only() {
     let world = World::with(vec![sender("network", network.url("/"), &[Channel::Sna])]).await;
     let started = world.start(Channel::Sna, None).await;
     let token = started.sna_token.unwrap();
-    let which = Which::Sid(started.verification.sid);
+    let which = VerificationName::Sid(started.verification.sid);
     let check = async |given: Option<&str>| {
         let guess = Guess {
             sna_client_token: given,
@@ -87,7 +87,7 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     assert_eq!(answer["ErrorCode"], -10, "{answer}");
     assert!(answer.get("Token").is_none());
     let guess = Guess::default();
-    let which = Which::Sid(started.verification.sid);
+    let which = VerificationName::Sid(started.verification.sid);
     let app = &world.server.app;
     let checked = verification::check(app, world.account, world.service, &which, &guess).await;
     let checked = checked.unwrap();
@@ -112,7 +112,7 @@ async fn without_a_sender_for_it_there_is_none() {
     let one = provider("200 OK", "").await;
     let world = World::with(vec![sender("one", one.url("/"), &[Channel::Sms])]).await;
     let refused = world.try_start(Channel::Sna).await.unwrap_err();
-    let expected = Refusal::NoSenderFor {
+    let expected = Refusal::NoSender {
         channel: Channel::Sna,
     };
     assert!(matches!(refused, Error::Refused(refusal) if refusal == expected));

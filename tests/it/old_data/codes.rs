@@ -11,19 +11,18 @@ use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::fraud::prefix::NumberPrefix;
-use countersign::domain::fraud::{BlockReason, PrefixBlock};
+use countersign::domain::fraud::{BlockReason, Blocked, PrefixBlock};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
 use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax};
-use countersign::domain::refusal::Refusal;
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
 use countersign::domain::text::{Amount, Attributes, Description, ProviderName, ServiceName, UniqueName};
 use countersign::domain::verification::{
-    Alphabet, CodePolicy, Content, Payment, Verification, VerificationStatus,
+    Alphabet, CodePolicy, Content, Payment, Refusal, Verification, VerificationStatus,
 };
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
-use countersign::flows::verification::{self, Guess, NewVerification, Settlement, Which};
+use countersign::flows::verification::{self, Guess, NewVerification, Settlement, VerificationName};
 use countersign::flows::{Error, messaging_configuration, safe_list};
 use countersign::store::{Batch, Order, Scan, keys, records};
 
@@ -48,7 +47,7 @@ pub(super) async fn write(app: &App, service: &Service) {
     assert!(goes_on.next_step_at.is_some());
     let address = EmailAddress::parse("ada@mail.example.com").unwrap();
     let by_mail = wanted(Destination::Email(address), Channel::Email, usual_policy());
-    let approved = Which::Sid(start(app, service, &by_mail).await.unwrap().sid);
+    let approved = VerificationName::Sid(start(app, service, &by_mail).await.unwrap().sid);
     verification::settle(app, service.account, service.sid, &approved, Settlement::Approve)
         .await
         .unwrap();
@@ -56,10 +55,10 @@ pub(super) async fn write(app: &App, service: &Service) {
     let premium = wanted(phone("+44 9012 345678"), Channel::Sms, usual_policy());
     assert!(matches!(
         start(app, service, &premium).await,
-        Err(Error::Refused(Refusal::Blocked {
+        Err(Error::Refused(Refusal::Blocked(Blocked {
             why: BlockReason::NumberKind,
             ..
-        }))
+        })))
     ));
     block_prefix(app, service.account).await;
 }
@@ -70,10 +69,10 @@ pub(super) async fn go_on(app: &App, account: AccountSid) {
     let of_blocked_prefix = wanted(phone(BLOCKED), Channel::Sms, usual_policy());
     assert!(matches!(
         verification::start(app, account, service, &of_blocked_prefix).await,
-        Err(Error::Refused(Refusal::Blocked {
+        Err(Error::Refused(Refusal::Blocked(Blocked {
             why: BlockReason::LowConversion,
             ..
-        }))
+        })))
     ));
     assert!(matches!(
         verification::start(app, account, service, &to_ada()).await,
@@ -172,7 +171,7 @@ async fn block_prefix(app: &App, account: AccountSid) {
     app.store.commit(batch.unwrap()).await.unwrap();
 }
 
-async fn start(app: &App, service: &Service, new: &NewVerification) -> Result<Verification, Error> {
+async fn start(app: &App, service: &Service, new: &NewVerification) -> Result<Verification, Error<Refusal>> {
     let started = verification::start(app, service.account, service.sid, new).await?;
     Ok(started.verification)
 }
@@ -183,13 +182,13 @@ async fn check(
     account: AccountSid,
     service: ServiceSid,
     code: &str,
-) -> Result<VerificationStatus, Error> {
+) -> Result<VerificationStatus, Error<Refusal>> {
     let guess = Guess {
         code: Some(code),
         payment: Some(payment()),
         ..Guess::default()
     };
-    let checked = verification::check(app, account, service, &Which::To(ada()), &guess).await?;
+    let checked = verification::check(app, account, service, &VerificationName::To(ada()), &guess).await?;
     Ok(checked.status(app.clock.now()))
 }
 

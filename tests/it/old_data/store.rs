@@ -38,7 +38,7 @@ use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
-use countersign::flows::outbox::prepare::prepare;
+use countersign::flows::outbox::prepare;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format::check_store_format;
 use countersign::flows::webhook::{self, NewWebhook};

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use countersign::app::App;
 use countersign::delivery::Outcome;
 use countersign::domain::events::OutboxRow;
-use countersign::flows::Error;
+use countersign::flows::Fault;
 use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::outbox::{Parcel, Settled, Unpack};
@@ -115,7 +115,7 @@ impl Parcel for DivertedParcel {
         }
     }
 
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Error> {
+    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
         self.real.settle(app, leased, outcome).await
     }
 }

@@ -8,6 +8,7 @@ use crate::support::app::{BASE, sled_in};
 use crate::support::{Answer, Client, Interleaved, Service, TestApp, all_at_once};
 use countersign::domain::rate_limit::{RateLimit, RateLimitUses, Refusal};
 use countersign::domain::sid::ServiceSid;
+use countersign::domain::time::Timestamp;
 use countersign::flows::check_store::check_store;
 use countersign::flows::reading::Reading;
 use countersign::flows::store_format::check_store_format;
@@ -37,8 +38,7 @@ async fn use_values(server: &TestApp, service: ServiceSid, values: &[(&str, &str
     loop {
         let now = server.app.clock.now();
         let mut reading = Reading::new(&server.app);
-        let batch = rate_limit::enforce(&server.app, &mut reading, service, &values, now, Batch::new()).await;
-        let batch = match batch {
+        let batch = match decide(server, &mut reading, service, &values, now).await {
             Ok(batch) => batch,
             Err(Error::Refused(refusal)) => return Err(refusal),
             Err(error) => panic!("{error}"),
@@ -49,6 +49,17 @@ async fn use_values(server: &TestApp, service: ServiceSid, values: &[(&str, &str
             Err(fault) => panic!("{fault}"),
         }
     }
+}
+
+async fn decide(
+    server: &TestApp,
+    reading: &mut Reading<'_>,
+    service: ServiceSid,
+    values: &[(String, String)],
+    now: Timestamp,
+) -> Result<Batch, Error<Refusal>> {
+    let counted = rate_limit::counted(&server.app, reading, service, values).await?;
+    rate_limit::enforce(reading, counted, now, Batch::new()).await
 }
 
 /// The name of the rate limit that is reached, and how many seconds it takes.
@@ -421,7 +432,7 @@ async fn a_use_that_was_decided_by_other_buckets_is_decided_anew() {
     let now = server.app.clock.now();
     for change in ["bucket", "limit"] {
         let mut reading = Reading::new(&server.app);
-        let batch = rate_limit::enforce(&server.app, &mut reading, sid, &values, now, Batch::new()).await;
+        let batch = decide(&server, &mut reading, sid, &values, now).await;
         match change {
             "bucket" => {
                 let form = [("Max", "1"), ("Interval", "3600")];

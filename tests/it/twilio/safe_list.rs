@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::app::BASE;
 use crate::support::{Interleaved, TestApp, all_at_once};
 use countersign::domain::phone::PhoneNumber;
+use countersign::flows::reading::Reading;
 use countersign::flows::safe_list;
 
 const PATH: &str = "/v2/SafeList/Numbers";
@@ -12,7 +13,8 @@ const NUMBER: &str = "+15125550123";
 
 async fn knows(server: &TestApp, account: &str, number: &str) -> bool {
     let number = PhoneNumber::parse(number, None).unwrap();
-    safe_list::contains(&server.app, account.parse().unwrap(), &number)
+    let mut reading = Reading::new(&server.app);
+    safe_list::contains(&mut reading, account.parse().unwrap(), &number)
         .await
         .unwrap()
 }

@@ -13,7 +13,9 @@ use countersign::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use countersign::domain::sid::AccountSid;
 use countersign::domain::time::{Clock, Timestamp};
 use countersign::flows::fraud::{Admittance, admit};
+use countersign::flows::reading::Reading;
 use countersign::flows::service;
+use countersign::store::Batch;
 
 /// Has codes refused: those to a premium-rate number for good, those to a number that had enough of them for a day.
 async fn refuse(server: &TestApp, user: &User) {
@@ -42,8 +44,11 @@ async fn refuse(server: &TestApp, user: &User) {
                 price: None,
                 now: server.clock.now(),
             };
-            if let Ok(admission) = admit(&server.app, &asked).await {
-                admission.commit("VE00000000000000000000000000000001".parse().unwrap());
+            let mut reading = Reading::new(&server.app);
+            if let Ok(permit) = admit(&server.app, &mut reading, &asked).await {
+                let batch = permit.put(Batch::new()).unwrap();
+                reading.commit(batch).await.unwrap();
+                permit.commit("VE00000000000000000000000000000001".parse().unwrap());
             }
         }
     }

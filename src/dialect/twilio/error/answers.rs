@@ -6,12 +6,12 @@ use super::*;
 use crate::domain::channel::Channel;
 use crate::domain::credential::PushProvider;
 use crate::domain::factor::FactorType;
-use crate::domain::fraud::BlockReason;
+use crate::domain::fraud::{BlockReason, Blocked};
 use crate::domain::message::Unrenderable;
 use crate::domain::push_answer::BadProof;
-use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::text::UniqueName;
+use crate::domain::verification::Refusal;
 use crate::domain::{
     access, access_token, account, attempt, challenge, credential, entity, factor, messaging_configuration,
     rate_limit, safe_list, service, webhook,
@@ -351,17 +351,17 @@ fn of_lists_and_limits() {
 #[test]
 fn of_verifications() {
     assert_eq!(
-        answer(Refusal::Blocked {
+        answer(Refusal::Blocked(Blocked {
             why: BlockReason::Country,
             retry_after: None
-        }),
+        })),
         "403 60605 - The code was not sent: codes are not sent to this country (settings codes.countries and codes.blocked_countries)"
     );
     assert_eq!(
-        answer(Refusal::Blocked {
+        answer(Refusal::Blocked(Blocked {
             why: BlockReason::CountryBudget,
             retry_after: Some(WAIT)
-        }),
+        })),
         "403 60410 42 The code was not sent: as many codes as may be in a day were sent to this country"
     );
     assert_eq!(
@@ -385,7 +385,7 @@ fn of_verifications() {
         "404 20404 - The requested resource /v2/Things/1 was not found"
     );
     assert_eq!(
-        answer(Refusal::NoSenderFor {
+        answer(Refusal::NoSender {
             channel: Channel::Sms
         }),
         "400 60223 - The channel sms has no sender for this destination; configure one, or choose another channel"
@@ -403,11 +403,26 @@ fn of_verifications() {
         "404 20404 - The requested resource /v2/Things/1 was not found"
     );
     assert_eq!(
-        answer(Refusal::Parameter {
-            parameter: "To",
-            why: "is wrong"
+        answer(Refusal::CodeMalformed),
+        "400 60200 - Invalid parameter: Code must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else"
+    );
+    assert_eq!(
+        answer(Refusal::CodeMissing),
+        "400 60200 - Invalid parameter: Code is required"
+    );
+    assert_eq!(
+        answer(Refusal::DestinationUnfit),
+        "400 60200 - Invalid parameter: To must be a phone number, or an e-mail address with the channel email"
+    );
+    assert_eq!(
+        answer(Refusal::RateLimit(rate_limit::Refusal::Unknown)),
+        "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName"
+    );
+    assert_eq!(
+        answer(Refusal::Unwritable {
+            why: Unrenderable::TemplateUnfit
         }),
-        "400 60200 - Invalid parameter: To is wrong"
+        "400 60227 - TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are"
     );
     assert_eq!(
         answer(Refusal::PaymentRequired),
@@ -462,11 +477,11 @@ fn of_verifications() {
         "429 20429 42 Too soon; try again in 41 seconds"
     );
     assert_eq!(
-        answer(Refusal::VerificationApproved),
+        answer(Refusal::Approved),
         "409 20409 - The verification was approved already"
     );
     assert_eq!(
-        answer(Refusal::VerificationExists {
+        answer(Refusal::Exists {
             sid: VerificationSid::from_bytes([8; 16])
         }),
         "409 20409 - Verification VE08080808080808080808080808080808 waits for the same destination"

@@ -173,7 +173,8 @@ impl ApiError {
         Self::from_fault(&Fault::Corrupt(error.to_string()))
     }
 
-    fn from_fault(fault: &Fault) -> Self {
+    /// What kept a flow from deciding.
+    pub(super) fn from_fault(fault: &Fault) -> Self {
         match fault {
             Fault::Busy | Fault::Conflict => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,

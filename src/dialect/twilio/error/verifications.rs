@@ -1,43 +1,125 @@
-//! What is refused about verifications, and whatever has no area of its own yet.
+//! What is refused about verifications.
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
 
 use super::super::verification_parameters;
 use super::{ApiError, ToApiError, capitalized};
 use crate::domain::channel::Channel;
-use crate::domain::refusal::Refusal;
+use crate::domain::fraud::Blocked;
+use crate::domain::verification::Refusal;
 
 impl ToApiError for Refusal {
     fn to_api_error(&self, path: &str) -> ApiError {
-        let (status, code) = match self {
-            Refusal::Account(refusal) => return refusal.to_api_error(path),
-            Refusal::RateLimit(refusal) => return refusal.to_api_error(path),
-            Refusal::Blocked { why, .. } if why.is_permission() => (StatusCode::FORBIDDEN, 60605),
-            Refusal::Blocked { .. } => (StatusCode::FORBIDDEN, 60410),
-            Refusal::CustomCodeNotAllowed => (StatusCode::FORBIDDEN, 60204),
-            Refusal::DestinationLocked { .. } | Refusal::TooManyChecks { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, 60202)
-            }
-            Refusal::LandlineSms => (StatusCode::FORBIDDEN, 60205),
-            Refusal::NoSenderFor { .. } => (StatusCode::BAD_REQUEST, 60223),
-            Refusal::NoStepLeft | Refusal::VerificationApproved | Refusal::VerificationExists { .. } => {
-                (StatusCode::CONFLICT, 20409)
-            }
-            Refusal::CodeExpired | Refusal::NoCodeSent | Refusal::NotFound => {
-                return ApiError::not_found(path);
-            }
-            Refusal::Parameter { parameter, why } => return ApiError::invalid(parameter, why),
-            Refusal::PaymentRequired => (StatusCode::BAD_REQUEST, 60206),
-            Refusal::PaymentUnfit {
-                channel: Channel::Sna,
-            } => (StatusCode::BAD_REQUEST, 60329),
-            Refusal::PaymentUnfit { .. } => (StatusCode::BAD_REQUEST, 60214),
-            Refusal::NotCancellableYet { .. } | Refusal::TooSoon { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, 20429)
-            }
-            Refusal::TooManySends { .. } => (StatusCode::TOO_MANY_REQUESTS, 60203),
-            Refusal::Unwritable { why } => return verification_parameters::unwritable(why),
-        };
-        ApiError::new(status, code, capitalized(&self.to_string()))
+        match self {
+            Self::Approved => ApiError::new(
+                StatusCode::CONFLICT,
+                20409,
+                "The verification was approved already",
+            ),
+            Self::Blocked(blocked) => of_fraud(blocked),
+            Self::CodeExpired | Self::NoCodeSent | Self::NotFound => ApiError::not_found(path),
+            Self::CodeMalformed => ApiError::invalid("Code", CODE_MALFORMED),
+            Self::CodeMissing => ApiError::invalid("Code", "is required"),
+            Self::CustomCodeNotAllowed => ApiError::new(
+                StatusCode::FORBIDDEN,
+                60204,
+                "CustomCode is not enabled for this service; set CustomCodeEnabled first",
+            ),
+            Self::DestinationLocked { retry_after } => ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                60202,
+                format!(
+                    "Too many wrong codes were given for this destination; none is checked for the next {} seconds",
+                    seconds(*retry_after)
+                ),
+            ),
+            Self::DestinationUnfit => ApiError::invalid("To", DESTINATION_UNFIT),
+            Self::Exists { sid } => ApiError::new(
+                StatusCode::CONFLICT,
+                20409,
+                format!("Verification {sid} waits for the same destination"),
+            ),
+            Self::LandlineSms => ApiError::new(StatusCode::FORBIDDEN, 60205, LANDLINE_SMS),
+            Self::NoSender { channel } => ApiError::new(
+                StatusCode::BAD_REQUEST,
+                60223,
+                format!(
+                    "The channel {} has no sender for this destination; configure one, or choose another channel",
+                    channel.name()
+                ),
+            ),
+            Self::NoStepLeft => ApiError::new(
+                StatusCode::CONFLICT,
+                20409,
+                "No step of this verification's plan is left",
+            ),
+            Self::NotCancellableYet { retry_after } => ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20429,
+                format!(
+                    "The verification cannot be canceled for the next {} seconds",
+                    seconds(*retry_after)
+                ),
+            ),
+            Self::PaymentRequired => ApiError::new(
+                StatusCode::BAD_REQUEST,
+                60206,
+                "Amount and Payee are required: this service has Psd2Enabled",
+            ),
+            Self::PaymentUnfit { channel } => payment_unfit(*channel),
+            Self::RateLimit(refusal) => refusal.to_api_error(path),
+            Self::TooManyChecks { retry_after } => ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                60202,
+                format!(
+                    "The wrong codes of this verification are used up; a new one can be asked for in {} seconds",
+                    seconds(*retry_after)
+                ),
+            ),
+            Self::TooManySends { retry_after } => ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                60203,
+                format!(
+                    "This verification was sent as often as it may be; a new one can be asked for in {} seconds",
+                    seconds(*retry_after)
+                ),
+            ),
+            Self::TooSoon { retry_after } => ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20429,
+                format!("Too soon; try again in {} seconds", seconds(*retry_after)),
+            ),
+            Self::Unwritable { why } => verification_parameters::unwritable(why),
+        }
     }
 }
+
+/// The operator's choice of where codes may go has a number of its own.
+fn of_fraud(blocked: &Blocked) -> ApiError {
+    let code = if blocked.why.is_permission() { 60605 } else { 60410 };
+    ApiError::new(StatusCode::FORBIDDEN, code, capitalized(&blocked.to_string()))
+}
+
+fn payment_unfit(channel: Channel) -> ApiError {
+    let code = match channel {
+        Channel::Sna => 60329,
+        Channel::Call | Channel::Email | Channel::Rcs | Channel::Sms | Channel::Whatsapp => 60214,
+    };
+    let message = format!(
+        "The channel {} cannot be used with Amount and Payee; choose sms, whatsapp or email",
+        channel.name()
+    );
+    ApiError::new(StatusCode::BAD_REQUEST, code, message)
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().max(1)
+}
+
+const CODE_MALFORMED: &str =
+    "must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else";
+const DESTINATION_UNFIT: &str = "must be a phone number, or an e-mail address with the channel email";
+const LANDLINE_SMS: &str = "The number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the \
+                            channel call";

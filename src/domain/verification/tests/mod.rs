@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use self::samples::{begun, code, planned, replacing, same_code, text_then_call, waits_by_channel};
 use super::*;
-use crate::domain::refusal::Refusal;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + seconds)
@@ -137,10 +136,7 @@ mod same_code {
         );
         assert_eq!(check(&mut verification, true, 30), Err(Refusal::NotFound));
         assert_eq!(verification.cancel(at(31)), Err(Refusal::NotFound));
-        assert_eq!(
-            send(&mut verification, Channel::Sms, 31),
-            Err(Refusal::VerificationApproved)
-        );
+        assert_eq!(send(&mut verification, Channel::Sms, 31), Err(Refusal::Approved));
         assert_eq!(verification.kept_until(), Some(at(30 + 86_400)));
     }
 }
@@ -336,7 +332,7 @@ mod planned {
         step(&mut request, 0).unwrap();
         check(&mut request, true, 20).unwrap();
         assert_eq!(request.next_step_at, None);
-        assert_eq!(step(&mut request, 125), Err(Refusal::VerificationApproved));
+        assert_eq!(step(&mut request, 125), Err(Refusal::Approved));
         assert!(request.checks[0].submitted.is_none());
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::time::{Clock as _, Timestamp};
 use crate::domain::verification::{EmailOptions, Sending};
 use crate::flows::code::put_verification;
 use crate::flows::fraud::charge;
+use crate::flows::reading::Reading;
 use crate::memory::breaker::SenderBreakers;
 use crate::store::keys::KeyParts;
 use crate::store::memory::MemoryStore;
@@ -344,13 +345,14 @@ async fn a_try_is_paid_once_however_often_another_change_comes_first() {
     assert_eq!(store.left.load(Ordering::SeqCst), 0);
     assert_eq!(codes(&world.senders[1]).len(), 1, "it went out once more");
     let now = world.clock.now();
-    let rest = charge(&world.app, world.account, Some(euros(600_000)), now).await;
-    rest.unwrap().keep();
-    assert!(
-        charge(&world.app, world.account, Some(euros(1)), now)
-            .await
-            .is_err()
-    );
+    let mut reading = Reading::new(&world.app);
+    let rest = charge(&world.app, &mut reading, world.account, Some(euros(600_000)), now).await;
+    let rest = rest.unwrap().unwrap();
+    reading.commit(rest.put(Batch::new()).unwrap()).await.unwrap();
+    rest.keep();
+    let mut reading = Reading::new(&world.app);
+    let more = charge(&world.app, &mut reading, world.account, Some(euros(1)), now).await;
+    assert!(more.unwrap().is_err());
 }
 
 #[tokio::test]

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::world::{World, belgium, name, refusing};
+use super::world::{World, name, refusing};
 use crate::delivery::Outcome;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::time::Clock as _;
 use crate::flows::code::learn::{converted, learn, learn_from_stored};
 use crate::flows::code::put_attempt;
-use crate::flows::code::route;
 use crate::memory::breaker::Breaker;
 use crate::store::Batch;
 
@@ -18,8 +17,8 @@ async fn share_of_first(world: &World) -> usize {
     let mut first = 0;
     for _ in 0..100 {
         let now = world.clock.now();
-        let chosen = route(&world.app, world.service, Channel::Sms, Some(belgium()), &[], now);
-        first += usize::from(chosen.await.unwrap().unwrap().name == name("a"));
+        let chosen = world.route(Channel::Sms, &[], now).await;
+        first += usize::from(chosen.unwrap().name == name("a"));
     }
     first
 }
@@ -30,8 +29,8 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
     let to = async |channel, tried: &[&str]| {
         let tried: Vec<_> = tried.iter().map(|text| name(text)).collect();
         let now = world.clock.now();
-        let chosen = route(&world.app, world.service, channel, Some(belgium()), &tried, now);
-        chosen.await.unwrap().map(|sender| sender.name.to_string())
+        let chosen = world.route(channel, &tried, now).await;
+        chosen.map(|sender| sender.name.to_string())
     };
     assert_eq!(to(Channel::Sms, &[]).await.as_deref(), Some("b"));
     assert_eq!(to(Channel::Sms, &["b"]).await.as_deref(), Some("a"));

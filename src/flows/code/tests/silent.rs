@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::world::{World, dead, good, name, refusing};
 use crate::domain::channel::Channel;
 use crate::domain::sid::VerificationSid;
-use crate::domain::verification::{SilentAuthentication, SilentFailure};
+use crate::domain::verification::{Refusal, SilentAuthentication, SilentFailure};
 use crate::flows::Error;
 use crate::flows::verification::{self, SilentAnswer, SilentToken};
 use crate::store::memory::MemoryStore;
@@ -25,7 +25,7 @@ async fn begin(world: &World, wants_client_token: bool) -> (VerificationSid, Sil
     (sid, token)
 }
 
-async fn call(world: &World, token: &str) -> Result<SilentAnswer, Error> {
+async fn call(world: &World, token: &str) -> Result<SilentAnswer, Error<Refusal>> {
     verification::confirm_silent(&world.app, token, DEVICE).await
 }
 

@@ -31,10 +31,10 @@ use crate::domain::verification::{
 };
 use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code::send::enqueue;
-use crate::flows::code::{SendingAt, put_verification, route};
+use crate::flows::code::{SendingAt, Way, put_verification, route};
 use crate::flows::deliveries::Deliveries;
-use crate::flows::outbox::commit_and_ring;
 use crate::flows::outbox::worker::{Limits, Worker};
+use crate::flows::reading::Reading;
 use crate::flows::{account, service};
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Record};
@@ -239,11 +239,26 @@ impl World {
         verification
     }
 
+    /// Who gets a code to Belgium.
+    pub(super) async fn route(
+        &self,
+        channel: Channel,
+        tried: &[SenderName],
+        now: Timestamp,
+    ) -> Option<Arc<ConfiguredSender>> {
+        let way = Way {
+            service: self.service,
+            channel,
+            country: Some(belgium()),
+        };
+        let mut reading = Reading::new(&self.app);
+        route(&self.app, &mut reading, way, tried, now).await.unwrap()
+    }
+
     /// Sends `verification` over `channel`, as a flow does that starts it; the sender that was chosen.
     pub(super) async fn start(&self, mut verification: Verification, channel: Channel) -> Option<SenderName> {
         let (app, now) = (&self.app, self.clock.now());
-        let chosen = route(app, self.service, channel, Some(belgium()), &[], now);
-        let sender = chosen.await.unwrap()?;
+        let sender = self.route(channel, &[], now).await?;
         verification.sends.push(Sending {
             channel,
             at: now,
@@ -261,7 +276,7 @@ impl World {
             at: now,
         });
         let batch = put_verification(batch, None, &verification).unwrap();
-        commit_and_ring(app, batch).await.unwrap();
+        Reading::new(app).commit(batch).await.unwrap();
         Some(sender.name)
     }
 

@@ -78,14 +78,17 @@ async fn live(steps: &[Step], settings: Settings) -> HashMap<Counter, u64> {
                     price: Some(price),
                     ..Asked::default()
                 };
-                let Ok(admission) = node.admit(&destination, asked).await else {
+                let mut reading = Reading::new(&node.app);
+                let Ok(permit) = node.admit(&mut reading, &destination, asked).await else {
                     continue;
                 };
                 if !keep {
                     continue;
                 }
                 let now = node.clock.now();
-                admission.commit(VerificationSid::generate(now, node.app.entropy.as_ref()));
+                let batch = permit.put(Batch::new()).unwrap();
+                reading.commit(batch).await.unwrap();
+                permit.commit(VerificationSid::generate(now, node.app.entropy.as_ref()));
                 let account = node.account();
                 let prefix = NumberPrefix::of(destination.phone().unwrap());
                 for (counter, units) in [

@@ -23,7 +23,6 @@ use crate::domain::fraud::settings::Settings;
 use crate::domain::fraud::{BlockEvent, BlockReason};
 use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
 use crate::domain::price::{Currency, Price};
-use crate::domain::refusal::Refusal;
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::sender_name::SenderName;
 use crate::domain::service::{Service, ServiceSettings, Subscription};
@@ -31,9 +30,12 @@ use crate::domain::sid::{AccountSid, AttemptSid, SafeListSid, ServiceSid, Verifi
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock, Timestamp};
 use crate::domain::verification::tests::samples::same_code;
-use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
+use crate::domain::verification::{
+    Content, End, Ending, Refusal, Sending, SendingOutcome, Try, Verification,
+};
 use crate::doubles::{ManualClock, SeededEntropy};
-use crate::flows::{Error, account};
+use crate::flows::reading::Reading;
+use crate::flows::{Error, account, retry_on_conflict};
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Order, Scan, Store, keys, records};
 
@@ -123,7 +125,12 @@ impl Node {
         self.service.account
     }
 
-    async fn admit(&self, destination: &Destination, asked: Asked<'_>) -> Result<SendPermit, Error> {
+    async fn admit(
+        &self,
+        reading: &mut Reading<'_>,
+        destination: &Destination,
+        asked: Asked<'_>,
+    ) -> Result<SendPermit<'_>, Error<Refusal>> {
         let facts = NumberFacts {
             country: Country::parse(asked.country).ok(),
             kind: asked.kind,
@@ -139,26 +146,42 @@ impl Node {
             price: asked.price,
             now: self.clock.now(),
         };
-        admit(&self.app, &asked).await
+        admit(&self.app, reading, &asked).await
+    }
+
+    /// Asks, and lets the code go no further.
+    async fn ask(&self, destination: &Destination, asked: Asked<'_>) -> Result<(), Error<Refusal>> {
+        let mut reading = Reading::new(&self.app);
+        self.admit(&mut reading, destination, asked).await.map(drop)
     }
 
     /// Admits and keeps, without a verification in the store.
-    async fn pass(&self, destination: &Destination, asked: Asked<'_>) -> Result<(), Error> {
-        let admission = self.admit(destination, asked).await?;
-        admission.commit(VerificationSid::generate(
-            self.clock.now(),
-            self.app.entropy.as_ref(),
-        ));
-        Ok(())
+    async fn pass(&self, destination: &Destination, asked: Asked<'_>) -> Result<(), Error<Refusal>> {
+        retry_on_conflict(|| async {
+            let mut reading = Reading::new(&self.app);
+            let permit = self.admit(&mut reading, destination, asked).await?;
+            reading.commit(permit.put(Batch::new())?).await?;
+            permit.commit(VerificationSid::generate(
+                self.clock.now(),
+                self.app.entropy.as_ref(),
+            ));
+            Ok(())
+        })
+        .await
     }
 
     /// Sends a code as the core does: admits, writes the verification and its attempt, and says so.
-    async fn send(&self, destination: &Destination) -> Result<Verification, Error> {
+    async fn send(&self, destination: &Destination) -> Result<Verification, Error<Refusal>> {
         self.send_as(destination, AttemptStatus::Sent).await
     }
 
-    async fn send_as(&self, destination: &Destination, status: AttemptStatus) -> Result<Verification, Error> {
-        let admission = self.admit(destination, Asked::default()).await?;
+    async fn send_as(
+        &self,
+        destination: &Destination,
+        status: AttemptStatus,
+    ) -> Result<Verification, Error<Refusal>> {
+        let mut reading = Reading::new(&self.app);
+        let permit = self.admit(&mut reading, destination, Asked::default()).await?;
         let (verification, attempt) = self.verification(destination, status);
         let batch = Batch::new()
             .put_record(
@@ -170,8 +193,8 @@ impl Node {
                 &attempt,
                 Timestamp::MAX,
             )?;
-        self.app.store.commit(batch).await?;
-        admission.commit(verification.sid);
+        reading.commit(permit.put(batch)?).await?;
+        permit.commit(verification.sid);
         Ok(verification)
     }
 
@@ -299,19 +322,19 @@ fn email(address: &str) -> Destination {
 
 /// Why it was refused; `None` if it was not.
 #[track_caller]
-fn why<T>(result: &Result<T, Error>) -> Option<BlockReason> {
+fn why<T>(result: &Result<T, Error<Refusal>>) -> Option<BlockReason> {
     match result {
         Ok(_) => None,
-        Err(Error::Refused(Refusal::Blocked { why, .. })) => Some(*why),
+        Err(Error::Refused(Refusal::Blocked(blocked))) => Some(blocked.why),
         Err(other) => panic!("{other}"),
     }
 }
 
 /// For how long.
 #[track_caller]
-fn retry_after<T>(result: &Result<T, Error>) -> Option<Duration> {
+fn retry_after<T>(result: &Result<T, Error<Refusal>>) -> Option<Duration> {
     match result {
-        Err(Error::Refused(Refusal::Blocked { retry_after, .. })) => *retry_after,
+        Err(Error::Refused(Refusal::Blocked(blocked))) => blocked.retry_after,
         _ => panic!("it was not blocked"),
     }
 }

@@ -13,7 +13,7 @@ async fn dear_numbers_are_refused_unless_they_are_safe() {
             country: "GB",
             ..Asked::default()
         };
-        let refused = node.admit(&number, asked).await;
+        let refused = node.ask(&number, asked).await;
         assert_eq!(why(&refused), Some(BlockReason::NumberKind), "{kind:?}");
         assert_eq!(retry_after(&refused), None);
         // No caller can decide that for the operator.
@@ -22,7 +22,7 @@ async fn dear_numbers_are_refused_unless_they_are_safe() {
             ..asked
         };
         assert_eq!(
-            why(&node.admit(&number, daring).await),
+            why(&node.ask(&number, daring).await),
             Some(BlockReason::NumberKind)
         );
     }
@@ -32,7 +32,7 @@ async fn dear_numbers_are_refused_unless_they_are_safe() {
         country: "GB",
         ..Asked::default()
     };
-    assert_eq!(why(&node.admit(&number, asked).await), None);
+    assert_eq!(why(&node.ask(&number, asked).await), None);
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_number_of_which_nothing_is_known_is_refused() {
         now: node.clock.now(),
     };
     assert_eq!(
-        why(&admit(&node.app, &asked).await),
+        why(&admit(&node.app, &mut Reading::new(&node.app), &asked).await),
         Some(BlockReason::NumberKind)
     );
 }
@@ -69,16 +69,16 @@ async fn countries_are_the_operators_choice() {
         ..Asked::default()
     };
     assert_eq!(
-        why(&node.admit(&phone(32_470_123_456), Asked::default()).await),
+        why(&node.ask(&phone(32_470_123_456), Asked::default()).await),
         None
     );
     let there = phone(37_120_123_456);
-    assert_eq!(why(&node.admit(&there, abroad).await), Some(BlockReason::Country));
+    assert_eq!(why(&node.ask(&there, abroad).await), Some(BlockReason::Country));
     assert_eq!(node.refusals(BlockReason::Country), 1);
     // Letters go everywhere.
-    assert_eq!(why(&node.admit(&email("ada@example.com"), abroad).await), None);
+    assert_eq!(why(&node.ask(&email("ada@example.com"), abroad).await), None);
     node.make_safe(&there).await;
-    assert_eq!(why(&node.admit(&there, abroad).await), None);
+    assert_eq!(why(&node.ask(&there, abroad).await), None);
 }
 
 #[tokio::test]
@@ -91,18 +91,18 @@ async fn landlines_get_no_text_if_the_service_says_so() {
         ..Asked::default()
     };
     let text = asked(LineKind::FixedLine, Channel::Sms);
-    assert_eq!(why(&node.admit(&number, text).await), None);
+    assert_eq!(why(&node.ask(&number, text).await), None);
     node.service.settings.skip_sms_to_landlines = true;
-    assert_eq!(why(&node.admit(&number, text).await), None, "it is not looked up");
+    assert_eq!(why(&node.ask(&number, text).await), None, "it is not looked up");
     node.service.settings.lookup_enabled = true;
-    let refused = node.admit(&number, text).await;
+    let refused = node.ask(&number, text).await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::LandlineSms))));
     for allowed in [
         asked(LineKind::FixedLine, Channel::Call),
         asked(LineKind::FixedLineOrMobile, Channel::Sms),
         asked(LineKind::Mobile, Channel::Sms),
     ] {
-        assert_eq!(why(&node.admit(&number, allowed).await), None);
+        assert_eq!(why(&node.ask(&number, allowed).await), None);
     }
     assert_eq!(node.told().await, [], "that is no fraud");
 }

@@ -11,7 +11,7 @@ async fn a_store_that_fails_checks_nothing() {
     let world = World::on(store.clone()).await;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     store.fail_commits(true);
     for code in [wrong(&right, 0), right.clone()] {
         let answer = world.check(&which, &code).await;
@@ -45,7 +45,7 @@ async fn wherever_it_fails_both_counts_agree() {
         let world = World::on(store.clone()).await;
         let verification = world.start(&to_ada()).await.unwrap();
         let right = world.code(&verification);
-        let which = Which::Sid(verification.sid);
+        let which = VerificationName::Sid(verification.sid);
         store.fail_after(succeeding);
         let answer = world.check(&which, &wrong(&right, 0)).await;
         store.fail_after(u64::MAX);
@@ -71,7 +71,7 @@ async fn counts_survive_a_restart() {
     let mut world = World::on(store.clone()).await;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     for nth in 0..4 {
         world.check(&which, &wrong(&right, nth)).await.unwrap();
     }

@@ -9,7 +9,7 @@ async fn of_64_parallel_guesses_five_are_evaluated() {
     let world = World::on(Arc::new(Interleaved::default())).await;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let guesses = (0..64).map(|nth| {
         let (world, which, code) = (world.clone(), which.clone(), wrong(&right, nth));
         async move { world.check(&which, &code).await }
@@ -36,7 +36,7 @@ async fn of_64_times_the_right_code_one_is_approved() {
         let right = world.code(&verification);
         let guesses = (0..64).map(|_| {
             let (world, code) = (world.clone(), right.clone());
-            async move { world.check(&Which::To(ada()), &code).await }
+            async move { world.check(&VerificationName::To(ada()), &code).await }
         });
         let answers = all_at_once(guesses).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
@@ -64,7 +64,7 @@ async fn a_new_verification_or_another_code_resets_no_count() {
     };
     let new = wanted(ada(), policy);
     let first = world.start(&new).await.unwrap();
-    let which = Which::Sid(first.sid);
+    let which = VerificationName::Sid(first.sid);
     for nth in 0..4 {
         world
             .check(&which, &wrong(&world.code(&first), nth))
@@ -92,12 +92,15 @@ async fn a_new_verification_or_another_code_resets_no_count() {
     assert_ne!(second.sid, first.sid);
     assert_eq!(world.remembered(&ada()).await.failures.count(), 5);
     world
-        .check(&Which::Sid(second.sid), &wrong(&world.code(&second), 0))
+        .check(
+            &VerificationName::Sid(second.sid),
+            &wrong(&world.code(&second), 0),
+        )
         .await
         .unwrap();
     assert_eq!(world.remembered(&ada()).await.failures.count(), 6);
     let approved = world
-        .check(&Which::Sid(second.sid), &world.code(&second))
+        .check(&VerificationName::Sid(second.sid), &world.code(&second))
         .await
         .unwrap();
     assert_eq!(approved.status(world.clock_now()), APPROVED);
@@ -119,7 +122,7 @@ async fn whoever_guesses_for_a_day_gets_fifty_guesses() {
                 break;
             };
             begun += 1;
-            let which = Which::Sid(verification.sid);
+            let which = VerificationName::Sid(verification.sid);
             for nth in 0..4 {
                 let code = wrong(&world.code(&verification), five_minutes * 7 + nth);
                 evaluated += u32::from(world.check(&which, &code).await.is_ok());
@@ -142,15 +145,19 @@ async fn delays_follow_the_tenth_wrong_code_over_all_verifications() {
         let verification = world.start(&to_ada()).await.unwrap();
         for nth in 0..5 {
             let code = wrong(&world.code(&verification), nth);
-            world.check(&Which::To(ada()), &code).await.unwrap();
+            world.check(&VerificationName::To(ada()), &code).await.unwrap();
         }
         world.wait(600);
     }
     let third = world.start(&to_ada()).await.unwrap();
     let code = wrong(&world.code(&third), 0);
     // The tenth was ten minutes ago: half a minute is over.
-    world.check(&Which::To(ada()), &code).await.unwrap();
-    let refusal = refused(world.check(&Which::To(ada()), &world.code(&third)).await);
+    world.check(&VerificationName::To(ada()), &code).await.unwrap();
+    let refusal = refused(
+        world
+            .check(&VerificationName::To(ada()), &world.code(&third))
+            .await,
+    );
     assert_eq!(
         refusal,
         Refusal::DestinationLocked {
@@ -158,7 +165,10 @@ async fn delays_follow_the_tenth_wrong_code_over_all_verifications() {
         }
     );
     world.wait(60);
-    let approved = world.check(&Which::To(ada()), &world.code(&third)).await.unwrap();
+    let approved = world
+        .check(&VerificationName::To(ada()), &world.code(&third))
+        .await
+        .unwrap();
     assert_eq!(approved.status(world.clock_now()), APPROVED);
 }
 
@@ -175,7 +185,7 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
     new.content.payment = Some(payment("39.99", "Acme"));
     let verification = world.start(&new).await.unwrap();
     let right = world.code(&verification);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let give = |payment| Guess {
         code: Some(&right),
         payment,

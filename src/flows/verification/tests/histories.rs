@@ -31,7 +31,7 @@ async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncou
                 3..=7 if !begun.is_empty() => {
                     let chosen = usize::from(roll(4)).min(begun.len() - 1);
                     let known = &begun[begun.len() - 1 - chosen];
-                    let which = Which::Sid(known.sid);
+                    let which = VerificationName::Sid(known.sid);
                     let Ok(before) = world.fetch(&which).await else {
                         // It has been over for long.
                         assert_eq!(known.policy.retention, 600);
@@ -64,7 +64,9 @@ async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncou
                 8 => world.wait(u64::from(roll(255)) * 2),
                 _ => {
                     if let Some(last) = begun.last() {
-                        let _over_or_not = world.settle(&Which::Sid(last.sid), Settlement::Cancel).await;
+                        let _over_or_not = world
+                            .settle(&VerificationName::Sid(last.sid), Settlement::Cancel)
+                            .await;
                     }
                 }
             }

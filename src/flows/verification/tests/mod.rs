@@ -5,6 +5,7 @@ mod guessing;
 mod histories;
 mod model;
 mod plans;
+mod round_trips;
 mod sending;
 mod spellings;
 
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use tokio::sync::Barrier;
 use tokio::task::{JoinSet, yield_now};
 
-use super::{Guess, NewVerification, Remembered, Settlement, Started, Which};
+use super::{Guess, NewVerification, Settlement, StartedVerification, VerificationName};
 use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
@@ -26,13 +27,12 @@ use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::fraud::settings::Settings;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::refusal::Refusal;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::tests::samples::same_code;
-use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
+use crate::domain::verification::{CodePolicy, Content, Refusal, Verification, VerificationStatus};
 use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code::open_code;
 use crate::flows::{Error, account, service, verification};
@@ -92,12 +92,13 @@ impl World {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    async fn start(&self, new: &NewVerification) -> Result<Verification, Error> {
-        let started: Started = verification::start(&self.app, self.account, self.service, new).await?;
+    async fn start(&self, new: &NewVerification) -> Result<Verification, Error<Refusal>> {
+        let started: StartedVerification =
+            verification::start(&self.app, self.account, self.service, new).await?;
         Ok(started.verification)
     }
 
-    async fn check(&self, which: &Which, code: &str) -> Result<Verification, Error> {
+    async fn check(&self, which: &VerificationName, code: &str) -> Result<Verification, Error<Refusal>> {
         let guess = Guess {
             code: Some(code),
             ..Guess::default()
@@ -105,11 +106,15 @@ impl World {
         verification::check(&self.app, self.account, self.service, which, &guess).await
     }
 
-    async fn fetch(&self, which: &Which) -> Result<Verification, Error> {
+    async fn fetch(&self, which: &VerificationName) -> Result<Verification, Error<Refusal>> {
         verification::fetch(&self.app, self.account, self.service, which).await
     }
 
-    async fn settle(&self, which: &Which, settlement: Settlement) -> Result<Verification, Error> {
+    async fn settle(
+        &self,
+        which: &VerificationName,
+        settlement: Settlement,
+    ) -> Result<Verification, Error<Refusal>> {
         verification::settle(&self.app, self.account, self.service, which, settlement).await
     }
 
@@ -121,8 +126,9 @@ impl World {
     }
 
     async fn remembered(&self, destination: &Destination) -> DestinationRecord {
-        let read = Remembered::read(&self.app, self.service, destination).await;
-        read.unwrap().record()
+        let key = keys::destination(self.service, destination);
+        let found = records::read(self.app.store.as_ref(), &key).await.unwrap();
+        found.map(|found| found.record).unwrap_or_default()
     }
 
     async fn attempt(&self, sid: AttemptSid) -> Attempt {
@@ -169,7 +175,7 @@ fn wrong(right: &str, nth: u32) -> String {
     format!("{:06}", (number + 1 + nth) % 1_000_000)
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
+fn refused<T: std::fmt::Debug>(result: Result<T, Error<Refusal>>) -> Refusal {
     match result {
         Err(Error::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),

@@ -23,7 +23,7 @@ async fn a_plan_goes_on_by_itself_and_ends() {
         .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let start = world.app.clock.now();
     let due = |seconds| Some(start + Duration::from_secs(seconds));
     assert_eq!(verification::advance_due(&world.app).await.unwrap(), due(125));
@@ -68,14 +68,14 @@ async fn the_end_of_a_verification_stops_its_timer() {
     let new = wanted(ada(), planned(&WORKFLOW_1, 300));
     let verification = world.start(&new).await.unwrap();
     world
-        .check(&Which::To(ada()), &world.code(&verification))
+        .check(&VerificationName::To(ada()), &world.code(&verification))
         .await
         .unwrap();
     assert_eq!(timers(&world).await, 0);
     let second = world.start(&new).await.unwrap();
     world.wait(30);
     world
-        .settle(&Which::Sid(second.sid), Settlement::Cancel)
+        .settle(&VerificationName::Sid(second.sid), Settlement::Cancel)
         .await
         .unwrap();
     assert_eq!(timers(&world).await, 0);
@@ -94,7 +94,10 @@ async fn of_parallel_workers_one_takes_a_step() {
         async move { verification::advance_due(&world.app).await.is_ok() }
     });
     assert!(all_at_once(workers).await.into_iter().all(|done| done));
-    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
     assert_eq!(after.sends.len(), 2);
 }
 
@@ -107,7 +110,10 @@ async fn a_step_without_a_sender_is_passed_over() {
         world.wait(60);
         verification::advance_due(&world.app).await.unwrap();
     }
-    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
     let tried: Vec<_> = after.sends.iter().map(|send| send.tries.len()).collect();
     assert_eq!(tried, [1, 0, 1]);
 }
@@ -122,6 +128,9 @@ async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
     world.wait(700);
     verification::advance_due(&world.app).await.unwrap();
     assert_eq!(timers(&world).await, 0);
-    let after = world.fetch(&Which::Sid(verification.sid)).await.unwrap();
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
     assert_eq!(after.sends.len(), 1);
 }

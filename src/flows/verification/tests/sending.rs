@@ -29,7 +29,7 @@ async fn parallel_creates_are_one_verification_with_five_sendings() {
         }
     }
     assert_eq!((sids.len(), sent), (1, 5));
-    let verification = world.fetch(&Which::To(ada())).await.unwrap();
+    let verification = world.fetch(&VerificationName::To(ada())).await.unwrap();
     assert_eq!((verification.sends.len(), verification.codes.len()), (5, 1));
     for send in &verification.sends {
         let attempt = world.attempt(send.tries[0].attempt).await;
@@ -69,7 +69,10 @@ async fn an_approval_marks_the_try_that_brought_the_code() {
     let verification = world.start(&to_ada()).await.unwrap();
     world.wait(7);
     world
-        .check(&Which::Sid(verification.sid), &world.code(&verification))
+        .check(
+            &VerificationName::Sid(verification.sid),
+            &world.code(&verification),
+        )
         .await
         .unwrap();
     let [first, last] = &verification.sends[..] else {
@@ -82,7 +85,7 @@ async fn an_approval_marks_the_try_that_brought_the_code() {
     // The owner's word counts like the code.
     let other = world.start(&to_ada()).await.unwrap();
     world
-        .settle(&Which::Sid(other.sid), Settlement::Approve)
+        .settle(&VerificationName::Sid(other.sid), Settlement::Approve)
         .await
         .unwrap();
     let attempt = world.attempt(other.sends[0].tries[0].attempt).await;
@@ -96,13 +99,15 @@ async fn one_that_replaces_voids_the_code_of_the_other() {
     let first = world.start(&new).await.unwrap();
     let second = world.start(&new).await.unwrap();
     assert_ne!(first.sid, second.sid);
-    let old = world.check(&Which::Sid(first.sid), &world.code(&first)).await;
+    let old = world
+        .check(&VerificationName::Sid(first.sid), &world.code(&first))
+        .await;
     assert_eq!(refused(old), Refusal::NotFound);
-    let replaced = world.fetch(&Which::Sid(first.sid)).await.unwrap();
+    let replaced = world.fetch(&VerificationName::Sid(first.sid)).await.unwrap();
     assert_eq!(replaced.end.unwrap().how, Ending::Replaced);
     world.wait(3_000);
     let lower = world.code(&second).to_lowercase();
-    let approved = world.check(&Which::To(ada()), &lower).await.unwrap();
+    let approved = world.check(&VerificationName::To(ada()), &lower).await.unwrap();
     assert_eq!(approved.status(world.app.clock.now()), APPROVED);
 }
 
@@ -112,7 +117,7 @@ async fn a_clock_set_back_keeps_nobody_waiting_for_the_one_before() {
     let used_up = world.start(&to_ada()).await.unwrap();
     for nth in 0..5 {
         let code = wrong(&world.code(&used_up), nth);
-        world.check(&Which::To(ada()), &code).await.unwrap();
+        world.check(&VerificationName::To(ada()), &code).await.unwrap();
     }
     world
         .clock
@@ -140,7 +145,7 @@ async fn one_that_waits_is_named_to_whoever_wants_another() {
     let first = world.start(&new).await.unwrap();
     assert_eq!(
         refused(world.start(&new).await),
-        Refusal::VerificationExists { sid: first.sid }
+        Refusal::Exists { sid: first.sid }
     );
     world.wait(600);
     assert_ne!(world.start(&new).await.unwrap().sid, first.sid);
@@ -171,7 +176,7 @@ async fn a_code_of_the_callers_needs_the_services_leave_and_is_the_one_that_coun
     assert_eq!(again.codes.len(), 1);
     let other = world.start(&custom("00421")).await.unwrap();
     assert_eq!((other.codes.len(), other.codes[1].length), (2, 5));
-    let which = Which::Sid(other.sid);
+    let which = VerificationName::Sid(other.sid);
     assert_eq!(
         world
             .check(&which, "0042")
@@ -199,17 +204,14 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
     };
     assert!(matches!(
         refused(world.start(&to_mail).await),
-        Refusal::Parameter { parameter: "To", .. }
+        Refusal::DestinationUnfit
     ));
     let silent = NewVerification {
         channel: Channel::Sna.into(),
         ..to_ada()
     };
     let channel = Channel::Sna;
-    assert_eq!(
-        refused(world.start(&silent).await),
-        Refusal::NoSenderFor { channel }
-    );
+    assert_eq!(refused(world.start(&silent).await), Refusal::NoSender { channel });
     let mut paid = NewVerification {
         channel: Channel::Call.into(),
         ..to_ada()
@@ -234,7 +236,10 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
         ..world.clone()
     };
     assert_eq!(refused(psd2.start(&to_ada()).await), Refusal::PaymentRequired);
-    assert_eq!(refused(world.fetch(&Which::To(ada())).await), Refusal::NotFound);
+    assert_eq!(
+        refused(world.fetch(&VerificationName::To(ada())).await),
+        Refusal::NotFound
+    );
     assert_eq!(world.remembered(&ada()).await, DestinationRecord::default());
 }
 
@@ -247,7 +252,7 @@ async fn nothing_begins_below_a_deleted_service_and_nothing_stays() {
         .await
         .unwrap();
     assert_eq!(refused(world.start(&to_ada()).await), Refusal::NotFound);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     assert_eq!(refused(world.check(&which, &right).await), Refusal::NotFound);
     while sweep(&world.app).await.unwrap() > 0 {}
     let key = keys::verification(world.service, verification.sid);
@@ -258,9 +263,9 @@ async fn nothing_begins_below_a_deleted_service_and_nothing_stays() {
 async fn an_ended_one_is_fetched_for_a_day_and_then_reclaimed() {
     let world = World::new().await;
     let verification = world.start(&to_ada()).await.unwrap();
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     world.wait(600);
-    let expired = world.fetch(&Which::To(ada())).await.unwrap();
+    let expired = world.fetch(&VerificationName::To(ada())).await.unwrap();
     assert_eq!(expired.status(world.app.clock.now()), VerificationStatus::Expired);
     world.wait(86_399);
     while sweep(&world.app).await.unwrap() > 0 {}
@@ -277,7 +282,7 @@ async fn an_ended_one_is_fetched_for_a_day_and_then_reclaimed() {
 async fn no_proof_is_carried_from_one_payment_to_another() {
     let world = World::new().await;
     let plain = world.start(&to_ada()).await.unwrap();
-    let which = Which::Sid(plain.sid);
+    let which = VerificationName::Sid(plain.sid);
     let mut confirmed = plain.clone();
     let hash = world.app.vault.token_hash(plain.sid.as_bytes(), "a token");
     let mut silent = SilentAuthentication::new(hash, false);
@@ -301,13 +306,7 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
     let (app, account, service) = (&world.app, world.account, world.service);
     let answer = verification::check(app, account, service, &which, &without_code).await;
     assert!(
-        matches!(
-            refused(answer),
-            Refusal::Parameter {
-                parameter: "Code",
-                ..
-            }
-        ),
+        matches!(refused(answer), Refusal::CodeMissing),
         "the network confirmed no payment"
     );
     let (of_plain, of_paid) = (world.code(&plain), world.code(&resent));

@@ -7,7 +7,7 @@ use crate::domain::destination::EmailAddress;
 async fn all_spellings_of_a_wrong_code_are_counted_together() {
     let world = World::new().await;
     let verification = world.start(&to_ada()).await.unwrap();
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let code = wrong(&world.code(&verification), 0);
     let wide: String = code
         .chars()
@@ -35,11 +35,11 @@ async fn all_spellings_of_a_wrong_code_are_counted_together() {
 async fn what_is_no_code_is_refused_and_not_counted() {
     let world = World::new().await;
     let verification = world.start(&to_ada()).await.unwrap();
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let right = world.code(&verification);
     for text in ["", "12", &format!("+{right}"), &format!("{right}\0"), "abcdef"] {
         let refusal = refused(world.check(&which, text).await);
-        assert!(matches!(refusal, Refusal::Parameter { .. }), "{text:?}");
+        assert!(matches!(refusal, Refusal::CodeMalformed), "{text:?}");
     }
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
     let spaced = format!("\u{a0}{} {}\r\n", &right[..2], &right[2..]);
@@ -68,7 +68,10 @@ async fn spellings_of_one_number_have_one_verification_and_one_count() {
             .await
             .unwrap();
         let code = wrong(&world.code(&started), 0);
-        world.check(&Which::To(destination), &code).await.unwrap();
+        world
+            .check(&VerificationName::To(destination), &code)
+            .await
+            .unwrap();
         sids.insert(started.sid);
     }
     assert_eq!(sids.len(), 1);
@@ -91,7 +94,7 @@ async fn unknown_ended_and_others_verifications_are_the_same_to_a_check() {
     let world = World::new().await;
     let verification = world.start(&to_ada()).await.unwrap();
     let right = world.code(&verification);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let name = FriendlyName::parse("Another").unwrap();
     let stranger = World {
         account: account::create(&world.app, name).await.unwrap().account.sid,
@@ -101,7 +104,7 @@ async fn unknown_ended_and_others_verifications_are_the_same_to_a_check() {
         service: world.another_service(ServiceChanges::default()).await,
         ..world.clone()
     };
-    let nobody = Which::To(phone("+32470000000"));
+    let nobody = VerificationName::To(phone("+32470000000"));
     let mut seen = vec![
         refused(stranger.check(&which, &right).await),
         refused(elsewhere.check(&which, &right).await),
@@ -124,7 +127,7 @@ async fn whoever_names_a_verification_and_a_number_means_both() {
     let verification = world.start(&to_ada()).await.unwrap();
     let code = world.code(&verification);
     let (app, account, service) = (&world.app, world.account, world.service);
-    let which = Which::Sid(verification.sid);
+    let which = VerificationName::Sid(verification.sid);
     let guess = |number| Guess {
         code: Some(&code),
         destination: Some(phone(number)),
