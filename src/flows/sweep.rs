@@ -98,6 +98,6 @@ async fn commit_unless_changed(app: &App, batch: Batch) -> Result<bool, Fault> {
     match Reading::new(app).commit(batch).await {
         Ok(()) => Ok(true),
         Err(Fault::Conflict) => Ok(false),
-        Err(fault) => Err(fault.into()),
+        Err(fault) => Err(fault),
     }
 }

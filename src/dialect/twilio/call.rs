@@ -148,11 +148,6 @@ impl Call {
         answer.map_err(|error| ApiError::from_flow(error, &self.path))
     }
 
-    /// What a flow answered that refuses nothing.
-    pub(super) fn unless_failed<T>(&self, answer: Result<T, Fault>) -> Result<T, ApiError> {
-        answer.map_err(|fault| ApiError::from_fault(&fault))
-    }
-
     /// What a flow of verifications answered, which has a number of its own for too many requests at once.
     pub(super) fn settle_verification<T, R: ToApiError>(
         &self,

@@ -81,7 +81,8 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 
 /// The key that apps subscribe to their push service with; not part of Twilio's API.
 async fn vapid(call: &Call) -> Result<String, ApiError> {
-    let key = call.unless_failed(vapid_public_key(call.app()).await)?;
+    let key = vapid_public_key(call.app()).await;
+    let key = key.map_err(|fault| ApiError::from_fault(&fault))?;
     Ok(key.to_base64url())
 }
 
