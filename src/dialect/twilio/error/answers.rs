@@ -7,6 +7,7 @@ use crate::domain::channel::Channel;
 use crate::domain::credential::PushProvider;
 use crate::domain::factor::FactorType;
 use crate::domain::fraud::BlockReason;
+use crate::domain::message::Unrenderable;
 use crate::domain::push_answer::BadProof;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::{ServiceSid, VerificationSid};
@@ -146,18 +147,55 @@ fn of_entities_and_factors() {
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_challenges() {
     assert_eq!(
         answer(challenge::Refusal::AnswerMissing),
         "400 60306 - Invalid parameter: AuthPayload is required: the code, or what the device signed"
     );
-    assert_eq!(
-        answer(challenge::Refusal::BadProof {
-            why: BadProof::ClaimNoText
-        }),
-        r#"403 60324 - The signed answer does not belong to this challenge: "number" and "reason" must be texts"#
-    );
+    for (why, sentence) in [
+        (BadProof::ClaimNoText, r#""number" and "reason" must be texts"#),
+        (
+            BadProof::FieldAltered,
+            "a field that has to be signed is missing or is not the challenge's",
+        ),
+        (
+            BadProof::FieldsDiffer,
+            "it signs other fields than those that have to be signed",
+        ),
+        (
+            BadProof::NumberMalformed,
+            r#""number" must be a text of exactly as many digits as number_matching.digits says"#,
+        ),
+        (
+            BadProof::NumberMissing,
+            r#"this challenge asks for the number that the login page shows: ask the user for it and sign it as "number""#,
+        ),
+        (BadProof::NumberOfDenial, r#"a denial has no "number""#),
+        (
+            BadProof::NumberUnasked,
+            r#"it signs other fields than those that have to be signed: this challenge asks for no "number""#,
+        ),
+        (BadProof::ReasonOfApproval, r#"an approval has no "reason""#),
+        (
+            BadProof::ReasonUnknown,
+            r#"the "reason" of a denial can only be "not_me""#,
+        ),
+        (
+            BadProof::Unreadable,
+            "AuthPayload is no ES256 JWT as a device makes it",
+        ),
+        (
+            BadProof::Unsigned,
+            "the signature is not the device's, or the status is neither approved nor denied",
+        ),
+    ] {
+        assert_eq!(
+            answer(challenge::Refusal::BadProof { why }),
+            format!("403 60324 - The signed answer does not belong to this challenge: {sentence}")
+        );
+    }
     assert_eq!(
         answer(challenge::Refusal::BadProof {
             why: BadProof::TooLong
@@ -309,6 +347,7 @@ fn of_lists_and_limits() {
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_verifications() {
     assert_eq!(
@@ -386,6 +425,30 @@ fn of_verifications() {
         }),
         "400 60214 - The channel call cannot be used with Amount and Payee; choose sms, whatsapp or email"
     );
+    for (why, expected) in [
+        (
+            Unrenderable::CodeMissing,
+            "60200 - Invalid parameter: CustomMessage must contain {{code}} or the CustomCode itself",
+        ),
+        (
+            Unrenderable::SubstitutionsMissing(vec!["order".to_owned(), "shop".to_owned()]),
+            "60224 - TemplateCustomSubstitutions must also give: order, shop",
+        ),
+        (
+            Unrenderable::SubstitutionUnfit,
+            "60200 - Invalid parameter: TemplateCustomSubstitutions must have values of at most 64 characters, without control characters",
+        ),
+        (
+            Unrenderable::TemplateUnfit,
+            "60227 - TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are",
+        ),
+        (
+            Unrenderable::TooLong { segments: 7 },
+            "60247 - The message would take 7 text messages; it may take at most 6",
+        ),
+    ] {
+        assert_eq!(answer(Refusal::Unwritable { why }), format!("400 {expected}"));
+    }
     assert_eq!(
         answer(Refusal::TooManyChecks { retry_after: WAIT }),
         "429 60202 42 The wrong codes of this verification are used up; a new one can be asked for in 41 seconds"
