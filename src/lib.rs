@@ -17,8 +17,8 @@
 //!
 //! # Invariants
 //! - Imports run one way: `dialect, web, cli -> flows -> {domain, memory, store, crypto, delivery}`; `domain` imports none
-//!   of them. A dialect imports no other dialect and never [`store`]; [`server`] and [`web`] know of [`dialect`] the seam at its
-//!   root only, and no dialect. `tests/it/architecture` reads the `use` lines.
+//!   of them. A dialect imports no other dialect and never [`store`]; [`server`] and [`web`] know of [`dialect`] only the
+//!   seam at its root, and no dialect. `tests/it/architecture` reads the `use` lines.
 //! - Whatever a flow decides, it commits with the versions it read asserted; a code, a token or a counter is checked and
 //!   consumed in one commit.
 //! - Time and randomness are arguments ([`domain::time::Clock`], [`domain::entropy::Entropy`]).

@@ -11,9 +11,9 @@
 //! 1. A folder here with the dialect's name. `wire` reads requests and writes answers, `auth` says who calls, `routes` is
 //!    the one table of its operations, `error` turns the refusals of each area of the core into the protocol's own
 //!    numbers and sentences, in exhaustive matches.
-//! 2. `failures`: a [`FailureAnswers`] that answers each [`HttpFailure`] as the protocol does, also one that every form
-//!    of answer has to be thought of for ([`FailureAnswers::form`]). A protocol without HTTP has an [`Acceptor`] instead,
-//!    which tells the listener with [`RequestStage`] what the client owes and ends when [`Drain`] says so.
+//! 2. `failures`: a [`FailureAnswers`] that answers each [`HttpFailure`] as the protocol does; if it has several forms of
+//!    answers, [`FailureAnswers::form`] says which one a request gets. A protocol without HTTP has an [`Acceptor`]
+//!    instead, which tells the listener with [`RequestStage`] what the client owes and ends when [`Drain`] says so.
 //! 3. A function that wires it: `dialect(app, ..) -> Dialect`.
 //! 4. A row in the table of settings for its listener; `cli::serve` binds it and hands the dialect to `server::run`.
 //! 5. Its name in the list of words that `tests/it/architecture` keeps out of the core, `web` and `server`.

@@ -14,9 +14,7 @@ use super::RequestStage;
 #[async_trait]
 pub trait Acceptor: fmt::Debug + Send + Sync {
     /// Speaks with one client until one side has enough, or [`AcceptedStream::draining`] says that it is time to end; the
-    /// connection is closed when it returns.
-    ///
-    /// It is dropped where it waits when the server has waited for its end long enough.
+    /// connection is closed when it returns. A server that stops waits for it no longer than for requests in flight.
     async fn accept(&self, client: AcceptedStream);
 }
 

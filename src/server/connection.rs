@@ -27,7 +27,7 @@ pub(super) struct Accepted {
 pub(super) type Spoken = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Who asks in HTTP, and who is asked.
-pub(super) struct HttpClient {
+pub(super) struct HttpPeer {
     pub(super) boundary: Boundary,
     pub(super) entrance: Entrance,
     pub(super) peer: IpAddr,
@@ -76,7 +76,7 @@ impl Accepted {
                 () = draining.begun() => return None,
             },
         };
-        let client = HttpClient {
+        let client = HttpPeer {
             boundary,
             entrance,
             peer,

@@ -12,21 +12,21 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use super::connection::HttpClient;
+use super::connection::HttpPeer;
 use super::patience::Patient;
 use crate::dialect::{Drain, RequestStage, Stage};
 use crate::web::arrival::Origin;
 
 /// Answers requests until one side has enough.
 pub(super) async fn serve<Stream>(
-    client: HttpClient,
+    client: HttpPeer,
     stream: Patient<Stream>,
     stage: Arc<RequestStage>,
     mut draining: Drain,
 ) where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let HttpClient {
+    let HttpPeer {
         boundary,
         entrance,
         peer,

@@ -27,11 +27,11 @@ pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 #[derive(Clone, Debug)]
 pub struct Boundary {
     router: Router,
-    shared: Arc<Shared>,
+    shared: Arc<BoundaryParts>,
 }
 
 #[derive(Clone, Debug)]
-struct Shared {
+struct BoundaryParts {
     failures: Arc<dyn FailureAnswers>,
     request_id: HeaderName,
     requests: Arc<Requests>,
@@ -43,7 +43,7 @@ impl Boundary {
     /// A boundary around a dialect that counts in `requests`.
     #[must_use]
     pub fn new(http: Http, requests: Arc<Requests>, entropy: &dyn Entropy) -> Self {
-        let shared = Shared {
+        let shared = BoundaryParts {
             request_id: http.failures.request_id(),
             failures: http.failures,
             requests,
@@ -59,9 +59,9 @@ impl Boundary {
     /// The same boundary, behind these proxies.
     #[must_use]
     pub fn behind(self, proxies: TrustedProxies) -> Self {
-        let shared = Shared {
+        let shared = BoundaryParts {
             proxies,
-            ..Shared::clone(&self.shared)
+            ..BoundaryParts::clone(&self.shared)
         };
         Self {
             router: self.router,
@@ -109,7 +109,7 @@ impl Boundary {
     }
 }
 
-impl Shared {
+impl BoundaryParts {
     fn panicked(&self, place: &str, form: AnswerForm) -> Response<Body> {
         let mut response = self.failures.answer(HttpFailure::Panicked, form);
         response

@@ -362,6 +362,14 @@ mod tests {
 
     proptest! {
         #[test]
+        fn whatever_is_sent_is_read(
+            reads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..50),
+        ) {
+            let mut frames = frames();
+            let _flood = reads.iter().try_for_each(|read| frames.read(read).map(drop));
+        }
+
+        #[test]
         fn how_it_is_cut_into_reads_does_not_matter(
             kinds in prop::collection::vec((0_u8..12, any::<u8>(), 0_usize..40), 0..30),
             cuts in prop::collection::vec(1_usize..50, 1..200),

@@ -56,7 +56,13 @@ impl InFlight {
 }
 
 impl Counted {
-    /// The request holds so many bytes now: its head is gone, its answer is there.
+    /// So many bytes of the request's body were read.
+    pub(super) fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.among.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// The request holds so many bytes now: its head and body are gone, its answer is there.
     pub(super) fn weigh(&self, bytes: usize) {
         let before = self.bytes.swap(bytes, Ordering::AcqRel);
         self.among.bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -76,7 +82,7 @@ impl Drop for Counted {
     }
 }
 
-/// Heads that are being answered and answers that are not read yet. Beyond it nothing new is begun.
+/// Heads and bodies that are being answered, and answers that are not read yet. Beyond it nothing new is begun.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
@@ -102,6 +108,9 @@ mod tests {
         let requests = InFlight::new();
         let one = requests.begin(100, 9).unwrap();
         one.weigh(MOST_BYTES + 1);
+        assert!(requests.begin(100, 9).is_none());
+        one.weigh(10);
+        one.add(MOST_BYTES);
         assert!(requests.begin(100, 9).is_none());
         one.weigh(10);
         assert!(requests.begin(100, 9).is_some());

@@ -5,7 +5,7 @@
 //! one that nobody reads, [`frames`] ends a connection that brings little but work.
 //!
 //! What a connection may hold in memory is bounded: [`MOST_HEAD_BYTES`] for the head that is being read, the windows for
-//! bodies that nobody has read yet, and for heads and answers what [`in_flight`] says.
+//! bodies that nobody has read yet, and for heads, bodies and answers what [`in_flight`] says.
 
 mod answer;
 mod date;
@@ -31,7 +31,7 @@ use self::in_flight::InFlight;
 use self::pulse::{Beat, Pulse};
 use self::request::Received;
 use super::ClientLimits;
-use super::connection::HttpClient;
+use super::connection::HttpPeer;
 use super::patience::{PREFACE_BYTES, Patient};
 use crate::dialect::{Drain, HttpFailure, RequestStage};
 use crate::web::arrival::Origin;
@@ -42,7 +42,7 @@ pub(super) const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\
 
 /// Answers requests until one side has enough.
 pub(super) async fn serve<Stream>(
-    client: HttpClient,
+    client: HttpPeer,
     stream: Patient<Stream>,
     limits: Arc<ClientLimits>,
     mut draining: Drain,
@@ -58,7 +58,7 @@ pub(super) async fn serve<Stream>(
     };
     let ended = match shaken {
         Ok(connection) => Client { client, limits }.drive(connection, draining).await,
-        Err(error) => Err(End::Broken(error)),
+        Err(error) => Err(CutOff::Broken(error)),
     };
     if let Err(end) = ended {
         tracing::debug!("a connection ended early: {end}");
@@ -67,7 +67,7 @@ pub(super) async fn serve<Stream>(
 
 /// Why a connection ended before its time.
 #[derive(Debug, thiserror::Error)]
-enum End {
+enum CutOff {
     #[error(transparent)]
     Broken(#[from] h2::Error),
     #[error("the client does not answer")]
@@ -90,7 +90,7 @@ fn protocol(limits: &ClientLimits) -> Builder {
 
 /// Who asks, and what may be asked.
 struct Client {
-    client: HttpClient,
+    client: HttpPeer,
     limits: Arc<ClientLimits>,
 }
 
@@ -100,7 +100,7 @@ impl Client {
         self,
         mut connection: Connection<Counting<Stream>, Bytes>,
         mut draining: Drain,
-    ) -> Result<(), End>
+    ) -> Result<(), CutOff>
     where
         Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -138,7 +138,7 @@ impl Client {
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
     ) {
-        let HttpClient {
+        let HttpPeer {
             boundary,
             entrance,
             peer,
@@ -152,7 +152,8 @@ impl Client {
             return;
         };
         let (head, stream) = request.into_parts();
-        let body = Received::new(stream, &head.headers, Instant::now() + self.limits.body);
+        let deadline = Instant::now() + self.limits.body;
+        let body = Received::new(stream, &head.headers, deadline, Arc::clone(&counted));
         let request = Request::from_parts(head, body);
         let origin = Origin {
             entrance: *entrance,

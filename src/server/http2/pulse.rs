@@ -7,7 +7,7 @@ use std::time::Duration;
 use h2::{Ping, PingPong};
 use tokio::time::Instant;
 
-use super::End;
+use super::CutOff;
 use super::in_flight::InFlight;
 use crate::server::ClientLimits;
 
@@ -71,10 +71,10 @@ impl Pulse {
     ///
     /// # Errors
     /// When the client is gone, though nobody said so.
-    pub(super) fn beat(&mut self, requests: &InFlight, has_streams: bool) -> Result<Beat, End> {
+    pub(super) fn beat(&mut self, requests: &InFlight, has_streams: bool) -> Result<Beat, CutOff> {
         let (now, limits) = (Instant::now(), &self.limits);
         match (self.leaving, requests.idle_since(), &mut self.pings) {
-            (Leaving::No, ..) if self.asked => return Err(End::Gone),
+            (Leaving::No, ..) if self.asked => return Err(CutOff::Gone),
             (Leaving::No, Some(since), _) if since + limits.idle <= now => {
                 self.leave();
                 return Ok(Beat::Idle);
@@ -93,7 +93,7 @@ impl Pulse {
                 return Ok(Beat::Over);
             }
             (Leaving::Told, ..) => self.next = now + LINGER,
-            (Leaving::Over, ..) => return Err(End::Gone),
+            (Leaving::Over, ..) => return Err(CutOff::Gone),
         }
         Ok(Beat::GoesOn)
     }

@@ -3,6 +3,7 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,24 +13,33 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::CONTENT_LENGTH;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::in_flight::Counted;
+
 /// A body that fails with `TimedOut` when it is not complete in time; the other requests of the connection go on.
 pub(super) struct Received {
     stream: RecvStream,
     announced: Option<u64>,
     deadline: Instant,
+    counted: Arc<Counted>,
     /// Made by the first read that has to wait.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Received {
     /// What `stream` brings behind a head with these headers.
-    pub(super) fn new(stream: RecvStream, headers: &HeaderMap, deadline: Instant) -> Self {
+    pub(super) fn new(
+        stream: RecvStream,
+        headers: &HeaderMap,
+        deadline: Instant,
+        counted: Arc<Counted>,
+    ) -> Self {
         // What is no number, or two, was refused before.
         let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         Self {
             announced: announced.and_then(|length| length.parse().ok()),
             stream,
             deadline,
+            counted,
             timer: None,
         }
     }
@@ -55,6 +65,7 @@ impl Body for Received {
         };
         Poll::Ready(match read {
             Some(Ok(bytes)) => {
+                self.counted.add(bytes.len());
                 // Fails only if more was given back than was taken.
                 let _given_back = self.stream.flow_control().release_capacity(bytes.len());
                 Some(Ok(Frame::data(bytes)))
