@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 
 use super::super::verification_parameters;
 use super::{ApiError, ToApiError, capitalized};
-use crate::dialect::twilio::verification_parameters;
 use crate::domain::channel::Channel;
 use crate::domain::refusal::Refusal;
 
