@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use countersign::store::kinds::{KeyParts, Visit, visit_records};
+use countersign::store::kinds::{KeyParts, RecordVisitor, visit_records};
 use countersign::store::records::{Record, decode, encode};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| {
 
 fn check(bytes: &[u8]) {
     struct Check<'b>(&'b [u8], Vec<u8>);
-    impl Visit for Check<'_> {
+    impl RecordVisitor for Check<'_> {
         fn record<T: Record>(&mut self) {
             self.1.extend(check_as::<T>(self.0));
         }

@@ -9,6 +9,7 @@ mod account;
 pub mod admin;
 mod banner;
 mod bench;
+mod config;
 mod data_directory;
 mod device;
 mod flags;
@@ -60,6 +61,9 @@ enum Command {
     /// Check, export and import what is stored.
     #[command(subcommand)]
     Store(store::Command),
+    /// Say what settings there are.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Play a phone: enrol a push factor and answer its challenges.
     Device(device::Args),
     /// Print the code of an otpauth URI, as an authenticator app would.
@@ -116,6 +120,10 @@ fn run_command(cli: Cli, environment: impl IntoIterator<Item = (OsString, OsStri
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Store(command) => block_on(store::run(command, environment)),
+        Command::Config(command) => {
+            command.run();
+            Ok(())
+        }
         Command::Device(args) => block_on(async { device::run(args).await.map_err(Failure::new) }),
         Command::Totp(args) => block_on(async { totp::run(args).await.map_err(Failure::new) }),
         Command::Bench(args) => block_on(async { bench::run(args).await.map_err(Failure::new) }),

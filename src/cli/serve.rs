@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
 use crate::config::senders::Sender;
-use crate::config::{Bootstrap, Certificate, Config, Outbound, Push, Tls};
+use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
 use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use crate::delivery::push::{Addresses, PushProviders};
@@ -45,7 +45,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let opened = open(
         config.storage,
         config.policy,
-        senders(config.push, config.outbound, config.senders),
+        senders(config.outbound, config.senders),
         Purpose::Use,
     )
     .await?;
@@ -61,16 +61,16 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     served.and(opened.close().await)
 }
 
-fn senders(push: Push, outbound: Outbound, codes: Vec<Sender>) -> Senders {
-    let guard = AddressGuard::allowing(outbound.allow);
+fn senders(outbound: OutboundSettings, codes: Vec<Sender>) -> Senders {
+    let guard = AddressGuard::allowing(outbound.outbound_allow.unwrap_or_default());
     // One for both, so that together they hold no more threads than is good.
     let names = Arc::new(SystemNames::default());
     let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names.clone()));
     let addresses = Addresses {
-        apns: push.apns,
-        apns_sandbox: push.apns_sandbox,
-        fcm: push.fcm,
-        fcm_tokens: push.fcm_tokens,
+        apns: Some(outbound.apns_url),
+        apns_sandbox: Some(outbound.apns_sandbox_url),
+        fcm: Some(outbound.fcm_url),
+        fcm_tokens: outbound.fcm_token_url,
         timeout: None,
     };
     Senders {
@@ -104,7 +104,7 @@ struct Started {
 impl Started {
     async fn new(
         opened: &Opened,
-        network: crate::config::Network,
+        network: crate::config::NetworkSettings,
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
     ) -> Result<Self, Failure> {
@@ -166,7 +166,7 @@ impl Started {
                 .public_url
                 .as_ref()
                 .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
-            proxies: TrustedProxies::these(network.trusted_proxies),
+            proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
             limits: ClientLimits {
                 connections: network.max_connections,
                 ..ClientLimits::default()

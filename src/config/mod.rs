@@ -1,4 +1,4 @@
-//! The settings: one file per concern.
+//! The settings: one table.
 //!
 //! Each setting is looked for on the command line (`--ops-listen`), in the environment (`COUNTERSIGN_OPS_LISTEN`) and
 //! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
@@ -7,37 +7,42 @@
 //! Senders of codes and templates of messages are arrays of tables and stand in the file only; see `senders` and
 //! `templates`.
 //!
-//! To add a setting: a [`Key`] in the file of its concern, its name in [`KEYS`], a row in `src/manual/settings.md`.
+//! To add a setting: a row in `table`, and its use here or by whom [`Config`] is handed to. Nothing else knows of it; the
+//! reference page of the manual is made anew with `countersign config reference`.
 
-mod bootstrap;
-mod logging;
-mod network;
-mod outbound;
-mod policy;
-mod push;
-mod push_limits;
-mod sender_kinds;
-mod sender_table;
+mod formats;
+mod reference;
 pub mod senders;
+mod setting;
 mod sources;
-mod storage;
+mod table;
 mod templates;
-mod tls;
-mod toll_fraud;
 
 use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
+use url::Url;
+use zeroize::Zeroizing;
 
-pub use self::bootstrap::Bootstrap;
-pub use self::network::Network;
-pub use self::outbound::Outbound;
-pub use self::push::Push;
-pub use self::sources::{ConfigError, Key, Settings};
-pub use self::storage::{KeySource, Storage};
-pub use self::tls::{Certificate, Tls};
+pub use self::reference::reference;
+pub use self::setting::{Flag, Section, Setting, Unset};
+pub use self::sources::ConfigError;
+pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS};
 
+use self::sources::GivenSettings;
+use self::table::{
+    CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings, StorageSettings,
+    TlsSettings, WaitingSettings,
+};
 use crate::app::Policy;
+use crate::crypto::master_key::MasterKey;
+use crate::domain::fraud::settings::{ConversionRule, Settings as TollFraud};
+use crate::domain::message::template::Templates;
+use crate::domain::push_guard::PushLimits;
+use crate::domain::sid::AccountSid;
 
 /// All settings.
 #[derive(Debug)]
@@ -47,13 +52,11 @@ pub struct Config {
     /// How much is logged.
     pub log: LevelFilter,
     /// Where requests arrive.
-    pub network: Network,
-    /// Whom the server may connect to.
-    pub outbound: Outbound,
+    pub network: NetworkSettings,
+    /// Whom the server connects to.
+    pub outbound: OutboundSettings,
     /// What use cases ask for.
     pub policy: Policy,
-    /// Where push providers are.
-    pub push: Push,
     /// Who sends codes, in order of preference.
     pub senders: Vec<senders::Sender>,
     /// Where the data is.
@@ -62,101 +65,199 @@ pub struct Config {
     pub tls: Option<Tls>,
 }
 
+/// The account that is created in an empty store.
+pub struct Bootstrap {
+    /// Its SID.
+    pub sid: AccountSid,
+    /// Its auth token.
+    pub token: Zeroizing<String>,
+}
+
+/// Where the data is.
+#[derive(Debug)]
+pub struct Storage {
+    /// The data directory.
+    pub directory: PathBuf,
+    /// How much of it is kept in memory.
+    pub cache_bytes: u64,
+    /// Where the master key is.
+    pub master_key: KeySource,
+}
+
+/// Where the master key is.
+#[derive(Debug)]
+pub enum KeySource {
+    /// In this file, which must exist.
+    File(PathBuf),
+    /// It was given as text.
+    Given(MasterKey),
+    /// In the data directory, where it is generated on the first start.
+    InDirectory,
+}
+
+/// The listener for HTTPS.
+#[derive(Debug)]
+pub struct Tls {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What it shows.
+    pub certificate: Certificate,
+}
+
+/// The certificate of the listener for HTTPS.
+#[derive(Debug)]
+pub enum Certificate {
+    /// In these files.
+    Files {
+        /// The certificate and its intermediates.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+    /// Made here.
+    SelfSigned,
+}
+
 impl Config {
-    /// Reads the settings: `flags` are those of the command line, `environment` is the process's.
+    /// Reads the settings: `flags` are those of the command line, each with the name of its setting; `environment` is the
+    /// process's.
     ///
     /// # Errors
     /// [`ConfigError`], one line that names the setting and says what it must be.
     pub fn load(
-        flags: Vec<(&'static Key, String)>,
+        flags: Vec<(&'static str, String)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let mut settings = Settings::gather(flags, environment)?;
-        let mut config = Self {
-            bootstrap: bootstrap::read(&mut settings)?,
-            log: logging::read(&mut settings)?,
-            network: network::read(&mut settings)?,
-            outbound: outbound::read(&mut settings)?,
-            policy: policy::read(&mut settings)?,
-            push: push::read(&mut settings)?,
-            senders: senders::read(&mut settings)?,
-            storage: storage::read(&mut settings)?,
-            tls: tls::read(&mut settings)?,
-        };
-        if let Some(own) = settings.take_templates() {
-            config.policy.templates = templates::templates(own)?;
+        let mut given = GivenSettings::gather(flags, environment)?;
+        let network = NetworkSettings::read(&given)?;
+        let outbound = OutboundSettings::read(&given)?;
+        let mut policy = policy(&given, &network, &outbound)?;
+        let (storage, bootstrap) = storage(StorageSettings::read(&given)?)?;
+        let tls = tls(TlsSettings::read(&given)?)?;
+        let log = LoggingSettings::read(&given)?.log;
+        let senders = senders::read(&mut given)?;
+        if let Some(own) = given.take_templates() {
+            policy.templates = templates::templates(own)?;
         }
-        if config.policy.webpush_contact.is_none() {
-            let url = config.network.public_url.as_ref();
-            let url = url.filter(|url| url.scheme() == "https");
-            config.policy.webpush_contact = url.map(ToString::to_string);
-        }
-        let room = config.network.max_connections / 4 * 3;
-        config.policy.max_waiters = config.policy.max_waiters.min(room);
-        if config.network.listen.is_none() && config.tls.is_none() {
+        if network.listen.is_none() && tls.is_none() {
             return Err(ConfigError::new(
                 "listen must not be none unless tls_listen is given: there would be no listener",
             ));
         }
-        Ok(config)
+        Ok(Self {
+            bootstrap,
+            log,
+            network,
+            outbound,
+            policy,
+            senders,
+            storage,
+            tls,
+        })
     }
 }
 
-pub use self::logging::LOG;
-pub use self::network::{LISTEN, MAX_CONNECTIONS, OPS_LISTEN, PUBLIC_URL};
-pub use self::outbound::OUTBOUND_ALLOW;
-pub use self::sources::CONFIG;
-pub use self::storage::{CACHE_BYTES, DATA, MASTER_KEY_FILE};
-pub use self::tls::{TLS_CERT, TLS_KEY, TLS_LISTEN, TLS_SELF_SIGNED};
+fn policy(
+    given: &GivenSettings,
+    network: &NetworkSettings,
+    outbound: &OutboundSettings,
+) -> Result<Policy, ConfigError> {
+    let limits = LimitSettings::read(given)?;
+    let retention = RetentionSettings::read(given)?;
+    let public_https = network.public_url.as_ref().filter(|url| url.scheme() == "https");
+    // Those who wait leave room for those who come to change something.
+    let room = network.max_connections / 4 * 3;
+    Ok(Policy {
+        entity_creations_per_second: limits.entity_creations_per_second,
+        max_waiters: WaitingSettings::read(given)?.max_waiters.min(room),
+        challenge_retention: retention.challenges_days,
+        device_clock_skew: DeviceSettings::read(given)?.clock_skew_seconds,
+        outbox_retention: retention.outbox_days,
+        webpush_contact: outbound
+            .webpush_contact
+            .clone()
+            .or_else(|| public_https.map(Url::to_string)),
+        push: PushLimits {
+            max_pending: limits.max_pending_challenges,
+            max_since_success: limits.max_pushes_since_success,
+            pause: limits.push_pause_seconds,
+        },
+        outbox_dead_retention: retention.outbox_dead_days,
+        templates: Templates::default(),
+        toll_fraud: toll_fraud(CodeSettings::read(given)?),
+    })
+}
 
-/// Every setting that exists.
-pub const KEYS: &[&Key] = &[
-    &CONFIG,
-    &DATA,
-    &LISTEN,
-    &OPS_LISTEN,
-    &PUBLIC_URL,
-    &TLS_LISTEN,
-    &TLS_CERT,
-    &TLS_KEY,
-    &TLS_SELF_SIGNED,
-    &MASTER_KEY_FILE,
-    &storage::MASTER_KEY,
-    &bootstrap::BOOTSTRAP,
-    &LOG,
-    &CACHE_BYTES,
-    &MAX_CONNECTIONS,
-    &OUTBOUND_ALLOW,
-    &network::TRUSTED_PROXIES,
-    &policy::ENTITY_CREATIONS_PER_SECOND,
-    &policy::CHALLENGES_DAYS,
-    &policy::OUTBOX_DAYS,
-    &policy::OUTBOX_DEAD_DAYS,
-    &policy::CLOCK_SKEW_SECONDS,
-    &policy::WEBPUSH_CONTACT,
-    &push_limits::MAX_PENDING_CHALLENGES,
-    &push_limits::MAX_PUSHES_SINCE_SUCCESS,
-    &push_limits::PUSH_PAUSE_SECONDS,
-    &push::APNS_URL,
-    &push::APNS_SANDBOX_URL,
-    &push::FCM_URL,
-    &push::FCM_TOKEN_URL,
-    &policy::MAX_WAITERS,
-    &toll_fraud::COUNTRIES,
-    &toll_fraud::BLOCKED_COUNTRIES,
-    &toll_fraud::PREMIUM_NUMBERS,
-    &toll_fraud::RISK_CHECK_MAY_BE_DISABLED,
-    &toll_fraud::SENDS_PER_NUMBER_PER_DAY,
-    &toll_fraud::SENDS_PER_PREFIX_PER_HOUR,
-    &toll_fraud::SENDS_PER_PREFIX_PER_DAY,
-    &toll_fraud::SENDS_PER_COUNTRY_PER_DAY,
-    &toll_fraud::SENDS_PER_DEVICE_PER_HOUR,
-    &toll_fraud::SENDS_PER_SERVICE_PER_DAY,
-    &toll_fraud::SPEND_PER_DAY,
-    &toll_fraud::CONVERSION_MIN_SENDS,
-    &toll_fraud::CONVERSION_MIN_PERCENT,
-    &toll_fraud::CONVERSION_BLOCK_MINUTES,
-];
+fn toll_fraud(codes: CodeSettings) -> TollFraud {
+    TollFraud {
+        countries: codes.countries,
+        blocked_countries: codes.blocked_countries.unwrap_or_default(),
+        premium_numbers: codes.premium_numbers,
+        risk_check_may_be_disabled: codes.risk_check_may_be_disabled,
+        number_per_day: codes.sends_per_number_per_day,
+        prefix_per_hour: codes.sends_per_prefix_per_hour,
+        prefix_per_day: codes.sends_per_prefix_per_day,
+        country_per_day: codes.sends_per_country_per_day,
+        device_per_hour: codes.sends_per_device_per_hour,
+        service_per_day: codes.sends_per_service_per_day,
+        spend_per_day: codes.spend_per_day,
+        conversion: codes.conversion_min_sends.map(|min_sends| ConversionRule {
+            min_sends,
+            min_percent: codes.conversion_min_percent,
+            block: codes.conversion_block_minutes,
+        }),
+    }
+}
+
+fn storage(settings: StorageSettings) -> Result<(Storage, Option<Bootstrap>), ConfigError> {
+    let master_key = match (settings.master_key_file, settings.master_key) {
+        (Some(_), Some(_)) => {
+            return Err(ConfigError::new(
+                "master_key_file must not be given together with COUNTERSIGN_MASTER_KEY; leave one of them out",
+            ));
+        }
+        (Some(path), None) => KeySource::File(path),
+        (None, Some(key)) => KeySource::Given(key),
+        (None, None) => KeySource::InDirectory,
+    };
+    let storage = Storage {
+        directory: settings.data,
+        cache_bytes: settings.cache_bytes,
+        master_key,
+    };
+    Ok((storage, settings.bootstrap))
+}
+
+fn tls(settings: TlsSettings) -> Result<Option<Tls>, ConfigError> {
+    let certificate = match (settings.tls_cert, settings.tls_key, settings.tls_self_signed) {
+        (Some(certificate), Some(key), false) => Some(Certificate::Files { certificate, key }),
+        (None, None, true) => Some(Certificate::SelfSigned),
+        (None, None, false) => None,
+        (_, _, true) => {
+            return Err(ConfigError::new(
+                "tls_self_signed must not be given together with tls_cert or tls_key",
+            ));
+        }
+        (Some(_), None, _) => return Err(ConfigError::new("tls_key must be given together with tls_cert")),
+        (None, Some(_), _) => return Err(ConfigError::new("tls_cert must be given together with tls_key")),
+    };
+    match (settings.tls_listen, certificate) {
+        (Some(listen), Some(certificate)) => Ok(Some(Tls { listen, certificate })),
+        (Some(_), None) => Err(ConfigError::new(
+            "tls_listen must be given together with tls_cert and tls_key, or tls_self_signed",
+        )),
+        (None, Some(_)) => Err(ConfigError::new(
+            "tls_listen must be given when there is a certificate",
+        )),
+        (None, None) => Ok(None),
+    }
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bootstrap({}, ..)", self.sid)
+    }
+}
 
 #[cfg(test)]
 mod tests;

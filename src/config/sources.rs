@@ -6,64 +6,13 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::KEYS;
-use super::senders::{self, Given};
+use super::SECTIONS;
+use super::formats::Format;
+use super::senders::{self, SenderTables};
+use super::setting::{PREFIX, Setting};
+use super::table::ConfigFile;
 use super::templates;
 use crate::delivery::codes::secret::Secret;
-
-/// The configuration file (TOML). None is read unless it is named. `--config`, `COUNTERSIGN_CONFIG`.
-pub const CONFIG: Key = Key::new("config", Sources::NotFile);
-
-/// The name of a setting, as it stands in the configuration file: `table.name` if it is in a table.
-#[derive(Debug)]
-pub struct Key {
-    name: &'static str,
-    sources: Sources,
-    /// Whether it may be a list in the file.
-    list: bool,
-}
-
-/// Where a setting may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sources {
-    /// Everywhere.
-    All,
-    /// In the environment only: it is a secret, which everybody could read in a list of processes.
-    Environment,
-    /// In the environment and the configuration file.
-    EnvironmentAndFile,
-    /// On the command line and in the environment.
-    NotFile,
-}
-
-impl Key {
-    pub(super) const fn new(name: &'static str, sources: Sources) -> Self {
-        Self {
-            name,
-            sources,
-            list: false,
-        }
-    }
-
-    /// A setting of several values: separated by commas, or a list in the file.
-    pub(super) const fn list(name: &'static str, sources: Sources) -> Self {
-        Self {
-            name,
-            sources,
-            list: true,
-        }
-    }
-
-    /// The name of its environment variable.
-    #[must_use]
-    pub fn variable(&self) -> String {
-        format!("{PREFIX}{}", self.name.replace('.', "_").to_uppercase())
-    }
-
-    fn is_in_file(&self) -> bool {
-        matches!(self.sources, Sources::All | Sources::EnvironmentAndFile)
-    }
-}
 
 /// A setting that stops the start. One line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,9 +27,9 @@ impl ConfigError {
 
 /// All settings that were given, each from its first source.
 #[derive(Debug, Default)]
-pub struct Settings {
+pub(super) struct GivenSettings {
     values: BTreeMap<&'static str, Value>,
-    senders: Given,
+    senders: SenderTables,
     templates: Option<toml::Value>,
 }
 
@@ -103,53 +52,68 @@ enum Source {
     Flag,
 }
 
-impl Settings {
-    /// Collects the settings of all sources.
+impl GivenSettings {
+    /// Collects the settings of all sources; flags come with the names of their settings.
     ///
     /// # Errors
     /// When a name is unknown or stands where it must not, or the configuration file cannot be read.
-    pub fn gather(
-        flags: Vec<(&'static Key, String)>,
+    pub(super) fn gather(
+        flags: Vec<(&'static str, String)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let mut settings = Self::default();
-        for (key, text) in flags {
-            settings.add(key, text, Source::Flag)?;
+        let mut given = Self::default();
+        for (name, text) in flags {
+            let setting = known().find(|setting| setting.name == name);
+            let setting = setting.ok_or_else(|| ConfigError(format!("{name} is not a setting")))?;
+            given.add(setting, text, Source::Flag)?;
         }
         for (name, value) in environment {
-            settings.add_variable(&name, value)?;
+            given.add_variable(&name, value)?;
         }
-        if let Some(path) = settings.take(&CONFIG, "the path of a file", |text| Some(PathBuf::from(text)))? {
-            settings.add_file(&path)?;
+        if let Some(path) = ConfigFile::read(&given)?.config {
+            given.add_file(&path)?;
         }
-        Ok(settings)
+        Ok(given)
     }
 
-    /// Takes the value of `key`, if one was given and `parse` accepts it.
+    /// The value of `setting`, if one was given.
     ///
     /// # Errors
-    /// When `parse` does not accept it: it must be `expected`.
-    pub(super) fn take<T>(
-        &mut self,
-        key: &Key,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        let Some(Value { text, source }) = self.values.remove(key.name) else {
+    /// When it does not have this format.
+    pub(super) fn value<T>(&self, setting: &Setting, format: &Format<T>) -> Result<Option<T>, ConfigError> {
+        let Some(Value { text, source }) = self.values.get(setting.name) else {
             return Ok(None);
         };
-        if let Some(value) = parse(&text) {
+        if let Some(value) = (format.parse)(text) {
             return Ok(Some(value));
         }
-        let place = place(key, &source);
-        Err(ConfigError(match key.sources {
-            Sources::Environment => format!("{place} must be {expected}"),
-            _ => format!("{place} must be {expected}, not {text:?}"),
+        let (place, expected) = (place(setting, source), &format.expected);
+        Err(ConfigError(if setting.is_secret() {
+            format!("{place} must be {expected}")
+        } else {
+            format!("{place} must be {expected}, not {text:?}")
         }))
     }
 
+    /// The value of `setting` that was given, or else this one.
+    ///
+    /// # Errors
+    /// When it does not have this format.
+    pub(super) fn value_or<T>(
+        &self,
+        setting: &Setting,
+        format: &Format<T>,
+        default: &str,
+    ) -> Result<T, ConfigError> {
+        if let Some(value) = self.value(setting, format)? {
+            return Ok(value);
+        }
+        (format.parse)(default)
+            .ok_or_else(|| ConfigError(format!("{} must not be {default:?} by default", setting.name)))
+    }
+
     /// Takes what was said of senders.
-    pub(super) fn take_senders(&mut self) -> Given {
+    pub(super) fn take_senders(&mut self) -> SenderTables {
         std::mem::take(&mut self.senders)
     }
 
@@ -158,15 +122,15 @@ impl Settings {
         self.templates.take()
     }
 
-    fn add(&mut self, key: &'static Key, text: String, source: Source) -> Result<(), ConfigError> {
+    fn add(&mut self, setting: &'static Setting, text: String, source: Source) -> Result<(), ConfigError> {
         if text.is_empty() {
-            let place = place(key, &source);
+            let place = place(setting, &source);
             return Err(ConfigError(format!(
                 "{place} must not be empty; leave it out for its default"
             )));
         }
         // The first source wins.
-        self.values.entry(key.name).or_insert(Value { text, source });
+        self.values.entry(setting.name).or_insert(Value { text, source });
         Ok(())
     }
 
@@ -174,7 +138,7 @@ impl Settings {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
             return Ok(());
         };
-        let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
+        let Some(setting) = known().find(|setting| setting.variable() == name) else {
             if is_foreign(name) {
                 return Ok(());
             }
@@ -183,13 +147,13 @@ impl Settings {
             }
             return Err(ConfigError(format!(
                 "{name} is not a setting{}",
-                suggestion(name, Key::variable)
+                suggestion(name, Setting::variable)
             )));
         };
         let text = value
             .into_string()
             .map_err(|_| ConfigError(format!("{name} must be text in UTF-8")))?;
-        self.add(key, text, Source::Environment)
+        self.add(setting, text, Source::Environment)
     }
 
     fn add_secret(&mut self, name: &str, value: OsString) -> Result<(), ConfigError> {
@@ -226,55 +190,60 @@ impl Settings {
                 self.add_table(&format!("{name}."), inner, path)?;
                 continue;
             }
-            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-                let hint = suggestion(&name, |key| key.name.to_owned());
+            let Some(setting) = known().find(|setting| setting.name == name) else {
+                let hint = suggestion(&name, |setting| setting.name.to_owned());
                 return Err(ConfigError(format!(
                     "{name} in {} is not a setting{hint}",
                     path.display()
                 )));
             };
-            if !key.is_in_file() {
+            if !setting.is_in_file {
                 return Err(ConfigError(format!(
                     "{name} must not stand in {}; set {} instead",
                     path.display(),
-                    key.variable()
+                    setting.variable()
                 )));
             }
             let text = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Boolean(choice) => choice.to_string(),
-                toml::Value::Array(values) if key.list && !values.is_empty() => {
+                toml::Value::Array(values) if setting.is_list() && !values.is_empty() => {
                     let texts = values.iter().map(toml::Value::as_str);
                     let texts: Option<Vec<_>> = texts.collect();
-                    let place = || place(key, &Source::File(path.to_path_buf()));
+                    let place = || place(setting, &Source::File(path.to_path_buf()));
                     texts
                         .ok_or_else(|| ConfigError(format!("{} must be a list of texts", place())))?
                         .join(",")
                 }
                 // As if it were not there.
-                toml::Value::Array(_) if key.list => continue,
+                toml::Value::Array(_) if setting.is_list() => continue,
                 _ => {
                     let kind = value.type_str();
-                    let place = place(key, &Source::File(path.to_path_buf()));
+                    let place = place(setting, &Source::File(path.to_path_buf()));
                     return Err(ConfigError(format!(
                         "{place} must be a text, a whole number or a boolean, not {kind}"
                     )));
                 }
             };
-            self.add(key, text, Source::File(path.to_path_buf()))?;
+            self.add(setting, text, Source::File(path.to_path_buf()))?;
         }
         Ok(())
     }
 }
 
+/// Every setting.
+fn known() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|section| section.settings)
+}
+
 /// The setting, and where its value stands.
-fn place(key: &Key, source: &Source) -> String {
-    let name = key.name;
+fn place(setting: &Setting, source: &Source) -> String {
+    let name = setting.name;
     match source {
-        Source::Environment => format!("{name} ({})", key.variable()),
+        Source::Environment => format!("{name} ({})", setting.variable()),
         Source::File(path) => format!("{name} (in {})", path.display()),
-        Source::Flag => format!("{name} (--{})", name.replace('_', "-")),
+        Source::Flag => format!("{name} (--{})", setting.flag_name()),
     }
 }
 
@@ -305,10 +274,10 @@ fn is_of_service(name: &str) -> bool {
 }
 
 /// The setting that was probably meant.
-fn suggestion(name: &str, spelling: impl Fn(&Key) -> String) -> String {
-    match nearest(name, KEYS.iter().map(|key| spelling(key))) {
+fn suggestion(name: &str, spelling: impl Fn(&Setting) -> String) -> String {
+    match nearest(name, known().map(spelling)) {
         Some(known) => format!("; did you mean {known}?"),
-        None => "; see the configuration reference in README.md".to_owned(),
+        None => REFERENCE.to_owned(),
     }
 }
 
@@ -341,7 +310,8 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-const PREFIX: &str = "COUNTERSIGN_";
+/// Where all settings are listed.
+pub(super) const REFERENCE: &str = "; see `countersign manual settings`";
 
 /// The variables that other commands and the tests read. They may be set where a server is started as well.
 const OTHERS: &[&str] = &[
@@ -352,7 +322,6 @@ const OTHERS: &[&str] = &[
     "COUNTERSIGN_KILL_SEED",
     "COUNTERSIGN_RACE_ROUNDS",
     "COUNTERSIGN_TEST_ACCOUNT",
-    "COUNTERSIGN_TEST_ALL",
     "COUNTERSIGN_TEST_PYTHON",
     "COUNTERSIGN_TEST_TOKEN",
     "COUNTERSIGN_TEST_URL",

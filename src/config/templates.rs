@@ -12,6 +12,35 @@ use crate::domain::text::Invalid;
 /// The setting's name.
 pub(super) const TEMPLATES: &str = "templates";
 
+/// What a table may say: each key, and what it is, in Markdown.
+pub(super) const KEYS: &[(&str, &str)] = &[
+    (
+        "name",
+        "At most 32 characters. The SID is made of it and stays while it stays.",
+    ),
+    (
+        "channels",
+        "`sms`, `call`, or both, as a list; `voice` is another name of `call`.",
+    ),
+    (
+        "translations",
+        "The texts, each a table `[[templates.translations]]` with the keys below.",
+    ),
+];
+
+/// What a table of a translation may say.
+pub(super) const TRANSLATION_KEYS: &[(&str, &str)] = &[
+    ("locale", "The language, such as `en` or `de-AT`."),
+    (
+        "text",
+        "The message. `{{code}}` must be in it once; there may be other places, such as `{{friendly_name}}`.",
+    ),
+    (
+        "default",
+        "`true` for everybody whose language is not there. Without it, the first translation is.",
+    ),
+];
+
 /// Reads the value of `templates`, a list of tables, and puts the built-in templates before them.
 ///
 /// # Errors
@@ -112,6 +141,22 @@ mod tests {
             .map(|translation| (translation.locale.as_str(), translation.default))
             .collect();
         assert_eq!(shown, [("en", false), ("de-AT", true)]);
+    }
+
+    #[test]
+    fn the_reference_has_every_key() {
+        for (text, keys) in [
+            ("[[templates]]\nx = 1", KEYS),
+            (
+                "[[templates]]\nname = 'a'\nchannels = ['sms']\n[[templates.translations]]\nx = 1",
+                TRANSLATION_KEYS,
+            ),
+        ] {
+            let names: Vec<_> = keys.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let refused = read(text).unwrap_err();
+            let end = format!("expected one of {}", names.join(", "));
+            assert!(refused.ends_with(&end), "{refused}");
+        }
     }
 
     #[test]

@@ -22,9 +22,8 @@ pub struct Account {
     pub status: AccountStatus,
     /// When it was created.
     pub date_created: Timestamp,
-    /// What its webhooks are signed with; none yet if an earlier version of this program created it.
-    #[serde(default)]
-    pub webhook_secrets: Option<WebhookSecrets>,
+    /// What its webhooks are signed with.
+    pub webhook_secrets: WebhookSecrets,
 }
 
 /// Whether an account's credentials are accepted.

@@ -6,6 +6,7 @@ use super::channel::Channel;
 use super::country::Country;
 use super::destination::Destination;
 use super::outbox::Reason;
+use super::price::Price;
 use super::refusal::AreaRefusal;
 use super::sender_name::SenderName;
 use super::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
@@ -64,15 +65,6 @@ pub enum AttemptStatus {
     },
     /// It was not sent because the verification was over by then.
     Canceled,
-}
-
-/// What a message costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// How much, in millionths of the currency.
-    pub micros: u64,
-    /// The currency: three lower-case letters (ISO 4217).
-    pub currency: [u8; 3],
 }
 
 impl Attempt {

@@ -155,16 +155,12 @@ pub struct OutboxRow {
     /// What is to be sent, and to whom.
     pub message: OutboxMessage,
     /// How many deliveries were tried in vain.
-    #[serde(default)]
     pub attempts: u32,
     /// When the next one is due; at once if that is past.
-    #[serde(default)]
     pub next_at: Timestamp,
     /// Until when somebody is delivering it.
-    #[serde(default)]
     pub lease: Option<Timestamp>,
     /// What the last delivery failed of.
-    #[serde(default)]
     pub last_error: Option<Reason>,
 }
 
@@ -201,11 +197,9 @@ pub enum OutboxMessage {
         challenge: ChallengeSid,
         /// From when on it is of no use.
         expires_at: Timestamp,
-        /// In which account; rows of the first release, which waited for an hour at the most, do not say it.
-        #[serde(default)]
-        account: Option<AccountSid>,
+        /// In which account.
+        account: AccountSid,
         /// The key for the push provider that the service had for the factor's platform, if the platform has one.
-        #[serde(default)]
         credential: Option<CredentialSid>,
     },
     /// An event, to a webhook.

@@ -28,6 +28,7 @@ pub mod number_matching;
 pub mod opaque;
 pub mod outbox;
 pub mod phone;
+pub mod price;
 pub mod push_answer;
 pub mod push_guard;
 pub mod rate_limit;

@@ -114,7 +114,7 @@ async fn put_new(
         token: app.vault.token_hash(sid.as_bytes(), token),
         status: AccountStatus::Active,
         date_created: app.clock.now(),
-        webhook_secrets: Some(webhook_secrets),
+        webhook_secrets,
     };
     let key = keys::account(sid);
     let batch = Batch::new()

@@ -156,8 +156,6 @@ async fn prepare(app: &App, letter: Letter, now: Timestamp) -> Result<Prepared, 
     if !account.is_active() {
         return Ok(Prepared::Suspended);
     }
-    let secrets = webhook_secret::signing_secrets(app, account, now)
-        .await
-        .map_err(Error::into_area)?;
+    let secrets = webhook_secret::signing_secrets(app, &account, now).map_err(Error::into_area)?;
     Ok(Prepared::Go(webhook, secrets))
 }

@@ -8,7 +8,6 @@ use crate::domain::account::{Account, Refusal};
 use crate::domain::opaque::Sealed;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
@@ -40,12 +39,9 @@ async fn rotate_once(
     let mut reading = Reading::new(app);
     let mut owner = reading.require(&key).await?;
     let sealed = seal(app, account, secret);
-    let secrets = match owner.webhook_secrets.take() {
-        Some(secrets) => secrets.rotated(sealed, now, overlap),
-        None => WebhookSecrets::new(sealed, true),
-    };
+    let secrets = owner.webhook_secrets.rotated(sealed, now, overlap);
     let alone_from = secrets.alone_from(now);
-    owner.webhook_secrets = Some(secrets);
+    owner.webhook_secrets = secrets;
     reading.commit(Batch::new().put_record(key, &owner)?).await?;
     Ok(alone_from)
 }
@@ -57,24 +53,18 @@ pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Se
         .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes())
 }
 
-/// The secrets that sign the account's webhooks at `now`, the oldest first, the current one last. An account that an
-/// earlier version created gets its first one here; nobody is shown it, so the first rotation replaces it at once.
+/// The secrets that sign the account's webhooks at `now`, the oldest first, the current one last.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such an account, [`Error::Failed`], also when a secret does not open.
-pub(crate) async fn signing_secrets(
+/// [`Error::Failed`] when a secret does not open.
+pub(crate) fn signing_secrets(
     app: &App,
-    account: Account,
+    account: &Account,
     now: Timestamp,
 ) -> Result<Vec<WebhookSecret>, Error<Refusal>> {
-    let sid = account.sid;
-    let secrets = match account.webhook_secrets {
-        Some(secrets) => secrets,
-        None => retry_on_conflict(|| give_first(app, sid)).await?,
-    };
-    let place = keys::account(sid);
-    secrets
-        .signing(now)
+    let place = keys::account(account.sid);
+    let signing = account.webhook_secrets.signing(now);
+    signing
         .map(|sealed| {
             let opened = app.vault.open(place.bytes(), sealed);
             let bytes = opened.map_err(|error| Error::corrupt(error.to_string()))?;
@@ -82,18 +72,4 @@ pub(crate) async fn signing_secrets(
                 .ok_or_else(|| Error::corrupt("a webhook signing secret has a wrong length".to_owned()))
         })
         .collect()
-}
-
-async fn give_first(app: &App, account: AccountSid) -> Result<WebhookSecrets, Error<Refusal>> {
-    let key = keys::account(account);
-    let mut reading = Reading::new(app);
-    let mut owner = reading.require(&key).await?;
-    if let Some(secrets) = owner.webhook_secrets {
-        return Ok(secrets);
-    }
-    let secret = WebhookSecret::generate(app.entropy.as_ref());
-    let secrets = WebhookSecrets::new(seal(app, account, &secret), false);
-    owner.webhook_secrets = Some(secrets.clone());
-    reading.commit(Batch::new().put_record(key, &owner)?).await?;
-    Ok(secrets)
 }

@@ -22,13 +22,13 @@ impl<T> Key<T> {
         Self(bytes, PhantomData)
     }
 
-    /// The bytes.
+    /// The key as it stands in the store.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes.
+    /// The same for batches, which own their keys.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
@@ -43,7 +43,7 @@ impl<T> Prefix<T> {
         Self(bytes, PhantomData)
     }
 
-    /// The bytes.
+    /// The prefix as it stands in the store.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0

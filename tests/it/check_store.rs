@@ -22,7 +22,7 @@ use countersign::domain::sid::{AccountSid, EntitySid, FactorSid};
 use countersign::domain::time::Timestamp;
 use countersign::domain::webhook::{Webhook, WebhookStatus};
 use countersign::domain::webhook_secrets::WebhookSecrets;
-use countersign::flows::check_store::{Report, check_store};
+use countersign::flows::check_store::{StoreReport, check_store};
 use countersign::flows::entity;
 use countersign::store::keys::{self, KeyParts};
 use countersign::store::memory::MemoryStore;
@@ -217,7 +217,7 @@ async fn a_webhook_secret_that_does_not_open_is_found() {
         .vault
         .seal(damaged.app.entropy.as_ref(), b"elsewhere", &[7; 32]);
     let moved =
-        |account: &mut Account| account.webhook_secrets = Some(WebhookSecrets::new(elsewhere.clone(), true));
+        |account: &mut Account| account.webhook_secrets = WebhookSecrets::new(elsewhere.clone(), true);
     damaged.edit::<Account>(is_active_account, moved).await;
     damaged
         .says("a webhook secret does not open: a sealed value was changed or moved")
@@ -348,7 +348,7 @@ impl Damaged {
     }
 
     /// That the report names this problem.
-    async fn finds(&self, expected: &str) -> Report {
+    async fn finds(&self, expected: &str) -> StoreReport {
         let report = check_store(&self.app).await.unwrap();
         let found = report.problems().iter().any(|problem| problem.contains(expected));
         assert!(found, "{expected:?} is not in:\n{report}");

@@ -6,7 +6,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{CONFIG, Config};
+use crate::config::Config;
 use crate::delivery::codes::smpp::LongText;
 use crate::delivery::codes::smpp::alphabet::Alphabet;
 use crate::delivery::codes::smtp::Security;
@@ -22,7 +22,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Vec<Sender>, ConfigErr
     let variables = variables
         .iter()
         .map(|(n, v)| (OsString::from(n), OsString::from(v)));
-    let flags = vec![(&CONFIG, path.to_str().unwrap().to_owned())];
+    let flags = vec![("config", path.to_str().unwrap().to_owned())];
     Config::load(flags, variables).map(|config| config.senders)
 }
 
@@ -357,6 +357,31 @@ fn what_does_not_fit_a_gateway_or_a_message_centre_is_named_in_one_line() {
         assert_ne!(from, to);
         let told = line(&to, &[]);
         assert!(told.starts_with(named), "{to}: {told}");
+    }
+}
+
+#[test]
+fn the_table_of_keys_says_which_kinds_have_them() {
+    let message_centre = SMPP.replace("smpps://smsc.example.com", "smpp://127.0.0.1");
+    let log = "[[senders]]\nname = 'log'\nkind = 'log'\n";
+    for (kind, base) in SenderKind::ALL
+        .into_iter()
+        .zip([HTTP, log, &message_centre, SMTP])
+    {
+        for key in keys::KEYS {
+            // What nobody asks for is refused whatever it is; a date is refused by most who ask.
+            let already = format!("{} =", key.name);
+            let others = base.lines().filter(|line| !line.starts_with(&already));
+            let text = others.collect::<Vec<_>>().join("\n") + "\n" + key.name + " = 1979-05-27";
+            let told = load(&text, &[]).map_or_else(|error| error.to_string(), |_| String::new());
+            let known = !told.contains("is not a setting of such a sender");
+            assert_eq!(
+                known,
+                key.kinds.contains(&kind),
+                "{} of {kind:?}: {told}",
+                key.name
+            );
+        }
     }
 }
 

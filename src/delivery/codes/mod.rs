@@ -12,13 +12,13 @@ pub mod smpp;
 pub mod smtp;
 mod words;
 
-use std::fmt;
 use std::sync::Arc;
 
 use self::log::LogSender;
 pub use self::message::{CodeMessage, CodeSender, Sent};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::price::Price;
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::MessagingServiceSid;
 
@@ -36,6 +36,9 @@ pub enum SenderKind {
 }
 
 impl SenderKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Http, Self::Log, Self::Smpp, Self::Smtp];
+
     /// The name in settings, such as `smtp`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -50,44 +53,7 @@ impl SenderKind {
     /// The kind with this name; `None` if there is none.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Http, Self::Log, Self::Smpp, Self::Smtp]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-    }
-}
-
-/// What one message costs, as the operator says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Price {
-    /// In millionths of the currency's unit.
-    pub micros: u64,
-    /// In which currency.
-    pub currency: Currency,
-}
-
-/// A currency: three lower-case letters of ISO 4217.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Currency([u8; 3]);
-
-impl Currency {
-    /// Reads three letters, upper or lower case; `None` if these are none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
-        let all = letters.iter().all(u8::is_ascii_alphabetic);
-        all.then(|| Self(letters.map(|letter| letter.to_ascii_lowercase())))
-    }
-
-    /// The three letters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -287,13 +253,5 @@ mod tests {
             assert!(senders.writes_to_log());
         }
         assert!(!CodeSenders::new(vec![sender("world", None, None)]).writes_to_log());
-    }
-
-    #[test]
-    fn currencies_are_three_letters() {
-        assert_eq!(Currency::parse("USD").unwrap().as_str(), "usd");
-        for text in ["", "us", "usdt", "u5d", "\u{e4}a"] {
-            assert!(Currency::parse(text).is_none(), "{text}");
-        }
     }
 }

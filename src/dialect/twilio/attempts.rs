@@ -10,9 +10,10 @@ use super::error::ApiError;
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
-use crate::domain::attempt::{Attempt, AttemptStatus, Price};
+use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::price::Price;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
@@ -215,7 +216,7 @@ impl PriceJson {
     fn new(price: &Price) -> Self {
         let value = format!("{}.{:06}", price.micros / 1_000_000, price.micros % 1_000_000);
         let value = value.trim_end_matches('0').trim_end_matches('.').to_owned();
-        let currency = String::from_utf8_lossy(&price.currency).into_owned();
+        let currency = price.currency.as_str().to_owned();
         Self { value, currency }
     }
 }
@@ -247,13 +248,14 @@ impl SummaryJson {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::price::Currency;
 
     #[test]
     fn prices_are_decimal_numbers() {
         let value = |micros| {
             let price = Price {
                 micros,
-                currency: *b"usd",
+                currency: Currency::parse("usd").unwrap(),
             };
             PriceJson::new(&price).value
         };

@@ -42,10 +42,8 @@ pub struct Challenge {
     /// How many notifications were asked for, the first one included.
     pub notifications: u8,
     /// The number that has to be typed to approve it, if there is one. Whatever is changed after the creation, it stays.
-    #[serde(default)]
     pub number: Option<MatchingNumber>,
     /// Why it was denied, if that is known.
-    #[serde(default)]
     pub deny_reason: Option<DenyReason>,
 }
 

@@ -25,10 +25,8 @@ pub struct PushFactor {
     /// How the device is woken.
     pub notification: NotificationChannel,
     /// That it cannot be woken so, as the transport said.
-    #[serde(default)]
     pub unreachable: Option<Unreachable>,
     /// Who asked its holder, and what became of it.
-    #[serde(default)]
     pub guard: PushGuard,
 }
 

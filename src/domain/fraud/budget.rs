@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::block::BlockReason;
 use super::prefix::NumberPrefix;
-use crate::domain::attempt::Price;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
+use crate::domain::price::{Currency, Price};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 
@@ -171,8 +171,8 @@ impl Counter {
 
     /// What an account spends in a currency.
     #[must_use]
-    pub fn of_spend(account: AccountSid, currency: [u8; 3], now: Timestamp) -> Self {
-        Self::new(account, CounterKind::Spend, currency.to_vec(), now)
+    pub fn of_spend(account: AccountSid, currency: Currency, now: Timestamp) -> Self {
+        Self::new(account, CounterKind::Spend, currency.as_str().into(), now)
     }
 
     /// When its window ends.
@@ -362,19 +362,19 @@ mod tests {
 
     #[test]
     fn a_price_in_another_currency_is_more_than_there_is() {
-        let price = |micros, currency: &[u8; 3]| Price {
+        let price = |micros, currency: &str| Price {
             micros,
-            currency: *currency,
+            currency: Currency::parse(currency).unwrap(),
         };
         let now = Timestamp::from_seconds(1_800_000_000);
-        let cap = price(1_000_000, b"eur");
+        let cap = price(1_000_000, "eur");
         assert!(
-            Need::price(account(), price(1, b"eur"), cap, now)
+            Need::price(account(), price(1, "eur"), cap, now)
                 .grant(0)
                 .is_some()
         );
-        assert_eq!(Need::price(account(), price(1, b"usd"), cap, now).grant(0), None);
-        let free = Need::price(account(), price(0, b"usd"), cap, now);
+        assert_eq!(Need::price(account(), price(1, "usd"), cap, now).grant(0), None);
+        let free = Need::price(account(), price(0, "usd"), cap, now);
         assert_eq!(free.amount, 0, "nothing is nothing in every currency");
     }
 

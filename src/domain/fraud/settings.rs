@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::attempt::Price;
 use crate::domain::country::Country;
+use crate::domain::price::Price;
 
 /// What the operator chose against toll fraud. The defaults are such that a normal installation never meets them, except
 /// for those who send to premium-rate numbers.

@@ -25,7 +25,6 @@ use crate::domain::sid::{
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
-use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::{Error, credential};
 use crate::store::keys::{self, KeyParts, Owner};
 use crate::store::records::{self, ChallengeTimer, DeviceAddress, Stored};
@@ -215,7 +214,7 @@ impl Walk<'_> {
     }
 
     fn check_webhook_secrets(&mut self, here: &Here<'_>, account: &Account) {
-        for sealed in account.webhook_secrets.iter().flat_map(WebhookSecrets::all) {
+        for sealed in account.webhook_secrets.all() {
             let problem = match self.app.vault.open(here.key, sealed) {
                 Ok(bytes) if WebhookSecret::from_bytes(&bytes).is_some() => continue,
                 Ok(_) => "it has a wrong length".to_owned(),

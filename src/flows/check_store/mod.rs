@@ -13,7 +13,7 @@ mod report;
 mod verifications;
 mod walk;
 
-pub use self::report::Report;
+pub use self::report::StoreReport;
 
 use self::walk::Walk;
 use crate::app::App;
@@ -23,7 +23,7 @@ use crate::flows::Error;
 ///
 /// # Errors
 /// [`Error::Failed`] when the store cannot be read.
-pub async fn check_store(app: &App) -> Result<Report, Error> {
+pub async fn check_store(app: &App) -> Result<StoreReport, Error> {
     let mut walk = Walk::begin(app).await?;
     let mut export = app.store.export().await?;
     while let Some(entries) = export.next().await? {

@@ -5,13 +5,13 @@ use std::fmt;
 
 /// What a check has found. It names entries by their identifiers and repeats nothing of what is in them.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct StoreReport {
     counts: BTreeMap<&'static str, u64>,
     problems: Vec<String>,
     unlisted: u64,
 }
 
-impl Report {
+impl StoreReport {
     /// How many problems are listed; more are only counted.
     pub const MOST_LISTED: usize = 1000;
 
@@ -59,7 +59,7 @@ impl Report {
 }
 
 /// A line for each kind of entry and for each problem, and one that sums up.
-impl fmt::Display for Report {
+impl fmt::Display for StoreReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, count) in &self.counts {
             writeln!(f, "{count:>10} {kind}")?;
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn problems_beyond_the_limit_are_counted_only() {
-        let mut report = Report::default();
+        let mut report = StoreReport::default();
         report.count("factors");
-        for number in 0..Report::MOST_LISTED + 5 {
+        for number in 0..StoreReport::MOST_LISTED + 5 {
             report.note(format!("number {number}"));
         }
         assert_eq!((report.problems().len(), report.unlisted_problems()), (1000, 5));

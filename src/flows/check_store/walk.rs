@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::report::Report;
+use super::report::StoreReport;
 use crate::app::App;
 use crate::domain::entity::Entity;
 use crate::domain::factor::FactorType;
@@ -11,14 +11,14 @@ use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Error;
 use crate::store::keys::{self, Key, KeyParts, Owner};
-use crate::store::kinds::{Holds, Home, Kind, Lifetime};
+use crate::store::kinds::{EntryKind, Holds, Home, Lifetime};
 use crate::store::records::{self, Record};
 use crate::store::{Entry, Order, Scan};
 
 /// A check under way.
 pub(super) struct Walk<'a> {
     pub(super) app: &'a App,
-    report: Report,
+    report: StoreReport,
     /// The account of each service. Keys below a service do not tell.
     accounts: BTreeMap<ServiceSid, AccountSid>,
     /// The last service that nobody knew of.
@@ -45,7 +45,7 @@ impl Here<'_> {
 }
 
 /// What became of the service that something belongs to.
-pub(super) enum Parent {
+pub(super) enum ServiceState {
     /// It is there, in an account.
     Account,
     /// It was deleted, and what is below it waits to be reclaimed in no particular order.
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
     pub(super) async fn begin(app: &'a App) -> Result<Self, Error> {
         let mut walk = Self {
             app,
-            report: Report::default(),
+            report: StoreReport::default(),
             accounts: BTreeMap::new(),
             unknown: None,
             family: None,
@@ -105,9 +105,9 @@ impl<'a> Walk<'a> {
             && let Some(service) = parts.service()
         {
             here.complete = match self.parent(service).await? {
-                Parent::Account => true,
-                Parent::Deleted => false,
-                Parent::Unknown => {
+                ServiceState::Account => true,
+                ServiceState::Deleted => false,
+                ServiceState::Unknown => {
                     self.confirm(&here, "its service does not exist").await?;
                     false
                 }
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
         self.check(&here).await
     }
 
-    pub(super) async fn finish(mut self) -> Result<Report, Error> {
+    pub(super) async fn finish(mut self) -> Result<StoreReport, Error> {
         self.close_family().await?;
         let formats = KeyParts::StoreFormat().kind().name;
         if self.report.entries() > 0 && !self.report.counts().contains_key(formats) {
@@ -164,19 +164,19 @@ impl<'a> Walk<'a> {
     }
 
     /// What became of a service.
-    pub(super) async fn parent(&mut self, service: ServiceSid) -> Result<Parent, Error> {
+    pub(super) async fn parent(&mut self, service: ServiceSid) -> Result<ServiceState, Error> {
         if self.is_deleted(Some(service)).await? {
-            return Ok(Parent::Deleted);
+            return Ok(ServiceState::Deleted);
         }
         if !self.accounts.contains_key(&service) && self.unknown != Some(service) {
             // It may have been created since.
             self.read_services().await?;
         }
         if self.accounts.contains_key(&service) {
-            return Ok(Parent::Account);
+            return Ok(ServiceState::Account);
         }
         self.unknown = Some(service);
-        Ok(Parent::Unknown)
+        Ok(ServiceState::Unknown)
     }
 
     /// The account of a service that was there when the services were last read.
@@ -266,7 +266,7 @@ impl<'a> Walk<'a> {
 
 /// What is wrong with what an entry of this kind holds, if anything is. What a decoder says may repeat what it stumbled on,
 /// so it is not repeated here.
-fn problem_of(kind: &Kind, value: &[u8]) -> Option<String> {
+fn problem_of(kind: &EntryKind, value: &[u8]) -> Option<String> {
     let (letter, version, read) = match kind.holds {
         Holds::Mark => return (!value.is_empty()).then(|| "it should be empty".to_owned()),
         Holds::Record { version, read } => (kind.letter, version, read),

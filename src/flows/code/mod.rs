@@ -18,8 +18,6 @@ pub use self::deliver::CodeParcel;
 pub use self::learn::learn_from_stored;
 pub(crate) use self::learn::{learn, note_conversion, tell_conversion};
 pub(crate) use self::next_code::{next_code, open_code};
-pub(crate) use self::records::{
-    SendingAt, new_attempt, price, put_attempt, put_new_attempt, put_verification,
-};
+pub(crate) use self::records::{SendingAt, new_attempt, put_attempt, put_new_attempt, put_verification};
 pub(crate) use self::route::route;
 pub(crate) use self::send::{SendOrder, send};

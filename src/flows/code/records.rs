@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::delivery::codes::ConfiguredSender;
-use crate::domain::attempt::{Attempt, AttemptStatus, Price};
+use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::country::Country;
 use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
@@ -70,7 +70,7 @@ pub(crate) fn new_attempt(
         expires_at: code.map_or(verification.expires_at, |code| {
             code.expires_at.min(verification.expires_at)
         }),
-        price: sender.price.map(price),
+        price: sender.price,
         reference: None,
         date_created: now,
         date_updated: now,
@@ -88,16 +88,6 @@ pub(crate) fn put_attempt(batch: Batch, mut attempt: Attempt, now: Timestamp) ->
     attempt.date_updated = now;
     let key = keys::attempt(attempt.account, attempt.sid);
     Ok(batch.put_record_until(key, &attempt, attempt.date_created + Attempt::RETENTION)?)
-}
-
-/// The operator's price, as it is kept.
-pub(crate) fn price(price: crate::delivery::codes::Price) -> Price {
-    let mut currency = [0; 3];
-    currency.copy_from_slice(&price.currency.as_str().as_bytes()[..3]);
-    Price {
-        micros: price.micros,
-        currency,
-    }
 }
 
 /// Writes a verification into `batch`, and moves the timer of its plan; `before` is what it was, if it was.

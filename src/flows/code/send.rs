@@ -1,6 +1,6 @@
 //! Sending a code: everything that is asked and written, in this order; each may refuse, and nothing is changed then.
 
-use super::records::{SendingAt, new_attempt, price, put_new_attempt};
+use super::records::{SendingAt, new_attempt, put_new_attempt};
 use super::route::route;
 use crate::app::App;
 use crate::delivery::codes::ConfiguredSender;
@@ -58,7 +58,7 @@ pub(crate) async fn send(
         channel,
         device_ip: verification.content.device_ip,
         risk_check: order.risk_check,
-        price: sender.price.map(price),
+        price: sender.price,
         now,
     };
     let admission = admit(app, &asked).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::deliver::{CodeNote, CodeParcel, Untried, due};
 use super::learn::learn;
-use super::records::{SendingAt, new_attempt, price, put_attempt, put_new_attempt, put_verification};
+use super::records::{SendingAt, new_attempt, put_attempt, put_new_attempt, put_verification};
 use super::route::{Candidate, rank};
 use crate::app::App;
 use crate::delivery::Outcome;
@@ -250,7 +250,7 @@ impl Settling<'_> {
             // It is the try that was paid already.
             return Ok(Some(Charge::nothing()));
         }
-        let price = sender.price.map(price);
+        let price = sender.price;
         match charge(self.app, self.code.account, price, self.now).await {
             Ok(charge) => Ok(Some(charge)),
             Err(Error::Refused(_)) => Ok(None),

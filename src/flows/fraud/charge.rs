@@ -2,8 +2,8 @@
 
 use super::reserve::{Reservation, reserve};
 use crate::app::App;
-use crate::domain::attempt::Price;
 use crate::domain::fraud::budget::Need;
+use crate::domain::price::Price;
 use crate::domain::refusal::Refusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;

@@ -2,12 +2,12 @@
 
 use super::admit::{Admittance, wait};
 use crate::app::App;
-use crate::domain::attempt::Price;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, DeviceNetwork, Taken};
 use crate::domain::fraud::prefix::NumberPrefix;
 use crate::domain::fraud::{BlockEvent, BlockReason};
+use crate::domain::price::Price;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
 use crate::flows::event::announce_block;
@@ -43,7 +43,7 @@ impl Subject {
             Self::Country(None) => "no country".to_owned(),
             Self::Device(network) => network.to_string(),
             Self::Money(cap) => {
-                let currency = String::from_utf8_lossy(&cap.currency).to_uppercase();
+                let currency = cap.currency.as_str().to_uppercase();
                 format!(
                     "{}.{:06} {currency}",
                     cap.micros / 1_000_000,

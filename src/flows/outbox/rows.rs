@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::time::Timestamp;
-use crate::flows::{Error, Fault};
+use crate::flows::Fault;
 use crate::store::records::Stored;
 use crate::store::{Batch, CommitError, StoreError, keys};
 
@@ -54,7 +54,7 @@ pub(super) async fn lease(
     app: &App,
     found: &Stored<OutboxRow>,
     until: Timestamp,
-) -> Result<Option<OutboxRow>, Error> {
+) -> Result<Option<OutboxRow>, Fault> {
     let mut row = found.record.clone();
     row.lease = Some(until);
     let key = keys::outbox_row(row.message.lane(), row.sid);

@@ -102,7 +102,7 @@ impl Notice {
             factor,
             challenge,
             expires_at,
-            account: Some(account),
+            account,
             // Which key it has by now is looked up.
             credential: _,
         } = &row.message

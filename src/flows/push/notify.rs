@@ -42,7 +42,7 @@ pub(crate) fn notify_device(
         factor: challenge.factor,
         challenge: challenge.sid,
         expires_at: until,
-        account: Some(scope.account),
+        account: scope.account,
         credential,
     };
     put_new_row(app, batch, message, app.clock.now())

@@ -21,7 +21,7 @@ use crate::domain::verification::{
     SilentAuthentication, SilentError, SilentFailure, Try, Verification, VerificationStatus,
 };
 use crate::flows::code::{
-    SendingAt, learn, new_attempt, price, put_attempt, put_new_attempt, put_verification, route,
+    SendingAt, learn, new_attempt, put_attempt, put_new_attempt, put_verification, route,
 };
 use crate::flows::fraud::{Charge, charge};
 use crate::flows::reading::Reading;
@@ -112,7 +112,7 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
         let Some(sender) = sender else {
             return Ok(None);
         };
-        let cost = sender.price.map(price);
+        let cost = sender.price;
         let paid = match charge(app, verification.account, cost, now).await {
             Ok(paid) => paid,
             Err(Error::Refused(_)) => return Ok(None),

@@ -27,7 +27,7 @@ mod tests;
 
 pub use self::parts::Owner;
 
-use self::parts::{ReadPart, Reader, written};
+use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
@@ -168,7 +168,7 @@ kinds! {
 
 /// What the table says of a kind of entry.
 #[derive(Clone, Copy, Debug)]
-pub struct Kind {
+pub struct EntryKind {
     /// What its keys have in front, or behind their entity, and its records too.
     pub letter: u8,
     /// What its entries are called.
@@ -210,7 +210,7 @@ pub enum Lifetime {
 pub enum Holds {
     /// Nothing: the key says it all.
     Mark,
-    /// A record.
+    /// A record of the kind's type.
     Record {
         /// The version of its format.
         version: u8,
@@ -220,8 +220,8 @@ pub enum Holds {
 }
 
 /// Does something with every type of record, for tests that none may be missing from.
-pub trait Visit {
-    /// The next one.
+pub trait RecordVisitor {
+    /// Is told of one type of record.
     fn record<T: Record>(&mut self);
 }
 

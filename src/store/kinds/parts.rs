@@ -42,7 +42,7 @@ pub(super) fn written(letter: u8, parts: &[&dyn WritePart]) -> Vec<u8> {
 /// Something that keys consist of.
 pub(super) trait ReadPart: Sized {
     /// Takes it off the front of what is left; `None` if that begins with no such part.
-    fn read(reader: &mut Reader<'_>) -> Option<Self>;
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self>;
 
     /// The service that it means or belongs to, if a key tells.
     fn service(&self) -> Option<ServiceSid> {
@@ -51,7 +51,7 @@ pub(super) trait ReadPart: Sized {
 }
 
 /// A key that is being read.
-pub(super) struct Reader<'k> {
+pub(super) struct KeyReader<'k> {
     letter: u8,
     /// The entity that the key lies below, until somebody takes it.
     owner: Option<Owner>,
@@ -61,11 +61,11 @@ pub(super) struct Reader<'k> {
 /// The entity in the keys of its children. The account is not part of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The service.
+    /// Which service's keys it lies among.
     pub service: ServiceSid,
     /// The caller's name of the entity.
     pub identity: Identity,
-    /// The entity.
+    /// Which of those that had the identity one after the other.
     pub entity: EntitySid,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Owner {
     }
 }
 
-impl<'k> Reader<'k> {
+impl<'k> KeyReader<'k> {
     /// Begins to read a key.
     pub(super) fn new(key: &'k [u8]) -> Option<Self> {
         let (letter, rest) = key.split_first()?;
@@ -151,7 +151,7 @@ macro_rules! sids {
         }
 
         impl ReadPart for $sid {
-            fn read(reader: &mut Reader<'_>) -> Option<Self> {
+            fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
                 reader.chunk().map(Self::from_bytes)
             }
 
@@ -189,7 +189,7 @@ impl WritePart for Owner {
 }
 
 impl ReadPart for Owner {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         reader.owner.take()
     }
 
@@ -211,7 +211,7 @@ impl WritePart for Identity {
 }
 
 impl ReadPart for Identity {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         let end = reader.rest.iter().position(|byte| *byte == 0)?;
         let (text, rest) = reader.rest.split_at(end);
         reader.rest = rest.get(1..)?;
@@ -231,7 +231,7 @@ impl WritePart for Timestamp {
 }
 
 impl ReadPart for Timestamp {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         let millis = u64::from_be_bytes(reader.chunk()?);
         Some(Self::from_millis(millis)).filter(|moment| moment.millis() == millis)
     }
@@ -248,7 +248,7 @@ impl WritePart for Lane {
 }
 
 impl ReadPart for Lane {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         Self::from_bytes(&reader.chunk()?)
     }
 }
@@ -264,7 +264,7 @@ impl WritePart for Fingerprint {
 }
 
 impl ReadPart for Fingerprint {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         reader.chunk().map(Self)
     }
 }
@@ -281,7 +281,7 @@ impl WritePart for PhoneNumber {
 }
 
 impl ReadPart for PhoneNumber {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         phone(reader.remainder())
     }
 }
@@ -297,7 +297,7 @@ impl WritePart for NumberPrefix {
 }
 
 impl ReadPart for NumberPrefix {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         Self::from_digits(reader.remainder())
     }
 }
@@ -314,7 +314,7 @@ impl WritePart for Destination {
 }
 
 impl ReadPart for Destination {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         destination(reader.remainder())
     }
 }
@@ -333,7 +333,7 @@ impl WritePart for Region {
 }
 
 impl ReadPart for Region {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         match reader.remainder() {
             b"*" => Some(Self::All),
             letters => {
@@ -359,7 +359,7 @@ impl WritePart for Counter {
 }
 
 impl ReadPart for Counter {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         let account = AccountSid::read(reader)?;
         let [kind] = reader.chunk()?;
         let kind = CounterKind::from_byte(kind)?;

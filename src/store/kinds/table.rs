@@ -11,7 +11,7 @@ macro_rules! kinds {
     (@read $ty:ident $read:ident) => { $read };
 
     (@kind $letter:literal $home:ident $form:ident $record:ident $lifetime:ident $plural:literal) => {
-        Kind {
+        EntryKind {
             letter: $letter,
             name: $plural,
             home: Home::$home,
@@ -42,8 +42,8 @@ macro_rules! kinds {
         impl records::Ends for $record {}
     };
 
-    (@visit mark $mark:ident $visit:ident) => {};
-    (@visit record $record:ident $visit:ident) => { $visit.record::<$record>(); };
+    (@visit mark $mark:ident $visitor:ident) => {};
+    (@visit record $record:ident $visitor:ident) => { $visitor.record::<$record>(); };
 
     (@key $(#[$doc:meta])* $letter:literal $function:ident $record:ident (
         $($part:ident: $(&$life:lifetime)? $ty:ident $(as $read:ident)?),* $(; $last:ident: $last_ty:ident)?
@@ -87,11 +87,11 @@ macro_rules! kinds {
         )*)*
 
         /// All kinds of entries.
-        pub const KINDS: &[Kind] = &[$($(kinds!(@kind $letter $home $form $record $lifetime $plural)),*),*];
+        pub const KINDS: &[EntryKind] = &[$($(kinds!(@kind $letter $home $form $record $lifetime $plural)),*),*];
 
         /// Has every type of record visited, in the order of the table.
-        pub fn visit_records(visit: &mut impl Visit) {
-            $($(kinds!(@visit $form $record visit);)*)*
+        pub fn visit_records(visitor: &mut impl RecordVisitor) {
+            $($(kinds!(@visit $form $record visitor);)*)*
         }
     };
 
@@ -116,7 +116,7 @@ macro_rules! kinds {
             /// Reads a key; `None` if it is none of the table's.
             #[must_use]
             pub fn parse(key: &[u8]) -> Option<Self> {
-                let mut reader = Reader::new(key)?;
+                let mut reader = KeyReader::new(key)?;
                 let parts = match reader.letter() {
                     $($(
                         $letter => {
@@ -132,11 +132,11 @@ macro_rules! kinds {
 
             /// What the table says of its kind.
             #[must_use]
-            pub fn kind(&self) -> &'static Kind {
+            pub fn kind(&self) -> &'static EntryKind {
                 match self {
                     $($(
                         Self::$kind(..) => {
-                            const KIND: Kind = kinds!(@kind $letter $home $form $record $lifetime $plural);
+                            const KIND: EntryKind = kinds!(@kind $letter $home $form $record $lifetime $plural);
                             &KIND
                         }
                     )*)*

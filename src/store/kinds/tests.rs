@@ -400,7 +400,7 @@ fn an_identity_that_no_caller_may_give_is_no_key() {
 #[test]
 fn every_record_is_visited_with_the_letter_of_its_kind() {
     struct Letters(Vec<u8>);
-    impl Visit for Letters {
+    impl RecordVisitor for Letters {
         fn record<T: Record>(&mut self) {
             self.0.push(T::KIND);
         }

@@ -1,6 +1,6 @@
 //! The thread that decides and applies.
 //!
-//! It takes whatever waits in the queue as one [`Group`], applies it, and hands it to the syncer, which makes it durable
+//! It takes whatever waits in the queue as one [`CommitGroup`], applies it, and hands it to the syncer, which makes it durable
 //! and answers everybody, while this thread decides and applies what has come in meanwhile. That is what makes durable
 //! commits cheap: a sync costs the same for one batch as for hundreds.
 //!
@@ -15,20 +15,20 @@ use std::thread;
 use sled::{Db, IVec};
 use tokio::sync::{mpsc, oneshot};
 
-use super::crowd::Crowd;
+use super::durability::Durability;
 use super::export::Snapshot;
-use super::group::{AddError, Changes, Group, Verdict};
+use super::group::{AddError, Changes, CommitGroup, GroupDecision};
+use super::group_wait::GroupWait;
 use super::layout;
-use super::progress::Progress;
 use super::recent::Recent;
 use super::syncer::{self, AppliedGroup, Failed, Pages, Sentinel, WriteError};
 use crate::store::{Batch, CommitError, Entry, StoreError};
 
 /// Entries of an export.
-pub(super) type Piece = Vec<(Vec<u8>, Entry)>;
+pub(super) type ExportPiece = Vec<(Vec<u8>, Entry)>;
 
 /// What the committer can be asked.
-pub(super) enum Command {
+pub(super) enum CommitterCommand {
     /// Decide and apply a batch.
     Commit {
         batch: Batch,
@@ -43,7 +43,7 @@ pub(super) enum Command {
     },
     /// Read on in the export.
     Piece {
-        answer: oneshot::Sender<Result<Piece, StoreError>>,
+        answer: oneshot::Sender<Result<ExportPiece, StoreError>>,
     },
     /// Finish what came before, let go of the database, stop.
     Close { answer: oneshot::Sender<()> },
@@ -52,8 +52,8 @@ pub(super) enum Command {
 /// The state of the committer thread.
 pub(super) struct Committer {
     pub(super) db: Db,
-    pub(super) queue: mpsc::Receiver<Command>,
-    pub(super) progress: Arc<Progress>,
+    pub(super) queue: mpsc::Receiver<CommitterCommand>,
+    pub(super) durability: Arc<Durability>,
     pub(super) recent: Arc<Recent>,
     pub(super) pages: Pages,
     pub(super) syncer: syncer::Handle,
@@ -73,14 +73,14 @@ impl Committer {
     }
 
     fn run(mut self) {
-        let _sentinel = Sentinel::new("committer", Arc::clone(&self.progress));
+        let _sentinel = Sentinel::new("committer", Arc::clone(&self.durability));
         let mut inbox = Vec::with_capacity(GROUP_LIMIT);
-        let mut crowd = Crowd::default();
+        let mut group_wait = GroupWait::default();
         while self.queue.blocking_recv_many(&mut inbox, GROUP_LIMIT) > 0 {
-            if crowd.pays(inbox.len()) {
+            if group_wait.pays(inbox.len()) {
                 self.gather(&mut inbox);
             }
-            crowd.met(inbox.len());
+            group_wait.met(inbox.len());
             if self.work(&mut inbox).is_err() || self.queue.is_closed() {
                 break;
             }
@@ -89,25 +89,25 @@ impl Committer {
     }
 
     /// Waits a moment for more commits, and longer while they come in.
-    fn gather(&mut self, inbox: &mut Vec<Command>) {
-        for _ in 0..Crowd::STEPS {
+    fn gather(&mut self, inbox: &mut Vec<CommitterCommand>) {
+        for _ in 0..GroupWait::STEPS {
             let before = inbox.len();
-            thread::sleep(Crowd::STEP);
+            thread::sleep(GroupWait::STEP);
             while inbox.len() < GROUP_LIMIT
                 && let Ok(command) = self.queue.try_recv()
             {
                 inbox.push(command);
             }
-            if !Crowd::grows(before, inbox.len()) {
+            if !GroupWait::grows(before, inbox.len()) {
                 break;
             }
         }
     }
 
     /// Handles what was in the queue: first all commits as one group, then what comes between groups.
-    fn work(&mut self, inbox: &mut Vec<Command>) -> Result<(), Failed> {
+    fn work(&mut self, inbox: &mut Vec<CommitterCommand>) -> Result<(), Failed> {
         // The syncer may have failed since; then nothing is decided any more.
-        self.progress.usable().map_err(|_| Failed)?;
+        self.durability.usable().map_err(|_| Failed)?;
         if self
             .snapshot
             .as_ref()
@@ -115,21 +115,21 @@ impl Committer {
         {
             self.snapshot = None;
         }
-        let mut group = Group::default();
+        let mut group = CommitGroup::default();
         let mut accepted = Vec::with_capacity(inbox.len());
         let mut refused = Vec::new();
         let mut others = Vec::new();
         for command in inbox.drain(..) {
             let tree = (&*self.db, &*self.recent);
             let decided = match command {
-                Command::Commit { batch, answer } => {
+                CommitterCommand::Commit { batch, answer } => {
                     match group.add(tree, &mut self.snapshot, batch, self.next_version) {
-                        Ok(Verdict::Accepted) => {
+                        Ok(GroupDecision::Accepted) => {
                             accepted.push(answer);
                             Ok(())
                         }
-                        Ok(Verdict::Conflict) => {
-                            self.progress.conflicts.fetch_add(1, Ordering::Relaxed);
+                        Ok(GroupDecision::Conflict) => {
+                            self.durability.conflicts.fetch_add(1, Ordering::Relaxed);
                             refused.push((answer, CommitError::Conflict));
                             Ok(())
                         }
@@ -140,13 +140,13 @@ impl Committer {
                         Err(AddError::Database(error)) => Err(error),
                     }
                 }
-                Command::DropRows(rows) => group.drop_rows(tree, rows, self.next_version),
+                CommitterCommand::DropRows(rows) => group.drop_rows(tree, rows, self.next_version),
                 other => {
                     others.push(other);
                     Ok(())
                 }
             };
-            decided.map_err(|error| syncer::stop(&self.progress, &error.into()))?;
+            decided.map_err(|error| syncer::stop(&self.durability, &error.into()))?;
             if group.last_version() == Some(self.next_version) {
                 self.next_version += 1;
             }
@@ -155,7 +155,7 @@ impl Committer {
         let last_version = changes.as_ref().map(|changes| changes.last_version);
         if let Some(changes) = changes {
             self.apply(changes)
-                .map_err(|error| syncer::stop(&self.progress, &error))?;
+                .map_err(|error| syncer::stop(&self.durability, &error))?;
         }
         // A conflict promises nothing, so it need not wait for the disk; but it must not be answered before the change
         // that caused it can be read, or the next attempt would decide on the same old version.
@@ -182,7 +182,7 @@ impl Committer {
                 .batch
                 .insert(layout::VERSIONS_KEY, &self.reserved.to_be_bytes());
         }
-        self.progress.announce(changes.deleted, changes.last_version);
+        self.durability.announce(changes.deleted, changes.last_version);
         let turn = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         self.db.apply_batch(changes.batch)?;
         drop(turn);
@@ -190,11 +190,11 @@ impl Committer {
         Ok(())
     }
 
-    fn between_groups(&mut self, command: Command) -> Result<(), Failed> {
+    fn between_groups(&mut self, command: CommitterCommand) -> Result<(), Failed> {
         match command {
             // `work` takes these itself.
-            Command::Commit { .. } | Command::DropRows(_) => {}
-            Command::Export { reader, answer } => {
+            CommitterCommand::Commit { .. } | CommitterCommand::DropRows(_) => {}
+            CommitterCommand::Export { reader, answer } => {
                 // What an export shows is durable, like everything that is read.
                 self.syncer.drain()?;
                 let busy = self.snapshot.as_ref().is_some_and(Snapshot::is_wanted);
@@ -205,14 +205,14 @@ impl Committer {
                     Ok(())
                 });
             }
-            Command::Piece { answer } => {
+            CommitterCommand::Piece { answer } => {
                 let piece = match &mut self.snapshot {
                     Some(snapshot) => snapshot.piece(&self.db),
-                    None => Ok(Piece::new()),
+                    None => Ok(ExportPiece::new()),
                 };
                 let _gone = answer.send(piece);
             }
-            Command::Close { answer } => {
+            CommitterCommand::Close { answer } => {
                 self.queue.close();
                 self.syncer.drain()?;
                 let _gone = answer.send(());

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use sled::{IVec, Tree};
 use tokio::sync::{mpsc, oneshot};
 
-use super::committer::{Command, Piece};
+use super::committer::{CommitterCommand, ExportPiece};
+use super::durability::Durability;
 use super::layout;
-use super::progress::Progress;
 use crate::store::{Entry, Export, StoreError};
 
 /// The committer's half of an export.
@@ -58,7 +58,7 @@ impl Snapshot {
     }
 
     /// The next entries; empty behind the last one.
-    pub(super) fn piece(&mut self, tree: &Tree) -> Result<Piece, StoreError> {
+    pub(super) fn piece(&mut self, tree: &Tree) -> Result<ExportPiece, StoreError> {
         if self.is_overrun() {
             return Err(StoreError::Unavailable(
                 "too much was changed while the export ran: export again when there is less to do".into(),
@@ -66,7 +66,7 @@ impl Snapshot {
         }
         loop {
             let (found, end) = self.read(tree)?;
-            let piece: Piece = found
+            let piece: ExportPiece = found
                 .iter()
                 .map(|(data_key, stored)| Ok((layout::key_of(data_key).to_vec(), layout::entry(stored)?)))
                 .collect::<Result<_, StoreError>>()?;
@@ -111,8 +111,8 @@ impl Snapshot {
 
 /// The reader's half of an export.
 pub(super) struct Reader {
-    queue: mpsc::Sender<Command>,
-    progress: Arc<Progress>,
+    queue: mpsc::Sender<CommitterCommand>,
+    durability: Arc<Durability>,
     /// Tells the committer that the export is still wanted.
     alive: Arc<()>,
     finished: bool,
@@ -121,18 +121,18 @@ pub(super) struct Reader {
 impl Reader {
     /// Asks the committer to begin.
     pub(super) async fn begin(
-        queue: mpsc::Sender<Command>,
-        progress: Arc<Progress>,
+        queue: mpsc::Sender<CommitterCommand>,
+        durability: Arc<Durability>,
     ) -> Result<Self, StoreError> {
         let reader = Self {
             queue,
-            progress,
+            durability,
             alive: Arc::new(()),
             finished: false,
         };
         let alive = Arc::downgrade(&reader.alive);
         reader
-            .ask(|answer| Command::Export {
+            .ask(|answer| CommitterCommand::Export {
                 reader: alive,
                 answer,
             })
@@ -142,12 +142,12 @@ impl Reader {
 
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> CommitterCommand,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let sent = self.queue.send(command(answer)).await;
-        sent.map_err(|_| self.progress.absence())?;
-        answered.await.unwrap_or_else(|_| Err(self.progress.absence()))
+        sent.map_err(|_| self.durability.absence())?;
+        answered.await.unwrap_or_else(|_| Err(self.durability.absence()))
     }
 }
 
@@ -157,7 +157,7 @@ impl Export for Reader {
         if self.finished {
             return Ok(None);
         }
-        let piece = self.ask(|answer| Command::Piece { answer }).await?;
+        let piece = self.ask(|answer| CommitterCommand::Piece { answer }).await?;
         self.finished = piece.is_empty();
         Ok((!self.finished).then_some(piece))
     }
@@ -182,7 +182,7 @@ mod tests {
             .unwrap();
         let stored = layout::encode(
             &mut Vec::new(),
-            layout::Head {
+            layout::EntryHead {
                 version: 1,
                 expires_at: None,
             },

@@ -10,15 +10,15 @@ use sled::{IVec, Tree};
 
 use super::export::Snapshot;
 use super::index::NewRows;
-use super::layout::{self, Head};
+use super::layout::{self, EntryHead};
 use super::recent::Recent;
 use crate::store::{Assertion, Batch, StoreError};
 
 /// Batches that will be applied and made durable together.
 #[derive(Default)]
-pub(super) struct Group {
+pub(super) struct CommitGroup {
     /// What is known of keys: as it is in the tree, or as the group's batches leave it.
-    heads: HashMap<IVec, Option<Head>, DefaultHashBuilder>,
+    heads: HashMap<IVec, Option<EntryHead>, DefaultHashBuilder>,
     changes: sled::Batch,
     /// What the group's batches add to the index of expiries.
     expiries: NewRows,
@@ -32,7 +32,7 @@ pub(super) struct Group {
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum GroupDecision {
     /// Its changes are part of the group.
     Accepted,
     /// An assertion did not hold.
@@ -47,9 +47,9 @@ pub(super) struct Changes {
     pub(super) written: Vec<(IVec, Option<IVec>)>,
 }
 
-impl Group {
+impl CommitGroup {
     /// Decides `batch`, and takes up its changes at `version` if it applies. The version is used up if
-    /// [`Group::last_version`] says so afterwards.
+    /// [`CommitGroup::last_version`] says so afterwards.
     ///
     /// # Errors
     /// The tree cannot be read, or holds an entry that cannot be; nothing of the batch was taken up.
@@ -59,7 +59,7 @@ impl Group {
         snapshot: &mut Option<Snapshot>,
         batch: Batch,
         version: u64,
-    ) -> Result<Verdict, AddError> {
+    ) -> Result<GroupDecision, AddError> {
         for assertion in &batch.assertions {
             let holds = match assertion {
                 Assertion::Absent(key) => self.head((tree, recent), key)?.1.is_none(),
@@ -69,11 +69,11 @@ impl Group {
                     .is_some_and(|head| head.version == at.0),
             };
             if !holds {
-                return Ok(Verdict::Conflict);
+                return Ok(GroupDecision::Conflict);
             }
         }
         if batch.is_empty() {
-            return Ok(Verdict::Accepted);
+            return Ok(GroupDecision::Accepted);
         }
         // Everything that can fail comes before the first change.
         let deleted = batch.deletes.iter().map(|key| (key, false));
@@ -99,7 +99,7 @@ impl Group {
         }
         for put in batch.puts {
             let (data_key, old) = self.head((tree, recent), &put.key)?;
-            let head = Head {
+            let head = EntryHead {
                 version,
                 expires_at: put.expires_at.map(crate::domain::time::Timestamp::millis),
             };
@@ -115,7 +115,7 @@ impl Group {
             self.written.push((data_key.clone(), Some(stored)));
             self.heads.insert(data_key, Some(head));
         }
-        Ok(Verdict::Accepted)
+        Ok(GroupDecision::Accepted)
     }
 
     /// Drops those rows of the index of expiries that have no valid name. That uses up `version`, as a batch does.
@@ -164,7 +164,7 @@ impl Group {
         &mut self,
         (tree, recent): (&Tree, &Recent),
         key: &[u8],
-    ) -> Result<(IVec, Option<Head>), AddError> {
+    ) -> Result<(IVec, Option<EntryHead>), AddError> {
         let data_key = layout::data_key(&mut self.buffer, key);
         if let Some((data_key, head)) = self.heads.get_key_value(data_key) {
             return Ok((data_key.clone(), *head));

@@ -27,7 +27,7 @@ pub(super) const VERSIONS_KEY: &[u8] = b"\x00versions";
 
 /// What the committer needs to know of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct EntryHead {
     pub(super) version: u64,
     pub(super) expires_at: Option<u64>,
 }
@@ -117,7 +117,7 @@ pub(super) fn names<'r>(
 }
 
 /// The stored form of an entry, made in `buffer`.
-pub(super) fn encode<'b>(buffer: &'b mut Vec<u8>, head: Head, value: &[u8]) -> &'b [u8] {
+pub(super) fn encode<'b>(buffer: &'b mut Vec<u8>, head: EntryHead, value: &[u8]) -> &'b [u8] {
     buffer.clear();
     buffer.extend_from_slice(&head.version.to_be_bytes());
     match head.expires_at {
@@ -132,7 +132,7 @@ pub(super) fn encode<'b>(buffer: &'b mut Vec<u8>, head: Head, value: &[u8]) -> &
 }
 
 /// Splits the stored form of an entry.
-pub(super) fn decode(stored: &[u8]) -> Result<(Head, &[u8]), StoreError> {
+pub(super) fn decode(stored: &[u8]) -> Result<(EntryHead, &[u8]), StoreError> {
     let (version, rest) = stored.split_first_chunk().ok_or_else(short)?;
     let version = u64::from_be_bytes(*version);
     let (expires_at, value) = match rest.split_first().ok_or_else(short)? {
@@ -147,7 +147,7 @@ pub(super) fn decode(stored: &[u8]) -> Result<(Head, &[u8]), StoreError> {
             )));
         }
     };
-    Ok((Head { version, expires_at }, value))
+    Ok((EntryHead { version, expires_at }, value))
 }
 
 /// The entry in its stored form.
@@ -187,12 +187,12 @@ mod tests {
     #[test]
     fn entries_are_byte_exact() {
         let buffer = &mut vec![9; 9];
-        let head = Head {
+        let head = EntryHead {
             version: 0x0a0b,
             expires_at: None,
         };
         assert_eq!(encode(buffer, head, b"v"), b"\0\0\0\0\0\0\x0a\x0b\0v");
-        let head = Head {
+        let head = EntryHead {
             version: 1,
             expires_at: Some(0x0102),
         };
@@ -206,11 +206,11 @@ mod tests {
     fn what_was_encoded_is_decoded() {
         let buffer = &mut Vec::new();
         for head in [
-            Head {
+            EntryHead {
                 version: 0,
                 expires_at: None,
             },
-            Head {
+            EntryHead {
                 version: u64::MAX,
                 expires_at: Some(0),
             },
@@ -240,7 +240,7 @@ mod tests {
     fn damaged_bytes_are_an_error() {
         let whole = encode(
             &mut Vec::new(),
-            Head {
+            EntryHead {
                 version: 1,
                 expires_at: Some(2),
             },

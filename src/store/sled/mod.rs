@@ -2,9 +2,9 @@
 //!
 //! # What it adds to sled
 //! - Conditional batches with versions, and an index of expiries (`layout`, `index`).
-//! - Group commit: one thread decides and applies (`committer`, `crowd`), another one makes what was applied
+//! - Group commit: one thread decides and applies (`committer`, `group_wait`), another one makes what was applied
 //!   durable and answers (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state
-//!   that a crash takes back (`progress`).
+//!   that a crash takes back (`durability`).
 //! - A cache of entries, because reads of the tree wait while a batch is applied (`recent`).
 //! - Care before and after an opening (`open`), and exports while the server runs (`export`).
 //!
@@ -16,13 +16,13 @@
 
 mod blobs;
 mod committer;
-mod crowd;
+mod durability;
 mod export;
 mod group;
+mod group_wait;
 mod index;
 mod layout;
 mod open;
-mod progress;
 mod recent;
 mod syncer;
 #[cfg(test)]
@@ -42,9 +42,9 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub use self::open::OpenError;
 
-use self::committer::{Command, Committer};
-use self::open::Opened;
-use self::progress::Progress;
+use self::committer::{Committer, CommitterCommand};
+use self::durability::Durability;
+use self::open::OpenedDatabase;
 use self::recent::Recent;
 use self::syncer::{Pages, Sync, Syncer};
 use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
@@ -74,14 +74,14 @@ pub struct SledStore {
     directory: PathBuf,
     /// Empty once the store is closed.
     db: ArcSwapOption<Db>,
-    queue: mpsc::Sender<Command>,
-    progress: Arc<Progress>,
+    queue: mpsc::Sender<CommitterCommand>,
+    durability: Arc<Durability>,
     recent: Arc<Recent>,
-    held: Mutex<Option<Held>>,
+    resources: Mutex<Option<Resources>>,
 }
 
 /// What closing releases.
-struct Held {
+struct Resources {
     committer: JoinHandle<()>,
     lock: File,
 }
@@ -96,7 +96,7 @@ impl SledStore {
     }
 
     fn open_with(options: &Options, sync: impl FnOnce(File, &Path) -> Sync) -> Result<Self, OpenError> {
-        let Opened {
+        let OpenedDatabase {
             db,
             lock,
             next_version,
@@ -107,12 +107,12 @@ impl SledStore {
         };
         let data = data_file(&options.directory).map_err(io_error)?;
         let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
-        let progress = Arc::new(Progress::from_version(next_version));
+        let durability = Arc::new(Durability::from_version(next_version));
         let recent = Arc::new(Recent::new(options.cache_bytes / RECENT_SHARE));
         let pages = Pages::default();
         let syncer = Syncer::spawn(
             db.clone(),
-            Arc::clone(&progress),
+            Arc::clone(&durability),
             Arc::clone(&pages),
             sync(data, &options.directory),
         );
@@ -120,7 +120,7 @@ impl SledStore {
             db: db.clone(),
             recent: Arc::clone(&recent),
             queue: commands,
-            progress: Arc::clone(&progress),
+            durability: Arc::clone(&durability),
             pages,
             syncer: syncer.map_err(io_error)?,
             next_version,
@@ -132,17 +132,17 @@ impl SledStore {
             directory: options.directory.clone(),
             db: ArcSwapOption::from_pointee(db),
             queue,
-            progress,
+            durability,
             recent,
-            held: Mutex::new(Some(Held { committer, lock })),
+            resources: Mutex::new(Some(Resources { committer, lock })),
         })
     }
 
     /// Runs `read` on the database, unless the store failed or is closed.
     fn read<T>(&self, read: impl FnOnce(&Db) -> Result<T, ReadError>) -> Result<T, StoreError> {
-        self.progress.usable()?;
+        self.durability.usable()?;
         let db = self.db.load();
-        let db = db.as_ref().ok_or_else(|| self.progress.absence())?;
+        let db = db.as_ref().ok_or_else(|| self.durability.absence())?;
         read(db).map_err(|error| match error {
             ReadError::Database(error) => StoreError::Unavailable(error.to_string()),
             ReadError::Entry(error) => error,
@@ -160,8 +160,8 @@ impl Store for SledStore {
             None => Ok(None),
         })?;
         match &entry {
-            Some(entry) => self.progress.reached(entry.version.0).await?,
-            None => self.progress.deleted(&data_key).await?,
+            Some(entry) => self.durability.reached(entry.version.0).await?,
+            None => self.durability.deleted(&data_key).await?,
         }
         Ok(entry)
     }
@@ -178,11 +178,11 @@ impl Store for SledStore {
             Ok(entries)
         })?;
         if let Some(newest) = entries.iter().flatten().map(|entry| entry.version).max() {
-            self.progress.reached(newest.0).await?;
+            self.durability.reached(newest.0).await?;
         }
         for (key, entry) in keys.iter().zip(&entries) {
             if entry.is_none() {
-                self.progress
+                self.durability
                     .deleted(layout::data_key(&mut data_key, key))
                     .await?;
             }
@@ -210,22 +210,22 @@ impl Store for SledStore {
             Ok(entries)
         })?;
         if let Some(newest) = entries.iter().map(|(_, entry)| entry.version).max() {
-            self.progress.reached(newest.0).await?;
+            self.durability.reached(newest.0).await?;
         }
         let mut prefix = Vec::with_capacity(scan.prefix.len() + 1);
         layout::data_key(&mut prefix, &scan.prefix);
-        self.progress.deleted_within(&prefix).await?;
+        self.durability.deleted_within(&prefix).await?;
         Ok(entries)
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         batch.check_sizes()?;
         let (answer, answered) = oneshot::channel();
-        let sent = self.queue.send(Command::Commit { batch, answer }).await;
-        sent.map_err(|_| self.progress.absence())?;
+        let sent = self.queue.send(CommitterCommand::Commit { batch, answer }).await;
+        sent.map_err(|_| self.durability.absence())?;
         answered
             .await
-            .unwrap_or_else(|_| Err(self.progress.absence().into()))
+            .unwrap_or_else(|_| Err(self.durability.absence().into()))
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
@@ -236,7 +236,7 @@ impl Store for SledStore {
             let found = self.read(|db| index::due(db, now, left, position.as_ref()))?;
             if !found.dead.is_empty() {
                 // Nothing depends on it but space, and a store that is being closed has other worries.
-                let _closed = self.queue.send(Command::DropRows(found.dead)).await;
+                let _closed = self.queue.send(CommitterCommand::DropRows(found.dead)).await;
             }
             entries.extend(found.entries);
             position = found.position;
@@ -251,25 +251,25 @@ impl Store for SledStore {
         entries.truncate(limit);
         // What an unfinished group deletes is merely missed, which a sweeper can bear.
         if let Some(newest) = entries.iter().map(|(_, _, version)| *version).max() {
-            self.progress.reached(newest.0).await?;
+            self.durability.reached(newest.0).await?;
         }
         let versioned = entries.into_iter().map(|(_, key, version)| (key, version));
         Ok(versioned.collect())
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
-        let reader = export::Reader::begin(self.queue.clone(), Arc::clone(&self.progress)).await?;
+        let reader = export::Reader::begin(self.queue.clone(), Arc::clone(&self.durability)).await?;
         Ok(Box::new(reader))
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         // A second caller waits here until the first is done.
-        let mut held = self.held.lock().await;
-        let Some(Held { committer, lock }) = held.take() else {
+        let mut resources = self.resources.lock().await;
+        let Some(Resources { committer, lock }) = resources.take() else {
             return Ok(());
         };
         let (answer, answered) = oneshot::channel();
-        let finished = match self.queue.send(Command::Close { answer }).await {
+        let finished = match self.queue.send(CommitterCommand::Close { answer }).await {
             Ok(()) => answered.await.is_ok(),
             Err(_) => false,
         };
@@ -285,7 +285,7 @@ impl Store for SledStore {
         });
         let released = released.await.map_err(io::Error::other).flatten();
         if !finished {
-            return Err(self.progress.absence());
+            return Err(self.durability.absence());
         }
         released.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
@@ -293,7 +293,7 @@ impl Store for SledStore {
     fn statistics(&self) -> Statistics {
         let db = self.db.load();
         let disk_bytes = db.as_ref().and_then(|db| db.size_on_disk().ok());
-        self.progress.statistics(disk_bytes.unwrap_or(0))
+        self.durability.statistics(disk_bytes.unwrap_or(0))
     }
 
     /// The files are locked.

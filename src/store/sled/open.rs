@@ -12,7 +12,7 @@ use super::{Options, data_file};
 
 /// A data directory that is ready for use.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedDatabase {
     pub(super) db: Db,
     /// Keeps other processes out for as long as it is open.
     pub(super) lock: File,
@@ -70,7 +70,7 @@ pub enum OpenError {
 }
 
 /// Opens, and creates if need be, the database that `options` describe.
-pub(super) fn open(options: &Options) -> Result<Opened, OpenError> {
+pub(super) fn open(options: &Options) -> Result<OpenedDatabase, OpenError> {
     let path = options.directory.as_path();
     let io_error = |source| OpenError::Io {
         path: path.to_path_buf(),
@@ -82,7 +82,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, OpenError> {
     let db = open_database(options)?;
     let next_version = read_marks(&db, path)?;
     sync_directory(path).map_err(io_error)?;
-    Ok(Opened {
+    Ok(OpenedDatabase {
         db,
         lock,
         next_version,

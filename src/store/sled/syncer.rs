@@ -12,7 +12,7 @@
 //! what a crash in the middle of applying leaves, too: the batch's first message names its last position in the log, and
 //! an opening that does not find the log whole up to there discards the batch.
 //!
-//! Invariant: only this thread flushes, and nobody is told of a version before [`Progress::advance`] covered it.
+//! Invariant: only this thread flushes, and nobody is told of a version before [`Durability::advance`] covered it.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ use sled::Db;
 use tokio::sync::oneshot;
 
 use super::blobs::Blobs;
-use super::progress::Progress;
+use super::durability::Durability;
 use crate::store::CommitError;
 
 /// What the committer hands over.
@@ -90,19 +90,19 @@ impl Handle {
 pub(super) struct Syncer {
     db: Db,
     work: mpsc::Receiver<Applied>,
-    progress: Arc<Progress>,
+    durability: Arc<Durability>,
     pages: Pages,
     sync: Sync,
 }
 
 impl Syncer {
     /// Starts the thread.
-    pub(super) fn spawn(db: Db, progress: Arc<Progress>, pages: Pages, sync: Sync) -> io::Result<Handle> {
+    pub(super) fn spawn(db: Db, durability: Arc<Durability>, pages: Pages, sync: Sync) -> io::Result<Handle> {
         let (sender, work) = mpsc::sync_channel(GROUPS_AHEAD);
         let syncer = Self {
             db,
             work,
-            progress,
+            durability,
             pages,
             sync,
         };
@@ -113,7 +113,7 @@ impl Syncer {
     }
 
     fn run(mut self) {
-        let _sentinel = Sentinel::new("syncer", Arc::clone(&self.progress));
+        let _sentinel = Sentinel::new("syncer", Arc::clone(&self.durability));
         while let Ok(first) = self.work.recv() {
             let (mut last_version, mut answers, mut barriers) = (None, Vec::new(), Vec::new());
             for applied in std::iter::once(first).chain(self.work.try_iter()) {
@@ -127,18 +127,18 @@ impl Syncer {
             }
             if let Some(last_version) = last_version {
                 if let Err(error) = self.make_durable() {
-                    stop(&self.progress, &error);
+                    stop(&self.durability, &error);
                 }
                 // The committer may have failed meanwhile. From then on nothing is acknowledged, durable or not.
-                if self.progress.usable().is_err() {
+                if self.durability.usable().is_err() {
                     return;
                 }
-                self.progress.groups.fetch_add(1, Ordering::Relaxed);
-                self.progress.advance(last_version);
+                self.durability.groups.fetch_add(1, Ordering::Relaxed);
+                self.durability.advance(last_version);
             }
             // A caller that no longer waits has dropped its end; the commit stands.
             for answers in answers {
-                self.progress
+                self.durability
                     .commits
                     .fetch_add(answers.len() as u64, Ordering::Relaxed);
                 for answer in answers {
@@ -160,30 +160,30 @@ impl Syncer {
 }
 
 /// Stops the store. Called before any unanswered sender is dropped, so that all who wait learn the reason.
-pub(super) fn stop(progress: &Progress, error: &WriteError) -> Failed {
+pub(super) fn stop(durability: &Durability, error: &WriteError) -> Failed {
     tracing::error!(store.error = %error, "a write failed, the store stops: {error}");
     let reason = format!("a write failed ({error}); restart Countersign, which keeps all it acknowledged");
-    progress.fail(reason);
+    durability.fail(reason);
     Failed
 }
 
 /// Fails the store if its thread panics, so that nobody waits for it forever.
 pub(super) struct Sentinel {
     thread: &'static str,
-    progress: Arc<Progress>,
+    durability: Arc<Durability>,
 }
 
 impl Sentinel {
     /// Watches over the running thread, which is the store's `thread`.
-    pub(super) fn new(thread: &'static str, progress: Arc<Progress>) -> Self {
-        Self { thread, progress }
+    pub(super) fn new(thread: &'static str, durability: Arc<Durability>) -> Self {
+        Self { thread, durability }
     }
 }
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.progress.fail(format!(
+            self.durability.fail(format!(
                 "its {} stopped unexpectedly; restart Countersign",
                 self.thread
             ));

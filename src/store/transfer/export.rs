@@ -27,7 +27,7 @@ pub enum ExportError {
 /// [`ExportError`] when the store or `output` fails.
 pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Result<u64, ExportError> {
     let mut entries = store.export().await?;
-    let mut lines = Lines {
+    let mut lines = LinesOut {
         output,
         digest: Context::new(&SHA256),
         buffer: Vec::new(),
@@ -57,13 +57,13 @@ pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Resul
 }
 
 /// Writes lines and digests them on the way.
-struct Lines<'o> {
+struct LinesOut<'o> {
     output: &'o mut (dyn Write + Send),
     digest: Context,
     buffer: Vec<u8>,
 }
 
-impl Lines<'_> {
+impl LinesOut<'_> {
     fn write(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
         self.buffer.clear();
         serde_json::to_writer(&mut self.buffer, line)?;

@@ -59,12 +59,12 @@ pub enum ImportError {
 /// [`ImportError`]; nothing was written unless it is [`ImportError::Commit`].
 pub async fn import<R: BufRead + Seek + Send>(store: &dyn Store, input: &mut R) -> Result<u64, ImportError> {
     let start = input.stream_position()?;
-    let count = verify(&mut Lines::new(input))?;
+    let count = verify(&mut LinesIn::new(input))?;
     if !is_empty(store).await? {
         return Err(ImportError::NotEmpty);
     }
     input.seek(SeekFrom::Start(start))?;
-    let mut lines = Lines::new(input);
+    let mut lines = LinesIn::new(input);
     lines.header()?;
     let mut batch = Batch::new();
     let mut bytes = 0;
@@ -87,7 +87,7 @@ pub async fn import<R: BufRead + Seek + Send>(store: &dyn Store, input: &mut R) 
 }
 
 /// Reads everything and returns the number of entries.
-fn verify<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<u64, ImportError> {
+fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<u64, ImportError> {
     lines.header()?;
     let mut count = 0;
     let mut last_key: Option<Vec<u8>> = None;
@@ -142,14 +142,14 @@ enum Line {
 }
 
 /// Reads lines of bounded length and digests them on the way.
-struct Lines<'i, R> {
+struct LinesIn<'i, R> {
     input: &'i mut R,
     digest: Context,
     line: Vec<u8>,
     number: u64,
 }
 
-impl<'i, R: BufRead> Lines<'i, R> {
+impl<'i, R: BufRead> LinesIn<'i, R> {
     fn new(input: &'i mut R) -> Self {
         Self {
             input,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::source::Source;
 
-/// What the files below a module may name of this crate, and of others.
+/// What the files below a module may name of this crate, and of others. A name stands for all that is below it.
 struct Rule {
     module: &'static str,
     ours: &'static [&'static str],
@@ -24,6 +24,13 @@ const RULES: &[Rule] = &[
             "rmp_serde",
             "serde_json",
             "sled",
+            // What changes behind a shared reference is something that a process remembers: `memory`.
+            "std::cell",
+            "std::sync::Condvar",
+            "std::sync::Mutex",
+            "std::sync::OnceLock",
+            "std::sync::RwLock",
+            "std::sync::atomic",
             "tokio",
             "tower",
         ],
@@ -43,15 +50,28 @@ const RULES: &[Rule] = &[
         ours: &["domain"],
         never: &["axum", "hyper", "reqwest", "sled", "tokio"],
     },
+    // The one HTTP client of all deliveries.
+    Rule {
+        module: "delivery::http",
+        ours: &["delivery", "domain"],
+        never: &["axum", "sled"],
+    },
     Rule {
         module: "delivery",
         ours: &["crypto", "domain"],
-        never: &["axum", "sled"],
+        never: &["axum", "reqwest::Client", "reqwest::ClientBuilder", "sled"],
     },
     Rule {
         module: "app",
         ours: &["crypto", "delivery", "domain", "memory", "store"],
-        never: &["axum", "hyper", "sled"],
+        never: &[
+            "axum",
+            "hyper",
+            "sled",
+            "std::sync::Mutex",
+            "std::sync::atomic",
+            "tokio",
+        ],
     },
     Rule {
         module: "flows",
@@ -103,10 +123,10 @@ pub(super) fn violations(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     let module = source.module();
-    let Some(top) = module.first() else {
+    if module.is_empty() {
         return Vec::new();
-    };
-    let Some(rule) = RULES.iter().find(|rule| rule.module == *top) else {
+    }
+    let Some(rule) = RULES.iter().find(|rule| is_below(&module, rule.module)) else {
         return vec![format!(
             "{}: no rule says what this module may import",
             source.path()
@@ -137,11 +157,18 @@ fn problem(rule: &Rule, module: &[&str], path: &[String]) -> Option<String> {
             let seam = rule.module == "dialect" && !module.get(1).is_some_and(|own| is_dialect(own));
             (seam && known && ours != "dialect").then(|| format!("the seam must not import `{ours}`"))
         }
-        [foreign, ..] if rule.never.contains(&foreign.as_str()) => {
+        _ => {
+            let foreign = rule.never.iter().find(|name| is_below(path, name))?;
             Some(format!("`{}` must not import `{foreign}`", rule.module))
         }
-        _ => None,
     }
+}
+
+/// Whether `path` is `name` or something below it.
+fn is_below(path: &[impl AsRef<str>], name: &str) -> bool {
+    let mut path = path.iter();
+    name.split("::")
+        .all(|part| path.next().is_some_and(|given| given.as_ref() == part))
 }
 
 /// What is wrong with naming `name` of the module `dialect`: its root is the seam, which dialects, `web` and `server` are
@@ -277,6 +304,9 @@ mod tests {
             "use axum::http::StatusCode;",
             "use tokio::sync::Mutex;",
             "use sled::Db;",
+            "use std::sync::{Arc, Mutex};",
+            "use std::sync::atomic::AtomicU64;",
+            "struct Count(std::sync::atomic::AtomicU64);",
             "use serde_json::{Map, Value};",
             "let x = serde_json::json!({});",
             "use super::super::super::store::Store;",
@@ -324,6 +354,16 @@ mod tests {
             [""; 0]
         );
         assert_eq!(found("src/store/keys.rs", "use crate::flows::Error;").len(), 1);
+    }
+
+    #[test]
+    fn deliveries_share_one_http_client() {
+        let client = "use reqwest::{Client, Response};\nuse crate::delivery::trust::Authorities;";
+        assert_eq!(found("src/delivery/http/mod.rs", client), [""; 0]);
+        assert_eq!(
+            found("src/delivery/webhook/mod.rs", client),
+            ["src/delivery/webhook/mod.rs:1: `delivery` must not import `reqwest::Client`"]
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::foreign::python_script;
+use crate::foreign::python;
 
 /// A server in Python that prints one JSON value for everything that comes; it is killed when this is dropped.
 struct Peer {
@@ -34,9 +34,8 @@ struct Peer {
 }
 
 impl Peer {
-    /// Starts it; `None`, and one line, if something is not installed.
-    async fn start(script: &str, module: &str, settings: &Value) -> Option<Self> {
-        let mut process = python_script(script, &[module], &[])?
+    async fn start(script: &str, module: &str, settings: &Value) -> Self {
+        let mut process = python(script, &[module])
             .arg(settings.to_string())
             .stdout(Stdio::piped())
             .spawn()
@@ -55,7 +54,7 @@ impl Peer {
             port: 0,
         };
         peer.port = peer.next().await["port"].as_u64().unwrap().try_into().unwrap();
-        Some(peer)
+        peer
     }
 
     /// The next that came.

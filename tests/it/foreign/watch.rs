@@ -8,7 +8,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::{Phone, Server, text};
+use super::device::Phone;
+use super::{Server, text};
 
 #[test]
 fn a_watching_device_prints_each_pending_challenge_once() {

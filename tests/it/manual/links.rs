@@ -36,15 +36,15 @@ fn references_are_defined_and_definitions_used() {
 fn every_page_is_in_the_table_the_index_and_the_readme() {
     let files = super::files("src/manual");
     let names = PAGES.iter().chain([&INDEX]).map(|page| page.name);
-    let named: BTreeSet<_> = names.map(|name| format!("{name}.md")).collect();
+    let pages: BTreeSet<_> = names.map(|name| format!("{name}.md")).collect();
     let beside = ["mod.rs", "rustdoc_links.md"].map(str::to_owned);
-    assert_eq!(files, named.iter().cloned().chain(beside).collect());
+    assert_eq!(files, pages.iter().cloned().chain(beside).collect());
 
     let index: BTreeSet<_> = definitions(&page("index")).into_values().collect();
     let expected = PAGES.iter().map(|page| format!("{}.md", page.name)).collect();
     assert_eq!(index, expected, "index.md");
     let readme = super::read("README.md");
-    for name in named {
+    for name in pages {
         assert!(
             readme.contains(&format!("(src/manual/{name})")),
             "README.md: {name}"
@@ -66,10 +66,10 @@ fn links_hold_in_the_documentation_of_the_code_too() {
             );
         }
     }
-    let lines = links
+    let written = links
         .iter()
         .map(|(label, module)| format!("[{label}]: {module}\n"));
-    let expected: String = lines.collect();
+    let expected: String = written.collect();
     let kept = super::read("src/manual/rustdoc_links.md");
     assert!(
         kept == expected,

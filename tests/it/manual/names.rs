@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Command;
 use countersign::cli::command_line;
-use countersign::config::KEYS;
+use countersign::config::SECTIONS;
 
 use super::page::{Document, documents, page};
 use super::server::Server;
@@ -59,7 +59,7 @@ fn every_command_is_in_the_table_of_commands() {
 
 #[test]
 fn variables_exist() {
-    let mut known: BTreeSet<_> = KEYS.iter().map(|key| key.variable()).collect();
+    let mut known = variables_of_settings();
     known.extend(variables_of_commands(&command_line()));
     known.extend(OF_TESTS.map(str::to_owned));
     for document in documents() {
@@ -86,7 +86,7 @@ fn variables_of_commands_are_named() {
 /// What stands in backticks and looks like a setting is one, and the reference has each.
 #[test]
 fn settings_exist_and_are_in_the_reference() {
-    let variables: BTreeSet<_> = KEYS.iter().map(|key| key.variable()).collect();
+    let variables = variables_of_settings();
     let variable = |name: &str| format!("COUNTERSIGN_{}", name.replace('.', "_").to_uppercase());
     let tables = ["codes.", "devices.", "limits.", "retention."];
     for document in documents() {
@@ -155,8 +155,7 @@ fn command_lines(document: &Document) -> Vec<(usize, Vec<String>)> {
         let text = text.split_once(" #").map_or(text.as_str(), |(code, _)| code);
         // A word that ends in it is the program, wherever it lies and whatever it stands in.
         let words: Vec<_> = text.split_whitespace().collect();
-        let program =
-            |word: &str| word.trim_start_matches(['"', '(', '$']).rsplit('/').next() == Some("countersign");
+        let program = |word: &str| word.rsplit(['/', '(', '"', '=']).next() == Some("countersign");
         for start in (0..words.len()).filter(|index| program(words[*index])) {
             // The name of something else: an option's value, or the user who calls it.
             let before = start.checked_sub(1).map(|before| words[before]);
@@ -206,6 +205,11 @@ fn all_options(command: &Command) -> BTreeSet<&str> {
     own.chain(below).chain(["help"]).collect()
 }
 
+fn variables_of_settings() -> BTreeSet<String> {
+    let settings = SECTIONS.iter().flat_map(|section| section.settings);
+    settings.map(|setting| setting.variable()).collect()
+}
+
 fn variables_of_commands(command: &Command) -> BTreeSet<String> {
     let own = command.get_arguments().filter_map(clap::Arg::get_env);
     let own = own.map(|name| name.to_str().unwrap().to_owned());
@@ -247,9 +251,8 @@ const NAMING: &[&str] = &["--name", "-o", "-s", "-t", "-u"];
 /// Options of other programs that stand in sentences.
 const FOREIGN: &[&str] = &[];
 
-const OF_TESTS: [&str; 4] = [
+const OF_TESTS: [&str; 3] = [
     "COUNTERSIGN_KILL_ROUNDS",
     "COUNTERSIGN_SENDER_",
-    "COUNTERSIGN_TEST_ALL",
     "COUNTERSIGN_TEST_PYTHON",
 ];

@@ -1,7 +1,7 @@
 //! One record of every kind and form of what is kept of codes that are sent: verifications and their attempts, what counts
 //! for destinations, and what a service and an account chose.
 
-use countersign::domain::attempt::{Attempt, AttemptStatus, Price};
+use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
@@ -15,6 +15,7 @@ use countersign::domain::messaging_configuration::{MessagingConfiguration, Regio
 use countersign::domain::opaque::Sealed;
 use countersign::domain::outbox::Reason;
 use countersign::domain::phone::PhoneNumber;
+use countersign::domain::price::{Currency, Price};
 use countersign::domain::rate_limit::{
     Bucket, BucketInterval, BucketMax, BucketUse, RateLimit, RateLimitUses,
 };
@@ -318,7 +319,7 @@ fn attempts() -> Vec<Sample> {
         converted_at: Some(moment(91)),
         price: Some(Price {
             micros: 75_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         }),
         reference: Some("SM-0001".to_owned()),
         date_updated: moment(91),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use countersign::domain::time::Timestamp;
 use countersign::store::StoreError;
-use countersign::store::kinds::{Holds, KINDS, Visit, visit_records};
+use countersign::store::kinds::{Holds, KINDS, RecordVisitor, visit_records};
 use countersign::store::records::{self, Purge, Record, decode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ fn reread(bytes: &[u8]) -> Result<Read, StoreError> {
 
 fn read_as(kind: u8, bytes: &[u8]) -> Result<Read, StoreError> {
     struct As<'b>(u8, &'b [u8], Option<Result<Read, StoreError>>);
-    impl Visit for As<'_> {
+    impl RecordVisitor for As<'_> {
         fn record<T: Record>(&mut self) {
             if T::KIND == self.0 {
                 self.2 = Some(read::<T>(self.1));

@@ -82,25 +82,23 @@ pub(super) fn sample<T: Record>(name: &str, record: &T) -> Sample {
 }
 
 fn accounts() -> Vec<Sample> {
+    let sealed = |byte| Sealed::from_bytes([&[byte; 33][..], &[0; 32]].concat());
     let account = Account {
         sid: AccountSid::from_bytes([1; 16]),
         friendly_name: FriendlyName::parse("Owl Bank, \u{dc}berlingen").unwrap(),
         token: vault().token_hash(&[1; 16], "token"),
         status: AccountStatus::Active,
         date_created: moment(0),
-        webhook_secrets: None,
+        webhook_secrets: WebhookSecrets::new(sealed(1), false),
     };
     let suspended = Account {
         status: AccountStatus::Suspended { at: moment(1) },
         ..account.clone()
     };
-    let sealed = |byte| Sealed::from_bytes([&[byte; 33][..], &[0; 32]].concat());
-    let first = WebhookSecrets::new(sealed(1), false);
-    let rotated = WebhookSecrets::new(sealed(1), true)
-        .rotated(sealed(2), moment(1), Duration::from_hours(1))
-        .rotated(sealed(3), moment(2), Duration::from_hours(24));
-    let signing = |secrets| Account {
-        webhook_secrets: Some(secrets),
+    let rotated = Account {
+        webhook_secrets: WebhookSecrets::new(sealed(1), true)
+            .rotated(sealed(2), moment(1), Duration::from_hours(1))
+            .rotated(sealed(3), moment(2), Duration::from_hours(24)),
         ..account.clone()
     };
     let key = ApiKey {
@@ -111,10 +109,9 @@ fn accounts() -> Vec<Sample> {
         date_created: moment(2),
     };
     vec![
-        sample("account, active", &account),
+        sample("account, active, with a webhook secret that nobody saw", &account),
         sample("account, suspended", &suspended),
-        sample("account, webhook secret that nobody saw", &signing(first)),
-        sample("account, webhook secrets in an overlap", &signing(rotated)),
+        sample("account, webhook secrets in an overlap", &rotated),
         sample("API key", &key),
     ]
 }
@@ -484,7 +481,7 @@ fn outbox_rows() -> Vec<Sample> {
         factor: FactorSid::from_bytes([14; 16]),
         challenge: ChallengeSid::from_bytes([16; 16]),
         expires_at: moment(318),
-        account: Some(AccountSid::from_bytes([1; 16])),
+        account: AccountSid::from_bytes([1; 16]),
         credential,
     };
     let challenge = Some(ChallengeSid::from_bytes([16; 16]));

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use countersign::app::{App, Policy};
-use countersign::config::KEYS;
+use countersign::config::SECTIONS;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::entropy::SystemEntropy;
@@ -86,7 +86,8 @@ pub(crate) fn spawn(directory: &Path) -> Process {
 /// Receivers of events are on this machine, which the operator has to allow, if this program can be told so.
 fn receivers_allowed() -> Option<(&'static str, &'static str)> {
     const ALLOW: &str = "COUNTERSIGN_OUTBOUND_ALLOW";
-    let known = KEYS.iter().any(|key| key.variable() == ALLOW);
+    let mut settings = SECTIONS.iter().flat_map(|section| section.settings);
+    let known = settings.any(|setting| setting.variable() == ALLOW);
     known.then_some((ALLOW, "127.0.0.0/8"))
 }
 

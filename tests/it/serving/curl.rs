@@ -5,18 +5,15 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::Process;
+use crate::foreign::require;
 
 /// Needs the operations that the lines call, and `countersign totp`.
 #[test]
 fn the_lines_of_the_first_start_work_when_pasted() {
-    if Command::new("curl").arg("--version").output().is_err() {
-        assert!(
-            std::env::var_os("COUNTERSIGN_TEST_ALL").is_none(),
-            "curl is missing"
-        );
-        eprintln!("skipped: install curl (apt-get install curl)");
-        return;
-    }
+    require(
+        Command::new("curl").arg("--version"),
+        "curl (`apt-get install curl`)",
+    );
     let directory = TempDir::new().unwrap();
     let mut server = Process::start(directory.path());
     let lines = server.read_lines_until(|line| line.contains("AuthPayload="));

@@ -1,11 +1,12 @@
 //! Attempts: listed by every filter, page by page, and counted; nobody else's, and none that is too old.
 
-use countersign::domain::attempt::{Attempt, AttemptStatus, Price};
+use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::outbox::Reason;
 use countersign::domain::phone::PhoneNumber;
+use countersign::domain::price::{Currency, Price};
 use countersign::domain::sender_name::SenderName;
 use countersign::domain::sid::{AttemptSid, ServiceSid, VerificationSid};
 use countersign::domain::time::Clock as _;
@@ -119,7 +120,7 @@ async fn an_attempt_shows_what_the_document_says() {
         };
         attempt.price = Some(Price {
             micros: 5000,
-            currency: *b"usd",
+            currency: Currency::parse("usd").unwrap(),
         });
     });
     let call = attempt(&server, |attempt| {

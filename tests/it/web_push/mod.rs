@@ -5,7 +5,6 @@ mod answers;
 mod delivering;
 mod enrolment;
 mod push_service;
-mod python;
 mod user_agent;
 mod vapid;
 

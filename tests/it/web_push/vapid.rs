@@ -83,7 +83,9 @@ async fn a_key_that_was_moved_or_changed_is_noticed() {
         .await
         .unwrap()
         .unwrap();
-    let elsewhere = app.vault.open(b"mformat", &found.record.private_key);
+    let elsewhere = app
+        .vault
+        .open(keys::store_format().bytes(), &found.record.private_key);
     assert!(elsewhere.is_err(), "it is sealed for its own place");
     let other = countersign::crypto::web_push::vapid::VapidKey::generate(app.entropy.as_ref());
     let swapped = VapidKeyRecord {

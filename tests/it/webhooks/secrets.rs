@@ -7,13 +7,12 @@ use crate::support::receiver::{OK, Received};
 use crate::support::{Credentials, Receiver, TestApp};
 use countersign::crypto::webhook_secret::WebhookSecret;
 use countersign::delivery::Outcome;
-use countersign::domain::account::Account;
 use countersign::domain::sid::AccountSid;
 use countersign::domain::text::FriendlyName;
 use countersign::domain::time::Timestamp;
 use countersign::flows::event::deliver_webhook;
 use countersign::flows::{account, webhook_secret};
-use countersign::store::{Batch, keys, records};
+use countersign::store::{keys, records};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -98,45 +97,6 @@ async fn the_first_rotation_of_a_secret_that_nobody_saw_counts_at_once() {
         sent[1].header("x-twilio-signature")
     );
     assert_eq!(signers(&sent[1], &[&secret]), (0, vec![0]));
-}
-
-/// An account of an earlier version has none.
-#[tokio::test]
-async fn an_account_without_a_secret_gets_one_when_it_is_needed_and_keeps_it() {
-    let server = server_on_loopback().await;
-    let receiver = Receiver::answering(OK).await;
-    let row = one_row(&server, &receiver.url("/")).await;
-    let key = keys::account(account(&server));
-    let stored = async || {
-        records::read(server.app.store.as_ref(), &key)
-            .await
-            .unwrap()
-            .unwrap()
-    };
-    let old = Account {
-        webhook_secrets: None,
-        ..stored().await.record
-    };
-    let batch = Batch::new()
-        .put_record(keys::account(account(&server)), &old)
-        .unwrap();
-    server.app.store.commit(batch).await.unwrap();
-
-    let outcomes = super::deliver_all(&server, vec![row.clone(), row.clone(), row.clone()]).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 3]);
-    let sent = receiver.requests();
-    for request in &sent {
-        let signature = |name| request.header(name).to_owned();
-        assert_eq!(
-            signature("webhook-signature"),
-            sent[0].header("webhook-signature")
-        );
-        assert_eq!(
-            signature("x-twilio-signature"),
-            sent[0].header("x-twilio-signature")
-        );
-    }
-    assert!(stored().await.record.webhook_secrets.is_some());
 }
 
 #[tokio::test]

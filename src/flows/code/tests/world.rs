@@ -10,10 +10,8 @@ use crate::app::{App, Policy};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
-use crate::delivery::codes::{
-    CodeMessage, CodeSender, CodeSenders, ConfiguredSender, Currency, Price, SenderKind, Sent,
-};
-use crate::domain::attempt::{self, Attempt, AttemptStatus};
+use crate::delivery::codes::{CodeMessage, CodeSender, CodeSenders, ConfiguredSender, SenderKind, Sent};
+use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
@@ -21,6 +19,7 @@ use crate::domain::events::OutboxRow;
 use crate::domain::fraud::settings::Settings;
 use crate::domain::outbox::DeadLetter;
 use crate::domain::phone::PhoneNumber;
+use crate::domain::price::{Currency, Price};
 use crate::domain::sender_name::SenderName;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -115,10 +114,10 @@ pub(super) fn belgium() -> Country {
 }
 
 /// So many millionths of a euro.
-pub(super) fn euros(micros: u64) -> attempt::Price {
-    attempt::Price {
+pub(super) fn euros(micros: u64) -> Price {
+    Price {
         micros,
-        currency: *b"eur",
+        currency: Currency::parse("eur").unwrap(),
     }
 }
 

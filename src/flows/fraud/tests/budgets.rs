@@ -2,8 +2,10 @@
 
 use super::super::charge;
 use super::*;
+use crate::domain::fraud::budget::Taken;
 use crate::flows::Fault;
 use crate::store::faulty::FaultyStore;
+use crate::store::records::Record as _;
 
 fn only(change: impl FnOnce(&mut Settings)) -> Settings {
     let mut settings = Settings::off();
@@ -41,7 +43,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
             |s| {
                 s.spend_per_day = Some(Price {
                     micros: 750_000,
-                    currency: *b"eur",
+                    currency: Currency::parse("eur").unwrap(),
                 });
             },
             BlockReason::SpendCap,
@@ -52,7 +54,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
         let node = Node::new(only(change)).await;
         let price = Some(Price {
             micros: 100_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         });
         let asked = Asked { price, ..asked };
         assert_eq!(passing(&node, 20, asked).await, 7, "{reason:?}");
@@ -253,7 +255,7 @@ async fn counters_are_reclaimed_when_they_are_over() {
     passing(&node, 10, Asked::default()).await;
     let counters = async || {
         let scan = Scan {
-            prefix: b"B".to_vec(),
+            prefix: vec![Taken::KIND],
             after: None,
             order: Order::Ascending,
             limit: 1_000,
@@ -276,7 +278,7 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
         device_per_hour: Some(1),
         spend_per_day: Some(Price {
             micros: 600_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         }),
         ..Settings::default()
     })
@@ -285,7 +287,7 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
         device_ip: Some("203.0.113.7"),
         price: Some(Price {
             micros: 100_000,
-            currency: *b"eur",
+            currency: Currency::parse("eur").unwrap(),
         }),
         ..Asked::default()
     };
@@ -313,13 +315,13 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
 async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
     let cap = Price {
         micros: 1_000_000,
-        currency: *b"eur",
+        currency: Currency::parse("eur").unwrap(),
     };
     let node = Node::new(only(|s| s.spend_per_day = Some(cap))).await;
-    let of = |micros, currency: &[u8; 3]| {
+    let of = |micros, currency: &str| {
         Some(Price {
             micros,
-            currency: *currency,
+            currency: Currency::parse(currency).unwrap(),
         })
     };
     let number = phone(32_470_123_456);
@@ -328,12 +330,12 @@ async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
         ..Asked::default()
     };
     assert_eq!(
-        why(&node.pass(&number, asked(of(1, b"usd"))).await),
+        why(&node.pass(&number, asked(of(1, "usd"))).await),
         Some(BlockReason::SpendCap)
     );
-    assert_eq!(why(&node.pass(&number, asked(of(700_000, b"eur"))).await), None);
+    assert_eq!(why(&node.pass(&number, asked(of(700_000, "eur"))).await), None);
     assert_eq!(
-        why(&node.pass(&number, asked(of(400_000, b"eur"))).await),
+        why(&node.pass(&number, asked(of(400_000, "eur"))).await),
         Some(BlockReason::SpendCap)
     );
     assert_eq!(
@@ -342,18 +344,18 @@ async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
         "it has no price"
     );
     assert_eq!(
-        why(&node.pass(&number, asked(of(0, b"usd"))).await),
+        why(&node.pass(&number, asked(of(0, "usd"))).await),
         None,
         "it is free"
     );
     let now = node.clock.now();
     for _ in 0..3 {
-        let dropped = charge(&node.app, node.account(), of(300_000, b"eur"), now);
+        let dropped = charge(&node.app, node.account(), of(300_000, "eur"), now);
         drop(dropped.await.unwrap());
     }
-    let paid = charge(&node.app, node.account(), of(300_000, b"eur"), now);
+    let paid = charge(&node.app, node.account(), of(300_000, "eur"), now);
     paid.await.unwrap().keep();
-    let refused = charge(&node.app, node.account(), of(1, b"eur"), now).await;
+    let refused = charge(&node.app, node.account(), of(1, "eur"), now).await;
     assert_eq!(why(&refused), Some(BlockReason::SpendCap));
     let free = charge(&node.app, node.account(), None, now);
     free.await.unwrap().keep();

@@ -42,7 +42,7 @@ proptest! {
             prefix_per_hour: Some(hour),
             prefix_per_day: Some(day),
             service_per_day: Some(service),
-            spend_per_day: Some(Price { micros: cents * 10_000, currency: *b"eur" }),
+            spend_per_day: Some(Price { micros: cents * 10_000, currency: Currency::parse("eur").unwrap() }),
             ..Settings::off()
         }));
         for (counter, units) in spent {
@@ -72,7 +72,7 @@ async fn live(steps: &[Step], settings: Settings) -> HashMap<Counter, u64> {
                 let destination = phone(32_470_120_000 + number % 6 + number / 6 * 10_000);
                 let price = Price {
                     micros: 70_000,
-                    currency: *b"eur",
+                    currency: Currency::parse("eur").unwrap(),
                 };
                 let asked = Asked {
                     price: Some(price),
@@ -99,7 +99,10 @@ async fn live(steps: &[Step], settings: Settings) -> HashMap<Counter, u64> {
                         1,
                     ),
                     (Counter::of_service(account, node.service.sid, now), 1),
-                    (Counter::of_spend(account, *b"eur", now), price.micros),
+                    (
+                        Counter::of_spend(account, Currency::parse("eur").unwrap(), now),
+                        price.micros,
+                    ),
                 ] {
                     *spent.entry(counter).or_default() += units;
                 }

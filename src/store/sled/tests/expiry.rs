@@ -79,7 +79,11 @@ async fn a_row_whose_name_became_valid_again_stays() {
     store.commit(many(0..1, 2_000)).await.unwrap();
     store.commit(many(0..1, 1_000)).await.unwrap();
     // As a reader asks that looked between the last two.
-    store.queue.send(Command::DropRows(vec![row])).await.unwrap();
+    store
+        .queue
+        .send(CommitterCommand::DropRows(vec![row]))
+        .await
+        .unwrap();
     store.commit(put("last", "")).await.unwrap();
     assert_eq!(store.expired(Timestamp::MAX, 9).await.unwrap().len(), 1);
     store.close().await.unwrap();

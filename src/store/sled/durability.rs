@@ -13,7 +13,7 @@ use crate::store::{Statistics, StoreError};
 
 /// Shared by the two threads that write it and all readers.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct Durability {
     /// Every batch up to this version is on disk.
     durable: AtomicU64,
     /// Says without a lock that `deleting` is empty, as it mostly is.
@@ -30,8 +30,8 @@ pub(super) struct Progress {
     pub(super) groups: AtomicU64,
 }
 
-impl Progress {
-    /// Progress that counts everything before `version` as durable.
+impl Durability {
+    /// Everything before `version` counts as durable.
     pub(super) fn from_version(version: u64) -> Self {
         Self {
             durable: AtomicU64::new(version.saturating_sub(1)),

@@ -2,19 +2,26 @@
 //!
 //! Passwords and keys stand in files of their own or in the environment, never in the configuration file.
 
+pub(super) mod keys;
+mod kinds;
+mod table;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::sender_kinds::{http, smpp, smtp};
-use super::sender_table::SenderTable;
-use super::{ConfigError, Settings};
+use self::keys::SenderKey;
+use self::kinds::{http, smpp, smtp};
+use self::table::SenderTable;
+use super::ConfigError;
+use super::sources::GivenSettings;
 use crate::delivery::codes::secret::Secret;
 use crate::delivery::codes::smpp::SmppSettings;
 use crate::delivery::codes::smtp::SmtpSettings;
-use crate::delivery::codes::{Currency, Price, SenderKind, gateway};
+use crate::delivery::codes::{SenderKind, gateway};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::price::{Currency, Price};
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::MessagingServiceSid;
 
@@ -57,15 +64,15 @@ pub enum Kind {
 
 /// What the file and the environment say of senders.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct SenderTables {
     /// The tables, and the file that they stand in.
     pub(super) tables: Option<(toml::Value, PathBuf)>,
     /// The secrets, each under the name of its variable.
     pub(super) secrets: BTreeMap<String, Secret>,
 }
 
-pub(super) fn read(settings: &mut Settings) -> Result<Vec<Sender>, ConfigError> {
-    let Given { tables, mut secrets } = settings.take_senders();
+pub(super) fn read(given: &mut GivenSettings) -> Result<Vec<Sender>, ConfigError> {
+    let SenderTables { tables, mut secrets } = given.take_senders();
     let mut senders: Vec<Sender> = Vec::new();
     if let Some((value, file)) = tables {
         for (at, table) in tables_of(value, &file)?.into_iter().enumerate() {
@@ -109,23 +116,26 @@ fn tables_of(value: toml::Value, file: &Path) -> Result<Vec<toml::Table>, Config
 }
 
 fn sender(mut table: SenderTable<'_>, secrets: &mut BTreeMap<String, Secret>) -> Result<Sender, ConfigError> {
-    let name = table.parsed("name", "1 to 16 lower-case letters, digits and dashes", |text| {
-        SenderName::parse(text).ok()
-    })?;
-    let name = table.required("name", name)?;
+    let name = table.parsed(
+        &keys::NAME,
+        "1 to 16 lower-case letters, digits and dashes",
+        |text| SenderName::parse(text).ok(),
+    )?;
+    let name = table.required(&keys::NAME, name)?;
     table.call(name.as_str());
-    let kind = table.parsed("kind", "http, log, smpp or smtp", SenderKind::named)?;
-    let kind = table.required("kind", kind)?;
+    let kind = table.parsed(&keys::KIND, "http, log, smpp or smtp", SenderKind::named)?;
+    let kind = table.required(&keys::KIND, kind)?;
     let channels = channels(&mut table, kind)?;
     let countries = table.list(
-        "countries",
+        &keys::COUNTRIES,
         "country codes of two letters (ISO 3166-1)",
         |value| Country::parse(value.as_str()?).ok(),
     )?;
-    let messaging_service =
-        table.parsed("messaging_service_sid", "MG and 32 hexadecimal digits", |text| {
-            text.parse().ok()
-        })?;
+    let messaging_service = table.parsed(
+        &keys::MESSAGING_SERVICE_SID,
+        "MG and 32 hexadecimal digits",
+        |text| text.parse().ok(),
+    )?;
     let price = price(&mut table)?;
     let secret = |table: &mut SenderTable<'_>, key| secret(table, key, name, secrets);
     let kind = match kind {
@@ -161,7 +171,7 @@ fn channels(table: &mut SenderTable<'_>, kind: SenderKind) -> Result<Vec<Channel
     };
     let names: Vec<_> = can.iter().map(|channel| channel.name()).collect();
     let expected = format!("channels ({} for this kind)", names.join(", "));
-    let given = table.list("channels", &expected, |value| {
+    let given = table.list(&keys::CHANNELS, &expected, |value| {
         Channel::named(value.as_str()?).filter(|channel| can.contains(channel))
     })?;
     match (given, kind) {
@@ -170,23 +180,23 @@ fn channels(table: &mut SenderTable<'_>, kind: SenderKind) -> Result<Vec<Channel
             channels.dedup();
             Ok(channels)
         }
-        (None, SenderKind::Http) => Err(table.wrong("channels", "must be given, such as [\"sms\"]")),
+        (None, SenderKind::Http) => Err(table.wrong(&keys::CHANNELS, "must be given, such as [\"sms\"]")),
         (None, _) => Ok(can.to_vec()),
     }
 }
 
 fn price(table: &mut SenderTable<'_>) -> Result<Option<Price>, ConfigError> {
     let micros = table.parsed(
-        "price",
+        &keys::PRICE,
         "an amount such as \"0.0075\", at most 6 digits behind the point",
         micros,
     )?;
-    let currency = table.parsed("currency", "three letters such as usd", Currency::parse)?;
+    let currency = table.parsed(&keys::CURRENCY, "three letters such as usd", Currency::parse)?;
     match (micros, currency) {
         (Some(micros), Some(currency)) => Ok(Some(Price { micros, currency })),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(table.wrong("currency", "must be given together with price")),
-        (None, Some(_)) => Err(table.wrong("price", "must be given together with currency")),
+        (Some(_), None) => Err(table.wrong(&keys::CURRENCY, "must be given together with price")),
+        (None, Some(_)) => Err(table.wrong(&keys::PRICE, "must be given together with currency")),
     }
 }
 
@@ -205,7 +215,7 @@ fn micros(text: &str) -> Option<u64> {
 /// The secret of the variable or of the file that `key` names.
 fn secret(
     table: &mut SenderTable<'_>,
-    key: &'static str,
+    key: &'static SenderKey,
     name: SenderName,
     secrets: &mut BTreeMap<String, Secret>,
 ) -> Result<Option<Secret>, ConfigError> {

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 /// What the last groups said of those to come.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
+pub(super) struct GroupWait {
     last: usize,
     /// How many groups nobody waited for since the last one that was waited for.
     hasty: u32,
 }
 
-impl Crowd {
+impl GroupWait {
     /// How long each step of the wait is.
     pub(super) const STEP: Duration = Duration::from_millis(1);
     /// How many steps are waited at the most.
@@ -63,10 +63,10 @@ mod tests {
 
     /// How many of `groups` were waited for, when each has `hasty` commands at once and `patient` after a wait.
     fn waits(groups: usize, hasty: usize, patient: usize) -> usize {
-        let mut crowd = Crowd::default();
+        let mut group_wait = GroupWait::default();
         let waited = (0..groups).filter(|_| {
-            let waits = crowd.pays(hasty);
-            crowd.met(if waits { patient } else { hasty });
+            let waits = group_wait.pays(hasty);
+            group_wait.met(if waits { patient } else { hasty });
             waits
         });
         waited.count()
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn the_wait_ends_with_the_crowd() {
-        let mut crowd = Crowd::default();
-        crowd.met(100);
-        assert!(crowd.pays(1));
-        crowd.met(3);
-        assert!(!crowd.pays(1));
-        assert!(Crowd::grows(3, 4) && !Crowd::grows(4, 4) && !Crowd::grows(4, 64));
+        let mut group_wait = GroupWait::default();
+        group_wait.met(100);
+        assert!(group_wait.pays(1));
+        group_wait.met(3);
+        assert!(!group_wait.pays(1));
+        assert!(GroupWait::grows(3, 4) && !GroupWait::grows(4, 4) && !GroupWait::grows(4, 64));
     }
 }

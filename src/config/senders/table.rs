@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::ConfigError;
-use super::sources::nearest;
+use super::keys::{self, SenderKey};
+use crate::config::ConfigError;
+use crate::config::sources::{REFERENCE, nearest};
 use crate::delivery::trust::Authorities;
 
 /// What is left of a table, and how errors name it.
@@ -36,7 +37,12 @@ impl<'a> SenderTable<'a> {
     }
 
     /// An error that names the key.
-    pub(super) fn wrong(&self, key: &str, problem: &str) -> ConfigError {
+    pub(super) fn wrong(&self, key: &SenderKey, problem: &str) -> ConfigError {
+        self.wrong_named(key.name, problem)
+    }
+
+    /// An error that names a key as somebody else calls it.
+    pub(super) fn wrong_named(&self, key: &str, problem: &str) -> ConfigError {
         ConfigError::new(format!(
             "{}.{key} (in {}) {problem}",
             self.label,
@@ -44,7 +50,7 @@ impl<'a> SenderTable<'a> {
         ))
     }
 
-    pub(super) fn text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+    pub(super) fn text(&mut self, key: &'static SenderKey) -> Result<Option<String>, ConfigError> {
         match self.take(key) {
             None => Ok(None),
             Some(Value::String(text)) if text.is_empty() => {
@@ -58,7 +64,7 @@ impl<'a> SenderTable<'a> {
     /// A text that `parse` accepts.
     pub(super) fn parsed<T>(
         &mut self,
-        key: &'static str,
+        key: &'static SenderKey,
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
@@ -70,11 +76,11 @@ impl<'a> SenderTable<'a> {
         Ok(Some(parsed))
     }
 
-    pub(super) fn required<T>(&self, key: &'static str, value: Option<T>) -> Result<T, ConfigError> {
+    pub(super) fn required<T>(&self, key: &'static SenderKey, value: Option<T>) -> Result<T, ConfigError> {
         value.ok_or_else(|| self.wrong(key, "must be given"))
     }
 
-    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, ConfigError> {
+    pub(super) fn flag(&mut self, key: &'static SenderKey) -> Result<bool, ConfigError> {
         match self.take(key) {
             None => Ok(false),
             Some(Value::Boolean(choice)) => Ok(choice),
@@ -84,7 +90,7 @@ impl<'a> SenderTable<'a> {
 
     pub(super) fn number(
         &mut self,
-        key: &'static str,
+        key: &'static SenderKey,
         least: i64,
         most: i64,
     ) -> Result<Option<u32>, ConfigError> {
@@ -102,14 +108,14 @@ impl<'a> SenderTable<'a> {
 
     /// From a second to half a minute.
     pub(super) fn timeout(&mut self) -> Result<Duration, ConfigError> {
-        let seconds = self.number("timeout_seconds", 1, 30)?;
+        let seconds = self.number(&keys::TIMEOUT_SECONDS, 1, 30)?;
         Ok(Duration::from_secs(seconds.unwrap_or(10).into()))
     }
 
     /// A list in which `parse` accepts every text; it must have some.
     pub(super) fn list<T>(
         &mut self,
-        key: &'static str,
+        key: &'static SenderKey,
         expected: &str,
         parse: impl Fn(&Value) -> Option<T>,
     ) -> Result<Option<Vec<T>>, ConfigError> {
@@ -123,7 +129,10 @@ impl<'a> SenderTable<'a> {
     }
 
     /// Names and texts, in the order of the file.
-    pub(super) fn texts(&mut self, key: &'static str) -> Result<Option<Vec<(String, String)>>, ConfigError> {
+    pub(super) fn texts(
+        &mut self,
+        key: &'static SenderKey,
+    ) -> Result<Option<Vec<(String, String)>>, ConfigError> {
         let Some(value) = self.take(key) else {
             return Ok(None);
         };
@@ -141,28 +150,31 @@ impl<'a> SenderTable<'a> {
     }
 
     pub(super) fn constants(&mut self) -> Result<BTreeMap<String, String>, ConfigError> {
-        let constants = self.texts("constants")?;
+        let constants = self.texts(&keys::CONSTANTS)?;
         Ok(constants.unwrap_or_default().into_iter().collect())
     }
 
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.known.push(key);
-        self.left.remove(key)
+    pub(super) fn take(&mut self, key: &'static SenderKey) -> Option<Value> {
+        self.known.push(key.name);
+        self.left.remove(key.name)
     }
 
     /// The authorities in `ca_file`.
     pub(super) fn authorities(&mut self) -> Result<Option<Authorities>, ConfigError> {
-        let Some(path) = self.text("ca_file")?.map(PathBuf::from) else {
+        let Some(path) = self.text(&keys::CA_FILE)?.map(PathBuf::from) else {
             return Ok(None);
         };
-        let pem = fs::read(&path).map_err(|error| self.unreadable("ca_file", &path, &error))?;
+        let pem = fs::read(&path).map_err(|error| self.unreadable(&keys::CA_FILE, &path, &error))?;
         match Authorities::from_pem(&pem) {
             Some(authorities) => Ok(Some(authorities)),
-            None => Err(self.wrong("ca_file", "must be a file with certificates of authorities (PEM)")),
+            None => Err(self.wrong(
+                &keys::CA_FILE,
+                "must be a file with certificates of authorities (PEM)",
+            )),
         }
     }
 
-    pub(super) fn unreadable(&self, key: &str, path: &Path, error: &std::io::Error) -> ConfigError {
+    pub(super) fn unreadable(&self, key: &SenderKey, path: &Path, error: &std::io::Error) -> ConfigError {
         self.wrong(key, &format!("cannot be read from {}: {error}", path.display()))
     }
 
@@ -175,9 +187,9 @@ impl<'a> SenderTable<'a> {
             let instead = self
                 .known
                 .iter()
-                .find(|key| **key == "password_file" || **key == "secret_file");
-            let instead = instead.copied().unwrap_or("secret_file");
-            return Err(self.wrong(
+                .find(|key| [keys::PASSWORD_FILE.name, keys::SECRET_FILE.name].contains(*key));
+            let instead = instead.copied().unwrap_or(keys::SECRET_FILE.name);
+            return Err(self.wrong_named(
                 name,
                 &format!(
                     "must not stand in the file; give {instead} or a variable of the environment instead"
@@ -187,9 +199,9 @@ impl<'a> SenderTable<'a> {
         let known = self.known.iter().map(|key| (*key).to_owned());
         let hint = match nearest(name, known) {
             Some(near) => format!("; did you mean {near}?"),
-            None => "; see the configuration reference in README.md".to_owned(),
+            None => REFERENCE.to_owned(),
         };
-        Err(self.wrong(name, &format!("is not a setting of such a sender{hint}")))
+        Err(self.wrong_named(name, &format!("is not a setting of such a sender{hint}")))
     }
 }
 

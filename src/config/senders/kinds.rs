@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::ConfigError;
-use super::sender_table::SenderTable;
+use super::keys::{self, SenderKey};
+use super::table::SenderTable;
+use crate::config::ConfigError;
 use crate::delivery::codes::gateway::{BodySettings, GatewaySettings, Plan, Reading};
 use crate::delivery::codes::is_loopback;
 use crate::delivery::codes::secret::Secret;
@@ -20,48 +21,50 @@ type Found = Result<Option<Secret>, ConfigError>;
 
 pub(super) fn smtp(
     table: &mut SenderTable<'_>,
-    mut secret: impl FnMut(&mut SenderTable<'_>, &'static str) -> Found,
+    mut secret: impl FnMut(&mut SenderTable<'_>, &'static SenderKey) -> Found,
 ) -> Result<SmtpSettings, ConfigError> {
     let expected = "smtps://HOST or smtp://HOST, with a port if it is not 465 or 587";
-    let url = table.parsed("url", expected, |text| server(text, ["smtps", "smtp"]))?;
+    let url = table.parsed(&keys::URL, expected, |text| server(text, ["smtps", "smtp"]))?;
     let Server {
         host,
         port,
         is_secure,
-    } = table.required("url", url)?;
-    let required = table.parsed("tls", "required or none", |text| match text {
+    } = table.required(&keys::URL, url)?;
+    let required = table.parsed(&keys::TLS, "required or none", |text| match text {
         "required" => Some(true),
         "none" => Some(false),
         _ => None,
     })?;
-    let allowed = table.flag("allow_plaintext")? || is_loopback(&host);
+    let allowed = table.flag(&keys::ALLOW_PLAINTEXT)? || is_loopback(&host);
     let security = match (is_secure, required) {
         (true, Some(false)) => {
-            return Err(table.wrong("tls", "must not be none if the url begins with smtps://"));
+            return Err(table.wrong(&keys::TLS, "must not be none if the url begins with smtps://"));
         }
         (true, _) => Security::Tls,
         (false, None | Some(true)) => Security::StartTls,
         (false, Some(false)) if allowed => Security::None,
-        (false, Some(false)) => return Err(table.wrong("tls", PLAINTEXT)),
+        (false, Some(false)) => return Err(table.wrong(&keys::TLS, PLAINTEXT)),
     };
-    let username = table.text("username")?;
-    let login = match (username, secret(table, "password_file")?) {
+    let username = table.text(&keys::USERNAME)?;
+    let login = match (username, secret(table, &keys::PASSWORD_FILE)?) {
         (Some(username), Some(password)) => Some(Login { username, password }),
         (None, None) => None,
-        (Some(_), None) => return Err(table.wrong("password_file", "must be given together with username")),
-        (None, Some(_)) => return Err(table.wrong("username", "must be given together with a password")),
+        (Some(_), None) => {
+            return Err(table.wrong(&keys::PASSWORD_FILE, "must be given together with username"));
+        }
+        (None, Some(_)) => return Err(table.wrong(&keys::USERNAME, "must be given together with a password")),
     };
     let address = "an e-mail address such as codes@example.com";
-    let from = table.parsed("from", address, |text| EmailAddress::parse(text).ok())?;
+    let from = table.parsed(&keys::FROM, address, |text| EmailAddress::parse(text).ok())?;
     Ok(SmtpSettings {
         security,
         port: port.unwrap_or(if is_secure { 465 } else { 587 }),
         host,
         authorities: table.authorities()?,
         login,
-        from: table.required("from", from)?,
-        from_name: table.text("from_name")?,
-        hello_name: table.parsed("hello_name", "a host name", |text| {
+        from: table.required(&keys::FROM, from)?,
+        from_name: table.text(&keys::FROM_NAME)?,
+        hello_name: table.parsed(&keys::HELLO_NAME, "a host name", |text| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
             (text.len() <= 253 && text.bytes().all(plain)).then(|| text.to_owned())
         })?,
@@ -71,18 +74,18 @@ pub(super) fn smtp(
 
 pub(super) fn smpp(
     table: &mut SenderTable<'_>,
-    mut secret: impl FnMut(&mut SenderTable<'_>, &'static str) -> Found,
+    mut secret: impl FnMut(&mut SenderTable<'_>, &'static SenderKey) -> Found,
 ) -> Result<SmppSettings, ConfigError> {
     let expected = "smpps://HOST or smpp://HOST, with a port if it is not 3550 or 2775";
-    let url = table.parsed("url", expected, |text| server(text, ["smpps", "smpp"]))?;
+    let url = table.parsed(&keys::URL, expected, |text| server(text, ["smpps", "smpp"]))?;
     let Server {
         host,
         port,
         is_secure,
-    } = table.required("url", url)?;
-    if !is_secure && !table.flag("allow_plaintext")? && !is_loopback(&host) {
+    } = table.required(&keys::URL, url)?;
+    if !is_secure && !table.flag(&keys::ALLOW_PLAINTEXT)? && !is_loopback(&host) {
         return Err(table.wrong(
-            "url",
+            &keys::URL,
             "must begin with smpps:// unless it leads to this machine, or allow_plaintext is true",
         ));
     }
@@ -91,45 +94,53 @@ pub(super) fn smpp(
             (text.len() <= most && text.bytes().all(|b| b.is_ascii_graphic())).then(|| text.to_owned())
         }
     };
-    let system_id = table.parsed("system_id", "at most 15 characters without blanks", short(15))?;
-    let ton = table.number("from_ton", 0, 6)?;
-    let npi = table.number("from_npi", 0, 18)?;
+    let system_id = table.parsed(
+        &keys::SYSTEM_ID,
+        "at most 15 characters without blanks",
+        short(15),
+    )?;
+    let ton = table.number(&keys::FROM_TON, 0, 6)?;
+    let npi = table.number(&keys::FROM_NPI, 0, 18)?;
     let from_type = match (ton, npi) {
         (Some(ton), Some(npi)) => Some((narrow(ton), narrow(npi))),
         (None, None) => None,
-        (_, None) => return Err(table.wrong("from_npi", "must be given together with from_ton")),
-        (None, _) => return Err(table.wrong("from_ton", "must be given together with from_npi")),
+        (_, None) => return Err(table.wrong(&keys::FROM_NPI, "must be given together with from_ton")),
+        (None, _) => return Err(table.wrong(&keys::FROM_TON, "must be given together with from_npi")),
     };
-    let bind = table.parsed("bind", "transmitter or transceiver", |text| match text {
+    let bind = table.parsed(&keys::BIND, "transmitter or transceiver", |text| match text {
         "transmitter" => Some(false),
         "transceiver" => Some(true),
         _ => None,
     })?;
-    let alphabet = table.parsed("alphabet", "gsm7, latin1 or ucs2", |text| match text {
+    let alphabet = table.parsed(&keys::ALPHABET, "gsm7, latin1 or ucs2", |text| match text {
         "gsm7" => Some(Alphabet::Gsm7),
         "latin1" => Some(Alphabet::Latin1),
         "ucs2" => Some(Alphabet::Ucs2),
         _ => None,
     })?;
-    let long_text = table.parsed("long_text", "parts or payload", |text| match text {
+    let long_text = table.parsed(&keys::LONG_TEXT, "parts or payload", |text| match text {
         "parts" => Some(LongText::Parts),
         "payload" => Some(LongText::Payload),
         _ => None,
     })?;
-    let window = table.number("window", 1, 1000)?.unwrap_or(10);
-    let enquire_link = table.number("enquire_link_seconds", 5, 3600)?.unwrap_or(30);
+    let window = table.number(&keys::WINDOW, 1, 1000)?.unwrap_or(10);
+    let enquire_link = table.number(&keys::ENQUIRE_LINK_SECONDS, 5, 3600)?.unwrap_or(30);
     Ok(SmppSettings {
         host,
         port: port.unwrap_or(if is_secure { 3550 } else { 2775 }),
         tls: is_secure,
         authorities: table.authorities()?,
-        system_id: table.required("system_id", system_id)?,
-        password: secret(table, "password_file")?,
+        system_id: table.required(&keys::SYSTEM_ID, system_id)?,
+        password: secret(table, &keys::PASSWORD_FILE)?,
         system_type: table
-            .parsed("system_type", "at most 12 characters without blanks", short(12))?
+            .parsed(
+                &keys::SYSTEM_TYPE,
+                "at most 12 characters without blanks",
+                short(12),
+            )?
             .unwrap_or_default(),
         receives: bind.unwrap_or(false),
-        from: table.text("from")?,
+        from: table.text(&keys::FROM)?,
         from_type,
         alphabet: alphabet.unwrap_or(Alphabet::Gsm7),
         long_text: long_text.unwrap_or(LongText::Parts),
@@ -141,22 +152,22 @@ pub(super) fn smpp(
 
 pub(super) fn http(
     table: &mut SenderTable<'_>,
-    mut secret: impl FnMut(&mut SenderTable<'_>, &'static str) -> Found,
+    mut secret: impl FnMut(&mut SenderTable<'_>, &'static SenderKey) -> Found,
     channels: &[Channel],
 ) -> Result<Plan, ConfigError> {
-    let url = table.text("url")?;
-    let url = table.required("url", url)?;
+    let url = table.text(&keys::URL)?;
+    let url = table.required(&keys::URL, url)?;
     let settings = GatewaySettings {
         url,
-        method: table.text("method")?.unwrap_or_else(|| "POST".to_owned()),
-        headers: table.texts("headers")?.unwrap_or_default(),
+        method: table.text(&keys::METHOD)?.unwrap_or_else(|| "POST".to_owned()),
+        headers: table.texts(&keys::HEADERS)?.unwrap_or_default(),
         body: body(table)?,
         constants: table.constants()?,
-        from: table.text("from")?,
-        username: table.text("username")?,
-        secret: secret(table, "secret_file")?,
+        from: table.text(&keys::FROM)?,
+        username: table.text(&keys::USERNAME)?,
+        secret: secret(table, &keys::SECRET_FILE)?,
         authorities: table.authorities()?,
-        allow_plaintext: table.flag("allow_plaintext")?,
+        allow_plaintext: table.flag(&keys::ALLOW_PLAINTEXT)?,
         reading: reading(table)?,
         timeout: table.timeout()?,
     };
@@ -164,14 +175,14 @@ pub(super) fn http(
     let tells = settings.reading.success_json.is_some() || !settings.reading.success_statuses.is_empty();
     if channels.contains(&Channel::Sna) && !tells {
         return Err(table.wrong(
-            "success_json",
+            &keys::SUCCESS_JSON,
             "must be given for the channel sna (or success_statuses): it says which answers confirm the number",
         ));
     }
-    let plan = Plan::new(settings).map_err(|error| table.wrong(error.setting, &error.problem))?;
+    let plan = Plan::new(settings).map_err(|error| table.wrong_named(error.setting, &error.problem))?;
     if channels.contains(&Channel::Sna) && !plan.tells_device() {
         return Err(table.wrong(
-            "url",
+            &keys::URL,
             "must have the place {{device_ip}} for the channel sna, or the headers or the body must: whose the device is \
              shows by its address",
         ));
@@ -180,24 +191,24 @@ pub(super) fn http(
 }
 
 fn body(table: &mut SenderTable<'_>) -> Result<BodySettings, ConfigError> {
-    let form = table.texts("form")?.map(BodySettings::Form);
-    let json = match table.take("json") {
+    let form = table.texts(&keys::FORM)?.map(BodySettings::Form);
+    let json = match table.take(&keys::JSON) {
         None => None,
         Some(toml::Value::String(text)) => {
             let value = serde_json::from_str(&text);
-            Some(value.map_err(|error| table.wrong("json", &format!("must be JSON: {error}")))?)
+            Some(value.map_err(|error| table.wrong(&keys::JSON, &format!("must be JSON: {error}")))?)
         }
         Some(value) => {
             let value = serde_json::to_value(value)
                 .ok()
                 .filter(|value| value.is_object() || value.is_array());
-            Some(value.ok_or_else(|| table.wrong("json", "must be JSON in a text, or a table"))?)
+            Some(value.ok_or_else(|| table.wrong(&keys::JSON, "must be JSON in a text, or a table"))?)
         }
     };
-    let text = table.text("text")?;
-    let content_type = table.text("content_type")?;
+    let text = table.text(&keys::TEXT)?;
+    let content_type = table.text(&keys::CONTENT_TYPE)?;
     if text.is_none() && content_type.is_some() {
-        return Err(table.wrong("content_type", "must be given together with text only"));
+        return Err(table.wrong(&keys::CONTENT_TYPE, "must be given together with text only"));
     }
     let text = text.map(|text| BodySettings::Text {
         content_type: content_type.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
@@ -207,7 +218,7 @@ fn body(table: &mut SenderTable<'_>) -> Result<BodySettings, ConfigError> {
     match (bodies.next(), bodies.next()) {
         (body, None) => Ok(body.unwrap_or(BodySettings::None)),
         (_, Some(_)) => Err(table.wrong(
-            "form",
+            &keys::FORM,
             "must not be given together with json or text; there is one body",
         )),
     }
@@ -222,28 +233,28 @@ fn reading(table: &mut SenderTable<'_>) -> Result<Reading, ConfigError> {
         toml::Value::Boolean(choice) => Some(choice.to_string()),
         _ => None,
     };
-    let statuses = table.list("success_statuses", "numbers from 200 to 599", |value| {
+    let statuses = table.list(&keys::SUCCESS_STATUSES, "numbers from 200 to 599", |value| {
         let status = value.as_integer().filter(|status| (200..600).contains(status))?;
         u16::try_from(status).ok()
     })?;
     let reading = Reading {
         success_statuses: statuses.unwrap_or_default(),
-        success_json: table.parsed("success_json", expected, pointer)?,
+        success_json: table.parsed(&keys::SUCCESS_JSON, expected, pointer)?,
         success_values: table
-            .list("success_values", "texts, numbers or booleans", value)?
+            .list(&keys::SUCCESS_VALUES, "texts, numbers or booleans", value)?
             .unwrap_or_default(),
         retry_values: table
-            .list("retry_values", "texts, numbers or booleans", value)?
+            .list(&keys::RETRY_VALUES, "texts, numbers or booleans", value)?
             .unwrap_or_default(),
-        reference_json: table.parsed("reference_json", expected, pointer)?,
+        reference_json: table.parsed(&keys::REFERENCE_JSON, expected, pointer)?,
     };
     let has_values = !reading.success_values.is_empty();
     if reading.success_json.is_some() && !has_values {
-        return Err(table.wrong("success_values", "must be given together with success_json"));
+        return Err(table.wrong(&keys::SUCCESS_VALUES, "must be given together with success_json"));
     }
     if reading.success_json.is_none() && (has_values || !reading.retry_values.is_empty()) {
         return Err(table.wrong(
-            "success_json",
+            &keys::SUCCESS_JSON,
             "must be given together with success_values and retry_values",
         ));
     }

@@ -1,0 +1,212 @@
+//! The table of settings: one row for each.
+//!
+//! A row is everything there is to say of a setting: its name, what is read from its text, its default, what a value
+//! must be, where it may stand and what it is for. Reading, names of variables and flags, `--help` and the reference page
+//! of the manual are made of it; see [`settings`] for the form of a row.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+use super::formats::{
+    address, address_or_none, bootstrap, bytes, contact, countries, countries_or_all, days, directory,
+    file_path, level, master_key, minutes, networks, number, number_or_none, permission, provider_url,
+    public_url, seconds, spend_or_none, truth,
+};
+use super::setting::{
+    Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
+};
+use super::sources::GivenSettings;
+use super::{Bootstrap, ConfigError};
+use crate::crypto::master_key::MasterKey;
+use crate::domain::country::Country;
+use crate::domain::fraud::settings::Countries;
+use crate::domain::price::Price;
+use crate::domain::push_guard::PushLimits;
+
+settings! {
+    /// The configuration file
+    pub(super) ConfigFile [] {
+        /// The configuration file (TOML). None is read unless it is named.
+        config: PathBuf | "none", file_path(), not_in_file("FILE");
+    }
+
+    /// What is stored, and the key that seals it
+    pub(super) StorageSettings [] {
+        /// The data directory. It is created, for this user alone, if it does not exist.
+        data: PathBuf = "countersign-data", directory(), every_command("DIR");
+
+        /// The file with the master key. Only its owner may be able to read it. It must exist; that in the data directory
+        /// is made on the first start.
+        master_key_file: PathBuf | "master.key in the data directory", file_path(), every_command("FILE");
+
+        /// The master key itself, instead of `master_key_file`.
+        master_key: MasterKey | "none", master_key(), secret();
+
+        /// How many bytes of the store are kept in memory.
+        cache_bytes: u64 = "268435456", bytes(1 << 20, 1 << 40), serve("BYTES");
+
+        /// The account that is created in an empty store. Without it, the first start makes one and prints it.
+        bootstrap: Bootstrap | "none", bootstrap(), secret();
+    }
+
+    /// Where requests arrive
+    pub NetworkSettings [] {
+        /// Serve the API over HTTP here; port 0 takes a free one, `none` serves HTTPS only. That needs `tls_listen`.
+        listen: Option<SocketAddr> = "127.0.0.1:8080", address_or_none(), serve("ADDRESS");
+
+        /// Serve /health, /ready and /metrics here. Everybody who reaches this address may read them.
+        ops_listen: SocketAddr | "none", address(), serve("ADDRESS");
+
+        /// What clients reach the API at. Every URL in answers begins with it; a path is allowed.
+        public_url: Url | "what each request was sent to", public_url(), serve("URL");
+
+        /// How many connections are open at the same time. Others wait.
+        max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER");
+
+        /// The networks of the proxies in front of this server. What these say in `X-Forwarded-For` of where a request
+        /// comes from is believed, which silent network authentication needs. Without any, the address of the connection
+        /// counts.
+        trusted_proxies: Vec<IpNet> | "none", networks(), file();
+    }
+
+    /// HTTPS
+    #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
+    pub(super) TlsSettings [] {
+        /// Serve the API over HTTPS here, too. It needs `tls_cert` and `tls_key`, or `tls_self_signed`.
+        tls_listen: SocketAddr | "none", address(), serve("ADDRESS");
+
+        /// The certificate and its intermediates (PEM), read again when they change.
+        tls_cert: PathBuf | "none", file_path(), serve("FILE");
+
+        /// The certificate's private key (PEM). It is read again when it changes.
+        tls_key: PathBuf | "none", file_path(), serve("FILE");
+
+        /// For development: make a certificate for localhost and the public URL's host. It is kept in `tls` in the data
+        /// directory.
+        tls_self_signed: bool = "false", truth(), switch("true");
+    }
+
+    /// What is logged
+    pub(super) LoggingSettings [] {
+        /// How much is logged on standard error: off, error, warn, info, debug or trace.
+        log: LevelFilter = "info", level(), every_command("LEVEL");
+    }
+
+    /// Whom the server connects to
+    pub OutboundSettings [] {
+        /// Also let webhooks and devices' push endpoints lead to these networks, which are not public; separated by commas.
+        /// In the file they may be a list.
+        outbound_allow: Vec<IpNet> | "none", networks(), serve("NETWORKS");
+
+        /// Apple's production environment; another address is for proxies and tests.
+        apns_url: Url = "https://api.push.apple.com", provider_url(), file();
+
+        /// Apple's development environment.
+        apns_sandbox_url: Url = "https://api.sandbox.push.apple.com", provider_url(), file();
+
+        /// Google's API.
+        fcm_url: Url = "https://fcm.googleapis.com", provider_url(), file();
+
+        /// Where the access tokens for Google's API are asked for, whatever a service account says.
+        fcm_token_url: Url | "https://oauth2.googleapis.com/token", provider_url(), file();
+
+        /// Where push services reach the operator; they are told with every Web Push message. Some refuse messages without
+        /// it.
+        webpush_contact: String | "`public_url`, if that is https", contact(), file();
+    }
+
+    /// Who waits for a change
+    pub(super) WaitingSettings [] {
+        /// How many requests wait for a change at the same time, streams included. It is never more than three quarters of
+        /// `max_connections`: those who wait must leave room for those who come to change something.
+        max_waiters: usize = "20000", number(0, 1_000_000), file();
+    }
+
+    /// Limits
+    pub(super) LimitSettings [limits] {
+        /// The most entities and factors that one account may create in a second (Twilio: 40).
+        entity_creations_per_second: u32 | "no limit", number(1, 1_000_000), file();
+
+        /// The most challenges of a push factor that wait for an answer at once.
+        max_pending_challenges: usize = "5", number(1, PushLimits::LARGEST), file();
+
+        /// The most pushes to a factor since its holder last approved, within 24 hours.
+        max_pushes_since_success: usize = "10", number(1, PushLimits::LARGEST), file();
+
+        /// For how many seconds a report or the third wrong number pauses a push factor.
+        push_pause_seconds: Duration = "3600", seconds(60, 604_800), file();
+    }
+
+    /// Devices
+    pub(super) DeviceSettings [devices] {
+        /// By how many seconds a device's clock may differ from the server's.
+        clock_skew_seconds: Duration = "60", seconds(0, 300), file();
+    }
+
+    /// How long things are kept
+    #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
+    pub(super) RetentionSettings [retention] {
+        /// For how many days challenges are kept after they were created.
+        challenges_days: Duration = "30", days(3650), file();
+
+        /// For how many days an event waits for its delivery before it is given up.
+        outbox_days: Duration = "3", days(365), file();
+
+        /// For how many days what was given up (a dead letter) is kept.
+        outbox_dead_days: Duration = "30", days(3650), file();
+    }
+
+    /// Codes by message: guards against toll fraud
+    pub(super) CodeSettings [codes] {
+        /// The countries that codes may go to.
+        countries: Countries = "all", countries_or_all(), file();
+
+        /// Countries that no code goes to, whatever `codes.countries` says.
+        blocked_countries: Vec<Country> | "none", countries(), file();
+
+        /// Whether codes may go to premium-rate and shared-cost numbers, to those of an unknown kind and to those of no
+        /// country.
+        premium_numbers: bool = "refuse", permission(), file();
+
+        /// Whether a caller may have a code sent to a prefix that is blocked for its low conversion (`RiskCheck=disable`).
+        risk_check_may_be_disabled: bool = "true", truth(), file();
+
+        /// The most codes to a number or an e-mail address in a day, over all services of an account.
+        sends_per_number_per_day: Option<u32> = "30", number_or_none(1, MOST_SENDS), file();
+
+        /// The most codes to a prefix (ten thousand numbers) in an hour.
+        sends_per_prefix_per_hour: Option<u32> = "100", number_or_none(1, MOST_SENDS), file();
+
+        /// The most codes to a prefix in a day.
+        sends_per_prefix_per_day: Option<u32> = "500", number_or_none(1, MOST_SENDS), file();
+
+        /// The most codes to a country in a day.
+        sends_per_country_per_day: Option<u32> = "none", number_or_none(1, MOST_SENDS), file();
+
+        /// The most codes that one device's address (`DeviceIp`; an IPv6 address counts as its /64) asks for in an hour.
+        sends_per_device_per_hour: Option<u32> = "200", number_or_none(1, MOST_SENDS), file();
+
+        /// The most codes of a service in a day.
+        sends_per_service_per_day: Option<u32> = "none", number_or_none(1, MOST_SENDS), file();
+
+        /// The most that an account's messages cost in a day, by the prices of the senders.
+        spend_per_day: Option<Price> = "none", spend_or_none(), file();
+
+        /// From how many codes within an hour on a prefix is judged by how many of them were used. `none` switches that off.
+        conversion_min_sends: Option<u32> = "25", number_or_none(5, 500), file();
+
+        /// How many of a hundred codes to a prefix have to be used.
+        conversion_min_percent: u32 = "10", number(1, 100), file();
+
+        // Shorter than the window, what led to a block would lead to the next one.
+        /// For how many minutes a prefix is blocked whose codes are not used.
+        conversion_block_minutes: Duration = "360", minutes(60, 10_080), file();
+    }
+}
+
+const MOST_SENDS: u32 = 1_000_000_000;

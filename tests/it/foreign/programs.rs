@@ -1,0 +1,39 @@
+//! Programs that are not ours. Tests that need one are ignored, so that nobody takes them for passed where it is not
+//! installed; with `--include-ignored` they run, and fail where it is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+/// The command that runs a script of `tests/it/python`, which imports these modules.
+pub(crate) fn python(script: &str, modules: &[&str]) -> Command {
+    let python = std::env::var_os("COUNTERSIGN_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+    require(
+        Command::new(&python).args(["-c", &format!("import {}", modules.join(", "))]),
+        "python3 with `pip install -r tests/it/python/requirements.txt` (COUNTERSIGN_TEST_PYTHON names another interpreter)",
+    );
+    let mut command = Command::new(python);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python");
+    command.arg("-B").arg(directory.join(script));
+    command
+}
+
+/// The command that runs a script of `tests/it/node`, which needs Twilio's library.
+pub(crate) fn node(script: &str) -> Command {
+    require(
+        Command::new("node").args(["-e", "require('twilio')"]),
+        "node with `npm install twilio@6.2.0` (NODE_PATH names the node_modules)",
+    );
+    let mut command = Command::new("node");
+    command.arg(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/it/node")
+            .join(script),
+    );
+    command
+}
+
+/// Fails with `what` is to be installed unless `command` succeeds.
+pub(crate) fn require(command: &mut Command, what: &str) {
+    let found = command.output().is_ok_and(|output| output.status.success());
+    assert!(found, "install {what}");
+}
