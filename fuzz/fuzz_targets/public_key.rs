@@ -12,5 +12,5 @@ fuzz_target!(|text: &str| {
     let canonical = key.to_spki_base64();
     assert_eq!(canonical.trim_end_matches('='), text.trim_end_matches('='));
     assert_eq!(key.as_sec1_bytes()[0], 4);
-    assert!(!key.verify_der(text.as_bytes(), &[]) && !key.verify_fixed(text.as_bytes(), &[0; 64]));
+    assert!(!key.verify_der(text.as_bytes(), &[]));
 });

@@ -154,7 +154,7 @@ const CONTENT_TYPE: &str = "twilio-pba;v=1";
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_device::{ACCOUNT, CREDENTIAL, NOW, TestDevice};
+    use super::super::tests::device::{ACCOUNT, CREDENTIAL, NOW, TestDevice};
     use super::*;
 
     const SKEW: Duration = Duration::from_secs(30);

@@ -1,8 +1,6 @@
 //! The public half of a device's key: ECDSA on P-256 with SHA-256, which JOSE calls ES256.
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, EcdsaVerificationAlgorithm, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, VerificationAlgorithm};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -53,17 +51,8 @@ impl DevicePublicKey {
     /// Whether this key signed `message`; the signature is the DER of an `ECDSA-Sig-Value` (RFC 3279, section 2.2.3).
     #[must_use]
     pub fn verify_der(&self, message: &[u8], signature_der: &[u8]) -> bool {
-        self.verify(&ECDSA_P256_SHA256_ASN1, message, signature_der)
-    }
-
-    /// Whether this key signed `message`; the signature is the 64 bytes of r and s (RFC 7518, section 3.4).
-    #[must_use]
-    pub fn verify_fixed(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.verify(&ECDSA_P256_SHA256_FIXED, message, signature)
-    }
-
-    fn verify(&self, algorithm: &EcdsaVerificationAlgorithm, message: &[u8], signature: &[u8]) -> bool {
-        algorithm.verify_sig(&self.0, message, signature).is_ok()
+        let verified = ECDSA_P256_SHA256_ASN1.verify_sig(&self.0, message, signature_der);
+        verified.is_ok()
     }
 }
 
@@ -98,7 +87,8 @@ const SPKI_HEADER: &[u8] = &[
 mod tests {
     use p256::pkcs8::EncodePublicKey;
 
-    use super::super::test_device::TestDevice;
+    use super::super::jws::is_signed_by;
+    use super::super::tests::device::TestDevice;
     use super::*;
 
     fn refusal(der: &[u8]) -> DeviceKeyError {
@@ -205,15 +195,15 @@ mod tests {
         let (device, other) = (TestDevice::new(), TestDevice::new());
         let (der, fixed) = (device.sign_der(b"message"), device.sign_fixed(b"message"));
         assert!(device.key().verify_der(b"message", &der));
-        assert!(device.key().verify_fixed(b"message", &fixed));
+        assert!(is_signed_by(&device.key(), b"message", &fixed));
         assert!(!device.key().verify_der(b"Message", &der));
-        assert!(!device.key().verify_fixed(b"Message", &fixed));
+        assert!(!is_signed_by(&device.key(), b"Message", &fixed));
         assert!(!other.key().verify_der(b"message", &der));
-        assert!(!other.key().verify_fixed(b"message", &fixed));
+        assert!(!is_signed_by(&other.key(), b"message", &fixed));
         assert!(!device.key().verify_der(b"message", &fixed));
-        assert!(!device.key().verify_fixed(b"message", &der));
+        assert!(!is_signed_by(&device.key(), b"message", &der));
         assert!(!device.key().verify_der(b"message", b""));
-        assert!(!device.key().verify_fixed(b"message", &[0; 64]));
+        assert!(!is_signed_by(&device.key(), b"message", &[0; 64]));
     }
 
     #[test]

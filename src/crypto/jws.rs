@@ -180,7 +180,7 @@ const SIGNATURE_LENGTH: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_device::TestDevice;
+    use super::super::tests::device::TestDevice;
     use super::*;
 
     #[test]

@@ -35,8 +35,4 @@ pub mod web_push;
 pub mod webhook_secret;
 
 #[cfg(test)]
-pub(crate) mod test_device;
-#[cfg(test)]
-mod token_attacks;
-#[cfg(test)]
-mod wycheproof;
+pub(crate) mod tests;

@@ -65,7 +65,7 @@ pub struct ApiKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such account, or no such key.
-    #[error("there is no such account or API key")]
+    #[error("the account or API key does not exist")]
     NotFound,
 }
 

@@ -41,12 +41,6 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// This moment cut to the whole second: the precision of every date on the wire.
-    #[must_use]
-    pub fn whole_second(self) -> Self {
-        Self(self.0 / 1000 * 1000)
-    }
-
     /// How long after `earlier` this moment is; zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -1,9 +1,10 @@
 //! Makes sure that a store is one that this program and this master key can read.
 
 use crate::app::App;
+use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::records::StoreFormat;
-use crate::store::{Batch, StoreError, keys, records};
+use crate::store::{Batch, StoreError, keys};
 
 /// The version of the key map that this program writes.
 pub const FORMAT: u32 = 1;
@@ -17,20 +18,20 @@ pub async fn check_store_format(app: &App) -> Result<(), Error> {
 }
 
 async fn check(app: &App) -> Result<(), Error> {
+    let mut reading = Reading::new(app);
     let key = keys::store_format();
     let ours = app.vault.key_id();
-    match records::read(app.store.as_ref(), &key).await? {
+    match reading.get(&key).await? {
         None => {
             let format = StoreFormat { version: FORMAT, master_key_id: ours.as_bytes().to_vec() };
-            let batch = Batch::new().assert_absent(key.bytes().to_vec()).put_record(key, &format)?;
-            Ok(app.store.commit(batch).await?)
+            Ok(reading.commit(Batch::new().put_record(key, &format)?).await?)
         }
-        Some(found) if found.record.version != FORMAT => Err(StoreError::Corrupt(format!(
+        Some(found) if found.version != FORMAT => Err(StoreError::Corrupt(format!(
             "it has format {}, this program reads format {FORMAT}; use the program that wrote it to export it",
-            found.record.version
+            found.version
         ))
         .into()),
-        Some(found) if found.record.master_key_id != ours.as_bytes() => Err(StoreError::Corrupt(
+        Some(found) if found.master_key_id != ours.as_bytes() => Err(StoreError::Corrupt(
             "its secrets are sealed under another master key; start with the key file that belongs to it".to_owned(),
         )
         .into()),

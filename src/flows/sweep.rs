@@ -3,10 +3,11 @@
 use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::ServiceSid;
-use crate::flows::Error;
+use crate::flows::reading::Reading;
+use crate::flows::{Error, Fault};
 use crate::store::keys::KeyParts;
 use crate::store::records::{self, Purge, Stored};
-use crate::store::{Batch, CommitError, Order, Scan, keys};
+use crate::store::{Batch, Order, Scan, keys};
 
 /// How many entries one batch deletes at the most.
 const CHUNK: usize = 200;
@@ -94,9 +95,9 @@ async fn commit_unless_changed(app: &App, batch: Batch) -> Result<bool, Error> {
     if batch.is_empty() {
         return Ok(false);
     }
-    match app.store.commit(batch).await {
+    match Reading::new(app).commit(batch).await {
         Ok(()) => Ok(true),
-        Err(CommitError::Conflict) => Ok(false),
-        Err(CommitError::Store(error)) => Err(error.into()),
+        Err(Fault::Conflict) => Ok(false),
+        Err(fault) => Err(fault.into()),
     }
 }

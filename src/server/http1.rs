@@ -1,7 +1,6 @@
 //! HTTP/1.1: one request after another, and an end that lets the client read the last answer.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,31 +12,25 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use super::ClientLimits;
+use super::connection::HttpClient;
 use super::patience::Patient;
 use crate::dialect::{Drain, RequestStage, Stage};
-use crate::web::arrival::{Entrance, Origin};
-use crate::web::boundary::Boundary;
-
-/// Who asks, and who is asked.
-pub(super) struct Client {
-    pub(super) boundary: Boundary,
-    pub(super) entrance: Entrance,
-    pub(super) peer: IpAddr,
-}
+use crate::web::arrival::Origin;
 
 /// Answers requests until one side has enough.
-pub(super) async fn serve<Stream>(client: Client, stream: Stream, limits: ClientLimits, mut draining: Drain)
-where
+pub(super) async fn serve<Stream>(
+    client: HttpClient,
+    stream: Patient<Stream>,
+    stage: Arc<RequestStage>,
+    mut draining: Drain,
+) where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Client {
+    let HttpClient {
         boundary,
         entrance,
         peer,
     } = client;
-    // Requests follow each other, so one stage is enough for all of them.
-    let stage = Arc::new(RequestStage::default());
     let answer = |request: Request<Incoming>| {
         let (boundary, stage) = (boundary.clone(), Arc::clone(&stage));
         async move {
@@ -54,12 +47,11 @@ where
             Ok::<Response<_>, Infallible>(response)
         }
     };
-    let stream = TokioIo::new(Patient::new(stream, Arc::clone(&stage), limits));
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(MOST_HEADERS)
-        .serve_connection(stream, service_fn(answer));
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,

@@ -1,12 +1,14 @@
 //! Listeners: connections, their limits, TLS, graceful shutdown.
 //!
-//! What goes over a connection is spoken by `http1`, which hands requests to [`web::boundary`](crate::web::boundary)
-//! without a stack of layers in between, or by the dialect itself, to which `stream` hands the bytes.
+//! What goes over a connection is spoken by `http1` or `http2`, which hand requests to
+//! [`web::boundary`](crate::web::boundary) without a stack of layers in between, or by the dialect itself, to which `stream`
+//! hands the bytes. Clients say with ALPN that they speak HTTP/2, or without TLS by how they begin.
 //!
 //! Invariant: no dialect is known here by its name; whatever a client is told comes from the dialect.
 
 mod connection;
 mod http1;
+mod http2;
 mod patience;
 pub mod self_signed;
 mod stream;
@@ -22,6 +24,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use self::connection::HttpVersion;
 use crate::dialect::{Acceptor, Dialect, Drain, Http, Speaks};
 use crate::web::arrival::{Entrance, Scheme};
 use crate::web::boundary::Boundary;
@@ -115,8 +118,14 @@ pub struct ClientLimits {
     pub body: Duration,
     /// How long a client may leave an answer unread.
     pub write: Duration,
-    /// How long a connection is kept open between two requests.
+    /// How long a connection is kept open between two requests, or behind the last one.
     pub idle: Duration,
+    /// How many requests of one connection are served at once, where the protocol has that.
+    pub streams: u32,
+    /// How often a client that waits is asked whether it is still there, where the protocol has that.
+    pub ping: Duration,
+    /// How long it may take to say so.
+    pub pong: Duration,
     /// How long requests in flight are waited for when the server stops.
     pub drain: Duration,
 }
@@ -130,6 +139,9 @@ impl Default for ClientLimits {
             body: Duration::from_secs(10),
             write: Duration::from_secs(30),
             idle: Duration::from_secs(75),
+            streams: 100,
+            ping: Duration::from_mins(1),
+            pong: Duration::from_secs(20),
             drain: Duration::from_secs(10),
         }
     }
@@ -145,11 +157,13 @@ pub async fn run(
     let (drain, draining) = watch::channel(false);
     let draining = Drain::new(draining);
     let places = Arc::new(Semaphore::new(limits.connections));
+    // Shared: thousands who wait are not to have it in memory each.
+    let limits = Arc::new(limits);
     for listener in listeners {
         tokio::spawn(accept(
             listener,
             protocol.clone(),
-            limits,
+            Arc::clone(&limits),
             Arc::clone(&places),
             draining.clone(),
         ));
@@ -186,7 +200,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 async fn accept(
     listener: Listener,
     protocol: Protocol,
-    limits: ClientLimits,
+    limits: Arc<ClientLimits>,
     places: Arc<Semaphore>,
     draining: Drain,
 ) {
@@ -210,34 +224,46 @@ async fn accept(
             protocol: protocol.clone(),
             entrance: listener.entrance,
             peer: peer.ip().to_canonical(),
-            limits,
+            limits: Arc::clone(&limits),
             draining: draining.clone(),
         };
         let acceptor = listener.tls.clone();
         tokio::spawn(async move {
-            match acceptor {
-                None => client.serve(stream).await,
-                // Boxed: thousands may wait without TLS, and none of them is to take up what one with TLS needs.
-                Some(acceptor) => Box::pin(shake_hands_and_serve(acceptor, client, stream)).await,
+            // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
+            let spoken = match acceptor {
+                None => Box::pin(client.begin(stream, HttpVersion::Untold)).await,
+                Some(acceptor) => Box::pin(shake_hands(acceptor, client, stream)).await,
+            };
+            if let Some(spoken) = spoken {
+                spoken.await;
             }
             drop(place);
         });
     }
 }
 
-async fn shake_hands_and_serve(acceptor: TlsAcceptor, client: connection::Accepted, stream: TcpStream) {
-    // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
-    let shaken = Box::pin(tokio::time::timeout(
-        client.limits.handshake,
-        acceptor.accept(stream),
-    ))
-    .await;
+async fn shake_hands(
+    acceptor: TlsAcceptor,
+    client: connection::Accepted,
+    stream: TcpStream,
+) -> Option<connection::Spoken> {
+    let shaken = tokio::time::timeout(client.limits.handshake, acceptor.accept(stream)).await;
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!("a TLS handshake failed: {error}"),
-        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+        Ok(Err(error)) => {
+            tracing::debug!("a TLS handshake failed: {error}");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
+            return None;
+        }
     };
-    client.serve(stream).await;
+    let version = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => HttpVersion::Two,
+        _ => HttpVersion::One,
+    };
+    client.begin(stream, version).await
 }
 
 async fn next(

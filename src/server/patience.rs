@@ -8,37 +8,56 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ClientLimits;
 use crate::dialect::{RequestStage, Stage};
 
+/// As long as the longest beginning that is looked for.
+pub(super) const PREFACE_BYTES: usize = 24;
+
 /// A stream that fails when the client takes too long.
 pub(super) struct Patient<Stream> {
     stream: Stream,
     stage: Arc<RequestStage>,
-    limits: ClientLimits,
+    limits: Arc<ClientLimits>,
     timer: Pin<Box<Sleep>>,
     /// The stage that reads wait in, and since when.
     reading: (Stage, Instant),
     /// Since when a write has waited.
     writing: Option<Instant>,
     ended: bool,
+    ahead: ReadAhead,
+}
+
+/// What was read to see what the client speaks, to be read again.
+#[derive(Default)]
+struct ReadAhead {
+    bytes: [u8; PREFACE_BYTES],
+    filled: usize,
+    given: usize,
 }
 
 impl<Stream> Patient<Stream> {
-    pub(super) fn new(stream: Stream, stage: Arc<RequestStage>, limits: ClientLimits) -> Self {
+    pub(super) fn new(stream: Stream, stage: Arc<RequestStage>, limits: Arc<ClientLimits>) -> Self {
         let now = Instant::now();
         Self {
             stream,
             stage,
-            limits,
             timer: Box::pin(sleep_until(now + limits.head)),
+            limits,
             reading: (Stage::Head, now),
             writing: None,
             ended: false,
+            ahead: ReadAhead::default(),
         }
+    }
+
+    /// Begins a stage, anew if it is the same.
+    pub(super) fn begin(&mut self, stage: Stage) {
+        self.stage.reach(stage);
+        self.reading = (stage, Instant::now());
     }
 
     /// Whether the client may still be sending: it neither closed its side nor ran out of time.
@@ -95,12 +114,44 @@ impl<Stream> Patient<Stream> {
     }
 }
 
+impl<Stream: AsyncRead + Unpin> Patient<Stream> {
+    /// Whether the first that the client sends is `preface`; all of it is still to be read then.
+    ///
+    /// # Errors
+    /// When it sends too little for too long, or the connection broke.
+    pub(super) async fn begins_with(&mut self, preface: &[u8; PREFACE_BYTES]) -> io::Result<bool> {
+        let mut ahead = ReadAhead::default();
+        while ahead.filled < PREFACE_BYTES && preface.starts_with(&ahead.bytes[..ahead.filled]) {
+            match self.read(&mut ahead.bytes[ahead.filled..]).await? {
+                0 => break,
+                more => ahead.filled += more,
+            }
+        }
+        self.ahead = ahead;
+        Ok(self.ahead.bytes == *preface)
+    }
+}
+
+impl ReadAhead {
+    /// Gives what is left of it, as far as there is room.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let left = &self.bytes[self.given..self.filled];
+        let given = left.len().min(buf.remaining());
+        buf.put_slice(&left[..given]);
+        self.given += given;
+    }
+}
+
 impl<Stream: AsyncRead + Unpin> AsyncRead for Patient<Stream> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.ahead.given < self.ahead.filled {
+            self.ahead.give(buf);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &polled {

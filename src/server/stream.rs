@@ -5,24 +5,22 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::ClientLimits;
 use super::patience::Patient;
 use crate::dialect::{AcceptedStream, Acceptor, Drain, RequestStage};
 
-/// Hands the connection to the dialect, with the limits of every client around it.
+/// Hands the connection to the dialect, with the limits of every client around it; the dialect says in `stage` what is
+/// owed on it.
 pub(super) async fn serve<Stream>(
     acceptor: Arc<dyn Acceptor>,
-    stream: Stream,
+    stream: Patient<Stream>,
+    stage: Arc<RequestStage>,
     peer: IpAddr,
-    limits: ClientLimits,
     draining: Drain,
 ) where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stage = Arc::new(RequestStage::default());
-    let bytes = Box::new(Patient::new(stream, Arc::clone(&stage), limits));
     let client = AcceptedStream {
-        bytes,
+        bytes: Box::new(stream),
         peer,
         stage,
         draining,

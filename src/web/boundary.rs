@@ -182,10 +182,12 @@ fn names_one_host<B>(request: &Request<B>) -> bool {
     hosts.next().is_none() && authority.is_none_or(|named| named.eq_ignore_ascii_case(host.as_bytes()))
 }
 
-fn head_bytes<B>(request: &Request<B>) -> usize {
+/// How long the head of a request is, as HTTP/1.1 writes it.
+pub fn head_bytes<B>(request: &Request<B>) -> usize {
     let uri = request.uri();
-    let line =
-        request.method().as_str().len() + uri.path().len() + uri.query().map_or(0, str::len) + LINE_OVERHEAD;
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let target = uri.path().len() + uri.query().map_or(0, str::len) + authority;
+    let line = request.method().as_str().len() + target + LINE_OVERHEAD;
     let headers = request.headers().iter();
     headers.fold(line, |sum, (name, value)| {
         sum + name.as_str().len() + value.len() + LINE_OVERHEAD

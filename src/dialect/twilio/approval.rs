@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::device_jwt::DeviceJwt;
-    use crate::crypto::test_device::TestDevice;
+    use crate::crypto::tests::device::TestDevice;
 
     const HEADER: &str = r#"{"typ":"JWT","alg":"ES256"}"#;
 

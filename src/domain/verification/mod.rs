@@ -13,9 +13,7 @@ mod policy;
 mod sending;
 
 #[cfg(test)]
-mod protocols;
-#[cfg(test)]
-pub(crate) mod samples;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -97,7 +97,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "server",
-        ours: &["dialect", "web"],
+        ours: &["dialect", "domain", "web"],
         never: &["sled"],
     },
     // Text, which anybody may show.

@@ -19,9 +19,9 @@ use tokio::sync::mpsc;
 
 use super::http::{PATIENCE, serve, until_body, until_closed};
 
-const SOON: Duration = Duration::from_millis(100);
+pub(crate) const SOON: Duration = Duration::from_millis(100);
 
-fn router() -> Router {
+pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(async || "fine"))
         .route("/echo", post(echo))
@@ -269,8 +269,8 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
 }
 
 /// An answer without an end.
-struct Endless {
-    _gone: mpsc::Sender<()>,
+pub(crate) struct Endless {
+    pub(crate) _gone: mpsc::Sender<()>,
 }
 
 impl HttpBody for Endless {

@@ -15,16 +15,19 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::http::serve_on;
+use super::http2::Client;
 use super::process::Process;
 
-/// The answer to a GET of `/` by a client that trusts `certificate`, and the certificate that it was shown.
-async fn get_root(
+/// A connection of a client that trusts `certificate` and speaks `protocols`, the best first.
+async fn connect(
     address: &str,
     name: &'static str,
     certificate: &Path,
-) -> std::io::Result<(String, CertificateDer<'static>)> {
+    protocols: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_file(certificate).unwrap())
@@ -35,12 +38,19 @@ async fn get_root(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let stream = TcpStream::connect(address).await.unwrap();
     let server = ServerName::try_from(name).unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config))
-        .connect(server, stream)
-        .await?;
+    TlsConnector::from(Arc::new(config)).connect(server, stream).await
+}
+
+/// The answer to a GET of `/` by a client of HTTP/1.1, and the certificate that it was shown.
+async fn get_root(
+    address: &str,
+    name: &'static str,
+    certificate: &Path,
+) -> std::io::Result<(String, CertificateDer<'static>)> {
+    let mut stream = connect(address, name, certificate, &[b"http/1.1"]).await?;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
     let shown = stream.get_ref().1.peer_certificates().unwrap()[0]
         .clone()
@@ -51,6 +61,59 @@ async fn get_root(
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok((answer, shown))
+}
+
+/// Whoever speaks HTTP/2 gets it, and whoever does not say so gets HTTP/1.1, whatever it sends.
+#[tokio::test]
+async fn clients_choose_http_2_in_the_handshake() {
+    let directory = TempDir::new().unwrap();
+    let files = self_signed::ensure(directory.path(), None).unwrap();
+    let certificates = Arc::new(Certificates::load(files.certificate.clone(), files.key).unwrap());
+    let listener = Listener::tls(
+        "127.0.0.1:0".parse().unwrap(),
+        certificates.server_config().unwrap(),
+    );
+    let router = Router::new().route("/", get(async || "fine"));
+    let server = serve_on(listener.unwrap(), router, ClientLimits::default());
+    let address = server.address.to_string();
+    let connect = async |protocols: &[&[u8]]| {
+        let stream = connect(&address, "localhost", &files.certificate, protocols)
+            .await
+            .unwrap();
+        let chosen = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        (stream, chosen)
+    };
+
+    let (stream, chosen) = connect(&[b"h2", b"http/1.1"]).await;
+    assert_eq!(chosen.as_deref(), Some(b"h2".as_slice()));
+    let client = Client::on(stream).await;
+    let answer = client.get("/").await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "fine"));
+
+    let (mut stream, chosen) = connect(&[]).await;
+    assert_eq!(chosen, None);
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("fine"),
+        "{answer}"
+    );
+
+    let (mut stream, _) = connect(&[]).await;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _broken_off = stream.read_to_end(&mut answer).await;
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]

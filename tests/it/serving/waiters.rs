@@ -13,15 +13,15 @@ use super::http::{PATIENCE, Served, serve, until_closed};
 use super::process::{Process, basic, connect, get};
 use crate::support::{Device, TestApp, User};
 
-struct Scene {
+pub(crate) struct Scene {
     app: TestApp,
     user: User,
     device: Device,
-    served: Served,
+    pub(crate) served: Served,
 }
 
 impl Scene {
-    async fn set(limits: ClientLimits) -> Self {
+    pub(crate) async fn set(limits: ClientLimits) -> Self {
         let app = TestApp::new().await;
         let user = User::create(&app.client()).await;
         let device = user.device(&app, &app.client()).await;
@@ -39,23 +39,34 @@ impl Scene {
         let mut stream = self.served.connect().await;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n",
-            self.app.account.header()
+            self.credentials()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }
 
-    async fn until_waiting(&self, number: usize) {
+    /// What stands in the header `Authorization`.
+    pub(crate) fn credentials(&self) -> String {
+        self.app.account.header()
+    }
+
+    /// Asks the device; the challenge's SID.
+    pub(crate) async fn challenge(&self) -> String {
+        let path = self.user.push_challenge(&self.app.client(), &self.device).await;
+        path.rsplit('/').next().unwrap().to_owned()
+    }
+
+    pub(crate) async fn until_waiting(&self, number: usize) {
         tokio::time::timeout(PATIENCE, self.app.until_waiting(number))
             .await
             .expect("they come and go");
     }
 
-    fn list(&self, wait: u32) -> String {
+    pub(crate) fn list(&self, wait: u32) -> String {
         format!("{}/Challenges?Status=pending&Wait={wait}", self.user.path)
     }
 
-    fn events(&self) -> String {
+    pub(crate) fn events(&self) -> String {
         format!("{}/Events", self.device.path())
     }
 }
@@ -106,12 +117,9 @@ async fn waits_are_longer_than_a_connection_may_idle() {
     // Ten times as long, then the connection idles, and that is limited.
     let answer = until_closed(&mut poll).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains(r#""challenges":[]"#));
-    let challenge = scene
-        .user
-        .push_challenge(&scene.app.client(), &scene.device)
-        .await;
+    let challenge = scene.challenge().await;
     let told = read_until(&mut events, "\n\n").await;
-    assert!(told.contains(challenge.rsplit('/').next().unwrap()), "{told}");
+    assert!(told.contains(&challenge), "{told}");
 }
 
 /// The one whole path: the binary, a signal, and an end that is not waited for.

@@ -25,6 +25,7 @@ mod redemption;
 mod replay;
 mod reports;
 mod restarts;
+mod round_trips;
 mod safe_list;
 mod streams;
 mod templates;

@@ -25,7 +25,7 @@ use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock as _, Timestamp};
-use crate::domain::verification::samples::twilio;
+use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
@@ -222,7 +222,7 @@ impl World {
             account: self.account,
             service: self.service,
             destination: Destination::Phone(number),
-            policy: twilio(),
+            policy: same_code(),
             content: Content {
                 friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
                 ..Content::default()

@@ -30,7 +30,7 @@ use crate::domain::service::{Service, ServiceSettings, Subscription};
 use crate::domain::sid::{AccountSid, AttemptSid, SafeListSid, ServiceSid, VerificationSid, WebhookSid};
 use crate::domain::text::{FriendlyName, ServiceName};
 use crate::domain::time::{Clock, Timestamp};
-use crate::domain::verification::samples::twilio;
+use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{Content, End, Ending, Sending, SendingOutcome, Try, Verification};
 use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::{Error, account};
@@ -225,7 +225,7 @@ impl Node {
             account: attempt.account,
             service: attempt.service,
             destination: destination.clone(),
-            policy: twilio(),
+            policy: same_code(),
             content: Content::default(),
             end: None,
             codes: Vec::new(),

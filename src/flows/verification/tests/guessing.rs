@@ -60,7 +60,7 @@ async fn a_new_verification_or_another_code_resets_no_count() {
     let world = World::new().await;
     let policy = CodePolicy {
         reuse: crate::domain::verification::CodeReuse::NewEachSend,
-        ..twilio()
+        ..same_code()
     };
     let new = wanted(ada(), policy);
     let first = world.start(&new).await.unwrap();

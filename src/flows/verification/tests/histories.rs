@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::domain::entropy::Entropy;
-use crate::domain::verification::samples::{signal, zitadel};
+use crate::domain::verification::tests::samples::{replacing, waits_by_channel};
 
 /// Several verifications of one destination, one behind the other or beside each other; all that counts across them holds.
 #[tokio::test]
 async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncounted() {
-    let policies = [twilio(), signal(), zitadel()];
+    let policies = [same_code(), waits_by_channel(), replacing()];
     let mut approvals = 0_u32;
     for seed in 0..1_500_u64 {
         let dice = SeededEntropy::new(seed << 24);

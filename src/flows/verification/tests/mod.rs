@@ -31,7 +31,7 @@ use crate::domain::service::ServiceChanges;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
 use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::samples::twilio;
+use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{CodePolicy, Content, Verification, VerificationStatus};
 use crate::doubles::{ManualClock, SeededEntropy};
 use crate::flows::code::open_code;
@@ -160,7 +160,7 @@ fn wanted(destination: Destination, policy: CodePolicy) -> NewVerification {
 }
 
 fn to_ada() -> NewVerification {
-    wanted(ada(), twilio())
+    wanted(ada(), same_code())
 }
 
 /// A code that is not `right`; another one for each `nth` below 999,999.

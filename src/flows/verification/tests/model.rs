@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use crate::domain::channel::Channel;
 use crate::domain::entropy::Entropy;
 use crate::domain::time::Timestamp;
-use crate::domain::verification::samples::{begun, code, signal, telegram, twilio, vonage, zitadel};
+use crate::domain::verification::tests::samples::{
+    begun, code, planned, replacing, same_code, text_then_call, waits_by_channel,
+};
 use crate::domain::verification::*;
 use crate::doubles::SeededEntropy;
 use crate::store::records;
@@ -382,15 +384,15 @@ fn at(seconds: u64) -> Timestamp {
 fn a_hundred_thousand_histories_go_as_a_small_model_says() {
     let workflow_1 = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
     let policies = [
-        twilio(),
+        same_code(),
         CodePolicy {
             reuse: CodeReuse::NewEachSend,
-            ..twilio()
+            ..same_code()
         },
-        signal(),
-        vonage(&workflow_1, 300),
-        zitadel(),
-        telegram(),
+        waits_by_channel(),
+        planned(&workflow_1, 300),
+        replacing(),
+        text_then_call(),
     ];
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..100_000_u64 {

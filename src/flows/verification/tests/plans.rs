@@ -1,7 +1,7 @@
 //! Plans: steps that follow by themselves, and those that a caller wants at once.
 
 use super::*;
-use crate::domain::verification::samples::vonage;
+use crate::domain::verification::tests::samples::planned;
 use crate::store::Order;
 
 const WORKFLOW_1: [(Channel, u32); 3] = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
@@ -20,7 +20,7 @@ async fn timers(world: &World) -> usize {
 async fn a_plan_goes_on_by_itself_and_ends() {
     let world = World::new().await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     let which = Which::Sid(verification.sid);
@@ -48,7 +48,7 @@ async fn a_plan_goes_on_by_itself_and_ends() {
 async fn a_step_that_is_wanted_now_moves_the_timer() {
     let world = World::new().await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     world.wait(10);
@@ -65,7 +65,7 @@ async fn a_step_that_is_wanted_now_moves_the_timer() {
 #[tokio::test]
 async fn the_end_of_a_verification_stops_its_timer() {
     let world = World::new().await;
-    let new = wanted(ada(), vonage(&WORKFLOW_1, 300));
+    let new = wanted(ada(), planned(&WORKFLOW_1, 300));
     let verification = world.start(&new).await.unwrap();
     world
         .check(&Which::To(ada()), &world.code(&verification))
@@ -85,7 +85,7 @@ async fn the_end_of_a_verification_stops_its_timer() {
 async fn of_parallel_workers_one_takes_a_step() {
     let world = World::on(Arc::new(Interleaved::default())).await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     world.wait(125);
@@ -102,7 +102,7 @@ async fn of_parallel_workers_one_takes_a_step() {
 async fn a_step_without_a_sender_is_passed_over() {
     let world = World::new().await;
     let steps = [(Channel::Sms, 60), (Channel::Sna, 60), (Channel::Call, 60)];
-    let verification = world.start(&wanted(ada(), vonage(&steps, 300))).await.unwrap();
+    let verification = world.start(&wanted(ada(), planned(&steps, 300))).await.unwrap();
     for _ in 0..2 {
         world.wait(60);
         verification::advance_due(&world.app).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_step_without_a_sender_is_passed_over() {
 async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
     let world = World::new().await;
     let verification = world
-        .start(&wanted(ada(), vonage(&WORKFLOW_1, 300)))
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
         .await
         .unwrap();
     world.wait(700);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::text::{Amount, ProviderName};
-use crate::domain::verification::samples::{signal, zitadel};
+use crate::domain::verification::tests::samples::{replacing, waits_by_channel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
 use crate::flows::code::put_verification;
 use crate::flows::service;
@@ -43,7 +43,7 @@ async fn waits_hold_for_requests_at_the_same_time() {
     let world = World::on(Arc::new(Interleaved::default())).await;
     let policy = CodePolicy {
         uniqueness: Uniqueness::ReturnExisting,
-        ..signal()
+        ..waits_by_channel()
     };
     let new = wanted(ada(), policy);
     world.start(&new).await.unwrap();
@@ -92,7 +92,7 @@ async fn an_approval_marks_the_try_that_brought_the_code() {
 #[tokio::test]
 async fn one_that_replaces_voids_the_code_of_the_other() {
     let world = World::new().await;
-    let new = wanted(ada(), zitadel());
+    let new = wanted(ada(), replacing());
     let first = world.start(&new).await.unwrap();
     let second = world.start(&new).await.unwrap();
     assert_ne!(first.sid, second.sid);
@@ -134,7 +134,7 @@ async fn one_that_waits_is_named_to_whoever_wants_another() {
     let world = World::new().await;
     let policy = CodePolicy {
         uniqueness: Uniqueness::RejectWithExisting,
-        ..twilio()
+        ..same_code()
     };
     let new = wanted(ada(), policy);
     let first = world.start(&new).await.unwrap();

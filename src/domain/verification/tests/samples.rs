@@ -12,7 +12,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 
 /// Twilio Verify: 10 minutes, 5 sendings, 5 checks, the same code.
-pub(crate) fn twilio() -> CodePolicy {
+pub(crate) fn same_code() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::Digits,
         code_length: 6,
@@ -37,7 +37,7 @@ pub(crate) fn twilio() -> CodePolicy {
 }
 
 /// Signal's registration service: waits for each channel, a new code for each sending, an end that moves.
-pub(crate) fn signal() -> CodePolicy {
+pub(crate) fn waits_by_channel() -> CodePolicy {
     let waits = |channel, waits: &[u32]| ChannelWaits {
         channel,
         waits: waits.to_vec(),
@@ -57,12 +57,12 @@ pub(crate) fn signal() -> CodePolicy {
         single_use: false,
         retention: 600,
         exhaustion: Exhaustion::AwaitsCode,
-        ..twilio()
+        ..same_code()
     }
 }
 
 /// A workflow of Vonage Verify: a plan, a code for `code_life` seconds, three checks for each.
-pub(crate) fn vonage(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
+pub(crate) fn planned(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
     CodePolicy {
         code_length: 4,
         code_life,
@@ -79,12 +79,12 @@ pub(crate) fn vonage(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
         keeps_submitted: true,
         exhaustion: Exhaustion::Ends,
         cancel_needs_step: true,
-        ..twilio()
+        ..same_code()
     }
 }
 
 /// Zitadel's phone verification: each sending is a new one in place of the one before, which never ends by itself.
-pub(crate) fn zitadel() -> CodePolicy {
+pub(crate) fn replacing() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::UpperAlphanumeric,
         code_life: 3_600,
@@ -94,12 +94,12 @@ pub(crate) fn zitadel() -> CodePolicy {
         max_checks: 10,
         uniqueness: Uniqueness::Replace,
         exhaustion: Exhaustion::AwaitsCode,
-        ..twilio()
+        ..same_code()
     }
 }
 
 /// Telegram's sign-in: the same code again by text message and then by call, a wait before each.
-pub(crate) fn telegram() -> CodePolicy {
+pub(crate) fn text_then_call() -> CodePolicy {
     CodePolicy {
         code_length: 5,
         send_waits: vec![
@@ -114,7 +114,7 @@ pub(crate) fn telegram() -> CodePolicy {
         ],
         call_after_sms: Some(60),
         exhaustion: Exhaustion::Ends,
-        ..twilio()
+        ..same_code()
     }
 }
 

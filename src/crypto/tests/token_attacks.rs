@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
-use super::device_jwt::{DeviceClaims, DeviceJwt, DeviceJwtError};
-use super::jws::JwsError;
-use super::test_device::{ACCOUNT, CREDENTIAL, NOW, TestDevice, device_claims, device_header, signing_input};
+use super::super::device_jwt::{DeviceClaims, DeviceJwt, DeviceJwtError};
+use super::super::jws::JwsError;
+use super::device::{ACCOUNT, CREDENTIAL, NOW, TestDevice, device_claims, device_header, signing_input};
 use crate::domain::opaque::DevicePublicKey;
 
 fn read(token: &str, key: &DevicePublicKey) -> Result<DeviceClaims, DeviceJwtError> {

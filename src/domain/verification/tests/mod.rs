@@ -1,8 +1,10 @@
 //! The tables of the protocols' documents, played: what each one's rules let through, and when.
 
+pub(crate) mod samples;
+
 use std::time::Duration;
 
-use super::samples::{begun, code, signal, telegram, twilio, vonage, zitadel};
+use self::samples::{begun, code, planned, replacing, same_code, text_then_call, waits_by_channel};
 use super::*;
 use crate::domain::refusal::Refusal;
 
@@ -58,12 +60,12 @@ fn metadata(verification: &Verification, second: u64) -> (Option<u64>, Option<u6
     )
 }
 
-mod twilios {
+mod same_code {
     use super::*;
 
     #[test]
     fn five_sends_of_one_code_within_ten_minutes() {
-        let mut verification = begun(twilio(), at(0));
+        let mut verification = begun(same_code(), at(0));
         for second in 0..5 {
             send(&mut verification, Channel::Sms, second).unwrap();
         }
@@ -80,7 +82,7 @@ mod twilios {
 
     #[test]
     fn five_checks_and_then_nothing_until_the_ten_minutes_are_over() {
-        let mut verification = begun(twilio(), at(0));
+        let mut verification = begun(same_code(), at(0));
         send(&mut verification, Channel::Sms, 0).unwrap();
         for second in 1..5 {
             assert_eq!(
@@ -110,7 +112,7 @@ mod twilios {
     fn a_new_code_for_each_sending_resets_no_count() {
         let policy = CodePolicy {
             reuse: CodeReuse::NewEachSend,
-            ..twilio()
+            ..same_code()
         };
         let mut verification = begun(policy, at(0));
         send(&mut verification, Channel::Sms, 0).unwrap();
@@ -127,7 +129,7 @@ mod twilios {
 
     #[test]
     fn the_right_code_is_accepted_once() {
-        let mut verification = begun(twilio(), at(0));
+        let mut verification = begun(same_code(), at(0));
         send(&mut verification, Channel::Sms, 0).unwrap();
         assert_eq!(
             check(&mut verification, true, 30),
@@ -143,12 +145,12 @@ mod twilios {
     }
 }
 
-mod signals {
+mod waits_by_channel {
     use super::*;
 
     #[test]
     fn what_may_be_done_after_each_thing_that_was() {
-        let mut session = begun(signal(), at(0));
+        let mut session = begun(waits_by_channel(), at(0));
         // Before the first message: no call, no check, ten minutes.
         assert_eq!(metadata(&session, 0), (Some(0), None, None, 600));
         assert_eq!(check(&mut session, true, 0), Err(Refusal::NoCodeSent));
@@ -182,7 +184,7 @@ mod signals {
 
     #[test]
     fn five_checks_of_each_code_with_longer_and_longer_waits() {
-        let mut session = begun(signal(), at(0));
+        let mut session = begun(waits_by_channel(), at(0));
         send(&mut session, Channel::Sms, 0).unwrap();
         for _ in 0..3 {
             check(&mut session, false, 5).unwrap();
@@ -211,7 +213,7 @@ mod signals {
 
     #[test]
     fn a_code_has_its_ten_minutes_while_the_session_goes_on() {
-        let mut session = begun(signal(), at(0));
+        let mut session = begun(waits_by_channel(), at(0));
         send(&mut session, Channel::Sms, 0).unwrap();
         assert_eq!(check(&mut session, true, 600), Err(Refusal::CodeExpired));
         assert_eq!(metadata(&session, 600).2, None);
@@ -221,12 +223,12 @@ mod signals {
 
     #[test]
     fn a_number_that_takes_no_messages_can_be_called_at_once() {
-        let mut session = begun(signal(), at(0));
+        let mut session = begun(waits_by_channel(), at(0));
         send(&mut session, Channel::Sms, 10).unwrap();
         session.note_outcome(0, SendingOutcome::ChannelRefused, at(11));
         let (sms, call, _, _) = metadata(&session, 11);
         assert_eq!((sms, call), (None, Some(0)));
-        let mut unavailable = begun(signal(), at(0));
+        let mut unavailable = begun(waits_by_channel(), at(0));
         send(&mut unavailable, Channel::Sms, 10).unwrap();
         unavailable.note_outcome(0, SendingOutcome::Unavailable, at(11));
         let (sms, call, _, _) = metadata(&unavailable, 11);
@@ -234,14 +236,14 @@ mod signals {
     }
 }
 
-mod vonages {
+mod planned {
     use super::*;
 
     const WORKFLOW_1: [(Channel, u32); 3] = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
 
     /// Plays a workflow to its end: when each event was, with which code, and when it was over.
     fn played(steps: &[(Channel, u32)], code_life: u32) -> (Vec<u64>, Vec<u8>, u64) {
-        let mut request = begun(vonage(steps, code_life), at(0));
+        let mut request = begun(planned(steps, code_life), at(0));
         step(&mut request, 0).unwrap();
         while let Some(due) = request.next_step_at {
             assert!(request.is_pending(due));
@@ -286,7 +288,7 @@ mod vonages {
 
     #[test]
     fn three_wrong_codes_of_one_fail_it_but_a_new_one_has_its_own_three() {
-        let mut request = begun(vonage(&WORKFLOW_1, 300), at(0));
+        let mut request = begun(planned(&WORKFLOW_1, 300), at(0));
         step(&mut request, 0).unwrap();
         check(&mut request, false, 10).unwrap();
         check(&mut request, false, 290).unwrap();
@@ -305,7 +307,7 @@ mod vonages {
 
     #[test]
     fn between_two_codes_none_is_right() {
-        let mut request = begun(vonage(&WORKFLOW_1, 300), at(0));
+        let mut request = begun(planned(&WORKFLOW_1, 300), at(0));
         step(&mut request, 0).unwrap();
         step(&mut request, 125).unwrap();
         assert_eq!(check(&mut request, true, 302), Err(Refusal::CodeExpired));
@@ -313,7 +315,7 @@ mod vonages {
 
     #[test]
     fn it_is_canceled_after_half_a_minute_and_before_the_last_event() {
-        let mut request = begun(vonage(&WORKFLOW_1, 300), at(0));
+        let mut request = begun(planned(&WORKFLOW_1, 300), at(0));
         step(&mut request, 0).unwrap();
         let early = Refusal::NotCancellableYet { retry_after: wait(1) };
         assert_eq!(request.cancel(at(29)), Err(early));
@@ -330,7 +332,7 @@ mod vonages {
 
     #[test]
     fn the_right_code_stops_the_plan() {
-        let mut request = begun(vonage(&WORKFLOW_1, 300), at(0));
+        let mut request = begun(planned(&WORKFLOW_1, 300), at(0));
         step(&mut request, 0).unwrap();
         check(&mut request, true, 20).unwrap();
         assert_eq!(request.next_step_at, None);
@@ -339,12 +341,12 @@ mod vonages {
     }
 }
 
-mod zitadels {
+mod replacing {
     use super::*;
 
     #[test]
     fn it_waits_until_it_is_replaced_but_its_code_does_not() {
-        let mut phone = begun(zitadel(), at(0));
+        let mut phone = begun(replacing(), at(0));
         send(&mut phone, Channel::Sms, 0).unwrap();
         assert!(phone.is_pending(at(100 * 86_400)));
         assert_eq!(phone.kept_until(), None);
@@ -360,12 +362,12 @@ mod zitadels {
     }
 }
 
-mod telegrams {
+mod text_then_call {
     use super::*;
 
     #[test]
     fn the_same_code_comes_again_by_call_after_the_timeout() {
-        let mut sign_in = begun(telegram(), at(0));
+        let mut sign_in = begun(text_then_call(), at(0));
         send(&mut sign_in, Channel::Sms, 0).unwrap();
         assert_eq!(metadata(&sign_in, 0), (None, Some(60), Some(0), 600));
         assert!(matches!(
@@ -380,7 +382,7 @@ mod telegrams {
 
 #[test]
 fn a_clock_set_back_makes_nobody_wait_for_the_jump() {
-    let mut session = begun(signal(), at(1_000_000));
+    let mut session = begun(waits_by_channel(), at(1_000_000));
     send(&mut session, Channel::Sms, 1_000_000).unwrap();
     for _ in 0..4 {
         session.settle_check(false, Submission::default(), at(1_000_000));
@@ -388,7 +390,7 @@ fn a_clock_set_back_makes_nobody_wait_for_the_jump() {
     let (sms, call, check, _) = metadata(&session, 0);
     assert_eq!((sms, call, check), (Some(0), Some(0), Some(0)));
     let mut request = begun(
-        vonage(&[(Channel::Sms, 300), (Channel::Sms, 300)], 300),
+        planned(&[(Channel::Sms, 300), (Channel::Sms, 300)], 300),
         at(1_000_000),
     );
     step(&mut request, 1_000_000).unwrap();
@@ -399,7 +401,7 @@ fn a_clock_set_back_makes_nobody_wait_for_the_jump() {
 fn as_many_checks_are_remembered_as_fit_into_a_record() {
     let policy = CodePolicy {
         max_checks: u32::MAX,
-        ..zitadel()
+        ..replacing()
     };
     let mut verification = begun(policy, at(0));
     send(&mut verification, Channel::Sms, 0).unwrap();

@@ -1,0 +1,111 @@
+//! What one connection has at work: how many requests, and about how much memory they hold.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The requests of one connection that are not over. One whose client reset its stream is over only when nobody works at
+/// it any more, so that no client has more at work than it may by giving up what it asked for.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    began: Instant,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+    /// When the last one was over, in milliseconds since the connection began.
+    idle_since: AtomicU64,
+}
+
+/// One request in flight, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    among: Arc<InFlight>,
+    bytes: AtomicUsize,
+}
+
+impl InFlight {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            requests: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(0),
+        })
+    }
+
+    /// One more that holds so many bytes; `None` if there are `most` already, or they hold more than they may together.
+    pub(super) fn begin(self: &Arc<Self>, bytes: usize, most: usize) -> Option<Arc<Counted>> {
+        // Only the connection's own task begins requests, so that none comes in between.
+        if self.requests.load(Ordering::Acquire) >= most || self.bytes.load(Ordering::Acquire) > MOST_BYTES {
+            return None;
+        }
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        Some(Arc::new(Counted {
+            among: Arc::clone(self),
+            bytes: AtomicUsize::new(bytes),
+        }))
+    }
+
+    /// Since when there is none.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let idle = self.requests.load(Ordering::Acquire) == 0;
+        idle.then(|| self.began + Duration::from_millis(self.idle_since.load(Ordering::Acquire)))
+    }
+}
+
+impl Counted {
+    /// The request holds so many bytes now: its head is gone, its answer is there.
+    pub(super) fn weigh(&self, bytes: usize) {
+        let before = self.bytes.swap(bytes, Ordering::AcqRel);
+        self.among.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.among.bytes.fetch_sub(before, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let now = u64::try_from(self.among.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Before it is seen that there is none.
+        self.among.idle_since.store(now, Ordering::Release);
+        self.among
+            .bytes
+            .fetch_sub(*self.bytes.get_mut(), Ordering::AcqRel);
+        self.among.requests.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Heads that are being answered and answers that are not read yet. Beyond it nothing new is begun.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_count_until_they_are_over() {
+        let requests = InFlight::new();
+        assert!(requests.idle_since().is_some());
+        let one = requests.begin(100, 2).unwrap();
+        let other = requests.begin(100, 2).unwrap();
+        assert!(requests.begin(100, 2).is_none() && requests.idle_since().is_none());
+        drop(one);
+        let third = requests.begin(100, 2).unwrap();
+        drop((other, third));
+        assert!(requests.idle_since().is_some());
+        assert_eq!(requests.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn nothing_is_begun_while_answers_that_nobody_reads_fill_the_memory() {
+        let requests = InFlight::new();
+        let one = requests.begin(100, 9).unwrap();
+        one.weigh(MOST_BYTES + 1);
+        assert!(requests.begin(100, 9).is_none());
+        one.weigh(10);
+        assert!(requests.begin(100, 9).is_some());
+        drop(one);
+        assert_eq!(requests.bytes.load(Ordering::Relaxed), 0);
+    }
+}
