@@ -16,7 +16,7 @@ use crate::domain::factor::{FactorKind, FactorStatus, NotificationChannel, PushF
 use crate::domain::refusal::Refusal;
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
-use crate::domain::text::{AppId, Message};
+use crate::domain::text::{ApnsTopic, Message};
 use crate::flows::outbox::Parcel;
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, account, credential, factor, retry_on_conflict, service};
@@ -214,7 +214,7 @@ impl Notice {
                     topic: apn
                         .topic
                         .as_ref()
-                        .map_or(self.push.app_id.as_str(), AppId::as_str),
+                        .map_or(self.push.app_id.as_str(), ApnsTopic::as_str),
                     sandbox: apn.sandbox,
                 };
                 Some(senders.apns.send(&access, token, message, now).await)

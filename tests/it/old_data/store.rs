@@ -19,10 +19,10 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
-use countersign::domain::challenge::{Challenge, ChallengeStatus};
+use countersign::domain::challenge::{Challenge, ChallengeStatus, Fields};
 use countersign::domain::entity::EntityName;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
-use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
+use countersign::domain::factor::{Factor, FactorType, KeyProof, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::service::{Change, Service, ServiceChanges};
@@ -37,7 +37,7 @@ use countersign::flows::actor::Actor;
 use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
-use countersign::flows::factor::{self, FactorChanges, NewPushFactor, NewTotpFactor};
+use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::outbox::prepare::prepare;
 use countersign::flows::push::web_push::vapid_public_key;
@@ -304,9 +304,22 @@ fn entity_of(service: ServiceSid) -> EntityName {
     }
 }
 
+/// A factor of codes has no key.
+struct NoKey;
+
+impl KeyProof for NoKey {
+    fn is_signed(&self, _: FactorSid, _: &DevicePublicKey) -> bool {
+        false
+    }
+}
+
 async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, Some(proof))
+    let proof = Some(EnrolmentProof {
+        code: proof,
+        key: &NoKey,
+    });
+    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, proof)
         .await
         .unwrap();
     factor.require_verified().unwrap();
@@ -317,7 +330,7 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
         factor,
         expires_at: message.as_ref().map(|_| written_at() + Challenge::DEFAULT_LIFE),
         message,
-        fields: Vec::new(),
+        fields: Fields::default(),
         hidden_details: None,
         number_matching: None,
     }
