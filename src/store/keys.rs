@@ -1,4 +1,4 @@
-//! Keys that know what is stored there; the table in [`kinds`](super::kinds) says how they are made.
+//! Keys that know what is stored there; the table in [`kinds`] says how they are made.
 
 pub use super::kinds::functions::*;
 pub use super::kinds::{KeyParts, Owner};

@@ -126,6 +126,7 @@ mod as_text {
     use serde::de::{Deserialize, Deserializer, Error as _};
     use serde::ser::Serializer;
 
+    #[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
     pub(super) fn serialize<T: Display, S: Serializer>(
         value: &Option<T>,
         serializer: S,

@@ -86,21 +86,21 @@ async fn answer_once(
     match (update.answer, &factor.kind) {
         (None, _) if update.metadata.is_none() => return Err(Refusal::AnswerMissing.into()),
         (None, _) => {}
-        (Some(said), FactorKind::Totp(totp)) => {
+        (Some(answer), FactorKind::Totp(totp)) => {
             challenge.require_attempt_left(now)?;
-            let verdict = factor::check_code(app, &located.scope, &factor, totp, said.code, now)
+            let verdict = factor::check_code(app, &located.scope, &factor, totp, answer.code, now)
                 .map_err(Error::into_area)?;
             challenge.settle_code(verdict, now)?;
             answered.settle_code(verdict, now);
             factor_changed = true;
         }
-        (Some(said), FactorKind::Push(push)) => {
-            let answer = said
+        (Some(answer), FactorKind::Push(push)) => {
+            let verified = answer
                 .proof
                 .verify(&located.scope, &challenge, &push.public_key)
                 .map_err(|why| Refusal::BadProof { why })?;
             let mut push = push.clone();
-            answer.settle(&mut challenge, &mut push.guard, app.policy.push.pause, now)?;
+            verified.settle(&mut challenge, &mut push.guard, app.policy.push.pause, now)?;
             answered.kind = FactorKind::Push(push);
             // Only a number or a report changes the factor: other answers leave it alone.
             factor_changed = guard_of(&answered) != guard_of(&factor);

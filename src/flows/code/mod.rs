@@ -1,5 +1,5 @@
-//! A code's life: which code a message carries ([`next_code`]), by which sender it leaves (`route`), what is written and
-//! asked before it may ([`send`]), the message (`compose`), the try (`deliver`), what follows from it (`settle`), and what
+//! A code's life: which code a message carries (`next_code`), by which sender it leaves (`route`), what is written and
+//! asked before it may (`send`), the message (`compose`), the try (`deliver`), what follows from it (`settle`), and what
 //! is learnt from it and from approvals ([`learn_from_stored`]).
 
 mod compose;

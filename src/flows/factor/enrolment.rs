@@ -38,7 +38,7 @@ impl<'a> Enrolment<'a> {
         let owner = keys::service(account, name.service);
         let key = keys::entity(name.service, &name.identity);
         let token = permit.map(|sid| keys::access_token(name.service, sid));
-        let token = token.as_ref().map(|key| key.bytes());
+        let token = token.as_ref().map(keys::Key::bytes);
         let needed = [owner.bytes(), key.bytes()].into_iter().chain(token);
         reading.prefetch(needed).await?;
         let batch = match permit {

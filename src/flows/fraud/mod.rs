@@ -1,6 +1,6 @@
 //! Toll fraud: whether a code may be sent, asked before each sending and told what came of it.
 //!
-//! [`admit`] is asked first; what it reserved is kept with [`SendPermit::commit`] once the sending is in the store, and is
+//! [`admit()`] is asked first; what it reserved is kept with [`SendPermit::commit`] once the sending is in the store, and is
 //! given back when it is dropped. [`converted`] is told of approvals, [`rebuild`] is called once before a server listens.
 //!
 //! Invariant: a store that fails lets nothing out.

@@ -143,7 +143,7 @@ impl Visit {
             }
             Settled::Waits { until, .. } if !self.lane.pauses() => self.reader.stays(thread, until),
             Settled::GivenUp(_) | Settled::TooLate(_) if !self.lane.pauses() => {
-                self.reader.gone(&app, thread)
+                self.reader.gone(&app, thread);
             }
             Settled::GivenUp(why) | Settled::TooLate(why) => {
                 self.health.failed(&app, self.lane, &why);

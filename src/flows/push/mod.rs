@@ -1,4 +1,4 @@
-//! Pushes: the notification that a challenge waits is queued in the commit of the challenge ([`notify_device`]), and wakes
+//! Pushes: the notification that a challenge waits is queued in the commit of the challenge (`notify_device`), and wakes
 //! the factor's device after it ([`deliver_push`]), by Apple's or Google's service or by Web Push ([`web_push`]).
 
 mod deliver;

@@ -98,7 +98,7 @@ impl fmt::Debug for Started {
 /// [`Refusal::NotFound`] without such a service, [`Refusal::Unwritable`], [`Refusal::Parameter`],
 /// [`Refusal::CustomCodeNotAllowed`],
 /// [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::VerificationExists`], [`Refusal::TooManyChecks`],
-/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimited`], [`Refusal::NoSenderFor`], [`Error::Failed`].
+/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimit`], [`Refusal::NoSenderFor`], [`Error::Failed`].
 pub async fn start(
     app: &App,
     account: AccountSid,

@@ -207,7 +207,7 @@ fn all_options(command: &Command) -> BTreeSet<&str> {
 
 fn variables_of_settings() -> BTreeSet<String> {
     let settings = SECTIONS.iter().flat_map(|section| section.settings);
-    settings.map(|setting| setting.variable()).collect()
+    settings.map(countersign::config::Setting::variable).collect()
 }
 
 fn variables_of_commands(command: &Command) -> BTreeSet<String> {

@@ -134,6 +134,10 @@ fn connected(server: &TestApp) -> App {
 }
 
 /// What is to be done if the push service is to be asked again.
+#[expect(
+    clippy::option_option,
+    reason = "not retried, retried, and retried after a wait"
+)]
 fn retried(outcome: &PushOutcome) -> Option<Option<Duration>> {
     match outcome {
         PushOutcome::Settled(Outcome::Retry { after, .. }) => Some(*after),

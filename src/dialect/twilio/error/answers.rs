@@ -147,6 +147,7 @@ fn of_entities_and_factors() {
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_challenges() {
     assert_eq!(
@@ -346,6 +347,7 @@ fn of_lists_and_limits() {
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_verifications() {
     assert_eq!(
