@@ -80,7 +80,7 @@ impl<'t> UnverifiedJws<'t> {
     ///
     /// # Errors
     /// When the key did not sign the token, or what it signed is no JSON object with unique member names.
-    pub fn verify(self, key: &DevicePublicKey) -> Result<VerifiedJws, JwsError> {
+    pub fn verify(&self, key: &DevicePublicKey) -> Result<VerifiedJws, JwsError> {
         if !is_signed_by(key, self.signing_input.as_bytes(), &self.signature) {
             return Err(JwsError::Signature);
         }

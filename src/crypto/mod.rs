@@ -7,7 +7,7 @@
 //! - Web Push: [`web_push`].
 //! - Push providers: [`provider_key`], [`service_account`].
 //! - Messages: [`template_sid`].
-//! - Devices: [`device_key`]; [`jws`], and [`device_jwt`], which is signed with it; [`unique_json`].
+//! - Devices: [`device_key`]; [`jws`]; [`unique_json`].
 //!
 //! Invariants:
 //! - No primitive is written here: every one comes from a library, and published test vectors run over our use of it.
@@ -16,7 +16,6 @@
 //! - Secrets are compared in constant time.
 //! - Of a signed token nobody sees more than the header before its signature was checked.
 
-pub mod device_jwt;
 pub mod device_key;
 pub mod jws;
 pub mod master_key;

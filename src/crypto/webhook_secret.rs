@@ -54,7 +54,7 @@ impl WebhookSecret {
     /// A signature as Twilio's helper libraries check it: the Base64 of HMAC-SHA1 over `signed`. The key is the text
     /// that [`reveal`](Self::reveal) shows: to those libraries it is an auth token like any other.
     #[must_use]
-    pub fn sign_for_twilio(&self, signed: &str) -> String {
+    pub fn sign_sha1(&self, signed: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, self.reveal().as_bytes());
         STANDARD.encode(hmac::sign(&key, signed.as_bytes()))
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::AreaRefusal;
 use super::sid::{AccessTokenSid, AccountSid, FactorSid};
-use super::text::{FriendlyName, Identity};
+use super::text::{FriendlyName, Identity, Invalid};
 use super::time::Timestamp;
 
 /// An access token. The token itself is derived from the master key and is not stored.
@@ -20,26 +20,53 @@ pub struct AccessToken {
     pub identity: Identity,
     /// The name that the issuer thought of for the factor.
     pub factor_friendly_name: Option<FriendlyName>,
-    /// How many seconds it lives.
-    pub ttl: u16,
+    /// How long it lives.
+    pub life: TokenLife,
     /// When it was created.
     pub date_created: Timestamp,
     /// The factor that was created with it.
     pub spent_on: Option<FactorSid>,
 }
 
+/// How long an access token lives: 60 to 300 seconds, 60 if nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenLife(u16);
+
+impl TokenLife {
+    /// Checks the range.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the range.
+    pub fn new(seconds: u16) -> Result<Self, Invalid> {
+        if (60..=300).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(Invalid("must be a whole number of seconds from 60 to 300"))
+        }
+    }
+
+    /// The number of seconds.
+    #[must_use]
+    pub fn seconds(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for TokenLife {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
 impl AccessToken {
-    /// How many seconds an access token lives if nothing else is said.
-    pub const DEFAULT_TTL: u16 = 60;
-    /// The fewest and the most seconds that an access token lives.
-    pub const TTL_RANGE: std::ops::RangeInclusive<u16> = 60..=300;
     /// How long it can still be fetched after its end.
     pub const KEPT: Duration = Duration::from_hours(24);
 
     /// When it ends.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.date_created + Duration::from_secs(self.ttl.into())
+        self.date_created + Duration::from_secs(self.life.seconds().into())
     }
 
     /// Spends the token on a factor of `identity`.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::opaque::Sealed;
 use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, CredentialSid, ServiceSid};
-use super::text::{ApnsIdentifier, AppId, FriendlyName};
+use super::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
 use super::time::Timestamp;
 
 /// A push provider's key. What is secret in it is sealed and never shown again.
@@ -78,7 +78,7 @@ pub struct ApnCredential {
     /// The team that the key belongs to.
     pub team_id: ApnsIdentifier,
     /// The app that is woken; the one that the factor names if there is none.
-    pub topic: Option<AppId>,
+    pub topic: Option<ApnsTopic>,
     /// Whether Apple's development environment is meant.
     pub sandbox: bool,
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::attached::{Attached, AttachedChange};
+use super::channel::Channel;
 use super::credential::PushProvider;
 use super::events::{EventType, EventTypes};
 use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
+use super::message::template::Templates;
 use super::number_matching::NumberLength;
 use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, CredentialSid, ServiceSid, TemplateSid, WebhookSid};
 use super::text::{Issuer, ServiceName};
 use super::time::Timestamp;
 use super::totp_algorithm::TotpAlgorithm;
+use super::verification::{Content, SentCodeLength};
 
 /// A service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,8 +66,8 @@ pub struct Subscription {
 pub struct ServiceSettings {
     /// The name in messages to users, and the issuer of TOTP factors if there is no other.
     pub friendly_name: ServiceName,
-    /// How many digits a code by message has: 4 to 10.
-    pub code_length: u8,
+    /// How many digits a code by message has.
+    pub code_length: SentCodeLength,
     /// Whether phone numbers are looked up.
     pub lookup_enabled: bool,
     /// Whether verifications carry an amount and a payee (PSD2).
@@ -117,7 +120,7 @@ pub struct ServiceChanges {
     /// See [`ServiceSettings::friendly_name`].
     pub friendly_name: Option<ServiceName>,
     /// See [`ServiceSettings::code_length`].
-    pub code_length: Option<u8>,
+    pub code_length: Option<SentCodeLength>,
     /// See [`ServiceSettings::lookup_enabled`].
     pub lookup_enabled: Option<bool>,
     /// See [`ServiceSettings::psd2_enabled`].
@@ -181,7 +184,7 @@ impl ServiceSettings {
     pub fn named(friendly_name: ServiceName) -> Self {
         Self {
             friendly_name,
-            code_length: 6,
+            code_length: SentCodeLength::default(),
             lookup_enabled: false,
             psd2_enabled: false,
             skip_sms_to_landlines: false,
@@ -234,6 +237,22 @@ impl ServiceSettings {
         Ok(self)
     }
 
+    /// What a verification over `channel` says: what its creator asked for, and where that is nothing, what is chosen here:
+    /// the name, the warning, and the template, if there is one for the channel.
+    #[must_use]
+    pub fn complete(&self, mut asked: Content, channel: Channel, templates: &Templates) -> Content {
+        let usual = self.default_template_sid.filter(|template| {
+            let known = templates.by_sid(*template);
+            known.is_some_and(|known| known.channels().contains(&channel))
+        });
+        asked
+            .friendly_name
+            .get_or_insert_with(|| self.friendly_name.clone());
+        asked.template = asked.template.or(usual);
+        asked.warning |= self.do_not_share_warning_enabled;
+        asked
+    }
+
     /// The issuer of TOTP factors.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -274,4 +293,44 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> ServiceName {
+        ServiceName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn what_the_caller_does_not_say_the_services_owner_chose() {
+        let templates = Templates::default();
+        let template = templates.iter().next().unwrap().sid();
+        let mut settings = ServiceSettings::named(named("Owl Bank"));
+        let plain = settings.complete(Content::default(), Channel::Sms, &templates);
+        assert_eq!(
+            (plain.friendly_name, plain.template, plain.warning),
+            (Some(named("Owl Bank")), None, false)
+        );
+        settings.default_template_sid = Some(template);
+        settings.do_not_share_warning_enabled = true;
+        let chosen = settings.complete(Content::default(), Channel::Call, &templates);
+        assert_eq!((chosen.template, chosen.warning), (Some(template), true));
+        let mail = settings.complete(Content::default(), Channel::Email, &templates);
+        assert_eq!(mail.template, None, "no template is for e-mails");
+        settings.default_template_sid = Some(TemplateSid::from_bytes([1; 16]));
+        let unknown = settings.complete(Content::default(), Channel::Sms, &templates);
+        assert_eq!(unknown.template, None);
+        let own = Content {
+            friendly_name: Some(named("Owl Shop")),
+            template: Some(template),
+            ..Content::default()
+        };
+        let own = settings.complete(own, Channel::Email, &templates);
+        assert_eq!(
+            (own.friendly_name, own.template),
+            (Some(named("Owl Shop")), Some(template))
+        );
+    }
 }

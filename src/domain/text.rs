@@ -80,6 +80,10 @@ text! {
     ApnsIdentifier, "must be 10 characters long, only upper-case letters and digits", |text| {
         text.len() == 10 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
+    /// What Apple calls the app that is woken: its bundle identifier.
+    ApnsTopic, "must be a bundle identifier of 1 to 100 visible ASCII characters, such as com.example.app", |text| {
+        (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    };
     /// The message of a challenge.
     Message, "must be 1 to 256 characters long", |text| length_within(text, 1, 256);
     /// The label of a challenge's field.

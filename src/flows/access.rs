@@ -3,8 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::crypto::device_jwt::DeviceJwt;
-use crate::domain::access::Refusal;
+use crate::domain::access::{DevicePass, Refusal};
 use crate::domain::account::Account;
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{FactorKind, FactorStatus};
@@ -100,20 +99,21 @@ pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<Accou
 pub struct AuthenticatedDevice {
     /// Where its factor is.
     pub address: DeviceAddress,
-    /// Until when its JWT may be used, as far as its clock and this one can be apart.
+    /// Until when what it showed may be used, as far as its clock and this one can be apart.
     pub until: Timestamp,
 }
 
-/// The device whose key signed `token`: a JWT whose `kid` is the factor's credential and whose `sub` is its account,
-/// valid now, give or take [`crate::app::Policy::device_clock_skew`].
+/// The device whose key signed `pass`: it names the factor's credential and claims its account, and holds now, give or take [`crate::app::Policy::device_clock_skew`].
 ///
 /// # Errors
-/// [`Refusal::Credentials`] for everything that is wrong with the token, the factor, its service or its account;
+/// [`Refusal::Credentials`] for everything that is wrong with the pass, the factor, its service or its account;
 /// [`Error::Failed`].
-pub async fn authenticate_device(app: &App, token: &str) -> Result<AuthenticatedDevice, Error<Refusal>> {
-    let token = DeviceJwt::parse(token).map_err(|_| Refusal::Credentials)?;
+pub async fn authenticate_device(
+    app: &App,
+    pass: &dyn DevicePass,
+) -> Result<AuthenticatedDevice, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let address = reading.require(&keys::device(token.credential_sid())).await?;
+    let address = reading.require(&keys::device(pass.credential())).await?;
     let factor = keys::factor(&address.scope(), address.factor);
     let service = keys::service(address.account, address.service);
     let account = keys::account(address.account);
@@ -124,7 +124,7 @@ pub async fn authenticate_device(app: &App, token: &str) -> Result<Authenticated
     let FactorKind::Push(push) = &factor.kind else {
         return Err(Refusal::Credentials.into());
     };
-    let claims = token.verify(&push.public_key).map_err(|_| Refusal::Credentials)?;
+    let claims = pass.verify(&push.public_key).ok_or(Refusal::Credentials)?;
     claims
         .check(app.clock.now(), app.policy.device_clock_skew)
         .map_err(|_| Refusal::Credentials)?;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::app::App;
 use crate::crypto::vault::Purpose;
 use crate::domain::access;
-use crate::domain::access_token::{AccessToken, Refusal};
+use crate::domain::access_token::{AccessToken, Refusal, TokenLife};
 use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid, ServiceSid};
 use crate::domain::text::FriendlyName;
@@ -17,8 +17,8 @@ use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, account, retry_on_conflict, service};
 use crate::store::{Batch, keys};
 
-/// Issues permission for one device of the entity `name`, which need not exist yet, to create one push factor within `ttl` seconds. Returns the record and
-/// the token.
+/// Issues permission for one device of the entity `name`, which need not exist yet, to create one push
+/// factor within `life`. Returns the record and the token.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Error::Failed`].
@@ -27,7 +27,7 @@ pub async fn create(
     account: AccountSid,
     name: &EntityName,
     factor_friendly_name: Option<FriendlyName>,
-    ttl: u16,
+    life: TokenLife,
 ) -> Result<(AccessToken, String), Error<Refusal>> {
     let now = app.clock.now();
     let token = AccessToken {
@@ -35,7 +35,7 @@ pub async fn create(
         account,
         identity: name.identity.clone(),
         factor_friendly_name,
-        ttl,
+        life,
         date_created: now,
         spent_on: None,
     };

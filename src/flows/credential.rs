@@ -14,7 +14,7 @@ use crate::domain::credential::{ApnCredential, Credential, CredentialKey, Refusa
 use crate::domain::opaque::Sealed;
 use crate::domain::service::{Change, Service};
 use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
-use crate::domain::text::{ApnsIdentifier, AppId, FriendlyName};
+use crate::domain::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict};
@@ -43,7 +43,7 @@ pub enum NewKey {
         /// See [`ApnCredential::team_id`].
         team_id: ApnsIdentifier,
         /// See [`ApnCredential::topic`].
-        topic: Option<AppId>,
+        topic: Option<ApnsTopic>,
         /// See [`ApnCredential::sandbox`].
         sandbox: bool,
     },
@@ -118,7 +118,7 @@ pub struct CredentialChanges {
     /// Of Apple's: the team that the key belongs to.
     pub team_id: Option<ApnsIdentifier>,
     /// Of Apple's: the app that is woken.
-    pub topic: Change<AppId>,
+    pub topic: Change<ApnsTopic>,
     /// Of Apple's: whether the development environment is meant.
     pub sandbox: Option<bool>,
     /// Of Google's: the service account's key.

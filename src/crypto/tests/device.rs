@@ -10,10 +10,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::domain::opaque::DevicePublicKey;
 
-pub(crate) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
-pub(crate) const CREDENTIAL: &str = "CRfedcba9876543210fedcba9876543210";
-pub(crate) const NOW: u64 = 1_790_000_000;
-
 pub(crate) struct TestDevice {
     pkcs8: Vec<u8>,
     key: DevicePublicKey,
@@ -47,11 +43,6 @@ impl TestDevice {
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// The token that an SDK would authenticate with now.
-    pub(crate) fn device_jwt(&self) -> String {
-        self.jws(&device_header(), &device_claims())
-    }
-
     fn sign(&self, algorithm: &'static EcdsaSigningAlgorithm, message: &[u8]) -> Vec<u8> {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).unwrap();
         pair.sign(&SystemRandom::new(), message)
@@ -59,14 +50,6 @@ impl TestDevice {
             .as_ref()
             .to_vec()
     }
-}
-
-pub(crate) fn device_header() -> String {
-    format!(r#"{{"cty":"twilio-pba;v=1","kid":"{CREDENTIAL}","typ":"JWT","alg":"ES256"}}"#)
-}
-
-pub(crate) fn device_claims() -> String {
-    format!(r#"{{"sub":"{ACCOUNT}","exp":{},"nbf":{NOW}}}"#, NOW + 600)
 }
 
 pub(crate) fn signing_input(header: &str, payload: &str) -> String {

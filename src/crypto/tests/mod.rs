@@ -1,5 +1,4 @@
-//! A device that signs as the SDKs do, what forgers try on its tokens, and published vectors.
+//! A device that signs as the SDKs do, and published vectors.
 
 pub(crate) mod device;
-mod token_attacks;
 mod wycheproof;

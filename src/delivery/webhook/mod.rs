@@ -89,7 +89,7 @@ fn headers(
     headers.insert("i-twilio-idempotency-token", HeaderValue::from_str(&uuid)?);
     // That header has room for one signature. Receivers that check it change over when the old secret ends.
     if let Some(oldest) = secrets.first() {
-        let signature = oldest.sign_for_twilio(&body.signed_text(url));
+        let signature = oldest.sign_sha1(&body.signed_text(url));
         headers.insert("x-twilio-signature", HeaderValue::from_str(&signature)?);
     }
     let signatures = signature::standard(secrets, &uuid, timestamp, &body.bytes);

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::error::{ApiError, of_parameter};
-use super::form::whole_number;
 use super::json::{self, Text};
-use crate::domain::access_token::AccessToken;
+use crate::domain::access_token::{AccessToken, TokenLife};
 use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::{FriendlyName, Identity};
@@ -27,16 +26,10 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         return Err(ApiError::invalid("FactorType", "must be push"));
     }
     let name = form.parsed("FactorFriendlyName", FriendlyName::parse)?;
-    let ttl = match form.filled("Ttl") {
-        None => AccessToken::DEFAULT_TTL,
-        Some(text) => whole_number(text)
-            .and_then(|seconds| u16::try_from(seconds).ok())
-            .filter(|seconds| AccessToken::TTL_RANGE.contains(seconds))
-            .ok_or_else(|| ApiError::invalid("Ttl", "must be a whole number of seconds from 60 to 300"))?,
-    };
+    let life = form.seconds("Ttl", TokenLife::new)?.unwrap_or_default();
     let service = call.sid("ServiceSid")?;
     let device_of = EntityName { service, identity };
-    let created = access_token::create(call.app(), account, &device_of, name, ttl).await;
+    let created = access_token::create(call.app(), account, &device_of, name, life).await;
     let (record, token) = call.settle(created)?;
     Ok(json::resource(
         StatusCode::CREATED,
@@ -81,7 +74,7 @@ impl<'a> AccessTokenJson<'a> {
             factor_friendly_name: record.factor_friendly_name.as_ref().map(FriendlyName::as_str),
             token,
             url: call.url(format_args!("/v2/Services/{service}/AccessTokens/{}", record.sid)),
-            ttl: record.ttl,
+            ttl: record.life.seconds(),
             date_created: Text(record.date_created),
         }
     }

@@ -257,8 +257,9 @@ pub enum ApprovalJwtError {
 mod tests {
     use serde_json::json;
 
+    use super::super::device_jwt::DeviceJwt;
+    use super::super::device_jwt::tests::token_of;
     use super::*;
-    use crate::crypto::device_jwt::DeviceJwt;
     use crate::crypto::tests::device::TestDevice;
 
     const HEADER: &str = r#"{"typ":"JWT","alg":"ES256"}"#;
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn a_device_token_is_no_answer_and_an_answer_is_no_device_token() {
         let device = TestDevice::new();
-        assert!(ApprovalJwt::parse(&device.device_jwt()).is_err());
+        assert!(ApprovalJwt::parse(&token_of(&device)).is_err());
         assert!(DeviceJwt::parse(&device.jws(HEADER, "{}")).is_err());
     }
 

@@ -13,6 +13,7 @@ use super::listing::Listing;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
+use crate::domain::phone::LeadingDigits;
 use crate::domain::price::Price;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::text::Invalid;
@@ -107,15 +108,8 @@ fn converted(name: &str) -> Result<bool, Invalid> {
 }
 
 /// The plus sign need not come through: undecoded, it stands for a blank.
-fn digits(text: &str) -> Result<String, Invalid> {
-    let digits = text.trim_start_matches(['+', ' ']);
-    if (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        Ok(digits.to_owned())
-    } else {
-        Err(Invalid(
-            "must be the beginning of a phone number: + and 1 to 15 digits",
-        ))
-    }
+fn digits(text: &str) -> Result<LeadingDigits, Invalid> {
+    LeadingDigits::parse(text.trim_start_matches(['+', ' ']))
 }
 
 #[derive(Serialize)]

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::device_jwt::DeviceJwt;
 use crate::app::App;
 use crate::domain::access::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
@@ -103,7 +104,8 @@ pub(super) async fn caller(
             admission: None,
         });
     }
-    let device = access::authenticate_device(app, basic.reveal_password()).await?;
+    let token = DeviceJwt::parse(basic.reveal_password()).map_err(|_| Refusal::Credentials)?;
+    let device = access::authenticate_device(app, &token).await?;
     Ok(Authenticated {
         caller: Caller::Actor(Actor::Device(device.address.clone())),
         admission: Some(Admission::Device {

@@ -16,7 +16,7 @@ use super::form::{Form, attributes, sid};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::unique_json::parse_object;
-use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason, Details, Field};
+use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason, Details, Field, Fields};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::FactorType;
 use crate::domain::number_matching::{MatchingNumber, NumberLength};
@@ -144,15 +144,12 @@ fn order(name: &str) -> Result<Order, Invalid> {
     }
 }
 
-fn fields(form: &Form) -> Result<Vec<Field>, ApiError> {
+fn fields(form: &Form) -> Result<Fields, ApiError> {
     let fields = form
         .all("Details.Fields")
         .map(field)
         .collect::<Result<Vec<_>, _>>()?;
-    if fields.len() > Details::MAX_FIELDS {
-        return Err(ApiError::invalid("Details.Fields", "must be at most 20 fields"));
-    }
-    Ok(fields)
+    Fields::new(fields).map_err(of_parameter("Details.Fields"))
 }
 
 fn field(text: &str) -> Result<Field, ApiError> {
@@ -280,7 +277,7 @@ impl<'a> DetailsJson<'a> {
         };
         Self {
             message: details.message.as_ref().map(Message::as_str),
-            fields: details.fields.iter().map(field).collect(),
+            fields: details.fields.as_slice().iter().map(field).collect(),
             date: details.date.map(Text),
         }
     }

@@ -15,7 +15,7 @@ use crate::crypto::unique_json::parse_object;
 use crate::domain::credential::{Credential, CredentialKey, PushProvider};
 use crate::domain::service::Change;
 use crate::domain::sid::{AccountSid, CredentialSid};
-use crate::domain::text::{ApnsIdentifier, AppId, FriendlyName, Invalid};
+use crate::domain::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
 use crate::domain::time::Timestamp;
 use crate::flows::credential::{self, CredentialChanges, NewCredential, NewKey};
 
@@ -133,7 +133,7 @@ struct ApnParameters {
     private_key: Option<P256Pem>,
     key_id: Option<ApnsIdentifier>,
     team_id: Option<ApnsIdentifier>,
-    topic: Change<AppId>,
+    topic: Change<ApnsTopic>,
     sandbox: Option<bool>,
 }
 
@@ -151,7 +151,7 @@ fn apn_parameters(form: &Form) -> Result<ApnParameters, ApiError> {
         private_key: private_key(form)?,
         key_id: form.parsed("KeyId", ApnsIdentifier::parse)?,
         team_id: form.parsed("TeamId", ApnsIdentifier::parse)?,
-        topic: form.clearable("Topic", topic)?,
+        topic: form.clearable("Topic", ApnsTopic::parse)?,
         sandbox: form.flag("Sandbox")?,
     };
     let Some(text) = form.filled("Secret") else {
@@ -168,7 +168,7 @@ fn apn_parameters(form: &Form) -> Result<ApnParameters, ApiError> {
         match name.as_str() {
             "key_id" => given.key_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter("Secret"))?),
             "team_id" => given.team_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter("Secret"))?),
-            "topic" => given.topic = Change::Set(topic(text).map_err(of_parameter("Secret"))?),
+            "topic" => given.topic = Change::Set(ApnsTopic::parse(text).map_err(of_parameter("Secret"))?),
             _ => return Err(invalid("must only have the members key_id, team_id and topic")),
         }
     }
@@ -179,15 +179,6 @@ fn private_key(form: &Form) -> Result<Option<P256Pem>, ApiError> {
     form.filled("PrivateKey")
         .map(|pem| P256Pem::parse(pem).map_err(|error| ApiError::invalid("PrivateKey", &error.to_string())))
         .transpose()
-}
-
-fn topic(text: &str) -> Result<AppId, Invalid> {
-    const EXPECTED: Invalid =
-        Invalid("must be a bundle identifier of 1 to 100 visible ASCII characters, such as com.example.app");
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(EXPECTED);
-    }
-    AppId::parse(text).map_err(|_| EXPECTED)
 }
 
 fn service_account(form: &Form) -> Result<Option<ServiceAccount>, ApiError> {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -18,7 +20,7 @@ use crate::crypto::totp::TotpSecret;
 use crate::domain::access_token;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
-    CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, Skew, TimeStep,
+    CodeLength, Factor, FactorKind, FactorStatus, FactorType, KeyProof, NotificationChannel, Skew, TimeStep,
     WebPushSubscription,
 };
 use crate::domain::opaque::DevicePublicKey;
@@ -26,7 +28,9 @@ use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, Servic
 use crate::domain::text::{AppId, Attributes, FriendlyName, Invalid, NotificationToken, SdkVersion};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
-use crate::flows::factor::{self, DeviceToken, FactorChanges, NewPushFactor, NewTotpFactor, Platform};
+use crate::flows::factor::{
+    self, DeviceToken, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor, Platform,
+};
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -59,7 +63,10 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let sid = call.sid("FactorSid")?;
     let changes = changes(&call.form)?;
-    let proof = call.form.filled("AuthPayload");
+    let payload = call.form.filled("AuthPayload");
+    let signature = payload.map(SidSignature);
+    let proof = payload.zip(signature.as_ref());
+    let proof = proof.map(|(code, key)| EnrolmentProof { code, key });
     let updated = factor::update(call.app(), call.actor()?, &name, sid, changes, proof).await;
     let (scope, factor) = call.settle(updated)?;
     Ok(json::resource(
@@ -85,6 +92,16 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let (scope, page) = call.settle(found)?;
     let page = page.map(|factor| FactorJson::new(&call, &scope, factor));
     Ok(listing.answer(&call, "factors", &page))
+}
+
+/// A text that should be the signature of a device's key over its factor's SID: Base64 of DER.
+struct SidSignature<'t>(&'t str);
+
+impl KeyProof for SidSignature<'_> {
+    fn is_signed(&self, factor: FactorSid, key: &DevicePublicKey) -> bool {
+        let signature = STANDARD.decode(self.0);
+        signature.is_ok_and(|signature| key.verify_der(factor.to_string().as_bytes(), &signature))
+    }
 }
 
 async fn create_totp(

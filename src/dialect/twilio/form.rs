@@ -100,6 +100,19 @@ impl Form {
         })
     }
 
+    /// The value of `name` as a number of seconds that `check` accepts.
+    pub(super) fn seconds<T>(
+        &self,
+        name: &str,
+        check: impl FnOnce(u16) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, ApiError> {
+        self.parsed(name, |text| {
+            // What is no number is as far out of any range as one that does not fit.
+            let seconds = whole_number(text).and_then(|seconds| u16::try_from(seconds).ok());
+            check(seconds.unwrap_or(u16::MAX))
+        })
+    }
+
     /// The value of `name` as `true` or `false`.
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         self.parsed(name, |text| match text {

@@ -15,6 +15,7 @@ mod call;
 mod challenges;
 mod credentials;
 mod destinations;
+mod device_jwt;
 mod entities;
 mod error;
 mod factor_events;
@@ -44,6 +45,7 @@ const NAME: &str = "twilio";
 
 pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::Basic;
+pub use device_jwt::{DeviceJwt, DeviceJwtError};
 pub use failures::Failures;
 pub use form::Form;
 pub use listing::{parse_token as parse_page_token, print_token as print_page_token};

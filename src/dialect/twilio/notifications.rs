@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::error::ApiError;
-use super::form::whole_number;
 use super::json::{self, Text};
-use crate::domain::notification::Notification;
+use crate::domain::notification::NotificationLife;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, NotificationSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::flows::challenge;
@@ -18,14 +17,11 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let name = call.entity()?;
     let challenge = call.sid("ChallengeSid")?;
-    let ttl = match call.form.filled("Ttl") {
-        None => Notification::MAX_TTL,
-        Some(text) => whole_number(text)
-            .and_then(|seconds| u16::try_from(seconds).ok())
-            .filter(|seconds| *seconds <= Notification::MAX_TTL)
-            .ok_or_else(|| ApiError::invalid("Ttl", "must be a whole number of seconds from 0 to 300"))?,
-    };
-    let created = challenge::notify(call.app(), account, &name, challenge, ttl).await;
+    let life = call
+        .form
+        .seconds("Ttl", NotificationLife::new)?
+        .unwrap_or_default();
+    let created = challenge::notify(call.app(), account, &name, challenge, life).await;
     let (scope, notification) = call.settle(created)?;
     let json = NotificationJson {
         sid: Text(notification.sid),
@@ -35,7 +31,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         identity: scope.identity.as_str(),
         challenge_sid: Text(notification.challenge),
         priority: "high",
-        ttl: notification.ttl,
+        ttl: notification.life.seconds(),
         date_created: Text(notification.date_created),
     };
     Ok(json::resource(StatusCode::CREATED, &json))

@@ -18,6 +18,7 @@ use crate::domain::sid::{
 };
 use crate::domain::text::{Invalid, Issuer, ProviderName, ServiceName};
 use crate::domain::time::Timestamp;
+use crate::domain::verification::SentCodeLength;
 use crate::flows::push::web_push::vapid_public_key;
 use crate::flows::service;
 
@@ -93,7 +94,7 @@ fn changes(form: &Form) -> Result<ServiceChanges, ApiError> {
 fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
     Ok(ServiceChanges {
         friendly_name: form.parsed("FriendlyName", ServiceName::parse)?,
-        code_length: form.number("CodeLength", code_length)?,
+        code_length: form.number("CodeLength", SentCodeLength::new)?,
         lookup_enabled: form.flag("LookupEnabled")?,
         psd2_enabled: form.flag("Psd2Enabled")?,
         skip_sms_to_landlines: form.flag("SkipSmsToLandlines")?,
@@ -114,14 +115,6 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
         )?,
         new_code_on_resend: form.flag("NewCodeOnResend")?,
     })
-}
-
-fn code_length(digits: u8) -> Result<u8, Invalid> {
-    if (4..=10).contains(&digits) {
-        Ok(digits)
-    } else {
-        Err(Invalid("must be a whole number from 4 to 10"))
-    }
 }
 
 fn credential() -> impl Fn(&str) -> Result<CredentialSid, Invalid> {
@@ -204,7 +197,7 @@ impl<'a> ServiceJson<'a> {
             sid: Text(service.sid),
             account_sid: Text(service.account),
             friendly_name: settings.friendly_name.as_str(),
-            code_length: settings.code_length,
+            code_length: settings.code_length.get(),
             lookup_enabled: settings.lookup_enabled,
             psd2_enabled: settings.psd2_enabled,
             skip_sms_to_landlines: settings.skip_sms_to_landlines,

@@ -48,16 +48,23 @@ pub(super) fn policy(settings: &ServiceSettings) -> CodePolicy {
 mod tests {
     use super::*;
     use crate::domain::text::ServiceName;
+    use crate::domain::verification::SentCodeLength;
 
     #[test]
     fn a_service_chooses_the_length_of_codes_and_whether_each_sending_has_its_own() {
         let mut settings = ServiceSettings::named(ServiceName::parse("Owl").unwrap());
         let usual = policy(&settings);
-        assert_eq!((usual.code_length, usual.reuse), (6, CodeReuse::KeepWhileValid));
-        settings.code_length = 10;
+        assert_eq!(
+            (usual.code_length.get(), usual.reuse),
+            (6, CodeReuse::KeepWhileValid)
+        );
+        settings.code_length = SentCodeLength::new(10).unwrap();
         settings.new_code_on_resend = true;
         let chosen = policy(&settings);
-        assert_eq!((chosen.code_length, chosen.reuse), (10, CodeReuse::NewEachSend));
+        assert_eq!(
+            (chosen.code_length.get(), chosen.reuse),
+            (10, CodeReuse::NewEachSend)
+        );
         assert_eq!(
             (chosen.max_sends, chosen.max_checks, chosen.code_life),
             (5, 5, 600)

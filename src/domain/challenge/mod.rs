@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::factor::{CodeVerdict, FactorType};
 use super::number_matching::MatchingNumber;
 use super::sid::{ChallengeSid, FactorSid};
-use super::text::{Attributes, FieldLabel, FieldValue, Message};
+use super::text::{Attributes, FieldLabel, FieldValue, Invalid, Message};
 use super::time::Timestamp;
 
 /// A challenge of a factor.
@@ -96,8 +96,8 @@ pub enum ChallengeStatus {
 pub struct Details {
     /// The question.
     pub message: Option<Message>,
-    /// What it is about, up to [`Details::MAX_FIELDS`].
-    pub fields: Vec<Field>,
+    /// What it is about.
+    pub fields: Fields,
     /// When it was asked, if the service wants that shown.
     pub date: Option<Timestamp>,
 }
@@ -111,9 +111,29 @@ pub struct Field {
     pub value: FieldValue,
 }
 
-impl Details {
-    /// The most fields of one challenge.
-    pub const MAX_FIELDS: usize = 20;
+/// The lines of what a challenge is about, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fields(Vec<Field>);
+
+impl Fields {
+    /// Checks how many there are.
+    ///
+    /// # Errors
+    /// [`Invalid`] for more than 20.
+    pub fn new(fields: Vec<Field>) -> Result<Self, Invalid> {
+        if fields.len() <= 20 {
+            Ok(Self(fields))
+        } else {
+            Err(Invalid("must be at most 20 fields"))
+        }
+    }
+
+    /// The lines.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Field] {
+        &self.0
+    }
 }
 
 impl Challenge {

@@ -5,7 +5,7 @@ mod refusal;
 mod totp;
 mod web_push;
 
-pub use push::{NotificationChannel, PushFactor, Unreachable};
+pub use push::{KeyProof, NotificationChannel, PushFactor, Unreachable};
 pub use refusal::Refusal;
 pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
 pub use web_push::WebPushSubscription;

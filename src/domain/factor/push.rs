@@ -5,9 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::web_push::WebPushSubscription;
 use crate::domain::opaque::{DevicePublicKey, Fingerprint};
 use crate::domain::push_guard::PushGuard;
-use crate::domain::sid::CredentialSid;
+use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{AppId, NotificationToken, SdkVersion};
 use crate::domain::time::Timestamp;
+
+/// What a device sends to prove that it holds the key of the factor that is enrolled. Each dialect knows what its devices
+/// sign.
+pub trait KeyProof: Send + Sync {
+    /// Whether `key` signed it for this very factor.
+    fn is_signed(&self, factor: FactorSid, key: &DevicePublicKey) -> bool;
+}
 
 /// A device and its key.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,10 +3,13 @@
 //! However a number is spelled, it comes to one text: counters, limits and the safe list know a number by that text.
 //! What the numbering plans say is asked in `plan` only.
 
+mod leading_digits;
 mod plan;
 mod spelling;
 #[cfg(test)]
 mod tests;
+
+pub use self::leading_digits::LeadingDigits;
 
 use std::fmt;
 

@@ -11,7 +11,6 @@ use crate::domain::message::custom::CustomMessage;
 use crate::domain::message::locale::Locale;
 use crate::domain::message::template::{Template, Templates};
 use crate::domain::message::{MessageRequest, Unrenderable, render};
-use crate::domain::service::ServiceSettings;
 use crate::domain::sid::TemplateSid;
 use crate::domain::text::{Amount, AppHash, ProviderName, SendDigits, ServiceName, Substitutions, Tags};
 
@@ -45,21 +44,6 @@ pub struct Content {
 }
 
 impl Content {
-    /// With what the service's owner chose, where the caller said nothing: the name, the warning, and the template, if
-    /// there is one for the channel.
-    #[must_use]
-    pub fn of_service(mut self, settings: &ServiceSettings, channel: Channel, templates: &Templates) -> Self {
-        let usual = settings.default_template_sid.filter(|template| {
-            let known = templates.by_sid(*template);
-            known.is_some_and(|known| known.channels().contains(&channel))
-        });
-        self.friendly_name
-            .get_or_insert_with(|| settings.friendly_name.clone());
-        self.template = self.template.or(usual);
-        self.warning |= settings.do_not_share_warning_enabled;
-        self
-    }
-
     /// What is to be said over `channel`. Without a template that still exists it is the caller's own text, or the standard
     /// wording.
     #[must_use]
@@ -154,41 +138,6 @@ pub struct EmailOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn named(name: &str) -> ServiceName {
-        ServiceName::parse(name).unwrap()
-    }
-
-    #[test]
-    fn what_the_caller_does_not_say_the_services_owner_chose() {
-        let templates = Templates::default();
-        let template = templates.iter().next().unwrap().sid();
-        let mut settings = ServiceSettings::named(named("Owl Bank"));
-        let plain = Content::default().of_service(&settings, Channel::Sms, &templates);
-        assert_eq!(
-            (plain.friendly_name, plain.template, plain.warning),
-            (Some(named("Owl Bank")), None, false)
-        );
-        settings.default_template_sid = Some(template);
-        settings.do_not_share_warning_enabled = true;
-        let chosen = Content::default().of_service(&settings, Channel::Call, &templates);
-        assert_eq!((chosen.template, chosen.warning), (Some(template), true));
-        let mail = Content::default().of_service(&settings, Channel::Email, &templates);
-        assert_eq!(mail.template, None, "no template is for e-mails");
-        settings.default_template_sid = Some(TemplateSid::from_bytes([1; 16]));
-        let unknown = Content::default().of_service(&settings, Channel::Sms, &templates);
-        assert_eq!(unknown.template, None);
-        let own = Content {
-            friendly_name: Some(named("Owl Shop")),
-            template: Some(template),
-            ..Content::default()
-        };
-        let own = own.of_service(&settings, Channel::Email, &templates);
-        assert_eq!(
-            (own.friendly_name, own.template),
-            (Some(named("Owl Shop")), Some(template))
-        );
-    }
 
     #[test]
     fn only_what_a_caller_asks_for_may_be_unwritable() {

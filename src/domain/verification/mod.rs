@@ -23,7 +23,8 @@ pub use self::beginning::Draft;
 pub use self::checking::Submission;
 pub use self::content::{Content, EmailOptions, Payment};
 pub use self::policy::{
-    Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, Exhaustion, PlanStep, SessionLife, Uniqueness,
+    Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, Exhaustion, PlanStep, SentCodeLength,
+    SessionLife, Uniqueness,
 };
 pub use self::refusal::Refusal;
 pub use self::sending::NewCode;

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::channel::Channel;
+use crate::domain::text::Invalid;
 
 /// The rules of a verification. All times are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodePolicy {
     /// What codes are made of.
     pub alphabet: Alphabet,
-    /// How many characters they have: 4 to 10.
-    pub code_length: u8,
+    /// How many characters they have.
+    pub code_length: SentCodeLength,
     /// How long a code is right after it was made.
     pub code_life: u32,
     /// When a new one is made.
@@ -46,6 +47,37 @@ pub struct CodePolicy {
     pub exhaustion: Exhaustion,
     /// Whether it can only be canceled while steps of its plan are left.
     pub cancel_needs_step: bool,
+}
+
+/// How many characters a code has that is sent: 4 to 10, 6 if nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SentCodeLength(u8);
+
+impl SentCodeLength {
+    /// Checks the range.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the range.
+    pub fn new(characters: u8) -> Result<Self, Invalid> {
+        if (4..=10).contains(&characters) {
+            Ok(Self(characters))
+        } else {
+            Err(Invalid("must be a whole number from 4 to 10"))
+        }
+    }
+
+    /// The number of characters.
+    #[must_use]
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for SentCodeLength {
+    fn default() -> Self {
+        Self(6)
+    }
 }
 
 /// What becomes of a verification when all wrong codes were given that are evaluated.

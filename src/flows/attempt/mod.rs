@@ -10,13 +10,12 @@ mod summarize;
 pub use self::list::{LONGEST_VERIFICATION, MOST_READ, list};
 pub use self::summarize::{AttemptSummary, MOST_COUNTED, summarize};
 
-use std::fmt;
-
 use crate::app::App;
 use crate::domain::attempt::{Attempt, Refusal};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
+use crate::domain::phone::LeadingDigits;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
@@ -37,7 +36,7 @@ pub async fn fetch(app: &App, account: AccountSid, sid: AttemptSid) -> Result<At
 }
 
 /// Which attempts; `None` means all. The dates are half-open, so that one range's end is the next one's beginning.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AttemptFilter {
     /// Those written at this moment or later.
     pub created_after: Option<Timestamp>,
@@ -51,8 +50,8 @@ pub struct AttemptFilter {
     pub country: Option<Country>,
     /// Those to this destination.
     pub destination: Option<Destination>,
-    /// Those to phone numbers that begin like this: digits, the country code first.
-    pub digits: Option<String>,
+    /// Those to phone numbers that begin like this.
+    pub digits: Option<LeadingDigits>,
     /// Those of this service.
     pub service: Option<ServiceSid>,
     /// Those of this verification.
@@ -62,9 +61,9 @@ pub struct AttemptFilter {
 impl AttemptFilter {
     /// Whether all but the dates fit.
     pub(super) fn matches(&self, attempt: &Attempt) -> bool {
-        let begins_like = |digits: &String| {
+        let begins_like = |digits: &LeadingDigits| {
             let number = attempt.destination.phone();
-            number.is_some_and(|number| number.digits().starts_with(digits))
+            number.is_some_and(|number| digits.begin(number))
         };
         self.channel.is_none_or(|channel| channel == attempt.channel)
             && self
@@ -82,22 +81,5 @@ impl AttemptFilter {
             && self
                 .verification
                 .is_none_or(|verification| verification == attempt.verification)
-    }
-}
-
-/// The digits may be a whole number, which is personal data.
-impl fmt::Debug for AttemptFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AttemptFilter")
-            .field("created_after", &self.created_after)
-            .field("created_before", &self.created_before)
-            .field("channel", &self.channel)
-            .field("converted", &self.converted)
-            .field("country", &self.country)
-            .field("destination", &self.destination)
-            .field("digits", &self.digits.is_some())
-            .field("service", &self.service)
-            .field("verification", &self.verification)
-            .finish()
     }
 }

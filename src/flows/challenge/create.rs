@@ -4,7 +4,7 @@ use super::expire::watch_expiry;
 use super::notify::recall_pushes;
 use super::put_new;
 use crate::app::App;
-use crate::domain::challenge::{Challenge, Details, Field, Outcome, Refusal};
+use crate::domain::challenge::{Challenge, Details, Fields, Outcome, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind};
@@ -28,8 +28,8 @@ pub struct NewChallenge {
     pub expires_at: Option<Timestamp>,
     /// What the user is asked; push factors need it.
     pub message: Option<Message>,
-    /// What it is about: at most [`Details::MAX_FIELDS`].
-    pub fields: Vec<Field>,
+    /// What it is about.
+    pub fields: Fields,
     /// What the user is not shown.
     pub hidden_details: Option<Attributes>,
     /// How long a number has to be typed to approve it; the service may demand a longer one.
@@ -126,7 +126,7 @@ fn draft(
     if expires_at <= now || expires_at > now + Challenge::LONGEST_LIFE {
         return Err(Refusal::ExpiryOutOfRange);
     }
-    let details = (new.message.is_some() || !new.fields.is_empty()).then(|| Details {
+    let details = (new.message.is_some() || !new.fields.as_slice().is_empty()).then(|| Details {
         message: new.message.clone(),
         fields: new.fields.clone(),
         date: settings.include_date.then_some(now),

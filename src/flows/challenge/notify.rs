@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::domain::challenge::{Challenge, Outcome, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{FactorKind, NotificationChannel};
-use crate::domain::notification::Notification;
+use crate::domain::notification::{Notification, NotificationLife};
 use crate::domain::push_guard::{ChallengeFate, PushGuard};
 use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid};
 use crate::domain::time::Timestamp;
@@ -17,7 +17,7 @@ use crate::flows::{Error, Fault, entity, retry_on_conflict};
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
 
-/// Asks for another push, to be attempted for `ttl` seconds.
+/// Asks for another push, to be attempted for `life`.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::NotNotifiable`], [`Refusal::TooManyNotifications`], [`Refusal::Answered`],
@@ -28,9 +28,9 @@ pub async fn notify(
     account: AccountSid,
     name: &EntityName,
     challenge: ChallengeSid,
-    ttl: u16,
+    life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
-    retry_on_conflict(|| notify_once(app, account, name, challenge, ttl)).await
+    retry_on_conflict(|| notify_once(app, account, name, challenge, life)).await
 }
 
 async fn notify_once(
@@ -38,7 +38,7 @@ async fn notify_once(
     account: AccountSid,
     name: &EntityName,
     sid: ChallengeSid,
-    ttl: u16,
+    life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
     let mut reading = Reading::new(app);
     let located = entity::locate(&mut reading, account, name).await?;
@@ -60,14 +60,14 @@ async fn notify_once(
     let device = push.clone();
     let batch = Batch::new().put_record(factor_key, &factor)?;
     let batch = put_changed(app, scope, &challenge, batch)?;
-    // A TTL of zero asks for one attempt at once; a second gives the worker time to make it.
-    let until = now + Duration::from_secs(u64::from(ttl).max(1));
+    // A life of zero asks for one attempt at once; a second gives the worker time to make it.
+    let until = now + Duration::from_secs(u64::from(life.seconds()).max(1));
     let batch = notify_device(app, service, scope, &challenge, &device, until, batch)?;
     reading.commit(batch).await?;
     let notification = Notification {
         sid: NotificationSid::generate(now, app.entropy.as_ref()),
         challenge: sid,
-        ttl,
+        life,
         date_created: now,
     };
     Ok((located.scope, notification))

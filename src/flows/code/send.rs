@@ -167,7 +167,7 @@ pub(crate) fn next_code(
     }
     let code = custom.cloned().unwrap_or_else(|| {
         let policy = &verification.policy;
-        PlainCode::draw(policy.alphabet, policy.code_length, app.entropy.as_ref())
+        PlainCode::draw(policy.alphabet, policy.code_length.get(), app.entropy.as_ref())
     });
     let key = keys::verification(verification.service, verification.sid);
     Ok(Some(NewCode {

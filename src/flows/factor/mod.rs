@@ -9,7 +9,7 @@ mod update;
 pub(crate) use self::check_code::{announce_lock, check_code, warn_of_failures};
 pub use self::create_push::{NewPushFactor, create_push};
 pub use self::create_totp::{EnrolledTotpFactor, NewTotpFactor, create_totp};
-pub use self::update::{DeviceToken, FactorChanges, Platform, update};
+pub use self::update::{DeviceToken, EnrolmentProof, FactorChanges, Platform, update};
 
 use crate::app::App;
 use crate::domain::entity::{EntityName, EntityScope};

@@ -1,14 +1,11 @@
 //! Changes a factor, and verifies it.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::app::App;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{
-    CodeLength, Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor, Refusal, Skew, TimeStep,
-    TotpFactor, WebPushSubscription,
+    CodeLength, Factor, FactorKind, FactorStatus, KeyProof, NotificationChannel, PushFactor, Refusal, Skew,
+    TimeStep, TotpFactor, WebPushSubscription,
 };
 use crate::domain::sid::FactorSid;
 use crate::domain::text::{AppId, FriendlyName, NotificationToken, SdkVersion};
@@ -43,6 +40,16 @@ pub struct FactorChanges {
     pub notification_token: Option<DeviceToken>,
     /// Of push factors: whether a pause is to end, which only the account may ask for.
     pub resume: bool,
+}
+
+/// A proof of the enrolment, before anybody knows what kind of factor it is for: as the code that it may be, and as what a
+/// device may have signed.
+#[derive(Clone, Copy)]
+pub struct EnrolmentProof<'a> {
+    /// For a factor of codes.
+    pub code: &'a str,
+    /// For a push factor.
+    pub key: &'a dyn KeyProof,
 }
 
 /// How a device is woken.
@@ -88,8 +95,7 @@ impl Platform {
     }
 }
 
-/// Makes `changes`, then checks `proof` of the enrolment if there is one: a code, or the device's signature over the
-/// factor's SID (Base64 of DER). A wrong code is no error: the factor that is returned is still unverified.
+/// Makes `changes`, then checks `proof` of the enrolment if there is one. A wrong code is no error: the factor that is returned is still unverified.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Access`], as [`Platform::channel`]; for proofs [`Refusal::BadProof`],
@@ -101,7 +107,7 @@ pub async fn update(
     name: &EntityName,
     sid: FactorSid,
     changes: FactorChanges,
-    proof: Option<&str>,
+    proof: Option<EnrolmentProof<'_>>,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     retry_on_conflict(|| update_once(app, actor, name, sid, &changes, proof)).await
 }
@@ -112,7 +118,7 @@ async fn update_once(
     name: &EntityName,
     sid: FactorSid,
     changes: &FactorChanges,
-    proof: Option<&str>,
+    proof: Option<EnrolmentProof<'_>>,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
     if changes.resume {
@@ -198,21 +204,17 @@ fn prove(
     app: &App,
     scope: &EntityScope,
     factor: &mut Factor,
-    proof: &str,
+    proof: EnrolmentProof<'_>,
     now: Timestamp,
 ) -> Result<bool, Error<Refusal>> {
     match &factor.kind {
         FactorKind::Totp(totp) => {
             factor.verification_attempts()?;
-            let verdict = factor::check_code(app, scope, factor, totp, proof, now)?;
+            let verdict = factor::check_code(app, scope, factor, totp, proof.code, now)?;
             Ok(factor.verify_by_code(verdict, now)?)
         }
         FactorKind::Push(push) => {
-            let signature = STANDARD.decode(proof).map_err(|_| Refusal::BadProof)?;
-            if !push
-                .public_key
-                .verify_der(factor.sid.to_string().as_bytes(), &signature)
-            {
+            if !proof.key.is_signed(factor.sid, &push.public_key) {
                 return Err(Refusal::BadProof.into());
             }
             // A device that did not hear the answer proves itself again: there is nothing to guess in a signature.

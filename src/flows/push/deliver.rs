@@ -15,7 +15,7 @@ use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::factor::{FactorKind, FactorStatus, NotificationChannel, PushFactor, Unreachable};
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
-use crate::domain::text::{AppId, Message};
+use crate::domain::text::{ApnsTopic, Message};
 use crate::flows::outbox::Parcel;
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Fault, account, credential, retry_on_conflict};
@@ -218,7 +218,7 @@ impl Notice {
                     topic: apn
                         .topic
                         .as_ref()
-                        .map_or(self.push.app_id.as_str(), AppId::as_str),
+                        .map_or(self.push.app_id.as_str(), ApnsTopic::as_str),
                     sandbox: apn.sandbox,
                 };
                 Some(senders.apns.send(&access, token, message, now).await)

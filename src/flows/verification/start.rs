@@ -277,7 +277,7 @@ impl<'a> Wanted<'a> {
             new,
             chosen,
             channel,
-            content: content.of_service(settings, channel, &app.policy.templates),
+            content: settings.complete(content, channel, &app.policy.templates),
             policy,
         }
     }
@@ -285,7 +285,7 @@ impl<'a> Wanted<'a> {
     fn require_fitting(&self, app: &App, service: &Service) -> Result<(), Refusal> {
         let (new, channel) = (self.new, self.channel);
         // As long as the code that will be drawn.
-        let any_code = "0".repeat(usize::from(self.policy.code_length));
+        let any_code = "0".repeat(usize::from(self.policy.code_length.get()));
         let code = new.custom_code.as_ref().map_or(&*any_code, PlainCode::reveal);
         self.content
             .require_writable(channel, code, &app.policy.templates)

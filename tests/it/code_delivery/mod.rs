@@ -22,8 +22,8 @@ use countersign::domain::sid::{AccountSid, ServiceSid};
 use countersign::domain::text::{Attributes, ServiceName};
 use countersign::domain::time::SystemClock;
 use countersign::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, Refusal, SessionLife, Uniqueness,
-    Verification,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, Refusal, SentCodeLength, SessionLife,
+    Uniqueness, Verification,
 };
 use countersign::flows::Error;
 use countersign::flows::deliveries::Deliveries;
@@ -187,7 +187,7 @@ impl World {
 fn policy() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::Digits,
-        code_length: 6,
+        code_length: SentCodeLength::default(),
         code_life: 600,
         reuse: CodeReuse::KeepWhileValid,
         session_life: SessionLife::Fixed(600),

@@ -30,7 +30,7 @@ use countersign::domain::text::{
 };
 use countersign::domain::verification::{
     Alphabet, ChannelWaits, Check, CheckScope, CodePolicy, CodeReuse, Content, Draft, EmailOptions, End,
-    Ending, Exhaustion, IssuedCode, Payment, PlanStep, Sending, SendingOutcome, SessionLife,
+    Ending, Exhaustion, IssuedCode, Payment, PlanStep, Sending, SendingOutcome, SentCodeLength, SessionLife,
     SilentAuthentication, SilentError, SilentFailure, Try, Uniqueness, Verification,
 };
 use countersign::store::records::VerificationTimer;
@@ -56,7 +56,7 @@ pub(super) fn all() -> impl Iterator<Item = Sample> {
 pub(super) fn usual_policy() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::Digits,
-        code_length: 6,
+        code_length: SentCodeLength::default(),
         code_life: 600,
         reuse: CodeReuse::KeepWhileValid,
         session_life: SessionLife::Fixed(600),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::doubles::SeededEntropy;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
-use countersign::domain::access_token::AccessToken;
+use countersign::domain::access_token::{AccessToken, TokenLife};
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
-use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Outcome};
+use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Fields, Outcome};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
@@ -27,11 +27,12 @@ use countersign::domain::sid::{
     ServiceSid, TemplateSid, WebhookSid,
 };
 use countersign::domain::text::{
-    ApnsIdentifier, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer, Message,
-    NotificationToken, SdkVersion, ServiceName,
+    ApnsIdentifier, ApnsTopic, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer,
+    Message, NotificationToken, SdkVersion, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
+use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
@@ -142,7 +143,7 @@ fn services() -> Vec<Sample> {
     };
     let settings = ServiceSettings {
         friendly_name: ServiceName::parse("Owl Bank 2").unwrap(),
-        code_length: 10,
+        code_length: SentCodeLength::new(10).unwrap(),
         lookup_enabled: true,
         psd2_enabled: true,
         skip_sms_to_landlines: true,
@@ -228,13 +229,13 @@ fn access_tokens() -> Vec<Sample> {
         account: AccountSid::from_bytes([1; 16]),
         identity: identity(),
         factor_friendly_name: None,
-        ttl: 60,
+        life: TokenLife::default(),
         date_created: moment(7),
         spent_on: None,
     };
     let spent = AccessToken {
         factor_friendly_name: Some(FriendlyName::parse("Ann's phone").unwrap()),
-        ttl: 300,
+        life: TokenLife::new(300).unwrap(),
         spent_on: Some(FactorSid::from_bytes([13; 16])),
         ..fresh.clone()
     };
@@ -410,7 +411,7 @@ fn challenges() -> Vec<Sample> {
         factor_type: FactorType::Push,
         details: Some(Details {
             message: Some(Message::parse("Pay 12 \u{20ac}?\nReally?").unwrap()),
-            fields: vec![field("Payee", "Owl Bank"), field("Note", "")],
+            fields: Fields::new(vec![field("Payee", "Owl Bank"), field("Note", "")]).unwrap(),
             date: Some(moment(18)),
         }),
         hidden_details: Some(attributes()),
@@ -428,7 +429,7 @@ fn challenges() -> Vec<Sample> {
     let without_details = Challenge {
         details: Some(Details {
             message: None,
-            fields: Vec::new(),
+            fields: Fields::default(),
             date: None,
         }),
         ..empty.clone()
@@ -592,7 +593,7 @@ fn credentials() -> Vec<Sample> {
         sample("credential, APN", &apn(None, false)),
         sample(
             "credential, APN, sandbox",
-            &apn(Some(AppId::parse("com.example.owlbank").unwrap()), true),
+            &apn(Some(ApnsTopic::parse("com.example.owlbank").unwrap()), true),
         ),
     ]
 }

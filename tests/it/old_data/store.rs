@@ -18,10 +18,11 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
-use countersign::domain::challenge::{Challenge, ChallengeStatus};
+use countersign::domain::access_token::TokenLife;
+use countersign::domain::challenge::{Challenge, ChallengeStatus, Fields};
 use countersign::domain::entity::EntityName;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
-use countersign::domain::factor::{Factor, FactorType, NotificationChannel};
+use countersign::domain::factor::{Factor, FactorType, KeyProof, NotificationChannel};
 use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::service::{Change, Service, ServiceChanges};
@@ -36,7 +37,7 @@ use countersign::flows::access::{self, Actor};
 use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
-use countersign::flows::factor::{self, FactorChanges, NewPushFactor, NewTotpFactor};
+use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::outbox::prepare;
 use countersign::flows::push::web_push::vapid_public_key;
@@ -175,9 +176,15 @@ pub(super) async fn write() -> String {
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
     codes::write(&app, &service).await;
-    access_token::create(&app, account, &entity_of(service.sid), None, 300)
-        .await
-        .unwrap();
+    access_token::create(
+        &app,
+        account,
+        &entity_of(service.sid),
+        None,
+        TokenLife::new(300).unwrap(),
+    )
+    .await
+    .unwrap();
     vapid_public_key(&app).await.unwrap();
     check_store_format(&app).await.unwrap();
     assert_eq!(app.clock.now(), written_at());
@@ -228,9 +235,15 @@ async fn enrol_device(app: &App, service: &Service) {
     let (account, entity) = (service.account, entity_of(service.sid));
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let spki = STANDARD.encode([SPKI_HEADER, key.public_key().as_ref()].concat());
-    let (permit, _) = access_token::create(app, account, &entity, Some(name("phone")), 60)
-        .await
-        .unwrap();
+    let (permit, _) = access_token::create(
+        app,
+        account,
+        &entity,
+        Some(name("phone")),
+        TokenLife::new(60).unwrap(),
+    )
+    .await
+    .unwrap();
     let new = NewPushFactor {
         friendly_name: name("phone"),
         public_key: DevicePublicKey::from_spki_base64(&spki).unwrap(),
@@ -292,9 +305,22 @@ fn entity_of(service: ServiceSid) -> EntityName {
     }
 }
 
+/// A factor of codes has no key.
+struct NoKey;
+
+impl KeyProof for NoKey {
+    fn is_signed(&self, _: FactorSid, _: &DevicePublicKey) -> bool {
+        false
+    }
+}
+
 async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, Some(proof))
+    let proof = Some(EnrolmentProof {
+        code: proof,
+        key: &NoKey,
+    });
+    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, proof)
         .await
         .unwrap();
     factor.require_verified().unwrap();
@@ -305,7 +331,7 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
         factor,
         expires_at: message.as_ref().map(|_| written_at() + Challenge::DEFAULT_LIFE),
         message,
-        fields: Vec::new(),
+        fields: Fields::default(),
         hidden_details: None,
         number_matching: None,
     }

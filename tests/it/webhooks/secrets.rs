@@ -32,7 +32,7 @@ fn signers(sent: &Received, secrets: &[&WebhookSecret]) -> (usize, Vec<usize>) {
     };
     let standard = sent.header("webhook-signature").split(' ');
     (
-        by(twilio, &|secret| secret.sign_for_twilio(&url)),
+        by(twilio, &|secret| secret.sign_sha1(&url)),
         standard
             .map(|signature| {
                 by(signature, &|secret| {

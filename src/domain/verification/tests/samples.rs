@@ -2,7 +2,7 @@
 
 use super::{
     Alphabet, ChannelWaits, CheckScope, CodePolicy, CodeReuse, Content, Draft, Exhaustion, NewCode, PlanStep,
-    SessionLife, Uniqueness, Verification,
+    SentCodeLength, SessionLife, Uniqueness, Verification,
 };
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 pub(crate) fn same_code() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::Digits,
-        code_length: 6,
+        code_length: SentCodeLength::default(),
         code_life: 600,
         reuse: CodeReuse::KeepWhileValid,
         session_life: SessionLife::Fixed(600),
@@ -64,7 +64,7 @@ pub(crate) fn waits_by_channel() -> CodePolicy {
 /// A workflow of Vonage Verify: a plan, a code for `code_life` seconds, three checks for each.
 pub(crate) fn planned(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
     CodePolicy {
-        code_length: 4,
+        code_length: SentCodeLength::new(4).unwrap(),
         code_life,
         session_life: SessionLife::PlanEnd,
         plan: steps
@@ -101,7 +101,7 @@ pub(crate) fn replacing() -> CodePolicy {
 /// Telegram's sign-in: the same code again by text message and then by call, a wait before each.
 pub(crate) fn text_then_call() -> CodePolicy {
     CodePolicy {
-        code_length: 5,
+        code_length: SentCodeLength::new(5).unwrap(),
         send_waits: vec![
             ChannelWaits {
                 channel: Channel::Sms,

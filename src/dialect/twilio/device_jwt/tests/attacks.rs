@@ -7,13 +7,15 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
-use super::super::device_jwt::{DeviceClaims, DeviceJwt, DeviceJwtError};
-use super::super::jws::JwsError;
-use super::device::{ACCOUNT, CREDENTIAL, NOW, TestDevice, device_claims, device_header, signing_input};
+use super::super::{DeviceJwt, DeviceJwtError};
+use super::{ACCOUNT, CREDENTIAL, NOW, device_claims, device_header, token_of};
+use crate::crypto::jws::JwsError;
+use crate::crypto::tests::device::{TestDevice, signing_input};
+use crate::domain::access::{DeviceClaims, UnfitClaims};
 use crate::domain::opaque::DevicePublicKey;
 
 fn read(token: &str, key: &DevicePublicKey) -> Result<DeviceClaims, DeviceJwtError> {
-    DeviceJwt::parse(token)?.verify(key)
+    DeviceJwt::parse(token)?.claims(key)
 }
 
 fn header_with_algorithm(algorithm: &str) -> String {
@@ -200,7 +202,7 @@ fn extensions_are_refused() {
 #[test]
 fn two_signatures_are_refused() {
     let device = TestDevice::new();
-    let token = device.device_jwt();
+    let token = token_of(&device);
     let signature = token.rsplit_once('.').unwrap().1;
     assert_eq!(
         read(&format!("{token}.{signature}"), &device.key()),
@@ -272,7 +274,7 @@ fn exp_and_nbf_are_whole_seconds_and_nothing_else() {
     let now = crate::domain::time::Timestamp::from_seconds(NOW);
     assert_eq!(
         huge.check(now, std::time::Duration::ZERO),
-        Err(DeviceJwtError::LivesTooLong)
+        Err(UnfitClaims::LiveTooLong)
     );
 }
 
@@ -345,13 +347,13 @@ fn another_key_id_content_type_or_type_is_refused() {
 #[test]
 fn another_devices_signature_is_refused() {
     let (device, other) = (TestDevice::new(), TestDevice::new());
-    assert_eq!(read(&device.device_jwt(), &other.key()), Err(BAD_SIGNATURE));
+    assert_eq!(read(&token_of(&device), &other.key()), Err(BAD_SIGNATURE));
 }
 
 #[test]
 fn parts_cannot_be_put_together_anew() {
     let device = TestDevice::new();
-    let first = device.device_jwt();
+    let first = token_of(&device);
     let second = device.jws(&device_header(), &device_claims().replace("AC0", "AC1"));
     let (first, second): (Vec<_>, Vec<_>) = (first.split('.').collect(), second.split('.').collect());
     let mixed = [first[0], second[1], first[2]].join(".");
@@ -361,7 +363,7 @@ fn parts_cannot_be_put_together_anew() {
 #[test]
 fn base64_has_one_spelling() {
     let device = TestDevice::new();
-    let token = device.device_jwt();
+    let token = token_of(&device);
     let input = signing_input(&device_header(), &device_claims());
     let signature = device.sign_fixed(input.as_bytes());
     let respelt = [
@@ -412,7 +414,7 @@ fn long_tokens_are_not_even_decoded() {
 #[test]
 fn no_flipped_bit_of_a_token_verifies() {
     let device = TestDevice::new();
-    let token = device.device_jwt();
+    let token = token_of(&device);
     assert!(read(&token, &device.key()).is_ok());
     for bit in 0..token.len() * 8 {
         let mut bytes = token.clone().into_bytes();
