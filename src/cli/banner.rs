@@ -92,29 +92,14 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
-    use crate::app::{App, Policy};
-    use crate::crypto::master_key::MasterKey;
-    use crate::crypto::vault::Vault;
     use crate::domain::text::FriendlyName;
-    use crate::domain::time::Timestamp;
-    use crate::doubles::{ManualClock, SeededEntropy};
+    use crate::doubles::TestParts;
     use crate::flows::account;
-    use crate::store::memory::MemoryStore;
 
     async fn new_account() -> NewAccount {
-        let entropy = SeededEntropy::new(1);
-        let app = App {
-            store: Arc::new(MemoryStore::new()),
-            clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            memory: Arc::default(),
-            senders: Arc::default(),
-            entropy: Arc::new(entropy),
-            policy: Policy::default(),
-        };
+        let app = TestParts::default().wire();
         account::create(&app, FriendlyName::parse("Shop").unwrap())
             .await
             .unwrap()

@@ -4,6 +4,8 @@
 
 mod clock;
 mod entropy;
+mod parts;
 
 pub(crate) use self::clock::ManualClock;
 pub(crate) use self::entropy::SeededEntropy;
+pub(crate) use self::parts::TestParts;

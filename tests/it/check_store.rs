@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::doubles::TestParts;
 use crate::old_data::store::{identity, newest};
 use countersign::app::App;
 use countersign::crypto::master_key::MasterKey;
@@ -272,10 +273,11 @@ async fn a_secret_that_does_not_open_is_found() {
 async fn a_change_in_between_is_no_damage() {
     let (app, _) = newest().await;
     let (busy, _) = newest().await;
-    let busy = App {
+    let busy = TestParts {
         store: Arc::new(Busy(app.clone())),
-        ..busy
-    };
+        ..TestParts::of(&busy)
+    }
+    .wire();
     let before = check_store(&app).await.unwrap();
     let during = check_store(&busy).await.unwrap();
     assert!(during.is_healthy(), "{during}");

@@ -11,9 +11,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::app::Policy;
-use crate::crypto::master_key::MasterKey;
-use crate::crypto::vault::Vault;
 use crate::domain::entity::EntityScope;
 use crate::domain::entropy::Entropy;
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
@@ -21,23 +18,12 @@ use crate::domain::factor::FactorType;
 use crate::domain::outbox::{DeadLetter, Reason};
 use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid};
 use crate::domain::text::Identity;
-use crate::domain::time::Timestamp;
-use crate::doubles::{ManualClock, SeededEntropy};
+use crate::doubles::{SeededEntropy, TestParts};
 use crate::flows::access;
-use crate::store::memory::MemoryStore;
 use crate::store::{Batch, keys};
 
 fn app() -> App {
-    let entropy = SeededEntropy::new(1);
-    App {
-        store: Arc::new(MemoryStore::new()),
-        clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000))),
-        vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-        senders: Arc::default(),
-        memory: Arc::default(),
-        entropy: Arc::new(entropy),
-        policy: Policy::default(),
-    }
+    TestParts::default().wire()
 }
 
 async fn created(app: &App, request: Request) -> NewSecret {

@@ -73,21 +73,16 @@ pub(super) async fn summarize_up_to(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::app::Policy;
-    use crate::crypto::master_key::MasterKey;
-    use crate::crypto::vault::Vault;
     use crate::domain::attempt::{Attempt, AttemptStatus};
     use crate::domain::channel::Channel;
     use crate::domain::destination::{Destination, EmailAddress};
     use crate::domain::sender_name::SenderName;
     use crate::domain::sid::{AttemptSid, ServiceSid, VerificationSid};
     use crate::domain::time::Timestamp;
-    use crate::doubles::{ManualClock, SeededEntropy};
-    use crate::store::memory::MemoryStore;
+    use crate::doubles::TestParts;
     use crate::store::{Batch, keys};
 
     fn account() -> AccountSid {
@@ -96,16 +91,7 @@ mod tests {
 
     /// A server whose account has `count` attempts, a second apart.
     async fn with_attempts(count: usize) -> App {
-        let entropy = SeededEntropy::new(1);
-        let app = App {
-            store: Arc::new(MemoryStore::new()),
-            clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            senders: Arc::default(),
-            memory: Arc::default(),
-            entropy: Arc::new(entropy),
-            policy: Policy::default(),
-        };
+        let app = TestParts::default().wire();
         let mut at = app.clock.now();
         for _ in 0..count {
             let attempt = Attempt {

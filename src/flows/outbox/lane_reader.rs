@@ -161,34 +161,20 @@ const FARTHEST: usize = 16 * MOST_READ;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::app::Policy;
-    use crate::crypto::master_key::MasterKey;
-    use crate::crypto::vault::Vault;
     use crate::domain::entity::EntityScope;
     use crate::domain::events::{Event, EventType, OutboxMessage};
     use crate::domain::factor::FactorType;
     use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
     use crate::domain::text::Identity;
-    use crate::doubles::{ManualClock, SeededEntropy};
+    use crate::doubles::TestParts;
     use crate::flows::outbox::rows::put_row;
     use crate::store::Batch;
-    use crate::store::memory::MemoryStore;
 
     fn app() -> App {
-        let entropy = SeededEntropy::new(1);
-        App {
-            store: Arc::new(MemoryStore::new()),
-            clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            senders: Arc::default(),
-            memory: Arc::default(),
-            entropy: Arc::new(entropy),
-            policy: Policy::default(),
-        }
+        TestParts::default().wire()
     }
 
     fn lane() -> Lane {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{codes, files};
-use crate::doubles::{ManualClock, SeededEntropy};
+use crate::doubles::{ManualClock, TestParts};
 use crate::support::credentials::service_account;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
@@ -349,18 +349,17 @@ pub(crate) async fn newest() -> (App, Arc<ManualClock>) {
 
 fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(written_at()));
-    let app = App {
+    let app = TestParts {
         store,
         clock: clock.clone(),
-        entropy: Arc::new(SeededEntropy::new(42)),
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
-        senders: Arc::default(),
-        memory: Arc::default(),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..Policy::default()
         },
-    };
+        ..TestParts::default()
+    }
+    .wire();
     (app, clock)
 }
 

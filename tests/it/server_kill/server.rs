@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use countersign::app::{App, Policy};
 use countersign::config::SECTIONS;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
@@ -18,6 +17,7 @@ use countersign::store::Store as _;
 use countersign::store::sled::{Options, SledStore};
 
 use super::client::Client;
+use crate::doubles::TestParts;
 
 /// A server that listens.
 pub(crate) struct Server {
@@ -112,15 +112,14 @@ pub(crate) fn check_store(directory: &Path) {
     let data = directory.join(DATA);
     let master = MasterKey::parse(&fs::read_to_string(data.join("master.key")).unwrap()).unwrap();
     let store = Arc::new(SledStore::open(&Options::new(data.join("store"))).unwrap());
-    let app = App {
+    let app = TestParts {
         store: store.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&master)),
-        senders: Arc::default(),
-        memory: Arc::default(),
-        policy: Policy::default(),
-    };
+        ..TestParts::default()
+    }
+    .wire();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let report = flows::check_store::check_store(&app).await.unwrap();

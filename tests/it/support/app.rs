@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::doubles::{ManualClock, SeededEntropy};
+use crate::doubles::{ManualClock, SeededEntropy, TestParts};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -16,8 +16,6 @@ use tower::ServiceExt;
 
 use super::{Answer, Client, Credentials};
 use countersign::app::{App, Policy};
-use countersign::crypto::master_key::MasterKey;
-use countersign::crypto::vault::Vault;
 use countersign::delivery::Senders;
 use countersign::dialect::twilio;
 use countersign::domain::text::FriendlyName;
@@ -52,17 +50,7 @@ impl TestApp {
 
     /// A server with one account, on a store in memory, whose messages leave as `senders` have it.
     pub(crate) async fn sending(senders: Senders) -> Self {
-        let server = Self::new().await;
-        let app = Arc::new(App {
-            senders: Arc::new(senders),
-            ..(*server.app).clone()
-        });
-        let router = twilio::router(app.clone(), public_url());
-        Self {
-            app,
-            router,
-            ..server
-        }
+        Self::new().await.with_senders(senders)
     }
 
     /// A server with one account, on `store`.
@@ -72,31 +60,49 @@ impl TestApp {
 
     /// A server with one account, on `store`, with what its operator chose.
     pub(crate) async fn with(store: Arc<dyn Store>, policy: Policy) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(BEGINNING)));
-        let mut server = Self::wire(store, clock, policy, Credentials::nobody());
+        let parts = TestParts {
+            store,
+            policy,
+            ..TestParts::default()
+        };
+        let mut server = Self::begin(Timestamp::from_seconds(BEGINNING), parts, Credentials::nobody());
         server.account = server.another_account().await;
         server
     }
 
     /// The same account's server after a restart, on a store that was opened anew.
     pub(crate) fn restarted(&self, store: Arc<dyn Store>) -> Self {
-        let clock = Arc::new(ManualClock::new(self.clock.now()));
-        Self::wire(store, clock, self.app.policy.clone(), self.account.clone())
+        let parts = TestParts {
+            store,
+            ..TestParts::of(&self.app)
+        };
+        Self::begin(self.clock.now(), parts, self.account.clone())
     }
 
-    fn wire(store: Arc<dyn Store>, clock: Arc<ManualClock>, policy: Policy, account: Credentials) -> Self {
-        // The key outlives a restart, the random bytes do not.
+    /// The same server with these senders.
+    pub(crate) fn with_senders(self, senders: Senders) -> Self {
+        let parts = TestParts {
+            senders: Arc::new(senders),
+            ..TestParts::of(&self.app)
+        };
+        Self::wire(parts, self.clock, self.account)
+    }
+
+    /// A process that starts now. The master key outlives a restart, the random bytes do not.
+    fn begin(now: Timestamp, parts: TestParts, account: Credentials) -> Self {
         static STARTS: AtomicU64 = AtomicU64::new(1);
         let start = STARTS.fetch_add(1, Ordering::SeqCst);
-        let app = Arc::new(App {
-            store,
+        let clock = Arc::new(ManualClock::new(now));
+        let parts = TestParts {
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(start << 32)),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
-            senders: Arc::default(),
-            memory: Arc::default(),
-            policy,
-        });
+            ..parts
+        };
+        Self::wire(parts, clock, account)
+    }
+
+    fn wire(parts: TestParts, clock: Arc<ManualClock>, account: Credentials) -> Self {
+        let app = Arc::new(parts.wire());
         let router = twilio::router(app.clone(), public_url());
         Self {
             app,
@@ -104,16 +110,6 @@ impl TestApp {
             account,
             router,
         }
-    }
-
-    /// The same server with these senders.
-    pub(crate) fn with_senders(self, senders: Senders) -> Self {
-        let app = Arc::new(App {
-            senders: Arc::new(senders),
-            ..App::clone(&self.app)
-        });
-        let router = twilio::router(app.clone(), public_url());
-        Self { app, router, ..self }
     }
 
     /// The account's backend.

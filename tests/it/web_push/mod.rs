@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use self::push_service::PushService;
 use self::user_agent::UserAgent;
+use crate::doubles::TestParts;
 use crate::support::device::borrowed;
 use crate::support::world::sid_of;
 use crate::support::{Device, TestApp, User};
@@ -127,10 +128,11 @@ fn connected(server: &TestApp) -> App {
         push,
         ..Senders::default()
     };
-    App {
+    TestParts {
         senders: Arc::new(senders),
-        ..App::clone(&server.app)
+        ..TestParts::of(&server.app)
     }
+    .wire()
 }
 
 /// What is to be done if the push service is to be asked again.

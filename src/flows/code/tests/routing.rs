@@ -7,6 +7,7 @@ use crate::delivery::Outcome;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::time::Clock as _;
+use crate::doubles::TestParts;
 use crate::flows::code::learn::{converted, learn, learn_from_stored};
 use crate::flows::code::put_attempt;
 use crate::memory::breaker::Breaker;
@@ -89,10 +90,7 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
 
 /// The same server as a process that has just begun.
 async fn learnt_anew(world: &World) -> World {
-    let app = crate::app::App {
-        memory: std::sync::Arc::default(),
-        ..(*world.app).clone()
-    };
+    let app = TestParts::of(&world.app).wire();
     learn_from_stored(&app).await.unwrap();
     World {
         app: std::sync::Arc::new(app),

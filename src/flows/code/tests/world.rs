@@ -7,8 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::app::{App, Policy};
-use crate::crypto::master_key::MasterKey;
-use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::delivery::codes::{CodeMessage, CodeSender, CodeSenders, ConfiguredSender, SenderKind, Sent};
 use crate::domain::attempt::{Attempt, AttemptStatus};
@@ -29,7 +27,7 @@ use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{
     Content, Draft, End, Ending, IssuedCode, Sending, SendingOutcome, Try, Verification,
 };
-use crate::doubles::{ManualClock, SeededEntropy};
+use crate::doubles::{ManualClock, TestParts};
 use crate::flows::code::send::enqueue;
 use crate::flows::code::{SendingAt, Way, put_verification, route};
 use crate::flows::deliveries::Deliveries;
@@ -138,7 +136,6 @@ impl World {
         store: Arc<dyn Store>,
         cost: Option<(u64, u64)>,
     ) -> Self {
-        let entropy = SeededEntropy::new(1);
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
         let fake = |_: &&str| {
             Arc::new(Fake {
@@ -163,21 +160,22 @@ impl World {
             codes: CodeSenders::new(configured.collect()),
             ..Senders::default()
         };
-        let app = Arc::new(App {
-            store,
-            clock: clock.clone(),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            senders: Arc::new(senders),
-            memory: Arc::default(),
-            entropy: Arc::new(entropy),
-            policy: Policy {
-                toll_fraud: Settings {
-                    spend_per_day: cost.map(|(_, cap)| euros(cap)),
-                    ..Settings::off()
+        let app = Arc::new(
+            TestParts {
+                store,
+                clock: clock.clone(),
+                senders: Arc::new(senders),
+                policy: Policy {
+                    toll_fraud: Settings {
+                        spend_per_day: cost.map(|(_, cap)| euros(cap)),
+                        ..Settings::off()
+                    },
+                    ..Policy::default()
                 },
-                ..Policy::default()
-            },
-        });
+                ..TestParts::default()
+            }
+            .wire(),
+        );
         let new = account::create(&app, FriendlyName::parse("An account").unwrap());
         let account = new.await.unwrap().account.sid;
         let bank = ServiceName::parse("Owl Bank").unwrap();

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use super::{Admittance, SendPermit, admit, converted};
 use crate::app::{App, Policy};
-use crate::crypto::master_key::MasterKey;
-use crate::crypto::vault::Vault;
 use crate::domain::attached::Attached;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
@@ -33,7 +31,7 @@ use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{
     Content, End, Ending, Refusal, Sending, SendingOutcome, Try, Verification,
 };
-use crate::doubles::{ManualClock, SeededEntropy};
+use crate::doubles::{ManualClock, TestParts};
 use crate::flows::reading::Reading;
 use crate::flows::{Error, account, retry_on_conflict};
 use crate::store::memory::MemoryStore;
@@ -78,19 +76,16 @@ impl Node {
     /// The first process on `store`.
     async fn on(store: Arc<dyn Store>, settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::new(beginning()));
-        let entropy = SeededEntropy::new(1);
-        let app = App {
+        let app = TestParts {
             store,
             clock: clock.clone(),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&entropy))),
-            entropy: Arc::new(entropy),
-            senders: Arc::default(),
-            memory: Arc::default(),
             policy: Policy {
                 toll_fraud: settings,
                 ..Policy::default()
             },
-        };
+            ..TestParts::default()
+        }
+        .wire();
         let account = account::create(&app, FriendlyName::parse("Shop").unwrap())
             .await
             .unwrap();
@@ -112,10 +107,7 @@ impl Node {
     /// Another process on the same store, or the same one after a restart.
     fn another(&self) -> Self {
         Self {
-            app: App {
-                memory: Arc::default(),
-                ..self.app.clone()
-            },
+            app: TestParts::of(&self.app).wire(),
             clock: self.clock.clone(),
             service: self.service.clone(),
         }

@@ -19,8 +19,6 @@ use tokio::task::{JoinSet, yield_now};
 
 use super::{Guess, NewVerification, Settlement, StartedVerification, VerificationName};
 use crate::app::{App, Policy};
-use crate::crypto::master_key::MasterKey;
-use crate::crypto::vault::Vault;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
@@ -33,7 +31,7 @@ use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{CodePolicy, Content, Refusal, Verification, VerificationStatus};
-use crate::doubles::{ManualClock, SeededEntropy};
+use crate::doubles::{ManualClock, SeededEntropy, TestParts};
 use crate::flows::code::open_code;
 use crate::flows::{Error, account, service, verification};
 use crate::store::memory::MemoryStore;
@@ -57,19 +55,17 @@ impl World {
 
     async fn on(store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
-        let app = App {
+        let app = TestParts {
             store,
             clock: clock.clone(),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(1)))),
-            senders: Arc::default(),
-            memory: Arc::default(),
-            entropy: Arc::new(SeededEntropy::new(2)),
             // What guards against toll fraud has tests of its own; an attacker who pays gets past it.
             policy: Policy {
                 toll_fraud: Settings::off(),
                 ..Policy::default()
             },
-        };
+            ..TestParts::default()
+        }
+        .wire();
         let name = FriendlyName::parse("An account").unwrap();
         let account = account::create(&app, name).await.unwrap().account.sid;
         let mut world = Self {

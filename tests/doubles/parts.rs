@@ -1,0 +1,77 @@
+//! The wired parts that a test is about: the one place where tests make an `App`.
+
+use std::sync::Arc;
+
+use countersign::app::{App, Policy};
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::vault::Vault;
+use countersign::delivery::Senders;
+use countersign::domain::entropy::Entropy;
+use countersign::domain::time::{Clock, Timestamp};
+use countersign::store::Store;
+use countersign::store::memory::MemoryStore;
+
+use super::{ManualClock, SeededEntropy};
+
+/// The parts of an `App`, before they are wired; what a test does not care for is the default.
+///
+/// ```text
+/// TestParts { policy, ..TestParts::default() }.wire()
+/// ```
+pub(crate) struct TestParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) senders: Arc<Senders>,
+    pub(crate) policy: Policy,
+}
+
+impl TestParts {
+    /// The parts of another process that works beside this one, or after it.
+    pub(crate) fn of(app: &App) -> Self {
+        let App {
+            store,
+            clock,
+            entropy,
+            vault,
+            senders,
+            memory: _,
+            policy,
+        } = app.clone();
+        Self {
+            store,
+            clock,
+            entropy,
+            vault,
+            senders,
+            policy,
+        }
+    }
+
+    /// A process that remembers nothing yet.
+    pub(crate) fn wire(self) -> App {
+        App {
+            store: self.store,
+            clock: self.clock,
+            entropy: self.entropy,
+            vault: self.vault,
+            senders: self.senders,
+            memory: Arc::default(),
+            policy: self.policy,
+        }
+    }
+}
+
+impl Default for TestParts {
+    fn default() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
+            senders: Arc::default(),
+            policy: Policy::default(),
+        }
+    }
+}
