@@ -4,7 +4,6 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -255,10 +254,8 @@ async fn enrol_device(app: &App, service: &Service) {
     let (_, factor) = factor::create_push(app, account, Some(permit.sid), &entity, new)
         .await
         .unwrap();
-    let signature = key
-        .sign(&SystemRandom::new(), factor.sid.to_string().as_bytes())
-        .unwrap();
-    prove(app, service, factor.sid, &STANDARD.encode(signature)).await;
+    let in_hand = KeyInHand(DevicePublicKey::from_spki_base64(&spki).unwrap());
+    prove(app, service, factor.sid, "", &in_hand).await;
     let new = new_challenge(factor.sid, Some(Message::parse("Log in?").unwrap()));
     challenge::create(app, account, &entity, &new, None)
         .await
@@ -283,7 +280,7 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         .factor
         .sid;
     let code = |now: Timestamp| code_at(&secret(), TotpAlgorithm::Sha1, 6, now.seconds() / 30).unwrap();
-    prove(app, service, factor, code(app.clock.now()).reveal()).await;
+    prove(app, service, factor, code(app.clock.now()).reveal(), &NoKey).await;
     clock.set(written_at());
     let (now, new) = (written_at(), new_challenge(factor, None));
     for (code, expected) in [
@@ -314,12 +311,18 @@ impl KeyProof for NoKey {
     }
 }
 
-async fn prove(app: &App, service: &Service, factor: FactorSid, proof: &str) {
+/// The device whose key this is stands by; how it signs is a dialect's.
+struct KeyInHand(DevicePublicKey);
+
+impl KeyProof for KeyInHand {
+    fn is_signed(&self, _: FactorSid, key: &DevicePublicKey) -> bool {
+        self.0 == *key
+    }
+}
+
+async fn prove(app: &App, service: &Service, factor: FactorSid, code: &str, key: &dyn KeyProof) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
-    let proof = Some(EnrolmentProof {
-        code: proof,
-        key: &NoKey,
-    });
+    let proof = Some(EnrolmentProof { code, key });
     let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, proof)
         .await
         .unwrap();
