@@ -25,7 +25,6 @@ use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::fraud::rebuild;
-use crate::flows::outbox::prepare;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep::sweep;
 use crate::flows::verification;
@@ -143,9 +142,6 @@ impl Started {
                 "no admin socket, so account and key commands need the server to be stopped: {error}"
             );
         });
-        prepare(&opened.app)
-            .await
-            .map_err(|error| Failure::new(format!("cannot read the outbox: {error}")))?;
         learn_from_stored(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts: {error}")))?;

@@ -28,6 +28,13 @@ macro_rules! sid {
                 Self(time_ordered(now, entropy))
             }
 
+            /// A new identifier that is greater than `last`, whatever the clocks say of the two.
+            #[must_use]
+            pub fn generate_after(last: Option<Self>, now: Timestamp, entropy: &dyn Entropy) -> Self {
+                let fresh = time_ordered(now, entropy);
+                Self(last.map_or(fresh, |last| fresh.max(behind(last.0, entropy))))
+            }
+
             /// The identifier with these bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -137,6 +144,15 @@ fn time_ordered(now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
     bytes
 }
 
+/// Behind `last` by chance, so that nobody learns from an identifier how many there are. It leaves room for as many more
+/// within a millisecond as the 80 bits behind the time can count.
+fn behind(last: [u8; 16], entropy: &dyn Entropy) -> [u8; 16] {
+    let mut step = [0; 8];
+    entropy.fill(&mut step);
+    let step = 1 + u128::from(u64::from_le_bytes(step) >> 16);
+    u128::from_be_bytes(last).saturating_add(step).to_be_bytes()
+}
+
 fn created_at(bytes: &[u8; 16]) -> Timestamp {
     let mut millis = [0; 8];
     millis[2..].copy_from_slice(&bytes[..6]);
@@ -186,6 +202,8 @@ impl Visitor<'_> for SixteenBytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::doubles::SeededEntropy;
 
@@ -215,6 +233,29 @@ mod tests {
             .map(|ms| EntitySid::generate(Timestamp::from_millis(1_700_000_000_000 + ms), &entropy))
             .collect();
         assert!(sids.is_sorted());
+    }
+
+    #[test]
+    fn what_follows_is_greater_within_a_millisecond_and_with_a_clock_that_is_behind() {
+        let (entropy, start) = (SeededEntropy::new(3), Timestamp::from_seconds(1_800_000_000));
+        let mut moments = vec![start; 10_000];
+        moments.extend([start.before(Duration::from_hours(1)); 100]);
+        moments.push(start + Duration::from_secs(1));
+        let mut sids = Vec::new();
+        for moment in moments {
+            sids.push(EventSid::generate_after(sids.last().copied(), moment, &entropy));
+        }
+        assert!(sids.is_sorted_by(|earlier, later| earlier < later));
+        let told = sids.last().unwrap().created_at();
+        assert_eq!(
+            told,
+            start + Duration::from_secs(1),
+            "they tell the time again once it is later"
+        );
+        assert_eq!(
+            EventSid::generate_after(None, start, &entropy).created_at(),
+            start
+        );
     }
 
     #[test]

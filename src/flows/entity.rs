@@ -109,20 +109,20 @@ async fn delete_once(app: &App, account: AccountSid, name: &EntityName) -> Resul
     reading.require(&key).await?;
     let order = keys::entity_order(name.service).key(scope.entity.as_bytes());
     let mut batch = Batch::new().delete(key.into_bytes()).delete(order.into_bytes());
-    let announced = service.subscribers(EventType::FactorDeleted).next().is_some();
-    for factor in reading.list(&keys::factors(&scope), usize::MAX).await? {
+    for mut factor in reading.list(&keys::factors(&scope), usize::MAX).await? {
         let key = keys::factor(&scope, factor.sid);
-        if announced {
-            // Its deletion is announced behind all that was announced of it.
-            reading.require(&key).await?;
-        }
-        batch = batch.delete(key.into_bytes());
         if let FactorKind::Push(push) = &factor.kind {
             batch = batch.delete(keys::device(push.credential).into_bytes());
         }
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::FactorDeleted, now, &scope, of);
-        batch = announce(app, &service, &event, batch)?;
+        let before = factor.last_event;
+        batch = announce(app, &service, &event, &mut factor, batch)?;
+        if factor.last_event != before {
+            // Its deletion is announced behind all that was announced of it.
+            reading.require(&key).await?;
+        }
+        batch = batch.delete(key.into_bytes());
     }
     reading.commit(batch).await?;
     app.memory.waiters.entity_changed(scope.entity);

@@ -7,9 +7,10 @@ use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::Outcome;
 use crate::delivery::webhook::{self, Message, News};
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
+use crate::domain::factor::Factor;
 use crate::domain::fraud::BlockEvent;
 use crate::domain::service::Service;
-use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
+use crate::domain::sid::{AccountSid, EventSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::outbox::{Parcel, put_new_row};
@@ -17,11 +18,15 @@ use crate::flows::reading::Reading;
 use crate::flows::{Fault, webhook_secret};
 use crate::store::{Batch, StoreError, keys};
 
-/// Adds a row for each webhook that wants `event`; none if nobody does.
+/// Adds a row for each webhook that wants `event`, which is `factor`'s; none if nobody does.
+///
+/// The caller writes or deletes the factor in the same commit, as it is behind this, with its version asserted, if anything
+/// was announced ([`Factor::last_event`] tells): that is what keeps the events of a factor in order.
 pub(crate) fn announce(
     app: &App,
     service: &Service,
     event: &Event,
+    factor: &mut Factor,
     mut batch: Batch,
 ) -> Result<Batch, StoreError> {
     for webhook in service.subscribers(event.event_type) {
@@ -29,12 +34,16 @@ pub(crate) fn announce(
             webhook,
             event: event.clone(),
         };
-        batch = put_new_row(app, batch, message, event.at)?;
+        let sid = factor.next_event(event.at, app.entropy.as_ref());
+        batch = put_new_row(batch, sid, message, event.at)?;
     }
     Ok(batch)
 }
 
 /// Adds a row for each webhook that wants to hear that something is blocked; none if nobody does.
+///
+/// Each subject is told of once, and again when its block is over: those are in order as long as the clocks of the processes
+/// differ by less than a block lasts. What is blocked beside it has no order to keep.
 pub(crate) fn announce_block(
     app: &App,
     service: &Service,
@@ -46,7 +55,8 @@ pub(crate) fn announce_block(
             webhook,
             event: event.clone(),
         };
-        batch = put_new_row(app, batch, message, event.at)?;
+        let sid = EventSid::generate(event.at, app.entropy.as_ref());
+        batch = put_new_row(batch, sid, message, event.at)?;
     }
     Ok(batch)
 }

@@ -9,7 +9,6 @@
 
 pub mod breaker;
 pub mod conversions;
-pub mod event_order;
 pub mod fraud;
 pub mod gates;
 pub mod tallies;
@@ -20,7 +19,6 @@ use std::sync::Arc;
 
 use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
-use self::event_order::EventOrder;
 use self::fraud::FraudMemory;
 use self::tallies::{DeliveryTally, SenderTally};
 use self::waiters::Waiters;
@@ -33,8 +31,6 @@ pub struct Memory {
     pub waiters: Arc<Waiters>,
     /// Where it is said that the outbox has new rows.
     pub wakeups: Wakeups,
-    /// What orders the outbox's rows.
-    pub event_order: EventOrder,
     /// What became of the outbox's rows.
     pub deliveries: DeliveryTally,
     /// What became of the codes that each sender was given.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::entropy::Entropy;
 use super::factor::{CodeVerdict, FactorType};
 use super::number_matching::MatchingNumber;
-use super::sid::{ChallengeSid, FactorSid};
+use super::sid::{ChallengeSid, EventSid, FactorSid};
 use super::text::{Attributes, FieldLabel, FieldValue, Invalid, Message};
 use super::time::Timestamp;
 
@@ -235,6 +236,14 @@ impl Challenge {
             self.outcome = Outcome::Expired;
         }
         settles
+    }
+
+    /// The identifier of the push that was counted last. It stands behind those before it because it tells which one it is,
+    /// not because of what the clock says.
+    #[must_use]
+    pub fn push_sid(&self, entropy: &dyn Entropy) -> EventSid {
+        let place = Duration::from_millis(u64::from(self.notifications));
+        EventSid::generate(self.date_created + place, entropy)
     }
 
     /// Counts a notification.

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::entropy::Entropy;
 use super::limits::{Failures, SlidingLog};
-use super::sid::FactorSid;
+use super::sid::{EventSid, FactorSid};
 use super::text::{Attributes, FriendlyName};
 use super::time::Timestamp;
 
@@ -40,6 +41,8 @@ pub struct Factor {
     pub failures: Failures,
     /// When its last challenges were created.
     pub challenge_creations: SlidingLog,
+    /// What was announced of it last, if anything was.
+    pub last_event: Option<EventSid>,
 }
 
 /// Whether a factor can be challenged.
@@ -75,6 +78,15 @@ pub enum FactorKind {
 }
 
 impl Factor {
+    /// The identifier of the next thing that is announced of the factor. Whoever announces it writes the factor in the same
+    /// commit, with its version asserted: so identifiers are in the order of the commits, whatever the clocks of the
+    /// processes say.
+    pub fn next_event(&mut self, now: Timestamp, entropy: &dyn Entropy) -> EventSid {
+        let next = EventSid::generate_after(self.last_event, now, entropy);
+        self.last_event = Some(next);
+        next
+    }
+
     /// The most codes that are evaluated while the factor is unverified.
     pub const MAX_VERIFICATION_ATTEMPTS: u8 = 5;
     /// The longest window that bounds challenge creations.

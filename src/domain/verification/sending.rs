@@ -7,6 +7,7 @@ use super::{
 };
 use crate::domain::channel::Channel;
 use crate::domain::opaque::Sealed;
+use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
 
 /// A code that was just made.
@@ -88,6 +89,13 @@ impl Verification {
         });
         self.date_updated = now;
         self.settle_times(now);
+    }
+
+    /// The attempt that was made last, of whichever sending: each one's identifier is greater than all before it.
+    #[must_use]
+    pub fn last_attempt(&self) -> Option<AttemptSid> {
+        let tries = self.sends.iter().flat_map(|send| &send.tries);
+        tries.map(|tried| tried.attempt).max()
     }
 
     /// Notes with whom the last sending is tried.

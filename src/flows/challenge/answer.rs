@@ -10,13 +10,11 @@ use crate::domain::push_answer::DeviceProof;
 use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::ChallengeSid;
 use crate::domain::text::Attributes;
-use crate::domain::time::Timestamp;
 use crate::flows::access::Actor;
-use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, entity, factor, retry_on_conflict};
-use crate::store::{Batch, StoreError, keys};
+use crate::store::{Batch, keys};
 
 /// What a caller says to a challenge.
 #[derive(Clone)]
@@ -112,32 +110,22 @@ async fn answer_once(
         // One that expired was refused above.
         Outcome::Expired | Outcome::Pending => None,
     };
-    // Whatever else is announced of the factor must come before this commit or be decided anew behind it, its deletion for
-    // instance: events are in the order of the commits.
-    let wanted = |event| located.service.subscribers(event).next().is_some();
     let mut batch = Batch::new();
-    if factor_changed || event.is_some_and(wanted) {
-        batch = batch.put_record(factor_key, &answered)?;
-    }
     batch = match event {
-        Some(event) => {
-            let batch = put_answered(app, &located.scope, &challenge, batch)?;
-            tell(app, &located, &challenge, event, now, batch)?
-        }
+        Some(_) => put_answered(app, &located.scope, &challenge, batch)?,
         None => put_changed(app, &located.scope, &challenge, batch)?,
     };
-    if challenge.deny_reason == Some(DenyReason::NotMe) {
-        // That the holder did not ask for it is told after that it is denied.
-        batch = tell(
-            app,
-            &located,
-            &challenge,
-            EventType::ChallengeReported,
-            now,
-            batch,
-        )?;
+    // That the holder did not ask for it is told after that it is denied.
+    let reported = (challenge.deny_reason == Some(DenyReason::NotMe)).then_some(EventType::ChallengeReported);
+    for event_type in event.into_iter().chain(reported) {
+        let of = (challenge.factor, challenge.factor_type);
+        let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
+        batch = announce(app, &located.service, &event, &mut answered, batch)?;
     }
-    batch = factor::announce_lock(app, &located, &factor, &answered, now, batch)?;
+    batch = factor::announce_lock(app, &located, &factor, &mut answered, now, batch)?;
+    if factor_changed || answered.last_event != factor.last_event {
+        batch = batch.put_record(factor_key, &answered)?;
+    }
     reading.commit(batch).await?;
     if answered.status == factor.status {
         app.memory
@@ -155,17 +143,4 @@ fn guard_of(factor: &Factor) -> Option<&PushGuard> {
         FactorKind::Push(push) => Some(&push.guard),
         FactorKind::Totp(_) => None,
     }
-}
-
-fn tell(
-    app: &App,
-    located: &LocatedEntity,
-    challenge: &Challenge,
-    event_type: EventType,
-    now: Timestamp,
-    batch: Batch,
-) -> Result<Batch, StoreError> {
-    let of = (challenge.factor, challenge.factor_type);
-    let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
-    announce(app, &located.service, &event, batch)
 }

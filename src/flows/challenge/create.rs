@@ -84,9 +84,7 @@ async fn create_once(
         challenge.settle_code(verdict, now)?;
         factor.settle_code(verdict, now);
     }
-    // The factor counts each challenge, so it is written anew.
-    let mut batch = Batch::new().put_record(key, &factor)?;
-    batch = put_new(app, scope, &challenge, now, batch)?;
+    let mut batch = put_new(app, scope, &challenge, now, Batch::new())?;
     batch = watch_expiry(&located, &challenge, now, batch)?;
     if let FactorKind::Push(push) = &factor.kind {
         let until = challenge.expires_at;
@@ -95,10 +93,11 @@ async fn create_once(
     if let Outcome::Approved(_) = challenge.outcome {
         let of = (factor.sid, factor.factor_type());
         let event = Event::new(EventType::ChallengeApproved, now, scope, of).of_challenge(challenge.sid);
-        batch = announce(app, service, &event, batch)?;
+        batch = announce(app, service, &event, &mut factor, batch)?;
     }
-    batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
-    reading.commit(batch).await?;
+    batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;
+    // The factor counts each challenge, so it is written anew.
+    reading.commit(batch.put_record(key, &factor)?).await?;
     app.memory
         .waiters
         .challenge_changed(scope.entity, factor.sid, challenge.sid);

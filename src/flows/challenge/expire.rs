@@ -91,16 +91,18 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error<Refusa
     }
     let (scope, service) = (&located.scope, &located.service);
     let factor_key = keys::factor(scope, challenge.factor);
-    let Some(factor) = reading.get(&factor_key).await? else {
+    let Some(mut factor) = reading.get(&factor_key).await? else {
         // Nobody can answer for a factor that is gone, and its deletion was the last that was announced of it.
         return Ok(reading.commit(taken).await?);
     };
-    // The factor is written as it is, so that whatever else is announced of it is decided before or behind this commit.
-    let batch = taken.put_record(factor_key, &factor)?;
+    let before = factor.last_event;
     let of = (factor.sid, factor.factor_type());
     let event = Event::new(EventType::ChallengeExpired, now, scope, of).of_challenge(challenge.sid);
-    let batch = put_answered(app, scope, &challenge, batch)?;
-    let batch = announce(app, service, &event, batch)?;
+    let batch = put_answered(app, scope, &challenge, taken)?;
+    let mut batch = announce(app, service, &event, &mut factor, batch)?;
+    if factor.last_event != before {
+        batch = batch.put_record(factor_key, &factor)?;
+    }
     reading.commit(batch).await?;
     app.memory
         .waiters

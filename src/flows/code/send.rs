@@ -13,7 +13,7 @@ use crate::domain::destination::Destination;
 use crate::domain::events::{OutboxMessage, QueuedCode};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::service::Service;
-use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid};
+use crate::domain::sid::{AccountSid, AttemptSid, EventSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, NewCode, Refusal, Try, Verification};
 use crate::flows::fraud::{Admittance, SendPermit, admit, keys_to_admit};
@@ -129,7 +129,13 @@ pub(crate) fn enqueue(
         return Ok((batch, attempt.sid));
     }
     let message = OutboxMessage::Code(queued(&attempt, of.position));
-    Ok((put_new_row(app, batch, message, now)?, attempt.sid))
+    let batch = put_new_row(batch, row_sid(attempt.sid), message, now)?;
+    Ok((batch, attempt.sid))
+}
+
+/// The identifier of the row that carries an attempt: the attempts of a verification are in order, and so are its rows.
+pub(super) fn row_sid(attempt: AttemptSid) -> EventSid {
+    EventSid::from_bytes(*attempt.as_bytes())
 }
 
 /// What the row of an attempt carries.

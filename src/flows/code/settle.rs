@@ -13,6 +13,7 @@ use super::deliver::{CodeNote, CodeParcel, Untried, due};
 use super::learn::learn;
 use super::records::{SendingAt, new_attempt, put_attempt, put_new_attempt, put_verification};
 use super::route::{Candidate, Way, rank};
+use super::send::row_sid;
 use crate::app::App;
 use crate::delivery::Outcome;
 use crate::delivery::codes::ConfiguredSender;
@@ -258,9 +259,8 @@ impl Settling<'_> {
     ) -> Result<(Batch, Settled), Fault> {
         let batch = self.note_failure(failure, self.delete_row(Batch::new()))?;
         let (code, batch) = self.another_try(verification, sender, batch).await?;
-        let order = &self.app.memory.event_order;
         let row = OutboxRow {
-            sid: order.next(self.now, self.app.entropy.as_ref()),
+            sid: row_sid(code.attempt),
             date_created: self.row.date_created,
             message: OutboxMessage::Code(code),
             attempts: self.row.attempts.saturating_add(1),

@@ -73,7 +73,7 @@ pub(crate) fn announce_lock(
     app: &App,
     located: &LocatedEntity,
     before: &Factor,
-    after: &Factor,
+    after: &mut Factor,
     now: Timestamp,
     batch: Batch,
 ) -> Result<Batch, StoreError> {
@@ -82,7 +82,7 @@ pub(crate) fn announce_lock(
     };
     let of = (after.sid, after.factor_type());
     let event = Event::new(event_type, now, &located.scope, of);
-    announce(app, &located.service, &event, batch)
+    announce(app, &located.service, &event, after, batch)
 }
 
 fn closed_by(before: &Factor, after: &Factor, now: Timestamp) -> Option<EventType> {

@@ -68,7 +68,7 @@ async fn create_once(
         guard: PushGuard::default(),
         unreachable: None,
     };
-    let factor = Factor {
+    let mut factor = Factor {
         sid,
         friendly_name: new.friendly_name.clone(),
         status: FactorStatus::Unverified { attempts: 0 },
@@ -78,7 +78,8 @@ async fn create_once(
         date_updated: now,
         failures: Failures::default(),
         challenge_creations: SlidingLog::default(),
+        last_event: None,
     };
-    let scope = enrolment.commit(app, &factor).await?;
+    let scope = enrolment.commit(app, &mut factor).await?;
     Ok((scope, factor))
 }

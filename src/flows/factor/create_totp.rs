@@ -114,7 +114,7 @@ async fn create_once(
         config,
         accepted: AcceptedSteps::default(),
     };
-    let factor = Factor {
+    let mut factor = Factor {
         sid,
         friendly_name: new.friendly_name.clone(),
         status: FactorStatus::Unverified { attempts: 0 },
@@ -124,8 +124,9 @@ async fn create_once(
         date_updated: now,
         failures: Failures::default(),
         challenge_creations: SlidingLog::default(),
+        last_event: None,
     };
     let issuer = settings.issuer().to_owned();
-    let scope = enrolment.commit(app, &factor).await?;
+    let scope = enrolment.commit(app, &mut factor).await?;
     Ok((scope, factor, config, issuer))
 }

@@ -71,10 +71,15 @@ impl<'a> Enrolment<'a> {
     }
 
     /// Commits the enrolment of `factor`.
-    pub(super) async fn commit(mut self, app: &App, factor: &Factor) -> Result<EntityScope, Error<Refusal>> {
+    pub(super) async fn commit(
+        mut self,
+        app: &App,
+        factor: &mut Factor,
+    ) -> Result<EntityScope, Error<Refusal>> {
         self.refuse_duplicate(fingerprint(factor)).await?;
-        let mut batch = self
-            .batch
+        let of = (factor.sid, factor.factor_type());
+        let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
+        let mut batch = announce(app, &self.service, &event, factor, self.batch)?
             .put_new_record(keys::factor(&self.scope, factor.sid), factor)?;
         if let FactorKind::Push(push) = &factor.kind {
             let address = DeviceAddress {
@@ -86,9 +91,6 @@ impl<'a> Enrolment<'a> {
             };
             batch = batch.put_record(keys::device(push.credential), &address)?;
         }
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
-        let batch = announce(app, &self.service, &event, batch)?;
         self.reading.commit(batch).await?;
         Ok(self.scope)
     }

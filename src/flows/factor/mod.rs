@@ -66,7 +66,7 @@ async fn delete_once(
     let entity_key = keys::entity(name.service, &name.identity);
     let mut entity = reading.require(&entity_key).await?;
     let factor_key = keys::factor(&scope, sid);
-    let factor = reading.require(&factor_key).await?;
+    let mut factor = reading.require(&factor_key).await?;
     let now = app.clock.now();
     entity.remove_factor(factor.factor_type(), now);
     let mut batch = Batch::new()
@@ -77,7 +77,7 @@ async fn delete_once(
     }
     let of = (sid, factor.factor_type());
     let event = Event::new(EventType::FactorDeleted, now, &scope, of);
-    let batch = announce(app, &service, &event, batch)?;
+    let batch = announce(app, &service, &event, &mut factor, batch)?;
     reading.commit(batch).await?;
     app.memory.waiters.entity_changed(scope.entity);
     Ok(())

@@ -136,14 +136,14 @@ async fn update_once(
         Some(proof) => prove(app, &located.scope, &mut factor, proof, now)?,
         None => false,
     };
-    let mut batch = Batch::new().put_record(key, &factor)?;
+    let mut batch = Batch::new();
     if verified_now {
         let of = (sid, factor.factor_type());
         let event = Event::new(EventType::FactorVerified, now, &located.scope, of);
-        batch = announce(app, &located.service, &event, batch)?;
+        batch = announce(app, &located.service, &event, &mut factor, batch)?;
     }
-    batch = factor::announce_lock(app, &located, &before, &factor, now, batch)?;
-    reading.commit(batch).await?;
+    batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;
+    reading.commit(batch.put_record(key, &factor)?).await?;
     factor::warn_of_failures(&before, &factor);
     Ok((located.scope, factor))
 }

@@ -2,6 +2,11 @@
 //!
 //! Invariant: a row is only handed out when all earlier rows of its thread are gone from the lane. Never more rows are in
 //! memory than two windows, however many the lane has.
+//!
+//! New rows need not come behind all that are there: a thread's rows are in order, but those of two threads are written by
+//! the clocks of two processes, and a scan is of no single moment. So once a window has something to deliver, what is in
+//! front of its end is looked at again: an earlier row of a thread was there before the later one was written, so whoever
+//! has seen the later one finds it.
 
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,6 +15,7 @@ use super::rows::free_at;
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::{Lane, Thread};
+use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::store::records::{self, Stored};
@@ -23,6 +29,8 @@ pub(super) struct LaneReader {
     queues: HashMap<Thread, VecDeque<Stored<OutboxRow>>>,
     /// The threads whose first row may be delivered now.
     ready: VecDeque<Thread>,
+    /// The rows that were handed out and are not settled.
+    under_way: HashMap<Thread, EventSid>,
     /// The threads of which nothing more can be delivered in this reader.
     waiting: HashSet<Thread>,
     loaded: usize,
@@ -40,6 +48,7 @@ impl LaneReader {
             window,
             queues: HashMap::new(),
             ready: VecDeque::new(),
+            under_way: HashMap::new(),
             waiting: HashSet::new(),
             loaded: 0,
             read: 0,
@@ -60,13 +69,17 @@ impl LaneReader {
             return Ok(None);
         };
         let row = self.queues.get_mut(&thread).and_then(VecDeque::pop_front);
-        self.loaded -= usize::from(row.is_some());
+        if let Some(row) = &row {
+            self.loaded -= 1;
+            self.under_way.insert(thread, row.record.sid);
+        }
         self.handed_out += 1;
         Ok(row)
     }
 
     /// The row that was under way is gone: the next one of its thread may follow.
     pub(super) fn gone(&mut self, app: &App, thread: Thread) {
+        self.under_way.remove(&thread);
         let Slot::Occupied(queue) = self.queues.entry(thread) else {
             return;
         };
@@ -79,6 +92,7 @@ impl LaneReader {
 
     /// The row that was under way stays until then, and all behind it in its thread with it.
     pub(super) fn stays(&mut self, thread: Thread, until: Timestamp) {
+        self.under_way.remove(&thread);
         let dropped = self.queues.remove(&thread).unwrap_or_default();
         self.loaded -= dropped.len();
         self.wait(thread, until);
@@ -103,47 +117,94 @@ impl LaneReader {
     }
 
     async fn read_window(&mut self, app: &App) -> Result<(), Fault> {
-        let scan = Scan {
-            prefix: keys::outbox(self.lane).bytes().to_vec(),
-            after: self.after.take(),
-            order: Order::Ascending,
-            limit: self.window,
-        };
-        let rows = app.store.scan(scan).await?;
+        let after = self.after.take();
+        let rows = self.scan(app, after).await?;
         self.complete = rows.len() < self.window;
         self.after = rows.last().map(|(key, _)| key.clone());
         self.read += rows.len();
-        for (_, entry) in rows {
-            match records::decode::<OutboxRow>(&entry.value) {
-                Ok(record) => self.take_in(
-                    app,
-                    Stored {
-                        record,
-                        version: entry.version,
-                    },
-                ),
-                // Others do not wait for what cannot be read; `countersign store check` names it.
-                Err(error) => tracing::debug!("a row of {} is passed over: {error}", self.lane),
+        let before = self.loaded;
+        for (_, row) in rows {
+            if let Some(row) = row {
+                self.take_in(app, row);
             }
         }
-        Ok(())
+        match self.after.clone() {
+            Some(end) if self.loaded > before => self.look_back(app, &end).await,
+            _ => Ok(()),
+        }
     }
 
+    /// Takes in what was written in front of `end` since that was read.
+    async fn look_back(&mut self, app: &App, end: &[u8]) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            let rows = self.scan(app, after.take()).await?;
+            let over = rows.len() < self.window;
+            for (key, row) in rows {
+                if key.as_slice() >= end {
+                    return Ok(());
+                }
+                if let Some(row) = row {
+                    self.take_in(app, row);
+                }
+                after = Some(key);
+            }
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next rows behind a key; `None` for one that cannot be read.
+    async fn scan(
+        &self,
+        app: &App,
+        after: Option<Vec<u8>>,
+    ) -> Result<Vec<(Vec<u8>, Option<Stored<OutboxRow>>)>, Fault> {
+        let scan = Scan {
+            prefix: keys::outbox(self.lane).bytes().to_vec(),
+            after,
+            order: Order::Ascending,
+            limit: self.window,
+        };
+        let rows = app.store.scan(scan).await?.into_iter();
+        let rows = rows.map(|(key, entry)| {
+            let decoded = records::decode::<OutboxRow>(&entry.value);
+            // Others do not wait for what cannot be read; `countersign store check` names it.
+            let decoded = decoded
+                .inspect_err(|error| tracing::debug!("a row of {} is passed over: {error}", self.lane));
+            let version = entry.version;
+            (key, decoded.ok().map(|record| Stored { record, version }))
+        });
+        Ok(rows.collect())
+    }
+
+    /// Puts a row into the queue of its thread, unless it is there already, or under way, or its thread waits.
     fn take_in(&mut self, app: &App, row: Stored<OutboxRow>) {
-        let thread = row.record.message.thread();
-        if self.waiting.contains(&thread) {
+        let (thread, sid) = (row.record.message.thread(), row.record.sid);
+        if self.waiting.contains(&thread) || self.under_way.get(&thread) == Some(&sid) {
             return;
         }
-        if let Some(queue) = self.queues.get_mut(&thread) {
-            queue.push_back(row);
-        } else {
-            let free = free_at(app, &row.record);
-            if free > app.clock.now() {
-                return self.wait(thread, free);
-            }
-            self.queues.insert(thread, VecDeque::from([row]));
+        let queue = self.queues.get(&thread);
+        let place = queue.map_or(0, |queue| queue.partition_point(|other| other.record.sid < sid));
+        let at_place = queue.and_then(|queue| queue.get(place));
+        if at_place.is_some_and(|other| other.record.sid == sid) {
+            return;
+        }
+        let free = free_at(app, &row.record);
+        let first = place == 0 && !self.under_way.contains_key(&thread);
+        // More than fit into memory came in front of what was read: the next pass begins with them.
+        let full = self.loaded >= 2 * self.window;
+        if full || (first && free > app.clock.now()) {
+            // All that is known of the thread has to wait for this one.
+            self.ready.retain(|ready| *ready != thread);
+            return self.stays(thread, if full { app.clock.now() } else { free });
+        }
+        let queue = self.queues.entry(thread).or_default();
+        if first && queue.is_empty() {
             self.ready.push_back(thread);
         }
+        queue.insert(place, row);
         self.loaded += 1;
     }
 
@@ -183,6 +244,29 @@ mod tests {
 
     /// Adds `count` rows of the factor that `factor` says for each of them, due at `next_at`.
     async fn fill(app: &App, count: u32, next_at: Timestamp, factor: impl Fn(u32) -> u32) {
+        let (mut batch, mut last) = (Batch::new(), last_of(app).await);
+        for number in 0..count {
+            let sid = EventSid::generate_after(last, app.clock.now(), app.entropy.as_ref());
+            batch = put_row(batch, &row(app, sid, next_at, factor(number))).unwrap();
+            last = Some(sid);
+        }
+        app.store.commit(batch).await.unwrap();
+    }
+
+    /// The last row of the lane.
+    async fn last_of(app: &App) -> Option<EventSid> {
+        let scan = Scan {
+            prefix: keys::outbox(lane()).bytes().to_vec(),
+            after: None,
+            order: Order::Descending,
+            limit: 1,
+        };
+        let (key, _) = app.store.scan(scan).await.unwrap().pop()?;
+        keys::last_sid(&key).map(EventSid::from_bytes)
+    }
+
+    /// A row of this factor.
+    fn row(app: &App, sid: EventSid, next_at: Timestamp, factor: u32) -> OutboxRow {
         let now = app.clock.now();
         let scope = EntityScope {
             account: AccountSid::from_bytes([2; 16]),
@@ -190,26 +274,17 @@ mod tests {
             identity: Identity::parse("user-0001").unwrap(),
             entity: EntitySid::from_bytes([4; 16]),
         };
-        let mut batch = Batch::new();
-        for number in 0..count {
-            let mut sid = [0; 16];
-            sid[..4].copy_from_slice(&factor(number).to_be_bytes());
-            let of = (FactorSid::from_bytes(sid), FactorType::Totp);
-            let message = OutboxMessage::Webhook {
-                webhook: WebhookSid::from_bytes([1; 16]),
-                event: Event::new(EventType::FactorCreated, now, &scope, of),
-            };
-            let row = OutboxRow {
-                next_at,
-                ..OutboxRow::new(
-                    app.memory.event_order.next(now, app.entropy.as_ref()),
-                    now,
-                    message,
-                )
-            };
-            batch = put_row(batch, &row).unwrap();
+        let mut of = [0; 16];
+        of[..4].copy_from_slice(&factor.to_be_bytes());
+        let of = (FactorSid::from_bytes(of), FactorType::Totp);
+        let message = OutboxMessage::Webhook {
+            webhook: WebhookSid::from_bytes([1; 16]),
+            event: Event::new(EventType::FactorCreated, now, &scope, of),
+        };
+        OutboxRow {
+            next_at,
+            ..OutboxRow::new(sid, now, message)
         }
-        app.store.commit(batch).await.unwrap();
     }
 
     /// Delivers, `width` at a time; the rows in their order, and the most rows that were in memory.
@@ -269,6 +344,45 @@ mod tests {
             app.clock.now() + Duration::from_secs(1),
         );
         assert!(reader.next(&app).await.unwrap().is_none());
+    }
+
+    /// Two processes write rows while this one reads: one's clock is behind what was read, the other's is not.
+    #[tokio::test]
+    async fn what_is_written_in_front_of_what_was_read_is_not_overtaken() {
+        let (app, now) = (app(), Timestamp::from_seconds(1_800_000_000));
+        let at = |seconds: u64| EventSid::generate(now + Duration::from_secs(seconds), app.entropy.as_ref());
+        let put = async |sid, factor| {
+            let batch = put_row(Batch::new(), &row(&app, sid, now, factor)).unwrap();
+            app.store.commit(batch).await.unwrap();
+        };
+        for (seconds, factor) in [(100, 1), (101, 2), (110, 3), (120, 5)] {
+            put(at(seconds), factor).await;
+        }
+        let mut reader = LaneReader::over(lane(), 3);
+        let first = reader.next(&app).await.unwrap().unwrap().record;
+        // Of a factor that was seen, of one that was not, and of one that is under way.
+        let rows = [(at(105), at(200), 2), (at(51), at(201), 4), (at(106), at(202), 1)];
+        for (earlier, later, factor) in rows {
+            put(earlier, factor).await;
+            put(later, factor).await;
+        }
+        let mut delivered = vec![first.clone()];
+        let mut under_way = VecDeque::from([first]);
+        while let Some(row) = under_way.pop_front() {
+            let key = keys::outbox_row(lane(), row.sid).into_bytes();
+            app.store.commit(Batch::new().delete(key)).await.unwrap();
+            reader.gone(&app, row.message.thread());
+            while let Some(row) = reader.next(&app).await.unwrap() {
+                delivered.push(row.record.clone());
+                under_way.push_back(row.record);
+            }
+        }
+        assert_eq!(delivered.len(), 10);
+        let mut last: HashMap<Thread, EventSid> = HashMap::new();
+        for row in delivered {
+            let earlier = last.insert(row.message.thread(), row.sid);
+            assert!(earlier.is_none_or(|earlier| earlier < row.sid), "{row:?}");
+        }
     }
 
     #[tokio::test]

@@ -33,31 +33,6 @@ pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Fault> {
     }
 }
 
-/// Makes sure that new rows come behind all that are there, whatever became of the clock since.
-///
-/// # Errors
-/// [`Fault::Corrupt`], [`Fault::Unavailable`].
-pub async fn prepare(app: &App) -> Result<(), Fault> {
-    for lane in lanes(app).await? {
-        if let Some(last) = last_row_of(app, lane).await? {
-            app.memory.event_order.begin_after(last);
-        }
-    }
-    Ok(())
-}
-
-/// The last row of a lane.
-async fn last_row_of(app: &App, lane: Lane) -> Result<Option<EventSid>, Fault> {
-    let scan = Scan {
-        prefix: keys::outbox(lane).bytes().to_vec(),
-        after: None,
-        order: Order::Descending,
-        limit: 1,
-    };
-    let last = app.store.scan(scan).await?.pop();
-    Ok(last.and_then(|(key, _)| keys::last_sid(&key).map(EventSid::from_bytes)))
-}
-
 /// Where a page begins: behind this row, which need not exist any more.
 pub type After = (Lane, EventSid);
 

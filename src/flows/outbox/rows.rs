@@ -6,19 +6,20 @@
 
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
+use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::store::records::Stored;
 use crate::store::{Batch, CommitError, StoreError, keys};
 
-/// Adds a row for `message` to `batch`, that of the state change that it follows from, behind all that its lane has.
+/// Adds a row for `message` to `batch`, that of the state change that it follows from. Whoever chooses `sid` sees to it that
+/// it is behind all earlier ones of the message's thread.
 pub(crate) fn put_new_row(
-    app: &App,
     batch: Batch,
+    sid: EventSid,
     message: OutboxMessage,
     now: Timestamp,
 ) -> Result<Batch, StoreError> {
-    let sid = app.memory.event_order.next(now, app.entropy.as_ref());
     let row = OutboxRow::new(sid, now, message);
     let key = keys::outbox_row(row.message.lane(), row.sid);
     // Most are the worker's to give up: what the store reclaimed would be missing from the dead letters.

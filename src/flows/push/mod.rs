@@ -52,5 +52,6 @@ pub(crate) fn notify_device(
         account: scope.account,
         credential,
     };
-    put_new_row(app, batch, message, app.clock.now())
+    let sid = challenge.push_sid(app.entropy.as_ref());
+    put_new_row(batch, sid, message, app.clock.now())
 }

@@ -269,6 +269,7 @@ fn totp_factors() -> Vec<Sample> {
         date_updated: moment(13),
         failures: Failures::default(),
         challenge_creations: SlidingLog::default(),
+        last_event: None,
     };
     let totp = |algorithm, config: (u8, u8, u8), accepted| TotpFactor {
         secret: Sealed::from_bytes((0..53).collect()),
@@ -336,6 +337,7 @@ fn push_factors() -> Vec<Sample> {
         date_updated: moment(17),
         failures: Failures::default(),
         challenge_creations: SlidingLog::default(),
+        last_event: None,
     };
     let push = |notification| guarded(notification, PushGuard::default());
     let (mut asked, limits) = (PushGuard::default(), PushLimits::default());

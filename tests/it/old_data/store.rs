@@ -38,12 +38,11 @@ use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
-use countersign::flows::outbox::prepare;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format::check_store_format;
 use countersign::flows::webhook::{self, NewWebhook};
 use countersign::flows::{access_token, account, api_key, entity, service};
-use countersign::store::keys::{self, KeyParts, last_sid};
+use countersign::store::keys::{self, KeyParts};
 use countersign::store::kinds::KINDS;
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::decode;
@@ -109,9 +108,8 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
     app.store.close().await.unwrap();
 }
 
-/// What waits to be sent waits at its receiver, and what comes next comes behind it.
+/// What waits to be sent waits at its receiver.
 async fn rows_wait_in_their_lanes(app: &App) {
-    prepare(app).await.unwrap();
     let scan = Scan {
         prefix: keys::lanes(),
         after: None,
@@ -119,7 +117,7 @@ async fn rows_wait_in_their_lanes(app: &App) {
         limit: usize::MAX,
     };
     let rows = app.store.scan(scan).await.unwrap();
-    let highest = rows.iter().map(|(key, _)| last_sid(key).unwrap()).max().unwrap();
+    assert!(!rows.is_empty());
     for (key, entry) in rows {
         let row: OutboxRow = decode(&entry.value).unwrap();
         assert_eq!(
@@ -129,8 +127,6 @@ async fn rows_wait_in_their_lanes(app: &App) {
         let end = row.message.reclaimed_at();
         assert_eq!(entry.expires_at, end, "only pushes end by themselves");
     }
-    let next = app.memory.event_order.next(written_at(), app.entropy.as_ref());
-    assert!(*next.as_bytes() > highest);
     let report = check_store(app).await.unwrap();
     assert!(report.is_healthy(), "{report}");
 }

@@ -7,6 +7,7 @@ mod final_status;
 mod order;
 mod slow_receivers;
 mod tries;
+mod two_processes;
 
 use countersign::domain::events::{OutboxMessage, OutboxRow};
 

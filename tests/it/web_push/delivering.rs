@@ -1,8 +1,13 @@
 //! What reaches a device, and what its push service learns.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::app::Policy;
+use countersign::domain::time::Clock as _;
+use countersign::store::memory::MemoryStore;
 use serde_json::{Value, json};
 
 use super::push_service::Reply;
@@ -173,4 +178,34 @@ async fn a_server_that_nobody_configured_calls_no_inner_address() {
     let sent = subscribed.deliver(&server.app, &challenge).await;
     assert!(is_refused(&sent), "{sent:?}");
     assert!(service.messages().is_empty());
+}
+
+/// The clock of one of them is five minutes behind.
+#[tokio::test]
+async fn notifications_of_a_challenge_are_in_order_whichever_process_asks_for_them() {
+    let store = Arc::new(MemoryStore::new());
+    let fast = TestApp::on(store.clone()).await;
+    let slow = fast.restarted(store);
+    slow.set_clock(-300);
+    let subscribed = Subscribed::to(&fast, "https://push.example/p").await;
+    let challenge = subscribed
+        .user
+        .push_challenge(&fast.client(), &subscribed.device)
+        .await;
+    for (server, ttl) in [(&slow, "10"), (&fast, "20")] {
+        let path = format!("{challenge}/Notifications");
+        server.client().post(path, &[("Ttl", ttl)]).await.ok();
+    }
+    let ends: Vec<_> = fast
+        .outbox()
+        .await
+        .iter()
+        .map(|row| row.message.expires_at().unwrap())
+        .collect();
+    let (fast, slow) = (fast.clock.now(), slow.clock.now());
+    let expected = [(fast, 300), (slow, 10), (fast, 20)];
+    assert_eq!(
+        ends,
+        expected.map(|(now, seconds)| now + Duration::from_secs(seconds))
+    );
 }

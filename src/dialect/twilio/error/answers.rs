@@ -30,130 +30,80 @@ fn answer<R: ToApiError>(refusal: R) -> String {
     format!("{status} {code} {wait} {message}")
 }
 
+/// A row for each refusal: what the client reads of it.
+macro_rules! answers {
+    ($($refusal:expr => $answer:literal,)*) => { $(assert_eq!(answer($refusal), $answer);)* };
+}
+
 #[test]
 fn of_who_is_let_in() {
-    assert_eq!(
-        answer(access::Refusal::Credentials),
-        "401 20003 - The credentials are wrong, revoked, or their account is suspended"
-    );
-    assert_eq!(
-        answer(access::Refusal::Forbidden),
-        "403 20403 - A device may only use its own factor and that factor's challenges"
-    );
-    assert_eq!(
-        answer(access_token::Refusal::Unfit),
-        "403 60313 - The access token was used before, has expired, or was issued for another entity"
-    );
+    answers! {
+        access::Refusal::Credentials =>
+            "401 20003 - The credentials are wrong, revoked, or their account is suspended",
+        access::Refusal::Forbidden =>
+            "403 20403 - A device may only use its own factor and that factor's challenges",
+        access_token::Refusal::Unfit =>
+            "403 60313 - The access token was used before, has expired, or was issued for another entity",
+    }
 }
 
 #[test]
 fn of_entities_and_factors() {
-    assert_eq!(
-        answer(entity::Refusal::Exists),
-        "409 60301 - The service already has an entity with this identity"
-    );
-    assert_eq!(
-        answer(entity::Refusal::TooManyCreations),
-        "429 60328 1 Too many entities are being created; try again"
-    );
-    assert_eq!(
-        answer(factor::Refusal::BadProof),
-        "403 60311 - The signature is not one of this factor's key over the factor's SID"
-    );
-    assert_eq!(
-        answer(factor::Refusal::CodeMalformed),
-        "400 60306 - Invalid parameter: AuthPayload must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Duplicate),
-        "409 60317 - The entity already has a factor with this key or secret"
-    );
-    assert_eq!(
-        answer(factor::Refusal::AlreadyVerified),
-        "403 60383 - The factor is verified already; create a challenge to check a code"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Delayed { retry_after: WAIT }),
-        "429 20429 42 Too many wrong codes; no code is checked for the next 41 seconds"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Delayed { retry_after: MOMENT }),
-        "429 20429 1 Too many wrong codes; no code is checked for the next 1 seconds"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Disabled),
-        "403 60383 - The factor was disabled after 100 wrong codes in a row; delete it and enrol a new one"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Unverified),
-        "403 60318 - The factor is not verified; verify it first"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Paused { retry_after: WAIT }),
-        "429 20429 42 Push challenges of this factor are paused for the next 41 seconds: its holder reported one, or typed 3 wrong numbers; only denials are taken"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TooManyChallenges { retry_after: WAIT }),
-        "429 60312 42 Too many challenges were created for this factor"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TooManyCreations { retry_after: WAIT }),
-        "429 60326 42 100 factors were created for this entity within 24 hours"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TooManyOfType {
-            kind: FactorType::Totp,
-            limit: 100
-        }),
-        "400 60315 - The entity has 100 factors of this type already; delete one first"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TooManyPending {
-            limit: 5,
-            retry_after: WAIT
-        }),
-        "429 20429 42 5 challenges of this factor wait for an answer already; let them be answered or expire"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TooManyPushes {
-            limit: 10,
-            retry_after: WAIT
-        }),
-        "429 20429 42 10 pushes were sent to this factor since its last approval; it may be asked again once one is approved, or after 41 seconds"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TooManyAttempts),
-        "429 60310 - 5 codes were tried to verify this factor; delete it and create a new one"
-    );
-    assert_eq!(
-        answer(factor::Refusal::NotFound),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TokenMissing),
-        "400 60306 - Invalid parameter: Config.NotificationToken is required when Config.NotificationPlatform is apn, fcm or webpush"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TokenIsSubscription),
-        "400 60306 - Invalid parameter: Config.NotificationToken must be the platform's token: only webpush takes a push subscription"
-    );
-    assert_eq!(
-        answer(factor::Refusal::TokenNoSubscription),
-        "400 60306 - Invalid parameter: Config.NotificationToken must be the JSON of a push subscription when the platform is webpush"
-    );
-    assert_eq!(
-        answer(factor::Refusal::Entity(entity::Refusal::TooManyCreations)),
-        "429 60328 1 Too many entities are being created; try again"
-    );
+    answers! {
+        entity::Refusal::Exists =>
+            "409 60301 - The service already has an entity with this identity",
+        entity::Refusal::TooManyCreations =>
+            "429 60328 1 Too many entities are being created; try again",
+        factor::Refusal::BadProof =>
+            "403 60311 - The signature is not one of this factor's key over the factor's SID",
+        factor::Refusal::CodeMalformed =>
+            "400 60306 - Invalid parameter: AuthPayload must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else",
+        factor::Refusal::Duplicate =>
+            "409 60317 - The entity already has a factor with this key or secret",
+        factor::Refusal::AlreadyVerified =>
+            "403 60383 - The factor is verified already; create a challenge to check a code",
+        factor::Refusal::Delayed { retry_after: WAIT } =>
+            "429 20429 42 Too many wrong codes; no code is checked for the next 41 seconds",
+        factor::Refusal::Delayed { retry_after: MOMENT } =>
+            "429 20429 1 Too many wrong codes; no code is checked for the next 1 seconds",
+        factor::Refusal::Disabled =>
+            "403 60383 - The factor was disabled after 100 wrong codes in a row; delete it and enrol a new one",
+        factor::Refusal::Unverified =>
+            "403 60318 - The factor is not verified; verify it first",
+        factor::Refusal::Paused { retry_after: WAIT } =>
+            "429 20429 42 Push challenges of this factor are paused for the next 41 seconds: its holder reported one, or typed 3 wrong numbers; only denials are taken",
+        factor::Refusal::TooManyChallenges { retry_after: WAIT } =>
+            "429 60312 42 Too many challenges were created for this factor",
+        factor::Refusal::TooManyCreations { retry_after: WAIT } =>
+            "429 60326 42 100 factors were created for this entity within 24 hours",
+        factor::Refusal::TooManyOfType { kind: FactorType::Totp, limit: 100 } =>
+            "400 60315 - The entity has 100 factors of this type already; delete one first",
+        factor::Refusal::TooManyPending { limit: 5, retry_after: WAIT } =>
+            "429 20429 42 5 challenges of this factor wait for an answer already; let them be answered or expire",
+        factor::Refusal::TooManyPushes { limit: 10, retry_after: WAIT } =>
+            "429 20429 42 10 pushes were sent to this factor since its last approval; it may be asked again once one is approved, or after 41 seconds",
+        factor::Refusal::TooManyAttempts =>
+            "429 60310 - 5 codes were tried to verify this factor; delete it and create a new one",
+        factor::Refusal::NotFound =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        factor::Refusal::TokenMissing =>
+            "400 60306 - Invalid parameter: Config.NotificationToken is required when Config.NotificationPlatform is apn, fcm or webpush",
+        factor::Refusal::TokenIsSubscription =>
+            "400 60306 - Invalid parameter: Config.NotificationToken must be the platform's token: only webpush takes a push subscription",
+        factor::Refusal::TokenNoSubscription =>
+            "400 60306 - Invalid parameter: Config.NotificationToken must be the JSON of a push subscription when the platform is webpush",
+        factor::Refusal::Entity(entity::Refusal::TooManyCreations) =>
+            "429 60328 1 Too many entities are being created; try again",
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_challenges() {
-    assert_eq!(
-        answer(challenge::Refusal::AnswerMissing),
-        "400 60306 - Invalid parameter: AuthPayload is required: the code, or what the device signed"
-    );
+    answers! {
+        challenge::Refusal::AnswerMissing =>
+            "400 60306 - Invalid parameter: AuthPayload is required: the code, or what the device signed",
+    }
     for (why, sentence) in [
         (BadProof::ClaimNoText, r#""number" and "reason" must be texts"#),
         (
@@ -196,250 +146,129 @@ fn of_challenges() {
             format!("403 60324 - The signed answer does not belong to this challenge: {sentence}")
         );
     }
-    assert_eq!(
-        answer(challenge::Refusal::BadProof {
-            why: BadProof::TooLong
-        }),
-        "400 60306 - Invalid parameter: AuthPayload must be at most 5456 characters long, or as long as what this challenge has to be signed needs"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::Answered),
-        "403 60322 - The challenge has been answered already"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::Expired),
-        "403 60323 - The challenge has expired; create a new one"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::CodeForPush),
-        "400 60306 - Invalid parameter: AuthPayload can only be given on creation for TOTP factors; a push challenge is answered by its device"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::FactorUnknown),
-        "404 20404 - The requested resource was not found: FactorSid names no factor of this entity"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::NotNotifiable),
-        "400 60307 - The factor's device has no notification platform; it asks for challenges itself"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::TooManyAttempts),
-        "429 60308 - 5 codes were tried on this challenge; create a new one"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::TooManyNotifications { retry_after: WAIT }),
-        "429 60309 42 3 notifications were sent for this challenge; create a new challenge"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::TooManyWaiters),
-        "429 20429 5 Too many requests wait already, altogether or for the same challenge or factor; try again, or close some"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::ExpiryOutOfRange),
-        "400 60306 - Invalid parameter: ExpirationDate must lie in the future, by at most 60 minutes"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::MessageMissing),
-        "400 60306 - Invalid parameter: Details.Message is required for push factors"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::NumberForCode),
-        "400 60306 - Invalid parameter: Details.NumberMatching can only be given for push factors"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::NotFound),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::Factor(factor::Refusal::Delayed {
-            retry_after: WAIT
-        })),
-        "429 20429 42 Too many wrong codes; no code is checked for the next 41 seconds"
-    );
-    assert_eq!(
-        answer(challenge::Refusal::Access(access::Refusal::Credentials)),
-        "401 20003 - The credentials are wrong, revoked, or their account is suspended"
-    );
+    answers! {
+        challenge::Refusal::BadProof { why: BadProof::TooLong } =>
+            "400 60306 - Invalid parameter: AuthPayload must be at most 5456 characters long, or as long as what this challenge has to be signed needs",
+        challenge::Refusal::Answered =>
+            "403 60322 - The challenge has been answered already",
+        challenge::Refusal::Expired =>
+            "403 60323 - The challenge has expired; create a new one",
+        challenge::Refusal::CodeForPush =>
+            "400 60306 - Invalid parameter: AuthPayload can only be given on creation for TOTP factors; a push challenge is answered by its device",
+        challenge::Refusal::FactorUnknown =>
+            "404 20404 - The requested resource was not found: FactorSid names no factor of this entity",
+        challenge::Refusal::NotNotifiable =>
+            "400 60307 - The factor's device has no notification platform; it asks for challenges itself",
+        challenge::Refusal::TooManyAttempts =>
+            "429 60308 - 5 codes were tried on this challenge; create a new one",
+        challenge::Refusal::TooManyNotifications { retry_after: WAIT } =>
+            "429 60309 42 3 notifications were sent for this challenge; create a new challenge",
+        challenge::Refusal::TooManyWaiters =>
+            "429 20429 5 Too many requests wait already, altogether or for the same challenge or factor; try again, or close some",
+        challenge::Refusal::ExpiryOutOfRange =>
+            "400 60306 - Invalid parameter: ExpirationDate must lie in the future, by at most 60 minutes",
+        challenge::Refusal::MessageMissing =>
+            "400 60306 - Invalid parameter: Details.Message is required for push factors",
+        challenge::Refusal::NumberForCode =>
+            "400 60306 - Invalid parameter: Details.NumberMatching can only be given for push factors",
+        challenge::Refusal::NotFound =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        challenge::Refusal::Factor(factor::Refusal::Delayed { retry_after: WAIT }) =>
+            "429 20429 42 Too many wrong codes; no code is checked for the next 41 seconds",
+        challenge::Refusal::Access(access::Refusal::Credentials) =>
+            "401 20003 - The credentials are wrong, revoked, or their account is suspended",
+    }
 }
 
 #[test]
 fn of_services_and_credentials() {
-    assert_eq!(
-        answer(account::Refusal::NotFound),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(service::Refusal::LookupRequired),
-        "400 60200 - SkipSmsToLandlines requires LookupEnabled"
-    );
-    assert_eq!(
-        answer(service::Refusal::NoSuchCredential {
-            provider: PushProvider::Apn
-        }),
-        "400 60200 - Invalid parameter: Push.ApnCredentialSid must be the SID of one of the account's credentials of type apn; create one with POST /v1/Credentials"
-    );
-    assert_eq!(
-        answer(service::Refusal::NoSuchCredential {
-            provider: PushProvider::Fcm
-        }),
-        "400 60200 - Invalid parameter: Push.FcmCredentialSid must be the SID of one of the account's credentials of type fcm; create one with POST /v1/Credentials"
-    );
-    assert_eq!(
-        answer(service::Refusal::NotFound),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(credential::Refusal::InUse {
-            service: ServiceSid::from_bytes([7; 16])
-        }),
-        "409 20409 - The credential is used by service VA07070707070707070707070707070707; let the service use another one first"
-    );
-    assert_eq!(
-        answer(credential::Refusal::UnknownTokenUri),
-        "400 60300 - Invalid parameter: Secret must have no other token_uri than https://oauth2.googleapis.com/token, where tokens are asked for unless the operator says otherwise (fcm_token_url)"
-    );
-    assert_eq!(
-        answer(attempt::Refusal::TooManyToCount { most: 500_000 }),
-        "400 60306 - More than 500000 attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times"
-    );
+    answers! {
+        account::Refusal::NotFound =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        service::Refusal::LookupRequired =>
+            "400 60200 - SkipSmsToLandlines requires LookupEnabled",
+        service::Refusal::NoSuchCredential { provider: PushProvider::Apn } =>
+            "400 60200 - Invalid parameter: Push.ApnCredentialSid must be the SID of one of the account's credentials of type apn; create one with POST /v1/Credentials",
+        service::Refusal::NoSuchCredential { provider: PushProvider::Fcm } =>
+            "400 60200 - Invalid parameter: Push.FcmCredentialSid must be the SID of one of the account's credentials of type fcm; create one with POST /v1/Credentials",
+        service::Refusal::NotFound =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        credential::Refusal::InUse { service: ServiceSid::from_bytes([7; 16]) } =>
+            "409 20409 - The credential is used by service VA07070707070707070707070707070707; let the service use another one first",
+        credential::Refusal::UnknownTokenUri =>
+            "400 60300 - Invalid parameter: Secret must have no other token_uri than https://oauth2.googleapis.com/token, where tokens are asked for unless the operator says otherwise (fcm_token_url)",
+        attempt::Refusal::TooManyToCount { most: 500_000 } =>
+            "400 60306 - More than 500000 attempts lie between DateCreatedAfter and DateCreatedBefore; ask for shorter times",
+    }
 }
 
 #[test]
 fn of_lists_and_limits() {
-    assert_eq!(
-        answer(messaging_configuration::Refusal::Exists),
-        "400 60213 - The service already has a messaging configuration for this country; change that one instead"
-    );
-    assert_eq!(
-        answer(rate_limit::Refusal::BucketExists),
-        "400 60211 - The rate limit already has a bucket with this Interval; change its Max instead"
-    );
-    assert_eq!(
-        answer(rate_limit::Refusal::Reached {
-            unique_name: UniqueName::parse("ip").unwrap(),
-            retry_after: WAIT
-        }),
-        "429 60203 42 The rate limit ip is reached for the value given; try again in 42 seconds"
-    );
-    assert_eq!(
-        answer(rate_limit::Refusal::Exists),
-        "400 60208 - The service already has a rate limit with this UniqueName"
-    );
-    assert_eq!(
-        answer(rate_limit::Refusal::TooManyBuckets),
-        "400 60210 - The rate limit has 10 buckets already; delete one first"
-    );
-    assert_eq!(
-        answer(rate_limit::Refusal::TooMany),
-        "400 60207 - The service has 50 rate limits already; delete one first"
-    );
-    assert_eq!(
-        answer(rate_limit::Refusal::Unknown),
-        "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName"
-    );
-    assert_eq!(
-        answer(safe_list::Refusal::Listed),
-        "409 60411 - The phone number is on the safe list already"
-    );
-    assert_eq!(
-        answer(webhook::Refusal::TooMany),
-        "400 60306 - The service has 50 webhooks already; delete one first"
-    );
+    answers! {
+        messaging_configuration::Refusal::Exists =>
+            "400 60213 - The service already has a messaging configuration for this country; change that one instead",
+        rate_limit::Refusal::BucketExists =>
+            "400 60211 - The rate limit already has a bucket with this Interval; change its Max instead",
+        rate_limit::Refusal::Reached { unique_name: UniqueName::parse("ip").unwrap(), retry_after: WAIT } =>
+            "429 60203 42 The rate limit ip is reached for the value given; try again in 42 seconds",
+        rate_limit::Refusal::Exists =>
+            "400 60208 - The service already has a rate limit with this UniqueName",
+        rate_limit::Refusal::TooManyBuckets =>
+            "400 60210 - The rate limit has 10 buckets already; delete one first",
+        rate_limit::Refusal::TooMany =>
+            "400 60207 - The service has 50 rate limits already; delete one first",
+        rate_limit::Refusal::Unknown =>
+            "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName",
+        safe_list::Refusal::Listed =>
+            "409 60411 - The phone number is on the safe list already",
+        webhook::Refusal::TooMany =>
+            "400 60306 - The service has 50 webhooks already; delete one first",
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_verifications() {
-    assert_eq!(
-        answer(Refusal::Blocked(Blocked {
-            why: BlockReason::Country,
-            retry_after: None
-        })),
-        "403 60605 - The code was not sent: codes are not sent to this country (settings codes.countries and codes.blocked_countries)"
-    );
-    assert_eq!(
-        answer(Refusal::Blocked(Blocked {
-            why: BlockReason::CountryBudget,
-            retry_after: Some(WAIT)
-        })),
-        "403 60410 42 The code was not sent: as many codes as may be in a day were sent to this country"
-    );
-    assert_eq!(
-        answer(Refusal::CodeExpired),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(Refusal::CustomCodeNotAllowed),
-        "403 60204 - CustomCode is not enabled for this service; set CustomCodeEnabled first"
-    );
-    assert_eq!(
-        answer(Refusal::DestinationLocked { retry_after: WAIT }),
-        "429 60202 42 Too many wrong codes were given for this destination; none is checked for the next 41 seconds"
-    );
-    assert_eq!(
-        answer(Refusal::LandlineSms),
-        "403 60205 - The number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the channel call"
-    );
-    assert_eq!(
-        answer(Refusal::NoCodeSent),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(Refusal::NoSender {
-            channel: Channel::Sms
-        }),
-        "400 60223 - The channel sms has no sender for this destination; configure one, or choose another channel"
-    );
-    assert_eq!(
-        answer(Refusal::NoStepLeft),
-        "409 20409 - No step of this verification's plan is left"
-    );
-    assert_eq!(
-        answer(Refusal::NotCancellableYet { retry_after: WAIT }),
-        "429 20429 42 The verification cannot be canceled for the next 41 seconds"
-    );
-    assert_eq!(
-        answer(Refusal::NotFound),
-        "404 20404 - The requested resource /v2/Things/1 was not found"
-    );
-    assert_eq!(
-        answer(Refusal::CodeMalformed),
-        "400 60200 - Invalid parameter: Code must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else"
-    );
-    assert_eq!(
-        answer(Refusal::CodeMissing),
-        "400 60200 - Invalid parameter: Code is required"
-    );
-    assert_eq!(
-        answer(Refusal::DestinationUnfit),
-        "400 60200 - Invalid parameter: To must be a phone number, or an e-mail address with the channel email"
-    );
-    assert_eq!(
-        answer(Refusal::RateLimit(rate_limit::Refusal::Unknown)),
-        "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName"
-    );
-    assert_eq!(
-        answer(Refusal::Unwritable {
-            why: Unrenderable::TemplateUnfit
-        }),
-        "400 60227 - TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are"
-    );
-    assert_eq!(
-        answer(Refusal::PaymentRequired),
-        "400 60206 - Amount and Payee are required: this service has Psd2Enabled"
-    );
-    assert_eq!(
-        answer(Refusal::PaymentUnfit {
-            channel: Channel::Sna
-        }),
-        "400 60329 - The channel sna cannot be used with Amount and Payee; choose sms, whatsapp or email"
-    );
-    assert_eq!(
-        answer(Refusal::PaymentUnfit {
-            channel: Channel::Call
-        }),
-        "400 60214 - The channel call cannot be used with Amount and Payee; choose sms, whatsapp or email"
-    );
+    answers! {
+        Refusal::Blocked(Blocked { why: BlockReason::Country, retry_after: None }) =>
+            "403 60605 - The code was not sent: codes are not sent to this country (settings codes.countries and codes.blocked_countries)",
+        Refusal::Blocked(Blocked { why: BlockReason::CountryBudget, retry_after: Some(WAIT) }) =>
+            "403 60410 42 The code was not sent: as many codes as may be in a day were sent to this country",
+        Refusal::CodeExpired =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        Refusal::CustomCodeNotAllowed =>
+            "403 60204 - CustomCode is not enabled for this service; set CustomCodeEnabled first",
+        Refusal::DestinationLocked { retry_after: WAIT } =>
+            "429 60202 42 Too many wrong codes were given for this destination; none is checked for the next 41 seconds",
+        Refusal::LandlineSms =>
+            "403 60205 - The number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the channel call",
+        Refusal::NoCodeSent =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        Refusal::NoSender { channel: Channel::Sms } =>
+            "400 60223 - The channel sms has no sender for this destination; configure one, or choose another channel",
+        Refusal::NoStepLeft =>
+            "409 20409 - No step of this verification's plan is left",
+        Refusal::NotCancellableYet { retry_after: WAIT } =>
+            "429 20429 42 The verification cannot be canceled for the next 41 seconds",
+        Refusal::NotFound =>
+            "404 20404 - The requested resource /v2/Things/1 was not found",
+        Refusal::CodeMalformed =>
+            "400 60200 - Invalid parameter: Code must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else",
+        Refusal::CodeMissing =>
+            "400 60200 - Invalid parameter: Code is required",
+        Refusal::DestinationUnfit =>
+            "400 60200 - Invalid parameter: To must be a phone number, or an e-mail address with the channel email",
+        Refusal::RateLimit(rate_limit::Refusal::Unknown) =>
+            "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName",
+        Refusal::Unwritable { why: Unrenderable::TemplateUnfit } =>
+            "400 60227 - TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are",
+        Refusal::PaymentRequired =>
+            "400 60206 - Amount and Payee are required: this service has Psd2Enabled",
+        Refusal::PaymentUnfit { channel: Channel::Sna } =>
+            "400 60329 - The channel sna cannot be used with Amount and Payee; choose sms, whatsapp or email",
+        Refusal::PaymentUnfit { channel: Channel::Call } =>
+            "400 60214 - The channel call cannot be used with Amount and Payee; choose sms, whatsapp or email",
+    }
     for (why, expected) in [
         (
             Unrenderable::CodeMissing,
@@ -464,28 +293,18 @@ fn of_verifications() {
     ] {
         assert_eq!(answer(Refusal::Unwritable { why }), format!("400 {expected}"));
     }
-    assert_eq!(
-        answer(Refusal::TooManyChecks { retry_after: WAIT }),
-        "429 60202 42 The wrong codes of this verification are used up; a new one can be asked for in 41 seconds"
-    );
-    assert_eq!(
-        answer(Refusal::TooManySends { retry_after: WAIT }),
-        "429 60203 42 This verification was sent as often as it may be; a new one can be asked for in 41 seconds"
-    );
-    assert_eq!(
-        answer(Refusal::TooSoon { retry_after: WAIT }),
-        "429 20429 42 Too soon; try again in 41 seconds"
-    );
-    assert_eq!(
-        answer(Refusal::Approved),
-        "409 20409 - The verification was approved already"
-    );
-    assert_eq!(
-        answer(Refusal::Exists {
-            sid: VerificationSid::from_bytes([8; 16])
-        }),
-        "409 20409 - Verification VE08080808080808080808080808080808 waits for the same destination"
-    );
+    answers! {
+        Refusal::TooManyChecks { retry_after: WAIT } =>
+            "429 60202 42 The wrong codes of this verification are used up; a new one can be asked for in 41 seconds",
+        Refusal::TooManySends { retry_after: WAIT } =>
+            "429 60203 42 This verification was sent as often as it may be; a new one can be asked for in 41 seconds",
+        Refusal::TooSoon { retry_after: WAIT } =>
+            "429 20429 42 Too soon; try again in 41 seconds",
+        Refusal::Approved =>
+            "409 20409 - The verification was approved already",
+        Refusal::Exists { sid: VerificationSid::from_bytes([8; 16]) } =>
+            "409 20409 - Verification VE08080808080808080808080808080808 waits for the same destination",
+    }
 }
 
 #[test]
