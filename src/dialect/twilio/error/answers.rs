@@ -97,7 +97,6 @@ fn of_entities_and_factors() {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_challenges() {
     answers! {
@@ -226,7 +225,6 @@ fn of_lists_and_limits() {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one row for each refusal")]
 #[test]
 fn of_verifications() {
     answers! {
