@@ -86,6 +86,11 @@ pub fn main(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
+    // Nothing below depends on the iterators' types: all of it is compiled with the library, once.
+    run(arguments.into_iter().collect(), environment.into_iter().collect())
+}
+
+fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -100,7 +105,7 @@ pub fn main(
     }
 }
 
-fn run_command(cli: Cli, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
+fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(flags) => {
             let config = Config::load(flags.into_settings(), environment)?;

@@ -123,7 +123,7 @@ settings! {
     /// Who waits for a change
     pub(super) WaitingSettings [] {
         /// How many requests wait for a change at the same time, streams included. It is never more than three quarters of
-        /// `max_connections`: those who wait must leave room for those who come to change something.
+        /// `max_connections` (6144 of the default): those who wait must leave room for those who come to change something.
         max_waiters: usize = "20000", number(0, 1_000_000), file();
     }
 

@@ -142,25 +142,25 @@ fn outbox_metrics(app: &App, text: &mut String) {
         (
             "delivered_total",
             "counter",
-            "Events and pushes that their receivers took.",
+            "Events, pushes and codes that their receivers took.",
             counts.delivered,
         ),
         (
             "failed_total",
             "counter",
-            "Deliveries that were tried in vain.",
+            "Tries to deliver that failed.",
             counts.failed,
         ),
         (
             "dead_letters_total",
             "counter",
-            "Events and pushes that were given up.",
+            "Events, pushes and codes that were given up.",
             counts.given_up,
         ),
         (
             "obsolete_total",
             "counter",
-            "Events and pushes that nobody wanted any more.",
+            "Events, pushes and codes that nobody wanted any more.",
             counts.obsolete,
         ),
         (

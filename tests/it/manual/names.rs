@@ -1,12 +1,14 @@
 //! Commands, options, settings, variables and metrics: those that are named exist, and those that exist are named.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use clap::Command;
 use countersign::cli::command_line;
 use countersign::config::SECTIONS;
 
 use super::page::{Document, documents, page};
+use super::root;
 use super::server::Server;
 
 #[test]
@@ -128,6 +130,39 @@ fn metrics_exist_and_are_in_the_chapter_on_monitoring() {
     }
     let named = names(&page("deploying").text, "countersign_", in_name);
     assert_eq!(served.difference(&named).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// The numbers of errors that stand in the code of Twilio's dialect are those of the chapter.
+#[test]
+fn numbers_of_errors_are_in_the_chapter_on_trouble() {
+    let chapter = page("troubleshooting").text;
+    let mut given = BTreeSet::new();
+    let mut folders = vec![root().join("src/dialect/twilio")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                given.extend(error_numbers(&fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    let named = error_numbers(&chapter);
+    assert!(given.len() > 50, "{given:?}");
+    assert_eq!(given.symmetric_difference(&named).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// Five digits that begin as Twilio's numbers of errors do, outside of comments.
+fn error_numbers(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let words = lines.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let numbers = words.filter(|word| {
+        word.len() == 5
+            && (word.starts_with("20") || word.starts_with("60"))
+            && word.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    numbers.map(str::to_owned).collect()
 }
 
 /// The words behind `countersign`, wherever it is called, with the number of the line.
