@@ -17,7 +17,6 @@ use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::qr::QrCode;
 use crate::crypto::totp::TotpSecret;
-use crate::domain::access_token;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
     CodeLength, Factor, FactorKind, FactorStatus, FactorType, KeyProof, NotificationChannel, Skew, TimeStep,
@@ -111,10 +110,6 @@ async fn create_totp(
     metadata: Option<Attributes>,
 ) -> Result<Response, ApiError> {
     let (account, permit) = call.enroller()?;
-    if permit.is_some() {
-        // An access token is issued for push factors.
-        return call.refuse(Err(access_token::Refusal::Unfit));
-    }
     let form = &call.form;
     let picture = Picture::read(&call.query)?;
     let secret = form
@@ -132,7 +127,7 @@ async fn create_totp(
         time_step: form.number("Config.TimeStep", TimeStep::new)?,
         metadata,
     };
-    let enrolled = call.settle(factor::create_totp(call.app(), account, name, new).await)?;
+    let enrolled = call.settle(factor::create_totp(call.app(), account, permit, name, new).await)?;
     let uri = enrolled.uri.to_text();
     let secret = enrolled.secret();
     let drawing = picture.draw(&uri);

@@ -15,7 +15,6 @@ use crate::domain::destination::EmailAddress;
 use crate::domain::message::Unrenderable;
 use crate::domain::message::custom::{CustomMessage, UnfitMessage};
 use crate::domain::message::locale::Locale;
-use crate::domain::message::template::Templates;
 use crate::domain::sid::TemplateSid;
 use crate::domain::text::{
     Amount, AppHash, Attributes, Invalid, ProviderName, SendDigits, ServiceName, Substitutions, Tags,
@@ -24,7 +23,7 @@ use crate::domain::verification::{Alphabet, Content, EmailOptions, Payment};
 use crate::flows::verification::{NewVerification, Rules};
 
 /// Reads the parameters of a new verification.
-pub(super) fn read(form: &Form, templates: &Templates) -> Result<NewVerification, ApiError> {
+pub(super) fn read(form: &Form) -> Result<NewVerification, ApiError> {
     let channel = channel(form.required("Channel")?)?;
     form.required("To")?;
     let destination = form
@@ -34,7 +33,7 @@ pub(super) fn read(form: &Form, templates: &Templates) -> Result<NewVerification
         destination,
         channel,
         rules: Rules::OfService(policy),
-        content: content(form, templates)?,
+        content: content(form)?,
         custom_code: form.parsed("CustomCode", code)?,
         rate_limits: json_texts(form, "RateLimits")?,
         risk_check: form.parsed("RiskCheck", risk_check)?.unwrap_or(true),
@@ -55,15 +54,10 @@ fn channel(name: &str) -> Result<ChannelChoice, ApiError> {
 }
 
 /// What the caller says of the message; the rest is what the service's owner chose.
-fn content(form: &Form, templates: &Templates) -> Result<Content, ApiError> {
-    let friendly_name = form.parsed("CustomFriendlyName", ServiceName::parse)?;
-    let template = form.parsed("TemplateSid", sid::<TemplateSid>("must be HJ and 32 hex digits"))?;
-    if template.is_some_and(|template| templates.by_sid(template).is_none()) {
-        return Err(ApiError::template_unknown());
-    }
+fn content(form: &Form) -> Result<Content, ApiError> {
     Ok(Content {
-        friendly_name,
-        template,
+        friendly_name: form.parsed("CustomFriendlyName", ServiceName::parse)?,
+        template: form.parsed("TemplateSid", sid::<TemplateSid>("must be HJ and 32 hex digits"))?,
         warning: false,
         locale: form.parsed("Locale", Locale::parse)?,
         app_hash: form.parsed("AppHash", AppHash::parse)?,

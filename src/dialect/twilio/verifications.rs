@@ -23,7 +23,7 @@ use crate::flows::verification::{self, Settlement};
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
-    let new = match verification_parameters::read(&call.form, &app.policy.templates) {
+    let new = match verification_parameters::read(&call.form) {
         Ok(new) => new,
         Err(error) => {
             // Of a service that is not there nothing else is said.

@@ -270,7 +270,7 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         time_step: None,
         metadata: None,
     };
-    let factor = factor::create_totp(app, account, &entity, new)
+    let factor = factor::create_totp(app, account, None, &entity, new)
         .await
         .unwrap()
         .factor

@@ -1,10 +1,8 @@
 //! What is refused about entities, their factors and challenges, and to whom.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 
-use super::{ApiError, ToApiError};
+use super::{ApiError, ToApiError, seconds};
 use crate::dialect::twilio::approval;
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::Entity;
@@ -199,11 +197,6 @@ fn forbidden(code: u32, sentence: impl Into<String>) -> ApiError {
 
 fn too_many(code: u32, sentence: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, code, sentence)
-}
-
-/// As many as a sentence speaks of; the header says it exactly.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().max(1)
 }
 
 const ANSWER_MISSING: &str = "is required: the code, or what the device signed";

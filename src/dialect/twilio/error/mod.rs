@@ -235,8 +235,7 @@ impl IntoResponse for ApiError {
             );
         }
         if let Some(wait) = self.retry_after {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
         }
         if let Some(name) = self
             .rate_limit
@@ -285,6 +284,12 @@ fn code_of_parameter(parameter: &str) -> u32 {
         _ if parameter.starts_with("Config.") || parameter.starts_with("Details.") => 60306,
         _ => 60300,
     }
+}
+
+/// The whole seconds after which a wait is over, at least one: the sentence and `Retry-After` say the same.
+fn seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 /// The sentence with a capital letter in front.

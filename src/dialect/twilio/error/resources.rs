@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::{ApiError, ToApiError};
+use super::{ApiError, ToApiError, seconds};
 use crate::domain::credential::PushProvider;
 use crate::domain::rate_limit::{MAX_BUCKETS, MAX_RATE_LIMITS};
 use crate::domain::webhook::MAX_WEBHOOKS;
@@ -78,9 +78,9 @@ impl ToApiError for rate_limit::Refusal {
                 unique_name,
                 retry_after,
             } => {
-                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
                 let sentence = format!(
-                    "The rate limit {unique_name} is reached for the value given; try again in {seconds} seconds"
+                    "The rate limit {unique_name} is reached for the value given; try again in {} seconds",
+                    seconds(*retry_after)
                 );
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, 60203, sentence).of_rate_limit(unique_name)
             }

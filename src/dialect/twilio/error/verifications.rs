@@ -1,11 +1,9 @@
 //! What is refused about verifications.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 
 use super::super::verification_parameters;
-use super::{ApiError, ToApiError, capitalized};
+use super::{ApiError, ToApiError, capitalized, seconds};
 use crate::domain::channel::Channel;
 use crate::domain::fraud::Blocked;
 use crate::domain::verification::Refusal;
@@ -70,6 +68,7 @@ impl ToApiError for Refusal {
             ),
             Self::PaymentUnfit { channel } => payment_unfit(*channel),
             Self::RateLimit(refusal) => refusal.to_api_error(path),
+            Self::TemplateUnknown => ApiError::template_unknown(),
             Self::TooManyChecks { retry_after } => ApiError::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 60202,
@@ -112,10 +111,6 @@ fn payment_unfit(channel: Channel) -> ApiError {
         channel.name()
     );
     ApiError::new(StatusCode::BAD_REQUEST, code, message)
-}
-
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().max(1)
 }
 
 const CODE_MALFORMED: &str =
