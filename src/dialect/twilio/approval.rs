@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::challenges::DetailsJson;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::json::{Object, Text};
 use crate::crypto::jws::{JwsError, UnverifiedJws};
 use crate::domain::challenge::Challenge;
@@ -83,7 +83,7 @@ pub(super) fn refused(why: BadProof) -> ApiError {
         }
         BadProof::ReasonOfApproval => "an approval has no \"reason\"",
         BadProof::ReasonUnknown => "the \"reason\" of a denial can only be \"not_me\"",
-        BadProof::TooLong => return ApiError::invalid("AuthPayload", TOO_LONG),
+        BadProof::TooLong => return ApiError::invalid(Parameter::AUTH_PAYLOAD, TOO_LONG),
         BadProof::Unreadable => "AuthPayload is no ES256 JWT as a device makes it",
         BadProof::Unsigned => {
             "the signature is not the device's, or the status is neither approved nor denied"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::NAME;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use crate::domain::attached::{AttachedChange, AttachedError, Attachment};
 use crate::domain::service::{Change, Service};
@@ -75,15 +75,18 @@ pub(super) struct OwnServiceChanges {
 impl OwnServiceChanges {
     pub(super) fn read(form: &Form) -> Result<Self, ApiError> {
         Ok(Self {
-            dtmf_input_required: form.flag("DtmfInputRequired")?,
-            tts_name: form.clearable("TtsName", ProviderName::parse)?,
-            mailer_sid: form.clearable("MailerSid", sid::<MailerSid>("must be MD and 32 hex digits"))?,
+            dtmf_input_required: form.flag(Parameter::DTMF_INPUT_REQUIRED)?,
+            tts_name: form.clearable(Parameter::TTS_NAME, ProviderName::parse)?,
+            mailer_sid: form.clearable(
+                Parameter::MAILER_SID,
+                sid::<MailerSid>("must be MD and 32 hex digits"),
+            )?,
             whatsapp_msg_service_sid: form.clearable(
-                "Whatsapp.MsgServiceSid",
+                Parameter::WHATSAPP_MSG_SERVICE_SID,
                 sid::<MessagingServiceSid>("must be MG and 32 hex digits"),
             )?,
-            whatsapp_from: form.clearable("Whatsapp.From", ProviderName::parse)?,
-            verify_event_subscription_enabled: form.flag("VerifyEventSubscriptionEnabled")?,
+            whatsapp_from: form.clearable(Parameter::WHATSAPP_FROM, ProviderName::parse)?,
+            verify_event_subscription_enabled: form.flag(Parameter::VERIFY_EVENT_SUBSCRIPTION_ENABLED)?,
         })
     }
 

@@ -232,6 +232,8 @@ fn of_verifications() {
             "403 60605 - The code was not sent: codes are not sent to this country (settings codes.countries and codes.blocked_countries)",
         Refusal::Blocked(Blocked { why: BlockReason::CountryBudget, retry_after: Some(WAIT) }) =>
             "403 60410 42 The code was not sent: as many codes as may be in a day were sent to this country",
+        Refusal::Blocked(Blocked { why: BlockReason::NumberKind, retry_after: None }) =>
+            "403 60605 - The code was not sent: the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting codes.premium_numbers)",
         Refusal::CodeExpired =>
             "404 20404 - The requested resource /v2/Things/1 was not found",
         Refusal::CustomCodeNotAllowed =>
