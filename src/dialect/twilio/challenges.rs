@@ -15,6 +15,7 @@ use super::factors::type_name;
 use super::form::{Form, attributes, sid};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
+use super::service_settings::OwnServiceSettings;
 use crate::crypto::unique_json::parse_object;
 use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason, Details, Field, Fields};
 use crate::domain::entity::EntityScope;
@@ -44,6 +45,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         number_matching: form
             .number(Parameter::DETAILS_NUMBER_MATCHING, NumberLength::parse)?
             .flatten(),
+        shows_date: |service| OwnServiceSettings::of(service).map(|own| own.push_include_date),
     };
     let code = form.filled("AuthPayload");
     let created = challenge::create(call.app(), account, &name, &new, code).await;

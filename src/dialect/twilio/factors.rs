@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 use super::call::Call;
 use super::entities::entity_url;
 use super::error::{ApiError, Expected, Parameter, of_parameter};
+use super::factor_settings::SdkVersion;
 use super::form::{Form, attributes};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::qr::QrCode;
 use crate::crypto::totp::TotpSecret;
+use crate::domain::attached::AttachedError;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
     CodeLength, Factor, FactorKind, FactorStatus, FactorType, KeyProof, NotificationChannel, Skew, TimeStep,
@@ -24,7 +26,7 @@ use crate::domain::factor::{
 };
 use crate::domain::opaque::DevicePublicKey;
 use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
-use crate::domain::text::{AppId, Attributes, FriendlyName, NotificationToken, SdkVersion};
+use crate::domain::text::{AppId, Attributes, FriendlyName, NotificationToken};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::factor::{
@@ -53,7 +55,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let (scope, factor) = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
-        &FactorJson::new(&call, &scope, &factor),
+        &FactorJson::new(&call, &scope, &factor)?,
     ))
 }
 
@@ -70,7 +72,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let (scope, factor) = call.settle(updated)?;
     Ok(json::resource(
         StatusCode::OK,
-        &FactorJson::new(&call, &scope, &factor),
+        &FactorJson::new(&call, &scope, &factor)?,
     ))
 }
 
@@ -89,7 +91,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let found = factor::list(call.app(), account, &name, listing.request).await;
     let (scope, page) = call.settle(found)?;
-    let page = page.map(|factor| FactorJson::new(&call, &scope, factor));
+    let page = page.try_map(|factor| FactorJson::new(&call, &scope, factor))?;
     Ok(listing.answer(&call, "factors", &page))
 }
 
@@ -136,7 +138,7 @@ async fn create_totp(
         uri: &uri,
         qr_code,
     };
-    let factor = FactorJson::new(call, &enrolled.scope, &enrolled.factor).with_binding(binding);
+    let factor = FactorJson::new(call, &enrolled.scope, &enrolled.factor)?.with_binding(binding);
     Ok(json::resource(StatusCode::CREATED, &factor))
 }
 
@@ -160,11 +162,13 @@ async fn create_push(
     let platform = platform(form.required("Config.NotificationPlatform")?)
         .map_err(of_parameter(Parameter::CONFIG_NOTIFICATION_PLATFORM))?;
     let token = form.parsed(Parameter::CONFIG_NOTIFICATION_TOKEN, device_token(Some(platform)))?;
+    let app_id = AppId::parse(app_id).map_err(of_parameter(Parameter::CONFIG_APP_ID))?;
+    let sdk_version = SdkVersion::parse(sdk_version).map_err(of_parameter(Parameter::CONFIG_SDK_VERSION))?;
     let new = NewPushFactor {
         friendly_name,
         public_key,
-        app_id: AppId::parse(app_id).map_err(of_parameter(Parameter::CONFIG_APP_ID))?,
-        sdk_version: SdkVersion::parse(sdk_version).map_err(of_parameter(Parameter::CONFIG_SDK_VERSION))?,
+        app_id,
+        attached: Some(sdk_version.shared()),
         notification: call.refuse(platform.channel(token))?,
         metadata,
     };
@@ -174,7 +178,7 @@ async fn create_push(
         alg: "ES256",
         public_key: public_key.to_spki_base64(),
     };
-    let factor = FactorJson::new(call, &scope, &factor).with_binding(binding);
+    let factor = FactorJson::new(call, &scope, &factor)?.with_binding(binding);
     Ok(json::resource(StatusCode::CREATED, &factor))
 }
 
@@ -187,7 +191,9 @@ fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
         code_length: form.number(Parameter::CONFIG_CODE_LENGTH, CodeLength::new)?,
         time_step: form.number(Parameter::CONFIG_TIME_STEP, TimeStep::new)?,
         app_id: form.parsed(Parameter::CONFIG_APP_ID, AppId::parse)?,
-        sdk_version: form.parsed(Parameter::CONFIG_SDK_VERSION, SdkVersion::parse)?,
+        attached: form
+            .parsed(Parameter::CONFIG_SDK_VERSION, SdkVersion::parse)?
+            .map(SdkVersion::shared),
         platform,
         notification_token: form.parsed(Parameter::CONFIG_NOTIFICATION_TOKEN, device_token(platform))?,
         resume: resumed(form)?,
@@ -305,7 +311,7 @@ enum BindingJson<'a> {
 #[serde(untagged)]
 enum ConfigJson<'a> {
     Push {
-        sdk_version: &'a str,
+        sdk_version: String,
         app_id: &'a str,
         notification_platform: &'static str,
         notification_token: Option<Cow<'a, str>>,
@@ -329,8 +335,9 @@ enum ConfigJson<'a> {
 }
 
 impl<'a> FactorJson<'a> {
-    fn new(call: &Call, scope: &'a EntityScope, factor: &'a Factor) -> Self {
-        Self {
+    fn new(call: &Call, scope: &'a EntityScope, factor: &'a Factor) -> Result<Self, ApiError> {
+        let config = ConfigJson::new(factor, call.now()).map_err(|error| ApiError::unreadable(&error))?;
+        Ok(Self {
             sid: Text(factor.sid),
             account_sid: Text(scope.account),
             service_sid: Text(scope.service),
@@ -342,10 +349,10 @@ impl<'a> FactorJson<'a> {
             friendly_name: factor.friendly_name.as_str(),
             status: status_name(factor.status),
             factor_type: type_name(factor.factor_type()),
-            config: ConfigJson::new(factor, call.now()),
+            config,
             metadata: factor.metadata.as_ref().map(Object),
             url: format!("{}/Factors/{}", entity_url(call, scope), factor.sid),
-        }
+        })
     }
 
     fn with_binding(mut self, binding: BindingJson<'a>) -> Self {
@@ -355,10 +362,10 @@ impl<'a> FactorJson<'a> {
 }
 
 impl<'a> ConfigJson<'a> {
-    fn new(factor: &'a Factor, now: Timestamp) -> Self {
-        match &factor.kind {
+    fn new(factor: &'a Factor, now: Timestamp) -> Result<Self, AttachedError> {
+        Ok(match &factor.kind {
             FactorKind::Push(push) => Self::Push {
-                sdk_version: push.sdk_version.as_str(),
+                sdk_version: SdkVersion::of(push)?,
                 app_id: push.app_id.as_str(),
                 notification_platform: push.notification.platform(),
                 notification_token: shown_token(&push.notification),
@@ -376,7 +383,7 @@ impl<'a> ConfigJson<'a> {
                 code_length: totp.config.code_length.get(),
                 time_step: totp.config.time_step.get(),
             },
-        }
+        })
     }
 }
 

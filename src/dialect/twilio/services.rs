@@ -9,13 +9,11 @@ use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
-use super::service_settings::{OwnServiceChanges, OwnServiceSettings};
+use super::service_settings::{MailerSid, OwnServiceChanges, OwnServiceSettings};
 use crate::domain::factor::{CodeLength, Skew, TimeStep};
 use crate::domain::number_matching::NumberLength;
 use crate::domain::service::{Service, ServiceChanges};
-use crate::domain::sid::{
-    AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid,
-};
+use crate::domain::sid::{AccountSid, CredentialSid, MessagingServiceSid, ServiceSid, TemplateSid};
 use crate::domain::text::{Issuer, ProviderName, ServiceName};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::SentCodeLength;
@@ -101,7 +99,6 @@ fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
         attached: OwnServiceChanges::read(form)?.shared(),
         do_not_share_warning_enabled: form.flag(Parameter::DO_NOT_SHARE_WARNING_ENABLED)?,
         custom_code_enabled: form.flag(Parameter::CUSTOM_CODE_ENABLED)?,
-        push_include_date: form.flag(Parameter::PUSH_INCLUDE_DATE)?,
         push_apn_credential_sid: form.clearable(Parameter::PUSH_APN_CREDENTIAL_SID, credential())?,
         push_fcm_credential_sid: form.clearable(Parameter::PUSH_FCM_CREDENTIAL_SID, credential())?,
         push_number_matching: form.number(Parameter::PUSH_NUMBER_MATCHING, NumberLength::parse)?,
@@ -207,7 +204,7 @@ impl<'a> ServiceJson<'a> {
             do_not_share_warning_enabled: settings.do_not_share_warning_enabled,
             custom_code_enabled: settings.custom_code_enabled,
             push: PushJson {
-                include_date: settings.push.include_date,
+                include_date: own.push_include_date,
                 apn_credential_sid: settings.push.apn_credential_sid.map(Text),
                 fcm_credential_sid: settings.push.fcm_credential_sid.map(Text),
                 vapid_public_key,

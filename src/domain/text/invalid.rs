@@ -143,12 +143,7 @@ impl Invalid {
     ///
     /// # Errors
     /// [`Invalid::Characters`] unless it has so many characters, and only such.
-    pub(in crate::domain) fn unless_written(
-        text: &str,
-        least: usize,
-        most: usize,
-        only: Charset,
-    ) -> Result<(), Self> {
+    pub fn unless_written(text: &str, least: usize, most: usize, only: Charset) -> Result<(), Self> {
         if (least..=most).contains(&text.chars().count()) && only.admits(text) {
             Ok(())
         } else {

@@ -58,8 +58,6 @@ text! {
     /// The identifier of an app in its store, such as `com.example.myapp`. The iOS SDK sends an empty one when the
     /// app has no bundle identifier.
     AppId, 0, 100, NoControls;
-    /// The version of the SDK in a device's app.
-    SdkVersion, 1, 64, NoControls;
     /// What a push provider knows a device by.
     NotificationToken, 32, 255, NoBlanks;
     /// What Apple calls a key, or a team: ten letters and digits.
