@@ -21,10 +21,11 @@ use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason, Details, 
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::FactorType;
 use crate::domain::number_matching::{MatchingNumber, NumberLength};
+use crate::domain::push_answer::GivenAnswer;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::text::{FieldLabel, FieldValue, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, GivenAnswer, NewChallenge};
+use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, NewChallenge};
 use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
@@ -80,11 +81,9 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let form = &call.form;
-    let payload = form.filled("AuthPayload");
-    let approval = payload.map(Approval);
-    let answer = payload.zip(approval.as_ref());
+    let approval = form.filled("AuthPayload").map(Approval);
     let update = ChallengeUpdate {
-        answer: answer.map(|(code, proof)| GivenAnswer { code, proof }),
+        answer: approval.as_ref().map(|approval| approval as &dyn GivenAnswer),
         metadata: form
             .filled("Metadata")
             .map(|text| attributes(Parameter::METADATA, text))

@@ -167,13 +167,13 @@ fn apn_parameters(form: &Form) -> Result<ApnParameters, ApiError> {
             .ok_or_else(|| invalid("must only have texts as values"))?;
         match name.as_str() {
             "key_id" => {
-                given.key_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter(Parameter::SECRET))?)
+                given.key_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter(Parameter::SECRET))?);
             }
             "team_id" => {
-                given.team_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter(Parameter::SECRET))?)
+                given.team_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter(Parameter::SECRET))?);
             }
             "topic" => {
-                given.topic = Change::Set(ApnsTopic::parse(text).map_err(of_parameter(Parameter::SECRET))?)
+                given.topic = Change::Set(ApnsTopic::parse(text).map_err(of_parameter(Parameter::SECRET))?);
             }
             _ => return Err(invalid("must only have the members key_id, team_id and topic")),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::dialect::twilio::approval::Fault;
 use crate::domain::channel::Channel;
 use crate::domain::credential::PushProvider;
 use crate::domain::factor::FactorType;
@@ -104,13 +105,16 @@ fn of_challenges() {
             "400 60306 - Invalid parameter: AuthPayload is required: the code, or what the device signed",
     }
     for (why, sentence) in [
-        (BadProof::ClaimNoText, r#""number" and "reason" must be texts"#),
+        (
+            Fault::ClaimNoText.into(),
+            r#""number" and "reason" must be texts"#,
+        ),
         (
             BadProof::FieldAltered,
             "a field that has to be signed is missing or is not the challenge's",
         ),
         (
-            BadProof::FieldsDiffer,
+            Fault::FieldsDiffer.into(),
             "it signs other fields than those that have to be signed",
         ),
         (
@@ -132,7 +136,7 @@ fn of_challenges() {
             r#"the "reason" of a denial can only be "not_me""#,
         ),
         (
-            BadProof::Unreadable,
+            Fault::Unreadable.into(),
             "AuthPayload is no ES256 JWT as a device makes it",
         ),
         (
@@ -146,7 +150,7 @@ fn of_challenges() {
         );
     }
     answers! {
-        challenge::Refusal::BadProof { why: BadProof::TooLong } =>
+        challenge::Refusal::BadProof { why: Fault::TooLong.into() } =>
             "400 60306 - Invalid parameter: AuthPayload must be at most 5456 characters long, or as long as what this challenge has to be signed needs",
         challenge::Refusal::Answered =>
             "403 60322 - The challenge has been answered already",
