@@ -20,7 +20,7 @@ use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
 use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use crate::delivery::push::{Addresses, PushProviders};
-use crate::dialect::twilio;
+use crate::dialect::{Dialect, twilio};
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
@@ -90,11 +90,11 @@ fn warn_of_log_senders(app: &App) {
 
 /// Everything that can go wrong at the start has gone well.
 struct Started {
-    api: Vec<Listener>,
+    /// One entry for each dialect.
+    apis: Vec<(Vec<Listener>, Dialect)>,
     ops: Option<Listener>,
     admin: Option<AdminSocket>,
     certificates: Option<Arc<Certificates>>,
-    public_url: PublicUrl,
     proxies: TrustedProxies,
     limits: ClientLimits,
     welcome: String,
@@ -152,16 +152,16 @@ impl Started {
         let lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
         });
+        let public_url = network
+            .public_url
+            .as_ref()
+            .map_or_else(PublicUrl::from_requests, PublicUrl::fixed);
         Ok(Self {
             welcome: lines + &welcome,
-            api,
+            apis: vec![(api, twilio::dialect(Arc::clone(&opened.app), public_url))],
             ops,
             admin: admin.ok(),
             certificates,
-            public_url: network
-                .public_url
-                .as_ref()
-                .map_or_else(PublicUrl::from_requests, PublicUrl::fixed),
             proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
             limits: ClientLimits {
                 connections: network.max_connections,
@@ -175,10 +175,6 @@ impl Started {
             app: Arc::clone(app),
             requests: Arc::default(),
             draining: AtomicBool::new(false),
-        });
-        let dialect = twilio::dialect(Arc::clone(app), self.public_url);
-        let protocol = Protocol::of(dialect, |http| {
-            Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref()).behind(self.proxies)
         });
         let (stop_ops, ops_stopped) = oneshot::channel::<()>();
         let mut beside = tokio::task::JoinSet::new();
@@ -218,16 +214,27 @@ impl Started {
             beside.spawn(admin.serve(Arc::clone(app), admin_stopped, self.limits.drain));
         }
         output::say(&self.welcome);
-        let shutdown = async {
-            signals.stop().await;
-            ops.draining.store(true, Ordering::Relaxed);
-            // Whoever waits is answered now; the drain is for those who are at work.
-            app.memory.waiters.close();
-            stop_admin.send_replace(());
-            // What the last requests announce is delivered after the next start.
-            drop(stop_worker);
-        };
-        server::run(self.api, protocol, self.limits, shutdown).await;
+        let (stop_apis, _) = watch::channel(());
+        let mut serving = tokio::task::JoinSet::new();
+        for (listeners, dialect) in self.apis {
+            let protocol = Protocol::of(dialect, |http| {
+                let boundary = Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref());
+                boundary.behind(self.proxies.clone())
+            });
+            let mut stopped = stop_apis.subscribe();
+            serving.spawn(server::run(listeners, protocol, self.limits, async move {
+                let _changed_or_dropped = stopped.changed().await;
+            }));
+        }
+        signals.stop().await;
+        ops.draining.store(true, Ordering::Relaxed);
+        // Whoever waits is answered now; the drain is for those who are at work.
+        app.memory.waiters.close();
+        stop_admin.send_replace(());
+        // What the last requests announce is delivered after the next start.
+        drop(stop_worker);
+        drop(stop_apis);
+        while serving.join_next().await.is_some() {}
         // Operators see the end of the drain; certificates are of no more use.
         helpers.shutdown().await;
         drop(stop_ops);

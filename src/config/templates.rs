@@ -6,8 +6,7 @@ use super::ConfigError;
 use crate::crypto::template_sid::template_sid;
 use crate::domain::channel::Channel;
 use crate::domain::message::locale::Locale;
-use crate::domain::message::template::{Template, Templates, Translation};
-use crate::domain::text::Invalid;
+use crate::domain::message::template::{BadTemplate, Template, Templates, Translation};
 
 /// The setting's name.
 pub(super) const TEMPLATES: &str = "templates";
@@ -79,15 +78,15 @@ struct TranslationTable {
 }
 
 impl Table {
-    fn template(self) -> Result<Template, Invalid> {
+    fn template(self) -> Result<Template, BadTemplate> {
         let channel = |name: &String| match name.as_str() {
             // As the API calls it.
             "voice" => Some(Channel::Call),
             name => Channel::named(name),
         };
         let channels: Option<Vec<Channel>> = self.channels.iter().map(channel).collect();
-        let channels = channels.ok_or(Invalid("a template's channels must be sms, call, or both"))?;
-        let translations: Result<Vec<Translation>, Invalid> = self
+        let channels = channels.ok_or(BadTemplate::Channels)?;
+        let translations: Result<Vec<Translation>, BadTemplate> = self
             .translations
             .into_iter()
             .map(|table| {

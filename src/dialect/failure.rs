@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use axum::http::{HeaderMap, HeaderName, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 
 /// Why a request is not answered by an operation: facts, which each dialect puts into its own words.
@@ -17,7 +17,8 @@ pub enum HttpFailure<'a> {
         /// The longest that is read, in bytes.
         most: usize,
     },
-    /// The first line and the headers are together longer than they may be.
+    /// The first line and the headers are together longer than they may be. Heads that are longer by far never come so
+    /// far: the libraries that read them, hyper and h2, answer those with a bare 431, or end the connection.
     HeadTooLarge {
         /// The longest that is answered, in bytes.
         most: usize,
@@ -41,10 +42,40 @@ pub enum HttpFailure<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerForm(pub u8);
 
+/// What a request is known by, so that a client's report can be matched with a line of the log, which has it in
+/// hexadecimal. Unique, and no secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub [u8; 16]);
+
+impl RequestId {
+    /// 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn digits(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        text
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// How a dialect answers what is not for an operation to answer.
 pub trait FailureAnswers: fmt::Debug + Send + Sync {
-    /// The header that carries a request's identifier, in every answer.
-    fn request_id(&self) -> HeaderName;
+    /// The header that carries a request's identifier in every answer, and the identifier as this dialect writes it.
+    fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue);
 
     /// In which form a request with this head is to be answered if it fails. Asked of every request, before its head is
     /// given away; so it is a number, and costs nothing.

@@ -8,15 +8,18 @@
 //! defined at its root, and that imports neither of them.
 //!
 //! # One more dialect
-//! 1. A folder here with the dialect's name. `wire` reads requests and writes answers, `auth` says who calls, `routes` is
-//!    the one table of its operations, `error` turns the refusals of each area of the core into the protocol's own
-//!    numbers and sentences, in exhaustive matches.
+//! 1. A folder here with the dialect's name. What reads requests and writes answers (Twilio's `form`, `json` and `call`),
+//!    `auth`, which says who calls, `routes`, the one table of its operations, and `error`, which turns the refusals of each
+//!    area of the core, and what a value must be, into the protocol's own numbers and sentences, in exhaustive matches.
+//!    Settings that only its protocol has are an attached part of the record (`domain::attached`).
 //! 2. `failures`: a [`FailureAnswers`] that answers each [`HttpFailure`] as the protocol does; if it has several forms of
 //!    answers, [`FailureAnswers::form`] says which one a request gets. A protocol without HTTP has an [`Acceptor`]
 //!    instead, which tells the listener with [`RequestStage`] what the client owes and ends when [`Drain`] says so.
 //! 3. A function that wires it: `dialect(app, ..) -> Dialect`.
-//! 4. A row in the table of settings for its listener; `cli::serve` binds it and hands the dialect to `server::run`.
-//! 5. Its name in the list of words that `tests/it/architecture` keeps out of the core, `web` and `server`.
+//! 4. A row in the table of settings for its listener; `cli::serve` binds it and adds one entry to the pairs of listeners
+//!    and dialects, each of which it hands to `server::run` as the `Protocol` that `Protocol::of` makes of it.
+//! 5. Its name in the list of words that `tests/it/architecture` keeps out of the core, `web` and `server`. A new file of
+//!    the seam at the root of this folder is named in `is_dialect` there, which tells the seam from the dialects.
 //! 6. `tests/it/<name>` with the protocol's real clients, a target in `fuzz` for each parser, a page of the manual.
 //!
 //! Rules that two dialects need are the core's; what differs between them is data in the record, written when it is
@@ -31,7 +34,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
-pub use failure::{AnswerForm, FailureAnswers, HttpFailure};
+pub use failure::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
 pub use progress::{RequestStage, Stage};
 pub use stream::{AcceptedStream, Acceptor, ByteStream, Drain};
 

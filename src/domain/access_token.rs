@@ -42,7 +42,7 @@ impl TokenLife {
         if (60..=300).contains(&seconds) {
             Ok(Self(seconds))
         } else {
-            Err(Invalid("must be a whole number of seconds from 60 to 300"))
+            Err(Invalid::seconds(60, 300))
         }
     }
 

@@ -21,9 +21,7 @@ impl Country {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
                 Ok(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
             }
-            _ => Err(Invalid(
-                "must be a country code of two letters (ISO 3166-1 alpha-2)",
-            )),
+            _ => Err(Invalid::Country),
         }
     }
 

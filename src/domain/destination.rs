@@ -70,7 +70,7 @@ impl EmailAddress {
     /// # Errors
     /// [`Invalid`] with what the address must be.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const EXPECTED: Invalid = Invalid("must be an e-mail address such as ada@example.com");
+        const EXPECTED: Invalid = Invalid::EmailAddress;
         let (local, domain) = text.rsplit_once('@').ok_or(EXPECTED)?;
         // The Kelvin sign is written like a K and becomes a k: a mailbox of somebody else with the same key.
         let disguised = |c: char| !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());

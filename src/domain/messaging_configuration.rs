@@ -43,7 +43,7 @@ impl Region {
         }
         Country::parse(text)
             .map(Self::Country)
-            .map_err(|_| Invalid("must be a country code of two letters (ISO 3166-1 alpha-2), or all"))
+            .map_err(|_| Invalid::CountryOrAll)
     }
 }
 

@@ -32,7 +32,7 @@ impl NotificationLife {
         if seconds <= Self::LONGEST {
             Ok(Self(seconds))
         } else {
-            Err(Invalid("must be a whole number of seconds from 0 to 300"))
+            Err(Invalid::seconds(0, Self::LONGEST.into()))
         }
     }
 

@@ -26,7 +26,7 @@ impl NumberLength {
         match digits {
             0 => Ok(None),
             2 | 3 => Ok(Some(Self(digits))),
-            _ => Err(Invalid("must be 0 (off), 2 or 3")),
+            _ => Err(Invalid::NumberLength),
         }
     }
 

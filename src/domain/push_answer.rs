@@ -8,10 +8,14 @@ use super::opaque::DevicePublicKey;
 use super::push_guard::PushGuard;
 use super::time::Timestamp;
 
-/// What a device sent to answer a challenge. Each dialect knows how its devices are shown a challenge and how they sign it;
-/// the core knows that nothing counts but what the factor's key signed of exactly this challenge.
-pub trait DeviceProof: Send + Sync {
-    /// The answer, if `key` signed it, and with it everything that the device was shown of `challenge`.
+/// What was sent to answer a challenge, before anybody knows what kind of factor it is for. Each dialect knows how its
+/// devices are shown a challenge and how they sign it; the core knows that nothing counts but what the factor's key signed of
+/// exactly this challenge.
+pub trait GivenAnswer: Send + Sync {
+    /// The code that it is, for a factor of codes.
+    fn code(&self) -> &str;
+
+    /// The answer of a device, if `key` signed it, and with it everything that the device was shown of `challenge`.
     ///
     /// # Errors
     /// [`BadProof`] for anything else.
@@ -50,15 +54,12 @@ pub enum Decision {
 /// Why what a device sent does not answer the challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadProof {
-    /// What the holder typed, or why they say no, is there but is no text.
-    #[error("a number or a reason is no text")]
-    ClaimNoText,
     /// Something was signed otherwise than it was shown.
     #[error("it signs something that is not the challenge's")]
     FieldAltered,
-    /// More or less was signed than was shown.
-    #[error("it signs more or less than the challenge")]
-    FieldsDiffer,
+    /// It has not the form of what the dialect's devices send.
+    #[error("it has not the form of a device's answer")]
+    Malformed(FormFault),
     /// The number has another length, or is none.
     #[error("the number does not have as many digits as the challenge's")]
     NumberMalformed,
@@ -77,16 +78,14 @@ pub enum BadProof {
     /// Nobody knows this reason.
     #[error("the reason of the denial is unknown")]
     ReasonUnknown,
-    /// It is longer than any answer to the challenge can be.
-    #[error("it is too long")]
-    TooLong,
-    /// It is nothing that a device would have signed.
-    #[error("it cannot be read")]
-    Unreadable,
     /// The key did not sign it, or what it signed says neither yes nor no.
     #[error("it is not signed with the device's key, or says neither yes nor no")]
     Unsigned,
 }
+
+/// What is wrong with the form of a device's answer; only the dialect that read it knows what the number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormFault(pub u8);
 
 impl PushAnswer {
     /// Takes in the answer. A wrong number is no error: it denies the challenge for good, and counts in `guard`, which

@@ -74,7 +74,7 @@ impl BucketMax {
     pub fn parse(number: u32) -> Result<Self, Invalid> {
         match number {
             1..=1_000_000 => Ok(Self(number)),
-            _ => Err(Invalid("must be a whole number from 1 to 1000000")),
+            _ => Err(Invalid::range(1, 1_000_000)),
         }
     }
 
@@ -101,9 +101,7 @@ impl BucketInterval {
     pub fn parse(seconds: u32) -> Result<Self, Invalid> {
         match seconds {
             1..=2_592_000 => Ok(Self(seconds)),
-            _ => Err(Invalid(
-                "must be a whole number of seconds from 1 to 2592000 (30 days)",
-            )),
+            _ => Err(Invalid::seconds(1, 2_592_000)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Invalid;
+use super::text::{Charset, Invalid};
 
 /// The name of a sender: 1 to 16 lower-case letters, digits and dashes. It stands in keys, filled up with zero bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,13 +17,7 @@ impl SenderName {
     /// # Errors
     /// [`Invalid`] with what the name must be.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let fits = (1..=16).contains(&text.len());
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !fits || !text.bytes().all(plain) {
-            return Err(Invalid(
-                "must be 1 to 16 characters long, only lower-case letters, digits and dashes",
-            ));
-        }
+        Invalid::unless_written(text, 1, 16, Charset::LowerDigitsDashes)?;
         let mut bytes = [0; 16];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
         Ok(Self(bytes))

@@ -91,8 +91,6 @@ pub struct ServiceSettings {
 /// Settings of push factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushSettings {
-    /// Whether challenges show when they were created (deprecated by Twilio).
-    pub include_date: bool,
     /// The key for Apple's push service.
     pub apn_credential_sid: Option<CredentialSid>,
     /// The key for Firebase Cloud Messaging.
@@ -131,8 +129,6 @@ pub struct ServiceChanges {
     pub do_not_share_warning_enabled: Option<bool>,
     /// See [`ServiceSettings::custom_code_enabled`].
     pub custom_code_enabled: Option<bool>,
-    /// See [`PushSettings::include_date`].
-    pub push_include_date: Option<bool>,
     /// See [`PushSettings::apn_credential_sid`].
     pub push_apn_credential_sid: Change<CredentialSid>,
     /// See [`PushSettings::fcm_credential_sid`].
@@ -217,7 +213,6 @@ impl ServiceSettings {
             changes.do_not_share_warning_enabled,
         );
         set(&mut self.custom_code_enabled, changes.custom_code_enabled);
-        set(&mut self.push.include_date, changes.push_include_date);
         changes
             .push_apn_credential_sid
             .apply(&mut self.push.apn_credential_sid);

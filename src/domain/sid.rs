@@ -109,8 +109,6 @@ sid! {
     NotificationSid = "NT";
     /// A credential: the `kid` of a device's JWTs, or the push provider's key of a service.
     CredentialSid = "CR";
-    /// A mailer (e-mail settings) that a service names.
-    MailerSid = "MD";
     /// A message template that a service names.
     TemplateSid = "HJ";
     /// A messaging service that a service's WhatsApp settings name.

@@ -79,11 +79,10 @@ impl WebhookUrl {
     /// # Errors
     /// [`Invalid`] with what it must be.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const EXPECTED: Invalid = Invalid(
-            "must be an absolute http or https URL of at most 2048 characters, without user name, password and fragment",
-        );
+        const MOST: usize = 2048;
+        const EXPECTED: Invalid = Invalid::Url { most: MOST };
         let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
-        let fits = text.len() <= 2048 && text.bytes().all(|b| b.is_ascii_graphic());
+        let fits = text.len() <= MOST && text.bytes().all(|b| b.is_ascii_graphic());
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
         let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if fits && web && bare {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::attached::AttachedError;
 use crate::domain::refusal::AreaRefusal;
 use crate::store::{CommitError, StoreError};
 
@@ -29,6 +30,13 @@ pub enum Fault {
     /// The store cannot be read or written now.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+}
+
+/// What a dialect keeps with a record cannot be read, or it wants to keep too much.
+impl<R> From<AttachedError> for Error<R> {
+    fn from(error: AttachedError) -> Self {
+        Self::corrupt(error.to_string())
+    }
 }
 
 impl<R> Error<R> {

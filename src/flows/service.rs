@@ -36,7 +36,9 @@ async fn create_once(
     let now = app.clock.now();
     let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
     let mut attached = Attached::default();
-    attach(&mut attached, &changes)?;
+    if let Some(change) = &changes.attached {
+        attached.change(change.as_ref())?;
+    }
     let service = Service {
         sid: ServiceSid::generate(now, app.entropy.as_ref()),
         account,
@@ -95,18 +97,13 @@ async fn update_once(
     let key = keys::service(account, sid);
     let mut service = reading.require(&key).await?;
     let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
-    attach(&mut service.attached, &changes)?;
+    if let Some(change) = &changes.attached {
+        service.attached.change(change.as_ref())?;
+    }
     service.settings = service.settings.changed(changes)?;
     service.date_updated = app.clock.now();
     reading.commit(batch.put_record(key, &service)?).await?;
     Ok(service)
-}
-
-fn attach(attached: &mut Attached, changes: &ServiceChanges) -> Result<(), Error<Refusal>> {
-    let change = changes.attached.as_deref();
-    change
-        .map_or(Ok(()), |change| attached.change(change))
-        .map_err(|error| Error::corrupt(error.to_string()))
 }
 
 /// Deletes a service. Nothing below it can be reached from the next request on; the sweeper reclaims it.

@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::request_id::RequestId;
-use crate::dialect::RequestStage;
+use crate::dialect::{RequestId, RequestStage};
 
 /// What whoever read a request off its connection knows of it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::header::HOST;
-use axum::http::{HeaderName, Request, Response, Version};
+use axum::http::{Request, Response, Version};
 use bytes::Bytes;
 use tower::Service as _;
 
@@ -16,8 +16,8 @@ use super::client_address::TrustedProxies;
 use super::failure::Cause;
 use super::metrics::Requests;
 use super::panics;
-use super::request_id::{RequestId, RequestIds};
-use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, Stage};
+use super::request_id::RequestIds;
+use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, RequestId, Stage};
 use crate::domain::entropy::Entropy;
 
 /// The largest head (first line and headers) that is answered.
@@ -33,7 +33,6 @@ pub struct Boundary {
 #[derive(Clone, Debug)]
 struct BoundaryParts {
     failures: Arc<dyn FailureAnswers>,
-    request_id: HeaderName,
     requests: Arc<Requests>,
     ids: Arc<RequestIds>,
     proxies: TrustedProxies,
@@ -44,7 +43,6 @@ impl Boundary {
     #[must_use]
     pub fn new(http: Http, requests: Arc<Requests>, entropy: &dyn Entropy) -> Self {
         let shared = BoundaryParts {
-            request_id: http.failures.request_id(),
             failures: http.failures,
             requests,
             ids: Arc::new(RequestIds::new(entropy)),
@@ -125,9 +123,8 @@ impl BoundaryParts {
         if status.is_server_error() {
             log_failure(id, &response);
         }
-        response
-            .headers_mut()
-            .insert(self.request_id.clone(), id.header_value());
+        let (name, value) = self.failures.request_id(id);
+        response.headers_mut().insert(name, value);
         response
     }
 }
@@ -208,7 +205,7 @@ const LINE_OVERHEAD: usize = 4;
 mod tests {
     use std::net::SocketAddr;
 
-    use axum::http::{HeaderMap, Method, Uri};
+    use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
     use axum::response::IntoResponse as _;
     use axum::routing::{any, get};
     use http_body_util::BodyExt as _;
@@ -223,8 +220,9 @@ mod tests {
     struct Plain;
 
     impl FailureAnswers for Plain {
-        fn request_id(&self) -> HeaderName {
-            HeaderName::from_static("request-name")
+        fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
+            let value = HeaderValue::try_from(format!("plain-{id}")).unwrap();
+            (HeaderName::from_static("request-name"), value)
         }
 
         fn form(&self, uri: &Uri, _: &HeaderMap) -> AnswerForm {
@@ -338,7 +336,7 @@ mod tests {
             let response = answer(&boundary(), request).await;
             assert_eq!(response.status(), status);
             let id = response.headers()["request-name"].to_str().unwrap();
-            assert!(id.len() == 34 && id.starts_with("RQ"), "{id}");
+            assert!(id.len() == 38 && id.starts_with("plain-"), "{id}");
         }
     }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::metrics::{Requests, blocked_codes};
 use crate::app::App;
-use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure};
+use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, RequestId};
 use crate::flows::store_format::check_store_format;
 
 /// What the endpoints tell of.
@@ -46,8 +46,9 @@ pub fn http(ops: Arc<Ops>) -> Http {
 struct StatusOnly;
 
 impl FailureAnswers for StatusOnly {
-    fn request_id(&self) -> HeaderName {
-        HeaderName::from_static("x-request-id")
+    fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
+        let value = HeaderValue::from_bytes(&id.digits()).expect("digits are a header's value");
+        (HeaderName::from_static("x-request-id"), value)
     }
 
     fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {

@@ -1,42 +1,9 @@
 //! Names for requests, so that a client's report can be matched with a line of the log.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::HeaderValue;
-
+use crate::dialect::RequestId;
 use crate::domain::entropy::Entropy;
-
-/// The name of a request: `RQ` and 32 hexadecimal digits. Unique, and no secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; 16]);
-
-impl RequestId {
-    /// The value of its header.
-    ///
-    /// # Panics
-    /// Never: letters and digits are a header's value.
-    #[must_use]
-    pub fn header_value(&self) -> HeaderValue {
-        let mut text = *b"RQ00000000000000000000000000000000";
-        for (pair, byte) in text[2..].chunks_exact_mut(2).zip(self.0) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-        HeaderValue::from_bytes(&text).expect("letters and digits are a header's value")
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RQ{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// Makes names for requests without asking the system for random bytes each time.
 #[derive(Debug)]
@@ -74,8 +41,6 @@ impl RequestIds {
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -92,10 +57,8 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_the_printed_name() {
+    fn the_digits_are_the_printed_name() {
         let id = RequestIds::new(&SeededEntropy::new(1)).next();
-        let text = id.to_string();
-        assert!(text.len() == 34 && text.starts_with("RQ"), "{text}");
-        assert_eq!(id.header_value(), text.as_str());
+        assert_eq!(id.digits(), id.to_string().as_bytes());
     }
 }

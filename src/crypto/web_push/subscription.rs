@@ -9,7 +9,34 @@ use super::EITHER_PADDING;
 use crate::crypto::unique_json;
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
-use crate::domain::text::Invalid;
+
+/// What is wrong with a push subscription (W3C Push API, section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSubscription {
+    /// The authentication secret.
+    #[error("keys.auth must be the base64url of 16 bytes")]
+    Auth,
+    /// Where the push service is asked.
+    #[error("endpoint must be an absolute https URL without user information and fragment")]
+    Endpoint,
+    /// There are no keys.
+    #[error("keys must be an object with p256dh and auth")]
+    Keys,
+    /// It is none at all.
+    #[error(
+        r#"must be a push subscription: {{"endpoint": "https://...", "keys": {{"p256dh": "...", "auth": "..."}}}}"#
+    )]
+    NotJson,
+    /// The user agent's public key.
+    #[error("keys.p256dh must be the base64url of an uncompressed point on the curve P-256")]
+    PublicKey,
+    /// It is too long.
+    #[error("must be at most {most} characters long when it is a push subscription")]
+    TooLong {
+        /// The most characters.
+        most: usize,
+    },
+}
 
 impl WebPushSubscription {
     /// The most characters of a subscription's JSON.
@@ -20,23 +47,23 @@ impl WebPushSubscription {
     /// sent, by what the operator allows.
     ///
     /// # Errors
-    /// [`Invalid`] with the member that is wrong, and what it must be.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`BadSubscription`] with the member that is wrong, and what it must be.
+    pub fn parse(text: &str) -> Result<Self, BadSubscription> {
         if text.chars().count() > Self::MAX_LENGTH {
             return Err(TOO_LONG);
         }
-        let object = unique_json::parse_object(text.as_bytes()).map_err(|_| NOT_JSON)?;
-        let endpoint = text_of(&object, "endpoint").ok_or(ENDPOINT)?;
-        let endpoint = absolute(endpoint).ok_or(ENDPOINT)?;
+        let object = unique_json::parse_object(text.as_bytes()).map_err(|_| BadSubscription::NotJson)?;
+        let endpoint = text_of(&object, "endpoint").ok_or(BadSubscription::Endpoint)?;
+        let endpoint = absolute(endpoint).ok_or(BadSubscription::Endpoint)?;
         let Some(Value::Object(keys)) = object.get("keys") else {
-            return Err(KEYS);
+            return Err(BadSubscription::Keys);
         };
-        let key = bytes_of(keys, "p256dh").ok_or(P256DH)?;
-        let auth = bytes_of(keys, "auth").ok_or(AUTH)?;
+        let key = bytes_of(keys, "p256dh").ok_or(BadSubscription::PublicKey)?;
+        let auth = bytes_of(keys, "auth").ok_or(BadSubscription::Auth)?;
         let subscription = Self {
             endpoint,
-            key: P256Point::from_sec1(&key).ok_or(P256DH)?,
-            auth: auth.try_into().map_err(|_| AUTH)?,
+            key: P256Point::from_sec1(&key).ok_or(BadSubscription::PublicKey)?,
+            auth: auth.try_into().map_err(|_| BadSubscription::Auth)?,
         };
         // A URL may become longer when it is written in ASCII.
         if subscription.to_json().len() > Self::MAX_LENGTH {
@@ -87,16 +114,9 @@ fn absolute(text: &str) -> Option<String> {
     plain.then(|| url.into())
 }
 
-const AUTH: Invalid = Invalid("keys.auth must be the base64url of 16 bytes");
-const ENDPOINT: Invalid =
-    Invalid("endpoint must be an absolute https URL without user information and fragment");
-const KEYS: Invalid = Invalid("keys must be an object with p256dh and auth");
-const NOT_JSON: Invalid = Invalid(
-    r#"must be a push subscription: {"endpoint": "https://...", "keys": {"p256dh": "...", "auth": "..."}}"#,
-);
-const P256DH: Invalid =
-    Invalid("keys.p256dh must be the base64url of an uncompressed point on the curve P-256");
-const TOO_LONG: Invalid = Invalid("must be at most 1024 characters long when it is a push subscription");
+const TOO_LONG: BadSubscription = BadSubscription::TooLong {
+    most: WebPushSubscription::MAX_LENGTH,
+};
 
 #[cfg(test)]
 mod tests {
@@ -106,10 +126,10 @@ mod tests {
         "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
     const SECRET: &str = "BTBZMqHH6r4Tts7J_aSIgg";
 
-    fn refusal(subscription: &Value) -> &'static str {
+    fn refusal(subscription: &Value) -> String {
         WebPushSubscription::parse(&subscription.to_string())
             .unwrap_err()
-            .0
+            .to_string()
     }
 
     fn with(pointer: &str, value: Value) -> Value {
@@ -212,20 +232,27 @@ mod tests {
                 "{secret}"
             );
         }
-        assert_eq!(refusal(&with("/keys", json!([KEY, SECRET]))), KEYS.0);
+        assert_eq!(
+            refusal(&with("/keys", json!([KEY, SECRET]))),
+            BadSubscription::Keys.to_string()
+        );
         assert_eq!(
             refusal(&json!({"endpoint": "https://push.example.net/p"})),
-            KEYS.0
+            BadSubscription::Keys.to_string()
         );
         for text in ["", "null", "[]", "{", "f".repeat(64).as_str()] {
-            assert_eq!(WebPushSubscription::parse(text), Err(NOT_JSON), "{text}");
+            assert_eq!(
+                WebPushSubscription::parse(text),
+                Err(BadSubscription::NotJson),
+                "{text}"
+            );
         }
         let twice = with("/keys/auth", SECRET.into()).to_string().replacen(
             '{',
             r#"{"endpoint":"https://other.example/","#,
             1,
         );
-        assert_eq!(WebPushSubscription::parse(&twice), Err(NOT_JSON));
+        assert_eq!(WebPushSubscription::parse(&twice), Err(BadSubscription::NotJson));
     }
 
     #[test]
@@ -241,7 +268,7 @@ mod tests {
         assert_eq!(of_length(1025), Err(TOO_LONG));
         // Each of these is one character, and becomes six.
         let endpoint = format!("https://push.example.net/{}", "\u{e9}".repeat(400));
-        assert_eq!(refusal(&with("/endpoint", endpoint.into())), TOO_LONG.0);
+        assert_eq!(refusal(&with("/endpoint", endpoint.into())), TOO_LONG.to_string());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::json::{self, Text};
 use crate::domain::access_token::{AccessToken, TokenLife};
 use crate::domain::entity::EntityName;
@@ -21,12 +21,12 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let (Some(identity), Some(factor_type)) = (form.filled("Identity"), form.filled("FactorType")) else {
         return Err(ApiError::access_token_incomplete());
     };
-    let identity = Identity::parse(identity).map_err(of_parameter("Identity"))?;
+    let identity = Identity::parse(identity).map_err(of_parameter(Parameter::IDENTITY))?;
     if factor_type != "push" {
-        return Err(ApiError::invalid("FactorType", "must be push"));
+        return Err(ApiError::invalid(Parameter::FACTOR_TYPE, "must be push"));
     }
-    let name = form.parsed("FactorFriendlyName", FriendlyName::parse)?;
-    let life = form.seconds("Ttl", TokenLife::new)?.unwrap_or_default();
+    let name = form.parsed(Parameter::FACTOR_FRIENDLY_NAME, FriendlyName::parse)?;
+    let life = form.seconds(Parameter::TTL, TokenLife::new)?.unwrap_or_default();
     let service = call.sid("ServiceSid")?;
     let device_of = EntityName { service, identity };
     let created = access_token::create(call.app(), account, &device_of, name, life).await;

@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::challenges::DetailsJson;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::json::{Object, Text};
 use crate::crypto::jws::{JwsError, UnverifiedJws};
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::EntityScope;
 use crate::domain::opaque::DevicePublicKey;
-use crate::domain::push_answer::{BadProof, Decision, DeviceProof, PushAnswer};
+use crate::domain::push_answer::{BadProof, Decision, FormFault, GivenAnswer, PushAnswer};
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 use crate::domain::time::Timestamp;
 
@@ -35,7 +35,11 @@ pub(super) const SIGNATURE_FIELDS: (HeaderName, HeaderValue) = (
 /// A text that should be what a device signed about a challenge.
 pub(super) struct Approval<'t>(pub(super) &'t str);
 
-impl DeviceProof for Approval<'_> {
+impl GivenAnswer for Approval<'_> {
+    fn code(&self) -> &str {
+        self.0
+    }
+
     fn verify(
         &self,
         scope: &EntityScope,
@@ -45,14 +49,14 @@ impl DeviceProof for Approval<'_> {
         let Self(text) = *self;
         let members = signed_members(scope, challenge);
         if text.len() > longest(&members) {
-            return Err(BadProof::TooLong);
+            return Err(Fault::TooLong.into());
         }
-        let jwt = ApprovalJwt::parse(text).map_err(|_| BadProof::Unreadable)?;
+        let jwt = ApprovalJwt::parse(text).map_err(|_| Fault::Unreadable)?;
         let mut signed = jwt.verify(key).map_err(|_| BadProof::Unsigned)?;
         let claims = Claims::take(&mut signed)?;
         // Exactly what was shown: nothing missing, nothing else, nothing added to swell what is kept.
         if signed.fields.len() != members.len() {
-            return Err(BadProof::FieldsDiffer);
+            return Err(Fault::FieldsDiffer.into());
         }
         let altered = |(name, value): (&String, &Value)| signed.fields.get(name) != Some(value);
         if members.iter().any(altered) {
@@ -65,12 +69,50 @@ impl DeviceProof for Approval<'_> {
     }
 }
 
+/// What is wrong with the form of a device's JWT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// What the holder typed, or why they say no, is there but is no text.
+    ClaimNoText,
+    /// More or less was signed than was shown.
+    FieldsDiffer,
+    /// It is longer than any answer to the challenge can be.
+    TooLong,
+    /// It is nothing that a device would have signed.
+    Unreadable,
+}
+
+impl Fault {
+    const ALL: [Self; 4] = [
+        Self::ClaimNoText,
+        Self::FieldsDiffer,
+        Self::TooLong,
+        Self::Unreadable,
+    ];
+
+    /// The fault that this dialect handed to the core.
+    fn of(fault: FormFault) -> Self {
+        let known = Self::ALL.get(usize::from(fault.0));
+        *known.unwrap_or(&Self::Unreadable)
+    }
+}
+
+impl From<Fault> for BadProof {
+    fn from(fault: Fault) -> Self {
+        Self::Malformed(FormFault(fault as u8))
+    }
+}
+
 /// What the answer says to somebody whose proof is none.
 pub(super) fn refused(why: BadProof) -> ApiError {
     let sentence = match why {
-        BadProof::ClaimNoText => "\"number\" and \"reason\" must be texts",
         BadProof::FieldAltered => "a field that has to be signed is missing or is not the challenge's",
-        BadProof::FieldsDiffer => "it signs other fields than those that have to be signed",
+        BadProof::Malformed(fault) => match Fault::of(fault) {
+            Fault::ClaimNoText => "\"number\" and \"reason\" must be texts",
+            Fault::FieldsDiffer => "it signs other fields than those that have to be signed",
+            Fault::TooLong => return ApiError::invalid(Parameter::AUTH_PAYLOAD, TOO_LONG),
+            Fault::Unreadable => "AuthPayload is no ES256 JWT as a device makes it",
+        },
         BadProof::NumberMalformed => {
             "\"number\" must be a text of exactly as many digits as number_matching.digits says"
         }
@@ -83,8 +125,6 @@ pub(super) fn refused(why: BadProof) -> ApiError {
         }
         BadProof::ReasonOfApproval => "an approval has no \"reason\"",
         BadProof::ReasonUnknown => "the \"reason\" of a denial can only be \"not_me\"",
-        BadProof::TooLong => return ApiError::invalid("AuthPayload", TOO_LONG),
-        BadProof::Unreadable => "AuthPayload is no ES256 JWT as a device makes it",
         BadProof::Unsigned => {
             "the signature is not the device's, or the status is neither approved nor denied"
         }
@@ -160,12 +200,12 @@ impl Claims {
     /// Takes the claims out of `signed`: what is left has to be what was shown, and nothing else.
     ///
     /// # Errors
-    /// [`BadProof::ClaimNoText`] when one is there and no text: nobody typed a JSON number or `null`.
+    /// [`Fault::ClaimNoText`] when one is there and no text: nobody typed a JSON number or `null`.
     fn take(signed: &mut SignedAnswer) -> Result<Self, BadProof> {
         let mut take = |name| match signed.fields.shift_remove(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(BadProof::ClaimNoText),
+            Some(_) => Err(Fault::ClaimNoText),
         };
         Ok(Self {
             number: take("number")?,

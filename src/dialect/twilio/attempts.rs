@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::destinations::destination;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
@@ -58,16 +58,16 @@ pub(super) async fn summarize(call: Call) -> Result<Response, ApiError> {
 
 fn list_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
     Ok(AttemptFilter {
-        destination: query.parsed("ChannelData.To", destination)?,
-        verification: query.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?,
-        converted: query.parsed("Status", converted)?,
+        destination: query.parsed(Parameter::CHANNEL_DATA_TO, destination)?,
+        verification: query.parsed(Parameter::VERIFICATION_SID, sid("must be VE and 32 hex digits"))?,
+        converted: query.parsed(Parameter::STATUS, converted)?,
         ..shared_filter(query)?
     })
 }
 
 fn summary_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
     Ok(AttemptFilter {
-        digits: query.parsed("DestinationPrefix", digits)?,
+        digits: query.parsed(Parameter::DESTINATION_PREFIX, digits)?,
         ..shared_filter(query)?
     })
 }
@@ -75,35 +75,35 @@ fn summary_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
 /// The filters that the list and the summary both have.
 fn shared_filter(query: &Form) -> Result<AttemptFilter, ApiError> {
     Ok(AttemptFilter {
-        created_after: query.parsed("DateCreatedAfter", moment)?,
-        created_before: query.parsed("DateCreatedBefore", moment)?,
-        channel: query.parsed("Channel", channel)?,
-        country: query.parsed("Country", Country::parse)?,
-        service: query.parsed("VerifyServiceSid", sid("must be VA and 32 hex digits"))?,
+        created_after: query.parsed(Parameter::DATE_CREATED_AFTER, moment)?,
+        created_before: query.parsed(Parameter::DATE_CREATED_BEFORE, moment)?,
+        channel: query.parsed(Parameter::CHANNEL, channel)?,
+        country: query.parsed(Parameter::COUNTRY, Country::parse)?,
+        service: query.parsed(Parameter::VERIFY_SERVICE_SID, sid("must be VA and 32 hex digits"))?,
         ..AttemptFilter::default()
     })
 }
 
 /// A date and a time, or a date alone: the day's beginning.
-fn moment(text: &str) -> Result<Timestamp, Invalid> {
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
     let whole = Timestamp::parse_iso8601(text);
     whole
         .or_else(|| Timestamp::parse_iso8601(&format!("{text}T00:00:00Z")))
-        .ok_or(Invalid("must be a date and time such as 2026-01-31T12:00:00Z"))
+        .ok_or("must be a date and time such as 2026-01-31T12:00:00Z")
 }
 
 /// Twilio's libraries know Rich Communication Services by their older name, too.
-fn channel(name: &str) -> Result<Channel, Invalid> {
+fn channel(name: &str) -> Result<Channel, &'static str> {
     let rcs = name.eq_ignore_ascii_case("rbm").then_some(Channel::Rcs);
     rcs.or_else(|| Channel::named(name))
-        .ok_or(Invalid("must be one of sms, call, email, whatsapp, rcs and sna"))
+        .ok_or("must be one of sms, call, email, whatsapp, rcs and sna")
 }
 
-fn converted(name: &str) -> Result<bool, Invalid> {
+fn converted(name: &str) -> Result<bool, &'static str> {
     match name {
         _ if name.eq_ignore_ascii_case("converted") => Ok(true),
         _ if name.eq_ignore_ascii_case("unconverted") => Ok(false),
-        _ => Err(Invalid("must be converted or unconverted")),
+        _ => Err("must be converted or unconverted"),
     }
 }
 

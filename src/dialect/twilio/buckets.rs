@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::whole_number;
 use super::json::{self, Text};
 use super::listing::Listing;
@@ -77,8 +77,10 @@ fn changes(call: &Call) -> Result<BucketChanges, ApiError> {
         move |text| check(whole_number(text).unwrap_or(0))
     }
     Ok(BucketChanges {
-        max: call.form.parsed("Max", number(BucketMax::parse))?,
-        interval: call.form.parsed("Interval", number(BucketInterval::parse))?,
+        max: call.form.parsed(Parameter::MAX, number(BucketMax::parse))?,
+        interval: call
+            .form
+            .parsed(Parameter::INTERVAL, number(BucketInterval::parse))?,
     })
 }
 

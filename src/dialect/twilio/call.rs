@@ -12,13 +12,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use super::auth::{Authenticated, Caller, caller};
-use super::error::{ApiError, ToApiError};
+use super::error::{ApiError, Parameter, ToApiError};
 use super::form::{Form, whole_number};
 use crate::app::App;
 use crate::domain::access::Refusal;
 use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
-use crate::domain::text::{Identity, Invalid};
+use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::flows::access::{Actor, Admission};
 use crate::flows::{self, Fault};
@@ -85,10 +85,10 @@ impl Call {
 
     /// How long the answer may be waited for, if at all.
     pub(super) fn wait(&self) -> Result<Option<Duration>, ApiError> {
-        let seconds = self.query.parsed("Wait", |text| {
+        let seconds = self.query.parsed(Parameter::WAIT, |text| {
             whole_number(text)
                 .filter(|seconds| *seconds <= 60)
-                .ok_or(Invalid("must be a whole number of seconds from 0 to 60"))
+                .ok_or("must be a whole number of seconds from 0 to 60")
         })?;
         Ok(seconds
             .filter(|seconds| *seconds > 0)
@@ -113,7 +113,7 @@ impl Call {
     /// The identity in the path.
     pub(super) fn identity(&self) -> Result<Identity, ApiError> {
         let text = self.name("Identity").unwrap_or_default();
-        Identity::parse(text).map_err(super::error::of_parameter("Identity"))
+        Identity::parse(text).map_err(super::error::of_parameter(Parameter::IDENTITY))
     }
 
     /// The entity in the path.

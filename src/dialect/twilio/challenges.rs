@@ -10,20 +10,22 @@ use serde_json::Value;
 use super::approval::{Approval, SIGNATURE_FIELDS};
 use super::call::Call;
 use super::entities::entity_url;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::factors::type_name;
 use super::form::{Form, attributes, sid};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
+use super::service_settings::OwnServiceSettings;
 use crate::crypto::unique_json::parse_object;
 use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason, Details, Field, Fields};
 use crate::domain::entity::EntityScope;
 use crate::domain::factor::FactorType;
 use crate::domain::number_matching::{MatchingNumber, NumberLength};
+use crate::domain::push_answer::GivenAnswer;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
-use crate::domain::text::{FieldLabel, FieldValue, Invalid, Message};
+use crate::domain::text::{FieldLabel, FieldValue, Message};
 use crate::domain::time::Timestamp;
-use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, GivenAnswer, NewChallenge};
+use crate::flows::challenge::{self, ChallengeFilter, ChallengeUpdate, NewChallenge};
 use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
@@ -33,17 +35,18 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let form = &call.form;
     let factor = sid::<FactorSid>(FACTOR_SID)(form.required("FactorSid")?);
     let new = NewChallenge {
-        factor: factor.map_err(of_parameter("FactorSid"))?,
-        expires_at: form.parsed("ExpirationDate", expiration)?,
-        message: form.parsed("Details.Message", Message::parse)?,
+        factor: factor.map_err(of_parameter(Parameter::FACTOR_SID))?,
+        expires_at: form.parsed(Parameter::EXPIRATION_DATE, expiration)?,
+        message: form.parsed(Parameter::DETAILS_MESSAGE, Message::parse)?,
         fields: fields(form)?,
         hidden_details: form
             .filled("HiddenDetails")
-            .map(|text| attributes("HiddenDetails", text))
+            .map(|text| attributes(Parameter::HIDDEN_DETAILS, text))
             .transpose()?,
         number_matching: form
-            .number("Details.NumberMatching", NumberLength::parse)?
+            .number(Parameter::DETAILS_NUMBER_MATCHING, NumberLength::parse)?
             .flatten(),
+        shows_date: |service| OwnServiceSettings::of(service).map(|own| own.push_include_date),
     };
     let code = form.filled("AuthPayload");
     let created = challenge::create(call.app(), account, &name, &new, code).await;
@@ -78,14 +81,12 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let sid = call.sid("ChallengeSid")?;
     let form = &call.form;
-    let payload = form.filled("AuthPayload");
-    let approval = payload.map(Approval);
-    let answer = payload.zip(approval.as_ref());
+    let approval = form.filled("AuthPayload").map(Approval);
     let update = ChallengeUpdate {
-        answer: answer.map(|(code, proof)| GivenAnswer { code, proof }),
+        answer: approval.as_ref().map(|approval| approval as &dyn GivenAnswer),
         metadata: form
             .filled("Metadata")
-            .map(|text| attributes("Metadata", text))
+            .map(|text| attributes(Parameter::METADATA, text))
             .transpose()?,
     };
     let answered = challenge::answer(call.app(), call.actor()?, &name, sid, &update).await;
@@ -101,17 +102,25 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let mut listing = Listing::read(&call.query, &["FactorSid", "Status", "Order"])?;
     let filter = ChallengeFilter {
-        factor: call.query.parsed("FactorSid", sid(FACTOR_SID))?,
-        status: call.query.parsed("Status", status)?,
+        factor: call.query.parsed(Parameter::FACTOR_SID, sid(FACTOR_SID))?,
+        status: call.query.parsed(Parameter::STATUS, status)?,
     };
-    listing.request.order = call.query.parsed("Order", order)?.unwrap_or(Order::Ascending);
+    listing.request.order = call
+        .query
+        .parsed(Parameter::ORDER, order)?
+        .unwrap_or(Order::Ascending);
     let (app, request) = (call.app(), listing.request);
     let found = match (call.wait()?, filter.status) {
         (None, _) => challenge::list(app, call.actor()?, &name, filter, request).await,
         (Some(longest), Some(ChallengeStatus::Pending)) => {
             challenge::wait_for_pending(app, &call.admission()?, &name, filter.factor, request, longest).await
         }
-        (Some(_), _) => return Err(ApiError::invalid("Wait", "needs Status=pending in a list")),
+        (Some(_), _) => {
+            return Err(ApiError::invalid(
+                Parameter::WAIT,
+                "needs Status=pending in a list",
+            ));
+        }
     };
     let (scope, page) = call.settle(found)?;
     let page = page.map(|challenge| ChallengeJson::new(&call, &scope, challenge));
@@ -120,27 +129,25 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 
 const FACTOR_SID: &str = "must be YF and 32 hex digits";
 
-fn expiration(text: &str) -> Result<Timestamp, Invalid> {
-    Timestamp::parse_iso8601(text).ok_or(Invalid(
-        "must be an ISO 8601 date and time, as in 2026-01-31T12:00:00Z",
-    ))
+fn expiration(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse_iso8601(text).ok_or("must be an ISO 8601 date and time, as in 2026-01-31T12:00:00Z")
 }
 
-fn status(name: &str) -> Result<ChallengeStatus, Invalid> {
+fn status(name: &str) -> Result<ChallengeStatus, &'static str> {
     match name {
         "approved" => Ok(ChallengeStatus::Approved),
         "denied" => Ok(ChallengeStatus::Denied),
         "expired" => Ok(ChallengeStatus::Expired),
         "pending" => Ok(ChallengeStatus::Pending),
-        _ => Err(Invalid("must be pending, expired, approved or denied")),
+        _ => Err("must be pending, expired, approved or denied"),
     }
 }
 
-fn order(name: &str) -> Result<Order, Invalid> {
+fn order(name: &str) -> Result<Order, &'static str> {
     match name {
         "asc" => Ok(Order::Ascending),
         "desc" => Ok(Order::Descending),
-        _ => Err(Invalid("must be asc or desc")),
+        _ => Err("must be asc or desc"),
     }
 }
 
@@ -149,13 +156,12 @@ fn fields(form: &Form) -> Result<Fields, ApiError> {
         .all("Details.Fields")
         .map(field)
         .collect::<Result<Vec<_>, _>>()?;
-    Fields::new(fields).map_err(of_parameter("Details.Fields"))
+    Fields::new(fields).map_err(of_parameter(Parameter::DETAILS_FIELDS))
 }
 
 fn field(text: &str) -> Result<Field, ApiError> {
-    const EXPECTED: Invalid =
-        Invalid(r#"must each be a JSON object such as {"label": "Action", "value": "Log in"}"#);
-    let invalid = of_parameter("Details.Fields");
+    const EXPECTED: &str = r#"must each be a JSON object such as {"label": "Action", "value": "Log in"}"#;
+    let invalid = of_parameter(Parameter::DETAILS_FIELDS);
     let object = parse_object(text.as_bytes()).map_err(|_| invalid(EXPECTED))?;
     let member = |name| {
         object
@@ -164,8 +170,8 @@ fn field(text: &str) -> Result<Field, ApiError> {
             .ok_or_else(|| invalid(EXPECTED))
     };
     Ok(Field {
-        label: FieldLabel::parse(member("label")?).map_err(of_parameter("Details.Fields label"))?,
-        value: FieldValue::parse(member("value")?).map_err(of_parameter("Details.Fields value"))?,
+        label: FieldLabel::parse(member("label")?).map_err(of_parameter(Parameter::DETAILS_FIELDS_LABEL))?,
+        value: FieldValue::parse(member("value")?).map_err(of_parameter(Parameter::DETAILS_FIELDS_VALUE))?,
     })
 }
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::form::Form;
 use super::json::{self, Text};
 use super::listing::Listing;
@@ -28,14 +28,14 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         "fcm" => new_fcm(form)?,
         "gcm" => {
             return Err(ApiError::invalid(
-                "Type",
+                Parameter::TYPE,
                 "must not be gcm, which Google switched off: create one of type fcm, with a service account in Secret",
             ));
         }
-        _ => return Err(ApiError::invalid("Type", "must be apn or fcm")),
+        _ => return Err(ApiError::invalid(Parameter::TYPE, "must be apn or fcm")),
     };
     let new = NewCredential {
-        friendly_name: form.parsed("FriendlyName", FriendlyName::parse)?,
+        friendly_name: form.parsed(Parameter::FRIENDLY_NAME, FriendlyName::parse)?,
         key,
     };
     let credential = call.settle(credential::create(call.app(), account, new).await)?;
@@ -112,7 +112,7 @@ fn new_fcm(form: &Form) -> Result<NewKey, ApiError> {
 
 fn changes(form: &Form, provider: PushProvider) -> Result<CredentialChanges, ApiError> {
     let mut changes = CredentialChanges {
-        friendly_name: form.clearable("FriendlyName", FriendlyName::parse)?,
+        friendly_name: form.clearable(Parameter::FRIENDLY_NAME, FriendlyName::parse)?,
         ..CredentialChanges::default()
     };
     match provider {
@@ -142,22 +142,22 @@ struct ApnParameters {
 fn apn_parameters(form: &Form) -> Result<ApnParameters, ApiError> {
     if form.filled("Certificate").is_some() {
         return Err(ApiError::invalid(
-            "Certificate",
+            Parameter::CERTIFICATE,
             "is not supported: leave it out and send a token signing key instead, the text of the .p8 file in PrivateKey \
              with KeyId, TeamId and, if it is not the app's identifier, Topic",
         ));
     }
     let mut given = ApnParameters {
         private_key: private_key(form)?,
-        key_id: form.parsed("KeyId", ApnsIdentifier::parse)?,
-        team_id: form.parsed("TeamId", ApnsIdentifier::parse)?,
-        topic: form.clearable("Topic", ApnsTopic::parse)?,
-        sandbox: form.flag("Sandbox")?,
+        key_id: form.parsed(Parameter::KEY_ID, ApnsIdentifier::parse)?,
+        team_id: form.parsed(Parameter::TEAM_ID, ApnsIdentifier::parse)?,
+        topic: form.clearable(Parameter::TOPIC, ApnsTopic::parse)?,
+        sandbox: form.flag(Parameter::SANDBOX)?,
     };
     let Some(text) = form.filled("Secret") else {
         return Ok(given);
     };
-    let invalid = |why| ApiError::invalid("Secret", why);
+    let invalid = |why| ApiError::invalid(Parameter::SECRET, why);
     let members = parse_object(text.as_bytes()).map_err(|_| {
         invalid("must, for type apn, be a JSON object with key_id, team_id and topic, or left out")
     })?;
@@ -166,9 +166,15 @@ fn apn_parameters(form: &Form) -> Result<ApnParameters, ApiError> {
             .as_str()
             .ok_or_else(|| invalid("must only have texts as values"))?;
         match name.as_str() {
-            "key_id" => given.key_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter("Secret"))?),
-            "team_id" => given.team_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter("Secret"))?),
-            "topic" => given.topic = Change::Set(ApnsTopic::parse(text).map_err(of_parameter("Secret"))?),
+            "key_id" => {
+                given.key_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter(Parameter::SECRET))?);
+            }
+            "team_id" => {
+                given.team_id = Some(ApnsIdentifier::parse(text).map_err(of_parameter(Parameter::SECRET))?);
+            }
+            "topic" => {
+                given.topic = Change::Set(ApnsTopic::parse(text).map_err(of_parameter(Parameter::SECRET))?);
+            }
             _ => return Err(invalid("must only have the members key_id, team_id and topic")),
         }
     }
@@ -177,21 +183,19 @@ fn apn_parameters(form: &Form) -> Result<ApnParameters, ApiError> {
 
 fn private_key(form: &Form) -> Result<Option<P256Pem>, ApiError> {
     form.filled("PrivateKey")
-        .map(|pem| P256Pem::parse(pem).map_err(|error| ApiError::invalid("PrivateKey", &error.to_string())))
+        .map(|pem| P256Pem::parse(pem).map_err(of_parameter(Parameter::PRIVATE_KEY)))
         .transpose()
 }
 
 fn service_account(form: &Form) -> Result<Option<ServiceAccount>, ApiError> {
     if form.filled("ApiKey").is_some() {
         return Err(ApiError::invalid(
-            "ApiKey",
+            Parameter::API_KEY,
             "is not supported: leave it out and send the JSON of a service account's private key in Secret",
         ));
     }
     form.filled("Secret")
-        .map(|text| {
-            ServiceAccount::parse(text).map_err(|error| ApiError::invalid("Secret", &error.to_string()))
-        })
+        .map(|text| ServiceAccount::parse(text).map_err(of_parameter(Parameter::SECRET)))
         .transpose()
 }
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::json::{self, Text};
 use super::listing::Listing;
 use crate::domain::entity::{Entity, EntityName, EntityScope};
@@ -17,7 +17,8 @@ use crate::flows::entity;
 /// `POST /v2/Services/{ServiceSid}/Entities`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let identity = Identity::parse(call.form.required("Identity")?).map_err(of_parameter("Identity"))?;
+    let identity =
+        Identity::parse(call.form.required("Identity")?).map_err(of_parameter(Parameter::IDENTITY))?;
     let service = call.sid("ServiceSid")?;
     let name = EntityName { service, identity };
     let (scope, entity) = call.settle(entity::create(call.app(), account, &name).await)?;

@@ -11,7 +11,7 @@ use futures_util::stream;
 
 use super::call::Call;
 use super::challenges::{ChallengeJson, status_name};
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::sid;
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::EntityScope;
@@ -104,11 +104,11 @@ fn takes_events(headers: &HeaderMap) -> bool {
 fn last_event(headers: &HeaderMap, call: &Call) -> Result<Option<ChallengeSid>, ApiError> {
     const EXPECTED: &str = "must be the id of an event: YC and 32 hex digits";
     let Some(header) = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else {
-        return call.query.parsed("LastEventId", sid(EXPECTED));
+        return call.query.parsed(Parameter::LAST_EVENT_ID, sid(EXPECTED));
     };
     let sid = header.to_str().ok().and_then(|text| text.parse().ok());
     sid.map(Some)
-        .ok_or_else(|| ApiError::invalid("Last-Event-ID", EXPECTED))
+        .ok_or_else(|| ApiError::invalid(Parameter::LAST_EVENT_ID_HEADER, EXPECTED))
 }
 
 /// Two to six seconds: when a server ends all its streams at once, not all of them begin anew at once.

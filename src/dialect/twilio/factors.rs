@@ -11,13 +11,14 @@ use zeroize::Zeroizing;
 
 use super::call::Call;
 use super::entities::entity_url;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Expected, Parameter, of_parameter};
+use super::factor_settings::SdkVersion;
 use super::form::{Form, attributes};
 use super::json::{self, Object, Text};
 use super::listing::Listing;
 use crate::crypto::qr::QrCode;
 use crate::crypto::totp::TotpSecret;
-use crate::domain::access_token;
+use crate::domain::attached::AttachedError;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
     CodeLength, Factor, FactorKind, FactorStatus, FactorType, KeyProof, NotificationChannel, Skew, TimeStep,
@@ -25,7 +26,7 @@ use crate::domain::factor::{
 };
 use crate::domain::opaque::DevicePublicKey;
 use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
-use crate::domain::text::{AppId, Attributes, FriendlyName, Invalid, NotificationToken, SdkVersion};
+use crate::domain::text::{AppId, Attributes, FriendlyName, NotificationToken};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::factor::{
@@ -37,12 +38,12 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let form = &call.form;
     let friendly_name = form.required("FriendlyName")?;
-    let friendly_name = FriendlyName::parse(friendly_name).map_err(of_parameter("FriendlyName"))?;
+    let friendly_name = FriendlyName::parse(friendly_name).map_err(of_parameter(Parameter::FRIENDLY_NAME))?;
     let metadata = metadata(form)?;
     match form.required("FactorType")? {
         "totp" => create_totp(&call, &name, friendly_name, metadata).await,
         "push" => create_push(&call, &name, friendly_name, metadata).await,
-        _ => Err(ApiError::invalid("FactorType", "must be push or totp")),
+        _ => Err(ApiError::invalid(Parameter::FACTOR_TYPE, "must be push or totp")),
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let (scope, factor) = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
-        &FactorJson::new(&call, &scope, &factor),
+        &FactorJson::new(&call, &scope, &factor)?,
     ))
 }
 
@@ -71,7 +72,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let (scope, factor) = call.settle(updated)?;
     Ok(json::resource(
         StatusCode::OK,
-        &FactorJson::new(&call, &scope, &factor),
+        &FactorJson::new(&call, &scope, &factor)?,
     ))
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let name = call.entity()?;
     let found = factor::list(call.app(), account, &name, listing.request).await;
     let (scope, page) = call.settle(found)?;
-    let page = page.map(|factor| FactorJson::new(&call, &scope, factor));
+    let page = page.try_map(|factor| FactorJson::new(&call, &scope, factor))?;
     Ok(listing.answer(&call, "factors", &page))
 }
 
@@ -111,28 +112,23 @@ async fn create_totp(
     metadata: Option<Attributes>,
 ) -> Result<Response, ApiError> {
     let (account, permit) = call.enroller()?;
-    if permit.is_some() {
-        // An access token is issued for push factors.
-        return call.refuse(Err(access_token::Refusal::Unfit));
-    }
     let form = &call.form;
     let picture = Picture::read(&call.query)?;
     let secret = form
         .filled("Binding.Secret")
         .map(TotpSecret::from_base32)
         .transpose();
-    let secret =
-        secret.map_err(|error| ApiError::invalid("Binding.Secret", &format!("is no secret: {error}")))?;
+    let secret = secret.map_err(of_parameter(Parameter::BINDING_SECRET))?;
     let new = NewTotpFactor {
         friendly_name,
         secret,
-        algorithm: form.parsed("Config.Alg", algorithm)?,
-        skew: form.number("Config.Skew", Skew::new)?,
-        code_length: form.number("Config.CodeLength", CodeLength::new)?,
-        time_step: form.number("Config.TimeStep", TimeStep::new)?,
+        algorithm: form.parsed(Parameter::CONFIG_ALG, algorithm)?,
+        skew: form.number(Parameter::CONFIG_SKEW, Skew::new)?,
+        code_length: form.number(Parameter::CONFIG_CODE_LENGTH, CodeLength::new)?,
+        time_step: form.number(Parameter::CONFIG_TIME_STEP, TimeStep::new)?,
         metadata,
     };
-    let enrolled = call.settle(factor::create_totp(call.app(), account, name, new).await)?;
+    let enrolled = call.settle(factor::create_totp(call.app(), account, permit, name, new).await)?;
     let uri = enrolled.uri.to_text();
     let secret = enrolled.secret();
     let drawing = picture.draw(&uri);
@@ -142,7 +138,7 @@ async fn create_totp(
         uri: &uri,
         qr_code,
     };
-    let factor = FactorJson::new(call, &enrolled.scope, &enrolled.factor).with_binding(binding);
+    let factor = FactorJson::new(call, &enrolled.scope, &enrolled.factor)?.with_binding(binding);
     Ok(json::resource(StatusCode::CREATED, &factor))
 }
 
@@ -155,22 +151,24 @@ async fn create_push(
     let (account, permit) = call.enroller()?;
     let form = &call.form;
     if form.filled("Binding.Alg").is_some_and(|alg| alg != "ES256") {
-        return Err(ApiError::invalid("Binding.Alg", "must be ES256"));
+        return Err(ApiError::invalid(Parameter::BINDING_ALG, "must be ES256"));
     }
     let public_key = DevicePublicKey::from_spki_base64(form.required("Binding.PublicKey")?)
-        .map_err(|error| ApiError::invalid("Binding.PublicKey", &format!("is not usable: {error}")))?;
+        .map_err(of_parameter(Parameter::BINDING_PUBLIC_KEY))?;
     let app_id = form
         .text("Config.AppId")
         .ok_or_else(|| ApiError::missing("Config.AppId"))?;
     let sdk_version = form.required("Config.SdkVersion")?;
     let platform = platform(form.required("Config.NotificationPlatform")?)
-        .map_err(of_parameter("Config.NotificationPlatform"))?;
-    let token = form.parsed("Config.NotificationToken", device_token(Some(platform)))?;
+        .map_err(of_parameter(Parameter::CONFIG_NOTIFICATION_PLATFORM))?;
+    let token = form.parsed(Parameter::CONFIG_NOTIFICATION_TOKEN, device_token(Some(platform)))?;
+    let app_id = AppId::parse(app_id).map_err(of_parameter(Parameter::CONFIG_APP_ID))?;
+    let sdk_version = SdkVersion::parse(sdk_version).map_err(of_parameter(Parameter::CONFIG_SDK_VERSION))?;
     let new = NewPushFactor {
         friendly_name,
         public_key,
-        app_id: AppId::parse(app_id).map_err(of_parameter("Config.AppId"))?,
-        sdk_version: SdkVersion::parse(sdk_version).map_err(of_parameter("Config.SdkVersion"))?,
+        app_id,
+        attached: Some(sdk_version.shared()),
         notification: call.refuse(platform.channel(token))?,
         metadata,
     };
@@ -180,33 +178,35 @@ async fn create_push(
         alg: "ES256",
         public_key: public_key.to_spki_base64(),
     };
-    let factor = FactorJson::new(call, &scope, &factor).with_binding(binding);
+    let factor = FactorJson::new(call, &scope, &factor)?.with_binding(binding);
     Ok(json::resource(StatusCode::CREATED, &factor))
 }
 
 fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
-    let platform = form.parsed("Config.NotificationPlatform", platform)?;
+    let platform = form.parsed(Parameter::CONFIG_NOTIFICATION_PLATFORM, platform)?;
     Ok(FactorChanges {
-        friendly_name: form.parsed("FriendlyName", FriendlyName::parse)?,
-        algorithm: form.parsed("Config.Alg", algorithm)?,
-        skew: form.number("Config.Skew", Skew::new)?,
-        code_length: form.number("Config.CodeLength", CodeLength::new)?,
-        time_step: form.number("Config.TimeStep", TimeStep::new)?,
-        app_id: form.parsed("Config.AppId", AppId::parse)?,
-        sdk_version: form.parsed("Config.SdkVersion", SdkVersion::parse)?,
+        friendly_name: form.parsed(Parameter::FRIENDLY_NAME, FriendlyName::parse)?,
+        algorithm: form.parsed(Parameter::CONFIG_ALG, algorithm)?,
+        skew: form.number(Parameter::CONFIG_SKEW, Skew::new)?,
+        code_length: form.number(Parameter::CONFIG_CODE_LENGTH, CodeLength::new)?,
+        time_step: form.number(Parameter::CONFIG_TIME_STEP, TimeStep::new)?,
+        app_id: form.parsed(Parameter::CONFIG_APP_ID, AppId::parse)?,
+        attached: form
+            .parsed(Parameter::CONFIG_SDK_VERSION, SdkVersion::parse)?
+            .map(SdkVersion::shared),
         platform,
-        notification_token: form.parsed("Config.NotificationToken", device_token(platform))?,
+        notification_token: form.parsed(Parameter::CONFIG_NOTIFICATION_TOKEN, device_token(platform))?,
         resume: resumed(form)?,
     })
 }
 
 /// A pause begins by what the device says, so it can only be ended here (not part of Twilio's API).
 fn resumed(form: &Form) -> Result<bool, ApiError> {
-    match form.flag("Config.PushPaused")? {
+    match form.flag(Parameter::CONFIG_PUSH_PAUSED)? {
         None => Ok(false),
         Some(false) => Ok(true),
         Some(true) => Err(ApiError::invalid(
-            "Config.PushPaused",
+            Parameter::CONFIG_PUSH_PAUSED,
             "can only be set to false: the device pauses its factor by reporting a challenge",
         )),
     }
@@ -214,32 +214,32 @@ fn resumed(form: &Form) -> Result<bool, ApiError> {
 
 fn metadata(form: &Form) -> Result<Option<Attributes>, ApiError> {
     form.filled("Metadata")
-        .map(|text| attributes("Metadata", text))
+        .map(|text| attributes(Parameter::METADATA, text))
         .transpose()
 }
 
-fn algorithm(name: &str) -> Result<TotpAlgorithm, Invalid> {
-    TotpAlgorithm::from_name(name).ok_or(Invalid("must be sha1, sha256 or sha512"))
+fn algorithm(name: &str) -> Result<TotpAlgorithm, &'static str> {
+    TotpAlgorithm::from_name(name).ok_or("must be sha1, sha256 or sha512")
 }
 
-fn platform(name: &str) -> Result<Platform, Invalid> {
+fn platform(name: &str) -> Result<Platform, &'static str> {
     match name {
         "apn" => Ok(Platform::Apn),
         "fcm" => Ok(Platform::Fcm),
         "none" => Ok(Platform::None),
         "webpush" => Ok(Platform::WebPush),
-        _ => Err(Invalid("must be apn, fcm, webpush or none")),
+        _ => Err("must be apn, fcm, webpush or none"),
     }
 }
 
 /// Reads a device's token. No provider's token begins with a brace: what does is a push subscription, whatever platform
 /// is named with it or was before.
-fn device_token(platform: Option<Platform>) -> impl Fn(&str) -> Result<DeviceToken, Invalid> {
+fn device_token(platform: Option<Platform>) -> impl Fn(&str) -> Result<DeviceToken, Expected> {
     move |text| {
         if platform == Some(Platform::WebPush) || text.starts_with('{') {
-            WebPushSubscription::parse(text).map(DeviceToken::Subscription)
+            Ok(DeviceToken::Subscription(WebPushSubscription::parse(text)?))
         } else {
-            NotificationToken::parse(text).map(DeviceToken::Provider)
+            Ok(DeviceToken::Provider(NotificationToken::parse(text)?))
         }
     }
 }
@@ -257,7 +257,7 @@ impl Picture {
             None => Ok(Self::None),
             Some("png") => Ok(Self::Png),
             Some("svg") => Ok(Self::Svg),
-            Some(_) => Err(ApiError::invalid("QrCode", "must be svg or png")),
+            Some(_) => Err(ApiError::invalid(Parameter::QR_CODE, "must be svg or png")),
         }
     }
 
@@ -311,7 +311,7 @@ enum BindingJson<'a> {
 #[serde(untagged)]
 enum ConfigJson<'a> {
     Push {
-        sdk_version: &'a str,
+        sdk_version: String,
         app_id: &'a str,
         notification_platform: &'static str,
         notification_token: Option<Cow<'a, str>>,
@@ -335,8 +335,9 @@ enum ConfigJson<'a> {
 }
 
 impl<'a> FactorJson<'a> {
-    fn new(call: &Call, scope: &'a EntityScope, factor: &'a Factor) -> Self {
-        Self {
+    fn new(call: &Call, scope: &'a EntityScope, factor: &'a Factor) -> Result<Self, ApiError> {
+        let config = ConfigJson::new(factor, call.now()).map_err(|error| ApiError::unreadable(&error))?;
+        Ok(Self {
             sid: Text(factor.sid),
             account_sid: Text(scope.account),
             service_sid: Text(scope.service),
@@ -348,10 +349,10 @@ impl<'a> FactorJson<'a> {
             friendly_name: factor.friendly_name.as_str(),
             status: status_name(factor.status),
             factor_type: type_name(factor.factor_type()),
-            config: ConfigJson::new(factor, call.now()),
+            config,
             metadata: factor.metadata.as_ref().map(Object),
             url: format!("{}/Factors/{}", entity_url(call, scope), factor.sid),
-        }
+        })
     }
 
     fn with_binding(mut self, binding: BindingJson<'a>) -> Self {
@@ -361,10 +362,10 @@ impl<'a> FactorJson<'a> {
 }
 
 impl<'a> ConfigJson<'a> {
-    fn new(factor: &'a Factor, now: Timestamp) -> Self {
-        match &factor.kind {
+    fn new(factor: &'a Factor, now: Timestamp) -> Result<Self, AttachedError> {
+        Ok(match &factor.kind {
             FactorKind::Push(push) => Self::Push {
-                sdk_version: push.sdk_version.as_str(),
+                sdk_version: SdkVersion::of(push)?,
                 app_id: push.app_id.as_str(),
                 notification_platform: push.notification.platform(),
                 notification_token: shown_token(&push.notification),
@@ -382,7 +383,7 @@ impl<'a> ConfigJson<'a> {
                 code_length: totp.config.code_length.get(),
                 time_step: totp.config.time_step.get(),
             },
-        }
+        })
     }
 }
 

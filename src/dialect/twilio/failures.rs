@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::error::ApiError;
-use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure};
+use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
 
 /// Answers as the operations do: with an error in JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Failures;
 
 impl FailureAnswers for Failures {
-    fn request_id(&self) -> HeaderName {
-        HeaderName::from_static("twilio-request-id")
+    /// Twilio's identifiers of requests are `RQ` and 32 hexadecimal digits.
+    fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
+        let mut text = *b"RQ00000000000000000000000000000000";
+        text[2..].copy_from_slice(&id.digits());
+        let value = HeaderValue::from_bytes(&text).expect("letters and digits are a header's value");
+        (HeaderName::from_static("twilio-request-id"), value)
     }
 
     fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {
@@ -71,6 +75,14 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+
+    #[test]
+    fn requests_are_named_as_twilio_names_them() {
+        let id = RequestId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef");
+        let (name, value) = Failures.request_id(id);
+        assert_eq!(name, "twilio-request-id");
+        assert_eq!(value, "RQ0123456789abcdef0123456789abcdef");
+    }
 
     async fn body_of(failure: HttpFailure<'_>) -> String {
         let response = Failures.answer(failure, AnswerForm::default());

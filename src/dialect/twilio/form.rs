@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
+use super::error::{ApiError, Expected, Parameter, of_parameter};
 use crate::crypto::unique_json::parse_object;
 use crate::domain::service::Change;
 use crate::domain::text::{Attributes, Invalid};
@@ -76,37 +76,35 @@ impl Form {
     }
 
     /// The value of `name` as `parse` reads it.
-    pub(super) fn parsed<T>(
+    pub(super) fn parsed<T, E: Into<Expected>>(
         &self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+        parameter: Parameter,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ApiError> {
-        let invalid = super::error::of_parameter(name);
-        self.filled(name)
-            .map(|text| parse(text).map_err(&invalid))
-            .transpose()
+        let value = self.filled(parameter.name).map(parse).transpose();
+        value.map_err(of_parameter(parameter))
     }
 
     /// The value of `name` as a small whole number that `check` accepts.
     pub(super) fn number<T>(
         &self,
-        name: &str,
+        parameter: Parameter,
         check: impl FnOnce(u8) -> Result<T, Invalid>,
     ) -> Result<Option<T>, ApiError> {
-        self.parsed(name, |text| {
+        self.parsed(parameter, |text| {
             // A number that does not fit is as far out of any range as 255 is.
-            let number = whole_number(text).ok_or(Invalid("must be a whole number"))?;
-            check(u8::try_from(number).unwrap_or(u8::MAX))
+            let number = whole_number(text).ok_or("must be a whole number")?;
+            check(u8::try_from(number).unwrap_or(u8::MAX)).map_err(Expected::from)
         })
     }
 
     /// The value of `name` as a number of seconds that `check` accepts.
     pub(super) fn seconds<T>(
         &self,
-        name: &str,
+        parameter: Parameter,
         check: impl FnOnce(u16) -> Result<T, Invalid>,
     ) -> Result<Option<T>, ApiError> {
-        self.parsed(name, |text| {
+        self.parsed(parameter, |text| {
             // What is no number is as far out of any range as one that does not fit.
             let seconds = whole_number(text).and_then(|seconds| u16::try_from(seconds).ok());
             check(seconds.unwrap_or(u16::MAX))
@@ -114,26 +112,24 @@ impl Form {
     }
 
     /// The value of `name` as `true` or `false`.
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        self.parsed(name, |text| match text {
+    pub(super) fn flag(&self, parameter: Parameter) -> Result<Option<bool>, ApiError> {
+        self.parsed(parameter, |text| match text {
             _ if text.eq_ignore_ascii_case("true") => Ok(true),
             _ if text.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(Invalid("must be true or false")),
+            _ => Err("must be true or false"),
         })
     }
 
     /// What becomes of a setting that an empty value empties.
-    pub(super) fn clearable<T>(
+    pub(super) fn clearable<T, E: Into<Expected>>(
         &self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+        parameter: Parameter,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Change<T>, ApiError> {
-        match self.text(name) {
+        match self.text(parameter.name) {
             None => Ok(Change::Keep),
             Some("") => Ok(Change::Clear),
-            Some(text) => parse(text)
-                .map(Change::Set)
-                .map_err(super::error::of_parameter(name)),
+            Some(text) => parse(text).map(Change::Set).map_err(of_parameter(parameter)),
         }
     }
 }
@@ -145,12 +141,12 @@ pub(super) fn whole_number(text: &str) -> Option<u32> {
 }
 
 /// Reads an identifier; `expected` says what it must look like.
-pub(super) fn sid<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, Invalid> {
-    move |text| text.parse().map_err(|_| Invalid(expected))
+pub(super) fn sid<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, &'static str> {
+    move |text| text.parse().map_err(|_| expected)
 }
 
 /// Reads a parameter that is a JSON object with only strings in it, at most 1024 characters long.
-pub(super) fn attributes(parameter: &str, text: &str) -> Result<Attributes, ApiError> {
+pub(super) fn attributes(parameter: Parameter, text: &str) -> Result<Attributes, ApiError> {
     const EXPECTED: &str = "must be a JSON object with only strings as values, at most 1024 characters long";
     let invalid = || ApiError::invalid(parameter, EXPECTED);
     if text.chars().count() > 1024 {

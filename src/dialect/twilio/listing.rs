@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use super::call::Call;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::{Form, whole_number};
 use super::json;
 use crate::flows::page::{Cursor, Order, Page, PageRequest};
@@ -31,21 +31,22 @@ impl Listing {
     pub(super) fn read(query: &Form, filters: &[&'static str]) -> Result<Self, ApiError> {
         let size = match query.filled("PageSize") {
             None => DEFAULT_SIZE,
-            Some(text) => whole_number(text)
-                .filter(|size| *size > 0)
-                .ok_or_else(|| ApiError::invalid("PageSize", "must be a whole number from 1 to 1000"))?,
+            Some(text) => whole_number(text).filter(|size| *size > 0).ok_or_else(|| {
+                ApiError::invalid(Parameter::PAGE_SIZE, "must be a whole number from 1 to 1000")
+            })?,
         };
         if size > MAX_SIZE {
             return Err(ApiError::page_too_large());
         }
         let page = query.filled("Page").map_or(Some(0), whole_number);
-        let page = page.ok_or_else(|| ApiError::invalid("Page", "must be a whole number"))?;
+        let page = page.ok_or_else(|| ApiError::invalid(Parameter::PAGE, "must be a whole number"))?;
         // The iOS SDK writes the token's name with a small p.
         let token = query.filled("PageToken").or_else(|| query.filled("pageToken"));
         let cursor = match token {
             None => Cursor::Start,
-            Some(token) => parse_token(token)
-                .ok_or_else(|| ApiError::invalid("PageToken", "must be one that a list has given"))?,
+            Some(token) => parse_token(token).ok_or_else(|| {
+                ApiError::invalid(Parameter::PAGE_TOKEN, "must be one that a list has given")
+            })?,
         };
         let filters = filters
             .iter()

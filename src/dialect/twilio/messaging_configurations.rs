@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::form::sid;
 use super::json::{self, Text};
 use super::listing::Listing;
@@ -17,7 +17,7 @@ use crate::flows::messaging_configuration;
 /// `POST /v2/Services/{ServiceSid}/MessagingConfigurations`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let region = Region::parse(call.form.required("Country")?).map_err(of_parameter("Country"))?;
+    let region = Region::parse(call.form.required("Country")?).map_err(of_parameter(Parameter::COUNTRY))?;
     let sender = messaging_service(&call)?;
     let service = call.sid("ServiceSid")?;
     let created = messaging_configuration::create(call.app(), account, service, region, sender).await;
@@ -79,7 +79,7 @@ fn region(call: &Call) -> Result<Region, ApiError> {
 
 fn messaging_service(call: &Call) -> Result<MessagingServiceSid, ApiError> {
     let parse = sid("must be MG and 32 hexadecimal digits");
-    parse(call.form.required("MessagingServiceSid")?).map_err(of_parameter("MessagingServiceSid"))
+    parse(call.form.required("MessagingServiceSid")?).map_err(of_parameter(Parameter::MESSAGING_SERVICE_SID))
 }
 
 #[derive(Serialize)]

@@ -19,6 +19,7 @@ mod device_jwt;
 mod entities;
 mod error;
 mod factor_events;
+mod factor_settings;
 mod factors;
 mod failures;
 mod form;

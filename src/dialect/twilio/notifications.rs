@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::json::{self, Text};
 use crate::domain::notification::NotificationLife;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, NotificationSid, ServiceSid};
@@ -19,7 +19,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let challenge = call.sid("ChallengeSid")?;
     let life = call
         .form
-        .seconds("Ttl", NotificationLife::new)?
+        .seconds(Parameter::TTL, NotificationLife::new)?
         .unwrap_or_default();
     let created = challenge::notify(call.app(), account, &name, challenge, life).await;
     let (scope, notification) = call.settle(created)?;

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::json::{self, Text};
 use super::listing::Listing;
 use crate::domain::rate_limit::RateLimit;
@@ -21,8 +21,9 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let form = &call.form;
     let new = NewRateLimit {
-        unique_name: UniqueName::parse(form.required("UniqueName")?).map_err(of_parameter("UniqueName"))?,
-        description: form.parsed("Description", Description::parse)?,
+        unique_name: UniqueName::parse(form.required("UniqueName")?)
+            .map_err(of_parameter(Parameter::UNIQUE_NAME))?,
+        description: form.parsed(Parameter::DESCRIPTION, Description::parse)?,
     };
     let service = call.sid("ServiceSid")?;
     let limit = call.settle(rate_limit::create(call.app(), account, service, new).await)?;
@@ -46,7 +47,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 /// `POST /v2/Services/{ServiceSid}/RateLimits/{RateLimitSid}`
 pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let description = call.form.clearable("Description", Description::parse)?;
+    let description = call.form.clearable(Parameter::DESCRIPTION, Description::parse)?;
     let service = call.sid("ServiceSid")?;
     let sid = call.sid("RateLimitSid")?;
     let updated = rate_limit::update(call.app(), account, service, sid, description).await;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::destinations::phone;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::json::{self, Text};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::safe_list::SafeNumber;
@@ -16,7 +16,7 @@ use crate::flows::safe_list;
 /// `POST /v2/SafeList/Numbers`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let number = phone(call.form.required("PhoneNumber")?).map_err(of_parameter("PhoneNumber"))?;
+    let number = phone(call.form.required("PhoneNumber")?).map_err(of_parameter(Parameter::PHONE_NUMBER))?;
     let added = safe_list::add(call.app(), account, &number).await;
     Ok(json::resource(
         StatusCode::CREATED,

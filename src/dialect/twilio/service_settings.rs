@@ -1,18 +1,20 @@
 //! The settings of a service that only this API has: kept as they are given, and shown again.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::NAME;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use crate::domain::attached::{AttachedChange, AttachedError, Attachment};
 use crate::domain::service::{Change, Service};
-use crate::domain::sid::{MailerSid, MessagingServiceSid};
+use crate::domain::sid::MessagingServiceSid;
 use crate::domain::text::ProviderName;
 
-/// The settings. Nothing here acts on them: no sender has voices, mailers or keys to press.
+/// The settings. Only the date of challenges does anything: no sender has voices, mailers or keys to press.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct OwnServiceSettings {
@@ -30,6 +32,8 @@ pub(super) struct OwnServiceSettings {
     pub(super) whatsapp_from: Option<ProviderName>,
     /// Whether verifications raise events.
     pub(super) verify_event_subscription_enabled: bool,
+    /// Whether new challenges show when they were created.
+    pub(super) push_include_date: bool,
 }
 
 impl OwnServiceSettings {
@@ -70,20 +74,22 @@ pub(super) struct OwnServiceChanges {
     whatsapp_msg_service_sid: Change<MessagingServiceSid>,
     whatsapp_from: Change<ProviderName>,
     verify_event_subscription_enabled: Option<bool>,
+    push_include_date: Option<bool>,
 }
 
 impl OwnServiceChanges {
     pub(super) fn read(form: &Form) -> Result<Self, ApiError> {
         Ok(Self {
-            dtmf_input_required: form.flag("DtmfInputRequired")?,
-            tts_name: form.clearable("TtsName", ProviderName::parse)?,
-            mailer_sid: form.clearable("MailerSid", sid::<MailerSid>("must be MD and 32 hex digits"))?,
+            dtmf_input_required: form.flag(Parameter::DTMF_INPUT_REQUIRED)?,
+            tts_name: form.clearable(Parameter::TTS_NAME, ProviderName::parse)?,
+            mailer_sid: form.clearable(Parameter::MAILER_SID, sid::<MailerSid>(MAILER_SID))?,
             whatsapp_msg_service_sid: form.clearable(
-                "Whatsapp.MsgServiceSid",
+                Parameter::WHATSAPP_MSG_SERVICE_SID,
                 sid::<MessagingServiceSid>("must be MG and 32 hex digits"),
             )?,
-            whatsapp_from: form.clearable("Whatsapp.From", ProviderName::parse)?,
-            verify_event_subscription_enabled: form.flag("VerifyEventSubscriptionEnabled")?,
+            whatsapp_from: form.clearable(Parameter::WHATSAPP_FROM, ProviderName::parse)?,
+            verify_event_subscription_enabled: form.flag(Parameter::VERIFY_EVENT_SUBSCRIPTION_ENABLED)?,
+            push_include_date: form.flag(Parameter::PUSH_INCLUDE_DATE)?,
         })
     }
 
@@ -114,9 +120,35 @@ impl AttachedChange for OwnServiceChanges {
             &mut settings.verify_event_subscription_enabled,
             self.verify_event_subscription_enabled,
         );
+        set(&mut settings.push_include_date, self.push_include_date);
         settings.write()
     }
 }
+
+/// A mailer (e-mail settings of Twilio's), which only this API names: `MD` and 32 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MailerSid(String);
+
+impl FromStr for MailerSid {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix("MD").unwrap_or_default();
+        if digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Self(format!("MD{}", digits.to_ascii_lowercase())))
+        } else {
+            Err(MAILER_SID)
+        }
+    }
+}
+
+impl fmt::Display for MailerSid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const MAILER_SID: &str = "must be MD and 32 hex digits";
 
 /// Identifiers as they are printed.
 mod as_text {
@@ -162,7 +194,7 @@ mod tests {
     fn settings_are_read_back_as_they_were_kept() {
         let all = "DtmfInputRequired=true&TtsName=Al%C3%ADce&MailerSid=MD0123456789abcdef0123456789abcdef\
                    &Whatsapp.MsgServiceSid=MG0123456789abcdef0123456789abcdef&Whatsapp.From=%2B15005550006\
-                   &VerifyEventSubscriptionEnabled=true";
+                   &VerifyEventSubscriptionEnabled=true&Push.IncludeDate=true";
         let kept = changed(None, all).unwrap();
         let settings = OwnServiceSettings::read(&kept).unwrap();
         let name = |text| Some(ProviderName::parse(text).unwrap());
@@ -175,6 +207,7 @@ mod tests {
                 whatsapp_msg_service_sid: Some("MG0123456789abcdef0123456789abcdef".parse().unwrap()),
                 whatsapp_from: name("+15005550006"),
                 verify_event_subscription_enabled: true,
+                push_include_date: true,
             }
         );
         // Only what is named changes.
@@ -202,7 +235,7 @@ mod tests {
             "DtmfInputRequired=true&MailerSid=MD0123456789ABCDEF0123456789abcdef",
         )
         .unwrap();
-        let text = r#"{"dtmf_input_required":true,"tts_name":null,"mailer_sid":"MD0123456789abcdef0123456789abcdef","whatsapp_msg_service_sid":null,"whatsapp_from":null,"verify_event_subscription_enabled":false}"#;
+        let text = r#"{"dtmf_input_required":true,"tts_name":null,"mailer_sid":"MD0123456789abcdef0123456789abcdef","whatsapp_msg_service_sid":null,"whatsapp_from":null,"verify_event_subscription_enabled":false,"push_include_date":false}"#;
         assert_eq!((kept.version(), kept.bytes()), (1, text.as_bytes()));
         let fewer = Attachment::new(1, br#"{"tts_name":"Alice"}"#.to_vec()).unwrap();
         assert!(OwnServiceSettings::read(&fewer).is_ok());

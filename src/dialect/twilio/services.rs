@@ -5,18 +5,16 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
-use super::service_settings::{OwnServiceChanges, OwnServiceSettings};
+use super::service_settings::{MailerSid, OwnServiceChanges, OwnServiceSettings};
 use crate::domain::factor::{CodeLength, Skew, TimeStep};
 use crate::domain::number_matching::NumberLength;
 use crate::domain::service::{Service, ServiceChanges};
-use crate::domain::sid::{
-    AccountSid, CredentialSid, MailerSid, MessagingServiceSid, ServiceSid, TemplateSid,
-};
-use crate::domain::text::{Invalid, Issuer, ProviderName, ServiceName};
+use crate::domain::sid::{AccountSid, CredentialSid, MessagingServiceSid, ServiceSid, TemplateSid};
+use crate::domain::text::{Issuer, ProviderName, ServiceName};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::SentCodeLength;
 use crate::flows::push::web_push::vapid_public_key;
@@ -93,31 +91,30 @@ fn changes(form: &Form) -> Result<ServiceChanges, ApiError> {
 
 fn read_changes(form: &Form) -> Result<ServiceChanges, ApiError> {
     Ok(ServiceChanges {
-        friendly_name: form.parsed("FriendlyName", ServiceName::parse)?,
-        code_length: form.number("CodeLength", SentCodeLength::new)?,
-        lookup_enabled: form.flag("LookupEnabled")?,
-        psd2_enabled: form.flag("Psd2Enabled")?,
-        skip_sms_to_landlines: form.flag("SkipSmsToLandlines")?,
+        friendly_name: form.parsed(Parameter::FRIENDLY_NAME, ServiceName::parse)?,
+        code_length: form.number(Parameter::CODE_LENGTH, SentCodeLength::new)?,
+        lookup_enabled: form.flag(Parameter::LOOKUP_ENABLED)?,
+        psd2_enabled: form.flag(Parameter::PSD2_ENABLED)?,
+        skip_sms_to_landlines: form.flag(Parameter::SKIP_SMS_TO_LANDLINES)?,
         attached: OwnServiceChanges::read(form)?.shared(),
-        do_not_share_warning_enabled: form.flag("DoNotShareWarningEnabled")?,
-        custom_code_enabled: form.flag("CustomCodeEnabled")?,
-        push_include_date: form.flag("Push.IncludeDate")?,
-        push_apn_credential_sid: form.clearable("Push.ApnCredentialSid", credential())?,
-        push_fcm_credential_sid: form.clearable("Push.FcmCredentialSid", credential())?,
-        push_number_matching: form.number("Push.NumberMatching", NumberLength::parse)?,
-        totp_issuer: form.clearable("Totp.Issuer", Issuer::parse)?,
-        totp_time_step: form.number("Totp.TimeStep", TimeStep::new)?,
-        totp_code_length: form.number("Totp.CodeLength", CodeLength::new)?,
-        totp_skew: form.number("Totp.Skew", Skew::new)?,
+        do_not_share_warning_enabled: form.flag(Parameter::DO_NOT_SHARE_WARNING_ENABLED)?,
+        custom_code_enabled: form.flag(Parameter::CUSTOM_CODE_ENABLED)?,
+        push_apn_credential_sid: form.clearable(Parameter::PUSH_APN_CREDENTIAL_SID, credential())?,
+        push_fcm_credential_sid: form.clearable(Parameter::PUSH_FCM_CREDENTIAL_SID, credential())?,
+        push_number_matching: form.number(Parameter::PUSH_NUMBER_MATCHING, NumberLength::parse)?,
+        totp_issuer: form.clearable(Parameter::TOTP_ISSUER, Issuer::parse)?,
+        totp_time_step: form.number(Parameter::TOTP_TIME_STEP, TimeStep::new)?,
+        totp_code_length: form.number(Parameter::TOTP_CODE_LENGTH, CodeLength::new)?,
+        totp_skew: form.number(Parameter::TOTP_SKEW, Skew::new)?,
         default_template_sid: form.clearable(
-            "DefaultTemplateSid",
+            Parameter::DEFAULT_TEMPLATE_SID,
             sid::<TemplateSid>("must be HJ and 32 hex digits"),
         )?,
-        new_code_on_resend: form.flag("NewCodeOnResend")?,
+        new_code_on_resend: form.flag(Parameter::NEW_CODE_ON_RESEND)?,
     })
 }
 
-fn credential() -> impl Fn(&str) -> Result<CredentialSid, Invalid> {
+fn credential() -> impl Fn(&str) -> Result<CredentialSid, &'static str> {
     sid("must be CR and 32 hex digits")
 }
 
@@ -207,7 +204,7 @@ impl<'a> ServiceJson<'a> {
             do_not_share_warning_enabled: settings.do_not_share_warning_enabled,
             custom_code_enabled: settings.custom_code_enabled,
             push: PushJson {
-                include_date: settings.push.include_date,
+                include_date: own.push_include_date,
                 apn_credential_sid: settings.push.apn_credential_sid.map(Text),
                 fcm_credential_sid: settings.push.fcm_credential_sid.map(Text),
                 vapid_public_key,

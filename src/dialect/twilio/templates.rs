@@ -4,7 +4,7 @@ use axum::response::Response;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::call::Call;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::json::Text;
 use super::listing::Listing;
 use crate::domain::channel::Channel;
@@ -18,7 +18,7 @@ use crate::flows::template;
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let listing = Listing::read(&call.query, &["FriendlyName"])?;
-    let name = call.query.parsed("FriendlyName", FriendlyName::parse)?;
+    let name = call.query.parsed(Parameter::FRIENDLY_NAME, FriendlyName::parse)?;
     let name = name.as_ref().map(FriendlyName::as_str);
     let page = template::list(call.app(), name, listing.request);
     let page = page.map(|template| TemplateJson::new(account, template));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::destinations::destination;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::verification_parameters::{code, payment};
@@ -14,7 +14,6 @@ use super::verifications::status;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
-use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Payment, SilentFailure, Verification, VerificationStatus};
 use crate::flows::verification::{self, Guess, VerificationName};
@@ -50,10 +49,10 @@ struct Given {
 impl Given {
     fn read(form: &Form) -> Result<Self, ApiError> {
         // What cannot be a code is refused before it counts as one.
-        form.parsed("Code", code)?;
-        form.parsed("SnaClientToken", sna_client_token)?;
-        let verification = form.parsed("VerificationSid", sid("must be VE and 32 hex digits"))?;
-        let to = form.parsed("To", destination)?;
+        form.parsed(Parameter::CODE, code)?;
+        form.parsed(Parameter::SNA_CLIENT_TOKEN, sna_client_token)?;
+        let verification = form.parsed(Parameter::VERIFICATION_SID, sid("must be VE and 32 hex digits"))?;
+        let to = form.parsed(Parameter::TO, destination)?;
         let which = match (verification, &to) {
             (Some(verification), _) => VerificationName::Sid(verification),
             (None, Some(to)) => VerificationName::To(to.clone()),
@@ -67,11 +66,11 @@ impl Given {
     }
 }
 
-fn sna_client_token(text: &str) -> Result<(), Invalid> {
+fn sna_client_token(text: &str) -> Result<(), &'static str> {
     if text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(())
     } else {
-        Err(Invalid("must be one that the SNA URL has answered"))
+        Err("must be one that the SNA URL has answered")
     }
 }
 

@@ -5,40 +5,39 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::destinations::destination_of;
-use super::error::{ApiError, capitalized, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::form::{Form, attributes, sid, texts};
 use super::verification_policy::policy;
 use crate::crypto::plain_code::PlainCode;
 use crate::crypto::unique_json::parse_object;
 use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::EmailAddress;
-use crate::domain::message::Unrenderable;
 use crate::domain::message::custom::{CustomMessage, UnfitMessage};
 use crate::domain::message::locale::Locale;
-use crate::domain::message::template::Templates;
+use crate::domain::message::{MOST_SEGMENTS, Unrenderable};
 use crate::domain::sid::TemplateSid;
 use crate::domain::text::{
-    Amount, AppHash, Attributes, Invalid, ProviderName, SendDigits, ServiceName, Substitutions, Tags,
+    Amount, AppHash, Attributes, ProviderName, SendDigits, ServiceName, Substitutions, Tags,
 };
 use crate::domain::verification::{Alphabet, Content, EmailOptions, Payment};
 use crate::flows::verification::{NewVerification, Rules};
 
 /// Reads the parameters of a new verification.
-pub(super) fn read(form: &Form, templates: &Templates) -> Result<NewVerification, ApiError> {
+pub(super) fn read(form: &Form) -> Result<NewVerification, ApiError> {
     let channel = channel(form.required("Channel")?)?;
     form.required("To")?;
     let destination = form
-        .parsed("To", destination_of(channel))?
+        .parsed(Parameter::TO, destination_of(channel))?
         .ok_or_else(|| ApiError::missing("To"))?;
     Ok(NewVerification {
         destination,
         channel,
         rules: Rules::OfService(policy),
-        content: content(form, templates)?,
-        custom_code: form.parsed("CustomCode", code)?,
-        rate_limits: json_texts(form, "RateLimits")?,
-        risk_check: form.parsed("RiskCheck", risk_check)?.unwrap_or(true),
-        wants_sna_client_token: form.flag("EnableSnaClientToken")?.unwrap_or(false),
+        content: content(form)?,
+        custom_code: form.parsed(Parameter::CUSTOM_CODE, code)?,
+        rate_limits: json_texts(form, Parameter::RATE_LIMITS)?,
+        risk_check: form.parsed(Parameter::RISK_CHECK, risk_check)?.unwrap_or(true),
+        wants_sna_client_token: form.flag(Parameter::ENABLE_SNA_CLIENT_TOKEN)?.unwrap_or(false),
     })
 }
 
@@ -48,65 +47,67 @@ fn channel(name: &str) -> Result<ChannelChoice, ApiError> {
     }
     Channel::named(name).map(ChannelChoice::Named).ok_or_else(|| {
         ApiError::invalid(
-            "Channel",
+            Parameter::CHANNEL,
             "must be one of sms, call, email, whatsapp, rcs, sna and auto",
         )
     })
 }
 
 /// What the caller says of the message; the rest is what the service's owner chose.
-fn content(form: &Form, templates: &Templates) -> Result<Content, ApiError> {
-    let friendly_name = form.parsed("CustomFriendlyName", ServiceName::parse)?;
-    let template = form.parsed("TemplateSid", sid::<TemplateSid>("must be HJ and 32 hex digits"))?;
-    if template.is_some_and(|template| templates.by_sid(template).is_none()) {
-        return Err(ApiError::template_unknown());
-    }
+fn content(form: &Form) -> Result<Content, ApiError> {
     Ok(Content {
-        friendly_name,
-        template,
+        friendly_name: form.parsed(Parameter::CUSTOM_FRIENDLY_NAME, ServiceName::parse)?,
+        template: form.parsed(
+            Parameter::TEMPLATE_SID,
+            sid::<TemplateSid>("must be HJ and 32 hex digits"),
+        )?,
         warning: false,
-        locale: form.parsed("Locale", Locale::parse)?,
-        app_hash: form.parsed("AppHash", AppHash::parse)?,
+        locale: form.parsed(Parameter::LOCALE, Locale::parse)?,
+        app_hash: form.parsed(Parameter::APP_HASH, AppHash::parse)?,
         custom_message: custom_message(form)?,
         substitutions: substitutions(form)?,
         payment: payment(form)?,
-        send_digits: form.parsed("SendDigits", SendDigits::parse)?,
+        send_digits: form.parsed(Parameter::SEND_DIGITS, SendDigits::parse)?,
         tags: tags(form)?,
         email: channel_configuration(form)?,
-        device_ip: form.parsed("DeviceIp", device_ip)?,
+        device_ip: form.parsed(Parameter::DEVICE_IP, device_ip)?,
     })
 }
 
 /// What the answer says when the message that the caller wants cannot be written.
 pub(super) fn unwritable(why: &Unrenderable) -> ApiError {
     match why {
-        Unrenderable::CodeMissing => {
-            ApiError::invalid("CustomMessage", "must contain {{code}} or the CustomCode itself").in_service()
-        }
+        Unrenderable::CodeMissing => ApiError::invalid(
+            Parameter::CUSTOM_MESSAGE,
+            "must contain {{code}} or the CustomCode itself",
+        )
+        .in_service(),
         Unrenderable::SubstitutionsMissing(names) => ApiError::substitutions_missing(format!(
             "TemplateCustomSubstitutions must also give: {}",
             names.join(", ")
         )),
         Unrenderable::SubstitutionUnfit => ApiError::invalid(
-            "TemplateCustomSubstitutions",
+            Parameter::TEMPLATE_CUSTOM_SUBSTITUTIONS,
             "must have values of at most 64 characters, without control characters",
         )
         .in_service(),
         Unrenderable::TemplateUnfit => ApiError::template_unfit(),
-        Unrenderable::TooLong { .. } => ApiError::message_too_long(capitalized(&why.to_string())),
+        Unrenderable::TooLong { segments } => ApiError::message_too_long(format!(
+            "The message would take {segments} text messages; it may take at most {MOST_SEGMENTS}"
+        )),
     }
 }
 
 /// A code as Twilio's are: 4 to 10 digits.
-pub(super) fn code(text: &str) -> Result<PlainCode, Invalid> {
-    PlainCode::parse(text, Alphabet::Digits).ok_or(Invalid("must be 4 to 10 digits"))
+pub(super) fn code(text: &str) -> Result<PlainCode, &'static str> {
+    PlainCode::parse(text, Alphabet::Digits).ok_or("must be 4 to 10 digits")
 }
 
 fn custom_message(form: &Form) -> Result<Option<CustomMessage>, ApiError> {
     let message = form.filled("CustomMessage").map(CustomMessage::parse);
     message.transpose().map_err(|unfit| match unfit {
         UnfitMessage::ControlCharacter => {
-            ApiError::invalid("CustomMessage", "must not have control characters")
+            ApiError::invalid(Parameter::CUSTOM_MESSAGE, "must not have control characters")
         }
         UnfitMessage::TooLong => {
             ApiError::message_too_long("CustomMessage must be at most 500 characters long")
@@ -114,25 +115,25 @@ fn custom_message(form: &Form) -> Result<Option<CustomMessage>, ApiError> {
     })
 }
 
-fn risk_check(text: &str) -> Result<bool, Invalid> {
+fn risk_check(text: &str) -> Result<bool, &'static str> {
     match text {
         _ if text.eq_ignore_ascii_case("enable") => Ok(true),
         _ if text.eq_ignore_ascii_case("disable") => Ok(false),
-        _ => Err(Invalid("must be enable or disable")),
+        _ => Err("must be enable or disable"),
     }
 }
 
-fn device_ip(text: &str) -> Result<IpAddr, Invalid> {
+fn device_ip(text: &str) -> Result<IpAddr, &'static str> {
     let address: Result<IpAddr, _> = text.parse();
     address
         .map(|address| address.to_canonical())
-        .map_err(|_| Invalid("must be an IPv4 or IPv6 address"))
+        .map_err(|_| "must be an IPv4 or IPv6 address")
 }
 
 /// The amount and the payee belong together.
 pub(super) fn payment(form: &Form) -> Result<Option<Payment>, ApiError> {
-    let amount = form.parsed("Amount", Amount::parse)?;
-    let payee = form.parsed("Payee", ProviderName::parse)?;
+    let amount = form.parsed(Parameter::AMOUNT, Amount::parse)?;
+    let payee = form.parsed(Parameter::PAYEE, ProviderName::parse)?;
     match (amount, payee) {
         (Some(amount), Some(payee)) => Ok(Some(Payment { amount, payee })),
         (None, None) => Ok(None),
@@ -141,13 +142,15 @@ pub(super) fn payment(form: &Form) -> Result<Option<Payment>, ApiError> {
 }
 
 /// Names and texts: a JSON object of at most 1024 characters.
-fn json_texts(form: &Form, name: &str) -> Result<Attributes, ApiError> {
-    let given = form.filled(name).map(|text| attributes(name, text));
+fn json_texts(form: &Form, parameter: Parameter) -> Result<Attributes, ApiError> {
+    let given = form
+        .filled(parameter.name)
+        .map(|text| attributes(parameter, text));
     Ok(given.transpose()?.unwrap_or_default())
 }
 
 fn substitutions(form: &Form) -> Result<Substitutions, ApiError> {
-    const NAME: &str = "TemplateCustomSubstitutions";
+    const NAME: Parameter = Parameter::TEMPLATE_CUSTOM_SUBSTITUTIONS;
     let given = json_texts(form, NAME)?;
     Substitutions::new(given.into_pairs()).map_err(of_parameter(NAME))
 }
@@ -160,7 +163,7 @@ fn tags(form: &Form) -> Result<Tags, ApiError> {
     };
     let tags = parse_object(text.as_bytes()).ok().and_then(texts);
     let tags = tags.and_then(|tags| Tags::new(tags).ok());
-    tags.ok_or_else(|| ApiError::invalid("Tags", EXPECTED))
+    tags.ok_or_else(|| ApiError::invalid(Parameter::TAGS, EXPECTED))
 }
 
 /// What the caller wants of an e-mail: a JSON object of at most 4096 characters.
@@ -170,7 +173,7 @@ fn channel_configuration(form: &Form) -> Result<Option<EmailOptions>, ApiError> 
     let Some(text) = form.filled("ChannelConfiguration") else {
         return Ok(None);
     };
-    let invalid = || ApiError::invalid("ChannelConfiguration", EXPECTED);
+    let invalid = || ApiError::invalid(Parameter::CHANNEL_CONFIGURATION, EXPECTED);
     if text.chars().count() > 4096 {
         return Err(invalid());
     }

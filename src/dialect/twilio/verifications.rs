@@ -6,14 +6,13 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::destinations::which;
-use super::error::ApiError;
+use super::error::{ApiError, Parameter};
 use super::json::{self, Text};
 use super::verification_parameters;
 use crate::domain::channel::Channel;
 use crate::domain::phone::LineKind;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
-use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Sending, Verification, VerificationStatus};
 use crate::flows::service;
@@ -23,7 +22,7 @@ use crate::flows::verification::{self, Settlement};
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
-    let new = match verification_parameters::read(&call.form, &app.policy.templates) {
+    let new = match verification_parameters::read(&call.form) {
         Ok(new) => new,
         Err(error) => {
             // Of a service that is not there nothing else is said.
@@ -60,7 +59,7 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     call.form.required("Status")?;
     let settlement = call
         .form
-        .parsed("Status", settlement)
+        .parsed(Parameter::STATUS, settlement)
         .map_err(ApiError::in_service)?
         .ok_or_else(|| ApiError::missing("Status"))?;
     let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
@@ -72,11 +71,11 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     ))
 }
 
-fn settlement(name: &str) -> Result<Settlement, Invalid> {
+fn settlement(name: &str) -> Result<Settlement, &'static str> {
     match name {
         "approved" => Ok(Settlement::Approve),
         "canceled" => Ok(Settlement::Cancel),
-        _ => Err(Invalid("must be approved or canceled")),
+        _ => Err("must be approved or canceled"),
     }
 }
 

@@ -5,13 +5,13 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::error::{ApiError, of_parameter};
+use super::error::{ApiError, Parameter, of_parameter};
 use super::form::Form;
 use super::json::{self, Text};
 use super::listing::Listing;
 use crate::domain::events::{EventType, EventTypes};
 use crate::domain::sid::{AccountSid, ServiceSid, WebhookSid};
-use crate::domain::text::{FriendlyName, Invalid};
+use crate::domain::text::FriendlyName;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookChanges, WebhookStatus, WebhookUrl, WebhookVersion};
 use crate::flows::webhook::{self, NewWebhook};
@@ -23,11 +23,11 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let url = form.required("WebhookUrl")?;
     let new = NewWebhook {
         friendly_name: FriendlyName::parse(form.required("FriendlyName")?)
-            .map_err(of_parameter("FriendlyName"))?,
+            .map_err(of_parameter(Parameter::FRIENDLY_NAME))?,
         event_types: event_types(form)?.ok_or_else(|| ApiError::missing("EventTypes"))?,
-        url: WebhookUrl::parse(url).map_err(of_parameter("WebhookUrl"))?,
-        status: form.parsed("Status", status)?.unwrap_or_default(),
-        version: form.parsed("Version", version)?.unwrap_or_default(),
+        url: WebhookUrl::parse(url).map_err(of_parameter(Parameter::WEBHOOK_URL))?,
+        status: form.parsed(Parameter::STATUS, status)?.unwrap_or_default(),
+        version: form.parsed(Parameter::VERSION, version)?.unwrap_or_default(),
     };
     let service = call.sid("ServiceSid")?;
     let webhook = call.settle(webhook::create(call.app(), account, service, new).await)?;
@@ -53,11 +53,11 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let form = &call.form;
     let changes = WebhookChanges {
-        friendly_name: form.parsed("FriendlyName", FriendlyName::parse)?,
+        friendly_name: form.parsed(Parameter::FRIENDLY_NAME, FriendlyName::parse)?,
         event_types: event_types(form)?,
-        url: form.parsed("WebhookUrl", WebhookUrl::parse)?,
-        status: form.parsed("Status", status)?,
-        version: form.parsed("Version", version)?,
+        url: form.parsed(Parameter::WEBHOOK_URL, WebhookUrl::parse)?,
+        status: form.parsed(Parameter::STATUS, status)?,
+        version: form.parsed(Parameter::VERSION, version)?,
     };
     let service = call.sid("ServiceSid")?;
     let updated = webhook::update(call.app(), account, service, call.sid("WebhookSid")?, changes).await;
@@ -87,17 +87,17 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 
 /// The parameter comes once for each event.
 fn event_types(form: &Form) -> Result<Option<EventTypes>, ApiError> {
-    const EXPECTED: Invalid = Invalid(
-        "must be *, or any of factor.deleted, factor.created, factor.verified, challenge.approved and \
-         challenge.denied",
-    );
+    const EXPECTED: &str = "must be *, or any of factor.deleted, factor.created, factor.verified, challenge.approved and \
+         challenge.denied";
     let mut events = Vec::new();
     for name in form.all("EventTypes").filter(|name| !name.is_empty()) {
         if name == "*" {
             return Ok(Some(EventTypes::All));
         }
         let event = EventType::ALL.into_iter().find(|event| event.name() == name);
-        let event = event.ok_or(EXPECTED).map_err(of_parameter("EventTypes"))?;
+        let event = event
+            .ok_or(EXPECTED)
+            .map_err(of_parameter(Parameter::EVENT_TYPES))?;
         if !events.contains(&event) {
             events.push(event);
         }
@@ -105,19 +105,19 @@ fn event_types(form: &Form) -> Result<Option<EventTypes>, ApiError> {
     Ok((!events.is_empty()).then_some(EventTypes::Only(events)))
 }
 
-fn status(name: &str) -> Result<WebhookStatus, Invalid> {
+fn status(name: &str) -> Result<WebhookStatus, &'static str> {
     match name {
         "enabled" => Ok(WebhookStatus::Enabled),
         "disabled" => Ok(WebhookStatus::Disabled),
-        _ => Err(Invalid("must be enabled or disabled")),
+        _ => Err("must be enabled or disabled"),
     }
 }
 
-fn version(name: &str) -> Result<WebhookVersion, Invalid> {
+fn version(name: &str) -> Result<WebhookVersion, &'static str> {
     match name {
         "v1" => Ok(WebhookVersion::V1),
         "v2" => Ok(WebhookVersion::V2),
-        _ => Err(Invalid("must be v1 or v2")),
+        _ => Err("must be v1 or v2"),
     }
 }
 

@@ -123,10 +123,11 @@ impl Fields {
     /// # Errors
     /// [`Invalid`] for more than 20.
     pub fn new(fields: Vec<Field>) -> Result<Self, Invalid> {
-        if fields.len() <= 20 {
+        const MOST: usize = 20;
+        if fields.len() <= MOST {
             Ok(Self(fields))
         } else {
-            Err(Invalid("must be at most 20 fields"))
+            Err(Invalid::Fields { most: MOST })
         }
     }
 

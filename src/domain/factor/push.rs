@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::web_push::WebPushSubscription;
+use crate::domain::attached::Attached;
 use crate::domain::opaque::{DevicePublicKey, Fingerprint};
 use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::{CredentialSid, FactorSid};
-use crate::domain::text::{AppId, NotificationToken, SdkVersion};
+use crate::domain::text::{AppId, NotificationToken};
 use crate::domain::time::Timestamp;
 
 /// What a device sends to prove that it holds the key of the factor that is enrolled. Each dialect knows what its devices
@@ -27,8 +28,8 @@ pub struct PushFactor {
     pub fingerprint: Fingerprint,
     /// The app on the device.
     pub app_id: AppId,
-    /// The SDK in the app.
-    pub sdk_version: SdkVersion,
+    /// What dialects keep with it.
+    pub attached: Attached,
     /// How the device is woken.
     pub notification: NotificationChannel,
     /// That it cannot be woken so, as the transport said.

@@ -61,7 +61,7 @@ impl TotpConfig {
 }
 
 macro_rules! bounded {
-    ($($(#[$doc:meta])* $name:ident, $range:expr, $default:literal, $expected:literal;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident, $least:literal, $most:expr, $default:literal, $invalid:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -73,7 +73,11 @@ macro_rules! bounded {
             /// # Errors
             /// [`Invalid`] with the range.
             pub fn new(value: u8) -> Result<Self, Invalid> {
-                if $range.contains(&value) { Ok(Self(value)) } else { Err(Invalid($expected)) }
+                if ($least..=$most).contains(&value) {
+                    Ok(Self(value))
+                } else {
+                    Err(Invalid::$invalid($least, u32::from($most)))
+                }
             }
 
             /// The number.
@@ -93,11 +97,11 @@ macro_rules! bounded {
 
 bounded! {
     /// How many time steps before and after the current one are accepted: 0 to 2, 1 if nothing else is said.
-    Skew, (0..=Self::LARGEST), 1, "must be a whole number from 0 to 2";
+    Skew, 0, Self::LARGEST, 1, range;
     /// How many digits a code has: 3 to 8, 6 if nothing else is said.
-    CodeLength, (3..=8), 6, "must be a whole number from 3 to 8";
+    CodeLength, 3, 8_u8, 6, range;
     /// How many seconds a time step lasts: 20 to 60, 30 if nothing else is said.
-    TimeStep, (20..=60), 30, "must be a whole number of seconds from 20 to 60";
+    TimeStep, 20, 60_u8, 30, seconds;
 }
 
 /// What became of a code.

@@ -61,7 +61,7 @@ impl BlockReason {
         }
     }
 
-    /// What the caller is told, and what the operator can do.
+    /// What the log says of it, and what the operator can do; what a caller is told is the dialect's to word.
     #[must_use]
     pub fn explanation(self) -> &'static str {
         match self {

@@ -21,8 +21,7 @@ impl Locale {
     /// [`Invalid`] if it is not a language of 2 or 3 letters, perhaps a script of 4, perhaps a region of 2 letters or 3
     /// digits, in this order.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const EXPECTED: Invalid =
-            Invalid("must be a language such as de, or one with its region such as pt-BR");
+        const EXPECTED: Invalid = Invalid::Locale;
         if text.len() > 12 {
             return Err(EXPECTED);
         }

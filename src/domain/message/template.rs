@@ -33,26 +33,61 @@ pub struct Translation {
     pub default: bool,
 }
 
+/// What is wrong with a template; whoever reads it is the operator, who wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadTemplate {
+    /// It says nothing on some of its channels, or has none.
+    #[error("a template's channels must be sms, call, or both")]
+    Channels,
+    /// A text has no place for the code, or several.
+    #[error("a template's text must have {{{{code}}}} in it once")]
+    CodeMissing,
+    /// Two translations are the default one.
+    #[error("only one translation of a template may be the default one")]
+    DefaultTwice,
+    /// Two translations have one language.
+    #[error("a template must have one text for each language")]
+    LanguageTwice,
+    /// A language cannot be read.
+    #[error(transparent)]
+    Locale(#[from] Invalid),
+    /// Its name is too long, or cannot be shown.
+    #[error("a template's name must be 1 to {MOST_NAME} characters long, without control characters")]
+    Name,
+    /// Another one has its name.
+    #[error("a template's name must be no other template's")]
+    NameTaken,
+    /// It has no text.
+    #[error("a template must have a translation")]
+    NoTranslation,
+    /// What looks like a place in a text is none.
+    #[error(
+        "a place in a template's text must be {{{{name}}}} with 1 to 32 letters, digits, dashes and underscores"
+    )]
+    Place,
+    /// A text is too long, or cannot be sent.
+    #[error("a template's text must be 1 to {MOST_TEXT} characters long, without control characters")]
+    Text,
+}
+
 impl Template {
     /// Checks a template. Where no translation is the default one, the first is.
     ///
     /// # Errors
-    /// [`Invalid`] with what is wrong.
+    /// [`BadTemplate`] with what is wrong.
     pub fn new(
         sid: TemplateSid,
         friendly_name: &str,
         channels: Vec<Channel>,
         mut translations: Vec<Translation>,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, BadTemplate> {
         let named = (1..=MOST_NAME).contains(&friendly_name.chars().count());
         if !named || friendly_name.chars().any(char::is_control) {
-            return Err(Invalid(
-                "a template's name must be 1 to 32 characters long, without control characters",
-            ));
+            return Err(BadTemplate::Name);
         }
         let fits = |channel: &Channel| matches!(channel, Channel::Sms | Channel::Call);
         if channels.is_empty() || !channels.iter().all(fits) {
-            return Err(Invalid("a template's channels must be sms, call, or both"));
+            return Err(BadTemplate::Channels);
         }
         let locales = translations.iter().map(|translation| &translation.locale);
         if locales
@@ -60,7 +95,7 @@ impl Template {
             .enumerate()
             .any(|(index, locale)| locales.clone().skip(index + 1).any(|other| other == locale))
         {
-            return Err(Invalid("a template must have one text for each language"));
+            return Err(BadTemplate::LanguageTwice);
         }
         for translation in &translations {
             translation.check()?;
@@ -72,13 +107,11 @@ impl Template {
         {
             0 => match translations.first_mut() {
                 Some(first) => first.default = true,
-                None => return Err(Invalid("a template must have a translation")),
+                None => return Err(BadTemplate::NoTranslation),
             },
             1 => {}
             _ => {
-                return Err(Invalid(
-                    "only one translation of a template may be the default one",
-                ));
+                return Err(BadTemplate::DefaultTwice);
             }
         }
         Ok(Self {
@@ -131,21 +164,17 @@ impl Template {
 }
 
 impl Translation {
-    fn check(&self) -> Result<(), Invalid> {
+    fn check(&self) -> Result<(), BadTemplate> {
         let control = |c: char| c.is_control() && c != '\n';
         if !(1..=MOST_TEXT).contains(&self.text.chars().count()) || self.text.chars().any(control) {
-            return Err(Invalid(
-                "a template's text must be 1 to 480 characters long, without control characters",
-            ));
+            return Err(BadTemplate::Text);
         }
         if places(&self.text).filter(|place| *place == "code").count() != 1 {
-            return Err(Invalid("a template's text must have {{code}} in it once"));
+            return Err(BadTemplate::CodeMissing);
         }
         // What looks like a place and is none would be sent to people as it stands.
         if fill(&self.text, |_| Some("")).contains("{{") {
-            return Err(Invalid(
-                "a place in a template's text must be {{name}} with 1 to 32 letters, digits, dashes and underscores",
-            ));
+            return Err(BadTemplate::Place);
         }
         Ok(())
     }
@@ -208,15 +237,15 @@ impl Templates {
     /// The built-in templates and these.
     ///
     /// # Errors
-    /// [`Invalid`] if two have one name.
-    pub fn with(own: Vec<Template>) -> Result<Self, Invalid> {
+    /// [`BadTemplate`] if two have one name.
+    pub fn with(own: Vec<Template>) -> Result<Self, BadTemplate> {
         let mut all = Self::default();
         for template in own {
             let known = |other: &Arc<Template>| {
                 other.sid == template.sid || other.friendly_name == template.friendly_name
             };
             if all.0.iter().any(known) {
-                return Err(Invalid("a template's name must be no other template's"));
+                return Err(BadTemplate::NameTaken);
             }
             all.0.push(Arc::new(template));
         }

@@ -15,12 +15,11 @@ impl LeadingDigits {
     /// # Errors
     /// [`Invalid`] unless there are 1 to 15 digits, and nothing else.
     pub fn parse(digits: &str) -> Result<Self, Invalid> {
-        if (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        const MOST: usize = 15;
+        if (1..=MOST).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(digits.to_owned()))
         } else {
-            Err(Invalid(
-                "must be the beginning of a phone number: + and 1 to 15 digits",
-            ))
+            Err(Invalid::PhoneBeginning { most: MOST })
         }
     }
 

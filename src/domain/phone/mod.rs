@@ -16,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::country::Country;
-use super::text::Invalid;
+use super::text::{BadPhone, Invalid};
 
 /// A phone number in E.164 form: `+`, then 7 to 15 digits of which the first is not 0.
 ///
@@ -110,9 +110,7 @@ impl TryFrom<String> for PhoneNumber {
         if fits && digits.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(text))
         } else {
-            Err(Invalid(
-                "must be a phone number in E.164 form: +, the country code and the number, at most 15 digits",
-            ))
+            Err(BadPhone::NotNormal.into())
         }
     }
 }

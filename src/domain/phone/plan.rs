@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Region};
 
 use super::super::country::Country;
-use super::super::text::Invalid;
+use super::super::text::{BadPhone, Invalid};
 use super::spelling::Dialled;
 use super::{LineKind, NumberFacts};
 
@@ -114,8 +114,6 @@ fn kind(kind: PhoneNumberType) -> LineKind {
 /// How often a number may change while it is read again.
 const MOST_PREFIXES: usize = 4;
 
-const IMPOSSIBLE: Invalid =
-    Invalid("is no possible phone number: the country code is unknown, or digits are missing or too many");
-const NO_COUNTRY_CODE: Invalid =
-    Invalid("must be a phone number in E.164 form, such as +14155552671: + and the country code are missing");
-const UNKNOWN_COUNTRY: Invalid = Invalid("must be a phone number with + and its country code");
+const IMPOSSIBLE: Invalid = Invalid::Phone(BadPhone::Impossible);
+const NO_COUNTRY_CODE: Invalid = Invalid::Phone(BadPhone::NoCountryCode);
+const UNKNOWN_COUNTRY: Invalid = Invalid::Phone(BadPhone::UnknownCountry);

@@ -2,7 +2,7 @@
 //!
 //! Only ASCII is taken: digits of other scripts, letters on keys, extensions and `tel:` URIs are refused, not guessed at.
 
-use super::super::text::Invalid;
+use super::super::text::{BadPhone, Invalid};
 
 /// A number without what stands between its digits.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,5 +43,4 @@ pub(super) fn read(text: &str) -> Result<Dialled, Invalid> {
 /// How long a number may be, with all that stands between its digits.
 const MOST_CHARACTERS: usize = 40;
 
-const EXPECTED: Invalid =
-    Invalid("must be a phone number in E.164 form, such as +14155552671: +, the country code and the number");
+const EXPECTED: Invalid = Invalid::Phone(BadPhone::Unreadable);

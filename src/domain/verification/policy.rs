@@ -63,7 +63,7 @@ impl SentCodeLength {
         if (4..=10).contains(&characters) {
             Ok(Self(characters))
         } else {
-            Err(Invalid("must be a whole number from 4 to 10"))
+            Err(Invalid::range(4, 10))
         }
     }
 

@@ -83,6 +83,9 @@ pub enum Refusal {
     /// A rate limit of the service says no.
     #[error(transparent)]
     RateLimit(#[from] rate_limit::Refusal),
+    /// The caller names a template that this server does not have.
+    #[error("there is no such template")]
+    TemplateUnknown,
     /// The wrong codes that are evaluated are used up.
     #[error("the wrong codes of this verification are used up")]
     TooManyChecks {
@@ -135,6 +138,7 @@ impl AreaRefusal for Refusal {
             | Self::NotFound
             | Self::PaymentRequired
             | Self::PaymentUnfit { .. }
+            | Self::TemplateUnknown
             | Self::Unwritable { .. } => None,
         }
     }

@@ -6,7 +6,7 @@ use crate::domain::challenge::{Challenge, DenyReason, Outcome, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind};
-use crate::domain::push_answer::DeviceProof;
+use crate::domain::push_answer::GivenAnswer;
 use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::ChallengeSid;
 use crate::domain::text::Attributes;
@@ -20,19 +20,9 @@ use crate::store::{Batch, keys};
 #[derive(Clone)]
 pub struct ChallengeUpdate<'a> {
     /// The answer.
-    pub answer: Option<GivenAnswer<'a>>,
+    pub answer: Option<&'a dyn GivenAnswer>,
     /// What the device adds.
     pub metadata: Option<Attributes>,
-}
-
-/// An answer, before anybody knows what kind of factor it is for: as the code that it may be, and as what a device may
-/// have signed.
-#[derive(Clone, Copy)]
-pub struct GivenAnswer<'a> {
-    /// For a factor of codes.
-    pub code: &'a str,
-    /// For a push factor.
-    pub proof: &'a dyn DeviceProof,
 }
 
 /// Takes in the answer. A wrong code is no error: the challenge that is returned is still pending, with one try less. Nor
@@ -86,7 +76,7 @@ async fn answer_once(
         (None, _) => {}
         (Some(answer), FactorKind::Totp(totp)) => {
             challenge.require_attempt_left(now)?;
-            let verdict = factor::check_code(app, &located.scope, &factor, totp, answer.code, now)
+            let verdict = factor::check_code(app, &located.scope, &factor, totp, answer.code(), now)
                 .map_err(Error::into_area)?;
             challenge.settle_code(verdict, now)?;
             answered.settle_code(verdict, now);
@@ -94,7 +84,6 @@ async fn answer_once(
         }
         (Some(answer), FactorKind::Push(push)) => {
             let verified = answer
-                .proof
                 .verify(&located.scope, &challenge, &push.public_key)
                 .map_err(|why| Refusal::BadProof { why })?;
             let mut push = push.clone();

@@ -4,6 +4,7 @@ use super::expire::watch_expiry;
 use super::notify::recall_pushes;
 use super::put_new;
 use crate::app::App;
+use crate::domain::attached::AttachedError;
 use crate::domain::challenge::{Challenge, Details, Fields, Outcome, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
@@ -34,6 +35,8 @@ pub struct NewChallenge {
     pub hidden_details: Option<Attributes>,
     /// How long a number has to be typed to approve it; the service may demand a longer one.
     pub number_matching: Option<NumberLength>,
+    /// Whether its details tell when it was created: what the dialect keeps with the service may decide that.
+    pub shows_date: fn(&Service) -> Result<bool, AttachedError>,
 }
 
 /// Creates a challenge of a verified factor. With `code`, of a TOTP factor, the code is checked in the same commit: the
@@ -68,7 +71,8 @@ async fn create_once(
     let now = app.clock.now();
     let mut factor = before.clone();
     factor.require_verified().map_err(Refusal::Factor)?;
-    let mut challenge = draft(app, service, &factor, new, now)?;
+    let shows_date = (new.shows_date)(service)?;
+    let mut challenge = draft(app, service, &factor, new, shows_date, now)?;
     factor.add_challenge(now).map_err(Refusal::Factor)?;
     if let FactorKind::Push(push) = &mut factor.kind {
         let fates = recall_pushes(&mut reading, scope, &push.guard, now).await?;
@@ -110,6 +114,7 @@ fn draft(
     service: &Service,
     factor: &Factor,
     new: &NewChallenge,
+    shows_date: bool,
     now: Timestamp,
 ) -> Result<Challenge, Refusal> {
     let is_push = matches!(factor.kind, FactorKind::Push(_));
@@ -128,7 +133,7 @@ fn draft(
     let details = (new.message.is_some() || !new.fields.as_slice().is_empty()).then(|| Details {
         message: new.message.clone(),
         fields: new.fields.clone(),
-        date: settings.include_date.then_some(now),
+        date: shows_date.then_some(now),
     });
     Ok(Challenge {
         sid: ChallengeSid::generate(now, app.entropy.as_ref()),

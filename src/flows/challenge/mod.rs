@@ -8,7 +8,7 @@ mod notify;
 mod wait;
 mod watch;
 
-pub use self::answer::{ChallengeUpdate, GivenAnswer, answer};
+pub use self::answer::{ChallengeUpdate, answer};
 pub use self::create::{NewChallenge, create};
 pub use self::expire::expire_due;
 pub use self::list::{ChallengeFilter, MOST_READ, list};

@@ -1,7 +1,10 @@
 //! Enrols a device.
 
+use std::sync::Arc;
+
 use super::enrolment::Enrolment;
 use crate::app::App;
+use crate::domain::attached::{Attached, AttachedChange};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
     Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor, Refusal,
@@ -10,7 +13,7 @@ use crate::domain::limits::{Failures, SlidingLog};
 use crate::domain::opaque::DevicePublicKey;
 use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid};
-use crate::domain::text::{AppId, Attributes, FriendlyName, SdkVersion};
+use crate::domain::text::{AppId, Attributes, FriendlyName};
 use crate::flows::{Error, retry_on_conflict};
 
 /// What a device says of itself.
@@ -22,8 +25,8 @@ pub struct NewPushFactor {
     pub public_key: DevicePublicKey,
     /// Its app.
     pub app_id: AppId,
-    /// The SDK in its app.
-    pub sdk_version: SdkVersion,
+    /// What the dialect keeps with it.
+    pub attached: Option<Arc<dyn AttachedChange>>,
     /// How it is woken.
     pub notification: NotificationChannel,
     /// What it notes with the factor.
@@ -56,6 +59,10 @@ async fn create_once(
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.entropy.as_ref());
     let enrolment = Enrolment::begin(app, account, permit, name, sid, FactorType::Push).await?;
+    let mut attached = Attached::default();
+    if let Some(change) = &new.attached {
+        attached.change(change.as_ref())?;
+    }
     let push = PushFactor {
         credential: CredentialSid::generate(now, app.entropy.as_ref()),
         public_key: new.public_key,
@@ -63,7 +70,7 @@ async fn create_once(
             .vault
             .fingerprint(enrolment.scope.entity.as_bytes(), new.public_key.as_bytes()),
         app_id: new.app_id.clone(),
-        sdk_version: new.sdk_version.clone(),
+        attached,
         notification: new.notification.clone(),
         guard: PushGuard::default(),
         unreachable: None,

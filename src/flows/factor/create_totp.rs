@@ -6,13 +6,14 @@ use super::enrolment::Enrolment;
 use crate::app::App;
 use crate::crypto::otpauth::OtpauthUri;
 use crate::crypto::totp::TotpSecret;
+use crate::domain::access_token;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
     AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, Refusal, Skew, TimeStep,
     TotpConfig, TotpFactor,
 };
 use crate::domain::limits::{Failures, SlidingLog};
-use crate::domain::sid::{AccountSid, FactorSid};
+use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid};
 use crate::domain::text::{Attributes, FriendlyName};
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::{Error, retry_on_conflict};
@@ -56,17 +57,22 @@ impl EnrolledTotpFactor {
     }
 }
 
-/// Creates an unverified TOTP factor, and its entity if there is none.
+/// Creates an unverified TOTP factor, and its entity if there is none. It is the account that creates it: an access token
+/// permits a device to enrol itself, which has no secret to show.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::Duplicate`], [`Refusal::Entity`], and the limits of
+/// [`Refusal::AccessToken`] for whoever comes with an access token, [`Refusal::NotFound`] without such a service, [`Refusal::Duplicate`], [`Refusal::Entity`], and the limits of
 /// [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_totp(
     app: &App,
     account: AccountSid,
+    permit: Option<AccessTokenSid>,
     name: &EntityName,
     mut new: NewTotpFactor,
 ) -> Result<EnrolledTotpFactor, Error<Refusal>> {
+    if permit.is_some() {
+        return Err(Refusal::AccessToken(access_token::Refusal::Unfit).into());
+    }
     let algorithm = new.algorithm.unwrap_or_default();
     let secret = new
         .secret

@@ -1,6 +1,9 @@
 //! Changes a factor, and verifies it.
 
+use std::sync::Arc;
+
 use crate::app::App;
+use crate::domain::attached::AttachedChange;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{
@@ -8,7 +11,7 @@ use crate::domain::factor::{
     TimeStep, TotpFactor, WebPushSubscription,
 };
 use crate::domain::sid::FactorSid;
-use crate::domain::text::{AppId, FriendlyName, NotificationToken, SdkVersion};
+use crate::domain::text::{AppId, FriendlyName, NotificationToken};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::access::Actor;
@@ -32,8 +35,8 @@ pub struct FactorChanges {
     pub time_step: Option<TimeStep>,
     /// Of push factors: the app.
     pub app_id: Option<AppId>,
-    /// Of push factors: the SDK in the app.
-    pub sdk_version: Option<SdkVersion>,
+    /// Of push factors: what the dialect keeps with it.
+    pub attached: Option<Arc<dyn AttachedChange>>,
     /// Of push factors: how the device is woken.
     pub platform: Option<Platform>,
     /// Of push factors: what the platform knows the device by.
@@ -148,7 +151,7 @@ async fn update_once(
     Ok((located.scope, factor))
 }
 
-fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Refusal> {
+fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Error<Refusal>> {
     if let Some(name) = &changes.friendly_name {
         factor.friendly_name = name.clone();
     }
@@ -160,12 +163,12 @@ fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Resul
     Ok(())
 }
 
-fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Refusal> {
+fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Error<Refusal>> {
     if let Some(app_id) = &changes.app_id {
         push.app_id = app_id.clone();
     }
-    if let Some(version) = &changes.sdk_version {
-        push.sdk_version = version.clone();
+    if let Some(change) = &changes.attached {
+        push.attached.change(change.as_ref())?;
     }
     if changes.resume {
         push.guard.resume();

@@ -162,18 +162,17 @@ impl Notice {
         sid: Option<CredentialSid>,
         message: &PushMessage<'_>,
     ) -> Result<PushOutcome, Fault> {
-        let setting = match self.push.notification {
-            NotificationChannel::Apn(_) => "Push.ApnCredentialSid",
-            NotificationChannel::Fcm(_) | NotificationChannel::None | NotificationChannel::WebPush(_) => {
-                "Push.FcmCredentialSid"
-            }
+        let provider = match self.push.notification {
+            NotificationChannel::Apn(_) => "APNs",
+            NotificationChannel::Fcm(_) => "FCM",
+            NotificationChannel::None | NotificationChannel::WebPush(_) => "push",
         };
         let refused = |why: String| PushOutcome::Settled(Outcome::Refused { why });
         let missing = || {
             let service = self.scope.service;
             refused(format!(
-                "service {service} has no credential for the device's platform; create one with POST /v1/Credentials and \
-                 set the service's {setting}"
+                "service {service} names no {provider} credential, which the device's platform needs; create one and name \
+                 it in the service's settings"
             ))
         };
         let Some(sid) = sid else {

@@ -94,8 +94,8 @@ impl fmt::Debug for StartedVerification {
 /// that: it is sent again, replaced, or in the way.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::Unwritable`], [`Refusal::DestinationUnfit`],
-/// [`Refusal::CustomCodeNotAllowed`], [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::Exists`],
+/// [`Refusal::NotFound`] without such a service, [`Refusal::TemplateUnknown`], [`Refusal::Unwritable`],
+/// [`Refusal::DestinationUnfit`], [`Refusal::CustomCodeNotAllowed`], [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::Exists`],
 /// [`Refusal::TooManyChecks`], [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimit`],
 /// [`Refusal::NoSender`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
 pub async fn start(
@@ -284,11 +284,16 @@ impl<'a> Wanted<'a> {
 
     fn require_fitting(&self, app: &App, service: &Service) -> Result<(), Refusal> {
         let (new, channel) = (self.new, self.channel);
+        let templates = &app.policy.templates;
+        let named = new.content.template;
+        if named.is_some_and(|named| templates.by_sid(named).is_none()) {
+            return Err(Refusal::TemplateUnknown);
+        }
         // As long as the code that will be drawn.
         let any_code = "0".repeat(usize::from(self.policy.code_length.get()));
         let code = new.custom_code.as_ref().map_or(&*any_code, PlainCode::reveal);
         self.content
-            .require_writable(channel, code, &app.policy.templates)
+            .require_writable(channel, code, templates)
             .map_err(|why| Refusal::Unwritable { why })?;
         if !new.destination.fits(channel) {
             return Err(Refusal::DestinationUnfit);

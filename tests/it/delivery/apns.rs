@@ -100,7 +100,7 @@ async fn each_answer_of_apple_has_its_outcome() {
     for (reply, words, wait) in [
         (
             Reply::apns(403, "InvalidProviderToken"),
-            "403 InvalidProviderToken; check KeyId",
+            "403 InvalidProviderToken; check the APNs credential",
             None,
         ),
         (Reply::apns(403, "Forbidden"), "403 Forbidden", None),
@@ -253,9 +253,6 @@ async fn without_a_credential_the_operator_is_told_what_to_do() {
         .post(&notified.user.service.path, &form)
         .await
         .ok();
-    assert_refused(
-        &notified.deliver(&row).await,
-        "set the service's Push.ApnCredentialSid",
-    );
+    assert_refused(&notified.deliver(&row).await, "names no APNs credential");
     assert_eq!(apple.received().len(), 0);
 }

@@ -28,7 +28,7 @@ use countersign::domain::sid::{
 };
 use countersign::domain::text::{
     ApnsIdentifier, ApnsTopic, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer,
-    Message, NotificationToken, SdkVersion, ServiceName,
+    Message, NotificationToken, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -150,7 +150,6 @@ fn services() -> Vec<Sample> {
         do_not_share_warning_enabled: true,
         custom_code_enabled: true,
         push: PushSettings {
-            include_date: true,
             apn_credential_sid: Some(CredentialSid::from_bytes([5; 16])),
             fcm_credential_sid: Some(CredentialSid::from_bytes([6; 16])),
             number_matching: number_length(3),
@@ -316,6 +315,13 @@ fn totp_factors() -> Vec<Sample> {
     ]
 }
 
+fn sdk_version() -> Attached {
+    let mut attached = Attached::default();
+    let kept = Keep("twilio", br#"{"sdk_version":"1.3.0"}"#);
+    attached.change(&kept).unwrap();
+    attached
+}
+
 fn push_factors() -> Vec<Sample> {
     let token = || NotificationToken::parse(&"0123456789abcdef".repeat(4)).unwrap();
     let guarded = |notification, guard| Factor {
@@ -327,7 +333,7 @@ fn push_factors() -> Vec<Sample> {
             public_key: device_key(),
             fingerprint: vault().fingerprint(&[12; 16], device_key().as_bytes()),
             app_id: AppId::parse("com.example.owlbank").unwrap(),
-            sdk_version: SdkVersion::parse("1.3.0").unwrap(),
+            attached: sdk_version(),
             notification,
             unreachable: None,
             guard,

@@ -26,9 +26,7 @@ use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::service::{Change, Service, ServiceChanges};
 use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
-use countersign::domain::text::{
-    AppId, FriendlyName, Identity, Message, NotificationToken, SdkVersion, ServiceName,
-};
+use countersign::domain::text::{AppId, FriendlyName, Identity, Message, NotificationToken, ServiceName};
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
@@ -243,7 +241,7 @@ async fn enrol_device(app: &App, service: &Service) {
         friendly_name: name("phone"),
         public_key: DevicePublicKey::from_spki_base64(&spki).unwrap(),
         app_id: AppId::parse("com.example.owlbank").unwrap(),
-        sdk_version: SdkVersion::parse("1.3.0").unwrap(),
+        attached: None,
         notification: NotificationChannel::Fcm(NotificationToken::parse(&"f".repeat(64)).unwrap()),
         metadata: None,
     };
@@ -270,7 +268,7 @@ async fn enrol_app(app: &App, service: &Service, clock: &ManualClock) {
         time_step: None,
         metadata: None,
     };
-    let factor = factor::create_totp(app, account, &entity, new)
+    let factor = factor::create_totp(app, account, None, &entity, new)
         .await
         .unwrap()
         .factor
@@ -333,6 +331,7 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
         fields: Fields::default(),
         hidden_details: None,
         number_matching: None,
+        shows_date: |_| Ok(false),
     }
 }
 

@@ -22,7 +22,10 @@ pub(super) fn judge(answer: &Answer, now: Timestamp) -> Judgement {
         (200, _) => PushOutcome::delivered(),
         (403, Some("ExpiredProviderToken")) => return Judgement::Again,
         (403, _) => PushOutcome::retry(
-            format!("{said}; check KeyId, TeamId, Topic, Sandbox and PrivateKey of the APNs credential"),
+            format!(
+                "{said}; check the APNs credential: its signing key, key ID, team ID and topic, and whether it is for \
+                 Apple's development environment"
+            ),
             None,
         ),
         (410, reason) => PushOutcome::unregistered(reason.unwrap_or("Unregistered")),

@@ -73,7 +73,7 @@ impl Apns {
             .get(access.credential, digest, || Signer::new(access));
         let signer = match signer {
             Ok(signer) => signer,
-            Err(error) => return PushOutcome::refused(format!("the APNs credential's PrivateKey {error}")),
+            Err(error) => return PushOutcome::refused(format!("the APNs credential's signing key {error}")),
         };
         let mut refused = None;
         loop {
@@ -120,7 +120,7 @@ impl Apns {
         let topic = HeaderValue::from_str(access.topic);
         let topic = topic.ok().filter(|topic| !topic.is_empty()).ok_or_else(|| {
             PushOutcome::refused(
-                "there is no topic: set Topic of the APNs credential to the app's bundle identifier",
+                "there is no topic: give the APNs credential the app's bundle identifier as its topic",
             )
         })?;
         let headers = headers(topic, token.clone(), message);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::dialect::twilio::approval::Fault;
 use crate::domain::channel::Channel;
 use crate::domain::credential::PushProvider;
 use crate::domain::factor::FactorType;
@@ -63,7 +64,7 @@ fn of_entities_and_factors() {
         factor::Refusal::AlreadyVerified =>
             "403 60383 - The factor is verified already; create a challenge to check a code",
         factor::Refusal::Delayed { retry_after: WAIT } =>
-            "429 20429 42 Too many wrong codes; no code is checked for the next 41 seconds",
+            "429 20429 42 Too many wrong codes; no code is checked for the next 42 seconds",
         factor::Refusal::Delayed { retry_after: MOMENT } =>
             "429 20429 1 Too many wrong codes; no code is checked for the next 1 seconds",
         factor::Refusal::Disabled =>
@@ -71,7 +72,7 @@ fn of_entities_and_factors() {
         factor::Refusal::Unverified =>
             "403 60318 - The factor is not verified; verify it first",
         factor::Refusal::Paused { retry_after: WAIT } =>
-            "429 20429 42 Push challenges of this factor are paused for the next 41 seconds: its holder reported one, or typed 3 wrong numbers; only denials are taken",
+            "429 20429 42 Push challenges of this factor are paused for the next 42 seconds: its holder reported one, or typed 3 wrong numbers; only denials are taken",
         factor::Refusal::TooManyChallenges { retry_after: WAIT } =>
             "429 60312 42 Too many challenges were created for this factor",
         factor::Refusal::TooManyCreations { retry_after: WAIT } =>
@@ -81,7 +82,7 @@ fn of_entities_and_factors() {
         factor::Refusal::TooManyPending { limit: 5, retry_after: WAIT } =>
             "429 20429 42 5 challenges of this factor wait for an answer already; let them be answered or expire",
         factor::Refusal::TooManyPushes { limit: 10, retry_after: WAIT } =>
-            "429 20429 42 10 pushes were sent to this factor since its last approval; it may be asked again once one is approved, or after 41 seconds",
+            "429 20429 42 10 pushes were sent to this factor since its last approval; it may be asked again once one is approved, or after 42 seconds",
         factor::Refusal::TooManyAttempts =>
             "429 60310 - 5 codes were tried to verify this factor; delete it and create a new one",
         factor::Refusal::NotFound =>
@@ -104,13 +105,16 @@ fn of_challenges() {
             "400 60306 - Invalid parameter: AuthPayload is required: the code, or what the device signed",
     }
     for (why, sentence) in [
-        (BadProof::ClaimNoText, r#""number" and "reason" must be texts"#),
+        (
+            Fault::ClaimNoText.into(),
+            r#""number" and "reason" must be texts"#,
+        ),
         (
             BadProof::FieldAltered,
             "a field that has to be signed is missing or is not the challenge's",
         ),
         (
-            BadProof::FieldsDiffer,
+            Fault::FieldsDiffer.into(),
             "it signs other fields than those that have to be signed",
         ),
         (
@@ -132,7 +136,7 @@ fn of_challenges() {
             r#"the "reason" of a denial can only be "not_me""#,
         ),
         (
-            BadProof::Unreadable,
+            Fault::Unreadable.into(),
             "AuthPayload is no ES256 JWT as a device makes it",
         ),
         (
@@ -146,7 +150,7 @@ fn of_challenges() {
         );
     }
     answers! {
-        challenge::Refusal::BadProof { why: BadProof::TooLong } =>
+        challenge::Refusal::BadProof { why: Fault::TooLong.into() } =>
             "400 60306 - Invalid parameter: AuthPayload must be at most 5456 characters long, or as long as what this challenge has to be signed needs",
         challenge::Refusal::Answered =>
             "403 60322 - The challenge has been answered already",
@@ -173,7 +177,7 @@ fn of_challenges() {
         challenge::Refusal::NotFound =>
             "404 20404 - The requested resource /v2/Things/1 was not found",
         challenge::Refusal::Factor(factor::Refusal::Delayed { retry_after: WAIT }) =>
-            "429 20429 42 Too many wrong codes; no code is checked for the next 41 seconds",
+            "429 20429 42 Too many wrong codes; no code is checked for the next 42 seconds",
         challenge::Refusal::Access(access::Refusal::Credentials) =>
             "401 20003 - The credentials are wrong, revoked, or their account is suspended",
     }
@@ -232,12 +236,14 @@ fn of_verifications() {
             "403 60605 - The code was not sent: codes are not sent to this country (settings codes.countries and codes.blocked_countries)",
         Refusal::Blocked(Blocked { why: BlockReason::CountryBudget, retry_after: Some(WAIT) }) =>
             "403 60410 42 The code was not sent: as many codes as may be in a day were sent to this country",
+        Refusal::Blocked(Blocked { why: BlockReason::NumberKind, retry_after: None }) =>
+            "403 60605 - The code was not sent: the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting codes.premium_numbers)",
         Refusal::CodeExpired =>
             "404 20404 - The requested resource /v2/Things/1 was not found",
         Refusal::CustomCodeNotAllowed =>
             "403 60204 - CustomCode is not enabled for this service; set CustomCodeEnabled first",
         Refusal::DestinationLocked { retry_after: WAIT } =>
-            "429 60202 42 Too many wrong codes were given for this destination; none is checked for the next 41 seconds",
+            "429 60202 42 Too many wrong codes were given for this destination; none is checked for the next 42 seconds",
         Refusal::LandlineSms =>
             "403 60205 - The number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the channel call",
         Refusal::NoCodeSent =>
@@ -247,7 +253,7 @@ fn of_verifications() {
         Refusal::NoStepLeft =>
             "409 20409 - No step of this verification's plan is left",
         Refusal::NotCancellableYet { retry_after: WAIT } =>
-            "429 20429 42 The verification cannot be canceled for the next 41 seconds",
+            "429 20429 42 The verification cannot be canceled for the next 42 seconds",
         Refusal::NotFound =>
             "404 20404 - The requested resource /v2/Things/1 was not found",
         Refusal::CodeMalformed =>
@@ -258,6 +264,8 @@ fn of_verifications() {
             "400 60200 - Invalid parameter: To must be a phone number, or an e-mail address with the channel email",
         Refusal::RateLimit(rate_limit::Refusal::Unknown) =>
             "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName",
+        Refusal::TemplateUnknown =>
+            "400 60228 - TemplateSid names no template; GET /v2/Templates lists those that there are",
         Refusal::Unwritable { why: Unrenderable::TemplateUnfit } =>
             "400 60227 - TemplateSid names a template that is not for this Channel; GET /v2/Templates says which are",
         Refusal::PaymentRequired =>
@@ -293,11 +301,11 @@ fn of_verifications() {
     }
     answers! {
         Refusal::TooManyChecks { retry_after: WAIT } =>
-            "429 60202 42 The wrong codes of this verification are used up; a new one can be asked for in 41 seconds",
+            "429 60202 42 The wrong codes of this verification are used up; a new one can be asked for in 42 seconds",
         Refusal::TooManySends { retry_after: WAIT } =>
-            "429 60203 42 This verification was sent as often as it may be; a new one can be asked for in 41 seconds",
+            "429 60203 42 This verification was sent as often as it may be; a new one can be asked for in 42 seconds",
         Refusal::TooSoon { retry_after: WAIT } =>
-            "429 20429 42 Too soon; try again in 41 seconds",
+            "429 20429 42 Too soon; try again in 42 seconds",
         Refusal::Approved =>
             "409 20409 - The verification was approved already",
         Refusal::Exists { sid: VerificationSid::from_bytes([8; 16]) } =>

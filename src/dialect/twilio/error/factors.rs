@@ -1,10 +1,8 @@
 //! What is refused about entities, their factors and challenges, and to whom.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 
-use super::{ApiError, ToApiError};
+use super::{ApiError, Parameter, ToApiError, seconds};
 use crate::dialect::twilio::approval;
 use crate::domain::challenge::Challenge;
 use crate::domain::entity::Entity;
@@ -68,7 +66,7 @@ impl ToApiError for factor::Refusal {
                 60311,
                 "The signature is not one of this factor's key over the factor's SID",
             ),
-            Self::CodeMalformed => ApiError::invalid("AuthPayload", CODE_MALFORMED),
+            Self::CodeMalformed => ApiError::invalid(Parameter::AUTH_PAYLOAD, CODE_MALFORMED),
             Self::Delayed { retry_after } => too_many(
                 20429,
                 format!(
@@ -99,9 +97,13 @@ impl ToApiError for factor::Refusal {
                     PushGuard::MAX_WRONG_NUMBERS
                 ),
             ),
-            Self::TokenIsSubscription => ApiError::invalid(NOTIFICATION_TOKEN, TOKEN_IS_SUBSCRIPTION),
-            Self::TokenMissing => ApiError::invalid(NOTIFICATION_TOKEN, TOKEN_MISSING),
-            Self::TokenNoSubscription => ApiError::invalid(NOTIFICATION_TOKEN, TOKEN_NO_SUBSCRIPTION),
+            Self::TokenIsSubscription => {
+                ApiError::invalid(Parameter::CONFIG_NOTIFICATION_TOKEN, TOKEN_IS_SUBSCRIPTION)
+            }
+            Self::TokenMissing => ApiError::invalid(Parameter::CONFIG_NOTIFICATION_TOKEN, TOKEN_MISSING),
+            Self::TokenNoSubscription => {
+                ApiError::invalid(Parameter::CONFIG_NOTIFICATION_TOKEN, TOKEN_NO_SUBSCRIPTION)
+            }
             Self::TooManyAttempts => too_many(
                 60310,
                 format!(
@@ -148,29 +150,33 @@ impl ToApiError for challenge::Refusal {
         match self {
             Self::Access(refusal) => refusal.to_api_error(path),
             Self::Answered => forbidden(60322, "The challenge has been answered already"),
-            Self::AnswerMissing => ApiError::invalid("AuthPayload", ANSWER_MISSING),
+            Self::AnswerMissing => ApiError::invalid(Parameter::AUTH_PAYLOAD, ANSWER_MISSING),
             Self::BadProof { why } => approval::refused(*why),
-            Self::CodeForPush => ApiError::invalid("AuthPayload", CODE_FOR_PUSH),
+            Self::CodeForPush => ApiError::invalid(Parameter::AUTH_PAYLOAD, CODE_FOR_PUSH),
             Self::Expired => forbidden(60323, "The challenge has expired; create a new one"),
-            Self::ExpiryOutOfRange => {
-                ApiError::invalid("ExpirationDate", "must lie in the future, by at most 60 minutes")
-            }
+            Self::ExpiryOutOfRange => ApiError::invalid(
+                Parameter::EXPIRATION_DATE,
+                "must lie in the future, by at most 60 minutes",
+            ),
             Self::Factor(refusal) => refusal.to_api_error(path),
             Self::FactorUnknown => ApiError::new(
                 StatusCode::NOT_FOUND,
                 20404,
                 "The requested resource was not found: FactorSid names no factor of this entity",
             ),
-            Self::MessageMissing => ApiError::invalid("Details.Message", "is required for push factors"),
+            Self::MessageMissing => {
+                ApiError::invalid(Parameter::DETAILS_MESSAGE, "is required for push factors")
+            }
             Self::NotFound => ApiError::not_found(path),
             Self::NotNotifiable => ApiError::new(
                 StatusCode::BAD_REQUEST,
                 60307,
                 "The factor's device has no notification platform; it asks for challenges itself",
             ),
-            Self::NumberForCode => {
-                ApiError::invalid("Details.NumberMatching", "can only be given for push factors")
-            }
+            Self::NumberForCode => ApiError::invalid(
+                Parameter::DETAILS_NUMBER_MATCHING,
+                "can only be given for push factors",
+            ),
             Self::TooManyAttempts => too_many(
                 60308,
                 format!(
@@ -201,17 +207,11 @@ fn too_many(code: u32, sentence: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, code, sentence)
 }
 
-/// As many as a sentence speaks of; the header says it exactly.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().max(1)
-}
-
 const ANSWER_MISSING: &str = "is required: the code, or what the device signed";
 const CODE_FOR_PUSH: &str =
     "can only be given on creation for TOTP factors; a push challenge is answered by its device";
 const CODE_MALFORMED: &str =
     "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else";
-const NOTIFICATION_TOKEN: &str = "Config.NotificationToken";
 const TOKEN_IS_SUBSCRIPTION: &str = "must be the platform's token: only webpush takes a push subscription";
 const TOKEN_MISSING: &str = "is required when Config.NotificationPlatform is apn, fcm or webpush";
 const TOKEN_NO_SUBSCRIPTION: &str = "must be the JSON of a push subscription when the platform is webpush";

@@ -11,13 +11,18 @@ use serde::Serialize;
 
 use crate::domain::attached::AttachedError;
 use crate::domain::refusal::AreaRefusal;
-use crate::domain::text::{Invalid, UniqueName};
+use crate::domain::text::UniqueName;
 use crate::flows::{self, Fault};
 use crate::web::failure::Cause;
 
+mod expected;
 mod factors;
+mod parameter;
 mod resources;
 mod verifications;
+
+pub(super) use self::expected::Expected;
+pub(super) use self::parameter::Parameter;
 
 /// How this API says what an area of the core refuses: one exhaustive match for each area, so that nothing new gets out
 /// without a number and a sentence of its own.
@@ -60,9 +65,10 @@ impl ApiError {
     }
 
     /// A parameter that is not what it has to be.
-    pub(super) fn invalid(parameter: &str, why: &str) -> Self {
-        let message = format!("Invalid parameter: {parameter} {why}");
-        Self::new(StatusCode::BAD_REQUEST, code_of_parameter(parameter), message)
+    pub(super) fn invalid(parameter: Parameter, expected: impl Into<Expected>) -> Self {
+        let (name, expected) = (parameter.name, expected.into());
+        let message = format!("Invalid parameter: {name} {}", expected.as_str());
+        Self::new(StatusCode::BAD_REQUEST, parameter.code, message)
     }
 
     /// A message of the caller's that is too long.
@@ -235,8 +241,7 @@ impl IntoResponse for ApiError {
             );
         }
         if let Some(wait) = self.retry_after {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
         }
         if let Some(name) = self
             .rate_limit
@@ -261,43 +266,15 @@ struct Body<'a> {
     status: u16,
 }
 
-/// 60306 covers the parameters that its description lists, 60314 those of a binding, 60373 and 60374 those of a page, 60209
-/// the name of a rate limit, 60200 those of a service and of what codes by message need, and 60300 the rest.
-fn code_of_parameter(parameter: &str) -> u32 {
-    match parameter {
-        "Binding.Alg" | "Binding.PublicKey" | "Binding.Secret" => 60314,
-        "Code"
-        | "Country"
-        | "Description"
-        | "Interval"
-        | "Max"
-        | "MessagingServiceSid"
-        | "PhoneNumber"
-        | "Push.ApnCredentialSid"
-        | "Push.FcmCredentialSid"
-        | "RateLimits"
-        | "To" => 60200,
-        "UniqueName" => 60209,
-        "PageSize" => 60373,
-        "PageToken" => 60374,
-        "AuthPayload" | "EventTypes" | "ExpirationDate" | "FactorSid" | "FriendlyName" | "HiddenDetails"
-        | "Identity" | "Page" => 60306,
-        _ if parameter.starts_with("Config.") || parameter.starts_with("Details.") => 60306,
-        _ => 60300,
-    }
-}
-
-/// The sentence with a capital letter in front.
-pub(super) fn capitalized(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+/// The whole seconds after which a wait is over, at least one: the sentence and `Retry-After` say the same.
+fn seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 /// A parameter's name with what it must be.
-pub(super) fn of_parameter(parameter: &str) -> impl Fn(Invalid) -> ApiError + '_ {
-    move |invalid| ApiError::invalid(parameter, invalid.0)
+pub(super) fn of_parameter<E: Into<Expected>>(parameter: Parameter) -> impl Fn(E) -> ApiError {
+    move |expected| ApiError::invalid(parameter, expected)
 }
 
 #[cfg(test)]

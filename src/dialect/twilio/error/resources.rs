@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::{ApiError, ToApiError};
+use super::{ApiError, Parameter, ToApiError, seconds};
 use crate::domain::credential::PushProvider;
 use crate::domain::rate_limit::{MAX_BUCKETS, MAX_RATE_LIMITS};
 use crate::domain::webhook::MAX_WEBHOOKS;
@@ -42,7 +42,7 @@ impl ToApiError for credential::Refusal {
                 format!("The credential is used by service {service}; let the service use another one first"),
             ),
             Self::NotFound => ApiError::not_found(path),
-            Self::UnknownTokenUri => ApiError::invalid("Secret", UNKNOWN_TOKEN_URI),
+            Self::UnknownTokenUri => ApiError::invalid(Parameter::SECRET, UNKNOWN_TOKEN_URI),
         }
     }
 }
@@ -78,9 +78,9 @@ impl ToApiError for rate_limit::Refusal {
                 unique_name,
                 retry_after,
             } => {
-                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
                 let sentence = format!(
-                    "The rate limit {unique_name} is reached for the value given; try again in {seconds} seconds"
+                    "The rate limit {unique_name} is reached for the value given; try again in {} seconds",
+                    seconds(*retry_after)
                 );
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, 60203, sentence).of_rate_limit(unique_name)
             }
@@ -95,7 +95,7 @@ impl ToApiError for rate_limit::Refusal {
                 format!("The rate limit has {MAX_BUCKETS} buckets already; delete one first"),
             ),
             Self::Unknown => ApiError::invalid(
-                "RateLimits",
+                Parameter::RATE_LIMITS,
                 "must name only rate limits of the service, each by its UniqueName",
             ),
         }
@@ -125,10 +125,10 @@ impl ToApiError for service::Refusal {
             ),
             Self::NoSuchCredential {
                 provider: PushProvider::Apn,
-            } => ApiError::invalid("Push.ApnCredentialSid", NO_APN_CREDENTIAL),
+            } => ApiError::invalid(Parameter::PUSH_APN_CREDENTIAL_SID, NO_APN_CREDENTIAL),
             Self::NoSuchCredential {
                 provider: PushProvider::Fcm,
-            } => ApiError::invalid("Push.FcmCredentialSid", NO_FCM_CREDENTIAL),
+            } => ApiError::invalid(Parameter::PUSH_FCM_CREDENTIAL_SID, NO_FCM_CREDENTIAL),
             Self::NotFound => ApiError::not_found(path),
         }
     }

@@ -1,13 +1,11 @@
 //! What is refused about verifications.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 
 use super::super::verification_parameters;
-use super::{ApiError, ToApiError, capitalized};
+use super::{ApiError, Parameter, ToApiError, seconds};
 use crate::domain::channel::Channel;
-use crate::domain::fraud::Blocked;
+use crate::domain::fraud::{BlockReason, Blocked};
 use crate::domain::verification::Refusal;
 
 impl ToApiError for Refusal {
@@ -20,8 +18,8 @@ impl ToApiError for Refusal {
             ),
             Self::Blocked(blocked) => of_fraud(blocked),
             Self::CodeExpired | Self::NoCodeSent | Self::NotFound => ApiError::not_found(path),
-            Self::CodeMalformed => ApiError::invalid("Code", CODE_MALFORMED),
-            Self::CodeMissing => ApiError::invalid("Code", "is required"),
+            Self::CodeMalformed => ApiError::invalid(Parameter::CODE, CODE_MALFORMED),
+            Self::CodeMissing => ApiError::invalid(Parameter::CODE, "is required"),
             Self::CustomCodeNotAllowed => ApiError::new(
                 StatusCode::FORBIDDEN,
                 60204,
@@ -35,7 +33,7 @@ impl ToApiError for Refusal {
                     seconds(*retry_after)
                 ),
             ),
-            Self::DestinationUnfit => ApiError::invalid("To", DESTINATION_UNFIT),
+            Self::DestinationUnfit => ApiError::invalid(Parameter::TO, DESTINATION_UNFIT),
             Self::Exists { sid } => ApiError::new(
                 StatusCode::CONFLICT,
                 20409,
@@ -70,6 +68,7 @@ impl ToApiError for Refusal {
             ),
             Self::PaymentUnfit { channel } => payment_unfit(*channel),
             Self::RateLimit(refusal) => refusal.to_api_error(path),
+            Self::TemplateUnknown => ApiError::template_unknown(),
             Self::TooManyChecks { retry_after } => ApiError::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 60202,
@@ -99,7 +98,36 @@ impl ToApiError for Refusal {
 /// The operator's choice of where codes may go has a number of its own.
 fn of_fraud(blocked: &Blocked) -> ApiError {
     let code = if blocked.why.is_permission() { 60605 } else { 60410 };
-    ApiError::new(StatusCode::FORBIDDEN, code, capitalized(&blocked.to_string()))
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        code,
+        format!("The code was not sent: {}", blocked_by(blocked.why)),
+    )
+}
+
+fn blocked_by(why: BlockReason) -> &'static str {
+    match why {
+        BlockReason::Country => {
+            "codes are not sent to this country (settings codes.countries and codes.blocked_countries)"
+        }
+        BlockReason::CountryBudget => "as many codes as may be in a day were sent to this country",
+        BlockReason::DeviceBudget => {
+            "as many codes as may be in an hour were asked for from this device's address"
+        }
+        BlockReason::LowConversion => {
+            "too few of the codes sent to numbers like this one were used, so none are sent there for a while"
+        }
+        BlockReason::NumberBudget => "as many codes as may be in a day were sent to this number or address",
+        BlockReason::NumberKind => {
+            "the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting \
+             codes.premium_numbers)"
+        }
+        BlockReason::PrefixBudget => "as many codes as may be in a while were sent to numbers like this one",
+        BlockReason::ServiceBudget => "this service sent as many codes as it may in a day",
+        BlockReason::SpendCap => {
+            "the account's messages cost as much as they may in a day (setting codes.spend_per_day)"
+        }
+    }
 }
 
 fn payment_unfit(channel: Channel) -> ApiError {
@@ -112,10 +140,6 @@ fn payment_unfit(channel: Channel) -> ApiError {
         channel.name()
     );
     ApiError::new(StatusCode::BAD_REQUEST, code, message)
-}
-
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().max(1)
 }
 
 const CODE_MALFORMED: &str =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Method;
+use axum::http::{HeaderName, Method};
 use axum::routing::{any, get};
 use countersign::server::ClientLimits;
 use h2::Reason;
@@ -62,6 +62,29 @@ async fn heads_up_to_32_kib_are_read_and_longer_ones_refused() {
     // What is larger by far ends it.
     let far_beyond = client.ask(head(1_000_000)).await;
     assert_eq!(far_beyond.unwrap_err().reason(), Some(Reason::ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn many_headers_are_read_as_long_as_they_are_short_enough_together() {
+    let server = serve(router(), ClientLimits::default()).await;
+    let client = Client::of(&server).await;
+    let head = |count: usize, value: &str| {
+        let mut request = request(Method::GET, "/");
+        for n in 0..count {
+            let name: HeaderName = format!("x-{n}").parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request
+    };
+    let answer = client.ask(head(150, "y")).await.unwrap();
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (200.try_into().unwrap(), "fine")
+    );
+    let refused = client.ask(head(200, &"y".repeat(180))).await.unwrap();
+    assert_eq!(refused.status, 431);
+    assert!(refused.text.contains(r#""code":60306"#), "{}", refused.text);
+    assert_eq!(client.get("/").await.text, "fine");
 }
 
 #[tokio::test]

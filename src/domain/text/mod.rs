@@ -2,17 +2,16 @@
 //!
 //! Lengths are counted in characters (Unicode scalar values), as the API's documents count them.
 
+mod invalid;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is not what it has to be; says what it has to be, never what it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub &'static str);
+pub use invalid::{BadPhone, Charset, Invalid, Unit};
 
 macro_rules! text {
-    ($($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident, $least:literal, $most:literal, $only:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -22,10 +21,10 @@ macro_rules! text {
             /// Checks `text`.
             ///
             /// # Errors
-            /// [`Invalid`] with what the text must be.
+            /// [`Invalid::Characters`] with what the text must be.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
-                let valid: fn(&str) -> bool = $valid;
-                if valid(text) { Ok(Self(text.to_owned())) } else { Err(Invalid($expected)) }
+                Invalid::unless_written(text, $least, $most, Charset::$only)?;
+                Ok(Self(text.to_owned()))
             }
 
             /// The text.
@@ -45,68 +44,44 @@ macro_rules! text {
 
 text! {
     /// The caller's own name of an entity, such as a user's UUID. Case counts.
-    Identity, "must be 8 to 64 characters long, only letters A to Z, digits and dashes", |text| {
-        (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
+    Identity, 8, 64, LettersDigitsDashes;
     /// A name for people: of a factor, a device, a webhook, an account.
-    FriendlyName, "must be 1 to 64 characters long, without control characters", |text| printable(text, 1, 64);
+    FriendlyName, 1, 64, NoControls;
     /// The caller's own name of a rate limit, by which requests give values. Case counts.
-    UniqueName, "must be 1 to 64 characters long, only letters A to Z, digits, dashes, underscores and dots", |text| {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
+    UniqueName, 1, 64, UniqueName;
     /// What something is for, in the caller's words.
-    Description, "must be 1 to 255 characters long, without control characters", |text| printable(text, 1, 255);
+    Description, 1, 255, NoControls;
     /// The name of a service: it appears in messages to users, so it may not carry links or phone numbers.
-    ServiceName,
-        "must be 1 to 32 characters long, only letters, numbers, spaces, dashes and underscores, and no phone number",
-        |text| {
-            printable(text, 1, 32)
-                && text.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
-                && !holds_phone_number(text)
-        };
+    ServiceName, 1, 32, ServiceName;
     /// The issuer in a TOTP factor's URI.
-    Issuer, "must be 1 to 64 characters long, without control characters", |text| printable(text, 1, 64);
+    Issuer, 1, 64, NoControls;
     /// The identifier of an app in its store, such as `com.example.myapp`. The iOS SDK sends an empty one when the
     /// app has no bundle identifier.
-    AppId, "must be at most 100 characters long, without control characters", |text| printable(text, 0, 100);
-    /// The version of the SDK in a device's app.
-    SdkVersion, "must be 1 to 64 characters long, without control characters", |text| printable(text, 1, 64);
+    AppId, 0, 100, NoControls;
     /// What a push provider knows a device by.
-    NotificationToken, "must be 32 to 255 characters long, without blanks", |text| {
-        printable(text, 32, 255) && !text.contains(char::is_whitespace)
-    };
+    NotificationToken, 32, 255, NoBlanks;
     /// What Apple calls a key, or a team: ten letters and digits.
-    ApnsIdentifier, "must be 10 characters long, only upper-case letters and digits", |text| {
-        text.len() == 10 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-    };
+    ApnsIdentifier, 10, 10, UpperDigits;
     /// What Apple calls the app that is woken: its bundle identifier.
-    ApnsTopic, "must be a bundle identifier of 1 to 100 visible ASCII characters, such as com.example.app", |text| {
-        (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-    };
+    ApnsTopic, 1, 100, BundleId;
     /// The message of a challenge.
-    Message, "must be 1 to 256 characters long", |text| length_within(text, 1, 256);
+    Message, 1, 256, Any;
     /// The label of a challenge's field.
-    FieldLabel, "must be 1 to 36 characters long", |text| length_within(text, 1, 36);
+    FieldLabel, 1, 36, Any;
     /// The value of a challenge's field.
-    FieldValue, "must be at most 128 characters long", |text| length_within(text, 0, 128);
+    FieldValue, 0, 128, Any;
     /// The hash of an Android app, which its SMS Retriever looks for at a message's end: Base64.
-    AppHash, "must be the 11 characters of an Android app's hash: letters, digits, + and /", |text| {
-        text.len() == 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
-    };
+    AppHash, 11, 11, AppHash;
     /// What a call dials once it is answered.
-    SendDigits, "must be 1 to 32 characters: digits, * and #, and w for each half second to wait", |text| {
-        let dialled = |b: u8| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'w' | b'W');
-        (1..=32).contains(&text.len()) && text.bytes().all(dialled)
-    };
+    SendDigits, 1, 32, Dialled;
     /// How much is paid, as whoever is paid writes it.
-    Amount, "must be 1 to 32 characters long, without control characters", |text| printable(text, 1, 32);
+    Amount, 1, 32, NoControls;
     /// A name that is passed on to a provider (a sender's, a payee's).
-    ProviderName, "must be 1 to 64 characters long, without control characters", |text| printable(text, 1, 64);
+    ProviderName, 1, 64, NoControls;
 }
 
 macro_rules! pairs {
-    ($($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident, $expected:expr, $valid:expr;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -119,7 +94,7 @@ macro_rules! pairs {
             /// [`Invalid`] with what they must be.
             pub fn new(pairs: Vec<(String, String)>) -> Result<Self, Invalid> {
                 let valid: fn(&[(String, String)]) -> bool = $valid;
-                if valid(&pairs) { Ok(Self(pairs)) } else { Err(Invalid($expected)) }
+                if valid(&pairs) { Ok(Self(pairs)) } else { Err($expected) }
             }
 
             /// Names and values, in their order.
@@ -139,15 +114,14 @@ macro_rules! pairs {
 
 pairs! {
     /// Names and values that a caller attached to something.
-    Attributes, "must be at most 1024 characters long altogether", |pairs| characters(pairs) <= 1024;
+    Attributes, Invalid::CharactersAltogether { most: 1024 }, |pairs| characters(pairs) <= 1024;
     /// What the places of a template stand for.
-    Substitutions, "must be at most 4096 characters long altogether", |pairs| characters(pairs) <= 4096;
+    Substitutions, Invalid::CharactersAltogether { most: 4096 }, |pairs| characters(pairs) <= 4096;
     /// What a caller wants a provider to record with a message.
-    Tags, "must be at most 10 tags, each name and value at most 128 characters long, without control characters",
-        |pairs| {
-            let short = |text: &str| printable(text, 0, 128);
-            pairs.len() <= 10 && pairs.iter().all(|(name, value)| short(name) && short(value))
-        };
+    Tags, Invalid::Tags { most: 10, longest: 128 }, |pairs| {
+        let short = |text: &str| Invalid::unless_written(text, 0, 128, Charset::NoControls).is_ok();
+        pairs.len() <= 10 && pairs.iter().all(|(name, value)| short(name) && short(value))
+    };
 }
 
 fn characters(pairs: &[(String, String)]) -> usize {
@@ -155,27 +129,6 @@ fn characters(pairs: &[(String, String)]) -> usize {
         .iter()
         .map(|(name, value)| name.chars().count() + value.chars().count())
         .sum()
-}
-
-fn length_within(text: &str, least: usize, most: usize) -> bool {
-    (least..=most).contains(&text.chars().count())
-}
-
-fn printable(text: &str, least: usize, most: usize) -> bool {
-    length_within(text, least, most) && !text.chars().any(char::is_control)
-}
-
-/// Seven digits in a row can be dialled, and so can nine with blanks and dashes between them; two years cannot.
-fn holds_phone_number(text: &str) -> bool {
-    let (mut unbroken, mut spaced) = (0, 0);
-    text.chars().any(|c| {
-        (unbroken, spaced) = match c {
-            _ if c.is_numeric() => (unbroken + 1, spaced + 1),
-            ' ' | '-' => (0, spaced),
-            _ => (0, 0),
-        };
-        unbroken >= 7 || spaced >= 9
-    })
 }
 
 #[cfg(test)]
