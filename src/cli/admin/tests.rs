@@ -20,6 +20,7 @@ use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid}
 use crate::domain::text::Identity;
 use crate::doubles::{SeededEntropy, TestParts};
 use crate::flows::access;
+use crate::flows::reading::Foreseen;
 use crate::store::{Batch, keys};
 
 fn app() -> App {
@@ -138,7 +139,11 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
 async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
     let app = app();
     let account = created(&app, create_account()).await;
-    let works = async |user: &str, secret: &str| access::authenticate(&app, user, secret).await.is_ok();
+    let works = async |user: &str, secret: &str| {
+        access::authenticate(&app, user, secret, |_| Foreseen::default())
+            .await
+            .is_ok()
+    };
     assert!(works(&account.sid, &account.secret).await);
 
     let key = created(

@@ -21,6 +21,7 @@ mod error;
 mod factor_events;
 mod factors;
 mod failures;
+mod foresight;
 mod form;
 mod forms;
 mod json;

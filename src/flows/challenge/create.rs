@@ -15,7 +15,7 @@ use crate::domain::text::{Attributes, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::event::announce;
 use crate::flows::push::notify_device;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -45,22 +45,23 @@ pub struct NewChallenge {
 /// challenge or no code now, is paused, or has codes of another length; [`Error::Failed`].
 pub async fn create(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     name: &EntityName,
     new: &NewChallenge,
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, name, new, code)).await
+    let Admitted { who, mut prior } = account.into();
+    retry_on_conflict(|| create_once(app, prior.reading(app), who, name, new, code)).await
 }
 
 async fn create_once(
     app: &App,
+    mut reading: Reading<'_>,
     account: AccountSid,
     name: &EntityName,
     new: &NewChallenge,
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
-    let mut reading = Reading::new(app);
     let located = entity::locate(&mut reading, account, name).await?;
     let (scope, service) = (&located.scope, &located.service);
     let key = keys::factor(scope, new.factor);

@@ -27,6 +27,7 @@ impl<'a> Enrolment<'a> {
     /// factor must not learn whether the entity has room for one.
     pub(super) async fn begin(
         app: &'a App,
+        mut reading: Reading<'a>,
         account: AccountSid,
         permit: Option<AccessTokenSid>,
         name: &EntityName,
@@ -34,7 +35,6 @@ impl<'a> Enrolment<'a> {
         kind: FactorType,
     ) -> Result<Self, Error<Refusal>> {
         let now = app.clock.now();
-        let mut reading = Reading::new(app);
         let owner = keys::service(account, name.service);
         let key = keys::entity(name.service, &name.identity);
         let token = permit.map(|sid| keys::access_token(name.service, sid));

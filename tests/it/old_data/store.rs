@@ -39,6 +39,7 @@ use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::push::web_push::vapid_public_key;
+use countersign::flows::reading::Foreseen;
 use countersign::flows::store_format::check_store_format;
 use countersign::flows::webhook::{self, NewWebhook};
 use countersign::flows::{access_token, account, api_key, entity, service};
@@ -82,9 +83,10 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
     }
     rows_wait_in_their_lanes(&app).await;
 
-    let account = access::authenticate(&app, &account_sid().to_string(), TOKEN)
+    let account = access::authenticate(&app, &account_sid().to_string(), TOKEN, |_| Foreseen::default())
         .await
-        .unwrap();
+        .unwrap()
+        .who;
     let (service, factor) = totp_factor(app.store.as_ref()).await;
     let status = async |step| {
         let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
@@ -319,7 +321,7 @@ impl KeyProof for KeyInHand {
 async fn prove(app: &App, service: &Service, factor: FactorSid, code: &str, key: &dyn KeyProof) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
     let proof = Some(EnrolmentProof { code, key });
-    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, proof)
+    let (_, factor) = factor::update(app, actor, &entity_of(service.sid), factor, changes, proof)
         .await
         .unwrap();
     factor.require_verified().unwrap();
