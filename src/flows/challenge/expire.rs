@@ -52,7 +52,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
             order: Order::Ascending,
             limit: CHUNK,
         };
-        let timers = app.store.scan(scan).await?;
+        let timers = Reading::new(app).scan(scan).await?;
         for (key, _) in &timers {
             let Some(keys::KeyParts::ChallengeTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;

@@ -18,6 +18,7 @@ use crate::domain::outbox::{Lane, Thread};
 use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::records::{self, Stored};
 use crate::store::{Order, Scan, keys};
 
@@ -167,7 +168,7 @@ impl LaneReader {
             order: Order::Ascending,
             limit: self.window,
         };
-        let rows = app.store.scan(scan).await?.into_iter();
+        let rows = Reading::new(app).scan(scan).await?.into_iter();
         let rows = rows.map(|(key, entry)| {
             let decoded = records::decode::<OutboxRow>(&entry.value);
             // Others do not wait for what cannot be read; `countersign store check` names it.
