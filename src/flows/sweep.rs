@@ -17,7 +17,7 @@ const CHUNK: usize = 200;
 ///
 /// # Errors
 /// [`Fault`].
-pub async fn sweep(app: &App) -> Result<usize, Fault> {
+pub async fn round(app: &App) -> Result<usize, Fault> {
     Ok(sweep_expired(app).await? + sweep_purges(app).await?)
 }
 

@@ -40,7 +40,7 @@ use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFac
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::reading::Foreseen;
-use countersign::flows::store_format::check_store_format;
+use countersign::flows::store_format;
 use countersign::flows::webhook::{self, NewWebhook};
 use countersign::flows::{access_token, account, api_key, entity, service};
 use countersign::store::keys::{self, KeyParts};
@@ -71,7 +71,7 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
         .await
         .unwrap();
     let (app, clock) = app(store);
-    check_store_format(&app).await.unwrap();
+    store_format::check(&app).await.unwrap();
     for later in [Duration::ZERO, Duration::from_hours(24)] {
         clock.set(written_at() + later);
         let report = check_store(&app).await.unwrap();
@@ -183,7 +183,7 @@ pub(super) async fn write() -> String {
     .await
     .unwrap();
     vapid_public_key(&app).await.unwrap();
-    check_store_format(&app).await.unwrap();
+    store_format::check(&app).await.unwrap();
     assert_eq!(app.clock.now(), written_at());
     give_up_one(&app).await;
 

@@ -20,7 +20,7 @@ use countersign::delivery::Senders;
 use countersign::dialect::twilio;
 use countersign::domain::text::FriendlyName;
 use countersign::domain::time::{Clock, Timestamp};
-use countersign::flows::sweep::sweep;
+use countersign::flows::sweep;
 use countersign::flows::{account, api_key};
 use countersign::store::Store;
 use countersign::store::memory::MemoryStore;
@@ -208,7 +208,7 @@ impl TestApp {
 
     /// Sweeps until there is nothing left to sweep.
     pub(crate) async fn sweep(&self) {
-        while sweep(&self.app).await.unwrap() > 0 {}
+        while sweep::round(&self.app).await.unwrap() > 0 {}
     }
 }
 
