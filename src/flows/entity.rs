@@ -131,8 +131,13 @@ async fn delete_once(
         if let FactorKind::Push(push) = &factor.kind {
             batch = batch.delete(keys::device(push.credential).into_bytes());
         }
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+        let event = Event::new(
+            EventType::FactorDeleted,
+            now,
+            &scope,
+            factor.sid,
+            factor.factor_type(),
+        );
         let before = factor.last_event;
         batch = announce(app, &service, &event, &mut factor, batch)?;
         if factor.last_event != before {

@@ -56,10 +56,15 @@ async fn put_dead_letter(app: &App, number: u8) -> DeadLetter {
         identity: Identity::parse("user-0001").unwrap(),
         entity: EntitySid::from_bytes([4; 16]),
     };
-    let of = (FactorSid::from_bytes([5; 16]), FactorType::Totp);
     let message = OutboxMessage::Webhook {
         webhook: WebhookSid::from_bytes([number; 16]),
-        event: Event::new(EventType::FactorCreated, now, &scope, of),
+        event: Event::new(
+            EventType::FactorCreated,
+            now,
+            &scope,
+            FactorSid::from_bytes([5; 16]),
+            FactorType::Totp,
+        ),
     };
     let letter = DeadLetter {
         row: OutboxRow::new(EventSid::from_bytes([number; 16]), now, message),

@@ -119,8 +119,14 @@ async fn answer_once(
     // That the holder did not ask for it is told after that it is denied.
     let reported = (challenge.deny_reason == Some(DenyReason::NotMe)).then_some(EventType::ChallengeReported);
     for event_type in event.into_iter().chain(reported) {
-        let of = (challenge.factor, challenge.factor_type);
-        let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
+        let event = Event::new(
+            event_type,
+            now,
+            &located.scope,
+            challenge.factor,
+            challenge.factor_type,
+        )
+        .of_challenge(challenge.sid);
         batch = announce(app, &located.service, &event, &mut answered, batch)?;
     }
     batch = factor::announce_lock(app, &located, &factor, &mut answered, now, batch)?;

@@ -92,8 +92,14 @@ async fn create_once(
         batch = notify_device(app, service, scope, &challenge, push, until, batch)?;
     }
     if let Outcome::Approved(_) = challenge.outcome {
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::ChallengeApproved, now, scope, of).of_challenge(challenge.sid);
+        let event = Event::new(
+            EventType::ChallengeApproved,
+            now,
+            scope,
+            factor.sid,
+            factor.factor_type(),
+        )
+        .of_challenge(challenge.sid);
         batch = announce(app, service, &event, &mut factor, batch)?;
     }
     batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;

@@ -77,8 +77,13 @@ impl<'a> Enrolment<'a> {
         factor: &mut Factor,
     ) -> Result<EntityScope, Error<Refusal>> {
         self.refuse_duplicate(fingerprint(factor)).await?;
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
+        let event = Event::new(
+            EventType::FactorCreated,
+            factor.date_created,
+            &self.scope,
+            factor.sid,
+            factor.factor_type(),
+        );
         let mut batch = announce(app, &self.service, &event, factor, self.batch)?
             .put_new_record(keys::factor(&self.scope, factor.sid), factor)?;
         if let FactorKind::Push(push) = &factor.kind {

@@ -77,8 +77,7 @@ async fn delete_once(
     if let FactorKind::Push(push) = &factor.kind {
         batch = batch.delete(keys::device(push.credential).into_bytes());
     }
-    let of = (sid, factor.factor_type());
-    let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+    let event = Event::new(EventType::FactorDeleted, now, &scope, sid, factor.factor_type());
     let batch = announce(app, &service, &event, &mut factor, batch)?;
     reading.commit(batch).await?;
     app.memory.waiters.entity_changed(scope.entity);

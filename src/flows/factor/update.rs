@@ -139,8 +139,13 @@ async fn update_once(
     };
     let mut batch = Batch::new();
     if verified_now {
-        let of = (sid, factor.factor_type());
-        let event = Event::new(EventType::FactorVerified, now, &located.scope, of);
+        let event = Event::new(
+            EventType::FactorVerified,
+            now,
+            &located.scope,
+            sid,
+            factor.factor_type(),
+        );
         batch = announce(app, &located.service, &event, &mut factor, batch)?;
     }
     batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;

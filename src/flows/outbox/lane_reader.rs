@@ -277,10 +277,15 @@ mod tests {
         };
         let mut of = [0; 16];
         of[..4].copy_from_slice(&factor.to_be_bytes());
-        let of = (FactorSid::from_bytes(of), FactorType::Totp);
         let message = OutboxMessage::Webhook {
             webhook: WebhookSid::from_bytes([1; 16]),
-            event: Event::new(EventType::FactorCreated, now, &scope, of),
+            event: Event::new(
+                EventType::FactorCreated,
+                now,
+                &scope,
+                FactorSid::from_bytes(of),
+                FactorType::Totp,
+            ),
         };
         OutboxRow {
             next_at,
