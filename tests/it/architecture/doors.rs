@@ -18,7 +18,7 @@ pub(super) fn violations(source: &Source) -> Vec<String> {
     if source.is_test() || *flows != "flows" || DOORS.contains(part) {
         return Vec::new();
     }
-    let past = source.code().filter(|(_, line)| {
+    let around = source.code().filter(|(_, line)| {
         let line = line.replace(HARMLESS, "");
         let names_store = line
             .split(".store")
@@ -29,11 +29,12 @@ pub(super) fn violations(source: &Source) -> Vec<String> {
                 .iter()
                 .any(|by_hand| line.contains(by_hand))
     });
-    past.map(|(number, _)| {
-        let path = source.path();
-        format!("{path}:{number}: a flow reads, asserts and commits through a `Reading`")
-    })
-    .collect()
+    around
+        .map(|(number, _)| {
+            let path = source.path();
+            format!("{path}:{number}: a flow reads, asserts and commits through a `Reading`")
+        })
+        .collect()
 }
 
 fn is_name(c: char) -> bool {

@@ -356,7 +356,7 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
         policy: Policy {
             entity_creations_per_second: Some(100),
-            ..Policy::default()
+            ..crate::doubles::policy()
         },
         ..TestParts::default()
     }

@@ -45,7 +45,7 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// A server with one account, on a store in memory.
     pub(crate) async fn new() -> Self {
-        Self::with(Arc::new(MemoryStore::new()), Policy::default()).await
+        Self::with(Arc::new(MemoryStore::new()), crate::doubles::policy()).await
     }
 
     /// A server with one account, on a store in memory, whose messages leave as `senders` have it.
@@ -55,7 +55,7 @@ impl TestApp {
 
     /// A server with one account, on `store`.
     pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, Policy::default()).await
+        Self::with(store, crate::doubles::policy()).await
     }
 
     /// A server with one account, on `store`, with what its operator chose.

@@ -22,7 +22,7 @@ struct Counted {
 
 impl Counted {
     async fn new() -> Self {
-        Self::with(Policy::default()).await
+        Self::with(crate::doubles::policy()).await
     }
 
     async fn with(policy: Policy) -> Self {
@@ -131,7 +131,7 @@ async fn a_wait_that_is_over_at_once_reads_what_a_fetch_reads() {
 
 /// All guards against toll fraud.
 fn guarded() -> Policy {
-    let mut policy = Policy::default();
+    let mut policy = crate::doubles::policy();
     policy.toll_fraud = Settings {
         country_per_day: Some(100),
         service_per_day: Some(100),

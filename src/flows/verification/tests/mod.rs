@@ -61,7 +61,7 @@ impl World {
             // What guards against toll fraud has tests of its own; an attacker who pays gets past it.
             policy: Policy {
                 toll_fraud: Settings::off(),
-                ..Policy::default()
+                ..crate::doubles::policy()
             },
             ..TestParts::default()
         }
