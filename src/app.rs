@@ -56,20 +56,3 @@ pub struct Policy {
     /// Which codes by message are not sent.
     pub toll_fraud: TollFraudSettings,
 }
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            entity_creations_per_second: None,
-            max_waiters: 20_000,
-            challenge_retention: Duration::from_hours(30 * 24),
-            device_clock_skew: Duration::from_mins(1),
-            outbox_retention: Duration::from_hours(3 * 24),
-            webpush_contact: None,
-            push: PushLimits::default(),
-            outbox_dead_retention: Duration::from_hours(30 * 24),
-            templates: Templates::default(),
-            toll_fraud: TollFraudSettings::default(),
-        }
-    }
-}

@@ -13,7 +13,7 @@ use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
-use crate::flows::store_format::check_store_format;
+use crate::flows::store_format;
 use crate::store::sled::{Options, SledStore};
 
 /// The wired parts, and the directory that they hold on to.
@@ -66,7 +66,7 @@ pub(super) async fn open(
     if purpose == Purpose::Fill {
         return Ok(opened);
     }
-    if let Err(error) = check_store_format(&opened.app).await {
+    if let Err(error) = store_format::check(&opened.app).await {
         let failure = Failure::new(format!(
             "cannot use the store in {}: {error}",
             opened.directory.path().display()

@@ -26,7 +26,7 @@ use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::fraud::rebuild;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
-use crate::flows::sweep::sweep;
+use crate::flows::sweep;
 use crate::flows::verification;
 use crate::flows::{account, challenge};
 use crate::server::tls::Certificates;
@@ -246,7 +246,7 @@ impl Started {
 async fn sweep_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
-        let swept = sweep(&app).await;
+        let swept = sweep::round(&app).await;
         tokio::time::sleep(if matches!(swept, Ok(1..)) {
             SWEEP_PAUSE
         } else {

@@ -17,7 +17,7 @@ use super::{Failure, logging, output};
 use crate::config::Config;
 use crate::delivery::Senders;
 use crate::flows::check_store::check_store;
-use crate::flows::store_format::check_store_format;
+use crate::flows::store_format;
 use crate::store::transfer;
 
 #[derive(Debug, Subcommand)]
@@ -132,7 +132,7 @@ async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Fill).await?;
     let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
     let checked = match &imported {
-        Ok(_) => check_store_format(&opened.app).await,
+        Ok(_) => store_format::check(&opened.app).await,
         Err(_) => Ok(()),
     };
     opened.close().await?;

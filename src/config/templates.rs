@@ -11,34 +11,39 @@ use crate::domain::message::template::{BadTemplate, Template, Templates, Transla
 /// The setting's name.
 pub(super) const TEMPLATES: &str = "templates";
 
-/// What a table may say: each key, and what it is, in Markdown.
-pub(super) const KEYS: &[(&str, &str)] = &[
-    (
-        "name",
-        "At most 32 characters. The SID is made of it and stays while it stays.",
-    ),
-    (
-        "channels",
-        "`sms`, `call`, or both, as a list; `voice` is another name of `call`.",
-    ),
-    (
-        "translations",
-        "The texts, each a table `[[templates.translations]]` with the keys below.",
-    ),
-];
+/// What a table may say: one row for each key, which the reader is made of and the reference page of the manual.
+macro_rules! keys {
+    ($(#[$doc:meta])* $keys:ident, $table:ident: $($(#[serde($how:ident)])? $key:ident: $ty:ty = $text:literal;)+) => {
+        $(#[$doc])*
+        pub(super) const $keys: &[(&str, &str)] = &[$((stringify!($key), $text)),+];
 
-/// What a table of a translation may say.
-pub(super) const TRANSLATION_KEYS: &[(&str, &str)] = &[
-    ("locale", "The language, such as `en` or `de-AT`."),
-    (
-        "text",
-        "The message. `{{code}}` must be in it once; there may be other places, such as `{{friendly_name}}`.",
-    ),
-    (
-        "default",
-        "`true` for everybody whose language is not there. Without it, the first translation is.",
-    ),
-];
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $table {
+            $($(#[serde($how)])? $key: $ty,)+
+        }
+    };
+}
+
+keys! {
+    /// The keys of a template, and what each is, in Markdown.
+    KEYS, Table:
+    name: String = "At most 32 characters. The SID is made of it and stays while it stays.";
+    channels: Vec<String> = "`sms`, `call`, or both, as a list; `voice` is another name of `call`.";
+    translations: Vec<TranslationTable>
+        = "The texts, each a table `[[templates.translations]]` with the keys below.";
+}
+
+keys! {
+    /// The same of a translation.
+    TRANSLATION_KEYS, TranslationTable:
+    locale: String = "The language, such as `en` or `de-AT`.";
+    text: String
+        = "The message. `{{code}}` must be in it once; there may be other places, such as `{{friendly_name}}`.";
+    #[serde(default)]
+    default: bool
+        = "`true` for everybody whose language is not there. Without it, the first translation is.";
+}
 
 /// Reads the value of `templates`, a list of tables, and puts the built-in templates before them.
 ///
@@ -58,23 +63,6 @@ pub(super) fn templates(value: toml::Value) -> Result<Templates, ConfigError> {
         })
         .collect();
     Templates::with(own?).map_err(|why| ConfigError::new(format!("templates: {why}")))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    name: String,
-    channels: Vec<String>,
-    translations: Vec<TranslationTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TranslationTable {
-    locale: String,
-    text: String,
-    #[serde(default)]
-    default: bool,
 }
 
 impl Table {

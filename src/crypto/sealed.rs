@@ -21,7 +21,8 @@ impl Sealed {
     }
 
     pub(super) fn seal(
-        (key, key_id): (&LessSafeKey, KeyId),
+        key: &LessSafeKey,
+        key_id: KeyId,
         entropy: &dyn Entropy,
         associated: &[u8],
         plain: &[u8],
@@ -43,7 +44,8 @@ impl Sealed {
 
     pub(super) fn open(
         &self,
-        (key, ours): (&LessSafeKey, KeyId),
+        key: &LessSafeKey,
+        ours: KeyId,
         associated: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (sealed_with, nonce) = read_header(&self.0)?;

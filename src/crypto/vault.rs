@@ -51,7 +51,7 @@ impl Vault {
     /// nothing else.
     #[must_use]
     pub fn seal(&self, entropy: &dyn Entropy, associated: &[u8], plain: &[u8]) -> Sealed {
-        Sealed::seal((&self.sealing, self.key_id), entropy, associated, plain)
+        Sealed::seal(&self.sealing, self.key_id, entropy, associated, plain)
     }
 
     /// Opens what was sealed for the place that `associated` names.
@@ -59,7 +59,7 @@ impl Vault {
     /// # Errors
     /// When another key sealed it, it was sealed for another place, or any of its bytes was changed.
     pub fn open(&self, associated: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        sealed.open((&self.sealing, self.key_id), associated)
+        sealed.open(&self.sealing, self.key_id, associated)
     }
 
     /// The hash of a token that an account or API key (`owner`: the bytes of its SID) presents. It is keyed, so that a

@@ -122,7 +122,8 @@ impl Event {
         event_type: EventType,
         at: Timestamp,
         scope: &EntityScope,
-        (factor, factor_type): (FactorSid, FactorType),
+        factor: FactorSid,
+        factor_type: FactorType,
     ) -> Self {
         Self {
             event_type,

@@ -9,8 +9,8 @@ use crate::domain::entity::EntityName;
 use crate::domain::factor::{FactorKind, FactorStatus};
 use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::reading::Reading;
-use crate::flows::{Error, account};
+use crate::flows::reading::{Admitted, Foreseen, Prior, Reading};
+use crate::flows::{Error, Fault, account};
 use crate::store::keys;
 use crate::store::records::DeviceAddress;
 
@@ -24,6 +24,15 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The account, or that of the device.
+    #[must_use]
+    pub fn account(&self) -> AccountSid {
+        match self {
+            Self::Account(account) => *account,
+            Self::Device(device) => device.account,
+        }
+    }
+
     /// For what is no device's business.
     ///
     /// # Errors
@@ -64,19 +73,26 @@ impl Actor {
 
 /// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret.
 ///
-/// An unknown user takes as long as a wrong password.
+/// An unknown user takes as long as a wrong password. What is foreseen of the request is read with the account.
 ///
 /// # Errors
 /// [`Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
-pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<AccountSid, Error<Refusal>> {
+pub async fn authenticate(
+    app: &App,
+    user: &str,
+    password: &str,
+    foresee: impl Fn(&Actor) -> Foreseen,
+) -> Result<Admitted<AccountSid>, Error<Refusal>> {
     let mut reading = Reading::new(app);
     let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
+        prefetch_account(&mut reading, sid, &foresee).await?;
         let found = reading.get(&keys::account(sid)).await?;
         let active = found.filter(Account::is_active);
         (sid, *sid.as_bytes(), active.map(|account| account.token))
     } else if let Ok(sid) = user.parse::<ApiKeySid>() {
         let found = reading.get(&keys::api_key(sid)).await?;
         let account = found.as_ref().map_or(NO_ACCOUNT, |key| key.account);
+        prefetch_account(&mut reading, account, &foresee).await?;
         let active = account::is_active(&mut reading, account).await?;
         let usable = found.filter(|_| active);
         (account, *sid.as_bytes(), usable.map(|key| key.secret))
@@ -88,10 +104,21 @@ pub async fn authenticate(app: &App, user: &str, password: &str) -> Result<Accou
         return Err(Refusal::Credentials.into());
     };
     if app.vault.token_matches(&owner, password, &hash) {
-        Ok(account)
+        let prior = Prior::of(reading);
+        Ok(Admitted { who: account, prior })
     } else {
         Err(Refusal::Credentials.into())
     }
+}
+
+/// Reads an account with what is foreseen of its request.
+async fn prefetch_account(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    foresee: impl Fn(&Actor) -> Foreseen,
+) -> Result<(), Fault> {
+    let foreseen = foresee(&Actor::Account(account)).and(keys::account(account));
+    reading.prefetch(foreseen.keys()).await
 }
 
 /// A device that was authenticated.
@@ -111,15 +138,16 @@ pub struct AuthenticatedDevice {
 pub async fn authenticate_device(
     app: &App,
     pass: &dyn DevicePass,
-) -> Result<AuthenticatedDevice, Error<Refusal>> {
+    foresee: impl Fn(&Actor) -> Foreseen,
+) -> Result<Admitted<AuthenticatedDevice>, Error<Refusal>> {
     let mut reading = Reading::new(app);
     let address = reading.require(&keys::device(pass.credential())).await?;
     let factor = keys::factor(&address.scope(), address.factor);
     let service = keys::service(address.account, address.service);
     let account = keys::account(address.account);
-    reading
-        .prefetch([factor.bytes(), service.bytes(), account.bytes()])
-        .await?;
+    let foreseen = foresee(&Actor::Device(address.clone()));
+    let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
+    reading.prefetch(needed.chain(foreseen.keys())).await?;
     let factor = reading.require(&factor).await?;
     let FactorKind::Push(push) = &factor.kind else {
         return Err(Refusal::Credentials.into());
@@ -134,10 +162,12 @@ pub async fn authenticate_device(
     if claims.account_sid != address.account || !active {
         return Err(Refusal::Credentials.into());
     }
-    Ok(AuthenticatedDevice {
+    let who = AuthenticatedDevice {
         address,
         until: claims.expires + app.policy.device_clock_skew,
-    })
+    };
+    let prior = Prior::of(reading);
+    Ok(Admitted { who, prior })
 }
 
 /// What a caller was let in by.
@@ -174,10 +204,16 @@ impl Admission {
     /// # Errors
     /// [`Refusal::Credentials`] when the credentials were revoked, or the account, the service or the factor is no more,
     /// or the account is suspended; [`Error::Failed`].
-    pub async fn check(&self, app: &App) -> Result<Actor, Error<Refusal>> {
+    pub async fn check(
+        &self,
+        app: &App,
+        foresee: impl Fn(&Actor) -> Foreseen,
+    ) -> Result<Admitted<Actor>, Error<Refusal>> {
         let address = match self {
             Self::Account { user, password } => {
-                return Ok(Actor::Account(authenticate(app, user, password).await?));
+                let Admitted { who, prior } = authenticate(app, user, password, foresee).await?;
+                let who = Actor::Account(who);
+                return Ok(Admitted { who, prior });
             }
             Self::Device { address, .. } => address,
         };
@@ -185,15 +221,18 @@ impl Admission {
         let factor = keys::factor(&address.scope(), address.factor);
         let service = keys::service(address.account, address.service);
         let account = keys::account(address.account);
-        let all = [factor.bytes(), service.bytes(), account.bytes()];
-        reading.prefetch(all).await?;
+        let foreseen = foresee(&Actor::Device(address.clone()));
+        let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
+        reading.prefetch(needed.chain(foreseen.keys())).await?;
         let factor = reading.require(&factor).await?;
         reading.require(&service).await?;
         let active = account::is_active(&mut reading, address.account).await?;
         if factor.status == FactorStatus::Disabled || !active {
             return Err(Refusal::Credentials.into());
         }
-        Ok(Actor::Device(address.clone()))
+        let who = Actor::Device(address.clone());
+        let prior = Prior::of(reading);
+        Ok(Admitted { who, prior })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid, ServiceSid};
 use crate::domain::text::FriendlyName;
 use crate::domain::time::Timestamp;
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
 use crate::flows::{Error, account, retry_on_conflict, service};
 use crate::store::{Batch, keys};
 
@@ -78,12 +78,16 @@ pub async fn authenticate(
     app: &App,
     service: ServiceSid,
     text: &str,
-) -> Result<(AccountSid, AccessTokenSid), Error<access::Refusal>> {
+    foresee: impl Fn(AccountSid) -> Foreseen,
+) -> Result<(Admitted<AccountSid>, AccessTokenSid), Error<access::Refusal>> {
     let sid = read_text(app, service, text).ok_or(access::Refusal::Credentials)?;
     let mut reading = Reading::new(app);
     let account = reading.require(&keys::access_token(service, sid)).await?.account;
+    let foreseen = foresee(account).and(keys::account(account));
+    reading.prefetch(foreseen.keys()).await?;
     if account::is_active(&mut reading, account).await? {
-        Ok((account, sid))
+        let prior = Prior::of(reading);
+        Ok((Admitted { who: account, prior }, sid))
     } else {
         Err(access::Refusal::Credentials.into())
     }

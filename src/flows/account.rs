@@ -77,10 +77,11 @@ async fn put_new(
         webhook_secrets,
     };
     let key = keys::account(sid);
-    let batch = Batch::new()
-        .assert_absent(key.bytes().to_vec())
-        .put_record(key, &account)?;
-    Reading::new(app).commit(batch).await?;
+    let mut reading = Reading::new(app);
+    if reading.contains(&key).await? {
+        return Err(Fault::Conflict);
+    }
+    reading.commit(Batch::new().put_record(key, &account)?).await?;
     Ok(account)
 }
 

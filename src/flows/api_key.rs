@@ -57,7 +57,7 @@ pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error<R
         order: Order::Ascending,
         limit: usize::MAX,
     };
-    let markers = app.store.scan(scan).await?;
+    let markers = reading.scan(scan).await?;
     let sids = markers.iter().filter_map(|(marker, _)| keys::last_sid(marker));
     let names: Vec<_> = sids
         .map(|sid| keys::api_key(ApiKeySid::from_bytes(sid)))

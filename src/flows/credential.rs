@@ -16,7 +16,7 @@ use crate::domain::service::{Change, Service};
 use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
 use crate::domain::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Prior, Reading};
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records;
@@ -105,6 +105,20 @@ pub async fn fetch(app: &App, account: AccountSid, sid: CredentialSid) -> Result
     Ok(Reading::new(app).require(&key).await?)
 }
 
+/// The credential, if it is one of the account's, for who changes it next: [`update`] goes on with what was read.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn find(
+    app: &App,
+    account: AccountSid,
+    sid: CredentialSid,
+) -> Result<(Credential, Prior), Error<Refusal>> {
+    let mut reading = Reading::new(app);
+    let credential = reading.require(&keys::credential(account, sid)).await?;
+    Ok((credential, Prior::of(reading)))
+}
+
 /// What a caller wants changed; `None` and [`Change::Keep`] leave it as it is. What belongs to the other provider is
 /// ignored.
 #[derive(Debug, Default)]
@@ -125,7 +139,7 @@ pub struct CredentialChanges {
     pub service_account: Option<ServiceAccount>,
 }
 
-/// Changes what `changes` names and leaves the rest.
+/// Changes what `changes` names and leaves the rest; `prior` is what [`find`] has read.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::UnknownTokenUri`], [`Error::Failed`].
@@ -133,18 +147,19 @@ pub async fn update(
     app: &App,
     account: AccountSid,
     sid: CredentialSid,
+    mut prior: Prior,
     changes: CredentialChanges,
 ) -> Result<Credential, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, account, sid, &changes)).await
+    retry_on_conflict(|| update_once(app, prior.reading(app), account, sid, &changes)).await
 }
 
 async fn update_once(
     app: &App,
+    mut reading: Reading<'_>,
     account: AccountSid,
     sid: CredentialSid,
     changes: &CredentialChanges,
 ) -> Result<Credential, Error<Refusal>> {
-    let mut reading = Reading::new(app);
     let key = keys::credential(account, sid);
     let mut credential = reading.require(&key).await?;
     changes.friendly_name.clone().apply(&mut credential.friendly_name);
@@ -187,20 +202,23 @@ async fn delete_once(app: &App, account: AccountSid, sid: CredentialSid) -> Resu
     let key = keys::credential(account, sid);
     reading.require(&key).await?;
     // A service that comes to use it from here on writes its record anew, and the commit below fails.
-    if let Some(service) = user(app, account, sid).await? {
+    if let Some(service) = user(&reading, account, sid).await? {
         return Err(Refusal::InUse { service }.into());
     }
     Ok(reading.commit(Batch::new().delete(key.into_bytes())).await?)
 }
 
 /// A service that uses the credential.
-async fn user(app: &App, account: AccountSid, sid: CredentialSid) -> Result<Option<ServiceSid>, Fault> {
+async fn user(
+    reading: &Reading<'_>,
+    account: AccountSid,
+    sid: CredentialSid,
+) -> Result<Option<ServiceSid>, Fault> {
     const CHUNK: usize = 200;
     let prefix = keys::services(account).bytes().to_vec();
     let mut after = None;
     loop {
-        let services = app
-            .store
+        let services = reading
             .scan(Scan {
                 prefix: prefix.clone(),
                 after,

@@ -8,7 +8,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
@@ -55,11 +55,20 @@ async fn create_once(
 /// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     name: &EntityName,
 ) -> Result<(EntityScope, Entity), Error<Refusal>> {
-    let located = locate(&mut Reading::new(app), account, name).await?;
+    let Admitted { who, mut prior } = account.into();
+    let located = locate(&mut prior.reading(app), who, name).await?;
     Ok((located.scope, located.entity))
+}
+
+/// What is going to be read to locate an entity.
+#[must_use]
+pub fn foresee(account: AccountSid, name: &EntityName) -> Foreseen {
+    Foreseen::default()
+        .and(keys::service(account, name.service))
+        .and(keys::entity(name.service, &name.identity))
 }
 
 /// An entity and the service it belongs to: where most flows begin.
@@ -79,10 +88,9 @@ pub(crate) async fn locate(
     account: AccountSid,
     name: &EntityName,
 ) -> Result<LocatedEntity, NotRead> {
-    let owner = keys::service(account, name.service);
+    reading.prefetch(foresee(account, name).keys()).await?;
+    let service = reading.require(&keys::service(account, name.service)).await?;
     let key = keys::entity(name.service, &name.identity);
-    reading.prefetch([owner.bytes(), key.bytes()]).await?;
-    let service = reading.require(&owner).await?;
     let entity = reading.glance(&key).await?.ok_or(NotRead::Absent)?;
     Ok(LocatedEntity {
         scope: name.scope(account, entity.sid),
@@ -96,12 +104,21 @@ pub(crate) async fn locate(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn delete(app: &App, account: AccountSid, name: &EntityName) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, name)).await
+pub async fn delete(
+    app: &App,
+    account: impl Into<Admitted<AccountSid>>,
+    name: &EntityName,
+) -> Result<(), Error<Refusal>> {
+    let Admitted { who, mut prior } = account.into();
+    retry_on_conflict(|| delete_once(app, prior.reading(app), who, name)).await
 }
 
-async fn delete_once(app: &App, account: AccountSid, name: &EntityName) -> Result<(), Error<Refusal>> {
-    let mut reading = Reading::new(app);
+async fn delete_once(
+    app: &App,
+    mut reading: Reading<'_>,
+    account: AccountSid,
+    name: &EntityName,
+) -> Result<(), Error<Refusal>> {
     let LocatedEntity { scope, service, .. } = locate(&mut reading, account, name).await?;
     let now = app.clock.now();
     // A factor is only ever created or deleted together with a write of its entity: asserting the entity is enough.
@@ -114,8 +131,13 @@ async fn delete_once(app: &App, account: AccountSid, name: &EntityName) -> Resul
         if let FactorKind::Push(push) = &factor.kind {
             batch = batch.delete(keys::device(push.credential).into_bytes());
         }
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+        let event = Event::new(
+            EventType::FactorDeleted,
+            now,
+            &scope,
+            factor.sid,
+            factor.factor_type(),
+        );
         let before = factor.last_event;
         batch = announce(app, &service, &event, &mut factor, batch)?;
         if factor.last_event != before {

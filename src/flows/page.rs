@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::keys::{self, Prefix};
 use crate::store::records::{self, Record};
 use crate::store::{Entry, Scan, StoreError};
@@ -159,7 +160,7 @@ async fn read(
         order,
         limit: request.size + 1,
     };
-    let entries = app.store.scan(scan).await?;
+    let entries = Reading::new(app).scan(scan).await?;
     let items = entries
         .into_iter()
         .filter_map(|(key, entry)| Some((cursor_of(&key)?, entry)))

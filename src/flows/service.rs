@@ -7,7 +7,7 @@ use crate::domain::service::{Change, Refusal, Service, ServiceChanges, ServiceSe
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::ServiceName;
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::{Admitted, NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::Key;
 use crate::store::records::{Purge, Record};
@@ -57,9 +57,13 @@ async fn create_once(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-pub async fn fetch(app: &App, account: AccountSid, sid: ServiceSid) -> Result<Service, Error<Refusal>> {
-    let key = keys::service(account, sid);
-    Ok(Reading::new(app).require(&key).await?)
+pub async fn fetch(
+    app: &App,
+    account: impl Into<Admitted<AccountSid>>,
+    sid: ServiceSid,
+) -> Result<Service, Error<Refusal>> {
+    let Admitted { who, mut prior } = account.into();
+    Ok(prior.reading(app).require(&keys::service(who, sid)).await?)
 }
 
 /// The service, which has to be there, and what is at `key` below it, in one round trip.

@@ -13,11 +13,11 @@ pub const FORMAT: u32 = 1;
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master key.
-pub async fn check_store_format(app: &App) -> Result<(), Fault> {
-    retry_on_conflict(|| check(app)).await
+pub async fn check(app: &App) -> Result<(), Fault> {
+    retry_on_conflict(|| check_once(app)).await
 }
 
-async fn check(app: &App) -> Result<(), Fault> {
+async fn check_once(app: &App) -> Result<(), Fault> {
     let mut reading = Reading::new(app);
     let key = keys::store_format();
     let ours = app.vault.key_id();

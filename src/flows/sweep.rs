@@ -6,8 +6,8 @@ use crate::domain::sid::ServiceSid;
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
 use crate::store::keys::KeyParts;
-use crate::store::records::{self, Purge, Stored};
-use crate::store::{Batch, Order, Scan, keys};
+use crate::store::records::{self, Purge};
+use crate::store::{Batch, Order, Scan, Version, keys};
 
 /// How many entries one batch deletes at the most.
 const CHUNK: usize = 200;
@@ -17,18 +17,19 @@ const CHUNK: usize = 200;
 ///
 /// # Errors
 /// [`Fault`].
-pub async fn sweep(app: &App) -> Result<usize, Fault> {
+pub async fn round(app: &App) -> Result<usize, Fault> {
     Ok(sweep_expired(app).await? + sweep_purges(app).await?)
 }
 
 async fn sweep_expired(app: &App) -> Result<usize, Fault> {
-    let expired = app.store.expired(app.clock.now(), CHUNK).await?;
-    let mut batch = Batch::new();
-    let count = expired.len();
+    let mut reading = Reading::new(app);
+    let expired = reading.expired(app.clock.now(), CHUNK).await?;
+    let (mut batch, count) = (Batch::new(), expired.len());
     for (key, version) in expired {
-        batch = batch.assert_at(key.clone(), version).delete(key);
+        reading.rest_on(key.clone(), version);
+        batch = batch.delete(key);
     }
-    commit_unless_changed(app, batch)
+    commit_unless_changed(reading, batch)
         .await
         .map(|done| if done { count } else { 0 })
 }
@@ -42,22 +43,20 @@ async fn sweep_purges(app: &App) -> Result<usize, Fault> {
         limit: CHUNK,
     };
     let mut swept = 0;
-    for (key, entry) in app.store.scan(scan).await? {
+    for (key, entry) in Reading::new(app).scan(scan).await? {
         let Some(service) = keys::last_sid(&key).map(ServiceSid::from_bytes) else {
             continue;
         };
-        let purge = Stored {
-            record: records::decode::<Purge>(&entry.value)?,
-            version: entry.version,
-        };
-        swept += sweep_service(app, service, &purge).await?;
+        let _: Purge = records::decode(&entry.value)?;
+        swept += sweep_service(app, service, entry.version).await?;
     }
     Ok(swept)
 }
 
 /// Deletes a chunk of what is below a deleted service; when nothing is left, the note that it is to be swept, too. Whoever
 /// writes below a service asserts it, so nothing comes after.
-async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) -> Result<usize, Fault> {
+async fn sweep_service(app: &App, service: ServiceSid, purge: Version) -> Result<usize, Fault> {
+    let mut reading = Reading::new(app);
     for prefix in keys::below_service(service) {
         let scan = Scan {
             prefix,
@@ -65,7 +64,7 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) ->
             order: Order::Ascending,
             limit: CHUNK,
         };
-        let entries = app.store.scan(scan).await?;
+        let entries = reading.scan(scan).await?;
         if entries.is_empty() {
             continue;
         }
@@ -79,23 +78,25 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: &Stored<Purge>) ->
             {
                 batch = batch.delete(keys::device(push.credential).into_bytes());
             }
-            batch = batch.assert_at(key.clone(), entry.version).delete(key);
+            reading.rest_on(key.clone(), entry.version);
+            batch = batch.delete(key);
         }
-        return commit_unless_changed(app, batch)
+        return commit_unless_changed(reading, batch)
             .await
             .map(|done| if done { count } else { 0 });
     }
-    let key = keys::purge(service);
-    let batch = Batch::new().assert_read(&key, purge).delete(key.into_bytes());
-    commit_unless_changed(app, batch).await.map(usize::from)
+    let key = keys::purge(service).into_bytes();
+    reading.rest_on(key.clone(), purge);
+    let batch = Batch::new().delete(key);
+    commit_unless_changed(reading, batch).await.map(usize::from)
 }
 
 /// Whether the batch was committed; one whose entries changed since they were read is left to the next round.
-async fn commit_unless_changed(app: &App, batch: Batch) -> Result<bool, Fault> {
+async fn commit_unless_changed(reading: Reading<'_>, batch: Batch) -> Result<bool, Fault> {
     if batch.is_empty() {
         return Ok(false);
     }
-    match Reading::new(app).commit(batch).await {
+    match reading.commit(batch).await {
         Ok(()) => Ok(true),
         Err(Fault::Conflict) => Ok(false),
         Err(fault) => Err(fault),

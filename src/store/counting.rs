@@ -15,6 +15,8 @@ pub struct CountingStore<S> {
     get_many: AtomicUsize,
     scan: AtomicUsize,
     commit: AtomicUsize,
+    expired: AtomicUsize,
+    export: AtomicUsize,
 }
 
 /// How often each operation was asked for, whether it succeeded or not.
@@ -28,13 +30,17 @@ pub struct RoundTrips {
     pub scan: usize,
     /// Batches committed.
     pub commit: usize,
+    /// Searches for what has ended.
+    pub expired: usize,
+    /// Copies of everything begun.
+    pub export: usize,
 }
 
 impl RoundTrips {
     /// All that only read.
     #[must_use]
     pub fn reads(&self) -> usize {
-        self.get + self.get_many + self.scan
+        self.get + self.get_many + self.scan + self.expired + self.export
     }
 }
 
@@ -47,6 +53,8 @@ impl<S: Store> CountingStore<S> {
             get_many: AtomicUsize::new(0),
             scan: AtomicUsize::new(0),
             commit: AtomicUsize::new(0),
+            expired: AtomicUsize::new(0),
+            export: AtomicUsize::new(0),
         }
     }
 
@@ -58,6 +66,8 @@ impl<S: Store> CountingStore<S> {
             get_many: take(&self.get_many),
             scan: take(&self.scan),
             commit: take(&self.commit),
+            expired: take(&self.expired),
+            export: take(&self.export),
         }
     }
 
@@ -90,10 +100,12 @@ impl<S: Store> Store for CountingStore<S> {
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        self.expired.fetch_add(1, Ordering::SeqCst);
         self.inner.expired(now, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.export.fetch_add(1, Ordering::SeqCst);
         self.inner.export().await
     }
 

@@ -6,12 +6,9 @@ pub use super::kinds::{KeyParts, Owner};
 use std::marker::PhantomData;
 
 use super::kinds;
-use super::records::{ChallengeTimer, Record, VerificationTimer};
+use super::records::Record;
 use crate::domain::events::OutboxRow;
-use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::outbox::Lane;
-use crate::domain::rate_limit::RateLimitUses;
-use crate::domain::service::Service;
 use crate::domain::sid::ServiceSid;
 
 /// A key whose record is a `T`.
@@ -56,48 +53,12 @@ impl<T> Prefix<T> {
     }
 }
 
-/// The services of all accounts.
-#[must_use]
-pub fn all_services() -> Vec<u8> {
-    vec![Service::KIND]
-}
-
-/// What all lanes' keys begin with.
-#[must_use]
-pub fn lanes() -> Vec<u8> {
-    vec![OutboxRow::KIND]
-}
-
 /// The lane that the key of an outbox row is in; `None` if it is another key.
 #[must_use]
 pub fn lane_of(key: &[u8]) -> Option<Lane> {
     // Asked for every key that is written, so it reads no more than it needs.
     let rest = key.strip_prefix(&[OutboxRow::KIND])?;
     Lane::from_bytes(rest.first_chunk().filter(|_| rest.len() == 33)?)
-}
-
-/// All timers of challenges, those that are due first in front.
-#[must_use]
-pub fn challenge_timers() -> Vec<u8> {
-    vec![ChallengeTimer::KIND]
-}
-
-/// All timers of verifications, those that are due first in front.
-#[must_use]
-pub fn verification_timers() -> Vec<u8> {
-    vec![VerificationTimer::KIND]
-}
-
-/// The uses of all values of a service's rate limits.
-#[must_use]
-pub fn all_rate_limit_uses(service: ServiceSid) -> Vec<u8> {
-    of_service::<RateLimitUses>(service)
-}
-
-/// The messaging configurations of a service.
-#[must_use]
-pub fn messaging_configurations(service: ServiceSid) -> Vec<u8> {
-    of_service::<MessagingConfiguration>(service)
 }
 
 /// Where everything is that goes with a service.
@@ -109,8 +70,4 @@ pub fn below_service(service: ServiceSid) -> impl Iterator<Item = Vec<u8>> {
 #[must_use]
 pub fn last_sid(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk().copied()
-}
-
-fn of_service<T: Record>(service: ServiceSid) -> Vec<u8> {
-    [&[T::KIND][..], service.as_bytes()].concat()
 }

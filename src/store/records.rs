@@ -263,9 +263,4 @@ impl Batch {
     pub fn mark_new_until<T: Mark + Ends>(self, key: Key<T>, expires_at: Timestamp) -> Self {
         self.put_new_until(key.into_bytes(), Vec::new(), expires_at)
     }
-
-    /// Requires that the record at `key` is still the one that was read.
-    pub fn assert_read<T, R>(self, key: &Key<T>, read: &Stored<R>) -> Self {
-        self.assert_at(key.bytes().to_vec(), read.version)
-    }
 }

@@ -15,7 +15,7 @@ use axum::routing::get;
 use super::metrics::{Requests, blocked_codes};
 use crate::app::App;
 use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, RequestId};
-use crate::flows::store_format::check_store_format;
+use crate::flows::store_format;
 
 /// What the endpoints tell of.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {
     if ops.draining.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n");
     }
-    match tokio::time::timeout(PATIENCE, check_store_format(&ops.app)).await {
+    match tokio::time::timeout(PATIENCE, store_format::check(&ops.app)).await {
         Ok(Ok(())) => (StatusCode::OK, "ready\n"),
         Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
     }

@@ -8,4 +8,4 @@ mod parts;
 
 pub(crate) use self::clock::ManualClock;
 pub(crate) use self::entropy::SeededEntropy;
-pub(crate) use self::parts::TestParts;
+pub(crate) use self::parts::{TestParts, policy};

@@ -1,12 +1,16 @@
 //! The wired parts that a test is about: the one place where tests make an `App`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::delivery::Senders;
 use countersign::domain::entropy::Entropy;
+use countersign::domain::fraud::settings::Settings;
+use countersign::domain::message::template::Templates;
+use countersign::domain::push_guard::PushLimits;
 use countersign::domain::time::{Clock, Timestamp};
 use countersign::store::Store;
 use countersign::store::memory::MemoryStore;
@@ -71,7 +75,23 @@ impl Default for TestParts {
             entropy: Arc::new(SeededEntropy::new(1)),
             vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
             senders: Arc::default(),
-            policy: Policy::default(),
+            policy: policy(),
         }
+    }
+}
+
+/// What an operator chose who has set nothing. That the settings' own defaults say the same is a test's to see.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        entity_creations_per_second: None,
+        max_waiters: 20_000,
+        challenge_retention: Duration::from_hours(30 * 24),
+        device_clock_skew: Duration::from_mins(1),
+        outbox_retention: Duration::from_hours(3 * 24),
+        webpush_contact: None,
+        push: PushLimits::default(),
+        outbox_dead_retention: Duration::from_hours(30 * 24),
+        templates: Templates::default(),
+        toll_fraud: Settings::default(),
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid}
 use crate::domain::text::Identity;
 use crate::doubles::{SeededEntropy, TestParts};
 use crate::flows::access;
+use crate::flows::reading::Foreseen;
 use crate::store::{Batch, keys};
 
 fn app() -> App {
@@ -55,10 +56,15 @@ async fn put_dead_letter(app: &App, number: u8) -> DeadLetter {
         identity: Identity::parse("user-0001").unwrap(),
         entity: EntitySid::from_bytes([4; 16]),
     };
-    let of = (FactorSid::from_bytes([5; 16]), FactorType::Totp);
     let message = OutboxMessage::Webhook {
         webhook: WebhookSid::from_bytes([number; 16]),
-        event: Event::new(EventType::FactorCreated, now, &scope, of),
+        event: Event::new(
+            EventType::FactorCreated,
+            now,
+            &scope,
+            FactorSid::from_bytes([5; 16]),
+            FactorType::Totp,
+        ),
     };
     let letter = DeadLetter {
         row: OutboxRow::new(EventSid::from_bytes([number; 16]), now, message),
@@ -138,7 +144,11 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
 async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
     let app = app();
     let account = created(&app, create_account()).await;
-    let works = async |user: &str, secret: &str| access::authenticate(&app, user, secret).await.is_ok();
+    let works = async |user: &str, secret: &str| {
+        access::authenticate(&app, user, secret, |_| Foreseen::default())
+            .await
+            .is_ok()
+    };
     assert!(works(&account.sid, &account.secret).await);
 
     let key = created(

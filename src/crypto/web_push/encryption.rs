@@ -30,7 +30,7 @@ pub fn encrypt(
     let mut salt = [0; SALT_LENGTH];
     entropy.fill(&mut salt);
     let padded = (message.len() + 1).next_multiple_of(BLOCK);
-    encrypt_with(subscription, (&private, &public), salt, message, padded)
+    encrypt_with(subscription, &private, &public, salt, message, padded)
 }
 
 /// Why a message was not encrypted.
@@ -47,7 +47,8 @@ pub enum EncryptionError {
 /// `padded` counts the delimiter behind the message.
 fn encrypt_with(
     subscription: &WebPushSubscription,
-    (private, public): (&PrivateKey, &P256Point),
+    private: &PrivateKey,
+    public: &P256Point,
     salt: [u8; SALT_LENGTH],
     message: &[u8],
     padded: usize,
@@ -161,14 +162,7 @@ mod tests {
         let subscription = subscription(RECEIVER, SECRET);
         let salt = decoded("DGv6ra1nlYgDCS1FRnbzlw");
         let message = b"When I grow up, I want to be a watermelon";
-        let body = encrypt_with(
-            &subscription,
-            (&private, &public),
-            salt,
-            message,
-            message.len() + 1,
-        )
-        .unwrap();
+        let body = encrypt_with(&subscription, &private, &public, salt, message, message.len() + 1).unwrap();
         let expected = "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8w\
                         EqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN";
         assert_eq!(URL_SAFE_NO_PAD.encode(body), expected);

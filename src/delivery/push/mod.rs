@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use self::apns::Apns;
+use self::apns::{Apns, Environments};
 use self::fcm::Fcm;
 use self::web_push::WebPush;
 use super::Outcome;
@@ -129,18 +129,15 @@ impl PushProviders {
     pub fn new(addresses: Addresses, push_services: HttpClient) -> Self {
         let client = HttpClient::new(HttpPolicy::push_providers());
         let or = |given: Option<Url>, default: &str| given.unwrap_or_else(|| fixed(default));
-        let apns = (
-            or(addresses.apns, "https://api.push.apple.com"),
-            or(addresses.apns_sandbox, "https://api.sandbox.push.apple.com"),
-        );
-        let fcm = (
-            or(addresses.fcm, "https://fcm.googleapis.com"),
-            addresses.fcm_tokens,
-        );
+        let apns = Environments {
+            production: or(addresses.apns, "https://api.push.apple.com"),
+            sandbox: or(addresses.apns_sandbox, "https://api.sandbox.push.apple.com"),
+        };
+        let fcm = or(addresses.fcm, "https://fcm.googleapis.com");
         let timeout = addresses.timeout.unwrap_or(TIMEOUT);
         Self {
             apns: Apns::new(client.clone(), apns, timeout),
-            fcm: Fcm::new(client, fcm, timeout),
+            fcm: Fcm::new(client, fcm, addresses.fcm_tokens, timeout),
             web_push: WebPush::new(push_services),
         }
     }

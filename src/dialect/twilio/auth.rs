@@ -7,10 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::device_jwt::DeviceJwt;
-use crate::app::App;
+use super::foresight::Asked;
 use crate::domain::access::Refusal;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::flows::access::{self, Actor, Admission};
+use crate::flows::reading::{Admitted, Prior};
 use crate::flows::{self, access_token};
 
 /// Whoever was authenticated.
@@ -25,9 +26,25 @@ pub(super) enum Caller {
     },
 }
 
-/// Whoever was authenticated, and by what: for those who wait and are to be checked again.
+impl Caller {
+    /// The account or the device.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for who may only enrol.
+    pub(super) fn actor(&self) -> Result<&Actor, Refusal> {
+        match self {
+            Self::Actor(actor) => Ok(actor),
+            Self::Enrolment { .. } => Err(Refusal::Forbidden),
+        }
+    }
+}
+
+/// Whoever was authenticated.
 pub(super) struct Authenticated {
     pub(super) caller: Caller,
+    /// What was read for that.
+    pub(super) prior: Prior,
+    /// By what: for those who wait and are to be checked again.
     pub(super) admission: Option<Admission>,
 }
 
@@ -75,39 +92,54 @@ impl Basic {
 /// Long enough for every token of a device.
 const MAX_ENCODED: usize = 16 * 1024;
 
+/// What a request says of who sends it.
+///
+/// # Errors
+/// [`Refusal::Credentials`].
+pub(super) fn credentials(headers: &HeaderMap) -> Result<Basic, Refusal> {
+    headers
+        .get(AUTHORIZATION)
+        .and_then(|value| Basic::parse(value.as_bytes()))
+        .ok_or(Refusal::Credentials)
+}
+
 /// Authenticates a request. `enrols` is the service whose factors may be created with an access token on this route.
 ///
 /// # Errors
-/// [`Refusal::Credentials`], before anything else is looked up.
+/// [`Refusal::Credentials`], before anything else is decided.
 pub(super) async fn caller(
-    app: &App,
-    headers: &HeaderMap,
+    asked: &Asked<'_>,
+    basic: Basic,
     enrols: Option<ServiceSid>,
 ) -> Result<Authenticated, flows::Error<Refusal>> {
-    let header = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| Basic::parse(value.as_bytes()));
-    let basic = header.ok_or(Refusal::Credentials)?;
+    let app = asked.app;
+    let foresee = |actor: &Actor| asked.foresee(actor);
     if basic.user() != "token" {
-        let account = access::authenticate(app, basic.user(), basic.reveal_password()).await?;
+        let admitted = access::authenticate(app, basic.user(), basic.reveal_password(), foresee).await?;
         let (user, password) = basic.into_parts();
         return Ok(Authenticated {
-            caller: Caller::Actor(Actor::Account(account)),
+            caller: Caller::Actor(Actor::Account(admitted.who)),
+            prior: admitted.prior,
             admission: Some(Admission::Account { user, password }),
         });
     }
     if access_token::looks_like_one(basic.reveal_password()) {
         let service = enrols.ok_or(Refusal::Credentials)?;
-        let (account, permit) = access_token::authenticate(app, service, basic.reveal_password()).await?;
+        let foresee = |account| asked.foresee(&Actor::Account(account));
+        let (admitted, permit) =
+            access_token::authenticate(app, service, basic.reveal_password(), foresee).await?;
+        let account = admitted.who;
         return Ok(Authenticated {
             caller: Caller::Enrolment { account, permit },
+            prior: admitted.prior,
             admission: None,
         });
     }
     let token = DeviceJwt::parse(basic.reveal_password()).map_err(|_| Refusal::Credentials)?;
-    let device = access::authenticate_device(app, &token).await?;
+    let Admitted { who: device, prior } = access::authenticate_device(app, &token, foresee).await?;
     Ok(Authenticated {
         caller: Caller::Actor(Actor::Device(device.address.clone())),
+        prior,
         admission: Some(Admission::Device {
             address: device.address,
             until: device.until,

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
@@ -11,8 +11,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::auth::{Authenticated, Caller, caller};
+use super::auth::{Authenticated, Caller, caller, credentials};
 use super::error::{ApiError, Parameter, ToApiError};
+use super::foresight::Asked;
 use super::form::{Form, whole_number};
 use crate::app::App;
 use crate::domain::access::Refusal;
@@ -21,6 +22,7 @@ use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::flows::access::{Actor, Admission};
+use crate::flows::reading::{Admitted, Prior};
 use crate::flows::{self, Fault};
 use crate::web::body;
 use crate::web::public_url::PublicUrl;
@@ -38,6 +40,8 @@ pub(super) struct Twilio {
 pub(super) struct Call {
     twilio: Twilio,
     caller: Caller,
+    /// What was read to know the caller: whoever needs it first goes on with it.
+    prior: Mutex<Prior>,
     admission: Option<Admission>,
     names: Option<RawPathParams>,
     /// A copy: a part of the request's own bytes would keep the connection's buffer from being used again while this waits.
@@ -67,15 +71,24 @@ impl Call {
 
     /// The account, for what is no device's business.
     pub(super) fn account(&self) -> Result<AccountSid, ApiError> {
-        self.refuse(self.actor()?.account_only())
+        self.refuse(self.caller.actor().and_then(Actor::account_only))
+    }
+
+    /// The same, for flows that go on with what was read to know it.
+    pub(super) fn admitted_account(&self) -> Result<Admitted<AccountSid>, ApiError> {
+        Ok(self.admitted(self.account()?))
     }
 
     /// The account or the device.
-    pub(super) fn actor(&self) -> Result<&Actor, ApiError> {
-        match &self.caller {
-            Caller::Actor(actor) => Ok(actor),
-            Caller::Enrolment { .. } => self.refuse(Err(Refusal::Forbidden)),
-        }
+    pub(super) fn actor(&self) -> Result<Admitted<Actor>, ApiError> {
+        let actor = self.refuse(self.caller.actor())?;
+        Ok(self.admitted(actor.clone()))
+    }
+
+    fn admitted<T>(&self, who: T) -> Admitted<T> {
+        let mut prior = self.prior.lock().unwrap_or_else(PoisonError::into_inner);
+        let prior = std::mem::take(&mut *prior);
+        Admitted { who, prior }
     }
 
     /// What the account or the device was let in by.
@@ -96,10 +109,10 @@ impl Call {
     }
 
     /// The account, and the access token that permits a device to create a factor.
-    pub(super) fn enroller(&self) -> Result<(AccountSid, Option<AccessTokenSid>), ApiError> {
+    pub(super) fn enroller(&self) -> Result<(Admitted<AccountSid>, Option<AccessTokenSid>), ApiError> {
         match &self.caller {
-            Caller::Actor(actor) => Ok((self.refuse(actor.account_only())?, None)),
-            Caller::Enrolment { account, permit } => Ok((*account, Some(*permit))),
+            Caller::Actor(actor) => Ok((self.admitted(self.refuse(actor.account_only())?), None)),
+            Caller::Enrolment { account, permit } => Ok((self.admitted(*account), Some(*permit))),
         }
     }
 
@@ -177,23 +190,36 @@ impl FromRequest<Twilio> for Call {
         let (mut parts, request_body) = request.into_parts();
         // A path that cannot be decoded has no names, and so leads nowhere.
         let names = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
+        let refuse = |error| ApiError::from_flow(error, parts.uri.path()).into_response();
+        let credentials = credentials(&parts.headers).map_err(|refusal| refuse(refusal.into()))?;
+        // Before anything is read from the store: what is read for the caller is not old when the operation begins, however
+        // long the body takes, and what the body names is read in the same round trip.
+        let form = if parts.method == Method::POST {
+            read_form(&parts, request_body).await
+        } else {
+            Ok(Form::default())
+        };
+        let route = parts.extensions.get::<MatchedPath>();
+        let asked = Asked {
+            app: &twilio.app,
+            route: route.map_or("", MatchedPath::as_str),
+            names: names.as_ref(),
+            form: form.as_ref().ok(),
+        };
         let enrols = service_to_enrol_in(&parts, names.as_ref());
-        let Authenticated { caller, admission } = caller(&twilio.app, &parts.headers, enrols)
-            .await
-            .map_err(|error| ApiError::from_flow(error, parts.uri.path()).into_response())?;
+        let Authenticated {
+            caller,
+            prior,
+            admission,
+        } = caller(&asked, credentials, enrols).await.map_err(refuse)?;
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let query = query.ok_or_else(|| ApiError::no_form().into_response())?;
-        let form = if parts.method == Method::POST {
-            read_form(&parts, request_body)
-                .await
-                .map_err(IntoResponse::into_response)?
-        } else {
-            Form::default()
-        };
+        let form = form.map_err(IntoResponse::into_response)?;
         let base = twilio.public_url.base(&parts).into_owned();
         Ok(Self {
             twilio: twilio.clone(),
             caller,
+            prior: Mutex::new(prior),
             admission,
             names,
             path: parts.uri.path().into(),
@@ -204,7 +230,8 @@ impl FromRequest<Twilio> for Call {
     }
 }
 
-fn named<'n>(names: Option<&'n RawPathParams>, name: &str) -> Option<&'n str> {
+/// A part of a path.
+pub(super) fn named<'n>(names: Option<&'n RawPathParams>, name: &str) -> Option<&'n str> {
     let (_, value) = names?.iter().find(|(given, _)| *given == name)?;
     Some(value)
 }

@@ -30,7 +30,7 @@ use crate::flows::page::Order;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let name = call.entity()?;
     let form = &call.form;
     let factor = sid::<FactorSid>(FACTOR_SID)(form.required("FactorSid")?);
@@ -64,7 +64,8 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let found = match call.wait()? {
         None => challenge::fetch(call.app(), call.actor()?, &name, sid).await,
         Some(longest) => {
-            challenge::wait_for_decision(call.app(), &call.admission()?, &name, sid, longest).await
+            let actor = call.actor()?;
+            challenge::wait_for_decision(call.app(), actor, &call.admission()?, &name, sid, longest).await
         }
     };
     let (scope, challenge) = call.settle(found)?;
@@ -113,7 +114,8 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
     let found = match (call.wait()?, filter.status) {
         (None, _) => challenge::list(app, call.actor()?, &name, filter, request).await,
         (Some(longest), Some(ChallengeStatus::Pending)) => {
-            challenge::wait_for_pending(app, &call.admission()?, &name, filter.factor, request, longest).await
+            let (actor, admission) = (call.actor()?, call.admission()?);
+            challenge::wait_for_pending(app, actor, &admission, &name, filter.factor, request, longest).await
         }
         (Some(_), _) => {
             return Err(ApiError::invalid(

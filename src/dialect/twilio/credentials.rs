@@ -60,9 +60,9 @@ pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
     let sid = call.sid("CredentialSid")?;
     // What the parameters mean depends on the type, which never changes.
-    let found = call.settle(credential::fetch(call.app(), account, sid).await)?;
+    let (found, prior) = call.settle(credential::find(call.app(), account, sid).await)?;
     let changes = changes(&call.form, found.provider())?;
-    let updated = credential::update(call.app(), account, sid, changes).await;
+    let updated = credential::update(call.app(), account, sid, prior, changes).await;
     Ok(json::resource(
         StatusCode::OK,
         &CredentialJson::new(&call, &call.settle(updated)?),

@@ -30,7 +30,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let name = call.entity()?;
     let (scope, entity) = call.settle(entity::fetch(call.app(), account, &name).await)?;
     Ok(json::resource(
@@ -41,7 +41,7 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 
 /// `DELETE /v2/Services/{ServiceSid}/Entities/{Identity}`
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let name = call.entity()?;
     call.settle(entity::delete(call.app(), account, &name).await)?;
     Ok(json::deleted())

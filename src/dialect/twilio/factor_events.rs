@@ -20,14 +20,14 @@ use crate::flows::challenge::{FactorWatch, Tiding};
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors/{FactorSid}/Events`
 pub(super) async fn stream(headers: HeaderMap, call: Call) -> Result<Response, ApiError> {
-    let admission = call.admission()?;
+    let (actor, admission) = (call.actor()?, call.admission()?);
     let name = call.entity()?;
     let factor = call.sid("FactorSid")?;
     if !takes_events(&headers) {
         return Err(ApiError::not_acceptable("a stream of type text/event-stream"));
     }
     let last = last_event(&headers, &call)?;
-    let watch = FactorWatch::begin(call.shared_app(), admission, name, factor, last).await;
+    let watch = FactorWatch::begin(call.shared_app(), actor, admission, name, factor, last).await;
     let feed = Feed {
         retry: Some(retry(&call)),
         watch: call.settle(watch)?,

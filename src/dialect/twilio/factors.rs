@@ -86,7 +86,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Entities/{Identity}/Factors`
 pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let listing = Listing::read(&call.query, &[])?;
     let name = call.entity()?;
     let found = factor::list(call.app(), account, &name, listing.request).await;

@@ -22,6 +22,7 @@ mod factor_events;
 mod factor_settings;
 mod factors;
 mod failures;
+mod foresight;
 mod form;
 mod forms;
 mod json;

@@ -14,7 +14,7 @@ use crate::flows::challenge;
 
 /// `POST /v2/Services/{ServiceSid}/Entities/{Identity}/Challenges/{ChallengeSid}/Notifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let name = call.entity()?;
     let challenge = call.sid("ChallengeSid")?;
     let life = call

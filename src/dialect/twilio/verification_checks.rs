@@ -20,7 +20,7 @@ use crate::flows::verification::{self, Guess, VerificationName};
 
 /// `POST /v2/Services/{ServiceSid}/VerificationCheck`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let given = Given::read(&call.form).map_err(ApiError::in_service)?;
     let service = call.sid("ServiceSid")?;
     let guess = Guess {

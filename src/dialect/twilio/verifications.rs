@@ -20,7 +20,7 @@ use crate::flows::verification::{self, Settlement};
 
 /// `POST /v2/Services/{ServiceSid}/Verifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
     let new = match verification_parameters::read(&call.form) {
         Ok(new) => new,
@@ -43,10 +43,9 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}/Verifications/{VerificationSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
-    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
-    let found = verification::fetch(call.app(), account, service.sid, &which(&call)?).await;
-    let verification = call.settle(found)?;
+    let account = call.admitted_account()?;
+    let found = verification::fetch(call.app(), account, call.sid("ServiceSid")?, &which(&call)?).await;
+    let (service, verification) = call.settle(found)?;
     Ok(json::resource(
         StatusCode::OK,
         &VerificationJson::new(&call, &service, &verification),
@@ -55,16 +54,16 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 
 /// `POST /v2/Services/{ServiceSid}/Verifications/{VerificationSid}`
 pub(super) async fn update(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
+    let account = call.admitted_account()?;
     call.form.required("Status")?;
     let settlement = call
         .form
         .parsed(Parameter::STATUS, settlement)
         .map_err(ApiError::in_service)?
         .ok_or_else(|| ApiError::missing("Status"))?;
-    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
-    let settled = verification::settle(call.app(), account, service.sid, &which(&call)?, settlement).await;
-    let verification = call.settle_verification(settled)?;
+    let (app, service) = (call.app(), call.sid("ServiceSid")?);
+    let settled = verification::settle(app, account, service, &which(&call)?, settlement).await;
+    let (service, verification) = call.settle_verification(settled)?;
     Ok(json::resource(
         StatusCode::OK,
         &VerificationJson::new(&call, &service, &verification),

@@ -5,8 +5,10 @@ use crate::app::App;
 use crate::domain::attempt::Attempt;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
+use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::keys::{self, Prefix};
-use crate::store::{Order, Scan, StoreError, records};
+use crate::store::{Order, Scan, records};
 
 /// The bytes of an attempt's identifier, which begin with the moment of its creation.
 pub(super) type Position = [u8; 16];
@@ -47,7 +49,7 @@ impl<'a> Range<'a> {
         from: Option<Position>,
         order: Order,
         limit: usize,
-    ) -> Result<Piece, StoreError> {
+    ) -> Result<Piece, Fault> {
         let after = match order {
             Order::Ascending => {
                 let before_low = predecessor(self.low);
@@ -61,7 +63,7 @@ impl<'a> Range<'a> {
             order,
             limit,
         };
-        let entries = self.app.store.scan(scan).await?;
+        let entries = Reading::new(self.app).scan(scan).await?;
         let mut is_last = entries.len() < limit;
         let mut attempts = Vec::with_capacity(entries.len());
         for (_, entry) in entries {

@@ -12,7 +12,7 @@ use crate::domain::sid::ChallengeSid;
 use crate::domain::text::Attributes;
 use crate::flows::access::Actor;
 use crate::flows::event::announce;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -34,23 +34,24 @@ pub struct ChallengeUpdate<'a> {
 /// now, is paused, or has codes of another length; [`Error::Failed`].
 pub async fn answer(
     app: &App,
-    actor: &Actor,
+    actor: impl Into<Admitted<Actor>>,
     name: &EntityName,
     sid: ChallengeSid,
     update: &ChallengeUpdate<'_>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
-    retry_on_conflict(|| answer_once(app, actor, name, sid, update)).await
+    let Admitted { who, mut prior } = actor.into();
+    retry_on_conflict(|| answer_once(app, prior.reading(app), &who, name, sid, update)).await
 }
 
 async fn answer_once(
     app: &App,
+    mut reading: Reading<'_>,
     actor: &Actor,
     name: &EntityName,
     sid: ChallengeSid,
     update: &ChallengeUpdate<'_>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
     let (account, only) = actor.within(name).map_err(Refusal::Access)?;
-    let mut reading = Reading::new(app);
     let located = entity::locate(&mut reading, account, name).await?;
     if let Some(own) = only {
         let (challenge, factor) = (
@@ -107,8 +108,14 @@ async fn answer_once(
     // That the holder did not ask for it is told after that it is denied.
     let reported = (challenge.deny_reason == Some(DenyReason::NotMe)).then_some(EventType::ChallengeReported);
     for event_type in event.into_iter().chain(reported) {
-        let of = (challenge.factor, challenge.factor_type);
-        let event = Event::new(event_type, now, &located.scope, of).of_challenge(challenge.sid);
+        let event = Event::new(
+            event_type,
+            now,
+            &located.scope,
+            challenge.factor,
+            challenge.factor_type,
+        )
+        .of_challenge(challenge.sid);
         batch = announce(app, &located.service, &event, &mut answered, batch)?;
     }
     batch = factor::announce_lock(app, &located, &factor, &mut answered, now, batch)?;

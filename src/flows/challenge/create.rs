@@ -16,7 +16,7 @@ use crate::domain::text::{Attributes, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::event::announce;
 use crate::flows::push::notify_device;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -48,22 +48,23 @@ pub struct NewChallenge {
 /// challenge or no code now, is paused, or has codes of another length; [`Error::Failed`].
 pub async fn create(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     name: &EntityName,
     new: &NewChallenge,
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, name, new, code)).await
+    let Admitted { who, mut prior } = account.into();
+    retry_on_conflict(|| create_once(app, prior.reading(app), who, name, new, code)).await
 }
 
 async fn create_once(
     app: &App,
+    mut reading: Reading<'_>,
     account: AccountSid,
     name: &EntityName,
     new: &NewChallenge,
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
-    let mut reading = Reading::new(app);
     let located = entity::locate(&mut reading, account, name).await?;
     let (scope, service) = (&located.scope, &located.service);
     let key = keys::factor(scope, new.factor);
@@ -95,8 +96,14 @@ async fn create_once(
         batch = notify_device(app, service, scope, &challenge, push, until, batch)?;
     }
     if let Outcome::Approved(_) = challenge.outcome {
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::ChallengeApproved, now, scope, of).of_challenge(challenge.sid);
+        let event = Event::new(
+            EventType::ChallengeApproved,
+            now,
+            scope,
+            factor.sid,
+            factor.factor_type(),
+        )
+        .of_challenge(challenge.sid);
         batch = announce(app, service, &event, &mut factor, batch)?;
     }
     batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;

@@ -52,7 +52,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
             order: Order::Ascending,
             limit: CHUNK,
         };
-        let timers = app.store.scan(scan).await?;
+        let timers = Reading::new(app).scan(scan).await?;
         for (key, _) in &timers {
             let Some(keys::KeyParts::ChallengeTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;
@@ -96,8 +96,14 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error<Refusa
         return Ok(reading.commit(taken).await?);
     };
     let before = factor.last_event;
-    let of = (factor.sid, factor.factor_type());
-    let event = Event::new(EventType::ChallengeExpired, now, scope, of).of_challenge(challenge.sid);
+    let event = Event::new(
+        EventType::ChallengeExpired,
+        now,
+        scope,
+        factor.sid,
+        factor.factor_type(),
+    )
+    .of_challenge(challenge.sid);
     let batch = put_answered(app, scope, &challenge, taken)?;
     let mut batch = announce(app, service, &event, &mut factor, batch)?;
     if factor.last_event != before {

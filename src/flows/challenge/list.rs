@@ -10,10 +10,10 @@ use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
 use crate::flows::access::Actor;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, Fault, entity};
 use crate::store::keys::{self, Key};
-use crate::store::{self, Scan, StoreError, records};
+use crate::store::{self, Scan, records};
 
 /// Which challenges; `None` means all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,19 +36,20 @@ pub const MOST_READ: usize = 5000;
 /// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn list(
     app: &App,
-    actor: &Actor,
+    actor: impl Into<Admitted<Actor>>,
     name: &EntityName,
     mut filter: ChallengeFilter,
     request: PageRequest,
 ) -> Result<(EntityScope, Page<Challenge>), Error<Refusal>> {
-    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
+    let Admitted { who, mut prior } = actor.into();
+    let (account, only) = who.within(name).map_err(Refusal::Access)?;
     if let Some(own) = only {
         if filter.factor.is_some_and(|wanted| wanted != own) {
             return Err(Refusal::Access(access::Refusal::Forbidden).into());
         }
         filter.factor = Some(own);
     }
-    let mut reading = Reading::new(app);
+    let mut reading = prior.reading(app);
     let scope = entity::locate(&mut reading, account, name).await?.scope;
     let found = match filter {
         ChallengeFilter {
@@ -90,7 +91,7 @@ pub(super) async fn pending_of(
     app: &App,
     scope: &EntityScope,
     factor: FactorSid,
-) -> Result<BTreeMap<ChallengeSid, Timestamp>, StoreError> {
+) -> Result<BTreeMap<ChallengeSid, Timestamp>, Fault> {
     let scan = Scan {
         prefix: keys::pending(scope, factor).bytes().to_vec(),
         after: None,
@@ -98,7 +99,7 @@ pub(super) async fn pending_of(
         limit: usize::MAX,
     };
     let now = app.clock.now();
-    let markers = app.store.scan(scan).await?;
+    let markers = Reading::new(app).scan(scan).await?;
     let pending = markers.into_iter().filter_map(|(key, marker)| {
         let sid = ChallengeSid::from_bytes(keys::last_sid(&key)?);
         Some((sid, marker.expires_at.filter(|expires_at| *expires_at > now)?))

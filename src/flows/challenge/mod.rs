@@ -22,7 +22,7 @@ use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
 use crate::flows::access::Actor;
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
 use crate::flows::{Error, entity};
 use crate::store::{Batch, StoreError, keys};
 
@@ -32,15 +32,28 @@ use crate::store::{Batch, StoreError, keys};
 /// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn fetch(
     app: &App,
-    actor: &Actor,
+    actor: impl Into<Admitted<Actor>>,
     name: &EntityName,
     sid: ChallengeSid,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
-    let (account, only) = actor.within(name).map_err(Refusal::Access)?;
-    let mut reading = Reading::new(app);
+    let Admitted { who, mut prior } = actor.into();
+    let (account, only) = who.within(name).map_err(Refusal::Access)?;
+    let mut reading = prior.reading(app);
     let scope = entity::locate(&mut reading, account, name).await?.scope;
     let challenge = read(&mut reading, &scope, only, sid).await?;
     Ok((scope, challenge))
+}
+
+/// What is going to be read of a challenge, if it is in the actor's reach.
+#[must_use]
+pub fn foresee(actor: &Actor, name: &EntityName, sid: ChallengeSid) -> Foreseen {
+    match actor {
+        // Where its challenges are, only its entity says.
+        Actor::Account(account) => entity::foresee(*account, name),
+        Actor::Device(device) => {
+            entity::foresee(device.account, name).and(keys::challenge(&device.scope(), sid))
+        }
+    }
 }
 
 /// The challenge. To a device, which has `only` one factor, those of other factors do not exist.

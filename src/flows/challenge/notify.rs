@@ -12,7 +12,7 @@ use crate::domain::push_guard::{ChallengeFate, PushGuard};
 use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid};
 use crate::domain::time::Timestamp;
 use crate::flows::push::notify_device;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, Fault, entity, retry_on_conflict};
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
@@ -25,22 +25,23 @@ use crate::store::keys::{self, Key};
 /// [`Error::Failed`].
 pub async fn notify(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     name: &EntityName,
     challenge: ChallengeSid,
     life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
-    retry_on_conflict(|| notify_once(app, account, name, challenge, life)).await
+    let Admitted { who, mut prior } = account.into();
+    retry_on_conflict(|| notify_once(app, prior.reading(app), who, name, challenge, life)).await
 }
 
 async fn notify_once(
     app: &App,
+    mut reading: Reading<'_>,
     account: AccountSid,
     name: &EntityName,
     sid: ChallengeSid,
     life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
-    let mut reading = Reading::new(app);
     let located = entity::locate(&mut reading, account, name).await?;
     let (scope, service) = (&located.scope, &located.service);
     let mut challenge = read(&mut reading, scope, None, sid).await?;

@@ -6,11 +6,12 @@ use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::sid::{ChallengeSid, FactorSid};
-use crate::flows::Error;
 use crate::flows::access::{Actor, Admission};
 use crate::flows::challenge::{self, ChallengeFilter};
 use crate::flows::page::{Page, PageRequest};
+use crate::flows::reading::Admitted;
 use crate::flows::waiting::Waiting;
+use crate::flows::{Error, entity};
 use crate::memory::waiters::Interest;
 
 /// A page of the pending challenges of the entity or of one `factor`, once there is one; an empty page after `longest`.
@@ -21,6 +22,7 @@ use crate::memory::waiters::Interest;
 /// [`Refusal::TooManyWaiters`].
 pub async fn wait_for_pending(
     app: &App,
+    actor: impl Into<Admitted<Actor>>,
     admission: &Admission,
     name: &EntityName,
     factor: Option<FactorSid>,
@@ -34,9 +36,9 @@ pub async fn wait_for_pending(
     // Boxed, so that those who wait do not take up what a look needs.
     let look = async || {
         Box::pin(async {
-            let actor = admission.check(app).await.map_err(Error::into_area)?;
-            let found = challenge::list(app, &actor, name, filter, request).await?;
-            Ok::<_, Error<Refusal>>((actor, found))
+            let foresee = |actor: &Actor| entity::foresee(actor.account(), name);
+            let actor = admission.check(app, foresee).await.map_err(Error::into_area)?;
+            challenge::list(app, actor, name, filter, request).await
         })
         .await
     };
@@ -44,21 +46,22 @@ pub async fn wait_for_pending(
     let is_answer = |page: &Page<Challenge>| !page.items.is_empty() || page.next.is_some();
     // Nothing of what a look found is kept while waiting.
     let waiting = {
-        let (actor, (scope, page)) = look().await?;
-        if longest.is_zero() || is_answer(&page) {
-            return Ok((scope, page));
-        }
-        let own = match actor {
+        let actor = actor.into();
+        let own = match &actor.who {
             Actor::Account(_) => factor,
             Actor::Device(device) => Some(device.factor),
         };
+        let (scope, page) = Box::pin(challenge::list(app, actor, name, filter, request)).await?;
+        if longest.is_zero() || is_answer(&page) {
+            return Ok((scope, page));
+        }
         let interest = own.map_or(Interest::Entity, Interest::Factor);
         Waiting::begin(app, admission, &scope, interest, Some(longest))?
     };
     loop {
         let last = waiting.is_over(app);
         {
-            let (_, (scope, page)) = look().await?;
+            let (scope, page) = look().await?;
             if last || is_answer(&page) {
                 return Ok((scope, page));
             }
@@ -75,6 +78,7 @@ pub async fn wait_for_pending(
 /// [`Refusal::TooManyWaiters`].
 pub async fn wait_for_decision(
     app: &App,
+    actor: impl Into<Admitted<Actor>>,
     admission: &Admission,
     name: &EntityName,
     sid: ChallengeSid,
@@ -83,15 +87,16 @@ pub async fn wait_for_decision(
     // Boxed, so that those who wait do not take up what a look needs.
     let look = async || {
         Box::pin(async {
-            let actor = admission.check(app).await.map_err(Error::into_area)?;
-            challenge::fetch(app, &actor, name, sid).await
+            let foresee = |actor: &Actor| challenge::foresee(actor, name, sid);
+            let actor = admission.check(app, foresee).await.map_err(Error::into_area)?;
+            challenge::fetch(app, actor, name, sid).await
         })
         .await
     };
     let is_pending = |challenge: &Challenge| challenge.status(app.clock.now()) == ChallengeStatus::Pending;
     // Nothing of what a look found is kept while waiting.
     let waiting = {
-        let (scope, challenge) = look().await?;
+        let (scope, challenge) = Box::pin(challenge::fetch(app, actor, name, sid)).await?;
         if longest.is_zero() || !is_pending(&challenge) {
             return Ok((scope, challenge));
         }

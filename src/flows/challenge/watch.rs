@@ -13,10 +13,10 @@ use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{self, FactorStatus};
 use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
-use crate::flows::access::Admission;
-use crate::flows::reading::Reading;
+use crate::flows::access::{Actor, Admission};
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::waiting::Waiting;
-use crate::flows::{self, Error};
+use crate::flows::{self, Error, entity};
 use crate::memory::waiters::Interest;
 use crate::store::keys;
 
@@ -65,13 +65,13 @@ impl FactorWatch {
     /// [`Refusal::TooManyWaiters`]; [`Error::Failed`].
     pub async fn begin(
         app: &Arc<App>,
+        actor: impl Into<Admitted<Actor>>,
         admission: Admission,
         name: EntityName,
         factor: FactorSid,
         last: Option<ChallengeSid>,
     ) -> Result<Self, Error<Refusal>> {
-        let actor = admission.check(app).await.map_err(Error::into_area)?;
-        let (scope, found) = flows::factor::fetch(app, &actor, &name, factor)
+        let (scope, found) = flows::factor::fetch(app, actor, &name, factor)
             .await
             .map_err(Error::into_area)?;
         if found.status == FactorStatus::Disabled {
@@ -145,8 +145,10 @@ impl FactorWatch {
 
     /// The factor's place, if the caller may still look there.
     async fn scope(&self) -> Result<EntityScope, Error<Refusal>> {
-        let actor = self.admission.check(&self.app).await.map_err(Error::into_area)?;
-        let (scope, factor) = flows::factor::fetch(&self.app, &actor, &self.name, self.factor)
+        let foresee = |actor: &Actor| entity::foresee(actor.account(), &self.name);
+        let actor = self.admission.check(&self.app, foresee).await;
+        let actor = actor.map_err(Error::into_area)?;
+        let (scope, factor) = flows::factor::fetch(&self.app, actor, &self.name, self.factor)
             .await
             .map_err(Error::into_area)?;
         if factor.status == FactorStatus::Disabled {

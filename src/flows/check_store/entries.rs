@@ -25,9 +25,11 @@ use crate::domain::sid::{
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
+use crate::flows::push::web_push;
+use crate::flows::store_format::FORMAT;
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
-use crate::store::records::{self, ChallengeTimer, DeviceAddress, Stored};
+use crate::store::records::{self, ChallengeTimer, DeviceAddress, StoreFormat, Stored, VapidKeyRecord};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -84,7 +86,32 @@ impl Walk<'_> {
             KeyParts::VerificationTimer(due, sid) => self.check_plan_timer(here, *due, *sid).await?,
             KeyParts::Webhook(service, sid) => self.check_webhook(here, *service, *sid).await?,
             // Counters and blocks outlive what they were made for, so there is nothing to look up.
-            _ => {}
+            KeyParts::Budget(_)
+            | KeyParts::CreationRate(_)
+            | KeyParts::Destination(..)
+            | KeyParts::PrefixBlock(..) => {}
+        }
+        Ok(())
+    }
+
+    fn check_format(&mut self, here: &Here<'_>) -> Result<(), Fault> {
+        let format: StoreFormat = here.record()?;
+        if format.version != FORMAT {
+            self.blame(
+                here,
+                format_args!("it is {}, this program reads {FORMAT}", format.version),
+            );
+        }
+        if format.master_key_id != self.app.vault.key_id().as_bytes() {
+            self.blame(here, "its secrets are sealed under another master key");
+        }
+        Ok(())
+    }
+
+    fn check_vapid_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
+        let record: VapidKeyRecord = here.record()?;
+        if let Err(error) = web_push::open(self.app, &record) {
+            self.blame(here, format_args!("it does not open: {error}"));
         }
         Ok(())
     }

@@ -7,7 +7,6 @@
 //! It takes the memory of one piece of an export, of 32 bytes for each service, and of the problems it lists.
 
 mod entries;
-mod of_the_store;
 mod rate_limits;
 mod report;
 mod verifications;

@@ -109,7 +109,7 @@ pub async fn learn_from_stored(app: &App) -> Result<(), Fault> {
                 order: Order::Descending,
                 limit: CHUNK.min(left),
             };
-            let found = app.store.scan(scan).await?;
+            let found = Reading::new(app).scan(scan).await?;
             left -= found.len();
             let more = found.len() == CHUNK && left > 0;
             after = found.last().map(|(key, _)| key.clone());

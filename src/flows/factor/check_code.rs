@@ -80,8 +80,7 @@ pub(crate) fn announce_lock(
     let Some(event_type) = closed_by(before, after, now) else {
         return Ok(batch);
     };
-    let of = (after.sid, after.factor_type());
-    let event = Event::new(event_type, now, &located.scope, of);
+    let event = Event::new(event_type, now, &located.scope, after.sid, after.factor_type());
     announce(app, &located.service, &event, after, batch)
 }
 

@@ -14,6 +14,7 @@ use crate::domain::opaque::DevicePublicKey;
 use crate::domain::push_guard::PushGuard;
 use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Attributes, FriendlyName};
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, retry_on_conflict};
 
 /// What a device says of itself.
@@ -41,16 +42,18 @@ pub struct NewPushFactor {
 /// the limits of [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_push(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     permit: Option<AccessTokenSid>,
     name: &EntityName,
     new: NewPushFactor,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, permit, name, &new)).await
+    let Admitted { who, mut prior } = account.into();
+    retry_on_conflict(|| create_once(app, prior.reading(app), who, permit, name, &new)).await
 }
 
 async fn create_once(
     app: &App,
+    reading: Reading<'_>,
     account: AccountSid,
     permit: Option<AccessTokenSid>,
     name: &EntityName,
@@ -58,7 +61,7 @@ async fn create_once(
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.entropy.as_ref());
-    let enrolment = Enrolment::begin(app, account, permit, name, sid, FactorType::Push).await?;
+    let enrolment = Enrolment::begin(app, reading, account, permit, name, sid, FactorType::Push).await?;
     let mut attached = Attached::default();
     if let Some(change) = &new.attached {
         attached.change(change.as_ref())?;

@@ -16,6 +16,7 @@ use crate::domain::limits::{Failures, SlidingLog};
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid};
 use crate::domain::text::{Attributes, FriendlyName};
 use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys;
 
@@ -65,7 +66,7 @@ impl EnrolledTotpFactor {
 /// [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_totp(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     permit: Option<AccessTokenSid>,
     name: &EntityName,
     mut new: NewTotpFactor,
@@ -73,13 +74,14 @@ pub async fn create_totp(
     if permit.is_some() {
         return Err(Refusal::AccessToken(access_token::Refusal::Unfit).into());
     }
+    let Admitted { who, mut prior } = account.into();
     let algorithm = new.algorithm.unwrap_or_default();
     let secret = new
         .secret
         .take()
         .unwrap_or_else(|| TotpSecret::generate(algorithm, app.entropy.as_ref()));
     let (scope, factor, config, issuer) =
-        retry_on_conflict(|| create_once(app, account, name, &new, &secret)).await?;
+        retry_on_conflict(|| create_once(app, prior.reading(app), who, name, &new, &secret)).await?;
     let uri = OtpauthUri {
         secret,
         issuer: Some(issuer),
@@ -93,6 +95,7 @@ pub async fn create_totp(
 
 async fn create_once(
     app: &App,
+    reading: Reading<'_>,
     account: AccountSid,
     name: &EntityName,
     new: &NewTotpFactor,
@@ -100,7 +103,7 @@ async fn create_once(
 ) -> Result<(EntityScope, Factor, TotpConfig, String), Error<Refusal>> {
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.entropy.as_ref());
-    let enrolment = Enrolment::begin(app, account, None, name, sid, FactorType::Totp).await?;
+    let enrolment = Enrolment::begin(app, reading, account, None, name, sid, FactorType::Totp).await?;
     let settings = &enrolment.service.settings;
     let defaults = settings.totp_defaults();
     let place = keys::factor(&enrolment.scope, sid);

@@ -27,6 +27,7 @@ impl<'a> Enrolment<'a> {
     /// factor must not learn whether the entity has room for one.
     pub(super) async fn begin(
         app: &'a App,
+        mut reading: Reading<'a>,
         account: AccountSid,
         permit: Option<AccessTokenSid>,
         name: &EntityName,
@@ -34,7 +35,6 @@ impl<'a> Enrolment<'a> {
         kind: FactorType,
     ) -> Result<Self, Error<Refusal>> {
         let now = app.clock.now();
-        let mut reading = Reading::new(app);
         let owner = keys::service(account, name.service);
         let key = keys::entity(name.service, &name.identity);
         let token = permit.map(|sid| keys::access_token(name.service, sid));
@@ -77,8 +77,13 @@ impl<'a> Enrolment<'a> {
         factor: &mut Factor,
     ) -> Result<EntityScope, Error<Refusal>> {
         self.refuse_duplicate(fingerprint(factor)).await?;
-        let of = (factor.sid, factor.factor_type());
-        let event = Event::new(EventType::FactorCreated, factor.date_created, &self.scope, of);
+        let event = Event::new(
+            EventType::FactorCreated,
+            factor.date_created,
+            &self.scope,
+            factor.sid,
+            factor.factor_type(),
+        );
         let mut batch = announce(app, &self.service, &event, factor, self.batch)?
             .put_new_record(keys::factor(&self.scope, factor.sid), factor)?;
         if let FactorKind::Push(push) = &factor.kind {

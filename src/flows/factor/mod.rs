@@ -20,7 +20,7 @@ use crate::flows::access::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -30,12 +30,13 @@ use crate::store::{Batch, keys};
 /// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn fetch(
     app: &App,
-    actor: &Actor,
+    actor: impl Into<Admitted<Actor>>,
     name: &EntityName,
     sid: FactorSid,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
-    let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
-    let mut reading = Reading::new(app);
+    let Admitted { who, mut prior } = actor.into();
+    let account = who.with_factor(name, sid).map_err(Refusal::Access)?;
+    let mut reading = prior.reading(app);
     let located = entity::locate(&mut reading, account, name).await?;
     let factor = reading.require(&keys::factor(&located.scope, sid)).await?;
     Ok((located.scope, factor))
@@ -47,21 +48,22 @@ pub async fn fetch(
 /// [`Refusal::NotFound`], [`Refusal::Access`], [`Error::Failed`].
 pub async fn delete(
     app: &App,
-    actor: &Actor,
+    actor: impl Into<Admitted<Actor>>,
     name: &EntityName,
     sid: FactorSid,
 ) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, actor, name, sid)).await
+    let Admitted { who, mut prior } = actor.into();
+    retry_on_conflict(|| delete_once(app, prior.reading(app), &who, name, sid)).await
 }
 
 async fn delete_once(
     app: &App,
+    mut reading: Reading<'_>,
     actor: &Actor,
     name: &EntityName,
     sid: FactorSid,
 ) -> Result<(), Error<Refusal>> {
     let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
-    let mut reading = Reading::new(app);
     let LocatedEntity { scope, service, .. } = entity::locate(&mut reading, account, name).await?;
     let entity_key = keys::entity(name.service, &name.identity);
     let mut entity = reading.require(&entity_key).await?;
@@ -75,8 +77,7 @@ async fn delete_once(
     if let FactorKind::Push(push) = &factor.kind {
         batch = batch.delete(keys::device(push.credential).into_bytes());
     }
-    let of = (sid, factor.factor_type());
-    let event = Event::new(EventType::FactorDeleted, now, &scope, of);
+    let event = Event::new(EventType::FactorDeleted, now, &scope, sid, factor.factor_type());
     let batch = announce(app, &service, &event, &mut factor, batch)?;
     reading.commit(batch).await?;
     app.memory.waiters.entity_changed(scope.entity);
@@ -89,11 +90,12 @@ async fn delete_once(
 /// [`Refusal::NotFound`] without such an entity, [`Error::Failed`].
 pub async fn list(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     name: &EntityName,
     request: PageRequest,
 ) -> Result<(EntityScope, Page<Factor>), Error<Refusal>> {
-    let located = entity::locate(&mut Reading::new(app), account, name).await?;
+    let Admitted { who, mut prior } = account.into();
+    let located = entity::locate(&mut prior.reading(app), who, name).await?;
     let raw = page(app, &keys::factors(&located.scope), request).await?;
     Ok((located.scope, raw.decoded()?))
 }

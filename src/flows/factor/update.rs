@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::access::Actor;
 use crate::flows::event::announce;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -106,17 +106,19 @@ impl Platform {
 /// [`Refusal::Disabled`]; [`Error::Failed`].
 pub async fn update(
     app: &App,
-    actor: &Actor,
+    actor: impl Into<Admitted<Actor>>,
     name: &EntityName,
     sid: FactorSid,
     changes: FactorChanges,
     proof: Option<EnrolmentProof<'_>>,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, actor, name, sid, &changes, proof)).await
+    let Admitted { who, mut prior } = actor.into();
+    retry_on_conflict(|| update_once(app, prior.reading(app), &who, name, sid, &changes, proof)).await
 }
 
 async fn update_once(
     app: &App,
+    mut reading: Reading<'_>,
     actor: &Actor,
     name: &EntityName,
     sid: FactorSid,
@@ -128,7 +130,6 @@ async fn update_once(
         // Whoever has the device must not undo what it reported.
         actor.account_only().map_err(Refusal::Access)?;
     }
-    let mut reading = Reading::new(app);
     let located = entity::locate(&mut reading, account, name).await?;
     let key = keys::factor(&located.scope, sid);
     let before = reading.require(&key).await?;
@@ -141,8 +142,13 @@ async fn update_once(
     };
     let mut batch = Batch::new();
     if verified_now {
-        let of = (sid, factor.factor_type());
-        let event = Event::new(EventType::FactorVerified, now, &located.scope, of);
+        let event = Event::new(
+            EventType::FactorVerified,
+            now,
+            &located.scope,
+            sid,
+            factor.factor_type(),
+        );
         batch = announce(app, &located.service, &event, &mut factor, batch)?;
     }
     batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;

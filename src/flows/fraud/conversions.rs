@@ -7,6 +7,7 @@ use crate::domain::fraud::settings::ConversionRule;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
+use crate::flows::reading::Reading;
 use crate::flows::{Fault, account};
 use crate::store::{Order, Scan, keys, records};
 
@@ -45,7 +46,7 @@ async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Fa
             order: Order::Descending,
             limit: CHUNK,
         };
-        let entries = app.store.scan(scan).await?;
+        let entries = Reading::new(app).scan(scan).await?;
         read += entries.len();
         let full = entries.len() == CHUNK;
         for (key, entry) in entries {

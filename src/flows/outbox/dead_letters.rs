@@ -8,7 +8,7 @@ use crate::domain::sid::EventSid;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict};
-use crate::store::{Batch, CommitError, Order, Scan, keys, records};
+use crate::store::{Batch, Order, Scan, keys, records};
 
 /// A page of the dead letters, the oldest event first.
 ///
@@ -117,26 +117,27 @@ pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(
             order: Order::Ascending,
             limit: AT_ONCE,
         };
-        let (mut batch, mut count) = (Batch::new(), 0);
-        for (key, entry) in app.store.scan(scan).await? {
+        let (mut reading, mut batch, mut count) = (Reading::new(app), Batch::new(), 0);
+        for (key, entry) in reading.scan(scan).await? {
             // What cannot be read stays: `countersign store check` names it.
             let Ok(row) = records::decode::<OutboxRow>(&entry.value) else {
                 continue;
             };
             if row.is_older_than(app.policy.outbox_retention, app.clock.now()) {
                 let why = row.last_error.clone().unwrap_or_else(|| why.clone());
-                batch = give_up(app, batch.assert_at(key, entry.version), row, &why)?;
+                reading.rest_on(key, entry.version);
+                batch = give_up(app, batch, row, &why)?;
                 count += 1;
             }
         }
         if count == 0 {
             return Ok(());
         }
-        match app.store.commit(batch).await {
+        match reading.commit_without_waking(batch).await {
             Ok(()) => app.memory.deliveries.given_up(count),
             // Somebody changed one of them: the next visit sees to the rest.
-            Err(CommitError::Conflict) => return Ok(()),
-            Err(CommitError::Store(error)) => return Err(error.into()),
+            Err(Fault::Conflict) => return Ok(()),
+            Err(fault) => return Err(fault),
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ use crate::domain::outbox::{Lane, Thread};
 use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::records::{self, Stored};
 use crate::store::{Order, Scan, keys};
 
@@ -167,7 +168,7 @@ impl LaneReader {
             order: Order::Ascending,
             limit: self.window,
         };
-        let rows = app.store.scan(scan).await?.into_iter();
+        let rows = Reading::new(app).scan(scan).await?.into_iter();
         let rows = rows.map(|(key, entry)| {
             let decoded = records::decode::<OutboxRow>(&entry.value);
             // Others do not wait for what cannot be read; `countersign store check` names it.
@@ -276,10 +277,15 @@ mod tests {
         };
         let mut of = [0; 16];
         of[..4].copy_from_slice(&factor.to_be_bytes());
-        let of = (FactorSid::from_bytes(of), FactorType::Totp);
         let message = OutboxMessage::Webhook {
             webhook: WebhookSid::from_bytes([1; 16]),
-            event: Event::new(EventType::FactorCreated, now, &scope, of),
+            event: Event::new(
+                EventType::FactorCreated,
+                now,
+                &scope,
+                FactorSid::from_bytes(of),
+                FactorType::Totp,
+            ),
         };
         OutboxRow {
             next_at,

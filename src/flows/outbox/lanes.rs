@@ -5,6 +5,7 @@ use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Lane;
 use crate::domain::sid::EventSid;
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::{Order, Scan, keys, records};
 
 /// The lanes that have rows. It costs one row each, however many there are in it.
@@ -17,7 +18,7 @@ pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Fault> {
             order: Order::Ascending,
             limit: 1,
         };
-        let Some((key, _)) = app.store.scan(scan).await?.pop() else {
+        let Some((key, _)) = Reading::new(app).scan(scan).await?.pop() else {
             return Ok(found);
         };
         after = match keys::lane_of(&key) {
@@ -52,7 +53,7 @@ pub async fn list_waiting(
         order: Order::Ascending,
         limit: limit + 1,
     };
-    let entries = app.store.scan(scan).await?;
+    let entries = Reading::new(app).scan(scan).await?;
     let more = entries.len() > limit;
     let rows = entries
         .iter()

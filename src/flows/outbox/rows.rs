@@ -9,8 +9,9 @@ use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::sid::EventSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::records::Stored;
-use crate::store::{Batch, CommitError, StoreError, keys};
+use crate::store::{Batch, StoreError, keys};
 
 /// Adds a row for `message` to `batch`, that of the state change that it follows from. Whoever chooses `sid` sees to it that
 /// it is behind all earlier ones of the message's thread.
@@ -47,11 +48,12 @@ pub(super) async fn lease(
     let mut row = found.record.clone();
     row.lease = Some(until);
     let key = keys::outbox_row(row.message.lane(), row.sid);
-    let batch = put_row(Batch::new().assert_read(&key, found), &row)?;
-    match app.store.commit(batch).await {
+    let mut reading = Reading::new(app);
+    reading.rest_on(key.into_bytes(), found.version);
+    match reading.commit_without_waking(put_row(Batch::new(), &row)?).await {
         Ok(()) => Ok(Some(row)),
-        Err(CommitError::Conflict) => Ok(None),
-        Err(CommitError::Store(error)) => Err(error.into()),
+        Err(Fault::Conflict) => Ok(None),
+        Err(fault) => Err(fault),
     }
 }
 

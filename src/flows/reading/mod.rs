@@ -3,15 +3,20 @@
 //! A [`Reading`] lives as long as one attempt to decide: it reads each record once, remembers in which version, and lets
 //! the commit apply only if everything that the decision rests on is still as it was read. A new attempt begins a new one.
 
+mod prior;
+
+pub use self::prior::{Admitted, Foreseen, Prior};
+
 use std::collections::BTreeSet;
 
 use super::{Error, Fault};
 use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
+use crate::domain::time::Timestamp;
 use crate::memory::wakeups::Wakeups;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
-use crate::store::{Batch, Entry, Order, Scan, Store};
+use crate::store::{Batch, Entry, Order, Scan, Store, Version};
 
 /// The records that a decision has seen so far.
 pub struct Reading<'a> {
@@ -19,9 +24,12 @@ pub struct Reading<'a> {
     wakeups: &'a Wakeups,
     /// A handful in most flows, so looking through them is quicker than keeping them in order.
     seen: Vec<Seen>,
+    /// What a scan has found, of which the decision rests on this version.
+    found: Vec<(Vec<u8>, Version)>,
 }
 
 /// What was found at a key, once.
+#[derive(Debug)]
 struct Seen {
     key: Vec<u8>,
     entry: Option<Entry>,
@@ -49,7 +57,8 @@ impl<'a> Reading<'a> {
         Self {
             store,
             wakeups,
-            seen: Vec::with_capacity(4),
+            seen: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -140,6 +149,29 @@ impl<'a> Reading<'a> {
         Ok(records)
     }
 
+    /// A stretch of the key map, as it is now; what was read before does not show in it. The decision rests on what is said
+    /// to be by [`Reading::rest_on`] afterwards.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, Fault> {
+        Ok(self.store.scan(scan).await?)
+    }
+
+    /// At most `limit` of the entries whose end has come by `now`, in which versions. As with [`Reading::scan`], the decision
+    /// rests on none of them by itself.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, Fault> {
+        Ok(self.store.expired(now, limit).await?)
+    }
+
+    /// The decision rests on what a scan has found at `key`, which was in this version.
+    pub fn rest_on(&mut self, key: Vec<u8>, version: Version) {
+        self.found.push((key, version));
+    }
+
     /// Commits `batch` if everything that the decision rests on is still as it was read, and wakes the worker for what it
     /// writes into the outbox. A batch that changes nothing is not committed, whatever it asserts.
     ///
@@ -163,6 +195,8 @@ impl<'a> Reading<'a> {
         if batch.is_empty() {
             return Ok(());
         }
+        let found = self.found.into_iter();
+        let batch = found.fold(batch, |batch, (key, version)| batch.assert_at(key, version));
         let decisive = self.seen.into_iter().filter(|seen| seen.decisive);
         let batch = decisive.fold(batch, |batch, Seen { key, entry, .. }| match entry {
             Some(entry) => batch.assert_at(key, entry.version),

@@ -1,5 +1,7 @@
 //! What a reading reads, how often, and what its commit rests on.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,6 +9,7 @@ use crate::domain::outbox::Lane;
 use crate::domain::sid::{AccountSid, EventSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Refusal;
+use crate::doubles::TestParts;
 use crate::store::counting::{CountingStore, RoundTrips};
 use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
@@ -139,6 +142,50 @@ async fn a_listing_is_remembered() {
     reading.require(&keys::purge(services[0])).await.unwrap();
     world.apply(purge(services[0])).await;
     assert_eq!(reading.commit(elsewhere()).await, Err(Fault::Conflict));
+}
+
+#[tokio::test]
+async fn a_decision_may_rest_on_what_a_scan_has_found() {
+    let world = World::with(&[1, 2]).await;
+    let everything = || Scan {
+        prefix: Vec::new(),
+        after: None,
+        order: Order::Ascending,
+        limit: 10,
+    };
+    let (mut free, mut bound) = (world.reading(), world.reading());
+    for reading in [&mut free, &mut bound] {
+        assert_eq!(reading.scan(everything()).await.unwrap().len(), 2);
+    }
+    for (key, entry) in bound.scan(everything()).await.unwrap() {
+        bound.rest_on(key, entry.version);
+    }
+    world.change(2).await;
+    assert_eq!(free.commit(elsewhere()).await, Ok(()));
+    assert_eq!(bound.commit(elsewhere()).await, Err(Fault::Conflict));
+}
+
+#[tokio::test]
+async fn what_was_read_before_is_not_read_again_and_decides_nothing_by_itself() {
+    let world = World::with(&[1, 2]).await;
+    let app = TestParts {
+        store: Arc::new(MemoryStore::new()),
+        ..TestParts::default()
+    }
+    .wire();
+    let mut first = world.reading();
+    for number in [1, 2] {
+        first.get(&key(number)).await.unwrap();
+    }
+    let mut prior = Prior::of(first);
+    world.change(1).await;
+    world.change(2).await;
+    // Its store has nothing of all this.
+    let mut second = prior.reading(&app);
+    assert_eq!(second.get(&key(1)).await.unwrap(), Some(rate(1)));
+    let resting_on: Vec<_> = second.seen.iter().map(|seen| seen.decisive).collect();
+    assert_eq!(resting_on, [true, false]);
+    assert_eq!(prior.reading(&app).get(&key(1)).await.unwrap(), None);
 }
 
 #[tokio::test]

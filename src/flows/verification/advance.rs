@@ -50,7 +50,7 @@ pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Fault> {
             order: store::Order::Ascending,
             limit: CHUNK,
         };
-        let timers = app.store.scan(scan).await?;
+        let timers = Reading::new(app).scan(scan).await?;
         for (key, _) in &timers {
             let Some(keys::KeyParts::VerificationTimer(due, sid)) = keys::KeyParts::parse(key) else {
                 continue;

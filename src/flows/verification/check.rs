@@ -14,7 +14,7 @@ use crate::domain::verification::{
     IssuedCode, Payment, Refusal, Submission, Verification, VerificationStatus,
 };
 use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -50,22 +50,27 @@ impl fmt::Debug for Guess<'_> {
 /// [`Refusal::DestinationLocked`], [`Refusal::CodeMalformed`], [`Refusal::CodeMissing`], [`Error::Failed`].
 pub async fn check(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     service: ServiceSid,
     which: &VerificationName,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error<Refusal>> {
-    retry_on_conflict(|| attempt(app, Scope { account, service }, which, guess)).await
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
+    let scope = Scope { account, service };
+    retry_on_conflict(|| attempt(app, prior.reading(app), scope, which, guess)).await
 }
 
 async fn attempt(
     app: &App,
+    mut reading: Reading<'_>,
     scope: Scope,
     which: &VerificationName,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error<Refusal>> {
     let now = app.clock.now();
-    let mut reading = Reading::new(app);
     let found = find(&mut reading, scope, which, now).await?;
     let mut verification = found.verification.clone();
     let named = guess.destination.as_ref().map(Destination::to_key);

@@ -19,7 +19,7 @@ pub use self::check::{Guess, check};
 pub use self::confirm_silent::{SilentAnswer, confirm_silent};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
-pub use self::start::{NewVerification, Rules, StartedVerification, start};
+pub use self::start::{NewVerification, Rules, StartedVerification, foresee_start, start};
 
 use crate::app::App;
 use crate::domain::destination::Destination;
@@ -30,7 +30,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::{Refusal, Verification};
 use crate::flows::Error;
 use crate::flows::code::key_to_convert;
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, StoreError};
 
@@ -43,20 +43,33 @@ pub enum VerificationName {
     To(Destination),
 }
 
-/// The verification, whatever became of it; by destination, the last one for it.
+/// The verification, whatever became of it, and its service; by destination, the last one for it.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn fetch(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     service: ServiceSid,
     which: &VerificationName,
-) -> Result<Verification, Error<Refusal>> {
+) -> Result<(Service, Verification), Error<Refusal>> {
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
     let scope = Scope { account, service };
-    let mut reading = Reading::new(app);
-    let found = find(&mut reading, scope, which, app.clock.now()).await?;
-    Ok(found.verification)
+    let found = find(&mut prior.reading(app), scope, which, app.clock.now()).await?;
+    Ok((found.service, found.verification))
+}
+
+/// What is going to be read to find a verification.
+#[must_use]
+pub fn foresee(account: AccountSid, service: ServiceSid, which: &VerificationName) -> Foreseen {
+    let foreseen = Foreseen::default().and(keys::service(account, service));
+    match which {
+        VerificationName::Sid(sid) => foreseen.and(keys::verification(service, *sid)),
+        VerificationName::To(destination) => foreseen.and(keys::destination(service, destination)),
+    }
 }
 
 /// Whose verifications are spoken of.
@@ -82,23 +95,16 @@ async fn find(
     now: Timestamp,
 ) -> Result<FoundVerification, NotRead> {
     let Scope { account, service } = scope;
-    let owner = keys::service(account, service);
+    reading.prefetch(foresee(account, service, which).keys()).await?;
+    let owner = reading.require(&keys::service(account, service)).await?;
     let sid = match which {
-        VerificationName::Sid(sid) => {
-            let key = keys::verification(service, *sid);
-            reading.prefetch([owner.bytes(), key.bytes()]).await?;
-            *sid
-        }
+        VerificationName::Sid(sid) => *sid,
         VerificationName::To(destination) => {
-            let key = keys::destination(service, destination);
-            reading.prefetch([owner.bytes(), key.bytes()]).await?;
-            reading.require(&owner).await?;
-            let remembered = reading.get(&key).await?;
+            let remembered = reading.get(&keys::destination(service, destination)).await?;
             let last = remembered.and_then(|remembered| remembered.last);
             last.ok_or(NotRead::Absent)?
         }
     };
-    let owner = reading.require(&owner).await?;
     let key = keys::verification(service, sid);
     let verification: Verification = reading.require(&key).await?;
     if !(verification.account == account && verification.is_kept(now)) {

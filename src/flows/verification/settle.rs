@@ -2,10 +2,11 @@
 
 use super::{Scope, VerificationName, find};
 use crate::app::App;
+use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::{Refusal, Verification};
 use crate::flows::code::{note_conversion, put_verification, tell_conversion};
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::Batch;
 
@@ -18,28 +19,33 @@ pub enum Settlement {
     Cancel,
 }
 
-/// Ends a verification that waits. The wrong codes that were given for its destination count on.
+/// Ends a verification that waits, and returns it with its service. The wrong codes that were given for its destination count on.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] unless it waits, [`Refusal::NotCancellableYet`], [`Refusal::NoStepLeft`], [`Error::Failed`].
 pub async fn settle(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     service: ServiceSid,
     which: &VerificationName,
     settlement: Settlement,
-) -> Result<Verification, Error<Refusal>> {
-    retry_on_conflict(|| end(app, Scope { account, service }, which, settlement)).await
+) -> Result<(Service, Verification), Error<Refusal>> {
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
+    let scope = Scope { account, service };
+    retry_on_conflict(|| end(app, prior.reading(app), scope, which, settlement)).await
 }
 
 async fn end(
     app: &App,
+    mut reading: Reading<'_>,
     scope: Scope,
     which: &VerificationName,
     settlement: Settlement,
-) -> Result<Verification, Error<Refusal>> {
+) -> Result<(Service, Verification), Error<Refusal>> {
     let now = app.clock.now();
-    let mut reading = Reading::new(app);
     let found = find(&mut reading, scope, which, now).await?;
     let mut verification = found.verification.clone();
     let mut batch = Batch::new();
@@ -54,5 +60,5 @@ async fn end(
     let batch = put_verification(batch, Some(&found.verification), &verification)?;
     reading.commit(batch).await?;
     tell_conversion(app, &verification, converted.as_ref());
-    Ok(verification)
+    Ok((found.service, verification))
 }

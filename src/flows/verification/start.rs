@@ -19,7 +19,7 @@ use crate::domain::verification::{
 };
 use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verification, send};
 use crate::flows::rate_limit::{self, CountedValue};
-use crate::flows::reading::Reading;
+use crate::flows::reading::{Admitted, Foreseen, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
@@ -100,34 +100,48 @@ impl fmt::Debug for StartedVerification {
 /// [`Refusal::NoSender`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
 pub async fn start(
     app: &App,
-    account: AccountSid,
+    account: impl Into<Admitted<AccountSid>>,
     service: ServiceSid,
     new: &NewVerification,
 ) -> Result<StartedVerification, Error<Refusal>> {
-    retry_on_conflict(|| attempt(app, Scope { account, service }, new)).await
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
+    let scope = Scope { account, service };
+    retry_on_conflict(|| attempt(app, prior.reading(app), scope, new)).await
+}
+
+/// What is going to be read to start a verification of `destination`.
+#[must_use]
+pub fn foresee_start(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    destination: &Destination,
+) -> Foreseen {
+    Foreseen::default()
+        .and(keys::service(account, service))
+        .and(keys::destination(service, destination))
+        .and_all(keys_to_send(app, account, service, destination))
 }
 
 /// Reads four times at the most: what the destination and the service lead to, the rate limits, the last verification with
 /// what is counted, and budgets of which this process holds nothing. Without values for rate limits it is three times.
 async fn attempt(
     app: &App,
+    mut reading: Reading<'_>,
     scope: Scope,
     new: &NewVerification,
 ) -> Result<StartedVerification, Error<Refusal>> {
     let Scope { account, service } = scope;
-    let mut reading = Reading::new(app);
-    let owner_key = keys::service(account, service);
-    let destination_key = keys::destination(service, &new.destination);
-    let others = keys_to_send(app, account, service, &new.destination);
-    let known = [owner_key.bytes(), destination_key.bytes()].into_iter();
-    reading
-        .prefetch(known.chain(others.iter().map(Vec::as_slice)))
-        .await?;
-    let owner = reading.require(&owner_key).await?;
+    let foreseen = foresee_start(app, account, service, &new.destination);
+    reading.prefetch(foreseen.keys()).await?;
+    let owner = reading.require(&keys::service(account, service)).await?;
     let wanted = Wanted::of(app, &owner, new);
     wanted.require_fitting(app, &owner)?;
     let now = app.clock.now();
-    let remembered = reading.get(&destination_key).await?;
+    let remembered = reading.get(&keys::destination(service, &new.destination)).await?;
     let mut record = remembered.clone().unwrap_or_default();
     // A name that no rate limit has is refused in its turn.
     let counted = rate_limit::counted(app, &mut reading, service, new.rate_limits.pairs()).await;

@@ -1,7 +1,8 @@
 //! What is stored: one table, a row for each kind of entry.
 //!
 //! A row says the letter that tells the kind from all others, its name in [`KeyParts`], the function that writes its key
-//! with the parts behind the letter, where the kind's keys are listed, what is stored there, how long it stays, and what
+//! with the parts behind the letter, where the kind's keys are listed, what they begin with beyond one listing, what is
+//! stored there, how long it stays, and what
 //! it is called. Everything else follows: the functions in [`keys`](super::keys), [`KeyParts::parse`], which record may be
 //! written where and with or without an end ([`Record`], [`Stays`](super::records::Stays), [`Ends`](super::records::Ends)),
 //! what the sweeper reclaims with a service, and what `countersign store check` looks at.
@@ -81,16 +82,17 @@ kinds! {
         b'd' Device device(credential: CredentialSid)
             => record DeviceAddress, Stays, "devices", "device {credential}";
         /// What one receiver still has to get, in order. Pushes end by themselves, all else by the worker's hand.
-        b'o' OutboxRow outbox_row(lane: Lane; sid: EventSid) in outbox
+        b'o' OutboxRow outbox_row(lane: Lane; sid: EventSid) in outbox under lanes()
             => record OutboxRow, MayEnd, "outbox rows", "outbox row {sid} for {lane}";
         /// What was given up.
         b'x' DeadLetter dead_letter(; sid: EventSid) in dead_letters
             => record DeadLetter, Ends, "dead letters", "dead letter {sid}";
         /// That somebody wants to hear of a challenge's expiry; those that are due first lie in front.
-        b'z' ChallengeTimer challenge_timer(due: Timestamp, sid: ChallengeSid)
+        b'z' ChallengeTimer challenge_timer(due: Timestamp, sid: ChallengeSid) under challenge_timers()
             => record ChallengeTimer, Stays, "timers of challenges", "timer of challenge {sid}, due {due}";
         /// That a verification's plan goes on by itself; those that are due first lie in front.
         b'V' VerificationTimer verification_timer(due: Timestamp, sid: VerificationSid)
+            under verification_timers()
             => record VerificationTimer, Stays, "timers of verifications", "timer of verification {sid}, due {due}";
         /// What a deleted service leaves to be reclaimed.
         b'g' Purge purge(; service: ServiceSid) in purges
@@ -101,7 +103,7 @@ kinds! {
         b'b' ApiKeyOf api_key_of(account: AccountSid; sid: ApiKeySid) in api_keys_of
             => mark ListedApiKey, Stays, "API keys in their accounts' lists", "API key {sid} in the list of {account}";
         /// A service of an account.
-        b's' Service service(account: AccountSid; sid: ServiceSid) in services
+        b's' Service service(account: AccountSid; sid: ServiceSid) in services under all_services()
             => record Service, Stays, "services", "service {sid} of {account}";
         /// A push provider's key of an account.
         b'r' Credential credential(account: AccountSid; sid: CredentialSid) in credentials
@@ -146,9 +148,11 @@ kinds! {
             => record RateLimit, Stays, "rate limits", "rate limit {sid} of {service}";
         /// The uses of one value of a rate limit.
         b'j' RateLimitUses rate_limit_uses(service: ServiceSid, limit: RateLimitSid, value: &'_ Fingerprint)
+            under all_rate_limit_uses(service: ServiceSid)
             => record RateLimitUses, Ends, "uses of rate limits", "uses of rate limit {limit} of {service}";
         /// Which messaging service sends to a region.
         b'h' MessagingConfiguration messaging_configuration(service: ServiceSid, region: Region)
+            under messaging_configurations(service: ServiceSid)
             => record MessagingConfiguration, Stays, "messaging configurations",
                "messaging configuration {region:?} of {service}";
     }

@@ -1,7 +1,8 @@
 //! What the rows of the table of kinds become.
 //!
-//! A row is `LETTER Kind function(part: Type, ...; last: Type) in listing => record Type, Lifetime, "plural", "one {part}";`,
-//! in a block for what its entries belong to. A part that is borrowed is written `&'_ Type`, and one that a key says less
+//! A row is
+//! `LETTER Kind function(part: Type, ...; last: Type) in listing under prefix(part: Type) => record Type, Lifetime, "plural",
+//! "one {part}";`, in a block for what its entries belong to. A part that is borrowed is written `&'_ Type`, and one that a key says less
 //! of than its writer knows `Type as What`.
 
 /// Makes of the rows: `KeyParts`, `KINDS`, the functions that write keys, the types of marks, and what records implement.
@@ -65,9 +66,18 @@ macro_rules! kinds {
         }
     };
 
+    (@under $letter:literal $under:ident $plural:literal ($($part:ident: $ty:ident),*)) => {
+        #[doc = concat!("What the keys of all ", $plural, " begin with, or those of these owners.")]
+        #[must_use]
+        pub fn $under($($part: $ty),*) -> Vec<u8> {
+            written($letter, &[$(&$part),*])
+        }
+    };
+
     (@keys $($home:ident { $(
         $(#[$doc:meta])*
-        $letter:literal $kind:ident $function:ident $parts:tt $(in $listing:ident)?
+        $letter:literal $kind:ident $function:ident $parts:tt
+            $(in $listing:ident)? $(under $under:ident $owners:tt)?
             => $form:ident $record:ident, $lifetime:ident, $plural:literal, $text:literal;
     )* })*) => {
         /// The functions that write keys.
@@ -78,6 +88,7 @@ macro_rules! kinds {
             $($(
                 kinds!(@key $(#[$doc])* $letter $function $record $parts);
                 $(kinds!(@listing $letter $listing $plural $record $parts);)?
+                $(kinds!(@under $letter $under $plural $owners);)?
             )*)*
         }
 
@@ -99,7 +110,7 @@ macro_rules! kinds {
         $(#[$doc:meta])*
         $letter:literal $kind:ident $function:ident (
             $($part:ident: $(&$life:lifetime)? $ty:ident $(as $read:ident)?),* $(; $last:ident: $last_ty:ident)?
-        ) $(in $listing:ident)? => $form:ident $record:ident, $lifetime:ident, $plural:literal, $text:literal;
+        ) $(in $listing:ident)? $(under $under:ident $owners:tt)? => $form:ident $record:ident, $lifetime:ident, $plural:literal, $text:literal;
     )* })*) => {
         /// What a key says of its entry.
         ///

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::durability::Durability;
 use super::export::Snapshot;
-use super::group::{AddError, Changes, CommitGroup, GroupDecision};
+use super::group::{AddError, Changes, CommitGroup, GroupDecision, TreeView};
 use super::group_wait::GroupWait;
 use super::layout;
 use super::recent::Recent;
@@ -120,10 +120,13 @@ impl Committer {
         let mut refused = Vec::new();
         let mut others = Vec::new();
         for command in inbox.drain(..) {
-            let tree = (&*self.db, &*self.recent);
+            let view = TreeView {
+                tree: &self.db,
+                recent: &self.recent,
+            };
             let decided = match command {
                 CommitterCommand::Commit { batch, answer } => {
-                    match group.add(tree, &mut self.snapshot, batch, self.next_version) {
+                    match group.add(view, &mut self.snapshot, batch, self.next_version) {
                         Ok(GroupDecision::Accepted) => {
                             accepted.push(answer);
                             Ok(())
@@ -140,7 +143,7 @@ impl Committer {
                         Err(AddError::Database(error)) => Err(error),
                     }
                 }
-                CommitterCommand::DropRows(rows) => group.drop_rows(tree, rows, self.next_version),
+                CommitterCommand::DropRows(rows) => group.drop_rows(view, rows, self.next_version),
                 other => {
                     others.push(other);
                     Ok(())

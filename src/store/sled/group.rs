@@ -14,6 +14,14 @@ use super::layout::{self, EntryHead};
 use super::recent::Recent;
 use crate::store::{Assertion, Batch, StoreError};
 
+/// What the committer sees of the tree.
+#[derive(Clone, Copy)]
+pub(super) struct TreeView<'a> {
+    pub(super) tree: &'a Tree,
+    /// What is kept beside it.
+    pub(super) recent: &'a Recent,
+}
+
 /// Batches that will be applied and made durable together.
 #[derive(Default)]
 pub(super) struct CommitGroup {
@@ -55,18 +63,15 @@ impl CommitGroup {
     /// The tree cannot be read, or holds an entry that cannot be; nothing of the batch was taken up.
     pub(super) fn add(
         &mut self,
-        (tree, recent): (&Tree, &Recent),
+        view: TreeView<'_>,
         snapshot: &mut Option<Snapshot>,
         batch: Batch,
         version: u64,
     ) -> Result<GroupDecision, AddError> {
         for assertion in &batch.assertions {
             let holds = match assertion {
-                Assertion::Absent(key) => self.head((tree, recent), key)?.1.is_none(),
-                Assertion::At(key, at) => self
-                    .head((tree, recent), key)?
-                    .1
-                    .is_some_and(|head| head.version == at.0),
+                Assertion::Absent(key) => self.head(view, key)?.1.is_none(),
+                Assertion::At(key, at) => self.head(view, key)?.1.is_some_and(|head| head.version == at.0),
             };
             if !holds {
                 return Ok(GroupDecision::Conflict);
@@ -81,15 +86,15 @@ impl CommitGroup {
             let data_key = if new {
                 self.vouched(key)
             } else {
-                self.head((tree, recent), key)?.0
+                self.head(view, key)?.0
             };
             if let Some(snapshot) = snapshot {
-                snapshot.preserve(tree, &data_key)?;
+                snapshot.preserve(view.tree, &data_key)?;
             }
         }
         self.last_version = Some(version);
         for key in batch.deletes {
-            let (data_key, head) = self.head((tree, recent), &key)?;
+            let (data_key, head) = self.head(view, &key)?;
             if head.is_some() {
                 self.changes.remove(data_key.clone());
                 self.deleted.insert(data_key.clone());
@@ -98,7 +103,7 @@ impl CommitGroup {
             }
         }
         for put in batch.puts {
-            let (data_key, old) = self.head((tree, recent), &put.key)?;
+            let (data_key, old) = self.head(view, &put.key)?;
             let head = EntryHead {
                 version,
                 expires_at: put.expires_at.map(crate::domain::time::Timestamp::millis),
@@ -124,12 +129,12 @@ impl CommitGroup {
     /// The tree cannot be read. A row that cannot be understood stays.
     pub(super) fn drop_rows(
         &mut self,
-        (tree, recent): (&Tree, &Recent),
+        view: TreeView<'_>,
         rows: Vec<IVec>,
         version: u64,
     ) -> sled::Result<()> {
         for row_key in rows {
-            match self.is_needed((tree, recent), &row_key) {
+            match self.is_needed(view, &row_key) {
                 Ok(true) | Err(AddError::Entry(_)) => {}
                 Ok(false) => {
                     self.changes.remove(row_key);
@@ -160,18 +165,14 @@ impl CommitGroup {
         })
     }
 
-    fn head(
-        &mut self,
-        (tree, recent): (&Tree, &Recent),
-        key: &[u8],
-    ) -> Result<(IVec, Option<EntryHead>), AddError> {
+    fn head(&mut self, view: TreeView<'_>, key: &[u8]) -> Result<(IVec, Option<EntryHead>), AddError> {
         let data_key = layout::data_key(&mut self.buffer, key);
         if let Some((data_key, head)) = self.heads.get_key_value(data_key) {
             return Ok((data_key.clone(), *head));
         }
-        let stored = match recent.peek(data_key) {
+        let stored = match view.recent.peek(data_key) {
             Some(stored) => Some(stored),
-            None => tree.get(data_key)?,
+            None => view.tree.get(data_key)?,
         };
         let head = stored
             .map(|stored| layout::decode(&stored).map(|(head, _)| head))
@@ -182,11 +183,11 @@ impl CommitGroup {
     }
 
     /// Whether the row at `row_key` has a valid name.
-    fn is_needed(&mut self, (tree, recent): (&Tree, &Recent), row_key: &IVec) -> Result<bool, AddError> {
-        let row = tree.get(row_key)?.unwrap_or_default();
+    fn is_needed(&mut self, view: TreeView<'_>, row_key: &IVec) -> Result<bool, AddError> {
+        let row = view.tree.get(row_key)?.unwrap_or_default();
         for name in layout::names(row_key, &row) {
             let (moment, key) = name?;
-            let (_, head) = self.head((tree, recent), key)?;
+            let (_, head) = self.head(view, key)?;
             if head.and_then(|head| head.expires_at) == Some(moment) {
                 return Ok(true);
             }

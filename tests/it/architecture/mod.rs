@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod circles;
+mod doors;
 mod imports;
 mod prose;
 mod source;
@@ -23,6 +24,11 @@ fn imports_run_one_way() {
 #[test]
 fn flows_form_no_circle() {
     assert_no(circles::violations(&sources(&["src/flows"])).into_iter());
+}
+
+#[test]
+fn flows_reach_the_store_through_one_door() {
+    assert_no(sources(&["src/flows"]).iter().flat_map(doors::violations));
 }
 
 #[test]

@@ -37,7 +37,8 @@ use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::push::web_push::vapid_public_key;
-use countersign::flows::store_format::check_store_format;
+use countersign::flows::reading::Foreseen;
+use countersign::flows::store_format;
 use countersign::flows::webhook::{self, NewWebhook};
 use countersign::flows::{access_token, account, api_key, entity, service};
 use countersign::store::keys::{self, KeyParts};
@@ -68,7 +69,7 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
         .await
         .unwrap();
     let (app, clock) = app(store);
-    check_store_format(&app).await.unwrap();
+    store_format::check(&app).await.unwrap();
     for later in [Duration::ZERO, Duration::from_hours(24)] {
         clock.set(written_at() + later);
         let report = check_store(&app).await.unwrap();
@@ -80,9 +81,10 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
     }
     rows_wait_in_their_lanes(&app).await;
 
-    let account = access::authenticate(&app, &account_sid().to_string(), TOKEN)
+    let account = access::authenticate(&app, &account_sid().to_string(), TOKEN, |_| Foreseen::default())
         .await
-        .unwrap();
+        .unwrap()
+        .who;
     let (service, factor) = totp_factor(app.store.as_ref()).await;
     let status = async |step| {
         let code = code_at(&secret(), TotpAlgorithm::Sha1, 6, step).unwrap();
@@ -179,7 +181,7 @@ pub(super) async fn write() -> String {
     .await
     .unwrap();
     vapid_public_key(&app).await.unwrap();
-    check_store_format(&app).await.unwrap();
+    store_format::check(&app).await.unwrap();
     assert_eq!(app.clock.now(), written_at());
     give_up_one(&app).await;
 
@@ -317,7 +319,7 @@ impl KeyProof for KeyInHand {
 async fn prove(app: &App, service: &Service, factor: FactorSid, code: &str, key: &dyn KeyProof) {
     let (actor, changes) = (Actor::Account(service.account), FactorChanges::default());
     let proof = Some(EnrolmentProof { code, key });
-    let (_, factor) = factor::update(app, &actor, &entity_of(service.sid), factor, changes, proof)
+    let (_, factor) = factor::update(app, actor, &entity_of(service.sid), factor, changes, proof)
         .await
         .unwrap();
     factor.require_verified().unwrap();
@@ -353,7 +355,7 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
         vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
         policy: Policy {
             entity_creations_per_second: Some(100),
-            ..Policy::default()
+            ..crate::doubles::policy()
         },
         ..TestParts::default()
     }

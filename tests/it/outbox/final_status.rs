@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::{names, subscribe};
 use crate::support::app::BEGINNING;
 use crate::support::{Device, Interleaved, TestApp, User, all_at_once};
-use countersign::app::Policy;
 use countersign::domain::time::Timestamp;
 use countersign::flows::challenge;
 
@@ -14,7 +13,7 @@ use countersign::flows::challenge;
 async fn a_challenge_ends_in_exactly_one_way_and_that_is_announced() {
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     for round in 0..60_u64 {
-        let server = TestApp::with(Interleaved::store(), Policy::default()).await;
+        let server = TestApp::with(Interleaved::store(), crate::doubles::policy()).await;
         let server = Arc::new(server);
         let client = server.client();
         let user = User::create(&client).await;

@@ -20,7 +20,7 @@ use countersign::delivery::Senders;
 use countersign::dialect::twilio;
 use countersign::domain::text::FriendlyName;
 use countersign::domain::time::{Clock, Timestamp};
-use countersign::flows::sweep::sweep;
+use countersign::flows::sweep;
 use countersign::flows::{account, api_key};
 use countersign::store::Store;
 use countersign::store::memory::MemoryStore;
@@ -45,7 +45,7 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// A server with one account, on a store in memory.
     pub(crate) async fn new() -> Self {
-        Self::with(Arc::new(MemoryStore::new()), Policy::default()).await
+        Self::with(Arc::new(MemoryStore::new()), crate::doubles::policy()).await
     }
 
     /// A server with one account, on a store in memory, whose messages leave as `senders` have it.
@@ -55,7 +55,7 @@ impl TestApp {
 
     /// A server with one account, on `store`.
     pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
-        Self::with(store, Policy::default()).await
+        Self::with(store, crate::doubles::policy()).await
     }
 
     /// A server with one account, on `store`, with what its operator chose.
@@ -208,7 +208,7 @@ impl TestApp {
 
     /// Sweeps until there is nothing left to sweep.
     pub(crate) async fn sweep(&self) {
-        while sweep(&self.app).await.unwrap() > 0 {}
+        while sweep::round(&self.app).await.unwrap() > 0 {}
     }
 }
 

@@ -226,7 +226,7 @@ pub(crate) fn with_many_pushes() -> Policy {
             max_since_success: PushLimits::LARGEST,
             ..PushLimits::default()
         },
-        ..Policy::default()
+        ..crate::doubles::policy()
     }
 }
 
@@ -234,6 +234,6 @@ pub(crate) fn with_many_pushes() -> Policy {
 pub(crate) fn with_creation_limit(limit: u32) -> Policy {
     Policy {
         entity_creations_per_second: Some(limit),
-        ..Policy::default()
+        ..crate::doubles::policy()
     }
 }

@@ -11,7 +11,7 @@ use countersign::domain::sid::ServiceSid;
 use countersign::domain::time::Timestamp;
 use countersign::flows::check_store::check_store;
 use countersign::flows::reading::Reading;
-use countersign::flows::store_format::check_store_format;
+use countersign::flows::store_format;
 use countersign::flows::{Error, Fault, rate_limit};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{decode, encode};
@@ -339,7 +339,7 @@ async fn of_parallel_uses_exactly_as_many_commit_as_the_bucket_has_room_for() {
     ];
     for store in stores {
         let server = TestApp::on(store).await;
-        check_store_format(&server.app).await.unwrap();
+        store_format::check(&server.app).await.unwrap();
         let client = server.client();
         let service = Service::create(&client).await;
         create(&client, &service, "session", &[(5, 60), (100, 3600)]).await;
@@ -487,7 +487,7 @@ async fn values_are_stored_unreadably_and_until_their_intervals_are_over() {
 #[tokio::test]
 async fn damage_to_rate_limits_is_found() {
     let server = TestApp::new().await;
-    check_store_format(&server.app).await.unwrap();
+    store_format::check(&server.app).await.unwrap();
     let client = server.client();
     let service = Service::create(&client).await;
     let sid: ServiceSid = service.sid.parse().unwrap();

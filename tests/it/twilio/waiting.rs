@@ -345,7 +345,7 @@ async fn who_waits_is_answered_when_the_server_stops() {
 async fn only_so_many_wait_for_the_same_and_altogether() {
     let policy = Policy {
         max_waiters: 10,
-        ..Policy::default()
+        ..crate::doubles::policy()
     };
     let scene = Scene::set_on(TestApp::with(Arc::new(MemoryStore::new()), policy).await).await;
     let sibling = scene.user.device(&scene.server, &scene.server.client()).await;

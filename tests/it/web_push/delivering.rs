@@ -48,7 +48,7 @@ async fn told() -> (Value, Value) {
     let mut app = connected(&server);
     app.policy = Policy {
         webpush_contact: Some("mailto:ops@owlbank.example".to_owned()),
-        ..Policy::default()
+        ..crate::doubles::policy()
     };
     let challenge = subscribed
         .user

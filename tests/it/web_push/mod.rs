@@ -60,7 +60,7 @@ impl Subscribed {
     async fn factor(&self, app: &App) -> Factor {
         let (service, identity) = self.place();
         let sid = self.device.factor.parse().unwrap();
-        let found = factor::fetch(app, &self.actor(), &EntityName { service, identity }, sid).await;
+        let found = factor::fetch(app, self.actor(), &EntityName { service, identity }, sid).await;
         found.unwrap().1
     }
 
@@ -77,7 +77,7 @@ impl Subscribed {
     async fn challenge(&self, app: &App, path: &str) -> Challenge {
         let (service, identity) = self.place();
         let sid = sid_of(path).parse().unwrap();
-        let found = challenge::fetch(app, &self.actor(), &EntityName { service, identity }, sid).await;
+        let found = challenge::fetch(app, self.actor(), &EntityName { service, identity }, sid).await;
         found.unwrap().1
     }
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::flows::check_store::check_store;
 use countersign::flows::push::web_push::vapid_public_key;
-use countersign::flows::store_format::check_store_format;
+use countersign::flows::store_format;
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{self, VapidKeyRecord};
 use countersign::store::{Batch, keys};
@@ -75,7 +75,7 @@ async fn the_key_outlives_a_restart_and_signs_what_is_sent_then() {
 async fn a_key_that_was_moved_or_changed_is_noticed() {
     let server = TestApp::new().await;
     let app = &server.app;
-    check_store_format(app).await.unwrap();
+    store_format::check(app).await.unwrap();
     vapid_public_key(app).await.unwrap();
     assert!(check_store(app).await.unwrap().is_healthy());
 

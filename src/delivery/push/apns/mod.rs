@@ -22,10 +22,16 @@ use crate::domain::time::Timestamp;
 #[derive(Debug)]
 pub struct Apns {
     client: HttpClient,
-    production: Url,
-    sandbox: Url,
+    environments: Environments,
     timeout: Duration,
     signers: Kept<Signer>,
+}
+
+/// Where Apple's environments are.
+#[derive(Debug)]
+pub(super) struct Environments {
+    pub(super) production: Url,
+    pub(super) sandbox: Url,
 }
 
 /// With which key, and for which app.
@@ -46,11 +52,10 @@ pub struct ApnsAccess<'a> {
 }
 
 impl Apns {
-    pub(super) fn new(client: HttpClient, (production, sandbox): (Url, Url), timeout: Duration) -> Self {
+    pub(super) fn new(client: HttpClient, environments: Environments, timeout: Duration) -> Self {
         Self {
             client,
-            production,
-            sandbox,
+            environments,
             timeout,
             signers: Kept::default(),
         }
@@ -108,9 +113,9 @@ impl Apns {
         token: &HeaderValue,
     ) -> Result<Answer, PushOutcome> {
         let base = if access.sandbox {
-            &self.sandbox
+            &self.environments.sandbox
         } else {
-            &self.production
+            &self.environments.production
         };
         let mut url = base.clone();
         url.path_segments_mut()

@@ -42,7 +42,7 @@ pub struct FcmAccess<'a> {
 }
 
 impl Fcm {
-    pub(super) fn new(client: HttpClient, (base, tokens): (Url, Option<Url>), timeout: Duration) -> Self {
+    pub(super) fn new(client: HttpClient, base: Url, tokens: Option<Url>, timeout: Duration) -> Self {
         Self {
             client,
             base,
@@ -83,7 +83,7 @@ impl Fcm {
                 Ok(token) => token,
                 Err(sent) => return sent,
             };
-            let answer = match self.post(&bearer, device, message, (&token, now)).await {
+            let answer = match self.post(&bearer, device, message, &token, now).await {
                 Ok(answer) => answer,
                 Err(sent) => return sent,
             };
@@ -105,7 +105,8 @@ impl Fcm {
         bearer: &Bearer,
         device: &NotificationToken,
         message: &PushMessage<'_>,
-        (token, now): (&HeaderValue, Timestamp),
+        token: &HeaderValue,
+        now: Timestamp,
     ) -> Result<Answer, PushOutcome> {
         let mut url = self.base.clone();
         url.path_segments_mut()

@@ -73,7 +73,8 @@ impl WebPush {
         &self,
         access: &WebPushAccess<'_>,
         subscription: &WebPushSubscription,
-        (message, payload): (&PushMessage<'_>, &[u8]),
+        message: &PushMessage<'_>,
+        payload: &[u8],
         now: Timestamp,
     ) -> Judgement {
         let refused = |why: String| Judgement::Final(PushOutcome::refused(why));
@@ -124,7 +125,7 @@ impl PushProvider for WebPush {
         now: Timestamp,
     ) -> PushOutcome {
         for payload in [payload::whole(message), payload::without_message(message)] {
-            match self.try_once(access, device, (message, &payload), now).await {
+            match self.try_once(access, device, message, &payload, now).await {
                 Judgement::Final(outcome) => return outcome,
                 Judgement::Again => {}
             }

@@ -170,7 +170,7 @@ impl World {
                         spend_per_day: cost.map(|(_, cap)| euros(cap)),
                         ..Settings::off()
                     },
-                    ..Policy::default()
+                    ..crate::doubles::policy()
                 },
                 ..TestParts::default()
             }

@@ -244,7 +244,7 @@ async fn a_clock_set_back_gives_nobody_more_and_locks_nobody_out() {
     for _ in 0..5 {
         assert_eq!(why(&node.pass(&number, Asked::default()).await), None);
     }
-    crate::flows::sweep::sweep(&node.app).await.unwrap();
+    crate::flows::sweep::round(&node.app).await.unwrap();
     node.clock.set(before);
     for node in [&node, &node.another()] {
         let refused = node.pass(&number, Asked::default()).await;
@@ -268,7 +268,7 @@ async fn counters_are_reclaimed_when_they_are_over() {
     };
     assert_eq!(counters().await, 12);
     node.clock.advance(Duration::from_hours(48));
-    while crate::flows::sweep::sweep(&node.app).await.unwrap() > 0 {}
+    while crate::flows::sweep::round(&node.app).await.unwrap() > 0 {}
     assert_eq!(counters().await, 0);
 }
 

@@ -81,7 +81,7 @@ impl Node {
             clock: clock.clone(),
             policy: Policy {
                 toll_fraud: settings,
-                ..Policy::default()
+                ..crate::doubles::policy()
             },
             ..TestParts::default()
         }

@@ -61,7 +61,7 @@ impl World {
             // What guards against toll fraud has tests of its own; an attacker who pays gets past it.
             policy: Policy {
                 toll_fraud: Settings::off(),
-                ..Policy::default()
+                ..crate::doubles::policy()
             },
             ..TestParts::default()
         }
@@ -103,7 +103,9 @@ impl World {
     }
 
     async fn fetch(&self, which: &VerificationName) -> Result<Verification, Error<Refusal>> {
-        verification::fetch(&self.app, self.account, self.service, which).await
+        verification::fetch(&self.app, self.account, self.service, which)
+            .await
+            .map(|(_, verification)| verification)
     }
 
     async fn settle(
@@ -111,7 +113,9 @@ impl World {
         which: &VerificationName,
         settlement: Settlement,
     ) -> Result<Verification, Error<Refusal>> {
-        verification::settle(&self.app, self.account, self.service, which, settlement).await
+        verification::settle(&self.app, self.account, self.service, which, settlement)
+            .await
+            .map(|(_, verification)| verification)
     }
 
     /// The code that counts.

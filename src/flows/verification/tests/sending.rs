@@ -7,7 +7,7 @@ use crate::domain::verification::tests::samples::{replacing, waits_by_channel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
 use crate::flows::code::put_verification;
 use crate::flows::service;
-use crate::flows::sweep::sweep;
+use crate::flows::sweep;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {
@@ -254,7 +254,7 @@ async fn nothing_begins_below_a_deleted_service_and_nothing_stays() {
     assert_eq!(refused(world.start(&to_ada()).await), Refusal::NotFound);
     let which = VerificationName::Sid(verification.sid);
     assert_eq!(refused(world.check(&which, &right).await), Refusal::NotFound);
-    while sweep(&world.app).await.unwrap() > 0 {}
+    while sweep::round(&world.app).await.unwrap() > 0 {}
     let key = keys::verification(world.service, verification.sid);
     assert!(world.app.store.get(key.bytes()).await.unwrap().is_none());
 }
@@ -268,10 +268,10 @@ async fn an_ended_one_is_fetched_for_a_day_and_then_reclaimed() {
     let expired = world.fetch(&VerificationName::To(ada())).await.unwrap();
     assert_eq!(expired.status(world.app.clock.now()), VerificationStatus::Expired);
     world.wait(86_399);
-    while sweep(&world.app).await.unwrap() > 0 {}
+    while sweep::round(&world.app).await.unwrap() > 0 {}
     assert_eq!(world.fetch(&which).await.unwrap().sid, verification.sid);
     world.wait(2);
-    while sweep(&world.app).await.unwrap() > 0 {}
+    while sweep::round(&world.app).await.unwrap() > 0 {}
     assert_eq!(refused(world.fetch(&which).await), Refusal::NotFound);
     let key = keys::destination(world.service, &ada());
     assert!(world.app.store.get(key.bytes()).await.unwrap().is_none());
