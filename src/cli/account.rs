@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::admin::Request;
+use super::admin::AdminRequest;
 use super::admin::client::ClientFlags;
 use crate::domain::webhook_secrets::MAX_OVERLAP;
 
@@ -49,23 +49,23 @@ pub(super) struct One {
 }
 
 impl Command {
-    pub(super) fn into_request(self) -> (Request, ClientFlags) {
+    pub(super) fn into_request(self) -> (AdminRequest, ClientFlags) {
         match self {
-            Self::Create { name, flags } => (Request::CreateAccount { name }, flags),
-            Self::List { flags } => (Request::ListAccounts, flags),
-            Self::RotateToken(One { sid, flags }) => (Request::RotateToken { account: sid }, flags),
+            Self::Create { name, flags } => (AdminRequest::CreateAccount { name }, flags),
+            Self::List { flags } => (AdminRequest::ListAccounts, flags),
+            Self::RotateToken(One { sid, flags }) => (AdminRequest::RotateToken { account: sid }, flags),
             Self::RotateWebhookSecret {
                 one: One { sid, flags },
                 overlap,
             } => {
-                let request = Request::RotateWebhookSecret {
+                let request = AdminRequest::RotateWebhookSecret {
                     account: sid,
                     overlap_seconds: overlap.as_secs(),
                 };
                 (request, flags)
             }
-            Self::Suspend(One { sid, flags }) => (Request::SuspendAccount { account: sid }, flags),
-            Self::Resume(One { sid, flags }) => (Request::ResumeAccount { account: sid }, flags),
+            Self::Suspend(One { sid, flags }) => (AdminRequest::SuspendAccount { account: sid }, flags),
+            Self::Resume(One { sid, flags }) => (AdminRequest::ResumeAccount { account: sid }, flags),
         }
     }
 }

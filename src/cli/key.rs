@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::admin::Request;
+use super::admin::AdminRequest;
 use super::admin::client::ClientFlags;
 
 #[derive(Debug, Subcommand)]
@@ -37,11 +37,11 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn into_request(self) -> (Request, ClientFlags) {
+    pub(super) fn into_request(self) -> (AdminRequest, ClientFlags) {
         match self {
-            Self::Create { account, name, flags } => (Request::CreateKey { account, name }, flags),
-            Self::List { account, flags } => (Request::ListKeys { account }, flags),
-            Self::Revoke { sid, flags } => (Request::RevokeKey { key: sid }, flags),
+            Self::Create { account, name, flags } => (AdminRequest::CreateKey { account, name }, flags),
+            Self::List { account, flags } => (AdminRequest::ListKeys { account }, flags),
+            Self::Revoke { sid, flags } => (AdminRequest::RevokeKey { key: sid }, flags),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Opened {
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum OpenPurpose {
     /// To be filled with an export, with which its master key must come.
     Fill,
     /// To be used.
@@ -36,7 +36,7 @@ pub(super) async fn open(
     storage: Storage,
     policy: Policy,
     senders: Senders,
-    purpose: Purpose,
+    purpose: OpenPurpose,
 ) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
     let master_key = master_key(storage.master_key, &directory, purpose)?;
@@ -63,7 +63,7 @@ pub(super) async fn open(
         policy,
     });
     let opened = Opened { app, directory };
-    if purpose == Purpose::Fill {
+    if purpose == OpenPurpose::Fill {
         return Ok(opened);
     }
     if let Err(error) = store_format::check(&opened.app).await {
@@ -85,7 +85,11 @@ impl Opened {
     }
 }
 
-fn master_key(source: KeySource, directory: &DataDirectory, purpose: Purpose) -> Result<MasterKey, Failure> {
+fn master_key(
+    source: KeySource,
+    directory: &DataDirectory,
+    purpose: OpenPurpose,
+) -> Result<MasterKey, Failure> {
     match source {
         KeySource::Given(key) => Ok(key),
         KeySource::File(path) => key_file::read(&path)?.ok_or_else(|| {
@@ -99,7 +103,7 @@ fn master_key(source: KeySource, directory: &DataDirectory, purpose: Purpose) ->
     }
 }
 
-fn key_in(directory: &DataDirectory, path: &Path, purpose: Purpose) -> Result<MasterKey, Failure> {
+fn key_in(directory: &DataDirectory, path: &Path, purpose: OpenPurpose) -> Result<MasterKey, Failure> {
     if let Some(key) = key_file::read(path)? {
         return Ok(key);
     }
@@ -111,7 +115,7 @@ fn key_in(directory: &DataDirectory, path: &Path, purpose: Purpose) -> Result<Ma
             path.display()
         )));
     }
-    if purpose == Purpose::Fill {
+    if purpose == OpenPurpose::Fill {
         return Err(Failure::new(format!(
             "put the master key of the store that was exported into {} first, or say where it is with --master-key-file \
              or COUNTERSIGN_MASTER_KEY",

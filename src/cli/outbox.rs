@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::admin::Request;
+use super::admin::AdminRequest;
 use super::admin::client::ClientFlags;
 
 #[derive(Debug, Subcommand)]
@@ -25,14 +25,14 @@ pub(super) enum Command {
         flags: ClientFlags,
     },
     /// Put dead letters back, to be delivered as if they were new
-    Retry(Which),
+    Retry(WhichRows),
     /// Forget dead letters
-    Drop(Which),
+    Drop(WhichRows),
 }
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("which").required(true).args(["sid", "receiver", "all"]))]
-pub(super) struct Which {
+pub(super) struct WhichRows {
     /// The event's SID (EV...)
     #[arg(value_name = "SID")]
     sid: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct Which {
 }
 
 impl Command {
-    pub(super) fn into_request(self) -> (Request, ClientFlags) {
+    pub(super) fn into_request(self) -> (AdminRequest, ClientFlags) {
         match self {
             Self::List {
                 dead: _,
@@ -57,19 +57,19 @@ impl Command {
                 after,
                 flags,
             } => {
-                let request = Request::ListOutbox {
+                let request = AdminRequest::ListOutbox {
                     waiting,
                     after,
                     limit,
                 };
                 (request, flags)
             }
-            Self::Retry(Which {
+            Self::Retry(WhichRows {
                 sid, receiver, flags, ..
-            }) => (Request::RetryOutbox { sid, receiver }, flags),
-            Self::Drop(Which {
+            }) => (AdminRequest::RetryOutbox { sid, receiver }, flags),
+            Self::Drop(WhichRows {
                 sid, receiver, flags, ..
-            }) => (Request::DropOutbox { sid, receiver }, flags),
+            }) => (AdminRequest::DropOutbox { sid, receiver }, flags),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::senders::{Kind, Sender};
+use crate::config::senders::{Sender, SenderProtocol};
 use crate::delivery::codes::gateway::Gateway;
 use crate::delivery::codes::log::LogSender;
 use crate::delivery::codes::smpp::Smpp;
@@ -24,10 +24,10 @@ pub(super) fn code_senders(senders: Vec<Sender>) -> CodeSenders {
 fn configured(sender: Sender, clock: &Arc<dyn Clock>) -> ConfiguredSender {
     let clock = Arc::clone(clock);
     let (kind, sends): (_, Arc<dyn CodeSender>) = match sender.kind {
-        Kind::Http(plan) => (SenderKind::Http, Arc::new(Gateway::new(*plan, clock))),
-        Kind::Log => (SenderKind::Log, Arc::new(LogSender)),
-        Kind::Smpp(settings) => (SenderKind::Smpp, Arc::new(Smpp::new(*settings))),
-        Kind::Smtp(settings) => (SenderKind::Smtp, Arc::new(Smtp::new(*settings, clock))),
+        SenderProtocol::Http(plan) => (SenderKind::Http, Arc::new(Gateway::new(*plan, clock))),
+        SenderProtocol::Log => (SenderKind::Log, Arc::new(LogSender)),
+        SenderProtocol::Smpp(settings) => (SenderKind::Smpp, Arc::new(Smpp::new(*settings))),
+        SenderProtocol::Smtp(settings) => (SenderKind::Smtp, Arc::new(Smtp::new(*settings, clock))),
     };
     ConfiguredSender {
         name: sender.name,

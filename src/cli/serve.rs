@@ -10,7 +10,7 @@ use url::Url;
 
 use super::admin::socket::AdminSocket;
 use super::banner::{self, Door};
-use super::open::{Opened, Purpose, open};
+use super::open::{OpenPurpose, Opened, open};
 use super::senders::code_senders;
 use super::signals::Signals;
 use super::{Failure, output};
@@ -45,7 +45,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         config.storage,
         config.policy,
         senders(config.outbound, config.senders),
-        Purpose::Use,
+        OpenPurpose::Use,
     )
     .await?;
     let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;

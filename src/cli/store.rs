@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::admin::client;
 use super::data_directory::require_store;
 use super::flags::StoreFlags;
-use super::open::{self, Purpose};
+use super::open::{self, OpenPurpose};
 use super::{Failure, logging, output};
 use crate::config::Config;
 use crate::delivery::Senders;
@@ -64,7 +64,13 @@ pub(super) async fn run(
 
 async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage.directory)?;
-    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Use).await?;
+    let opened = open::open(
+        config.storage,
+        config.policy,
+        Senders::default(),
+        OpenPurpose::Use,
+    )
+    .await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
@@ -120,7 +126,13 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
         return Ok(count);
     }
     require_store(&config.storage.directory)?;
-    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Use).await?;
+    let opened = open::open(
+        config.storage,
+        config.policy,
+        Senders::default(),
+        OpenPurpose::Use,
+    )
+    .await?;
     let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
@@ -129,7 +141,13 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
 async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Fill).await?;
+    let opened = open::open(
+        config.storage,
+        config.policy,
+        Senders::default(),
+        OpenPurpose::Fill,
+    )
+    .await?;
     let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
     let checked = match &imported {
         Ok(_) => store_format::check(&opened.app).await,

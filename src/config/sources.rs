@@ -12,7 +12,7 @@ use super::senders::{self, SenderTables};
 use super::setting::{PREFIX, Setting};
 use super::table::ConfigFile;
 use super::templates;
-use crate::delivery::codes::secret::Secret;
+use crate::delivery::codes::secret::SenderSecret;
 
 /// A setting that stops the start. One line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -161,7 +161,9 @@ impl GivenSettings {
         let text = text.filter(|text| !text.is_empty() && !text.contains(char::is_control));
         let text =
             text.ok_or_else(|| ConfigError(format!("{name} must be text on one line, and not empty")))?;
-        self.senders.secrets.insert(name.to_owned(), Secret::new(text));
+        self.senders
+            .secrets
+            .insert(name.to_owned(), SenderSecret::new(text));
         Ok(())
     }
 

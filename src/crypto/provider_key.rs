@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 /// A private key that signs JWTs with ES256 or RS256 (RFC 7518, section 3.1).
-pub struct ProviderKey(Pair);
+pub struct ProviderKey(KeyPair);
 
-enum Pair {
+enum KeyPair {
     Es256(EcdsaKeyPair),
     Rs256(rsa::KeyPair),
 }
@@ -71,7 +71,7 @@ impl ProviderKey {
     pub fn es256_from_pem(pem: &str) -> Result<Self, BadKey> {
         let der = pkcs8_of(pem)?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der);
-        Ok(Self(Pair::Es256(pair.map_err(|_| BadKey::NotP256)?)))
+        Ok(Self(KeyPair::Es256(pair.map_err(|_| BadKey::NotP256)?)))
     }
 
     /// Reads an RSA key. Its numbers are checked against each other.
@@ -81,7 +81,7 @@ impl ProviderKey {
     pub fn rs256_from_pem(pem: &str) -> Result<Self, BadKey> {
         let der = pkcs8_of(pem)?;
         let pair = rsa::KeyPair::from_pkcs8(&der).map_err(|_| BadKey::NotRsa)?;
-        Ok(Self(Pair::Rs256(pair)))
+        Ok(Self(KeyPair::Rs256(pair)))
     }
 
     /// A JWT with these `claims` in the compact form, `key_id` in its header if there is one.
@@ -90,8 +90,8 @@ impl ProviderKey {
     /// [`SigningFailed`], which a key that could be read does not bring about.
     pub fn sign(&self, key_id: Option<&str>, claims: &Value) -> Result<Zeroizing<String>, SigningFailed> {
         let algorithm = match &self.0 {
-            Pair::Es256(_) => "ES256",
-            Pair::Rs256(_) => "RS256",
+            KeyPair::Es256(_) => "ES256",
+            KeyPair::Rs256(_) => "RS256",
         };
         let mut header = json!({"alg": algorithm, "typ": "JWT"});
         if let Some(key_id) = key_id {
@@ -112,11 +112,11 @@ impl ProviderKey {
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
         let random = SystemRandom::new();
         match &self.0 {
-            Pair::Es256(pair) => {
+            KeyPair::Es256(pair) => {
                 let signature = pair.sign(&random, message).map_err(|_| SigningFailed)?;
                 Ok(signature.as_ref().to_vec())
             }
-            Pair::Rs256(pair) => {
+            KeyPair::Rs256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
                     .map_err(|_| SigningFailed)?;

@@ -138,7 +138,7 @@ fn mac_key(root: &Prk, label: &[u8]) -> hmac::Key {
 
 fn derive<const N: usize>(root: &Prk, label: &[u8]) -> [u8; N] {
     let mut bytes = [0; N];
-    root.expand(&[label], Length(N))
+    root.expand(&[label], KeyLength(N))
         .and_then(|okm| okm.fill(&mut bytes))
         .expect("HKDF-SHA256 gives up to 8160 bytes");
     bytes
@@ -154,9 +154,9 @@ fn mac(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     tag
 }
 
-struct Length(usize);
+struct KeyLength(usize);
 
-impl KeyType for Length {
+impl KeyType for KeyLength {
     fn len(&self) -> usize {
         self.0
     }

@@ -28,7 +28,7 @@ pub struct Senders {
 
 /// What came of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     /// The receiver has it.
     Delivered,
     /// There is nothing to deliver any more: the receiver was deleted or switched off, or the message is of no use now.

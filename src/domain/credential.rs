@@ -28,24 +28,24 @@ pub struct Credential {
 impl Credential {
     /// Which provider's it is.
     #[must_use]
-    pub fn provider(&self) -> PushProvider {
+    pub fn provider(&self) -> CredentialKind {
         match self.key {
-            CredentialKey::Apn(_) => PushProvider::Apn,
-            CredentialKey::Fcm { .. } => PushProvider::Fcm,
+            CredentialKey::Apn(_) => CredentialKind::Apn,
+            CredentialKey::Fcm { .. } => CredentialKind::Fcm,
         }
     }
 }
 
 /// A push provider that needs a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PushProvider {
+pub enum CredentialKind {
     /// Apple Push Notification service.
     Apn,
     /// Firebase Cloud Messaging.
     Fcm,
 }
 
-impl PushProvider {
+impl CredentialKind {
     /// The provider's name in short.
     #[must_use]
     pub fn name(self) -> &'static str {

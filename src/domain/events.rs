@@ -155,7 +155,7 @@ pub struct OutboxRow {
     pub date_created: Timestamp,
     /// What is to be sent, and to whom.
     pub message: OutboxMessage,
-    /// How many deliveries were tried in vain.
+    /// How many tries failed.
     pub attempts: u32,
     /// When the next one is due; at once if that is past.
     pub next_at: Timestamp,

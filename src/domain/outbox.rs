@@ -88,7 +88,7 @@ impl Lane {
 
     /// The longest pause between two tries: a push or a code is over within minutes, so it cannot wait for long.
     #[must_use]
-    pub fn longest_pause(self) -> Duration {
+    pub fn longest_backoff(self) -> Duration {
         match self {
             Self::Credential(_) | Self::Factor(_) => Duration::from_secs(30),
             Self::Sender(_) => Duration::from_secs(10),
@@ -196,14 +196,14 @@ impl OutboxMessage {
 }
 
 impl OutboxRow {
-    /// Takes in a try in vain: the next one is due after a pause that doubles with each (from a second up to the lane's
+    /// Takes in a failed try: the next one is due after a pause that doubles with each (from a second up to the lane's
     /// longest one, all of it by chance, so that those who failed together do not come back together), and not before
     /// `after`, which the receiver asked for.
     pub fn fail(&mut self, why: Reason, after: Option<Duration>, now: Timestamp, entropy: &dyn Entropy) {
-        let pause = pause(self.attempts, self.message.lane().longest_pause(), entropy);
+        let wait = backoff(self.attempts, self.message.lane().longest_backoff(), entropy);
         let asked = after.unwrap_or_default().min(LONGEST_WISH);
         self.attempts = self.attempts.saturating_add(1);
-        self.next_at = now + pause.max(asked);
+        self.next_at = now + wait.max(asked);
         self.last_error = Some(why);
         self.lease = None;
     }
@@ -220,7 +220,7 @@ pub const LONGEST_WISH: Duration = Duration::from_hours(1);
 
 /// The pause behind the try number `attempts` (from 0): from a millisecond up to 1, 2, 4, ... seconds, by chance.
 #[must_use]
-pub fn pause(attempts: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
+pub fn backoff(attempts: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
     let most = Duration::from_secs(1 << attempts.min(20)).min(longest);
     let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
     let mut bytes = [0; 8];
@@ -295,7 +295,7 @@ mod tests {
             (u32::MAX, 300),
         ] {
             let pauses: Vec<_> = (0..2000)
-                .map(|_| pause(attempts, Duration::from_mins(5), &entropy))
+                .map(|_| backoff(attempts, Duration::from_mins(5), &entropy))
                 .collect();
             let most = Duration::from_secs(most);
             assert!(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attached::{Attached, AttachedChange};
 use super::channel::Channel;
-use super::credential::PushProvider;
+use super::credential::CredentialKind;
 use super::events::{EventType, EventTypes};
 use super::factor::{CodeLength, Skew, TimeStep, TotpConfig};
 use super::message::template::Templates;
@@ -279,7 +279,7 @@ pub enum Refusal {
     #[error("the account has no such credential for {}", provider.name())]
     NoSuchCredential {
         /// Whose credential is wanted.
-        provider: PushProvider,
+        provider: CredentialKind,
     },
     /// The service does not exist, or not for whoever asks.
     #[error("there is no such service")]

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
-use crate::delivery::Outcome;
-use crate::delivery::webhook::{self, Message, News};
+use crate::delivery::DeliveryOutcome;
+use crate::delivery::webhook::{self, News, WebhookMessage};
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::factor::Factor;
 use crate::domain::fraud::BlockEvent;
@@ -67,7 +67,7 @@ pub struct EventParcel;
 
 #[async_trait]
 impl Parcel for EventParcel {
-    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome {
         deliver_webhook(app, row).await
     }
 }
@@ -76,7 +76,7 @@ impl Parcel for EventParcel {
 ///
 /// A webhook that was deleted or disabled, or does not want such events any more, gets none. What belongs to a suspended
 /// account waits: a suspension may be lifted, and until then nothing leaves in its name.
-pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
+pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> DeliveryOutcome {
     let (letter, news) = match &row.message {
         OutboxMessage::Blocked { webhook, event } => {
             let letter = WebhookLetter {
@@ -97,7 +97,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
             (letter, News::Event(event))
         }
         OutboxMessage::Code(_) | OutboxMessage::Push { .. } => {
-            return Outcome::Refused {
+            return DeliveryOutcome::Refused {
                 why: "it is no webhook's message".to_owned(),
             };
         }
@@ -105,9 +105,9 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
     let now = app.clock.now();
     let (webhook, secrets) = match prepare(app, letter, now).await {
         Ok(Prepared::Go(webhook, secrets)) => (webhook, secrets),
-        Ok(Prepared::Obsolete) => return Outcome::Obsolete,
+        Ok(Prepared::Obsolete) => return DeliveryOutcome::Obsolete,
         Ok(Prepared::Suspended) => {
-            return Outcome::Retry {
+            return DeliveryOutcome::Retry {
                 why: format!(
                     "the account {} is suspended; `countersign account resume` lets its webhooks go on",
                     letter.account
@@ -116,13 +116,13 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> Outcome {
             };
         }
         Err(fault) => {
-            return Outcome::Retry {
+            return DeliveryOutcome::Retry {
                 why: fault.to_string(),
                 after: None,
             };
         }
     };
-    let message = Message {
+    let message = WebhookMessage {
         row,
         news,
         url: &webhook.url,

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::domain::attached::Attached;
-use crate::domain::credential::PushProvider;
+use crate::domain::credential::CredentialKind;
 use crate::domain::service::{Change, Refusal, Service, ServiceChanges, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::ServiceName;
@@ -155,8 +155,8 @@ async fn hold_credentials(
     mut batch: Batch,
 ) -> Result<Batch, Error<Refusal>> {
     let wanted = [
-        (&changes.push_apn_credential_sid, PushProvider::Apn),
-        (&changes.push_fcm_credential_sid, PushProvider::Fcm),
+        (&changes.push_apn_credential_sid, CredentialKind::Apn),
+        (&changes.push_fcm_credential_sid, CredentialKind::Fcm),
     ];
     for (change, provider) in wanted {
         let Change::Set(sid) = change else {

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::challenge::Refusal;
 use crate::domain::entity::EntityScope;
 use crate::domain::time::Timestamp;
-use crate::memory::waiters::{Crowded, Interest, Waiter};
+use crate::memory::waiters::{Interest, TooManyWait, Waiter};
 
 /// How long nobody waits without a look at the store: a change may come from another process that shares the store, and
 /// nobody in this one is woken by that. It also bounds what a fault of the waking could cost.
@@ -39,7 +39,7 @@ impl Waiting {
             .waiters
             .register(scope, interest, app.policy.max_waiters);
         Ok(Self {
-            waiter: registered.map_err(|Crowded| Refusal::TooManyWaiters)?,
+            waiter: registered.map_err(|TooManyWait| Refusal::TooManyWaiters)?,
             ends: longest.map(|longest| Instant::now() + longest),
             until: admission.until(),
         })

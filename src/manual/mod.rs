@@ -11,14 +11,14 @@
 
 /// A page of the manual.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct ManualPage {
     /// What it is asked for by: the name of its file without the ending.
     pub name: &'static str,
     /// The page, in Markdown.
     pub text: &'static str,
 }
 
-impl Page {
+impl ManualPage {
     /// What its first line says.
     #[must_use]
     pub fn title(&self) -> &'static str {
@@ -28,14 +28,14 @@ impl Page {
 }
 
 /// The list of all pages, which is a page itself.
-pub const INDEX: Page = Page {
+pub const INDEX: ManualPage = ManualPage {
     name: "index",
     text: include_str!("index.md"),
 };
 
 /// The page of this name, the index included.
 #[must_use]
-pub fn page(name: &str) -> Option<Page> {
+pub fn page(name: &str) -> Option<ManualPage> {
     let mut pages = PAGES.iter().chain([&INDEX]);
     pages.find(|page| page.name == name).copied()
 }
@@ -43,8 +43,8 @@ pub fn page(name: &str) -> Option<Page> {
 macro_rules! pages {
     ($($name:ident)+) => {
         /// Every page, in the order in which they are best read.
-        pub const PAGES: &[Page] = &[
-            $(Page { name: stringify!($name), text: include_str!(concat!(stringify!($name), ".md")) },)+
+        pub const PAGES: &[ManualPage] = &[
+            $(ManualPage { name: stringify!($name), text: include_str!(concat!(stringify!($name), ".md")) },)+
         ];
 
         $(

@@ -48,10 +48,10 @@ impl Breaker {
     /// Asks to try something at `now`, and lets others wait for it for `probe` if the circuit is half-open.
     ///
     /// # Errors
-    /// [`LeftAlone`] while it is.
-    pub fn begin(&mut self, now: Timestamp, probe: Duration) -> Result<(), LeftAlone> {
+    /// [`CircuitOpen`] while it is.
+    pub fn begin(&mut self, now: Timestamp, probe: Duration) -> Result<(), CircuitOpen> {
         if let Some(until) = self.paused_until(now) {
-            return Err(LeftAlone { until });
+            return Err(CircuitOpen { until });
         }
         if self.is_open() {
             self.probe_until = Some(now + probe);
@@ -84,7 +84,7 @@ impl Breaker {
 
 /// It is not to be given anything now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeftAlone {
+pub struct CircuitOpen {
     /// When to ask again.
     pub until: Timestamp,
 }
@@ -112,8 +112,8 @@ impl SenderBreakers {
     /// Asks to give a code to `sender` at `now`. Of those who ask while the circuit is half-open one may.
     ///
     /// # Errors
-    /// [`LeftAlone`] while it is.
-    pub fn begin(&self, sender: SenderName, now: Timestamp) -> Result<(), LeftAlone> {
+    /// [`CircuitOpen`] while it is.
+    pub fn begin(&self, sender: SenderName, now: Timestamp) -> Result<(), CircuitOpen> {
         let mut breakers = self.breakers();
         breakers
             .get_mut(&sender)
@@ -136,7 +136,7 @@ impl SenderBreakers {
 
     /// The senders that are left alone at `now`.
     #[must_use]
-    pub fn left_alone(&self, now: Timestamp) -> Vec<SenderName> {
+    pub fn open(&self, now: Timestamp) -> Vec<SenderName> {
         let breakers = self.breakers();
         let paused = breakers
             .iter()
@@ -180,9 +180,9 @@ mod tests {
         assert_eq!(fail(&health, 40, now()), 1);
         assert!(!health.is_available(sender("a"), now()));
         assert!(health.is_available(sender("b"), now()));
-        assert_eq!(health.left_alone(now()), [sender("a")]);
+        assert_eq!(health.open(now()), [sender("a")]);
         let until = now() + SenderBreakers::FIRST_PAUSE;
-        assert_eq!(health.begin(sender("a"), now()), Err(LeftAlone { until }));
+        assert_eq!(health.begin(sender("a"), now()), Err(CircuitOpen { until }));
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
             at = at + Duration::from_secs(pause);
             assert_eq!(health.begin(sender("a"), at), Ok(()));
             let soon = at + Duration::from_secs(1);
-            assert_eq!(health.begin(sender("a"), at), Err(LeftAlone { until: soon }));
+            assert_eq!(health.begin(sender("a"), at), Err(CircuitOpen { until: soon }));
             assert!(!health.is_available(sender("a"), at));
             assert_eq!(fail(&health, 1, at), 0, "it is said once");
         }

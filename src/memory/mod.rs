@@ -36,7 +36,7 @@ pub struct Memory {
     /// What became of the codes that each sender was given.
     pub senders: SenderTally,
     /// How the senders of codes do.
-    pub sender_health: SenderBreakers,
+    pub sender_breakers: SenderBreakers,
     /// Whether the codes that they sent came back.
     pub conversions: SenderConversions,
     /// What guards codes by message against toll fraud.

@@ -22,7 +22,7 @@ pub struct DeliveryTally {
 pub struct DeliveryCounts {
     /// Deliveries that the receiver has.
     pub delivered: u64,
-    /// Tries in vain.
+    /// Tries that failed.
     pub failed: u64,
     /// Rows that became dead letters.
     pub given_up: u64,
@@ -38,7 +38,7 @@ impl DeliveryTally {
         self.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A try was in vain.
+    /// A try failed.
     pub fn failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }

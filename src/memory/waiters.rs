@@ -19,11 +19,11 @@ use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, Service
 /// Everybody who waits, in this process.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    state: Mutex<State>,
+    state: Mutex<WaitersState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WaitersState {
     closing: bool,
     waiting: usize,
     entities: HashMap<EntitySid, Group>,
@@ -57,7 +57,7 @@ pub enum Interest {
 /// One more would be too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests wait already")]
-pub struct Crowded;
+pub struct TooManyWait;
 
 /// Somebody who waits, until dropped.
 #[derive(Debug)]
@@ -75,24 +75,24 @@ impl Waiters {
     /// Registers somebody who waits for `interest` in the entity; `most` may wait altogether.
     ///
     /// # Errors
-    /// [`Crowded`] when `most` wait, or [`Waiters::MOST_FOR_THE_SAME`] for the same.
+    /// [`TooManyWait`] when `most` wait, or [`Waiters::MOST_FOR_THE_SAME`] for the same.
     pub fn register(
         self: &Arc<Self>,
         scope: &EntityScope,
         interest: Interest,
         most: usize,
-    ) -> Result<Waiter, Crowded> {
+    ) -> Result<Waiter, TooManyWait> {
         let wakeup = Arc::new(Notify::new());
         let mut state = self.lock();
         if state.waiting >= most {
-            return Err(Crowded);
+            return Err(TooManyWait);
         }
         let same = state.entities.get(&scope.entity).map_or(0, |group| {
             let members = group.members.iter();
             members.filter(|member| member.interest == interest).count()
         });
         if same >= Self::MOST_FOR_THE_SAME {
-            return Err(Crowded);
+            return Err(TooManyWait);
         }
         if state.closing {
             wakeup.notify_one();
@@ -174,7 +174,7 @@ impl Waiters {
         self.lock().waiting
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WaitersState> {
         // What is done under the lock leaves the state whole at each point where it could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,7 +278,7 @@ mod tests {
         let third = everybody.register(&scope(2), Interest::Entity, 3).unwrap();
         assert_eq!(
             everybody.register(&scope(2), Interest::Entity, 3).unwrap_err(),
-            Crowded
+            TooManyWait
         );
         drop((first, third));
         assert_eq!((everybody.waiting(), everybody.lock().entities.len()), (1, 1));
@@ -295,7 +295,7 @@ mod tests {
         let waiters: Vec<_> = (0..Waiters::MOST_FOR_THE_SAME)
             .map(|_| of(Interest::Factor(factor(1))).unwrap())
             .collect();
-        assert_eq!(of(Interest::Factor(factor(1))).unwrap_err(), Crowded);
+        assert_eq!(of(Interest::Factor(factor(1))).unwrap_err(), TooManyWait);
         of(Interest::Factor(factor(2))).unwrap();
         drop(waiters);
         of(Interest::Factor(factor(1))).unwrap();

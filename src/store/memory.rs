@@ -164,11 +164,11 @@ impl Export for Copy {
 mod tests {
     use super::*;
 
-    crate::store::contract::contract_tests!(Fixture::new());
+    crate::store::contract::contract_tests!(MemoryFixture::new());
 
-    struct Fixture(MemoryStore);
+    struct MemoryFixture(MemoryStore);
 
-    impl Fixture {
+    impl MemoryFixture {
         fn new() -> Self {
             Self(MemoryStore::new())
         }

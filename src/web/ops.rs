@@ -197,14 +197,14 @@ fn sender_metrics(app: &App, text: &mut String) {
             let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
         }
     }
-    let left_alone = app.memory.sender_health.left_alone(app.clock.now());
-    let name = "countersign_code_sender_left_alone";
+    let open = app.memory.sender_breakers.open(app.clock.now());
+    let name = "countersign_code_sender_circuit_open";
     let _ = write!(
         text,
         "# HELP {name} 1 while a sender gets no codes because it failed several times in a row.\n# TYPE {name} gauge\n"
     );
     for sender in app.senders.codes.iter().map(|sender| sender.name) {
-        let value = u8::from(left_alone.contains(&sender));
+        let value = u8::from(open.contains(&sender));
         let _ = writeln!(text, "{name}{{sender=\"{sender}\"}} {value}");
     }
 }

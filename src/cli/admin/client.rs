@@ -12,10 +12,10 @@ use tokio::net::UnixStream;
 use tracing::level_filters::LevelFilter;
 
 use super::render::render;
-use super::{Reply, Request, execute, socket};
+use super::{AdminRequest, Reply, execute, socket};
 use crate::cli::data_directory::require_store;
 use crate::cli::flags::StoreFlags;
-use crate::cli::open::{self, Purpose};
+use crate::cli::open::{self, OpenPurpose};
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 use crate::delivery::Senders;
@@ -32,7 +32,7 @@ pub struct ClientFlags {
 
 /// Has `request` done and shows the reply.
 pub(in crate::cli) async fn run(
-    request: Request,
+    request: AdminRequest,
     flags: ClientFlags,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
@@ -62,7 +62,10 @@ pub(in crate::cli) async fn export(
     output: &mut (dyn Write + Send),
 ) -> Result<Option<u64>, Failure> {
     let failure = |error: io::Error| Failure::new(format!("the export failed: {error}"));
-    let Some(stream) = send(directory, &Request::ExportStore).await.map_err(failure)? else {
+    let Some(stream) = send(directory, &AdminRequest::ExportStore)
+        .await
+        .map_err(failure)?
+    else {
         return Ok(None);
     };
     let mut lines = BufReader::new(stream);
@@ -96,7 +99,7 @@ struct LastLine {
 }
 
 /// The running server's reply; `None` if no server runs.
-async fn ask(directory: &Path, request: &Request) -> io::Result<Option<Reply>> {
+async fn ask(directory: &Path, request: &AdminRequest) -> io::Result<Option<Reply>> {
     let Some(mut stream) = send(directory, request).await? else {
         return Ok(None);
     };
@@ -106,7 +109,7 @@ async fn ask(directory: &Path, request: &Request) -> io::Result<Option<Reply>> {
 }
 
 /// The connection on which the running server replies; `None` if no server runs.
-async fn send(directory: &Path, request: &Request) -> io::Result<Option<UnixStream>> {
+async fn send(directory: &Path, request: &AdminRequest) -> io::Result<Option<UnixStream>> {
     let mut stream = match UnixStream::connect(socket::path_in(directory)).await {
         Ok(stream) => stream,
         Err(error) => {
@@ -122,12 +125,18 @@ async fn send(directory: &Path, request: &Request) -> io::Result<Option<UnixStre
     Ok(Some(stream))
 }
 
-async fn do_oneself(config: Config, request: Request) -> Result<Reply, Failure> {
+async fn do_oneself(config: Config, request: AdminRequest) -> Result<Reply, Failure> {
     // Only what begins with a new account may begin with a new store; otherwise the directory was mistyped.
-    if !matches!(request, Request::CreateAccount { .. }) {
+    if !matches!(request, AdminRequest::CreateAccount { .. }) {
         require_store(&config.storage.directory)?;
     }
-    let opened = open::open(config.storage, config.policy, Senders::default(), Purpose::Use).await?;
+    let opened = open::open(
+        config.storage,
+        config.policy,
+        Senders::default(),
+        OpenPurpose::Use,
+    )
+    .await?;
     let reply = execute(&opened.app, request).await;
     opened.close().await?;
     Ok(reply)

@@ -26,7 +26,7 @@ pub use self::outbox::{OutboxView, RowView};
 /// What is asked for. Identifiers are checked by whoever does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+pub enum AdminRequest {
     /// A new account.
     CreateAccount {
         /// A name for people.
@@ -175,13 +175,13 @@ impl fmt::Debug for NewSecret {
 }
 
 /// Does what is asked for.
-pub async fn execute(app: &App, request: Request) -> Reply {
+pub async fn execute(app: &App, request: AdminRequest) -> Reply {
     attempt(app, request).await.unwrap_or_else(Reply::Refused)
 }
 
-async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
+async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
     match request {
-        Request::CreateAccount { name } => {
+        AdminRequest::CreateAccount { name } => {
             let new = account::create(app, friendly_name(&name)?)
                 .await
                 .map_err(|fault| fault.to_string())?;
@@ -193,41 +193,41 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 webhook_secret: Some(new.webhook_secret.reveal().to_string()),
             }))
         }
-        Request::CreateKey { account, name } => {
+        AdminRequest::CreateKey { account, name } => {
             let account = account_or_only_one(app, account).await?;
             let (key, token) = api_key::create(app, account, friendly_name(&name)?)
                 .await
                 .map_err(no_account)?;
             Ok(secret(&key.sid, account, token.reveal()))
         }
-        Request::DropOutbox { sid, receiver } => {
+        AdminRequest::DropOutbox { sid, receiver } => {
             outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
         }
-        Request::ExportStore => Err("an export is no reply".to_owned()),
-        Request::ListAccounts => {
+        AdminRequest::ExportStore => Err("an export is no reply".to_owned()),
+        AdminRequest::ListAccounts => {
             let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
             Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
         }
-        Request::ListKeys { account } => {
+        AdminRequest::ListKeys { account } => {
             let account = account_or_only_one(app, account).await?;
             let keys = api_key::list(app, account).await.map_err(no_account)?;
             Ok(Reply::Keys(keys.iter().map(KeyView::from).collect()))
         }
-        Request::ListOutbox {
+        AdminRequest::ListOutbox {
             waiting,
             after,
             limit,
         } => outbox::list(app, waiting, after, limit).await,
-        Request::ResumeAccount { account } => {
+        AdminRequest::ResumeAccount { account } => {
             account::resume(app, account_sid(&account)?)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("resumed {account}")))
         }
-        Request::RetryOutbox { sid, receiver } => {
+        AdminRequest::RetryOutbox { sid, receiver } => {
             outbox::decide_on(app, sid, receiver, Disposal::PutBack).await
         }
-        Request::RevokeKey { key } => {
+        AdminRequest::RevokeKey { key } => {
             let sid = key
                 .parse()
                 .map_err(|error| format!("{key} is no API key's SID: it {error}"))?;
@@ -236,12 +236,12 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 .map_err(|error| explain(error, "there is no such API key"))?;
             Ok(Reply::Done(format!("revoked {key}")))
         }
-        Request::RotateToken { account } => {
+        AdminRequest::RotateToken { account } => {
             let account = account_sid(&account)?;
             let token = account::rotate_token(app, account).await.map_err(no_account)?;
             Ok(secret(&account, account, token.reveal()))
         }
-        Request::RotateWebhookSecret {
+        AdminRequest::RotateWebhookSecret {
             account,
             overlap_seconds,
         } => {
@@ -256,7 +256,7 @@ async fn attempt(app: &App, request: Request) -> Result<Reply, String> {
                 old_signs_until: alone_from.map(|moment| moment.to_string()),
             }))
         }
-        Request::SuspendAccount { account } => {
+        AdminRequest::SuspendAccount { account } => {
             account::suspend(app, account_sid(&account)?)
                 .await
                 .map_err(no_account)?;

@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Reply, Request, execute};
+use super::{AdminRequest, Reply, execute};
 use crate::app::App;
 use crate::store::transfer;
 
@@ -112,7 +112,7 @@ async fn converse(
         _ = stopping.changed() => return Ok(()),
     };
     let reply = match serde_json::from_slice(&line) {
-        Ok(Request::ExportStore) => return send_export(stream, Arc::clone(app)).await,
+        Ok(AdminRequest::ExportStore) => return send_export(stream, Arc::clone(app)).await,
         Ok(request) => execute(app, request).await,
         Err(error) => Reply::Refused(format!("the server does not know this request: {error}")),
     };

@@ -27,22 +27,22 @@ fn app() -> App {
     TestParts::default().wire()
 }
 
-async fn created(app: &App, request: Request) -> NewSecret {
+async fn created(app: &App, request: AdminRequest) -> NewSecret {
     match execute(app, request).await {
         Reply::Secret(secret) => secret,
         other => panic!("{other:?}"),
     }
 }
 
-async fn refused(app: &App, request: Request) -> String {
+async fn refused(app: &App, request: AdminRequest) -> String {
     match execute(app, request).await {
         Reply::Refused(why) => why,
         other => panic!("{other:?}"),
     }
 }
 
-fn create_account() -> Request {
-    Request::CreateAccount {
+fn create_account() -> AdminRequest {
+    AdminRequest::CreateAccount {
         name: "Shop".to_owned(),
     }
 }
@@ -78,7 +78,7 @@ async fn put_dead_letter(app: &App, number: u8) -> DeadLetter {
 }
 
 async fn outbox(app: &App, waiting: bool, after: Option<String>, limit: u16) -> OutboxView {
-    let request = Request::ListOutbox {
+    let request = AdminRequest::ListOutbox {
         waiting,
         after,
         limit,
@@ -121,11 +121,11 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
 
     let one = |sid: &str| (Some(sid.to_owned()), None);
     let (sid, receiver) = one(&expected[0]);
-    execute(&app, Request::RetryOutbox { sid, receiver }).await;
+    execute(&app, AdminRequest::RetryOutbox { sid, receiver }).await;
     let receiver = Some(letters[1].row.message.lane().to_string());
-    execute(&app, Request::RetryOutbox { sid: None, receiver }).await;
+    execute(&app, AdminRequest::RetryOutbox { sid: None, receiver }).await;
     let (sid, receiver) = one(&expected[2]);
-    execute(&app, Request::DropOutbox { sid, receiver }).await;
+    execute(&app, AdminRequest::DropOutbox { sid, receiver }).await;
     assert_eq!(outbox(&app, false, None, 9).await.rows.len(), 2);
     let waiting = outbox(&app, true, None, 1).await;
     assert_eq!(
@@ -153,7 +153,7 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
 
     let key = created(
         &app,
-        Request::CreateKey {
+        AdminRequest::CreateKey {
             account: None,
             name: "CI".to_owned(),
         },
@@ -164,7 +164,7 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
 
     let rotated = created(
         &app,
-        Request::RotateToken {
+        AdminRequest::RotateToken {
             account: account.sid.clone(),
         },
     )
@@ -173,7 +173,7 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
 
     execute(
         &app,
-        Request::SuspendAccount {
+        AdminRequest::SuspendAccount {
             account: account.sid.clone(),
         },
     )
@@ -181,14 +181,14 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
     assert!(!works(&account.sid, &rotated.secret).await && !works(&key.sid, &key.secret).await);
     execute(
         &app,
-        Request::ResumeAccount {
+        AdminRequest::ResumeAccount {
             account: account.sid.clone(),
         },
     )
     .await;
     assert!(works(&account.sid, &rotated.secret).await && works(&key.sid, &key.secret).await);
 
-    execute(&app, Request::RevokeKey { key: key.sid.clone() }).await;
+    execute(&app, AdminRequest::RevokeKey { key: key.sid.clone() }).await;
     assert!(!works(&key.sid, &key.secret).await);
 }
 
@@ -203,7 +203,7 @@ async fn a_webhook_secret_is_shown_when_it_is_made_and_says_how_long_the_old_one
         first.len()
     );
     let rotate = async |overlap_seconds| {
-        let request = Request::RotateWebhookSecret {
+        let request = AdminRequest::RotateWebhookSecret {
             account: account.sid.clone(),
             overlap_seconds,
         };
@@ -224,7 +224,7 @@ async fn a_webhook_secret_is_shown_when_it_is_made_and_says_how_long_the_old_one
     );
     let text = rotate(0).await;
     assert!(text.contains("From now on"), "{text}");
-    let unknown = Request::RotateWebhookSecret {
+    let unknown = AdminRequest::RotateWebhookSecret {
         account: format!("AC{}", "0".repeat(32)),
         overlap_seconds: 0,
     };
@@ -243,15 +243,15 @@ async fn lists_show_no_secret() {
     let account = created(&app, create_account()).await;
     let key = created(
         &app,
-        Request::CreateKey {
+        AdminRequest::CreateKey {
             account: None,
             name: "CI".to_owned(),
         },
     )
     .await;
     for (request, sid) in [
-        (Request::ListAccounts, &account.sid),
-        (Request::ListKeys { account: None }, &key.sid),
+        (AdminRequest::ListAccounts, &account.sid),
+        (AdminRequest::ListKeys { account: None }, &key.sid),
     ] {
         let reply = execute(&app, request).await;
         for json in [false, true] {
@@ -272,17 +272,17 @@ async fn lists_show_no_secret() {
 #[tokio::test]
 async fn refusals_say_what_to_do() {
     let app = app();
-    let keys = || Request::ListKeys { account: None };
+    let keys = || AdminRequest::ListKeys { account: None };
     assert!(refused(&app, keys()).await.starts_with("there is no account"));
     created(&app, create_account()).await;
     created(&app, create_account()).await;
     assert!(refused(&app, keys()).await.ends_with("behind the command"));
     let unknown = format!("AC{}", "0".repeat(32));
     assert_eq!(
-        refused(&app, Request::SuspendAccount { account: unknown }).await,
+        refused(&app, AdminRequest::SuspendAccount { account: unknown }).await,
         "there is no such account"
     );
-    let key = Request::RevokeKey {
+    let key = AdminRequest::RevokeKey {
         key: "SK1".to_owned(),
     };
     assert_eq!(
@@ -290,7 +290,7 @@ async fn refusals_say_what_to_do() {
         "SK1 is no API key's SID: it must be SK and 32 hexadecimal digits"
     );
     assert!(
-        refused(&app, Request::CreateAccount { name: String::new() })
+        refused(&app, AdminRequest::CreateAccount { name: String::new() })
             .await
             .starts_with("--name must be")
     );
@@ -315,7 +315,7 @@ impl Entropy for HeldEntropy {
 
 /// A socket with a command under way, which goes on when `give` is dropped, and a client that came before it and is
 /// `silent`.
-struct Held {
+struct HeldStore {
     client: UnixStream,
     silent: UnixStream,
     give: mpsc::Sender<()>,
@@ -323,7 +323,7 @@ struct Held {
     stop: watch::Sender<()>,
 }
 
-impl Held {
+impl HeldStore {
     async fn new(directory: &Path, drain: Duration) -> Self {
         let (asked, asking) = mpsc::channel();
         let (give, given) = mpsc::channel();
@@ -368,7 +368,7 @@ async fn rest_of(mut stream: UnixStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_under_way_is_answered_before_the_socket_ends_and_a_silent_client_is_not_waited_for() {
     let directory = TempDir::new().unwrap();
-    let held = Held::new(directory.path(), PATIENCE).await;
+    let held = HeldStore::new(directory.path(), PATIENCE).await;
     held.stop.send_replace(());
     assert_eq!(rest_of(held.silent).await, "");
     assert!(!held.serving.is_finished());
@@ -382,7 +382,7 @@ async fn a_command_under_way_is_answered_before_the_socket_ends_and_a_silent_cli
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_does_not_end_is_waited_for_no_longer_than_the_drain() {
     let directory = TempDir::new().unwrap();
-    let held = Held::new(directory.path(), Duration::from_millis(100)).await;
+    let held = HeldStore::new(directory.path(), Duration::from_millis(100)).await;
     held.stop.send_replace(());
     let ended = tokio::time::timeout(PATIENCE, held.serving);
     ended.await.expect("it ends").unwrap();

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::domain::time::Clock;
 
 use super::connection::Connection;
-use super::crew::Crew;
-use super::target::{Basic, Request, Target};
+use super::pool::ClientPool;
+use super::target::{AccountCredentials, PreparedRequest, Target};
 
 /// A connection that calls the API.
 pub(super) struct Api {
@@ -20,7 +20,7 @@ pub(super) struct Api {
 }
 
 /// An answer with the header that push challenges bring.
-pub(super) struct Answer {
+pub(super) struct ApiAnswer {
     pub(super) body: Value,
     pub(super) signature_fields: Option<String>,
 }
@@ -40,15 +40,15 @@ impl Api {
     /// Calls an operation; anything but success is an error.
     pub(super) async fn call(
         &mut self,
-        authorization: &Basic,
+        authorization: &AccountCredentials,
         method: &str,
         path: &str,
         form: &[(&str, &str)],
-    ) -> Result<Answer, String> {
+    ) -> Result<ApiAnswer, String> {
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
-        let request = Request {
+        let request = PreparedRequest {
             method,
             path,
             form: &form,
@@ -62,7 +62,7 @@ impl Api {
         if !(200..300).contains(&response.status) {
             return Err(format!("{method} {path} answers {}", response.excerpt()));
         }
-        Ok(Answer {
+        Ok(ApiAnswer {
             signature_fields: response
                 .header("twilio-verify-signature-fields")
                 .map(str::to_owned),
@@ -72,7 +72,7 @@ impl Api {
     }
 }
 
-impl Answer {
+impl ApiAnswer {
     /// A text field that the protocol promises.
     pub(super) fn text(&self, pointer: &str) -> Result<&str, String> {
         self.body
@@ -84,9 +84,9 @@ impl Answer {
 
 /// What is set up, and where.
 pub(super) struct SetUp {
-    pub(super) crew: Crew,
+    pub(super) pool: ClientPool,
     pub(super) target: Target,
-    pub(super) account: Basic,
+    pub(super) account: AccountCredentials,
     /// The service's SID.
     pub(super) service: String,
     /// How many pieces to make; else as many as `duration` suffices for.
@@ -116,7 +116,7 @@ impl SetUp {
 /// Makes the service that the benchmark works in; its SID.
 pub(super) async fn create_service(
     target: Target,
-    account: Basic,
+    account: AccountCredentials,
     settings: &[(&str, &str)],
 ) -> Result<String, String> {
     let mut api = Api::open(target).await?;

@@ -15,24 +15,24 @@ use axum::routing::post;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
-use super::crew::Crew;
-use super::load::{self, Outcome, Work};
-use super::target::{Basic, Request, Target};
+use super::load::{self, LoadOutcome, Work};
+use super::pool::ClientPool;
+use super::target::{AccountCredentials, PreparedRequest, Target};
 use super::totp;
 
 /// Starts the handler, loads it and stops it.
-pub(super) fn measure(crew: Crew, duration: Duration) -> Result<Outcome, String> {
+pub(super) fn measure(pool: ClientPool, duration: Duration) -> Result<LoadOutcome, String> {
     let server = FloorServer::start()?;
     let target = Target::parse(&server.url)?;
     let mut request = Vec::new();
-    let parts = Request {
+    let parts = PreparedRequest {
         method: "POST",
         path: PATH,
         form: FORM,
     };
-    target.write(&mut request, &Basic::new(SID, SID), &parts);
+    target.write(&mut request, &AccountCredentials::new(SID, SID), &parts);
     load::run(
-        crew,
+        pool,
         &target,
         &Arc::new(Repeat(request)),
         totp::APPROVED,

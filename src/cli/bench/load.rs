@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 
 use super::connection::{Connection, Response};
-use super::crew::Crew;
 use super::histogram::Histogram;
+use super::pool::ClientPool;
 use super::target::Target;
 
 /// Where the requests come from.
@@ -22,7 +22,7 @@ pub(super) trait Work: Send + Sync + 'static {
 
     /// Puts the request that follows a success in place of what `request` holds, and says what has to be answered; `None`
     /// when the piece is done. What a piece's requests take together is one measurement.
-    fn follow(&self, _piece: &mut Self::Piece, _request: &mut Vec<u8>) -> Option<Expected> {
+    fn follow(&self, _piece: &mut Self::Piece, _request: &mut Vec<u8>) -> Option<ExpectedAnswer> {
         None
     }
 
@@ -32,13 +32,13 @@ pub(super) trait Work: Send + Sync + 'static {
 
 /// What counts as a success.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Expected {
+pub(super) struct ExpectedAnswer {
     pub(super) status: u16,
     pub(super) body_contains: &'static str,
 }
 
 /// What was measured.
-pub(super) struct Outcome {
+pub(super) struct LoadOutcome {
     /// The successes.
     pub(super) latencies: Histogram,
     pub(super) elapsed: Duration,
@@ -49,7 +49,7 @@ pub(super) struct Outcome {
     pub(super) ran_out: bool,
 }
 
-impl Outcome {
+impl LoadOutcome {
     /// Successes per second.
     pub(super) fn per_second(&self) -> f64 {
         count(self.latencies.count()) / self.elapsed.as_secs_f64().max(f64::EPSILON)
@@ -64,25 +64,25 @@ pub(super) fn count(number: u64) -> f64 {
 
 /// Loads `target` for `duration`, or until the work runs out.
 pub(super) fn run<W: Work>(
-    crew: Crew,
+    pool: ClientPool,
     target: &Target,
     work: &Arc<W>,
-    expected: Expected,
+    expected: ExpectedAnswer,
     duration: Duration,
-) -> Result<Outcome, String> {
+) -> Result<LoadOutcome, String> {
     let stop = Arc::new(AtomicBool::new(false));
-    let round = Arc::new(Round {
+    let round = Arc::new(LoadRound {
         work: Arc::clone(work),
         target: target.clone(),
         expected,
         duration,
-        ready: Barrier::new(crew.connections),
+        ready: Barrier::new(pool.connections),
         started: OnceLock::new(),
         stop: Arc::clone(&stop),
     });
-    let lanes = crew.work(&stop, |_| Arc::clone(&round).run_lane())?;
+    let lanes = pool.work(&stop, |_| Arc::clone(&round).run_lane())?;
     let ran_out = stop.load(Ordering::Relaxed);
-    let mut outcome = Outcome {
+    let mut outcome = LoadOutcome {
         latencies: Histogram::new(),
         elapsed: if ran_out { Duration::ZERO } else { duration },
         errors: 0,
@@ -98,10 +98,10 @@ pub(super) fn run<W: Work>(
     Ok(outcome)
 }
 
-struct Round<W> {
+struct LoadRound<W> {
     work: Arc<W>,
     target: Target,
-    expected: Expected,
+    expected: ExpectedAnswer,
     duration: Duration,
     ready: Barrier,
     started: OnceLock<Instant>,
@@ -109,7 +109,7 @@ struct Round<W> {
 }
 
 /// What one connection measured.
-struct Lane {
+struct LoadLane {
     latencies: Histogram,
     errors: u64,
     sample_error: Option<String>,
@@ -117,14 +117,14 @@ struct Lane {
     last_answer: Duration,
 }
 
-impl<W: Work> Round<W> {
-    async fn run_lane(self: Arc<Self>) -> Result<Lane, String> {
+impl<W: Work> LoadRound<W> {
+    async fn run_lane(self: Arc<Self>) -> Result<LoadLane, String> {
         let mut connection = self.connect().await?;
         tokio::time::timeout(PATIENCE, self.ready.wait())
             .await
             .map_err(|_| "the server does not take so many connections".to_owned())?;
         let started = *self.started.get_or_init(Instant::now);
-        let mut lane = Lane {
+        let mut lane = LoadLane {
             latencies: Histogram::new(),
             errors: 0,
             sample_error: None,
@@ -175,23 +175,23 @@ impl<W: Work> Round<W> {
     }
 }
 
-fn fault(answer: io::Result<Response<'_>>, expected: Expected) -> Option<Fault> {
+fn fault(answer: io::Result<Response<'_>>, expected: ExpectedAnswer) -> Option<LoadFault> {
     match answer {
         Ok(response) if response.status == expected.status && response.contains(expected.body_contains) => {
             None
         }
-        Ok(response) => Some(Fault {
+        Ok(response) => Some(LoadFault {
             connection_lost: response.header("connection") == Some("close"),
             text: response.excerpt(),
         }),
-        Err(error) => Some(Fault {
+        Err(error) => Some(LoadFault {
             connection_lost: true,
             text: format!("the connection broke: {error}"),
         }),
     }
 }
 
-struct Fault {
+struct LoadFault {
     connection_lost: bool,
     text: String,
 }

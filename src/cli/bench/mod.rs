@@ -5,10 +5,10 @@
 
 mod api;
 mod connection;
-mod crew;
 mod floor;
 mod histogram;
 mod load;
+mod pool;
 mod push;
 mod report;
 mod target;
@@ -26,10 +26,10 @@ use std::time::Duration;
 use crate::domain::time::SystemClock;
 
 use self::api::SetUp;
-use self::crew::Crew;
-use self::load::{Expected, Outcome, Work};
+use self::load::{ExpectedAnswer, LoadOutcome, Work};
+use self::pool::ClientPool;
 use self::report::Report;
-use self::target::{Basic, Target};
+use self::target::{AccountCredentials, Target};
 
 /// Load a running server and print requests per second, latencies and errors.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ struct WaitersArgs {
         env = "COUNTERSIGN_ACCOUNT",
         hide_env_values = true
     )]
-    account: Basic,
+    account: AccountCredentials,
     /// How many wait: half with long polls, half with event streams.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = positive)]
     connections: usize,
@@ -127,7 +127,7 @@ struct VerifyArgs {
         env = "COUNTERSIGN_ACCOUNT",
         hide_env_values = true
     )]
-    account: Basic,
+    account: AccountCredentials,
     #[command(flatten)]
     load: LoadArgs,
     /// Also load a bare handler, half before and half after, and print the ratio of requests to requests.
@@ -147,7 +147,7 @@ struct ServerArgs {
         env = "COUNTERSIGN_ACCOUNT",
         hide_env_values = true
     )]
-    account: Basic,
+    account: AccountCredentials,
     #[command(flatten)]
     load: LoadArgs,
     /// Also load a bare handler, half before and half after, and print the ratio.
@@ -173,7 +173,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::Verify(args) => Box::new(move || verify(&args)),
         Command::Waiters(args) => Box::new(move || waiters(&args)),
         Command::Floor(args) => {
-            Box::new(move || Report::new(&floor::measure(args.crew(), args.duration())?).print(args.json))
+            Box::new(move || Report::new(&floor::measure(args.pool(), args.duration())?).print(args.json))
         }
     };
     // The generator has threads of its own; this one only waits.
@@ -229,7 +229,7 @@ fn waiters(args: &WaitersArgs) -> Result<(), String> {
     let pairs = args.connections.div_ceil(2);
     let (target, service) = create_service(&args.url, &args.account, &[])?;
     let set_up = SetUp {
-        crew: Crew {
+        pool: ClientPool {
             connections: pairs.min(16),
             threads: args.threads,
         },
@@ -240,7 +240,7 @@ fn waiters(args: &WaitersArgs) -> Result<(), String> {
         duration: Duration::from_secs(args.seconds),
         clock: Arc::new(SystemClock),
     };
-    let plan = waiters::Plan {
+    let plan = waiters::WaitersPlan {
         rate: args.rate,
         duration: Duration::from_secs(args.seconds),
         threads: args.threads,
@@ -253,11 +253,11 @@ fn waiters(args: &WaitersArgs) -> Result<(), String> {
 /// The server, and a service made on it with these settings.
 fn create_service(
     url: &str,
-    account: &Basic,
+    account: &AccountCredentials,
     settings: &'static [(&str, &str)],
 ) -> Result<(Target, String), String> {
     let target = Target::parse(url)?;
-    let one = Crew {
+    let one = ClientPool {
         connections: 1,
         threads: 1,
     };
@@ -271,7 +271,7 @@ impl ServerArgs {
     fn set_up(&self) -> Result<SetUp, String> {
         let (target, service) = create_service(&self.url, &self.account, &[])?;
         Ok(SetUp {
-            crew: self.load.crew(),
+            pool: self.load.pool(),
             target,
             account: self.account.clone(),
             service,
@@ -281,7 +281,12 @@ impl ServerArgs {
         })
     }
 
-    fn measure<W: Work>(&self, target: &Target, work: &Arc<W>, expected: Expected) -> Result<Report, String> {
+    fn measure<W: Work>(
+        &self,
+        target: &Target,
+        work: &Arc<W>,
+        expected: ExpectedAnswer,
+    ) -> Result<Report, String> {
         let (outcome, floor) = self.load.measure(self.floor, target, work, expected)?;
         let mut report = Report::new(&outcome);
         if let Some(floor) = floor {
@@ -292,8 +297,8 @@ impl ServerArgs {
 }
 
 impl LoadArgs {
-    fn crew(self) -> Crew {
-        Crew {
+    fn pool(self) -> ClientPool {
+        ClientPool {
             connections: self.connections,
             threads: self.threads.min(self.connections),
         }
@@ -309,15 +314,15 @@ impl LoadArgs {
         floor: bool,
         target: &Target,
         work: &Arc<W>,
-        expected: Expected,
-    ) -> Result<(Outcome, Option<f64>), String> {
-        let (crew, duration) = (self.crew(), self.duration());
+        expected: ExpectedAnswer,
+    ) -> Result<(LoadOutcome, Option<f64>), String> {
+        let (pool, duration) = (self.pool(), self.duration());
         if !floor {
-            return Ok((load::run(crew, target, work, expected, duration)?, None));
+            return Ok((load::run(pool, target, work, expected, duration)?, None));
         }
-        let before = floor::measure(crew, duration / 2)?;
-        let outcome = load::run(crew, target, work, expected, duration)?;
-        let after = floor::measure(crew, duration / 2)?;
+        let before = floor::measure(pool, duration / 2)?;
+        let outcome = load::run(pool, target, work, expected, duration)?;
+        let after = floor::measure(pool, duration / 2)?;
         let floor = f64::midpoint(before.per_second(), after.per_second());
         Ok((outcome, Some(floor)))
     }

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::device::key::{BadKey, Key};
+use crate::cli::device::key::{HeldKey, UnusableKey};
 use crate::domain::push_guard::PushLimits;
 use crate::domain::time::Timestamp;
 
 use super::api::{Api, Quota, SetUp};
-use super::load::{Expected, Work};
-use super::target::{Basic, Request, Target};
+use super::load::{ExpectedAnswer, Work};
+use super::target::{AccountCredentials, PreparedRequest, Target};
 
 /// The approval of a challenge.
-pub(super) const APPROVED: Expected = Expected {
+pub(super) const APPROVED: ExpectedAnswer = ExpectedAnswer {
     status: 200,
     body_contains: r#""status":"approved""#,
 };
@@ -25,13 +25,13 @@ pub(super) const APPROVED: Expected = Expected {
 /// The signed approvals that were not sent yet.
 pub(super) struct Approvals {
     target: Target,
-    waiting: Mutex<Vec<Approval>>,
+    waiting: Mutex<Vec<PreparedApproval>>,
 }
 
 /// One signed approval.
-struct Approval {
+struct PreparedApproval {
     path: Box<str>,
-    device: Arc<Basic>,
+    device: Arc<AccountCredentials>,
     form: Box<str>,
 }
 
@@ -39,14 +39,14 @@ impl Approvals {
     /// Enrols devices and signs approvals.
     pub(super) fn set_up(set_up: SetUp) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
-        let enrolment = Arc::new(Enrolment {
+        let enrolment = Arc::new(PushEnrolment {
             entities: set_up.entities(),
             quota: set_up.quota(&stop),
             set_up,
         });
         let set_up = &enrolment.set_up;
         let prepare = |connection| Arc::clone(&enrolment).prepare(connection);
-        let mut lanes = set_up.crew.work(&stop, prepare)?;
+        let mut lanes = set_up.pool.work(&stop, prepare)?;
         let mut waiting = Vec::with_capacity(lanes.iter().map(Vec::len).sum());
         // One of each lane in turn, so that the devices are mixed in the load.
         while !lanes.is_empty() {
@@ -68,20 +68,20 @@ impl Approvals {
     pub(super) fn into_lines(self) -> impl Iterator<Item = String> {
         let waiting = self.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         waiting.into_iter().enumerate().map(|(number, approval)| {
-            let Approval { path, device, form } = approval;
+            let PreparedApproval { path, device, form } = approval;
             format!("{number}\t{path}\t{}\t{form}", device.reveal())
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Approval>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<PreparedApproval>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A device with one challenge that it can approve.
 pub(super) struct Station {
-    device: Device,
-    approval: Approval,
+    device: BenchDevice,
+    approval: PreparedApproval,
 }
 
 impl Station {
@@ -96,7 +96,7 @@ impl Station {
     }
 
     /// The device's credentials.
-    pub(super) fn device(&self) -> &Basic {
+    pub(super) fn device(&self) -> &AccountCredentials {
         &self.device.basic
     }
 
@@ -109,19 +109,19 @@ impl Station {
 /// Enrols as many devices as are wanted, and creates a challenge for each.
 pub(super) fn stations(set_up: SetUp) -> Result<Vec<Station>, String> {
     let stop = Arc::new(AtomicBool::new(false));
-    let enrolment = Arc::new(Enrolment {
+    let enrolment = Arc::new(PushEnrolment {
         entities: set_up.entities(),
         quota: set_up.quota(&stop),
         set_up,
     });
     let prepare = |connection| Arc::clone(&enrolment).prepare_stations(connection);
-    let lanes = enrolment.set_up.crew.work(&stop, prepare)?;
+    let lanes = enrolment.set_up.pool.work(&stop, prepare)?;
     Ok(lanes.into_iter().flatten().collect())
 }
 
-impl Approval {
+impl PreparedApproval {
     fn write(&self, target: &Target, request: &mut Vec<u8>) {
-        let parts = Request {
+        let parts = PreparedRequest {
             method: "POST",
             path: &self.path,
             form: &self.form,
@@ -142,22 +142,22 @@ impl Work for Approvals {
     fn give_back(&self, (): ()) {}
 }
 
-struct Enrolment {
+struct PushEnrolment {
     set_up: SetUp,
     entities: String,
     quota: Quota,
 }
 
 /// A verified device and what all its requests share.
-struct Device {
+struct BenchDevice {
     entity: String,
     factor: String,
-    key: Key,
-    basic: Arc<Basic>,
+    key: HeldKey,
+    basic: Arc<AccountCredentials>,
 }
 
-impl Enrolment {
-    async fn prepare(self: Arc<Self>, connection: usize) -> Result<Vec<Approval>, String> {
+impl PushEnrolment {
+    async fn prepare(self: Arc<Self>, connection: usize) -> Result<Vec<PreparedApproval>, String> {
         let mut api = Api::open(self.set_up.target.clone()).await?;
         let mut approvals = Vec::new();
         let mut fields = None;
@@ -188,8 +188,8 @@ impl Enrolment {
         Ok(stations)
     }
 
-    async fn enrol(&self, api: &mut Api, entity: String) -> Result<Device, String> {
-        let key = Key::generate().map_err(text)?;
+    async fn enrol(&self, api: &mut Api, entity: String) -> Result<BenchDevice, String> {
+        let key = HeldKey::generate().map_err(text)?;
         let created = api
             .call(
                 &self.set_up.account,
@@ -214,7 +214,7 @@ impl Enrolment {
                 unix_seconds(self.set_up.clock.now()),
             )
             .map_err(text)?;
-        let basic = Arc::new(Basic::new("token", &jwt));
+        let basic = Arc::new(AccountCredentials::new("token", &jwt));
         let proof = key.factor_proof(&factor).map_err(text)?;
         let path = format!("{entity}/Factors/{factor}");
         let verified = api
@@ -223,7 +223,7 @@ impl Enrolment {
         if verified.text("/status")? != "verified" {
             return Err(format!("the server does not verify the push factor {factor}"));
         }
-        Ok(Device {
+        Ok(BenchDevice {
             entity,
             factor,
             key,
@@ -234,9 +234,9 @@ impl Enrolment {
     async fn approval(
         &self,
         api: &mut Api,
-        device: &Device,
+        device: &BenchDevice,
         fields: &mut Option<String>,
-    ) -> Result<Approval, String> {
+    ) -> Result<PreparedApproval, String> {
         let created = api
             .call(
                 &self.set_up.account,
@@ -262,7 +262,7 @@ impl Enrolment {
             .as_deref()
             .ok_or("the server does not say what to sign (Twilio-Verify-Signature-Fields)")?;
         let jwt = answer(&device.key, &created.body, fields)?;
-        Ok(Approval {
+        Ok(PreparedApproval {
             path: path.into(),
             device: Arc::clone(&device.basic),
             form: format!("AuthPayload={jwt}").into(),
@@ -270,7 +270,7 @@ impl Enrolment {
     }
 }
 
-fn answer(key: &Key, challenge: &Value, fields: &str) -> Result<String, String> {
+fn answer(key: &HeldKey, challenge: &Value, fields: &str) -> Result<String, String> {
     key.answer_jwt(challenge, fields, "approved", None)
         .map_err(|error| error.to_string())
 }
@@ -279,7 +279,7 @@ fn unix_seconds(now: Timestamp) -> i64 {
     i64::try_from(now.seconds()).unwrap_or(i64::MAX)
 }
 
-fn text(error: BadKey) -> String {
+fn text(error: UnusableKey) -> String {
     error.to_string()
 }
 

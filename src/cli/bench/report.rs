@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use serde_json::{Map, Value};
 
-use super::load::Outcome;
+use super::load::LoadOutcome;
 
 /// The figures of one run, in the order in which they are printed.
 pub(super) struct Report {
@@ -14,7 +14,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(outcome: &Outcome) -> Self {
+    pub(super) fn new(outcome: &LoadOutcome) -> Self {
         let mut report = Self {
             figures: Map::new(),
             sample_error: outcome.sample_error.clone(),
@@ -30,7 +30,7 @@ impl Report {
     }
 
     /// The report of a run whose measurements are pairs of requests.
-    pub(super) fn of_pairs(outcome: &Outcome) -> Self {
+    pub(super) fn of_pairs(outcome: &LoadOutcome) -> Self {
         let mut report = Self::new_of(outcome.sample_error.clone());
         report.figure("pairs_per_second", outcome.per_second(), 1);
         report.figure("requests_per_second", 2.0 * outcome.per_second(), 1);

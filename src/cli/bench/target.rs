@@ -42,8 +42,13 @@ impl Target {
     }
 
     /// Replaces `into` by a request whose body is `form`, already encoded.
-    pub(super) fn write(&self, into: &mut Vec<u8>, authorization: &Basic, request: &Request<'_>) {
-        let Request { method, path, form } = request;
+    pub(super) fn write(
+        &self,
+        into: &mut Vec<u8>,
+        authorization: &AccountCredentials,
+        request: &PreparedRequest<'_>,
+    ) {
+        let PreparedRequest { method, path, form } = request;
         into.clear();
         let length = form.len().to_string();
         for part in [
@@ -66,7 +71,7 @@ impl Target {
 }
 
 /// A request as text.
-pub(super) struct Request<'a> {
+pub(super) struct PreparedRequest<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) form: &'a str,
@@ -74,9 +79,9 @@ pub(super) struct Request<'a> {
 
 /// An `Authorization` header. It does not print.
 #[derive(Clone)]
-pub(super) struct Basic(String);
+pub(super) struct AccountCredentials(String);
 
-impl Basic {
+impl AccountCredentials {
     pub(super) fn new(user: &str, password: &str) -> Self {
         Self(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
     }
@@ -88,7 +93,7 @@ impl Basic {
 }
 
 /// `SID:TOKEN`, as it stands on the command line.
-impl FromStr for Basic {
+impl FromStr for AccountCredentials {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -99,7 +104,7 @@ impl FromStr for Basic {
     }
 }
 
-impl std::fmt::Debug for Basic {
+impl std::fmt::Debug for AccountCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Basic(..)")
     }
@@ -113,7 +118,7 @@ mod tests {
     fn a_request_has_exactly_these_bytes() {
         let target = Target::parse("http://127.0.0.1:8080/").unwrap();
         let mut bytes = b"left over".to_vec();
-        let request = Request {
+        let request = PreparedRequest {
             method: "POST",
             path: "/v2/Services",
             form: "FriendlyName=a",
@@ -130,6 +135,6 @@ mod tests {
     fn a_url_is_taken_with_a_prefix_and_refused_with_tls() {
         assert_eq!(Target::parse("http://127.0.0.1:1/p/v2/").unwrap().prefix, "/p");
         assert!(Target::parse("https://127.0.0.1:1").unwrap_err().contains("TLS"));
-        assert!(Basic::from_str("AC1").is_err());
+        assert!(AccountCredentials::from_str("AC1").is_err());
     }
 }

@@ -17,11 +17,11 @@ use crate::domain::entropy::{Entropy as _, SystemEntropy};
 use crate::domain::time::{Clock, Timestamp};
 
 use super::api::{Api, Quota, SetUp};
-use super::load::{Expected, Work};
-use super::target::{Basic, Request, Target};
+use super::load::{ExpectedAnswer, Work};
+use super::target::{AccountCredentials, PreparedRequest, Target};
 
 /// The approval of a correct code, at once.
-pub(super) const APPROVED: Expected = Expected {
+pub(super) const APPROVED: ExpectedAnswer = ExpectedAnswer {
     status: 201,
     body_contains: r#""status":"approved""#,
 };
@@ -29,13 +29,13 @@ pub(super) const APPROVED: Expected = Expected {
 /// The factors that still have codes, in the order of their turn. One that is in use is not among them.
 pub(super) struct Codes {
     target: Target,
-    account: Basic,
+    account: AccountCredentials,
     clock: Arc<dyn Clock>,
-    factors: Mutex<VecDeque<Factor>>,
+    factors: Mutex<VecDeque<TotpAccount>>,
 }
 
 /// A verified factor and the codes of the steps after the one it was enrolled with.
-pub(super) struct Factor {
+pub(super) struct TotpAccount {
     path: Box<str>,
     sid: Box<str>,
     enrolled: u64,
@@ -47,13 +47,13 @@ impl Codes {
     /// Enrols factors through the API.
     pub(super) fn set_up(set_up: SetUp) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
-        let enrolment = Arc::new(Enrolment {
+        let enrolment = Arc::new(TotpEnrolment {
             entities: set_up.entities(),
             quota: set_up.quota(&stop),
             set_up,
         });
-        let crew = enrolment.set_up.crew;
-        let factors = crew.work(&stop, |_| Arc::clone(&enrolment).enrol())?;
+        let pool = enrolment.set_up.pool;
+        let factors = pool.work(&stop, |_| Arc::clone(&enrolment).enrol())?;
         let set_up = &enrolment.set_up;
         Ok(Self {
             target: set_up.target.clone(),
@@ -85,15 +85,15 @@ impl Codes {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Factor>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<TotpAccount>> {
         self.factors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Work for Codes {
-    type Piece = Factor;
+    type Piece = TotpAccount;
 
-    fn take(&self, request: &mut Vec<u8>) -> Option<Factor> {
+    fn take(&self, request: &mut Vec<u8>) -> Option<TotpAccount> {
         let live = live_steps(self.clock.now());
         loop {
             let mut factor = self.lock().pop_front()?;
@@ -105,7 +105,7 @@ impl Work for Codes {
             }
             let form = factor.form(factor.used);
             factor.used += 1;
-            let parts = Request {
+            let parts = PreparedRequest {
                 method: "POST",
                 path: &factor.path,
                 form: &form,
@@ -115,14 +115,14 @@ impl Work for Codes {
         }
     }
 
-    fn give_back(&self, factor: Factor) {
+    fn give_back(&self, factor: TotpAccount) {
         if factor.used < CODES {
             self.lock().push_back(factor);
         }
     }
 }
 
-impl Factor {
+impl TotpAccount {
     fn step(&self, code: usize) -> u64 {
         self.enrolled + 1 + code as u64
     }
@@ -136,15 +136,15 @@ impl Factor {
     }
 }
 
-struct Enrolment {
+struct TotpEnrolment {
     set_up: SetUp,
     entities: String,
     quota: Quota,
 }
 
-impl Enrolment {
+impl TotpEnrolment {
     // One factor for each entity, as in life: caps on an entity's factors and enrolments are never met.
-    async fn enrol(self: Arc<Self>) -> Result<Vec<Factor>, String> {
+    async fn enrol(self: Arc<Self>) -> Result<Vec<TotpAccount>, String> {
         let mut api = Api::open(self.set_up.target.clone()).await?;
         let mut factors = Vec::new();
         while let Some(number) = self.quota.next(factors.len()) {
@@ -153,7 +153,7 @@ impl Enrolment {
         Ok(factors)
     }
 
-    async fn enrol_one(&self, api: &mut Api, number: usize) -> Result<Factor, String> {
+    async fn enrol_one(&self, api: &mut Api, number: usize) -> Result<TotpAccount, String> {
         let (secret, codes, enrolled) = self.secret()?;
         let entity = format!("{}-{number}", self.entities);
         let created = api
@@ -185,7 +185,7 @@ impl Enrolment {
                 "the server does not accept a correct code for {sid}: is its clock right?"
             ));
         }
-        Ok(Factor {
+        Ok(TotpAccount {
             path: format!("{entity}/Challenges").into(),
             sid,
             enrolled,
@@ -305,7 +305,7 @@ mod tests {
 
     fn work_with(factors: usize) -> (Codes, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1000 * STEP)));
-        let factor = |number| Factor {
+        let factor = |number| TotpAccount {
             path: format!("/v2/Services/VA1/Entities/bench-{number}/Challenges").into(),
             sid: format!("YF{number}").into(),
             enrolled: 998,

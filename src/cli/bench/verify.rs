@@ -7,18 +7,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::load::{Expected, Work};
-use super::target::{Basic, Request, Target};
+use super::load::{ExpectedAnswer, Work};
+use super::target::{AccountCredentials, PreparedRequest, Target};
 use crate::domain::phone::{LineKind, PhoneNumber};
 
 /// A verification that waits for its code.
-pub(super) const CREATED: Expected = Expected {
+pub(super) const CREATED: ExpectedAnswer = ExpectedAnswer {
     status: 201,
     body_contains: r#""status":"pending""#,
 };
 
 /// The approval of the right code.
-const APPROVED: Expected = Expected {
+const APPROVED: ExpectedAnswer = ExpectedAnswer {
     status: 201,
     body_contains: r#""status":"approved""#,
 };
@@ -29,7 +29,7 @@ pub(super) const SETTINGS: [(&str, &str); 2] = [("CustomCodeEnabled", "true"), (
 /// Pairs without end.
 pub(super) struct Pairs {
     target: Target,
-    account: Basic,
+    account: AccountCredentials,
     verifications: String,
     checks: String,
     areas: Vec<u16>,
@@ -37,7 +37,7 @@ pub(super) struct Pairs {
 }
 
 /// One pair.
-pub(super) struct Pair {
+pub(super) struct CodePair {
     /// How many were begun before it.
     nth: usize,
     checked: bool,
@@ -45,7 +45,7 @@ pub(super) struct Pair {
 
 impl Pairs {
     /// Pairs of this service.
-    pub(super) fn new(target: Target, account: Basic, service: &str) -> Self {
+    pub(super) fn new(target: Target, account: AccountCredentials, service: &str) -> Self {
         Self {
             target,
             account,
@@ -57,7 +57,7 @@ impl Pairs {
     }
 
     fn write(&self, request: &mut Vec<u8>, path: &str, form: &str) {
-        let parts = Request {
+        let parts = PreparedRequest {
             method: "POST",
             path,
             form,
@@ -67,9 +67,9 @@ impl Pairs {
 }
 
 impl Work for Pairs {
-    type Piece = Pair;
+    type Piece = CodePair;
 
-    fn take(&self, request: &mut Vec<u8>) -> Option<Pair> {
+    fn take(&self, request: &mut Vec<u8>) -> Option<CodePair> {
         let nth = self.begun.fetch_add(1, Ordering::Relaxed);
         let form = format!(
             "To=%2B{}&Channel=sms&RiskCheck=disable&CustomCode={}",
@@ -77,10 +77,10 @@ impl Work for Pairs {
             code(nth)
         );
         self.write(request, &self.verifications, &form);
-        Some(Pair { nth, checked: false })
+        Some(CodePair { nth, checked: false })
     }
 
-    fn follow(&self, pair: &mut Pair, request: &mut Vec<u8>) -> Option<Expected> {
+    fn follow(&self, pair: &mut CodePair, request: &mut Vec<u8>) -> Option<ExpectedAnswer> {
         if pair.checked {
             return None;
         }
@@ -90,7 +90,7 @@ impl Work for Pairs {
         Some(APPROVED)
     }
 
-    fn give_back(&self, _: Pair) {}
+    fn give_back(&self, _: CodePair) {}
 }
 
 /// The areas that the numbering plan has, each with its lines for everybody.

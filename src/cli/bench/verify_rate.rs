@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
-use crate::cli::device::key::Key;
+use crate::cli::device::key::HeldKey;
 
 use super::load::count;
 
 /// Verifies for about `duration` on this thread.
 pub(super) fn measure(duration: Duration) -> Result<f64, String> {
-    let key = Key::generate().map_err(|error| error.to_string())?;
+    let key = HeldKey::generate().map_err(|error| error.to_string())?;
     let message = [0x5a; 600];
     let signature = key.sign_fixed(&message).map_err(|error| error.to_string())?;
     let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public_point());

@@ -14,14 +14,14 @@ use tokio::sync::{Barrier, watch};
 
 use super::api::SetUp;
 use super::connection::Connection;
-use super::crew::Crew;
 use super::histogram::Histogram;
+use super::pool::ClientPool;
 use super::push::{Station, stations};
 use super::report::Report;
-use super::target::{Basic, Request, Target};
+use super::target::{AccountCredentials, PreparedRequest, Target};
 
 /// How many decisions come in a second.
-pub(super) struct Plan {
+pub(super) struct WaitersPlan {
     pub(super) rate: u32,
     pub(super) duration: Duration,
     pub(super) threads: usize,
@@ -32,14 +32,14 @@ pub(super) struct Plan {
 }
 
 /// Sets up, waits, decides; what came of it.
-pub(super) fn run(set_up: SetUp, plan: &Plan) -> Result<Report, String> {
+pub(super) fn run(set_up: SetUp, plan: &WaitersPlan) -> Result<Report, String> {
     let (target, account) = (set_up.target.clone(), set_up.account.clone());
     let stations: Vec<_> = stations(set_up)?.into_iter().map(Waited::new).collect();
     super::progress(&format!("{} challenges, each with two who wait", stations.len()))?;
     let before = plan.pid.map(memory_kib).transpose()?;
     let waiters = 2 * stations.len();
     let (end, ended) = watch::channel(false);
-    let round = Arc::new(Round {
+    let round = Arc::new(WaitersRound {
         target,
         account,
         stations,
@@ -55,12 +55,12 @@ pub(super) fn run(set_up: SetUp, plan: &Plan) -> Result<Report, String> {
         end: Mutex::new(Some(end)),
         ended,
     });
-    let crew = Crew {
+    let pool = ClientPool {
         connections: waiters + DECIDERS,
         threads: plan.threads,
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let lanes = crew.work(&stop, |index| Arc::clone(&round).work(index))?;
+    let lanes = pool.work(&stop, |index| Arc::clone(&round).work(index))?;
     let mut report = Report::new_of(lanes.iter().find_map(|lane| lane.error.clone()));
     let of = |kind| {
         let mut latencies = Histogram::new();
@@ -70,7 +70,11 @@ pub(super) fn run(set_up: SetUp, plan: &Plan) -> Result<Report, String> {
             .for_each(|latency| latencies.record(*latency));
         latencies
     };
-    let (polls, streams, decisions) = (of(Kind::Poll), of(Kind::Stream), of(Kind::Decider));
+    let (polls, streams, decisions) = (
+        of(WaiterKind::Poll),
+        of(WaiterKind::Stream),
+        of(WaiterKind::Decider),
+    );
     let mut all = polls.clone();
     all.merge(&streams);
     report.fact("waiters", waiters);
@@ -109,9 +113,9 @@ impl Waited {
     }
 }
 
-struct Round {
+struct WaitersRound {
     target: Target,
-    account: Basic,
+    account: AccountCredentials,
     stations: Vec<Waited>,
     next: AtomicUsize,
     ready: Barrier,
@@ -127,34 +131,34 @@ struct Round {
 }
 
 /// What one connection measured.
-struct Lane {
-    kind: Kind,
+struct WaiterLane {
+    kind: WaiterKind,
     latencies: Vec<Duration>,
     error: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum WaiterKind {
     Decider,
     Poll,
     Stream,
 }
 
-impl Round {
-    async fn work(self: Arc<Self>, index: usize) -> Result<Lane, String> {
+impl WaitersRound {
+    async fn work(self: Arc<Self>, index: usize) -> Result<WaiterLane, String> {
         let half = self.stations.len();
         let (kind, latencies) = if index >= 2 * half {
             return self.decide(index - 2 * half).await;
         } else if index < half {
-            (Kind::Poll, self.waited(index, true).await)
+            (WaiterKind::Poll, self.waited(index, true).await)
         } else {
-            (Kind::Stream, self.waited(index, false).await)
+            (WaiterKind::Stream, self.waited(index, false).await)
         };
         let (latencies, error) = match latencies {
             Ok(latency) => (latency.into_iter().collect(), None),
             Err(error) => (Vec::new(), Some(error)),
         };
-        Ok(Lane {
+        Ok(WaiterLane {
             kind,
             latencies,
             error,
@@ -172,7 +176,7 @@ impl Round {
             (station.events(), station.device(), "event: challenge.approved")
         };
         let mut request = Vec::new();
-        let get = Request {
+        let get = PreparedRequest {
             method: "GET",
             path: &path,
             form: "",
@@ -222,13 +226,13 @@ impl Round {
     /// Waits until the server says that everybody waits. What is missed from then on, it missed.
     async fn all_wait(&self, metrics: &Target) -> Result<(), String> {
         let mut request = Vec::new();
-        let get = Request {
+        let get = PreparedRequest {
             method: "GET",
             path: "/metrics",
             form: "",
         };
         // It asks for no credentials, so it gets none.
-        metrics.write(&mut request, &Basic::new("", ""), &get);
+        metrics.write(&mut request, &AccountCredentials::new("", ""), &get);
         let sign = format!("\ncountersign_waiters {}\n", 2 * self.stations.len());
         let broke = |error: std::io::Error| format!("{} does not tell: {error}", metrics.host);
         let began = Instant::now();
@@ -248,7 +252,7 @@ impl Round {
     }
 
     /// Decides one challenge after the other, at its pace.
-    async fn decide(&self, number: usize) -> Result<Lane, String> {
+    async fn decide(&self, number: usize) -> Result<WaiterLane, String> {
         tokio::time::timeout(PATIENCE, self.ready.wait())
             .await
             .map_err(|_| "the server does not take so many connections".to_owned())?;
@@ -268,8 +272,8 @@ impl Round {
         if let (0, Some(pid)) = (number, self.pid) {
             let _first = self.idle_kib.set(memory_kib(pid)?);
         }
-        let mut lane = Lane {
-            kind: Kind::Decider,
+        let mut lane = WaiterLane {
+            kind: WaiterKind::Decider,
             latencies: Vec::new(),
             error: None,
         };

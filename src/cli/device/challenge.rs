@@ -5,12 +5,12 @@ use std::fmt;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::DeviceError;
 use super::http::printable;
-use super::session::Session;
+use super::session::DeviceSession;
 
 /// The parts of a challenge that a person decides by.
-pub(super) struct Challenge {
+pub(super) struct ShownChallenge {
     pub(super) sid: String,
     status: String,
     expires: String,
@@ -20,15 +20,15 @@ pub(super) struct Challenge {
     digits: Option<u64>,
 }
 
-impl Challenge {
+impl ShownChallenge {
     /// Reads what the server says of a challenge.
-    pub(super) fn read(value: &Value) -> Result<Self, Error> {
+    pub(super) fn read(value: &Value) -> Result<Self, DeviceError> {
         let text = |pointer: &str| {
             value
                 .pointer(pointer)
                 .and_then(Value::as_str)
                 .map(printable)
-                .ok_or_else(|| Error::Answer(format!("a challenge of the server's has no {pointer}")))
+                .ok_or_else(|| DeviceError::Answer(format!("a challenge of the server's has no {pointer}")))
         };
         let part = |field: &Value, name: &str| field[name].as_str().map(printable).unwrap_or_default();
         let fields = value.pointer("/details/fields").and_then(Value::as_array);
@@ -48,7 +48,7 @@ impl Challenge {
 }
 
 /// One line, and one more for each field and for a number to type.
-impl fmt::Display for Challenge {
+impl fmt::Display for ShownChallenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -77,10 +77,10 @@ pub(super) fn digits_of(challenge: &Value) -> Option<u64> {
 
 /// The challenges of this device's factor, the newest first, `limit` at most, over as many pages as it takes.
 pub(super) async fn list(
-    session: &mut Session<'_>,
+    session: &mut DeviceSession<'_>,
     status: Option<&str>,
     limit: usize,
-) -> Result<Vec<Challenge>, Error> {
+) -> Result<Vec<ShownChallenge>, DeviceError> {
     let mut found = Vec::new();
     let mut page_token = None;
     loop {
@@ -96,9 +96,9 @@ pub(super) async fn list(
             .await?;
         let page = answer.body["challenges"]
             .as_array()
-            .ok_or_else(|| Error::Answer("the server's answer has no list of challenges".to_owned()))?;
+            .ok_or_else(|| DeviceError::Answer("the server's answer has no list of challenges".to_owned()))?;
         for challenge in page {
-            found.push(Challenge::read(challenge)?);
+            found.push(ShownChallenge::read(challenge)?);
         }
         page_token = answer.body["meta"]["next_page_url"]
             .as_str()
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_challenge_is_shown_with_its_fields_and_cannot_move_the_cursor() {
-        let challenge = Challenge::read(&json!({
+        let challenge = ShownChallenge::read(&json!({
             "sid": "YC01", "status": "pending", "expiration_date": "2026-01-01T00:05:00Z",
             "details": {"message": "Log in?\r", "fields": [{"label": "IP", "value": "10.0.0.1"}]},
             "number_matching": {"digits": 2},

@@ -7,11 +7,11 @@ use reqwest::Method;
 
 use crate::domain::time::Clock;
 
-use super::error::Error;
-use super::http::{Request, Server, read_certificate};
-use super::key::{BadKey, Key};
-use super::session::{Session, entity_path};
-use super::state::{Secret, State, StateFile};
+use super::error::DeviceError;
+use super::http::{DeviceRequest, ServerUrl, read_certificate};
+use super::key::{HeldKey, UnusableKey};
+use super::session::{DeviceSession, entity_path};
+use super::state::{DeviceState, HeldSecret, StateFile};
 
 /// What a phone app is given, and how the phone presents itself.
 #[derive(Debug, clap::Args)]
@@ -41,8 +41,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     state: PathBuf,
     /// Who delivers notifications to the device.
-    #[arg(long, value_enum, default_value_t = Platform::None)]
-    platform: Platform,
+    #[arg(long, value_enum, default_value_t = PlatformArg::None)]
+    platform: PlatformArg,
     /// The device's address at that platform.
     #[arg(
         long,
@@ -59,7 +59,7 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Platform {
+enum PlatformArg {
     /// Apple.
     Apn,
     /// Google.
@@ -84,22 +84,22 @@ impl std::fmt::Debug for Token {
     }
 }
 
-pub(super) async fn run(args: Args, clock: &dyn Clock) -> Result<(), Error> {
+pub(super) async fn run(args: Args, clock: &dyn Clock) -> Result<(), DeviceError> {
     let token = match args.access_token.0.as_str() {
         "-" => read_token()?,
         given => given.to_owned(),
     };
     let ca = args.ca.as_deref().map(read_certificate).transpose()?;
-    let server = Server::new(&args.url, ca.as_deref())?;
-    let key = Key::generate().map_err(bad_key)?;
+    let server = ServerUrl::new(&args.url, ca.as_deref())?;
+    let key = HeldKey::generate().map_err(bad_key)?;
     let file = StateFile::reserve(&args.state)?;
     let state = match create_factor(&args, &server, &key, &token).await {
-        Ok(created) => State {
+        Ok(created) => DeviceState {
             url: server.base().to_owned(),
             ca_certificate: ca,
             service_sid: args.service,
             identity: args.identity,
-            private_key: Secret(key.secret().to_string()),
+            private_key: HeldSecret(key.secret().to_string()),
             clock_offset_seconds: 0,
             account_sid: created.account,
             factor_sid: created.factor,
@@ -111,9 +111,9 @@ pub(super) async fn run(args: Args, clock: &dyn Clock) -> Result<(), Error> {
         }
     };
     file.save(&state)?;
-    let mut session = Session::new(server, key, clock, state, file);
+    let mut session = DeviceSession::new(server, key, clock, state, file);
     verify(&mut session).await.map_err(|error| {
-        Error::Answer(format!(
+        DeviceError::Answer(format!(
             "the factor {} was created but not verified: {error}; `countersign device remove --state {}` deletes it",
             session.state.factor_sid,
             session.file.path().display()
@@ -136,7 +136,12 @@ struct Created {
     credential: String,
 }
 
-async fn create_factor(args: &Args, server: &Server, key: &Key, token: &str) -> Result<Created, Error> {
+async fn create_factor(
+    args: &Args,
+    server: &ServerUrl,
+    key: &HeldKey,
+    token: &str,
+) -> Result<Created, DeviceError> {
     let mut form = vec![
         ("FriendlyName", args.name.clone()),
         ("FactorType", "push".to_owned()),
@@ -146,10 +151,10 @@ async fn create_factor(args: &Args, server: &Server, key: &Key, token: &str) -> 
         ("Config.AppId", args.app_id.clone()),
         ("Config.NotificationPlatform", args.platform.wire().to_owned()),
     ];
-    if let (Platform::Apn | Platform::Fcm, Some(address)) = (args.platform, &args.push_token) {
+    if let (PlatformArg::Apn | PlatformArg::Fcm, Some(address)) = (args.platform, &args.push_token) {
         form.push(("Config.NotificationToken", address.clone()));
     }
-    let request = Request {
+    let request = DeviceRequest {
         method: Method::POST,
         path: format!("{}/Factors", entity_path(&args.service, &args.identity)),
         pairs: &form,
@@ -162,7 +167,7 @@ async fn create_factor(args: &Args, server: &Server, key: &Key, token: &str) -> 
     })
 }
 
-async fn verify(session: &mut Session<'_>) -> Result<(), Error> {
+async fn verify(session: &mut DeviceSession<'_>) -> Result<(), DeviceError> {
     let proof = session
         .key()
         .factor_proof(&session.state.factor_sid)
@@ -172,24 +177,24 @@ async fn verify(session: &mut Session<'_>) -> Result<(), Error> {
         .await?;
     match answer.text("/status")?.as_str() {
         "verified" => Ok(()),
-        other => Err(Error::Answer(format!("the server leaves it {other:?}"))),
+        other => Err(DeviceError::Answer(format!("the server leaves it {other:?}"))),
     }
 }
 
-fn read_token() -> Result<String, Error> {
+fn read_token() -> Result<String, DeviceError> {
     let mut text = String::new();
     io::stdin()
         .lock()
         .read_to_string(&mut text)
-        .map_err(|error| Error::Input(format!("cannot read the access token: {error}")))?;
+        .map_err(|error| DeviceError::Input(format!("cannot read the access token: {error}")))?;
     Ok(text.trim().to_owned())
 }
 
-fn bad_key(error: BadKey) -> Error {
-    Error::Input(error.to_string())
+fn bad_key(error: UnusableKey) -> DeviceError {
+    DeviceError::Input(error.to_string())
 }
 
-impl Platform {
+impl PlatformArg {
     fn wire(self) -> &'static str {
         match self {
             Self::Apn => "apn",

@@ -2,7 +2,7 @@
 
 /// Why a device command failed; each prints as one sentence for the terminal.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum DeviceError {
     /// The answer makes no sense for this protocol.
     #[error("{0}")]
     Answer(String),
@@ -24,8 +24,8 @@ pub(super) enum Error {
     },
 }
 
-impl From<Error> for String {
-    fn from(error: Error) -> Self {
+impl From<DeviceError> for String {
+    fn from(error: DeviceError) -> Self {
         error.to_string()
     }
 }

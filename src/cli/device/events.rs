@@ -1,12 +1,12 @@
 //! Reads server-sent events (WHATWG HTML, 9.2.6) as they arrive.
 
-use super::error::Error;
+use super::error::DeviceError;
 
 /// What arrived of a stream and is not read yet.
 #[derive(Debug, Default)]
 pub(super) struct EventReader {
     bytes: Vec<u8>,
-    event: Event,
+    event: StreamEvent,
     /// The identifier of the event that is being read: it counts once that is complete.
     id: Option<String>,
     last_id: Option<String>,
@@ -15,7 +15,7 @@ pub(super) struct EventReader {
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
+pub(super) struct StreamEvent {
     /// What it is; empty if the server gave it no name.
     pub(super) name: String,
     /// What it says.
@@ -24,7 +24,7 @@ pub(super) struct Event {
 
 impl EventReader {
     /// Takes in what arrived; the events that are complete by it.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<Event>, Error> {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<StreamEvent>, DeviceError> {
         self.bytes.extend_from_slice(bytes);
         let mut events = Vec::new();
         let mut read = 0;
@@ -34,12 +34,14 @@ impl EventReader {
             // Servers end lines with CR LF or LF; that a CR alone may do it too is history.
             let line = line.strip_suffix(b"\r").unwrap_or(&line);
             let line = std::str::from_utf8(line)
-                .map_err(|_| Error::Answer("the server's event stream is no UTF-8".to_owned()))?;
+                .map_err(|_| DeviceError::Answer("the server's event stream is no UTF-8".to_owned()))?;
             events.extend(self.line(line));
         }
         self.bytes.drain(..read);
         if self.bytes.len() + self.event.data.len() > MOST_BYTES {
-            return Err(Error::Answer("an event of the server's has no end".to_owned()));
+            return Err(DeviceError::Answer(
+                "an event of the server's has no end".to_owned(),
+            ));
         }
         Ok(events)
     }
@@ -54,7 +56,7 @@ impl EventReader {
         self.retry_millis
     }
 
-    fn line(&mut self, line: &str) -> Option<Event> {
+    fn line(&mut self, line: &str) -> Option<StreamEvent> {
         if line.is_empty() {
             self.last_id = self.id.clone();
             let mut event = std::mem::take(&mut self.event);
@@ -89,8 +91,8 @@ mod tests {
         b"retry: 2500\n\n: still here\n\nid: YC1\r\nevent: challenge.created\r\ndata: {\"a\":\r\n\
         data: 1}\r\n\r\nevent: nothing\n\nid\ndata:x\nunknown: y\n\n";
 
-    fn events() -> Vec<Event> {
-        let event = |name: &str, data: &str| Event {
+    fn events() -> Vec<StreamEvent> {
+        let event = |name: &str, data: &str| StreamEvent {
             name: name.to_owned(),
             data: data.to_owned(),
         };

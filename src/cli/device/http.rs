@@ -10,23 +10,23 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::error::Error;
+use super::error::DeviceError;
 
 /// The server at one base URL.
-pub(super) struct Server {
+pub(super) struct ServerUrl {
     client: Client,
     base: String,
 }
 
 /// One request: the path below `/v2/`, and query or form pairs.
-pub(super) struct Request<'a> {
+pub(super) struct DeviceRequest<'a> {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) pairs: &'a [(&'a str, String)],
 }
 
 /// What came back.
-pub(super) struct Answer {
+pub(super) struct DeviceAnswer {
     pub(super) status: u16,
     /// The server's clock in Unix seconds, when it told.
     pub(super) date: Option<i64>,
@@ -36,11 +36,11 @@ pub(super) struct Answer {
     pub(super) body: Value,
 }
 
-impl Server {
+impl ServerUrl {
     /// A client of the server at `base`, which may end in `/v2` or not. With `ca` only that PEM certificate is trusted.
-    pub(super) fn new(base: &str, ca: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn new(base: &str, ca: Option<&str>) -> Result<Self, DeviceError> {
         let url = url::Url::parse(base).map_err(|error| {
-            Error::Input(format!(
+            DeviceError::Input(format!(
                 "{base:?} is no URL ({error}): give one like https://verify.example.com"
             ))
         })?;
@@ -51,15 +51,16 @@ impl Server {
             .redirect(reqwest::redirect::Policy::none());
         // The system's roots are loaded only when they are needed: a bare machine has none.
         if let Some(pem) = ca {
-            let certificate = Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| Error::Input(format!("the certificate to trust cannot be read: {error}")))?;
+            let certificate = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|error| {
+                DeviceError::Input(format!("the certificate to trust cannot be read: {error}"))
+            })?;
             builder = builder.tls_certs_only(certificate);
         } else if url.scheme() == "http" {
             builder = builder.tls_certs_only([]);
         }
         let client = builder
             .build()
-            .map_err(|error| Error::Input(format!("cannot set up TLS: {}", reason(&error))))?;
+            .map_err(|error| DeviceError::Input(format!("cannot set up TLS: {}", reason(&error))))?;
         let base = url.as_str().trim_end_matches('/');
         Ok(Self {
             client,
@@ -73,7 +74,11 @@ impl Server {
     }
 
     /// Sends `request` with the password of user `token`, whatever the outcome.
-    pub(super) async fn send(&self, request: &Request<'_>, token: &str) -> Result<Answer, Error> {
+    pub(super) async fn send(
+        &self,
+        request: &DeviceRequest<'_>,
+        token: &str,
+    ) -> Result<DeviceAnswer, DeviceError> {
         let url = format!("{}/v2/{}", self.base, request.path);
         let mut builder = self
             .client
@@ -88,12 +93,12 @@ impl Server {
         } else {
             builder.header(ACCEPT, "application/json").form(request.pairs)
         };
-        let network = |error: reqwest::Error| Error::Network {
+        let network = |error: reqwest::Error| DeviceError::Network {
             url: self.base.clone(),
             reason: reason(&error),
         };
         let response = builder.send().await.map_err(network)?;
-        Answer::read(response).await.map_err(network)
+        DeviceAnswer::read(response).await.map_err(network)
     }
 
     /// Opens the event stream at `path`; what is answered instead, if there is none.
@@ -102,7 +107,7 @@ impl Server {
         path: &str,
         last_id: Option<&str>,
         token: &str,
-    ) -> Result<Result<Response, Answer>, Error> {
+    ) -> Result<Result<Response, DeviceAnswer>, DeviceError> {
         // Longer than any JWT: the server ends the stream before.
         const WHOLE_STREAM: Duration = Duration::from_hours(2);
         let request = self.client.get(format!("{}/v2/{path}", self.base));
@@ -114,14 +119,14 @@ impl Server {
         if let Some(last_id) = last_id {
             request = request.header("Last-Event-ID", last_id);
         }
-        let network = |error: reqwest::Error| Error::Network {
+        let network = |error: reqwest::Error| DeviceError::Network {
             url: self.base.clone(),
             reason: reason(&error),
         };
         // The head of the answer must come as soon as any other.
         let sent = tokio::time::timeout(PATIENCE, request.send()).await;
         let response = sent
-            .map_err(|_| Error::Network {
+            .map_err(|_| DeviceError::Network {
                 url: self.base.clone(),
                 reason: "it takes too long".to_owned(),
             })?
@@ -129,11 +134,11 @@ impl Server {
         if response.status().is_success() {
             return Ok(Ok(response));
         }
-        Ok(Err(Answer::read(response).await.map_err(network)?))
+        Ok(Err(DeviceAnswer::read(response).await.map_err(network)?))
     }
 }
 
-impl Answer {
+impl DeviceAnswer {
     async fn read(response: Response) -> Result<Self, reqwest::Error> {
         let status = response.status().as_u16();
         let date = header(response.headers(), DATE.as_str())
@@ -150,7 +155,7 @@ impl Answer {
     }
 
     /// This answer if it is a success, else what the server says is wrong.
-    pub(super) fn success(self) -> Result<Self, Error> {
+    pub(super) fn success(self) -> Result<Self, DeviceError> {
         if (200..300).contains(&self.status) {
             return Ok(self);
         }
@@ -158,8 +163,8 @@ impl Answer {
     }
 
     /// What the server says is wrong.
-    pub(super) fn into_error(self) -> Error {
-        Error::Refused {
+    pub(super) fn into_error(self) -> DeviceError {
+        DeviceError::Refused {
             status: self.status,
             code: self.body.get("code").and_then(Value::as_i64),
             message: self
@@ -171,10 +176,10 @@ impl Answer {
     }
 
     /// A text field that the protocol promises.
-    pub(super) fn text(&self, pointer: &str) -> Result<String, Error> {
+    pub(super) fn text(&self, pointer: &str) -> Result<String, DeviceError> {
         let text = self.body.pointer(pointer).and_then(Value::as_str);
         text.map(str::to_owned)
-            .ok_or_else(|| Error::Answer(format!("the server's answer has no text at {pointer}")))
+            .ok_or_else(|| DeviceError::Answer(format!("the server's answer has no text at {pointer}")))
     }
 }
 
@@ -192,8 +197,9 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// Reads a PEM file that the user named.
-pub(super) fn read_certificate(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|error| Error::Input(format!("cannot read {}: {error}", path.display())))
+pub(super) fn read_certificate(path: &Path) -> Result<String, DeviceError> {
+    fs::read_to_string(path)
+        .map_err(|error| DeviceError::Input(format!("cannot read {}: {error}", path.display())))
 }
 
 // Nine parts as the SDKs send them: application, platform, versions of both, model, SDK.
@@ -228,10 +234,16 @@ mod tests {
     #[test]
     fn a_base_url_is_taken_with_and_without_the_version() {
         for base in ["http://h:1", "http://h:1/", "http://h:1/v2", "http://h:1/v2/"] {
-            assert_eq!(Server::new(base, None).unwrap().base(), "http://h:1");
+            assert_eq!(ServerUrl::new(base, None).unwrap().base(), "http://h:1");
         }
-        assert_eq!(Server::new("http://h/p/v2/", None).unwrap().base(), "http://h/p");
-        assert!(matches!(Server::new("localhost", None), Err(Error::Input(_))));
+        assert_eq!(
+            ServerUrl::new("http://h/p/v2/", None).unwrap().base(),
+            "http://h/p"
+        );
+        assert!(matches!(
+            ServerUrl::new("localhost", None),
+            Err(DeviceError::Input(_))
+        ));
     }
 
     #[test]
@@ -242,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_refusal_carries_the_servers_code_and_no_escape_sequence() {
-        let answer = Answer {
+        let answer = DeviceAnswer {
             status: 403,
             date: None,
             signature_fields: None,

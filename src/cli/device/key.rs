@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 /// A P-256 key pair. It has no `Debug`: nothing may print it.
-pub(in crate::cli) struct Key {
+pub(in crate::cli) struct HeldKey {
     pkcs8: Zeroizing<Vec<u8>>,
     der: EcdsaKeyPair,
     fixed: EcdsaKeyPair,
@@ -20,25 +20,27 @@ pub(in crate::cli) struct Key {
 /// The key pair cannot be made, read or used.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the private key is not a usable P-256 key")]
-pub(in crate::cli) struct BadKey;
+pub(in crate::cli) struct UnusableKey;
 
-impl Key {
+impl HeldKey {
     /// A new key pair.
-    pub(in crate::cli) fn generate() -> Result<Self, BadKey> {
+    pub(in crate::cli) fn generate() -> Result<Self, UnusableKey> {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-            .map_err(|_| BadKey)?;
+            .map_err(|_| UnusableKey)?;
         Self::from_pkcs8(Zeroizing::new(document.as_ref().to_vec()))
     }
 
-    /// The key pair that [`Key::secret`] printed.
-    pub(in crate::cli) fn from_secret(secret: &str) -> Result<Self, BadKey> {
-        Self::from_pkcs8(Zeroizing::new(STANDARD.decode(secret).map_err(|_| BadKey)?))
+    /// The key pair that [`HeldKey::secret`] printed.
+    pub(in crate::cli) fn from_secret(secret: &str) -> Result<Self, UnusableKey> {
+        Self::from_pkcs8(Zeroizing::new(STANDARD.decode(secret).map_err(|_| UnusableKey)?))
     }
 
-    fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, BadKey> {
+    fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, UnusableKey> {
         Ok(Self {
-            der: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map_err(|_| BadKey)?,
-            fixed: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).map_err(|_| BadKey)?,
+            der: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8)
+                .map_err(|_| UnusableKey)?,
+            fixed: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8)
+                .map_err(|_| UnusableKey)?,
             pkcs8,
         })
     }
@@ -49,8 +51,8 @@ impl Key {
     }
 
     /// `Binding.PublicKey`: Base64 of the DER `SubjectPublicKeyInfo`.
-    pub(in crate::cli) fn public_key(&self) -> Result<String, BadKey> {
-        let der: PublicKeyX509Der<'_> = self.fixed.public_key().as_der().map_err(|_| BadKey)?;
+    pub(in crate::cli) fn public_key(&self) -> Result<String, UnusableKey> {
+        let der: PublicKeyX509Der<'_> = self.fixed.public_key().as_der().map_err(|_| UnusableKey)?;
         Ok(STANDARD.encode(der.as_ref()))
     }
 
@@ -60,11 +62,11 @@ impl Key {
     }
 
     /// The proof that verifies a factor: Base64 of the DER signature over its SID.
-    pub(in crate::cli) fn factor_proof(&self, factor_sid: &str) -> Result<String, BadKey> {
+    pub(in crate::cli) fn factor_proof(&self, factor_sid: &str) -> Result<String, UnusableKey> {
         let signature = self
             .der
             .sign(&SystemRandom::new(), factor_sid.as_bytes())
-            .map_err(|_| BadKey)?;
+            .map_err(|_| UnusableKey)?;
         Ok(STANDARD.encode(signature.as_ref()))
     }
 
@@ -74,7 +76,7 @@ impl Key {
         credential_sid: &str,
         account_sid: &str,
         now_seconds: i64,
-    ) -> Result<String, BadKey> {
+    ) -> Result<String, UnusableKey> {
         self.jwt(
             &json!({"cty": "twilio-pba;v=1", "kid": credential_sid, "typ": "JWT", "alg": "ES256"}),
             &json!({"sub": account_sid, "exp": now_seconds.saturating_add(600), "nbf": now_seconds}),
@@ -106,15 +108,15 @@ impl Key {
     }
 
     /// The 64 bytes `r || s` over `message`, as they stand in a JWT.
-    pub(in crate::cli) fn sign_fixed(&self, message: &[u8]) -> Result<Vec<u8>, BadKey> {
+    pub(in crate::cli) fn sign_fixed(&self, message: &[u8]) -> Result<Vec<u8>, UnusableKey> {
         let signature = self
             .fixed
             .sign(&SystemRandom::new(), message)
-            .map_err(|_| BadKey)?;
+            .map_err(|_| UnusableKey)?;
         Ok(signature.as_ref().to_vec())
     }
 
-    fn jwt(&self, header: &Value, claims: &Value) -> Result<String, BadKey> {
+    fn jwt(&self, header: &Value, claims: &Value) -> Result<String, UnusableKey> {
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
@@ -130,7 +132,7 @@ impl Key {
 pub(in crate::cli) enum AnswerError {
     /// The key failed.
     #[error(transparent)]
-    Key(#[from] BadKey),
+    Key(#[from] UnusableKey),
     /// The server wants a field signed that its own answer does not have.
     #[error("the server asks for a signature over {0:?}, which its challenge does not contain")]
     MissingField(String),
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_key_survives_its_state_file_and_has_the_shape_the_sdks_send() {
-        let key = Key::generate().unwrap();
+        let key = HeldKey::generate().unwrap();
         let public = key.public_key().unwrap();
         assert!(
             public.starts_with("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"),
@@ -154,15 +156,15 @@ mod tests {
         assert_eq!(der.len(), 91);
         assert_eq!(&der[26..], key.public_point());
         assert_eq!(
-            Key::from_secret(&key.secret()).unwrap().public_key().unwrap(),
+            HeldKey::from_secret(&key.secret()).unwrap().public_key().unwrap(),
             public
         );
-        assert!(Key::from_secret("bm90IGEga2V5").is_err());
+        assert!(HeldKey::from_secret("bm90IGEga2V5").is_err());
     }
 
     #[test]
     fn the_factor_proof_is_a_der_signature_over_the_sid() {
-        let key = Key::generate().unwrap();
+        let key = HeldKey::generate().unwrap();
         let proof = STANDARD.decode(key.factor_proof("YF01").unwrap()).unwrap();
         let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.public_point());
         assert!(public.verify(b"YF01", &proof).is_ok());
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_device_jwt_lives_ten_minutes_from_now() {
-        let key = Key::generate().unwrap();
+        let key = HeldKey::generate().unwrap();
         let (header, claims) = opened(&key, &key.device_jwt("CR01", "AC01", 1_700_000_000).unwrap());
         assert_eq!(
             header,
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_answer_copies_the_fields_asked_for_and_its_status_wins() {
-        let key = Key::generate().unwrap();
+        let key = HeldKey::generate().unwrap();
         let challenge = json!({
             "sid": "YC01", "status": "pending", "hidden_details": null,
             "details": {"message": "a/b"}, "url": "not asked for",
@@ -210,7 +212,7 @@ mod tests {
         ));
     }
 
-    fn opened(key: &Key, jwt: &str) -> (Value, Value) {
+    fn opened(key: &HeldKey, jwt: &str) -> (Value, Value) {
         let (message, signature) = jwt.rsplit_once('.').unwrap();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public_point())
             .verify(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap())

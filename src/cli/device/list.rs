@@ -3,14 +3,14 @@
 use std::io::{self, Write as _};
 
 use super::challenge;
-use super::error::Error;
-use super::session::Session;
+use super::error::DeviceError;
+use super::session::DeviceSession;
 
 /// Which challenges to print.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) device: super::Device,
+    pub(super) device: super::HeldDevice,
     /// Only those with this status.
     #[arg(long, value_parser = ["pending", "approved", "denied", "expired"])]
     status: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Args {
     limit: usize,
 }
 
-pub(super) async fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Error> {
+pub(super) async fn run(args: &Args, session: &mut DeviceSession<'_>) -> Result<(), DeviceError> {
     let challenges = challenge::list(session, args.status.as_deref(), args.limit).await?;
     let mut out = io::stdout().lock();
     for challenge in challenges {

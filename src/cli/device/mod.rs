@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use crate::domain::time::SystemClock;
 
-use self::session::Session;
+use self::session::DeviceSession;
 
 /// Play a phone: enrol a push factor and answer its challenges.
 #[derive(Debug, clap::Args)]
@@ -45,12 +45,12 @@ enum Command {
     /// Sign "denied" for a challenge.
     Deny(answer::DenyArgs),
     /// Delete the factor on the server, then the state file.
-    Remove(Device),
+    Remove(HeldDevice),
 }
 
 /// Which device a command plays.
 #[derive(Debug, clap::Args)]
-struct Device {
+struct HeldDevice {
     /// The device's state file, which holds its private key.
     #[arg(long, value_name = "FILE")]
     state: PathBuf,
@@ -67,13 +67,15 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
     let clock = &SystemClock;
     let outcome = match args.command {
         Command::Enroll(args) => enroll::run(args, clock).await,
-        Command::List(args) => list::run(&args, &mut Session::open(&args.device, clock)?).await,
-        Command::Watch(args) => watch::run(&args, &mut Session::open(&args.device, clock)?).await,
+        Command::List(args) => list::run(&args, &mut DeviceSession::open(&args.device, clock)?).await,
+        Command::Watch(args) => watch::run(&args, &mut DeviceSession::open(&args.device, clock)?).await,
         Command::Approve(args) => {
-            answer::approve(&args, &mut Session::open(&args.which.device, clock)?).await
+            answer::approve(&args, &mut DeviceSession::open(&args.which.device, clock)?).await
         }
-        Command::Deny(args) => answer::deny(&args, &mut Session::open(&args.which.device, clock)?).await,
-        Command::Remove(device) => remove::run(Session::open(&device, clock)?).await,
+        Command::Deny(args) => {
+            answer::deny(&args, &mut DeviceSession::open(&args.which.device, clock)?).await
+        }
+        Command::Remove(device) => remove::run(DeviceSession::open(&device, clock)?).await,
     };
     Ok(outcome?)
 }

@@ -4,16 +4,16 @@ use std::io::{self, Write as _};
 
 use reqwest::Method;
 
-use super::error::Error;
-use super::session::Session;
+use super::error::DeviceError;
+use super::session::DeviceSession;
 
 /// Deletes the factor, then the state file. A server that does not know the factor any more (404, or 401 twice) is no
 /// obstacle; any other refusal keeps the key.
-pub(super) async fn run(mut session: Session<'_>) -> Result<(), Error> {
+pub(super) async fn run(mut session: DeviceSession<'_>) -> Result<(), DeviceError> {
     let factor = session.factor();
     let known = match session.send(Method::DELETE, factor, &[]).await {
         Ok(_) => true,
-        Err(Error::Refused {
+        Err(DeviceError::Refused {
             status: 401 | 404, ..
         }) => false,
         Err(error) => return Err(error),

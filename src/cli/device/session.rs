@@ -5,35 +5,42 @@ use reqwest::{Method, Response};
 
 use crate::domain::time::Clock;
 
-use super::Device;
-use super::error::Error;
-use super::http::{Answer, Request, Server, read_certificate};
-use super::key::Key;
-use super::state::{State, StateFile};
+use super::HeldDevice;
+use super::error::DeviceError;
+use super::http::{DeviceAnswer, DeviceRequest, ServerUrl, read_certificate};
+use super::key::HeldKey;
+use super::state::{DeviceState, StateFile};
 
 /// An enrolled device and its server.
-pub(super) struct Session<'a> {
-    server: Server,
-    key: Key,
+pub(super) struct DeviceSession<'a> {
+    server: ServerUrl,
+    key: HeldKey,
     clock: &'a dyn Clock,
-    pub(super) state: State,
+    pub(super) state: DeviceState,
     pub(super) file: StateFile,
 }
 
-impl<'a> Session<'a> {
+impl<'a> DeviceSession<'a> {
     /// Opens the device whose state file `device` names.
-    pub(super) fn open(device: &Device, clock: &'a dyn Clock) -> Result<Self, Error> {
+    pub(super) fn open(device: &HeldDevice, clock: &'a dyn Clock) -> Result<Self, DeviceError> {
         let (file, mut state) = StateFile::load(&device.state)?;
         if let Some(path) = &device.ca {
             state.ca_certificate = Some(read_certificate(path)?);
         }
-        let server = Server::new(&state.url, state.ca_certificate.as_deref())?;
-        let key = Key::from_secret(&state.private_key.0).map_err(|error| Error::Input(error.to_string()))?;
+        let server = ServerUrl::new(&state.url, state.ca_certificate.as_deref())?;
+        let key = HeldKey::from_secret(&state.private_key.0)
+            .map_err(|error| DeviceError::Input(error.to_string()))?;
         Ok(Self::new(server, key, clock, state, file))
     }
 
     /// A device that was enrolled a moment ago.
-    pub(super) fn new(server: Server, key: Key, clock: &'a dyn Clock, state: State, file: StateFile) -> Self {
+    pub(super) fn new(
+        server: ServerUrl,
+        key: HeldKey,
+        clock: &'a dyn Clock,
+        state: DeviceState,
+        file: StateFile,
+    ) -> Self {
         Self {
             server,
             key,
@@ -44,7 +51,7 @@ impl<'a> Session<'a> {
     }
 
     /// The device's key.
-    pub(super) fn key(&self) -> &Key {
+    pub(super) fn key(&self) -> &HeldKey {
         &self.key
     }
 
@@ -70,8 +77,8 @@ impl<'a> Session<'a> {
         method: Method,
         path: String,
         pairs: &[(&str, String)],
-    ) -> Result<Answer, Error> {
-        let request = Request { method, path, pairs };
+    ) -> Result<DeviceAnswer, DeviceError> {
+        let request = DeviceRequest { method, path, pairs };
         let answer = self.server.send(&request, &self.jwt()?).await?;
         let (401, Some(date)) = (answer.status, answer.date) else {
             return answer.success();
@@ -82,8 +89,8 @@ impl<'a> Session<'a> {
     }
 
     /// Opens the event stream of this device's factor, behind the event `last_id` if there is one. The clock is set as by
-    /// [`Session::send`].
-    pub(super) async fn listen(&mut self, last_id: Option<&str>) -> Result<Response, Error> {
+    /// [`DeviceSession::send`].
+    pub(super) async fn listen(&mut self, last_id: Option<&str>) -> Result<Response, DeviceError> {
         let path = format!("{}/Events", self.factor());
         let answer = self.server.listen(&path, last_id, &self.jwt()?).await?;
         let refused = match answer {
@@ -96,16 +103,16 @@ impl<'a> Session<'a> {
         self.state.clock_offset_seconds = date.saturating_sub(self.local_seconds());
         self.file.save(&self.state)?;
         let answer = self.server.listen(&path, last_id, &self.jwt()?).await?;
-        answer.map_err(Answer::into_error)
+        answer.map_err(DeviceAnswer::into_error)
     }
 
-    fn jwt(&self) -> Result<String, Error> {
+    fn jwt(&self) -> Result<String, DeviceError> {
         let now = self
             .local_seconds()
             .saturating_add(self.state.clock_offset_seconds);
         self.key
             .device_jwt(&self.state.credential_sid, &self.state.account_sid, now)
-            .map_err(|error| Error::Input(error.to_string()))
+            .map_err(|error| DeviceError::Input(error.to_string()))
     }
 
     fn local_seconds(&self) -> i64 {

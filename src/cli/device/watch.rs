@@ -10,22 +10,22 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::Value;
 
-use super::challenge::{self, Challenge};
-use super::error::Error;
-use super::events::{Event, EventReader};
-use super::session::Session;
+use super::challenge::{self, ShownChallenge};
+use super::error::DeviceError;
+use super::events::{EventReader, StreamEvent};
+use super::session::DeviceSession;
 
 /// How to watch.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) device: super::Device,
+    pub(super) device: super::HeldDevice,
     /// Seconds between two looks, at a server that has no event streams.
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
 }
 
-pub(super) async fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Error> {
+pub(super) async fn run(args: &Args, session: &mut DeviceSession<'_>) -> Result<(), DeviceError> {
     let mut shown = HashSet::new();
     let mut last_id: Option<String> = None;
     let mut failures = 0;
@@ -40,17 +40,17 @@ pub(super) async fn run(args: &Args, session: &mut Session<'_>) -> Result<(), Er
                 retry = reader.retry_millis().map_or(retry, Duration::from_millis);
                 match heard {
                     Ok(()) => None,
-                    Err(error @ Error::Network { .. }) => Some(error),
+                    Err(error @ DeviceError::Network { .. }) => Some(error),
                     Err(error) => return Err(error),
                 }
             }
-            Err(Error::Refused {
+            Err(DeviceError::Refused {
                 status: 404 | 406, ..
             }) => return poll(args, session, shown).await,
             // A server that is away or overrun may come back; any other refusal stays one.
             Err(
-                error @ (Error::Network { .. }
-                | Error::Refused {
+                error @ (DeviceError::Network { .. }
+                | DeviceError::Refused {
                     status: 429 | 500.., ..
                 }),
             ) => Some(error),
@@ -75,8 +75,8 @@ async fn listen(
     mut stream: Response,
     reader: &mut EventReader,
     shown: &mut HashSet<String>,
-) -> Result<(), Error> {
-    let broken = |reason: String, stream: &Response| Error::Network {
+) -> Result<(), DeviceError> {
+    let broken = |reason: String, stream: &Response| DeviceError::Network {
         url: stream.url().origin().ascii_serialization(),
         reason,
     };
@@ -93,10 +93,10 @@ async fn listen(
     }
 }
 
-fn show(event: &Event, shown: &mut HashSet<String>) -> Result<(), Error> {
+fn show(event: &StreamEvent, shown: &mut HashSet<String>) -> Result<(), DeviceError> {
     let challenge: Value = serde_json::from_str(&event.data)
-        .map_err(|_| Error::Answer("an event of the server's holds no JSON".to_owned()))?;
-    let challenge = Challenge::read(&challenge)?;
+        .map_err(|_| DeviceError::Answer("an event of the server's holds no JSON".to_owned()))?;
+    let challenge = ShownChallenge::read(&challenge)?;
     if event.name != "challenge.created" {
         // It never waits again, so there is nothing to remember.
         shown.remove(&challenge.sid);
@@ -111,7 +111,11 @@ fn show(event: &Event, shown: &mut HashSet<String>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn poll(args: &Args, session: &mut Session<'_>, mut shown: HashSet<String>) -> Result<(), Error> {
+async fn poll(
+    args: &Args,
+    session: &mut DeviceSession<'_>,
+    mut shown: HashSet<String>,
+) -> Result<(), DeviceError> {
     let mut ticks = tokio::time::interval(Duration::from_secs(args.interval));
     let mut reachable = true;
     loop {
@@ -119,7 +123,7 @@ async fn poll(args: &Args, session: &mut Session<'_>, mut shown: HashSet<String>
         let pending = match challenge::list(session, Some("pending"), usize::MAX).await {
             Ok(pending) => pending,
             // A server that is away may come back; a refusal stays one.
-            Err(error @ Error::Network { .. }) => {
+            Err(error @ DeviceError::Network { .. }) => {
                 if reachable {
                     writeln!(io::stderr().lock(), "{error}; still watching")?;
                 }

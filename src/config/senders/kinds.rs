@@ -7,17 +7,17 @@ use url::Url;
 use super::keys::{self, SenderKey};
 use super::table::SenderTable;
 use crate::config::ConfigError;
-use crate::delivery::codes::gateway::{BodySettings, GatewaySettings, Plan, Reading};
+use crate::delivery::codes::gateway::{AnswerRules, BodySettings, GatewaySettings, RequestPlan};
 use crate::delivery::codes::is_loopback;
-use crate::delivery::codes::secret::Secret;
-use crate::delivery::codes::smpp::alphabet::Alphabet;
+use crate::delivery::codes::secret::SenderSecret;
+use crate::delivery::codes::smpp::alphabet::SmppAlphabet;
 use crate::delivery::codes::smpp::{LongText, SmppSettings};
 use crate::delivery::codes::smtp::{Login, Security, SmtpSettings};
 use crate::domain::channel::Channel;
 use crate::domain::destination::EmailAddress;
 
 /// What the secret is, under which key its file stands.
-type Found = Result<Option<Secret>, ConfigError>;
+type Found = Result<Option<SenderSecret>, ConfigError>;
 
 pub(super) fn smtp(
     table: &mut SenderTable<'_>,
@@ -25,7 +25,7 @@ pub(super) fn smtp(
 ) -> Result<SmtpSettings, ConfigError> {
     let expected = "smtps://HOST or smtp://HOST, with a port if it is not 465 or 587";
     let url = table.parsed(&keys::URL, expected, |text| server(text, ["smtps", "smtp"]))?;
-    let Server {
+    let ServerAddress {
         host,
         port,
         is_secure,
@@ -78,7 +78,7 @@ pub(super) fn smpp(
 ) -> Result<SmppSettings, ConfigError> {
     let expected = "smpps://HOST or smpp://HOST, with a port if it is not 3550 or 2775";
     let url = table.parsed(&keys::URL, expected, |text| server(text, ["smpps", "smpp"]))?;
-    let Server {
+    let ServerAddress {
         host,
         port,
         is_secure,
@@ -113,9 +113,9 @@ pub(super) fn smpp(
         _ => None,
     })?;
     let alphabet = table.parsed(&keys::ALPHABET, "gsm7, latin1 or ucs2", |text| match text {
-        "gsm7" => Some(Alphabet::Gsm7),
-        "latin1" => Some(Alphabet::Latin1),
-        "ucs2" => Some(Alphabet::Ucs2),
+        "gsm7" => Some(SmppAlphabet::Gsm7),
+        "latin1" => Some(SmppAlphabet::Latin1),
+        "ucs2" => Some(SmppAlphabet::Ucs2),
         _ => None,
     })?;
     let long_text = table.parsed(&keys::LONG_TEXT, "parts or payload", |text| match text {
@@ -142,7 +142,7 @@ pub(super) fn smpp(
         receives: bind.unwrap_or(false),
         from: table.text(&keys::FROM)?,
         from_type,
-        alphabet: alphabet.unwrap_or(Alphabet::Gsm7),
+        alphabet: alphabet.unwrap_or(SmppAlphabet::Gsm7),
         long_text: long_text.unwrap_or(LongText::Parts),
         window: usize::try_from(window).unwrap_or(10),
         enquire_link: Duration::from_secs(enquire_link.into()),
@@ -154,7 +154,7 @@ pub(super) fn http(
     table: &mut SenderTable<'_>,
     mut secret: impl FnMut(&mut SenderTable<'_>, &'static SenderKey) -> Found,
     channels: &[Channel],
-) -> Result<Plan, ConfigError> {
+) -> Result<RequestPlan, ConfigError> {
     let url = table.text(&keys::URL)?;
     let url = table.required(&keys::URL, url)?;
     let settings = GatewaySettings {
@@ -179,7 +179,8 @@ pub(super) fn http(
             "must be given for the channel sna (or success_statuses): it says which answers confirm the number",
         ));
     }
-    let plan = Plan::new(settings).map_err(|error| table.wrong_named(error.setting, &error.problem))?;
+    let plan =
+        RequestPlan::new(settings).map_err(|error| table.wrong_named(error.setting, &error.problem))?;
     if channels.contains(&Channel::Sna) && !plan.tells_device() {
         return Err(table.wrong(
             &keys::URL,
@@ -224,7 +225,7 @@ fn body(table: &mut SenderTable<'_>) -> Result<BodySettings, ConfigError> {
     }
 }
 
-fn reading(table: &mut SenderTable<'_>) -> Result<Reading, ConfigError> {
+fn reading(table: &mut SenderTable<'_>) -> Result<AnswerRules, ConfigError> {
     let pointer = |text: &str| text.starts_with('/').then(|| text.to_owned());
     let expected = "a JSON pointer such as /messages/0/status";
     let value = |value: &toml::Value| match value {
@@ -237,7 +238,7 @@ fn reading(table: &mut SenderTable<'_>) -> Result<Reading, ConfigError> {
         let status = value.as_integer().filter(|status| (200..600).contains(status))?;
         u16::try_from(status).ok()
     })?;
-    let reading = Reading {
+    let reading = AnswerRules {
         success_statuses: statuses.unwrap_or_default(),
         success_json: table.parsed(&keys::SUCCESS_JSON, expected, pointer)?,
         success_values: table
@@ -261,14 +262,14 @@ fn reading(table: &mut SenderTable<'_>) -> Result<Reading, ConfigError> {
     Ok(reading)
 }
 
-struct Server {
+struct ServerAddress {
     host: String,
     port: Option<u16>,
     is_secure: bool,
 }
 
 /// A URL of nothing but scheme, host and port. The first scheme is the one with TLS.
-fn server(text: &str, [secure, plain]: [&str; 2]) -> Option<Server> {
+fn server(text: &str, [secure, plain]: [&str; 2]) -> Option<ServerAddress> {
     let url = Url::parse(text).ok()?;
     let bare = url.username().is_empty()
         && url.password().is_none()
@@ -277,7 +278,7 @@ fn server(text: &str, [secure, plain]: [&str; 2]) -> Option<Server> {
         && matches!(url.path(), "" | "/");
     let is_secure = url.scheme() == secure;
     let host = url.host_str().filter(|host| !host.is_empty())?;
-    (bare && (is_secure || url.scheme() == plain)).then(|| Server {
+    (bare && (is_secure || url.scheme() == plain)).then(|| ServerAddress {
         host: host.trim_matches(['[', ']']).to_owned(),
         port: url.port(),
         is_secure,

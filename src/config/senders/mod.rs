@@ -15,7 +15,7 @@ use self::kinds::{http, smpp, smtp};
 use self::table::SenderTable;
 use super::ConfigError;
 use super::sources::GivenSettings;
-use crate::delivery::codes::secret::Secret;
+use crate::delivery::codes::secret::SenderSecret;
 use crate::delivery::codes::smpp::SmppSettings;
 use crate::delivery::codes::smtp::SmtpSettings;
 use crate::delivery::codes::{SenderKind, gateway};
@@ -46,14 +46,14 @@ pub struct Sender {
     /// What one message costs.
     pub price: Option<Price>,
     /// What it is, and how it sends.
-    pub kind: Kind,
+    pub kind: SenderProtocol,
 }
 
 /// How a sender sends.
 #[derive(Debug)]
-pub enum Kind {
+pub enum SenderProtocol {
     /// By requests to a provider.
-    Http(Box<gateway::Plan>),
+    Http(Box<gateway::RequestPlan>),
     /// To the server's log.
     Log,
     /// Over a message centre.
@@ -68,7 +68,7 @@ pub(super) struct SenderTables {
     /// The tables, and the file that they stand in.
     pub(super) tables: Option<(toml::Value, PathBuf)>,
     /// The secrets, each under the name of its variable.
-    pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) secrets: BTreeMap<String, SenderSecret>,
 }
 
 pub(super) fn read(given: &mut GivenSettings) -> Result<Vec<Sender>, ConfigError> {
@@ -115,7 +115,10 @@ fn tables_of(value: toml::Value, file: &Path) -> Result<Vec<toml::Table>, Config
         .collect()
 }
 
-fn sender(mut table: SenderTable<'_>, secrets: &mut BTreeMap<String, Secret>) -> Result<Sender, ConfigError> {
+fn sender(
+    mut table: SenderTable<'_>,
+    secrets: &mut BTreeMap<String, SenderSecret>,
+) -> Result<Sender, ConfigError> {
     let name = table.parsed(
         &keys::NAME,
         "1 to 16 lower-case letters, digits and dashes",
@@ -139,10 +142,10 @@ fn sender(mut table: SenderTable<'_>, secrets: &mut BTreeMap<String, Secret>) ->
     let price = price(&mut table)?;
     let secret = |table: &mut SenderTable<'_>, key| secret(table, key, name, secrets);
     let kind = match kind {
-        SenderKind::Http => Kind::Http(Box::new(http(&mut table, secret, &channels)?)),
-        SenderKind::Log => Kind::Log,
-        SenderKind::Smpp => Kind::Smpp(Box::new(smpp(&mut table, secret)?)),
-        SenderKind::Smtp => Kind::Smtp(Box::new(smtp(&mut table, secret)?)),
+        SenderKind::Http => SenderProtocol::Http(Box::new(http(&mut table, secret, &channels)?)),
+        SenderKind::Log => SenderProtocol::Log,
+        SenderKind::Smpp => SenderProtocol::Smpp(Box::new(smpp(&mut table, secret)?)),
+        SenderKind::Smtp => SenderProtocol::Smtp(Box::new(smtp(&mut table, secret)?)),
     };
     table.finish()?;
     Ok(Sender {
@@ -217,8 +220,8 @@ fn secret(
     table: &mut SenderTable<'_>,
     key: &'static SenderKey,
     name: SenderName,
-    secrets: &mut BTreeMap<String, Secret>,
-) -> Result<Option<Secret>, ConfigError> {
+    secrets: &mut BTreeMap<String, SenderSecret>,
+) -> Result<Option<SenderSecret>, ConfigError> {
     let (beginning, end) = VARIABLE;
     let variable = name.as_str().replace('-', "_").to_uppercase();
     let variable = format!("{beginning}{variable}{end}");
@@ -238,7 +241,7 @@ fn secret(
             if line.is_empty() || line.contains(char::is_control) {
                 return Err(table.wrong(key, "must be a file with the secret alone, on one line"));
             }
-            Ok(Some(Secret::new(line.to_owned())))
+            Ok(Some(SenderSecret::new(line.to_owned())))
         }
     }
 }

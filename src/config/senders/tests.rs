@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::Config;
 use crate::delivery::codes::smpp::LongText;
-use crate::delivery::codes::smpp::alphabet::Alphabet;
+use crate::delivery::codes::smpp::alphabet::SmppAlphabet;
 use crate::delivery::codes::smtp::Security;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Vec<Sender>, ConfigError> {
@@ -87,12 +87,17 @@ fn senders_keep_their_order_and_what_all_of_them_have() {
     assert_eq!(log.channels, [Channel::Email, Channel::Sms]);
     assert!(matches!(
         (&gateway.kind, &mail.kind, &smsc.kind, &log.kind),
-        (Kind::Http(_), Kind::Smtp(_), Kind::Smpp(_), Kind::Log)
+        (
+            SenderProtocol::Http(_),
+            SenderProtocol::Smtp(_),
+            SenderProtocol::Smpp(_),
+            SenderProtocol::Log
+        )
     ));
 }
 
 fn smtp_of(text: &str) -> SmtpSettings {
-    let Kind::Smtp(settings) = load(text, &[]).unwrap().remove(0).kind else {
+    let SenderProtocol::Smtp(settings) = load(text, &[]).unwrap().remove(0).kind else {
         panic!("{text}");
     };
     *settings
@@ -165,7 +170,7 @@ fn a_message_centre_has_defaults() {
         .unwrap()
         .into_iter()
         .map(|sender| match sender.kind {
-            Kind::Smpp(settings) => settings,
+            SenderProtocol::Smpp(settings) => settings,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -173,13 +178,13 @@ fn a_message_centre_has_defaults() {
     assert_eq!((a.port, a.tls, a.receives, a.window), (3550, true, false, 10));
     assert_eq!(
         (a.alphabet, a.long_text, a.from_type),
-        (Alphabet::Gsm7, LongText::Parts, None)
+        (SmppAlphabet::Gsm7, LongText::Parts, None)
     );
     assert_eq!((a.enquire_link.as_secs(), a.timeout.as_secs()), (30, 10));
     assert_eq!((b.port, b.tls, b.receives, b.window), (2775, false, true, 1));
     assert_eq!(
         (b.alphabet, b.long_text, b.from_type),
-        (Alphabet::Latin1, LongText::Payload, Some((5, 0)))
+        (SmppAlphabet::Latin1, LongText::Payload, Some((5, 0)))
     );
     assert!(b.password.is_some());
 }

@@ -104,15 +104,15 @@ fn encode(
 
 fn derive<const N: usize>(root: &Prk, info: &[&[u8]]) -> Option<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
-    root.expand(info, Length(N))
+    root.expand(info, HkdfLength(N))
         .and_then(|okm| okm.fill(bytes.as_mut_slice()))
         .ok()?;
     Some(bytes)
 }
 
-struct Length(usize);
+struct HkdfLength(usize);
 
-impl KeyType for Length {
+impl KeyType for HkdfLength {
     fn len(&self) -> usize {
         self.0
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::sid::AttemptSid;
@@ -64,8 +64,8 @@ impl fmt::Debug for CodeMessage {
 /// What came of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// What came of it; [`Outcome::Delivered`] means that the provider has it.
-    pub outcome: Outcome,
+    /// What came of it; [`DeliveryOutcome::Delivered`] means that the provider has it.
+    pub outcome: DeliveryOutcome,
     /// What the provider calls the message: at most 128 printable characters.
     pub reference: Option<String>,
 }
@@ -75,7 +75,7 @@ impl Sent {
     #[must_use]
     pub fn delivered(reference: Option<&str>) -> Self {
         Self {
-            outcome: Outcome::Delivered,
+            outcome: DeliveryOutcome::Delivered,
             reference: reference.map(name).filter(|name| !name.is_empty()),
         }
     }
@@ -85,7 +85,7 @@ impl Sent {
     pub fn retry(why: impl Into<String>, after: Option<std::time::Duration>) -> Self {
         let why = why.into();
         Self {
-            outcome: Outcome::Retry { why, after },
+            outcome: DeliveryOutcome::Retry { why, after },
             reference: None,
         }
     }
@@ -94,7 +94,7 @@ impl Sent {
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {
         Self {
-            outcome: Outcome::Refused { why: why.into() },
+            outcome: DeliveryOutcome::Refused { why: why.into() },
             reference: None,
         }
     }

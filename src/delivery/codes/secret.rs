@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 /// A password or an API key. It cannot be printed.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct SenderSecret(Zeroizing<String>);
 
-impl Secret {
+impl SenderSecret {
     /// Keeps `text`.
     #[must_use]
     pub fn new(text: String) -> Self {
@@ -21,7 +21,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for SenderSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }

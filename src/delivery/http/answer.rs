@@ -15,19 +15,19 @@ use crate::domain::time::Timestamp;
 
 /// What was answered. Its `Debug` shows no body: it may be an access token.
 #[derive(Clone)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The beginning of the body: what came in time, up to the policy's limit.
     pub body: Zeroizing<Vec<u8>>,
     /// How the body ended.
-    pub ending: Ending,
+    pub ending: BodyEnd,
     headers: HeaderMap,
 }
 
 /// How a body ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum BodyEnd {
     /// The connection broke, or the time was over.
     Broken(Causes),
     /// There was more than is read.
@@ -36,7 +36,7 @@ pub enum Ending {
     Whole,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// The status counts even if the rest never comes: a message that the other side has must not be sent again.
     pub(super) async fn read(mut response: Response, most: usize, deadline: Instant) -> Self {
         // A body of this length is never moved, so that no copy of it is left behind.
@@ -45,14 +45,14 @@ impl Answer {
         let ending = loop {
             let chunk = match timeout_at(deadline, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => break Ending::Whole,
-                Ok(Err(error)) => break Ending::Broken(Causes::of(error)),
-                Err(_) => break Ending::Broken(Causes::default()),
+                Ok(Ok(None)) => break BodyEnd::Whole,
+                Ok(Err(error)) => break BodyEnd::Broken(Causes::of(error)),
+                Err(_) => break BodyEnd::Broken(Causes::default()),
             };
             let room = most - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
-                break Ending::Cut;
+                break BodyEnd::Cut;
             }
         };
         Self {
@@ -92,13 +92,13 @@ impl Answer {
         Self {
             status,
             body: Zeroizing::new(body.into()),
-            ending: Ending::Whole,
+            ending: BodyEnd::Whole,
             headers: headers.collect(),
         }
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for HttpAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.status)
@@ -148,14 +148,14 @@ mod tests {
             ("soon", None),
         ] {
             assert_eq!(rest(text, now), seconds.map(Duration::from_secs), "{text}");
-            let answer = Answer::of(503, &[("retry-after", text)], "");
+            let answer = HttpAnswer::of(503, &[("retry-after", text)], "");
             assert_eq!(answer.retry_after(now), rest(text, now), "{text}");
         }
     }
 
     #[test]
     fn debug_shows_no_body() {
-        let shown = format!("{:?}", Answer::of(200, &[], "ya29.secret"));
+        let shown = format!("{:?}", HttpAnswer::of(200, &[], "ya29.secret"));
         assert!(shown.contains("200") && !shown.contains("ya29"), "{shown}");
     }
 }

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use url::{Host, Url};
 
 pub use self::address::AddressGuard;
-pub use self::answer::{Answer, Ending};
+pub use self::answer::{BodyEnd, HttpAnswer};
 pub use self::error::{Causes, HttpError};
 use self::names::GuardedNames;
 pub use self::names::{Names, SystemNames};
@@ -72,7 +72,7 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`]. Unless it is [`HttpError::Blocked`], [`HttpError::Plaintext`], [`HttpError::Setup`],
     /// [`HttpError::Unresolved`] or [`HttpError::Url`], the message may have arrived all the same.
-    pub async fn post(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<Answer, HttpError> {
+    pub async fn post(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpAnswer, HttpError> {
         let request = HttpRequest {
             method: Method::POST,
             url: url.clone(),
@@ -86,7 +86,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// As [`HttpClient::post`].
-    pub(super) async fn send(&self, request: HttpRequest) -> Result<Answer, HttpError> {
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, HttpError> {
         let policy = &self.shared.policy;
         let host = policy.permitted_host(&request.url)?;
         let client = self.client_for(&request.url)?;
@@ -97,7 +97,7 @@ impl HttpClient {
             .body(request.body)
             .send();
         match tokio::time::timeout_at(deadline, sending).await {
-            Ok(Ok(response)) => Ok(Answer::read(response, policy.body_bytes, deadline).await),
+            Ok(Ok(response)) => Ok(HttpAnswer::read(response, policy.body_bytes, deadline).await),
             Ok(Err(error)) => Err(HttpError::explain(error, host)),
             Err(_) => Err(HttpError::TimedOut {
                 host,

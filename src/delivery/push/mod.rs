@@ -15,8 +15,10 @@ use url::Url;
 use self::apns::{Apns, Environments};
 use self::fcm::Fcm;
 use self::web_push::WebPush;
-use super::Outcome;
-use super::http::{AddressGuard, Answer, Causes, Ending, HttpClient, HttpError, HttpPolicy, SystemNames};
+use super::DeliveryOutcome;
+use super::http::{
+    AddressGuard, BodyEnd, Causes, HttpAnswer, HttpClient, HttpError, HttpPolicy, SystemNames,
+};
 use crate::domain::sid::{ChallengeSid, EventSid, FactorSid};
 use crate::domain::time::Timestamp;
 
@@ -60,7 +62,7 @@ pub struct PushMessage<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushOutcome {
     /// What came of the try.
-    Settled(Outcome),
+    Settled(DeliveryOutcome),
     /// The provider does not know the device (any more): nothing will ever reach it this way.
     Unregistered {
         /// The provider's word for it; names no secret.
@@ -104,18 +106,18 @@ enum Judgement {
 
 impl PushOutcome {
     fn delivered() -> Self {
-        Self::Settled(Outcome::Delivered)
+        Self::Settled(DeliveryOutcome::Delivered)
     }
 
     fn retry(why: impl Into<String>, after: Option<Duration>) -> Self {
-        Self::Settled(Outcome::Retry {
+        Self::Settled(DeliveryOutcome::Retry {
             why: why.into(),
             after,
         })
     }
 
     fn refused(why: impl Into<String>) -> Self {
-        Self::Settled(Outcome::Refused { why: why.into() })
+        Self::Settled(DeliveryOutcome::Refused { why: why.into() })
     }
 
     fn unregistered(why: impl Into<String>) -> Self {
@@ -159,14 +161,19 @@ fn fixed(url: &str) -> Url {
 ///
 /// # Errors
 /// What went wrong, without the URL: it may hold a device's token.
-async fn post(client: &HttpClient, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<Answer, String> {
+async fn post(
+    client: &HttpClient,
+    url: &Url,
+    headers: HeaderMap,
+    body: Vec<u8>,
+) -> Result<HttpAnswer, String> {
     let answer = client
         .post(url, headers, body)
         .await
         .map_err(|error| reason(&error))?;
     match &answer.ending {
-        Ending::Broken(causes) => Err(word(&causes.to_string(), MOST_CHARACTERS)),
-        Ending::Cut | Ending::Whole => Ok(answer),
+        BodyEnd::Broken(causes) => Err(word(&causes.to_string(), MOST_CHARACTERS)),
+        BodyEnd::Cut | BodyEnd::Whole => Ok(answer),
     }
 }
 

@@ -5,30 +5,30 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use url::Url;
 
-use super::{Message, News, signature};
+use super::{News, WebhookMessage, signature};
 use crate::domain::events::{Event, EventType, OutboxRow};
 use crate::domain::factor::FactorType;
 use crate::domain::fraud::BlockEvent;
 use crate::domain::webhook::WebhookVersion;
 
 /// The body of a request.
-pub(super) struct Body {
+pub(super) struct WebhookBody {
     pub(super) bytes: Vec<u8>,
     pub(super) content_type: &'static str,
     /// The parameters of a form; none for JSON.
     parameters: Option<Vec<(&'static str, String)>>,
 }
 
-impl Body {
-    pub(super) fn of(message: Message<'_>) -> Self {
+impl WebhookBody {
+    pub(super) fn of(message: WebhookMessage<'_>) -> Self {
         let uuid = uuid_of(message.row);
         match (message.news, message.version) {
             (News::Blocked(event), WebhookVersion::V1) => {
                 Self::form(BlockFields::of(uuid, event).parameters())
             }
             (News::Blocked(event), WebhookVersion::V2) => Self::json(&BlockFields::of(uuid, event)),
-            (News::Event(event), WebhookVersion::V1) => Self::form(Fields::of(uuid, event).parameters()),
-            (News::Event(event), WebhookVersion::V2) => Self::json(&Fields::of(uuid, event)),
+            (News::Event(event), WebhookVersion::V1) => Self::form(EventFields::of(uuid, event).parameters()),
+            (News::Event(event), WebhookVersion::V2) => Self::json(&EventFields::of(uuid, event)),
         }
     }
 
@@ -86,7 +86,7 @@ impl Body {
 
 /// All that is told of a factor, in the order of the JSON.
 #[derive(Serialize)]
-struct Fields {
+struct EventFields {
     uuid: String,
     #[serde(rename = "type")]
     event_type: &'static str,
@@ -100,7 +100,7 @@ struct Fields {
     date_created: String,
 }
 
-impl Fields {
+impl EventFields {
     fn of(uuid: String, event: &Event) -> Self {
         Self {
             uuid,

@@ -12,9 +12,9 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
 use url::Url;
 
-use self::body::Body;
-use super::Outcome;
-use super::http::{Answer, HttpClient, HttpError};
+use self::body::WebhookBody;
+use super::DeliveryOutcome;
+use super::http::{HttpAnswer, HttpClient, HttpError};
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::events::{Event, OutboxRow};
 use crate::domain::fraud::BlockEvent;
@@ -23,7 +23,7 @@ use crate::domain::webhook::{WebhookUrl, WebhookVersion};
 
 /// An event on its way.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+pub struct WebhookMessage<'a> {
     /// The row that carries it. Its identifier tells the receiver which messages are the same one, sent again.
     pub row: &'a OutboxRow,
     /// What it tells.
@@ -46,29 +46,29 @@ pub enum News<'a> {
 /// Sends `message`, signed with `secrets`: the oldest that still signs comes first, the current one last.
 pub async fn send(
     client: &HttpClient,
-    message: Message<'_>,
+    message: WebhookMessage<'_>,
     secrets: &[WebhookSecret],
     now: Timestamp,
-) -> Outcome {
+) -> DeliveryOutcome {
     let Ok(url) = Url::parse(message.url.as_str()) else {
-        return Outcome::Refused {
+        return DeliveryOutcome::Refused {
             why: HttpError::Url.to_string(),
         };
     };
-    let body = Body::of(message);
+    let body = WebhookBody::of(message);
     let url = body.signed_url(url);
     let Ok(headers) = headers(message.row, &body, &url, secrets, now) else {
-        return Outcome::Refused {
+        return DeliveryOutcome::Refused {
             why: "the message has no form that HTTP can carry".to_owned(),
         };
     };
     match client.post(&url, headers, body.bytes).await {
         Ok(answer) => judge(&answer, now),
         // Nothing changes until somebody changes the settings, and then the message can be sent again.
-        Err(error @ (HttpError::Blocked { .. } | HttpError::Url)) => Outcome::Refused {
+        Err(error @ (HttpError::Blocked { .. } | HttpError::Url)) => DeliveryOutcome::Refused {
             why: error.to_string(),
         },
-        Err(error) => Outcome::Retry {
+        Err(error) => DeliveryOutcome::Retry {
             why: error.to_string(),
             after: None,
         },
@@ -77,7 +77,7 @@ pub async fn send(
 
 fn headers(
     row: &OutboxRow,
-    body: &Body,
+    body: &WebhookBody,
     url: &Url,
     secrets: &[WebhookSecret],
     now: Timestamp,
@@ -99,10 +99,10 @@ fn headers(
     Ok(headers)
 }
 
-fn judge(answer: &Answer, now: Timestamp) -> Outcome {
+fn judge(answer: &HttpAnswer, now: Timestamp) -> DeliveryOutcome {
     let status = answer.status;
     if answer.is_success() {
-        return Outcome::Delivered;
+        return DeliveryOutcome::Delivered;
     }
     let busy = matches!(status, 429 | 503);
     let after: Option<Duration> = answer.retry_after(now).filter(|_| busy);
@@ -112,5 +112,5 @@ fn judge(answer: &Answer, now: Timestamp) -> Outcome {
         ),
         _ => format!("the receiver answered {status}"),
     };
-    Outcome::Retry { why, after }
+    DeliveryOutcome::Retry { why, after }
 }

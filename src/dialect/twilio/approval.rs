@@ -49,14 +49,14 @@ impl GivenAnswer for Approval<'_> {
         let Self(text) = *self;
         let members = signed_members(scope, challenge);
         if text.len() > longest(&members) {
-            return Err(Fault::TooLong.into());
+            return Err(ApprovalFault::TooLong.into());
         }
-        let jwt = ApprovalJwt::parse(text).map_err(|_| Fault::Unreadable)?;
+        let jwt = ApprovalJwt::parse(text).map_err(|_| ApprovalFault::Unreadable)?;
         let mut signed = jwt.verify(key).map_err(|_| BadProof::Unsigned)?;
         let claims = Claims::take(&mut signed)?;
         // Exactly what was shown: nothing missing, nothing else, nothing added to swell what is kept.
         if signed.fields.len() != members.len() {
-            return Err(Fault::FieldsDiffer.into());
+            return Err(ApprovalFault::FieldsDiffer.into());
         }
         let altered = |(name, value): (&String, &Value)| signed.fields.get(name) != Some(value);
         if members.iter().any(altered) {
@@ -71,7 +71,7 @@ impl GivenAnswer for Approval<'_> {
 
 /// What is wrong with the form of a device's JWT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ApprovalFault {
     /// What the holder typed, or why they say no, is there but is no text.
     ClaimNoText,
     /// More or less was signed than was shown.
@@ -82,7 +82,7 @@ pub(super) enum Fault {
     Unreadable,
 }
 
-impl Fault {
+impl ApprovalFault {
     const ALL: [Self; 4] = [
         Self::ClaimNoText,
         Self::FieldsDiffer,
@@ -97,8 +97,8 @@ impl Fault {
     }
 }
 
-impl From<Fault> for BadProof {
-    fn from(fault: Fault) -> Self {
+impl From<ApprovalFault> for BadProof {
+    fn from(fault: ApprovalFault) -> Self {
         Self::Malformed(FormFault(fault as u8))
     }
 }
@@ -107,11 +107,11 @@ impl From<Fault> for BadProof {
 pub(super) fn refused(why: BadProof) -> ApiError {
     let sentence = match why {
         BadProof::FieldAltered => "a field that has to be signed is missing or is not the challenge's",
-        BadProof::Malformed(fault) => match Fault::of(fault) {
-            Fault::ClaimNoText => "\"number\" and \"reason\" must be texts",
-            Fault::FieldsDiffer => "it signs other fields than those that have to be signed",
-            Fault::TooLong => return ApiError::invalid(Parameter::AUTH_PAYLOAD, TOO_LONG),
-            Fault::Unreadable => "AuthPayload is no ES256 JWT as a device makes it",
+        BadProof::Malformed(fault) => match ApprovalFault::of(fault) {
+            ApprovalFault::ClaimNoText => "\"number\" and \"reason\" must be texts",
+            ApprovalFault::FieldsDiffer => "it signs other fields than those that have to be signed",
+            ApprovalFault::TooLong => return ApiError::invalid(Parameter::AUTH_PAYLOAD, TOO_LONG),
+            ApprovalFault::Unreadable => "AuthPayload is no ES256 JWT as a device makes it",
         },
         BadProof::NumberMalformed => {
             "\"number\" must be a text of exactly as many digits as number_matching.digits says"
@@ -200,12 +200,12 @@ impl Claims {
     /// Takes the claims out of `signed`: what is left has to be what was shown, and nothing else.
     ///
     /// # Errors
-    /// [`Fault::ClaimNoText`] when one is there and no text: nobody typed a JSON number or `null`.
+    /// [`ApprovalFault::ClaimNoText`] when one is there and no text: nobody typed a JSON number or `null`.
     fn take(signed: &mut SignedAnswer) -> Result<Self, BadProof> {
         let mut take = |name| match signed.fields.shift_remove(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Fault::ClaimNoText),
+            Some(_) => Err(ApprovalFault::ClaimNoText),
         };
         Ok(Self {
             number: take("number")?,

@@ -49,13 +49,13 @@ pub(super) struct Authenticated {
 }
 
 /// What the `Authorization` header holds.
-pub struct Basic {
+pub struct BasicCredentials {
     /// User name, colon, password.
     text: Zeroizing<String>,
     colon: usize,
 }
 
-impl Basic {
+impl BasicCredentials {
     /// Reads `Basic`, blank, Base64 of user name, colon, password (RFC 7617). Nothing else is a credential here.
     #[must_use]
     pub fn parse(header: &[u8]) -> Option<Self> {
@@ -96,10 +96,10 @@ const MAX_ENCODED: usize = 16 * 1024;
 ///
 /// # Errors
 /// [`Refusal::Credentials`].
-pub(super) fn credentials(headers: &HeaderMap) -> Result<Basic, Refusal> {
+pub(super) fn credentials(headers: &HeaderMap) -> Result<BasicCredentials, Refusal> {
     headers
         .get(AUTHORIZATION)
-        .and_then(|value| Basic::parse(value.as_bytes()))
+        .and_then(|value| BasicCredentials::parse(value.as_bytes()))
         .ok_or(Refusal::Credentials)
 }
 
@@ -109,7 +109,7 @@ pub(super) fn credentials(headers: &HeaderMap) -> Result<Basic, Refusal> {
 /// [`Refusal::Credentials`], before anything else is decided.
 pub(super) async fn caller(
     asked: &Asked<'_>,
-    basic: Basic,
+    basic: BasicCredentials,
     enrols: Option<ServiceSid>,
 ) -> Result<Authenticated, flows::Error<Refusal>> {
     let app = asked.app;

@@ -203,7 +203,7 @@ pub(super) struct ChallengeJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deny_reason: Option<&'static str>,
     url: String,
-    links: LinksJson,
+    links: ChallengeLinks,
 }
 
 #[derive(Serialize)]
@@ -215,7 +215,7 @@ struct NumberMatchingJson<'a> {
 }
 
 #[derive(Serialize)]
-struct LinksJson {
+struct ChallengeLinks {
     notifications: String,
 }
 
@@ -261,7 +261,7 @@ impl<'a> ChallengeJson<'a> {
                 number: None,
             }),
             deny_reason: challenge.deny_reason.map(reason_name),
-            links: LinksJson {
+            links: ChallengeLinks {
                 notifications: [&url, "/Notifications"].concat(),
             },
             url,

@@ -12,7 +12,7 @@ use super::listing::Listing;
 use crate::crypto::provider_key::P256Pem;
 use crate::crypto::service_account::ServiceAccount;
 use crate::crypto::unique_json::parse_object;
-use crate::domain::credential::{Credential, CredentialKey, PushProvider};
+use crate::domain::credential::{Credential, CredentialKey, CredentialKind};
 use crate::domain::service::Change;
 use crate::domain::sid::{AccountSid, CredentialSid};
 use crate::domain::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
@@ -110,13 +110,13 @@ fn new_fcm(form: &Form) -> Result<NewKey, ApiError> {
     file.map(NewKey::Fcm).ok_or_else(|| ApiError::missing("Secret"))
 }
 
-fn changes(form: &Form, provider: PushProvider) -> Result<CredentialChanges, ApiError> {
+fn changes(form: &Form, provider: CredentialKind) -> Result<CredentialChanges, ApiError> {
     let mut changes = CredentialChanges {
         friendly_name: form.clearable(Parameter::FRIENDLY_NAME, FriendlyName::parse)?,
         ..CredentialChanges::default()
     };
     match provider {
-        PushProvider::Apn => {
+        CredentialKind::Apn => {
             let apn = apn_parameters(form)?;
             changes.private_key = apn.private_key;
             changes.key_id = apn.key_id;
@@ -124,7 +124,7 @@ fn changes(form: &Form, provider: PushProvider) -> Result<CredentialChanges, Api
             changes.topic = apn.topic;
             changes.sandbox = apn.sandbox;
         }
-        PushProvider::Fcm => changes.service_account = service_account(form)?,
+        CredentialKind::Fcm => changes.service_account = service_account(form)?,
     }
     Ok(changes)
 }
@@ -219,8 +219,8 @@ impl<'a> CredentialJson<'a> {
             account_sid: Text(credential.account),
             friendly_name: credential.friendly_name.as_ref().map(FriendlyName::as_str),
             r#type: match credential.provider() {
-                PushProvider::Apn => "apn",
-                PushProvider::Fcm => "fcm",
+                CredentialKind::Apn => "apn",
+                CredentialKind::Fcm => "fcm",
             },
             sandbox: match &credential.key {
                 CredentialKey::Apn(apn) if apn.sandbox => Some("True"),

@@ -66,11 +66,11 @@ struct EntityJson<'a> {
     date_created: Text<Timestamp>,
     date_updated: Text<Timestamp>,
     url: String,
-    links: LinksJson,
+    links: EntityLinks,
 }
 
 #[derive(Serialize)]
-struct LinksJson {
+struct EntityLinks {
     factors: String,
     new_factors: String,
     challenges: String,
@@ -86,7 +86,7 @@ impl<'a> EntityJson<'a> {
             service_sid: Text(scope.service),
             date_created: Text(entity.date_created),
             date_updated: Text(entity.date_updated),
-            links: LinksJson {
+            links: EntityLinks {
                 factors: format!("{url}/Factors"),
                 new_factors: format!("{url}/Factors"),
                 challenges: format!("{url}/Challenges"),

@@ -22,24 +22,24 @@ impl SdkVersion {
 
     /// The version as the app says it; nothing for a factor that no SDK of this API's enrolled.
     pub(super) fn of(factor: &PushFactor) -> Result<String, AttachedError> {
-        let kept = factor.attached.of(NAME).map(Kept::read).transpose()?;
+        let kept = factor.attached.of(NAME).map(KeptOfFactor::read).transpose()?;
         Ok(kept.map_or_else(String::new, |kept| kept.sdk_version.0))
     }
 
     /// For the flow.
     pub(super) fn shared(self) -> Arc<dyn AttachedChange> {
-        Arc::new(Kept { sdk_version: self })
+        Arc::new(KeptOfFactor { sdk_version: self })
     }
 }
 
 /// The form in which it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct KeptOfFactor {
     sdk_version: SdkVersion,
 }
 
-impl Kept {
+impl KeptOfFactor {
     const VERSION: u8 = 1;
 
     fn read(kept: &Attachment) -> Result<Self, AttachedError> {
@@ -51,7 +51,7 @@ impl Kept {
     }
 }
 
-impl AttachedChange for Kept {
+impl AttachedChange for KeptOfFactor {
     fn dialect(&self) -> &'static str {
         NAME
     }
@@ -75,11 +75,11 @@ mod tests {
             (kept.version(), kept.bytes()),
             (1, &br#"{"sdk_version":"1.3.0"}"#[..])
         );
-        assert_eq!(Kept::read(&kept).unwrap().sdk_version, version);
+        assert_eq!(KeptOfFactor::read(&kept).unwrap().sdk_version, version);
         for (version, text) in [(2, r#"{"sdk_version":"1"}"#), (1, "{}"), (1, "")] {
             let kept = Attachment::new(version, text.as_bytes().to_vec()).unwrap();
             assert!(
-                matches!(Kept::read(&kept), Err(AttachedError::Unreadable(_))),
+                matches!(KeptOfFactor::read(&kept), Err(AttachedError::Unreadable(_))),
                 "{text}"
             );
         }

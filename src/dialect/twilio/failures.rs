@@ -10,9 +10,9 @@ use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
 
 /// Answers as the operations do: with an error in JSON.
 #[derive(Clone, Copy, Debug)]
-pub struct Failures;
+pub struct TwilioFailures;
 
-impl FailureAnswers for Failures {
+impl FailureAnswers for TwilioFailures {
     /// Twilio's identifiers of requests are `RQ` and 32 hexadecimal digits.
     fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
         let mut text = *b"RQ00000000000000000000000000000000";
@@ -79,13 +79,13 @@ mod tests {
     #[test]
     fn requests_are_named_as_twilio_names_them() {
         let id = RequestId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef");
-        let (name, value) = Failures.request_id(id);
+        let (name, value) = TwilioFailures.request_id(id);
         assert_eq!(name, "twilio-request-id");
         assert_eq!(value, "RQ0123456789abcdef0123456789abcdef");
     }
 
     async fn body_of(failure: HttpFailure<'_>) -> String {
-        let response = Failures.answer(failure, AnswerForm::default());
+        let response = TwilioFailures.answer(failure, AnswerForm::default());
         assert_eq!(response.headers()["content-type"], "application/json");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(body.to_vec()).unwrap()

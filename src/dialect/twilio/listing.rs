@@ -80,7 +80,7 @@ impl Listing {
         };
         json::resource(
             StatusCode::OK,
-            &Body {
+            &ListBody {
                 key,
                 items: &found.items,
                 meta,
@@ -139,13 +139,13 @@ struct Meta {
     key: &'static str,
 }
 
-struct Body<'a, T> {
+struct ListBody<'a, T> {
     key: &'static str,
     items: &'a [T],
     meta: Meta,
 }
 
-impl<T: Serialize> Serialize for Body<'_, T> {
+impl<T: Serialize> Serialize for ListBody<'_, T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut body = serializer.serialize_map(Some(2))?;
         body.serialize_entry(self.key, self.items)?;

@@ -46,9 +46,9 @@ mod webhooks;
 const NAME: &str = "twilio";
 
 pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
-pub use auth::Basic;
+pub use auth::BasicCredentials;
 pub use device_jwt::{DeviceJwt, DeviceJwtError};
-pub use failures::Failures;
+pub use failures::TwilioFailures;
 pub use form::Form;
 pub use listing::{parse_token as parse_page_token, print_token as print_page_token};
 pub use routes::{OPERATIONS, Operation, dialect, router};

@@ -84,12 +84,12 @@ struct RateLimitJson<'a> {
     description: Option<&'a str>,
     date_created: Text<Timestamp>,
     date_updated: Text<Timestamp>,
-    links: LinksJson,
+    links: RateLimitLinks,
     url: String,
 }
 
 #[derive(Serialize)]
-struct LinksJson {
+struct RateLimitLinks {
     buckets: String,
 }
 
@@ -104,7 +104,7 @@ impl<'a> RateLimitJson<'a> {
             description: limit.description.as_ref().map(Description::as_str),
             date_created: Text(limit.date_created),
             date_updated: Text(limit.date_updated),
-            links: LinksJson {
+            links: RateLimitLinks {
                 buckets: format!("{url}/Buckets"),
             },
             url,

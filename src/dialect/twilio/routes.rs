@@ -9,7 +9,7 @@ use axum::routing::{delete, get, post};
 
 use super::call::Twilio;
 use super::error::ApiError;
-use super::failures::Failures;
+use super::failures::TwilioFailures;
 use super::{
     access_tokens, attempts, buckets, challenges, credentials, entities, factor_events, factors, forms,
     messaging_configurations, notifications, rate_limits, safe_list, services, silent_auth, templates,
@@ -123,7 +123,7 @@ pub fn dialect(app: Arc<App>, public_url: PublicUrl) -> Dialect {
         name: "twilio",
         speaks: Speaks::Http(Http {
             router: router(app, public_url),
-            failures: Arc::new(Failures),
+            failures: Arc::new(TwilioFailures),
         }),
     }
 }

@@ -146,7 +146,7 @@ struct ServiceJson<'a> {
     date_created: Text<Timestamp>,
     date_updated: Text<Timestamp>,
     url: String,
-    links: LinksJson,
+    links: ServiceLinks,
 }
 
 #[derive(Serialize)]
@@ -174,7 +174,7 @@ struct WhatsappJson {
 }
 
 #[derive(Serialize)]
-struct LinksJson {
+struct ServiceLinks {
     verification_checks: String,
     verifications: String,
     rate_limits: String,
@@ -225,7 +225,7 @@ impl<'a> ServiceJson<'a> {
             new_code_on_resend: settings.new_code_on_resend,
             date_created: Text(service.date_created),
             date_updated: Text(service.date_updated),
-            links: LinksJson {
+            links: ServiceLinks {
                 verification_checks: below("VerificationCheck"),
                 verifications: below("Verifications"),
                 rate_limits: below("RateLimits"),

@@ -186,7 +186,7 @@ pub struct SilentAuthentication {
     pub confirmed: bool,
     /// How often the URL was called.
     pub calls: u32,
-    /// What went wrong, each time the URL was called in vain.
+    /// What went wrong, each time a call of the URL failed.
     pub errors: Vec<SilentError>,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Range<'a> {
 }
 
 /// What one reading found.
-pub(super) struct Piece {
+pub(super) struct RangePiece {
     /// The attempts, in the order of the reading.
     pub(super) attempts: Vec<Attempt>,
     /// Whether there is nothing behind them.
@@ -49,7 +49,7 @@ impl<'a> Range<'a> {
         from: Option<Position>,
         order: Order,
         limit: usize,
-    ) -> Result<Piece, Fault> {
+    ) -> Result<RangePiece, Fault> {
         let after = match order {
             Order::Ascending => {
                 let before_low = predecessor(self.low);
@@ -75,7 +75,7 @@ impl<'a> Range<'a> {
             }
             attempts.push(attempt);
         }
-        Ok(Piece { attempts, is_last })
+        Ok(RangePiece { attempts, is_last })
     }
 }
 

@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use super::compose::compose;
 use super::settle::settle;
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::domain::events::{OutboxRow, QueuedCode};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::{Parcel, Settled};
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Fault, account};
-use crate::memory::breaker::LeftAlone;
+use crate::memory::breaker::CircuitOpen;
 use crate::store::keys;
 
 /// A code on its way to its sender.
@@ -38,8 +38,8 @@ pub(super) struct CodeNote {
 pub(super) enum Untried {
     /// This server itself failed; it looks again then.
     Fault(Timestamp),
-    /// The sender is left alone until then.
-    LeftAlone(Timestamp),
+    /// The sender gets nothing until then: its circuit is open.
+    CircuitOpen(Timestamp),
 }
 
 impl CodeParcel {
@@ -56,11 +56,11 @@ impl CodeParcel {
 #[async_trait]
 impl Parcel for CodeParcel {
     /// Sends the code with the sender that it names, unless it is void by now or the sender is left alone.
-    async fn deliver(&mut self, app: &App, _row: &OutboxRow) -> Outcome {
+    async fn deliver(&mut self, app: &App, _row: &OutboxRow) -> DeliveryOutcome {
         match self.send(app).await {
             Ok(outcome) => outcome,
             // What it is about is gone.
-            Err(NotRead::Absent) => Outcome::Obsolete,
+            Err(NotRead::Absent) => DeliveryOutcome::Obsolete,
             // It says nothing of the sender.
             Err(NotRead::Failed(fault)) => {
                 self.untried(fault.to_string(), Untried::Fault(app.clock.now() + AFTER_A_FAULT))
@@ -68,13 +68,18 @@ impl Parcel for CodeParcel {
         }
     }
 
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+    async fn settle(
+        &self,
+        app: &App,
+        leased: &OutboxRow,
+        outcome: &DeliveryOutcome,
+    ) -> Result<Settled, Fault> {
         settle(app, self, leased, outcome).await
     }
 }
 
 impl CodeParcel {
-    async fn send(&mut self, app: &App) -> Result<Outcome, NotRead> {
+    async fn send(&mut self, app: &App) -> Result<DeliveryOutcome, NotRead> {
         let row = &self.code;
         let mut reading = Reading::new(app);
         let key = keys::verification(row.service, row.verification);
@@ -87,23 +92,23 @@ impl CodeParcel {
         reading.require(&owner).await?;
         // Nothing leaves in the name of a suspended account.
         if !account::is_active(&mut reading, row.account).await? {
-            return Ok(Outcome::Obsolete);
+            return Ok(DeliveryOutcome::Obsolete);
         }
         let now = app.clock.now();
         let Some(due) = due(&verification, row.send, now) else {
-            return Ok(Outcome::Obsolete);
+            return Ok(DeliveryOutcome::Obsolete);
         };
         let Some(sender) = app.senders.codes.by_name(row.sender) else {
             let why = format!("the settings name no sender {} any more", row.sender);
-            return Ok(Outcome::Refused { why });
+            return Ok(DeliveryOutcome::Refused { why });
         };
         let message = match compose(app, &verification, due, row.attempt) {
             Ok(message) => message,
-            Err(why) => return Ok(Outcome::Refused { why }),
+            Err(why) => return Ok(DeliveryOutcome::Refused { why }),
         };
-        if let Err(LeftAlone { until }) = app.memory.sender_health.begin(row.sender, now) {
+        if let Err(CircuitOpen { until }) = app.memory.sender_breakers.begin(row.sender, now) {
             let why = "the sender failed several times in a row and is left alone for a while";
-            return Ok(self.untried(why.to_owned(), Untried::LeftAlone(until)));
+            return Ok(self.untried(why.to_owned(), Untried::CircuitOpen(until)));
         }
         let sent = sender.sender.send(&message).await;
         self.note.reference = sent.reference;
@@ -111,9 +116,9 @@ impl CodeParcel {
         Ok(sent.outcome)
     }
 
-    fn untried(&mut self, why: String, untried: Untried) -> Outcome {
+    fn untried(&mut self, why: String, untried: Untried) -> DeliveryOutcome {
         self.note.untried = Some(untried);
-        Outcome::Retry { why, after: None }
+        DeliveryOutcome::Retry { why, after: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::records::put_attempt;
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
@@ -14,27 +14,27 @@ use crate::store::keys::{self, Key};
 use crate::store::{Batch, Order, Scan, records};
 
 /// Learns from what came of `attempt`. To be called once for each.
-pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &Outcome) {
+pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome) {
     let (sender, memory) = (attempt.sender, &app.memory);
     match outcome {
-        Outcome::Obsolete => {}
-        Outcome::Delivered => {
+        DeliveryOutcome::Obsolete => {}
+        DeliveryOutcome::Delivered => {
             memory.senders.sent(sender);
-            if memory.sender_health.succeeded(sender) {
+            if memory.sender_breakers.succeeded(sender) {
                 tracing::info!("the sender {sender} takes codes again");
             }
             sent(app, attempt);
         }
         // It is about one message, so the sender works. But one that refuses everything is as bad as one whose messages
         // get lost.
-        Outcome::Refused { .. } => {
+        DeliveryOutcome::Refused { .. } => {
             memory.senders.failed(sender);
-            memory.sender_health.succeeded(sender);
+            memory.sender_breakers.succeeded(sender);
             sent(app, attempt);
         }
-        Outcome::Retry { why, .. } => {
+        DeliveryOutcome::Retry { why, .. } => {
             memory.senders.failed(sender);
-            if memory.sender_health.failed(sender, app.clock.now()) {
+            if memory.sender_breakers.failed(sender, app.clock.now()) {
                 let why = Reason::new(why);
                 tracing::warn!(
                     "the sender {sender} fails: {why}; codes go to other senders, and it is tried again now and then"

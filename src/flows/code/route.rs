@@ -73,7 +73,7 @@ pub(crate) async fn rank(
     let candidates: Vec<_> = candidates
         .map(|sender| {
             let rate = app.memory.conversions.rate(sender.name, country, now);
-            let available = app.memory.sender_health.is_available(sender.name, now);
+            let available = app.memory.sender_breakers.is_available(sender.name, now);
             let sender = Arc::clone(sender);
             (Candidate { sender, available }, rate)
         })

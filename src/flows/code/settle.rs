@@ -15,7 +15,7 @@ use super::records::{SendingAt, new_attempt, put_attempt, put_new_attempt, put_v
 use super::route::{Candidate, Way, rank};
 use super::send::row_sid;
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
@@ -34,7 +34,7 @@ pub(super) async fn settle(
     app: &App,
     parcel: &CodeParcel,
     leased: &OutboxRow,
-    outcome: &Outcome,
+    outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
     if parcel.note.untried.is_none() {
         note(app, &parcel.code, outcome).await?;
@@ -43,7 +43,7 @@ pub(super) async fn settle(
 }
 
 /// Remembers, once for each try, how the sender did.
-async fn note(app: &App, code: &QueuedCode, outcome: &Outcome) -> Result<(), Fault> {
+async fn note(app: &App, code: &QueuedCode, outcome: &DeliveryOutcome) -> Result<(), Fault> {
     let key = keys::attempt(code.account, code.attempt);
     if let Some(attempt) = Reading::new(app).glance(&key).await? {
         learn(app, &attempt, outcome);
@@ -55,7 +55,7 @@ async fn attempt(
     app: &App,
     parcel: &CodeParcel,
     leased: &OutboxRow,
-    outcome: &Outcome,
+    outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
     let code = &parcel.code;
     let mut reading = Reading::new(app);
@@ -90,7 +90,7 @@ async fn attempt(
 }
 
 /// What a code was not taken for.
-struct Failure {
+struct FailedTry {
     why: Reason,
     /// The sender will never take it.
     for_good: bool,
@@ -112,14 +112,18 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    async fn decide(&mut self, parcel: &CodeParcel, outcome: &Outcome) -> Result<(Batch, Settled), Fault> {
+    async fn decide(
+        &mut self,
+        parcel: &CodeParcel,
+        outcome: &DeliveryOutcome,
+    ) -> Result<(Batch, Settled), Fault> {
         let (why, for_good, after) = match outcome {
-            Outcome::Delivered => return self.sent(&parcel.note),
-            Outcome::Obsolete => return self.canceled(),
-            Outcome::Refused { why } => (why, true, None),
-            Outcome::Retry { why, after } => (why, false, *after),
+            DeliveryOutcome::Delivered => return self.sent(&parcel.note),
+            DeliveryOutcome::Obsolete => return self.canceled(),
+            DeliveryOutcome::Refused { why } => (why, true, None),
+            DeliveryOutcome::Retry { why, after } => (why, false, *after),
         };
-        let failure = Failure {
+        let failure = FailedTry {
             why: Reason::new(why),
             for_good,
             after,
@@ -151,7 +155,7 @@ impl Settling<'_> {
         Ok((batch, Settled::Obsolete))
     }
 
-    async fn failed(&mut self, failure: &Failure) -> Result<(Batch, Settled), Fault> {
+    async fn failed(&mut self, failure: &FailedTry) -> Result<(Batch, Settled), Fault> {
         let key = keys::verification(self.code.service, self.code.verification);
         let found = self.reading.glance(&key).await?;
         let found = found.filter(|found| due(found, self.code.send, self.now).is_some());
@@ -193,7 +197,7 @@ impl Settling<'_> {
     }
 
     /// Takes the price of the try that `next` makes; whether the account's money is enough.
-    async fn pay(&mut self, next: &Next, failure: &Failure) -> Result<bool, Fault> {
+    async fn pay(&mut self, next: &Next, failure: &FailedTry) -> Result<bool, Fault> {
         let (Next::AtOnce(sender) | Next::Waits(sender)) = next;
         if failure.untried.is_some() && sender.name == self.code.sender {
             // It is the try that was paid already.
@@ -214,12 +218,12 @@ impl Settling<'_> {
         &mut self,
         verification: &Verification,
         sender: &ConfiguredSender,
-        failure: &Failure,
+        failure: &FailedTry,
     ) -> Result<(Batch, Settled), Fault> {
         let entropy = self.app.entropy.as_ref();
         self.row
             .fail(failure.why.clone(), failure.after, self.now, entropy);
-        if let (Some(Untried::Fault(until) | Untried::LeftAlone(until)), true) =
+        if let (Some(Untried::Fault(until) | Untried::CircuitOpen(until)), true) =
             (failure.untried, sender.name == self.code.sender)
         {
             self.row.next_at = until;
@@ -254,7 +258,7 @@ impl Settling<'_> {
         &mut self,
         verification: &Verification,
         sender: &ConfiguredSender,
-        failure: &Failure,
+        failure: &FailedTry,
         next_at: Timestamp,
     ) -> Result<(Batch, Settled), Fault> {
         let batch = self.note_failure(failure, self.delete_row(Batch::new()))?;
@@ -305,7 +309,7 @@ impl Settling<'_> {
         Ok((code, batch))
     }
 
-    fn note_failure(&self, failure: &Failure, batch: Batch) -> Result<Batch, StoreError> {
+    fn note_failure(&self, failure: &FailedTry, batch: Batch) -> Result<Batch, StoreError> {
         let Some(mut attempt) = self.attempt.clone() else {
             return Ok(batch);
         };
@@ -327,7 +331,7 @@ enum Next {
 }
 
 /// Who gets a code that no further try may be made of: its sender, if the last one was not made.
-fn choose_last(ranked: &[Candidate], code: &QueuedCode, failure: &Failure) -> Option<Next> {
+fn choose_last(ranked: &[Candidate], code: &QueuedCode, failure: &FailedTry) -> Option<Next> {
     let mut ranked = ranked.iter();
     let same = ranked.find(|candidate| candidate.sender.name == code.sender)?;
     failure.untried.map(|_| Next::Waits(same.sender.clone()))
@@ -336,7 +340,7 @@ fn choose_last(ranked: &[Candidate], code: &QueuedCode, failure: &Failure) -> Op
 /// First those that were not tried and are not left alone, in their order; then, after a pause, whoever did not refuse it,
 /// those that are not left alone before the others, the one whose last try is longest ago before all. A fault of this
 /// server is no reason for another sender.
-fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, failure: &Failure) -> Option<Next> {
+fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, failure: &FailedTry) -> Option<Next> {
     let fits = |candidate: &&Candidate| !code.refused.contains(&candidate.sender.name);
     let same = || {
         ranked

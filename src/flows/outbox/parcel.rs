@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::dead_letters::give_up;
 use super::rows::put_row;
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
@@ -25,14 +25,19 @@ use crate::store::{Batch, keys};
 pub trait Parcel: fmt::Debug + Send + Sync {
     /// Tries once to deliver what is in `row`, and says what came of it. It changes nothing of the row, and may remember
     /// what only [`Parcel::settle`] wants to know.
-    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome;
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome;
 
     /// Takes in what came of it: the row that was leased (or that no lease was needed for) leaves its lane, or waits there.
     /// Also said to a parcel of which nothing was tried: that was too late, or whose try was cut off.
     ///
     /// # Errors
     /// [`Fault`]; the row is delivered again when its lease is over.
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+    async fn settle(
+        &self,
+        app: &App,
+        leased: &OutboxRow,
+        outcome: &DeliveryOutcome,
+    ) -> Result<Settled, Fault> {
         settle_by_outcome(app, leased, outcome).await
     }
 }
@@ -48,7 +53,7 @@ pub trait Unpack: fmt::Debug + Send + Sync {
 pub enum Settled {
     /// The receiver has it; it is gone.
     Delivered,
-    /// It was tried in vain for too long, and became a dead letter.
+    /// Its tries failed for too long, and became a dead letter.
     GivenUp(Reason),
     /// Its receiver did not take it, and another one has it now, or will have it after a pause.
     Handed,
@@ -76,7 +81,7 @@ pub(super) async fn settle(
     app: &App,
     parcel: &dyn Parcel,
     leased: &OutboxRow,
-    outcome: &Outcome,
+    outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
     let settled = parcel.settle(app, leased, outcome).await?;
     let tally = &app.memory.deliveries;
@@ -104,11 +109,15 @@ pub(crate) async fn still_leased(
 }
 
 /// Settles a row of which nothing else has to be known: it is gone, or waits for its next try, or is given up.
-async fn settle_by_outcome(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+async fn settle_by_outcome(
+    app: &App,
+    leased: &OutboxRow,
+    outcome: &DeliveryOutcome,
+) -> Result<Settled, Fault> {
     retry_on_conflict(|| attempt(app, leased, outcome)).await
 }
 
-async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+async fn attempt(app: &App, leased: &OutboxRow, outcome: &DeliveryOutcome) -> Result<Settled, Fault> {
     let mut reading = Reading::new(app);
     let Some(mut row) = still_leased(&mut reading, leased).await? else {
         return Ok(Settled::TakenAway);
@@ -117,14 +126,14 @@ async fn attempt(app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Set
     let key = keys::outbox_row(leased.message.lane(), leased.sid);
     let now = app.clock.now();
     let (batch, settled) = match outcome {
-        Outcome::Delivered => (batch.delete(key.into_bytes()), Settled::Delivered),
-        Outcome::Obsolete => (batch.delete(key.into_bytes()), Settled::Obsolete),
-        Outcome::Refused { why } => {
+        DeliveryOutcome::Delivered => (batch.delete(key.into_bytes()), Settled::Delivered),
+        DeliveryOutcome::Obsolete => (batch.delete(key.into_bytes()), Settled::Obsolete),
+        DeliveryOutcome::Refused { why } => {
             let why = Reason::new(why);
             row.fail(why.clone(), None, now, app.entropy.as_ref());
             (give_up(app, batch, row, &why)?, Settled::Refused)
         }
-        Outcome::Retry { why, after } => {
+        DeliveryOutcome::Retry { why, after } => {
             let why = Reason::new(why);
             row.fail(why.clone(), *after, now, app.entropy.as_ref());
             if row.message.expires_at().is_some_and(|end| end <= row.next_at) {

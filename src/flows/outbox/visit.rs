@@ -14,9 +14,9 @@ use super::parcel::{Parcel, Settled, Unpack, settle};
 use super::rows::lease;
 use super::worker::Limits;
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::domain::events::OutboxRow;
-use crate::domain::outbox::{LONGEST_WISH, Lane, Reason, Thread, pause};
+use crate::domain::outbox::{LONGEST_WISH, Lane, Reason, Thread, backoff};
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::memory::breaker::Breaker;
@@ -205,9 +205,9 @@ impl Health {
 
     /// The receiver failed.
     pub(super) fn failed(&mut self, app: &App, lane: Lane, why: &Reason) {
-        let longest = lane.longest_pause();
-        let pause = |pauses| pause(pauses, longest, app.entropy.as_ref());
-        if self.breaker.failed(app.clock.now(), pause) {
+        let longest = lane.longest_backoff();
+        let backoff = |pauses| backoff(pauses, longest, app.entropy.as_ref());
+        if self.breaker.failed(app.clock.now(), backoff) {
             tracing::warn!(
                 outbox.lane = %lane,
                 "deliveries to {lane} fail: {why}; they are tried again with growing pauses"
@@ -225,7 +225,7 @@ async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled
     let (app, now) = (&context.app, context.app.clock.now());
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
         let parcel = context.unpack.unpack(&row.record);
-        return settle(app, parcel.as_ref(), &row.record, &Outcome::Obsolete).await;
+        return settle(app, parcel.as_ref(), &row.record, &DeliveryOutcome::Obsolete).await;
     }
     let Some(leased) = lease(app, &row, now + context.limits.lease).await? else {
         return Ok(Settled::TakenAway);
@@ -237,7 +237,7 @@ async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled
 /// A parcel that was tried to be delivered.
 struct Tried {
     parcel: Box<dyn Parcel>,
-    outcome: Outcome,
+    outcome: DeliveryOutcome,
 }
 
 /// Delivers within the time limit. A panic of one delivery is a failure of that delivery.
@@ -258,7 +258,7 @@ async fn deliver(context: &WorkerContext, row: OutboxRow) -> Tried {
     };
     Tried {
         parcel: spare,
-        outcome: Outcome::Retry { why, after: None },
+        outcome: DeliveryOutcome::Retry { why, after: None },
     }
 }
 

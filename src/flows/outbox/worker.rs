@@ -75,7 +75,7 @@ enum LaneState {
     /// Nothing is due until then.
     Resting(Timestamp),
     /// It is being visited, and there may be something new since.
-    Visited { rung: bool },
+    Visited { woken: bool },
 }
 
 impl Worker {
@@ -113,7 +113,7 @@ impl Worker {
             tokio::select! {
                 () = &mut stop => break,
                 Some(done) = self.visits.join_next_with_id() => self.take_in(done),
-                rung = app.memory.wakeups.wait() => rung.into_iter().for_each(|lane| self.note(lane)),
+                woken = app.memory.wakeups.wait() => woken.into_iter().for_each(|lane| self.note(lane)),
                 _ = looking.tick() => self.look().await,
                 () = tokio::time::sleep(rest) => {}
             }
@@ -146,7 +146,7 @@ impl Worker {
         }
     }
 
-    /// Looks in the store for lanes that nobody rang for: those of an earlier process, and those whose ring was missed.
+    /// Looks in the store for lanes that nobody was woken for: those of an earlier process, and those whose wake-up was missed.
     async fn look(&mut self) {
         match lanes(&self.context.app).await {
             Ok(found) => {
@@ -172,7 +172,7 @@ impl Worker {
             }
         });
         match &mut known.state {
-            LaneState::Visited { rung } => *rung = true,
+            LaneState::Visited { woken } => *woken = true,
             LaneState::Resting(until) => {
                 let sooner = known.health.paused_until(now).unwrap_or(now);
                 if sooner < *until {
@@ -196,7 +196,7 @@ impl Worker {
             let Some(known) = self.lanes.get_mut(&lane) else {
                 continue;
             };
-            known.state = LaneState::Visited { rung: false };
+            known.state = LaneState::Visited { woken: false };
             let visit = self.context.clone().visit(lane, known.health.clone());
             let task = self.visits.spawn(visit);
             self.visited.insert(task.id(), lane);
@@ -214,7 +214,7 @@ impl Worker {
         let Some(known) = self.lanes.get_mut(&lane) else {
             return;
         };
-        let rung = matches!(known.state, LaneState::Visited { rung: true });
+        let woken = matches!(known.state, LaneState::Visited { woken: true });
         let next_at = match done {
             Ok((_, visited)) => {
                 known.health = visited.health;
@@ -234,7 +234,7 @@ impl Worker {
         };
         let at_once = known.health.paused_until(now).unwrap_or(now);
         let next_at = match next_at {
-            _ if rung => Some(next_at.map_or(at_once, |at| at.min(at_once))),
+            _ if woken => Some(next_at.map_or(at_once, |at| at.min(at_once))),
             next_at => next_at,
         };
         self.rest_until(lane, next_at);
@@ -271,5 +271,5 @@ impl Worker {
     }
 }
 
-/// How often the store is looked through for lanes that nobody rang for.
+/// How often the store is looked through for lanes that nobody was woken for.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::web_push::deliver_web_push;
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::delivery::push::apns::ApnsAccess;
 use crate::delivery::push::fcm::FcmAccess;
 use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
@@ -27,28 +27,28 @@ pub struct PushParcel;
 
 #[async_trait]
 impl Parcel for PushParcel {
-    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> Outcome {
+    async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome {
         deliver_push(app, row).await
     }
 }
 
 /// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
 /// transport says of it.
-pub async fn deliver_push(app: &App, row: &OutboxRow) -> Outcome {
+pub async fn deliver_push(app: &App, row: &OutboxRow) -> DeliveryOutcome {
     match deliver(app, row).await {
         Ok(outcome) => outcome,
         // What it is about is gone.
-        Err(NotRead::Absent) => Outcome::Obsolete,
-        Err(NotRead::Failed(fault)) => Outcome::Retry {
+        Err(NotRead::Absent) => DeliveryOutcome::Obsolete,
+        Err(NotRead::Failed(fault)) => DeliveryOutcome::Retry {
             why: fault.to_string(),
             after: None,
         },
     }
 }
 
-async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, NotRead> {
+async fn deliver(app: &App, row: &OutboxRow) -> Result<DeliveryOutcome, NotRead> {
     let Some(notice) = Notice::read(app, row).await? else {
-        return Ok(Outcome::Obsolete);
+        return Ok(DeliveryOutcome::Obsolete);
     };
     let message = PushMessage {
         id: row.sid,
@@ -70,11 +70,11 @@ async fn deliver(app: &App, row: &OutboxRow) -> Result<Outcome, NotRead> {
         }
         NotificationChannel::WebPush(subscription) => {
             if notice.push.unreachable_with(None).is_some() {
-                return Ok(Outcome::Obsolete);
+                return Ok(DeliveryOutcome::Obsolete);
             }
             (None, deliver_web_push(app, subscription, &message).await)
         }
-        NotificationChannel::None => return Ok(Outcome::Obsolete),
+        NotificationChannel::None => return Ok(DeliveryOutcome::Obsolete),
     };
     match sent {
         PushOutcome::Settled(outcome) => Ok(outcome),
@@ -167,7 +167,7 @@ impl Notice {
             NotificationChannel::Fcm(_) => "FCM",
             NotificationChannel::None | NotificationChannel::WebPush(_) => "push",
         };
-        let refused = |why: String| PushOutcome::Settled(Outcome::Refused { why });
+        let refused = |why: String| PushOutcome::Settled(DeliveryOutcome::Refused { why });
         let missing = || {
             let service = self.scope.service;
             refused(format!(
@@ -179,7 +179,7 @@ impl Notice {
             return Ok(missing());
         };
         if self.push.unreachable_with(Some(sid)).is_some() {
-            return Ok(PushOutcome::Settled(Outcome::Obsolete));
+            return Ok(PushOutcome::Settled(DeliveryOutcome::Obsolete));
         }
         let key = keys::credential(self.scope.account, sid);
         let Some(credential) = Reading::new(app).glance(&key).await? else {
@@ -237,12 +237,17 @@ impl Notice {
 
     /// Notes that the transport does not know the device any more. If the device has told of a new token meanwhile, the
     /// notification is sent there.
-    async fn lose(&self, app: &App, credential: Option<CredentialSid>, why: &str) -> Result<Outcome, Fault> {
+    async fn lose(
+        &self,
+        app: &App,
+        credential: Option<CredentialSid>,
+        why: &str,
+    ) -> Result<DeliveryOutcome, Fault> {
         let Some(lost) = retry_on_conflict(|| self.mark(app, credential, why)).await? else {
-            return Ok(Outcome::Obsolete);
+            return Ok(DeliveryOutcome::Obsolete);
         };
         if !lost {
-            return Ok(Outcome::Retry {
+            return Ok(DeliveryOutcome::Retry {
                 why: format!("the device's token was replaced while the old one was tried ({why})"),
                 after: None,
             });
@@ -252,7 +257,7 @@ impl Notice {
             "the device of factor {} is not notified any more until it sends a new token: {why}",
             self.factor
         );
-        Ok(Outcome::Obsolete)
+        Ok(DeliveryOutcome::Obsolete)
     }
 
     /// Whether the token was the factor's still; `None` without the factor.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::crypto::web_push::vapid::VapidKey;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::delivery::push::web_push::WebPushAccess;
 use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::factor::WebPushSubscription;
@@ -27,8 +27,8 @@ pub async fn deliver_web_push(
         Err(error) => {
             let why = error.to_string();
             return PushOutcome::Settled(match error {
-                Fault::Corrupt(_) => Outcome::Refused { why },
-                _ => Outcome::Retry { why, after: None },
+                Fault::Corrupt(_) => DeliveryOutcome::Refused { why },
+                _ => DeliveryOutcome::Retry { why, after: None },
             });
         }
     };

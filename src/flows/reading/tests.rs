@@ -17,12 +17,12 @@ use crate::store::records::{CreationRate, Purge};
 
 /// A store with a record at some keys, and whom to wake.
 #[derive(Default)]
-struct World {
+struct SmallWorld {
     store: CountingStore<MemoryStore>,
     wakeups: Wakeups,
 }
 
-impl World {
+impl SmallWorld {
     /// Records `present`, each as [`rate`] has it.
     async fn with(present: &[u8]) -> Self {
         let world = Self::default();
@@ -72,7 +72,7 @@ fn elsewhere() -> Batch {
 
 #[tokio::test]
 async fn a_record_is_read_once() {
-    let world = World::with(&[1]).await;
+    let world = SmallWorld::with(&[1]).await;
     let mut reading = world.reading();
     for _ in 0..3 {
         assert_eq!(reading.get(&key(1)).await.unwrap(), Some(rate(1)));
@@ -93,7 +93,7 @@ async fn a_record_is_read_once() {
 
 #[tokio::test]
 async fn several_records_are_read_in_one_round_trip() {
-    let world = World::with(&[1, 2]).await;
+    let world = SmallWorld::with(&[1, 2]).await;
     let mut reading = world.reading();
     let keys = [key(1), key(2), key(3), key(1)];
     reading.prefetch(keys.iter().map(Key::bytes)).await.unwrap();
@@ -113,7 +113,7 @@ async fn several_records_are_read_in_one_round_trip() {
 
 #[tokio::test]
 async fn a_listing_is_remembered() {
-    let world = World::default();
+    let world = SmallWorld::default();
     let services = [[1; 16], [2; 16], [3; 16]].map(ServiceSid::from_bytes);
     for service in services {
         let purge = Purge {
@@ -146,7 +146,7 @@ async fn a_listing_is_remembered() {
 
 #[tokio::test]
 async fn a_decision_may_rest_on_what_a_scan_has_found() {
-    let world = World::with(&[1, 2]).await;
+    let world = SmallWorld::with(&[1, 2]).await;
     let everything = || Scan {
         prefix: Vec::new(),
         after: None,
@@ -167,7 +167,7 @@ async fn a_decision_may_rest_on_what_a_scan_has_found() {
 
 #[tokio::test]
 async fn what_was_read_before_is_not_read_again_and_decides_nothing_by_itself() {
-    let world = World::with(&[1, 2]).await;
+    let world = SmallWorld::with(&[1, 2]).await;
     let app = TestParts {
         store: Arc::new(MemoryStore::new()),
         ..TestParts::default()
@@ -190,7 +190,7 @@ async fn what_was_read_before_is_not_read_again_and_decides_nothing_by_itself() 
 
 #[tokio::test]
 async fn a_batch_that_changes_nothing_is_not_committed() {
-    let world = World::with(&[1]).await;
+    let world = SmallWorld::with(&[1]).await;
     let mut reading = world.reading();
     reading.get(&key(1)).await.unwrap();
     world.change(1).await;
@@ -201,7 +201,7 @@ async fn a_batch_that_changes_nothing_is_not_committed() {
 
 #[tokio::test]
 async fn a_batch_may_assert_by_itself() {
-    let world = World::with(&[1]).await;
+    let world = SmallWorld::with(&[1]).await;
     let batch = || elsewhere().assert_absent(key(1).into_bytes());
     assert_eq!(world.reading().commit(batch()).await, Err(Fault::Conflict));
     world.remove(1).await;
@@ -210,7 +210,7 @@ async fn a_batch_may_assert_by_itself() {
 
 #[tokio::test]
 async fn the_worker_is_woken_for_rows_that_were_committed() {
-    let world = World::with(&[1]).await;
+    let world = SmallWorld::with(&[1]).await;
     let lane = Lane::Webhook(WebhookSid::from_bytes([4; 16]));
     let row = keys::outbox_row(lane, EventSid::from_bytes([5; 16]));
     let with_row = || elsewhere().put(row.bytes().to_vec(), Vec::new());
@@ -260,7 +260,7 @@ fn an_absence_becomes_the_refusal_of_the_area() {
 
 /// One step of a flow, or of somebody else in between.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum RandomStep {
     Get(u8),
     Contains(u8),
     Glance(u8),
@@ -269,15 +269,15 @@ enum Step {
     Removed(u8),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = RandomStep> {
     let number = || 0..4_u8;
     prop_oneof![
-        number().prop_map(Step::Get),
-        number().prop_map(Step::Contains),
-        number().prop_map(Step::Glance),
-        (number(), number()).prop_map(|(one, other)| Step::Prefetch(one, other)),
-        number().prop_map(Step::Changed),
-        number().prop_map(Step::Removed),
+        number().prop_map(RandomStep::Get),
+        number().prop_map(RandomStep::Contains),
+        number().prop_map(RandomStep::Glance),
+        (number(), number()).prop_map(|(one, other)| RandomStep::Prefetch(one, other)),
+        number().prop_map(RandomStep::Changed),
+        number().prop_map(RandomStep::Removed),
     ]
 }
 
@@ -328,7 +328,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let world = World::with(&present).await;
+            let world = SmallWorld::with(&present).await;
             let mut model = Model::default();
             for number in present {
                 model.write(number, true);
@@ -336,28 +336,28 @@ proptest! {
             let mut reading = world.reading();
             for step in steps {
                 match step {
-                    Step::Get(number) => {
+                    RandomStep::Get(number) => {
                         let found = reading.get(&key(number)).await.unwrap();
                         assert_eq!(found, model.decide(number).then(|| rate(number)));
                     }
-                    Step::Contains(number) => {
+                    RandomStep::Contains(number) => {
                         let found = reading.contains(&key(number)).await.unwrap();
                         assert_eq!(found, model.decide(number));
                     }
-                    Step::Glance(number) => {
+                    RandomStep::Glance(number) => {
                         let found = reading.glance(&key(number)).await.unwrap();
                         assert_eq!(found, model.see(number).then(|| rate(number)));
                     }
-                    Step::Prefetch(one, other) => {
+                    RandomStep::Prefetch(one, other) => {
                         reading.prefetch([key(one).bytes(), key(other).bytes()]).await.unwrap();
                         model.see(one);
                         model.see(other);
                     }
-                    Step::Changed(number) => {
+                    RandomStep::Changed(number) => {
                         world.change(number).await;
                         model.write(number, true);
                     }
-                    Step::Removed(number) => {
+                    RandomStep::Removed(number) => {
                         world.remove(number).await;
                         model.write(number, false);
                     }

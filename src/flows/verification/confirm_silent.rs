@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::silent_token::{SilentTarget, SilentToken, draw_client_token};
 use crate::app::App;
-use crate::delivery::Outcome;
+use crate::delivery::DeliveryOutcome;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
@@ -155,9 +155,9 @@ async fn country_of(
 }
 
 /// Asks the provider.
-async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> Outcome {
+async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> DeliveryOutcome {
     let Some(sender) = app.senders.codes.by_name(attempt.sender) else {
-        return Outcome::Refused {
+        return DeliveryOutcome::Refused {
             why: format!("the settings name no sender {} any more", attempt.sender),
         };
     };
@@ -180,7 +180,7 @@ async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> Outcome {
     };
     let asking = tokio::time::timeout(PATIENCE, sender.sender.send(&message)).await;
     asking.map_or_else(
-        |_| Outcome::Retry {
+        |_| DeliveryOutcome::Retry {
             why: format!("no answer within {PATIENCE:?}"),
             after: None,
         },
@@ -194,7 +194,7 @@ async fn finish(
     target: SilentTarget,
     token: &str,
     attempt: &Attempt,
-    outcome: &Outcome,
+    outcome: &DeliveryOutcome,
 ) -> Result<SilentAnswer, Error<Refusal>> {
     let mut reading = Reading::new(app);
     let key = keys::verification(target.service, target.verification);
@@ -215,7 +215,7 @@ async fn finish(
         });
     };
     let answer = match outcome {
-        Outcome::Delivered => {
+        DeliveryOutcome::Delivered => {
             changed.status = AttemptStatus::Sent;
             silent.confirmed = true;
             let client_token = silent.wants_client_token.then(|| {
@@ -226,17 +226,17 @@ async fn finish(
             });
             SilentAnswer::Confirmed { client_token }
         }
-        Outcome::Refused { why } => {
+        DeliveryOutcome::Refused { why } => {
             changed.status = failed(why);
             fail(silent, SilentFailure::Mismatch);
             SilentAnswer::Mismatch
         }
-        Outcome::Retry { why, .. } => {
+        DeliveryOutcome::Retry { why, .. } => {
             changed.status = failed(why);
             fail(silent, SilentFailure::Undecided);
             SilentAnswer::Undecided
         }
-        Outcome::Obsolete => return Err(Refusal::NotFound.into()),
+        DeliveryOutcome::Obsolete => return Err(Refusal::NotFound.into()),
     };
     let batch = put_verification(Batch::new(), Some(&before), &verification)?;
     reading.commit(put_attempt(batch, changed, now)?).await?;

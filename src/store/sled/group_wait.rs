@@ -1,7 +1,7 @@
 //! Whether many callers commit at the same time, so that waiting for a larger group pays.
 //!
 //! Each group costs a marker, two writes, a sync and a dozen switches between threads, whatever its size. When many wait
-//! anyway, fewer and larger groups leave more of the machine to them; a few callers would only be slowed down. A crowd
+//! anyway, fewer and larger groups leave more of the machine to them; a few callers would only be slowed down. Callers
 //! whose requests are dear (signatures to check, say) comes in a trickle: groups of five in a row look like those of
 //! five callers. Only waiting tells them apart, so now and then a group waits to see who is there.
 
@@ -24,7 +24,7 @@ impl GroupWait {
     /// Whether to wait for more than the `waiting` commands that are there.
     pub(super) fn pays(&mut self, waiting: usize) -> bool {
         let trial = self.hasty >= TRIAL && waiting.max(self.last) >= SEVERAL;
-        if self.last >= CROWD || trial {
+        if self.last >= WORTH_WAITING || trial {
             self.hasty = 0;
             return true;
         }
@@ -45,16 +45,16 @@ impl GroupWait {
 
 /// How large a group has to be for the next one to be worth waiting for: no single caller and no dozen of them are
 /// slowed down.
-const CROWD: usize = 24;
+const WORTH_WAITING: usize = 24;
 
 /// The size from which on a group costs little for each of its batches.
 const ENOUGH: usize = 64;
 
-/// How many groups in a row go on without waiting before one waits to see whether there is a crowd: rare enough to cost
+/// How many groups in a row go on without waiting before one waits to see whether many are there: rare enough to cost
 /// a dozen callers one part in a hundred.
 const TRIAL: u32 = 256;
 
-/// With fewer than these there is no crowd to be found.
+/// With fewer than these it is no use to look for more.
 const SEVERAL: usize = 4;
 
 #[cfg(test)]
@@ -84,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_noticed_at_once_if_it_comes_together_and_soon_if_it_trickles() {
+    fn many_are_noticed_at_once_if_they_come_together_and_soon_if_they_trickle() {
         assert_eq!(waits(1000, 80, 160), 999);
         assert_eq!(waits(1000, 5, 40), 1000 - 256);
     }
 
     #[test]
-    fn the_wait_ends_with_the_crowd() {
+    fn the_wait_ends_when_few_are_left() {
         let mut group_wait = GroupWait::default();
         group_wait.met(100);
         assert!(group_wait.pays(1));

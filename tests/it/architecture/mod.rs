@@ -7,6 +7,7 @@
 mod circles;
 mod doors;
 mod imports;
+mod names;
 mod prose;
 mod source;
 mod words;
@@ -29,6 +30,11 @@ fn flows_form_no_circle() {
 #[test]
 fn flows_reach_the_store_through_one_door() {
     assert_no(sources(&["src/flows"]).iter().flat_map(doors::violations));
+}
+
+#[test]
+fn no_two_types_have_one_name() {
+    assert_no(names::violations(&sources(&["src"])).into_iter());
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use countersign::crypto::plain_code::PlainCode;
 use countersign::delivery::Senders;
-use countersign::delivery::codes::gateway::{BodySettings, Gateway, GatewaySettings, Plan, Reading};
+use countersign::delivery::codes::gateway::{
+    AnswerRules, BodySettings, Gateway, GatewaySettings, RequestPlan,
+};
 use countersign::delivery::codes::{CodeSenders, ConfiguredSender, SenderKind};
 use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
@@ -59,7 +61,7 @@ fn sender(name: &str, url: String, channels: &[Channel]) -> ConfiguredSender {
         secret: None,
         authorities: None,
         allow_plaintext: false,
-        reading: Reading::default(),
+        reading: AnswerRules::default(),
         timeout: Duration::from_secs(10),
     };
     ConfiguredSender {
@@ -69,7 +71,10 @@ fn sender(name: &str, url: String, channels: &[Channel]) -> ConfiguredSender {
         countries: None,
         messaging_service: None,
         price: None,
-        sender: Arc::new(Gateway::new(Plan::new(settings).unwrap(), Arc::new(SystemClock))),
+        sender: Arc::new(Gateway::new(
+            RequestPlan::new(settings).unwrap(),
+            Arc::new(SystemClock),
+        )),
     }
 }
 

@@ -23,7 +23,7 @@ async fn open(world: &World, method: &str, token: &str) -> Value {
     let address = listener.address();
     let http = Http {
         router: world.server.router(),
-        failures: Arc::new(twilio::Failures),
+        failures: Arc::new(twilio::TwilioFailures),
     };
     let protocol = Protocol::Http(Boundary::new(http, Arc::default(), &SeededEntropy::new(1)));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

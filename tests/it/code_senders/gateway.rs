@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::delivery::codes::CodeSender as _;
-use countersign::delivery::codes::gateway::{BodySettings, Gateway, GatewaySettings, Plan, Reading};
-use countersign::delivery::codes::secret::Secret;
+use countersign::delivery::codes::gateway::{
+    AnswerRules, BodySettings, Gateway, GatewaySettings, RequestPlan,
+};
+use countersign::delivery::codes::secret::SenderSecret;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -30,13 +32,13 @@ fn settings(url: String) -> GatewaySettings {
         secret: None,
         authorities: None,
         allow_plaintext: false,
-        reading: Reading::default(),
+        reading: AnswerRules::default(),
         timeout: PATIENCE,
     }
 }
 
 fn gateway(settings: GatewaySettings) -> Gateway {
-    Gateway::new(Plan::new(settings).unwrap(), clock())
+    Gateway::new(RequestPlan::new(settings).unwrap(), clock())
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -57,7 +59,7 @@ async fn a_form_arrives_with_what_the_operator_and_the_message_say() {
     let mut settings = settings(provider.url("/v1/{{account}}/{{to_digits}}?c={{channel}}"));
     settings.constants = BTreeMap::from([("account".to_owned(), "AC1".to_owned())]);
     settings.headers = pairs(&[("X-Key", "Key {{secret}}"), ("X-Digits", "{{send_digits}}")]);
-    settings.secret = Some(Secret::new("hunter2".to_owned()));
+    settings.secret = Some(SenderSecret::new("hunter2".to_owned()));
     settings.body = BodySettings::Form(pairs(&[
         ("To", "{{to}}"),
         ("From", "{{from}}"),
@@ -103,12 +105,12 @@ async fn json_and_a_login_arrive() {
     let mut settings = settings(provider.url("/sms"));
     settings.body = BodySettings::Json(json!({"to": ["{{to}}"], "code": "{{code}}", "ttl": 600}));
     settings.username = Some("owl".to_owned());
-    settings.secret = Some(Secret::new("hunter2".to_owned()));
-    settings.reading = Reading {
+    settings.secret = Some(SenderSecret::new("hunter2".to_owned()));
+    settings.reading = AnswerRules {
         success_json: Some("/messages/0/status".to_owned()),
         success_values: vec!["0".to_owned()],
         reference_json: Some("/messages/0/id".to_owned()),
-        ..Reading::default()
+        ..AnswerRules::default()
     };
     let sent = gateway(settings).send(&sms("x")).await;
     assert_delivered(&sent);
@@ -130,7 +132,7 @@ async fn answers_tell_what_may_work_later_and_when() {
         gateway(settings(provider.url("/"))).send(&sms("x")).await
     };
     let sent = answered("429 Too Many Requests", "retry-after: 30\r\n", "").await;
-    let Outcome::Retry { after, .. } = sent.outcome else {
+    let DeliveryOutcome::Retry { after, .. } = sent.outcome else {
         panic!("{sent:?}");
     };
     assert_eq!(after, Some(Duration::from_secs(30)));

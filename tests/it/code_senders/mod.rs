@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::delivery::codes::{CodeMessage, Sent};
 use countersign::delivery::trust::Authorities;
 use countersign::domain::channel::Channel;
@@ -146,14 +146,14 @@ fn message(channel: Channel, to: Destination, text: &str) -> CodeMessage {
 
 #[track_caller]
 fn assert_delivered(sent: &Sent) {
-    assert_eq!(sent.outcome, Outcome::Delivered);
+    assert_eq!(sent.outcome, DeliveryOutcome::Delivered);
 }
 
 /// It may work later; what was said of it.
 #[track_caller]
 fn retried(sent: Sent) -> String {
     match sent.outcome {
-        Outcome::Retry { why, .. } => why,
+        DeliveryOutcome::Retry { why, .. } => why,
         other => panic!("{other:?}"),
     }
 }
@@ -162,7 +162,7 @@ fn retried(sent: Sent) -> String {
 #[track_caller]
 fn refused(sent: Sent) -> String {
     match sent.outcome {
-        Outcome::Refused { why } => why,
+        DeliveryOutcome::Refused { why } => why,
         other => panic!("{other:?}"),
     }
 }

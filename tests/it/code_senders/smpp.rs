@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::delivery::codes::CodeSender as _;
-use countersign::delivery::codes::secret::Secret;
-use countersign::delivery::codes::smpp::alphabet::Alphabet;
+use countersign::delivery::codes::secret::SenderSecret;
+use countersign::delivery::codes::smpp::alphabet::SmppAlphabet;
 use countersign::delivery::codes::smpp::{LongText, Smpp, SmppSettings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,12 +24,12 @@ fn settings(port: u16, certified: Option<&Certified>) -> SmppSettings {
         tls: certified.is_some(),
         authorities: certified.map(|certified| certified.authorities.clone()),
         system_id: "countersign".to_owned(),
-        password: Some(Secret::new("hunter2".to_owned())),
+        password: Some(SenderSecret::new("hunter2".to_owned())),
         system_type: "OTP".to_owned(),
         receives: false,
         from: Some("Owl".to_owned()),
         from_type: None,
-        alphabet: Alphabet::Gsm7,
+        alphabet: SmppAlphabet::Gsm7,
         long_text: LongText::Parts,
         window: 4,
         enquire_link: PATIENCE,

@@ -1,7 +1,7 @@
 //! Mails, as a mail server from a package receives them and Python reads them.
 
 use countersign::delivery::codes::CodeSender as _;
-use countersign::delivery::codes::secret::Secret;
+use countersign::delivery::codes::secret::SenderSecret;
 use countersign::delivery::codes::smtp::{Login, Security, Smtp, SmtpSettings};
 use countersign::domain::destination::EmailAddress;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn settings(peer: &Peer, security: Security, certified: Option<&Certified>) -> S
 fn login(password: &str) -> Login {
     Login {
         username: "owl".to_owned(),
-        password: Secret::new(password.to_owned()),
+        password: SenderSecret::new(password.to_owned()),
     }
 }
 

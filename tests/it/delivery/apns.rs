@@ -1,6 +1,6 @@
 //! Apple Push Notification service: the request as Apple documents it, and each of its answers.
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use serde_json::json;
 
 use super::{Notified, assert_refused, assert_retry};
@@ -22,7 +22,7 @@ fn token(request: &Received) -> &str {
 async fn a_notification_is_the_request_that_apple_documents() {
     let (apple, notified) = start().await;
     let (challenge, row) = notified.challenge().await;
-    assert_eq!(notified.deliver(&row).await, Outcome::Delivered);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Delivered);
     let requests = apple.received();
     let [request] = requests.as_slice() else {
         panic!("{requests:?}")
@@ -66,7 +66,7 @@ async fn a_credential_says_which_app_and_which_environment() {
     let apple = PushProvider::start().await;
     let more = [("Topic", "com.owlbank.other"), ("Sandbox", "true")];
     let notified = Notified::with("apn", &more, apple.senders(None)).await;
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let request = apple.received().remove(0);
     assert_eq!(request.path, format!("/sandbox/3/device/{}", notified.token));
     assert_eq!(request.header("apns-topic"), "com.owlbank.other");
@@ -79,7 +79,7 @@ async fn connections_and_tokens_are_used_again() {
     let mut tokens = Vec::new();
     for minutes in [0, 20, 19, 1, 20] {
         notified.server.wait(minutes * 60);
-        assert_eq!(notified.push().await, Outcome::Delivered);
+        assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
         tokens.push(token(&apple.received()[0]).to_owned());
     }
     assert_eq!(apple.connections(), 1);
@@ -89,7 +89,7 @@ async fn connections_and_tokens_are_used_again() {
     let form = [("TeamId", "ZZZZZZZZZZ")];
     let path = format!("/v1/Credentials/{}", notified.credential);
     notified.server.client().post(path, &form).await.ok();
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let (_, claims) = p256().read(token(&apple.received()[0]));
     assert_eq!(claims["iss"], "ZZZZZZZZZZ");
 }
@@ -153,7 +153,7 @@ async fn each_answer_of_apple_has_its_outcome() {
         assert_refused(&notified.push().await, words);
     }
     apple.reply([Reply::Status(200, None, "garbage".to_owned())]);
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     assert!(
         notified
             .config(&notified.device)
@@ -174,14 +174,14 @@ async fn a_token_that_apple_does_not_know_is_noted_in_the_factor() {
         let (apple, notified) = start().await;
         let (_, second) = notified.challenge().await;
         apple.reply([Reply::apns(status, reason)]);
-        assert_eq!(notified.push().await, Outcome::Obsolete, "{reason}");
+        assert_eq!(notified.push().await, DeliveryOutcome::Obsolete, "{reason}");
         let config = notified.config(&notified.device).await;
         assert_eq!(config["notification_status"], "unreachable");
         assert_eq!(config["notification_error"], reason);
         assert_eq!(config["notification_token"], notified.token.as_str());
         // What waited for the same token is not even tried.
         apple.received();
-        assert_eq!(notified.deliver(&second).await, Outcome::Obsolete);
+        assert_eq!(notified.deliver(&second).await, DeliveryOutcome::Obsolete);
         assert_eq!(apple.received().len(), 0);
     }
 }
@@ -189,12 +189,12 @@ async fn a_token_that_apple_does_not_know_is_noted_in_the_factor() {
 #[tokio::test]
 async fn an_expired_provider_token_is_renewed_once_and_at_once() {
     let (apple, notified) = start().await;
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let first = token(&apple.received()[0]).to_owned();
     let expired = || Reply::apns(403, "ExpiredProviderToken");
     apple.reply([expired()]);
     notified.server.wait(60);
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let requests = apple.received();
     assert_eq!(requests.len(), 2);
     assert_eq!(token(&requests[0]), first);
@@ -220,10 +220,10 @@ async fn what_is_over_or_gone_is_not_sent() {
         .answer(&notified.server, &answered, "denied")
         .await
         .ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     let (_, row) = notified.challenge().await;
     notified.server.wait(300);
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     let (_, row) = notified.challenge().await;
     let form = [("Config.NotificationPlatform", "none")];
     notified
@@ -232,13 +232,13 @@ async fn what_is_over_or_gone_is_not_sent() {
         .post(notified.device.path(), &form)
         .await
         .ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     client.delete(notified.device.path()).await.ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     client.delete(&notified.user.path).await.ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     client.delete(&notified.user.service.path).await.ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     assert_eq!(apple.received().len(), 0);
 }
 

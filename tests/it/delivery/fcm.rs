@@ -1,6 +1,6 @@
 //! Firebase Cloud Messaging: the requests as Google documents them, and each of their answers.
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::flows::push::deliver_push;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ async fn a_message_is_the_requests_that_google_documents() {
     let (google, notified) = start().await;
     let (challenge, row) = notified.challenge().await;
     notified.server.wait(10);
-    assert_eq!(notified.deliver(&row).await, Outcome::Delivered);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Delivered);
     let requests = google.received();
     let [token, message] = requests.as_slice() else {
         panic!("{requests:?}")
@@ -85,12 +85,12 @@ async fn a_token_is_asked_for_once() {
         async move { deliver_push(&app, &row).await }
     });
     for outcome in all_at_once(sending).await {
-        assert_eq!(outcome, Outcome::Delivered);
+        assert_eq!(outcome, DeliveryOutcome::Delivered);
     }
     assert_eq!(counts(&google.received()), (1, 8));
     for (seconds, expected) in [(3599 - 60 - 1, (0, 1)), (1, (1, 1))] {
         notified.server.wait(seconds);
-        assert_eq!(notified.push().await, Outcome::Delivered);
+        assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
         assert_eq!(counts(&google.received()), expected, "{seconds}");
     }
 }
@@ -100,7 +100,7 @@ async fn a_refused_token_is_replaced_once() {
     let (google, notified) = start().await;
     let refused = || Reply::fcm(401, "UNAUTHENTICATED", "UNAUTHENTICATED", "Invalid credentials.");
     google.reply([refused()]);
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let requests = google.received();
     assert_eq!(counts(&requests), (2, 2));
     assert_eq!(requests[3].header("authorization"), "Bearer ya29.2");
@@ -199,7 +199,7 @@ async fn a_token_endpoint_that_fails_is_asked_again_later() {
         assert_retry(&notified.push().await, words, wait);
         assert_eq!(counts(&google.received()), (1, 0));
     }
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn a_token_that_google_does_not_know_is_noted_in_the_factor() {
     ] {
         let (google, notified) = start().await;
         google.reply([reply]);
-        assert_eq!(notified.push().await, Outcome::Obsolete, "{reason}");
+        assert_eq!(notified.push().await, DeliveryOutcome::Obsolete, "{reason}");
         let config = notified.config(&notified.device).await;
         assert_eq!(config["notification_status"], "unreachable");
         assert_eq!(config["notification_error"], reason);

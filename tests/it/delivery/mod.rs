@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use countersign::delivery::{Outcome, Senders};
+use countersign::delivery::{DeliveryOutcome, Senders};
 use countersign::domain::events::{OutboxMessage, OutboxRow};
 use countersign::flows::push::deliver_push;
 use countersign::store::memory::MemoryStore;
@@ -92,12 +92,12 @@ impl Notified {
     }
 
     /// What comes of the notification of a new challenge.
-    async fn push(&self) -> Outcome {
+    async fn push(&self) -> DeliveryOutcome {
         let (_, row) = self.challenge().await;
         self.deliver(&row).await
     }
 
-    async fn deliver(&self, row: &OutboxRow) -> Outcome {
+    async fn deliver(&self, row: &OutboxRow) -> DeliveryOutcome {
         deliver_push(&self.server.app, row).await
     }
 
@@ -110,9 +110,9 @@ impl Notified {
 
 /// Whether it is worth another try, because of this and after so long.
 #[track_caller]
-fn assert_retry(outcome: &Outcome, words: &str, seconds: Option<u64>) {
+fn assert_retry(outcome: &DeliveryOutcome, words: &str, seconds: Option<u64>) {
     match outcome {
-        Outcome::Retry { why, after } => {
+        DeliveryOutcome::Retry { why, after } => {
             assert!(why.contains(words), "{words} is not in: {why}");
             assert_eq!(*after, seconds.map(Duration::from_secs), "{why}");
         }
@@ -121,9 +121,9 @@ fn assert_retry(outcome: &Outcome, words: &str, seconds: Option<u64>) {
 }
 
 #[track_caller]
-fn assert_refused(outcome: &Outcome, words: &str) {
+fn assert_refused(outcome: &DeliveryOutcome, words: &str) {
     match outcome {
-        Outcome::Refused { why } => assert!(why.contains(words), "{words} is not in: {why}"),
+        DeliveryOutcome::Refused { why } => assert!(why.contains(words), "{words} is not in: {why}"),
         other => panic!("{other:?} is no refusal for {words}"),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Notified, assert_retry};
 use crate::support::Device;
 use crate::support::push_provider::{Behaviour, PushProvider, Reply, misbehaving};
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::flows::account;
 use countersign::flows::push::deliver_push;
 
@@ -42,13 +42,17 @@ async fn a_failing_provider_fails_no_request_and_no_other_device() {
         provider.reply(replies.clone());
         let (challenge, row) = notified.challenge().await;
         let outcome = notified.deliver(&row).await;
-        assert_ne!(outcome, Outcome::Delivered);
-        assert_eq!(outcome == Outcome::Obsolete, dead, "{replies:?} {outcome:?}");
+        assert_ne!(outcome, DeliveryOutcome::Delivered);
+        assert_eq!(
+            outcome == DeliveryOutcome::Obsolete,
+            dead,
+            "{replies:?} {outcome:?}"
+        );
 
         let config = notified.config(&notified.device).await;
         assert_eq!(config.get("notification_status").is_some(), dead, "{replies:?}");
         let (_, row) = notified.challenge_of(&other).await;
-        assert_eq!(notified.deliver(&row).await, Outcome::Delivered);
+        assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Delivered);
         assert!(notified.config(&other).await.get("notification_status").is_none());
 
         assert_pending_and_answered(&notified, &challenge).await;
@@ -69,7 +73,7 @@ async fn a_provider_that_does_not_speak_is_given_up_in_time() {
             let notified = Notified::new(platform, senders).await;
             let (challenge, row) = notified.challenge().await;
             let outcome = notified.deliver(&row).await;
-            let Outcome::Retry { why, .. } = &outcome else {
+            let DeliveryOutcome::Retry { why, .. } = &outcome else {
                 panic!("{behaviour:?}: {outcome:?}")
             };
             assert!(!why.contains(&notified.token), "{why}");
@@ -113,7 +117,7 @@ async fn an_unreachable_device_is_not_pushed_to_until_something_changes() {
     let client = notified.server.client();
     let die = async || {
         provider.reply([Reply::fcm(404, "NOT_FOUND", "UNREGISTERED", "")]);
-        assert_eq!(notified.push().await, Outcome::Obsolete);
+        assert_eq!(notified.push().await, DeliveryOutcome::Obsolete);
     };
     die().await;
     let challenge = notified.user.push_challenge(&client, &notified.device).await;
@@ -142,14 +146,14 @@ async fn an_unreachable_device_is_not_pushed_to_until_something_changes() {
             .get("notification_status")
             .is_none()
     );
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
 
     die().await;
     let second = crate::support::credentials::fcm_form();
     let second = crate::support::credentials::create_credential(&client, &second).await;
     let form = [("Push.FcmCredentialSid", second.as_str())];
     client.post(&notified.user.service.path, &form).await.ok();
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
 }
 
 /// The provider's word is about the token that it was asked for.
@@ -157,7 +161,7 @@ async fn an_unreachable_device_is_not_pushed_to_until_something_changes() {
 async fn a_token_that_came_meanwhile_is_not_blamed() {
     let provider = PushProvider::start().await;
     let notified = Notified::new("fcm", provider.senders(None)).await;
-    assert_eq!(notified.push().await, Outcome::Delivered);
+    assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     provider.received();
     let (_, row) = notified.challenge().await;
     let gate = provider.reply_when_told(Reply::fcm(404, "NOT_FOUND", "UNREGISTERED", ""));
@@ -180,7 +184,7 @@ async fn a_token_that_came_meanwhile_is_not_blamed() {
             .get("notification_status")
             .is_none()
     );
-    assert_eq!(notified.deliver(&row).await, Outcome::Delivered);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Delivered);
     let sent = provider.received().pop().unwrap().json();
     assert_eq!(sent["message"]["token"], fresh);
 }
@@ -226,16 +230,16 @@ async fn pushes_that_wait_are_dropped_after_a_report_and_for_a_suspended_account
     let (reported, _) = notified.challenge().await;
     let (waiting, row) = notified.challenge().await;
     account::suspend(&server.app, account).await.unwrap();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     account::resume(&server.app, account).await.unwrap();
 
     notified.device.report(server, &reported).await.ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Obsolete);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Obsolete);
     let paused = server.client().get(&waiting).await.ok();
     assert_eq!(paused["status"], "pending");
     assert!(provider.received().is_empty());
 
     let form = [("Config.PushPaused", "false")];
     server.client().post(notified.device.path(), &form).await.ok();
-    assert_eq!(notified.deliver(&row).await, Outcome::Delivered);
+    assert_eq!(notified.deliver(&row).await, DeliveryOutcome::Delivered);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::outbox::DeadLetter;
 use countersign::flows::outbox::dead_letters::{Disposal, decide, decide_all, list_dead_letters};
 use countersign::flows::page::{Cursor, Order, PageRequest};
@@ -31,7 +31,7 @@ async fn refused(server: &TestApp) -> [String; 2] {
     user.totp(server, &client).await;
     user.unverified_totp(&client, "two", &[]).await;
     let receivers = Receivers::that(|_| {
-        Some(Outcome::Refused {
+        Some(DeliveryOutcome::Refused {
             why: "status 410".to_owned(),
         })
     });
@@ -62,7 +62,7 @@ async fn what_a_receiver_refuses_is_a_dead_letter_at_once_and_is_delivered_when_
     let mut worker = receivers.worker(&server.app);
     worker.run_due().await;
     assert_eq!(server.outbox().await.len(), 3, "it is as young as a new one");
-    receivers.now(|_| Some(Outcome::Delivered));
+    receivers.now(|_| Some(DeliveryOutcome::Delivered));
     server.wait(10);
     worker.run_due().await;
     let delivered = receivers.delivered();
@@ -144,7 +144,7 @@ async fn a_receiver_that_is_down_for_days_is_tried_seldom_and_given_up_in_time()
             .all(|letter| letter.why.as_str() == "connection refused")
     );
 
-    receivers.now(|_| Some(Outcome::Delivered));
+    receivers.now(|_| Some(DeliveryOutcome::Delivered));
     let lane = Some(webhook.parse().unwrap());
     assert_eq!(
         decide_all(&server.app, lane, Disposal::PutBack).await.unwrap(),

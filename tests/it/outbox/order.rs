@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 
 use super::{event, names, subscribe};
 use crate::support::scripted::{Receivers, retry};
@@ -43,7 +43,7 @@ async fn the_events_of_one_factor_arrive_in_their_order_though_many_tries_fail()
         Some(if fails {
             retry("status 500")
         } else {
-            Outcome::Delivered
+            DeliveryOutcome::Delivered
         })
     });
     let mut worker = receivers.worker(&server.app);
@@ -84,7 +84,7 @@ async fn a_row_that_fails_holds_up_its_factor_and_no_other() {
         Some(if fails {
             retry("status 503")
         } else {
-            Outcome::Delivered
+            DeliveryOutcome::Delivered
         })
     });
     let mut worker = receivers.worker(&server.app);
@@ -98,7 +98,7 @@ async fn a_row_that_fails_holds_up_its_factor_and_no_other() {
         "what waits behind is not tried"
     );
 
-    receivers.now(|_| Some(Outcome::Delivered));
+    receivers.now(|_| Some(DeliveryOutcome::Delivered));
     server.wait(1);
     worker.run_due().await;
     let delivered = receivers.delivered();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::outbox::Lane;
 use countersign::flows::outbox::worker::Limits;
 
@@ -27,7 +27,8 @@ async fn receivers_that_never_answer_keep_no_other_one_from_its_events() {
         user.unverified_totp(&client, "one", &[]).await;
     }
     let lane: Lane = good.parse().unwrap();
-    let receivers = Receivers::that(move |row| (row.message.lane() == lane).then_some(Outcome::Delivered));
+    let receivers =
+        Receivers::that(move |row| (row.message.lane() == lane).then_some(DeliveryOutcome::Delivered));
     let limits = Limits {
         extras: 16,
         ..Limits::default()
@@ -74,7 +75,7 @@ async fn a_delivery_that_takes_too_long_is_cut_off_and_tried_again() {
         rows[0].last_error.as_ref().unwrap().as_str(),
         "no answer within 20ms"
     );
-    receivers.now(|_| Some(Outcome::Delivered));
+    receivers.now(|_| Some(DeliveryOutcome::Delivered));
     server.wait(1);
     worker.run_due().await;
     assert_eq!(receivers.delivered().len(), 1);

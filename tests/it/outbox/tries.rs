@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::outbox::DeadLetter;
 use countersign::flows::deliveries::Deliveries;
@@ -105,7 +105,7 @@ async fn a_try_in_vain_is_noted_and_repeated_after_a_pause_within_bounds() {
         // A receiver that failed often is left alone for a pause of its own, no longer than the longest one.
         server.wait(300);
     }
-    receivers.now(|_| Some(Outcome::Delivered));
+    receivers.now(|_| Some(DeliveryOutcome::Delivered));
     worker.run_due().await;
     assert_eq!(receivers.delivered().len(), 1);
 }
@@ -140,7 +140,7 @@ async fn a_webhook_that_asks_for_time_is_not_sent_anything_else_meanwhile() {
     server.wait(9 * 60);
     worker.run_due().await;
     assert_eq!(receivers.tried().len(), 1);
-    receivers.now(|_| Some(Outcome::Delivered));
+    receivers.now(|_| Some(DeliveryOutcome::Delivered));
     server.wait(60);
     worker.run_due().await;
     assert_eq!(receivers.delivered().len(), 2);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::events::{OutboxMessage, OutboxRow};
 use countersign::store::memory::MemoryStore;
 
@@ -107,7 +107,7 @@ async fn two_processes_that_deliver_in_turn_and_often_in_vain_keep_the_order_too
         Some(if tried.is_multiple_of(2) {
             retry("status 500")
         } else {
-            Outcome::Delivered
+            DeliveryOutcome::Delivered
         })
     });
     let mut workers = [receivers.worker(&fast.app), receivers.worker(&slow.app)];

@@ -30,34 +30,34 @@ fn acknowledged_answers_survive_kills() {
     eprintln!("{rounds} rounds, seed {seed}");
     let mut random = Random::new(seed);
     let directory = tempfile::tempdir().unwrap();
-    let mut crowd = Crowd::default();
+    let mut everybody = Everybody::default();
     for round in 0..rounds {
         if round == 0 || random.below(4) == 0 {
             kill_while_it_starts(directory.path(), &mut random);
         }
         let server = Server::start(directory.path());
-        crowd.check(&server, round.saturating_sub(1));
-        crowd.work_until_killed(server, round, &mut random);
+        everybody.check(&server, round.saturating_sub(1));
+        everybody.work_until_killed(server, round, &mut random);
         if round % 4 == 3 {
             server::check_store(directory.path());
         }
     }
     let server = Server::start(directory.path());
-    crowd.check(&server, 0);
+    everybody.check(&server, 0);
     drop(server);
     server::check_store(directory.path());
-    crowd.summarize(rounds);
+    everybody.summarize(rounds);
 }
 
 /// All clients, and what they share.
 #[derive(Default)]
-struct Crowd {
+struct Everybody {
     service: Option<String>,
     users: Vec<User>,
     guesser: Option<Guesser>,
 }
 
-impl Crowd {
+impl Everybody {
     /// Lets everybody work until the server is killed, which happens after a number of answers that `random` chooses.
     fn work_until_killed(&mut self, server: Server, round: u64, random: &mut Random) {
         let service = self.service.get_or_insert_with(|| {

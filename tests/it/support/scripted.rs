@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::app::App;
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::events::OutboxRow;
 use countersign::flows::Fault;
 use countersign::flows::deliveries::Deliveries;
@@ -14,7 +14,7 @@ use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::outbox::{Parcel, Settled, Unpack};
 
 /// What a receiver does with a row; `None` is to never answer.
-type Reaction = Box<dyn Fn(&OutboxRow) -> Option<Outcome> + Send + Sync>;
+type Reaction = Box<dyn Fn(&OutboxRow) -> Option<DeliveryOutcome> + Send + Sync>;
 
 /// All receivers, which remember what they were sent.
 pub(crate) struct Receivers {
@@ -25,7 +25,9 @@ pub(crate) struct Receivers {
 
 impl Receivers {
     /// Receivers that do as `react` says.
-    pub(crate) fn that(react: impl Fn(&OutboxRow) -> Option<Outcome> + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn that(
+        react: impl Fn(&OutboxRow) -> Option<DeliveryOutcome> + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             react: Mutex::new(Box::new(react)),
             tried: Mutex::default(),
@@ -35,11 +37,11 @@ impl Receivers {
 
     /// Receivers that take everything.
     pub(crate) fn good() -> Arc<Self> {
-        Self::that(|_| Some(Outcome::Delivered))
+        Self::that(|_| Some(DeliveryOutcome::Delivered))
     }
 
     /// From now on they do as `react` says.
-    pub(crate) fn now(&self, react: impl Fn(&OutboxRow) -> Option<Outcome> + Send + Sync + 'static) {
+    pub(crate) fn now(&self, react: impl Fn(&OutboxRow) -> Option<DeliveryOutcome> + Send + Sync + 'static) {
         *self.react.lock().unwrap() = Box::new(react);
     }
 
@@ -64,16 +66,16 @@ impl Receivers {
 }
 
 /// It may work later.
-pub(crate) fn retry(why: &str) -> Outcome {
-    Outcome::Retry {
+pub(crate) fn retry(why: &str) -> DeliveryOutcome {
+    DeliveryOutcome::Retry {
         why: why.to_owned(),
         after: None,
     }
 }
 
 /// It may work later, but not before `after`.
-pub(crate) fn retry_after(after: Duration) -> Outcome {
-    Outcome::Retry {
+pub(crate) fn retry_after(after: Duration) -> DeliveryOutcome {
+    DeliveryOutcome::Retry {
         why: "busy".to_owned(),
         after: Some(after),
     }
@@ -100,13 +102,13 @@ struct DivertedParcel {
 
 #[async_trait]
 impl Parcel for DivertedParcel {
-    async fn deliver(&mut self, _app: &App, row: &OutboxRow) -> Outcome {
+    async fn deliver(&mut self, _app: &App, row: &OutboxRow) -> DeliveryOutcome {
         let receivers = &self.receivers;
         receivers.tried.lock().unwrap().push(row.clone());
         let reaction = (receivers.react.lock().unwrap())(row);
         match reaction {
             Some(outcome) => {
-                if outcome == Outcome::Delivered {
+                if outcome == DeliveryOutcome::Delivered {
                     receivers.delivered.lock().unwrap().push(row.clone());
                 }
                 outcome
@@ -115,7 +117,12 @@ impl Parcel for DivertedParcel {
         }
     }
 
-    async fn settle(&self, app: &App, leased: &OutboxRow, outcome: &Outcome) -> Result<Settled, Fault> {
+    async fn settle(
+        &self,
+        app: &App,
+        leased: &OutboxRow,
+        outcome: &DeliveryOutcome,
+    ) -> Result<Settled, Fault> {
         self.real.settle(app, leased, outcome).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::delivery::push::PushOutcome;
 
 use super::push_service::{Reply, garbage, nobody};
@@ -26,7 +26,7 @@ async fn sent_to(replies: &[Reply]) -> (PushOutcome, PushService, Subscribed) {
 fn reason<'a>(sent: &'a PushOutcome, service: &PushService) -> &'a str {
     let why = match sent {
         PushOutcome::Unregistered { why }
-        | PushOutcome::Settled(Outcome::Retry { why, .. } | Outcome::Refused { why }) => why,
+        | PushOutcome::Settled(DeliveryOutcome::Retry { why, .. } | DeliveryOutcome::Refused { why }) => why,
         PushOutcome::Settled(other) => panic!("{other:?}"),
     };
     assert!(why.contains(&service.origin), "{why}");

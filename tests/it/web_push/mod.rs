@@ -20,7 +20,7 @@ use crate::support::{Device, TestApp, User};
 use countersign::app::App;
 use countersign::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use countersign::delivery::push::{Addresses, PushMessage, PushOutcome, PushProviders};
-use countersign::delivery::{Outcome, Senders};
+use countersign::delivery::{DeliveryOutcome, Senders};
 use countersign::domain::challenge::Challenge;
 use countersign::domain::entity::EntityName;
 use countersign::domain::factor::{Factor, FactorKind, NotificationChannel, WebPushSubscription};
@@ -142,14 +142,14 @@ fn connected(server: &TestApp) -> App {
 )]
 fn retried(outcome: &PushOutcome) -> Option<Option<Duration>> {
     match outcome {
-        PushOutcome::Settled(Outcome::Retry { after, .. }) => Some(*after),
+        PushOutcome::Settled(DeliveryOutcome::Retry { after, .. }) => Some(*after),
         _ => None,
     }
 }
 
 /// Whether nothing will make the push service take it.
 fn is_refused(outcome: &PushOutcome) -> bool {
-    matches!(outcome, PushOutcome::Settled(Outcome::Refused { .. }))
+    matches!(outcome, PushOutcome::Settled(DeliveryOutcome::Refused { .. }))
 }
 
-const DELIVERED: PushOutcome = PushOutcome::Settled(Outcome::Delivered);
+const DELIVERED: PushOutcome = PushOutcome::Settled(DeliveryOutcome::Delivered);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{deliver_all, server_on_loopback, subscribe};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::Destination;
@@ -69,7 +69,7 @@ async fn a_block_is_told_once_in_both_forms() {
     subscribe(&client, &user, &others.url("/"), "factor.created", "v2").await;
     refuse(&server, &user).await;
     let outcomes = deliver_all(&server, server.outbox().await).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 4]);
+    assert_eq!(outcomes, vec![DeliveryOutcome::Delivered; 4]);
     assert_eq!(others.connections(), 0);
 
     let now = server.clock.now();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::delivery::http::{HttpClient, HttpError, Names};
 use countersign::flows::event::deliver_webhook;
 
@@ -89,7 +89,7 @@ async fn no_spelling_of_an_inner_address_is_connected_to() {
     let rows = server.outbox().await;
     assert_eq!(rows.len(), urls.len());
     for outcome in deliver_all(&server, rows).await {
-        let Outcome::Refused { why } = outcome else {
+        let DeliveryOutcome::Refused { why } = outcome else {
             panic!("{outcome:?}")
         };
         assert!(
@@ -114,7 +114,7 @@ async fn the_same_spellings_reach_what_the_operator_allows() {
     }
     user.unverified_totp(&client, "one", &[]).await;
     let outcomes = deliver_all(&server, server.outbox().await).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; LOOPBACK.len()]);
+    assert_eq!(outcomes, vec![DeliveryOutcome::Delivered; LOOPBACK.len()]);
     assert_eq!(sentinel.connections(), LOOPBACK.len());
 }
 
@@ -177,11 +177,14 @@ async fn a_name_whose_address_changes_after_the_check_leads_nowhere_else() {
     let names = Arc::new(Flipping::default());
     let server = TestApp::sending(senders(policy(&["127.0.0.2/32"], names.clone()))).await;
     let row = one_row(&server, &format!("http://flips.example:{}/", sentinel.port())).await;
-    assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
+    assert_eq!(
+        deliver_webhook(&server.app, &row).await,
+        DeliveryOutcome::Delivered
+    );
     assert_eq!((good.connections(), names.0.load(Ordering::SeqCst)), (1, 1));
     // The next connection is checked anew.
     let outcome = deliver_webhook(&server.app, &row).await;
-    assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
+    assert!(matches!(outcome, DeliveryOutcome::Refused { .. }), "{outcome:?}");
     assert_eq!((good.connections(), names.0.load(Ordering::SeqCst)), (1, 2));
     assert_eq!(sentinel.connections(), 0);
 }
@@ -196,11 +199,14 @@ async fn inner_addresses_among_public_ones_are_left_out() {
     let row = one_row(&server, &url).await;
     let outcome = deliver_webhook(&server.app, &row).await;
     assert!(
-        matches!(outcome, Outcome::Retry { .. }),
+        matches!(outcome, DeliveryOutcome::Retry { .. }),
         "nobody listens there: {outcome:?}"
     );
     let good = Receiver::on(&format!("127.0.0.2:{}", sentinel.port()), OK).await;
-    assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
+    assert_eq!(
+        deliver_webhook(&server.app, &row).await,
+        DeliveryOutcome::Delivered
+    );
     assert_eq!((good.connections(), sentinel.connections()), (1, 0));
 }
 
@@ -217,7 +223,7 @@ async fn a_redirect_is_not_followed() {
         let receiver = Receiver::answering(answer).await;
         let row = one_row(&server, &receiver.url("/")).await;
         let outcome = deliver_webhook(&server.app, &row).await;
-        let Outcome::Retry { why, after: None } = outcome else {
+        let DeliveryOutcome::Retry { why, after: None } = outcome else {
             panic!("{outcome:?}")
         };
         assert!(
@@ -240,7 +246,7 @@ async fn a_name_that_nobody_knows_is_tried_again() {
         let why = format!("no address was found for {host}: {reason}");
         assert_eq!(
             deliver_webhook(&server.app, &row).await,
-            Outcome::Retry { why, after: None }
+            DeliveryOutcome::Retry { why, after: None }
         );
     }
 }

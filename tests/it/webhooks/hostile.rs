@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
-use countersign::delivery::Outcome;
-use countersign::delivery::http::{Answer, Ending, HttpClient, HttpError};
+use countersign::delivery::DeliveryOutcome;
+use countersign::delivery::http::{BodyEnd, HttpAnswer, HttpClient, HttpError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -161,7 +161,7 @@ async fn hostile_receivers_cost_little_and_nobody_waits_for_them() {
         let server = server.clone();
         async move { deliver_all(&server, rows).await }
     });
-    assert_eq!(deliver_all(&server, others).await, [Outcome::Delivered]);
+    assert_eq!(deliver_all(&server, others).await, [DeliveryOutcome::Delivered]);
     assert!(
         !attacked.is_finished(),
         "the silent ones still hold their senders"
@@ -170,11 +170,16 @@ async fn hostile_receivers_cost_little_and_nobody_waits_for_them() {
     let taken = begun.elapsed();
     assert!(taken < 8 * PATIENCE, "{taken:?}");
     // A head of success counts, whatever becomes of the body; without one the message is sent again.
-    let delivered = outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered);
+    let delivered = outcomes
+        .iter()
+        .filter(|outcome| **outcome == DeliveryOutcome::Delivered);
     assert_eq!(delivered.count(), 4, "{outcomes:?}");
     for outcome in &outcomes {
         assert!(
-            matches!(outcome, Outcome::Delivered | Outcome::Retry { after: None, .. }),
+            matches!(
+                outcome,
+                DeliveryOutcome::Delivered | DeliveryOutcome::Retry { after: None, .. }
+            ),
             "{outcome:?}"
         );
     }
@@ -186,7 +191,7 @@ async fn hostile_receivers_cost_little_and_nobody_waits_for_them() {
     }
 }
 
-async fn post(url: &str) -> Result<Answer, HttpError> {
+async fn post(url: &str) -> Result<HttpAnswer, HttpError> {
     let client = HttpClient::new(impatient());
     client
         .post(&url.parse().unwrap(), HeaderMap::default(), b"x".to_vec())
@@ -200,7 +205,7 @@ async fn a_body_is_cut_at_its_limit() {
         let answer = post(&hostile.url).await.unwrap();
         assert_eq!(
             (answer.status, answer.body.len(), answer.ending),
-            (200, 64 * 1024, Ending::Cut)
+            (200, 64 * 1024, BodyEnd::Cut)
         );
     }
 }
@@ -212,7 +217,7 @@ async fn what_came_in_time_is_kept() {
     let answer = post(&hostile.url).await.unwrap();
     assert!(begun.elapsed() < 3 * PATIENCE);
     assert!(
-        matches!(answer.ending, Ending::Broken(_)) && (1..1000).contains(&answer.body.len()),
+        matches!(answer.ending, BodyEnd::Broken(_)) && (1..1000).contains(&answer.body.len()),
         "{answer:?}"
     );
 }
@@ -243,7 +248,7 @@ async fn nothing_is_decompressed() {
     let answer = post(&receiver.url("/")).await.unwrap();
     assert_eq!(
         (answer.body.as_slice(), &answer.ending),
-        (packed.as_bytes(), &Ending::Whole)
+        (packed.as_bytes(), &BodyEnd::Whole)
     );
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     let sent = receiver.requests().pop().unwrap();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::delivery::http::{AddressGuard, HttpClient, HttpPolicy, Names, SystemNames};
-use countersign::delivery::{Outcome, Senders};
+use countersign::delivery::{DeliveryOutcome, Senders};
 use countersign::domain::events::{OutboxMessage, OutboxRow};
 use countersign::flows::event::deliver_webhook;
 
@@ -100,7 +100,7 @@ async fn one_row(server: &TestApp, url: &str) -> OutboxRow {
 }
 
 /// What came of sending each row once, all of them at the same time, in the rows' order.
-async fn deliver_all(server: &TestApp, rows: Vec<OutboxRow>) -> Vec<Outcome> {
+async fn deliver_all(server: &TestApp, rows: Vec<OutboxRow>) -> Vec<DeliveryOutcome> {
     let deliver = |row: OutboxRow| {
         let app = server.app.clone();
         async move { deliver_webhook(&app, &row).await }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{one_row, server_on_loopback, subscribe};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::time::Timestamp;
 use countersign::flows::account;
 use countersign::flows::event::deliver_webhook;
@@ -14,7 +14,7 @@ fn answer(status: u16, headers: &str) -> String {
     format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n{headers}\r\n")
 }
 
-async fn outcome_of(server: &TestApp, answer: String) -> Outcome {
+async fn outcome_of(server: &TestApp, answer: String) -> DeliveryOutcome {
     let receiver = Receiver::answering(answer).await;
     let row = one_row(server, &receiver.url("/hook")).await;
     deliver_webhook(&server.app, &row).await
@@ -26,14 +26,15 @@ async fn every_success_delivers_and_everything_else_is_tried_again() {
     for status in [200, 201, 202, 204, 299] {
         assert_eq!(
             outcome_of(&server, answer(status, "")).await,
-            Outcome::Delivered,
+            DeliveryOutcome::Delivered,
             "{status}"
         );
     }
     for status in [
         300, 304, 400, 401, 403, 404, 410, 413, 418, 422, 429, 500, 502, 503, 504, 599,
     ] {
-        let Outcome::Retry { why, after: None } = outcome_of(&server, answer(status, "")).await else {
+        let DeliveryOutcome::Retry { why, after: None } = outcome_of(&server, answer(status, "")).await
+        else {
             panic!("{status}")
         };
         assert!(
@@ -70,7 +71,7 @@ async fn a_receiver_that_is_busy_says_for_how_long() {
         (500, "retry-after: 120\r\n", None),
     ] {
         let outcome = outcome_of(&server, answer(status, header)).await;
-        let Outcome::Retry { after, .. } = outcome else {
+        let DeliveryOutcome::Retry { after, .. } = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!(after, seconds.map(Duration::from_secs), "{status} {header}");
@@ -86,7 +87,7 @@ async fn a_receiver_that_is_not_there_is_tried_again_and_its_path_is_not_told() 
         tokio::task::yield_now().await;
     }
     let row = one_row(&server, &format!("http://127.0.0.1:{port}/secret?key=hunter2")).await;
-    let Outcome::Retry { why, after: None } = deliver_webhook(&server.app, &row).await else {
+    let DeliveryOutcome::Retry { why, after: None } = deliver_webhook(&server.app, &row).await else {
         panic!("delivered to nobody")
     };
     assert!(why.contains("127.0.0.1") && why.contains("refused"), "{why}");
@@ -108,20 +109,20 @@ async fn a_webhook_counts_as_it_is_configured_when_the_event_is_sent() {
 
     change("WebhookUrl", &receiver.url("/new")).await;
     change("Version", "v2").await;
-    assert_eq!(deliver().await, Outcome::Delivered);
+    assert_eq!(deliver().await, DeliveryOutcome::Delivered);
     let sent = receiver.requests().pop().unwrap();
     assert!(sent.target.starts_with("/new?bodySHA256=") && sent.header("content-type") == "application/json");
 
     change("Status", "disabled").await;
-    assert_eq!(deliver().await, Outcome::Obsolete);
+    assert_eq!(deliver().await, DeliveryOutcome::Obsolete);
     change("Status", "enabled").await;
-    assert_eq!(deliver().await, Outcome::Delivered);
+    assert_eq!(deliver().await, DeliveryOutcome::Delivered);
     change("EventTypes", "factor.deleted").await;
-    assert_eq!(deliver().await, Outcome::Obsolete);
+    assert_eq!(deliver().await, DeliveryOutcome::Obsolete);
     change("EventTypes", "*").await;
-    assert_eq!(deliver().await, Outcome::Delivered);
+    assert_eq!(deliver().await, DeliveryOutcome::Delivered);
     client.delete(&webhook).await.ok();
-    assert_eq!(deliver().await, Outcome::Obsolete);
+    assert_eq!(deliver().await, DeliveryOutcome::Obsolete);
     assert_eq!((receiver.requests().len(), elsewhere.connections()), (3, 0));
 }
 
@@ -135,7 +136,10 @@ async fn what_belongs_to_a_deleted_service_is_obsolete() {
     user.unverified_totp(&client, "one", &[]).await;
     let row = server.outbox().await.pop().unwrap();
     client.delete(&user.service.path).await.ok();
-    assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Obsolete);
+    assert_eq!(
+        deliver_webhook(&server.app, &row).await,
+        DeliveryOutcome::Obsolete
+    );
     assert_eq!(receiver.connections(), 0);
 }
 
@@ -146,7 +150,7 @@ async fn nothing_leaves_in_the_name_of_a_suspended_account_and_nothing_is_lost()
     let row = one_row(&server, &receiver.url("/")).await;
     let account = server.account.user.parse().unwrap();
     account::suspend(&server.app, account).await.unwrap();
-    let Outcome::Retry { why, .. } = deliver_webhook(&server.app, &row).await else {
+    let DeliveryOutcome::Retry { why, .. } = deliver_webhook(&server.app, &row).await else {
         panic!("it is to be tried again")
     };
     assert!(
@@ -155,5 +159,8 @@ async fn nothing_leaves_in_the_name_of_a_suspended_account_and_nothing_is_lost()
     );
     assert_eq!(receiver.connections(), 0);
     account::resume(&server.app, account).await.unwrap();
-    assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
+    assert_eq!(
+        deliver_webhook(&server.app, &row).await,
+        DeliveryOutcome::Delivered
+    );
 }

@@ -6,7 +6,7 @@ use super::{one_row, server_on_loopback};
 use crate::support::receiver::{OK, Received};
 use crate::support::{Credentials, Receiver, TestApp};
 use countersign::crypto::webhook_secret::WebhookSecret;
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::domain::sid::AccountSid;
 use countersign::domain::text::FriendlyName;
 use countersign::domain::time::Timestamp;
@@ -54,7 +54,10 @@ async fn the_old_secret_signs_beside_the_new_one_for_as_long_as_it_was_said() {
     let receiver = Receiver::answering(OK).await;
     let row = one_row(&server, &receiver.url("/")).await;
     let sent = async || {
-        assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
+        assert_eq!(
+            deliver_webhook(&server.app, &row).await,
+            DeliveryOutcome::Delivered
+        );
         receiver.requests().pop().unwrap()
     };
     let first = rotate(&server, Duration::ZERO).await;
@@ -88,9 +91,15 @@ async fn the_first_rotation_of_a_secret_that_nobody_saw_counts_at_once() {
     server.account = Credentials::new(&sid, "a-token-of-our-own");
     let receiver = Receiver::answering(OK).await;
     let row = one_row(&server, &receiver.url("/")).await;
-    assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
+    assert_eq!(
+        deliver_webhook(&server.app, &row).await,
+        DeliveryOutcome::Delivered
+    );
     let secret = rotate(&server, HOUR).await;
-    assert_eq!(deliver_webhook(&server.app, &row).await, Outcome::Delivered);
+    assert_eq!(
+        deliver_webhook(&server.app, &row).await,
+        DeliveryOutcome::Delivered
+    );
     let sent = receiver.requests();
     assert_ne!(
         sent[0].header("x-twilio-signature"),

@@ -10,7 +10,7 @@ use super::{deliver_all, server_on_loopback, subscribe};
 use crate::foreign::{node, python, with_input};
 use crate::support::receiver::OK;
 use crate::support::{Receiver, TestApp, User};
-use countersign::delivery::Outcome;
+use countersign::delivery::DeliveryOutcome;
 use countersign::flows::webhook_secret;
 
 /// Paths and queries that a receiver may have.
@@ -49,7 +49,7 @@ async fn received(server: &TestApp) -> Value {
     let challenge = user.push_challenge(&client, &device).await;
     device.answer(server, &challenge, "approved").await.ok();
     let outcomes = deliver_all(server, server.outbox().await).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 3 * 2 * TARGETS.len()]);
+    assert_eq!(outcomes, vec![DeliveryOutcome::Delivered; 3 * 2 * TARGETS.len()]);
     let requests = receiver.requests().into_iter().map(|request| {
         assert_eq!(request.method, "POST");
         let headers: serde_json::Map<_, _> = request

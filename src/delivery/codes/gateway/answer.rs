@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::delivery::codes::{CodeMessage, Sent, words};
-use crate::delivery::http::Answer;
+use crate::delivery::http::HttpAnswer;
 use crate::domain::time::Timestamp;
 
 /// How the operator reads a provider's answers.
 #[derive(Clone, Debug, Default)]
-pub struct Reading {
+pub struct AnswerRules {
     /// The statuses of success; every 2xx if there are none.
     pub success_statuses: Vec<u16>,
     /// Where in the answer (a JSON pointer, RFC 6901) stands whether it was a success.
@@ -21,11 +21,11 @@ pub struct Reading {
     pub reference_json: Option<String>,
 }
 
-impl Reading {
+impl AnswerRules {
     /// What came of it. What is said of a failure holds nothing of the message, and no secret.
     pub(super) fn judge(
         &self,
-        answer: &Answer,
+        answer: &HttpAnswer,
         message: &CodeMessage,
         secret: Option<&str>,
         now: Timestamp,
@@ -82,48 +82,54 @@ mod tests {
 
     use super::super::super::samples;
     use super::*;
-    use crate::delivery::Outcome;
+    use crate::delivery::DeliveryOutcome;
 
-    fn judge(reading: &Reading, status: u16, body: &str) -> Sent {
-        let answer = Answer::of(status, &[("retry-after", "7")], body);
+    fn judge(reading: &AnswerRules, status: u16, body: &str) -> Sent {
+        let answer = HttpAnswer::of(status, &[("retry-after", "7")], body);
         let message = samples::sms("+15005550006", "4711", "Your code is 4711");
         reading.judge(&answer, &message, Some("hunter2"), Timestamp::from_seconds(0))
     }
 
     #[test]
     fn statuses_tell_what_may_work_later() {
-        let reading = Reading::default();
+        let reading = AnswerRules::default();
         for status in [200, 202, 204, 299] {
-            assert_eq!(judge(&reading, status, "").outcome, Outcome::Delivered);
+            assert_eq!(judge(&reading, status, "").outcome, DeliveryOutcome::Delivered);
         }
         for status in [408, 425, 429, 500, 503, 599] {
             let sent = judge(&reading, status, "");
             let after = Some(Duration::from_secs(7));
             assert!(
-                matches!(sent.outcome, Outcome::Retry { after: rest, .. } if rest == after),
+                matches!(sent.outcome, DeliveryOutcome::Retry { after: rest, .. } if rest == after),
                 "{status}"
             );
         }
         for status in [301, 307, 400, 401, 403, 404, 422] {
             let sent = judge(&reading, status, "");
-            assert!(matches!(sent.outcome, Outcome::Refused { .. }), "{status}");
+            assert!(
+                matches!(sent.outcome, DeliveryOutcome::Refused { .. }),
+                "{status}"
+            );
         }
-        let listed = Reading {
+        let listed = AnswerRules {
             success_statuses: vec![201],
-            ..Reading::default()
+            ..AnswerRules::default()
         };
-        assert_eq!(judge(&listed, 201, "").outcome, Outcome::Delivered);
-        assert!(matches!(judge(&listed, 200, "").outcome, Outcome::Refused { .. }));
+        assert_eq!(judge(&listed, 201, "").outcome, DeliveryOutcome::Delivered);
+        assert!(matches!(
+            judge(&listed, 200, "").outcome,
+            DeliveryOutcome::Refused { .. }
+        ));
     }
 
     #[test]
     fn the_body_can_say_more() {
-        let reading = Reading {
+        let reading = AnswerRules {
             success_json: Some("/messages/0/status".to_owned()),
             success_values: vec!["0".to_owned(), "queued".to_owned()],
             retry_values: vec!["1".to_owned()],
             reference_json: Some("/messages/0/id".to_owned()),
-            ..Reading::default()
+            ..AnswerRules::default()
         };
         for (body, outcome, reference) in [
             (
@@ -149,11 +155,11 @@ mod tests {
     #[test]
     fn failures_name_neither_the_message_nor_secrets() {
         let sent = judge(
-            &Reading::default(),
+            &AnswerRules::default(),
             400,
             "{\"to\":\"+15005550006\",\"body\":\"Your code is 4711\",\"key\":\"hunter2\"}",
         );
-        let Outcome::Refused { why } = sent.outcome else {
+        let DeliveryOutcome::Refused { why } = sent.outcome else {
             panic!("{sent:?}");
         };
         assert_eq!(

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use self::answer::Reading;
-pub use self::plan::{BodySettings, GatewaySettings, Plan};
+pub use self::answer::AnswerRules;
+pub use self::plan::{BodySettings, GatewaySettings, RequestPlan};
 use self::template::Values;
-use super::secret::Secret;
+use super::secret::SenderSecret;
 use super::{CodeMessage, CodeSender, Sent, words};
 use crate::delivery::http::{HttpClient, HttpError, HttpPolicy};
 use crate::domain::time::Clock;
@@ -25,7 +25,7 @@ use crate::domain::time::Clock;
 /// Sends to one provider.
 #[derive(Debug)]
 pub struct Gateway {
-    plan: Plan,
+    plan: RequestPlan,
     clock: Arc<dyn Clock>,
     client: HttpClient,
 }
@@ -33,13 +33,13 @@ pub struct Gateway {
 impl Gateway {
     /// A sender that does what was planned. Of `clock` it needs the time until a date that a provider names.
     #[must_use]
-    pub fn new(plan: Plan, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(plan: RequestPlan, clock: Arc<dyn Clock>) -> Self {
         let client = HttpClient::new(HttpPolicy::gateway(plan.timeout, plan.authorities.clone()));
         Self { plan, clock, client }
     }
 
     async fn exchange(&self, message: &CodeMessage) -> Sent {
-        let secret = self.plan.secret.as_ref().map(Secret::expose);
+        let secret = self.plan.secret.as_ref().map(SenderSecret::expose);
         let values = Values {
             message,
             from: self.plan.from(),

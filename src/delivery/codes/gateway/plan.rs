@@ -7,10 +7,10 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use super::answer::Reading;
+use super::answer::AnswerRules;
 use super::escape;
-use super::template::{Template, Values, is_taken};
-use crate::delivery::codes::secret::Secret;
+use super::template::{Pattern, Values, is_taken};
+use crate::delivery::codes::secret::SenderSecret;
 use crate::delivery::codes::{SettingError, is_loopback};
 use crate::delivery::http::HttpRequest;
 use crate::delivery::trust::Authorities;
@@ -33,13 +33,13 @@ pub struct GatewaySettings {
     /// Whom the server knows this one as (Basic authentication, with the secret as the password).
     pub username: Option<String>,
     /// What stands in the place `{{secret}}`.
-    pub secret: Option<Secret>,
+    pub secret: Option<SenderSecret>,
     /// The authorities that are trusted instead of the system's.
     pub authorities: Option<Authorities>,
     /// Whether codes may leave this machine without TLS.
     pub allow_plaintext: bool,
     /// How answers are read.
-    pub reading: Reading,
+    pub reading: AnswerRules,
     /// How long an exchange takes at most.
     pub timeout: Duration,
 }
@@ -64,28 +64,28 @@ pub enum BodySettings {
 
 /// A gateway whose description was found good.
 #[derive(Debug)]
-pub struct Plan {
+pub struct RequestPlan {
     pub(super) timeout: Duration,
     pub(super) authorities: Option<Authorities>,
-    pub(super) secret: Option<Secret>,
-    pub(super) reading: Reading,
+    pub(super) secret: Option<SenderSecret>,
+    pub(super) reading: AnswerRules,
     method: Method,
-    url: Template,
-    headers: Vec<(HeaderName, Template)>,
-    body: Body,
+    url: Pattern,
+    headers: Vec<(HeaderName, Pattern)>,
+    body: RequestBody,
     from: Option<String>,
     username: Option<String>,
 }
 
 #[derive(Debug)]
-enum Body {
-    Form(Vec<(String, Template)>),
+enum RequestBody {
+    Form(Vec<(String, Pattern)>),
     Json(JsonTemplate),
     None,
     Text {
         content_type: HeaderValue,
         is_xml: bool,
-        text: Template,
+        text: Pattern,
     },
 }
 
@@ -95,10 +95,10 @@ enum JsonTemplate {
     Array(Vec<JsonTemplate>),
     Object(Vec<(String, JsonTemplate)>),
     Other(Value),
-    Text(Template),
+    Text(Pattern),
 }
 
-impl Plan {
+impl RequestPlan {
     /// Reads the description.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Plan {
             ));
         }
         let read = |setting: &'static str, text: &str| {
-            Template::parse(text, constants).map_err(|problem| SettingError::new(setting, problem))
+            Pattern::parse(text, constants).map_err(|problem| SettingError::new(setting, problem))
         };
         let method = match settings.method.as_str() {
             "GET" => Method::GET,
@@ -133,17 +133,19 @@ impl Plan {
             headers.push((header_name(name)?, read("headers", text)?));
         }
         let body = match &settings.body {
-            BodySettings::None => Body::None,
+            BodySettings::None => RequestBody::None,
             _ if method == Method::GET => {
                 return Err(SettingError::new("method", "must not be GET if there is a body"));
             }
-            BodySettings::Form(fields) => Body::Form(
+            BodySettings::Form(fields) => RequestBody::Form(
                 fields
                     .iter()
                     .map(|(name, text)| Ok((name.clone(), read("form", text)?)))
                     .collect::<Result<_, SettingError>>()?,
             ),
-            BodySettings::Json(value) => Body::Json(JsonTemplate::parse(value, &|text| read("json", text))?),
+            BodySettings::Json(value) => {
+                RequestBody::Json(JsonTemplate::parse(value, &|text| read("json", text))?)
+            }
             BodySettings::Text { content_type, .. } if let Some(setting) = has_own_setting(content_type) => {
                 return Err(SettingError::new(
                     "content_type",
@@ -152,7 +154,7 @@ impl Plan {
                     ),
                 ));
             }
-            BodySettings::Text { content_type, text } => Body::Text {
+            BodySettings::Text { content_type, text } => RequestBody::Text {
                 content_type: HeaderValue::from_str(content_type).map_err(|_| {
                     SettingError::new(
                         "content_type",
@@ -180,7 +182,7 @@ impl Plan {
     }
 
     fn check_secret(&self) -> Result<(), SettingError> {
-        let needed = self.any(&Template::has_secret) || self.username.is_some();
+        let needed = self.any(&Pattern::has_secret) || self.username.is_some();
         let problem = match (&self.secret, needed) {
             (None, true) => "must be given, because the request needs it",
             (Some(_), false) => {
@@ -194,16 +196,16 @@ impl Plan {
     /// Whether the device's address is told: without it nobody can say whose the device is.
     #[must_use]
     pub fn tells_device(&self) -> bool {
-        self.any(&Template::has_device_ip)
+        self.any(&Pattern::has_device_ip)
     }
 
     /// Whether a text of the request is as `is` says.
-    fn any(&self, is: &dyn Fn(&Template) -> bool) -> bool {
+    fn any(&self, is: &dyn Fn(&Pattern) -> bool) -> bool {
         let in_body = match &self.body {
-            Body::Form(fields) => fields.iter().any(|(_, text)| is(text)),
-            Body::Json(value) => value.any(is),
-            Body::None => false,
-            Body::Text { text, .. } => is(text),
+            RequestBody::Form(fields) => fields.iter().any(|(_, text)| is(text)),
+            RequestBody::Json(value) => value.any(is),
+            RequestBody::None => false,
+            RequestBody::Text { text, .. } => is(text),
         };
         in_body || is(&self.url) || self.headers.iter().any(|(_, text)| is(text))
     }
@@ -272,16 +274,16 @@ impl Plan {
 
     fn content_type(&self) -> Option<HeaderValue> {
         match &self.body {
-            Body::Form(_) => Some(HeaderValue::from_static("application/x-www-form-urlencoded")),
-            Body::Json(_) => Some(HeaderValue::from_static("application/json")),
-            Body::None => None,
-            Body::Text { content_type, .. } => Some(content_type.clone()),
+            RequestBody::Form(_) => Some(HeaderValue::from_static("application/x-www-form-urlencoded")),
+            RequestBody::Json(_) => Some(HeaderValue::from_static("application/json")),
+            RequestBody::None => None,
+            RequestBody::Text { content_type, .. } => Some(content_type.clone()),
         }
     }
 
     fn body(&self, values: Values<'_>) -> Option<Vec<u8>> {
         match &self.body {
-            Body::Form(fields) => {
+            RequestBody::Form(fields) => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
                 for (name, template) in fields {
                     if let Some(text) = template.render_plain(values) {
@@ -290,9 +292,11 @@ impl Plan {
                 }
                 Some(form.finish().into_bytes())
             }
-            Body::Json(template) => serde_json::to_vec(&template.render(values).unwrap_or_default()).ok(),
-            Body::None => Some(Vec::new()),
-            Body::Text { text, is_xml, .. } => {
+            RequestBody::Json(template) => {
+                serde_json::to_vec(&template.render(values).unwrap_or_default()).ok()
+            }
+            RequestBody::None => Some(Vec::new()),
+            RequestBody::Text { text, is_xml, .. } => {
                 let escape = if *is_xml { escape::xml } else { escape::plain };
                 Some(text.render(values, escape).as_bytes().to_vec())
             }
@@ -303,7 +307,7 @@ impl Plan {
 impl JsonTemplate {
     fn parse(
         value: &Value,
-        read: &dyn Fn(&str) -> Result<Template, SettingError>,
+        read: &dyn Fn(&str) -> Result<Pattern, SettingError>,
     ) -> Result<Self, SettingError> {
         Ok(match value {
             Value::String(text) => Self::Text(read(text)?),
@@ -323,7 +327,7 @@ impl JsonTemplate {
         })
     }
 
-    fn any(&self, is: &dyn Fn(&Template) -> bool) -> bool {
+    fn any(&self, is: &dyn Fn(&Pattern) -> bool) -> bool {
         match self {
             Self::Array(values) => values.iter().any(|value| value.any(is)),
             Self::Object(members) => members.iter().any(|(_, value)| value.any(is)),
@@ -347,7 +351,7 @@ impl JsonTemplate {
 }
 
 /// Places stand behind the host only, so that no message chooses where it goes.
-fn check_url(url: &Template, allow_plaintext: bool) -> Result<(), SettingError> {
+fn check_url(url: &Pattern, allow_plaintext: bool) -> Result<(), SettingError> {
     let expected = || {
         SettingError::new(
             "url",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::samples;
-use super::super::secret::Secret;
+use super::super::secret::SenderSecret;
 use super::template::Values;
 use super::*;
 use crate::delivery::http::HttpRequest;
@@ -24,23 +24,23 @@ fn settings(url: &str, body: BodySettings) -> GatewaySettings {
         secret: None,
         authorities: None,
         allow_plaintext: false,
-        reading: Reading::default(),
+        reading: AnswerRules::default(),
         timeout: Duration::from_secs(1),
     }
 }
 
-fn request(plan: &Plan, text: &str) -> Option<HttpRequest> {
+fn request(plan: &RequestPlan, text: &str) -> Option<HttpRequest> {
     let mut message = samples::sms("+15005550006", text, text);
     message.tags.push(("a".to_owned(), text.to_owned()));
     plan.request(Values {
         message: &message,
         from: None,
-        secret: plan.secret.as_ref().map(Secret::expose),
+        secret: plan.secret.as_ref().map(SenderSecret::expose),
     })
 }
 
 fn refused(settings: GatewaySettings) -> String {
-    Plan::new(settings).unwrap_err().to_string()
+    RequestPlan::new(settings).unwrap_err().to_string()
 }
 
 fn hostile() -> impl Strategy<Value = String> {
@@ -59,7 +59,7 @@ proptest! {
     #[test]
     fn no_value_leaves_its_place_in_a_url(text in hostile()) {
         let url = "https://gateway.example:8443/send/{{code}}/{{tag.a}}x?to={{to}}&text={{text}}&end=1";
-        let plan = Plan::new(settings(url, BodySettings::None)).unwrap();
+        let plan = RequestPlan::new(settings(url, BodySettings::None)).unwrap();
         let Some(request) = request(&plan, &text) else {
             prop_assert!(text == "." || text == "..", "{text:?} has a form");
             return Ok(());
@@ -80,8 +80,8 @@ proptest! {
     fn no_value_leaves_its_place_in_json(text in hostile()) {
         let body = json!({"to": "{{to}}", "a": [1, "x{{text}}x"], "key": "{{secret}}", "none": "{{send_digits}}"});
         let mut settings = settings("https://gateway.example", BodySettings::Json(body));
-        settings.secret = Some(Secret::new("hunter2".to_owned()));
-        let plan = Plan::new(settings).unwrap();
+        settings.secret = Some(SenderSecret::new("hunter2".to_owned()));
+        let plan = RequestPlan::new(settings).unwrap();
         let sent: Value = serde_json::from_slice(&request(&plan, &text).unwrap().body).unwrap();
         prop_assert_eq!(sent, json!({"to": "+15005550006", "a": [1, format!("x{text}x")], "key": "hunter2"}));
     }
@@ -90,7 +90,7 @@ proptest! {
     fn no_value_leaves_its_place_in_a_form(text in hostile()) {
         let fields = [("to", "{{to}}"), ("text", "{{text}}!"), ("none", "{{send_digits}}")];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let plan = Plan::new(settings("https://gateway.example", BodySettings::Form(fields.into()))).unwrap();
+        let plan = RequestPlan::new(settings("https://gateway.example", BodySettings::Form(fields.into()))).unwrap();
         let sent = request(&plan, &text).unwrap().body;
         let sent: Vec<_> = form_urlencoded::parse(&sent).into_owned().collect();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -101,7 +101,7 @@ proptest! {
     fn no_value_leaves_its_place_in_a_header(text in hostile()) {
         let mut settings = settings("https://gateway.example", BodySettings::None);
         settings.headers = vec![("X-Text".to_owned(), "a {{text}} b".to_owned())];
-        let plan = Plan::new(settings).unwrap();
+        let plan = RequestPlan::new(settings).unwrap();
         if let Some(request) = request(&plan, &text) {
             prop_assert_eq!(request.headers.len(), 1);
             let expected = format!("a {text} b");
@@ -116,7 +116,7 @@ proptest! {
             content_type: "text/xml; charset=utf-8".to_owned(),
             text: "<m to='{{to}}'>{{text}}</m>".to_owned(),
         };
-        let plan = Plan::new(settings("https://gateway.example", body)).unwrap();
+        let plan = RequestPlan::new(settings("https://gateway.example", body)).unwrap();
         let sent = String::from_utf8(request(&plan, &text).unwrap().body).unwrap();
         let inside = sent.strip_prefix("<m to='+15005550006'>").and_then(|rest| rest.strip_suffix("</m>"));
         let inside = inside.unwrap();
@@ -157,7 +157,10 @@ fn codes_leave_this_machine_over_tls_unless_the_operator_says_otherwise() {
         "http://localhost/",
         "http://[::1]:1/",
     ] {
-        assert!(Plan::new(settings(url, BodySettings::None)).is_ok(), "{url}");
+        assert!(
+            RequestPlan::new(settings(url, BodySettings::None)).is_ok(),
+            "{url}"
+        );
     }
     for url in [
         "http://gateway.example/",
@@ -170,14 +173,14 @@ fn codes_leave_this_machine_over_tls_unless_the_operator_says_otherwise() {
             allow_plaintext: true,
             ..plain
         };
-        assert!(Plan::new(allowed).is_ok(), "{url}");
+        assert!(RequestPlan::new(allowed).is_ok(), "{url}");
     }
 }
 
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
     let good = settings("https://gateway.example/", BodySettings::Form(Vec::new()));
-    let secret = Some(Secret::new("hunter2".to_owned()));
+    let secret = Some(SenderSecret::new("hunter2".to_owned()));
     let header = |name: &str, text: &str| vec![(name.to_owned(), text.to_owned())];
     let text = |content_type: &str, text: &str| BodySettings::Text {
         content_type: content_type.to_owned(),
@@ -231,8 +234,8 @@ fn settings_that_contradict_each_other_are_refused() {
 fn a_login_is_sent_and_not_shown() {
     let mut settings = settings("https://gateway.example/", BodySettings::None);
     settings.username = Some("Aladdin".to_owned());
-    settings.secret = Some(Secret::new("open sesame".to_owned()));
-    let plan = Plan::new(settings).unwrap();
+    settings.secret = Some(SenderSecret::new("open sesame".to_owned()));
+    let plan = RequestPlan::new(settings).unwrap();
     let request = request(&plan, "x").unwrap();
     let login = &request.headers["authorization"];
     // The example of RFC 7617, section 2.

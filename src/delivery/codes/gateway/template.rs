@@ -10,7 +10,7 @@ use crate::delivery::codes::CodeMessage;
 
 /// A text with places.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template(Vec<Part>);
+pub(super) struct Pattern(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -73,7 +73,7 @@ pub(super) struct Values<'a> {
     pub(super) secret: Option<&'a str>,
 }
 
-impl Template {
+impl Pattern {
     /// Reads `text`. The places of `constants` are filled at once.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ mod tests {
             from: Some("Owl"),
             secret: Some("hunter2"),
         };
-        let template = Template::parse(text, &constants).unwrap();
+        let template = Pattern::parse(text, &constants).unwrap();
         template.render_plain(values).map(|text| text.to_string())
     }
 
@@ -258,7 +258,7 @@ mod tests {
             ("{{}}", "{{}}"),
             ("{{tag.}}", "{{tag.}}"),
         ] {
-            let refused = Template::parse(text, &BTreeMap::new()).unwrap_err();
+            let refused = Pattern::parse(text, &BTreeMap::new()).unwrap_err();
             assert!(refused.contains(problem), "{refused}");
         }
     }

@@ -5,7 +5,7 @@ use crate::domain::gsm_alphabet::{ESCAPE, Letter};
 
 /// What the message centre expects behind `data_coding` 0, or instead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alphabet {
+pub enum SmppAlphabet {
     /// The GSM alphabet, one septet in each octet (`data_coding` 0).
     Gsm7,
     /// ISO 8859-1 (`data_coding` 3).
@@ -26,11 +26,11 @@ pub(super) struct Encoded {
 
 impl Encoded {
     /// Writes `text` in `alphabet` if it has all letters, else in UCS-2.
-    pub(super) fn of(text: &str, alphabet: Alphabet) -> Self {
+    pub(super) fn of(text: &str, alphabet: SmppAlphabet) -> Self {
         let (data_coding, letters, limits): (_, Option<Vec<_>>, _) = match alphabet {
-            Alphabet::Gsm7 => (0, text.chars().map(gsm7).collect(), (160, 153)),
-            Alphabet::Latin1 => (3, text.chars().map(latin1).collect(), (140, 134)),
-            Alphabet::Ucs2 => (8, None, (0, 0)),
+            SmppAlphabet::Gsm7 => (0, text.chars().map(gsm7).collect(), (160, 153)),
+            SmppAlphabet::Latin1 => (3, text.chars().map(latin1).collect(), (140, 134)),
+            SmppAlphabet::Ucs2 => (8, None, (0, 0)),
         };
         match letters {
             Some(letters) => Self {
@@ -98,17 +98,17 @@ mod tests {
 
     #[test]
     fn the_alphabet_is_chosen_by_the_text() {
-        let gsm = Encoded::of("\u{a3}@ 1[\u{20ac}\u{e0}", Alphabet::Gsm7);
+        let gsm = Encoded::of("\u{a3}@ 1[\u{20ac}\u{e0}", SmppAlphabet::Gsm7);
         assert_eq!(gsm.data_coding, 0);
         assert_eq!(gsm.whole(), [1, 0, 0x20, 0x31, 0x1b, 0x3c, 0x1b, 0x65, 0x7f]);
-        let ucs2 = Encoded::of("\u{439}1\u{1f989}", Alphabet::Gsm7);
+        let ucs2 = Encoded::of("\u{439}1\u{1f989}", SmppAlphabet::Gsm7);
         assert_eq!(ucs2.data_coding, 8);
         assert_eq!(ucs2.whole(), [0x04, 0x39, 0, 0x31, 0xd8, 0x3e, 0xdd, 0x89]);
-        let latin = Encoded::of("\u{e9}1", Alphabet::Latin1);
+        let latin = Encoded::of("\u{e9}1", SmppAlphabet::Latin1);
         assert_eq!((latin.data_coding, latin.whole()), (3, vec![0xe9, 0x31]));
-        assert_eq!(Encoded::of("\u{20ac}", Alphabet::Latin1).data_coding, 8);
-        assert_eq!(Encoded::of("1", Alphabet::Ucs2).whole(), [0, 0x31]);
-        assert_eq!(Encoded::of("\u{1b}", Alphabet::Gsm7).data_coding, 8);
+        assert_eq!(Encoded::of("\u{20ac}", SmppAlphabet::Latin1).data_coding, 8);
+        assert_eq!(Encoded::of("1", SmppAlphabet::Ucs2).whole(), [0, 0x31]);
+        assert_eq!(Encoded::of("\u{1b}", SmppAlphabet::Gsm7).data_coding, 8);
         assert!(is_gsm7("Owl") && !is_gsm7("Owl\u{439}"));
     }
 
@@ -135,16 +135,16 @@ mod tests {
     #[test]
     fn long_texts_are_taken_apart_between_letters() {
         let text = "a".repeat(152) + "\u{20ac}" + &"b".repeat(10);
-        let encoded = Encoded::of(&text, Alphabet::Gsm7);
+        let encoded = Encoded::of(&text, SmppAlphabet::Gsm7);
         assert!(!encoded.is_short());
         let parts = encoded.parts();
         assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [152, 12]);
         assert_eq!(parts.concat(), encoded.whole());
-        assert!(Encoded::of(&"a".repeat(160), Alphabet::Gsm7).is_short());
-        assert!(!Encoded::of(&"a".repeat(161), Alphabet::Gsm7).is_short());
-        let owls = Encoded::of(&"\u{1f989}".repeat(40), Alphabet::Gsm7);
+        assert!(Encoded::of(&"a".repeat(160), SmppAlphabet::Gsm7).is_short());
+        assert!(!Encoded::of(&"a".repeat(161), SmppAlphabet::Gsm7).is_short());
+        let owls = Encoded::of(&"\u{1f989}".repeat(40), SmppAlphabet::Gsm7);
         assert_eq!(owls.parts().iter().map(Vec::len).collect::<Vec<_>>(), [132, 28]);
-        assert!(Encoded::of(&"\u{439}".repeat(70), Alphabet::Gsm7).is_short());
-        assert!(!Encoded::of(&"\u{439}".repeat(71), Alphabet::Gsm7).is_short());
+        assert!(Encoded::of(&"\u{439}".repeat(70), SmppAlphabet::Gsm7).is_short());
+        assert!(!Encoded::of(&"\u{439}".repeat(71), SmppAlphabet::Gsm7).is_short());
     }
 }

@@ -17,10 +17,10 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
-use self::alphabet::{Alphabet, Encoded};
-use self::pdu::{Address, Content, Submit, command};
-use self::session::Session;
-use super::secret::Secret;
+use self::alphabet::{Encoded, SmppAlphabet};
+use self::pdu::{Address, PduContent, Submit, command};
+use self::session::SmppSession;
+use super::secret::SenderSecret;
 use super::{CodeMessage, CodeSender, Sent, words};
 use crate::delivery::trust::Authorities;
 
@@ -38,7 +38,7 @@ pub struct SmppSettings {
     /// Whom it knows this server as; at most 15 characters.
     pub system_id: String,
     /// The password; at most 8 characters by the specification, more by common use.
-    pub password: Option<Secret>,
+    pub password: Option<SenderSecret>,
     /// What kind of system this is, if it wants to know; at most 12 characters.
     pub system_type: String,
     /// Whether it insists on a session that could receive as well.
@@ -48,7 +48,7 @@ pub struct SmppSettings {
     /// The type of number and the numbering plan of all senders, instead of those that their form suggests.
     pub from_type: Option<(u8, u8)>,
     /// What it understands.
-    pub alphabet: Alphabet,
+    pub alphabet: SmppAlphabet,
     /// How a long text travels.
     pub long_text: LongText,
     /// How many messages are under way at the same time.
@@ -71,7 +71,7 @@ pub enum LongText {
 /// Sends to one message centre, over one session.
 pub struct Smpp {
     settings: SmppSettings,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Option<Arc<SmppSession>>>,
     window: Semaphore,
 }
 
@@ -112,7 +112,7 @@ impl Smpp {
             if reference.is_none() {
                 reference.clone_from(&sent.reference);
             }
-            if sent.outcome != crate::delivery::Outcome::Delivered {
+            if sent.outcome != crate::delivery::DeliveryOutcome::Delivered {
                 return sent;
             }
         }
@@ -120,12 +120,12 @@ impl Smpp {
     }
 
     fn bodies(&self, message: &CodeMessage, text: &Encoded, from: &Address, to: &Address) -> Vec<Vec<u8>> {
-        let body = |content: Content<'_>| submit_body(from, to, text.data_coding, content);
+        let body = |content: PduContent<'_>| submit_body(from, to, text.data_coding, content);
         if text.is_short() {
-            return vec![body(Content::Short(&text.whole()))];
+            return vec![body(PduContent::Short(&text.whole()))];
         }
         if self.settings.long_text == LongText::Payload {
-            return vec![body(Content::Payload(&text.whole()))];
+            return vec![body(PduContent::Payload(&text.whole()))];
         }
         let parts = text.parts();
         let all = u8::try_from(parts.len()).unwrap_or(u8::MAX);
@@ -136,7 +136,7 @@ impl Smpp {
             .map(|(nth, part)| {
                 // 3GPP TS 23.040, 9.2.3.24.1.
                 let header = [5, 0, 3, which, all, nth];
-                body(Content::WithHeader(&[&header, part.as_slice()].concat()))
+                body(PduContent::WithHeader(&[&header, part.as_slice()].concat()))
             })
             .collect()
     }
@@ -145,7 +145,7 @@ impl Smpp {
         let session = match timeout(self.settings.timeout, self.session()).await {
             Ok(Ok(session)) => session,
             Ok(Err(why)) => {
-                let secret = self.settings.password.as_ref().map(Secret::expose);
+                let secret = self.settings.password.as_ref().map(SenderSecret::expose);
                 return self.retry(&words::of_provider(&why, message, secret));
             }
             Err(_) => return self.retry("no session in time"),
@@ -167,12 +167,12 @@ impl Smpp {
     }
 
     /// The open session, or a new one; whoever else needs one meanwhile waits for the same.
-    async fn session(&self) -> Result<Arc<Session>, String> {
+    async fn session(&self) -> Result<Arc<SmppSession>, String> {
         let mut place = self.session.lock().await;
         match place.as_ref() {
             Some(session) if session.is_open() => Ok(Arc::clone(session)),
             _ => {
-                let session = Arc::new(Session::open(&self.settings).await?);
+                let session = Arc::new(SmppSession::open(&self.settings).await?);
                 *place = Some(Arc::clone(&session));
                 Ok(session)
             }
@@ -201,7 +201,7 @@ impl fmt::Debug for Smpp {
     }
 }
 
-fn submit_body(from: &Address, to: &Address, data_coding: u8, content: Content<'_>) -> Vec<u8> {
+fn submit_body(from: &Address, to: &Address, data_coding: u8, content: PduContent<'_>) -> Vec<u8> {
     let submit = Submit {
         from,
         to,

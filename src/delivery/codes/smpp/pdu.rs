@@ -125,11 +125,11 @@ pub(super) struct Submit<'a> {
     pub(super) from: &'a Address,
     pub(super) to: &'a Address,
     pub(super) data_coding: u8,
-    pub(super) content: Content<'a>,
+    pub(super) content: PduContent<'a>,
 }
 
 /// Where the text of a short message stands.
-pub(super) enum Content<'a> {
+pub(super) enum PduContent<'a> {
     /// In a parameter of its own (5.3.2.32).
     Payload(&'a [u8]),
     /// In the message; at most 254 octets.
@@ -147,17 +147,17 @@ impl Submit<'_> {
             put_text(&mut body, &address.text);
         }
         let esm_class = match self.content {
-            Content::WithHeader(_) => 0x40,
-            Content::Payload(_) | Content::Short(_) => 0,
+            PduContent::WithHeader(_) => 0x40,
+            PduContent::Payload(_) | PduContent::Short(_) => 0,
         };
         // No protocol identifier, no priority, at once, for as long as the message centre likes, no receipt, no replacement.
         body.extend_from_slice(&[esm_class, 0, 0, 0, 0, 0, 0, self.data_coding, 0]);
         match self.content {
-            Content::Short(octets) | Content::WithHeader(octets) => {
+            PduContent::Short(octets) | PduContent::WithHeader(octets) => {
                 body.push(u8::try_from(octets.len()).unwrap_or(u8::MAX));
                 body.extend_from_slice(&octets[..octets.len().min(usize::from(u8::MAX))]);
             }
-            Content::Payload(octets) => {
+            PduContent::Payload(octets) => {
                 let length = u16::try_from(octets.len()).unwrap_or(u16::MAX);
                 body.extend_from_slice(&[0, 0x04, 0x24]);
                 body.extend_from_slice(&length.to_be_bytes());
@@ -218,11 +218,11 @@ mod tests {
         let front = b"\0\x05\0Owl\0\x01\x0115005550006\0";
         let flags = |esm: u8| [esm, 0, 0, 0, 0, 0, 0, 8, 0];
         let expected = |esm: u8, rest: &[u8]| [front.as_slice(), &flags(esm), rest].concat();
-        assert_eq!(body(Content::Short(b"hi")), expected(0, b"\x02hi"));
-        assert_eq!(body(Content::WithHeader(b"hi")), expected(0x40, b"\x02hi"));
+        assert_eq!(body(PduContent::Short(b"hi")), expected(0, b"\x02hi"));
+        assert_eq!(body(PduContent::WithHeader(b"hi")), expected(0x40, b"\x02hi"));
         let long = [b'a'; 300];
         let rest = [b"\0\x04\x24\x01\x2c".as_slice(), &long].concat();
-        assert_eq!(body(Content::Payload(&long)), expected(0, &rest));
+        assert_eq!(body(PduContent::Payload(&long)), expected(0, &rest));
     }
 
     #[test]

@@ -15,15 +15,15 @@ use super::{SmppSettings, status};
 
 /// A bound session. It is unbound when this is dropped.
 #[derive(Debug)]
-pub(super) struct Session(mpsc::Sender<Request>);
+pub(super) struct SmppSession(mpsc::Sender<SmppRequest>);
 
 /// A short message to be submitted, and who waits for the answer.
-struct Request {
+struct SmppRequest {
     body: Vec<u8>,
     answer: oneshot::Sender<Pdu>,
 }
 
-impl Session {
+impl SmppSession {
     /// Connects and binds.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Session {
     /// Submits a short message; the answer, or `None` if the session ended before it came.
     pub(super) async fn submit(&self, body: Vec<u8>) -> Option<Pdu> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Request { body, answer }).await.ok()?;
+        self.0.send(SmppRequest { body, answer }).await.ok()?;
         answered.await.ok()
     }
 }
@@ -101,7 +101,7 @@ struct Bound {
 }
 
 /// Why the session ends.
-enum End {
+enum SessionEnd {
     /// The connection failed, or what came makes no sense.
     Broken,
     /// Nobody will send anything any more.
@@ -110,7 +110,7 @@ enum End {
     Unbound,
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for SessionEnd {
     fn from(_: io::Error) -> Self {
         Self::Broken
     }
@@ -129,7 +129,7 @@ impl Bound {
         }
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<SmppRequest>) {
         let end = loop {
             if let Err(end) = self.step(&mut inbox).await {
                 break end;
@@ -138,7 +138,7 @@ impl Bound {
         // From here on nobody takes the session for an open one, and whoever waits is told.
         drop(inbox);
         self.waiting.clear();
-        if let End::Dropped = end {
+        if let SessionEnd::Dropped = end {
             let sequence = self.next_sequence();
             let goodbye = self.link.write(command::UNBIND, 0, sequence, &[]);
             let _ = timeout(self.timeout, goodbye).await;
@@ -146,7 +146,7 @@ impl Bound {
         let _ = timeout(self.timeout, self.link.close()).await;
     }
 
-    async fn step(&mut self, inbox: &mut mpsc::Receiver<Request>) -> Result<(), End> {
+    async fn step(&mut self, inbox: &mut mpsc::Receiver<SmppRequest>) -> Result<(), SessionEnd> {
         let due = match self.enquired {
             Some(since) => since + self.timeout,
             None => self.heard + self.rest,
@@ -159,7 +159,7 @@ impl Bound {
                 self.take(pdu).await
             }
             request = inbox.recv() => {
-                let Request { body, answer } = request.ok_or(End::Dropped)?;
+                let SmppRequest { body, answer } = request.ok_or(SessionEnd::Dropped)?;
                 // Those who gave up.
                 self.waiting.retain(|_, answer| !answer.is_closed());
                 let sequence = self.next_sequence();
@@ -168,7 +168,7 @@ impl Bound {
             }
             () = tokio::time::sleep_until(due) => {
                 if self.enquired.is_some() {
-                    return Err(End::Broken);
+                    return Err(SessionEnd::Broken);
                 }
                 self.enquired = Some(Instant::now());
                 let sequence = self.next_sequence();
@@ -177,7 +177,7 @@ impl Bound {
         }
     }
 
-    async fn take(&mut self, pdu: Pdu) -> Result<(), End> {
+    async fn take(&mut self, pdu: Pdu) -> Result<(), SessionEnd> {
         let sequence = pdu.sequence;
         match pdu.command {
             answer if answer & command::RESPONSE != 0 => {
@@ -198,7 +198,7 @@ impl Bound {
             command::UNBIND => {
                 self.write(command::UNBIND | command::RESPONSE, 0, sequence, &[])
                     .await?;
-                Err(End::Unbound)
+                Err(SessionEnd::Unbound)
             }
             _ => {
                 self.write(command::GENERIC_NACK, status::INVALID_COMMAND, sequence, &[])
@@ -207,9 +207,17 @@ impl Bound {
         }
     }
 
-    async fn write(&mut self, command: u32, status: u32, sequence: u32, body: &[u8]) -> Result<(), End> {
+    async fn write(
+        &mut self,
+        command: u32,
+        status: u32,
+        sequence: u32,
+        body: &[u8],
+    ) -> Result<(), SessionEnd> {
         let writing = self.link.write(command, status, sequence, body);
-        timeout(self.timeout, writing).await.map_err(|_| End::Broken)??;
+        timeout(self.timeout, writing)
+            .await
+            .map_err(|_| SessionEnd::Broken)??;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use lettre::transport::smtp::Error;
 
 use self::connections::Connections;
-use super::secret::Secret;
+use super::secret::SenderSecret;
 use super::{CodeMessage, CodeSender, Sent, words};
 use crate::delivery::trust::Authorities;
 use crate::domain::destination::EmailAddress;
@@ -58,7 +58,7 @@ pub struct Login {
     /// The user name.
     pub username: String,
     /// The password.
-    pub password: Secret,
+    pub password: SenderSecret,
 }
 
 /// Sends to one mail server.
@@ -156,7 +156,7 @@ pub(super) mod tests {
             authorities: None,
             login: Some(Login {
                 username: "owl".to_owned(),
-                password: Secret::new("hunter2".to_owned()),
+                password: SenderSecret::new("hunter2".to_owned()),
             }),
             from: EmailAddress::parse("owl@example.com").unwrap(),
             from_name: Some("Owl".to_owned()),

@@ -13,7 +13,7 @@ use url::Url;
 use self::token::Signer;
 use super::kept::{Digest, Kept};
 use super::{Judgement, PushMessage, PushOutcome, PushProvider, post};
-use crate::delivery::http::{Answer, HttpClient};
+use crate::delivery::http::{HttpAnswer, HttpClient};
 use crate::domain::sid::{CredentialSid, EventSid};
 use crate::domain::text::{ApnsIdentifier, NotificationToken};
 use crate::domain::time::Timestamp;
@@ -111,7 +111,7 @@ impl Apns {
         device: &NotificationToken,
         message: &PushMessage<'_>,
         token: &HeaderValue,
-    ) -> Result<Answer, PushOutcome> {
+    ) -> Result<HttpAnswer, PushOutcome> {
         let base = if access.sandbox {
             &self.environments.sandbox
         } else {

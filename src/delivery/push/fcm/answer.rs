@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::delivery::http::Answer;
+use crate::delivery::http::HttpAnswer;
 use crate::delivery::push::{Judgement, PushOutcome, word};
 use crate::domain::time::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 ///
 /// A fault that the owner of the credential can mend, and one of Google's, is worth another try as long as the challenge
 /// waits; one that lies in the message itself is not.
-pub(super) fn judge(answer: &Answer, now: Timestamp) -> Judgement {
+pub(super) fn judge(answer: &HttpAnswer, now: Timestamp) -> Judgement {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code = error_code(&body);
     let said = said(answer.status, code, &body);

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::GOOGLE_TOKENS;
 use crate::crypto::service_account::ServiceAccount;
-use crate::delivery::http::{Answer, HttpClient};
+use crate::delivery::http::{HttpAnswer, HttpClient};
 use crate::delivery::push::{PushOutcome, post, word};
 use crate::domain::time::Timestamp;
 
@@ -102,7 +102,7 @@ impl Bearer {
 }
 
 /// The token and when it is to be given up, or what is wrong with the answer.
-fn read(answer: &Answer, now: Timestamp) -> Result<(HeaderValue, Timestamp), String> {
+fn read(answer: &HttpAnswer, now: Timestamp) -> Result<(HeaderValue, Timestamp), String> {
     let status = answer.status;
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let text = |name| body.as_ref()?.get(name)?.as_str();

@@ -14,7 +14,7 @@ use self::bearer::{Bearer, TokenPlace};
 use super::kept::{Digest, Kept};
 use super::{Judgement, PushMessage, PushOutcome, PushProvider, post};
 use crate::crypto::service_account::ServiceAccount;
-use crate::delivery::http::{Answer, HttpClient};
+use crate::delivery::http::{HttpAnswer, HttpClient};
 use crate::domain::sid::CredentialSid;
 use crate::domain::text::NotificationToken;
 use crate::domain::time::Timestamp;
@@ -107,7 +107,7 @@ impl Fcm {
         message: &PushMessage<'_>,
         token: &HeaderValue,
         now: Timestamp,
-    ) -> Result<Answer, PushOutcome> {
+    ) -> Result<HttpAnswer, PushOutcome> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| PushOutcome::refused("fcm_url is no URL that has a path"))?

@@ -1,12 +1,12 @@
 //! What a push service's answer means: RFC 8030, sections 5, 7.2, 7.3 and 8.4; RFC 8292, section 4.2; and UnifiedPush's
 //! server interface 1.2.0, whose servers may accept with any 2xx and say with 400 that trying again is of no use.
 
-use crate::delivery::http::Answer;
+use crate::delivery::http::HttpAnswer;
 use crate::delivery::push::{Judgement, PushOutcome};
 use crate::domain::time::Timestamp;
 
 /// Reads the answer of the push service at `origin`.
-pub(super) fn judge(origin: &str, answer: &Answer, now: Timestamp) -> Judgement {
+pub(super) fn judge(origin: &str, answer: &HttpAnswer, now: Timestamp) -> Judgement {
     let status = answer.status;
     let said = format!("the push service {origin} answered {status}");
     let after = answer.retry_after(now);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::dialect::twilio::approval::Fault;
+use crate::dialect::twilio::approval::ApprovalFault;
 use crate::domain::channel::Channel;
-use crate::domain::credential::PushProvider;
+use crate::domain::credential::CredentialKind;
 use crate::domain::factor::FactorType;
 use crate::domain::fraud::{BlockReason, Blocked};
 use crate::domain::message::Unrenderable;
@@ -106,7 +106,7 @@ fn of_challenges() {
     }
     for (why, sentence) in [
         (
-            Fault::ClaimNoText.into(),
+            ApprovalFault::ClaimNoText.into(),
             r#""number" and "reason" must be texts"#,
         ),
         (
@@ -114,7 +114,7 @@ fn of_challenges() {
             "a field that has to be signed is missing or is not the challenge's",
         ),
         (
-            Fault::FieldsDiffer.into(),
+            ApprovalFault::FieldsDiffer.into(),
             "it signs other fields than those that have to be signed",
         ),
         (
@@ -136,7 +136,7 @@ fn of_challenges() {
             r#"the "reason" of a denial can only be "not_me""#,
         ),
         (
-            Fault::Unreadable.into(),
+            ApprovalFault::Unreadable.into(),
             "AuthPayload is no ES256 JWT as a device makes it",
         ),
         (
@@ -150,7 +150,7 @@ fn of_challenges() {
         );
     }
     answers! {
-        challenge::Refusal::BadProof { why: Fault::TooLong.into() } =>
+        challenge::Refusal::BadProof { why: ApprovalFault::TooLong.into() } =>
             "400 60306 - Invalid parameter: AuthPayload must be at most 5456 characters long, or as long as what this challenge has to be signed needs",
         challenge::Refusal::Answered =>
             "403 60322 - The challenge has been answered already",
@@ -190,9 +190,9 @@ fn of_services_and_credentials() {
             "404 20404 - The requested resource /v2/Things/1 was not found",
         service::Refusal::LookupRequired =>
             "400 60200 - SkipSmsToLandlines requires LookupEnabled",
-        service::Refusal::NoSuchCredential { provider: PushProvider::Apn } =>
+        service::Refusal::NoSuchCredential { provider: CredentialKind::Apn } =>
             "400 60200 - Invalid parameter: Push.ApnCredentialSid must be the SID of one of the account's credentials of type apn; create one with POST /v1/Credentials",
-        service::Refusal::NoSuchCredential { provider: PushProvider::Fcm } =>
+        service::Refusal::NoSuchCredential { provider: CredentialKind::Fcm } =>
             "400 60200 - Invalid parameter: Push.FcmCredentialSid must be the SID of one of the account's credentials of type fcm; create one with POST /v1/Credentials",
         service::Refusal::NotFound =>
             "404 20404 - The requested resource /v2/Things/1 was not found",

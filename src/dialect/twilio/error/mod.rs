@@ -225,7 +225,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = ErrorBody {
             code: self.code,
             message: &self.message,
             more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
@@ -259,7 +259,7 @@ const REACHED_RATE_LIMIT: HeaderName = HeaderName::from_static("twilio-reached-r
 /// `{"code":60200,"message":"...","more_info":"https://...","status":400}`. No `type` and `title`: with both, the helper
 /// libraries raise another class of exception.
 #[derive(Serialize)]
-struct Body<'a> {
+struct ErrorBody<'a> {
     code: u32,
     message: &'a str,
     more_info: String,

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{ApiError, Parameter, ToApiError, seconds};
-use crate::domain::credential::PushProvider;
+use crate::domain::credential::CredentialKind;
 use crate::domain::rate_limit::{MAX_BUCKETS, MAX_RATE_LIMITS};
 use crate::domain::webhook::MAX_WEBHOOKS;
 use crate::domain::{
@@ -124,10 +124,10 @@ impl ToApiError for service::Refusal {
                 "SkipSmsToLandlines requires LookupEnabled",
             ),
             Self::NoSuchCredential {
-                provider: PushProvider::Apn,
+                provider: CredentialKind::Apn,
             } => ApiError::invalid(Parameter::PUSH_APN_CREDENTIAL_SID, NO_APN_CREDENTIAL),
             Self::NoSuchCredential {
-                provider: PushProvider::Fcm,
+                provider: CredentialKind::Fcm,
             } => ApiError::invalid(Parameter::PUSH_FCM_CREDENTIAL_SID, NO_FCM_CREDENTIAL),
             Self::NotFound => ApiError::not_found(path),
         }

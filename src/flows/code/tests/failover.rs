@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::world::{World, codes, dead, euros, good, refusing, silent};
+use super::world::{CodeWorld, codes, dead, euros, good, refusing, silent};
 use crate::delivery::codes::Sent;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
@@ -25,7 +25,7 @@ use crate::store::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, S
 
 #[tokio::test]
 async fn a_code_arrives_with_its_text_and_the_attempt_says_so() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     world.text("471100").await;
     assert_eq!(world.tries().await, [("a".to_owned(), "queued")]);
     world.deliver().await;
@@ -44,7 +44,7 @@ async fn a_code_arrives_with_its_text_and_the_attempt_says_so() {
 
 #[tokio::test]
 async fn what_is_wanted_of_an_email_is_nothing_to_a_text_message() {
-    let world = World::new(&["first"]).await;
+    let world = CodeWorld::new(&["first"]).await;
     let mut verification = world.verification("471142");
     verification.content.email = Some(EmailOptions {
         from: Some(EmailAddress::parse("owl@example.com").unwrap()),
@@ -65,7 +65,7 @@ async fn what_is_wanted_of_an_email_is_nothing_to_a_text_message() {
 #[tokio::test]
 async fn what_fails_is_refused_or_never_ends_goes_to_the_next_sender_at_once() {
     for react in [dead, refusing, silent] {
-        let world = World::new(&["a", "b"]).await;
+        let world = CodeWorld::new(&["a", "b"]).await;
         world.senders[0].now(react);
         let sid = world.text("471100").await;
         world.deliver().await;
@@ -82,7 +82,7 @@ async fn what_fails_is_refused_or_never_ends_goes_to_the_next_sender_at_once() {
 
 #[tokio::test]
 async fn what_all_senders_refuse_is_a_dead_letter_without_the_code() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     world.senders.iter().for_each(|sender| sender.now(refusing));
     world.text("471100").await;
     world.deliver().await;
@@ -98,7 +98,7 @@ async fn what_all_senders_refuse_is_a_dead_letter_without_the_code() {
 
 #[tokio::test]
 async fn the_last_sender_is_tried_again_until_the_code_is_over_each_time_as_an_attempt() {
-    let world = World::new(&["a"]).await;
+    let world = CodeWorld::new(&["a"]).await;
     world.senders[0].now(dead);
     world.text("471100").await;
     let mut worker = world.worker();
@@ -120,7 +120,7 @@ async fn the_last_sender_is_tried_again_until_the_code_is_over_each_time_as_an_a
 
 #[tokio::test]
 async fn a_sender_that_works_again_gets_what_waited() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     world.senders.iter().for_each(|sender| sender.now(dead));
     for number in 0..20 {
         world.text(&format!("4711{number:02}")).await;
@@ -152,7 +152,7 @@ async fn a_sender_that_works_again_gets_what_waited() {
 
 #[tokio::test]
 async fn nothing_is_sent_after_the_approval_or_the_end() {
-    let world = World::new(&["a"]).await;
+    let world = CodeWorld::new(&["a"]).await;
     let sid = world.text("471100").await;
     world.approve(sid).await;
     world.deliver().await;
@@ -166,7 +166,7 @@ async fn nothing_is_sent_after_the_approval_or_the_end() {
 
 #[tokio::test]
 async fn approved_while_a_sender_fails_it_goes_to_nobody_else() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     let sid = world.text("471100").await;
     world.senders[0].now(silent);
     let mut worker = world.worker();
@@ -183,7 +183,7 @@ async fn approved_while_a_sender_fails_it_goes_to_nobody_else() {
 
 #[tokio::test]
 async fn a_thousand_codes_of_a_dead_sender_arrive_over_the_other_one_without_any_wait() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     for number in 0..1000 {
         world.text(&format!("{number:06}")).await;
     }
@@ -204,7 +204,7 @@ async fn a_thousand_codes_of_a_dead_sender_arrive_over_the_other_one_without_any
 
 #[tokio::test]
 async fn a_dead_sender_is_tried_again_after_a_while_with_one_code_at_a_time() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     world.senders[0].now(dead);
     for number in 0..50 {
         world.text(&format!("{number:06}")).await;
@@ -235,7 +235,7 @@ async fn a_dead_sender_is_tried_again_after_a_while_with_one_code_at_a_time() {
 
 #[tokio::test]
 async fn a_worker_that_is_cut_off_behind_the_commit_loses_nothing() {
-    let world = World::new(&["a"]).await;
+    let world = CodeWorld::new(&["a"]).await;
     world.text("471100").await;
     // Cut off while the sender is asked: the row is leased, and the next process has it again.
     world.senders[0].now(silent);
@@ -257,7 +257,7 @@ async fn a_worker_that_is_cut_off_behind_the_commit_loses_nothing() {
 
 #[tokio::test]
 async fn a_sender_that_asks_for_time_is_asked_again_then_if_it_is_the_only_one() {
-    let world = World::new(&["a"]).await;
+    let world = CodeWorld::new(&["a"]).await;
     world.senders[0].now(|_| Some(Sent::retry("busy", Some(Duration::from_secs(40)))));
     world.text("471100").await;
     let mut worker = world.worker();
@@ -331,7 +331,7 @@ impl Store for Contended {
 #[tokio::test]
 async fn a_try_is_paid_once_however_often_another_change_comes_first() {
     let store = Arc::new(Contended::default());
-    let world = World::with(
+    let world = CodeWorld::with(
         &["a", "b"],
         &[Channel::Sms],
         store.clone(),
@@ -357,7 +357,7 @@ async fn a_try_is_paid_once_however_often_another_change_comes_first() {
 
 #[tokio::test]
 async fn what_was_tried_as_often_as_may_be_is_a_dead_letter() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     world.senders.iter().for_each(|sender| sender.now(dead));
     let sid = world.text("471100").await;
     let before = world.read(sid).await;

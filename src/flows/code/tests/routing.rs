@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{World, name, refusing};
-use crate::delivery::Outcome;
+use super::world::{CodeWorld, name, refusing};
+use crate::delivery::DeliveryOutcome;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::time::Clock as _;
@@ -14,7 +14,7 @@ use crate::memory::breaker::Breaker;
 use crate::store::Batch;
 
 /// How many of a hundred codes go to the first of two senders.
-async fn share_of_first(world: &World) -> usize {
+async fn share_of_first(world: &CodeWorld) -> usize {
     let mut first = 0;
     for _ in 0..100 {
         let now = world.clock.now();
@@ -26,7 +26,7 @@ async fn share_of_first(world: &World) -> usize {
 
 #[tokio::test]
 async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
-    let world = World::new(&["b", "a", "c"]).await;
+    let world = CodeWorld::new(&["b", "a", "c"]).await;
     let to = async |channel, tried: &[&str]| {
         let tried: Vec<_> = tried.iter().map(|text| name(text)).collect();
         let now = world.clock.now();
@@ -44,7 +44,7 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
             world
                 .app
                 .memory
-                .sender_health
+                .sender_breakers
                 .failed(name(sender), world.clock.now());
         }
     }
@@ -53,7 +53,7 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
 
 #[tokio::test]
 async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_they_do() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     let round = async |converts: bool| {
         for number in 0..60 {
             // Both are sent to; only what the second one sends comes back, or all of it.
@@ -63,7 +63,7 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
             let mut waiting = attempts.filter(|attempt| attempt.status == AttemptStatus::Queued);
             let mut attempt = waiting.next().unwrap();
             (attempt.sender, attempt.status) = (name(sender), AttemptStatus::Sent);
-            learn(&world.app, &attempt, &Outcome::Delivered);
+            learn(&world.app, &attempt, &DeliveryOutcome::Delivered);
             if converts || sender == "b" {
                 attempt.converted_at = Some(world.clock.now());
                 converted(&world.app, &attempt);
@@ -89,10 +89,10 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
 }
 
 /// The same server as a process that has just begun.
-async fn learnt_anew(world: &World) -> World {
+async fn learnt_anew(world: &CodeWorld) -> CodeWorld {
     let app = TestParts::of(&world.app).wire();
     learn_from_stored(&app).await.unwrap();
-    World {
+    CodeWorld {
         app: std::sync::Arc::new(app),
         clock: world.clock.clone(),
         account: world.account,
@@ -103,7 +103,7 @@ async fn learnt_anew(world: &World) -> World {
 
 #[tokio::test]
 async fn a_sender_that_refuses_everything_stands_behind_after_a_while() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     world.senders[0].now(refusing);
     for number in 0..30 {
         world.text(&format!("{number:06}")).await;

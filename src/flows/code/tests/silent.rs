@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::world::{World, dead, good, name, refusing};
+use super::world::{CodeWorld, dead, good, name, refusing};
 use crate::domain::channel::Channel;
 use crate::domain::sid::VerificationSid;
 use crate::domain::verification::{Refusal, SilentAuthentication, SilentFailure};
@@ -14,7 +14,7 @@ use crate::store::memory::MemoryStore;
 const DEVICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
 
 /// A verification that waits for its device's call; what the URL ends in.
-async fn begin(world: &World, wants_client_token: bool) -> (VerificationSid, SilentToken) {
+async fn begin(world: &CodeWorld, wants_client_token: bool) -> (VerificationSid, SilentToken) {
     let mut verification = world.verification("471100");
     verification.codes.clear();
     let (app, sid) = (&world.app, verification.sid);
@@ -25,13 +25,13 @@ async fn begin(world: &World, wants_client_token: bool) -> (VerificationSid, Sil
     (sid, token)
 }
 
-async fn call(world: &World, token: &str) -> Result<SilentAnswer, Error<Refusal>> {
+async fn call(world: &CodeWorld, token: &str) -> Result<SilentAnswer, Error<Refusal>> {
     verification::confirm_silent(&world.app, token, DEVICE).await
 }
 
 #[tokio::test]
 async fn a_device_that_its_network_knows_is_confirmed_once() {
-    let world = World::new(&["a"]).await;
+    let world = CodeWorld::new(&["a"]).await;
     let (sid, token) = begin(&world, true).await;
     world.deliver().await;
     assert!(
@@ -64,7 +64,7 @@ async fn a_device_that_its_network_knows_is_confirmed_once() {
 
 #[tokio::test]
 async fn each_call_in_vain_is_an_attempt_with_the_number_of_its_error_and_five_are_all() {
-    let world = World::new(&["a", "b"]).await;
+    let world = CodeWorld::new(&["a", "b"]).await;
     let (sid, token) = begin(&world, false).await;
     world.senders[0].now(refusing);
     world.senders[1].now(dead);
@@ -100,7 +100,7 @@ async fn each_call_in_vain_is_an_attempt_with_the_number_of_its_error_and_five_a
 #[tokio::test]
 async fn every_call_but_the_first_is_paid_and_without_money_nobody_is_asked() {
     let store = Arc::new(MemoryStore::new());
-    let world = World::with(&["a"], &[Channel::Sna], store, Some((400_000, 1_000_000))).await;
+    let world = CodeWorld::with(&["a"], &[Channel::Sna], store, Some((400_000, 1_000_000))).await;
     world.senders[0].now(dead);
     let (_, token) = begin(&world, false).await;
     for asked in [1, 2, 3, 3, 3] {
@@ -112,7 +112,7 @@ async fn every_call_but_the_first_is_paid_and_without_money_nobody_is_asked() {
 
 #[tokio::test]
 async fn parallel_calls_are_counted_and_confirm_once() {
-    let world = Arc::new(World::new(&["a"]).await);
+    let world = Arc::new(CodeWorld::new(&["a"]).await);
     let (_, token) = begin(&world, true).await;
     let calls = (0..20).map(|_| {
         let (world, token) = (world.clone(), token.clone());
@@ -128,7 +128,7 @@ async fn parallel_calls_are_counted_and_confirm_once() {
 
 #[tokio::test]
 async fn no_other_token_and_no_late_one_reaches_the_network() {
-    let world = World::new(&["a"]).await;
+    let world = CodeWorld::new(&["a"]).await;
     let (sid, token) = begin(&world, false).await;
     let another = SilentToken::draw(world.service, sid, world.app.entropy.as_ref());
     for wrong in [another.reveal().as_str(), "", "x", &token.reveal()[1..]] {
@@ -154,7 +154,7 @@ async fn no_other_token_and_no_late_one_reaches_the_network() {
 
 #[tokio::test]
 async fn a_server_without_a_sender_for_it_offers_none() {
-    let world = World::of(&["a"], &[Channel::Sms]).await;
+    let world = CodeWorld::of(&["a"], &[Channel::Sms]).await;
     let verification = world.verification("471100");
     assert_eq!(world.start(verification, Channel::Sna).await, None);
     assert_eq!(

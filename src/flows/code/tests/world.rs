@@ -95,7 +95,7 @@ pub(super) fn silent(_: &CodeMessage) -> Option<Sent> {
 }
 
 /// A server, its account and service, and its senders.
-pub(super) struct World {
+pub(super) struct CodeWorld {
     pub(super) app: Arc<App>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) account: AccountSid,
@@ -119,7 +119,7 @@ pub(super) fn euros(micros: u64) -> Price {
     }
 }
 
-impl World {
+impl CodeWorld {
     /// With senders of these names, in this order, which take everything.
     pub(super) async fn new(names: &[&str]) -> Self {
         Self::of(names, &[Channel::Sms, Channel::Call, Channel::Sna]).await

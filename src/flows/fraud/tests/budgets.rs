@@ -18,7 +18,7 @@ fn only(change: impl FnOnce(&mut Settings)) -> Settings {
 type Choice = (fn(&mut Settings), BlockReason, u64);
 
 /// How many of `count` codes to different numbers of one prefix pass.
-async fn passing(node: &Node, count: u64, asked: Asked<'_>) -> usize {
+async fn passing(node: &Node, count: u64, asked: AskedSend<'_>) -> usize {
     let mut passed = 0;
     for number in 0..count {
         let result = node.pass(&phone(32_470_120_000 + number), asked).await;
@@ -30,9 +30,9 @@ async fn passing(node: &Node, count: u64, asked: Asked<'_>) -> usize {
 #[tokio::test]
 async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
     const DAY: u64 = 86_400;
-    let asked = Asked {
+    let asked = AskedSend {
         device_ip: Some("203.0.113.7"),
-        ..Asked::default()
+        ..AskedSend::default()
     };
     let choices: [Choice; 6] = [
         (|s| s.prefix_per_hour = Some(7), BlockReason::PrefixBudget, 3_600),
@@ -57,7 +57,7 @@ async fn each_budget_lets_through_what_it_has_and_is_new_in_the_next_window() {
             micros: 100_000,
             currency: Currency::parse("eur").unwrap(),
         });
-        let asked = Asked { price, ..asked };
+        let asked = AskedSend { price, ..asked };
         assert_eq!(passing(&node, 20, asked).await, 7, "{reason:?}");
         let refused = node.pass(&phone(32_470_120_099), asked).await;
         assert_eq!(why(&refused), Some(reason));
@@ -81,21 +81,24 @@ async fn a_number_has_its_own_budget_over_all_services() {
     elsewhere.service.sid = ServiceSid::from_bytes([7; 16]);
     for destination in [phone(32_470_123_456), email("ada@example.com")] {
         for _ in 0..3 {
-            assert_eq!(why(&node.pass(&destination, Asked::default()).await), None);
+            assert_eq!(why(&node.pass(&destination, AskedSend::default()).await), None);
         }
         for _ in 0..2 {
-            assert_eq!(why(&elsewhere.pass(&destination, Asked::default()).await), None);
+            assert_eq!(
+                why(&elsewhere.pass(&destination, AskedSend::default()).await),
+                None
+            );
         }
         for node in [&node, &elsewhere] {
-            let refused = node.pass(&destination, Asked::default()).await;
+            let refused = node.pass(&destination, AskedSend::default()).await;
             assert_eq!(why(&refused), Some(BlockReason::NumberBudget));
         }
     }
     // No other spelling has a budget of its own, another number has.
-    let shouted = node.pass(&email("ADA@example.com"), Asked::default()).await;
+    let shouted = node.pass(&email("ADA@example.com"), AskedSend::default()).await;
     assert_eq!(why(&shouted), Some(BlockReason::NumberBudget));
     assert_eq!(
-        why(&node.pass(&phone(32_470_123_457), Asked::default()).await),
+        why(&node.pass(&phone(32_470_123_457), AskedSend::default()).await),
         None
     );
 }
@@ -107,7 +110,9 @@ async fn sixty_four_at_once_get_five() {
         let tasks: Vec<_> = (0..64)
             .map(|_| {
                 let node = Arc::clone(&node);
-                tokio::spawn(async move { why(&node.pass(&phone(32_470_123_456), Asked::default()).await) })
+                tokio::spawn(
+                    async move { why(&node.pass(&phone(32_470_123_456), AskedSend::default()).await) },
+                )
             })
             .collect();
         let mut passed = 0;
@@ -130,9 +135,11 @@ async fn two_processes_together_stay_within_the_limit() {
     let tasks: Vec<_> = (0..2_400_u64)
         .map(|number| {
             let node = Arc::clone(if number % 2 == 0 { &one } else { &other });
-            tokio::spawn(
-                async move { why(&node.pass(&phone(32_470_120_000 + number), Asked::default()).await) },
-            )
+            tokio::spawn(async move {
+                why(&node
+                    .pass(&phone(32_470_120_000 + number), AskedSend::default())
+                    .await)
+            })
         })
         .collect();
     let mut passed = 0;
@@ -141,7 +148,8 @@ async fn two_processes_together_stay_within_the_limit() {
     }
     // Neither has more than a block left when the other one finds nothing.
     assert!((1_000 - 64..=1_000).contains(&passed), "{passed}");
-    let rest = passing(&one, 64, Asked::default()).await + passing(&other, 64, Asked::default()).await;
+    let rest =
+        passing(&one, 64, AskedSend::default()).await + passing(&other, 64, AskedSend::default()).await;
     assert!(passed + rest <= 1_000, "{passed} and {rest}");
 }
 
@@ -157,7 +165,9 @@ async fn a_restart_gives_nobody_more() {
         if number % 20 == 0 {
             node = node.another();
         }
-        let result = node.pass(&phone(32_470_120_000 + number), Asked::default()).await;
+        let result = node
+            .pass(&phone(32_470_120_000 + number), AskedSend::default())
+            .await;
         passed += usize::from(why(&result).is_none());
     }
     // Blocks are of 10: none is cut short by a restart here.
@@ -165,7 +175,7 @@ async fn a_restart_gives_nobody_more() {
     let mut passed_to_one = 0;
     for _ in 0..10 {
         node = node.another();
-        let result = node.pass(&phone(32_470_999_999), Asked::default()).await;
+        let result = node.pass(&phone(32_470_999_999), AskedSend::default()).await;
         passed_to_one += usize::from(why(&result).is_none());
     }
     assert_eq!(passed_to_one, 5);
@@ -180,10 +190,10 @@ async fn what_is_not_kept_is_given_back() {
     .await;
     let number = phone(32_470_123_456);
     for _ in 0..10 {
-        node.ask(&number, Asked::default()).await.unwrap();
+        node.ask(&number, AskedSend::default()).await.unwrap();
     }
-    assert_eq!(why(&node.pass(&number, Asked::default()).await), None);
-    let refused = node.pass(&number, Asked::default()).await;
+    assert_eq!(why(&node.pass(&number, AskedSend::default()).await), None);
+    let refused = node.pass(&number, AskedSend::default()).await;
     assert_eq!(why(&refused), Some(BlockReason::NumberBudget));
     // What was taken of the other budgets for a code that is refused is given back, too.
     let node = Node::new(only(|s| {
@@ -192,11 +202,11 @@ async fn what_is_not_kept_is_given_back() {
     }))
     .await;
     assert_eq!(
-        why(&node.pass(&phone(32_470_000_000), Asked::default()).await),
+        why(&node.pass(&phone(32_470_000_000), AskedSend::default()).await),
         None
     );
     for _ in 0..10 {
-        let refused = node.pass(&number, Asked::default()).await;
+        let refused = node.pass(&number, AskedSend::default()).await;
         assert_eq!(why(&refused), Some(BlockReason::ServiceBudget));
     }
 }
@@ -209,7 +219,7 @@ async fn a_store_that_fails_lets_nothing_out() {
     let mut failures = 0;
     for succeeding in 0.. {
         store.fail_after(succeeding);
-        match node.pass(&number, Asked::default()).await {
+        match node.pass(&number, AskedSend::default()).await {
             Err(Error::Failed(Fault::Unavailable(_))) => failures += 1,
             Ok(()) => break,
             Err(other) => panic!("{other}"),
@@ -222,12 +232,12 @@ async fn a_store_that_fails_lets_nothing_out() {
     store.fail_after(u64::MAX);
     // What failed took nothing.
     for _ in 1..30 {
-        assert_eq!(why(&node.pass(&number, Asked::default()).await), None);
+        assert_eq!(why(&node.pass(&number, AskedSend::default()).await), None);
     }
-    let refused = node.pass(&number, Asked::default()).await;
+    let refused = node.pass(&number, AskedSend::default()).await;
     assert_eq!(why(&refused), Some(BlockReason::NumberBudget));
     store.fail_commits(true);
-    let other = node.pass(&phone(32_470_123_457), Asked::default()).await;
+    let other = node.pass(&phone(32_470_123_457), AskedSend::default()).await;
     assert!(matches!(other, Err(Error::Failed(Fault::Unavailable(_)))));
 }
 
@@ -236,18 +246,18 @@ async fn a_clock_set_back_gives_nobody_more_and_locks_nobody_out() {
     let node = Node::new(only(|s| s.number_per_day = Some(5))).await;
     let number = phone(32_470_123_456);
     for _ in 0..5 {
-        assert_eq!(why(&node.pass(&number, Asked::default()).await), None);
+        assert_eq!(why(&node.pass(&number, AskedSend::default()).await), None);
     }
     let before = node.clock.now();
     // A day is over, and spent, when the clock is found to be wrong.
     node.clock.advance(Duration::from_hours(24));
     for _ in 0..5 {
-        assert_eq!(why(&node.pass(&number, Asked::default()).await), None);
+        assert_eq!(why(&node.pass(&number, AskedSend::default()).await), None);
     }
     crate::flows::sweep::round(&node.app).await.unwrap();
     node.clock.set(before);
     for node in [&node, &node.another()] {
-        let refused = node.pass(&number, Asked::default()).await;
+        let refused = node.pass(&number, AskedSend::default()).await;
         assert_eq!(why(&refused), Some(BlockReason::NumberBudget));
         assert!(retry_after(&refused) <= Some(Duration::from_hours(24)));
     }
@@ -256,7 +266,7 @@ async fn a_clock_set_back_gives_nobody_more_and_locks_nobody_out() {
 #[tokio::test]
 async fn counters_are_reclaimed_when_they_are_over() {
     let node = Node::new(Settings::default()).await;
-    passing(&node, 10, Asked::default()).await;
+    passing(&node, 10, AskedSend::default()).await;
     let counters = async || {
         let scan = Scan {
             prefix: vec![Taken::KIND],
@@ -287,13 +297,13 @@ async fn a_safe_number_has_its_own_limit_and_costs_money() {
         ..Settings::default()
     })
     .await;
-    let asked = Asked {
+    let asked = AskedSend {
         device_ip: Some("203.0.113.7"),
         price: Some(Price {
             micros: 100_000,
             currency: Currency::parse("eur").unwrap(),
         }),
-        ..Asked::default()
+        ..AskedSend::default()
     };
     assert_eq!(why(&node.pass(&phone(32_470_120_000), asked).await), None);
     let number = phone(32_470_123_456);
@@ -329,9 +339,9 @@ async fn the_cap_counts_what_senders_cost_and_takes_no_other_currency() {
         })
     };
     let number = phone(32_470_123_456);
-    let asked = |price| Asked {
+    let asked = |price| AskedSend {
         price,
-        ..Asked::default()
+        ..AskedSend::default()
     };
     assert_eq!(
         why(&node.pass(&number, asked(of(1, "usd"))).await),

@@ -15,8 +15,8 @@ async fn each_block_is_told_once_for_a_subject_and_a_window() {
     let (one, two) = (phone(32_470_123_456), phone(32_470_123_457));
     for _ in 0..10 {
         for node in [&node, &other, &node.another()] {
-            let _refused_at_last = node.pass(&one, Asked::default()).await;
-            let _refused_at_last = node.pass(&two, Asked::default()).await;
+            let _refused_at_last = node.pass(&one, AskedSend::default()).await;
+            let _refused_at_last = node.pass(&two, AskedSend::default()).await;
         }
     }
     let told = node.told().await;
@@ -37,8 +37,8 @@ async fn each_block_is_told_once_for_a_subject_and_a_window() {
     );
     node.clock.advance(Duration::from_hours(1));
     for _ in 0..10 {
-        let _refused_at_last = node.pass(&phone(32_470_120_000), Asked::default()).await;
-        let _refused_at_last = node.pass(&phone(32_470_120_001), Asked::default()).await;
+        let _refused_at_last = node.pass(&phone(32_470_120_000), AskedSend::default()).await;
+        let _refused_at_last = node.pass(&phone(32_470_120_001), AskedSend::default()).await;
     }
     assert!(node.told().await.len() > 2, "the next hour is another one");
 }
@@ -50,9 +50,9 @@ async fn what_no_waiting_changes_is_told_once_a_day() {
         ..Settings::default()
     })
     .await;
-    let abroad = Asked {
+    let abroad = AskedSend {
         country: "LV",
-        ..Asked::default()
+        ..AskedSend::default()
     };
     for number in 0..50 {
         let refused = node.pass(&phone(37_120_120_000 + number), abroad).await;
@@ -77,7 +77,7 @@ async fn nobody_is_told_who_does_not_want_to_hear_it() {
     .await;
     node.service.subscriptions[0].events = EventTypes::Only(vec![]);
     for _ in 0..3 {
-        let _refused_at_last = node.pass(&phone(32_470_123_456), Asked::default()).await;
+        let _refused_at_last = node.pass(&phone(32_470_123_456), AskedSend::default()).await;
     }
     assert_eq!(node.refusals(BlockReason::NumberBudget), 2);
     assert_eq!(node.told().await, []);
@@ -91,9 +91,9 @@ async fn no_event_has_a_whole_number_address_or_device() {
         ..Settings::off()
     })
     .await;
-    let from = |device_ip| Asked {
+    let from = |device_ip| AskedSend {
         device_ip: Some(device_ip),
-        ..Asked::default()
+        ..AskedSend::default()
     };
     for _ in 0..2 {
         let _refused_at_last = node.pass(&email("ada@example.com"), from("203.0.113.7")).await;

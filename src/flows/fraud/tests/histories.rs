@@ -74,9 +74,9 @@ async fn live(steps: &[Step], settings: Settings) -> HashMap<Counter, u64> {
                     micros: 70_000,
                     currency: Currency::parse("eur").unwrap(),
                 };
-                let asked = Asked {
+                let asked = AskedSend {
                     price: Some(price),
-                    ..Asked::default()
+                    ..AskedSend::default()
                 };
                 let mut reading = Reading::new(&node.app);
                 let Ok(permit) = node.admit(&mut reading, &destination, asked).await else {

@@ -46,7 +46,7 @@ struct Node {
 
 /// How a code is asked for.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct AskedSend<'a> {
     kind: LineKind,
     country: &'a str,
     channel: Channel,
@@ -55,7 +55,7 @@ struct Asked<'a> {
     price: Option<Price>,
 }
 
-impl Default for Asked<'_> {
+impl Default for AskedSend<'_> {
     fn default() -> Self {
         Self {
             kind: LineKind::Mobile,
@@ -121,7 +121,7 @@ impl Node {
         &self,
         reading: &mut Reading<'_>,
         destination: &Destination,
-        asked: Asked<'_>,
+        asked: AskedSend<'_>,
     ) -> Result<SendPermit<'_>, Error<Refusal>> {
         let facts = NumberFacts {
             country: Country::parse(asked.country).ok(),
@@ -142,13 +142,13 @@ impl Node {
     }
 
     /// Asks, and lets the code go no further.
-    async fn ask(&self, destination: &Destination, asked: Asked<'_>) -> Result<(), Error<Refusal>> {
+    async fn ask(&self, destination: &Destination, asked: AskedSend<'_>) -> Result<(), Error<Refusal>> {
         let mut reading = Reading::new(&self.app);
         self.admit(&mut reading, destination, asked).await.map(drop)
     }
 
     /// Admits and keeps, without a verification in the store.
-    async fn pass(&self, destination: &Destination, asked: Asked<'_>) -> Result<(), Error<Refusal>> {
+    async fn pass(&self, destination: &Destination, asked: AskedSend<'_>) -> Result<(), Error<Refusal>> {
         retry_on_conflict(|| async {
             let mut reading = Reading::new(&self.app);
             let permit = self.admit(&mut reading, destination, asked).await?;
@@ -173,7 +173,9 @@ impl Node {
         status: AttemptStatus,
     ) -> Result<Verification, Error<Refusal>> {
         let mut reading = Reading::new(&self.app);
-        let permit = self.admit(&mut reading, destination, Asked::default()).await?;
+        let permit = self
+            .admit(&mut reading, destination, AskedSend::default())
+            .await?;
         let (verification, attempt) = self.verification(destination, status);
         let batch = Batch::new()
             .put_record(

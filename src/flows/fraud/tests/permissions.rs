@@ -8,16 +8,16 @@ async fn dear_numbers_are_refused_unless_they_are_safe() {
     let node = Node::new(Settings::default()).await;
     let number = phone(449_060_001_234);
     for kind in [LineKind::PremiumRate, LineKind::SharedCost, LineKind::Unknown] {
-        let asked = Asked {
+        let asked = AskedSend {
             kind,
             country: "GB",
-            ..Asked::default()
+            ..AskedSend::default()
         };
         let refused = node.ask(&number, asked).await;
         assert_eq!(why(&refused), Some(BlockReason::NumberKind), "{kind:?}");
         assert_eq!(retry_after(&refused), None);
         // No caller can decide that for the operator.
-        let daring = Asked {
+        let daring = AskedSend {
             risk_check: false,
             ..asked
         };
@@ -27,10 +27,10 @@ async fn dear_numbers_are_refused_unless_they_are_safe() {
         );
     }
     node.make_safe(&number).await;
-    let asked = Asked {
+    let asked = AskedSend {
         kind: LineKind::PremiumRate,
         country: "GB",
-        ..Asked::default()
+        ..AskedSend::default()
     };
     assert_eq!(why(&node.ask(&number, asked).await), None);
 }
@@ -63,13 +63,13 @@ async fn countries_are_the_operators_choice() {
         ..Settings::default()
     })
     .await;
-    let abroad = Asked {
+    let abroad = AskedSend {
         country: "LV",
         risk_check: false,
-        ..Asked::default()
+        ..AskedSend::default()
     };
     assert_eq!(
-        why(&node.ask(&phone(32_470_123_456), Asked::default()).await),
+        why(&node.ask(&phone(32_470_123_456), AskedSend::default()).await),
         None
     );
     let there = phone(37_120_123_456);
@@ -85,10 +85,10 @@ async fn countries_are_the_operators_choice() {
 async fn landlines_get_no_text_if_the_service_says_so() {
     let mut node = Node::new(Settings::default()).await;
     let number = phone(3_225_551_234);
-    let asked = |kind, channel| Asked {
+    let asked = |kind, channel| AskedSend {
         kind,
         channel,
-        ..Asked::default()
+        ..AskedSend::default()
     };
     let text = asked(LineKind::FixedLine, Channel::Sms);
     assert_eq!(why(&node.ask(&number, text).await), None);

@@ -121,9 +121,9 @@ async fn a_block_ends_in_time_survives_a_restart_and_is_begun_anew_only_by_new_s
 async fn who_vouches_for_a_number_passes_a_block() {
     let mut node = blocked().await;
     let number = phone(HERE * 10_000 + 98);
-    let vouched = Asked {
+    let vouched = AskedSend {
         risk_check: false,
-        ..Asked::default()
+        ..AskedSend::default()
     };
     assert_eq!(why(&node.pass(&number, vouched).await), None);
     node.app.policy.toll_fraud.risk_check_may_be_disabled = false;
@@ -132,10 +132,10 @@ async fn who_vouches_for_a_number_passes_a_block() {
         Some(BlockReason::LowConversion)
     );
     node.make_safe(&number).await;
-    assert_eq!(why(&node.pass(&number, Asked::default()).await), None);
+    assert_eq!(why(&node.pass(&number, AskedSend::default()).await), None);
     // Letters have no prefix.
     assert_eq!(
-        why(&node.pass(&email("ada@example.com"), Asked::default()).await),
+        why(&node.pass(&email("ada@example.com"), AskedSend::default()).await),
         None
     );
 }

@@ -16,7 +16,7 @@ use crate::doubles::SeededEntropy;
 use crate::store::records;
 
 /// What the model remembers: everything, as it happened.
-struct Model {
+struct VerificationModel {
     policy: CodePolicy,
     begun: u64,
     end: Option<VerificationStatus>,
@@ -29,7 +29,7 @@ struct Model {
     over: u64,
 }
 
-impl Model {
+impl VerificationModel {
     fn new(policy: CodePolicy, now: u64) -> Self {
         let mut model = Self {
             policy,
@@ -175,7 +175,7 @@ impl Dice {
 /// One history: both sides, and what must hold at every moment.
 struct History {
     machine: Verification,
-    model: Model,
+    model: VerificationModel,
     now: u64,
     made: u64,
     approvals: u32,
@@ -187,7 +187,7 @@ impl History {
         let now = 1_000_000;
         Self {
             machine: begun(policy.clone(), at(now)),
-            model: Model::new(policy, now),
+            model: VerificationModel::new(policy, now),
             now,
             made: 0,
             approvals: 0,

@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 /// How many connections, on how many threads. Each thread runs an event loop of its own, as wrk does: nothing is handed
 /// from one thread to another.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Crew {
+pub(super) struct ClientPool {
     pub(super) connections: usize,
     pub(super) threads: usize,
 }
 
-impl Crew {
+impl ClientPool {
     /// Runs `job` once per connection and collects what they return. The first error ends them all: `stop` is set, and
     /// a job that looks at it returns early.
     pub(super) fn work<T, F>(
@@ -86,15 +86,15 @@ mod tests {
 
     #[test]
     fn every_connection_works_once() {
-        let crew = Crew {
+        let pool = ClientPool {
             connections: 7,
             threads: 2,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let mut indexes = crew.work(&stop, |index| async move { Ok(index) }).unwrap();
+        let mut indexes = pool.work(&stop, |index| async move { Ok(index) }).unwrap();
         indexes.sort_unstable();
         assert_eq!(indexes, [0, 1, 2, 3, 4, 5, 6]);
-        let failed = crew.work(&stop, |index| async move {
+        let failed = pool.work(&stop, |index| async move {
             if index == 3 {
                 Err("three".to_owned())
             } else {
