@@ -5,22 +5,22 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use countersign::dialect::twilio::Basic;
+use countersign::dialect::twilio::BasicCredentials;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|header: &[u8]| {
-    if let Some(read) = Basic::parse(header) {
+    if let Some(read) = BasicCredentials::parse(header) {
         assert!(!read.user().contains(':'));
         assert_same(
             &read,
-            &Basic::parse(&written(read.user(), read.reveal_password())).expect("a good header"),
+            &BasicCredentials::parse(&written(read.user(), read.reveal_password())).expect("a good header"),
         );
     }
     let Ok(text) = std::str::from_utf8(header) else {
         return;
     };
     let credentials = text.split_once(':');
-    let read = Basic::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes());
+    let read = BasicCredentials::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes());
     let short = STANDARD.encode(text).len() <= 16 * 1024;
     assert_eq!(read.is_some(), credentials.is_some() && short);
     if let (Some(read), Some((user, password))) = (read, credentials) {
@@ -32,7 +32,7 @@ fn written(user: &str, password: &str) -> Vec<u8> {
     format!("bAsIc {}", STANDARD.encode(format!("{user}:{password}"))).into_bytes()
 }
 
-fn assert_same(one: &Basic, other: &Basic) {
+fn assert_same(one: &BasicCredentials, other: &BasicCredentials) {
     assert_eq!(
         (one.user(), one.reveal_password()),
         (other.user(), other.reveal_password())
