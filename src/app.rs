@@ -18,7 +18,7 @@ use crate::store::Store;
 pub struct App {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
-    /// What time it is.
+    /// What time it is, for every flow: none asks the system.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,

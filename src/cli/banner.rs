@@ -16,7 +16,6 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Over HTTP.
     pub(super) fn http(address: SocketAddr) -> Self {
         Self {
             url: format!("http://{}", reachable(address)),

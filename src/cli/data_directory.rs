@@ -71,7 +71,7 @@ impl DataDirectory {
     }
 }
 
-/// Whether there is a store in the data directory at `path`.
+/// Whether anything is where the store of the data directory at `path` would be.
 pub(super) fn has_store(path: &Path) -> bool {
     fs::read_dir(store_in(path)).is_ok_and(|mut entries| entries.next().is_some())
 }

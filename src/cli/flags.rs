@@ -8,7 +8,7 @@ use crate::config::{Flag, SECTIONS, Setting, Unset};
 /// What was given: the names of settings, and their values.
 type GivenFlags = Vec<(&'static str, String)>;
 
-/// The settings of `serve`.
+/// What the command line gives of the settings of `serve`.
 #[derive(Debug, Default)]
 pub(super) struct ServeFlags(GivenFlags);
 
@@ -17,14 +17,12 @@ pub(super) struct ServeFlags(GivenFlags);
 pub(super) struct StoreFlags(GivenFlags);
 
 impl ServeFlags {
-    /// What was given.
     pub(super) fn into_settings(self) -> GivenFlags {
         self.0
     }
 }
 
 impl StoreFlags {
-    /// What was given.
     pub(super) fn into_settings(self) -> GivenFlags {
         self.0
     }

@@ -6,7 +6,7 @@
 //! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`.
 
 mod account;
-pub mod admin;
+mod admin;
 mod banner;
 mod bench;
 mod config;

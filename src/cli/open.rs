@@ -22,12 +22,10 @@ pub(super) struct Opened {
     pub(super) directory: DataDirectory,
 }
 
-/// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenPurpose {
     /// To be filled with an export, with which its master key must come.
     Fill,
-    /// To be used.
     Use,
 }
 

@@ -45,7 +45,6 @@ pub(super) enum Command {
     },
 }
 
-/// Runs the command.
 pub(super) async fn run(
     command: Command,
     environment: impl IntoIterator<Item = (OsString, OsString)>,

@@ -45,7 +45,6 @@ impl<T: 'static> Format<T> {
         }
     }
 
-    /// This, or `none`.
     fn or_none(self) -> Format<Option<T>> {
         Format::new(format!("{}, or none", self.expected), move |text| match text {
             "none" => Some(None),

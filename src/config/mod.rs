@@ -7,12 +7,12 @@
 //! Senders of codes and templates of messages are arrays of tables and stand in the file only; see `senders` and
 //! `templates`.
 //!
-//! To add a setting: a row in `table`, and its use here or by whom [`Config`] is handed to. Nothing else knows of it; the
+//! To add a setting: a row in `table`, and its use here or by whom `Config` is handed to. Nothing else knows of it; the
 //! reference page of the manual is made anew with `countersign config reference`.
 
 mod formats;
 mod reference;
-pub mod senders;
+pub(crate) mod senders;
 mod setting;
 mod sources;
 mod table;
@@ -44,9 +44,9 @@ use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::sid::AccountSid;
 
-/// All settings.
+/// What the operator chose, checked.
 #[derive(Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// What is created in an empty store.
     pub bootstrap: Option<Bootstrap>,
     /// How much is logged.
@@ -66,30 +66,25 @@ pub struct Config {
 }
 
 /// The account that is created in an empty store.
-pub struct Bootstrap {
-    /// Its SID.
+pub(crate) struct Bootstrap {
     pub sid: AccountSid,
-    /// Its auth token.
     pub token: Zeroizing<String>,
 }
 
 /// Where the data is.
 #[derive(Debug)]
-pub struct Storage {
-    /// The data directory.
+pub(crate) struct Storage {
     pub directory: PathBuf,
     /// How much of it is kept in memory.
     pub cache_bytes: u64,
-    /// Where the master key is.
     pub master_key: KeySource,
 }
 
 /// Where the master key is.
 #[derive(Debug)]
-pub enum KeySource {
+pub(crate) enum KeySource {
     /// In this file, which must exist.
     File(PathBuf),
-    /// It was given as text.
     Given(MasterKey),
     /// In the data directory, where it is generated on the first start.
     InDirectory,
@@ -97,21 +92,17 @@ pub enum KeySource {
 
 /// The listener for HTTPS.
 #[derive(Debug)]
-pub struct Tls {
-    /// Where it listens.
+pub(crate) struct Tls {
     pub listen: SocketAddr,
-    /// What it shows.
     pub certificate: Certificate,
 }
 
 /// The certificate of the listener for HTTPS.
 #[derive(Debug)]
-pub enum Certificate {
-    /// In these files.
+pub(crate) enum Certificate {
     Files {
         /// The certificate and its intermediates.
         certificate: PathBuf,
-        /// Its private key.
         key: PathBuf,
     },
     /// Made here.
@@ -124,7 +115,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`], one line that names the setting and says what it must be.
-    pub fn load(
+    pub(crate) fn load(
         flags: Vec<(&'static str, String)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {

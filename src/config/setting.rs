@@ -11,7 +11,7 @@ pub struct Setting {
     pub doc: &'static str,
     /// What holds where nobody says otherwise.
     pub default: Unset,
-    /// The flag, if there is one.
+    /// `None` for what stands in the file or the environment only.
     pub flag: Option<Flag>,
     /// Whether it may stand in the configuration file.
     pub is_in_file: bool,
@@ -28,7 +28,7 @@ pub enum Unset {
     Words(&'static str),
 }
 
-/// The flag of a setting.
+/// How a setting looks on the command line.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag {
     /// What stands for its value in the help.
@@ -51,7 +51,7 @@ pub(super) struct Described {
 pub struct Section {
     /// What they are about: a heading.
     pub about: &'static str,
-    /// They.
+    /// In the order in which the manual lists them.
     pub settings: &'static [Setting],
 }
 
@@ -80,7 +80,7 @@ pub(super) const fn not_in_file(placeholder: &'static str) -> Sources {
     (Some(every(placeholder)), false)
 }
 
-/// The file.
+/// No flag: the file only.
 pub(super) const fn file() -> Sources {
     (None, true)
 }
@@ -107,7 +107,7 @@ impl Flag {
 }
 
 impl Setting {
-    /// The name of its environment variable.
+    /// `COUNTERSIGN_`, then the name in capitals; a dot is an underscore there.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.replace('.', "_").to_uppercase())
@@ -188,7 +188,6 @@ macro_rules! settings {
                 }
 
                 $(
-                    /// The row of this setting.
                     pub(super) const fn $name() -> Setting {
                         let (flag, is_in_file) = $sources;
                         Setting {

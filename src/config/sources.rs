@@ -112,7 +112,6 @@ impl GivenSettings {
             .ok_or_else(|| ConfigError(format!("{} must not be {default:?} by default", setting.name)))
     }
 
-    /// Takes what was said of senders.
     pub(super) fn take_senders(&mut self) -> SenderTables {
         std::mem::take(&mut self.senders)
     }
@@ -234,7 +233,6 @@ impl GivenSettings {
     }
 }
 
-/// Every setting.
 fn known() -> impl Iterator<Item = &'static Setting> {
     SECTIONS.iter().flat_map(|section| section.settings)
 }

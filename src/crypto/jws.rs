@@ -16,7 +16,7 @@ use super::unique_json::{self, NotUniqueJson};
 use crate::domain::opaque::DevicePublicKey;
 
 /// A token whose signature nobody has checked yet.
-pub struct UnverifiedJws<'t> {
+pub(crate) struct UnverifiedJws<'t> {
     header: Map<String, Value>,
     signing_input: &'t str,
     payload: &'t str,
@@ -30,7 +30,7 @@ impl<'t> UnverifiedJws<'t> {
     ///
     /// # Errors
     /// When the token is spelt in any other way.
-    pub fn parse(text: &'t str, allowed: &[&str]) -> Result<Self, JwsError> {
+    pub(crate) fn parse(text: &'t str, allowed: &[&str]) -> Result<Self, JwsError> {
         if text.len() > MAX_LENGTH {
             return Err(JwsError::TooLong);
         }
@@ -60,19 +60,19 @@ impl<'t> UnverifiedJws<'t> {
 
     /// The name of the key that is said to have signed the token.
     #[must_use]
-    pub fn kid(&self) -> Option<&str> {
+    pub(crate) fn kid(&self) -> Option<&str> {
         self.header_text("kid")
     }
 
     /// A member of the header, if it is there and a text.
     #[must_use]
-    pub fn header_text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header_text(&self, name: &str) -> Option<&str> {
         self.header.get(name)?.as_str()
     }
 
-    /// Whether the header has this member at all.
+    /// Whether the header has this member, whatever its value.
     #[must_use]
-    pub fn has_header(&self, name: &str) -> bool {
+    pub(crate) fn has_header(&self, name: &str) -> bool {
         self.header.contains_key(name)
     }
 
@@ -80,7 +80,7 @@ impl<'t> UnverifiedJws<'t> {
     ///
     /// # Errors
     /// When the key did not sign the token, or what it signed is no JSON object with unique member names.
-    pub fn verify(&self, key: &DevicePublicKey) -> Result<VerifiedJws, JwsError> {
+    pub(crate) fn verify(&self, key: &DevicePublicKey) -> Result<VerifiedJws, JwsError> {
         if !is_signed_by(key, self.signing_input.as_bytes(), &self.signature) {
             return Err(JwsError::Signature);
         }
@@ -98,20 +98,18 @@ impl fmt::Debug for UnverifiedJws<'_> {
 
 /// What a device signed.
 #[derive(Clone, PartialEq)]
-pub struct VerifiedJws {
+pub(crate) struct VerifiedJws {
     payload: Map<String, Value>,
 }
 
 impl VerifiedJws {
-    /// The members of the payload.
     #[must_use]
-    pub fn payload(&self) -> &Map<String, Value> {
+    pub(crate) fn payload(&self) -> &Map<String, Value> {
         &self.payload
     }
 
-    /// The members of the payload.
     #[must_use]
-    pub fn into_payload(self) -> Map<String, Value> {
+    pub(crate) fn into_payload(self) -> Map<String, Value> {
         self.payload
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::entropy::Entropy;
 pub struct MasterKey(Box<Zeroizing<[u8; 32]>>);
 
 impl MasterKey {
-    /// A new key.
+    /// 256 random bits.
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut key = Self(Box::new(Zeroizing::new([0; 32])));
@@ -82,9 +82,8 @@ pub enum MasterKeyError {
 pub struct KeyId(#[serde(with = "serde_bytes")] [u8; 4]);
 
 impl KeyId {
-    /// The identifier with these bytes.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 4]) -> Self {
+    pub(crate) fn from_bytes(bytes: [u8; 4]) -> Self {
         Self(bytes)
     }
 

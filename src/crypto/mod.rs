@@ -1,13 +1,13 @@
 //! Sealing, tokens, one-time codes and device signatures.
 //!
-//! - At rest: [`master_key`], [`vault`], [`sealed`], [`plain_token`].
+//! - At rest: [`master_key`], [`vault`], `sealed`, `plain_token`.
 //! - Webhooks: [`webhook_secret`].
 //! - Codes by message: [`plain_code`].
-//! - TOTP: [`totp`], [`otpauth`], [`qr`].
+//! - TOTP: [`totp`], [`otpauth`], `qr`.
 //! - Web Push: [`web_push`].
-//! - Push providers: [`provider_key`], [`service_account`].
-//! - Messages: [`template_sid`].
-//! - Devices: [`device_key`]; [`jws`]; [`unique_json`].
+//! - Push providers: `provider_key`, [`service_account`].
+//! - Messages: `template_sid`.
+//! - Devices: `device_key`; `jws`; `unique_json`.
 //!
 //! Invariants:
 //! - No primitive is written here: every one comes from a library, and published test vectors run over our use of it.
@@ -16,19 +16,19 @@
 //! - Secrets are compared in constant time.
 //! - Of a signed token nobody sees more than the header before its signature was checked.
 
-pub mod device_key;
-pub mod jws;
+pub(crate) mod device_key;
+pub(crate) mod jws;
 pub mod master_key;
 pub mod otpauth;
 pub mod plain_code;
-pub mod plain_token;
-pub mod provider_key;
-pub mod qr;
-pub mod sealed;
+pub(crate) mod plain_token;
+pub(crate) mod provider_key;
+pub(crate) mod qr;
+pub(crate) mod sealed;
 pub mod service_account;
-pub mod template_sid;
+pub(crate) mod template_sid;
 pub mod totp;
-pub mod unique_json;
+pub(crate) mod unique_json;
 pub mod vault;
 pub mod web_push;
 pub mod webhook_secret;

@@ -11,7 +11,7 @@ use crate::domain::totp_algorithm::TotpAlgorithm;
 
 /// What an otpauth URI says.
 pub struct OtpauthUri {
-    /// The shared secret.
+    /// 16 to 128 bytes; base32 in the URI.
     pub secret: TotpSecret,
     /// Who the codes are for, as the app shows it. An empty text counts as none.
     pub issuer: Option<String>,
@@ -104,7 +104,7 @@ pub enum OtpauthError {
     /// The label names one issuer and the parameter another.
     #[error("the otpauth URI names two different issuers")]
     IssuersDiffer,
-    /// A parameter is missing.
+    /// There is no `secret`, the one parameter without a default.
     #[error("the otpauth URI has no {0}")]
     Missing(&'static str),
     /// The URI is none of a TOTP secret.
@@ -113,7 +113,7 @@ pub enum OtpauthError {
     /// A parameter stands twice.
     #[error("the otpauth URI gives its {0} twice")]
     Repeated(&'static str),
-    /// The secret is no TOTP secret.
+    /// The secret is not base32, too short or too long.
     #[error("the otpauth URI's secret cannot be used: {0}")]
     Secret(#[from] TotpSecretError),
     /// The URI is longer than 4096 bytes.

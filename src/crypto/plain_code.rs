@@ -62,7 +62,7 @@ impl PlainCode {
             .then_some(Self(plain))
     }
 
-    /// The code that was opened from its envelope.
+    /// `None` if the bytes are no text of [`Self::MIN_LENGTH`] to [`Self::MAX_LENGTH`] bytes.
     #[must_use]
     pub fn from_opened(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;

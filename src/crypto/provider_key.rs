@@ -24,10 +24,8 @@ pub enum BadKey {
     /// It is not one PEM block of the right kind.
     #[error("must be one PEM block that begins with -----BEGIN PRIVATE KEY----- (PKCS #8)")]
     NoPem,
-    /// It is no P-256 key.
     #[error("must hold a P-256 key, as in the .p8 file that Apple's developer portal hands out")]
     NotP256,
-    /// It is no RSA key.
     #[error("must hold an RSA key of 2048 to 8192 bits")]
     NotRsa,
 }

@@ -8,14 +8,14 @@ use qrcode::render::svg;
 use qrcode::{Color, EcLevel, QrCode as Symbol};
 
 /// A QR code of a text, with the quiet zone of four modules that scanners need.
-pub struct QrCode(Symbol);
+pub(crate) struct QrCode(Symbol);
 
 impl QrCode {
     /// The code of a text, with medium error correction if it fits, otherwise with the lowest.
     ///
     /// # Errors
     /// When the text is longer than a QR code can hold: 2953 bytes.
-    pub fn new(text: &str) -> Result<Self, TextTooLong> {
+    pub(crate) fn new(text: &str) -> Result<Self, TextTooLong> {
         Symbol::with_error_correction_level(text, EcLevel::M)
             .or_else(|_| Symbol::with_error_correction_level(text, EcLevel::L))
             .map(Self)
@@ -24,7 +24,7 @@ impl QrCode {
 
     /// The picture as `data:image/svg+xml;base64,...`.
     #[must_use]
-    pub fn svg_data_uri(&self) -> String {
+    pub(crate) fn svg_data_uri(&self) -> String {
         let side = u32::from(MODULE_PIXELS);
         let picture = self
             .0
@@ -36,7 +36,7 @@ impl QrCode {
 
     /// The picture as `data:image/png;base64,...`: black and white, eight pixels a module.
     #[must_use]
-    pub fn png_data_uri(&self) -> String {
+    pub(crate) fn png_data_uri(&self) -> String {
         format!("data:image/png;base64,{}", STANDARD.encode(self.png()))
     }
 
@@ -88,7 +88,7 @@ impl fmt::Debug for QrCode {
 /// The text does not fit in any QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text is too long for a QR code")]
-pub struct TextTooLong;
+pub(crate) struct TextTooLong;
 
 const QUIET_ZONE: usize = 4;
 const MODULE_PIXELS: u8 = 8;

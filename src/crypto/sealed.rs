@@ -71,12 +71,7 @@ pub enum SealError {
     NotAuthentic,
     /// Another master key sealed it.
     #[error("sealed with master key {sealed_with}, but the master key given is {ours}")]
-    OtherKey {
-        /// The key that sealed it.
-        sealed_with: KeyId,
-        /// The key it was to be opened with.
-        ours: KeyId,
-    },
+    OtherKey { sealed_with: KeyId, ours: KeyId },
     /// The bytes are too short for an envelope.
     #[error("a sealed value is cut short")]
     TooShort,

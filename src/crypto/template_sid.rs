@@ -6,7 +6,7 @@ use crate::domain::sid::TemplateSid;
 
 /// The SID of the template with this name: the first 16 bytes of SHA-256 over it.
 #[must_use]
-pub fn template_sid(friendly_name: &str) -> TemplateSid {
+pub(crate) fn template_sid(friendly_name: &str) -> TemplateSid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest(&SHA256, friendly_name.as_bytes()).as_ref()[..16]);
     TemplateSid::from_bytes(bytes)

@@ -87,7 +87,7 @@ pub enum TotpSecretError {
     /// The secret has this many bytes.
     #[error("a TOTP secret has 16 to 128 bytes, not {0}")]
     Length(usize),
-    /// The text is not base32.
+    /// A character is no base32 digit, or the digits are no whole number of bytes.
     #[error("a TOTP secret is written in base32: letters and the digits 2 to 7, no blanks")]
     NotBase32,
 }

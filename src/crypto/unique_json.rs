@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 /// # Errors
 /// When the bytes are not exactly one JSON object in UTF-8, when a member name stands twice in the same object, or when
 /// it nests deeper.
-pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, NotUniqueJson> {
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, NotUniqueJson> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Nested {
         levels_left: MAX_DEPTH,

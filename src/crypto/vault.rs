@@ -27,7 +27,7 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// The vault of this master key.
+    /// Derives what seals and hashes from the master key, which it does not keep.
     #[must_use]
     pub fn new(master: &MasterKey) -> Self {
         let root = Salt::new(HKDF_SHA256, b"countersign vault 1").extract(master.bytes());

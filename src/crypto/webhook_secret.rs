@@ -13,7 +13,7 @@ use crate::domain::entropy::Entropy;
 pub struct WebhookSecret(Zeroizing<[u8; LENGTH]>);
 
 impl WebhookSecret {
-    /// A new one.
+    /// 256 new random bits.
     #[must_use]
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut bytes = Zeroizing::new([0; LENGTH]);

@@ -18,9 +18,9 @@ use self::push::PushProviders;
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
 pub struct Senders {
-    /// Of one-time codes.
+    /// Those of the settings, in the operator's order of preference.
     pub codes: CodeSenders,
-    /// Of notifications.
+    /// One for each push provider.
     pub push: PushProviders,
     /// For the URLs of webhooks, which their owners name. Reaches public addresses only, unless the operator allows more.
     pub webhooks: HttpClient,

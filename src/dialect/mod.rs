@@ -40,10 +40,10 @@ pub use stream::{AcceptedStream, Acceptor, ByteStream, Drain};
 
 /// What a dialect gives the server.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Dialect {
     /// As operators write it.
     pub name: &'static str,
-    /// How it is spoken.
     pub speaks: Speaks,
 }
 

@@ -11,8 +11,8 @@ use super::time::Timestamp;
 
 /// An access token. The token itself is derived from the master key and is not stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct AccessToken {
-    /// The identifier.
     pub sid: AccessTokenSid,
     /// The account that issued it.
     pub account: AccountSid,
@@ -22,9 +22,8 @@ pub struct AccessToken {
     pub factor_friendly_name: Option<FriendlyName>,
     /// How long it lives.
     pub life: TokenLife,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// The factor that was created with it.
+    /// `None` until a factor is created with it: it works once.
     pub spent_on: Option<FactorSid>,
 }
 
@@ -46,7 +45,7 @@ impl TokenLife {
         }
     }
 
-    /// The number of seconds.
+    /// 60 to 300.
     #[must_use]
     pub fn seconds(self) -> u16 {
         self.0
@@ -63,7 +62,7 @@ impl AccessToken {
     /// How long it can still be fetched after its end.
     pub const KEPT: Duration = Duration::from_hours(24);
 
-    /// When it ends.
+    /// [`AccessToken::life`] after it was created.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.date_created + Duration::from_secs(self.life.seconds().into())

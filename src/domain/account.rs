@@ -11,6 +11,7 @@ use super::webhook_secrets::WebhookSecrets;
 
 /// An account: the owner of services.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Account {
     /// The identifier, and the user name of HTTP Basic authentication.
     pub sid: AccountSid,
@@ -20,20 +21,18 @@ pub struct Account {
     pub token: TokenHash,
     /// Whether its credentials are accepted.
     pub status: AccountStatus,
-    /// When it was created.
     pub date_created: Timestamp,
     /// What its webhooks are signed with.
     pub webhook_secrets: WebhookSecrets,
 }
 
-/// Whether an account's credentials are accepted.
+/// Whether an account's credentials are accepted, and since when they are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum AccountStatus {
-    /// They are.
     Active,
     /// They are refused, and so are its API keys and its devices.
     Suspended {
-        /// Since when.
         at: Timestamp,
     },
 }
@@ -48,6 +47,7 @@ impl Account {
 
 /// An API key: a second pair of credentials of an account, revocable on its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct ApiKey {
     /// The identifier, and the user name of HTTP Basic authentication.
     pub sid: ApiKeySid,
@@ -55,9 +55,7 @@ pub struct ApiKey {
     pub account: AccountSid,
     /// A name for people.
     pub friendly_name: FriendlyName,
-    /// The hash of its secret.
     pub secret: TokenHash,
-    /// When it was created.
     pub date_created: Timestamp,
 }
 

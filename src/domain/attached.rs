@@ -22,7 +22,7 @@ pub struct Attachment {
 
 /// How a dialect changes what it keeps with a record. It may be asked several times, each time with what is kept then.
 pub trait AttachedChange: fmt::Debug + Send + Sync {
-    /// The name of the dialect.
+    /// What names the dialect among those that keep something with the same record.
     fn dialect(&self) -> &'static str;
 
     /// What is to be kept in the place of `kept`; `None` for nothing.
@@ -85,7 +85,7 @@ impl Attachment {
         self.version
     }
 
-    /// The bytes.
+    /// At most [`Attachment::MOST_BYTES`], in a form that only the dialect knows.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -12,30 +12,24 @@ use super::sender_name::SenderName;
 use super::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use super::time::Timestamp;
 
-/// One try to send a verification's code, with one sender.
+/// One try to send a verification's code, with one sender. It is dated again with whatever becomes known of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Attempt {
-    /// The identifier.
     pub sid: AttemptSid,
-    /// The account.
     pub account: AccountSid,
-    /// The service.
     pub service: ServiceSid,
-    /// The verification.
     pub verification: VerificationSid,
-    /// Over which channel.
     pub channel: Channel,
     /// Where the code goes.
     pub destination: Destination,
-    /// In which country that is, if it is in one.
+    /// `None` for an e-mail, and for numbers that belong to no country.
     pub country: Option<Country>,
     /// In which language the message was written, once it was.
     pub locale: Option<String>,
     /// How many characters the code has.
     pub code_length: u8,
-    /// With which sender.
     pub sender: SenderName,
-    /// What became of it.
     pub status: AttemptStatus,
     /// When the verification was approved by what this try brought.
     pub converted_at: Option<Timestamp>,
@@ -45,9 +39,7 @@ pub struct Attempt {
     pub price: Option<Price>,
     /// What the provider calls the message, if it said so.
     pub reference: Option<String>,
-    /// When it was written.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
 }
 

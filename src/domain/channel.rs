@@ -20,8 +20,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Sms,
         Self::Call,
         Self::Email,
@@ -59,10 +58,10 @@ impl Channel {
 
 /// What a caller says of the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum ChannelChoice {
     /// Whatever is best.
     Auto,
-    /// This one.
     Named(Channel),
 }
 

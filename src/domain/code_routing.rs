@@ -24,7 +24,7 @@ struct Minute {
 /// How many of some tries were followed by an approval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// The tries.
+    /// How many there were, whatever followed.
     pub tries: u32,
     /// Those that were followed by one.
     pub conversions: u32,

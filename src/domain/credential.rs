@@ -10,6 +10,7 @@ use super::time::Timestamp;
 
 /// A push provider's key. What is secret in it is sealed and never shown again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Credential {
     /// The identifier, which a service's settings name.
     pub sid: CredentialSid,
@@ -17,11 +18,8 @@ pub struct Credential {
     pub account: AccountSid,
     /// A name for people.
     pub friendly_name: Option<FriendlyName>,
-    /// The key.
     pub key: CredentialKey,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
 }
 

@@ -13,7 +13,7 @@ use super::text::Invalid;
 pub enum Destination {
     /// An e-mail address.
     Email(EmailAddress),
-    /// A phone number.
+    /// A phone number in E.164 form.
     Phone(PhoneNumber),
 }
 
@@ -91,7 +91,7 @@ impl EmailAddress {
         }
     }
 
-    /// The address.
+    /// In the spelling that the caller gave.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -11,22 +11,20 @@ use super::sid::{AccountSid, EntitySid, ServiceSid};
 use super::text::Identity;
 use super::time::Timestamp;
 
-/// One user of a service.
+/// One user of a service. It is dated again when it gets or loses a factor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Entity {
-    /// The identifier.
     pub sid: EntitySid,
     /// The caller's name for it.
     pub identity: Identity,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
-    /// How many push factors it has.
+    /// At most [`Entity::MAX_PUSH_FACTORS`].
     pub push_factors: u32,
-    /// How many TOTP factors it has.
+    /// At most [`Entity::MAX_TOTP_FACTORS`].
     pub totp_factors: u32,
-    /// When its last factors were created.
+    /// For the limit of factors created within a day, those included that were deleted since.
     pub factor_creations: SlidingLog,
 }
 
@@ -41,14 +39,13 @@ pub struct EntityName {
 
 /// Where an entity is: everything that identifies it to the caller and to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct EntityScope {
     /// The account that was authenticated.
     pub account: AccountSid,
-    /// The service.
     pub service: ServiceSid,
     /// The caller's name of the entity.
     pub identity: Identity,
-    /// The entity.
     pub entity: EntitySid,
 }
 

@@ -16,10 +16,9 @@ use super::time::Timestamp;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum EventType {
-    /// A challenge was approved.
     ChallengeApproved,
-    /// A challenge was denied.
     ChallengeDenied,
     /// A challenge was not answered in time.
     ChallengeExpired,
@@ -27,13 +26,11 @@ pub enum EventType {
     ChallengeReported,
     /// A factor was created; it is not ready yet.
     FactorCreated,
-    /// A factor was deleted.
     FactorDeleted,
     /// Too many wrong answers in a row ended a factor.
     FactorDisabled,
     /// Wrong answers in a row, or a holder's report, close a factor for a while.
     FactorLocked,
-    /// A factor was verified.
     FactorVerified,
     /// A guard against toll fraud begins to refuse codes.
     VerificationBlocked,
@@ -92,26 +89,20 @@ impl EventTypes {
     }
 }
 
-/// Something that happened.
+/// Something that happened to a factor, or to a challenge of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Event {
-    /// What.
     pub event_type: EventType,
-    /// When.
     pub at: Timestamp,
-    /// In which account.
     pub account: AccountSid,
-    /// In which service.
     pub service: ServiceSid,
-    /// To which entity.
     pub entity: EntitySid,
     /// The caller's name of the entity.
     pub identity: Identity,
-    /// To which factor.
     pub factor: FactorSid,
-    /// What kind of factor that is.
     pub factor_type: FactorType,
-    /// To which challenge.
+    /// `None` for what happened to the factor itself.
     pub challenge: Option<ChallengeSid>,
 }
 
@@ -183,58 +174,41 @@ impl OutboxRow {
 
 /// What is to be sent, and to whom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum OutboxMessage {
     /// A notification that a challenge waits, to a factor's device.
     Push {
-        /// In which service.
         service: ServiceSid,
         /// The caller's name of the entity.
         identity: Identity,
-        /// The entity.
         entity: EntitySid,
         /// The factor whose device is to be woken.
         factor: FactorSid,
-        /// The challenge that waits.
         challenge: ChallengeSid,
         /// From when on it is of no use.
         expires_at: Timestamp,
-        /// In which account.
         account: AccountSid,
         /// The key for the push provider that the service had for the factor's platform, if the platform has one.
         credential: Option<CredentialSid>,
     },
     /// An event, to a webhook.
-    Webhook {
-        /// Who wants it.
-        webhook: WebhookSid,
-        /// What happened.
-        event: Event,
-    },
+    Webhook { webhook: WebhookSid, event: Event },
     /// A verification's code, to its sender.
     Code(QueuedCode),
     /// That something is blocked, to a webhook.
-    Blocked {
-        /// Who wants it.
-        webhook: WebhookSid,
-        /// What is blocked.
-        event: BlockEvent,
-    },
+    Blocked { webhook: WebhookSid, event: BlockEvent },
 }
 
 /// A code that waits for its sender. It holds neither the code nor where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct QueuedCode {
-    /// In which account.
     pub account: AccountSid,
-    /// In which service.
     pub service: ServiceSid,
-    /// The verification.
     pub verification: VerificationSid,
     /// Which of its sendings: the position.
     pub send: u8,
-    /// The try that this is.
     pub attempt: AttemptSid,
-    /// With which sender.
     pub sender: SenderName,
     /// From when on the code is of no use.
     pub expires_at: Timestamp,

@@ -72,7 +72,7 @@ impl Failures {
     pub const DISABLED_AT: u32 = 100;
     /// The first delay; each further failure doubles it.
     pub const FIRST_DELAY: Duration = Duration::from_secs(30);
-    /// The longest delay.
+    /// Where the delays stop growing.
     pub const LONGEST_DELAY: Duration = Duration::from_hours(1);
 
     /// How many failures in a row there were.
@@ -96,7 +96,7 @@ impl Failures {
         (!remaining.is_zero()).then_some(remaining)
     }
 
-    /// When the last one was.
+    /// `None` if none was counted since the last success.
     #[must_use]
     pub fn last(&self) -> Option<Timestamp> {
         self.last

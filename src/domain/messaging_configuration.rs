@@ -12,14 +12,12 @@ use super::time::Timestamp;
 
 /// Which messaging service sends to a country.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct MessagingConfiguration {
-    /// Where to.
     pub region: Region,
     /// Which messaging service: senders carry its identifier in the operator's settings.
     pub messaging_service: MessagingServiceSid,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
 }
 
@@ -28,7 +26,7 @@ pub struct MessagingConfiguration {
 pub enum Region {
     /// Wherever no other one holds.
     All,
-    /// In one country.
+    /// Here, whatever holds everywhere else.
     Country(Country),
 }
 

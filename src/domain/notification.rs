@@ -7,7 +7,7 @@ use super::time::Timestamp;
 /// A notification. It is not kept: what remains is its outbox row and its count in the challenge.
 #[derive(Clone, Debug)]
 pub struct Notification {
-    /// The identifier.
+    /// What the caller knows it by; no record is kept under it.
     pub sid: NotificationSid,
     /// The challenge that waits.
     pub challenge: ChallengeSid,
@@ -36,7 +36,7 @@ impl NotificationLife {
         }
     }
 
-    /// The number of seconds.
+    /// 0 to 300.
     #[must_use]
     pub fn seconds(self) -> u16 {
         self.0

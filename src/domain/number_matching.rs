@@ -30,7 +30,7 @@ impl NumberLength {
         }
     }
 
-    /// How many digits.
+    /// 2 or 3.
     #[must_use]
     pub fn get(self) -> u8 {
         self.0

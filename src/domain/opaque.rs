@@ -46,7 +46,7 @@ impl Sealed {
 }
 
 impl Fingerprint {
-    /// The bytes.
+    /// As they stand in keys.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

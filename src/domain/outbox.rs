@@ -208,7 +208,7 @@ impl OutboxRow {
         self.lease = None;
     }
 
-    /// Whether it is older than `age`.
+    /// Whether it was created more than `age` ago.
     #[must_use]
     pub fn is_older_than(&self, age: Duration, now: Timestamp) -> bool {
         now.since(self.date_created) > age
@@ -231,11 +231,11 @@ pub fn backoff(attempts: u32, longest: Duration, entropy: &dyn Entropy) -> Durat
 /// A row that was given up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The row as it was last.
+    /// As it was last, but for its lease.
     pub row: OutboxRow,
     /// Why it was given up.
     pub why: Reason,
-    /// When.
+    /// From when on the operator's retention counts.
     pub date_given_up: Timestamp,
 }
 
@@ -264,7 +264,7 @@ impl Reason {
         Self(text.chars().map(plain).take(Self::MAX_CHARACTERS).collect())
     }
 
-    /// The text.
+    /// One line of at most [`Self::MAX_CHARACTERS`].
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

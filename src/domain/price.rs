@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// What a message costs, as the operator says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Price {
     /// How much, in millionths of the currency.
     pub micros: u64,
-    /// In which currency.
     pub currency: Currency,
 }
 

@@ -59,7 +59,6 @@ pub struct PushGuard {
 struct Push {
     challenge: ChallengeSid,
     at: Timestamp,
-    /// When the challenge expires.
     expires_at: Timestamp,
 }
 

@@ -22,42 +22,35 @@ pub const MAX_BUCKETS: usize = 10;
 
 /// A rate limit: a name for something that the caller counts by, such as a session or an address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct RateLimit {
-    /// The identifier.
     pub sid: RateLimitSid,
     /// The name by which requests give values.
     pub unique_name: UniqueName,
-    /// What it is for.
     pub description: Option<Description>,
     /// How many in how long; all of them hold. Without any, the rate limit limits nothing.
     pub buckets: Vec<Bucket>,
-    /// When it was created.
     pub date_created: Timestamp,
     /// When it or one of its buckets was last changed.
     pub date_updated: Timestamp,
 }
 
-/// How many in how long.
+/// So many uses of a value within such an interval.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Bucket {
-    /// The identifier.
     pub sid: BucketSid,
-    /// How many.
     pub max: BucketMax,
-    /// In how long.
     pub interval: BucketInterval,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
 }
 
-/// What a caller wants changed of a bucket; `None` leaves it as it is.
+/// What a caller wants changed of a [`Bucket`], by the names of its fields; `None` leaves one as it is.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct BucketChanges {
-    /// See [`Bucket::max`].
     pub max: Option<BucketMax>,
-    /// See [`Bucket::interval`].
     pub interval: Option<BucketInterval>,
 }
 
@@ -78,7 +71,7 @@ impl BucketMax {
         }
     }
 
-    /// The number.
+    /// 1 to 1,000,000.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
@@ -105,7 +98,7 @@ impl BucketInterval {
         }
     }
 
-    /// The seconds.
+    /// In seconds: 1 to 2,592,000, which is 30 days.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
@@ -127,12 +120,11 @@ pub struct RateLimitUses {
 
 /// How often a bucket was used within one interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct BucketUse {
-    /// Which bucket.
     pub bucket: BucketSid,
     /// When the interval began.
     pub since: Timestamp,
-    /// How many.
     pub count: u32,
 }
 

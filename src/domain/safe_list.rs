@@ -9,22 +9,19 @@ use super::time::Timestamp;
 
 /// A number that no guard against fraud holds up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct SafeNumber {
-    /// The identifier.
     pub sid: SafeListSid,
-    /// The number.
     pub number: PhoneNumber,
-    /// Since when.
     pub date_created: Timestamp,
 }
 
 /// Why nothing became of what somebody wanted of the safe list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
-    /// The number is on the list.
     #[error("the number is on the safe list already")]
     Listed,
-    /// The number is not on the list.
     #[error("the number is not on the safe list")]
     NotFound,
 }

@@ -23,7 +23,7 @@ impl SenderName {
         Ok(Self(bytes))
     }
 
-    /// The name.
+    /// Without the zero bytes that fill it up.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());

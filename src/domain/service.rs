@@ -18,10 +18,11 @@ use super::time::Timestamp;
 use super::totp_algorithm::TotpAlgorithm;
 use super::verification::{Content, SentCodeLength};
 
-/// A service.
+/// What an account keeps apart: entities, verifications and webhooks of its own, under settings of their own. It is dated
+/// again when an owner's request changes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Service {
-    /// The identifier.
     pub sid: ServiceSid,
     /// The account that owns it.
     pub account: AccountSid,
@@ -32,9 +33,7 @@ pub struct Service {
     pub subscriptions: Vec<Subscription>,
     /// What the dialects keep of their own.
     pub attached: Attached,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
 }
 
@@ -48,12 +47,11 @@ impl Service {
     }
 }
 
-/// An enabled webhook's wishes.
+/// Which events an enabled webhook wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Subscription {
-    /// The webhook.
     pub webhook: WebhookSid,
-    /// The events it wants.
     pub events: EventTypes,
 }
 
@@ -112,42 +110,28 @@ pub struct TotpSettings {
     pub skew: Option<Skew>,
 }
 
-/// What a caller wants changed; `None` and [`Change::Keep`] leave a setting as it is.
+/// What a caller wants changed: the fields of [`ServiceSettings`], those of [`PushSettings`] and of [`TotpSettings`] with
+/// `push_` and `totp_` before their names, and what dialects keep. `None` and [`Change::Keep`] leave a setting as it is.
 #[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct ServiceChanges {
-    /// See [`ServiceSettings::friendly_name`].
     pub friendly_name: Option<ServiceName>,
-    /// See [`ServiceSettings::code_length`].
     pub code_length: Option<SentCodeLength>,
-    /// See [`ServiceSettings::lookup_enabled`].
     pub lookup_enabled: Option<bool>,
-    /// See [`ServiceSettings::psd2_enabled`].
     pub psd2_enabled: Option<bool>,
-    /// See [`ServiceSettings::skip_sms_to_landlines`].
     pub skip_sms_to_landlines: Option<bool>,
-    /// See [`ServiceSettings::do_not_share_warning_enabled`].
     pub do_not_share_warning_enabled: Option<bool>,
-    /// See [`ServiceSettings::custom_code_enabled`].
     pub custom_code_enabled: Option<bool>,
-    /// See [`PushSettings::apn_credential_sid`].
     pub push_apn_credential_sid: Change<CredentialSid>,
-    /// See [`PushSettings::fcm_credential_sid`].
     pub push_fcm_credential_sid: Change<CredentialSid>,
-    /// See [`PushSettings::number_matching`]; `Some(None)` switches it off.
+    /// `Some(None)` switches it off.
     pub push_number_matching: Option<Option<NumberLength>>,
-    /// See [`TotpSettings::issuer`].
     pub totp_issuer: Change<Issuer>,
-    /// See [`TotpSettings::time_step`].
     pub totp_time_step: Option<TimeStep>,
-    /// See [`TotpSettings::code_length`].
     pub totp_code_length: Option<CodeLength>,
-    /// See [`TotpSettings::skew`].
     pub totp_skew: Option<Skew>,
-    /// See [`ServiceSettings::default_template_sid`].
     pub default_template_sid: Change<TemplateSid>,
-    /// See [`ServiceSettings::new_code_on_resend`].
     pub new_code_on_resend: Option<bool>,
-    /// See [`Service::attached`].
     pub attached: Option<Arc<dyn AttachedChange>>,
 }
 

@@ -35,7 +35,7 @@ macro_rules! sid {
                 Self(last.map_or(fresh, |last| fresh.max(behind(last.0, entropy))))
             }
 
-            /// The identifier with these bytes.
+            /// Any 16 bytes are one: nothing in them is checked.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)

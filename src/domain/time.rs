@@ -96,7 +96,7 @@ impl fmt::Debug for Timestamp {
 
 /// Where a flow learns what time it is.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time now.
+    /// In milliseconds since the epoch; it goes back when somebody sets the clock.
     fn now(&self) -> Timestamp;
 }
 

@@ -5,19 +5,17 @@ use serde::{Deserialize, Serialize};
 /// The hash under the HMAC of a TOTP factor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum TotpAlgorithm {
     /// HMAC-SHA-1: what every authenticator app understands.
     #[default]
     Sha1,
-    /// HMAC-SHA-256.
     Sha256,
-    /// HMAC-SHA-512.
     Sha512,
 }
 
 impl TotpAlgorithm {
-    /// Every algorithm there is.
-    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+    pub(crate) const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
     /// The name in settings and on the wire: `sha1`, `sha256` or `sha512`.
     #[must_use]

@@ -8,39 +8,30 @@ use super::sid::WebhookSid;
 use super::text::{FriendlyName, Invalid};
 use super::time::Timestamp;
 
-/// A webhook of a service.
+/// Where a service hears of what happens to its factors and challenges.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Webhook {
-    /// The identifier.
     pub sid: WebhookSid,
     /// A name for people.
     pub friendly_name: FriendlyName,
-    /// Which events it wants.
     pub event_types: EventTypes,
     /// Where they are sent.
     pub url: WebhookUrl,
-    /// Whether they are sent.
     pub status: WebhookStatus,
-    /// In which form.
     pub version: WebhookVersion,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
 }
 
-/// What a caller wants changed; `None` leaves it as it is.
+/// What a caller wants changed of a [`Webhook`], by the names of its fields; `None` leaves one as it is.
 #[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct WebhookChanges {
-    /// See [`Webhook::friendly_name`].
     pub friendly_name: Option<FriendlyName>,
-    /// See [`Webhook::event_types`].
     pub event_types: Option<EventTypes>,
-    /// See [`Webhook::url`].
     pub url: Option<WebhookUrl>,
-    /// See [`Webhook::status`].
     pub status: Option<WebhookStatus>,
-    /// See [`Webhook::version`].
     pub version: Option<WebhookVersion>,
 }
 
@@ -49,8 +40,8 @@ pub const MAX_WEBHOOKS: usize = 50;
 
 /// Whether events are sent to a webhook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum WebhookStatus {
-    /// They are.
     #[default]
     Enabled,
     /// They are not, and none are written for it.
@@ -92,7 +83,7 @@ impl WebhookUrl {
         }
     }
 
-    /// The URL.
+    /// As it was written; requests go to its normal form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

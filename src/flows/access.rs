@@ -121,7 +121,7 @@ async fn prefetch_account(
     reading.prefetch(foreseen.keys()).await
 }
 
-/// A device that was authenticated.
+/// A device that showed a token which its factor's key signed.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedDevice {
     /// Where its factor is.
@@ -172,6 +172,7 @@ pub async fn authenticate_device(
 
 /// What a caller was let in by.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Admission {
     /// An account's or an API key's credentials.
     Account {
@@ -182,7 +183,6 @@ pub enum Admission {
     },
     /// A device's JWT. Its signature was checked when the device came, and neither that nor the factor's key changes.
     Device {
-        /// The device.
         address: DeviceAddress,
         /// Until when the JWT may be used.
         until: Timestamp,

@@ -19,10 +19,9 @@ pub(crate) async fn is_active(reading: &mut Reading<'_>, account: AccountSid) ->
 
 /// A new account, with what is shown this once.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NewAccount {
-    /// The account.
     pub account: Account,
-    /// Its auth token.
     pub token: PlainToken,
     /// What its webhooks are signed with.
     pub webhook_secret: WebhookSecret,

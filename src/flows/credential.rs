@@ -22,29 +22,24 @@ use crate::store::keys::{self, Key};
 use crate::store::records;
 use crate::store::{Batch, Order, Scan};
 
-/// What a caller wants of a new credential.
+/// What a caller wants of a new [`Credential`].
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NewCredential {
-    /// See [`Credential::friendly_name`].
     pub friendly_name: Option<FriendlyName>,
-    /// The key.
     pub key: NewKey,
 }
 
-/// A key of one of the providers.
+/// A key of one of the providers; the parts of Apple's are the fields of an [`ApnCredential`].
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum NewKey {
     /// Apple's.
     Apn {
-        /// See [`ApnCredential::private_key`].
         private_key: P256Pem,
-        /// See [`ApnCredential::key_id`].
         key_id: ApnsIdentifier,
-        /// See [`ApnCredential::team_id`].
         team_id: ApnsIdentifier,
-        /// See [`ApnCredential::topic`].
         topic: Option<ApnsTopic>,
-        /// See [`ApnCredential::sandbox`].
         sandbox: bool,
     },
     /// Google's.
@@ -123,7 +118,7 @@ pub async fn find(
 /// ignored.
 #[derive(Debug, Default)]
 pub struct CredentialChanges {
-    /// See [`Credential::friendly_name`].
+    /// Of either.
     pub friendly_name: Change<FriendlyName>,
     /// Of Apple's: the key.
     pub private_key: Option<P256Pem>,

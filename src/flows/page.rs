@@ -75,7 +75,7 @@ impl<T> Page<T> {
 }
 
 impl Page<([u8; 16], Entry)> {
-    /// The page of the records that the entries are.
+    /// Reads each entry as a record of one type.
     pub(crate) fn decoded<T: Record>(mut self) -> Result<Page<T>, StoreError> {
         let entries = std::mem::take(&mut self.items);
         let records = entries.iter().map(|(_, entry)| records::decode(&entry.value));

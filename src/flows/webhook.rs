@@ -13,18 +13,14 @@ use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
 use crate::store::{Batch, StoreError, keys};
 
-/// What a caller wants of a new webhook.
+/// What a caller wants of a new [`Webhook`].
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NewWebhook {
-    /// See [`Webhook::friendly_name`].
     pub friendly_name: FriendlyName,
-    /// See [`Webhook::event_types`].
     pub event_types: EventTypes,
-    /// See [`Webhook::url`].
     pub url: WebhookUrl,
-    /// See [`Webhook::status`].
     pub status: WebhookStatus,
-    /// See [`Webhook::version`].
     pub version: WebhookVersion,
 }
 

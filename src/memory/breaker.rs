@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 
 /// One circuit. How long it pauses is its user's to say.
 #[derive(Clone, Debug, Default)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     /// How often it failed in a row.
     failures: u32,
     /// How often it was paused in a row.
@@ -27,17 +27,17 @@ pub struct Breaker {
 impl Breaker {
     /// After so many failures in a row a circuit opens. One that fails now and then is worth neither a pause nor a line in
     /// the log.
-    pub const FAILURES_UNTIL_OPEN: u32 = 5;
+    pub(crate) const FAILURES_UNTIL_OPEN: u32 = 5;
 
     /// Whether it failed so often in a row that only single tries are made.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.failures >= Self::FAILURES_UNTIL_OPEN
     }
 
     /// Until when it is left alone altogether, if that is after `now`.
     #[must_use]
-    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         let resume_at = self.resume_at?;
         let probe = self.probe_until.filter(|until| *until > now);
         // Who waits for a try looks again soon: it rarely takes as long as it may.
@@ -49,7 +49,7 @@ impl Breaker {
     ///
     /// # Errors
     /// [`CircuitOpen`] while it is.
-    pub fn begin(&mut self, now: Timestamp, probe: Duration) -> Result<(), CircuitOpen> {
+    pub(crate) fn begin(&mut self, now: Timestamp, probe: Duration) -> Result<(), CircuitOpen> {
         if let Some(until) = self.paused_until(now) {
             return Err(CircuitOpen { until });
         }
@@ -60,12 +60,12 @@ impl Breaker {
     }
 
     /// It works. Whether that closed the circuit.
-    pub fn succeeded(&mut self) -> bool {
+    pub(crate) fn succeeded(&mut self) -> bool {
         std::mem::take(self).is_open()
     }
 
     /// It failed, and rests for as long as `pause` says of the number of pauses before. Whether that opened the circuit.
-    pub fn failed(&mut self, now: Timestamp, pause: impl FnOnce(u32) -> Duration) -> bool {
+    pub(crate) fn failed(&mut self, now: Timestamp, pause: impl FnOnce(u32) -> Duration) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.probe_until = None;
         // Those that were under way together and fail together are one reason for one pause.
@@ -77,7 +77,7 @@ impl Breaker {
     }
 
     /// It wants to be left alone until then.
-    pub fn rest(&mut self, until: Timestamp) {
+    pub(crate) fn rest(&mut self, until: Timestamp) {
         self.resume_at = self.resume_at.max(Some(until));
     }
 }

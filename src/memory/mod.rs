@@ -4,16 +4,16 @@
 //! else: that costs a look at the store, a pause, or a number on a page of metrics, and never lets anything happen that
 //! the store would not. Requests are counted by whoever serves them (`web::metrics`), which nothing is decided by either.
 //!
-//! Invariant: locks are held for moments, and never across an `await` (but for [`gates`], which are there to be waited at).
+//! Invariant: locks are held for moments, and never across an `await` (but for `gates`, which are there to be waited at).
 //! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
 
-pub mod breaker;
-pub mod conversions;
+pub(crate) mod breaker;
+pub(crate) mod conversions;
 pub mod fraud;
-pub mod gates;
-pub mod tallies;
+pub(crate) mod gates;
+pub(crate) mod tallies;
 pub mod waiters;
-pub mod wakeups;
+pub(crate) mod wakeups;
 
 use std::sync::Arc;
 

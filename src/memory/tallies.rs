@@ -17,7 +17,6 @@ pub struct DeliveryTally {
     waiting_lanes: AtomicU64,
 }
 
-/// What a [`DeliveryTally`] has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryCounts {
     /// Deliveries that the receiver has.
@@ -33,12 +32,10 @@ pub struct DeliveryCounts {
 }
 
 impl DeliveryTally {
-    /// A receiver has it.
     pub fn delivered(&self) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A try failed.
     pub fn failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }

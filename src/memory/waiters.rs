@@ -168,7 +168,7 @@ impl Waiters {
         self.lock().closing
     }
 
-    /// How many wait.
+    /// How many wait, for whatever it is.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.lock().waiting

@@ -87,7 +87,7 @@ impl Listener {
 /// What is spoken on connections.
 #[derive(Clone, Debug)]
 pub enum Protocol {
-    /// HTTP.
+    /// HTTP/1.1 or HTTP/2.
     Http(Boundary),
     /// What the dialect makes of the bytes.
     Streams(Arc<dyn Acceptor>),

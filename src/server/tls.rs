@@ -37,11 +37,11 @@ struct Stamp {
 
 /// Why a certificate cannot be used. One line that says which file to look at.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum CertificateError {
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     Io {
-        /// The file.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -49,17 +49,13 @@ pub enum CertificateError {
     /// The key does not fit the certificate, or one of them is of no use.
     #[error("{certificate} cannot be used with the key in {key}: {source}")]
     Mismatch {
-        /// The file with the certificate.
         certificate: PathBuf,
-        /// The file with the key.
         key: PathBuf,
-        /// What is wrong.
         source: rustls::Error,
     },
     /// A file is not what it should be.
     #[error("{path} must hold {expected} in PEM form")]
     NotPem {
-        /// The file.
         path: PathBuf,
         /// What it should hold.
         expected: &'static str,

@@ -153,12 +153,12 @@ pub struct Version(pub u64);
 
 /// Which entries to read.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Scan {
     /// What the keys begin with.
     pub prefix: Vec<u8>,
     /// Begin behind this key (before it, when descending). It need not exist, but must begin with `prefix`.
     pub after: Option<Vec<u8>>,
-    /// The direction.
     pub order: Order,
     /// How many entries at the most.
     pub limit: usize,

@@ -40,16 +40,12 @@ pub trait Mark {}
 
 /// Where the factor is that a device's `kid` means.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct DeviceAddress {
-    /// In which account.
     pub account: AccountSid,
-    /// In which service.
     pub service: ServiceSid,
-    /// Of which identity.
     pub identity: Identity,
-    /// Of which entity.
     pub entity: EntitySid,
-    /// The factor.
     pub factor: FactorSid,
 }
 
@@ -68,16 +64,12 @@ impl DeviceAddress {
 
 /// A challenge whose expiry somebody wants to hear of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct ChallengeTimer {
-    /// In which account.
     pub account: AccountSid,
-    /// In which service.
     pub service: ServiceSid,
-    /// Of which identity.
     pub identity: Identity,
-    /// Of which entity.
     pub entity: EntitySid,
-    /// The challenge.
     pub challenge: ChallengeSid,
 }
 
@@ -96,12 +88,10 @@ impl ChallengeTimer {
 
 /// A verification whose plan goes on by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct VerificationTimer {
-    /// In which account.
     pub account: AccountSid,
-    /// In which service.
     pub service: ServiceSid,
-    /// The verification.
     pub verification: VerificationSid,
 }
 
@@ -114,10 +104,10 @@ pub struct Purge {
 
 /// How many entities and factors an account created within a second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct CreationRate {
     /// Which second (since the epoch).
     pub second: u64,
-    /// How many.
     pub count: u32,
 }
 
@@ -142,10 +132,9 @@ pub struct VapidKeyRecord {
 
 /// A record as it was read, with what to assert when a decision rests on it.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Stored<T> {
-    /// The record.
     pub record: T,
-    /// Its version.
     pub version: Version,
 }
 

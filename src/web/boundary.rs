@@ -67,7 +67,7 @@ impl Boundary {
         }
     }
 
-    /// The answer to `request`.
+    /// Checks the head, asks the dialect, and signs the answer with the request's identifier.
     pub async fn answer<B, Held>(self, mut request: Request<B>, origin: Origin<Held>) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 pub struct TrustedProxies(Arc<[IpNet]>);
 
 impl TrustedProxies {
-    /// The proxies in these networks.
+    /// Whoever connects from one of these networks is believed about whom it speaks for.
     #[must_use]
     pub fn these(networks: Vec<IpNet>) -> Self {
         Self(networks.into())

@@ -3,4 +3,4 @@
 /// Why a response is a 5xx: an extension that whoever makes such a response attaches to it. [`boundary`](super::boundary)
 /// logs it, together with the request's identifier; the client learns nothing of it.
 #[derive(Clone, Debug)]
-pub struct Cause(pub String);
+pub(crate) struct Cause(pub String);

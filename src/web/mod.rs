@@ -11,11 +11,11 @@ pub mod arrival;
 pub mod body;
 pub mod boundary;
 pub mod client_address;
-pub mod failure;
+pub(crate) mod failure;
 pub mod metrics;
 pub mod ops;
 mod panics;
 pub mod public_url;
-pub mod request_id;
+pub(crate) mod request_id;
 
 pub use self::panics::log_panics;

@@ -7,7 +7,7 @@ use crate::domain::entropy::Entropy;
 
 /// Makes names for requests without asking the system for random bytes each time.
 #[derive(Debug)]
-pub struct RequestIds {
+pub(crate) struct RequestIds {
     process: [u8; 8],
     mask: u64,
     next: AtomicU64,
@@ -16,7 +16,7 @@ pub struct RequestIds {
 impl RequestIds {
     /// Names that no other process gives.
     #[must_use]
-    pub fn new(entropy: &dyn Entropy) -> Self {
+    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
         let (mut process, mut mask) = ([0; 8], [0; 8]);
         entropy.fill(&mut process);
         entropy.fill(&mut mask);
@@ -27,8 +27,7 @@ impl RequestIds {
         }
     }
 
-    /// The next name.
-    pub fn next(&self) -> RequestId {
+    pub(crate) fn next(&self) -> RequestId {
         // The numbers are mixed (with the finalizer of SplitMix64, which maps no two to the same), so that a client
         // cannot count the requests of others.
         let number = self.next.fetch_add(1, Ordering::Relaxed) ^ self.mask;

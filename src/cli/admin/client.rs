@@ -22,7 +22,7 @@ use crate::delivery::Senders;
 
 /// What every such command takes.
 #[derive(Args, Debug, Default)]
-pub struct ClientFlags {
+pub(crate) struct ClientFlags {
     /// Answer in JSON
     #[arg(long)]
     json: bool,

@@ -1,10 +1,10 @@
 //! Administering: what `countersign account`, `countersign key` and `countersign outbox` ask for, and what they are answered, whether a running
 //! server does it (over the [`socket`] in its data directory) or the command itself (see [`client`]).
 
-pub mod client;
+pub(super) mod client;
 mod outbox;
 mod render;
-pub mod socket;
+pub(super) mod socket;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,41 +21,33 @@ use crate::domain::text::FriendlyName;
 use crate::flows::outbox::dead_letters::Disposal;
 use crate::flows::{self, account, api_key, webhook_secret};
 
-pub use self::outbox::{OutboxView, RowView};
+pub(super) use self::outbox::OutboxView;
 
 /// What is asked for. Identifiers are checked by whoever does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
-pub enum AdminRequest {
-    /// A new account.
+pub(super) enum AdminRequest {
     CreateAccount {
-        /// A name for people.
         name: String,
     },
-    /// A new API key.
     CreateKey {
-        /// Of this account, or of the only one.
+        /// `None` stands for the only account; with several, one has to be named.
         account: Option<String>,
-        /// A name for people.
         name: String,
     },
-    /// The end of dead letters.
+    /// The end of dead letters: of one, of all for a receiver, or of all.
     DropOutbox {
-        /// Of this one,
         sid: Option<String>,
-        /// or of all for this receiver, or of all.
         receiver: Option<String>,
     },
     /// Everything that is stored. Not answered with a [`Reply`], but with the lines of an export.
     ExportStore,
-    /// All accounts.
     ListAccounts,
-    /// All API keys of an account.
+    /// Oldest first.
     ListKeys {
-        /// Of this account, or of the only one.
+        /// `None` as in [`AdminRequest::CreateKey`].
         account: Option<String>,
     },
-    /// What the outbox holds.
     ListOutbox {
         /// What waits, rather than what was given up.
         waiting: bool,
@@ -64,74 +56,60 @@ pub enum AdminRequest {
         /// How many rows at the most: 1 to 1000.
         limit: u16,
     },
-    /// The end of a suspension.
     ResumeAccount {
-        /// Whose.
         account: String,
     },
-    /// Another life for dead letters.
+    /// Another life for dead letters: for one, for all for a receiver, or for all.
     RetryOutbox {
-        /// For this one,
         sid: Option<String>,
-        /// or for all for this receiver, or for all.
         receiver: Option<String>,
     },
-    /// The end of an API key.
     RevokeKey {
-        /// Which.
         key: String,
     },
     /// A new auth token.
     RotateToken {
-        /// Whose.
         account: String,
     },
-    /// A new webhook signing secret.
     RotateWebhookSecret {
-        /// Whose.
         account: String,
         /// For how long the old one signs beside it.
         overlap_seconds: u64,
     },
-    /// A suspension.
     SuspendAccount {
-        /// Whose.
         account: String,
     },
 }
 
-/// What is answered.
+/// The answer to an [`AdminRequest`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reply {
+pub(super) enum Reply {
     /// All accounts, oldest first.
     Accounts(Vec<AccountView>),
     /// It is done; there is nothing to show.
     Done(String),
     /// All API keys, oldest first.
     Keys(Vec<KeyView>),
-    /// What the outbox holds.
     Outbox(OutboxView),
     /// It was not done; why.
     Refused(String),
-    /// A new credential.
     Secret(NewSecret),
-    /// A new webhook signing secret.
     WebhookSecret(NewWebhookSecret),
 }
 
-/// An account.
+/// What is shown of an account: nothing that is secret.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct AccountView {
+pub(super) struct AccountView {
     sid: String,
     friendly_name: String,
     status: String,
     date_created: String,
 }
 
-/// An API key.
+/// What is shown of an API key: nothing that is secret.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct KeyView {
+pub(super) struct KeyView {
     sid: String,
     account_sid: String,
     friendly_name: String,
@@ -140,7 +118,7 @@ pub struct KeyView {
 
 /// A new credential, in the one answer that shows it.
 #[derive(Serialize, Deserialize, ZeroizeOnDrop)]
-pub struct NewSecret {
+pub(super) struct NewSecret {
     #[zeroize(skip)]
     sid: String,
     #[zeroize(skip)]
@@ -153,7 +131,7 @@ pub struct NewSecret {
 
 /// A new webhook signing secret, in the one answer that shows it.
 #[derive(Serialize, Deserialize, ZeroizeOnDrop)]
-pub struct NewWebhookSecret {
+pub(super) struct NewWebhookSecret {
     #[zeroize(skip)]
     account_sid: String,
     webhook_secret: String,
@@ -175,7 +153,7 @@ impl fmt::Debug for NewSecret {
 }
 
 /// Does what is asked for.
-pub async fn execute(app: &App, request: AdminRequest) -> Reply {
+pub(super) async fn execute(app: &App, request: AdminRequest) -> Reply {
     attempt(app, request).await.unwrap_or_else(Reply::Refused)
 }
 

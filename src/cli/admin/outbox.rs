@@ -12,17 +12,17 @@ use crate::flows::outbox::dead_letters::{Disposal, decide, decide_all, list_dead
 use crate::flows::outbox::{After, list_waiting};
 use crate::flows::page::{Cursor, Order, PageRequest};
 
-/// Rows of the outbox.
+/// A page of the rows that wait, or of the dead letters.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct OutboxView {
+pub(crate) struct OutboxView {
     pub(super) rows: Vec<RowView>,
     /// Where the next page begins, if there are more.
     pub(super) next: Option<String>,
 }
 
-/// A row of the outbox.
+/// A row that waits, or a dead letter; what its message does not have is `None`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct RowView {
+pub(crate) struct RowView {
     pub(super) sid: String,
     /// To whom it goes.
     pub(super) receiver: String,
@@ -157,7 +157,7 @@ impl RowView {
         }
     }
 
-    /// What all rows have.
+    /// What rows of every kind have, with the rest left empty.
     fn bare(row: &OutboxRow) -> Self {
         Self {
             sid: row.sid.to_string(),

@@ -21,7 +21,7 @@ use crate::store::transfer;
 
 /// The socket; its file is removed with it.
 #[derive(Debug)]
-pub struct AdminSocket {
+pub(crate) struct AdminSocket {
     listener: UnixListener,
     path: PathBuf,
 }
@@ -32,7 +32,7 @@ impl AdminSocket {
     ///
     /// # Errors
     /// When the operating system refuses it, as for a path of more than about 100 bytes.
-    pub fn bind(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn bind(directory: &Path) -> io::Result<Self> {
         let path = path_in(directory);
         // A socket is born with the modes that the process's umask leaves, so it is born behind a closed door.
         let private = directory.join("admin.new");
@@ -53,7 +53,7 @@ impl AdminSocket {
 
     /// Answers requests until `stopping` changes; then takes no more, and returns when those under way are answered, at
     /// the latest after `drain`.
-    pub async fn serve(self, app: Arc<App>, mut stopping: watch::Receiver<()>, drain: Duration) {
+    pub(crate) async fn serve(self, app: Arc<App>, mut stopping: watch::Receiver<()>, drain: Duration) {
         let mut conversations = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -88,7 +88,7 @@ impl Drop for AdminSocket {
 
 /// Where the socket of a data directory is.
 #[must_use]
-pub fn path_in(directory: &Path) -> PathBuf {
+pub(crate) fn path_in(directory: &Path) -> PathBuf {
     directory.join("admin.sock")
 }
 

@@ -15,7 +15,6 @@ pub(super) enum DeviceError {
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
-    /// The server refused.
     #[error("the server refused with HTTP {status}: {message}{}", .code.map(|code| format!(" (error {code})")).unwrap_or_default())]
     Refused {
         status: u16,

@@ -13,12 +13,11 @@ pub(super) struct EventReader {
     retry_millis: Option<u64>,
 }
 
-/// One event.
+/// An event that arrived whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StreamEvent {
     /// What it is; empty if the server gave it no name.
     pub(super) name: String,
-    /// What it says.
     pub(super) data: String,
 }
 

@@ -130,7 +130,6 @@ impl HeldKey {
 /// Why an answer cannot be signed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum AnswerError {
-    /// The key failed.
     #[error(transparent)]
     Key(#[from] UnusableKey),
     /// The server wants a field signed that its own answer does not have.

@@ -50,7 +50,6 @@ impl<'a> DeviceSession<'a> {
         }
     }
 
-    /// The device's key.
     pub(super) fn key(&self) -> &HeldKey {
         &self.key
     }

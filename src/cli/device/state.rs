@@ -77,7 +77,6 @@ impl StateFile {
             .map_err(|error| cannot("write", &self.0, &error))
     }
 
-    /// Deletes the file.
     pub(super) fn remove(self) -> Result<(), DeviceError> {
         fs::remove_file(&self.0).map_err(|error| cannot("delete", &self.0, &error))
     }

@@ -8,7 +8,6 @@ use crate::delivery::codes::SenderKind;
 #[derive(Debug)]
 pub(in crate::config) struct SenderKey {
     pub(in crate::config) name: &'static str,
-    /// The kinds of sender that have it.
     pub(in crate::config) kinds: &'static [SenderKind],
     /// What it is, in Markdown.
     pub(in crate::config) doc: &'static str,

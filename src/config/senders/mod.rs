@@ -32,9 +32,9 @@ pub(super) const SENDERS: &str = "senders";
 /// each dash.
 pub(super) const VARIABLE: (&str, &str) = ("COUNTERSIGN_SENDER_", "_SECRET");
 
-/// One sender of codes.
+/// A sender of codes, as its table in the configuration file says.
 #[derive(Debug)]
-pub struct Sender {
+pub(crate) struct Sender {
     /// What the operator calls it.
     pub name: SenderName,
     /// What it can send by.
@@ -45,13 +45,11 @@ pub struct Sender {
     pub messaging_service: Option<MessagingServiceSid>,
     /// What one message costs.
     pub price: Option<Price>,
-    /// What it is, and how it sends.
     pub kind: SenderProtocol,
 }
 
-/// How a sender sends.
 #[derive(Debug)]
-pub enum SenderProtocol {
+pub(crate) enum SenderProtocol {
     /// By requests to a provider.
     Http(Box<gateway::RequestPlan>),
     /// To the server's log.

@@ -19,10 +19,10 @@ pub enum BadSubscription {
     /// Where the push service is asked.
     #[error("endpoint must be an absolute https URL without user information and fragment")]
     Endpoint,
-    /// There are no keys.
+    /// `keys` is missing, or no object.
     #[error("keys must be an object with p256dh and auth")]
     Keys,
-    /// It is none at all.
+    /// It is no JSON object, or one with a member twice.
     #[error(
         r#"must be a push subscription: {{"endpoint": "https://...", "keys": {{"p256dh": "...", "auth": "..."}}}}"#
     )]
@@ -30,10 +30,10 @@ pub enum BadSubscription {
     /// The user agent's public key.
     #[error("keys.p256dh must be the base64url of an uncompressed point on the curve P-256")]
     PublicKey,
-    /// It is too long.
+    /// It has more characters than [`WebPushSubscription::MAX_LENGTH`], as it came or as it would be kept.
     #[error("must be at most {most} characters long when it is a push subscription")]
     TooLong {
-        /// The most characters.
+        /// That limit.
         most: usize,
     },
 }

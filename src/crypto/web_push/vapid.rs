@@ -45,7 +45,7 @@ impl VapidKey {
         Some(Self { pair, public })
     }
 
-    /// The public half.
+    /// The public half, which browsers and push services know the operator by (RFC 8292).
     #[must_use]
     pub fn public(&self) -> &P256Point {
         &self.public

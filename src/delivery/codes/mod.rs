@@ -22,7 +22,7 @@ use crate::domain::price::Price;
 use crate::domain::sender_name::SenderName;
 use crate::domain::sid::MessagingServiceSid;
 
-/// What a sender is.
+/// What a sender speaks: the `kind` of its table in the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SenderKind {
     /// A provider with an HTTP interface.
@@ -36,8 +36,7 @@ pub enum SenderKind {
 }
 
 impl SenderKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Http, Self::Log, Self::Smpp, Self::Smtp];
+    pub(crate) const ALL: [Self; 4] = [Self::Http, Self::Log, Self::Smpp, Self::Smtp];
 
     /// The name in settings, such as `smtp`.
     #[must_use]
@@ -57,12 +56,12 @@ impl SenderKind {
     }
 }
 
-/// One configured sender.
+/// A sender, and what the operator said of it.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct ConfiguredSender {
     /// What the operator calls it.
     pub name: SenderName,
-    /// What it is.
     pub kind: SenderKind,
     /// What it can send by.
     pub channels: Vec<Channel>,
@@ -72,12 +71,11 @@ pub struct ConfiguredSender {
     pub messaging_service: Option<MessagingServiceSid>,
     /// What one message costs.
     pub price: Option<Price>,
-    /// Sends.
     pub sender: Arc<dyn CodeSender>,
 }
 
 impl ConfiguredSender {
-    /// Whether it sends by `channel` to `country`.
+    /// Whether it sends by `channel` to `country`; `None` is what has no country, such as an e-mail.
     #[must_use]
     pub fn serves(&self, channel: Channel, country: Option<Country>) -> bool {
         let there = match (&self.countries, country) {
@@ -104,7 +102,7 @@ impl CodeSenders {
         Self(senders.into_iter().map(Arc::new).collect())
     }
 
-    /// The sender of this name.
+    /// `None` if the settings name no such sender, or not any more.
     #[must_use]
     pub fn by_name(&self, name: SenderName) -> Option<&Arc<ConfiguredSender>> {
         self.0.iter().find(|sender| sender.name == name)
@@ -128,7 +126,7 @@ impl CodeSenders {
         first.chain(all().filter(move |sender| !of_service(sender)))
     }
 
-    /// The channels that have any sender, in the order of [`Channel::ALL`].
+    /// The channels that have any sender, in the order of `Channel::ALL`.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
         let has_any = |channel: &Channel| self.0.iter().any(|sender| sender.channels.contains(channel));
@@ -171,7 +169,7 @@ impl Default for CodeSenders {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} {problem}")]
 pub struct SettingError {
-    /// Its name.
+    /// Its key in the sender's table.
     pub setting: &'static str,
     /// What it must be, or what is wrong with it.
     pub problem: String,

@@ -9,13 +9,12 @@ use zeroize::Zeroizing;
 pub struct SenderSecret(Zeroizing<String>);
 
 impl SenderSecret {
-    /// Keeps `text`.
+    /// `text` is wiped when this is dropped.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }

@@ -15,24 +15,23 @@ use crate::domain::time::Timestamp;
 
 /// What was answered. Its `Debug` shows no body: it may be an access token.
 #[derive(Clone)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct HttpAnswer {
-    /// The HTTP status.
     pub status: u16,
     /// The beginning of the body: what came in time, up to the policy's limit.
     pub body: Zeroizing<Vec<u8>>,
-    /// How the body ended.
     pub ending: BodyEnd,
     headers: HeaderMap,
 }
 
-/// How a body ended.
+/// Whether all of a body is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum BodyEnd {
     /// The connection broke, or the time was over.
     Broken(Causes),
     /// There was more than is read.
     Cut,
-    /// It is whole.
     Whole,
 }
 

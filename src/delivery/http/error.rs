@@ -18,7 +18,7 @@ pub enum HttpError {
         /// Its address, or the first of them.
         address: IpAddr,
     },
-    /// The exchange failed.
+    /// There was no connection, or it broke before there was an answer.
     #[error("the exchange with {host} failed: {}", causes.innermost().unwrap_or("it is refused by the HTTP client"))]
     Failed {
         /// The URL's host.

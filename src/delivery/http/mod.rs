@@ -44,7 +44,6 @@ struct Shared {
     secure: OnceLock<Client>,
 }
 
-/// What is asked.
 pub(super) struct HttpRequest {
     pub(super) method: Method,
     pub(super) url: Url,

@@ -12,12 +12,12 @@ pub const AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 
 /// What a client keeps to.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct HttpPolicy {
     /// Which addresses are connected to.
     pub reach: Reach,
     /// Whether URLs may be `http`.
     pub plaintext: Plaintext,
-    /// Which versions are spoken.
     pub versions: Versions,
     /// The authorities that are trusted instead of the system's.
     pub authorities: Option<Authorities>,
@@ -52,7 +52,7 @@ pub enum Reach {
 /// Whether URLs may be `http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plaintext {
-    /// They may.
+    /// They may, wherever they lead.
     Permitted,
     /// They may if they lead to an address that the operator allows by name.
     Vouched,
@@ -83,12 +83,11 @@ pub struct KeepAlive {
     pub within: Duration,
 }
 
-/// Which connections are kept for the next exchange.
+/// Which connections are kept for the next exchange: so many idle ones for a host, each for so long.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Pool {
-    /// How many for one host.
     pub idle_per_host: usize,
-    /// For how long.
     pub idle_time: Duration,
 }
 

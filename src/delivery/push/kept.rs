@@ -10,7 +10,7 @@ use crate::domain::sid::CredentialSid;
 /// The most credentials that something is kept for; then everything is forgotten and made anew.
 const MOST: usize = 4096;
 
-/// One `T` for each credential.
+/// What was made with each credential, and from which version of it.
 #[derive(Debug)]
 pub(super) struct Kept<T>(Mutex<HashMap<CredentialSid, (Digest, Arc<T>)>>);
 

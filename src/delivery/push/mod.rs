@@ -43,14 +43,13 @@ pub trait PushProvider {
     ) -> PushOutcome;
 }
 
-/// A notification that a challenge waits.
+/// A notification to the device of `factor` that `challenge` waits.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct PushMessage<'a> {
     /// Which notification it is; the same for every try.
     pub id: EventSid,
-    /// The challenge that waits.
     pub challenge: ChallengeSid,
-    /// The factor that is to answer.
     pub factor: FactorSid,
     /// What the user is asked; empty if there is no question.
     pub text: &'a str,
@@ -70,7 +69,7 @@ pub enum PushOutcome {
     },
 }
 
-/// All providers.
+/// One for each push provider, shared by all accounts.
 #[derive(Debug)]
 pub struct PushProviders {
     /// Sends to Apple.
@@ -100,7 +99,6 @@ pub struct Addresses {
 enum Judgement {
     /// It is worth another try at once, with another token or a shorter message.
     Again,
-    /// This is what came of it.
     Final(PushOutcome),
 }
 

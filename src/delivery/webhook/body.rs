@@ -11,7 +11,6 @@ use crate::domain::factor::FactorType;
 use crate::domain::fraud::BlockEvent;
 use crate::domain::webhook::WebhookVersion;
 
-/// The body of a request.
 pub(super) struct WebhookBody {
     pub(super) bytes: Vec<u8>,
     pub(super) content_type: &'static str,

@@ -23,14 +23,13 @@ use crate::domain::webhook::{WebhookUrl, WebhookVersion};
 
 /// An event on its way.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct WebhookMessage<'a> {
     /// The row that carries it. Its identifier tells the receiver which messages are the same one, sent again.
     pub row: &'a OutboxRow,
-    /// What it tells.
     pub news: News<'a>,
     /// Where it is sent.
     pub url: &'a WebhookUrl,
-    /// In which form.
     pub version: WebhookVersion,
 }
 

@@ -70,13 +70,13 @@ impl BasicCredentials {
         Some(Self { text, colon })
     }
 
-    /// The user name.
+    /// What stands before the first colon.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.text[..self.colon]
     }
 
-    /// The password.
+    /// What stands behind the first colon.
     #[must_use]
     pub fn reveal_password(&self) -> &str {
         &self.text[self.colon + 1..]

@@ -84,7 +84,6 @@ fn changes(call: &Call) -> Result<BucketChanges, ApiError> {
     })
 }
 
-/// Whose the buckets are.
 struct Parent {
     account: AccountSid,
     service: ServiceSid,

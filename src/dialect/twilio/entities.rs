@@ -96,7 +96,6 @@ impl<'a> EntityJson<'a> {
     }
 }
 
-/// The URL of an entity.
 pub(super) fn entity_url(call: &Call, scope: &EntityScope) -> String {
     call.url(format_args!(
         "/v2/Services/{}/Entities/{}",

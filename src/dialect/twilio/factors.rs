@@ -403,7 +403,6 @@ fn status_name(status: FactorStatus) -> &'static str {
     }
 }
 
-/// The name of a type of factors.
 pub(super) fn type_name(kind: FactorType) -> &'static str {
     match kind {
         FactorType::Push => "push",

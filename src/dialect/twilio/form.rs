@@ -48,7 +48,7 @@ impl Form {
         self.pairs.iter().map(parts)
     }
 
-    /// The value of `name`.
+    /// The last value of `name`, if there are several.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.pairs()

@@ -22,7 +22,6 @@ use crate::domain::text::{
 use crate::domain::verification::{Alphabet, Content, EmailOptions, Payment};
 use crate::flows::verification::{NewVerification, Rules};
 
-/// Reads the parameters of a new verification.
 pub(super) fn read(form: &Form) -> Result<NewVerification, ApiError> {
     let channel = channel(form.required("Channel")?)?;
     form.required("To")?;

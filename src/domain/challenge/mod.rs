@@ -15,14 +15,13 @@ use super::sid::{ChallengeSid, EventSid, FactorSid};
 use super::text::{Attributes, FieldLabel, FieldValue, Invalid, Message};
 use super::time::Timestamp;
 
-/// A challenge of a factor.
+/// A question to the holder of one factor. It is dated again with each code that is tried, with an answer and with
+/// metadata; that it expired, or that a notification was asked for, changes no date.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Challenge {
-    /// The identifier.
     pub sid: ChallengeSid,
-    /// The factor that has to answer.
     pub factor: FactorSid,
-    /// What kind of factor that is.
     pub factor_type: FactorType,
     /// What became of it; see [`Challenge::status`] for what holds now.
     pub outcome: Outcome,
@@ -32,9 +31,7 @@ pub struct Challenge {
     pub hidden_details: Option<Attributes>,
     /// What the device added.
     pub metadata: Option<Attributes>,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
     /// From when on it cannot be answered.
     pub expires_at: Timestamp,
@@ -73,7 +70,7 @@ pub enum Outcome {
 /// An answer, kept as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// When it was given.
+    /// By the clock of the server that took it.
     pub at: Timestamp,
     /// What the device signed (a compact JWS, RFC 7515); a code is not kept.
     pub signed: Option<String>,
@@ -95,7 +92,7 @@ pub enum ChallengeStatus {
 /// What the user is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
-    /// The question.
+    /// Always there in a push challenge.
     pub message: Option<Message>,
     /// What it is about.
     pub fields: Fields,
@@ -103,12 +100,11 @@ pub struct Details {
     pub date: Option<Timestamp>,
 }
 
-/// One line of what a challenge is about.
+/// One line of what a challenge is about: what a value is called, and the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Field {
-    /// What the value is.
     pub label: FieldLabel,
-    /// The value.
     pub value: FieldValue,
 }
 
@@ -131,7 +127,7 @@ impl Fields {
         }
     }
 
-    /// The lines.
+    /// In the order in which they were given; at most 20.
     #[must_use]
     pub fn as_slice(&self) -> &[Field] {
         &self.0
@@ -145,7 +141,7 @@ impl Challenge {
     pub const LONGEST_LIFE: Duration = Duration::from_hours(1);
     /// The most codes that are evaluated on one challenge.
     pub const MAX_ATTEMPTS: u8 = 5;
-    /// The most notifications of one challenge.
+    /// How many notifications a challenge may have, the first one included.
     pub const MAX_NOTIFICATIONS: u8 = 3;
 
     /// What holds at `now`.

@@ -9,11 +9,11 @@ use crate::domain::{access, factor};
 
 /// Why nothing became of what somebody wanted of a challenge, or to say to it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
     /// Whoever asks is not let in to the challenge.
     #[error(transparent)]
     Access(#[from] access::Refusal),
-    /// The challenge has been answered.
     #[error("the challenge has been answered already")]
     Answered,
     /// Neither an answer nor anything else was said to the challenge.
@@ -21,14 +21,10 @@ pub enum Refusal {
     AnswerMissing,
     /// What a device sent does not answer the challenge.
     #[error("the signed answer does not belong to this challenge: {why}")]
-    BadProof {
-        /// What is wrong with it.
-        why: BadProof,
-    },
+    BadProof { why: BadProof },
     /// A code was given for a challenge that a device has to answer.
     #[error("a push challenge is answered by its device, not by a code")]
     CodeForPush,
-    /// The challenge has expired.
     #[error("the challenge has expired")]
     Expired,
     /// A new challenge cannot end at this moment.

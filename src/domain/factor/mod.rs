@@ -20,10 +20,10 @@ use super::sid::{EventSid, FactorSid};
 use super::text::{Attributes, FriendlyName};
 use super::time::Timestamp;
 
-/// A factor of an entity.
+/// One way in which an entity can prove who it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Factor {
-    /// The identifier.
     pub sid: FactorSid,
     /// A name for people.
     pub friendly_name: FriendlyName,
@@ -33,13 +33,12 @@ pub struct Factor {
     pub kind: FactorKind,
     /// What the caller or the device noted with it.
     pub metadata: Option<Attributes>,
-    /// When it was created.
     pub date_created: Timestamp,
     /// When it was last changed, by a caller's request.
     pub date_updated: Timestamp,
     /// Wrong codes in a row, over all challenges and the enrolment.
     pub failures: Failures,
-    /// When its last challenges were created.
+    /// For the limit of challenges within a day; empty for a push factor, which has none.
     pub challenge_creations: SlidingLog,
     /// What was announced of it last, if anything was.
     pub last_event: Option<EventSid>,
@@ -53,7 +52,7 @@ pub enum FactorStatus {
         /// How many codes were tried so far.
         attempts: u8,
     },
-    /// It can.
+    /// Its holder has proved that the enrolment worked: it can be challenged.
     Verified,
     /// It was, until [`Failures::DISABLED_AT`] wrong codes in a row ended it. Only a new enrolment helps.
     Disabled,

@@ -69,7 +69,7 @@ impl PushFactor {
 /// That a transport does not know a device any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreachable {
-    /// Since when.
+    /// When the transport said so.
     pub since: Timestamp,
     /// In the transport's words.
     pub why: String,

@@ -10,6 +10,7 @@ use crate::domain::{access, access_token, entity};
 
 /// Why nothing became of what somebody wanted of a factor, or to prove with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
     /// Whoever asks is not let in to the factor.
     #[error(transparent)]
@@ -71,7 +72,7 @@ pub enum Refusal {
         Factor::MAX_VERIFICATION_ATTEMPTS
     )]
     TooManyAttempts,
-    /// Too many challenges of this factor were created.
+    /// See [`Factor::add_challenge`] for how many there may be in which time.
     #[error("too many challenges were created for this factor")]
     TooManyChallenges {
         /// When one may be created again.
@@ -86,7 +87,6 @@ pub enum Refusal {
     /// The entity has as many factors of this type as it may.
     #[error("the entity has {limit} factors of this type already")]
     TooManyOfType {
-        /// Of which type.
         kind: FactorType,
         /// How many it may have.
         limit: u32,

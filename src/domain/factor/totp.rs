@@ -80,7 +80,7 @@ macro_rules! bounded {
                 }
             }
 
-            /// The number.
+            /// Within the bounds of the type.
             #[must_use]
             pub fn get(self) -> u8 {
                 self.0

@@ -98,8 +98,8 @@ impl BlockReason {
 /// That a code is not let out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the code was not sent: {}", why.explanation())]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Blocked {
-    /// Why.
     pub why: BlockReason,
     /// When it may be asked for again; `None` if no waiting changes it.
     pub retry_after: Option<Duration>,
@@ -116,12 +116,11 @@ impl Blocked {
 
 /// That something is blocked from now on: told once, not with each refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct BlockEvent {
-    /// Why.
     pub reason: BlockReason,
     /// When the first code was refused.
     pub at: Timestamp,
-    /// In which account.
     pub account: AccountSid,
     /// By which service that code was to be sent.
     pub service: ServiceSid,
@@ -133,14 +132,12 @@ pub struct BlockEvent {
     pub until: Option<Timestamp>,
 }
 
-/// That nothing is sent to a prefix of an account for a while.
+/// That nothing is sent to a prefix of an account for a while, from one moment to another, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct PrefixBlock {
-    /// Why.
     pub reason: BlockReason,
-    /// Since when.
     pub since: Timestamp,
-    /// Until when.
     pub until: Timestamp,
     /// Of how many codes it was decided.
     pub sends: u32,

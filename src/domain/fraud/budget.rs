@@ -43,8 +43,7 @@ pub enum CounterKind {
 }
 
 impl CounterKind {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Country,
         Self::CountryRefused,
         Self::Device,
@@ -72,7 +71,7 @@ impl CounterKind {
         }
     }
 
-    /// The kind with this byte.
+    /// `None` for a byte that [`CounterKind::to_byte`] gives for no kind.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.to_byte() == byte)
@@ -111,10 +110,9 @@ impl CounterKind {
 
 /// A counter: of what, of whom, in which window. The subject may be a number, so `Debug` leaves it out.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Counter {
-    /// Of which account.
     pub account: AccountSid,
-    /// What it counts.
     pub kind: CounterKind,
     /// Which window: how many of this length there were since the epoch.
     pub window: u64,
@@ -249,12 +247,11 @@ impl fmt::Display for DeviceNetwork {
     }
 }
 
-/// How much of a budget a code needs.
+/// How much of the budget that `counter` counts a code needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Need {
-    /// The budget's counter.
     pub counter: Counter,
-    /// How much.
     pub amount: u64,
     /// How much there is in the window altogether.
     pub limit: u64,

@@ -14,14 +14,11 @@ use crate::domain::time::Timestamp;
 /// A prefix, as one account sends to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccountPrefix {
-    /// The account.
     pub account: AccountSid,
-    /// The prefix.
     pub prefix: NumberPrefix,
 }
 
 impl AccountPrefix {
-    /// The prefix of `number`.
     #[must_use]
     pub fn of(account: AccountSid, number: &PhoneNumber) -> Self {
         Self {
@@ -41,15 +38,11 @@ pub struct PrefixConversions {
 /// The sends of one verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sends {
-    /// Of which service the verification is.
     pub service: ServiceSid,
-    /// The verification.
     pub verification: VerificationSid,
     /// When its code was sent last: only then its time runs.
     pub at: Timestamp,
-    /// How often.
     pub count: u32,
-    /// Whether it was approved.
     pub converted: bool,
 }
 
@@ -63,7 +56,6 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// Adds sends.
     pub fn add(&mut self, count: u32, converted: bool) {
         self.sends = self.sends.saturating_add(count);
         if converted {
@@ -85,7 +77,6 @@ impl PrefixConversions {
     /// The most verifications that are remembered altogether, about 100 bytes each.
     pub const MOST: usize = 200_000;
 
-    /// A code was sent.
     pub fn sent(
         &mut self,
         place: &AccountPrefix,
@@ -135,7 +126,6 @@ impl PrefixConversions {
         self.total += of_prefix.len();
     }
 
-    /// A verification was approved.
     pub fn converted(&mut self, place: &AccountPrefix, verification: VerificationSid) {
         if let Some(known) = self.find(place, verification) {
             known.converted = true;

@@ -31,7 +31,6 @@ pub enum Taking {
     Lacking,
     /// The store has not enough either.
     Spent,
-    /// It is taken.
     Taken,
 }
 
@@ -109,12 +108,6 @@ impl Ledger {
         }
         self.full_at = (self.held.len() * 2).clamp(Self::FEWEST, Self::MOST);
     }
-
-    /// Of how many budgets something is held.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.held.len()
-    }
 }
 
 #[cfg(test)]
@@ -124,6 +117,12 @@ mod tests {
     use super::super::budget::CounterKind;
     use super::*;
     use crate::domain::sid::{AccountSid, ServiceSid};
+
+    impl Ledger {
+        fn len(&self) -> usize {
+            self.held.len()
+        }
+    }
 
     fn now() -> Timestamp {
         Timestamp::from_seconds(1_800_000_000)

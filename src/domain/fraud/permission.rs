@@ -9,7 +9,7 @@ use crate::domain::phone::{LineKind, NumberFacts};
 /// Numbers of no country (satellite phones, international networks) are as dear as premium-rate ones, and no list of
 /// countries has them.
 #[must_use]
-pub fn refusal(settings: &Settings, facts: NumberFacts) -> Option<BlockReason> {
+pub(crate) fn refusal(settings: &Settings, facts: NumberFacts) -> Option<BlockReason> {
     let allowed = match (&settings.countries, facts.country) {
         (Countries::All, _) => true,
         (Countries::Only(countries), Some(country)) => countries.contains(&country),

@@ -15,7 +15,7 @@ impl NumberPrefix {
     /// How many digits at the end of a number its prefix does not have.
     const OPEN: usize = 4;
 
-    /// The prefix of `number`.
+    /// All digits but the last four.
     #[must_use]
     pub fn of(number: &PhoneNumber) -> Self {
         let digits = number.digits();
@@ -30,7 +30,7 @@ impl NumberPrefix {
         Some(Self::of(&number))
     }
 
-    /// The digits.
+    /// 3 to 11 of them, without a plus sign.
     #[must_use]
     pub fn digits(&self) -> &str {
         &self.0

@@ -38,10 +38,9 @@ pub struct Settings {
 
 /// Which countries codes may go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Countries {
-    /// All.
     All,
-    /// These.
     Only(Vec<Country>),
 }
 

@@ -36,7 +36,7 @@ impl CustomMessage {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text.
+    /// With the places that are still to be filled in; at most [`Self::LONGEST`] characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -59,7 +59,7 @@ impl Locale {
         &self.0
     }
 
-    /// English.
+    /// What is said where there are no words in a language.
     #[must_use]
     pub fn english() -> Self {
         Self("en".to_owned())

@@ -28,6 +28,7 @@ use super::channel::Channel;
 
 /// What is to be said. `Debug` shows neither code nor custom message.
 #[derive(Clone, Copy)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct MessageRequest<'a> {
     /// How it is said.
     pub channel: Channel,
@@ -35,7 +36,6 @@ pub struct MessageRequest<'a> {
     pub locale: &'a Locale,
     /// The service's name, or the caller's for this message.
     pub friendly_name: &'a str,
-    /// The code.
     pub code: &'a str,
     /// Whether to say that nobody else may get the code. Custom messages and templates say it themselves.
     pub warning: bool,

@@ -252,7 +252,7 @@ impl Templates {
         Ok(all)
     }
 
-    /// The template with this SID.
+    /// `None` if the operator has no such template, or not any more.
     #[must_use]
     pub fn by_sid(&self, sid: TemplateSid) -> Option<&Arc<Template>> {
         self.0.iter().find(|template| template.sid == sid)

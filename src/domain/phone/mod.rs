@@ -27,21 +27,21 @@ pub struct PhoneNumber(String);
 
 /// What the numbering plans say of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NumberFacts {
     /// In which country it is; `None` for those of no country (satellite phones, say).
     pub country: Option<Country>,
-    /// What kind of line it is.
     pub kind: LineKind,
 }
 
 /// What kind of line a number belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum LineKind {
     /// A line in a house.
     FixedLine,
     /// The plan does not tell a line in a house from a mobile phone.
     FixedLineOrMobile,
-    /// A mobile phone.
     Mobile,
     /// Everything else that nobody has in his pocket: universal access, personal numbers, pagers, voicemail.
     Other,

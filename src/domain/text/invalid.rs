@@ -5,23 +5,18 @@ use std::fmt;
 /// What a value that a caller gave would have to be; never what it was. Each dialect puts it into its own words, and what is
 /// printed here is for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Invalid {
     /// A text of so many characters, and only of some.
     #[error("must be {} long{}", Length(*.least, *.most), .only.words())]
     Characters {
-        /// The fewest.
         least: usize,
-        /// The most.
         most: usize,
-        /// Which ones.
         only: Charset,
     },
     /// Names and values of so many characters altogether.
     #[error("must be at most {most} characters long altogether")]
-    CharactersAltogether {
-        /// The most.
-        most: usize,
-    },
+    CharactersAltogether { most: usize },
     /// The two letters of a country.
     #[error("must be a country code of two letters (ISO 3166-1 alpha-2)")]
     Country,
@@ -33,41 +28,26 @@ pub enum Invalid {
     EmailAddress,
     /// No more fields than this.
     #[error("must be at most {most} fields")]
-    Fields {
-        /// The most.
-        most: usize,
-    },
+    Fields { most: usize },
     /// A language, perhaps with its region.
     #[error("must be a language such as de, or one with its region such as pt-BR")]
     Locale,
     /// The length of a number that is matched, or that there is none.
     #[error("must be 0 (off), 2 or 3")]
     NumberLength,
-    /// A phone number.
     #[error(transparent)]
     Phone(#[from] BadPhone),
     /// The first digits of a phone number.
     #[error("must be the beginning of a phone number: + and 1 to {most} digits")]
-    PhoneBeginning {
-        /// The most digits.
-        most: usize,
-    },
+    PhoneBeginning { most: usize },
     /// A whole number within bounds.
     #[error("must be a whole number{} from {least} to {most}", .unit.words())]
-    Range {
-        /// The smallest.
-        least: u32,
-        /// The greatest.
-        most: u32,
-        /// What is counted.
-        unit: Unit,
-    },
+    Range { least: u32, most: u32, unit: Unit },
     /// Tags for a provider.
     #[error(
         "must be at most {most} tags, each name and value at most {longest} characters long, without control characters"
     )]
     Tags {
-        /// The most tags.
         most: usize,
         /// The most characters of a name, and of a value.
         longest: usize,
@@ -76,10 +56,7 @@ pub enum Invalid {
     #[error(
         "must be an absolute http or https URL of at most {most} characters, without user name, password and fragment"
     )]
-    Url {
-        /// The most characters.
-        most: usize,
-    },
+    Url { most: usize },
 }
 
 /// What is wrong with a phone number.
@@ -131,10 +108,10 @@ pub enum Charset {
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Unit {
     /// Nothing that has a name.
     None,
-    /// Seconds.
     Seconds,
 }
 

@@ -190,7 +190,6 @@ fn after(last: Timestamp, wait: u32, now: Timestamp) -> Timestamp {
     if last > now { now } else { last + seconds(wait) }
 }
 
-/// As a duration.
 pub(super) fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
 }

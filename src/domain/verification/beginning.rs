@@ -9,8 +9,8 @@ use crate::domain::time::Timestamp;
 
 /// What a verification begins with.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Draft {
-    /// The identifier.
     pub sid: VerificationSid,
     /// The account that wants it.
     pub account: AccountSid,

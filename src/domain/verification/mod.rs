@@ -36,10 +36,11 @@ use super::sender_name::SenderName;
 use super::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use super::time::Timestamp;
 
-/// A verification.
+/// One attempt to show that somebody receives what is sent to a destination, with all codes that it takes. It is dated
+/// again with each sending and what becomes of it, with each check and with its end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Verification {
-    /// The identifier.
     pub sid: VerificationSid,
     /// The account that wants it.
     pub account: AccountSid,
@@ -61,9 +62,7 @@ pub struct Verification {
     pub checks: Vec<Check>,
     /// The silent authentication, if that was asked for.
     pub silent: Option<SilentAuthentication>,
-    /// When it was created.
     pub date_created: Timestamp,
-    /// When it was last changed.
     pub date_updated: Timestamp,
     /// From when on it is over if nothing else ends it.
     pub expires_at: Timestamp,
@@ -71,12 +70,11 @@ pub struct Verification {
     pub next_step_at: Option<Timestamp>,
 }
 
-/// How a verification ended.
+/// How and when a verification ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct End {
-    /// How.
     pub how: Ending,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -149,23 +147,20 @@ pub enum SendingOutcome {
     Unavailable,
 }
 
-/// One try to send, with one sender; what became of it stands in its attempt.
+/// One try to send, with one sender, and when; what became of it stands in its attempt.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Try {
-    /// The attempt.
     pub attempt: AttemptSid,
-    /// With which sender.
     pub sender: SenderName,
-    /// When.
     pub at: Timestamp,
 }
 
-/// A code that was given.
+/// A code that was given, and whether it was right.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Check {
-    /// When.
     pub at: Timestamp,
-    /// Whether it was right.
     pub right: bool,
     /// What was given, if the policy keeps that: protocols that show it. Sealed for the verification's key.
     pub submitted: Option<Sealed>,

@@ -122,10 +122,10 @@ pub enum SessionLife {
     PlanEnd,
 }
 
-/// A step of a plan.
+/// A sending that follows by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct PlanStep {
-    /// Over which channel.
     pub channel: Channel,
     /// How long until the next step.
     pub wait: u32,
@@ -133,8 +133,8 @@ pub struct PlanStep {
 
 /// How long to wait before sending again over one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct ChannelWaits {
-    /// Which channel.
     pub channel: Channel,
     /// Before the second sending, the third, and so on: n waits allow n + 1 sendings.
     pub waits: Vec<u32>,

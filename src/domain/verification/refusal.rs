@@ -11,6 +11,7 @@ use crate::domain::sid::VerificationSid;
 
 /// Why nothing became of what somebody wanted of a verification. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
     /// It was approved; there is nothing left to send.
     #[error("the verification was approved already")]
@@ -41,25 +42,16 @@ pub enum Refusal {
     DestinationUnfit,
     /// Another verification waits for the same destination.
     #[error("verification {sid} waits for the same destination")]
-    Exists {
-        /// Which one.
-        sid: VerificationSid,
-    },
-    /// The number is a landline's, and the service sends those no text messages.
+    Exists { sid: VerificationSid },
     #[error(
         "the number is a landline's, and this service sends those no text messages; use the channel call"
     )]
     LandlineSms,
-    /// No code was sent yet.
     #[error("no code was sent yet; have one sent first")]
     NoCodeSent,
     /// No sender is configured for the channel, or none that serves the destination's country.
     #[error("the channel {} has no sender for this destination; configure one, or choose another channel", channel.name())]
-    NoSender {
-        /// Which channel.
-        channel: Channel,
-    },
-    /// Its plan has no step left.
+    NoSender { channel: Channel },
     #[error("no step of this verification's plan is left")]
     NoStepLeft,
     /// It was created a moment ago.
@@ -76,10 +68,7 @@ pub enum Refusal {
     PaymentRequired,
     /// A call does not read out an amount and a payee, and silent authentication shows nobody anything.
     #[error("the channel {} cannot show an amount and a payee", channel.name())]
-    PaymentUnfit {
-        /// Which channel.
-        channel: Channel,
-    },
+    PaymentUnfit { channel: Channel },
     /// A rate limit of the service says no.
     #[error(transparent)]
     RateLimit(#[from] rate_limit::Refusal),
@@ -106,10 +95,7 @@ pub enum Refusal {
     },
     /// The message that the caller wants cannot be written.
     #[error("the message cannot be written: {why}")]
-    Unwritable {
-        /// Why.
-        why: Unrenderable,
-    },
+    Unwritable { why: Unrenderable },
 }
 
 impl AreaRefusal for Refusal {

@@ -14,7 +14,7 @@ pub const MOST_COUNTED: usize = 500_000;
 /// How many are read at a time: so many are in memory, and other requests get their turn behind each.
 const PIECE: usize = 1000;
 
-/// How many attempts there were.
+/// The attempts that a filter wants, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptSummary {
     /// All that the filter wants.

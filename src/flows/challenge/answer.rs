@@ -19,7 +19,7 @@ use crate::store::{Batch, keys};
 /// What a caller says to a challenge.
 #[derive(Clone)]
 pub struct ChallengeUpdate<'a> {
-    /// The answer.
+    /// `None` to change the metadata alone.
     pub answer: Option<&'a dyn GivenAnswer>,
     /// What the device adds.
     pub metadata: Option<Attributes>,

@@ -27,7 +27,7 @@ impl StoreReport {
         &self.counts
     }
 
-    /// How many entries there are.
+    /// Those of all kinds together.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.counts.values().sum()

@@ -23,9 +23,7 @@ use crate::store::keys::{self, Key};
 /// Where a code goes, as far as that says who can take it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    /// For which service.
     pub(crate) service: ServiceSid,
-    /// Over which channel.
     pub(crate) channel: Channel,
     /// To which country; e-mails and some numbers have none.
     pub(crate) country: Option<Country>,

@@ -25,13 +25,11 @@ use crate::store::keys::{self, Key};
 
 /// What is to be sent, and how.
 pub(crate) struct SendOrder<'a> {
-    /// Over which channel.
     pub(crate) channel: Channel,
     /// The code from now on, if it is another one.
     pub(crate) new_code: Option<NewCode>,
     /// Whether it is looked at for fraud.
     pub(crate) risk_check: bool,
-    /// The service.
     pub(crate) service: &'a Service,
 }
 

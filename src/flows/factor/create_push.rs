@@ -19,12 +19,12 @@ use crate::flows::{Error, retry_on_conflict};
 
 /// What a device says of itself.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NewPushFactor {
     /// A name for people.
     pub friendly_name: FriendlyName,
     /// The public half of its key.
     pub public_key: DevicePublicKey,
-    /// Its app.
     pub app_id: AppId,
     /// What the dialect keeps with it.
     pub attached: Option<Arc<dyn AttachedChange>>,

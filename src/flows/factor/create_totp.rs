@@ -22,12 +22,12 @@ use crate::store::keys;
 
 /// What a caller wants of a new TOTP factor; `None` leaves it to the service's defaults.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NewTotpFactor {
     /// A name for people, and the account name in the URI.
     pub friendly_name: FriendlyName,
     /// The caller's own secret; one is generated otherwise.
     pub secret: Option<TotpSecret>,
-    /// The hash.
     pub algorithm: Option<TotpAlgorithm>,
     /// How far clocks may differ.
     pub skew: Option<Skew>,
@@ -41,10 +41,10 @@ pub struct NewTotpFactor {
 
 /// A TOTP factor just enrolled, with what is shown this once.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct EnrolledTotpFactor {
     /// Where it is.
     pub scope: EntityScope,
-    /// The factor.
     pub factor: Factor,
     /// The secret and all its parameters, for the authenticator app.
     pub uri: OtpauthUri,

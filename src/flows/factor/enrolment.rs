@@ -70,7 +70,6 @@ impl<'a> Enrolment<'a> {
         })
     }
 
-    /// Commits the enrolment of `factor`.
     pub(super) async fn commit(
         mut self,
         app: &App,

@@ -70,10 +70,10 @@ pub enum Platform {
 
 /// What a platform knows a device by.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum DeviceToken {
     /// Apple's or Google's token.
     Provider(NotificationToken),
-    /// A Web Push subscription.
     Subscription(WebPushSubscription),
 }
 

@@ -27,16 +27,13 @@ use crate::store::{Batch, keys};
 
 /// A code that is to be sent.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Admittance<'a> {
-    /// By which account.
     pub account: AccountSid,
-    /// By which service.
     pub service: &'a Service,
-    /// To whom.
     pub destination: &'a Destination,
     /// What the numbering plans say of the number; a number without is of an unknown kind.
     pub facts: Option<NumberFacts>,
-    /// Over which channel.
     pub channel: Channel,
     /// The address of the device that asked for it, as the caller says.
     pub device_ip: Option<IpAddr>,
@@ -44,7 +41,6 @@ pub struct Admittance<'a> {
     pub risk_check: bool,
     /// What it costs, if the operator said so.
     pub price: Option<Price>,
-    /// When.
     pub now: Timestamp,
 }
 

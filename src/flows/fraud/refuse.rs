@@ -19,7 +19,6 @@ use crate::store::{Batch, keys};
 pub(super) enum Subject {
     /// A country, or all numbers of none.
     Country(Option<Country>),
-    /// A device.
     Device(DeviceNetwork),
     /// The account's money.
     Money(Price),
@@ -27,9 +26,7 @@ pub(super) enum Subject {
     Nothing,
     /// The number or the address that is asked for.
     Number,
-    /// A prefix.
     Prefix(NumberPrefix),
-    /// The service that asks.
     Service,
 }
 

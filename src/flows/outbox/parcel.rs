@@ -44,7 +44,7 @@ pub trait Parcel: fmt::Debug + Send + Sync {
 
 /// Tells what is in rows.
 pub trait Unpack: fmt::Debug + Send + Sync {
-    /// What is in `row`.
+    /// Makes no round trip: what the row does not hold is read by the parcel.
     fn unpack(&self, row: &OutboxRow) -> Box<dyn Parcel>;
 }
 

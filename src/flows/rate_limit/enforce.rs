@@ -9,7 +9,7 @@ use crate::flows::reading::Reading;
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
 
-/// A value that a rate limit counts.
+/// A value that a rate limit counts, and where its uses stand.
 pub struct CountedValue {
     limit: RateLimit,
     guard: Key<RateLimit>,

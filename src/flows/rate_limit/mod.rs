@@ -15,12 +15,11 @@ use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
 use crate::store::{Batch, keys};
 
-/// What a caller wants of a new rate limit.
+/// What a caller wants of a new [`RateLimit`].
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct NewRateLimit {
-    /// See [`RateLimit::unique_name`].
     pub unique_name: UniqueName,
-    /// See [`RateLimit::description`].
     pub description: Option<Description>,
 }
 

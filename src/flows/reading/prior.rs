@@ -63,10 +63,9 @@ impl Prior {
 
 /// Somebody who was let in, with what was read for that. Whoever needs no letting in is one of whom nothing was read.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Admitted<T> {
-    /// Who it is.
     pub who: T,
-    /// What was read.
     pub prior: Prior,
 }
 

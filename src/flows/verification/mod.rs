@@ -36,8 +36,8 @@ use crate::store::{Batch, StoreError};
 
 /// How a caller names a verification.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum VerificationName {
-    /// By its identifier.
     Sid(VerificationSid),
     /// As the last one for a destination.
     To(Destination),

@@ -72,10 +72,9 @@ impl fmt::Debug for NewVerification {
 }
 
 /// A verification that was started or sent again.
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct StartedVerification {
-    /// The verification.
     pub verification: Verification,
-    /// The service that it belongs to.
     pub service: Service,
     /// What the URL of a silent authentication ends in: only known at this moment.
     pub sna_token: Option<Zeroizing<String>>,

@@ -264,11 +264,11 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// At once.
+/// How many frames that bring nothing a client may send at once.
 const MOST: u32 = 2000;
-/// All the time.
+/// How many more of them each second allows.
 const PER_SECOND: u32 = 200;
-/// For each request.
+/// How many more of them each request allows.
 const EARNED: u32 = 4;
 /// A request that is reset costs more than it earns.
 const RESET: u32 = 10;

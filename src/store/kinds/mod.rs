@@ -172,6 +172,7 @@ kinds! {
 
 /// What the table says of a kind of entry.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct EntryKind {
     /// What its keys have in front, or behind their entity, and its records too.
     pub letter: u8,
@@ -181,7 +182,6 @@ pub struct EntryKind {
     pub home: Home,
     /// Whether the sweeper reclaims its entries by themselves.
     pub lifetime: Lifetime,
-    /// What its entries hold.
     pub holds: Holds,
 }
 

@@ -97,7 +97,7 @@ macro_rules! kinds {
             kinds!(@lifetime $lifetime $record);
         )*)*
 
-        /// All kinds of entries.
+        /// One for each row of the table, in its order.
         pub const KINDS: &[EntryKind] = &[$($(kinds!(@kind $letter $home $form $record $lifetime $plural)),*),*];
 
         /// Has every type of record visited, in the order of the table.

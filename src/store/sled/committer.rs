@@ -24,7 +24,7 @@ use super::recent::Recent;
 use super::syncer::{self, AppliedGroup, Failed, Pages, Sentinel, WriteError};
 use crate::store::{Batch, CommitError, Entry, StoreError};
 
-/// Entries of an export.
+/// Entries of an export, each behind its key.
 pub(super) type ExportPiece = Vec<(Vec<u8>, Entry)>;
 
 /// What the committer can be asked.
@@ -36,7 +36,6 @@ pub(super) enum CommitterCommand {
     },
     /// Drop rows of the index of expiries that are of no use.
     DropRows(Vec<IVec>),
-    /// Begin an export.
     Export {
         reader: Weak<()>,
         answer: oneshot::Sender<Result<(), StoreError>>,
@@ -65,7 +64,6 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread.
     pub(super) fn spawn(self) -> io::Result<thread::JoinHandle<()>> {
         thread::Builder::new()
             .name("store-committer".into())

@@ -22,51 +22,29 @@ pub(super) struct OpenedDatabase {
 
 /// Why a data directory cannot be opened. Each message is one line and says what to do.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum OpenError {
     /// The contents cannot be read. Nothing was removed.
     #[error(
         "the data directory {path} is damaged and was kept as it is ({detail}): put it aside, and restore the last \
          export into an empty one with `countersign store import`"
     )]
-    Damaged {
-        /// The directory.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
+    Damaged { path: PathBuf, detail: String },
     /// The directory holds something else.
     #[error("{path} holds a database that is not Countersign's: choose another data directory")]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// The directory was written by a release with another format.
     #[error(
         "the data directory {path} has format {found}, this release reads format {expected}: export it with the release \
          that wrote it, and import that into an empty directory"
     )]
-    Format {
-        /// The directory.
-        path: PathBuf,
-        /// The format found.
-        found: u8,
-        /// The format that can be read.
-        expected: u8,
-    },
+    Format { path: PathBuf, found: u8, expected: u8 },
     /// Another process has it open.
     #[error("another countersign has this data directory open: {path}")]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
+    InUse { path: PathBuf },
     /// The operating system refused.
     #[error("cannot open the data directory {path}: {source}")]
-    Io {
-        /// The directory.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 /// Opens, and creates if need be, the database that `options` describe.

@@ -33,7 +33,6 @@ pub(super) fn xml(value: &str, text: &mut String) {
     }
 }
 
-/// As it is.
 pub(super) fn plain(value: &str, text: &mut String) {
     text.push_str(value);
 }

@@ -17,6 +17,7 @@ use crate::delivery::trust::Authorities;
 
 /// A gateway as the operator describes it. Texts hold places such as `{{to}}`.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct GatewaySettings {
     /// Where to; places stand in its path and query only.
     pub url: String,
@@ -24,7 +25,6 @@ pub struct GatewaySettings {
     pub method: String,
     /// Headers beside those that belong to the body.
     pub headers: Vec<(String, String)>,
-    /// What is sent.
     pub body: BodySettings,
     /// Places of the operator's own, and what stands there.
     pub constants: BTreeMap<String, String>,
@@ -38,26 +38,23 @@ pub struct GatewaySettings {
     pub authorities: Option<Authorities>,
     /// Whether codes may leave this machine without TLS.
     pub allow_plaintext: bool,
-    /// How answers are read.
     pub reading: AnswerRules,
     /// How long an exchange takes at most.
     pub timeout: Duration,
 }
 
-/// What is sent.
+/// The body of a request; but for a text, it says which content type goes with it.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say what they are")]
 pub enum BodySettings {
     /// Names and values, as `application/x-www-form-urlencoded`.
     Form(Vec<(String, String)>),
     /// A JSON value; places stand in its texts.
     Json(Value),
-    /// Nothing.
     None,
     /// A text of any kind. If the type is one of XML, values are written so that they stay text.
     Text {
-        /// What it is.
         content_type: String,
-        /// The text.
         text: String,
     },
 }

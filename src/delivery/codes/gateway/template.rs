@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::delivery::codes::CodeMessage;
 
-/// A text with places.
+/// A text with places such as `{{to}}` in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern(Vec<Part>);
 

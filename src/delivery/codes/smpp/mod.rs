@@ -26,12 +26,11 @@ use crate::delivery::trust::Authorities;
 
 /// A message centre, and how messages are handed to it.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct SmppSettings {
     /// Its name or address; its certificate must name it.
     pub host: String,
-    /// Its port.
     pub port: u16,
-    /// Whether TLS is spoken.
     pub tls: bool,
     /// The authorities that are trusted instead of the system's.
     pub authorities: Option<Authorities>,
@@ -47,9 +46,7 @@ pub struct SmppSettings {
     pub from: Option<String>,
     /// The type of number and the numbering plan of all senders, instead of those that their form suggests.
     pub from_type: Option<(u8, u8)>,
-    /// What it understands.
     pub alphabet: SmppAlphabet,
-    /// How a long text travels.
     pub long_text: LongText,
     /// How many messages are under way at the same time.
     pub window: usize,

@@ -25,13 +25,13 @@ pub(super) mod command {
 /// A unit that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pdu {
-    /// What it is.
+    /// Which request it is, or which one's answer: the `command_id` (5.1.2).
     pub command: u32,
     /// What came of the request that it answers; 0 is success (5.1.3).
     pub status: u32,
     /// Which request it is, or answers.
     pub sequence: u32,
-    /// The rest.
+    /// What follows the header.
     pub body: Vec<u8>,
 }
 

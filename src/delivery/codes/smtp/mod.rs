@@ -20,10 +20,10 @@ use crate::domain::time::Clock;
 
 /// A mail server, and how mails are handed to it.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct SmtpSettings {
     /// Its name or address; its certificate must name it.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// How what is sent is protected.
     pub security: Security,
@@ -33,7 +33,6 @@ pub struct SmtpSettings {
     pub login: Option<Login>,
     /// The address that mails come from that do not say so.
     pub from: EmailAddress,
-    /// The name beside it.
     pub from_name: Option<String>,
     /// What this server calls itself in its greeting; the machine's name by default.
     pub hello_name: Option<String>,
@@ -54,10 +53,9 @@ pub enum Security {
 
 /// A user name and a password.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Login {
-    /// The user name.
     pub username: String,
-    /// The password.
     pub password: SenderSecret,
 }
 

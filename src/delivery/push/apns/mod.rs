@@ -37,7 +37,7 @@ pub(super) struct Environments {
 /// With which key, and for which app.
 #[derive(Clone, Copy)]
 pub struct ApnsAccess<'a> {
-    /// Whose key it is.
+    /// The credential that the key is of: what is made with the key is kept under it.
     pub credential: CredentialSid,
     /// The P-256 key as PEM.
     pub private_key: &'a str,

@@ -35,7 +35,7 @@ pub struct Fcm {
 /// With which key.
 #[derive(Clone, Copy)]
 pub struct FcmAccess<'a> {
-    /// Whose key it is.
+    /// The credential that the key is of: what is made with the key is kept under it.
     pub credential: CredentialSid,
     /// The service account's key as JSON.
     pub service_account: &'a str,

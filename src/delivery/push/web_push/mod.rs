@@ -38,7 +38,7 @@ pub struct WebPush {
 /// Who sends, and how what is sent is hidden from the push service.
 #[derive(Clone, Copy, Debug)]
 pub struct WebPushAccess<'a> {
-    /// Who sends.
+    /// The operator's key, the same for all accounts (RFC 8292).
     pub key: &'a VapidKey,
     /// Where a push service reaches the operator: a `mailto:` or `https:` URI.
     pub contact: Option<&'a str>,

@@ -55,7 +55,6 @@ impl ApiError {
         }
     }
 
-    /// A parameter that is missing.
     pub(super) fn missing(parameter: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -144,7 +143,6 @@ impl ApiError {
         Self::new(StatusCode::NOT_ACCEPTABLE, 20406, message)
     }
 
-    /// A page that is too large.
     pub(super) fn page_too_large() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
