@@ -178,10 +178,12 @@ impl PushGuard {
         self.paused_until = self.paused_until.max(Some(now + pause));
     }
 
-    /// Ends a pause and forgets what led to it.
-    pub fn resume(&mut self) {
+    /// Ends a pause, forgets what led to it, and forgives the pushes so far as an approval does. Challenges that wait still
+    /// count as such.
+    pub fn resume(&mut self, now: Timestamp) {
         self.paused_until = None;
         self.wrong_numbers = 0;
+        self.success = self.success.max(Some(now));
     }
 
     /// Takes in what became of the challenges, and forgets the pushes that can count no more.
@@ -427,8 +429,35 @@ mod tests {
             Some(at(7600)),
             "time forgives nothing"
         );
-        guard.resume();
+        guard.resume(at(4000));
         assert_eq!((guard.paused_until(at(4000)), guard.wrong_numbers()), (None, 0));
+    }
+
+    #[test]
+    fn whoever_ends_a_pause_forgives_the_pushes_so_far_but_not_the_challenges_that_wait() {
+        let mut guard = PushGuard::default();
+        for number in 0..6 {
+            ask(&mut guard, number, &[], at(u64::from(number))).unwrap();
+        }
+        assert!(matches!(
+            ask(&mut guard, 6, &[], at(10)),
+            Err(Refusal::TooManyPushes { .. })
+        ));
+        guard.resume(at(10));
+        let waiting: Vec<_> = (6..9).map(|number| (number, ChallengeFate::Pending)).collect();
+        for number in 6..9 {
+            ask(&mut guard, number, &waiting, at(11)).unwrap();
+        }
+        guard.resume(at(12));
+        assert!(matches!(
+            ask(&mut guard, 9, &waiting, at(12)),
+            Err(Refusal::TooManyPending { .. })
+        ));
+        // What comes behind it counts anew.
+        for number in 10..16 {
+            ask(&mut guard, number, &[], at(13)).unwrap();
+        }
+        ask(&mut guard, 16, &[], at(13)).unwrap_err();
     }
 
     #[test]

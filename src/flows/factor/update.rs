@@ -162,14 +162,14 @@ fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Resul
         factor.friendly_name = name.clone();
     }
     match &mut factor.kind {
-        FactorKind::Push(push) => change_push(push, changes)?,
+        FactorKind::Push(push) => change_push(push, changes, now)?,
         FactorKind::Totp(totp) => change_totp(totp, changes, now),
     }
     factor.date_updated = now;
     Ok(())
 }
 
-fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Error<Refusal>> {
+fn change_push(push: &mut PushFactor, changes: &FactorChanges, now: Timestamp) -> Result<(), Error<Refusal>> {
     if let Some(app_id) = &changes.app_id {
         push.app_id = app_id.clone();
     }
@@ -177,7 +177,7 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges) -> Result<(), Err
         push.attached.change(change.as_ref())?;
     }
     if changes.resume {
-        push.guard.resume();
+        push.guard.resume(now);
     }
     let token = changes.notification_token.clone();
     let (current, known) = match &push.notification {

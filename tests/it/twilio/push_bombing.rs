@@ -151,6 +151,32 @@ async fn ten_pushes_without_an_approval_are_all_there_are_in_a_day() {
 }
 
 /// A pending challenge is pushed three times; each of them counts.
+/// What the manual says lifts a pause lifts this as well; it is not the device's to do.
+#[tokio::test]
+async fn the_backend_lifts_the_limit_of_ten_pushes() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let (user, device) = begin(&server).await;
+    for _ in 0..2 {
+        for _ in 0..MOST_SINCE_SUCCESS {
+            ask(&client, &user, &device).await.ok();
+            server.wait(301);
+        }
+        ask(&client, &user, &device).await.refused(429, 20429);
+        let lift = [("Config.PushPaused", "false")];
+        device
+            .on(&server)
+            .post(device.path(), &lift)
+            .await
+            .refused(403, 20403);
+        ask(&client, &user, &device).await.refused(429, 20429);
+        client.post(device.path(), &lift).await.ok();
+        // What is asked in the very moment up to which all is forgiven does not count.
+        server.wait(1);
+    }
+    ask(&client, &user, &device).await.ok();
+}
+
 #[tokio::test]
 async fn notifications_count_as_pushes_and_say_when_to_try_again() {
     let server = TestApp::new().await;
