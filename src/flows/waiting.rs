@@ -45,9 +45,11 @@ impl Waiting {
         })
     }
 
-    /// Whether the next look is the last one: the time or the credentials are over, or the server stops.
+    /// Whether the next look is the last one: the time or the credentials are over, somebody else has
+    /// the place, or the server stops.
     pub(super) fn is_over(&self, app: &App) -> bool {
         self.ends.is_some_and(|ends| ends <= Instant::now())
+            || self.waiter.is_over()
             || self.until.is_some_and(|until| until <= app.clock.now())
             || app.memory.waiters.is_closing()
     }

@@ -7,8 +7,13 @@
 //!
 //! Waiters are found by the entity that they are about. An entity nobody waits for is not in the map, so that a change
 //! costs one look into a map that is almost empty.
+//!
+//! When all places are taken, an account that has fewer than another one gets one of that one's: its oldest waiter need not
+//! wait any longer, and is answered with what there is. So one account may have all places that nobody else wants, and none
+//! is kept from waiting by another one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -27,6 +32,20 @@ struct WaitersState {
     closing: bool,
     waiting: usize,
     entities: HashMap<EntitySid, Group>,
+    /// The waiters of each account, the oldest first.
+    accounts: HashMap<AccountSid, BTreeMap<u64, Arc<WaiterCall>>>,
+    /// The accounts by how many waiters they have.
+    order: BTreeSet<(usize, AccountSid)>,
+    /// How many there ever were.
+    registered: u64,
+}
+
+/// How a waiter is reached.
+#[derive(Debug, Default)]
+struct WaiterCall {
+    wakeup: Notify,
+    /// Its place was given to somebody else.
+    is_over: AtomicBool,
 }
 
 /// Those who wait for something of one entity.
@@ -40,7 +59,7 @@ struct Group {
 #[derive(Debug)]
 struct Member {
     interest: Interest,
-    wakeup: Arc<Notify>,
+    call: Arc<WaiterCall>,
 }
 
 /// What somebody waits for.
@@ -63,8 +82,10 @@ pub struct TooManyWait;
 #[derive(Debug)]
 pub struct Waiter {
     all: Arc<Waiters>,
+    account: AccountSid,
     entity: EntitySid,
-    wakeup: Arc<Notify>,
+    number: u64,
+    call: Arc<WaiterCall>,
 }
 
 impl Waiters {
@@ -75,18 +96,16 @@ impl Waiters {
     /// Registers somebody who waits for `interest` in the entity; `most` may wait altogether.
     ///
     /// # Errors
-    /// [`TooManyWait`] when `most` wait, or [`Waiters::MOST_FOR_THE_SAME`] for the same.
+    /// [`TooManyWait`] when `most` wait and no account has more than this one would have then, or when
+    /// [`Waiters::MOST_FOR_THE_SAME`] wait for the same.
     pub fn register(
         self: &Arc<Self>,
         scope: &EntityScope,
         interest: Interest,
         most: usize,
     ) -> Result<Waiter, TooManyWait> {
-        let wakeup = Arc::new(Notify::new());
+        let call = Arc::<WaiterCall>::default();
         let mut state = self.lock();
-        if state.waiting >= most {
-            return Err(TooManyWait);
-        }
         let same = state.entities.get(&scope.entity).map_or(0, |group| {
             let members = group.members.iter();
             members.filter(|member| member.interest == interest).count()
@@ -94,10 +113,13 @@ impl Waiters {
         if same >= Self::MOST_FOR_THE_SAME {
             return Err(TooManyWait);
         }
-        if state.closing {
-            wakeup.notify_one();
+        if state.waiting >= most && !state.give_up_one_for(scope.account) {
+            return Err(TooManyWait);
         }
-        state.waiting += 1;
+        if state.closing {
+            call.wakeup.notify_one();
+        }
+        let number = state.enter(scope.account, Arc::clone(&call));
         let group = state.entities.entry(scope.entity).or_insert_with(|| Group {
             account: scope.account,
             service: scope.service,
@@ -105,13 +127,15 @@ impl Waiters {
         });
         group.members.push(Member {
             interest,
-            wakeup: Arc::clone(&wakeup),
+            call: Arc::clone(&call),
         });
         drop(state);
         Ok(Waiter {
             all: Arc::clone(self),
+            account: scope.account,
             entity: scope.entity,
-            wakeup,
+            number,
+            call,
         })
     }
 
@@ -128,7 +152,7 @@ impl Waiters {
                 Interest::Factor(wanted) => wanted == factor,
             };
             if concerned {
-                member.wakeup.notify_one();
+                member.call.wakeup.notify_one();
             }
         }
     }
@@ -180,32 +204,86 @@ impl Waiters {
     }
 }
 
+impl WaitersState {
+    /// Counts one more, and gives it a number.
+    fn enter(&mut self, account: AccountSid, call: Arc<WaiterCall>) -> u64 {
+        self.registered += 1;
+        self.waiting += 1;
+        let calls = self.accounts.entry(account).or_default();
+        self.order.remove(&(calls.len(), account));
+        calls.insert(self.registered, call);
+        self.order.insert((calls.len(), account));
+        self.registered
+    }
+
+    /// Counts one no more, unless that is done already.
+    fn leave(&mut self, account: AccountSid, number: u64) -> Option<Arc<WaiterCall>> {
+        let calls = self.accounts.get_mut(&account)?;
+        let before = calls.len();
+        let call = calls.remove(&number)?;
+        self.waiting = self.waiting.saturating_sub(1);
+        self.order.remove(&(before, account));
+        if calls.is_empty() {
+            self.accounts.remove(&account);
+        } else {
+            self.order.insert((before - 1, account));
+        }
+        Some(call)
+    }
+
+    /// Ends the wait of one of the account that has most, if it would still have as many as `account` then.
+    fn give_up_one_for(&mut self, account: AccountSid) -> bool {
+        let mine = self.accounts.get(&account).map_or(0, BTreeMap::len);
+        let Some(&(_, other)) = self.order.last().filter(|(theirs, _)| *theirs > mine + 1) else {
+            return false;
+        };
+        let oldest = self
+            .accounts
+            .get(&other)
+            .and_then(|calls| calls.keys().next().copied());
+        let Some(call) = oldest.and_then(|oldest| self.leave(other, oldest)) else {
+            return false;
+        };
+        call.is_over.store(true, Ordering::Release);
+        call.wakeup.notify_one();
+        true
+    }
+}
+
 impl Group {
     fn wake(&self) {
-        self.members.iter().for_each(|member| member.wakeup.notify_one());
+        self.members
+            .iter()
+            .for_each(|member| member.call.wakeup.notify_one());
     }
 }
 
 impl Waiter {
     /// Waits until there is a reason to look again since this was last called.
     pub async fn woken(&self) {
-        self.wakeup.notified().await;
+        self.call.wakeup.notified().await;
+    }
+
+    /// Whether it need not wait any longer, because somebody else has its place.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.call.is_over.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut state = self.all.lock();
+        state.leave(self.account, self.number);
         let Some(group) = state.entities.get_mut(&self.entity) else {
             return;
         };
         group
             .members
-            .retain(|member| !Arc::ptr_eq(&member.wakeup, &self.wakeup));
+            .retain(|member| !Arc::ptr_eq(&member.call, &self.call));
         if group.members.is_empty() {
             state.entities.remove(&self.entity);
         }
-        state.waiting = state.waiting.saturating_sub(1);
     }
 }
 
@@ -286,6 +364,41 @@ mod tests {
         assert!(rang(&second));
         drop(second);
         assert_eq!((everybody.waiting(), everybody.lock().entities.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_account_that_has_all_places_gives_up_its_oldest_for_others_until_all_have_the_same() {
+        let everybody = Arc::new(Waiters::default());
+        let register = |of: u8, number: u8| {
+            let scope = EntityScope {
+                entity: EntitySid::from_bytes([number; 16]),
+                ..scope(of)
+            };
+            everybody.register(&scope, Interest::Entity, 12)
+        };
+        let greedy: Vec<_> = (0..12).map(|number| register(1, number).unwrap()).collect();
+        assert_eq!(register(1, 12).unwrap_err(), TooManyWait);
+        let mut others = Vec::new();
+        for round in 0..4 {
+            for of in [2, 3] {
+                others.push(register(of, 100 + 10 * of + round).unwrap());
+                assert_eq!(everybody.waiting(), 12);
+            }
+        }
+        for of in [1, 2, 3] {
+            assert_eq!(register(of, 200).unwrap_err(), TooManyWait);
+        }
+        let over: Vec<_> = greedy
+            .iter()
+            .map(|waiter| waiter.is_over() && rang(waiter))
+            .collect();
+        assert_eq!(over, [[true; 8].as_slice(), &[false; 4]].concat());
+        assert!(others.iter().all(|waiter| !waiter.is_over()));
+        drop(greedy);
+        assert_eq!(everybody.waiting(), 8);
+        drop(others);
+        let state = everybody.lock();
+        assert!(state.accounts.is_empty() && state.order.is_empty() && state.waiting == 0);
     }
 
     #[test]
