@@ -62,9 +62,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
 
 fn senders(outbound: OutboundSettings, codes: Vec<Sender>) -> Senders {
     let guard = AddressGuard::allowing(outbound.outbound_allow.unwrap_or_default());
-    // One for both, so that together they hold no more threads than is good.
-    let names = Arc::new(SystemNames::default());
-    let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names.clone()));
+    // One for each, so that names that devices chose are not in the way of webhooks. Together they hold no more threads than
+    // is good.
+    let names = || Arc::new(SystemNames::default());
+    let push_services = HttpClient::new(HttpPolicy::push_services(guard.clone(), names()));
     let addresses = Addresses {
         apns: Some(outbound.apns_url),
         apns_sandbox: Some(outbound.apns_sandbox_url),
@@ -75,7 +76,7 @@ fn senders(outbound: OutboundSettings, codes: Vec<Sender>) -> Senders {
     Senders {
         codes: code_senders(codes),
         push: PushProviders::new(addresses, push_services),
-        webhooks: HttpClient::new(HttpPolicy::webhooks(guard, names)),
+        webhooks: HttpClient::new(HttpPolicy::webhooks(guard, names())),
     }
 }
 

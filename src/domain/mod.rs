@@ -36,6 +36,7 @@ pub mod refusal;
 pub mod safe_list;
 pub mod sender_name;
 pub mod service;
+pub mod shares;
 pub mod sid;
 pub mod text;
 pub mod time;

@@ -10,12 +10,59 @@ use super::entropy::Entropy;
 use super::events::{EventType, OutboxMessage, OutboxRow};
 use super::refusal::AreaRefusal;
 use super::sender_name::SenderName;
-use super::sid::{CredentialSid, FactorSid, WebhookSid};
+use super::sid::{AccountSid, CredentialSid, FactorSid, WebhookSid};
 use super::time::Timestamp;
 
-/// Those rows that go to one receiver. They lie together in the store, and no other receiver waits for them.
+/// Those rows of one account that go to one receiver. They lie together in the store, and neither another receiver nor
+/// another account waits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
+pub struct Lane {
+    /// Whose rows these are.
+    pub account: AccountSid,
+    /// To whom they go.
+    pub receiver: Receiver,
+}
+
+impl Lane {
+    /// The bytes as they stand in keys: one for the kind of receiver, 16 for the account, 16 for the receiver's identifier
+    /// or name.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 33] {
+        let [kind, sid @ ..] = self.receiver.to_bytes();
+        let mut bytes = [kind; 33];
+        bytes[1..17].copy_from_slice(self.account.as_bytes());
+        bytes[17..].copy_from_slice(&sid);
+        bytes
+    }
+
+    /// The lane with these bytes; `None` if they are none's.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 33]) -> Option<Self> {
+        let [kind, rest @ ..] = bytes;
+        let (account, sid) = rest.split_first_chunk()?;
+        let mut receiver = [*kind; 17];
+        receiver[1..].copy_from_slice(sid);
+        Some(Self {
+            account: AccountSid::from_bytes(*account),
+            receiver: Receiver::from_bytes(&receiver)?,
+        })
+    }
+}
+
+/// What waits for each other at the worst: nothing that is in one pool takes a place of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeliveryPool {
+    /// Codes by message.
+    Codes,
+    /// Notifications of devices.
+    Pushes,
+    /// Events.
+    Webhooks,
+}
+
+/// To whom rows go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Receiver {
     /// What is pushed with the key of a push provider.
     Credential(CredentialSid),
     /// What is pushed to one device, whose transport needs no key.
@@ -26,10 +73,9 @@ pub enum Lane {
     Webhook(WebhookSid),
 }
 
-impl Lane {
-    /// The bytes as they stand in keys: one for the kind, 16 for the identifier or the name.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 17] {
+impl Receiver {
+    /// One byte for the kind, 16 for the identifier or the name.
+    fn to_bytes(self) -> [u8; 17] {
         let (kind, sid) = match &self {
             Self::Credential(sid) => (b'c', *sid.as_bytes()),
             Self::Factor(sid) => (b'f', *sid.as_bytes()),
@@ -41,9 +87,7 @@ impl Lane {
         bytes
     }
 
-    /// The lane with these bytes; `None` if they are none's.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; 17]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8; 17]) -> Option<Self> {
         let [kind, sid @ ..] = *bytes;
         match kind {
             b'c' => Some(Self::Credential(CredentialSid::from_bytes(sid))),
@@ -54,7 +98,17 @@ impl Lane {
         }
     }
 
-    /// How many of its rows may be on their way at the same time.
+    /// With whom it shares what there is for deliveries.
+    #[must_use]
+    pub fn pool(self) -> DeliveryPool {
+        match self {
+            Self::Credential(_) | Self::Factor(_) => DeliveryPool::Pushes,
+            Self::Sender(_) => DeliveryPool::Codes,
+            Self::Webhook(_) => DeliveryPool::Webhooks,
+        }
+    }
+
+    /// How many rows of one account may be on their way to it at the same time.
     #[must_use]
     pub fn width(self) -> usize {
         match self {
@@ -62,6 +116,16 @@ impl Lane {
             Self::Factor(_) => 1,
             Self::Sender(_) => 32,
             Self::Webhook(_) => 8,
+        }
+    }
+
+    /// How many rows of all accounts together may be on their way to it at the same time, if accounts share it. None of
+    /// them gets so many that nothing is left for others.
+    #[must_use]
+    pub fn width_for_all(self) -> Option<usize> {
+        match self {
+            Self::Sender(_) => Some(64),
+            Self::Credential(_) | Self::Factor(_) | Self::Webhook(_) => None,
         }
     }
 
@@ -97,8 +161,15 @@ impl Lane {
     }
 }
 
-/// The receiver's SID, whose letters tell the kind; `sender:` and the name of a sender.
+/// Its receiver.
 impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.receiver.fmt(f)
+    }
+}
+
+/// The receiver's SID, whose letters tell the kind; `sender:` and the name of a sender.
+impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Credential(sid) => sid.fmt(f),
@@ -109,17 +180,19 @@ impl fmt::Display for Lane {
     }
 }
 
-impl FromStr for Lane {
-    type Err = NotALane;
+impl FromStr for Receiver {
+    type Err = NotAReceiver;
 
-    fn from_str(text: &str) -> Result<Self, NotALane> {
+    fn from_str(text: &str) -> Result<Self, NotAReceiver> {
         if let Some(name) = text.strip_prefix(SENDER) {
-            return SenderName::parse(name).map(Self::Sender).map_err(|_| NotALane);
+            return SenderName::parse(name)
+                .map(Self::Sender)
+                .map_err(|_| NotAReceiver);
         }
         let webhook = text.parse().map(Self::Webhook);
         let lane = webhook.or_else(|_| text.parse().map(Self::Credential));
         lane.or_else(|_| text.parse().map(Self::Factor))
-            .map_err(|_| NotALane)
+            .map_err(|_| NotAReceiver)
     }
 }
 
@@ -128,7 +201,7 @@ impl FromStr for Lane {
 #[error(
     "must be the SID of a webhook (YW), of a push credential (CR) or of a factor (YF), or sender: and the name of a sender"
 )]
-pub struct NotALane;
+pub struct NotAReceiver;
 
 /// What stands before the name of a sender.
 const SENDER: &str = "sender:";
@@ -138,17 +211,37 @@ const SENDER: &str = "sender:";
 pub type Thread = [u8; 16];
 
 impl OutboxMessage {
-    /// To whom it goes.
+    /// In which lane it waits.
     #[must_use]
     pub fn lane(&self) -> Lane {
+        Lane {
+            account: self.account(),
+            receiver: self.receiver(),
+        }
+    }
+
+    /// In whose name it leaves.
+    #[must_use]
+    pub fn account(&self) -> AccountSid {
+        match self {
+            Self::Blocked { event, .. } => event.account,
+            Self::Code(code) => code.account,
+            Self::Push { account, .. } => *account,
+            Self::Webhook { event, .. } => event.account,
+        }
+    }
+
+    /// To whom it goes.
+    #[must_use]
+    pub fn receiver(&self) -> Receiver {
         match self {
             Self::Push {
                 credential: Some(credential),
                 ..
-            } => Lane::Credential(*credential),
-            Self::Code(code) => Lane::Sender(code.sender),
-            Self::Push { factor, .. } => Lane::Factor(*factor),
-            Self::Blocked { webhook, .. } | Self::Webhook { webhook, .. } => Lane::Webhook(*webhook),
+            } => Receiver::Credential(*credential),
+            Self::Code(code) => Receiver::Sender(code.sender),
+            Self::Push { factor, .. } => Receiver::Factor(*factor),
+            Self::Blocked { webhook, .. } | Self::Webhook { webhook, .. } => Receiver::Webhook(*webhook),
         }
     }
 
@@ -200,7 +293,7 @@ impl OutboxRow {
     /// longest one, all of it by chance, so that those who failed together do not come back together), and not before
     /// `after`, which the receiver asked for.
     pub fn fail(&mut self, why: Reason, after: Option<Duration>, now: Timestamp, entropy: &dyn Entropy) {
-        let wait = backoff(self.attempts, self.message.lane().longest_backoff(), entropy);
+        let wait = backoff(self.attempts, self.message.receiver().longest_backoff(), entropy);
         let asked = after.unwrap_or_default().min(LONGEST_WISH);
         self.attempts = self.attempts.saturating_add(1);
         self.next_at = now + wait.max(asked);
@@ -314,25 +407,27 @@ mod tests {
     #[test]
     fn a_lane_is_read_as_it_is_written() {
         let sid = [7; 16];
-        for lane in [
-            Lane::Credential(CredentialSid::from_bytes(sid)),
-            Lane::Factor(FactorSid::from_bytes(sid)),
-            Lane::Sender(SenderName::parse("sms-gateway-0001").unwrap()),
-            Lane::Sender(SenderName::parse("log").unwrap()),
-            Lane::Webhook(WebhookSid::from_bytes(sid)),
+        for receiver in [
+            Receiver::Credential(CredentialSid::from_bytes(sid)),
+            Receiver::Factor(FactorSid::from_bytes(sid)),
+            Receiver::Sender(SenderName::parse("sms-gateway-0001").unwrap()),
+            Receiver::Sender(SenderName::parse("log").unwrap()),
+            Receiver::Webhook(WebhookSid::from_bytes(sid)),
         ] {
+            let account = AccountSid::from_bytes([8; 16]);
+            let lane = Lane { account, receiver };
             assert_eq!(Lane::from_bytes(&lane.to_bytes()), Some(lane));
-            assert_eq!(lane.to_string().parse(), Ok(lane));
+            assert_eq!(lane.to_string().parse(), Ok(receiver));
         }
-        assert_eq!(Lane::from_bytes(&[b'x'; 17]), None);
+        assert_eq!(Lane::from_bytes(&[b'x'; 33]), None);
         assert_eq!(
-            Lane::Sender(SenderName::parse("log").unwrap()).to_string(),
+            Receiver::Sender(SenderName::parse("log").unwrap()).to_string(),
             "sender:log"
         );
-        assert_eq!("sender:No Name".parse::<Lane>(), Err(NotALane));
+        assert_eq!("sender:No Name".parse::<Receiver>(), Err(NotAReceiver));
         assert_eq!(
-            "AC00000000000000000000000000000000".parse::<Lane>(),
-            Err(NotALane)
+            "AC00000000000000000000000000000000".parse::<Receiver>(),
+            Err(NotAReceiver)
         );
     }
 

@@ -55,11 +55,16 @@ const MOST_LANES: usize = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::sid::WebhookSid;
+    use crate::domain::outbox::Receiver;
+    use crate::domain::sid::{AccountSid, WebhookSid};
 
     #[tokio::test]
     async fn a_wakeup_that_comes_before_anybody_waits_is_kept() {
-        let (wakeups, lane) = (Wakeups::default(), Lane::Webhook(WebhookSid::from_bytes([1; 16])));
+        let wakeups = Wakeups::default();
+        let lane = Lane {
+            account: AccountSid::from_bytes([2; 16]),
+            receiver: Receiver::Webhook(WebhookSid::from_bytes([1; 16])),
+        };
         wakeups.wake([lane]);
         wakeups.wake([lane]);
         assert_eq!(wakeups.wait().await, BTreeSet::from([lane]));

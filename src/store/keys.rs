@@ -58,7 +58,7 @@ impl<T> Prefix<T> {
 pub fn lane_of(key: &[u8]) -> Option<Lane> {
     // Asked for every key that is written, so it reads no more than it needs.
     let rest = key.strip_prefix(&[OutboxRow::KIND])?;
-    Lane::from_bytes(rest.first_chunk().filter(|_| rest.len() == 33)?)
+    Lane::from_bytes(rest.first_chunk().filter(|_| rest.len() == 49)?)
 }
 
 /// Where everything is that goes with a service.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Reply, explain};
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
-use crate::domain::outbox::{DeadLetter, Lane};
+use crate::domain::outbox::{DeadLetter, Lane, Receiver};
 use crate::domain::sid::EventSid;
 use crate::flows::Fault;
 use crate::flows::outbox::dead_letters::{Disposal, decide, decide_all, list_dead_letters};
@@ -56,7 +56,7 @@ pub(super) async fn list(
         let (rows, next) = list_waiting(app, after, limit).await.map_err(failed)?;
         OutboxView {
             rows: rows.iter().map(RowView::waiting).collect(),
-            next: next.map(|(lane, sid)| format!("{lane}/{sid}")),
+            next: next.map(|(lane, sid)| format!("{}/{}/{sid}", lane.account, lane.receiver)),
         }
     } else {
         let cursor = match after {
@@ -98,14 +98,14 @@ pub(super) async fn decide_on(
             .map_err(|error| explain(error, NONE))?;
         return Ok(Reply::Done(format!("{done} {sid}")));
     }
-    let lane: Option<Lane> = match receiver {
+    let receiver: Option<Receiver> = match receiver {
         Some(text) => Some(
             text.parse()
                 .map_err(|error| format!("{text} is no receiver: it {error}"))?,
         ),
         None => None,
     };
-    let count = decide_all(app, lane, fate)
+    let count = decide_all(app, receiver, fate)
         .await
         .map_err(|fault| fault.to_string())?;
     Ok(Reply::Done(format!("{done} {count}")))
@@ -161,7 +161,7 @@ impl RowView {
     fn bare(row: &OutboxRow) -> Self {
         Self {
             sid: row.sid.to_string(),
-            receiver: row.message.lane().to_string(),
+            receiver: row.message.receiver().to_string(),
             what: row.message.name().to_owned(),
             service_sid: String::new(),
             identity: None,
@@ -184,7 +184,14 @@ fn event_sid(text: &str) -> Result<EventSid, String> {
 }
 
 fn place(text: &str) -> Result<After, String> {
-    let parts = text.split_once('/');
-    let parsed = parts.and_then(|(lane, sid)| Some((lane.parse().ok()?, sid.parse().ok()?)));
+    let mut parts = text.splitn(3, '/');
+    let mut read = || {
+        let lane = Lane {
+            account: parts.next()?.parse().ok()?,
+            receiver: parts.next()?.parse().ok()?,
+        };
+        Some((lane, parts.next()?.parse().ok()?))
+    };
+    let parsed = read();
     parsed.ok_or_else(|| format!("{text} is no place that a list of waiting rows ended with"))
 }

@@ -122,7 +122,7 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
     let one = |sid: &str| (Some(sid.to_owned()), None);
     let (sid, receiver) = one(&expected[0]);
     execute(&app, AdminRequest::RetryOutbox { sid, receiver }).await;
-    let receiver = Some(letters[1].row.message.lane().to_string());
+    let receiver = Some(letters[1].row.message.receiver().to_string());
     execute(&app, AdminRequest::RetryOutbox { sid: None, receiver }).await;
     let (sid, receiver) = one(&expected[2]);
     execute(&app, AdminRequest::DropOutbox { sid, receiver }).await;

@@ -29,7 +29,7 @@ pub use self::address::AddressGuard;
 pub use self::answer::{BodyEnd, HttpAnswer};
 pub use self::error::{Causes, HttpError};
 use self::names::GuardedNames;
-pub use self::names::{Names, SystemNames};
+pub use self::names::{Names, SystemNames, asked_by};
 pub use self::policy::{AGENT, HttpPolicy, Plaintext, Pool, Reach, Versions};
 
 /// An HTTP client that keeps to its [`HttpPolicy`]. Copies share their connections.

@@ -15,7 +15,7 @@ use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
 use crate::domain::factor::{Factor, FactorKind, TotpFactor};
 use crate::domain::messaging_configuration::MessagingConfiguration;
-use crate::domain::outbox::{DeadLetter, Lane};
+use crate::domain::outbox::{DeadLetter, Lane, Receiver};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
@@ -362,9 +362,9 @@ impl Walk<'_> {
     fn check_outbox_row(&mut self, here: &Here<'_>, lane: Lane, sid: EventSid) -> Result<(), Fault> {
         let row: OutboxRow = here.record()?;
         self.check_sid(here, row.sid == sid && row.message.lane() == lane);
-        match (lane, here.entry.expires_at) {
-            (Lane::Credential(_) | Lane::Factor(_), None) => self.blame(here, "it never expires"),
-            (Lane::Sender(_) | Lane::Webhook(_), Some(_)) => self.blame(here, "it would expire"),
+        match (lane.receiver, here.entry.expires_at) {
+            (Receiver::Credential(_) | Receiver::Factor(_), None) => self.blame(here, "it never expires"),
+            (Receiver::Sender(_) | Receiver::Webhook(_), Some(_)) => self.blame(here, "it would expire"),
             _ => {}
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::rows::put_row;
 use crate::app::App;
 use crate::domain::events::OutboxRow;
-use crate::domain::outbox::{DeadLetter, Lane, NoSuchLetter, Reason};
+use crate::domain::outbox::{DeadLetter, Lane, NoSuchLetter, Reason, Receiver};
 use crate::domain::sid::EventSid;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
 use crate::flows::reading::Reading;
@@ -46,7 +46,7 @@ pub async fn decide(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), 
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`]; some may be done by then.
-pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Result<u64, Fault> {
+pub async fn decide_all(app: &App, receiver: Option<Receiver>, disposal: Disposal) -> Result<u64, Fault> {
     let (mut done, mut cursor) = (0, Cursor::Start);
     loop {
         let request = PageRequest {
@@ -56,7 +56,7 @@ pub async fn decide_all(app: &App, lane: Option<Lane>, disposal: Disposal) -> Re
         };
         let page = list_dead_letters(app, request).await?;
         for letter in &page.items {
-            if lane.is_some_and(|lane| letter.row.message.lane() != lane) {
+            if receiver.is_some_and(|receiver| letter.row.message.receiver() != receiver) {
                 continue;
             }
             match decide(app, letter.row.sid, disposal).await {

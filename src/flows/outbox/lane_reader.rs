@@ -172,8 +172,9 @@ impl LaneReader {
         let rows = rows.map(|(key, entry)| {
             let decoded = records::decode::<OutboxRow>(&entry.value);
             // Others do not wait for what cannot be read; `countersign store check` names it.
-            let decoded = decoded
-                .inspect_err(|error| tracing::debug!("a row of {} is passed over: {error}", self.lane));
+            let decoded = decoded.inspect_err(|error| {
+                tracing::debug!("a row of {} is passed over: {error}", self.lane.receiver);
+            });
             let version = entry.version;
             (key, decoded.ok().map(|record| Stored { record, version }))
         });
@@ -229,6 +230,7 @@ mod tests {
     use crate::domain::entity::EntityScope;
     use crate::domain::events::{Event, EventType, OutboxMessage};
     use crate::domain::factor::FactorType;
+    use crate::domain::outbox::Receiver;
     use crate::domain::sid::{AccountSid, EntitySid, FactorSid, ServiceSid, WebhookSid};
     use crate::domain::text::Identity;
     use crate::doubles::TestParts;
@@ -240,7 +242,10 @@ mod tests {
     }
 
     fn lane() -> Lane {
-        Lane::Webhook(WebhookSid::from_bytes([1; 16]))
+        Lane {
+            account: AccountSid::from_bytes([2; 16]),
+            receiver: Receiver::Webhook(WebhookSid::from_bytes([1; 16])),
+        }
     }
 
     /// Adds `count` rows of the factor that `factor` says for each of them, due at `next_at`.

@@ -15,6 +15,7 @@ pub mod dead_letters;
 mod lane_reader;
 mod lanes;
 mod parcel;
+mod queue;
 mod rows;
 mod visit;
 pub mod worker;

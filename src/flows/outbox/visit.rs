@@ -1,22 +1,27 @@
 //! A visit of a lane: what is due is delivered, as many rows at a time as the receiver may get, until nothing is due, the
 //! receiver fails, or others want their turn.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::dead_letters::give_up_old;
 use super::lane_reader::LaneReader;
 use super::parcel::{Parcel, Settled, Unpack, settle};
+use super::queue::Track;
 use super::rows::lease;
 use super::worker::Limits;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
+use crate::delivery::http::asked_by;
 use crate::domain::events::OutboxRow;
-use crate::domain::outbox::{LONGEST_WISH, Lane, Reason, Thread, backoff};
+use crate::domain::outbox::{LONGEST_WISH, Lane, Reason, Receiver, Thread, backoff};
+use crate::domain::shares::Shares;
+use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::memory::breaker::Breaker;
@@ -29,7 +34,7 @@ pub(super) struct WorkerContext {
     pub(super) unpack: Arc<dyn Unpack>,
     pub(super) limits: Limits,
     /// What allows a visit more than the one delivery that it may always have under way.
-    pub(super) extras: Arc<Semaphore>,
+    pub(super) extras: Extras,
     /// True once nothing new is to be begun.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -46,7 +51,7 @@ pub(super) struct Visited {
 
 impl WorkerContext {
     /// Visits `lane`, whose receiver does as `health` says.
-    pub(super) async fn visit(self, lane: Lane, health: Health) -> Visited {
+    pub(super) async fn visit(self, lane: Lane, track: Track, health: Health) -> Visited {
         let mut visit = Visit {
             reader: LaneReader::over(lane, self.limits.window),
             began: self.app.clock.now(),
@@ -54,7 +59,9 @@ impl WorkerContext {
             threads: HashMap::new(),
             context: self,
             lane,
+            track,
             health,
+            crowded: false,
         };
         let result = visit.run().await;
         let now = visit.context.app.clock.now();
@@ -62,7 +69,8 @@ impl WorkerContext {
             Ok(()) => (visit.reader.next_at(now), None),
             Err(error) => (Some(now + AFTER_A_FAULT), Some(error)),
         };
-        let paused = visit.health.paused_until(now);
+        let crowded = visit.crowded.then_some(now + IN_A_CROWD);
+        let paused = visit.health.paused_until(now).max(crowded);
         Visited {
             // A receiver that is left alone may have nothing that waits for anything else.
             next_at: next_at.map(|at| paused.map_or(at, |paused| paused.max(at))),
@@ -75,11 +83,21 @@ impl WorkerContext {
 struct Visit {
     context: WorkerContext,
     lane: Lane,
+    track: Track,
     health: Health,
+    /// Whether the receiver had no place left when it was last asked for.
+    crowded: bool,
     reader: LaneReader,
     began: Timestamp,
     under_way: JoinSet<Result<Settled, Fault>>,
-    threads: HashMap<Id, (Thread, Option<OwnedSemaphorePermit>)>,
+    threads: HashMap<Id, UnderWay>,
+}
+
+/// A delivery that is under way.
+struct UnderWay {
+    thread: Thread,
+    began: Instant,
+    _room: Room,
 }
 
 impl Visit {
@@ -88,14 +106,19 @@ impl Visit {
             give_up_old(&self.context.app, self.lane, why).await?;
         }
         loop {
-            while let Ok(permit) = self.room() {
+            while let Ok(room) = self.room() {
                 let Some(row) = self.reader.next(&self.context.app).await? else {
                     break;
                 };
                 let thread = row.record.message.thread();
                 let carrying = carry(self.context.clone(), row);
                 let task = self.under_way.spawn(carrying);
-                self.threads.insert(task.id(), (thread, permit));
+                let under_way = UnderWay {
+                    thread,
+                    began: Instant::now(),
+                    _room: room,
+                };
+                self.threads.insert(task.id(), under_way);
             }
             match self.under_way.join_next_with_id().await {
                 Some(done) => self.take_in(done)?,
@@ -104,25 +127,32 @@ impl Visit {
         }
     }
 
-    /// Whether one more delivery may begin, and what allows it if it is not the only one.
-    fn room(&self) -> Result<Option<OwnedSemaphorePermit>, NoRoom> {
+    /// Whether one more delivery may begin, and what allows it.
+    fn room(&mut self) -> Result<Room, NoRoom> {
         let (now, limits) = (self.context.app.clock.now(), &self.context.limits);
         let over = *self.context.stopping.borrow()
             || now.since(self.began) >= limits.turn
             || self.health.paused_until(now).is_some();
         let width = match self.health.failing() {
             Some(_) => 1,
-            None => self.lane.width(),
+            None => self.lane.receiver.width(),
         };
-        match self.under_way.len() {
-            _ if over => Err(NoRoom),
-            0 => Ok(None),
-            some if some < width => {
-                let permit = Arc::clone(&self.context.extras).try_acquire_owned();
-                permit.map(Some).map_err(|_| NoRoom)
-            }
-            _ => Err(NoRoom),
-        }
+        let extra = match self.under_way.len() {
+            some if over || some >= width => return Err(NoRoom),
+            0 => None,
+            _ => Some(
+                self.context
+                    .extras
+                    .take(self.track, self.lane.account)
+                    .ok_or(NoRoom)?,
+            ),
+        };
+        let at_receiver = self.context.extras.take_at(self.lane);
+        self.crowded = at_receiver.is_err();
+        Ok(Room {
+            _extra: extra,
+            _at_receiver: at_receiver?,
+        })
     }
 
     fn take_in(&mut self, done: Result<(Id, Result<Settled, Fault>), JoinError>) -> Result<(), Fault> {
@@ -132,16 +162,17 @@ impl Visit {
             Err(lost) => (lost.id(), Ok(Settled::TakenAway)),
         };
         let app = Arc::clone(&self.context.app);
-        let Some((thread, _)) = self.threads.remove(&id) else {
+        let Some(UnderWay { thread, began, .. }) = self.threads.remove(&id) else {
             return Ok(());
         };
+        self.health.took(began.elapsed());
         match settled? {
             Settled::Delivered => {
                 self.health.delivered(self.lane);
                 self.reader.gone(&app, thread);
             }
-            Settled::Waits { until, .. } if !self.lane.pauses() => self.reader.stays(thread, until),
-            Settled::GivenUp(_) | Settled::TooLate(_) if !self.lane.pauses() => {
+            Settled::Waits { until, .. } if !self.lane.receiver.pauses() => self.reader.stays(thread, until),
+            Settled::GivenUp(_) | Settled::TooLate(_) if !self.lane.receiver.pauses() => {
                 self.reader.gone(&app, thread);
             }
             Settled::GivenUp(why) | Settled::TooLate(why) => {
@@ -157,7 +188,7 @@ impl Visit {
             Settled::TakenAway => self.reader.stays(thread, app.clock.now()),
             Settled::Waits { until, why, asked } => {
                 self.health.failed(&app, self.lane, &why);
-                if let Some(asked) = asked.filter(|_| self.lane.asks_for_all()) {
+                if let Some(asked) = asked.filter(|_| self.lane.receiver.asks_for_all()) {
                     self.health.rest(app.clock.now() + asked.min(LONGEST_WISH));
                 }
                 self.reader.stays(thread, until);
@@ -172,12 +203,27 @@ impl Visit {
 pub(super) struct Health {
     breaker: Breaker,
     why: Option<Reason>,
+    /// Whether the last delivery took long.
+    slow: bool,
 }
 
 impl Health {
     /// Why the receiver is to be left alone but for single tries, if it is.
     pub(super) fn failing(&self) -> Option<&Reason> {
         self.why.as_ref().filter(|_| self.breaker.is_open())
+    }
+
+    /// Where the lane waits for its next visit.
+    pub(super) fn track(&self, lane: Lane) -> Track {
+        Track {
+            pool: lane.receiver.pool(),
+            slow: self.slow || self.failing().is_some(),
+        }
+    }
+
+    /// A delivery took so long.
+    fn took(&mut self, time: Duration) {
+        self.slow = time >= SLOW;
     }
 
     /// Until when the receiver is to be left alone altogether, if that is after `now`.
@@ -195,7 +241,8 @@ impl Health {
 
     /// The receiver answered, if not as it should.
     pub(super) fn answered(&mut self) {
-        *self = Self::default();
+        self.breaker = Breaker::default();
+        self.why = None;
     }
 
     /// The receiver wants to be left alone until then.
@@ -205,7 +252,7 @@ impl Health {
 
     /// The receiver failed.
     pub(super) fn failed(&mut self, app: &App, lane: Lane, why: &Reason) {
-        let longest = lane.longest_backoff();
+        let longest = lane.receiver.longest_backoff();
         let backoff = |pauses| backoff(pauses, longest, app.entropy.as_ref());
         if self.breaker.failed(app.clock.now(), backoff) {
             tracing::warn!(
@@ -219,6 +266,84 @@ impl Health {
 
 /// No further delivery may begin now.
 struct NoRoom;
+
+/// What allows a visit more than the one delivery that it may always have under way: places for each track, of which no
+/// account has so many that nothing is left for others.
+#[derive(Clone, Debug)]
+pub(super) struct Extras {
+    tracks: Arc<BTreeMap<Track, Arc<ExtraPlaces>>>,
+    /// Those of receivers that accounts share.
+    receivers: Arc<Mutex<HashMap<Receiver, Arc<ExtraPlaces>>>>,
+}
+
+/// What allows a delivery.
+struct Room {
+    /// If it is not the only one of its visit.
+    _extra: Option<Extra>,
+    /// If accounts share the receiver.
+    _at_receiver: Option<Extra>,
+}
+
+#[derive(Debug)]
+struct ExtraPlaces(Mutex<Shares<AccountSid>>);
+
+/// A place for a delivery, until dropped.
+struct Extra {
+    places: Arc<ExtraPlaces>,
+    account: AccountSid,
+}
+
+impl Extras {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let places = |track: Track| {
+            let most = if track.slow {
+                limits.slow_visits
+            } else {
+                limits.extras
+            };
+            (track, Arc::new(ExtraPlaces(Mutex::new(Shares::halves(most)))))
+        };
+        Self {
+            tracks: Arc::new(Track::all().map(places).collect()),
+            receivers: Arc::default(),
+        }
+    }
+
+    fn take(&self, track: Track, account: AccountSid) -> Option<Extra> {
+        ExtraPlaces::take(self.tracks.get(&track)?, account)
+    }
+
+    /// A place at the lane's receiver, if it has a number of them.
+    fn take_at(&self, lane: Lane) -> Result<Option<Extra>, NoRoom> {
+        let Some(width) = lane.receiver.width_for_all() else {
+            return Ok(None);
+        };
+        let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = receivers
+            .entry(lane.receiver)
+            .or_insert_with(|| Arc::new(ExtraPlaces(Mutex::new(Shares::halves(width)))));
+        ExtraPlaces::take(places, lane.account).map(Some).ok_or(NoRoom)
+    }
+}
+
+impl ExtraPlaces {
+    fn take(places: &Arc<Self>, account: AccountSid) -> Option<Extra> {
+        places.lock().take(account).then(|| Extra {
+            places: Arc::clone(places),
+            account,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shares<AccountSid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        self.places.lock().give_back(self.account);
+    }
+}
 
 /// Leases a row, delivers it, settles it.
 async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Fault> {
@@ -248,7 +373,8 @@ async fn deliver(context: &WorkerContext, row: OutboxRow) -> Tried {
     let spare = context.unpack.unpack(&row);
     let mut task = JoinSet::new();
     task.spawn(async move {
-        let outcome = parcel.deliver(&app, &row).await;
+        let account = row.message.account();
+        let outcome = asked_by(account, parcel.deliver(&app, &row)).await;
         Tried { parcel, outcome }
     });
     let why = match tokio::time::timeout(context.limits.delivery, task.join_next()).await {
@@ -261,6 +387,12 @@ async fn deliver(context: &WorkerContext, row: OutboxRow) -> Tried {
         outcome: DeliveryOutcome::Retry { why, after: None },
     }
 }
+
+/// A receiver that takes so long for a delivery waits among its like for the next one.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// How long a lane rests when its receiver has no place left for its account.
+const IN_A_CROWD: Duration = Duration::from_millis(100);
 
 /// How long a lane rests when the store failed.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);

@@ -3,24 +3,28 @@
 //! A lane is visited by one task at a time. A bounded number of visits run at once, each for a bounded time if others wait;
 //! each has at least one delivery under way, and as many as its receiver may get as long as there are permits for more. So a
 //! slow or dead receiver takes a place for a while, but never keeps another one from getting something.
+//!
+//! Codes, pushes and webhooks have pools of their own, and in each what is slow or fails has places of its own (`queue`).
+//! Within a pool no account takes so much that there is nothing left for another one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
 use super::lanes::lanes;
 use super::parcel::Unpack;
-use super::visit::{Health, Visited, WorkerContext};
+use super::queue::{Queues, Track};
+use super::visit::{Extras, Health, Visited, WorkerContext};
 use crate::app::App;
 use crate::domain::outbox::Lane;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 
-/// How much of everything the worker may take.
+/// How much of everything the worker may take. What is counted is counted for each pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long one delivery may take. Shorter than a lease.
@@ -33,6 +37,9 @@ pub struct Limits {
     pub turn: Duration,
     /// How many lanes are visited at the same time.
     pub visits: usize,
+    /// How many lanes whose receiver was slow or failed the last time are visited at the same time, beside those. Each has
+    /// as many deliveries beside its first one.
+    pub slow_visits: usize,
     /// How many rows of a lane are read at once.
     pub window: usize,
 }
@@ -45,6 +52,7 @@ impl Default for Limits {
             extras: 256,
             turn: Duration::from_secs(10),
             visits: 256,
+            slow_visits: 64,
             window: 256,
         }
     }
@@ -58,8 +66,12 @@ pub struct Worker {
     lanes: HashMap<Lane, Known>,
     /// The lanes that rest, by when they are due.
     resting: BTreeSet<(Timestamp, Lane)>,
+    /// The lanes that are due and wait for a place.
+    queues: Queues,
     visits: JoinSet<Visited>,
-    visited: HashMap<Id, Lane>,
+    visited: HashMap<Id, (Lane, Track)>,
+    /// The look through the store, while one is under way.
+    looks: JoinSet<Result<Vec<Lane>, Fault>>,
     faulty: bool,
 }
 
@@ -74,6 +86,8 @@ struct Known {
 enum LaneState {
     /// Nothing is due until then.
     Resting(Timestamp),
+    /// Something is due, and it waits for a place.
+    Queued,
     /// It is being visited, and there may be something new since.
     Visited { woken: bool },
 }
@@ -83,7 +97,7 @@ impl Worker {
     #[must_use]
     pub fn new(app: Arc<App>, unpack: Arc<dyn Unpack>, limits: Limits) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let extras = Arc::new(Semaphore::new(limits.extras));
+        let extras = Extras::new(&limits);
         Self {
             context: WorkerContext {
                 app,
@@ -95,8 +109,10 @@ impl Worker {
             stop,
             lanes: HashMap::new(),
             resting: BTreeSet::new(),
+            queues: Queues::new(&limits),
             visits: JoinSet::new(),
             visited: HashMap::new(),
+            looks: JoinSet::new(),
             faulty: false,
         }
     }
@@ -114,7 +130,10 @@ impl Worker {
                 () = &mut stop => break,
                 Some(done) = self.visits.join_next_with_id() => self.take_in(done),
                 woken = app.memory.wakeups.wait() => woken.into_iter().for_each(|lane| self.note(lane)),
-                _ = looking.tick() => self.look().await,
+                _ = looking.tick() => self.begin_look(),
+                Some(found) = self.looks.join_next() => if let Ok(found) = found {
+                    self.found(found);
+                },
                 () = tokio::time::sleep(rest) => {}
             }
         }
@@ -129,7 +148,8 @@ impl Worker {
 
     /// Delivers whatever is due now, and returns when nothing is any more: for whoever moves the clock himself.
     pub async fn run_due(&mut self) {
-        self.look().await;
+        let found = lanes(&self.context.app).await;
+        self.found(found);
         loop {
             self.begin_due();
             let Some(done) = self.visits.join_next_with_id().await else {
@@ -146,9 +166,17 @@ impl Worker {
         }
     }
 
-    /// Looks in the store for lanes that nobody was woken for: those of an earlier process, and those whose wake-up was missed.
-    async fn look(&mut self) {
-        match lanes(&self.context.app).await {
+    /// Looks in the store for lanes that nobody was woken for: those of an earlier process, and those whose wake-up was
+    /// missed. Beside everything else: with many lanes it takes its time.
+    fn begin_look(&mut self) {
+        if self.looks.is_empty() {
+            let app = Arc::clone(&self.context.app);
+            self.looks.spawn(async move { lanes(&app).await });
+        }
+    }
+
+    fn found(&mut self, found: Result<Vec<Lane>, Fault>) {
+        match found {
             Ok(found) => {
                 self.faulty = false;
                 for lane in found {
@@ -173,6 +201,7 @@ impl Worker {
         });
         match &mut known.state {
             LaneState::Visited { woken } => *woken = true,
+            LaneState::Queued => {}
             LaneState::Resting(until) => {
                 let sooner = known.health.paused_until(now).unwrap_or(now);
                 if sooner < *until {
@@ -185,21 +214,27 @@ impl Worker {
         self.context.app.memory.deliveries.waiting_lanes(self.lanes.len());
     }
 
-    /// Begins to visit lanes where something is due, those that have waited longest first.
+    /// Begins to visit lanes where something is due, as far as there are places.
     fn begin_due(&mut self) {
         let now = self.context.app.clock.now();
-        while self.visits.len() < self.context.limits.visits
-            && let Some(&(due, lane)) = self.resting.first()
+        while let Some(&(due, lane)) = self.resting.first()
             && due <= now
         {
             self.resting.remove(&(due, lane));
+            if let Some(known) = self.lanes.get_mut(&lane) {
+                known.state = LaneState::Queued;
+                self.queues.push(lane, known.health.track(lane));
+            }
+        }
+        while let Some((lane, track)) = self.queues.next() {
             let Some(known) = self.lanes.get_mut(&lane) else {
+                self.queues.done(lane, track);
                 continue;
             };
             known.state = LaneState::Visited { woken: false };
-            let visit = self.context.clone().visit(lane, known.health.clone());
+            let visit = self.context.clone().visit(lane, track, known.health.clone());
             let task = self.visits.spawn(visit);
-            self.visited.insert(task.id(), lane);
+            self.visited.insert(task.id(), (lane, track));
         }
     }
 
@@ -208,9 +243,10 @@ impl Worker {
         let id = done
             .as_ref()
             .map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
-        let Some(lane) = self.visited.remove(&id) else {
+        let Some((lane, track)) = self.visited.remove(&id) else {
             return;
         };
+        self.queues.done(lane, track);
         let Some(known) = self.lanes.get_mut(&lane) else {
             return;
         };
@@ -254,9 +290,6 @@ impl Worker {
 
     /// How long nothing is due.
     fn rest(&self) -> Duration {
-        if self.visits.len() >= self.context.limits.visits {
-            return LOOK_PERIOD;
-        }
         let now = self.context.app.clock.now();
         let first = self.resting.first();
         first.map_or(LOOK_PERIOD, |(due, _)| due.since(now).min(LOOK_PERIOD))

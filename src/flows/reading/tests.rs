@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::outbox::Lane;
+use crate::domain::outbox::{Lane, Receiver};
 use crate::domain::sid::{AccountSid, EventSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Refusal;
@@ -211,7 +211,10 @@ async fn a_batch_may_assert_by_itself() {
 #[tokio::test]
 async fn the_worker_is_woken_for_rows_that_were_committed() {
     let world = SmallWorld::with(&[1]).await;
-    let lane = Lane::Webhook(WebhookSid::from_bytes([4; 16]));
+    let lane = Lane {
+        account: AccountSid::from_bytes([3; 16]),
+        receiver: Receiver::Webhook(WebhookSid::from_bytes([4; 16])),
+    };
     let row = keys::outbox_row(lane, EventSid::from_bytes([5; 16]));
     let with_row = || elsewhere().put(row.bytes().to_vec(), Vec::new());
     world.reading().commit(elsewhere()).await.unwrap();

@@ -12,7 +12,7 @@
 //! # Keys
 //! A key is the letter and the parts. Identifiers stand as their 16 bytes, which sort by creation time, and a `;` before
 //! the last one says that the part before it is a listing. Moments stand as 8 bytes of milliseconds, a lane as one byte for
-//! the kind of its receiver and 16 for the receiver, texts as they are; an identity ends in NUL.
+//! the kind of its receiver, 16 for the account and 16 for the receiver, texts as they are; an identity ends in NUL.
 //!
 //! Everything of one entity shares a prefix, so that a decision touches neighbours only: what belongs to an entity lies
 //! below the entity's key, its letter behind the entity's SID. That SID is part of its children's keys, so that an entity

@@ -239,7 +239,7 @@ impl ReadPart for Timestamp {
 
 impl WritePart for Lane {
     fn length(&self) -> usize {
-        17
+        33
     }
 
     fn write(&self, key: &mut Vec<u8>) {

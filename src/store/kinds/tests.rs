@@ -8,6 +8,7 @@ use super::functions::*;
 use super::*;
 use crate::domain::country::Country;
 use crate::domain::destination::EmailAddress;
+use crate::domain::outbox::Receiver;
 use crate::store::keys;
 
 /// A key as requests write it, its bytes, and what it says.
@@ -173,11 +174,14 @@ fn samples() -> Vec<Sample> {
             KeyParts::Pending(owner, factor_sid, challenge_sid),
         ),
     ];
-    for (lane, bytes) in [
-        (Lane::Credential(credential_sid), format!("63{four}")),
-        (Lane::Factor(factor_sid), format!("66{four}")),
-        (Lane::Webhook(webhook_sid), format!("77{four}")),
+    for (receiver, kind) in [
+        (Receiver::Credential(credential_sid), "63"),
+        (Receiver::Factor(factor_sid), "66"),
+        (Receiver::Webhook(webhook_sid), "77"),
     ] {
+        let account = AccountSid::from_bytes([6; 16]);
+        let lane = Lane { account, receiver };
+        let bytes = format!("{kind}{}{four}", "06".repeat(16));
         let parts = KeyParts::OutboxRow(lane, event);
         samples.push(sample(outbox_row(lane, event), format!("6f{bytes}{five}"), parts));
     }
@@ -274,7 +278,10 @@ fn keys_have_no_room_to_spare() {
 fn listings_are_the_beginning_of_their_keys() {
     let (s, sid) = (scope(), [4; 16]);
     let begin = |prefix: &[u8], key: Vec<u8>| key.strip_prefix(prefix).map(<[u8]>::len);
-    let lane = Lane::Factor(FactorSid::from_bytes(sid));
+    let lane = Lane {
+        account: s.account,
+        receiver: Receiver::Factor(FactorSid::from_bytes(sid)),
+    };
     let event = EventSid::from_bytes(sid);
     for found in [
         begin(accounts().bytes(), account(s.account).into_bytes()),

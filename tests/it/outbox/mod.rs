@@ -1,6 +1,7 @@
 //! The outbox: what is announced arrives, in order, at least once, or is a dead letter; and no receiver is another one's
 //! problem.
 
+mod abuse;
 mod dead_letters;
 mod expiry;
 mod final_status;

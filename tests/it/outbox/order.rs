@@ -56,7 +56,7 @@ async fn the_events_of_one_factor_arrive_in_their_order_though_many_tries_fail()
     }
     let mut heard: HashMap<String, Vec<&str>> = HashMap::new();
     for row in receivers.delivered() {
-        assert_eq!(row.message.lane().to_string(), webhook);
+        assert_eq!(row.message.receiver().to_string(), webhook);
         let (name, factor) = event(&row);
         heard.entry(factor).or_default().push(name);
     }

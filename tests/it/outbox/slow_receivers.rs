@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::delivery::DeliveryOutcome;
-use countersign::domain::outbox::Lane;
+use countersign::domain::outbox::Receiver;
 use countersign::flows::outbox::worker::Limits;
 
 use super::subscribe;
@@ -26,9 +26,9 @@ async fn receivers_that_never_answer_keep_no_other_one_from_its_events() {
         let user = user.service.user(&format!("user-{number:04}"));
         user.unverified_totp(&client, "one", &[]).await;
     }
-    let lane: Lane = good.parse().unwrap();
+    let good: Receiver = good.parse().unwrap();
     let receivers =
-        Receivers::that(move |row| (row.message.lane() == lane).then_some(DeliveryOutcome::Delivered));
+        Receivers::that(move |row| (row.message.receiver() == good).then_some(DeliveryOutcome::Delivered));
     let limits = Limits {
         extras: 16,
         ..Limits::default()
@@ -53,7 +53,7 @@ async fn receivers_that_never_answer_keep_no_other_one_from_its_events() {
 }
 
 fn row_lane(row: &countersign::domain::events::OutboxRow) -> String {
-    row.message.lane().to_string()
+    row.message.receiver().to_string()
 }
 
 #[tokio::test]

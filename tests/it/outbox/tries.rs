@@ -179,7 +179,7 @@ async fn a_push_that_is_too_late_is_dropped_in_silence() {
     client.post(device.path(), &form).await.ok();
     user.push_challenge(&client, &device).await;
     let row = only_row(&server).await;
-    assert_eq!(row.message.lane().to_string(), key);
+    assert_eq!(row.message.receiver().to_string(), key);
     let receivers = Receivers::that(|_| Some(retry("status 503")));
     let mut worker = receivers.worker(&server.app);
     worker.run_due().await;
