@@ -29,6 +29,7 @@ use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep;
 use crate::flows::verification;
 use crate::flows::{account, challenge};
+use crate::server::connections::OpenConnections;
 use crate::server::tls::Certificates;
 use crate::server::{self, ClientLimits, Listener, Protocol, self_signed};
 use crate::web::boundary::Boundary;
@@ -217,15 +218,25 @@ impl Started {
         output::say(&self.welcome);
         let (stop_apis, _) = watch::channel(());
         let mut serving = tokio::task::JoinSet::new();
+        // One for all dialects: it is the process that has only so many.
+        let connections = OpenConnections::new(self.limits.connections, self.proxies.clone());
         for (listeners, dialect) in self.apis {
             let protocol = Protocol::of(dialect, |http| {
                 let boundary = Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref());
                 boundary.behind(self.proxies.clone())
             });
             let mut stopped = stop_apis.subscribe();
-            serving.spawn(server::run(listeners, protocol, self.limits, async move {
+            let connections = Arc::clone(&connections);
+            let stopped = async move {
                 let _changed_or_dropped = stopped.changed().await;
-            }));
+            };
+            serving.spawn(server::run_among(
+                connections,
+                listeners,
+                protocol,
+                self.limits,
+                stopped,
+            ));
         }
         signals.stop().await;
         ops.draining.store(true, Ordering::Relaxed);

@@ -65,7 +65,8 @@ settings! {
         /// What clients reach the API at. Every URL in answers begins with it; a path is allowed.
         public_url: Url | "what each request was sent to", public_url(), serve("URL");
 
-        /// How many connections are open at the same time. Others wait.
+        /// How many connections are open at the same time. Others wait. One address (of IPv6 a /64) has at most three
+        /// quarters of them, less if others want as many, unless `trusted_proxies` names it; an idle connection goes first.
         max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER");
 
         /// The networks of the proxies in front of this server. What these say in `X-Forwarded-For` of where a request

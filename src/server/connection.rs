@@ -20,6 +20,8 @@ pub(super) struct Accepted {
     pub(super) peer: IpAddr,
     pub(super) limits: Arc<ClientLimits>,
     pub(super) draining: Drain,
+    /// Where it is said whether a request is being answered.
+    pub(super) occupied: Arc<RequestStage>,
 }
 
 /// A connection on which it is clear what is spoken, until one side has enough. Boxed, so that none takes up more than
@@ -31,6 +33,8 @@ pub(super) struct HttpPeer {
     pub(super) boundary: Boundary,
     pub(super) entrance: Entrance,
     pub(super) peer: IpAddr,
+    /// Where it is said whether a request is being answered.
+    pub(super) occupied: Arc<RequestStage>,
 }
 
 /// Which HTTP a client speaks.
@@ -54,9 +58,13 @@ impl Accepted {
             peer,
             limits,
             mut draining,
+            occupied,
         } = self;
         // What is owed on the connection; where requests follow each other, it is the stage of each of them.
-        let stage = Arc::<RequestStage>::default();
+        let stage = match &protocol {
+            Protocol::Http(_) => Arc::<RequestStage>::default(),
+            Protocol::Streams(_) => Arc::clone(&occupied),
+        };
         let mut stream = Patient::new(stream, Arc::clone(&stage), Arc::clone(&limits));
         let boundary = match protocol {
             Protocol::Http(boundary) => boundary,
@@ -80,6 +88,7 @@ impl Accepted {
             boundary,
             entrance,
             peer,
+            occupied,
         };
         Some(if is_two {
             Box::pin(http2::serve(client, stream, limits, draining))

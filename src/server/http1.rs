@@ -30,9 +30,12 @@ pub(super) async fn serve<Stream>(
         boundary,
         entrance,
         peer,
+        occupied,
     } = client;
     let answer = |request: Request<Incoming>| {
         let (boundary, stage) = (boundary.clone(), Arc::clone(&stage));
+        let occupied = Arc::clone(&occupied);
+        occupied.reach(Stage::Answering);
         async move {
             let origin = Origin {
                 entrance,
@@ -43,6 +46,7 @@ pub(super) async fn serve<Stream>(
             let response = boundary.answer(request, origin).await;
             if !is_last_and_endless(&response) {
                 stage.reach(Stage::Idle);
+                occupied.reach(Stage::Idle);
             }
             Ok::<Response<_>, Infallible>(response)
         }

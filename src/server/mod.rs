@@ -7,6 +7,7 @@
 //! Invariant: no dialect is known here by its name; whatever a client is told comes from the dialect.
 
 mod connection;
+pub mod connections;
 mod http1;
 mod http2;
 mod patience;
@@ -21,13 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::HttpVersion;
+use self::connections::{ConnectionPlace, OpenConnections};
 use crate::dialect::{Acceptor, Dialect, Drain, Http, Speaks};
 use crate::web::arrival::{Entrance, Scheme};
 use crate::web::boundary::Boundary;
+use crate::web::client_address::TrustedProxies;
 
 /// A socket that connections come in through. Whoever makes it owns it; port 0 is fine.
 pub struct Listener {
@@ -147,8 +150,21 @@ impl Default for ClientLimits {
     }
 }
 
-/// Serves until `shutdown` is over; then accepts nothing more, lets requests in flight finish, and returns.
+/// Serves until `shutdown` is over; then accepts nothing more, lets requests in flight finish, and returns. Has as many
+/// connections for itself as `limits` say.
 pub async fn run(
+    listeners: Vec<Listener>,
+    protocol: Protocol,
+    limits: ClientLimits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let connections = OpenConnections::new(limits.connections, TrustedProxies::default());
+    run_among(connections, listeners, protocol, limits, shutdown).await;
+}
+
+/// Serves as [`run`] does; `connections` are those of others, too, and count instead of those that `limits` name.
+pub async fn run_among(
+    connections: Arc<OpenConnections>,
     listeners: Vec<Listener>,
     protocol: Protocol,
     limits: ClientLimits,
@@ -156,7 +172,6 @@ pub async fn run(
 ) {
     let (drain, draining) = watch::channel(false);
     let draining = Drain::new(draining);
-    let places = Arc::new(Semaphore::new(limits.connections));
     // Shared: thousands who wait are not to have it in memory each.
     let limits = Arc::new(limits);
     for listener in listeners {
@@ -164,7 +179,7 @@ pub async fn run(
             listener,
             protocol.clone(),
             Arc::clone(&limits),
-            Arc::clone(&places),
+            Arc::clone(&connections),
             draining.clone(),
         ));
     }
@@ -201,18 +216,19 @@ async fn accept(
     listener: Listener,
     protocol: Protocol,
     limits: Arc<ClientLimits>,
-    places: Arc<Semaphore>,
+    connections: Arc<OpenConnections>,
     draining: Drain,
 ) {
     let mut stopping = draining.clone();
     loop {
-        let next = next(&listener, &places, limits.connections);
+        let next = next(&listener, &connections);
         let accepted = tokio::select! {
             accepted = next => accepted,
             () = stopping.begun() => return,
         };
         let (stream, peer, place) = match accepted {
-            Ok(accepted) => accepted,
+            Ok(Some(accepted)) => accepted,
+            Ok(None) => continue,
             Err(error) => {
                 recover(&error).await;
                 continue;
@@ -226,18 +242,26 @@ async fn accept(
             peer: peer.ip().to_canonical(),
             limits: Arc::clone(&limits),
             draining: draining.clone(),
+            occupied: place.stage(),
         };
         let acceptor = listener.tls.clone();
         tokio::spawn(async move {
-            // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
-            let spoken = match acceptor {
-                None => Box::pin(client.begin(stream, HttpVersion::Untold)).await,
-                Some(acceptor) => Box::pin(shake_hands(acceptor, client, stream)).await,
+            let serving = async {
+                // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
+                let spoken = match acceptor {
+                    None => Box::pin(client.begin(stream, HttpVersion::Untold)).await,
+                    Some(acceptor) => Box::pin(shake_hands(acceptor, client, stream)).await,
+                };
+                if let Some(spoken) = spoken {
+                    spoken.await;
+                }
             };
-            if let Some(spoken) = spoken {
-                spoken.await;
+            tokio::select! {
+                // What has come is looked at first.
+                biased;
+                () = serving => {}
+                () = place.given_up() => tracing::debug!("an idle connection was closed for a new one"),
             }
-            drop(place);
         });
     }
 }
@@ -266,22 +290,14 @@ async fn shake_hands(
     client.begin(stream, version).await
 }
 
+/// The next connection that has a place; `None` for one that is turned away.
 async fn next(
     listener: &Listener,
-    places: &Arc<Semaphore>,
-    most: usize,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        place
-    } else {
-        tracing::warn!("{most} connections are open; new ones wait (see max_connections)");
-        Arc::clone(places)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?
-    };
+    connections: &Arc<OpenConnections>,
+) -> io::Result<Option<(TcpStream, SocketAddr, ConnectionPlace)>> {
     let (stream, peer) = listener.socket.accept().await?;
-    Ok((stream, peer, place))
+    let place = connections.enter(peer.ip()).await;
+    Ok(place.map(|place| (stream, peer, place)))
 }
 
 /// A connection that ended before it was accepted is nobody's problem. Anything else (no more file descriptors, mostly)

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::dialect::{RequestStage, Stage};
+
 /// The requests of one connection that are not over. One whose client reset its stream is over only when nobody works at
 /// it any more, so that no client has more at work than it may by giving up what it asked for.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct InFlight {
     bytes: AtomicUsize,
     /// When the last one was over, in milliseconds since the connection began.
     idle_since: AtomicU64,
+    /// Where others see whether there is one.
+    occupied: Arc<RequestStage>,
 }
 
 /// One request in flight, until it is dropped.
@@ -25,12 +29,13 @@ pub(super) struct Counted {
 }
 
 impl InFlight {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(occupied: Arc<RequestStage>) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             requests: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
+            occupied,
         })
     }
 
@@ -41,6 +46,7 @@ impl InFlight {
             return None;
         }
         self.requests.fetch_add(1, Ordering::AcqRel);
+        self.occupied.reach(Stage::Answering);
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
         Some(Arc::new(Counted {
             among: Arc::clone(self),
@@ -78,7 +84,13 @@ impl Drop for Counted {
         self.among
             .bytes
             .fetch_sub(*self.bytes.get_mut(), Ordering::AcqRel);
-        self.among.requests.fetch_sub(1, Ordering::AcqRel);
+        if self.among.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.among.occupied.reach(Stage::Idle);
+            // One that began in between is not to be overlooked.
+            if self.among.requests.load(Ordering::Acquire) > 0 {
+                self.among.occupied.reach(Stage::Answering);
+            }
+        }
     }
 }
 
@@ -91,7 +103,7 @@ mod tests {
 
     #[test]
     fn requests_count_until_they_are_over() {
-        let requests = InFlight::new();
+        let requests = InFlight::new(Arc::default());
         assert!(requests.idle_since().is_some());
         let one = requests.begin(100, 2).unwrap();
         let other = requests.begin(100, 2).unwrap();
@@ -105,7 +117,7 @@ mod tests {
 
     #[test]
     fn nothing_is_begun_while_answers_that_nobody_reads_fill_the_memory() {
-        let requests = InFlight::new();
+        let requests = InFlight::new(Arc::default());
         let one = requests.begin(100, 9).unwrap();
         one.weigh(MOST_BYTES + 1);
         assert!(requests.begin(100, 9).is_none());

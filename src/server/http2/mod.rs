@@ -104,7 +104,7 @@ impl Client {
     where
         Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let requests = InFlight::new();
+        let requests = InFlight::new(Arc::clone(&self.client.occupied));
         let mut pulse = Pulse::new(Arc::clone(&self.limits), connection.ping_pong());
         let mut alarm = pin!(sleep_until(pulse.next));
         loop {
@@ -142,6 +142,7 @@ impl Client {
             boundary,
             entrance,
             peer,
+            occupied: _,
         } = &self.client;
         let patience = self.limits.write;
         // Some may be over for the client that are not yet over for us.

@@ -16,6 +16,7 @@ mod outbox;
 mod process;
 mod secrets;
 mod settings;
+mod shares;
 mod shutdown;
 mod starting;
 mod streams;
