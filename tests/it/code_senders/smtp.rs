@@ -1,8 +1,8 @@
 //! Mails, as a mail server from a package receives them and Python reads them.
 
-use countersign::delivery::codes::CodeSender as _;
 use countersign::delivery::codes::secret::SenderSecret;
 use countersign::delivery::codes::smtp::{Login, Security, Smtp, SmtpSettings};
+use countersign::delivery::codes::CodeSender as _;
 use countersign::domain::destination::EmailAddress;
 use serde_json::{Value, json};
 
@@ -73,6 +73,7 @@ async fn a_mail_arrives_whole_over_tls_and_the_connection_serves_the_next_one() 
         let id = format!("<{}@example.com>", message.id);
         assert_eq!(header(&mail, "message-id"), [id.as_str()]);
         assert_eq!(header(&mail, "date").len(), 1);
+        assert_eq!(header(&mail, "mime-version"), ["1.0"]);
 
         let mut message = email("bob@example.com", "x");
         message.from = Some("other@example.org".to_owned());
@@ -127,7 +128,8 @@ async fn answers_tell_what_may_work_later() {
     settings.timeout = IMPATIENCE;
     let impatient = Smtp::new(settings, clock());
     let message = email("ada@example.com", "Your code is 471142");
-    let why = retried(patient.send(&message).await);
+    let sent = patient.send(&message).await;
+    let why = retried(sent);
     assert!(
         why.contains("450") && why.contains("try later") && !why.contains("ada@"),
         "{why}"
@@ -136,8 +138,27 @@ async fn answers_tell_what_may_work_later() {
     assert!(why.contains("550") && why.contains("<***>: unknown"), "{why}");
     assert_delivered(&patient.send(&message).await);
     assert_eq!(peer.next().await["text"], "Your code is 471142\n");
-    let why = retried(impatient.send(&message).await);
+    let sent = impatient.send(&message).await;
+    let why = retried(sent);
     assert!(why.ends_with("did not answer in time"), "{why}");
+}
+
+#[tokio::test]
+#[ignore = "needs python3 with `pip install -r tests/it/python/requirements.txt`; run with --include-ignored"]
+async fn an_address_that_the_server_cannot_write_is_refused_before_anything_is_sent() {
+    // The server would answer anything that names a recipient with this, and a try that waits for it would be repeated.
+    let answers = json!(["450 4.2.1 try later"]);
+    let start = json!({"tls": "none", "smtputf8": false, "answers": answers});
+    let peer = server(start).await;
+    let smtp = Smtp::new(settings(&peer, Security::None, None), clock());
+    let sent = smtp.send(&email("\u{e4}da@example.com", "x")).await;
+    let why = refused(sent);
+    assert!(why.contains("SMTPUTF8") && !why.contains("da@"), "{why}");
+
+    let mut able = server(json!({"tls": "none"})).await;
+    let smtp = Smtp::new(settings(&able, Security::None, None), clock());
+    assert_delivered(&smtp.send(&email("\u{e4}da@example.com", "x")).await);
+    assert_eq!(able.next().await["to"], json!(["\u{e4}da@example.com"]));
 }
 
 #[tokio::test]

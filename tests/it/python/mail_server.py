@@ -1,7 +1,7 @@
 """A mail server (aiosmtpd) that prints each mail as JSON, parsed by Python's own library.
 
-Its first argument is JSON: {"tls": "none" | "starttls" | "implicit", "certificate", "key", "password", "answers"}. Each of
-"answers" is what one RCPT is answered; then everything is well. The first line that is printed holds the port.
+Its first argument is JSON: {"tls": "none" | "starttls" | "implicit", "certificate", "key", "password", "answers",
+"smtputf8"}. Each of "answers" is what one RCPT is answered; then everything is well. "smtputf8": false offers no SMTPUTF8. The first line that is printed holds the port.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ async def main():
     def protocol():
         return SMTP(
             handler,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=settings.get("smtputf8", True),
             tls_context=context if tls == "starttls" else None,
             authenticator=authenticate,
             auth_required="password" in settings,

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 use lettre::{Address, address};
 use url::Host;
@@ -35,6 +35,8 @@ pub(super) fn compose(
         .date(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(now.seconds()))
         .message_id(Some(id))
         .header(AutoSubmitted)
+        // Without it the type below means nothing (RFC 2045, section 4).
+        .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN);
     mail.body(message.text.as_str().to_owned())
         .map_err(|_| "the message has no form that mail can carry")
@@ -98,6 +100,7 @@ mod tests {
             "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n",
             "Message-ID: <VL07070707070707070707070707070707@example.com>\r\n",
             "Auto-Submitted: auto-generated\r\n",
+            "MIME-Version: 1.0\r\n",
             "Content-Type: text/plain; charset=utf-8\r\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");
