@@ -26,7 +26,7 @@ fn configured(sender: Sender, clock: &Arc<dyn Clock>) -> ConfiguredSender {
     let (kind, sends): (_, Arc<dyn CodeSender>) = match sender.kind {
         SenderProtocol::Http(plan) => (SenderKind::Http, Arc::new(Gateway::new(*plan, clock))),
         SenderProtocol::Log => (SenderKind::Log, Arc::new(LogSender)),
-        SenderProtocol::Smpp(settings) => (SenderKind::Smpp, Arc::new(Smpp::new(*settings))),
+        SenderProtocol::Smpp(settings) => (SenderKind::Smpp, Arc::new(Smpp::new(*settings, clock))),
         SenderProtocol::Smtp(settings) => (SenderKind::Smtp, Arc::new(Smtp::new(*settings, clock))),
     };
     ConfiguredSender {

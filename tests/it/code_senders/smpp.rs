@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{Certified, IMPATIENCE, PATIENCE, Peer, assert_delivered, refused, retried, sms};
+use super::{Certified, IMPATIENCE, PATIENCE, Peer, assert_delivered, clock, refused, retried, sms};
 
 async fn centre(settings: Value) -> Peer {
     Peer::start("message_centre.py", "smpplib", &settings).await
@@ -57,7 +57,7 @@ async fn next(peer: &mut Peer, name: &str) -> Value {
 async fn a_message_arrives_over_tls_and_the_centre_is_answered() {
     let certified = Certified::new();
     let mut peer = centre(certified.in_settings(json!({"password": "hunter2"}))).await;
-    let smpp = Smpp::new(settings(peer.port, Some(&certified)));
+    let smpp = Smpp::new(settings(peer.port, Some(&certified)), clock());
     let sent = smpp.send(&sms("Your code is 471142 [\u{20ac}]")).await;
     assert_delivered(&sent);
     assert_eq!(sent.reference.as_deref(), Some("m-1"));
@@ -72,6 +72,7 @@ async fn a_message_arrives_over_tls_and_the_centre_is_answered() {
         (&json!(0), &json!(0))
     );
     assert_eq!(unit["data_coding"], 0);
+    assert_eq!(unit["validity_period"], "000031000000000R");
     let octets = [
         b"Your code is 471142 ".as_slice(),
         &[0x1b, 0x3c, 0x1b, 0x65, 0x1b, 0x3e],
@@ -81,10 +82,17 @@ async fn a_message_arrives_over_tls_and_the_centre_is_answered() {
 
     let mut message = sms("\u{41a}\u{43e}\u{434} 1");
     message.from = Some("+15005550009".to_owned());
+    message.expires_at = clock().now() + Duration::from_secs(100);
     assert_delivered(&smpp.send(&message).await);
     let unit = next(&mut peer, "submit_sm").await;
     assert_eq!(unit["from"], json!([1, 1, "15005550009"]));
     assert_eq!(unit["data_coding"], 8);
+    let period = unit["validity_period"].as_str().unwrap();
+    // What is left of 100 seconds.
+    assert!(
+        ("000000000100000R"..="000000000140000R").contains(&period),
+        "{period}"
+    );
     assert_eq!(
         unit["message"],
         json!([4, 0x1a, 4, 0x3e, 4, 0x34, 0, 0x20, 0, 0x31])
@@ -101,7 +109,7 @@ async fn what_the_centre_asks_is_answered_with_its_own_numbers() {
     let mut peer = centre(json!({"password": "hunter2"})).await;
     let mut settings = settings(peer.port, None);
     settings.receives = true;
-    let smpp = Smpp::new(settings);
+    let smpp = Smpp::new(settings, clock());
     assert_delivered(&smpp.send(&sms("x")).await);
     let mut answers = Vec::new();
     assert_eq!(peer.next().await["unit"], "bind_transceiver");
@@ -124,7 +132,7 @@ async fn a_long_text_travels_in_parts_or_in_one() {
     let mut peer = centre(json!({"password": "hunter2"})).await;
     let text = "0123456789".repeat(20);
     let mut settings = settings(peer.port, None);
-    let smpp = Smpp::new(settings.clone());
+    let smpp = Smpp::new(settings.clone(), clock());
     let sent = smpp.send(&sms(&text)).await;
     assert_delivered(&sent);
     assert_eq!(sent.reference.as_deref(), Some("m-1"), "the first part's");
@@ -139,7 +147,7 @@ async fn a_long_text_travels_in_parts_or_in_one() {
     }
     assert_eq!(whole, text.as_bytes());
     settings.long_text = LongText::Payload;
-    let smpp = Smpp::new(settings);
+    let smpp = Smpp::new(settings, clock());
     assert_delivered(&smpp.send(&sms(&text)).await);
     next(&mut peer, "bind_transmitter").await;
     let unit = next(&mut peer, "submit_sm").await;
@@ -152,7 +160,7 @@ async fn a_long_text_travels_in_parts_or_in_one() {
 async fn statuses_tell_what_may_work_later() {
     let statuses = json!([0x58, 0x14, 0x0b, 0]);
     let mut peer = centre(json!({"password": "hunter2", "statuses": statuses})).await;
-    let smpp = Smpp::new(settings(peer.port, None));
+    let smpp = Smpp::new(settings(peer.port, None), clock());
     assert!(retried(smpp.send(&sms("x")).await).contains("throttled"));
     assert!(retried(smpp.send(&sms("x")).await).contains("queue full"));
     assert!(refused(smpp.send(&sms("x")).await).contains("invalid destination"));
@@ -170,7 +178,7 @@ async fn a_session_that_ends_is_replaced() {
     let statuses = json!(["close", "unbind", 0, "never"]);
     let mut peer = centre(json!({"password": "hunter2", "statuses": statuses})).await;
     let mut settings = settings(peer.port, None);
-    let smpp = Smpp::new(settings.clone());
+    let smpp = Smpp::new(settings.clone(), clock());
     assert!(retried(smpp.send(&sms("x")).await).contains("session ended"));
     assert!(retried(smpp.send(&sms("x")).await).contains("session ended"));
     assert_delivered(&smpp.send(&sms("y")).await);
@@ -179,7 +187,7 @@ async fn a_session_that_ends_is_replaced() {
         last = peer.next().await;
     }
     settings.timeout = IMPATIENCE;
-    let impatient = Smpp::new(settings);
+    let impatient = Smpp::new(settings, clock());
     assert!(retried(impatient.send(&sms("x")).await).contains("in time"));
 }
 
@@ -187,7 +195,7 @@ async fn a_session_that_ends_is_replaced() {
 #[ignore = "needs python3 with `pip install -r tests/it/python/requirements.txt`; run with --include-ignored"]
 async fn many_messages_share_one_session() {
     let mut peer = centre(json!({"password": "hunter2"})).await;
-    let smpp = Arc::new(Smpp::new(settings(peer.port, None)));
+    let smpp = Arc::new(Smpp::new(settings(peer.port, None), clock()));
     let sends = (0..50).map(|_| {
         let smpp = Arc::clone(&smpp);
         async move { smpp.send(&sms("x")).await }
@@ -208,14 +216,14 @@ async fn many_messages_share_one_session() {
 async fn a_wrong_password_and_a_wrong_certificate_can_be_mended() {
     let certified = Certified::new();
     let peer = centre(certified.in_settings(json!({"password": "another"}))).await;
-    let smpp = Smpp::new(settings(peer.port, Some(&certified)));
+    let smpp = Smpp::new(settings(peer.port, Some(&certified)), clock());
     let why = retried(smpp.send(&sms("x")).await);
     assert!(
         why.contains("invalid password") && !why.contains("hunter2"),
         "{why}"
     );
     let other = Certified::new();
-    let smpp = Smpp::new(settings(peer.port, Some(&other)));
+    let smpp = Smpp::new(settings(peer.port, Some(&other)), clock());
     let why = retried(smpp.send(&sms("x")).await);
     assert!(why.contains("certificate"), "{why}");
 }
@@ -227,7 +235,7 @@ async fn a_centre_that_falls_silent_is_left() {
     settings.host = "127.0.0.1".to_owned();
     settings.enquire_link = Duration::from_millis(50);
     settings.timeout = Duration::from_secs(2);
-    let smpp = Smpp::new(settings);
+    let smpp = Smpp::new(settings, clock());
     let mute = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         // The bind, answered; then the message and the enquiry, which are not.

@@ -110,6 +110,7 @@ class Centre:
                 "from": [unit.source_addr_ton, unit.source_addr_npi, text(unit.source_addr)],
                 "to": [unit.dest_addr_ton, unit.dest_addr_npi, text(unit.destination_addr)],
                 "esm_class": unit.esm_class,
+                "validity_period": text(unit.validity_period),
                 "data_coding": unit.data_coding,
                 "registered_delivery": unit.registered_delivery,
                 "message": list(unit.short_message or b""),

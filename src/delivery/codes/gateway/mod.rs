@@ -31,7 +31,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A sender that does what was planned. Of `clock` it needs the time until a date that a provider names.
+    /// A sender that does what was planned. Of `clock` it needs the time until a date that a provider
+    /// names, and how long a code is still of use.
     #[must_use]
     pub fn new(plan: RequestPlan, clock: Arc<dyn Clock>) -> Self {
         let client = HttpClient::new(HttpPolicy::gateway(plan.timeout, plan.authorities.clone()));
@@ -44,6 +45,7 @@ impl Gateway {
             message,
             from: self.plan.from(),
             secret,
+            now: self.clock.now(),
         };
         let Some(request) = self.plan.request(values) else {
             return Sent::refused("the message has no form that the gateway's request can carry");

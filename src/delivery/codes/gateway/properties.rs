@@ -36,6 +36,7 @@ fn request(plan: &RequestPlan, text: &str) -> Option<HttpRequest> {
         message: &message,
         from: None,
         secret: plan.secret.as_ref().map(SenderSecret::expose),
+        now: crate::domain::time::Timestamp::from_seconds(0),
     })
 }
 

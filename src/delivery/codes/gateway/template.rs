@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::delivery::codes::CodeMessage;
+use crate::domain::time::Timestamp;
 
 /// A text with places such as `{{to}}` in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ enum Place {
     FromName,
     Id,
     Locale,
+    SecondsLeft,
     Secret,
     SendDigits,
     Subject,
@@ -50,6 +52,7 @@ const NAMES: &[(&str, Place)] = &[
     ("from_name", Place::FromName),
     ("id", Place::Id),
     ("locale", Place::Locale),
+    ("seconds_left", Place::SecondsLeft),
     ("secret", Place::Secret),
     ("send_digits", Place::SendDigits),
     ("subject", Place::Subject),
@@ -71,6 +74,7 @@ pub(super) struct Values<'a> {
     /// Whom it comes from, if the message does not say so.
     pub(super) from: Option<&'a str>,
     pub(super) secret: Option<&'a str>,
+    pub(super) now: Timestamp,
 }
 
 impl Pattern {
@@ -169,6 +173,7 @@ impl Values<'_> {
             Place::FromName => message.from_name.clone().unwrap_or_default(),
             Place::Id => message.id.to_string(),
             Place::Locale => message.locale.clone(),
+            Place::SecondsLeft => message.expires_at.since(self.now).as_secs().to_string(),
             Place::Secret => self.secret.unwrap_or_default().to_owned(),
             Place::SendDigits => message.send_digits.clone().unwrap_or_default(),
             Place::Subject => message.subject.clone().unwrap_or_default(),
@@ -222,6 +227,7 @@ mod tests {
             message,
             from: Some("Owl"),
             secret: Some("hunter2"),
+            now: Timestamp::from_seconds(1_799_999_401),
         };
         let template = Pattern::parse(text, &constants).unwrap();
         template.render_plain(values).map(|text| text.to_string())
@@ -241,6 +247,7 @@ mod tests {
             ("{{tag.team}}{{tag.none}}", Some("{{code}}")),
             ("{{from}} {{secret}}", Some("Owl hunter2")),
             ("{{channel}} {{locale}}", Some("sms en")),
+            ("{{seconds_left}}", Some("599")),
             ("{{id}}", Some("VL07070707070707070707070707070707")),
             ("{{send_digits}}", None),
             ("x{{send_digits}}", Some("x")),

@@ -23,6 +23,7 @@ use self::session::SmppSession;
 use super::secret::SenderSecret;
 use super::{CodeMessage, CodeSender, Sent, words};
 use crate::delivery::trust::Authorities;
+use crate::domain::time::Clock;
 
 /// A message centre, and how messages are handed to it.
 #[derive(Clone, Debug)]
@@ -68,15 +69,18 @@ pub enum LongText {
 /// Sends to one message centre, over one session.
 pub struct Smpp {
     settings: SmppSettings,
+    clock: Arc<dyn Clock>,
     session: Mutex<Option<Arc<SmppSession>>>,
     window: Semaphore,
 }
 
 impl Smpp {
-    /// A sender with these settings. It binds when there is something to send.
+    /// A sender with these settings. It binds when there is something to send. Of `clock` it needs how long a code is still
+    /// of use.
     #[must_use]
-    pub fn new(settings: SmppSettings) -> Self {
+    pub fn new(settings: SmppSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
+            clock,
             window: Semaphore::new(settings.window.max(1)),
             settings,
             session: Mutex::default(),
@@ -117,7 +121,17 @@ impl Smpp {
     }
 
     fn bodies(&self, message: &CodeMessage, text: &Encoded, from: &Address, to: &Address) -> Vec<Vec<u8>> {
-        let body = |content: PduContent<'_>| submit_body(from, to, text.data_coding, content);
+        let life = message.expires_at.since(self.clock.now());
+        let body = |content: PduContent<'_>| {
+            let submit = Submit {
+                from,
+                to,
+                data_coding: text.data_coding,
+                life,
+                content,
+            };
+            submit.body()
+        };
         if text.is_short() {
             return vec![body(PduContent::Short(&text.whole()))];
         }
@@ -196,16 +210,6 @@ impl fmt::Debug for Smpp {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-fn submit_body(from: &Address, to: &Address, data_coding: u8, content: PduContent<'_>) -> Vec<u8> {
-    let submit = Submit {
-        from,
-        to,
-        data_coding,
-        content,
-    };
-    submit.body()
 }
 
 /// The address of a sender; `None` if it can be none.

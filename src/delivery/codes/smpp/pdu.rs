@@ -3,6 +3,8 @@
 //! Numbers are big-endian; texts are octets behind which a zero stands ("C-octet strings"). Sections are those of the
 //! Short Message Peer-to-Peer Protocol Specification v3.4, issue 1.2.
 
+use std::time::Duration;
+
 /// The longest unit that is read. What a sender is answered is much shorter.
 pub const MOST_OCTETS: usize = 4096;
 
@@ -125,6 +127,8 @@ pub(super) struct Submit<'a> {
     pub(super) from: &'a Address,
     pub(super) to: &'a Address,
     pub(super) data_coding: u8,
+    /// How long the message is of use. The message centre drops it then.
+    pub(super) life: Duration,
     pub(super) content: PduContent<'a>,
 }
 
@@ -150,8 +154,11 @@ impl Submit<'_> {
             PduContent::WithHeader(_) => 0x40,
             PduContent::Payload(_) | PduContent::Short(_) => 0,
         };
-        // No protocol identifier, no priority, at once, for as long as the message centre likes, no receipt, no replacement.
-        body.extend_from_slice(&[esm_class, 0, 0, 0, 0, 0, 0, self.data_coding, 0]);
+        // No protocol identifier, no priority, at once.
+        body.extend_from_slice(&[esm_class, 0, 0, 0]);
+        put_text(&mut body, &validity_period(self.life));
+        // No receipt, no replacement.
+        body.extend_from_slice(&[0, 0, self.data_coding, 0]);
         match self.content {
             PduContent::Short(octets) | PduContent::WithHeader(octets) => {
                 body.push(u8::try_from(octets.len()).unwrap_or(u8::MAX));
@@ -166,6 +173,15 @@ impl Submit<'_> {
         }
         body
     }
+}
+
+/// A time from now on (7.1.1.2): relative, so that it means the same whatever the message centre's clock and zone are. At
+/// least a second, because no time at all leaves it to the message centre; at most 31 days, the most that the field holds.
+fn validity_period(life: Duration) -> String {
+    let seconds = life.as_secs().clamp(1, 31 * 86_400);
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    format!("0000{days:02}{hours:02}{minutes:02}{seconds:02}000R")
 }
 
 /// A zero inside would end the text early.
@@ -211,18 +227,36 @@ mod tests {
                 from: &from,
                 to: &to,
                 data_coding: 8,
+                life: Duration::from_secs(599),
                 content,
             };
             submit.body()
         };
         let front = b"\0\x05\0Owl\0\x01\x0115005550006\0";
-        let flags = |esm: u8| [esm, 0, 0, 0, 0, 0, 0, 8, 0];
-        let expected = |esm: u8, rest: &[u8]| [front.as_slice(), &flags(esm), rest].concat();
+        let times = b"\0\0\x00000000000959000R\0";
+        let expected = |esm: u8, rest: &[u8]| [front.as_slice(), &[esm], times, &[0, 0, 8, 0], rest].concat();
         assert_eq!(body(PduContent::Short(b"hi")), expected(0, b"\x02hi"));
         assert_eq!(body(PduContent::WithHeader(b"hi")), expected(0x40, b"\x02hi"));
         let long = [b'a'; 300];
         let rest = [b"\0\x04\x24\x01\x2c".as_slice(), &long].concat();
         assert_eq!(body(PduContent::Payload(&long)), expected(0, &rest));
+    }
+
+    #[test]
+    fn a_life_is_written_as_a_relative_time() {
+        let day = 86_400;
+        for (seconds, written) in [
+            (0, "000000000001000R"),
+            (1, "000000000001000R"),
+            (59, "000000000059000R"),
+            (600, "000000001000000R"),
+            (3_661, "000000010101000R"),
+            (day - 1, "000000235959000R"),
+            (31 * day, "000031000000000R"),
+            (u64::MAX, "000031000000000R"),
+        ] {
+            assert_eq!(validity_period(Duration::from_secs(seconds)), written);
+        }
     }
 
     #[test]
