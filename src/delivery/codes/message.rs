@@ -68,6 +68,17 @@ pub struct Sent {
     pub outcome: DeliveryOutcome,
     /// What the provider calls the message: at most 128 printable characters.
     pub reference: Option<String>,
+    /// Whom a failure is about.
+    pub about: FailureScope,
+}
+
+/// Whom the failure of a try is about: whether it says anything of the next message to somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureScope {
+    /// This recipient or this message: the provider was reached and let this server in, so it works.
+    Recipient,
+    /// The provider, or the way to it.
+    Sender,
 }
 
 impl Sent {
@@ -77,16 +88,27 @@ impl Sent {
         Self {
             outcome: DeliveryOutcome::Delivered,
             reference: reference.map(name).filter(|name| !name.is_empty()),
+            about: FailureScope::Recipient,
         }
     }
 
-    /// It may work later.
+    /// The provider fails, or cannot be reached: it may work later.
     #[must_use]
     pub fn retry(why: impl Into<String>, after: Option<std::time::Duration>) -> Self {
         let why = why.into();
         Self {
             outcome: DeliveryOutcome::Retry { why, after },
             reference: None,
+            about: FailureScope::Sender,
+        }
+    }
+
+    /// The provider works, but takes nothing for this recipient now: it may work later.
+    #[must_use]
+    pub fn retry_recipient(why: impl Into<String>) -> Self {
+        Self {
+            about: FailureScope::Recipient,
+            ..Self::retry(why, None)
         }
     }
 
@@ -96,6 +118,7 @@ impl Sent {
         Self {
             outcome: DeliveryOutcome::Refused { why: why.into() },
             reference: None,
+            about: FailureScope::Recipient,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::compose::compose;
 use super::settle::settle;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
+use crate::delivery::codes::FailureScope;
 use crate::domain::events::{OutboxRow, QueuedCode};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
@@ -31,6 +32,8 @@ pub(super) struct CodeNote {
     pub(super) locale: Option<String>,
     /// Why nothing was tried, if nothing was.
     pub(super) untried: Option<Untried>,
+    /// Whom a failure is about; `None` as long as nothing was tried.
+    pub(super) about: Option<FailureScope>,
 }
 
 /// Why nothing was tried.
@@ -111,6 +114,7 @@ impl CodeParcel {
             return Ok(self.untried(why.to_owned(), Untried::CircuitOpen(until)));
         }
         let sent = sender.sender.send(&message).await;
+        self.note.about = Some(sent.about);
         self.note.reference = sent.reference;
         self.note.locale = Some(message.locale);
         Ok(sent.outcome)

@@ -3,6 +3,7 @@
 use super::records::put_attempt;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
+use crate::delivery::codes::FailureScope;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::code_routing::ConversionWindow;
 use crate::domain::outbox::Reason;
@@ -13,8 +14,9 @@ use crate::flows::{Fault, account, fraud};
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, Order, Scan, records};
 
-/// Learns from what came of `attempt`. To be called once for each.
-pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome) {
+/// Learns from what came of `attempt`, whose failure, if it is one, is `about` its recipient or its sender. To be called once
+/// for each.
+pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome, about: FailureScope) {
     let (sender, memory) = (attempt.sender, &app.memory);
     match outcome {
         DeliveryOutcome::Obsolete => {}
@@ -31,6 +33,11 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome) {
             memory.senders.failed(sender);
             memory.sender_breakers.succeeded(sender);
             sent(app, attempt);
+        }
+        // One recipient's mailbox is full: whoever answers that works, and others' codes do not wait for it.
+        DeliveryOutcome::Retry { .. } if about == FailureScope::Recipient => {
+            memory.senders.failed(sender);
+            memory.sender_breakers.succeeded(sender);
         }
         DeliveryOutcome::Retry { why, .. } => {
             memory.senders.failed(sender);

@@ -16,7 +16,7 @@ use super::route::{Candidate, Way, rank};
 use super::send::row_sid;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
-use crate::delivery::codes::ConfiguredSender;
+use crate::delivery::codes::{ConfiguredSender, FailureScope};
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
 use crate::domain::outbox::Reason;
@@ -37,16 +37,19 @@ pub(super) async fn settle(
     outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
     if parcel.note.untried.is_none() {
-        note(app, &parcel.code, outcome).await?;
+        note(app, parcel, outcome).await?;
     }
     retry_on_conflict(|| attempt(app, parcel, leased, outcome)).await
 }
 
 /// Remembers, once for each try, how the sender did.
-async fn note(app: &App, code: &QueuedCode, outcome: &DeliveryOutcome) -> Result<(), Fault> {
+async fn note(app: &App, parcel: &CodeParcel, outcome: &DeliveryOutcome) -> Result<(), Fault> {
+    let code = &parcel.code;
     let key = keys::attempt(code.account, code.attempt);
     if let Some(attempt) = Reading::new(app).glance(&key).await? {
-        learn(app, &attempt, outcome);
+        // What does not even come back from its try (the worker gave up on it) is the sender's failure.
+        let about = parcel.note.about.unwrap_or(FailureScope::Sender);
+        learn(app, &attempt, outcome, about);
     }
     Ok(())
 }

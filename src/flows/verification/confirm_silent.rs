@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::silent_token::{SilentTarget, SilentToken, draw_client_token};
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
-use crate::delivery::codes::CodeMessage;
+use crate::delivery::codes::{CodeMessage, Sent};
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
@@ -64,9 +64,9 @@ pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<S
     let Some(attempt) = retry_on_conflict(|| begin(app, target, token)).await? else {
         return Ok(SilentAnswer::Undecided);
     };
-    let outcome = ask(app, &attempt, address).await;
-    learn(app, &attempt, &outcome);
-    retry_on_conflict(|| finish(app, target, token, &attempt, &outcome)).await
+    let sent = ask(app, &attempt, address).await;
+    learn(app, &attempt, &sent.outcome, sent.about);
+    retry_on_conflict(|| finish(app, target, token, &attempt, &sent.outcome)).await
 }
 
 /// Counts the call; the attempt that it is. `None` if there is no sender that could be asked, or no money left to ask one
@@ -155,11 +155,9 @@ async fn country_of(
 }
 
 /// Asks the provider.
-async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> DeliveryOutcome {
+async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> Sent {
     let Some(sender) = app.senders.codes.by_name(attempt.sender) else {
-        return DeliveryOutcome::Refused {
-            why: format!("the settings name no sender {} any more", attempt.sender),
-        };
+        return Sent::refused(format!("the settings name no sender {} any more", attempt.sender));
     };
     let message = CodeMessage {
         id: attempt.sid,
@@ -179,13 +177,7 @@ async fn ask(app: &App, attempt: &Attempt, address: IpAddr) -> DeliveryOutcome {
         expires_at: attempt.expires_at,
     };
     let asking = tokio::time::timeout(PATIENCE, sender.sender.send(&message)).await;
-    asking.map_or_else(
-        |_| DeliveryOutcome::Retry {
-            why: format!("no answer within {PATIENCE:?}"),
-            after: None,
-        },
-        |sent| sent.outcome,
-    )
+    asking.unwrap_or_else(|_| Sent::retry(format!("no answer within {PATIENCE:?}"), None))
 }
 
 /// Takes in what the provider said.

@@ -2,7 +2,7 @@
 
 use countersign::delivery::codes::secret::SenderSecret;
 use countersign::delivery::codes::smtp::{Login, Security, Smtp, SmtpSettings};
-use countersign::delivery::codes::CodeSender as _;
+use countersign::delivery::codes::{CodeSender as _, FailureScope};
 use countersign::domain::destination::EmailAddress;
 use serde_json::{Value, json};
 
@@ -129,6 +129,7 @@ async fn answers_tell_what_may_work_later() {
     let impatient = Smtp::new(settings, clock());
     let message = email("ada@example.com", "Your code is 471142");
     let sent = patient.send(&message).await;
+    assert_eq!(sent.about, FailureScope::Recipient);
     let why = retried(sent);
     assert!(
         why.contains("450") && why.contains("try later") && !why.contains("ada@"),
@@ -139,6 +140,7 @@ async fn answers_tell_what_may_work_later() {
     assert_delivered(&patient.send(&message).await);
     assert_eq!(peer.next().await["text"], "Your code is 471142\n");
     let sent = impatient.send(&message).await;
+    assert_eq!(sent.about, FailureScope::Sender);
     let why = retried(sent);
     assert!(why.ends_with("did not answer in time"), "{why}");
 }
@@ -152,6 +154,7 @@ async fn an_address_that_the_server_cannot_write_is_refused_before_anything_is_s
     let peer = server(start).await;
     let smtp = Smtp::new(settings(&peer, Security::None, None), clock());
     let sent = smtp.send(&email("\u{e4}da@example.com", "x")).await;
+    assert_eq!(sent.about, FailureScope::Recipient);
     let why = refused(sent);
     assert!(why.contains("SMTPUTF8") && !why.contains("da@"), "{why}");
 

@@ -66,7 +66,8 @@ impl AnswerRules {
             let found = at(&self.success_json);
             let is_one_of = |values: &[String]| found.as_ref().is_some_and(|found| values.contains(found));
             if is_one_of(&self.retry_values) {
-                return Sent::retry(why(), None);
+                // A status that says "try later" inside an answer that is fine is about this message.
+                return Sent::retry_recipient(why());
             }
             if !is_one_of(&self.success_values) {
                 return Sent::refused(why());
@@ -83,6 +84,7 @@ mod tests {
     use super::super::super::samples;
     use super::*;
     use crate::delivery::DeliveryOutcome;
+    use crate::delivery::codes::FailureScope;
 
     fn judge(reading: &AnswerRules, status: u16, body: &str) -> Sent {
         let answer = HttpAnswer::of(status, &[("retry-after", "7")], body);
@@ -103,6 +105,7 @@ mod tests {
                 matches!(sent.outcome, DeliveryOutcome::Retry { after: rest, .. } if rest == after),
                 "{status}"
             );
+            assert_eq!(sent.about, FailureScope::Sender, "{status}");
         }
         for status in [301, 307, 400, 401, 403, 404, 422] {
             let sent = judge(&reading, status, "");
@@ -148,6 +151,7 @@ mod tests {
             let sent = judge(&reading, 200, body);
             let shown = format!("{:?}", sent.outcome);
             assert!(shown.starts_with(outcome), "{body}: {shown}");
+            assert_eq!(sent.about, FailureScope::Recipient, "{body}");
             assert_eq!(sent.reference.as_deref(), reference, "{body}");
         }
     }

@@ -9,8 +9,10 @@ pub(super) fn judge(status: u32, name: &str) -> Sent {
     let why = || format!("the message centre answered {}", told(status));
     match status {
         0 => Sent::delivered(Some(name)),
-        // Not bound any more, trouble of its own, full, "failed" without a reason, throttled, trouble behind it.
-        0x04 | 0x08 | 0x14 | 0x45 | 0x58 | 0x64 => Sent::retry(why(), None),
+        // "Failed" without a reason, or trouble behind it: other numbers may do well.
+        0x45 | 0x64 => Sent::retry_recipient(why()),
+        // Not bound any more, trouble of its own, full, throttled.
+        0x04 | 0x08 | 0x14 | 0x58 => Sent::retry(why(), None),
         _ => Sent::refused(why()),
     }
 }
@@ -44,4 +46,28 @@ pub(super) fn told(status: u32) -> String {
         _ => "another error",
     };
     format!("0x{status:08x} ({name})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::DeliveryOutcome;
+    use crate::delivery::codes::FailureScope;
+
+    #[test]
+    fn what_is_said_of_one_number_is_not_said_of_the_message_centre() {
+        for (status, about) in [
+            (0x45, FailureScope::Recipient),
+            (0x64, FailureScope::Recipient),
+            (0x04, FailureScope::Sender),
+            (0x08, FailureScope::Sender),
+            (0x14, FailureScope::Sender),
+            (0x58, FailureScope::Sender),
+        ] {
+            let sent = judge(status, "");
+            let retries = matches!(sent.outcome, DeliveryOutcome::Retry { .. });
+            assert!(retries && sent.about == about, "{status:#x}: {sent:?}");
+        }
+        assert_eq!(judge(0x0b, "").about, FailureScope::Recipient);
+    }
 }

@@ -95,6 +95,11 @@ impl Smtp {
             Err(error) if error.is_permanent() || error.is_client() => {
                 Sent::refused(self.told(&error, message))
             }
+            // 421 is the server's good-bye to everybody. Whatever else it answers behind the greeting is about this mail:
+            // grey lists and full mailboxes are one recipient's.
+            Err(error) if error.is_transient() && !is_good_bye(&error) => {
+                Sent::retry_recipient(self.told(&error, message))
+            }
             Err(error) => Sent::retry(self.told(&error, message), None),
         }
     }
@@ -132,6 +137,11 @@ impl fmt::Debug for Smtp {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the server closes its service (RFC 5321, 3.8).
+fn is_good_bye(error: &Error) -> bool {
+    error.status().is_some_and(|code| code.to_string() == "421")
 }
 
 fn innermost(error: &Error) -> Option<String> {

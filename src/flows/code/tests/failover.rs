@@ -63,6 +63,32 @@ async fn what_is_wanted_of_an_email_is_nothing_to_a_text_message() {
 }
 
 #[tokio::test]
+async fn codes_that_their_recipients_do_not_take_delay_nobody_elses() {
+    let world = CodeWorld::new(&["a"]).await;
+    world.senders[0].now(|message| match message.code.as_str() {
+        "471100" => Some(Sent::delivered(None)),
+        _ => Some(Sent::retry_recipient("450 4.2.1 the mailbox is full")),
+    });
+    // Twice as many as stopped everything when each of them counted against the sender.
+    for number in 100_000..100_800 {
+        world.text(&number.to_string()).await;
+    }
+    world.deliver().await;
+    assert_eq!(codes(&world.senders[0]).len(), 800);
+    assert!(
+        world
+            .app
+            .memory
+            .sender_breakers
+            .open(world.clock.now())
+            .is_empty()
+    );
+    world.text("471100").await;
+    world.deliver().await;
+    assert!(codes(&world.senders[0]).contains("471100"));
+}
+
+#[tokio::test]
 async fn what_fails_is_refused_or_never_ends_goes_to_the_next_sender_at_once() {
     for react in [dead, refusing, silent] {
         let world = CodeWorld::new(&["a", "b"]).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::world::{CodeWorld, name, refusing};
 use crate::delivery::DeliveryOutcome;
+use crate::delivery::codes::FailureScope;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::time::Clock as _;
@@ -63,7 +64,8 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
             let mut waiting = attempts.filter(|attempt| attempt.status == AttemptStatus::Queued);
             let mut attempt = waiting.next().unwrap();
             (attempt.sender, attempt.status) = (name(sender), AttemptStatus::Sent);
-            learn(&world.app, &attempt, &DeliveryOutcome::Delivered);
+            let about = FailureScope::Recipient;
+            learn(&world.app, &attempt, &DeliveryOutcome::Delivered, about);
             if converts || sender == "b" {
                 attempt.converted_at = Some(world.clock.now());
                 converted(&world.app, &attempt);
