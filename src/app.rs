@@ -9,6 +9,7 @@ use crate::domain::entropy::Entropy;
 use crate::domain::fraud::settings::Settings as TollFraudSettings;
 use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
+use crate::domain::sid::SidSource;
 use crate::domain::time::Clock;
 use crate::memory::Memory;
 use crate::store::Store;
@@ -22,6 +23,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
+    /// Where identifiers come from: one source in a process, so that they rise.
+    pub sids: Arc<dyn SidSource>,
     /// What seals secrets and hashes tokens.
     pub vault: Arc<Vault>,
     /// How messages leave.

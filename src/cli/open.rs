@@ -14,6 +14,7 @@ use crate::delivery::Senders;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 use crate::flows::store_format;
+use crate::memory::sids::RisingSids;
 use crate::store::sled::{Options, SledStore};
 
 /// The wired parts, and the directory that they hold on to.
@@ -55,6 +56,7 @@ pub(super) async fn open(
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
         vault: Arc::new(Vault::new(&master_key)),
         senders: Arc::new(senders),
         memory: Arc::default(),

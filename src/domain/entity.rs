@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn factors_are_limited_in_number_and_in_creations_a_day() {
         let now = Timestamp::from_seconds(1_700_000_000);
-        let sid = EntitySid::generate(now, &SeededEntropy::new(1));
+        let sid = EntitySid::generate_at(now, &SeededEntropy::new(1));
         let mut entity = Entity::new(sid, Identity::parse("user-001").unwrap(), now);
         for _ in 0..20 {
             entity.add_factor(FactorType::Push, now).unwrap();

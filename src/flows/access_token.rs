@@ -31,7 +31,7 @@ pub async fn create(
 ) -> Result<(AccessToken, String), Error<Refusal>> {
     let now = app.clock.now();
     let token = AccessToken {
-        sid: AccessTokenSid::generate(now, app.entropy.as_ref()),
+        sid: AccessTokenSid::generate(now, app.sids.as_ref()),
         account,
         identity: name.identity.clone(),
         factor_friendly_name,

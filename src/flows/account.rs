@@ -32,7 +32,7 @@ pub struct NewAccount {
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn create(app: &App, friendly_name: FriendlyName) -> Result<NewAccount, Fault> {
-    let sid = AccountSid::generate(app.clock.now(), app.entropy.as_ref());
+    let sid = AccountSid::generate(app.clock.now(), app.sids.as_ref());
     let token = PlainToken::auth_token(app.entropy.as_ref());
     let webhook_secret = WebhookSecret::generate(app.entropy.as_ref());
     let secrets = WebhookSecrets::new(webhook_secret::seal(app, sid, &webhook_secret), true);

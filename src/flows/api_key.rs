@@ -20,7 +20,7 @@ pub async fn create(
     friendly_name: FriendlyName,
 ) -> Result<(ApiKey, PlainToken), Error<Refusal>> {
     let now = app.clock.now();
-    let sid = ApiKeySid::generate(now, app.entropy.as_ref());
+    let sid = ApiKeySid::generate(now, app.sids.as_ref());
     let secret = PlainToken::api_key_secret(app.entropy.as_ref());
     let hash = app.vault.token_hash(sid.as_bytes(), secret.reveal());
     let key = ApiKey {

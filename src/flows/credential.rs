@@ -56,7 +56,7 @@ pub async fn create(
     new: NewCredential,
 ) -> Result<Credential, Error<Refusal>> {
     let now = app.clock.now();
-    let sid = CredentialSid::generate(now, app.entropy.as_ref());
+    let sid = CredentialSid::generate(now, app.sids.as_ref());
     let place = keys::credential(account, sid);
     let key = match new.key {
         NewKey::Apn {

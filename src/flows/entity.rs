@@ -38,7 +38,7 @@ async fn create_once(
         return Err(Refusal::Exists.into());
     }
     let now = app.clock.now();
-    let sid = EntitySid::generate(now, app.entropy.as_ref());
+    let sid = EntitySid::generate(now, app.sids.as_ref());
     let entity = Entity::new(sid, name.identity.clone(), now);
     let order = keys::entity_order(name.service).key(sid.as_bytes());
     let batch = Batch::new()

@@ -34,7 +34,7 @@ pub(crate) fn announce(
             webhook,
             event: event.clone(),
         };
-        let sid = factor.next_event(event.at, app.entropy.as_ref());
+        let sid = factor.next_event(event.at, app.sids.as_ref());
         batch = put_new_row(batch, sid, message, event.at)?;
     }
     Ok(batch)
@@ -55,7 +55,7 @@ pub(crate) fn announce_block(
             webhook,
             event: event.clone(),
         };
-        let sid = EventSid::generate(event.at, app.entropy.as_ref());
+        let sid = EventSid::generate(event.at, app.sids.as_ref());
         batch = put_new_row(batch, sid, message, event.at)?;
     }
     Ok(batch)

@@ -28,7 +28,7 @@ async fn add_once(
     }
     let now = app.clock.now();
     let safe = SafeNumber {
-        sid: SafeListSid::generate(now, app.entropy.as_ref()),
+        sid: SafeListSid::generate(now, app.sids.as_ref()),
         number: number.clone(),
         date_created: now,
     };

@@ -40,7 +40,7 @@ async fn create_once(
         attached.change(change.as_ref())?;
     }
     let service = Service {
-        sid: ServiceSid::generate(now, app.entropy.as_ref()),
+        sid: ServiceSid::generate(now, app.sids.as_ref()),
         account,
         settings: ServiceSettings::named(friendly_name).changed(changes)?,
         subscriptions: Vec::new(),

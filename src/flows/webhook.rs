@@ -52,7 +52,7 @@ async fn create_once(
     }
     let now = app.clock.now();
     let webhook = Webhook {
-        sid: WebhookSid::generate(now, app.entropy.as_ref()),
+        sid: WebhookSid::generate(now, app.sids.as_ref()),
         friendly_name: new.friendly_name,
         event_types: new.event_types,
         url: new.url,

@@ -11,6 +11,7 @@ pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub mod fraud;
 pub(crate) mod gates;
+pub mod sids;
 pub(crate) mod tallies;
 pub mod waiters;
 pub(crate) mod wakeups;

@@ -12,6 +12,7 @@ use countersign::domain::fraud::settings::Settings;
 use countersign::domain::message::template::Templates;
 use countersign::domain::push_guard::PushLimits;
 use countersign::domain::time::{Clock, Timestamp};
+use countersign::memory::sids::RisingSids;
 use countersign::store::Store;
 use countersign::store::memory::MemoryStore;
 
@@ -38,6 +39,7 @@ impl TestParts {
             store,
             clock,
             entropy,
+            sids: _,
             vault,
             senders,
             memory: _,
@@ -58,6 +60,7 @@ impl TestParts {
         App {
             store: self.store,
             clock: self.clock,
+            sids: Arc::new(RisingSids::new(Arc::clone(&self.entropy))),
             entropy: self.entropy,
             vault: self.vault,
             senders: self.senders,

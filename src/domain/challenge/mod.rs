@@ -240,7 +240,7 @@ impl Challenge {
     #[must_use]
     pub fn push_sid(&self, entropy: &dyn Entropy) -> EventSid {
         let place = Duration::from_millis(u64::from(self.notifications));
-        EventSid::generate(self.date_created + place, entropy)
+        EventSid::generate_at(self.date_created + place, entropy)
     }
 
     /// Counts a notification.

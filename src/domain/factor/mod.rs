@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::entropy::Entropy;
 use super::limits::{Failures, SlidingLog};
-use super::sid::{EventSid, FactorSid};
+use super::sid::{EventSid, FactorSid, SidSource};
 use super::text::{Attributes, FriendlyName};
 use super::time::Timestamp;
 
@@ -80,8 +79,8 @@ impl Factor {
     /// The identifier of the next thing that is announced of the factor. Whoever announces it writes the factor in the same
     /// commit, with its version asserted: so identifiers are in the order of the commits, whatever the clocks of the
     /// processes say.
-    pub fn next_event(&mut self, now: Timestamp, entropy: &dyn Entropy) -> EventSid {
-        let next = EventSid::generate_after(self.last_event, now, entropy);
+    pub fn next_event(&mut self, now: Timestamp, sids: &dyn SidSource) -> EventSid {
+        let next = EventSid::generate_after(self.last_event, now, sids);
         self.last_event = Some(next);
         next
     }

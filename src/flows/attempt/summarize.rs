@@ -95,7 +95,7 @@ mod tests {
         let mut at = app.clock.now();
         for _ in 0..count {
             let attempt = Attempt {
-                sid: AttemptSid::generate(at, app.entropy.as_ref()),
+                sid: AttemptSid::generate(at, app.sids.as_ref()),
                 account: account(),
                 service: ServiceSid::from_bytes([2; 16]),
                 verification: VerificationSid::from_bytes([3; 16]),

@@ -143,7 +143,7 @@ fn draft(
         date: shows_date.then_some(now),
     });
     Ok(Challenge {
-        sid: ChallengeSid::generate(now, app.entropy.as_ref()),
+        sid: ChallengeSid::generate(now, app.sids.as_ref()),
         factor: factor.sid,
         factor_type: factor.factor_type(),
         outcome: Outcome::Pending,

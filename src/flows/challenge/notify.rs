@@ -66,7 +66,7 @@ async fn notify_once(
     let batch = notify_device(app, service, scope, &challenge, &device, until, batch)?;
     reading.commit(batch).await?;
     let notification = Notification {
-        sid: NotificationSid::generate(now, app.entropy.as_ref()),
+        sid: NotificationSid::generate(now, app.sids.as_ref()),
         challenge: sid,
         life,
         date_created: now,

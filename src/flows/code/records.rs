@@ -55,7 +55,7 @@ pub(crate) fn new_attempt(
     let (verification, sending) = (of.verification, of.sending()?);
     let code = verification.code_of(sending);
     Ok(Attempt {
-        sid: AttemptSid::generate_after(verification.last_attempt(), now, app.entropy.as_ref()),
+        sid: AttemptSid::generate_after(verification.last_attempt(), now, app.sids.as_ref()),
         account: verification.account,
         service: verification.service,
         verification: verification.sid,

@@ -60,14 +60,14 @@ async fn create_once(
     new: &NewPushFactor,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let now = app.clock.now();
-    let sid = FactorSid::generate(now, app.entropy.as_ref());
+    let sid = FactorSid::generate(now, app.sids.as_ref());
     let enrolment = Enrolment::begin(app, reading, account, permit, name, sid, FactorType::Push).await?;
     let mut attached = Attached::default();
     if let Some(change) = &new.attached {
         attached.change(change.as_ref())?;
     }
     let push = PushFactor {
-        credential: CredentialSid::generate(now, app.entropy.as_ref()),
+        credential: CredentialSid::generate(now, app.sids.as_ref()),
         public_key: new.public_key,
         fingerprint: app
             .vault

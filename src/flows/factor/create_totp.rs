@@ -102,7 +102,7 @@ async fn create_once(
     secret: &TotpSecret,
 ) -> Result<(EntityScope, Factor, TotpConfig, String), Error<Refusal>> {
     let now = app.clock.now();
-    let sid = FactorSid::generate(now, app.entropy.as_ref());
+    let sid = FactorSid::generate(now, app.sids.as_ref());
     let enrolment = Enrolment::begin(app, reading, account, None, name, sid, FactorType::Totp).await?;
     let settings = &enrolment.service.settings;
     let defaults = settings.totp_defaults();

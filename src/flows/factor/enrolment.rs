@@ -51,7 +51,7 @@ impl<'a> Enrolment<'a> {
         let (mut entity, batch) = if let Some(entity) = reading.get(&key).await? {
             (entity, batch)
         } else {
-            let sid = EntitySid::generate(now, app.entropy.as_ref());
+            let sid = EntitySid::generate(now, app.sids.as_ref());
             let order = keys::entity_order(name.service).key(sid.as_bytes());
             let entity = Entity::new(sid, name.identity.clone(), now);
             (entity, batch.put_new_record(order, &name.identity)?)

@@ -252,7 +252,7 @@ mod tests {
     async fn fill(app: &App, count: u32, next_at: Timestamp, factor: impl Fn(u32) -> u32) {
         let (mut batch, mut last) = (Batch::new(), last_of(app).await);
         for number in 0..count {
-            let sid = EventSid::generate_after(last, app.clock.now(), app.entropy.as_ref());
+            let sid = EventSid::generate_after(last, app.clock.now(), app.sids.as_ref());
             batch = put_row(batch, &row(app, sid, next_at, factor(number))).unwrap();
             last = Some(sid);
         }
@@ -361,7 +361,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_in_front_of_what_was_read_is_not_overtaken() {
         let (app, now) = (app(), Timestamp::from_seconds(1_800_000_000));
-        let at = |seconds: u64| EventSid::generate(now + Duration::from_secs(seconds), app.entropy.as_ref());
+        let at = |seconds: u64| EventSid::generate(now + Duration::from_secs(seconds), app.sids.as_ref());
         let put = async |sid, factor| {
             let batch = put_row(Batch::new(), &row(&app, sid, now, factor)).unwrap();
             app.store.commit(batch).await.unwrap();

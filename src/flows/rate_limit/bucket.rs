@@ -42,7 +42,7 @@ async fn create_once(
     }
     let now = app.clock.now();
     let bucket = Bucket {
-        sid: BucketSid::generate(now, app.entropy.as_ref()),
+        sid: BucketSid::generate(now, app.sids.as_ref()),
         max,
         interval,
         date_created: now,

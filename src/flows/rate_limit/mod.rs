@@ -54,7 +54,7 @@ async fn create_once(
     }
     let now = app.clock.now();
     let limit = RateLimit {
-        sid: RateLimitSid::generate(now, app.entropy.as_ref()),
+        sid: RateLimitSid::generate(now, app.sids.as_ref()),
         unique_name: new.unique_name,
         description: new.description,
         buckets: Vec::new(),

@@ -250,7 +250,7 @@ async fn begin(
         }
     }
     let draft = Draft {
-        sid: VerificationSid::generate(now, app.entropy.as_ref()),
+        sid: VerificationSid::generate(now, app.sids.as_ref()),
         account,
         service,
         destination: wanted.new.destination.clone(),

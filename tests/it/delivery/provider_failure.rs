@@ -201,7 +201,7 @@ async fn other_device(notified: &Notified) -> Device {
 /// The device that asks sees the challenge, and answers it.
 async fn assert_pending_and_answered(notified: &Notified, challenge: &str) {
     let device = notified.device.on(&notified.server);
-    let listed = format!("{}/Challenges?Status=pending", notified.user.path);
+    let listed = format!("{}/Challenges?Status=pending&Order=desc", notified.user.path);
     let listed = device.get(listed).await.ok();
     let sid = crate::support::world::sid_of(challenge);
     let found = listed["challenges"]

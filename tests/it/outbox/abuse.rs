@@ -94,7 +94,7 @@ impl Tenant<'_> {
         let app = &self.server.app;
         let (mut batch, mut sids, mut lanes) = (Batch::new(), Vec::new(), Vec::<Lane>::new());
         for message in messages {
-            let sid = EventSid::generate(app.clock.now(), app.entropy.as_ref());
+            let sid = EventSid::generate(app.clock.now(), app.sids.as_ref());
             let row = OutboxRow::new(sid, app.clock.now(), message);
             let key = keys::outbox_row(row.message.lane(), sid);
             batch = match row.message.reclaimed_at() {

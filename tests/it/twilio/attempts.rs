@@ -24,10 +24,10 @@ const OTHER_SERVICE: &str = "VAfedcba9876543210fedcba9876543210";
 fn attempt(server: &TestApp, change: impl FnOnce(&mut Attempt)) -> Attempt {
     let now = server.clock.now();
     let mut attempt = Attempt {
-        sid: AttemptSid::generate(now, server.app.entropy.as_ref()),
+        sid: AttemptSid::generate(now, server.app.sids.as_ref()),
         account: server.account.user.parse().unwrap(),
         service: SERVICE.parse().unwrap(),
-        verification: VerificationSid::generate(now, server.app.entropy.as_ref()),
+        verification: VerificationSid::generate(now, server.app.sids.as_ref()),
         channel: Channel::Sms,
         destination: phone("+573003003030"),
         country: Some(Country::parse("CO").unwrap()),

@@ -74,6 +74,7 @@ async fn walk(client: &Client<'_>, path: &str, size: usize) -> Vec<String> {
     pages.into_iter().flat_map(|page| page.sids).collect()
 }
 
+/// All of it is made in one millisecond.
 #[tokio::test]
 async fn every_list_shows_everything_once_in_the_order_of_creation() {
     let server = TestApp::new().await;
@@ -83,7 +84,6 @@ async fn every_list_shows_everything_once_in_the_order_of_creation() {
     let (mut services, mut entities, mut factors, mut webhooks) =
         (vec![service.sid.clone()], vec![], vec![], vec![]);
     for nth in 0..11 {
-        server.wait(1);
         if nth > 0 {
             services.push(Service::create(&client).await.sid);
         }
@@ -114,14 +114,9 @@ async fn every_list_shows_everything_once_in_the_order_of_creation() {
         (format!("{}/Factors", user.path), factors),
         (format!("{}/Webhooks", service.path), webhooks),
     ];
-    for (path, mut expected) in lists {
+    for (path, expected) in lists {
         for size in [1, 3, 4, 11, 12, 1000] {
-            let mut walked = walk(&client, &path, size).await;
-            if path.ends_with("Entities") {
-                // Two of these were created in one millisecond.
-                walked.sort_unstable();
-                expected.sort_unstable();
-            }
+            let walked = walk(&client, &path, size).await;
             assert_eq!(walked, expected, "{path} by {size}");
         }
     }
@@ -142,7 +137,6 @@ async fn challenges_are_listed_by_factor_status_and_order() {
         if nth == 3 {
             server.wait(300);
         }
-        server.wait(1);
         let by = if nth % 4 == 2 { &other } else { &device };
         let challenge = user.push_challenge(&client, by).await;
         let status = match nth {

@@ -212,7 +212,7 @@ impl CodeWorld {
     /// A verification that waits, as nobody has sent anything of it yet.
     pub(super) fn verification(&self, code: &str) -> Verification {
         let (app, now) = (&self.app, self.clock.now());
-        let sid = VerificationSid::generate(now, app.entropy.as_ref());
+        let sid = VerificationSid::generate(now, app.sids.as_ref());
         let number = PhoneNumber::try_from("+32470012345".to_owned()).unwrap();
         let key = keys::verification(self.service, sid);
         let draft = Draft {

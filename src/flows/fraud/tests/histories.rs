@@ -88,7 +88,7 @@ async fn live(steps: &[Step], settings: Settings) -> HashMap<Counter, u64> {
                 let now = node.clock.now();
                 let batch = permit.put(Batch::new()).unwrap();
                 reading.commit(batch).await.unwrap();
-                permit.commit(VerificationSid::generate(now, node.app.entropy.as_ref()));
+                permit.commit(VerificationSid::generate(now, node.app.sids.as_ref()));
                 let account = node.account();
                 let prefix = NumberPrefix::of(destination.phone().unwrap());
                 for (counter, units) in [

@@ -90,7 +90,7 @@ impl Node {
             .await
             .unwrap();
         let service = Service {
-            sid: ServiceSid::generate(clock.now(), app.entropy.as_ref()),
+            sid: ServiceSid::generate(clock.now(), app.sids.as_ref()),
             account: account.account.sid,
             settings: ServiceSettings::named(ServiceName::parse("Owl Bank").unwrap()),
             attached: Attached::default(),
@@ -155,7 +155,7 @@ impl Node {
             reading.commit(permit.put(Batch::new())?).await?;
             permit.commit(VerificationSid::generate(
                 self.clock.now(),
-                self.app.entropy.as_ref(),
+                self.app.sids.as_ref(),
             ));
             Ok(())
         })
@@ -217,12 +217,12 @@ impl Node {
     }
 
     fn verification(&self, destination: &Destination, status: AttemptStatus) -> (Verification, Attempt) {
-        let (now, entropy) = (self.clock.now(), self.app.entropy.as_ref());
+        let (now, sids) = (self.clock.now(), self.app.sids.as_ref());
         let attempt = Attempt {
-            sid: AttemptSid::generate(now, entropy),
+            sid: AttemptSid::generate(now, sids),
             account: self.service.account,
             service: self.service.sid,
-            verification: VerificationSid::generate(now, entropy),
+            verification: VerificationSid::generate(now, sids),
             channel: Channel::Sms,
             destination: destination.clone(),
             country: None,
@@ -270,7 +270,7 @@ impl Node {
     async fn make_safe(&self, destination: &Destination) {
         let number = destination.phone().unwrap();
         let safe = SafeNumber {
-            sid: SafeListSid::generate(self.clock.now(), self.app.entropy.as_ref()),
+            sid: SafeListSid::generate(self.clock.now(), self.app.sids.as_ref()),
             number: number.clone(),
             date_created: self.clock.now(),
         };
