@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::call::Call;
-use super::destinations::destination;
+use super::destinations::{channel_named, destination};
 use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use super::json::{self, Text};
@@ -92,11 +92,16 @@ fn moment(text: &str) -> Result<Timestamp, &'static str> {
         .ok_or("must be a date and time such as 2026-01-31T12:00:00Z")
 }
 
-/// Twilio's libraries know Rich Communication Services by their older name, too.
 fn channel(name: &str) -> Result<Channel, &'static str> {
-    let rcs = name.eq_ignore_ascii_case("rbm").then_some(Channel::Rcs);
-    rcs.or_else(|| Channel::named(name))
-        .ok_or("must be one of sms, call, email, whatsapp, rcs and sna")
+    channel_named(name).ok_or("must be one of sms, call, email, whatsapp, rbm and sna")
+}
+
+/// In attempts RCS has the name of what it came from, RCS Business Messaging.
+fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Rcs => "rbm",
+        Channel::Call | Channel::Email | Channel::Sms | Channel::Sna | Channel::Whatsapp => channel.name(),
+    }
 }
 
 fn converted(name: &str) -> Result<bool, &'static str> {
@@ -164,7 +169,7 @@ impl<'a> AttemptJson<'a> {
             date_created: Text(attempt.date_created),
             date_updated: Text(attempt.date_updated),
             conversion_status: if converted { "converted" } else { "unconverted" },
-            channel: attempt.channel.name(),
+            channel: channel_name(attempt.channel),
             price: attempt.price.as_ref().map(PriceJson::new),
             channel_data: ChannelDataJson {
                 verification_sid: Text(attempt.verification),

@@ -1,8 +1,8 @@
-//! Where codes go, as parameters and paths name it.
+//! Where codes go and on which way, as parameters and paths name it.
 
 use super::call::Call;
 use super::error::ApiError;
-use crate::domain::channel::ChannelChoice;
+use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::text::Invalid;
@@ -34,6 +34,12 @@ pub(super) fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
         Some(digits) => PhoneNumber::parse(&format!("+{digits}"), None),
         None => PhoneNumber::parse(text, None),
     }
+}
+
+/// Reads a channel. RCS has two names in this API: attempts have the older one, RCS Business Messaging.
+pub(super) fn channel_named(name: &str) -> Option<Channel> {
+    let rcs = name.eq_ignore_ascii_case("rbm").then_some(Channel::Rcs);
+    rcs.or_else(|| Channel::named(name))
 }
 
 /// The verification that the path names: by its SID, or by where its codes go.

@@ -279,8 +279,8 @@ struct FactorJson<'a> {
     service_sid: Text<ServiceSid>,
     entity_sid: Text<EntitySid>,
     identity: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    binding: Option<BindingJson<'a>>,
+    #[serde(flatten)]
+    created: Option<CreatedJson<'a>>,
     date_created: Text<Timestamp>,
     date_updated: Text<Timestamp>,
     friendly_name: &'a str,
@@ -292,6 +292,13 @@ struct FactorJson<'a> {
 }
 
 /// Shown on creation only.
+#[derive(Serialize)]
+struct CreatedJson<'a> {
+    binding: BindingJson<'a>,
+    /// What a browser makes a passkey from; no factor is one.
+    options: Option<()>,
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
 enum BindingJson<'a> {
@@ -343,7 +350,7 @@ impl<'a> FactorJson<'a> {
             service_sid: Text(scope.service),
             entity_sid: Text(scope.entity),
             identity: scope.identity.as_str(),
-            binding: None,
+            created: None,
             date_created: Text(factor.date_created),
             date_updated: Text(factor.date_updated),
             friendly_name: factor.friendly_name.as_str(),
@@ -356,7 +363,10 @@ impl<'a> FactorJson<'a> {
     }
 
     fn with_binding(mut self, binding: BindingJson<'a>) -> Self {
-        self.binding = Some(binding);
+        self.created = Some(CreatedJson {
+            binding,
+            options: None,
+        });
         self
     }
 }

@@ -140,6 +140,8 @@ struct ServiceJson<'a> {
     totp: TotpJson<'a>,
     default_template_sid: Option<Text<TemplateSid>>,
     whatsapp: WhatsappJson,
+    /// There are none: passkeys are not spoken.
+    passkeys: Option<()>,
     verify_event_subscription_enabled: bool,
     /// Not part of Twilio's API.
     new_code_on_resend: bool,
@@ -221,6 +223,7 @@ impl<'a> ServiceJson<'a> {
                 msg_service_sid: own.whatsapp_msg_service_sid.map(Text),
                 from: own.whatsapp_from,
             },
+            passkeys: None,
             verify_event_subscription_enabled: own.verify_event_subscription_enabled,
             new_code_on_resend: settings.new_code_on_resend,
             date_created: Text(service.date_created),

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::destinations::destination_of;
+use super::destinations::{channel_named, destination_of};
 use super::error::{ApiError, Parameter, of_parameter};
 use super::form::{Form, attributes, sid, texts};
 use super::verification_policy::policy;
 use crate::crypto::plain_code::PlainCode;
 use crate::crypto::unique_json::parse_object;
-use crate::domain::channel::{Channel, ChannelChoice};
+use crate::domain::channel::ChannelChoice;
 use crate::domain::destination::EmailAddress;
 use crate::domain::message::custom::{CustomMessage, UnfitMessage};
 use crate::domain::message::locale::Locale;
@@ -44,7 +44,7 @@ fn channel(name: &str) -> Result<ChannelChoice, ApiError> {
     if name.eq_ignore_ascii_case("auto") {
         return Ok(ChannelChoice::Auto);
     }
-    Channel::named(name).map(ChannelChoice::Named).ok_or_else(|| {
+    channel_named(name).map(ChannelChoice::Named).ok_or_else(|| {
         ApiError::invalid(
             Parameter::CHANNEL,
             "must be one of sms, call, email, whatsapp, rcs, sna and auto",

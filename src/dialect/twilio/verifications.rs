@@ -20,6 +20,10 @@ use crate::flows::verification::{self, Settlement};
 
 /// `POST /v2/Services/{ServiceSid}/Verifications`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
+    start(&call).await.map_err(ApiError::may_put_to_sleep)
+}
+
+async fn start(call: &Call) -> Result<Response, ApiError> {
     let account = call.admitted_account()?;
     let (app, service_sid) = (call.app(), call.sid("ServiceSid")?);
     let new = match verification_parameters::read(&call.form) {
@@ -36,7 +40,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     });
     let json = VerificationJson {
         sna,
-        ..VerificationJson::new(&call, &started.service, &started.verification)
+        ..VerificationJson::new(call, &started.service, &started.verification)
     };
     Ok(json::resource(StatusCode::CREATED, &json))
 }

@@ -352,7 +352,7 @@ def numbers(service, identity):
     form = {"FactorSid": device.factor, "Details.Message": "Log in?"}
     paused = backend("POST", f"{device.entity}/Challenges", **form)
     is_refused("a challenge after a report", paused, (429, 20429))
-    checks.check("it says when to try again", int(paused.headers["Retry-After"]) > 3500, paused.headers)
+    checks.check("it says when to try again", int(paused.headers["Countersign-Retry-After"]) > 3500, paused.headers)
     is_refused("an approval after a report", device.respond(other, "approved"), (429, 20429))
     path = f"Factors/{device.factor}"
     checks.check("the pause is seen", "push_paused_until" in device.call("GET", path).json()["config"])

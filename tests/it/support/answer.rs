@@ -1,7 +1,7 @@
 //! What the server answered.
 
 use axum::http::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,11 +54,12 @@ impl Answer {
     /// How many seconds the answer says to wait.
     #[track_caller]
     pub(crate) fn retry_after(&self) -> u64 {
-        let header = self.headers.get("retry-after").expect("says when to try again");
-        header.to_str().unwrap().parse().unwrap()
+        let seconds = self.body["details"]["retry_after"].as_u64();
+        seconds.unwrap_or_else(|| panic!("it does not say when to try again: {}", self.body))
     }
 
-    /// Asserts what holds for every answer: JSON, and errors of exactly four members that agree with the status.
+    /// Asserts what holds for every answer: JSON, and errors of four members that agree with the status, and a fifth if there
+    /// is a wait, which a header says as well.
     #[track_caller]
     pub(crate) fn check_form(&self) {
         if self.status == 204 {
@@ -69,7 +70,19 @@ impl Answer {
         if self.status < 400 {
             return;
         }
-        let members: Vec<_> = self.body.as_object().unwrap().keys().collect();
+        let mut members: Vec<_> = self
+            .body
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let wait = self.headers.get("countersign-retry-after");
+        if let Some(wait) = wait {
+            assert_eq!(members.pop(), Some("details"));
+            assert_eq!(self.body["details"], json!({"retry_after": self.retry_after()}));
+            assert_eq!(wait, &self.retry_after().to_string());
+        }
         assert_eq!(members, ["code", "message", "more_info", "status"]);
         assert_eq!(self.body["status"], self.status);
         let code = self.code();

@@ -1,8 +1,9 @@
 //! The server under test, without a network.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::doubles::{ManualClock, SeededEntropy, TestParts};
@@ -14,7 +15,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Answer, Client, Credentials};
+use super::{Answer, Client, Credentials, contract};
 use countersign::app::{App, Policy};
 use countersign::delivery::Senders;
 use countersign::dialect::twilio;
@@ -40,6 +41,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) account: Credentials,
     router: Router,
+    met: Arc<Mutex<BTreeSet<(&'static str, u16)>>>,
 }
 
 impl TestApp {
@@ -109,6 +111,7 @@ impl TestApp {
             clock,
             account,
             router,
+            met: Arc::default(),
         }
     }
 
@@ -145,6 +148,7 @@ impl TestApp {
     /// Sends any request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let has_body = request.method() != Method::HEAD;
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = self.open(request).await.into_parts();
         let is_stream = parts
             .headers
@@ -169,8 +173,24 @@ impl TestApp {
         };
         if has_body && !is_stream {
             answer.check_form();
+            let faults = contract::faults(
+                method.as_str(),
+                &path,
+                answer.status,
+                &answer.headers,
+                &answer.body,
+            );
+            assert!(faults.is_empty(), "{method} {path}: {}", faults.join("; "));
+        }
+        if let Some(operation) = contract::operation(method.as_str(), &path) {
+            self.met.lock().unwrap().insert((operation, answer.status));
         }
         answer
+    }
+
+    /// Which operations of Twilio's description were asked for, and the statuses that they answered with.
+    pub(crate) fn met(&self) -> BTreeSet<(&'static str, u16)> {
+        self.met.lock().unwrap().clone()
     }
 
     /// What listeners hand requests to.

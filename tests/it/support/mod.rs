@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod codes;
+pub(crate) mod contract;
 pub(crate) mod credentials;
 pub(crate) mod device;
 pub(crate) mod dump;

@@ -4,6 +4,7 @@ mod approvals;
 mod attempts;
 mod caps;
 mod caps_of_creations;
+mod contract;
 mod credentials;
 mod deleting;
 mod device_tokens;

@@ -396,7 +396,7 @@ async fn a_rate_limit_that_is_reached_is_named() {
     let refused = service
         .send(&client, "+4915112345679", &form)
         .await
-        .refused(429, 60203);
+        .refused(429, 20429);
     assert_eq!(refused.headers["twilio-reached-rate-limit"], "address");
     assert_eq!(refused.retry_after(), 40);
     assert_eq!(server.dump().await, before);

@@ -1,6 +1,9 @@
-//! Every refusal's answer: its status, number, `Retry-After` and sentence, word for word. Clients match on all four.
+//! Every refusal's answer: its status, number, wait and sentence, word for word. Clients match on all four.
 
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 
 use super::*;
 use crate::dialect::twilio::approval::ApprovalFault;
@@ -25,10 +28,21 @@ fn answer<R: ToApiError>(refusal: R) -> String {
     let error = ApiError::from_flow(flows::Error::Refused(refusal), "/v2/Things/1");
     let (status, code) = (error.status.as_u16(), error.code);
     let message = error.message.clone();
-    let response = error.into_response();
-    let wait = response.headers().get(RETRY_AFTER);
-    let wait = wait.map_or("-", |wait| wait.to_str().unwrap());
+    let wait = told_to_wait(error).map_or("-".to_owned(), |wait| wait.to_string());
     format!("{status} {code} {wait} {message}")
+}
+
+/// The wait that a header and the body tell, the same in both; no header tells it that HTTP clients obey unasked.
+fn told_to_wait(error: ApiError) -> Option<u64> {
+    let response = error.into_response();
+    assert!(!response.headers().contains_key(RETRY_AFTER));
+    let header = response.headers().get(OWN_RETRY_AFTER);
+    let header = header.map(|wait| wait.to_str().unwrap().parse().unwrap());
+    let body = response.into_body().collect().now_or_never().unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap();
+    assert_eq!(body["details"]["retry_after"].as_u64(), header);
+    assert_eq!(body.get("details").is_some(), header.is_some());
+    header
 }
 
 /// A row for each refusal: what the client reads of it.
@@ -213,7 +227,7 @@ fn of_lists_and_limits() {
         rate_limit::Refusal::BucketExists =>
             "400 60211 - The rate limit already has a bucket with this Interval; change its Max instead",
         rate_limit::Refusal::Reached { unique_name: UniqueName::parse("ip").unwrap(), retry_after: WAIT } =>
-            "429 60203 42 The rate limit ip is reached for the value given; try again in 42 seconds",
+            "429 20429 42 The rate limit ip is reached for the value given; try again in 42 seconds",
         rate_limit::Refusal::Exists =>
             "400 60208 - The service already has a rate limit with this UniqueName",
         rate_limit::Refusal::TooManyBuckets =>
@@ -320,9 +334,36 @@ fn a_reached_rate_limit_is_named_in_a_header() {
         retry_after: Duration::from_millis(59_001),
     };
     let error = ApiError::from_flow(flows::Error::Refused(refusal), "/v2/Services");
-    assert_eq!((error.status.as_u16(), error.code), (429, 60203));
+    assert_eq!((error.status.as_u16(), error.code), (429, 20429));
     assert!(error.message.contains("end_user.ip-4") && error.message.contains("60 seconds"));
-    let response = error.into_response();
+    let response = error.clone().into_response();
     assert_eq!(response.headers()["Twilio-Reached-Rate-Limit"], "end_user.ip-4");
-    assert_eq!(response.headers()["Retry-After"], "60");
+    assert_eq!(told_to_wait(error), Some(60));
+}
+
+#[test]
+fn clients_are_put_to_sleep_for_five_seconds_at_the_most_and_only_where_they_expect_it() {
+    let sleep = |error: ApiError| {
+        let response = error.into_response();
+        let wait = response.headers().get(RETRY_AFTER)?.to_str().unwrap();
+        Some(wait.parse::<u64>().unwrap())
+    };
+    let too_many = |wait| ApiError::too_many_at_once().retry_after(wait);
+    for (millis, expected) in [
+        (0, Some(1)),
+        (5_000, Some(5)),
+        (5_001, None),
+        (600_000, None),
+        (u64::MAX, None),
+    ] {
+        let wait = Duration::from_millis(millis);
+        assert_eq!(sleep(too_many(wait).may_put_to_sleep()), expected, "{millis}");
+        assert_eq!(sleep(too_many(wait)), None, "{millis}");
+    }
+    let unavailable = ApiError::from_fault(&Fault::Unavailable("down".to_owned()));
+    assert_eq!(
+        sleep(unavailable.may_put_to_sleep()),
+        None,
+        "the API declares it for 429"
+    );
 }

@@ -38,6 +38,7 @@ pub(super) struct ApiError {
     code: u32,
     message: String,
     retry_after: Option<Duration>,
+    may_put_to_sleep: bool,
     rate_limit: Option<UniqueName>,
     cause: Option<Cause>,
 }
@@ -50,6 +51,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            may_put_to_sleep: false,
             rate_limit: None,
             cause: None,
         }
@@ -208,6 +210,12 @@ impl ApiError {
         self
     }
 
+    /// The same error of an operation for which the API declares `Retry-After`.
+    pub(super) fn may_put_to_sleep(mut self) -> Self {
+        self.may_put_to_sleep = true;
+        self
+    }
+
     /// Names the rate limit that is reached.
     fn of_rate_limit(mut self, name: &UniqueName) -> Self {
         self.rate_limit = Some(name.clone());
@@ -223,11 +231,13 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let wait = self.retry_after.map(seconds);
         let body = ErrorBody {
             code: self.code,
             message: &self.message,
             more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
             status: self.status.as_u16(),
+            details: wait.map(|retry_after| ErrorDetails { retry_after }),
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, super::json::CONTENT)], json).into_response();
@@ -238,8 +248,12 @@ impl IntoResponse for ApiError {
                 HeaderValue::from_static("Basic realm=\"Countersign\""),
             );
         }
-        if let Some(wait) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
+        if let Some(wait) = wait {
+            headers.insert(OWN_RETRY_AFTER, HeaderValue::from(wait));
+            let is_too_many = self.status == StatusCode::TOO_MANY_REQUESTS;
+            if self.may_put_to_sleep && is_too_many && wait <= LONGEST_SLEEP {
+                headers.insert(RETRY_AFTER, HeaderValue::from(wait));
+            }
         }
         if let Some(name) = self
             .rate_limit
@@ -254,17 +268,32 @@ impl IntoResponse for ApiError {
 /// Which rate limit of the service is reached.
 const REACHED_RATE_LIMIT: HeaderName = HeaderName::from_static("twilio-reached-rate-limit");
 
-/// `{"code":60200,"message":"...","more_info":"https://...","status":400}`. No `type` and `title`: with both, the helper
-/// libraries raise another class of exception.
+/// How long to wait, in seconds, for whoever looks for it. `Retry-After` says it to HTTP clients that nobody asked:
+/// twilio-java's sleeps for as long as that in the thread that called it, ten minutes if it says so.
+const OWN_RETRY_AFTER: HeaderName = HeaderName::from_static("countersign-retry-after");
+
+/// The longest wait, in seconds, that `Retry-After` is sent for.
+const LONGEST_SLEEP: u64 = 5;
+
+/// `{"code":60200,"message":"...","more_info":"https://...","status":400}`, and `"details":{"retry_after":42}` if there is a
+/// wait. No `type` and `title`: with both, the helper libraries raise another class of exception.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     code: u32,
     message: &'a str,
     more_info: String,
     status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<ErrorDetails>,
 }
 
-/// The whole seconds after which a wait is over, at least one: the sentence and `Retry-After` say the same.
+/// What the helper libraries hand out as the `details` of their exceptions.
+#[derive(Serialize)]
+struct ErrorDetails {
+    retry_after: u64,
+}
+
+/// The whole seconds after which a wait is over, at least one: the sentence, the body and the header say the same.
 fn seconds(wait: Duration) -> u64 {
     let begun = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(begun).max(1)

@@ -82,7 +82,7 @@ impl ToApiError for rate_limit::Refusal {
                     "The rate limit {unique_name} is reached for the value given; try again in {} seconds",
                     seconds(*retry_after)
                 );
-                ApiError::new(StatusCode::TOO_MANY_REQUESTS, 60203, sentence).of_rate_limit(unique_name)
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, 20429, sentence).of_rate_limit(unique_name)
             }
             Self::TooMany => ApiError::new(
                 StatusCode::BAD_REQUEST,
