@@ -40,6 +40,15 @@ impl Destination {
         key
     }
 
+    /// For people, with most of it hidden.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        match self {
+            Self::Email(address) => format!("***@{}", address.domain()),
+            Self::Phone(number) => number.masked(),
+        }
+    }
+
     /// Whether `channel` leads to it.
     #[must_use]
     pub fn fits(&self, channel: Channel) -> bool {

@@ -54,6 +54,23 @@ impl DestinationRecord {
         }
     }
 
+    /// Until when the wrong codes so far close it, at the longest that is known now; `None` if they do not. A row of
+    /// [`Failures::DELAYED_FROM`] closes it until the row ends, also between two delays.
+    #[must_use]
+    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let in_a_row = self.row(now).count() >= Failures::DELAYED_FROM;
+        match self.require_unlocked(now) {
+            Err(Refusal::DestinationLocked { retry_after }) => Some(now + retry_after),
+            _ => in_a_row.then_some(now),
+        }
+    }
+
+    /// Forgets all wrong codes: the account knows who is there.
+    pub fn forgive(&mut self) {
+        self.failures.clear();
+        self.failed_checks = SlidingLog::default();
+    }
+
     /// Counts a wrong code.
     pub fn count_failure(&mut self, now: Timestamp) {
         self.failures = self.row(now);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entity::EntityScope;
-use super::factor::FactorType;
+use super::factor::{FactorLock, FactorType};
 use super::fraud::BlockEvent;
 use super::outbox::Reason;
 use super::sender_name::SenderName;
@@ -29,16 +29,20 @@ pub enum EventType {
     FactorDeleted,
     /// Too many wrong answers in a row ended a factor.
     FactorDisabled,
-    /// Wrong answers in a row, or a holder's report, close a factor for a while.
+    /// Something closes a factor for a while.
     FactorLocked,
+    /// What closed a factor is lifted, by its account or by a right answer.
+    FactorUnlocked,
     FactorVerified,
-    /// A guard against toll fraud begins to refuse codes.
+    /// A guard against toll fraud begins to refuse codes, or wrong codes close a destination for a while.
     VerificationBlocked,
+    /// What was blocked is lifted, by its account or by a right code.
+    VerificationUnblocked,
 }
 
 impl EventType {
     /// All of them: first those of the API's documents in their order, then our own.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::FactorDeleted,
         Self::FactorCreated,
         Self::FactorVerified,
@@ -47,8 +51,10 @@ impl EventType {
         Self::ChallengeExpired,
         Self::ChallengeReported,
         Self::FactorLocked,
+        Self::FactorUnlocked,
         Self::FactorDisabled,
         Self::VerificationBlocked,
+        Self::VerificationUnblocked,
     ];
 
     /// The name on the wire, such as `factor.created`.
@@ -63,8 +69,10 @@ impl EventType {
             Self::FactorDeleted => "factor.deleted",
             Self::FactorDisabled => "factor.disabled",
             Self::FactorLocked => "factor.locked",
+            Self::FactorUnlocked => "factor.unlocked",
             Self::FactorVerified => "factor.verified",
             Self::VerificationBlocked => "verification.blocked",
+            Self::VerificationUnblocked => "verification.unblocked",
         }
     }
 }
@@ -104,6 +112,8 @@ pub struct Event {
     pub factor_type: FactorType,
     /// `None` for what happened to the factor itself.
     pub challenge: Option<ChallengeSid>,
+    /// What closes the factor, or did.
+    pub lock: Option<FactorLock>,
 }
 
 impl Event {
@@ -126,6 +136,7 @@ impl Event {
             factor,
             factor_type,
             challenge: None,
+            lock: None,
         }
     }
 
@@ -133,6 +144,13 @@ impl Event {
     #[must_use]
     pub fn of_challenge(mut self, challenge: ChallengeSid) -> Self {
         self.challenge = Some(challenge);
+        self
+    }
+
+    /// The same, with what closes the factor, or did.
+    #[must_use]
+    pub fn of_lock(mut self, lock: FactorLock) -> Self {
+        self.lock = Some(lock);
         self
     }
 }

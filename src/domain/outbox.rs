@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entropy::Entropy;
-use super::events::{EventType, OutboxMessage, OutboxRow};
+use super::events::{OutboxMessage, OutboxRow};
 use super::refusal::AreaRefusal;
 use super::sender_name::SenderName;
 use super::sid::{AccountSid, CredentialSid, FactorSid, WebhookSid};
@@ -281,7 +281,7 @@ impl OutboxMessage {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Code(_) => "code",
-            Self::Blocked { .. } => EventType::VerificationBlocked.name(),
+            Self::Blocked { event, .. } => event.event_type().name(),
             Self::Push { .. } => "push",
             Self::Webhook { event, .. } => event.event_type.name(),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::challenge::{Challenge, DenyReason, Refusal};
 use super::entity::EntityScope;
 use super::opaque::DevicePublicKey;
-use super::push_guard::PushGuard;
+use super::push_guard::{PauseReason, PushGuard};
 use super::time::Timestamp;
 
 /// What was sent to answer a challenge, before anybody knows what kind of factor it is for. Each dialect knows how its
@@ -114,7 +114,7 @@ impl PushAnswer {
             }
             Decision::Deny { not_me: false } => (false, None),
             Decision::Deny { not_me: true } => {
-                guard.pause(pause, now);
+                guard.pause(PauseReason::Report, pause, now);
                 (false, Some(DenyReason::NotMe))
             }
         };
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_paused_factor_only_denies() {
         let mut guard = PushGuard::default();
-        guard.pause(PAUSE, Timestamp::from_seconds(NOW));
+        guard.pause(PauseReason::Report, PAUSE, Timestamp::from_seconds(NOW));
         let paused = Refusal::Factor(factor::Refusal::Paused { retry_after: PAUSE });
         for (wanted, typed) in [(None, None), (number(2, 1), Some("47")), (number(2, 1), None)] {
             let right = wanted.as_ref().map(|number| number.digits().to_owned());

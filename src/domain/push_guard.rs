@@ -48,10 +48,21 @@ pub struct PushGuard {
     wrong_numbers: u8,
     /// Until when nobody may ask.
     paused_until: Option<Timestamp>,
+    /// What began it.
+    paused_for: Option<PauseReason>,
     /// When the holder last approved, as far as it is known: pushes before it do not count any more.
     success: Option<Timestamp>,
     /// The pushes that may still count, oldest first.
     pushes: Vec<Push>,
+}
+
+/// What pauses a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PauseReason {
+    /// The holder says that somebody else asked.
+    Report,
+    /// Wrong numbers in a row.
+    WrongNumbers,
 }
 
 /// A push: the one that a challenge begins with, or a notification of it.
@@ -83,6 +94,21 @@ impl PushGuard {
     #[must_use]
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.paused_until.filter(|until| *until > now)
+    }
+
+    /// The same, and why.
+    #[must_use]
+    pub fn pause_at(&self, now: Timestamp) -> Option<(Timestamp, PauseReason)> {
+        self.paused_until(now).zip(self.paused_for)
+    }
+
+    /// Until when no further push is sent because the holder approved none for so long; `None` if one may be sent at `now`.
+    #[must_use]
+    pub fn spent_until(&self, limits: &PushLimits, now: Timestamp) -> Option<Timestamp> {
+        let counted = |push: &&Push| push.counts(self.success, now);
+        let counted: Vec<Timestamp> = self.pushes.iter().filter(counted).map(|push| push.at).collect();
+        let excess = counted.len().checked_sub(limits.max_since_success)?;
+        Some(counted[excess] + Self::MEMORY)
     }
 
     /// Whether the factor may be asked, or an approval of it counts, at `now`.
@@ -164,7 +190,7 @@ impl PushGuard {
     pub fn wrong_number(&mut self, pause: Duration, now: Timestamp) {
         self.wrong_numbers = self.wrong_numbers.saturating_add(1);
         if self.wrong_numbers >= Self::MAX_WRONG_NUMBERS {
-            self.pause(pause, now);
+            self.pause(PauseReason::WrongNumbers, pause, now);
         }
     }
 
@@ -174,16 +200,26 @@ impl PushGuard {
     }
 
     /// Lets nobody ask for a while. A pause that lasts longer is not shortened.
-    pub fn pause(&mut self, pause: Duration, now: Timestamp) {
+    pub fn pause(&mut self, why: PauseReason, pause: Duration, now: Timestamp) {
+        if self.pause_at(now).is_none() {
+            self.paused_for = Some(why);
+        }
         self.paused_until = self.paused_until.max(Some(now + pause));
+    }
+
+    /// Forgives the pushes so far: the holder approved at `now`. Only needed where somebody is to be told that the limit is
+    /// lifted; otherwise the next push learns it from the challenge.
+    pub fn approved(&mut self, now: Timestamp) {
+        self.success = self.success.max(Some(now));
     }
 
     /// Ends a pause, forgets what led to it, and forgives the pushes so far as an approval does. Challenges that wait still
     /// count as such.
     pub fn resume(&mut self, now: Timestamp) {
         self.paused_until = None;
+        self.paused_for = None;
         self.wrong_numbers = 0;
-        self.success = self.success.max(Some(now));
+        self.approved(now);
     }
 
     /// Takes in what became of the challenges, and forgets the pushes that can count no more.
@@ -210,17 +246,10 @@ impl PushGuard {
         limits: &PushLimits,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let counted: Vec<Timestamp> = self
-            .pushes
-            .iter()
-            .filter(|push| push.counts(self.success, now))
-            .map(|push| push.at)
-            .collect();
-        if counted.len() >= limits.max_since_success {
-            let freeing = counted[counted.len() - limits.max_since_success];
+        if let Some(until) = self.spent_until(limits, now) {
             return Err(Refusal::TooManyPushes {
                 limit: limits.max_since_success,
-                retry_after: (freeing + Self::MEMORY).since(now).max(Duration::from_secs(1)),
+                retry_after: until.since(now).max(Duration::from_secs(1)),
             });
         }
         self.pushes.push(Push {

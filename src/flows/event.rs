@@ -40,7 +40,7 @@ pub(crate) fn announce(
     Ok(batch)
 }
 
-/// Adds a row for each webhook that wants to hear that something is blocked; none if nobody does.
+/// Adds a row for each webhook that wants to hear that something is blocked, or is not any more; none if nobody does.
 ///
 /// Each subject is told of once, and again when its block is over: those are in order as long as the clocks of the processes
 /// differ by less than a block lasts. What is blocked beside it has no order to keep.
@@ -50,7 +50,7 @@ pub(crate) fn announce_block(
     event: &BlockEvent,
     mut batch: Batch,
 ) -> Result<Batch, StoreError> {
-    for webhook in service.subscribers(EventType::VerificationBlocked) {
+    for webhook in service.subscribers(event.event_type()) {
         let message = OutboxMessage::Blocked {
             webhook,
             event: event.clone(),
@@ -83,7 +83,7 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> DeliveryOutcome {
                 webhook: *webhook,
                 account: event.account,
                 service: event.service,
-                event_type: EventType::VerificationBlocked,
+                event_type: event.event_type(),
             };
             (letter, News::Blocked(event))
         }

@@ -107,12 +107,12 @@ impl SenderTally {
 
 /// How many codes were refused, by reason.
 #[derive(Debug, Default)]
-pub struct BlockTally([AtomicU64; BlockReason::ALL.len()]);
+pub struct BlockTally([AtomicU64; BlockReason::GUARDS.len()]);
 
 impl BlockTally {
     /// A code was refused.
     pub fn count(&self, reason: BlockReason) {
-        let place = BlockReason::ALL.iter().position(|other| *other == reason);
+        let place = BlockReason::GUARDS.iter().position(|other| *other == reason);
         if let Some(count) = place.and_then(|place| self.0.get(place)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -121,7 +121,7 @@ impl BlockTally {
     /// How many were refused for each reason.
     pub fn by_reason(&self) -> impl Iterator<Item = (BlockReason, u64)> {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        BlockReason::ALL.into_iter().zip(counts)
+        BlockReason::GUARDS.into_iter().zip(counts)
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn each_reason_has_its_own_count() {
         let tally = BlockTally::default();
-        for (times, reason) in BlockReason::ALL.into_iter().enumerate() {
+        for (times, reason) in BlockReason::GUARDS.into_iter().enumerate() {
             for _ in 0..times {
                 tally.count(reason);
             }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::{News, WebhookMessage, signature};
-use crate::domain::events::{Event, EventType, OutboxRow};
+use crate::domain::events::{Event, OutboxRow};
 use crate::domain::factor::FactorType;
 use crate::domain::fraud::BlockEvent;
 use crate::domain::webhook::WebhookVersion;
@@ -96,6 +96,12 @@ struct EventFields {
     factor_sid: String,
     factor_type: &'static str,
     challenge_sid: Option<String>,
+    /// What closes the factor, or did; only in the events that tell of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock_reason: Option<&'static str>,
+    /// When it is open again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked_until: Option<String>,
     date_created: String,
 }
 
@@ -114,6 +120,11 @@ impl EventFields {
                 FactorType::Totp => "totp",
             },
             challenge_sid: event.challenge.map(|sid| sid.to_string()),
+            lock_reason: event.lock.map(|lock| lock.reason.name()),
+            locked_until: event
+                .lock
+                .and_then(|lock| lock.until)
+                .map(|until| until.to_string()),
             date_created: event.at.to_string(),
         }
     }
@@ -129,6 +140,8 @@ impl EventFields {
             ("factor_type", self.factor_type.to_owned()),
         ];
         parameters.extend(self.challenge_sid.map(|sid| ("challenge_sid", sid)));
+        parameters.extend(self.lock_reason.map(|reason| ("lock_reason", reason.to_owned())));
+        parameters.extend(self.locked_until.map(|until| ("locked_until", until)));
         parameters
     }
 }
@@ -154,7 +167,7 @@ impl BlockFields {
     fn of(uuid: String, event: &BlockEvent) -> Self {
         Self {
             uuid,
-            event_type: EventType::VerificationBlocked.name(),
+            event_type: event.event_type().name(),
             account_sid: event.account.to_string(),
             service_sid: event.service.to_string(),
             reason: event.reason.name(),

@@ -196,18 +196,19 @@ fn changes(form: &Form) -> Result<FactorChanges, ApiError> {
             .map(SdkVersion::shared),
         platform,
         notification_token: form.parsed(Parameter::CONFIG_NOTIFICATION_TOKEN, device_token(platform))?,
-        resume: resumed(form)?,
+        resume: lifted(form, Parameter::CONFIG_PUSH_PAUSED)?,
+        forgive_codes: lifted(form, Parameter::CONFIG_CODES_PAUSED)?,
     })
 }
 
-/// A pause begins by what the device says, so it can only be ended here (not part of Twilio's API).
-fn resumed(form: &Form) -> Result<bool, ApiError> {
-    match form.flag(Parameter::CONFIG_PUSH_PAUSED)? {
+/// Whether what reports or wrong answers closed is to be opened: it can only be ended here (not part of Twilio's API).
+fn lifted(form: &Form, parameter: Parameter) -> Result<bool, ApiError> {
+    match form.flag(parameter)? {
         None => Ok(false),
         Some(false) => Ok(true),
         Some(true) => Err(ApiError::invalid(
-            Parameter::CONFIG_PUSH_PAUSED,
-            "can only be set to false: the device pauses its factor by reporting a challenge",
+            parameter,
+            "can only be set to false: reports and wrong answers pause a factor",
         )),
     }
 }
@@ -338,6 +339,9 @@ enum ConfigJson<'a> {
         skew: u8,
         code_length: u8,
         time_step: u8,
+        /// Only while no code is looked at (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        codes_paused_until: Option<Text<Timestamp>>,
     },
 }
 
@@ -392,6 +396,7 @@ impl<'a> ConfigJson<'a> {
                 skew: totp.config.skew.get(),
                 code_length: totp.config.code_length.get(),
                 time_step: totp.config.time_step.get(),
+                codes_paused_until: factor.failures.delay(now).map(|delay| Text(now + delay)),
             },
         })
     }

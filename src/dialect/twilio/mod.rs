@@ -27,6 +27,7 @@ mod form;
 mod forms;
 mod json;
 mod listing;
+mod locks;
 mod messaging_configurations;
 mod notifications;
 mod rate_limits;

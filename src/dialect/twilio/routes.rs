@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::failures::TwilioFailures;
 use super::{
     access_tokens, attempts, buckets, challenges, credentials, entities, factor_events, factors, forms,
-    messaging_configurations, notifications, rate_limits, safe_list, services, silent_auth, templates,
+    locks, messaging_configurations, notifications, rate_limits, safe_list, services, silent_auth, templates,
     verification_checks, verifications, webhooks,
 };
 use crate::app::App;
@@ -78,6 +78,7 @@ operations! {
     post "/v2/Services/{ServiceSid}/Verifications" => verifications::create;
     post "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}" => verifications::update;
     get "/v2/Services/{ServiceSid}/Verifications/{VerificationSid}" => verifications::fetch;
+    delete "/v2/Services/{ServiceSid}/Locks/{To}" => locks::delete;
     post "/v2/Services/{ServiceSid}/VerificationCheck" => verification_checks::create;
     post "/v2/Services/{ServiceSid}/AccessTokens" => access_tokens::create;
     get "/v2/Services/{ServiceSid}/AccessTokens/{AccessTokenSid}" => access_tokens::fetch;

@@ -1,10 +1,12 @@
 //! Factors: what an entity proves itself with.
 
+mod lock;
 mod push;
 mod refusal;
 mod totp;
 mod web_push;
 
+pub use lock::{FactorLock, LockReason};
 pub use push::{KeyProof, NotificationChannel, PushFactor, Unreachable};
 pub use refusal::Refusal;
 pub use totp::{AcceptedSteps, CodeLength, CodeVerdict, Skew, TimeStep, TotpConfig, TotpFactor};
@@ -131,26 +133,34 @@ impl Factor {
     /// [`Refusal::TooManyChallenges`]: 10 in 24 hours for codes of up to 4 digits, otherwise 50 in an hour and 100 in
     /// 24 hours. Push challenges cannot be guessed and are not limited here.
     pub fn add_challenge(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        if self.factor_type() == FactorType::Push {
+            return Ok(());
+        }
+        let wait = self.wait_for_challenge(now);
+        if !wait.is_zero() {
+            return Err(Refusal::TooManyChallenges { retry_after: wait });
+        }
+        self.challenge_creations.record(now, Self::CHALLENGE_MEMORY);
+        Ok(())
+    }
+
+    /// How long no further challenge may be created.
+    fn wait_for_challenge(&self, now: Timestamp) -> Duration {
         const HOUR: Duration = Duration::from_hours(1);
         const DAY: Duration = Factor::CHALLENGE_MEMORY;
         let FactorKind::Totp(totp) = &self.kind else {
-            return Ok(());
+            return Duration::ZERO;
         };
         let limits: &[(Duration, usize)] = if totp.config.code_length.get() <= 4 {
             &[(DAY, 10)]
         } else {
             &[(HOUR, 50), (DAY, 100)]
         };
-        let wait = limits
+        limits
             .iter()
             .map(|(window, limit)| self.challenge_creations.wait(now, *window, *limit))
             .max()
-            .unwrap_or_default();
-        if !wait.is_zero() {
-            return Err(Refusal::TooManyChallenges { retry_after: wait });
-        }
-        self.challenge_creations.record(now, DAY);
-        Ok(())
+            .unwrap_or_default()
     }
 
     /// Takes in what became of a code: replay state and failure counter change together.

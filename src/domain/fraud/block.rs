@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::country::Country;
+use crate::domain::events::EventType;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 
-/// Why a code is not sent.
+/// Why a code is not sent, or not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BlockReason {
     /// The operator does not want codes sent to the country.
@@ -19,6 +20,8 @@ pub enum BlockReason {
     DeviceBudget,
     /// Too few of the codes that went to the prefix were used.
     LowConversion,
+    /// The wrong codes of a verification are used up, and nothing else begins there until it is over.
+    MaxAttempts,
     /// The number, or the e-mail address, had as many codes within the day as it may.
     NumberBudget,
     /// The number is of a kind that is dear to reach, of a kind that nobody knows, or of no country.
@@ -29,11 +32,13 @@ pub enum BlockReason {
     ServiceBudget,
     /// The account spent as much within the day as it may.
     SpendCap,
+    /// Too many wrong codes were given there, over all verifications: for a while none is looked at.
+    WrongCodes,
 }
 
 impl BlockReason {
-    /// All of them, in the order of their names.
-    pub const ALL: [Self; 9] = [
+    /// Those of the guards against toll fraud, in the order of their names: for them a code is not sent.
+    pub const GUARDS: [Self; 9] = [
         Self::Country,
         Self::CountryBudget,
         Self::DeviceBudget,
@@ -53,11 +58,13 @@ impl BlockReason {
             Self::CountryBudget => "country_budget",
             Self::DeviceBudget => "device_budget",
             Self::LowConversion => "low_conversion",
+            Self::MaxAttempts => "max_attempts",
             Self::NumberBudget => "number_budget",
             Self::NumberKind => "number_kind",
             Self::PrefixBudget => "prefix_budget",
             Self::ServiceBudget => "service_budget",
             Self::SpendCap => "spend_cap",
+            Self::WrongCodes => "wrong_codes",
         }
     }
 
@@ -75,6 +82,7 @@ impl BlockReason {
             Self::LowConversion => {
                 "too few of the codes sent to numbers like this one were used, so none are sent there for a while"
             }
+            Self::MaxAttempts => "the wrong codes of a verification are used up",
             Self::NumberBudget => "as many codes as may be in a day were sent to this number or address",
             Self::NumberKind => {
                 "the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting \
@@ -85,6 +93,7 @@ impl BlockReason {
             Self::SpendCap => {
                 "the account's messages cost as much as they may in a day (setting codes.spend_per_day)"
             }
+            Self::WrongCodes => "too many wrong codes were given for this number or address",
         }
     }
 
@@ -114,7 +123,7 @@ impl Blocked {
     }
 }
 
-/// That something is blocked from now on: told once, not with each refusal.
+/// That something is blocked from now on, or not any more: told once, not with each refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub struct BlockEvent {
@@ -130,6 +139,20 @@ pub struct BlockEvent {
     pub country: Option<Country>,
     /// Until when; `None` for what no waiting changes.
     pub until: Option<Timestamp>,
+    /// Whether it is not blocked any more, before that moment.
+    pub lifted: bool,
+}
+
+impl BlockEvent {
+    /// Which event it is.
+    #[must_use]
+    pub fn event_type(&self) -> EventType {
+        if self.lifted {
+            EventType::VerificationUnblocked
+        } else {
+            EventType::VerificationBlocked
+        }
+    }
 }
 
 /// That nothing is sent to a prefix of an account for a while, from one moment to another, and why.
@@ -167,8 +190,8 @@ mod tests {
 
     #[test]
     fn reasons_are_in_the_order_of_their_names_and_explained_in_one_line() {
-        assert!(BlockReason::ALL.map(BlockReason::name).is_sorted());
-        for reason in BlockReason::ALL {
+        assert!(BlockReason::GUARDS.map(BlockReason::name).is_sorted());
+        for reason in BlockReason::GUARDS {
             assert_eq!(reason.explanation().lines().count(), 1);
         }
     }

@@ -90,6 +90,11 @@ impl Ledger {
         self.entry(counter, now).told = true;
     }
 
+    /// Forgets what is held of it: it begins anew.
+    pub fn drop_held(&mut self, counter: &Counter) {
+        self.held.remove(counter);
+    }
+
     fn entry(&mut self, counter: &Counter, now: Timestamp) -> &mut Held {
         if self.held.len() >= self.full_at {
             self.forget(now);

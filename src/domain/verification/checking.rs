@@ -87,8 +87,9 @@ impl Verification {
         !self.policy.single_use && self.end.is_some_and(|end| end.how == Ending::Approved)
     }
 
-    /// Whether nothing else may begin for its destination.
-    pub(super) fn blocks(&self, now: Timestamp) -> bool {
+    /// Whether nothing else may begin for its destination, until its time is over.
+    #[must_use]
+    pub fn blocks(&self, now: Timestamp) -> bool {
         self.status(now) == VerificationStatus::MaxAttemptsReached
             && self.policy.exhaustion == Exhaustion::Blocks
             && now < self.expires_at

@@ -8,9 +8,12 @@ impl Verification {
     /// Ends it because its owner does not want it any more.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] unless it is pending, [`Refusal::NotCancellableYet`], [`Refusal::NoStepLeft`] if it can only be
-    /// canceled while steps of its plan are left.
+    /// [`Refusal::NotFound`] unless it is pending or in the way of others, [`Refusal::NotCancellableYet`],
+    /// [`Refusal::NoStepLeft`] if it can only be canceled while steps of its plan are left.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        if self.unblock(now) {
+            return Ok(());
+        }
         self.require_pending(now)?;
         let from = self.date_created + seconds(self.policy.min_cancel_age);
         // One that was created in the future was so by a clock that was set back since.
@@ -24,6 +27,20 @@ impl Verification {
         }
         self.close(Ending::Canceled, now);
         Ok(())
+    }
+
+    /// Takes it out of the way if its wrong codes are used up and nothing else may begin for its destination: it was canceled
+    /// after all. Whether it was in the way.
+    pub fn unblock(&mut self, now: Timestamp) -> bool {
+        let blocks = self.blocks(now);
+        if blocks {
+            self.end = Some(End {
+                how: Ending::Canceled,
+                at: now,
+            });
+            self.date_updated = now;
+        }
+        blocks
     }
 
     /// Ends it because its owner says that the code was right, or because the network said whose the number is.
@@ -66,7 +83,7 @@ impl Verification {
         self.kept_until().is_none_or(|until| now < until)
     }
 
-    /// Writes the end down, once: an end never gives way to another.
+    /// Writes the end down, once: but for [`unblock`](Self::unblock), an end never gives way to another.
     pub(super) fn close(&mut self, how: Ending, now: Timestamp) {
         if self.end.is_none() {
             self.end = Some(End { how, at: now });

@@ -89,8 +89,13 @@ async fn answer_once(
                 .map_err(|why| Refusal::BadProof { why })?;
             let mut push = push.clone();
             verified.settle(&mut challenge, &mut push.guard, app.policy.push.pause, now)?;
+            if let Outcome::Approved(_) = challenge.outcome
+                && push.guard.spent_until(&app.policy.push, now).is_some()
+            {
+                push.guard.approved(now);
+            }
             answered.kind = FactorKind::Push(push);
-            // Only a number or a report changes the factor: other answers leave it alone.
+            // Only a number, a report or an approval that lifts a limit changes the factor: other answers leave it alone.
             factor_changed = guard_of(&answered) != guard_of(&factor);
         }
     }
@@ -118,7 +123,7 @@ async fn answer_once(
         .of_challenge(challenge.sid);
         batch = announce(app, &located.service, &event, &mut answered, batch)?;
     }
-    batch = factor::announce_lock(app, &located, &factor, &mut answered, now, batch)?;
+    batch = factor::announce_locks(app, &located, &factor, &mut answered, now, batch)?;
     if factor_changed || answered.last_event != factor.last_event {
         batch = batch.put_record(factor_key, &answered)?;
     }

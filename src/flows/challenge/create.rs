@@ -106,7 +106,7 @@ async fn create_once(
         .of_challenge(challenge.sid);
         batch = announce(app, service, &event, &mut factor, batch)?;
     }
-    batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;
+    batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
     // The factor counts each challenge, so it is written anew.
     reading.commit(batch.put_record(key, &factor)?).await?;
     app.memory

@@ -13,7 +13,7 @@ use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid};
 use crate::domain::time::Timestamp;
 use crate::flows::push::notify_device;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, Fault, entity, retry_on_conflict};
+use crate::flows::{Error, Fault, entity, factor, retry_on_conflict};
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
 
@@ -46,7 +46,8 @@ async fn notify_once(
     let (scope, service) = (&located.scope, &located.service);
     let mut challenge = read(&mut reading, scope, None, sid).await?;
     let factor_key = keys::factor(scope, challenge.factor);
-    let mut factor = reading.require(&factor_key).await?;
+    let before = reading.require(&factor_key).await?;
+    let mut factor = before.clone();
     factor.require_verified().map_err(Refusal::Factor)?;
     let push = match &mut factor.kind {
         FactorKind::Push(push) if push.notification != NotificationChannel::None => push,
@@ -59,7 +60,8 @@ async fn notify_once(
         .ask_again(sid, challenge.expires_at, &fates, &app.policy.push, now)
         .map_err(Refusal::Factor)?;
     let device = push.clone();
-    let batch = Batch::new().put_record(factor_key, &factor)?;
+    let batch = factor::announce_locks(app, &located, &before, &mut factor, now, Batch::new())?;
+    let batch = batch.put_record(factor_key, &factor)?;
     let batch = put_changed(app, scope, &challenge, batch)?;
     // A life of zero asks for one attempt at once; a second gives the worker time to make it.
     let until = now + Duration::from_secs(u64::from(life.seconds()).max(1));

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{CodeVerdict, Factor, FactorKind, Refusal, TotpFactor};
+use crate::domain::factor::{CodeVerdict, Factor, FactorLock, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
@@ -67,35 +67,39 @@ pub(crate) fn warn_of_failures(before: &Factor, after: &Factor) {
     );
 }
 
-/// Adds the event of a factor that the change from `before` to `after` closes for a while or for good; none if it was
-/// closed already, or is not.
-pub(crate) fn announce_lock(
+/// Adds the events of what the change from `before` to `after` closes the factor by or opens it with; none of what ends or
+/// begins in time alone.
+pub(crate) fn announce_locks(
     app: &App,
     located: &LocatedEntity,
     before: &Factor,
     after: &mut Factor,
     now: Timestamp,
-    batch: Batch,
+    mut batch: Batch,
 ) -> Result<Batch, StoreError> {
-    let Some(event_type) = closed_by(before, after, now) else {
-        return Ok(batch);
-    };
-    let event = Event::new(event_type, now, &located.scope, after.sid, after.factor_type());
-    announce(app, &located.service, &event, after, batch)
-}
-
-fn closed_by(before: &Factor, after: &Factor, now: Timestamp) -> Option<EventType> {
-    let crossed = |count: u32| before.failures.count() < count && after.failures.count() >= count;
-    if crossed(Failures::DISABLED_AT) {
-        return Some(EventType::FactorDisabled);
+    let factor_type = after.factor_type();
+    let event = |event_type| Event::new(event_type, now, &located.scope, before.sid, factor_type);
+    if !before.failures.exhausted() && after.failures.exhausted() {
+        return announce(
+            app,
+            &located.service,
+            &event(EventType::FactorDisabled),
+            after,
+            batch,
+        );
     }
-    let paused_now = !is_paused(before, now) && is_paused(after, now);
-    (crossed(Failures::DELAYED_FROM) || paused_now).then_some(EventType::FactorLocked)
-}
-
-fn is_paused(factor: &Factor, now: Timestamp) -> bool {
-    match &factor.kind {
-        FactorKind::Push(push) => push.guard.paused_until(now).is_some(),
-        FactorKind::Totp(_) => false,
+    let limits = &app.policy.push;
+    let (closed, now_closed) = (before.locks(limits, now), after.locks(limits, now));
+    let is_among =
+        |locks: &[FactorLock], lock: &FactorLock| locks.iter().any(|other| other.reason == lock.reason);
+    for lock in now_closed.iter().filter(|lock| !is_among(&closed, lock)) {
+        let event = event(EventType::FactorLocked).of_lock(*lock);
+        batch = announce(app, &located.service, &event, after, batch)?;
     }
+    for lock in closed.iter().filter(|lock| !is_among(&now_closed, lock)) {
+        let lock = FactorLock { until: None, ..*lock };
+        let event = event(EventType::FactorUnlocked).of_lock(lock);
+        batch = announce(app, &located.service, &event, after, batch)?;
+    }
+    Ok(batch)
 }

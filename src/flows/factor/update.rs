@@ -41,8 +41,10 @@ pub struct FactorChanges {
     pub platform: Option<Platform>,
     /// Of push factors: what the platform knows the device by.
     pub notification_token: Option<DeviceToken>,
-    /// Of push factors: whether a pause is to end, which only the account may ask for.
+    /// Of push factors: whether a pause and the limit of pushes are to be lifted, which only the account may ask for.
     pub resume: bool,
+    /// Of TOTP factors: whether delays and limits are to be lifted, which only the account may ask for.
+    pub forgive_codes: bool,
 }
 
 /// A proof of the enrolment, before anybody knows what kind of factor it is for: as the code that it may be, and as what a
@@ -126,7 +128,7 @@ async fn update_once(
     proof: Option<EnrolmentProof<'_>>,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
-    if changes.resume {
+    if changes.resume || changes.forgive_codes {
         // Whoever has the device must not undo what it reported.
         actor.account_only().map_err(Refusal::Access)?;
     }
@@ -151,7 +153,7 @@ async fn update_once(
         );
         batch = announce(app, &located.service, &event, &mut factor, batch)?;
     }
-    batch = factor::announce_lock(app, &located, &before, &mut factor, now, batch)?;
+    batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
     reading.commit(batch.put_record(key, &factor)?).await?;
     factor::warn_of_failures(&before, &factor);
     Ok((located.scope, factor))
@@ -163,7 +165,12 @@ fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Resul
     }
     match &mut factor.kind {
         FactorKind::Push(push) => change_push(push, changes, now)?,
-        FactorKind::Totp(totp) => change_totp(totp, changes, now),
+        FactorKind::Totp(totp) => {
+            change_totp(totp, changes, now);
+            if changes.forgive_codes {
+                factor.forgive_codes()?;
+            }
+        }
     }
     factor.date_updated = now;
     Ok(())

@@ -3,7 +3,6 @@
 use super::admit::Admittance;
 use crate::app::App;
 use crate::domain::country::Country;
-use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, DeviceNetwork, Taken};
 use crate::domain::fraud::prefix::NumberPrefix;
 use crate::domain::fraud::{BlockEvent, BlockReason, Blocked};
@@ -46,10 +45,7 @@ impl Subject {
                 )
             }
             Self::Nothing => String::new(),
-            Self::Number => match asked.destination {
-                Destination::Email(address) => format!("***@{}", address.domain()),
-                Destination::Phone(number) => number.masked(),
-            },
+            Self::Number => asked.destination.masked(),
             Self::Prefix(prefix) => prefix.to_string(),
             Self::Service => asked.service.sid.to_string(),
         }
@@ -86,6 +82,7 @@ pub(super) fn event(
         subject: subject.name(asked),
         country: asked.facts.and_then(|facts| facts.country),
         until,
+        lifted: false,
     }
 }
 

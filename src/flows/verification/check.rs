@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::unlock::{Decided, announce_locks};
 use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
@@ -166,7 +167,12 @@ async fn commit(
         record.name_last(verification.sid, verification.kept_until());
     }
     let before = found.destination.as_ref();
-    let batch = put_destination(Batch::new(), verification, before, &record, now)?;
+    let decided = Decided {
+        before: (&found.verification, before),
+        after: (verification, &record),
+    };
+    let batch = announce_locks(app, &found.service, &decided, now, Batch::new())?;
+    let batch = put_destination(batch, verification, before, &record, now)?;
     let mut batch = put_verification(batch, Some(&found.verification), verification)?;
     let mut converted = None;
     if verification.status(now) == VerificationStatus::Approved {

@@ -10,6 +10,7 @@ mod confirm_silent;
 mod settle;
 mod silent_token;
 mod start;
+mod unlock;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use self::confirm_silent::{SilentAnswer, confirm_silent};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
 pub use self::start::{NewVerification, Rules, StartedVerification, foresee_start, start};
+pub use self::unlock::unlock;
 
 use crate::app::App;
 use crate::domain::destination::Destination;
@@ -130,10 +132,20 @@ fn put_destination(
     after: &DestinationRecord,
     now: Timestamp,
 ) -> Result<Batch, StoreError> {
+    let key = keys::destination(verification.service, &verification.destination);
+    put_destination_at(batch, key, before, after, now)
+}
+
+fn put_destination_at(
+    batch: Batch,
+    key: Key<DestinationRecord>,
+    before: Option<&DestinationRecord>,
+    after: &DestinationRecord,
+    now: Timestamp,
+) -> Result<Batch, StoreError> {
     if before == Some(after) {
         return Ok(batch);
     }
-    let key = keys::destination(verification.service, &verification.destination);
     match after.counts_until(now) {
         Some(until) => batch.put_record_until(key, after, until),
         None => batch.put_record(key, after),

@@ -1,5 +1,6 @@
 //! Ends a verification because its owner says so.
 
+use super::unlock::{Decided, announce_locks};
 use super::{Scope, VerificationName, find};
 use crate::app::App;
 use crate::domain::service::Service;
@@ -19,10 +20,11 @@ pub enum Settlement {
     Cancel,
 }
 
-/// Ends a verification that waits, and returns it with its service. The wrong codes that were given for its destination count on.
+/// Ends a verification that waits, and returns it with its service. One whose wrong codes are used up can be canceled while
+/// it is in the way of others. The wrong codes that were given for its destination count on.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] unless it waits, [`Refusal::NotCancellableYet`], [`Refusal::NoStepLeft`], [`Error::Failed`].
+/// [`Refusal::NotFound`] unless it waits or is in the way, [`Refusal::NotCancellableYet`], [`Refusal::NoStepLeft`], [`Error::Failed`].
 pub async fn settle(
     app: &App,
     account: impl Into<Admitted<AccountSid>>,
@@ -57,6 +59,12 @@ async fn end(
         }
         Settlement::Cancel => verification.cancel(now)?,
     }
+    let record = found.destination.unwrap_or_default();
+    let decided = Decided {
+        before: (&found.verification, Some(&record)),
+        after: (&verification, &record),
+    };
+    let batch = announce_locks(app, &found.service, &decided, now, batch)?;
     let batch = put_verification(batch, Some(&found.verification), &verification)?;
     reading.commit(batch).await?;
     tell_conversion(app, &verification, converted.as_ref());

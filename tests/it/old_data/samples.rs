@@ -13,8 +13,9 @@ use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
-    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, NotificationChannel, PushFactor,
-    Skew, TimeStep, TotpConfig, TotpFactor, Unreachable, WebPushSubscription,
+    AcceptedSteps, CodeLength, Factor, FactorKind, FactorLock, FactorStatus, FactorType, LockReason,
+    NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor, Unreachable,
+    WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
@@ -481,6 +482,10 @@ fn outbox_rows() -> Vec<Sample> {
             factor: FactorSid::from_bytes([13; 16]),
             factor_type,
             challenge,
+            lock: (event_type == EventType::FactorLocked).then_some(FactorLock {
+                reason: LockReason::WrongCodes,
+                until: Some(moment(90)),
+            }),
         },
     };
     let push = |credential| OutboxMessage::Push {

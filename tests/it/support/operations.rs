@@ -33,6 +33,8 @@ pub(crate) struct Everything {
     pub(crate) country: String,
     /// A number of the safe list.
     pub(crate) safe_number: String,
+    /// Where the verification's code went.
+    pub(crate) to: String,
 }
 
 /// Whom an operation is for.
@@ -112,7 +114,8 @@ impl Everything {
         let safe_number = next_phone_number();
         let form = [("PhoneNumber", safe_number.as_str())];
         client.post("/v2/SafeList/Numbers", &form).await.ok();
-        let verification = user.service.send(client, &next_phone_number(), &[]).await.ok();
+        let to = next_phone_number();
+        let verification = user.service.send(client, &to, &[]).await.ok();
         let attempt = &verification["send_code_attempts"][0]["attempt_sid"];
         Self {
             attempt: attempt.as_str().unwrap().to_owned(),
@@ -121,6 +124,7 @@ impl Everything {
             country: configuration.text("country"),
             rate_limit,
             safe_number,
+            to,
             access_token: access_token.text("sid"),
             webhook: webhook.text("sid"),
             credential: create_credential(client, &apn_form()).await,
@@ -150,6 +154,7 @@ impl Everything {
             ("{BucketSid}", &self.bucket),
             ("{Country}", &self.country),
             ("{PhoneNumber}", &self.safe_number),
+            ("{To}", &self.to),
         ];
         names
             .into_iter()
@@ -180,7 +185,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         Codes,
         fn(&Everything) -> Form,
     );
-    let rows: [Row; 59] = [
+    let rows: [Row; 60] = [
         ("POST", "", "/v2/Services", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Another")])
         }),
@@ -313,6 +318,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             text(&[("Status", "canceled")])
         }),
         ("GET", VERIFICATION, "", Accounts, Ignored, nothing),
+        ("DELETE", SERVICE, "/Locks/{To}", Accounts, Ignored, nothing),
         ("POST", SERVICE, "/VerificationCheck", Accounts, Ignored, |all| {
             vec![
                 ("VerificationSid", all.verification.clone()),

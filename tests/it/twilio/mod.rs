@@ -16,6 +16,7 @@ mod failures;
 mod garbage;
 mod guessing;
 mod limits;
+mod locks;
 mod messaging_configurations;
 mod number_matching;
 mod paging;

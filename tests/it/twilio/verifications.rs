@@ -124,6 +124,10 @@ async fn after_its_end_a_verification_is_fetched_for_a_day_and_checked_no_more()
             service.check(&client, NUMBER, &code).await.refused(404, 20404);
         }
         for wanted in ["approved", "canceled"] {
+            if (end, wanted) == ("exhaust", "canceled") {
+                // One that is in the way of others can be taken out of it: see `locks`.
+                continue;
+            }
             client
                 .post(&path, &[("Status", wanted)])
                 .await

@@ -38,6 +38,7 @@ parameters! {
     CONFIG_CODE_LENGTH = "Config.CodeLength", 60306;
     CONFIG_NOTIFICATION_PLATFORM = "Config.NotificationPlatform", 60306;
     CONFIG_NOTIFICATION_TOKEN = "Config.NotificationToken", 60306;
+    CONFIG_CODES_PAUSED = "Config.CodesPaused", 60306;
     CONFIG_PUSH_PAUSED = "Config.PushPaused", 60306;
     CONFIG_SDK_VERSION = "Config.SdkVersion", 60306;
     CONFIG_SKEW = "Config.Skew", 60306;

@@ -117,6 +117,7 @@ fn blocked_by(why: BlockReason) -> &'static str {
         BlockReason::LowConversion => {
             "too few of the codes sent to numbers like this one were used, so none are sent there for a while"
         }
+        BlockReason::MaxAttempts => "the wrong codes of a verification are used up there",
         BlockReason::NumberBudget => "as many codes as may be in a day were sent to this number or address",
         BlockReason::NumberKind => {
             "the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting \
@@ -127,6 +128,7 @@ fn blocked_by(why: BlockReason) -> &'static str {
         BlockReason::SpendCap => {
             "the account's messages cost as much as they may in a day (setting codes.spend_per_day)"
         }
+        BlockReason::WrongCodes => "too many wrong codes were given for this number or address",
     }
 }
 

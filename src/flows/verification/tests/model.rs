@@ -317,9 +317,14 @@ impl History {
                 let age = self.now.checked_sub(self.model.begun);
                 let old = age.is_none_or(|age| age >= u64::from(policy.min_cancel_age));
                 let steps = !policy.cancel_needs_step || self.model.sent.len() < policy.plan.len();
+                // One that is in the way of others is out of it then, unless a clock that was ahead began it.
+                let in_the_way = self.model.status(self.now) == VerificationStatus::MaxAttemptsReached
+                    && policy.exhaustion == Exhaustion::Blocks
+                    && self.now < self.model.over
+                    && self.model.begun <= self.now + 60;
                 (
                     self.machine.cancel(now).is_ok(),
-                    pending && old && steps,
+                    in_the_way || (pending && old && steps),
                     VerificationStatus::Canceled,
                 )
             }
@@ -350,7 +355,9 @@ impl History {
         };
         assert!(evaluated <= policy.max_checks);
         let how = machine.end.map(|end| end.how);
-        if self.first_end.is_some() {
+        let taken_out_of_the_way =
+            (self.first_end, how) == (Some(Ending::MaxAttemptsReached), Some(Ending::Canceled));
+        if self.first_end.is_some() && !taken_out_of_the_way {
             assert_eq!(how, self.first_end, "an end gave way to another");
         }
         self.first_end = how;
