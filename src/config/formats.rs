@@ -15,8 +15,10 @@ use zeroize::Zeroizing;
 use super::Bootstrap;
 use crate::crypto::master_key::MasterKey;
 use crate::domain::country::Country;
+use crate::domain::email::EmailAddress;
 use crate::domain::fraud::settings::Countries;
 use crate::domain::price::{Currency, Price};
+use crate::domain::web_url;
 
 /// What a value must be, and how it is read.
 pub(super) struct Format<T> {
@@ -89,20 +91,39 @@ pub(super) fn bytes(least: u64, most: u64) -> Format<u64> {
     range("a number of bytes", least, most)
 }
 
-/// Where an operator is reached (RFC 8292, section 2.1).
+/// Where an operator is reached (RFC 8292, section 2.1). Push services refuse tokens with a contact that nobody outside can
+/// reach, or that they cannot read (Apple: `BadJwtToken`), and with them every message.
 pub(super) fn contact() -> Format<String> {
-    Format::new("mailto: and an e-mail address, or an https URL", |text| {
-        let url = Url::parse(text).ok()?;
-        let reachable = match url.scheme() {
-            "mailto" => url
-                .path()
-                .split_once('@')
-                .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()),
-            "https" => url.has_host(),
-            _ => false,
+    let expected =
+        "mailto: and an e-mail address without blanks, or an https URL, neither of them of this machine";
+    Format::new(expected, |text| {
+        let contact = match text.strip_prefix("mailto:") {
+            Some(address) => mail_contact(address)?,
+            None => web_url::read(text).filter(is_elsewhere)?.into(),
         };
-        (reachable && text.len() <= 255).then(|| url.into())
+        (contact.len() <= 255).then_some(contact)
     })
+}
+
+/// An address that needs no percent-encoding in a `mailto:` URI (RFC 6068, section 2).
+fn mail_contact(address: &str) -> Option<String> {
+    let mailbox = EmailAddress::parse(address).ok()?.mailbox()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!$'*+-._~".contains(&byte);
+    let elsewhere = mailbox.domain != "localhost" && !mailbox.domain.ends_with(".localhost");
+    let fits = mailbox.local.bytes().all(plain) && elsewhere;
+    fits.then(|| format!("mailto:{}@{}", mailbox.local, mailbox.domain))
+}
+
+/// Whether an https URL leads to a host that others can look up.
+fn is_elsewhere(url: &Url) -> bool {
+    let named = match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name.contains('.') && !name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
+    };
+    named && url.scheme() == "https"
 }
 
 pub(super) fn countries() -> Format<Vec<Country>> {
@@ -195,7 +216,7 @@ pub(super) fn provider_url() -> Format<Url> {
     let expected =
         "an https URL without user, query and fragment (http only for an address of this machine, in HTTP/2)";
     Format::new(expected, |text| {
-        let url = Url::parse(text).ok()?;
+        let url = web_url::read(text)?;
         let here = match url.host()? {
             Host::Domain(name) => name == "localhost",
             Host::Ipv4(address) => address.is_loopback(),
@@ -208,11 +229,7 @@ pub(super) fn provider_url() -> Format<Url> {
 
 pub(super) fn public_url() -> Format<Url> {
     let expected = "a URL such as https://verify.example.com, without user, query and fragment";
-    Format::new(expected, |text| {
-        let url = Url::parse(text).ok()?;
-        let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain(&url);
-        fits.then_some(url)
-    })
+    Format::new(expected, |text| web_url::read(text).filter(is_plain))
 }
 
 pub(super) fn seconds(least: u64, most: u64) -> Format<Duration> {
@@ -259,9 +276,9 @@ impl<T: 'static> Format<T> {
     }
 }
 
-/// Whether a URL has neither user nor query nor fragment.
+/// Whether a URL has no query.
 fn is_plain(url: &Url) -> bool {
-    url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none()
+    url.query().is_none()
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
-use url::Url;
 use zeroize::Zeroizing;
 
 pub use self::reference::reference;
@@ -167,7 +166,7 @@ fn policy(
         webpush_contact: outbound
             .webpush_contact
             .clone()
-            .or_else(|| public_https.map(Url::to_string)),
+            .or_else(|| public_https.and_then(|url| (formats::contact().parse)(url.as_str()))),
         push: PushLimits {
             max_pending: limits.max_pending_challenges,
             max_since_success: limits.max_pushes_since_success,

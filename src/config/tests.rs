@@ -377,7 +377,25 @@ fn push_services_are_told_the_contact_or_else_the_public_url() {
     for text in ["mailto:ops@example.com", "https://example.com/contact"] {
         assert_eq!(contact(&[https, (given, text)]).as_deref(), Some(text));
     }
-    for bad in ["ops@example.com", "mailto:ops", "http://example.com", ""] {
+    let own = (url, "https://localhost:8443");
+    assert_eq!(contact(&[own]), None, "nobody else can look it up");
+    for bad in [
+        "ops@example.com",
+        "mailto:ops",
+        "mailto: ops@example.com",
+        "mailto:ops@example.com ",
+        "mailto:ops@localhost",
+        "mailto:ops@push.localhost",
+        "mailto:ops@127.0.0.1",
+        "mailto:ops@example.com?subject=x",
+        "mailto:ops%40example.com",
+        "mailto:ops@example.com,eve@example.com",
+        "http://example.com",
+        "https://localhost/contact",
+        "https://127.0.0.1/contact",
+        "https://intranet/contact",
+        "",
+    ] {
         assert!(line(&[], &[(given, bad)]).contains("webpush_contact"), "{bad}");
     }
 }

@@ -1,12 +1,14 @@
 //! Webhooks: where a service's owner wants to hear of events.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::events::EventTypes;
 use super::refusal::AreaRefusal;
 use super::sid::WebhookSid;
 use super::text::{FriendlyName, Invalid};
 use super::time::Timestamp;
+use super::web_url;
 
 /// Where a service hears of what happens to its factors and challenges.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,15 +74,18 @@ impl WebhookUrl {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         const MOST: usize = 2048;
         const EXPECTED: Invalid = Invalid::Url { most: MOST };
-        let url = url::Url::parse(text).map_err(|_| EXPECTED)?;
         let fits = text.len() <= MOST && text.bytes().all(|b| b.is_ascii_graphic());
-        let web = matches!(url.scheme(), "http" | "https") && url.has_host();
-        let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        if fits && web && bare {
+        if fits && web_url::read(text).is_some() {
             Ok(Self(text.to_owned()))
         } else {
             Err(EXPECTED)
         }
+    }
+
+    /// Where requests go; `None` only of a stored text that is no URL any more.
+    #[must_use]
+    pub fn to_url(&self) -> Option<Url> {
+        web_url::read(&self.0)
     }
 
     /// As it was written; requests go to its normal form.

@@ -11,7 +11,7 @@ use crate::delivery::codes::gateway::{AnswerRules, BodySettings, GatewaySettings
 use crate::delivery::codes::is_loopback;
 use crate::delivery::codes::secret::SenderSecret;
 use crate::delivery::codes::smpp::alphabet::SmppAlphabet;
-use crate::delivery::codes::smpp::{LongText, SmppSettings};
+use crate::delivery::codes::smpp::{LongText, Originator, SmppSettings};
 use crate::delivery::codes::smtp::{Login, Security, SmtpSettings};
 use crate::domain::channel::Channel;
 use crate::domain::destination::EmailAddress;
@@ -140,7 +140,11 @@ pub(super) fn smpp(
             )?
             .unwrap_or_default(),
         receives: bind.unwrap_or(false),
-        from: table.text(&keys::FROM)?,
+        from: table.parsed(
+            &keys::FROM,
+            "a number, or at most 11 characters of ASCII that the GSM alphabet has",
+            Originator::parse,
+        )?,
         from_type,
         alphabet: alphabet.unwrap_or(SmppAlphabet::Gsm7),
         long_text: long_text.unwrap_or(LongText::Parts),

@@ -3,12 +3,12 @@
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use super::EITHER_PADDING;
 use crate::crypto::unique_json;
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
+use crate::domain::web_url;
 
 /// What is wrong with a push subscription (W3C Push API, section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +54,7 @@ impl WebPushSubscription {
         }
         let object = unique_json::parse_object(text.as_bytes()).map_err(|_| BadSubscription::NotJson)?;
         let endpoint = text_of(&object, "endpoint").ok_or(BadSubscription::Endpoint)?;
-        let endpoint = absolute(endpoint).ok_or(BadSubscription::Endpoint)?;
+        let endpoint = web_url::read(endpoint).ok_or(BadSubscription::Endpoint)?.into();
         let Some(Value::Object(keys)) = object.get("keys") else {
             return Err(BadSubscription::Keys);
         };
@@ -89,8 +89,8 @@ impl WebPushSubscription {
     /// is no secret.
     #[must_use]
     pub fn origin(&self) -> String {
-        Url::parse(&self.endpoint).map_or_else(
-            |_| "null".to_owned(),
+        web_url::read(&self.endpoint).map_or_else(
+            || "null".to_owned(),
             |endpoint| endpoint.origin().ascii_serialization(),
         )
     }
@@ -102,16 +102,6 @@ fn text_of<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 
 fn bytes_of(object: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     EITHER_PADDING.decode(text_of(object, name)?).ok()
-}
-
-fn absolute(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.fragment().is_none();
-    plain.then(|| url.into())
 }
 
 const TOO_LONG: BadSubscription = BadSubscription::TooLong {

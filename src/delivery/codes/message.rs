@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::delivery::DeliveryOutcome;
 use crate::domain::channel::Channel;
-use crate::domain::destination::Destination;
+use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
 
@@ -32,7 +32,7 @@ pub struct CodeMessage {
     /// The language of the text, such as `pt-BR`.
     pub locale: String,
     /// The address that an e-mail comes from, if it is not the sender's own choice.
-    pub from: Option<String>,
+    pub from: Option<EmailAddress>,
     /// The name beside the address that an e-mail comes from.
     pub from_name: Option<String>,
     /// What a call dials once it is answered: digits, `*`, `#`, and `w` for half a second's wait.

@@ -49,7 +49,7 @@ pub async fn send(
     secrets: &[WebhookSecret],
     now: Timestamp,
 ) -> DeliveryOutcome {
-    let Ok(url) = Url::parse(message.url.as_str()) else {
+    let Some(url) = message.url.to_url() else {
         return DeliveryOutcome::Refused {
             why: HttpError::Url.to_string(),
         };

@@ -3,12 +3,14 @@
 //! Lengths are counted in characters (Unicode scalar values), as the API's documents count them.
 
 mod invalid;
+mod script;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use invalid::{BadPhone, Charset, Invalid, Unit};
+pub use script::{directs, is_invisible};
 
 macro_rules! text {
     ($($(#[$doc:meta])* $name:ident, $least:literal, $most:literal, $only:ident;)+) => {$(
@@ -57,7 +59,7 @@ text! {
     Issuer, 1, 64, NoControls;
     /// The identifier of an app in its store, such as `com.example.myapp`. The iOS SDK sends an empty one when the
     /// app has no bundle identifier.
-    AppId, 0, 100, NoControls;
+    AppId, 0, 100, BundleId;
     /// What a push provider knows a device by.
     NotificationToken, 32, 255, NoBlanks;
     /// What Apple calls a key, or a team: ten letters and digits.

@@ -50,7 +50,7 @@ pub(super) fn compose(
         text: message.text,
         subject: message.subject,
         locale: message.locale_used.as_str().to_owned(),
-        from: email.from.map(|from| from.as_str().to_owned()),
+        from: email.from,
         from_name: email.from_name.map(|name| name.to_string()),
         send_digits: content.send_digits.as_ref().map(ToString::to_string),
         tags: content.tags.pairs().to_vec(),

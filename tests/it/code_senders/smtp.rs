@@ -76,7 +76,7 @@ async fn a_mail_arrives_whole_over_tls_and_the_connection_serves_the_next_one() 
         assert_eq!(header(&mail, "mime-version"), ["1.0"]);
 
         let mut message = email("bob@example.com", "x");
-        message.from = Some("other@example.org".to_owned());
+        message.from = EmailAddress::parse("other@example.org").ok();
         message.from_name = Some("Other".to_owned());
         assert_delivered(&smtp.send(&message).await);
         let next = peer.next().await;

@@ -29,6 +29,7 @@ mod reports;
 mod restarts;
 mod round_trips;
 mod safe_list;
+mod spellings;
 mod streams;
 mod templates;
 mod tenants;

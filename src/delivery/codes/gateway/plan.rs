@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::answer::AnswerRules;
@@ -14,6 +14,8 @@ use crate::delivery::codes::secret::SenderSecret;
 use crate::delivery::codes::{SettingError, is_loopback};
 use crate::delivery::http::HttpRequest;
 use crate::delivery::trust::Authorities;
+use crate::domain::text::directs;
+use crate::domain::web_url;
 
 /// A gateway as the operator describes it. Texts hold places such as `{{to}}`.
 #[derive(Clone, Debug)]
@@ -175,7 +177,28 @@ impl RequestPlan {
             username: settings.username,
         };
         plan.check_secret()?;
+        plan.check_headers()?;
         Ok(plan)
+    }
+
+    /// What is known of a header before there is a message can be sent as it is: a mistake is the operator's to hear of
+    /// now, not every message's later.
+    fn check_headers(&self) -> Result<(), SettingError> {
+        let secret = self.secret.as_ref().map(SenderSecret::expose);
+        for (name, template) in &self.headers {
+            if !is_field_value(&template.rehearse(self.from(), secret)) {
+                return Err(SettingError::new(
+                    "headers",
+                    format!("must have visible ASCII only, without blanks at the ends, in {name}"),
+                ));
+            }
+        }
+        let shown = |text: &str| !text.chars().any(|c| c.is_control() || directs(c)) && text.trim() == text;
+        if self.from().is_some_and(|from| !shown(from)) {
+            let problem = "must have no control characters, marks of direction or blanks at the ends";
+            return Err(SettingError::new("from", problem));
+        }
+        Ok(())
     }
 
     fn check_secret(&self) -> Result<(), SettingError> {
@@ -235,7 +258,7 @@ impl RequestPlan {
         if path.split(['/', '\\']).any(escape::is_dot_segment) {
             return None;
         }
-        let url = Url::parse(&text).ok()?;
+        let url = web_url::read(&text)?;
         let mut headers = HeaderMap::new();
         if let Some(kind) = self.content_type() {
             headers.insert(reqwest::header::CONTENT_TYPE, kind);
@@ -244,11 +267,10 @@ impl RequestPlan {
             let Some(text) = template.render_plain(values) else {
                 continue;
             };
-            let mut value = HeaderValue::from_str(&text).ok()?;
-            // HTTP would take blanks at the ends away, and has no agreed meaning for what is not ASCII.
-            if text.trim() != text.as_str() || text.contains('\t') || !text.is_ascii() {
+            if !is_field_value(&text) {
                 return None;
             }
+            let mut value = HeaderValue::from_str(&text).ok()?;
             value.set_sensitive(template.has_secret() || *name == AUTHORIZATION);
             headers.append(name, value);
         }
@@ -347,6 +369,12 @@ impl JsonTemplate {
     }
 }
 
+/// Whether a header can have this value: HTTP would take blanks at the ends away, and has no agreed meaning for what is not
+/// ASCII.
+fn is_field_value(text: &str) -> bool {
+    text.trim() == text && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}
+
 /// Places stand behind the host only, so that no message chooses where it goes.
 fn check_url(url: &Pattern, allow_plaintext: bool) -> Result<(), SettingError> {
     let expected = || {
@@ -362,11 +390,10 @@ fn check_url(url: &Pattern, allow_plaintext: bool) -> Result<(), SettingError> {
     if url.has_places() && (unclear || !authority.contains(['/', '?'])) {
         return Err(expected());
     }
-    let parsed = Url::parse(beginning).map_err(|_| expected())?;
+    let parsed = web_url::read(beginning).ok_or_else(expected)?;
     let whole = url.render_literals();
-    let bare = parsed.username().is_empty() && parsed.password().is_none() && !whole.contains('#');
     let path = whole.split('?').next().unwrap_or_default();
-    if !bare || parsed.host().is_none() || path.split(['/', '\\']).any(escape::is_dot_segment) {
+    if whole.contains('#') || path.split(['/', '\\']).any(escape::is_dot_segment) {
         return Err(expected());
     }
     match parsed.scheme() {

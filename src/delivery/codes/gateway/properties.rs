@@ -212,6 +212,25 @@ fn settings_that_contradict_each_other_are_refused() {
         ("headers", with(&|s| s.headers = header("Content-Length", "0"))),
         ("headers", with(&|s| s.headers = header("a b", "0"))),
         ("headers", with(&|s| s.headers = header("a", "{{b}}"))),
+        ("headers", with(&|s| s.headers = header("a", "b\r\nc: d"))),
+        ("headers", with(&|s| s.headers = header("a", "{{to}} \u{e4}"))),
+        ("headers", with(&|s| s.headers = header("a", "{{to}} "))),
+        (
+            "headers",
+            with(&|s| {
+                s.from = Some("\u{dc}bung".to_owned());
+                s.headers = header("a", "{{from}}");
+            }),
+        ),
+        ("from", with(&|s| s.from = Some("Owl\n".to_owned()))),
+        ("from", with(&|s| s.from = Some("Owl\u{202e}".to_owned()))),
+        (
+            "headers",
+            with(&|s| {
+                s.secret = Some(SenderSecret::new("p\u{e4}ss".to_owned()));
+                s.headers = header("a", "Bearer {{secret}}");
+            }),
+        ),
         (
             "constants",
             with(&|s| {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::delivery::codes::CodeMessage;
+use crate::domain::destination::EmailAddress;
 use crate::domain::time::Timestamp;
 
 /// A text with places such as `{{to}}` in it.
@@ -142,6 +143,20 @@ impl Pattern {
         text
     }
 
+    /// The text with all that is known before there is a message, and with a letter for each value of one.
+    pub(super) fn rehearse(&self, from: Option<&str>, secret: Option<&str>) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::new());
+        for part in &self.0 {
+            text.push_str(match part {
+                Part::Literal(literal) => literal,
+                Part::Place(Place::From) => from.unwrap_or("x"),
+                Part::Place(Place::Secret) => secret.unwrap_or("x"),
+                Part::Place(_) => "x",
+            });
+        }
+        text
+    }
+
     /// The text with the values as they are; `None` if it is one place alone and nothing stands there.
     pub(super) fn render_plain(&self, values: Values<'_>) -> Option<Zeroizing<String>> {
         let text = self.render(values, |value, text| text.push_str(value));
@@ -166,7 +181,8 @@ impl Values<'_> {
                 .unwrap_or_default(),
             Place::From => message
                 .from
-                .as_deref()
+                .as_ref()
+                .map(EmailAddress::as_str)
                 .or(self.from)
                 .unwrap_or_default()
                 .to_owned(),

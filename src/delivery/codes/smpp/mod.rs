@@ -44,7 +44,7 @@ pub struct SmppSettings {
     /// Whether it insists on a session that could receive as well.
     pub receives: bool,
     /// Whom messages come from that do not say so; its own choice by default.
-    pub from: Option<String>,
+    pub from: Option<Originator>,
     /// The type of number and the numbering plan of all senders, instead of those that their form suggests.
     pub from_type: Option<(u8, u8)>,
     pub alphabet: SmppAlphabet,
@@ -55,6 +55,54 @@ pub struct SmppSettings {
     pub enquire_link: Duration,
     /// How long a connection, and how long an answer may take.
     pub timeout: Duration,
+}
+
+/// Whom messages come from, as phones show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Originator {
+    /// A phone number of at most 20 digits, without its plus sign.
+    Number(String),
+    /// A network's short number: at most 8 digits.
+    Short(String),
+    /// At most 11 characters of ASCII that the GSM alphabet has, too (3GPP TS 23.040, 9.1.2.5).
+    Word(String),
+}
+
+impl Originator {
+    /// Reads `text`; `None` if it can be no sender.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        match digits.len() {
+            1..=8 if is_number && digits.len() == text.len() => Some(Self::Short(digits.to_owned())),
+            1..=20 if is_number => Some(Self::Number(digits.to_owned())),
+            _ if is_number => None,
+            _ => {
+                let fits = (1..=11).contains(&text.len()) && text.trim() == text;
+                let written = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+                (fits && text.bytes().all(written) && alphabet::is_gsm7(text))
+                    .then(|| Self::Word(text.to_owned()))
+            }
+        }
+    }
+
+    /// What stands in a message; with no sender, its own is left to the message centre. `kind` is the operator's type of
+    /// number and numbering plan, instead of those that the form suggests.
+    fn address(from: Option<&Self>, kind: Option<(u8, u8)>) -> Address {
+        let (suggested, text) = match from {
+            None => ((0, 0), ""),
+            Some(Self::Short(digits)) => ((3, 0), digits.as_str()),
+            Some(Self::Number(digits)) => ((1, 1), digits.as_str()),
+            Some(Self::Word(word)) => ((5, 0), word.as_str()),
+        };
+        let (ton, npi) = kind.unwrap_or(suggested);
+        Address {
+            ton,
+            npi,
+            text: text.to_owned(),
+        }
+    }
 }
 
 /// How a text travels that one short message cannot hold.
@@ -96,12 +144,7 @@ impl Smpp {
             npi: 1,
             text: number.digits().to_owned(),
         };
-        let from = message.from.as_ref().or(self.settings.from.as_ref());
-        let Some(from) = sender(from.map_or("", String::as_str), self.settings.from_type) else {
-            return Sent::refused(
-                "the sender must be a number, or at most 11 characters of the GSM alphabet",
-            );
-        };
+        let from = Originator::address(self.settings.from.as_ref(), self.settings.from_type);
         let text = Encoded::of(&message.text, self.settings.alphabet);
         let mut sent = Sent::refused("there is no text");
         let mut reference = None;
@@ -212,26 +255,6 @@ impl fmt::Debug for Smpp {
     }
 }
 
-/// The address of a sender; `None` if it can be none.
-fn sender(text: &str, kind: Option<(u8, u8)>) -> Option<Address> {
-    let digits = text.strip_prefix('+').unwrap_or(text);
-    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    let (suggested, text) = match digits.len() {
-        _ if text.is_empty() => ((0, 0), ""),
-        1..=8 if is_number && digits.len() == text.len() => ((3, 0), digits),
-        1..=20 if is_number => ((1, 1), digits),
-        _ if is_number => return None,
-        _ if text.chars().count() <= 11 && text.is_ascii() && alphabet::is_gsm7(text) => ((5, 0), text),
-        _ => return None,
-    };
-    let (ton, npi) = kind.unwrap_or(suggested);
-    Some(Address {
-        ton,
-        npi,
-        text: text.to_owned(),
-    })
-}
-
 /// How long one message may take, all its parts together.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -241,18 +264,30 @@ mod tests {
 
     #[test]
     fn the_form_of_a_sender_tells_what_it_is() {
-        let address = |text: &str| sender(text, None).map(|address| (address.ton, address.npi, address.text));
+        let parts = |address: Address| (address.ton, address.npi, address.text);
+        let address =
+            |text: &str| Originator::parse(text).map(|from| parts(Originator::address(Some(&from), None)));
         let is = |ton, npi, text: &str| Some((ton, npi, text.to_owned()));
         assert_eq!(address("+15005550006"), is(1, 1, "15005550006"));
         assert_eq!(address("15005550006"), is(1, 1, "15005550006"));
         assert_eq!(address("12345"), is(3, 0, "12345"));
         assert_eq!(address("+12345"), is(1, 1, "12345"));
         assert_eq!(address("Owl & Co"), is(5, 0, "Owl & Co"));
-        assert_eq!(address(""), is(0, 0, ""));
-        for none in ["Owl and Company", "Owl\0", "\u{20ac}", "123456789012345678901"] {
+        assert_eq!(parts(Originator::address(None, None)), (0, 0, String::new()));
+        for none in [
+            "",
+            " Owl",
+            "Owl\n",
+            "O`Reilly",
+            "Owl and Company",
+            "Owl\0",
+            "\u{20ac}",
+            "123456789012345678901",
+        ] {
             assert_eq!(address(none), None, "{none}");
         }
-        let forced = sender("12345", Some((0, 1))).unwrap();
+        let short = Originator::parse("12345");
+        let forced = Originator::address(short.as_ref(), Some((0, 1)));
         assert_eq!((forced.ton, forced.npi), (0, 1));
     }
 }

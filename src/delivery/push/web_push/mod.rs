@@ -16,7 +16,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use url::Url;
 
 use self::authorizations::Authorizations;
 use super::{Judgement, PushMessage, PushOutcome, PushProvider};
@@ -27,6 +26,7 @@ use crate::domain::entropy::Entropy;
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::sid::ChallengeSid;
 use crate::domain::time::Timestamp;
+use crate::domain::web_url;
 
 /// Sends to push services.
 pub struct WebPush {
@@ -87,7 +87,7 @@ impl WebPush {
         let Some(authorization) = authorization else {
             return refused("the VAPID key does not sign".to_owned());
         };
-        let Ok(url) = Url::parse(subscription.endpoint()) else {
+        let Some(url) = web_url::read(subscription.endpoint()) else {
             return refused(format!("{origin} is not called: the endpoint is no URL"));
         };
         let Some(headers) = headers(&authorization, message, now) else {

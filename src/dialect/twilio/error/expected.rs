@@ -244,7 +244,7 @@ mod tests {
                 "must be 1 to 64 characters long, only letters A to Z, digits, dashes, underscores and dots",
             ServiceName::parse("") =>
                 "must be 1 to 32 characters long, only letters, numbers, spaces, dashes and underscores, and no phone number",
-            AppId::parse("\n") => "must be at most 100 characters long, without control characters",
+            AppId::parse("\n") => "must be a bundle identifier of 0 to 100 visible ASCII characters, such as com.example.app",
             NotificationToken::parse("") => "must be 32 to 255 characters long, without blanks",
             ApnsIdentifier::parse("") => "must be 10 characters long, only upper-case letters and digits",
             ApnsTopic::parse("") =>
