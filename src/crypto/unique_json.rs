@@ -14,20 +14,38 @@ use serde_json::{Map, Number, Value};
 /// When the bytes are not exactly one JSON object in UTF-8, when a member name stands twice in the same object, or when
 /// it nests deeper.
 pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, NotUniqueJson> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Nested {
-        levels_left: MAX_DEPTH,
-    }
-    .deserialize(&mut deserializer);
-    match (value, deserializer.end()) {
-        (Ok(Value::Object(object)), Ok(())) => Ok(object),
+    match parse(bytes)? {
+        Value::Object(object) => Ok(object),
         _ => Err(NotUniqueJson),
     }
 }
 
-/// The bytes are no JSON object, or could be understood in two ways.
+/// Reads one JSON array in the same way.
+///
+/// # Errors
+/// When the bytes are not exactly one JSON array in UTF-8, when an object in it has a member name twice, or when it nests
+/// deeper.
+pub(crate) fn parse_array(bytes: &[u8]) -> Result<Vec<Value>, NotUniqueJson> {
+    match parse(bytes)? {
+        Value::Array(items) => Ok(items),
+        _ => Err(NotUniqueJson),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, NotUniqueJson> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Nested {
+        levels_left: MAX_DEPTH,
+    }
+    .deserialize(&mut deserializer)
+    .map_err(|_| NotUniqueJson)?;
+    deserializer.end().map_err(|_| NotUniqueJson)?;
+    Ok(value)
+}
+
+/// The bytes are no JSON of the kind that is expected, or could be understood in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a JSON object with unique member names")]
+#[error("not JSON of the kind that is expected, with unique member names")]
 pub struct NotUniqueJson;
 
 #[derive(Clone, Copy)]

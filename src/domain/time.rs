@@ -2,6 +2,7 @@
 //!
 //! Invariant: [`SystemClock`] is the only place of the library that reads the machine's clock.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -53,10 +54,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(whole_millis(duration)))
     }
 
-    /// Reads an ISO 8601 date and time with an offset (RFC 3339), as Twilio's helper libraries send it.
+    /// Reads an ISO 8601 date and time (RFC 3339): without an offset it is in UTC, and the offset may lack its colon, as many
+    /// languages print it (`+0000`).
     #[must_use]
     pub fn parse_iso8601(text: &str) -> Option<Self> {
-        let moment = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        let with_offset = with_offset(text);
+        let moment =
+            OffsetDateTime::parse(&with_offset, &time::format_description::well_known::Rfc3339).ok()?;
         let millis = u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok()?;
         (millis <= Self::MAX.0).then_some(Self(millis))
     }
@@ -115,6 +119,24 @@ impl Clock for SystemClock {
     }
 }
 
+/// The same moment with its offset written out.
+fn with_offset(text: &str) -> Cow<'_, str> {
+    let Some((date, time)) = text.split_once(['T', 't']) else {
+        return text.into();
+    };
+    // A plus sign that was not percent-encoded has become a blank.
+    let time = &*time.replace(' ', "+");
+    let is_offset = |sign: &str| sign.len() == 4 && sign.bytes().all(|byte| byte.is_ascii_digit());
+    match time.rsplit_once(['+', '-']) {
+        Some((before, offset)) if is_offset(offset) => {
+            let sign = &time[before.len()..=before.len()];
+            format!("{date}T{before}{sign}{}:{}", &offset[..2], &offset[2..]).into()
+        }
+        None if !time.ends_with(['Z', 'z']) => format!("{text}Z").into(),
+        Some(_) | None => format!("{date}T{time}").into(),
+    }
+}
+
 fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -156,10 +178,35 @@ mod tests {
         let expected = Some(Timestamp::from_seconds(1_438_286_400));
         assert_eq!(Timestamp::parse_iso8601("2015-07-30T20:00:00Z"), expected);
         assert_eq!(Timestamp::parse_iso8601("2015-07-30T22:00:00+02:00"), expected);
+        for same in [
+            "2015-07-30T20:00:00",
+            "2015-07-30T20:00:00.000",
+            "2015-07-30T20:00:00+0000",
+            "2015-07-30T20:00:00-0000",
+            "2015-07-30T20:00:00 00:00",
+            "2015-07-30T22:00:00 0200",
+            "2015-07-30T22:00:00+0200",
+            "2015-07-30T18:30:00-0130",
+            "2015-07-30T18:30:00.000000-0130",
+            "2015-07-30t20:00:00z",
+        ] {
+            assert_eq!(Timestamp::parse_iso8601(same), expected, "{same}");
+        }
         for bad in [
             "",
+            "T",
+            "T+0000",
             "2015-07-30",
-            "2015-07-30T20:00:00",
+            "2015-07-30T",
+            "2015-07-30T20:00",
+            "2015-07-30 20:00:00",
+            "2015-07-30T20:00:00 UTC",
+            "2015-07-30T20:00:00+000",
+            "2015-07-30T20:00:00+00000",
+            "2015-07-30T20:00:00+2500",
+            "2015-07-30T20:00:00+0000Z",
+            "2015-07-30T20:00:00ZZ",
+            "2015-07-30T20:00:00+é00",
             "1960-01-01T00:00:00Z",
             "tomorrow",
         ] {

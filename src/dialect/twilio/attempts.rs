@@ -10,6 +10,7 @@ use super::error::{ApiError, Parameter};
 use super::form::{Form, sid};
 use super::json::{self, Text};
 use super::listing::Listing;
+use super::spelling;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
@@ -50,7 +51,16 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Attempts/Summary`
 pub(super) async fn summarize(call: Call) -> Result<Response, ApiError> {
+    const FILTERS: [&str; 6] = [
+        "VerifyServiceSid",
+        "DateCreatedAfter",
+        "DateCreatedBefore",
+        "Country",
+        "Channel",
+        "DestinationPrefix",
+    ];
     let account = call.account()?;
+    spelling::only(&call.query, |name| FILTERS.contains(&name), || FILTERS.to_vec())?;
     let filter = summary_filter(&call.query).map_err(ApiError::in_service)?;
     let summary = call.settle(attempt::summarize(call.app(), account, &filter).await)?;
     Ok(json::resource(StatusCode::OK, &SummaryJson::new(&call, &summary)))
@@ -272,8 +282,9 @@ mod tests {
             moment("2027-01-15T12:00:00.250000+00:00"),
             Ok(Timestamp::from_millis(noon.millis() + 250))
         );
+        assert_eq!(moment("2027-01-15T12:00:00"), Ok(noon));
         assert_eq!(moment("2027-01-15"), Ok(Timestamp::from_seconds(1_799_971_200)));
-        for bad in ["yesterday", "2027-13-01", "2027-01-15T12:00:00", "1"] {
+        for bad in ["yesterday", "2027-13-01", "2027-01-15T12", "1"] {
             assert!(moment(bad).is_err(), "{bad}");
         }
     }

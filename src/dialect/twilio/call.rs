@@ -15,6 +15,7 @@ use super::auth::{Authenticated, Caller, caller, credentials};
 use super::error::{ApiError, Parameter, ToApiError};
 use super::foresight::Asked;
 use super::form::{Form, whole_number};
+use super::spelling;
 use crate::app::App;
 use crate::domain::access::Refusal;
 use crate::domain::entity::EntityName;
@@ -213,8 +214,11 @@ impl FromRequest<Twilio> for Call {
             admission,
         } = caller(&asked, credentials, enrols).await.map_err(refuse)?;
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        let query = query.ok_or_else(|| ApiError::no_form().into_response())?;
-        let form = form.map_err(IntoResponse::into_response)?;
+        let query = query.ok_or_else(ApiError::no_form).and_then(spelling::settle);
+        let query = query.map_err(IntoResponse::into_response)?;
+        let form = form
+            .and_then(spelling::settle)
+            .map_err(IntoResponse::into_response)?;
         let base = twilio.public_url.base(&parts).into_owned();
         Ok(Self {
             twilio: twilio.clone(),

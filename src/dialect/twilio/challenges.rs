@@ -154,22 +154,23 @@ fn order(name: &str) -> Result<Order, &'static str> {
 }
 
 fn fields(form: &Form) -> Result<Fields, ApiError> {
-    let fields = form
-        .all("Details.Fields")
-        .map(field)
-        .collect::<Result<Vec<_>, _>>()?;
+    let items = form.items("Details.Fields").ok_or(FIELD);
+    let items = items.map_err(of_parameter(Parameter::DETAILS_FIELDS))?;
+    let fields = items.iter().map(|item| field(item));
+    let fields = fields.collect::<Result<Vec<_>, _>>()?;
     Fields::new(fields).map_err(of_parameter(Parameter::DETAILS_FIELDS))
 }
 
+const FIELD: &str = r#"must each be a JSON object such as {"label": "Action", "value": "Log in"}"#;
+
 fn field(text: &str) -> Result<Field, ApiError> {
-    const EXPECTED: &str = r#"must each be a JSON object such as {"label": "Action", "value": "Log in"}"#;
     let invalid = of_parameter(Parameter::DETAILS_FIELDS);
-    let object = parse_object(text.as_bytes()).map_err(|_| invalid(EXPECTED))?;
+    let object = parse_object(text.as_bytes()).map_err(|_| invalid(FIELD))?;
     let member = |name| {
         object
             .get(name)
             .and_then(Value::as_str)
-            .ok_or_else(|| invalid(EXPECTED))
+            .ok_or_else(|| invalid(FIELD))
     };
     Ok(Field {
         label: FieldLabel::parse(member("label")?).map_err(of_parameter(Parameter::DETAILS_FIELDS_LABEL))?,

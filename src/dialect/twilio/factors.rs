@@ -155,9 +155,11 @@ async fn create_push(
     }
     let public_key = DevicePublicKey::from_spki_base64(form.required("Binding.PublicKey")?)
         .map_err(of_parameter(Parameter::BINDING_PUBLIC_KEY))?;
-    let app_id = form
-        .text("Config.AppId")
-        .ok_or_else(|| ApiError::missing("Config.AppId"))?;
+    // An app of Apple's without a bundle identifier has an empty one.
+    let app_id = form.filled("Config.AppId").unwrap_or_default();
+    if !form.has("Config.AppId") {
+        return Err(ApiError::missing("Config.AppId"));
+    }
     let sdk_version = form.required("Config.SdkVersion")?;
     let platform = platform(form.required("Config.NotificationPlatform")?)
         .map_err(of_parameter(Parameter::CONFIG_NOTIFICATION_PLATFORM))?;

@@ -5,13 +5,14 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, Expected, Parameter, of_parameter};
-use crate::crypto::unique_json::parse_object;
+use crate::crypto::unique_json::{parse_array, parse_object};
 use crate::domain::service::Change;
 use crate::domain::text::{Attributes, Invalid};
 
 /// The parameters of a request, each possibly several times.
 ///
-/// Names are compared exactly. Of a parameter that should come once, the last one counts, as it does for Twilio.
+/// Names are compared exactly; `spelling` has seen to them before. Of a parameter that should come once, the last one counts
+/// that is not empty, as it does for Twilio: clients send empty texts for what they leave out.
 #[derive(Clone, Debug, Default)]
 pub struct Form {
     /// All names and values, one behind the other.
@@ -48,26 +49,65 @@ impl Form {
         self.pairs.iter().map(parts)
     }
 
-    /// The last value of `name`, if there are several.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.pairs()
-            .rev()
-            .find(|(given, _)| *given == name)
-            .map(|(_, value)| value)
+    /// The names, in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pairs().map(|(name, _)| name)
     }
 
-    /// The value of `name`, unless it is empty: clients send empty texts for what they leave out.
+    /// The same values under other names.
+    pub(super) fn renamed(&self, name_of: impl Fn(&str) -> Option<&'static str>) -> Self {
+        let mut renamed = Self::default();
+        for (name, value) in self.pairs() {
+            let start = renamed.text.len();
+            renamed.text.push_str(name_of(name).unwrap_or(name));
+            let middle = renamed.text.len();
+            renamed.text.push_str(value);
+            renamed.pairs.push((start, middle, renamed.text.len()));
+        }
+        renamed
+    }
+
+    /// Whether `name` is given, if only with an empty value.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names().any(|given| given == name)
+    }
+
+    /// The last value of `name` that is not empty.
     #[must_use]
     pub fn filled(&self, name: &str) -> Option<&str> {
-        self.text(name).filter(|value| !value.is_empty())
+        self.pairs()
+            .rev()
+            .find(|(given, value)| *given == name && !value.is_empty())
+            .map(|(_, value)| value)
     }
 
-    /// All values of `name`, in their order.
+    /// All values of `name` that are not empty, in their order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.pairs()
-            .filter(move |(given, _)| *given == name)
+            .filter(move |(given, value)| *given == name && !value.is_empty())
             .map(|(_, value)| value)
+    }
+
+    /// The values of a parameter that is a list: each of them one item, or a JSON array of items.
+    ///
+    /// `None` if one begins like a JSON array and is none, or has an item that cannot be one.
+    pub(super) fn items(&self, name: &str) -> Option<Vec<String>> {
+        let mut items = Vec::new();
+        for value in self.all(name) {
+            if !value.trim_start().starts_with('[') {
+                items.push(value.to_owned());
+                continue;
+            }
+            for item in parse_array(value.as_bytes()).ok()? {
+                items.push(match item {
+                    Value::String(text) => text,
+                    Value::Object(_) => item.to_string(),
+                    Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) => return None,
+                });
+            }
+        }
+        Some(items)
     }
 
     /// The value of a parameter that must be there.
@@ -126,10 +166,10 @@ impl Form {
         parameter: Parameter,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Change<T>, ApiError> {
-        match self.text(parameter.name) {
-            None => Ok(Change::Keep),
-            Some("") => Ok(Change::Clear),
+        match self.filled(parameter.name) {
             Some(text) => parse(text).map(Change::Set).map_err(of_parameter(parameter)),
+            None if self.has(parameter.name) => Ok(Change::Clear),
+            None => Ok(Change::Keep),
         }
     }
 }

@@ -9,12 +9,17 @@ use super::call::Call;
 use super::error::{ApiError, Parameter};
 use super::form::{Form, whole_number};
 use super::json;
+use super::spelling;
 use crate::flows::page::{Cursor, Order, Page, PageRequest};
 
 /// How many items a page has if nothing else is said.
 const DEFAULT_SIZE: u32 = 50;
 /// How many items a page has at the most.
 const MAX_SIZE: u32 = 1000;
+
+/// What every list is asked with, besides its filters. The last two are a spelling of the iOS SDK's, and no filter: how long
+/// an empty list of challenges may be waited for.
+const OF_EVERY_LIST: [&str; 5] = ["PageSize", "Page", "PageToken", "pageToken", "Wait"];
 
 /// A page that is asked for.
 pub(super) struct Listing {
@@ -27,8 +32,10 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Reads `PageSize`, `Page` and `PageToken`; `filters` are the other parameters of this list.
+    /// Reads `PageSize`, `Page` and `PageToken`; `filters` are the other parameters of this list. There are no others.
     pub(super) fn read(query: &Form, filters: &[&'static str]) -> Result<Self, ApiError> {
+        let known = |name: &str| OF_EVERY_LIST.contains(&name) || filters.contains(&name);
+        spelling::only(query, known, || [filters, &OF_EVERY_LIST[..3]].concat())?;
         let size = match query.filled("PageSize") {
             None => DEFAULT_SIZE,
             Some(text) => whole_number(text).filter(|size| *size > 0).ok_or_else(|| {

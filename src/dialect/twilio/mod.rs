@@ -36,6 +36,7 @@ mod safe_list;
 mod service_settings;
 mod services;
 mod silent_auth;
+mod spelling;
 mod templates;
 mod verification_checks;
 mod verification_parameters;

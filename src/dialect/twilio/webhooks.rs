@@ -90,7 +90,8 @@ fn event_types(form: &Form) -> Result<Option<EventTypes>, ApiError> {
     const EXPECTED: &str = "must be *, or any of factor.deleted, factor.created, factor.verified, challenge.approved and \
          challenge.denied";
     let mut events = Vec::new();
-    for name in form.all("EventTypes").filter(|name| !name.is_empty()) {
+    let names = form.items("EventTypes").ok_or(EXPECTED);
+    for name in names.map_err(of_parameter(Parameter::EVENT_TYPES))? {
         if name == "*" {
             return Ok(Some(EventTypes::All));
         }

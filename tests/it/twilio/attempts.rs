@@ -365,7 +365,7 @@ async fn filters_that_mean_nothing_are_refused_by_name() {
     let client = server.client();
     let both = [
         ("DateCreatedAfter", "yesterday"),
-        ("DateCreatedBefore", "2027-01-15T08:00:00"),
+        ("DateCreatedBefore", "2027-01-15T08:00"),
         ("Channel", "pigeon"),
         ("Country", "Colombia"),
         ("VerifyServiceSid", "VE0123456789abcdef0123456789abcdef"),

@@ -20,6 +20,7 @@ mod locks;
 mod messaging_configurations;
 mod number_matching;
 mod paging;
+mod parameters;
 mod pathways;
 mod push_bombing;
 mod rate_limits;

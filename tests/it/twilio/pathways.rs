@@ -34,7 +34,7 @@ impl Ground {
         let path = path.replace(sid_of(&self.all.challenge), sid_of(&self.challenge));
         let mut form = (sample.form)(&self.all);
         form.retain(|(name, _)| *name != "FactorSid");
-        for name in ["AuthPayload", "Code", "code", "Binding.Code"] {
+        for name in ["AuthPayload", "Code", "Passcode", "otp"] {
             form.push((name, code.to_owned()));
         }
         form.push(("FactorSid", factor.sid.clone()));

@@ -65,6 +65,32 @@ impl ApiError {
         )
     }
 
+    /// A name that is nearly that of a parameter, `right`, or that of none of those whose names begin so.
+    pub(super) fn misspelt(given: &str, right: &str) -> Self {
+        let given = shown(given);
+        let message = match right.strip_suffix('.') {
+            None => format!("Unknown parameter {given}: it is written {right}"),
+            Some(family) => {
+                let members = Parameter::NAMES
+                    .iter()
+                    .filter(|name| name.starts_with(right) && !name.contains(' '));
+                let members: Vec<_> = members.copied().collect();
+                format!(
+                    "Unknown parameter {given}: of {family} there are {}",
+                    members.join(", ")
+                )
+            }
+        };
+        Self::new(StatusCode::BAD_REQUEST, 20001, message)
+    }
+
+    /// A filter that a list does not have.
+    pub(super) fn unknown_filter(given: &str, filters: &[&str]) -> Self {
+        let given = shown(given);
+        let message = format!("Unknown parameter {given}: here there are {}", filters.join(", "));
+        Self::new(StatusCode::BAD_REQUEST, 20001, message)
+    }
+
     /// A parameter that is not what it has to be.
     pub(super) fn invalid(parameter: Parameter, expected: impl Into<Expected>) -> Self {
         let (name, expected) = (parameter.name, expected.into());
@@ -297,6 +323,12 @@ struct ErrorDetails {
 fn seconds(wait: Duration) -> u64 {
     let begun = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(begun).max(1)
+}
+
+/// A name as a client gave it, if it is one that a sentence can hold.
+fn shown(name: &str) -> &str {
+    let harmless = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if harmless { name } else { "in the request" }
 }
 
 /// A parameter's name with what it must be.

@@ -13,6 +13,14 @@ macro_rules! parameters {
     ($($name:ident = $text:literal, $code:literal;)+) => {
         impl Parameter {
             $(pub(in crate::dialect::twilio) const $name: Self = Self { name: $text, code: $code };)+
+
+            /// The names of all of them.
+            pub(in crate::dialect::twilio) const NAMES: &[&str] = &[$($text),+];
+
+            /// Whether a parameter has exactly this name.
+            pub(in crate::dialect::twilio) fn is_name(text: &str) -> bool {
+                matches!(text, $($text)|+)
+            }
         }
     };
 }
