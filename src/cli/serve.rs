@@ -34,6 +34,7 @@ use crate::server::tls::Certificates;
 use crate::server::{self, ClientLimits, Listener, Protocol, self_signed};
 use crate::web::boundary::Boundary;
 use crate::web::client_address::TrustedProxies;
+use crate::web::cross_origin::PageOrigins;
 use crate::web::ops::{self, Ops};
 use crate::web::public_url::PublicUrl;
 
@@ -98,6 +99,7 @@ struct Started {
     admin: Option<AdminSocket>,
     certificates: Option<Arc<Certificates>>,
     proxies: TrustedProxies,
+    pages: PageOrigins,
     limits: ClientLimits,
     welcome: String,
 }
@@ -165,6 +167,7 @@ impl Started {
             admin: admin.ok(),
             certificates,
             proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
+            pages: PageOrigins::these(&network.cors_origins.unwrap_or_default()),
             limits: ClientLimits {
                 connections: network.max_connections,
                 ..ClientLimits::default()
@@ -223,7 +226,7 @@ impl Started {
         for (listeners, dialect) in self.apis {
             let protocol = Protocol::of(dialect, |http| {
                 let boundary = Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref());
-                boundary.behind(self.proxies.clone())
+                boundary.set_up(self.proxies.clone(), self.pages.clone())
             });
             let mut stopped = stop_apis.subscribe();
             let connections = Arc::clone(&connections);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 use zeroize::Zeroizing;
 
 use super::Bootstrap;
@@ -188,6 +188,21 @@ pub(super) fn networks() -> Format<Vec<IpNet>> {
     };
     Format::list(expected, move |text| {
         text.split(',').map(|part| network(part.trim())).collect()
+    })
+}
+
+pub(super) fn page_origins() -> Format<Vec<Origin>> {
+    let expected = "origins such as https://app.example or http://localhost:3000, separated by commas: a scheme, a host and \
+                    perhaps a port that is not the scheme's own, with nothing behind it";
+    // As browsers write them, or they would never be equal.
+    let origin = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        let origin = url.origin();
+        let is_one = matches!(url.scheme(), "http" | "https") && origin.ascii_serialization() == text;
+        is_one.then_some(origin)
+    };
+    Format::list(expected, move |text| {
+        text.split(',').map(|part| origin(part.trim())).collect()
     })
 }
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
-use url::Url;
+use url::{Origin, Url};
 
 use super::formats::{
     address, address_or_none, bootstrap, bytes, contact, countries, countries_or_all, days, directory,
-    file_path, level, master_key, minutes, networks, number, number_or_none, permission, provider_url,
-    public_url, seconds, spend_or_none, truth,
+    file_path, level, master_key, minutes, networks, number, number_or_none, page_origins, permission,
+    provider_url, public_url, seconds, spend_or_none, truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
@@ -73,6 +73,10 @@ settings! {
         /// comes from is believed, which silent network authentication needs. Without any, the address of the connection
         /// counts.
         trusted_proxies: Vec<IpNet> | "none", networks(), file();
+
+        /// The origins of web pages that may speak to the API, such as the app of a device that is a browser. Browsers keep
+        /// pages of other origins from reading answers.
+        cors_origins: Vec<Origin> | "none", page_origins(), serve("ORIGINS");
     }
 
     /// HTTPS

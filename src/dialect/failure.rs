@@ -23,7 +23,12 @@ pub enum HttpFailure<'a> {
         /// The longest that is answered, in bytes.
         most: usize,
     },
-    /// The request names more than one host that it is for.
+    /// The request has a header twice of which there can be one. Whoever stands in between may have gone by the other.
+    HeaderTwice {
+        /// Which, in lower case.
+        name: &'static str,
+    },
+    /// The request names no host that it is for, or more than one, or something that is no host.
     HostUnclear,
     /// The path is there, but not with this method.
     MethodNotAllowed,

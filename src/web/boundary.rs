@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::header::HOST;
-use axum::http::{Request, Response, Version};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Request, Response, Version};
 use bytes::Bytes;
 use tower::Service as _;
 
 use super::arrival::{Arrival, Origin};
 use super::client_address::TrustedProxies;
+use super::cross_origin::PageOrigins;
 use super::failure::Cause;
 use super::metrics::Requests;
 use super::panics;
@@ -36,6 +38,7 @@ struct BoundaryParts {
     requests: Arc<Requests>,
     ids: Arc<RequestIds>,
     proxies: TrustedProxies,
+    pages: PageOrigins,
 }
 
 impl Boundary {
@@ -47,6 +50,7 @@ impl Boundary {
             requests,
             ids: Arc::new(RequestIds::new(entropy)),
             proxies: TrustedProxies::default(),
+            pages: PageOrigins::default(),
         };
         Self {
             router: http.router,
@@ -54,11 +58,12 @@ impl Boundary {
         }
     }
 
-    /// The same boundary, behind these proxies.
+    /// The same boundary, behind these proxies and open to pages of these origins.
     #[must_use]
-    pub fn behind(self, proxies: TrustedProxies) -> Self {
+    pub fn set_up(self, proxies: TrustedProxies, pages: PageOrigins) -> Self {
         let shared = BoundaryParts {
             proxies,
+            pages,
             ..BoundaryParts::clone(&self.shared)
         };
         Self {
@@ -77,8 +82,11 @@ impl Boundary {
         let shared = &*self.shared;
         let request_id = shared.ids.next();
         let form = shared.failures.form(request.uri(), request.headers());
-        let response = if let Err(failure) = check_head(&request) {
+        let page = shared.pages.page(request.headers());
+        let mut response = if let Err(failure) = check_head(&request) {
             shared.failures.answer(failure, form)
+        } else if let Some(response) = shared.pages.preflight(&request) {
+            response
         } else {
             origin.stage.reach(if request.body().is_end_stream() {
                 Stage::Answering
@@ -96,6 +104,7 @@ impl Boundary {
                 .await
                 .unwrap_or_else(|place| shared.panicked(&place, form))
         };
+        shared.pages.admit(page, response.headers_mut());
         shared.sign(response, request_id)
     }
 
@@ -103,7 +112,10 @@ impl Boundary {
     pub fn refuse<B>(&self, request: &Request<B>, failure: HttpFailure<'_>) -> Response<Body> {
         let shared = &*self.shared;
         let form = shared.failures.form(request.uri(), request.headers());
-        shared.sign(shared.failures.answer(failure, form), shared.ids.next())
+        let mut response = shared.failures.answer(failure, form);
+        let page = shared.pages.page(request.headers());
+        shared.pages.admit(page, response.headers_mut());
+        shared.sign(response, shared.ids.next())
     }
 }
 
@@ -116,7 +128,8 @@ impl BoundaryParts {
         response
     }
 
-    /// Counts the answer, logs it if it says that we failed, and gives it the request's identifier.
+    /// Counts the answer, logs it if it says that we failed, gives it the request's identifier, and has nobody keep it on
+    /// the way: answers carry secrets, or names of people at least.
     fn sign(&self, mut response: Response<Body>, id: RequestId) -> Response<Body> {
         let status = response.status();
         self.requests.count(status);
@@ -124,7 +137,11 @@ impl BoundaryParts {
             log_failure(id, &response);
         }
         let (name, value) = self.failures.request_id(id);
-        response.headers_mut().insert(name, value);
+        let headers = response.headers_mut();
+        headers.insert(name, value);
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
         response
     }
 }
@@ -159,24 +176,51 @@ fn check_head<B>(request: &Request<B>) -> Result<(), HttpFailure<'static>> {
     if head_bytes(request) > MAX_HEAD_BYTES {
         return Err(HttpFailure::HeadTooLarge { most: MAX_HEAD_BYTES });
     }
-    if request.version() == Version::HTTP_2 && !names_one_host(request) {
+    if !names_one_host(request) {
         return Err(HttpFailure::HostUnclear);
+    }
+    for (header, name) in [
+        (AUTHORIZATION, "authorization"),
+        (CONTENT_LENGTH, "content-length"),
+    ] {
+        if request.headers().get_all(header).iter().nth(1).is_some() {
+            return Err(HttpFailure::HeaderTwice { name });
+        }
     }
     Ok(())
 }
 
-/// In HTTP/2, a request says whom it is for in `:authority`, in `Host` as of old, or in both: whoever stands in between
-/// may have gone by either, so they must agree (RFC 9113, 8.3.1).
+/// A request says whom it is for in its URI (in HTTP/2 that is `:authority`), in `Host`, or in both: whoever stands in
+/// between may have gone by either, so they must agree (RFC 9113, 8.3.1). In HTTP/1.1 there is one `Host`, always, and what
+/// it says is a host (RFC 9112, 3.2).
 fn names_one_host<B>(request: &Request<B>) -> bool {
-    let authority = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str().as_bytes());
+    let authority = request.uri().authority();
     let mut hosts = request.headers().get_all(HOST).iter();
     let Some(host) = hosts.next() else {
-        return true;
+        return request.version() != Version::HTTP_11;
     };
-    hosts.next().is_none() && authority.is_none_or(|named| named.eq_ignore_ascii_case(host.as_bytes()))
+    let named = std::str::from_utf8(host.as_bytes())
+        .ok()
+        .filter(|host| is_host(host));
+    let agrees = |host: &str| authority.is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
+    hosts.next().is_none() && named.is_some_and(agrees)
+}
+
+/// Whether this is a name or an address, with or without a port.
+fn is_host(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    let is_port = |rest: &str| {
+        rest.strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    // Whatever else there may be around a host, such as a user's name, is not to be there.
+    !host.is_empty()
+        && text
+            .strip_prefix(host)
+            .is_some_and(|rest| rest.is_empty() || is_port(rest))
 }
 
 /// How long the head of a request is, as HTTP/1.1 writes it.
@@ -205,7 +249,7 @@ const LINE_OVERHEAD: usize = 4;
 mod tests {
     use std::net::SocketAddr;
 
-    use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+    use axum::http::{HeaderMap, HeaderName, Method, Uri};
     use axum::response::IntoResponse as _;
     use axum::routing::{any, get};
     use http_body_util::BodyExt as _;
@@ -232,7 +276,7 @@ mod tests {
         fn answer(&self, failure: HttpFailure<'_>, form: AnswerForm) -> Response<Body> {
             let status: u16 = match failure {
                 HttpFailure::HeadTooLarge { .. } => 431,
-                HttpFailure::HostUnclear => 400,
+                HttpFailure::HostUnclear | HttpFailure::HeaderTwice { .. } => 400,
                 HttpFailure::Panicked => 500,
                 _ => 503,
             };
@@ -286,14 +330,21 @@ mod tests {
     async fn a_panic_is_answered_by_the_dialect_in_its_form_and_the_next_request_is_served() {
         let boundary = boundary();
         for (path, text) in [("/panic", "Panicked"), ("/loud/panic", "PANICKED")] {
-            let request = Request::get(path).body(Body::empty()).unwrap();
+            let request = Request::get(path).header(HOST, "x").body(Body::empty()).unwrap();
             let response = answer(&boundary, request).await;
             assert_eq!(response.status(), 500);
             assert_eq!(text_of(response).await, text);
         }
-        let response = answer(&boundary, Request::get("/").body(Body::empty()).unwrap()).await;
+        let response = answer(
+            &boundary,
+            Request::get("/").header(HOST, "x").body(Body::empty()).unwrap(),
+        )
+        .await;
         assert_eq!(response.status(), 200);
-        let refused = boundary.refuse(&Request::get("/").body(()).unwrap(), HttpFailure::Overloaded);
+        let refused = boundary.refuse(
+            &Request::get("/").header(HOST, "x").body(()).unwrap(),
+            HttpFailure::Overloaded,
+        );
         assert_eq!(refused.status(), 503);
         let counts = boundary.shared.requests.by_class().map(|(_, count)| count);
         assert_eq!(counts.collect::<Vec<_>>(), [0, 1, 0, 0, 3]);
@@ -314,7 +365,11 @@ mod tests {
                 }
             };
             let boundary = around(Router::new().route("/", any(handler)));
-            let request = Request::builder().method(&method).uri("/").body(Body::empty());
+            let request = Request::builder()
+                .method(&method)
+                .uri("/")
+                .header(HOST, "x")
+                .body(Body::empty());
             let mut answering = Box::pin(answer(&boundary, request.unwrap()));
             tokio::select! {
                 _ = &mut answering => panic!("it waits"),
@@ -330,6 +385,7 @@ mod tests {
     async fn heads_up_to_the_limit_are_answered() {
         for (length, status) in [(32_000, 200), (33_000, 431)] {
             let request = Request::get("/")
+                .header(HOST, "x")
                 .header("x", "y".repeat(length))
                 .body(Body::empty())
                 .unwrap();
@@ -341,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_http_2_a_request_is_for_one_host() {
+    async fn a_request_is_for_one_host() {
         for (version, uri, hosts, status) in [
             (Version::HTTP_2, "http://one.example/", &[][..], 200),
             (Version::HTTP_2, "http://one.example/", &["One.Example"], 200),
@@ -350,7 +406,28 @@ mod tests {
             (Version::HTTP_2, "http://one.example/", &["two.example"], 400),
             (Version::HTTP_2, "http://one.example/", &["one.example:80"], 400),
             (Version::HTTP_2, "/", &["one.example", "one.example"], 400),
-            (Version::HTTP_11, "http://one.example/", &["two.example"], 200),
+            (Version::HTTP_2, "/", &["one.example/?"], 400),
+            (Version::HTTP_11, "/", &["one.example"], 200),
+            (Version::HTTP_11, "/", &["one.example:8080"], 200),
+            (Version::HTTP_11, "/", &["[::1]:8080"], 200),
+            (Version::HTTP_11, "/", &["127.0.0.1"], 200),
+            (Version::HTTP_11, "http://one.example/", &["one.example"], 200),
+            (Version::HTTP_11, "http://one.example/", &["two.example"], 400),
+            (Version::HTTP_11, "/", &[], 400),
+            (Version::HTTP_11, "http://one.example/", &[], 400),
+            (Version::HTTP_11, "/", &["one.example", "two.example"], 400),
+            (Version::HTTP_11, "/", &["one.example", "one.example"], 400),
+            (Version::HTTP_11, "/", &[""], 400),
+            (Version::HTTP_11, "/", &[":80"], 400),
+            (Version::HTTP_11, "/", &["one.example:port"], 400),
+            (Version::HTTP_11, "/", &["one.example:80:90"], 400),
+            (Version::HTTP_11, "/", &["one.example, two.example"], 400),
+            (Version::HTTP_11, "/", &["one.example/path"], 400),
+            (Version::HTTP_11, "/", &["user@one.example"], 400),
+            (Version::HTTP_11, "/", &["one example"], 400),
+            // As old health checks ask.
+            (Version::HTTP_10, "/", &[], 200),
+            (Version::HTTP_10, "/", &["one.example", "two.example"], 400),
         ] {
             let mut request = Request::get(uri).version(version);
             for host in hosts {
@@ -358,6 +435,19 @@ mod tests {
             }
             let response = answer(&boundary(), request.body(Body::empty()).unwrap()).await;
             assert_eq!(response.status(), status, "{version:?} {uri} {hosts:?}");
+        }
+    }
+    #[tokio::test]
+    async fn what_there_can_be_one_of_is_sent_once() {
+        for name in ["authorization", "content-length"] {
+            for (times, status) in [(1, 200), (2, 400)] {
+                let mut request = Request::get("/").header(HOST, "one.example");
+                for _ in 0..times {
+                    request = request.header(name, "0");
+                }
+                let response = answer(&boundary(), request.body(Body::empty()).unwrap()).await;
+                assert_eq!(response.status(), status, "{name}");
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod arrival;
 pub mod body;
 pub mod boundary;
 pub mod client_address;
+pub mod cross_origin;
 pub(crate) mod failure;
 pub mod metrics;
 pub mod ops;

@@ -53,7 +53,9 @@ impl FailureAnswers for StatusOnly {
 
     fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {
         let status = match failure {
-            HttpFailure::BodyBroken | HttpFailure::HostUnclear => StatusCode::BAD_REQUEST,
+            HttpFailure::BodyBroken | HttpFailure::HeaderTwice { .. } | HttpFailure::HostUnclear => {
+                StatusCode::BAD_REQUEST
+            }
             HttpFailure::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
             HttpFailure::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             HttpFailure::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

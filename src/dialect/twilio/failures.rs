@@ -47,7 +47,13 @@ impl From<HttpFailure<'_>> for ApiError {
             HttpFailure::HostUnclear => Self::new(
                 StatusCode::BAD_REQUEST,
                 20001,
-                "The request must name one host: Host and :authority differ",
+                "The request must name one host: send one Host header, with a name or an address and perhaps a port, \
+                 which says the same as the request's URI if that names a host",
+            ),
+            HttpFailure::HeaderTwice { name } => Self::new(
+                StatusCode::BAD_REQUEST,
+                20001,
+                format!("The header {name} must be sent once"),
             ),
             HttpFailure::MethodNotAllowed => Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,

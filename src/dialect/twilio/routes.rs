@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use tower::util::MapRequest;
 
 use super::call::Twilio;
 use super::error::ApiError;
@@ -130,12 +132,34 @@ pub fn dialect(app: Arc<App>, public_url: PublicUrl) -> Dialect {
 }
 
 /// The operations of Twilio Verify v2, the credentials of Notify v1, and what devices call in silent authentication.
+///
+/// A path with slashes at its end is that without.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
-    operations()
+    let router = operations()
         .route(silent_auth::PATH, get(silent_auth::call).post(silent_auth::call))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
-        .with_state(Twilio { app, public_url })
+        .with_state(Twilio { app, public_url });
+    // Outside of the router: what is inside sees a request when its path is decided on.
+    let trimmed = MapRequest::new(router, |mut request: Request| {
+        trim_slashes(request.uri_mut());
+        request
+    });
+    Router::new().fallback_service(trimmed)
+}
+
+/// Takes slashes away from the end of a path, but for the one that is all of it.
+fn trim_slashes(uri: &mut Uri) {
+    let path = uri.path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() || trimmed.is_empty() {
+        return;
+    }
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let shorter = format!("{trimmed}{query}").parse().ok();
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = shorter;
+    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 async fn unknown_path(request: Request) -> Response {

@@ -83,7 +83,7 @@ async fn a_connection_serves_one_request_after_another_and_several_at_once() {
         until_body(&mut stream, "fine").await;
     }
     stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();
     assert_eq!(until_closed(&mut stream).await.matches("fine").count(), 2);

@@ -8,6 +8,7 @@
 mod administering;
 mod codes;
 mod curl;
+mod heads;
 mod http;
 mod http2;
 mod limits;

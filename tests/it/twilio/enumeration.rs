@@ -213,7 +213,7 @@ async fn unknown_paths_and_methods_have_errors_of_their_own() {
     for path in [
         "/",
         "/v2",
-        "/v2/Services/",
+        "/v2/Service",
         "/v1/Services",
         "/v2/Services/VA/x/y",
         "/v2/Forms",
