@@ -83,8 +83,8 @@ fn rules_of_push(path: &'static str, base: fn(&Everything) -> Form) -> Vec<Rule>
         ),
         rule(
             "Config.AppId",
-            of_length(100),
-            [of_length(101), strings(&["a\nb"])].concat(),
+            vec!["a".repeat(100)],
+            [of_length(101), strings(&["a\nb", "caf\u{e9}"])].concat(),
         ),
         rule(
             "Config.SdkVersion",
