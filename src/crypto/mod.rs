@@ -26,6 +26,7 @@ pub(crate) mod provider_key;
 pub(crate) mod qr;
 pub(crate) mod sealed;
 pub mod service_account;
+pub(crate) mod short_digest;
 pub(crate) mod template_sid;
 pub mod totp;
 pub(crate) mod unique_json;

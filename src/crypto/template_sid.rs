@@ -1,15 +1,12 @@
 //! The SIDs of message templates: made of their names, so that they need no store.
 
-use aws_lc_rs::digest::{SHA256, digest};
-
+use super::short_digest::short_digest;
 use crate::domain::sid::TemplateSid;
 
 /// The SID of the template with this name: the first 16 bytes of SHA-256 over it.
 #[must_use]
 pub(crate) fn template_sid(friendly_name: &str) -> TemplateSid {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest(&SHA256, friendly_name.as_bytes()).as_ref()[..16]);
-    TemplateSid::from_bytes(bytes)
+    TemplateSid::from_bytes(short_digest(friendly_name.as_bytes()))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use self::codes::CodeSenders;
 use self::http::HttpClient;
 use self::push::PushProviders;
+use crate::domain::circuit::FailureScope;
 
 /// The senders, built once at the start and shared by all deliveries.
 #[derive(Debug, Default)]
@@ -39,10 +40,23 @@ pub enum DeliveryOutcome {
         why: String,
         /// How long the receiver wants to be left alone.
         after: Option<Duration>,
+        /// Whom it is about.
+        about: FailureScope,
     },
     /// It will never work as it is: straight to the dead letters.
     Refused {
         /// What went wrong, for the operator; names no secret.
         why: String,
     },
+}
+
+impl DeliveryOutcome {
+    /// Whom the failure is about, if it is one that may end.
+    #[must_use]
+    pub fn scope(&self) -> Option<FailureScope> {
+        match self {
+            Self::Retry { about, .. } => Some(*about),
+            Self::Delivered | Self::Obsolete | Self::Refused { .. } => None,
+        }
+    }
 }

@@ -48,6 +48,17 @@ impl Destination {
         }
     }
 
+    /// What tells those apart who may answer differently for it, as [`Destination::to_key`] does: the domain of an address,
+    /// and each number.
+    #[must_use]
+    pub fn group_key(&self) -> Vec<u8> {
+        let mut key = self.to_key();
+        if let (Self::Email(_), Some(at)) = (self, key.iter().rposition(|byte| *byte == b'@')) {
+            key.drain(1..at);
+        }
+        key
+    }
+
     /// Whether `channel` leads to it.
     #[must_use]
     pub fn fits(&self, channel: Channel) -> bool {

@@ -9,6 +9,7 @@ pub mod attached;
 pub mod attempt;
 pub mod challenge;
 pub mod channel;
+pub mod circuit;
 pub mod code_routing;
 pub mod country;
 pub mod credential;

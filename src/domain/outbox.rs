@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::circuit::TryTarget;
 use super::entropy::Entropy;
 use super::events::{OutboxMessage, OutboxRow};
 use super::refusal::AreaRefusal;
@@ -140,6 +141,16 @@ impl Receiver {
         }
     }
 
+    /// Whether what it says of one row may be about that row's recipient only: behind a push provider and a sender of codes
+    /// are many, a webhook and the push service of one device are one.
+    #[must_use]
+    pub fn serves_many(self) -> bool {
+        match self {
+            Self::Credential(_) | Self::Sender(_) => true,
+            Self::Factor(_) | Self::Webhook(_) => false,
+        }
+    }
+
     /// Whether a receiver that asks to be left alone asks it for all of its rows. A push provider asks it for one device; a
     /// webhook is one server.
     #[must_use]
@@ -253,6 +264,21 @@ impl OutboxMessage {
             Self::Blocked { event, .. } => *event.service.as_bytes(),
             Self::Push { challenge, .. } => *challenge.as_bytes(),
             Self::Webhook { event, .. } => *event.factor.as_bytes(),
+        }
+    }
+
+    /// For whom it is: of what is for one recipient one is tried at a time. Where a code goes is not in its row; its sender
+    /// is asked when that is known.
+    #[must_use]
+    pub fn target(&self) -> TryTarget {
+        let (recipient, group) = match self {
+            Self::Push { factor, entity, .. } => (*factor.as_bytes(), *entity.as_bytes()),
+            Self::Blocked { .. } | Self::Code(_) | Self::Webhook { .. } => (self.thread(), self.thread()),
+        };
+        TryTarget {
+            account: self.account(),
+            recipient,
+            group,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::webhook::{self, News, WebhookMessage};
+use crate::domain::circuit::FailureScope;
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::factor::Factor;
 use crate::domain::fraud::BlockEvent;
@@ -113,12 +114,14 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> DeliveryOutcome {
                     letter.account
                 ),
                 after: None,
+                about: FailureScope::Sender,
             };
         }
         Err(fault) => {
             return DeliveryOutcome::Retry {
                 why: fault.to_string(),
                 after: None,
+                about: FailureScope::Sender,
             };
         }
     };

@@ -1,97 +1,35 @@
-//! Circuit breakers: whoever fails several times in a row is left alone for a while, so that a dead one costs next to
-//! nothing.
-//!
-//! While a circuit is open nothing is given to its owner before the pause is over. Then one thing is tried (half-open): if
-//! that goes well the circuit is closed again, otherwise the next pause begins, which is longer.
+//! How the senders of codes do: a circuit for each, and whom something is on its way to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::domain::circuit::{Breaker, CircuitOpen, FailureScope, RecipientId, TryTarget};
 use crate::domain::sender_name::SenderName;
 use crate::domain::time::Timestamp;
 
-/// One circuit. How long it pauses is its user's to say.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Breaker {
-    /// How often it failed in a row.
-    failures: u32,
-    /// How often it was paused in a row.
-    pauses: u32,
-    /// Until when it is left alone, by its failures or because it asked for it.
-    resume_at: Option<Timestamp>,
-    /// Until when a try that is under way is waited for.
-    probe_until: Option<Timestamp>,
-}
-
-impl Breaker {
-    /// After so many failures in a row a circuit opens. One that fails now and then is worth neither a pause nor a line in
-    /// the log.
-    pub(crate) const FAILURES_UNTIL_OPEN: u32 = 5;
-
-    /// Whether it failed so often in a row that only single tries are made.
-    #[must_use]
-    pub(crate) fn is_open(&self) -> bool {
-        self.failures >= Self::FAILURES_UNTIL_OPEN
-    }
-
-    /// Until when it is left alone altogether, if that is after `now`.
-    #[must_use]
-    pub(crate) fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let resume_at = self.resume_at?;
-        let probe = self.probe_until.filter(|until| *until > now);
-        // Who waits for a try looks again soon: it rarely takes as long as it may.
-        let looks_again = probe.map(|until| until.min(now + SOON));
-        looks_again.or(Some(resume_at).filter(|at| *at > now))
-    }
-
-    /// Asks to try something at `now`, and lets others wait for it for `probe` if the circuit is half-open.
-    ///
-    /// # Errors
-    /// [`CircuitOpen`] while it is.
-    pub(crate) fn begin(&mut self, now: Timestamp, probe: Duration) -> Result<(), CircuitOpen> {
-        if let Some(until) = self.paused_until(now) {
-            return Err(CircuitOpen { until });
-        }
-        if self.is_open() {
-            self.probe_until = Some(now + probe);
-        }
-        Ok(())
-    }
-
-    /// It works. Whether that closed the circuit.
-    pub(crate) fn succeeded(&mut self) -> bool {
-        std::mem::take(self).is_open()
-    }
-
-    /// It failed, and rests for as long as `pause` says of the number of pauses before. Whether that opened the circuit.
-    pub(crate) fn failed(&mut self, now: Timestamp, pause: impl FnOnce(u32) -> Duration) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.probe_until = None;
-        // Those that were under way together and fail together are one reason for one pause.
-        if self.is_open() && self.paused_until(now).is_none() {
-            self.resume_at = Some(now + pause(self.pauses));
-            self.pauses = self.pauses.saturating_add(1);
-        }
-        self.failures == Self::FAILURES_UNTIL_OPEN
-    }
-
-    /// It wants to be left alone until then.
-    pub(crate) fn rest(&mut self, until: Timestamp) {
-        self.resume_at = self.resume_at.max(Some(until));
-    }
-}
-
-/// It is not to be given anything now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CircuitOpen {
-    /// When to ask again.
-    pub until: Timestamp,
-}
-
 /// A circuit for each sender of codes, as far as this process has seen. One that is not named does well.
 #[derive(Debug, Default)]
-pub struct SenderBreakers(Mutex<HashMap<SenderName, Breaker>>);
+pub struct SenderBreakers {
+    breakers: Mutex<HashMap<SenderName, Breaker>>,
+    under_way: Mutex<HashSet<(SenderName, RecipientId)>>,
+}
+
+/// Why nothing is to be given to a sender now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// Something for the same recipient is on its way: look again then.
+    Busy(Timestamp),
+    /// The sender is left alone until then.
+    Open(Timestamp),
+}
+
+/// A try that is under way, until dropped: no other one for the same recipient is made by the same sender.
+#[derive(Debug)]
+pub struct Trying<'a> {
+    all: &'a SenderBreakers,
+    what: (SenderName, RecipientId),
+}
 
 impl SenderBreakers {
     /// The first pause. Each further one is twice as long.
@@ -109,15 +47,30 @@ impl SenderBreakers {
             .is_none_or(|breaker| breaker.paused_until(now).is_none())
     }
 
-    /// Asks to give a code to `sender` at `now`. Of those who ask while the circuit is half-open one may.
+    /// Asks to give a code for `target` to `sender` at `now`. Of those who ask while the circuit is half-open one may.
     ///
     /// # Errors
-    /// [`CircuitOpen`] while it is.
-    pub fn begin(&self, sender: SenderName, now: Timestamp) -> Result<(), CircuitOpen> {
+    /// [`NotNow`].
+    pub fn begin(
+        &self,
+        sender: SenderName,
+        target: &TryTarget,
+        now: Timestamp,
+    ) -> Result<Trying<'_>, NotNow> {
+        let what = (sender, target.recipient);
+        if !self.under_way().insert(what) {
+            return Err(NotNow::Busy(now + LOOKS_AGAIN));
+        }
+        // From here on it is taken back by its drop.
+        let trying = Trying { all: self, what };
         let mut breakers = self.breakers();
-        breakers
+        let begun = breakers
             .get_mut(&sender)
-            .map_or(Ok(()), |breaker| breaker.begin(now, Self::PROBE))
+            .map_or(Ok(()), |breaker| breaker.begin(target, now, Self::PROBE));
+        drop(breakers);
+        begun
+            .map(|()| trying)
+            .map_err(|CircuitOpen { until }| NotNow::Open(until))
     }
 
     /// The sender took a code, or refused one for a reason of that code: it works. Whether that closed its circuit.
@@ -126,12 +79,22 @@ impl SenderBreakers {
         breaker.is_some_and(|mut breaker| breaker.succeeded())
     }
 
-    /// The sender failed. Whether that opened its circuit, which was closed before.
-    pub fn failed(&self, sender: SenderName, now: Timestamp) -> bool {
+    /// The sender failed for `target`, and wants to be left alone for `asked`. Whether that opened its circuit, which was
+    /// closed before.
+    pub fn failed(
+        &self,
+        sender: SenderName,
+        target: &TryTarget,
+        about: FailureScope,
+        asked: Option<Duration>,
+        now: Timestamp,
+    ) -> bool {
         let longer = |pauses: u32| Self::FIRST_PAUSE * (1 << pauses.min(10));
         let mut breakers = self.breakers();
         let breaker = breakers.entry(sender).or_default();
-        breaker.failed(now, |pauses| longer(pauses).min(Self::LONGEST_PAUSE))
+        breaker.failed(target, about, asked, now, |pauses| {
+            longer(pauses).min(Self::LONGEST_PAUSE)
+        })
     }
 
     /// The senders that are left alone at `now`.
@@ -145,16 +108,27 @@ impl SenderBreakers {
     }
 
     fn breakers(&self) -> MutexGuard<'_, HashMap<SenderName, Breaker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashSet<(SenderName, RecipientId)>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// When to look again for the end of a try.
-const SOON: Duration = Duration::from_secs(1);
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        self.all.under_way().remove(&self.what);
+    }
+}
+
+/// When to look again for the end of a try for the same recipient.
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::sid::AccountSid;
 
     fn sender(name: &str) -> SenderName {
         SenderName::parse(name).unwrap()
@@ -164,9 +138,21 @@ mod tests {
         Timestamp::from_seconds(1_800_000_000)
     }
 
+    fn to(number: u8) -> TryTarget {
+        TryTarget {
+            account: AccountSid::from_bytes([1; 16]),
+            recipient: [number; 16],
+            group: [number; 16],
+        }
+    }
+
     fn fail(health: &SenderBreakers, times: u32, at: Timestamp) -> u32 {
-        let opened = |_| u32::from(health.failed(sender("a"), at));
+        let opened = |_| u32::from(health.failed(sender("a"), &to(1), FailureScope::Sender, None, at));
         (0..times).map(opened).sum()
+    }
+
+    fn begin(health: &SenderBreakers, number: u8, at: Timestamp) -> Result<(), NotNow> {
+        health.begin(sender("a"), &to(number), at).map(drop)
     }
 
     #[test]
@@ -182,7 +168,7 @@ mod tests {
         assert!(health.is_available(sender("b"), now()));
         assert_eq!(health.open(now()), [sender("a")]);
         let until = now() + SenderBreakers::FIRST_PAUSE;
-        assert_eq!(health.begin(sender("a"), now()), Err(CircuitOpen { until }));
+        assert_eq!(begin(&health, 2, now()), Err(NotNow::Open(until)));
     }
 
     #[test]
@@ -192,19 +178,19 @@ mod tests {
         let mut at = now();
         for pause in [5, 10, 20, 40, 60, 60] {
             let before = at + Duration::from_secs(pause - 1);
-            assert!(health.begin(sender("a"), before).is_err());
+            assert!(begin(&health, 2, before).is_err());
             at = at + Duration::from_secs(pause);
-            assert_eq!(health.begin(sender("a"), at), Ok(()));
+            assert_eq!(begin(&health, 2, at), Ok(()));
             let soon = at + Duration::from_secs(1);
-            assert_eq!(health.begin(sender("a"), at), Err(CircuitOpen { until: soon }));
+            assert_eq!(begin(&health, 3, at), Err(NotNow::Open(soon)));
             assert!(!health.is_available(sender("a"), at));
             assert_eq!(fail(&health, 1, at), 0, "it is said once");
         }
         at = at + Duration::from_mins(1);
-        assert_eq!(health.begin(sender("a"), at), Ok(()));
+        assert_eq!(begin(&health, 2, at), Ok(()));
         assert!(health.succeeded(sender("a")));
-        assert_eq!(health.begin(sender("a"), at), Ok(()));
-        assert_eq!(health.begin(sender("a"), at), Ok(()));
+        assert_eq!(begin(&health, 2, at), Ok(()));
+        assert_eq!(begin(&health, 2, at), Ok(()));
     }
 
     #[test]
@@ -212,8 +198,21 @@ mod tests {
         let health = SenderBreakers::default();
         fail(&health, 5, now());
         let at = now() + SenderBreakers::FIRST_PAUSE;
-        assert_eq!(health.begin(sender("a"), at), Ok(()));
+        assert_eq!(begin(&health, 2, at), Ok(()));
         assert!(!health.is_available(sender("a"), at + SenderBreakers::PROBE.mul_f64(0.9)));
-        assert_eq!(health.begin(sender("a"), at + SenderBreakers::PROBE), Ok(()));
+        assert_eq!(begin(&health, 2, at + SenderBreakers::PROBE), Ok(()));
+    }
+
+    #[test]
+    fn one_recipient_has_one_try_under_way() {
+        let health = SenderBreakers::default();
+        let first = health.begin(sender("a"), &to(1), now()).unwrap();
+        let again = now() + LOOKS_AGAIN;
+        assert_eq!(begin(&health, 1, now()), Err(NotNow::Busy(again)));
+        assert_eq!(begin(&health, 2, now()), Ok(()));
+        let other = health.begin(sender("b"), &to(1), now());
+        assert!(other.is_ok(), "another sender is not concerned");
+        drop(first);
+        assert_eq!(begin(&health, 1, now()), Ok(()));
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::delivery::DeliveryOutcome;
 use crate::domain::channel::Channel;
+use crate::domain::circuit::FailureScope;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::sid::AttemptSid;
 use crate::domain::time::Timestamp;
@@ -68,17 +70,6 @@ pub struct Sent {
     pub outcome: DeliveryOutcome,
     /// What the provider calls the message: at most 128 printable characters.
     pub reference: Option<String>,
-    /// Whom a failure is about.
-    pub about: FailureScope,
-}
-
-/// Whom the failure of a try is about: whether it says anything of the next message to somebody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureScope {
-    /// This recipient or this message: the provider was reached and let this server in, so it works.
-    Recipient,
-    /// The provider, or the way to it.
-    Sender,
 }
 
 impl Sent {
@@ -88,27 +79,33 @@ impl Sent {
         Self {
             outcome: DeliveryOutcome::Delivered,
             reference: reference.map(name).filter(|name| !name.is_empty()),
-            about: FailureScope::Recipient,
         }
     }
 
     /// The provider fails, or cannot be reached: it may work later.
     #[must_use]
-    pub fn retry(why: impl Into<String>, after: Option<std::time::Duration>) -> Self {
-        let why = why.into();
-        Self {
-            outcome: DeliveryOutcome::Retry { why, after },
-            reference: None,
-            about: FailureScope::Sender,
-        }
+    pub fn retry(why: impl Into<String>, after: Option<Duration>) -> Self {
+        Self::failed(FailureScope::Sender, why, after)
     }
 
-    /// The provider works, but takes nothing for this recipient now: it may work later.
+    /// The provider has too much to do: it wants to be left alone for `after`, or for a while.
     #[must_use]
-    pub fn retry_recipient(why: impl Into<String>) -> Self {
+    pub fn overloaded(why: impl Into<String>, after: Option<Duration>) -> Self {
+        Self::failed(FailureScope::Overload, why, after)
+    }
+
+    /// The provider works, but takes nothing for this recipient now: it may work later. `status` is what it answered, as
+    /// [`FailureScope::Recipient`] has it.
+    #[must_use]
+    pub fn retry_recipient(status: u32, why: impl Into<String>, after: Option<Duration>) -> Self {
+        Self::failed(FailureScope::Recipient { status }, why, after)
+    }
+
+    fn failed(about: FailureScope, why: impl Into<String>, after: Option<Duration>) -> Self {
+        let why = why.into();
         Self {
-            about: FailureScope::Recipient,
-            ..Self::retry(why, None)
+            outcome: DeliveryOutcome::Retry { why, after, about },
+            reference: None,
         }
     }
 
@@ -118,7 +115,6 @@ impl Sent {
         Self {
             outcome: DeliveryOutcome::Refused { why: why.into() },
             reference: None,
-            about: FailureScope::Recipient,
         }
     }
 }

@@ -15,7 +15,7 @@ mod words;
 use std::sync::Arc;
 
 use self::log::LogSender;
-pub use self::message::{CodeMessage, CodeSender, FailureScope, Sent};
+pub use self::message::{CodeMessage, CodeSender, Sent};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::price::Price;

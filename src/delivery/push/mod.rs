@@ -19,6 +19,7 @@ use super::DeliveryOutcome;
 use super::http::{
     AddressGuard, BodyEnd, Causes, HttpAnswer, HttpClient, HttpError, HttpPolicy, SystemNames,
 };
+use crate::domain::circuit::FailureScope;
 use crate::domain::sid::{ChallengeSid, EventSid, FactorSid};
 use crate::domain::time::Timestamp;
 
@@ -107,11 +108,20 @@ impl PushOutcome {
         Self::Settled(DeliveryOutcome::Delivered)
     }
 
+    /// The provider fails, cannot be reached, or does not let this server in.
     fn retry(why: impl Into<String>, after: Option<Duration>) -> Self {
-        Self::Settled(DeliveryOutcome::Retry {
-            why: why.into(),
-            after,
-        })
+        Self::failed(FailureScope::Sender, why, after)
+    }
+
+    /// The provider has answered with `status` about one device; 0 is that it did not answer in time.
+    fn retry_device(status: u16, why: impl Into<String>, after: Option<Duration>) -> Self {
+        let status = status.into();
+        Self::failed(FailureScope::Recipient { status }, why, after)
+    }
+
+    fn failed(about: FailureScope, why: impl Into<String>, after: Option<Duration>) -> Self {
+        let why = why.into();
+        Self::Settled(DeliveryOutcome::Retry { why, after, about })
     }
 
     fn refused(why: impl Into<String>) -> Self {

@@ -16,6 +16,7 @@ use self::body::WebhookBody;
 use super::DeliveryOutcome;
 use super::http::{HttpAnswer, HttpClient, HttpError};
 use crate::crypto::webhook_secret::WebhookSecret;
+use crate::domain::circuit::FailureScope;
 use crate::domain::events::{Event, OutboxRow};
 use crate::domain::fraud::BlockEvent;
 use crate::domain::time::Timestamp;
@@ -70,6 +71,7 @@ pub async fn send(
         Err(error) => DeliveryOutcome::Retry {
             why: error.to_string(),
             after: None,
+            about: FailureScope::Sender,
         },
     }
 }
@@ -111,5 +113,9 @@ fn judge(answer: &HttpAnswer, now: Timestamp) -> DeliveryOutcome {
         ),
         _ => format!("the receiver answered {status}"),
     };
-    DeliveryOutcome::Retry { why, after }
+    DeliveryOutcome::Retry {
+        why,
+        after,
+        about: FailureScope::Sender,
+    }
 }

@@ -3,17 +3,18 @@
 use async_trait::async_trait;
 
 use super::compose::compose;
+use super::learn::target;
 use super::settle::settle;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
-use crate::delivery::codes::FailureScope;
+use crate::domain::circuit::FailureScope;
 use crate::domain::events::{OutboxRow, QueuedCode};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::{Parcel, Settled};
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Fault, account};
-use crate::memory::breaker::CircuitOpen;
+use crate::memory::breaker::NotNow;
 use crate::store::keys;
 
 /// A code on its way to its sender.
@@ -32,17 +33,26 @@ pub(super) struct CodeNote {
     pub(super) locale: Option<String>,
     /// Why nothing was tried, if nothing was.
     pub(super) untried: Option<Untried>,
-    /// Whom a failure is about; `None` as long as nothing was tried.
-    pub(super) about: Option<FailureScope>,
 }
 
 /// Why nothing was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Untried {
+    /// Another code is on its way to the same recipient; it looks again then.
+    Busy(Timestamp),
     /// This server itself failed; it looks again then.
     Fault(Timestamp),
     /// The sender gets nothing until then: its circuit is open.
     CircuitOpen(Timestamp),
+}
+
+impl Untried {
+    /// When to look again.
+    pub(super) fn until(self) -> Timestamp {
+        match self {
+            Self::Busy(until) | Self::CircuitOpen(until) | Self::Fault(until) => until,
+        }
+    }
 }
 
 impl CodeParcel {
@@ -109,12 +119,29 @@ impl CodeParcel {
             Ok(message) => message,
             Err(why) => return Ok(DeliveryOutcome::Refused { why }),
         };
-        if let Err(CircuitOpen { until }) = app.memory.sender_breakers.begin(row.sender, now) {
-            let why = "the sender failed several times in a row and is left alone for a while";
-            return Ok(self.untried(why.to_owned(), Untried::CircuitOpen(until)));
-        }
-        let sent = sender.sender.send(&message).await;
-        self.note.about = Some(sent.about);
+        let target = target(row.account, &verification.destination);
+        let breakers = &app.memory.sender_breakers;
+        let _trying = match breakers.begin(row.sender, &target, now) {
+            Ok(trying) => trying,
+            Err(NotNow::Busy(until)) => {
+                let why = "another code is on its way to the same recipient";
+                return Ok(self.untried(why.to_owned(), Untried::Busy(until)));
+            }
+            Err(NotNow::Open(until)) => {
+                let why = "the sender fails or has too much to do, and is left alone for a while";
+                return Ok(self.untried(why.to_owned(), Untried::CircuitOpen(until)));
+            }
+        };
+        // Whatever the sender waits for (a session, its turn): a code that is over is not sent.
+        let life = due.code.expires_at.since(now);
+        let Ok(sent) = tokio::time::timeout(life, sender.sender.send(&message)).await else {
+            let why = "the code was over before the sender had taken it".to_owned();
+            return Ok(DeliveryOutcome::Retry {
+                why,
+                after: None,
+                about: FailureScope::Recipient { status: 0 },
+            });
+        };
         self.note.reference = sent.reference;
         self.note.locale = Some(message.locale);
         Ok(sent.outcome)
@@ -122,7 +149,11 @@ impl CodeParcel {
 
     fn untried(&mut self, why: String, untried: Untried) -> DeliveryOutcome {
         self.note.untried = Some(untried);
-        DeliveryOutcome::Retry { why, after: None }
+        DeliveryOutcome::Retry {
+            why,
+            after: None,
+            about: FailureScope::Recipient { status: 0 },
+        }
     }
 }
 

@@ -2,11 +2,14 @@
 
 use super::records::put_attempt;
 use crate::app::App;
+use crate::crypto::short_digest::short_digest;
 use crate::delivery::DeliveryOutcome;
-use crate::delivery::codes::FailureScope;
 use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::domain::circuit::TryTarget;
 use crate::domain::code_routing::ConversionWindow;
-use crate::domain::outbox::Reason;
+use crate::domain::destination::Destination;
+use crate::domain::outbox::{LONGEST_WISH, Reason};
+use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::flows::reading::Reading;
@@ -14,9 +17,8 @@ use crate::flows::{Fault, account, fraud};
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, Order, Scan, records};
 
-/// Learns from what came of `attempt`, whose failure, if it is one, is `about` its recipient or its sender. To be called once
-/// for each.
-pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome, about: FailureScope) {
+/// Learns from what came of `attempt`. To be called once for each.
+pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome) {
     let (sender, memory) = (attempt.sender, &app.memory);
     match outcome {
         DeliveryOutcome::Obsolete => {}
@@ -34,20 +36,28 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome, abo
             memory.sender_breakers.succeeded(sender);
             sent(app, attempt);
         }
-        // One recipient's mailbox is full: whoever answers that works, and others' codes do not wait for it.
-        DeliveryOutcome::Retry { .. } if about == FailureScope::Recipient => {
+        // What is about one recipient only is weighed by the circuit: others' codes do not wait for it.
+        DeliveryOutcome::Retry { why, after, about } => {
             memory.senders.failed(sender);
-            memory.sender_breakers.succeeded(sender);
-        }
-        DeliveryOutcome::Retry { why, .. } => {
-            memory.senders.failed(sender);
-            if memory.sender_breakers.failed(sender, app.clock.now()) {
+            let target = target(attempt.account, &attempt.destination);
+            let after = after.map(|after| after.min(LONGEST_WISH));
+            let now = app.clock.now();
+            if memory.sender_breakers.failed(sender, &target, *about, after, now) {
                 let why = Reason::new(why);
                 tracing::warn!(
                     "the sender {sender} fails: {why}; codes go to other senders, and it is tried again now and then"
                 );
             }
         }
+    }
+}
+
+/// For whom a code to `destination` is: all addresses of a mail domain are one group, as one server answers for them.
+pub(super) fn target(account: AccountSid, destination: &Destination) -> TryTarget {
+    TryTarget {
+        account,
+        recipient: short_digest(&destination.to_key()),
+        group: short_digest(&destination.group_key()),
     }
 }
 

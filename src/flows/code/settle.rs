@@ -16,7 +16,7 @@ use super::route::{Candidate, Way, rank};
 use super::send::row_sid;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
-use crate::delivery::codes::{ConfiguredSender, FailureScope};
+use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
 use crate::domain::outbox::Reason;
@@ -47,9 +47,7 @@ async fn note(app: &App, parcel: &CodeParcel, outcome: &DeliveryOutcome) -> Resu
     let code = &parcel.code;
     let key = keys::attempt(code.account, code.attempt);
     if let Some(attempt) = Reading::new(app).glance(&key).await? {
-        // What does not even come back from its try (the worker gave up on it) is the sender's failure.
-        let about = parcel.note.about.unwrap_or(FailureScope::Sender);
-        learn(app, &attempt, outcome, about);
+        learn(app, &attempt, outcome);
     }
     Ok(())
 }
@@ -124,7 +122,7 @@ impl Settling<'_> {
             DeliveryOutcome::Delivered => return self.sent(&parcel.note),
             DeliveryOutcome::Obsolete => return self.canceled(),
             DeliveryOutcome::Refused { why } => (why, true, None),
-            DeliveryOutcome::Retry { why, after } => (why, false, *after),
+            DeliveryOutcome::Retry { why, after, .. } => (why, false, *after),
         };
         let failure = FailedTry {
             why: Reason::new(why),
@@ -224,12 +222,15 @@ impl Settling<'_> {
         failure: &FailedTry,
     ) -> Result<(Batch, Settled), Fault> {
         let entropy = self.app.entropy.as_ref();
+        let tries = self.row.attempts;
         self.row
             .fail(failure.why.clone(), failure.after, self.now, entropy);
-        if let (Some(Untried::Fault(until) | Untried::CircuitOpen(until)), true) =
-            (failure.untried, sender.name == self.code.sender)
-        {
-            self.row.next_at = until;
+        if let Some(untried) = failure.untried {
+            // Who was not tried is still one of those who were not.
+            self.row.attempts = tries;
+            if sender.name == self.code.sender {
+                self.row.next_at = untried.until();
+            }
         }
         let until = self.row.next_at;
         if until >= self.code.expires_at {
@@ -341,8 +342,8 @@ fn choose_last(ranked: &[Candidate], code: &QueuedCode, failure: &FailedTry) -> 
 }
 
 /// First those that were not tried and are not left alone, in their order; then, after a pause, whoever did not refuse it,
-/// those that are not left alone before the others, the one whose last try is longest ago before all. A fault of this
-/// server is no reason for another sender.
+/// those that are not left alone before the others, the one whose last try is longest ago before all. What lies with this server, or
+/// with the recipient, is no reason for another sender.
 fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, failure: &FailedTry) -> Option<Next> {
     let fits = |candidate: &&Candidate| !code.refused.contains(&candidate.sender.name);
     let same = || {
@@ -351,7 +352,7 @@ fn choose(ranked: &[Candidate], sending: &Sending, code: &QueuedCode, failure: &
             .find(|candidate| candidate.sender.name == code.sender)
     };
     let waits = |candidate: &Candidate| Some(Next::Waits(candidate.sender.clone()));
-    if let (Some(Untried::Fault(_)), Some(candidate)) = (failure.untried, same()) {
+    if let (Some(Untried::Busy(_) | Untried::Fault(_)), Some(candidate)) = (failure.untried, same()) {
         return waits(candidate);
     }
     let tries = |name: SenderName| sending.tries.iter().rposition(|each| each.sender == name);

@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::rows::free_at;
 use crate::app::App;
+use crate::domain::circuit::RecipientId;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::{Lane, Thread};
 use crate::domain::sid::EventSid;
@@ -30,8 +31,15 @@ pub(super) struct LaneReader {
     queues: HashMap<Thread, VecDeque<Stored<OutboxRow>>>,
     /// The threads whose first row may be delivered now.
     ready: VecDeque<Thread>,
+    /// The same for rows that were tried before, and those of recipients that failed, if the receiver serves many: nothing
+    /// is tried twice before all was once.
+    again: VecDeque<Thread>,
+    /// Who failed.
+    failing: HashSet<RecipientId>,
     /// The rows that were handed out and are not settled.
-    under_way: HashMap<Thread, EventSid>,
+    under_way: HashMap<Thread, HandedOut>,
+    /// For whom those are: of one recipient's rows one is under way at a time.
+    busy: HashSet<RecipientId>,
     /// The threads of which nothing more can be delivered in this reader.
     waiting: HashSet<Thread>,
     loaded: usize,
@@ -42,14 +50,24 @@ pub(super) struct LaneReader {
     earliest: Option<Timestamp>,
 }
 
+/// A row that was handed out.
+struct HandedOut {
+    sid: EventSid,
+    recipient: RecipientId,
+}
+
 impl LaneReader {
-    pub(super) fn over(lane: Lane, window: usize) -> Self {
+    /// A reader of `lane`, some of whose recipients have failed.
+    pub(super) fn over(lane: Lane, window: usize, failing: HashSet<RecipientId>) -> Self {
         Self {
             lane,
             window,
             queues: HashMap::new(),
             ready: VecDeque::new(),
+            again: VecDeque::new(),
+            failing,
             under_way: HashMap::new(),
+            busy: HashSet::new(),
             waiting: HashSet::new(),
             loaded: 0,
             read: 0,
@@ -63,16 +81,26 @@ impl LaneReader {
     /// A row that may be delivered now, if there is one. Its thread is under way until [`LaneReader::gone`] or
     /// [`LaneReader::stays`] is said of it.
     pub(super) async fn next(&mut self, app: &App) -> Result<Option<Stored<OutboxRow>>, Fault> {
-        while self.ready.is_empty() && self.may_read() {
+        let mut place = self.first_of(&self.ready);
+        while place.is_none() && self.may_read() {
             self.read_window(app).await?;
+            place = self.first_of(&self.ready);
         }
-        let Some(thread) = self.ready.pop_front() else {
+        let thread = match place {
+            Some(place) => self.ready.remove(place),
+            None => self
+                .first_of(&self.again)
+                .and_then(|place| self.again.remove(place)),
+        };
+        let Some(thread) = thread else {
             return Ok(None);
         };
         let row = self.queues.get_mut(&thread).and_then(VecDeque::pop_front);
         if let Some(row) = &row {
             self.loaded -= 1;
-            self.under_way.insert(thread, row.record.sid);
+            let (sid, recipient) = (row.record.sid, row.record.message.target().recipient);
+            self.under_way.insert(thread, HandedOut { sid, recipient });
+            self.busy.insert(recipient);
         }
         self.handed_out += 1;
         Ok(row)
@@ -80,12 +108,12 @@ impl LaneReader {
 
     /// The row that was under way is gone: the next one of its thread may follow.
     pub(super) fn gone(&mut self, app: &App, thread: Thread) {
-        self.under_way.remove(&thread);
+        self.is_back(thread);
         let Slot::Occupied(queue) = self.queues.entry(thread) else {
             return;
         };
         match queue.get().front().map(|row| free_at(app, &row.record)) {
-            Some(free) if free <= app.clock.now() => self.ready.push_back(thread),
+            Some(free) if free <= app.clock.now() => self.may_go(app, thread),
             Some(free) => self.stays(thread, free),
             None => drop(queue.remove()),
         }
@@ -93,10 +121,46 @@ impl LaneReader {
 
     /// The row that was under way stays until then, and all behind it in its thread with it.
     pub(super) fn stays(&mut self, thread: Thread, until: Timestamp) {
-        self.under_way.remove(&thread);
+        self.is_back(thread);
         let dropped = self.queues.remove(&thread).unwrap_or_default();
         self.loaded -= dropped.len();
         self.wait(thread, until);
+    }
+
+    /// A try for this recipient failed: others come first.
+    pub(super) fn failed(&mut self, recipient: RecipientId) {
+        self.failing.insert(recipient);
+    }
+
+    fn is_back(&mut self, thread: Thread) {
+        if let Some(row) = self.under_way.remove(&thread) {
+            self.busy.remove(&row.recipient);
+        }
+    }
+
+    /// The first row of this thread, which has none under way, may be delivered now.
+    fn may_go(&mut self, app: &App, thread: Thread) {
+        let first = self.queues.get(&thread).and_then(VecDeque::front);
+        let tried = first.is_some_and(|row| {
+            let recipient = row.record.message.target().recipient;
+            row.record.attempts > 0 || self.failing.contains(&recipient)
+        });
+        if !(tried && self.lane.receiver.serves_many()) {
+            self.ready.push_back(thread);
+        } else if self.again.len() < self.window / 2 {
+            self.again.push_back(thread);
+        } else {
+            // What fails must not fill the memory in which others are looked for.
+            self.stays(thread, app.clock.now());
+        }
+    }
+
+    /// Where in `queue` the first thread is whose recipient has nothing under way.
+    fn first_of(&self, queue: &VecDeque<Thread>) -> Option<usize> {
+        queue.iter().position(|thread| {
+            let first = self.queues.get(thread).and_then(VecDeque::front);
+            first.is_none_or(|row| !self.busy.contains(&row.record.message.target().recipient))
+        })
     }
 
     /// When there is something to do again, as far as this pass has seen; `None` if nothing is left.
@@ -113,7 +177,11 @@ impl LaneReader {
     }
 
     fn may_read(&self) -> bool {
-        let most = if self.handed_out == 0 { FARTHEST } else { MOST_READ };
+        let most = if self.handed_out == 0 && self.again.is_empty() {
+            FARTHEST
+        } else {
+            MOST_READ
+        };
         !self.complete && self.loaded < self.window && self.read < most
     }
 
@@ -184,7 +252,8 @@ impl LaneReader {
     /// Puts a row into the queue of its thread, unless it is there already, or under way, or its thread waits.
     fn take_in(&mut self, app: &App, row: Stored<OutboxRow>) {
         let (thread, sid) = (row.record.message.thread(), row.record.sid);
-        if self.waiting.contains(&thread) || self.under_way.get(&thread) == Some(&sid) {
+        let under_way = self.under_way.get(&thread);
+        if self.waiting.contains(&thread) || under_way.is_some_and(|row| row.sid == sid) {
             return;
         }
         let queue = self.queues.get(&thread);
@@ -200,14 +269,16 @@ impl LaneReader {
         if full || (first && free > app.clock.now()) {
             // All that is known of the thread has to wait for this one.
             self.ready.retain(|ready| *ready != thread);
+            self.again.retain(|again| *again != thread);
             return self.stays(thread, if full { app.clock.now() } else { free });
         }
         let queue = self.queues.entry(thread).or_default();
-        if first && queue.is_empty() {
-            self.ready.push_back(thread);
-        }
+        let is_only = queue.is_empty();
         queue.insert(place, row);
         self.loaded += 1;
+        if first && is_only {
+            self.may_go(app, thread);
+        }
     }
 
     fn wait(&mut self, thread: Thread, until: Timestamp) {
@@ -302,7 +373,7 @@ mod tests {
     async fn deliver_all(app: &App, width: usize) -> (Vec<OutboxRow>, usize) {
         let (mut delivered, mut most) = (Vec::new(), 0);
         loop {
-            let mut reader = LaneReader::over(lane(), 256);
+            let mut reader = LaneReader::over(lane(), 256, HashSet::new());
             let mut under_way = VecDeque::new();
             loop {
                 while under_way.len() < width
@@ -346,7 +417,7 @@ mod tests {
     async fn rows_of_one_factor_are_never_under_way_together() {
         let app = app();
         fill(&app, 1000, app.clock.now(), |_| 7).await;
-        let mut reader = LaneReader::over(lane(), 256);
+        let mut reader = LaneReader::over(lane(), 256, HashSet::new());
         let first = reader.next(&app).await.unwrap().unwrap();
         assert!(reader.next(&app).await.unwrap().is_none());
         assert!(reader.loaded() <= 512);
@@ -369,7 +440,7 @@ mod tests {
         for (seconds, factor) in [(100, 1), (101, 2), (110, 3), (120, 5)] {
             put(at(seconds), factor).await;
         }
-        let mut reader = LaneReader::over(lane(), 3);
+        let mut reader = LaneReader::over(lane(), 3, HashSet::new());
         let first = reader.next(&app).await.unwrap().unwrap().record;
         // Of a factor that was seen, of one that was not, and of one that is under way.
         let rows = [(at(105), at(200), 2), (at(51), at(201), 4), (at(106), at(202), 1)];
@@ -404,7 +475,7 @@ mod tests {
         fill(&app, 1, app.clock.now(), |_| 99).await;
         let (delivered, _) = deliver_all(&app, 8).await;
         assert_eq!(delivered.len(), 1);
-        let mut reader = LaneReader::over(lane(), 256);
+        let mut reader = LaneReader::over(lane(), 256, HashSet::new());
         assert!(reader.next(&app).await.unwrap().is_none());
         assert_eq!(reader.next_at(app.clock.now()), Some(later));
     }

@@ -133,7 +133,7 @@ async fn attempt(app: &App, leased: &OutboxRow, outcome: &DeliveryOutcome) -> Re
             row.fail(why.clone(), None, now, app.entropy.as_ref());
             (give_up(app, batch, row, &why)?, Settled::Refused)
         }
-        DeliveryOutcome::Retry { why, after } => {
+        DeliveryOutcome::Retry { why, after, .. } => {
             let why = Reason::new(why);
             row.fail(why.clone(), *after, now, app.entropy.as_ref());
             if row.message.expires_at().is_some_and(|end| end <= row.next_at) {

@@ -18,13 +18,13 @@ use super::worker::Limits;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::http::asked_by;
+use crate::domain::circuit::{Breaker, FailureScope, TryTarget};
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::{LONGEST_WISH, Lane, Reason, Receiver, Thread, backoff};
 use crate::domain::shares::Shares;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
-use crate::memory::breaker::Breaker;
 use crate::store::records::Stored;
 
 /// What all visits share.
@@ -53,7 +53,7 @@ impl WorkerContext {
     /// Visits `lane`, whose receiver does as `health` says.
     pub(super) async fn visit(self, lane: Lane, track: Track, health: Health) -> Visited {
         let mut visit = Visit {
-            reader: LaneReader::over(lane, self.limits.window),
+            reader: LaneReader::over(lane, self.limits.window, health.breaker.failing()),
             began: self.app.clock.now(),
             under_way: JoinSet::new(),
             threads: HashMap::new(),
@@ -89,13 +89,14 @@ struct Visit {
     crowded: bool,
     reader: LaneReader,
     began: Timestamp,
-    under_way: JoinSet<Result<Settled, Fault>>,
+    under_way: JoinSet<Result<Carried, Fault>>,
     threads: HashMap<Id, UnderWay>,
 }
 
 /// A delivery that is under way.
 struct UnderWay {
     thread: Thread,
+    target: TryTarget,
     began: Instant,
     _room: Room,
 }
@@ -111,10 +112,12 @@ impl Visit {
                     break;
                 };
                 let thread = row.record.message.thread();
+                let target = row.record.message.target();
                 let carrying = carry(self.context.clone(), row);
                 let task = self.under_way.spawn(carrying);
                 let under_way = UnderWay {
                     thread,
+                    target,
                     began: Instant::now(),
                     _room: room,
                 };
@@ -155,18 +158,32 @@ impl Visit {
         })
     }
 
-    fn take_in(&mut self, done: Result<(Id, Result<Settled, Fault>), JoinError>) -> Result<(), Fault> {
+    fn take_in(&mut self, done: Result<(Id, Result<Carried, Fault>), JoinError>) -> Result<(), Fault> {
         let (id, settled) = match done {
             Ok(done) => done,
             // Nothing is known of the row, so its thread waits for the next pass.
-            Err(lost) => (lost.id(), Ok(Settled::TakenAway)),
+            Err(lost) => (lost.id(), Ok(Carried::taken_away())),
         };
         let app = Arc::clone(&self.context.app);
-        let Some(UnderWay { thread, began, .. }) = self.threads.remove(&id) else {
+        let Some(UnderWay {
+            thread,
+            target,
+            began,
+            ..
+        }) = self.threads.remove(&id)
+        else {
             return Ok(());
         };
-        self.health.took(began.elapsed());
-        match settled? {
+        self.health.took(self.lane, began.elapsed());
+        let Carried { settled, about } = settled?;
+        let failed = FailedDelivery {
+            target,
+            // What is about one recipient is about the receiver if it has only that one.
+            about: about
+                .filter(|_| self.lane.receiver.serves_many())
+                .unwrap_or(FailureScope::Sender),
+        };
+        match settled {
             Settled::Delivered => {
                 self.health.delivered(self.lane);
                 self.reader.gone(&app, thread);
@@ -176,7 +193,8 @@ impl Visit {
                 self.reader.gone(&app, thread);
             }
             Settled::GivenUp(why) | Settled::TooLate(why) => {
-                self.health.failed(&app, self.lane, &why);
+                self.health.failed(&app, self.lane, &failed, None, &why);
+                self.reader.failed(target.recipient);
                 self.reader.gone(&app, thread);
             }
             // A refusal is about one row: it says nothing against the receiver, and there was an answer.
@@ -187,7 +205,8 @@ impl Visit {
             Settled::Handed | Settled::Obsolete => self.reader.gone(&app, thread),
             Settled::TakenAway => self.reader.stays(thread, app.clock.now()),
             Settled::Waits { until, why, asked } => {
-                self.health.failed(&app, self.lane, &why);
+                self.health.failed(&app, self.lane, &failed, asked, &why);
+                self.reader.failed(target.recipient);
                 if let Some(asked) = asked.filter(|_| self.lane.receiver.asks_for_all()) {
                     self.health.rest(app.clock.now() + asked.min(LONGEST_WISH));
                 }
@@ -203,8 +222,14 @@ impl Visit {
 pub(super) struct Health {
     breaker: Breaker,
     why: Option<Reason>,
-    /// Whether the last delivery took long.
-    slow: bool,
+    /// Which of the last deliveries took long: a bit for each, the last one's is the lowest.
+    slow: u8,
+}
+
+/// What failed.
+struct FailedDelivery {
+    target: TryTarget,
+    about: FailureScope,
 }
 
 impl Health {
@@ -217,18 +242,32 @@ impl Health {
     pub(super) fn track(&self, lane: Lane) -> Track {
         Track {
             pool: lane.receiver.pool(),
-            slow: self.slow || self.failing().is_some(),
+            slow: self.is_slow(lane) || self.failing().is_some(),
         }
     }
 
     /// A delivery took so long.
-    fn took(&mut self, time: Duration) {
-        self.slow = time >= SLOW;
+    fn took(&mut self, lane: Lane, time: Duration) {
+        // One recipient for whom it takes long makes nobody slow who serves many.
+        let before = if lane.receiver.serves_many() {
+            self.slow << 1
+        } else {
+            0
+        };
+        self.slow = before | u8::from(time >= SLOW);
+    }
+
+    fn is_slow(&self, lane: Lane) -> bool {
+        let slow = self.slow.count_ones();
+        slow >= if lane.receiver.serves_many() { 4 } else { 1 }
     }
 
     /// Until when the receiver is to be left alone altogether, if that is after `now`.
     pub(super) fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.breaker.paused_until(now)
+        // Where only recipients were refused, each of them waits on its own.
+        self.breaker
+            .paused_until(now)
+            .filter(|_| !self.breaker.is_reached())
     }
 
     /// The receiver took something.
@@ -250,11 +289,20 @@ impl Health {
         self.breaker.rest(until);
     }
 
-    /// The receiver failed.
-    pub(super) fn failed(&mut self, app: &App, lane: Lane, why: &Reason) {
+    /// The receiver failed, and asked to be left alone for a while.
+    fn failed(
+        &mut self,
+        app: &App,
+        lane: Lane,
+        failed: &FailedDelivery,
+        asked: Option<Duration>,
+        why: &Reason,
+    ) {
         let longest = lane.receiver.longest_backoff();
         let backoff = |pauses| backoff(pauses, longest, app.entropy.as_ref());
-        if self.breaker.failed(app.clock.now(), backoff) {
+        let (asked, now) = (asked.map(|asked| asked.min(LONGEST_WISH)), app.clock.now());
+        let FailedDelivery { target, about } = failed;
+        if self.breaker.failed(target, *about, asked, now, backoff) {
             tracing::warn!(
                 outbox.lane = %lane,
                 "deliveries to {lane} fail: {why}; they are tried again with growing pauses"
@@ -346,17 +394,37 @@ impl Drop for Extra {
 }
 
 /// Leases a row, delivers it, settles it.
-async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Settled, Fault> {
+async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Carried, Fault> {
     let (app, now) = (&context.app, context.app.clock.now());
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
         let parcel = context.unpack.unpack(&row.record);
-        return settle(app, parcel.as_ref(), &row.record, &DeliveryOutcome::Obsolete).await;
+        let settled = settle(app, parcel.as_ref(), &row.record, &DeliveryOutcome::Obsolete).await?;
+        return Ok(Carried { settled, about: None });
     }
     let Some(leased) = lease(app, &row, now + context.limits.lease).await? else {
-        return Ok(Settled::TakenAway);
+        return Ok(Carried::taken_away());
     };
     let Tried { parcel, outcome } = deliver(&context, leased.clone()).await;
-    settle(app, parcel.as_ref(), &leased, &outcome).await
+    Ok(Carried {
+        settled: settle(app, parcel.as_ref(), &leased, &outcome).await?,
+        about: outcome.scope(),
+    })
+}
+
+/// What came of a row.
+struct Carried {
+    settled: Settled,
+    /// Whom its failure is about.
+    about: Option<FailureScope>,
+}
+
+impl Carried {
+    fn taken_away() -> Self {
+        Self {
+            settled: Settled::TakenAway,
+            about: None,
+        }
+    }
 }
 
 /// A parcel that was tried to be delivered.
@@ -384,7 +452,11 @@ async fn deliver(context: &WorkerContext, row: OutboxRow) -> Tried {
     };
     Tried {
         parcel: spare,
-        outcome: DeliveryOutcome::Retry { why, after: None },
+        outcome: DeliveryOutcome::Retry {
+            why,
+            after: None,
+            about: FailureScope::Recipient { status: 0 },
+        },
     }
 }
 

@@ -151,18 +151,15 @@ impl Worker {
         let found = lanes(&self.context.app).await;
         self.found(found);
         loop {
+            let woken = self.context.app.memory.wakeups.take();
+            for lane in woken {
+                self.note(lane);
+            }
             self.begin_due();
             let Some(done) = self.visits.join_next_with_id().await else {
                 return;
             };
             self.take_in(done);
-            self.context
-                .app
-                .memory
-                .wakeups
-                .take()
-                .into_iter()
-                .for_each(|lane| self.note(lane));
         }
     }
 

@@ -9,6 +9,7 @@ use crate::delivery::push::apns::ApnsAccess;
 use crate::delivery::push::fcm::FcmAccess;
 use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::challenge::{Challenge, ChallengeStatus};
+use crate::domain::circuit::FailureScope;
 use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{OutboxMessage, OutboxRow};
@@ -42,6 +43,7 @@ pub async fn deliver_push(app: &App, row: &OutboxRow) -> DeliveryOutcome {
         Err(NotRead::Failed(fault)) => DeliveryOutcome::Retry {
             why: fault.to_string(),
             after: None,
+            about: FailureScope::Recipient { status: 0 },
         },
     }
 }
@@ -250,6 +252,7 @@ impl Notice {
             return Ok(DeliveryOutcome::Retry {
                 why: format!("the device's token was replaced while the old one was tried ({why})"),
                 after: None,
+                about: FailureScope::Recipient { status: 0 },
             });
         }
         tracing::info!(

@@ -8,6 +8,7 @@ use crate::crypto::web_push::vapid::VapidKey;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::push::web_push::WebPushAccess;
 use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
+use crate::domain::circuit::FailureScope;
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
 use crate::flows::reading::Reading;
@@ -28,7 +29,11 @@ pub async fn deliver_web_push(
             let why = error.to_string();
             return PushOutcome::Settled(match error {
                 Fault::Corrupt(_) => DeliveryOutcome::Refused { why },
-                _ => DeliveryOutcome::Retry { why, after: None },
+                _ => DeliveryOutcome::Retry {
+                    why,
+                    after: None,
+                    about: FailureScope::Recipient { status: 0 },
+                },
             });
         }
     };

@@ -65,7 +65,7 @@ pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<S
         return Ok(SilentAnswer::Undecided);
     };
     let sent = ask(app, &attempt, address).await;
-    learn(app, &attempt, &sent.outcome, sent.about);
+    learn(app, &attempt, &sent.outcome);
     retry_on_conflict(|| finish(app, target, token, &attempt, &sent.outcome)).await
 }
 

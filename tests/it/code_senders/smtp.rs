@@ -1,8 +1,9 @@
 //! Mails, as a mail server from a package receives them and Python reads them.
 
+use countersign::delivery::codes::CodeSender as _;
 use countersign::delivery::codes::secret::SenderSecret;
 use countersign::delivery::codes::smtp::{Login, Security, Smtp, SmtpSettings};
-use countersign::delivery::codes::{CodeSender as _, FailureScope};
+use countersign::domain::circuit::FailureScope;
 use countersign::domain::destination::EmailAddress;
 use serde_json::{Value, json};
 
@@ -129,7 +130,8 @@ async fn answers_tell_what_may_work_later() {
     let impatient = Smtp::new(settings, clock());
     let message = email("ada@example.com", "Your code is 471142");
     let sent = patient.send(&message).await;
-    assert_eq!(sent.about, FailureScope::Recipient);
+    let about = FailureScope::Recipient { status: 450 };
+    assert_eq!(sent.outcome.scope(), Some(about));
     let why = retried(sent);
     assert!(
         why.contains("450") && why.contains("try later") && !why.contains("ada@"),
@@ -140,7 +142,8 @@ async fn answers_tell_what_may_work_later() {
     assert_delivered(&patient.send(&message).await);
     assert_eq!(peer.next().await["text"], "Your code is 471142\n");
     let sent = impatient.send(&message).await;
-    assert_eq!(sent.about, FailureScope::Sender);
+    let about = FailureScope::Recipient { status: 0 };
+    assert_eq!(sent.outcome.scope(), Some(about));
     let why = retried(sent);
     assert!(why.ends_with("did not answer in time"), "{why}");
 }
@@ -154,7 +157,7 @@ async fn an_address_that_the_server_cannot_write_is_refused_before_anything_is_s
     let peer = server(start).await;
     let smtp = Smtp::new(settings(&peer, Security::None, None), clock());
     let sent = smtp.send(&email("\u{e4}da@example.com", "x")).await;
-    assert_eq!(sent.about, FailureScope::Recipient);
+    assert_eq!(sent.outcome.scope(), None);
     let why = refused(sent);
     assert!(why.contains("SMTPUTF8") && !why.contains("da@"), "{why}");
 

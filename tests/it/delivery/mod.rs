@@ -112,7 +112,7 @@ impl Notified {
 #[track_caller]
 fn assert_retry(outcome: &DeliveryOutcome, words: &str, seconds: Option<u64>) {
     match outcome {
-        DeliveryOutcome::Retry { why, after } => {
+        DeliveryOutcome::Retry { why, after, .. } => {
             assert!(why.contains(words), "{words} is not in: {why}");
             assert_eq!(*after, seconds.map(Duration::from_secs), "{why}");
         }

@@ -7,6 +7,7 @@ use super::{Notified, assert_retry};
 use crate::support::Device;
 use crate::support::push_provider::{Behaviour, PushProvider, Reply, misbehaving};
 use countersign::delivery::DeliveryOutcome;
+use countersign::domain::circuit::FailureScope;
 use countersign::flows::account;
 use countersign::flows::push::deliver_push;
 
@@ -56,6 +57,61 @@ async fn a_failing_provider_fails_no_request_and_no_other_device() {
         assert!(notified.config(&other).await.get("notification_status").is_none());
 
         assert_pending_and_answered(&notified, &challenge).await;
+    }
+}
+
+/// What a device can bring about is not said of the provider, and what the provider says of itself is.
+#[tokio::test]
+async fn an_answer_tells_whom_a_failure_is_about() {
+    let device = |status| FailureScope::Recipient { status };
+    for (platform, reply, about) in [
+        ("apn", Reply::apns(429, "TooManyRequests"), device(429)),
+        ("apn", Reply::apns(500, "InternalServerError"), device(500)),
+        ("apn", Reply::Never, device(0)),
+        (
+            "apn",
+            Reply::apns(429, "TooManyProviderTokenUpdates"),
+            FailureScope::Overload,
+        ),
+        (
+            "apn",
+            Reply::apns(503, "ServiceUnavailable"),
+            FailureScope::Overload,
+        ),
+        (
+            "apn",
+            Reply::apns(403, "InvalidProviderToken"),
+            FailureScope::Sender,
+        ),
+        (
+            "fcm",
+            Reply::fcm(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR", ""),
+            device(401),
+        ),
+        (
+            "fcm",
+            Reply::fcm(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", ""),
+            device(429),
+        ),
+        ("fcm", Reply::fcm(500, "INTERNAL", "INTERNAL", ""), device(500)),
+        ("fcm", Reply::Never, device(0)),
+        (
+            "fcm",
+            Reply::fcm(503, "UNAVAILABLE", "UNAVAILABLE", ""),
+            FailureScope::Overload,
+        ),
+        (
+            "fcm",
+            Reply::fcm(403, "PERMISSION_DENIED", "PERMISSION_DENIED", ""),
+            FailureScope::Sender,
+        ),
+    ] {
+        let provider = PushProvider::start().await;
+        let notified = Notified::new(platform, provider.senders(Some(SHORT))).await;
+        provider.reply([reply]);
+        let (_, row) = notified.challenge().await;
+        let outcome = notified.deliver(&row).await;
+        assert_eq!(outcome.scope(), Some(about), "{outcome:?}");
     }
 }
 

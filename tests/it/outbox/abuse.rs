@@ -8,107 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign::delivery::DeliveryOutcome;
-use countersign::domain::entity::EntityScope;
-use countersign::domain::events::{Event, EventType, OutboxMessage, OutboxRow, QueuedCode};
-use countersign::domain::factor::FactorType;
-use countersign::domain::outbox::Lane;
-use countersign::domain::sender_name::SenderName;
-use countersign::domain::sid::{
-    AccountSid, AttemptSid, ChallengeSid, EntitySid, EventSid, FactorSid, ServiceSid, VerificationSid,
-    WebhookSid,
-};
-use countersign::domain::text::Identity;
+use countersign::domain::sid::AccountSid;
 use countersign::flows::outbox::worker::Limits;
-use countersign::store::{Batch, keys};
 
+use super::tenant::Tenant;
 use crate::support::TestApp;
 use crate::support::scripted::Receivers;
-
-/// What rows of one account are addressed with.
-struct Tenant<'a> {
-    server: &'a TestApp,
-    account: AccountSid,
-    number: u8,
-}
-
-impl Tenant<'_> {
-    fn sid(&self, number: usize) -> [u8; 16] {
-        let mut sid = [self.number; 16];
-        sid[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
-        sid
-    }
-
-    fn scope(&self) -> EntityScope {
-        EntityScope {
-            account: self.account,
-            service: ServiceSid::from_bytes([self.number; 16]),
-            identity: Identity::parse("user-0001").unwrap(),
-            entity: EntitySid::from_bytes([self.number; 16]),
-        }
-    }
-
-    fn webhook(&self, number: usize) -> OutboxMessage {
-        let now = self.server.app.clock.now();
-        let factor = FactorSid::from_bytes(self.sid(number));
-        OutboxMessage::Webhook {
-            webhook: WebhookSid::from_bytes(self.sid(number)),
-            event: Event::new(
-                EventType::FactorCreated,
-                now,
-                &self.scope(),
-                factor,
-                FactorType::Totp,
-            ),
-        }
-    }
-
-    fn push(&self, number: usize) -> OutboxMessage {
-        let scope = self.scope();
-        OutboxMessage::Push {
-            service: scope.service,
-            identity: scope.identity,
-            entity: scope.entity,
-            factor: FactorSid::from_bytes(self.sid(number)),
-            challenge: ChallengeSid::from_bytes(self.sid(number)),
-            expires_at: self.server.app.clock.now() + Duration::from_mins(10),
-            account: self.account,
-            credential: None,
-        }
-    }
-
-    fn code(&self, number: usize, sender: &str) -> OutboxMessage {
-        OutboxMessage::Code(QueuedCode {
-            account: self.account,
-            service: self.scope().service,
-            verification: VerificationSid::from_bytes(self.sid(number)),
-            send: 0,
-            attempt: AttemptSid::from_bytes(self.sid(number)),
-            sender: SenderName::parse(sender).unwrap(),
-            expires_at: self.server.app.clock.now() + Duration::from_mins(10),
-            refused: Vec::new(),
-        })
-    }
-
-    /// Writes the rows, and has the worker look at them.
-    async fn send(&self, messages: Vec<OutboxMessage>) -> Vec<EventSid> {
-        let app = &self.server.app;
-        let (mut batch, mut sids, mut lanes) = (Batch::new(), Vec::new(), Vec::<Lane>::new());
-        for message in messages {
-            let sid = EventSid::generate(app.clock.now(), app.sids.as_ref());
-            let row = OutboxRow::new(sid, app.clock.now(), message);
-            let key = keys::outbox_row(row.message.lane(), sid);
-            batch = match row.message.reclaimed_at() {
-                Some(until) => batch.put_record_until(key, &row, until).unwrap(),
-                None => batch.put_record(key, &row).unwrap(),
-            };
-            sids.push(sid);
-            lanes.push(row.message.lane());
-        }
-        app.store.commit(batch).await.unwrap();
-        app.memory.wakeups.wake(lanes);
-        sids
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_accounts_messages_leave_at_once_while_two_others_have_receivers_by_the_thousand_that_hang() {

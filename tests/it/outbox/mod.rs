@@ -5,8 +5,10 @@ mod abuse;
 mod dead_letters;
 mod expiry;
 mod final_status;
+mod one_recipient;
 mod order;
 mod slow_receivers;
+mod tenant;
 mod tries;
 mod two_processes;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use countersign::app::App;
 use countersign::delivery::DeliveryOutcome;
+use countersign::domain::circuit::FailureScope;
 use countersign::domain::events::OutboxRow;
 use countersign::flows::Fault;
 use countersign::flows::deliveries::Deliveries;
@@ -70,6 +71,7 @@ pub(crate) fn retry(why: &str) -> DeliveryOutcome {
     DeliveryOutcome::Retry {
         why: why.to_owned(),
         after: None,
+        about: FailureScope::Sender,
     }
 }
 
@@ -78,6 +80,7 @@ pub(crate) fn retry_after(after: Duration) -> DeliveryOutcome {
     DeliveryOutcome::Retry {
         why: "busy".to_owned(),
         after: Some(after),
+        about: FailureScope::Sender,
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use countersign::delivery::DeliveryOutcome;
 use countersign::delivery::http::{HttpClient, HttpError, Names};
+use countersign::domain::circuit::FailureScope;
 use countersign::flows::event::deliver_webhook;
 
 use super::{FakeNames, deliver_all, one_row, policy, senders, subscribe};
@@ -223,7 +224,7 @@ async fn a_redirect_is_not_followed() {
         let receiver = Receiver::answering(answer).await;
         let row = one_row(&server, &receiver.url("/")).await;
         let outcome = deliver_webhook(&server.app, &row).await;
-        let DeliveryOutcome::Retry { why, after: None } = outcome else {
+        let DeliveryOutcome::Retry { why, after: None, .. } = outcome else {
             panic!("{outcome:?}")
         };
         assert!(
@@ -246,7 +247,11 @@ async fn a_name_that_nobody_knows_is_tried_again() {
         let why = format!("no address was found for {host}: {reason}");
         assert_eq!(
             deliver_webhook(&server.app, &row).await,
-            DeliveryOutcome::Retry { why, after: None }
+            DeliveryOutcome::Retry {
+                why,
+                after: None,
+                about: FailureScope::Sender,
+            }
         );
     }
 }

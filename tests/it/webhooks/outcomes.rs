@@ -33,7 +33,7 @@ async fn every_success_delivers_and_everything_else_is_tried_again() {
     for status in [
         300, 304, 400, 401, 403, 404, 410, 413, 418, 422, 429, 500, 502, 503, 504, 599,
     ] {
-        let DeliveryOutcome::Retry { why, after: None } = outcome_of(&server, answer(status, "")).await
+        let DeliveryOutcome::Retry { why, after: None, .. } = outcome_of(&server, answer(status, "")).await
         else {
             panic!("{status}")
         };
@@ -87,7 +87,7 @@ async fn a_receiver_that_is_not_there_is_tried_again_and_its_path_is_not_told() 
         tokio::task::yield_now().await;
     }
     let row = one_row(&server, &format!("http://127.0.0.1:{port}/secret?key=hunter2")).await;
-    let DeliveryOutcome::Retry { why, after: None } = deliver_webhook(&server.app, &row).await else {
+    let DeliveryOutcome::Retry { why, after: None, .. } = deliver_webhook(&server.app, &row).await else {
         panic!("delivered to nobody")
     };
     assert!(why.contains("127.0.0.1") && why.contains("refused"), "{why}");

@@ -43,8 +43,14 @@ impl AnswerRules {
             statuses => statuses.contains(&status),
         };
         match status {
-            _ if success => self.judge_body(&answer.body, why),
-            408 | 425 | 429 | 500.. => Sent::retry(why(), answer.retry_after(now)),
+            _ if success => self.judge_body(answer, why),
+            408 | 425 | 429 | 500.. => {
+                // Only what says for how long is surely about all: providers answer 429 and 5xx about one number, too.
+                match answer.retry_after(now) {
+                    Some(after) if matches!(status, 429 | 503) => Sent::overloaded(why(), Some(after)),
+                    after => Sent::retry_recipient(status.into(), why(), after),
+                }
+            }
             300..400 => Sent::refused(format!(
                 "the provider answered {status}; redirects are not followed, so give the sender the final URL"
             )),
@@ -52,8 +58,8 @@ impl AnswerRules {
         }
     }
 
-    fn judge_body(&self, body: &[u8], why: impl Fn() -> String) -> Sent {
-        let json: Option<Value> = serde_json::from_slice(body).ok();
+    fn judge_body(&self, answer: &HttpAnswer, why: impl Fn() -> String) -> Sent {
+        let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
         let at = |pointer: &Option<String>| {
             let found = json.as_ref()?.pointer(pointer.as_deref()?)?;
             match found {
@@ -67,7 +73,7 @@ impl AnswerRules {
             let is_one_of = |values: &[String]| found.as_ref().is_some_and(|found| values.contains(found));
             if is_one_of(&self.retry_values) {
                 // A status that says "try later" inside an answer that is fine is about this message.
-                return Sent::retry_recipient(why());
+                return Sent::retry_recipient(answer.status.into(), why(), None);
             }
             if !is_one_of(&self.success_values) {
                 return Sent::refused(why());
@@ -84,7 +90,7 @@ mod tests {
     use super::super::super::samples;
     use super::*;
     use crate::delivery::DeliveryOutcome;
-    use crate::delivery::codes::FailureScope;
+    use crate::domain::circuit::FailureScope;
 
     fn judge(reading: &AnswerRules, status: u16, body: &str) -> Sent {
         let answer = HttpAnswer::of(status, &[("retry-after", "7")], body);
@@ -105,7 +111,13 @@ mod tests {
                 matches!(sent.outcome, DeliveryOutcome::Retry { after: rest, .. } if rest == after),
                 "{status}"
             );
-            assert_eq!(sent.about, FailureScope::Sender, "{status}");
+            let about = match status {
+                429 | 503 => FailureScope::Overload,
+                _ => FailureScope::Recipient {
+                    status: status.into(),
+                },
+            };
+            assert_eq!(sent.outcome.scope(), Some(about), "{status}");
         }
         for status in [301, 307, 400, 401, 403, 404, 422] {
             let sent = judge(&reading, status, "");
@@ -151,7 +163,8 @@ mod tests {
             let sent = judge(&reading, 200, body);
             let shown = format!("{:?}", sent.outcome);
             assert!(shown.starts_with(outcome), "{body}: {shown}");
-            assert_eq!(sent.about, FailureScope::Recipient, "{body}");
+            let about = (outcome == "Retry").then_some(FailureScope::Recipient { status: 200 });
+            assert_eq!(sent.outcome.scope(), about, "{body}");
             assert_eq!(sent.reference.as_deref(), reference, "{body}");
         }
     }

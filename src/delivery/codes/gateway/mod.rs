@@ -57,7 +57,11 @@ impl Gateway {
                 .judge(&answer, message, secret, self.clock.now()),
             Err(error) => {
                 let why = failure(&error, |cause| words::of_provider(cause, message, secret));
-                Sent::retry(why, None)
+                match error {
+                    // What made it think for so long may be this number.
+                    HttpError::TimedOut { .. } => Sent::retry_recipient(0, why, None),
+                    _ => Sent::retry(why, None),
+                }
             }
         }
     }

@@ -205,7 +205,9 @@ impl Smpp {
             Err(_) => return self.retry("no session in time"),
         };
         let Ok(answer) = timeout(self.settings.timeout, session.submit(body)).await else {
-            return self.retry("no answer in time");
+            // The number may be why.
+            let why = format!("the message centre {}: no answer in time", self.settings.host);
+            return Sent::retry_recipient(0, why, None);
         };
         match answer {
             None => self.retry("the session ended before the answer"),

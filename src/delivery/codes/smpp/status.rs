@@ -9,10 +9,12 @@ pub(super) fn judge(status: u32, name: &str) -> Sent {
     let why = || format!("the message centre answered {}", told(status));
     match status {
         0 => Sent::delivered(Some(name)),
-        // "Failed" without a reason, or trouble behind it: other numbers may do well.
-        0x45 | 0x64 => Sent::retry_recipient(why()),
-        // Not bound any more, trouble of its own, full, throttled.
-        0x04 | 0x08 | 0x14 | 0x58 => Sent::retry(why(), None),
+        // Full, throttled.
+        0x14 | 0x58 => Sent::overloaded(why(), None),
+        // Not bound any more.
+        0x04 => Sent::retry(why(), None),
+        // "Failed" or trouble without a reason, or trouble behind it: other numbers may do well.
+        0x08 | 0x45 | 0x64 => Sent::retry_recipient(status, why(), None),
         _ => Sent::refused(why()),
     }
 }
@@ -51,23 +53,20 @@ pub(super) fn told(status: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::DeliveryOutcome;
-    use crate::delivery::codes::FailureScope;
+    use crate::domain::circuit::FailureScope;
 
     #[test]
     fn what_is_said_of_one_number_is_not_said_of_the_message_centre() {
         for (status, about) in [
-            (0x45, FailureScope::Recipient),
-            (0x64, FailureScope::Recipient),
+            (0x08, FailureScope::Recipient { status: 0x08 }),
+            (0x45, FailureScope::Recipient { status: 0x45 }),
+            (0x64, FailureScope::Recipient { status: 0x64 }),
             (0x04, FailureScope::Sender),
-            (0x08, FailureScope::Sender),
-            (0x14, FailureScope::Sender),
-            (0x58, FailureScope::Sender),
+            (0x14, FailureScope::Overload),
+            (0x58, FailureScope::Overload),
         ] {
-            let sent = judge(status, "");
-            let retries = matches!(sent.outcome, DeliveryOutcome::Retry { .. });
-            assert!(retries && sent.about == about, "{status:#x}: {sent:?}");
+            assert_eq!(judge(status, "").outcome.scope(), Some(about), "{status:#x}");
         }
-        assert_eq!(judge(0x0b, "").about, FailureScope::Recipient);
+        assert_eq!(judge(0x0b, "").outcome.scope(), None);
     }
 }

@@ -6,6 +6,7 @@ mod mail;
 use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,7 +78,8 @@ impl Smtp {
         }
     }
 
-    async fn exchange(&self, message: &CodeMessage) -> Sent {
+    /// Hands it over; `let_in` is set once the server has let this one in.
+    async fn exchange(&self, message: &CodeMessage, let_in: &AtomicBool) -> Sent {
         let mail = match mail::compose(&self.settings, message, self.clock.now()) {
             Ok(mail) => mail,
             Err(why) => return Sent::refused(why),
@@ -87,6 +89,7 @@ impl Smtp {
             // A wrong password, too, is the operator's to mend, and then the mail can go.
             Err(error) => return Sent::retry(self.told(&error, message), None),
         };
+        let_in.store(true, Ordering::Relaxed);
         match connection.send(mail.envelope(), &mail.formatted()).await {
             Ok(answer) => {
                 self.connections.keep(connection);
@@ -95,11 +98,14 @@ impl Smtp {
             Err(error) if error.is_permanent() || error.is_client() => {
                 Sent::refused(self.told(&error, message))
             }
-            // 421 is the server's good-bye to everybody. Whatever else it answers behind the greeting is about this mail:
-            // grey lists and full mailboxes are one recipient's.
-            Err(error) if error.is_transient() && !is_good_bye(&error) => {
-                Sent::retry_recipient(self.told(&error, message))
-            }
+            // Whatever else the server answers behind the greeting is about this mail: grey lists and full mailboxes are
+            // one recipient's.
+            Err(error) if error.is_transient() => match status(&error) {
+                status if status == GOOD_BYE || is_about_the_system(&error) => {
+                    Sent::overloaded(self.told(&error, message), None)
+                }
+                status => Sent::retry_recipient(status, self.told(&error, message), None),
+            },
             Err(error) => Sent::retry(self.told(&error, message), None),
         }
     }
@@ -123,10 +129,16 @@ impl Smtp {
 impl CodeSender for Smtp {
     async fn send(&self, message: &CodeMessage) -> Sent {
         // A connection that is given up here is closed, not kept.
-        let exchange = tokio::time::timeout(self.settings.timeout, self.exchange(message));
+        let let_in = AtomicBool::new(false);
+        let exchange = tokio::time::timeout(self.settings.timeout, self.exchange(message, &let_in));
         exchange.await.unwrap_or_else(|_| {
-            let host = &self.settings.host;
-            Sent::retry(format!("the mail server {host} did not answer in time"), None)
+            let why = format!("the mail server {} did not answer in time", self.settings.host);
+            if let_in.load(Ordering::Relaxed) {
+                // Some look up the recipient's domain before they answer.
+                Sent::retry_recipient(0, why, None)
+            } else {
+                Sent::retry(why, None)
+            }
         })
     }
 }
@@ -139,9 +151,17 @@ impl fmt::Debug for Smtp {
     }
 }
 
-/// Whether the server closes its service (RFC 5321, 3.8).
-fn is_good_bye(error: &Error) -> bool {
-    error.status().is_some_and(|code| code.to_string() == "421")
+/// The server closes its service (RFC 5321, 3.8).
+const GOOD_BYE: u32 = 421;
+
+fn status(error: &Error) -> u32 {
+    let code = error.status().and_then(|code| code.to_string().parse().ok());
+    code.unwrap_or_default()
+}
+
+/// Whether the server says that it is its own state, which is everybody's (RFC 3463, 3.4: `4.3.x`).
+fn is_about_the_system(error: &Error) -> bool {
+    error.to_string().contains(" 4.3.")
 }
 
 fn innermost(error: &Error) -> Option<String> {

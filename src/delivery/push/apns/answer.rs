@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::delivery::http::HttpAnswer;
 use crate::delivery::push::{Judgement, PushOutcome, word};
+use crate::domain::circuit::FailureScope;
 use crate::domain::time::Timestamp;
 
 /// Judges an answer by its status and its reason (Apple: "Handling notification responses from APNs").
@@ -18,6 +19,7 @@ pub(super) fn judge(answer: &HttpAnswer, now: Timestamp) -> Judgement {
         answer.status,
         reason.unwrap_or("without a reason")
     );
+    let after = answer.retry_after(now);
     let sent = match (answer.status, reason) {
         (200, _) => PushOutcome::delivered(),
         (403, Some("ExpiredProviderToken")) => return Judgement::Again,
@@ -32,10 +34,14 @@ pub(super) fn judge(answer: &HttpAnswer, now: Timestamp) -> Judgement {
         (400, Some(reason @ ("BadDeviceToken" | "DeviceTokenNotForTopic"))) => {
             PushOutcome::unregistered(reason)
         }
-        (400, Some("IdleTimeout")) => PushOutcome::retry(said, answer.retry_after(now)),
+        (400, Some("IdleTimeout")) => PushOutcome::retry(said, after),
+        (429, Some("TooManyProviderTokenUpdates")) | (503, _) => {
+            PushOutcome::failed(FailureScope::Overload, said, after)
+        }
         // Without a reason it is not Apple who speaks, but somebody in between.
         (400 | 404 | 405, Some(_)) | (413, _) => PushOutcome::refused(said),
-        _ => PushOutcome::retry(said, answer.retry_after(now)),
+        // Too many for this device (429 TooManyRequests), trouble with one notification (500): others may do well.
+        (status, _) => PushOutcome::retry_device(status, said, after),
     };
     Judgement::Final(sent)
 }

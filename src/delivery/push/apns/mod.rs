@@ -149,7 +149,7 @@ impl PushProvider for Apns {
     ) -> PushOutcome {
         let sent = tokio::time::timeout(self.timeout, self.exchange(access, device, message, now));
         sent.await
-            .unwrap_or_else(|_| PushOutcome::retry("APNs did not answer in time", None))
+            .unwrap_or_else(|_| PushOutcome::retry_device(0, "APNs did not answer in time", None))
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::delivery::http::HttpAnswer;
 use crate::delivery::push::{Judgement, PushOutcome, word};
+use crate::domain::circuit::FailureScope;
 use crate::domain::time::Timestamp;
 
 /// Judges an answer by its status and its error code (Google: "FCM error codes for the HTTP v1 API").
@@ -16,13 +17,17 @@ pub(super) fn judge(answer: &HttpAnswer, now: Timestamp) -> Judgement {
     let said = said(answer.status, code, &body);
     let sent = match (answer.status, code) {
         (200, _) if body["name"].is_string() => PushOutcome::delivered(),
-        (200, _) => PushOutcome::retry("FCM answered 200 with something that is no message", None),
+        (200, _) => {
+            PushOutcome::retry_device(200, "FCM answered 200 with something that is no message", None)
+        }
         (404, Some("UNREGISTERED")) => PushOutcome::unregistered("UNREGISTERED"),
         (403, Some("SENDER_ID_MISMATCH")) => PushOutcome::unregistered("SENDER_ID_MISMATCH"),
         (400, Some("INVALID_ARGUMENT")) if blames_token(&body) => {
             PushOutcome::unregistered("INVALID_ARGUMENT")
         }
-        (401, Some("THIRD_PARTY_AUTH_ERROR")) => PushOutcome::retry(
+        // The key of the platform that one device is of.
+        (401, Some("THIRD_PARTY_AUTH_ERROR")) => PushOutcome::retry_device(
+            401,
             format!("{said}; check the APNs or Web Push key in the Firebase console"),
             None,
         ),
@@ -35,7 +40,12 @@ pub(super) fn judge(answer: &HttpAnswer, now: Timestamp) -> Judgement {
         ),
         // Without a code it is not Google who speaks, but somebody in between.
         (400 | 404, Some(_)) | (413, _) => PushOutcome::refused(said),
-        _ => PushOutcome::retry(said, answer.retry_after(now)),
+        (429, code) if code != Some("QUOTA_EXCEEDED") => {
+            PushOutcome::failed(FailureScope::Overload, said, answer.retry_after(now))
+        }
+        (503, _) => PushOutcome::failed(FailureScope::Overload, said, answer.retry_after(now)),
+        // Too many for this device, trouble with one message: others may do well.
+        (status, _) => PushOutcome::retry_device(status, said, answer.retry_after(now)),
     };
     Judgement::Final(sent)
 }

@@ -135,6 +135,6 @@ impl PushProvider for Fcm {
     ) -> PushOutcome {
         let sent = tokio::time::timeout(self.timeout, self.exchange(access, device, message, now));
         sent.await
-            .unwrap_or_else(|_| PushOutcome::retry("FCM did not answer in time", None))
+            .unwrap_or_else(|_| PushOutcome::retry_device(0, "FCM did not answer in time", None))
     }
 }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use super::world::{CodeWorld, name, refusing};
 use crate::delivery::DeliveryOutcome;
-use crate::delivery::codes::FailureScope;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
+use crate::domain::circuit::{Breaker, FailureScope};
 use crate::domain::time::Clock as _;
 use crate::doubles::TestParts;
-use crate::flows::code::learn::{converted, learn, learn_from_stored};
+use crate::flows::code::learn::{converted, learn, learn_from_stored, target};
 use crate::flows::code::put_attempt;
-use crate::memory::breaker::Breaker;
 use crate::store::Batch;
 
 /// How many of a hundred codes go to the first of two senders.
@@ -39,14 +38,17 @@ async fn the_order_is_the_operators_and_those_that_were_tried_are_left_out() {
     assert_eq!(to(Channel::Sms, &["b", "a"]).await.as_deref(), Some("c"));
     assert_eq!(to(Channel::Sms, &["b", "a", "c"]).await, None);
     assert_eq!(to(Channel::Email, &[]).await, None);
+    let somebody = target(world.account, &world.verification("471100").destination);
     // With all circuits open the first one gets it all the same: it may work again in time.
     for sender in ["a", "b", "c"] {
         for _ in 0..Breaker::FAILURES_UNTIL_OPEN {
-            world
-                .app
-                .memory
-                .sender_breakers
-                .failed(name(sender), world.clock.now());
+            world.app.memory.sender_breakers.failed(
+                name(sender),
+                &somebody,
+                FailureScope::Sender,
+                None,
+                world.clock.now(),
+            );
         }
     }
     assert_eq!(to(Channel::Sms, &[]).await.as_deref(), Some("b"));
@@ -64,8 +66,7 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
             let mut waiting = attempts.filter(|attempt| attempt.status == AttemptStatus::Queued);
             let mut attempt = waiting.next().unwrap();
             (attempt.sender, attempt.status) = (name(sender), AttemptStatus::Sent);
-            let about = FailureScope::Recipient;
-            learn(&world.app, &attempt, &DeliveryOutcome::Delivered, about);
+            learn(&world.app, &attempt, &DeliveryOutcome::Delivered);
             if converts || sender == "b" {
                 attempt.converted_at = Some(world.clock.now());
                 converted(&world.app, &attempt);

@@ -48,7 +48,7 @@ async fn a_device_that_its_network_knows_is_confirmed_once() {
     let seen = world.senders[0].seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].device_ip, Some(DEVICE));
-    assert_eq!(seen[0].to.as_str(), "+32470012345");
+    assert_eq!(seen[0].to.as_str(), "+32470471100");
     assert!(seen[0].code.is_empty() && seen[0].channel == Channel::Sna);
     let silent = world.read(sid).await.silent.unwrap();
     assert!(silent.confirmed && silent.errors.is_empty());

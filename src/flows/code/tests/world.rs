@@ -12,7 +12,7 @@ use crate::delivery::codes::{CodeMessage, CodeSender, CodeSenders, ConfiguredSen
 use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
-use crate::domain::destination::Destination;
+use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::events::OutboxRow;
 use crate::domain::fraud::settings::Settings;
 use crate::domain::outbox::DeadLetter;
@@ -209,17 +209,22 @@ impl CodeWorld {
         self.worker().run_due().await;
     }
 
-    /// A verification that waits, as nobody has sent anything of it yet.
+    /// A verification that waits, as nobody has sent anything of it yet. Each code is for a number of its own.
     pub(super) fn verification(&self, code: &str) -> Verification {
+        let number = PhoneNumber::try_from(format!("+32470{code}")).unwrap();
+        self.verification_of(code, Destination::Phone(number))
+    }
+
+    /// The same for this number or address.
+    pub(super) fn verification_of(&self, code: &str, destination: Destination) -> Verification {
         let (app, now) = (&self.app, self.clock.now());
         let sid = VerificationSid::generate(now, app.sids.as_ref());
-        let number = PhoneNumber::try_from("+32470012345".to_owned()).unwrap();
         let key = keys::verification(self.service, sid);
         let draft = Draft {
             sid,
             account: self.account,
             service: self.service,
-            destination: Destination::Phone(number),
+            destination,
             policy: same_code(),
             content: Content {
                 friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
@@ -284,6 +289,13 @@ impl CodeWorld {
         let sid = verification.sid;
         self.start(verification, Channel::Sms).await.unwrap();
         sid
+    }
+
+    /// Sends a new verification with this code to this address.
+    pub(super) async fn mail(&self, code: &str, address: &str) {
+        let to = Destination::Email(EmailAddress::parse(address).unwrap());
+        let verification = self.verification_of(code, to);
+        self.start(verification, Channel::Email).await.unwrap();
     }
 
     pub(super) async fn read(&self, sid: VerificationSid) -> Verification {
