@@ -29,6 +29,7 @@ pub use self::address::AddressGuard;
 pub use self::answer::{BodyEnd, HttpAnswer};
 pub use self::error::{Causes, HttpError};
 use self::names::GuardedNames;
+pub(in crate::delivery) use self::names::asker;
 pub use self::names::{Names, SystemNames, asked_by};
 pub use self::policy::{AGENT, HttpPolicy, Plaintext, Pool, Reach, Versions};
 

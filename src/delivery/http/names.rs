@@ -38,6 +38,11 @@ pub fn asked_by<Work: Future>(account: AccountSid, work: Work) -> impl Future<Ou
     ASKED_BY.scope(account, work)
 }
 
+/// For whom this is done, if that is known.
+pub(in crate::delivery) fn asker() -> Option<AccountSid> {
+    ASKED_BY.try_with(|account| *account).ok()
+}
+
 /// The system's resolver: `/etc/hosts`, DNS, and whatever else it is set up to ask.
 ///
 /// Names that took long or failed the last time have places of their own, so that the name servers of some, which may say
@@ -87,7 +92,7 @@ impl SystemNames {
 #[async_trait]
 impl Names for SystemNames {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let account = ASKED_BY.try_with(|account| *account).ok();
+        let account = asker();
         let is_slow = lock(&self.known_as_slow).contains(host);
         let lookups = if is_slow { &self.slow } else { &self.quick };
         let place = Lookups::take(lookups, account).await;

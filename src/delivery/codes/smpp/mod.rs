@@ -8,20 +8,23 @@ mod link;
 pub mod pdu;
 mod session;
 mod status;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use self::alphabet::{Encoded, SmppAlphabet};
 use self::pdu::{Address, PduContent, Submit, command};
 use self::session::SmppSession;
+use self::window::Window;
 use super::secret::SenderSecret;
 use super::{CodeMessage, CodeSender, Sent, words};
+use crate::delivery::http::asker;
 use crate::delivery::trust::Authorities;
 use crate::domain::time::Clock;
 
@@ -119,7 +122,7 @@ pub struct Smpp {
     settings: SmppSettings,
     clock: Arc<dyn Clock>,
     session: Mutex<Option<Arc<SmppSession>>>,
-    window: Semaphore,
+    window: Window,
 }
 
 impl Smpp {
@@ -129,7 +132,7 @@ impl Smpp {
     pub fn new(settings: SmppSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            window: Semaphore::new(settings.window.max(1)),
+            window: Window::new(settings.window),
             settings,
             session: Mutex::default(),
         }
@@ -148,9 +151,7 @@ impl Smpp {
         let text = Encoded::of(&message.text, self.settings.alphabet);
         let mut sent = Sent::refused("there is no text");
         let mut reference = None;
-        let Ok(_place) = self.window.acquire().await else {
-            return Sent::retry("the sender is closed", None);
-        };
+        let _place = self.window.place(asker()).await;
         for body in self.bodies(message, &text, &from, &to) {
             sent = self.submit(body, message).await;
             if reference.is_none() {
