@@ -137,7 +137,7 @@ impl PushProviders {
     /// The providers at these addresses; `push_services` reaches those that devices name.
     #[must_use]
     pub fn new(addresses: Addresses, push_services: HttpClient) -> Self {
-        let client = HttpClient::new(HttpPolicy::push_providers());
+        let policy = HttpPolicy::push_providers();
         let or = |given: Option<Url>, default: &str| given.unwrap_or_else(|| fixed(default));
         let apns = Environments {
             production: or(addresses.apns, "https://api.push.apple.com"),
@@ -146,8 +146,8 @@ impl PushProviders {
         let fcm = or(addresses.fcm, "https://fcm.googleapis.com");
         let timeout = addresses.timeout.unwrap_or(TIMEOUT);
         Self {
-            apns: Apns::new(client.clone(), apns, timeout),
-            fcm: Fcm::new(client, fcm, addresses.fcm_tokens, timeout),
+            apns: Apns::new(policy.clone(), apns, timeout),
+            fcm: Fcm::new(HttpClient::new(policy), fcm, addresses.fcm_tokens, timeout),
             web_push: WebPush::new(push_services),
         }
     }

@@ -212,7 +212,6 @@ impl Notice {
         match (&self.push.notification, &credential.key) {
             (NotificationChannel::Apn(token), CredentialKey::Apn(apn)) => {
                 let access = ApnsAccess {
-                    credential: credential.sid,
                     private_key: secret,
                     key_id: &apn.key_id,
                     team_id: &apn.team_id,
@@ -226,7 +225,6 @@ impl Notice {
             }
             (NotificationChannel::Fcm(token), CredentialKey::Fcm { .. }) => {
                 let access = FcmAccess {
-                    credential: credential.sid,
                     service_account: secret,
                 };
                 Some(senders.fcm.send(&access, token, message, now).await)

@@ -1,6 +1,11 @@
 //! Apple Push Notification service: the request as Apple documents it, and each of its answers.
 
 use countersign::delivery::DeliveryOutcome;
+use countersign::delivery::push::apns::ApnsAccess;
+use countersign::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
+use countersign::domain::sid::{ChallengeSid, EventSid, FactorSid};
+use countersign::domain::text::{ApnsIdentifier, NotificationToken};
+use countersign::domain::time::Timestamp;
 use serde_json::json;
 
 use super::{Notified, assert_refused, assert_retry};
@@ -187,27 +192,73 @@ async fn a_token_that_apple_does_not_know_is_noted_in_the_factor() {
 }
 
 #[tokio::test]
-async fn an_expired_provider_token_is_renewed_once_and_at_once() {
+async fn an_expired_provider_token_is_renewed_but_never_within_twenty_minutes() {
     let (apple, notified) = start().await;
     assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let first = token(&apple.received()[0]).to_owned();
     let expired = || Reply::apns(403, "ExpiredProviderToken");
+    // Apple wants no new token within 20 minutes, whatever it says of the old one.
+    for _ in 0..3 {
+        notified.server.wait(60);
+        apple.reply([expired()]);
+        assert_retry(&notified.push().await, "check this server's clock", None);
+        let requests = apple.received();
+        assert_eq!(requests.len(), 1);
+        assert_eq!(token(&requests[0]), first);
+    }
+    notified.server.wait(17 * 60);
     apple.reply([expired()]);
-    notified.server.wait(60);
     assert_eq!(notified.push().await, DeliveryOutcome::Delivered);
     let requests = apple.received();
     assert_eq!(requests.len(), 2);
-    assert_eq!(token(&requests[0]), first);
     assert_ne!(token(&requests[1]), first);
     p256().read(token(&requests[1]));
-    // Apple wants no second new token within 20 minutes.
-    apple.reply([expired()]);
-    assert_retry(&notified.push().await, "check this server's clock", None);
-    assert_eq!(apple.received().len(), 1);
     notified.server.wait(20 * 60);
     apple.reply([expired(), expired(), expired()]);
     assert_retry(&notified.push().await, "check this server's clock", None);
     assert_eq!(apple.received().len(), 2, "tried twice, not for ever");
+}
+
+/// Apple knows teams and keys, not whose credentials hold them.
+#[tokio::test]
+async fn a_team_and_its_key_have_one_connection_and_one_token_whoever_owns_the_credential() {
+    let apple = PushProvider::start().await;
+    let senders = apple.senders(None);
+    let (team, key) = (
+        ApnsIdentifier::parse("TEAM123456").unwrap(),
+        ApnsIdentifier::parse("KEY1234567").unwrap(),
+    );
+    let other = ApnsIdentifier::parse("TEAM654321").unwrap();
+    let pem = p256().pem.as_str();
+    let device = NotificationToken::parse(&"a".repeat(64)).unwrap();
+    let now = Timestamp::from_seconds(1_800_000_000);
+    let message = PushMessage {
+        id: EventSid::from_bytes([1; 16]),
+        challenge: ChallengeSid::from_bytes([2; 16]),
+        factor: FactorSid::from_bytes([3; 16]),
+        text: "",
+        expires_at: now,
+    };
+    let push = async |team: &ApnsIdentifier| {
+        let access = ApnsAccess {
+            private_key: pem,
+            key_id: &key,
+            team_id: team,
+            topic: "com.example",
+            sandbox: false,
+        };
+        let sent = senders.push.apns.send(&access, &device, &message, now).await;
+        assert_eq!(sent, PushOutcome::Settled(DeliveryOutcome::Delivered));
+        token(&apple.received()[0]).to_owned()
+    };
+    let first = push(&team).await;
+    // Another account, with another credential that holds the same.
+    assert_eq!(push(&team).await, first);
+    assert_eq!(apple.connections(), 1);
+    assert_ne!(push(&other).await, first);
+    assert_eq!(apple.connections(), 2, "a team's connection is its own");
+    assert_eq!(push(&team).await, first);
+    assert_eq!(apple.connections(), 2);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn a_message_is_the_requests_that_google_documents() {
             "factor_sid": notified.device.factor,
             "message": "Log in?",
         },
-        "android": {"priority": "HIGH", "ttl": "290s", "collapse_key": sid},
+        "android": {"priority": "HIGH", "ttl": "290s", "collapse_key": "verify_push_challenge_0"},
     }});
     assert_eq!(message.json(), body);
 }

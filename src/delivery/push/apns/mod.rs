@@ -13,18 +13,26 @@ use url::Url;
 use self::token::Signer;
 use super::kept::{Digest, Kept};
 use super::{Judgement, PushMessage, PushOutcome, PushProvider, post};
-use crate::delivery::http::{HttpAnswer, HttpClient};
-use crate::domain::sid::{CredentialSid, EventSid};
+use crate::delivery::http::{HttpAnswer, HttpClient, HttpPolicy};
+use crate::domain::sid::EventSid;
 use crate::domain::text::{ApnsIdentifier, NotificationToken};
 use crate::domain::time::Timestamp;
 
 /// Sends to Apple.
 #[derive(Debug)]
 pub struct Apns {
-    client: HttpClient,
+    policy: HttpPolicy,
     environments: Environments,
     timeout: Duration,
-    signers: Kept<Signer>,
+    teams: Kept<Team>,
+}
+
+/// A team's key, with connections of its own: Apple ends one over which tokens of several teams come.
+#[derive(Debug)]
+struct Team {
+    signer: Signer,
+    /// Opens one connection to each environment.
+    client: HttpClient,
 }
 
 /// Where Apple's environments are.
@@ -37,8 +45,6 @@ pub(super) struct Environments {
 /// With which key, and for which app.
 #[derive(Clone, Copy)]
 pub struct ApnsAccess<'a> {
-    /// The credential that the key is of: what is made with the key is kept under it.
-    pub credential: CredentialSid,
     /// The P-256 key as PEM.
     pub private_key: &'a str,
     /// What Apple calls it.
@@ -52,12 +58,12 @@ pub struct ApnsAccess<'a> {
 }
 
 impl Apns {
-    pub(super) fn new(client: HttpClient, environments: Environments, timeout: Duration) -> Self {
+    pub(super) fn new(policy: HttpPolicy, environments: Environments, timeout: Duration) -> Self {
         Self {
-            client,
+            policy,
             environments,
             timeout,
-            signers: Kept::default(),
+            teams: Kept::default(),
         }
     }
 
@@ -73,22 +79,26 @@ impl Apns {
             access.key_id.as_str(),
             access.team_id.as_str(),
         ]);
-        let signer = self
-            .signers
-            .get(access.credential, digest, || Signer::new(access));
-        let signer = match signer {
-            Ok(signer) => signer,
+        // Whoever owns the credential: Apple knows the team and the key.
+        let team = self.teams.get(digest, || {
+            Signer::new(access).map(|signer| Team {
+                signer,
+                client: HttpClient::new(self.policy.clone()),
+            })
+        });
+        let team = match team {
+            Ok(team) => team,
             Err(error) => return PushOutcome::refused(format!("the APNs credential's signing key {error}")),
         };
         let mut refused = None;
         loop {
-            let Some(token) = signer.token(now, refused.as_ref()) else {
+            let Some(token) = team.signer.token(now, refused.as_ref()) else {
                 return PushOutcome::retry(
-                    "APNs says that a new token has expired: check this server's clock",
+                    "APNs says that a token has expired that is not: check this server's clock",
                     None,
                 );
             };
-            let answer = match self.post(access, device, message, &token).await {
+            let answer = match self.post(&team.client, access, device, message, &token).await {
                 Ok(answer) => answer,
                 Err(sent) => return sent,
             };
@@ -97,7 +107,7 @@ impl Apns {
                 Judgement::Again if refused.is_none() => refused = Some(token),
                 Judgement::Again => {
                     return PushOutcome::retry(
-                        "APNs says that a new token has expired: check this server's clock",
+                        "APNs says that a token has expired that is not: check this server's clock",
                         None,
                     );
                 }
@@ -107,6 +117,7 @@ impl Apns {
 
     async fn post(
         &self,
+        client: &HttpClient,
         access: &ApnsAccess<'_>,
         device: &NotificationToken,
         message: &PushMessage<'_>,
@@ -129,7 +140,7 @@ impl Apns {
             )
         })?;
         let headers = headers(topic, token.clone(), message);
-        let sent = post(&self.client, &url, headers, payload::body(message));
+        let sent = post(client, &url, headers, payload::body(message));
         sent.await
             .map_err(|why| PushOutcome::retry(format!("APNs cannot be reached: {why}"), None))
     }

@@ -24,14 +24,7 @@ pub(super) struct Signer {
     key: ProviderKey,
     key_id: ApnsIdentifier,
     team_id: ApnsIdentifier,
-    last: Mutex<Last>,
-}
-
-#[derive(Debug, Default)]
-struct Last {
-    token: Option<(HeaderValue, Timestamp)>,
-    /// When a token was last renewed before its time.
-    hurried: Option<Timestamp>,
+    last: Mutex<Option<(HeaderValue, Timestamp)>>,
 }
 
 impl Signer {
@@ -45,22 +38,18 @@ impl Signer {
     }
 
     /// The value of `authorization`; another one than `refused`, which Apple said has expired. `None` if there cannot be
-    /// a new one so soon.
+    /// a new one so soon: whatever Apple says, none is made within 20 minutes of the last one.
     pub(super) fn token(&self, now: Timestamp, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((token, made)) = &last.token {
+        if let Some((token, made)) = &*last {
+            // A clock that was set back makes no token older, and none younger than one that was just made.
+            let age = now.since(*made);
             let rejected = refused.is_some_and(|refused| refused == token);
-            // A clock that was set back makes no token older.
-            let fresh = *made <= now && now.since(*made) < LIFE;
-            if fresh && !rejected {
-                return Some(token.clone());
+            if rejected && age < SHORTEST_LIFE {
+                return None;
             }
-            if fresh {
-                let too_soon = |hurried: Timestamp| hurried <= now && now.since(hurried) < SHORTEST_LIFE;
-                if last.hurried.is_some_and(too_soon) {
-                    return None;
-                }
-                last.hurried = Some(now);
+            if !rejected && age < LIFE && *made <= now + LIFE {
+                return Some(token.clone());
             }
         }
         let claims = json!({"iss": self.team_id.as_str(), "iat": now.seconds()});
@@ -68,7 +57,7 @@ impl Signer {
         let text = Zeroizing::new(format!("bearer {}", token.as_str()));
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
-        last.token = Some((value.clone(), now));
+        *last = Some((value.clone(), now));
         Some(value)
     }
 }
@@ -80,14 +69,12 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use crate::domain::sid::CredentialSid;
 
     fn signer() -> Signer {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let body = STANDARD.encode(pair.to_pkcs8v1().unwrap().as_ref());
         let id = ApnsIdentifier::parse("ABCDE12345").unwrap();
         Signer::new(&ApnsAccess {
-            credential: CredentialSid::from_bytes([1; 16]),
             private_key: &format!("-----BEGIN PRIVATE KEY-----{body}-----END PRIVATE KEY-----"),
             key_id: &id,
             team_id: &id,
@@ -110,15 +97,29 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_apple_refuses_is_renewed_once_in_twenty_minutes() {
+    fn a_token_that_apple_refuses_is_renewed_no_oftener_than_every_twenty_minutes() {
         let signer = signer();
         let moment = |minutes: u64| Timestamp::from_seconds(1_800_000_000 + 60 * minutes);
         let first = signer.token(moment(0), None).unwrap();
-        let second = signer.token(moment(0), Some(&first)).unwrap();
+        for minutes in [0, 1, 19] {
+            assert_eq!(signer.token(moment(minutes), Some(&first)), None);
+            assert_eq!(signer.token(moment(minutes), None), Some(first.clone()));
+        }
+        let second = signer.token(moment(20), Some(&first)).unwrap();
         assert_ne!(second, first);
         // Somebody else whose first one was refused gets the second, and does not make a third.
-        assert_eq!(signer.token(moment(1), Some(&first)), Some(second.clone()));
-        assert_eq!(signer.token(moment(19), Some(&second)), None);
-        assert!(signer.token(moment(20), Some(&second)).is_some());
+        assert_eq!(signer.token(moment(21), Some(&first)), Some(second.clone()));
+        assert_eq!(signer.token(moment(39), Some(&second)), None);
+        assert!(signer.token(moment(40), Some(&second)).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_and_forth_makes_no_new_tokens() {
+        let signer = signer();
+        let at = |minutes: u64| signer.token(Timestamp::from_seconds(1_800_000_000 + 60 * minutes), None);
+        let first = at(30).unwrap();
+        for minutes in [29, 31, 0, 69, 10] {
+            assert_eq!(at(minutes), Some(first.clone()), "{minutes}");
+        }
     }
 }

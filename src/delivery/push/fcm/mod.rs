@@ -2,6 +2,7 @@
 
 mod answer;
 mod bearer;
+mod collapse;
 mod payload;
 
 use std::time::Duration;
@@ -11,11 +12,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
 
 use self::bearer::{Bearer, TokenPlace};
+use self::collapse::CollapsePlaces;
 use super::kept::{Digest, Kept};
 use super::{Judgement, PushMessage, PushOutcome, PushProvider, post};
 use crate::crypto::service_account::ServiceAccount;
 use crate::delivery::http::{HttpAnswer, HttpClient};
-use crate::domain::sid::CredentialSid;
 use crate::domain::text::NotificationToken;
 use crate::domain::time::Timestamp;
 
@@ -30,13 +31,12 @@ pub struct Fcm {
     tokens: TokenPlace,
     timeout: Duration,
     bearers: Kept<Bearer>,
+    places: CollapsePlaces,
 }
 
 /// With which key.
 #[derive(Clone, Copy)]
 pub struct FcmAccess<'a> {
-    /// The credential that the key is of: what is made with the key is kept under it.
-    pub credential: CredentialSid,
     /// The service account's key as JSON.
     pub service_account: &'a str,
 }
@@ -49,6 +49,7 @@ impl Fcm {
             tokens: TokenPlace(tokens),
             timeout,
             bearers: Kept::default(),
+            places: CollapsePlaces::default(),
         }
     }
 
@@ -67,7 +68,7 @@ impl Fcm {
         now: Timestamp,
     ) -> PushOutcome {
         let digest = Digest::of(&[access.service_account]);
-        let bearer = self.bearers.get(access.credential, digest, || {
+        let bearer = self.bearers.get(digest, || {
             ServiceAccount::parse(access.service_account).map(Bearer::new)
         });
         let bearer = match bearer {
@@ -115,7 +116,13 @@ impl Fcm {
             .extend(["v1", "projects", bearer.project(), "messages:send"]);
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(AUTHORIZATION, token.clone()), (CONTENT_TYPE, json)]);
-        let sent = post(&self.client, &url, headers, payload::body(device, message, now));
+        let place = self.places.place(device, message, now);
+        let sent = post(
+            &self.client,
+            &url,
+            headers,
+            payload::body(device, message, place, now),
+        );
         sent.await
             .map_err(|why| PushOutcome::retry(format!("FCM cannot be reached: {why}"), None))
     }

@@ -7,8 +7,14 @@ use crate::domain::text::NotificationToken;
 use crate::domain::time::Timestamp;
 
 /// The body: data only, which wakes the app in the background, too. All values are texts, as FCM demands. A message of a
-/// challenge is a quarter of the 4096 bytes that FCM takes.
-pub(super) fn body(device: &NotificationToken, message: &PushMessage<'_>, now: Timestamp) -> Vec<u8> {
+/// challenge is a quarter of the 4096 bytes that FCM takes. What has the same `place` takes the place of an earlier one that
+/// the device has not got yet.
+pub(super) fn body(
+    device: &NotificationToken,
+    message: &PushMessage<'_>,
+    place: usize,
+    now: Timestamp,
+) -> Vec<u8> {
     let challenge = message.challenge.to_string();
     json!({"message": {
         "token": device.as_str(),
@@ -21,7 +27,7 @@ pub(super) fn body(device: &NotificationToken, message: &PushMessage<'_>, now: T
         "android": {
             "priority": "HIGH",
             "ttl": format!("{}s", message.expires_at.since(now).as_secs()),
-            "collapse_key": challenge,
+            "collapse_key": format!("{TYPE}_{place}"),
         },
     }})
     .to_string()
