@@ -7,7 +7,7 @@ use crate::domain::access::{DevicePass, Refusal};
 use crate::domain::account::Account;
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{FactorKind, FactorStatus};
-use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid};
+use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::flows::reading::{Admitted, Foreseen, Prior, Reading};
 use crate::flows::{Error, Fault, account};
@@ -40,6 +40,18 @@ impl Actor {
     pub fn account_only(&self) -> Result<AccountSid, Refusal> {
         match self {
             Self::Account(account) => Ok(*account),
+            Self::Device(_) => Err(Refusal::Forbidden),
+        }
+    }
+
+    /// For what all of a service's devices may see.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for devices of other services. It says nothing of whether the service exists.
+    pub fn of_service(&self, service: ServiceSid) -> Result<AccountSid, Refusal> {
+        match self {
+            Self::Account(account) => Ok(*account),
+            Self::Device(device) if device.service == service => Ok(device.account),
             Self::Device(_) => Err(Refusal::Forbidden),
         }
     }

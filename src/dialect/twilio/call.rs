@@ -75,6 +75,11 @@ impl Call {
         self.refuse(self.caller.actor().and_then(Actor::account_only))
     }
 
+    /// The account, for what the devices of this service may see as well.
+    pub(super) fn account_of_service(&self, service: ServiceSid) -> Result<AccountSid, ApiError> {
+        self.refuse(self.caller.actor().and_then(|actor| actor.of_service(service)))
+    }
+
     /// The same, for flows that go on with what was read to know it.
     pub(super) fn admitted_account(&self) -> Result<Admitted<AccountSid>, ApiError> {
         Ok(self.admitted(self.account()?))
@@ -251,6 +256,40 @@ fn service_to_enrol_in(parts: &Parts, names: Option<&RawPathParams>) -> Option<S
 
 async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form, ApiError> {
     let bytes = body::read(parts, request_body).await?;
+    let form = parse_form(parts, &bytes)?;
+    with_proof(parts, form)
+}
+
+/// What a device proves itself with may stand in a header of the route's own instead of `AuthPayload`.
+fn with_proof(parts: &Parts, mut form: Form) -> Result<Form, ApiError> {
+    let route = parts
+        .extensions
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let header = PROOF_HEADERS.iter().find(|(end, _)| route.ends_with(end));
+    let Some(given) = header.and_then(|(_, name)| parts.headers.get(*name)) else {
+        return Ok(form);
+    };
+    let name = Parameter::AUTH_PAYLOAD.name;
+    match (given.to_str(), form.filled(name)) {
+        (Ok(given), Some(own)) if given == own => {}
+        (Ok(given), None) => form.push(name, given),
+        _ => {
+            let expected =
+                "must be what the header says that has a signature, or only one of the two may be sent";
+            return Err(ApiError::invalid(Parameter::AUTH_PAYLOAD, expected));
+        }
+    }
+    Ok(form)
+}
+
+/// The ends of routes, and the headers that have a device's signature there.
+const PROOF_HEADERS: [(&str, &str); 2] = [
+    ("/Challenges/{ChallengeSid}", "twilio-verify-challenge-signature"),
+    ("/Factors/{FactorSid}", "twilio-verify-factor-signature"),
+];
+
+fn parse_form(parts: &Parts, bytes: &[u8]) -> Result<Form, ApiError> {
     let is_form = parts
         .headers
         .get(CONTENT_TYPE)
@@ -258,7 +297,7 @@ async fn read_form(parts: &Parts, request_body: axum::body::Body) -> Result<Form
     if !bytes.is_empty() && !is_form {
         return Err(ApiError::no_form());
     }
-    Form::parse(&bytes).ok_or_else(ApiError::no_form)
+    Form::parse(bytes).ok_or_else(ApiError::no_form)
 }
 
 /// In either case, as media types are compared.

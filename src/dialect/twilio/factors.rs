@@ -222,7 +222,7 @@ fn metadata(form: &Form) -> Result<Option<Attributes>, ApiError> {
 }
 
 fn algorithm(name: &str) -> Result<TotpAlgorithm, &'static str> {
-    TotpAlgorithm::from_name(name).ok_or("must be sha1, sha256 or sha512")
+    TotpAlgorithm::from_name(&name.to_ascii_lowercase()).ok_or("must be sha1, sha256 or sha512")
 }
 
 fn platform(name: &str) -> Result<Platform, &'static str> {

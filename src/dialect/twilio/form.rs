@@ -54,15 +54,20 @@ impl Form {
         self.pairs().map(|(name, _)| name)
     }
 
+    /// Adds a value.
+    pub(super) fn push(&mut self, name: &str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        let middle = self.text.len();
+        self.text.push_str(value);
+        self.pairs.push((start, middle, self.text.len()));
+    }
+
     /// The same values under other names.
     pub(super) fn renamed(&self, name_of: impl Fn(&str) -> Option<&'static str>) -> Self {
         let mut renamed = Self::default();
         for (name, value) in self.pairs() {
-            let start = renamed.text.len();
-            renamed.text.push_str(name_of(name).unwrap_or(name));
-            let middle = renamed.text.len();
-            renamed.text.push_str(value);
-            renamed.pairs.push((start, middle, renamed.text.len()));
+            renamed.push(name_of(name).unwrap_or(name), value);
         }
         renamed
     }

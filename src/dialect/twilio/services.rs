@@ -39,8 +39,9 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /v2/Services/{ServiceSid}`
 pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
-    let account = call.account()?;
-    let service = call.settle(service::fetch(call.app(), account, call.sid("ServiceSid")?).await)?;
+    let sid = call.sid("ServiceSid")?;
+    let account = call.account_of_service(sid)?;
+    let service = call.settle(service::fetch(call.app(), account, sid).await)?;
     let vapid = vapid(&call).await?;
     Ok(json::resource(
         StatusCode::OK,

@@ -9,7 +9,7 @@ use super::error::{ApiError, Parameter, of_parameter};
 use super::form::{Form, attributes, sid, texts};
 use super::verification_policy::policy;
 use crate::crypto::plain_code::PlainCode;
-use crate::crypto::unique_json::parse_object;
+use crate::crypto::unique_json::{parse_array, parse_object};
 use crate::domain::channel::ChannelChoice;
 use crate::domain::destination::EmailAddress;
 use crate::domain::message::custom::{CustomMessage, UnfitMessage};
@@ -28,13 +28,19 @@ pub(super) fn read(form: &Form) -> Result<NewVerification, ApiError> {
     let destination = form
         .parsed(Parameter::TO, destination_of(channel))?
         .ok_or_else(|| ApiError::missing("To"))?;
+    let templates = templates(form)?;
+    let mut content = content(form)?;
+    if !templates.is_empty() {
+        content.template = None;
+    }
     Ok(NewVerification {
         destination,
         channel,
         rules: Rules::OfService(policy),
-        content: content(form)?,
+        content,
+        templates,
         custom_code: form.parsed(Parameter::CUSTOM_CODE, code)?,
-        rate_limits: json_texts(form, Parameter::RATE_LIMITS)?,
+        rate_limits: rate_limits(form)?,
         risk_check: form.parsed(Parameter::RISK_CHECK, risk_check)?.unwrap_or(true),
         wants_sna_client_token: form.flag(Parameter::ENABLE_SNA_CLIENT_TOKEN)?.unwrap_or(false),
     })
@@ -146,6 +152,54 @@ fn json_texts(form: &Form, parameter: Parameter) -> Result<Attributes, ApiError>
         .filled(parameter.name)
         .map(|text| attributes(parameter, text));
     Ok(given.transpose()?.unwrap_or_default())
+}
+
+/// The templates that will do. They go before `TemplateSid`.
+fn templates(form: &Form) -> Result<Vec<(TemplateSid, Substitutions)>, ApiError> {
+    let Some(text) = form.filled(Parameter::TEMPLATES.name) else {
+        return Ok(Vec::new());
+    };
+    let items = parse_array(text.as_bytes()).ok();
+    let items = items.filter(|items| (1..=MOST_TEMPLATES).contains(&items.len()));
+    let read = items.and_then(|items| items.into_iter().map(template).collect());
+    read.ok_or_else(ApiError::templates_malformed)
+}
+
+fn template(item: Value) -> Option<(TemplateSid, Substitutions)> {
+    let Value::Object(mut object) = item else {
+        return None;
+    };
+    let sid = object.remove("sid")?.as_str()?.parse().ok()?;
+    let substitutions = match object.remove("substitutions") {
+        None | Some(Value::Null) => Substitutions::default(),
+        Some(Value::Object(pairs)) => Substitutions::new(texts(pairs)?).ok()?,
+        Some(_) => return None,
+    };
+    object.is_empty().then_some((sid, substitutions))
+}
+
+const MOST_TEMPLATES: usize = 10;
+
+/// What the service's rate limits count. A value may be a whole number: it counts as its digits.
+fn rate_limits(form: &Form) -> Result<Attributes, ApiError> {
+    const EXPECTED: &str =
+        "must be a JSON object with only strings and whole numbers as values, at most 1024 characters long";
+    let Some(text) = form.filled(Parameter::RATE_LIMITS.name) else {
+        return Ok(Attributes::default());
+    };
+    let invalid = || ApiError::invalid(Parameter::RATE_LIMITS, EXPECTED);
+    if text.chars().count() > 1024 {
+        return Err(invalid());
+    }
+    let object = parse_object(text.as_bytes()).map_err(|_| invalid())?;
+    let in_words = object.into_iter().map(|(name, value)| match value {
+        Value::Number(number) if number.is_u64() || number.is_i64() => {
+            (name, Value::String(number.to_string()))
+        }
+        value => (name, value),
+    });
+    let pairs = texts(in_words.collect()).ok_or_else(invalid)?;
+    Attributes::new(pairs).map_err(|_| invalid())
 }
 
 fn substitutions(form: &Form) -> Result<Substitutions, ApiError> {

@@ -60,6 +60,9 @@ pub enum Refusal {
         /// For how long.
         retry_after: Duration,
     },
+    /// None of the templates that the caller offers can be sent.
+    #[error("none of these templates can be sent")]
+    NoTemplateFits,
     /// It or its service does not exist, or not for whoever asks, or it is over.
     #[error("there is no such verification, or it is over")]
     NotFound,
@@ -121,6 +124,7 @@ impl AreaRefusal for Refusal {
             | Self::NoCodeSent
             | Self::NoSender { .. }
             | Self::NoStepLeft
+            | Self::NoTemplateFits
             | Self::NotFound
             | Self::PaymentRequired
             | Self::PaymentUnfit { .. }

@@ -11,8 +11,8 @@ use crate::crypto::plain_code::PlainCode;
 use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::Destination;
 use crate::domain::service::{Service, ServiceSettings};
-use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
-use crate::domain::text::Attributes;
+use crate::domain::sid::{AccountSid, ServiceSid, TemplateSid, VerificationSid};
+use crate::domain::text::{Attributes, Substitutions};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     CodePolicy, Content, Draft, Refusal, SilentAuthentication, Uniqueness, Verification,
@@ -36,6 +36,9 @@ pub struct NewVerification {
     /// What the messages say besides the code, and what the service's owner chose beside it; one that waits says it too
     /// from now on.
     pub content: Content,
+    /// Templates that will do, the best one first, each with what its places hold; the first that can be sent is what the
+    /// message is written by. `content` names none then.
+    pub templates: Vec<(TemplateSid, Substitutions)>,
     /// The code, if the caller chooses it and the service lets it.
     pub custom_code: Option<PlainCode>,
     /// What the service's rate limits count: their names and the values.
@@ -93,7 +96,7 @@ impl fmt::Debug for StartedVerification {
 /// that: it is sent again, replaced, or in the way.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without such a service, [`Refusal::TemplateUnknown`], [`Refusal::Unwritable`],
+/// [`Refusal::NotFound`] without such a service, [`Refusal::NoTemplateFits`], [`Refusal::TemplateUnknown`], [`Refusal::Unwritable`],
 /// [`Refusal::DestinationUnfit`], [`Refusal::CustomCodeNotAllowed`], [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::Exists`],
 /// [`Refusal::TooManyChecks`], [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimit`],
 /// [`Refusal::NoSender`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
@@ -272,7 +275,14 @@ struct Wanted<'a> {
     chosen: Channel,
     /// That, or the first of the plan.
     channel: Channel,
+    /// Whether one of the templates that the caller offers can be sent, or none is offered.
+    has_template: bool,
     content: Content,
+}
+
+/// As long as the code that will be drawn.
+fn any_code(policy: &CodePolicy) -> String {
+    "0".repeat(usize::from(policy.code_length.get()))
 }
 
 impl<'a> Wanted<'a> {
@@ -285,12 +295,30 @@ impl<'a> Wanted<'a> {
         let available = app.senders.codes.channels();
         let chosen = new.channel.decide(&available, new.content.payment.is_some());
         let channel = policy.plan.first().map_or(chosen, |step| step.channel);
-        let content = new.content.clone();
+        let complete = |content| settings.complete(content, channel, &app.policy.templates);
+        let any_code = any_code(&policy);
+        let fits = |content: &Content| {
+            let named = content.template.and_then(|sid| app.policy.templates.by_sid(sid));
+            let code = new.custom_code.as_ref().map_or(&*any_code, PlainCode::reveal);
+            named.is_some()
+                && content
+                    .require_writable(channel, code, &app.policy.templates)
+                    .is_ok()
+        };
+        let candidates = new.templates.iter().map(|(template, substitutions)| {
+            complete(Content {
+                template: Some(*template),
+                substitutions: substitutions.clone(),
+                ..new.content.clone()
+            })
+        });
+        let template_fits = { candidates }.find(fits);
         Self {
             new,
             chosen,
             channel,
-            content: settings.complete(content, channel, &app.policy.templates),
+            has_template: new.templates.is_empty() || template_fits.is_some(),
+            content: template_fits.unwrap_or_else(|| complete(new.content.clone())),
             policy,
         }
     }
@@ -298,12 +326,14 @@ impl<'a> Wanted<'a> {
     fn require_fitting(&self, app: &App, service: &Service) -> Result<(), Refusal> {
         let (new, channel) = (self.new, self.channel);
         let templates = &app.policy.templates;
+        if !self.has_template {
+            return Err(Refusal::NoTemplateFits);
+        }
         let named = new.content.template;
         if named.is_some_and(|named| templates.by_sid(named).is_none()) {
             return Err(Refusal::TemplateUnknown);
         }
-        // As long as the code that will be drawn.
-        let any_code = "0".repeat(usize::from(self.policy.code_length.get()));
+        let any_code = any_code(&self.policy);
         let code = new.custom_code.as_ref().map_or(&*any_code, PlainCode::reveal);
         self.content
             .require_writable(channel, code, templates)

@@ -135,6 +135,7 @@ impl World {
                 friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
                 ..Content::default()
             },
+            templates: Vec::new(),
             custom_code: code.map(|code| PlainCode::parse(code, Alphabet::Digits).unwrap()),
             rate_limits: Attributes::default(),
             risk_check: true,

@@ -201,6 +201,7 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
             friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
             ..Content::default()
         },
+        templates: Vec::new(),
         custom_code: None,
         rate_limits: Attributes::default(),
         risk_check: true,

@@ -193,7 +193,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         ("POST", SERVICE, "", Accounts, Ignored, |_| {
             text(&[("FriendlyName", "Changed")])
         }),
-        ("GET", SERVICE, "", Accounts, Ignored, nothing),
+        ("GET", SERVICE, "", AccountsAndDevices, Ignored, nothing),
         ("DELETE", SERVICE, "", Accounts, Ignored, nothing),
         ("POST", SERVICE, "/Entities", Accounts, Ignored, |_| {
             text(&[("Identity", "user-0002")])

@@ -30,6 +30,7 @@ mod reports;
 mod restarts;
 mod round_trips;
 mod safe_list;
+mod sdks;
 mod spellings;
 mod streams;
 mod templates;

@@ -278,6 +278,8 @@ fn of_verifications() {
             "400 60200 - Invalid parameter: To must be a phone number, or an e-mail address with the channel email",
         Refusal::RateLimit(rate_limit::Refusal::Unknown) =>
             "400 60200 - Invalid parameter: RateLimits must name only rate limits of the service, each by its UniqueName",
+        Refusal::NoTemplateFits =>
+            "400 60252 - None of the Templates can be sent: each is unknown, is not for this Channel, lacks substitutions or is too long",
         Refusal::TemplateUnknown =>
             "400 60228 - TemplateSid names no template; GET /v2/Templates lists those that there are",
         Refusal::Unwritable { why: Unrenderable::TemplateUnfit } =>

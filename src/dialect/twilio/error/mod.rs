@@ -127,6 +127,19 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 60228, message)
     }
 
+    /// Templates of which none can be sent.
+    pub(super) fn no_template_fits() -> Self {
+        let message = "None of the Templates can be sent: each is unknown, is not for this Channel, lacks substitutions or is \
+                       too long";
+        Self::new(StatusCode::BAD_REQUEST, 60252, message)
+    }
+
+    /// Templates that are no list of templates.
+    pub(super) fn templates_malformed() -> Self {
+        let message = r#"Invalid parameter: Templates must be a JSON array of 1 to 10 objects such as {"sid": "HJ...", "substitutions": {"name": "value"}}"#;
+        Self::new(StatusCode::BAD_REQUEST, 60251, message)
+    }
+
     /// A check that does not say of what.
     pub(super) fn verification_unnamed() -> Self {
         let message = "Either To or VerificationSid is required, to say which verification is checked";

@@ -114,6 +114,7 @@ parameters! {
     TEAM_ID = "TeamId", 60300;
     TEMPLATE_CUSTOM_SUBSTITUTIONS = "TemplateCustomSubstitutions", 60300;
     TEMPLATE_SID = "TemplateSid", 60300;
+    TEMPLATES = "Templates", 60251;
     TO = "To", 60200;
     TOPIC = "Topic", 60300;
     TOTP_CODE_LENGTH = "Totp.CodeLength", 60300;

@@ -68,6 +68,7 @@ impl ToApiError for Refusal {
             ),
             Self::PaymentUnfit { channel } => payment_unfit(*channel),
             Self::RateLimit(refusal) => refusal.to_api_error(path),
+            Self::NoTemplateFits => ApiError::no_template_fits(),
             Self::TemplateUnknown => ApiError::template_unknown(),
             Self::TooManyChecks { retry_after } => ApiError::new(
                 StatusCode::TOO_MANY_REQUESTS,

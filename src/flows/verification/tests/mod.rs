@@ -158,6 +158,7 @@ fn wanted(destination: Destination, policy: CodePolicy) -> NewVerification {
         channel: Channel::Sms.into(),
         rules: policy.into(),
         content: Content::default(),
+        templates: Vec::new(),
         custom_code: None,
         rate_limits: Attributes::default(),
         risk_check: true,

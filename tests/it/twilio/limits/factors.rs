@@ -54,7 +54,7 @@ fn rules_of_totp(path: &'static str, base: fn(&Everything) -> Form) -> Vec<Rule>
         rule(
             "Config.Alg",
             strings(&["sha1", "sha256", "sha512"]),
-            strings(&["SHA1", "md5", "sha-1", "sha384", "none"]),
+            strings(&["SHA", "md5", "sha-1", "sha384", "none"]),
         ),
     ]
 }
