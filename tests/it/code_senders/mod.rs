@@ -113,13 +113,13 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// A text message.
-fn sms(text: &str) -> CodeMessage {
+pub(crate) fn sms(text: &str) -> CodeMessage {
     let number = PhoneNumber::try_from("+15005550006".to_owned()).unwrap();
     message(Channel::Sms, Destination::Phone(number), text)
 }
 
 /// An e-mail.
-fn email(to: &str, text: &str) -> CodeMessage {
+pub(crate) fn email(to: &str, text: &str) -> CodeMessage {
     let to = EmailAddress::parse(to).unwrap();
     message(Channel::Email, Destination::Email(to), text)
 }
