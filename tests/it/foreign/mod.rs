@@ -4,6 +4,7 @@ mod clients;
 mod commands;
 mod device;
 mod programs;
+mod raw;
 mod watch;
 
 use std::io::{BufRead as _, BufReader, Write as _};
