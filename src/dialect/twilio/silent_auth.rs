@@ -5,15 +5,12 @@
 //! (`sna_attempts_error_codes`).
 
 use axum::extract::{Path, Request, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::call::Twilio;
 use super::error::ApiError;
-use super::json::resource;
 use crate::domain::verification::Refusal;
 use crate::flows;
 use crate::flows::verification::{self, SilentAnswer};
@@ -23,13 +20,23 @@ use crate::web::arrival::Arrival;
 pub(super) const PATH: &str = "/v2/SilentAuth/{Token}";
 
 /// What the device is told.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
 struct Told {
     error_code: i32,
     error_description: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+}
+
+impl Told {
+    /// As a form. Twilio's SDKs look for `ErrorCode=0&ErrorDescription=Success` in the text, whatever else there is.
+    fn to_text(&self) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("ErrorCode", &self.error_code.to_string());
+        form.append_pair("ErrorDescription", self.error_description);
+        if let Some(token) = &self.token {
+            form.append_pair("Token", token);
+        }
+        form.finish()
+    }
 }
 
 /// Takes in the call of a device.
@@ -60,11 +67,11 @@ pub(super) async fn call(
         Ok(Err(error)) => return ApiError::from_flow(error, PATH).into_response(),
         Err(_) => failure("The network could not be asked; try again or use another channel"),
     };
-    let mut response = resource(StatusCode::OK, &told);
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    let headers = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, told.to_text()).into_response()
 }
 
 fn failure(error_description: &'static str) -> Told {

@@ -110,16 +110,32 @@ impl<'a> CheckJson<'a> {
             valid: now == VerificationStatus::Approved,
             amount: payment.map(|payment| payment.amount.as_str()),
             payee: payment.map(|payment| payment.payee.as_str()),
-            sna_attempts_error_codes: sna_errors(verification),
+            sna_attempts_error_codes: sna_errors(verification, now),
             date_created: Text(verification.date_created),
             date_updated: Text(verification.date_updated),
         }
     }
 }
 
-/// What went wrong when the URL of silent authentication was called, the first time first.
-fn sna_errors(verification: &Verification) -> Vec<SnaErrorJson> {
+/// What went wrong when the URL of silent authentication was called, the first time first; and last, 60519, if nobody has called
+/// it yet, or the network has not answered.
+fn sna_errors(verification: &Verification, now: VerificationStatus) -> Vec<SnaErrorJson> {
     let errors = verification.silent.iter().flat_map(|silent| &silent.errors);
+    let waits = now == VerificationStatus::Pending
+        && verification.silent.as_ref().is_some_and(|silent| {
+            let failed = u32::try_from(silent.errors.len()).unwrap_or(u32::MAX);
+            !silent.confirmed && (silent.calls == 0 || silent.calls > failed)
+        });
+    let last = verification
+        .sends
+        .iter()
+        .rev()
+        .find(|send| send.channel == Channel::Sna);
+    let attempt = last.and_then(|send| send.tries.last()).filter(|_| waits);
+    let pending = attempt.map(|attempt| SnaErrorJson {
+        attempt_sid: Text(attempt.attempt),
+        code: 60519,
+    });
     errors
         .map(|error| SnaErrorJson {
             attempt_sid: Text(error.attempt),
@@ -128,5 +144,6 @@ fn sna_errors(verification: &Verification) -> Vec<SnaErrorJson> {
                 SilentFailure::Undecided => 60510,
             },
         })
+        .chain(pending)
         .collect()
 }

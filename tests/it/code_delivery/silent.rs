@@ -45,7 +45,26 @@ async fn open(world: &World, method: &str, token: &str) -> Value {
     drop(stop);
     serving.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    assert!(
+        answer.contains("content-type: text/plain") || answer.contains("Content-Type: text/plain"),
+        "{answer}"
+    );
+    assert!(
+        answer.to_lowercase().contains("cache-control: no-store"),
+        "{answer}"
+    );
+    let text = answer.split_once("\r\n\r\n").unwrap().1;
+    // What the SDKs for Android and iOS look for, and nothing else.
+    let success = text.contains("ErrorCode=0&ErrorDescription=Success");
+    assert_eq!(success, text.starts_with("ErrorCode=0"), "{text}");
+    let members = form_urlencoded::parse(text.as_bytes()).map(|(name, value)| {
+        let number: Option<i64> = value.parse().ok();
+        (
+            name.into_owned(),
+            number.map_or_else(|| Value::from(&*value), Value::from),
+        )
+    });
+    Value::Object(members.collect())
 }
 
 #[tokio::test]

@@ -379,6 +379,15 @@ async fn the_channel_is_chosen_by_what_senders_there_are() {
         Value::Null,
         "told once"
     );
+    // Nobody has called the URL yet.
+    let (service, sid) = path.split_once("/Verifications/").unwrap();
+    let form = [("VerificationSid", sid)];
+    let check = format!("{service}/VerificationCheck");
+    let checked = server.client().post(check, &form).await.ok();
+    let attempt = &silent["send_code_attempts"][0]["attempt_sid"];
+    assert_eq!(checked["status"], "pending");
+    let waits = serde_json::json!([{"attempt_sid": attempt, "code": 60519}]);
+    assert_eq!(checked["sna_attempts_error_codes"], waits);
 }
 
 /// The error says which rate limit is reached and for how long, in the headers of the document.
