@@ -42,6 +42,8 @@ pub struct Policy {
     pub entity_creations_per_second: Option<u32>,
     /// The most requests that wait for a change at the same time, streams included.
     pub max_waiters: usize,
+    /// With how many messages of an account in the outbox nothing more begins for it; twice as many are the most there are.
+    pub outbox_rows_per_account: usize,
     /// How long challenges are kept after they were created.
     pub challenge_retention: Duration,
     /// How far a device's clock may differ from ours.

@@ -25,6 +25,7 @@ use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::fraud::rebuild;
+use crate::flows::outbox::count_waiting;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep;
 use crate::flows::verification;
@@ -149,6 +150,9 @@ impl Started {
         learn_from_stored(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts: {error}")))?;
+        count_waiting(&opened.app)
+            .await
+            .map_err(|error| Failure::new(format!("cannot count what waits in the outbox: {error}")))?;
         rebuild(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts of the last hour: {error}")))?;

@@ -159,6 +159,7 @@ fn policy(
     let room = network.max_connections / 4 * 3;
     Ok(Policy {
         entity_creations_per_second: limits.entity_creations_per_second,
+        outbox_rows_per_account: limits.outbox_rows_per_account,
         max_waiters: WaitingSettings::read(given)?.max_waiters.min(room),
         challenge_retention: retention.challenges_days,
         device_clock_skew: DeviceSettings::read(given)?.clock_skew_seconds,

@@ -145,6 +145,10 @@ settings! {
 
         /// For how many seconds a report or the third wrong number pauses a push factor.
         push_pause_seconds: Duration = "3600", seconds(60, 604_800), file();
+
+        /// With how many messages of an account in the outbox (events, pushes, codes that wait for their receivers) nothing
+        /// more begins for it. Answers to what has begun are taken up to twice as many.
+        outbox_rows_per_account: usize = "100000", number(100, 10_000_000), file();
     }
 
     /// Devices

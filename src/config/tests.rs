@@ -47,6 +47,7 @@ fn nothing_given_means_the_defaults() {
     let policy = Policy {
         // Three quarters of the connections.
         max_waiters: 6144,
+        outbox_rows_per_account: 100_000,
         ..crate::doubles::policy()
     };
     assert_eq!(format!("{:?}", config.policy), format!("{policy:?}"));

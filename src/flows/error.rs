@@ -27,6 +27,9 @@ pub enum Fault {
     /// The store holds something that this program cannot read.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// As many messages of the account wait in the outbox as may.
+    #[error("too many messages of this account wait for their receivers")]
+    OutboxFull,
     /// The store cannot be read or written now.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

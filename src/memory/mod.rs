@@ -7,6 +7,7 @@
 //! Invariant: locks are held for moments, and never across an `await` (but for `gates`, which are there to be waited at).
 //! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
 
+pub(crate) mod backlog;
 pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub mod fraud;
@@ -18,6 +19,7 @@ pub(crate) mod wakeups;
 
 use std::sync::Arc;
 
+use self::backlog::Backlog;
 use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
 use self::fraud::FraudMemory;
@@ -32,6 +34,8 @@ pub struct Memory {
     pub waiters: Arc<Waiters>,
     /// Where it is said that the outbox has new rows.
     pub wakeups: Wakeups,
+    /// How many messages of each account wait in the outbox.
+    pub backlog: Backlog,
     /// What became of the outbox's rows.
     pub deliveries: DeliveryTally,
     /// What became of the codes that each sender was given.

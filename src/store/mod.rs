@@ -262,6 +262,17 @@ impl Batch {
         self.puts.iter().map(|put| put.key.as_slice())
     }
 
+    /// The keys that it deletes.
+    pub(crate) fn deleted_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.deletes.iter().map(Vec::as_slice)
+    }
+
+    /// Whether it asserts that there is an entry at `key`, in some version.
+    pub(crate) fn rests_on(&self, key: &[u8]) -> bool {
+        let at = |assertion: &Assertion| matches!(assertion, Assertion::At(at, _) if at == key);
+        self.assertions.iter().any(at)
+    }
+
     /// Whether committing this batch would change nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

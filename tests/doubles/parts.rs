@@ -88,6 +88,7 @@ pub(crate) fn policy() -> Policy {
     Policy {
         entity_creations_per_second: None,
         max_waiters: 20_000,
+        outbox_rows_per_account: 100_000,
         challenge_retention: Duration::from_hours(30 * 24),
         device_clock_skew: Duration::from_mins(1),
         outbox_retention: Duration::from_hours(3 * 24),

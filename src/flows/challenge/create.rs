@@ -15,6 +15,7 @@ use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid};
 use crate::domain::text::{Attributes, Message};
 use crate::domain::time::Timestamp;
 use crate::flows::event::announce;
+use crate::flows::outbox::require_room;
 use crate::flows::push::notify_device;
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, factor, retry_on_conflict};
@@ -66,6 +67,7 @@ async fn create_once(
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
     let located = entity::locate(&mut reading, account, name).await?;
+    require_room(app, account)?;
     let (scope, service) = (&located.scope, &located.service);
     let key = keys::factor(scope, new.factor);
     let before = reading.get(&key).await?.ok_or(Refusal::FactorUnknown)?;

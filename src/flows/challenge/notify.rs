@@ -11,6 +11,7 @@ use crate::domain::notification::{Notification, NotificationLife};
 use crate::domain::push_guard::{ChallengeFate, PushGuard};
 use crate::domain::sid::{AccountSid, ChallengeSid, NotificationSid};
 use crate::domain::time::Timestamp;
+use crate::flows::outbox::require_room;
 use crate::flows::push::notify_device;
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, Fault, entity, factor, retry_on_conflict};
@@ -43,6 +44,7 @@ async fn notify_once(
     life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
     let located = entity::locate(&mut reading, account, name).await?;
+    require_room(app, account)?;
     let (scope, service) = (&located.scope, &located.service);
     let mut challenge = read(&mut reading, scope, None, sid).await?;
     let factor_key = keys::factor(scope, challenge.factor);

@@ -8,6 +8,7 @@ use crate::domain::opaque::Fingerprint;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccessTokenSid, AccountSid, EntitySid, FactorSid};
 use crate::flows::event::announce;
+use crate::flows::outbox::require_room;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, access_token, entity};
 use crate::store::records::DeviceAddress;
@@ -48,6 +49,7 @@ impl<'a> Enrolment<'a> {
             None => Batch::new(),
         };
         let service = reading.require(&owner).await?;
+        require_room(app, account)?;
         let (mut entity, batch) = if let Some(entity) = reading.get(&key).await? {
             (entity, batch)
         } else {

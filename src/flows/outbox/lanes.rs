@@ -1,9 +1,11 @@
 //! Which receivers have something to get, and what.
 
+use std::collections::HashMap;
+
 use crate::app::App;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Lane;
-use crate::domain::sid::EventSid;
+use crate::domain::sid::{AccountSid, EventSid};
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
 use crate::store::{Order, Scan, keys, records};
@@ -31,6 +33,45 @@ pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Fault> {
         if found.len() % BREATH == 0 {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Whether something that leads to messages may begin for the account.
+///
+/// # Errors
+/// [`Fault::OutboxFull`].
+pub(crate) fn require_room(app: &App, account: AccountSid) -> Result<(), Fault> {
+    if app.memory.backlog.of(account) < app.policy.outbox_rows_per_account {
+        Ok(())
+    } else {
+        Err(Fault::OutboxFull)
+    }
+}
+
+/// Counts what waits, once, before anything is served or delivered.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn count_waiting(app: &App) -> Result<(), Fault> {
+    let mut after = None;
+    loop {
+        let scan = Scan {
+            prefix: keys::lanes(),
+            after: after.take(),
+            order: Order::Ascending,
+            limit: COUNTED_AT_ONCE,
+        };
+        let rows = Reading::new(app).scan(scan).await?;
+        let mut found: HashMap<AccountSid, usize> = HashMap::new();
+        for lane in rows.iter().filter_map(|(key, _)| keys::lane_of(key)) {
+            *found.entry(lane.account).or_default() += 1;
+        }
+        app.memory.backlog.try_add(&found, usize::MAX);
+        match rows.into_iter().next_back() {
+            Some((key, _)) => after = Some(key),
+            None => return Ok(()),
+        }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -69,3 +110,6 @@ pub async fn list_waiting(
 
 /// How many lanes are looked at before others get their turn.
 const BREATH: usize = 100;
+
+/// How many rows are counted before others get their turn.
+const COUNTED_AT_ONCE: usize = 1000;

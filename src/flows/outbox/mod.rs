@@ -21,7 +21,8 @@ mod visit;
 pub mod worker;
 
 pub(crate) use self::dead_letters::give_up;
-pub use self::lanes::{After, list_waiting};
+pub(crate) use self::lanes::require_room;
+pub use self::lanes::{After, count_waiting, list_waiting};
 pub(crate) use self::parcel::still_leased;
 pub use self::parcel::{Parcel, Settled, Unpack};
 pub(crate) use self::rows::{put_new_row, put_row};

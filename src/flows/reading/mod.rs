@@ -7,13 +7,14 @@ mod prior;
 
 pub use self::prior::{Admitted, Foreseen, Prior};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Error, Fault};
 use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
+use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
-use crate::memory::wakeups::Wakeups;
+use crate::memory::Memory;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Entry, Order, Scan, Store, Version};
@@ -21,7 +22,9 @@ use crate::store::{Batch, Entry, Order, Scan, Store, Version};
 /// The records that a decision has seen so far.
 pub struct Reading<'a> {
     store: &'a dyn Store,
-    wakeups: &'a Wakeups,
+    memory: &'a Memory,
+    /// The most messages of one account that a commit lets wait in the outbox.
+    most_waiting: usize,
     /// A handful in most flows, so looking through them is quicker than keeping them in order.
     seen: Vec<Seen>,
     /// What a scan has found, of which the decision rests on this version.
@@ -50,13 +53,18 @@ impl<'a> Reading<'a> {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(app: &'a App) -> Self {
-        Self::of(app.store.as_ref(), &app.memory.wakeups)
+        Self::of(
+            app.store.as_ref(),
+            &app.memory,
+            app.policy.outbox_rows_per_account,
+        )
     }
 
-    fn of(store: &'a dyn Store, wakeups: &'a Wakeups) -> Self {
+    fn of(store: &'a dyn Store, memory: &'a Memory, outbox_rows: usize) -> Self {
         Self {
             store,
-            wakeups,
+            memory,
+            most_waiting: outbox_rows.saturating_mul(2),
             seen: Vec::new(),
             found: Vec::new(),
         }
@@ -176,22 +184,27 @@ impl<'a> Reading<'a> {
     /// writes into the outbox. A batch that changes nothing is not committed, whatever it asserts.
     ///
     /// # Errors
-    /// [`Fault::Conflict`] if another change came first: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
+    /// [`Fault::Conflict`] if another change came first, [`Fault::OutboxFull`] if an account would have twice as many messages
+    /// in the outbox as it may: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn commit(self, batch: Batch) -> Result<(), Fault> {
         let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
-        let wakeups = self.wakeups;
-        self.commit_without_waking(batch).await?;
+        let (memory, most) = (self.memory, self.most_waiting);
+        self.commit_up_to(batch, most).await?;
         if !lanes.is_empty() {
-            wakeups.wake(lanes);
+            memory.wakeups.wake(lanes);
         }
         Ok(())
     }
 
-    /// The same for the worker itself, who knows what it writes into the outbox.
+    /// The same for the worker itself, who knows what it writes into the outbox, and writes no more than it takes out.
     ///
     /// # Errors
-    /// As [`Reading::commit`].
+    /// As [`Reading::commit`], without [`Fault::OutboxFull`].
     pub async fn commit_without_waking(self, batch: Batch) -> Result<(), Fault> {
+        self.commit_up_to(batch, usize::MAX).await
+    }
+
+    async fn commit_up_to(self, batch: Batch, most_waiting: usize) -> Result<(), Fault> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -202,7 +215,24 @@ impl<'a> Reading<'a> {
             Some(entry) => batch.assert_at(key, entry.version),
             None => batch.assert_absent(key),
         });
-        Ok(self.store.commit(batch).await?)
+        let change = OutboxChange::of(&batch);
+        if change.is_none() {
+            return Ok(self.store.commit(batch).await?);
+        }
+        let backlog = &self.memory.backlog;
+        if !backlog.try_add(&change.added, most_waiting) {
+            return Err(Fault::OutboxFull);
+        }
+        match self.store.commit(batch).await {
+            Ok(()) => {
+                backlog.take(&change.taken);
+                Ok(())
+            }
+            Err(error) => {
+                backlog.take(&change.added);
+                Err(error.into())
+            }
+        }
     }
 
     async fn decisive(&mut self, key: &[u8]) -> Result<&Seen, Fault> {
@@ -224,6 +254,37 @@ impl<'a> Reading<'a> {
 
     fn position(&self, key: &[u8]) -> Option<usize> {
         self.seen.iter().position(|seen| seen.key == key)
+    }
+}
+
+/// How many rows of whom a batch adds to the outbox and takes out of it.
+struct OutboxChange {
+    added: HashMap<AccountSid, usize>,
+    taken: HashMap<AccountSid, usize>,
+}
+
+impl OutboxChange {
+    /// What is written over a row of which the batch rests on a version is no addition.
+    fn of(batch: &Batch) -> Self {
+        let mut change = Self {
+            added: HashMap::new(),
+            taken: HashMap::new(),
+        };
+        for key in batch.written_keys() {
+            if let Some(lane) = keys::lane_of(key)
+                && !batch.rests_on(key)
+            {
+                *change.added.entry(lane.account).or_default() += 1;
+            }
+        }
+        for lane in batch.deleted_keys().filter_map(keys::lane_of) {
+            *change.taken.entry(lane.account).or_default() += 1;
+        }
+        change
+    }
+
+    fn is_none(&self) -> bool {
+        self.added.is_empty() && self.taken.is_empty()
     }
 }
 

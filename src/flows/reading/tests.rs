@@ -15,11 +15,11 @@ use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{CreationRate, Purge};
 
-/// A store with a record at some keys, and whom to wake.
+/// A store with a record at some keys, and what a process remembers.
 #[derive(Default)]
 struct SmallWorld {
     store: CountingStore<MemoryStore>,
-    wakeups: Wakeups,
+    memory: Memory,
 }
 
 impl SmallWorld {
@@ -33,7 +33,7 @@ impl SmallWorld {
     }
 
     fn reading(&self) -> Reading<'_> {
-        Reading::of(&self.store, &self.wakeups)
+        Reading::of(&self.store, &self.memory, 2)
     }
 
     /// Writes the record at a key as somebody else would.
@@ -222,16 +222,16 @@ async fn the_worker_is_woken_for_rows_that_were_committed() {
     refused.get(&key(1)).await.unwrap();
     world.change(1).await;
     assert_eq!(refused.commit(with_row()).await, Err(Fault::Conflict));
-    assert!(world.wakeups.take().is_empty());
+    assert!(world.memory.wakeups.take().is_empty());
     world.reading().commit(with_row()).await.unwrap();
-    assert_eq!(world.wakeups.take(), [lane].into());
+    assert_eq!(world.memory.wakeups.take(), [lane].into());
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_fault_and_not_an_absence() {
-    let (store, wakeups) = (FaultyStore::new(MemoryStore::new()), Wakeups::default());
+    let (store, memory) = (FaultyStore::new(MemoryStore::new()), Memory::default());
     let unavailable = |outcome| matches!(outcome, Err(NotRead::Failed(Fault::Unavailable(_))));
-    let mut reading = Reading::of(&store, &wakeups);
+    let mut reading = Reading::of(&store, &memory, 2);
     store.fail_reads(true);
     assert!(unavailable(reading.require(&key(1)).await));
     assert!(reading.prefetch([key(1).bytes()]).await.is_err());
@@ -246,7 +246,7 @@ async fn what_cannot_be_read_is_a_fault_and_not_an_absence() {
     store.fail_commits(false);
     let damaged = Batch::new().put(key(1).into_bytes(), b"damaged".to_vec());
     store.commit(damaged).await.unwrap();
-    let read = Reading::of(&store, &wakeups).require(&key(1)).await;
+    let read = Reading::of(&store, &memory, 2).require(&key(1)).await;
     assert!(
         matches!(read, Err(NotRead::Failed(Fault::Corrupt(_)))),
         "{read:?}"

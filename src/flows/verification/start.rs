@@ -18,6 +18,7 @@ use crate::domain::verification::{
     CodePolicy, Content, Draft, Refusal, SilentAuthentication, Uniqueness, Verification,
 };
 use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verification, send};
+use crate::flows::outbox::require_room;
 use crate::flows::rate_limit::{self, CountedValue};
 use crate::flows::reading::{Admitted, Foreseen, Reading};
 use crate::flows::{Error, retry_on_conflict};
@@ -140,6 +141,7 @@ async fn attempt(
     let foreseen = foresee_start(app, account, service, &new.destination);
     reading.prefetch(foreseen.keys()).await?;
     let owner = reading.require(&keys::service(account, service)).await?;
+    require_room(app, account)?;
     let wanted = Wanted::of(app, &owner, new);
     wanted.require_fitting(app, &owner)?;
     let now = app.clock.now();

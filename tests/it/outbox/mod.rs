@@ -6,6 +6,7 @@ mod abuse_sockets;
 mod dead_letters;
 mod expiry;
 mod final_status;
+mod full;
 mod one_recipient;
 mod order;
 mod slow_receivers;

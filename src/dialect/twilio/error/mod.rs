@@ -233,6 +233,12 @@ impl ApiError {
                 "An internal error occurred",
             )
             .caused_by(fault),
+            Fault::OutboxFull => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20429,
+                "Too many messages of this account wait for their receivers; see to it that its webhooks answer, and try again",
+            )
+            .retry_after(Duration::from_mins(1)),
             Fault::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 20503,
