@@ -208,7 +208,7 @@ impl Started {
         helpers.spawn(async move {
             // Behind a long rest: first what expired is announced, then it is reclaimed.
             let _logged_below = challenge::expire_due(&reclaiming).await;
-            sweep_again_and_again(reclaiming).await;
+            sweep::keep_up(reclaiming).await;
         });
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
@@ -258,25 +258,6 @@ impl Started {
         helpers.shutdown().await;
         drop(stop_ops);
         while beside.join_next().await.is_some() {}
-    }
-}
-
-/// Reclaims space, without ever being in the way: a round is small, and a rest follows it.
-async fn sweep_again_and_again(app: Arc<App>) {
-    let mut failing = false;
-    loop {
-        let swept = sweep::round(&app).await;
-        tokio::time::sleep(if matches!(swept, Ok(1..)) {
-            SWEEP_PAUSE
-        } else {
-            SWEEP_PERIOD
-        })
-        .await;
-        // A store that failed stays so: one line says it.
-        if let (Err(error), false) = (&swept, failing) {
-            tracing::error!("space is not reclaimed: {error}");
-        }
-        failing = swept.is_err();
     }
 }
 
@@ -388,8 +369,6 @@ fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     Failure::new(format!("{key}: cannot listen on {address}: {error}"))
 }
 
-const SWEEP_PAUSE: Duration = Duration::from_millis(100);
-const SWEEP_PERIOD: Duration = Duration::from_secs(30);
 /// New timers are seen after so long at the latest; looking costs one row.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
 const CERTIFICATE_PERIOD: Duration = Duration::from_secs(2);

@@ -1,5 +1,8 @@
 //! Reclaims what is over. Nothing depends on it but space: whether something is over is decided when it is read.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::ServiceSid;
@@ -10,7 +13,36 @@ use crate::store::records::{self, Purge};
 use crate::store::{Batch, Order, Scan, Version, keys};
 
 /// How many entries one batch deletes at the most.
-const CHUNK: usize = 200;
+const CHUNK: usize = 1000;
+
+/// Into how many a batch is divided if one of its entries changed since it was read: whoever keeps writing to something that
+/// expires keeps nothing else from being reclaimed.
+const PIECES: usize = 20;
+
+/// The rest while there is little to reclaim.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often is looked whether there is.
+const PERIOD: Duration = Duration::from_secs(30);
+
+/// Reclaims space, for ever. Behind a full round there is more, so it goes on at once: it is one client among many, with four
+/// batches under way, and rests as soon as it has caught up.
+pub async fn keep_up(app: Arc<App>) {
+    let mut failing = false;
+    loop {
+        let swept = round(&app).await;
+        match swept {
+            Ok(CHUNK..) => tokio::task::yield_now().await,
+            Ok(1..) => tokio::time::sleep(PAUSE).await,
+            Ok(0) | Err(_) => tokio::time::sleep(PERIOD).await,
+        }
+        // A store that failed stays so: one line says it.
+        if let (Err(error), false) = (&swept, failing) {
+            tracing::error!("space is not reclaimed: {error}");
+        }
+        failing = swept.is_err();
+    }
+}
 
 /// Deletes some of what has expired and of what deleted services left behind. Returns how many entries went: after a
 /// full round there is likely more.
@@ -22,16 +54,37 @@ pub async fn round(app: &App) -> Result<usize, Fault> {
 }
 
 async fn sweep_expired(app: &App) -> Result<usize, Fault> {
-    let mut reading = Reading::new(app);
-    let expired = reading.expired(app.clock.now(), CHUNK).await?;
-    let (mut batch, count) = (Batch::new(), expired.len());
-    for (key, version) in expired {
-        reading.rest_on(key.clone(), version);
-        batch = batch.delete(key);
+    // Four batches are under way at once: most of the time each waits for the disk.
+    let expired = Reading::new(app).expired(app.clock.now(), 4 * CHUNK).await?;
+    let mut parts = expired.chunks(CHUNK).chain(std::iter::repeat(&[][..]));
+    let mut next = || delete_expired(app, parts.next().unwrap_or_default());
+    let (first, second, third, fourth) = tokio::try_join!(next(), next(), next(), next())?;
+    Ok(first + second + third + fourth)
+}
+
+/// How many of the entries were deleted. What changed meanwhile stays, and what it was read with is left to the next round.
+async fn delete_expired(app: &App, entries: &[(Vec<u8>, Version)]) -> Result<usize, Fault> {
+    if delete_unless_changed(app, entries).await? {
+        return Ok(entries.len());
     }
-    commit_unless_changed(reading, batch)
-        .await
-        .map(|done| if done { count } else { 0 })
+    let mut swept = 0;
+    for piece in entries.chunks(CHUNK / PIECES) {
+        if delete_unless_changed(app, piece).await? {
+            swept += piece.len();
+        }
+    }
+    Ok(swept)
+}
+
+/// Whether the entries were deleted: all of them, if none has changed.
+async fn delete_unless_changed(app: &App, entries: &[(Vec<u8>, Version)]) -> Result<bool, Fault> {
+    let mut reading = Reading::new(app);
+    let mut batch = Batch::new();
+    for (key, version) in entries {
+        reading.rest_on(key.clone(), *version);
+        batch = batch.delete(key.clone());
+    }
+    commit_unless_changed(reading, batch).await
 }
 
 async fn sweep_purges(app: &App) -> Result<usize, Fault> {

@@ -18,6 +18,7 @@ mod server_kill;
 mod serving;
 mod store_kill;
 mod support;
+mod sweeping;
 mod twilio;
 mod web_push;
 mod webhooks;

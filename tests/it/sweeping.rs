@@ -1,0 +1,69 @@
+//! What is over is reclaimed at least as fast as it is made: by the sweeper of `countersign serve`, with its rests, beside as many
+//! commits as the store takes. Requests do more than to commit, so they make less.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::domain::time::{Clock as _, Timestamp};
+use countersign::flows::sweep;
+use countersign::store::{Batch, Store};
+
+use crate::support::app::sled_in;
+use crate::support::{TestApp, all_at_once, number_from};
+
+const WRITERS: usize = 64;
+
+/// Writes `count` entries of the size of a challenge that end at `until`, as many clients at once would; each is on disk before
+/// its writer goes on.
+async fn write(store: &Arc<dyn Store>, first: usize, count: usize, until: Timestamp) {
+    let writers = (0..WRITERS).map(|writer| {
+        let store = Arc::clone(store);
+        async move {
+            for nth in (first + writer..first + count).step_by(WRITERS) {
+                // Spread over the key map, as the entries of many users are.
+                let place = (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let key = [&b"~"[..], &place.to_be_bytes(), &nth.to_be_bytes()].concat();
+                let batch = Batch::new().put_until(key, vec![7; 300], until);
+                store.commit(batch).await.unwrap();
+            }
+        }
+    });
+    all_at_once(writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the figures of a run by hand (`--nocapture`)")]
+async fn what_is_over_is_gone_by_the_time_that_as_much_was_made_again() {
+    let count = number_from("COUNTERSIGN_TEST_SWEEP", 30_000);
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestApp::on(sled_in(directory.path())).await;
+    let (store, begun) = (&server.app.store, Instant::now());
+    let day = Duration::from_hours(24);
+    write(store, 0, count, server.clock.now() + day).await;
+    let made_in = begun.elapsed();
+    server.wait(2 * 24 * 3600);
+    let now = server.clock.now();
+    assert!(store.expired(now, usize::MAX).await.unwrap().len() >= count);
+    let begun = Instant::now();
+    let sweeping = tokio::spawn(sweep::keep_up(Arc::clone(&server.app)));
+    let load = async {
+        write(store, count, count, now + day).await;
+        begun.elapsed()
+    };
+    let reclaiming = async {
+        while !store.expired(now, 1).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        begun.elapsed()
+    };
+    let (loaded_in, reclaimed_in) = tokio::join!(load, reclaiming);
+    sweeping.abort();
+    println!(
+        "{count} entries: made in {made_in:?}; reclaimed in {reclaimed_in:?}, beside as many that were made in {loaded_in:?}"
+    );
+    // Bare commits are more than requests make.
+    assert!(
+        reclaimed_in <= loaded_in * 3 / 2,
+        "reclaimed in {reclaimed_in:?}, while as many were made in {loaded_in:?}"
+    );
+}
