@@ -184,6 +184,7 @@ fn toll_fraud(codes: CodeSettings) -> TollFraud {
         countries: codes.countries,
         blocked_countries: codes.blocked_countries.unwrap_or_default(),
         premium_numbers: codes.premium_numbers,
+        unknown_numbers: codes.unknown_numbers,
         risk_check_may_be_disabled: codes.risk_check_may_be_disabled,
         number_per_day: codes.sends_per_number_per_day,
         prefix_per_hour: codes.sends_per_prefix_per_hour,

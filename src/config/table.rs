@@ -178,9 +178,12 @@ settings! {
         /// Countries that no code goes to, whatever `codes.countries` says.
         blocked_countries: Vec<Country> | "none", countries(), file();
 
-        /// Whether codes may go to premium-rate and shared-cost numbers, to those of an unknown kind and to those of no
-        /// country.
+        /// Whether codes may go to premium-rate and shared-cost numbers and to those of no country.
         premium_numbers: bool = "refuse", permission(), file();
+
+        /// Whether codes may go to numbers of ranges that no numbering plan had given out when this version was made.
+        /// Plans grow, and so does fraud with ranges that nobody has.
+        unknown_numbers: bool = "refuse", permission(), file();
 
         /// Whether a caller may have a code sent to a prefix that is blocked for its low conversion (`RiskCheck=disable`).
         risk_check_may_be_disabled: bool = "true", truth(), file();

@@ -116,6 +116,7 @@ fn guards_against_toll_fraud_have_defaults_and_ranges() {
     assert_eq!(read(&[]), TollFraud::default());
     let (_directory, path) = file(
         "[codes]\ncountries = ['be', 'LV']\nblocked_countries = 'FR, DE'\npremium_numbers = 'allow'\n\
+         unknown_numbers = 'allow'\n\
          risk_check_may_be_disabled = false\nsends_per_prefix_per_day = 7\nspend_per_day = '12.50 EUR'\n\
          conversion_min_sends = 40\nconversion_min_percent = 5\nconversion_block_minutes = 60",
     );
@@ -127,6 +128,7 @@ fn guards_against_toll_fraud_have_defaults_and_ranges() {
             countries: Countries::Only(vec![country("BE"), country("LV")]),
             blocked_countries: vec![country("FR"), country("DE")],
             premium_numbers: true,
+            unknown_numbers: true,
             risk_check_may_be_disabled: false,
             prefix_per_day: Some(7),
             spend_per_day: Some(Price {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::entropy::Entropy;
 use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::domain::typed_code;
 
 /// The secret that an authenticator app and the server share: 16 to 128 bytes.
 pub struct TotpSecret(Zeroizing<Vec<u8>>);
@@ -96,14 +97,15 @@ pub enum TotpSecretError {
 pub struct Code(Zeroizing<String>);
 
 impl Code {
-    /// Reads a code of exactly `digits` (3 to 8) ASCII digits. Nothing is trimmed or mapped: a second spelling of one
-    /// code would be a way around whatever counts or remembers codes.
+    /// Reads a code of exactly `digits` (3 to 8) digits as somebody types or pastes it ([`typed_code::read`]). All spellings of
+    /// one code become the same text; what is remembered of it is its time step.
     #[must_use]
     pub fn parse(text: &str, digits: u8) -> Option<Self> {
+        let plain = typed_code::read(text)?;
         let wanted = DIGITS.contains(&digits)
-            && text.len() == usize::from(digits)
-            && text.bytes().all(|byte| byte.is_ascii_digit());
-        wanted.then(|| Self(Zeroizing::new(text.to_owned())))
+            && plain.len() == usize::from(digits)
+            && plain.bytes().all(|byte| byte.is_ascii_digit());
+        wanted.then_some(Self(plain))
     }
 
     /// The digits: for the tool that plays an authenticator app.
@@ -280,22 +282,29 @@ mod tests {
     }
 
     #[test]
-    fn only_the_plain_digits_are_a_code() {
-        assert_eq!(Code::parse("012345", 6).unwrap().reveal(), "012345");
+    fn all_spellings_of_a_code_are_one_and_nothing_else_is_a_code() {
+        for text in [
+            "012345",
+            " 012 345\n",
+            "012-345",
+            "\u{a0}012\u{202f}345",
+            "\u{ff10}\u{ff11}\u{ff12}\u{ff13}\u{ff14}\u{ff15}",
+            "\u{660}\u{661}2345",
+        ] {
+            assert_eq!(Code::parse(text, 6).unwrap().reveal(), "012345", "{text:?}");
+        }
         let variants = [
             "",
             "12345",
             "1234567",
-            " 123456",
-            "123456 ",
-            "123456\n",
-            "123 456",
+            "12345 6 7",
             "+12345",
             "-12345",
             "12345a",
             "\u{ff11}\u{ff12}",
             "\u{661}\u{662}\u{663}",
             "1234\u{661}",
+            "1234\u{967}6",
             "0x1234",
             "12345\0",
         ];

@@ -27,12 +27,13 @@ impl Destination {
     }
 
     /// What tells destinations apart in keys: one byte for the kind and the text, an address in lower case with its domain
-    /// as the DNS has it, so that no other spelling of it has counters of its own.
+    /// as the DNS has it, a number in the form that its country gives mobile phones today. So no other spelling has counters
+    /// of its own; what is sent goes to the destination as it was given.
     #[must_use]
     pub fn to_key(&self) -> Vec<u8> {
         let (kind, text) = match self {
             Self::Email(address) => (b'e', address.folded()),
-            Self::Phone(number) => (b'p', number.digits().to_owned()),
+            Self::Phone(number) => (b'p', number.counted()),
         };
         let mut key = vec![kind];
         key.extend_from_slice(text.as_bytes());
@@ -63,6 +64,26 @@ impl Destination {
     #[must_use]
     pub fn fits(&self, channel: Channel) -> bool {
         matches!(self, Self::Phone(_)) == channel.is_telephony()
+    }
+
+    /// Whether both lead to the same reader beyond doubt: a code that was sent to one proves the other. What
+    /// [`to_key`](Self::to_key) takes together for limits may be two lines, or two people.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Email(one), Self::Email(other)) => one.folded() == other.folded(),
+            (Self::Phone(one), Self::Phone(other)) => one == other,
+            (Self::Email(_), Self::Phone(_)) | (Self::Phone(_), Self::Email(_)) => false,
+        }
+    }
+
+    /// Where a message on this channel goes.
+    #[must_use]
+    pub fn on(&self, channel: Channel) -> Self {
+        match self {
+            Self::Phone(number) if channel != Channel::Call => Self::Phone(number.for_texts()),
+            Self::Email(_) | Self::Phone(_) => self.clone(),
+        }
     }
 
     /// The phone number, if it is one.
@@ -105,6 +126,22 @@ mod tests {
         assert!(email.phone().is_none());
         assert_eq!(phone.phone().map(PhoneNumber::as_str), Some("+14155552671"));
         assert_ne!(email.to_key()[0], phone.to_key()[0]);
+    }
+
+    #[test]
+    fn forms_of_one_line_have_one_key_and_texts_go_to_todays() {
+        let number = |text: &str| Destination::Phone(PhoneNumber::parse(text, None).unwrap());
+        for (old, new) in [
+            ("+54 11 2345 6789", "+54 9 11 2345 6789"),
+            ("+52 1 55 1234 5678", "+52 55 1234 5678"),
+            ("+55 11 8876 5432", "+55 11 9 8876 5432"),
+        ] {
+            let (old, new) = (number(old), number(new));
+            assert_eq!(old.to_key(), new.to_key());
+            assert_eq!(old.on(Channel::Sms), new);
+            assert_eq!(old.on(Channel::Call), old);
+            assert_eq!(new.on(Channel::Sms), new);
+        }
     }
 
     #[test]

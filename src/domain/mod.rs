@@ -43,6 +43,7 @@ pub mod sid;
 pub mod text;
 pub mod time;
 pub mod totp_algorithm;
+pub mod typed_code;
 pub mod verification;
 pub mod web_url;
 pub mod webhook;

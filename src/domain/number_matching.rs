@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use super::entropy::Entropy;
 use super::push_answer::BadProof;
 use super::text::Invalid;
+use super::typed_code;
 
 /// How many digits the number has: 2 or 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,10 +84,11 @@ impl MatchingNumber {
     /// Whether `typed` is the number. How long that takes says nothing of how much of it is right.
     ///
     /// # Errors
-    /// [`BadProof::NumberMissing`] when nothing was typed, [`BadProof::NumberMalformed`] when it is no text of as many ASCII
-    /// digits as the number has: that is no guess, and it approves nothing.
+    /// [`BadProof::NumberMissing`] when nothing was typed, [`BadProof::NumberMalformed`] when it does not
+    /// come to as many digits as the number has ([`typed_code::read`]): that is no guess, and it approves nothing.
     pub fn judge(&self, typed: Option<&str>) -> Result<bool, BadProof> {
         let typed = typed.ok_or(BadProof::NumberMissing)?;
+        let typed = typed_code::read(typed).ok_or(BadProof::NumberMalformed)?;
         if typed.len() != self.0.len() || !typed.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(BadProof::NumberMalformed);
         }
@@ -156,8 +158,11 @@ mod tests {
             }
         }
         let number = MatchingNumber("07".to_owned());
-        for malformed in ["", "7", "007", " 7", "7 ", "+7", "0x", "٠٧", "０７", "07\0"] {
+        for malformed in ["", "7", "007", " 7", "7 ", "+7", "0x", "-7", "07\0"] {
             assert!(number.judge(Some(malformed)).is_err(), "{malformed:?}");
+        }
+        for spelling in [" 07", "0 7\n", "0-7", "\u{a0}07", "٠٧", "０７"] {
+            assert_eq!(number.judge(Some(spelling)), Ok(true), "{spelling:?}");
         }
     }
 

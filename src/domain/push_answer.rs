@@ -160,6 +160,7 @@ mod tests {
     use super::super::sid::{ChallengeSid, FactorSid};
     use super::*;
     use crate::domain::factor;
+    use crate::domain::typed_code;
     use crate::doubles::SeededEntropy;
 
     const PAUSE: Duration = Duration::from_hours(1);
@@ -238,7 +239,8 @@ mod tests {
             let (mut challenge, before) = (challenge(wanted), guard.clone());
             let decision = if approved { approve(typed.as_deref()) } else { Decision::Deny { not_me } };
             let settled = settle(decision, &mut challenge, &mut guard);
-            let is_right = typed.as_deref() == Some(right.as_str());
+            let plain = typed.as_deref().and_then(typed_code::read);
+            let is_right = plain.is_some_and(|plain| *plain == right);
             let may_approve = approved && is_right && wrong_before < 3;
             prop_assert_eq!(matches!(challenge.outcome, Outcome::Approved(_)), may_approve);
             match challenge.outcome {

@@ -31,8 +31,8 @@ pub(super) fn destination_of(channel: ChannelChoice) -> impl Fn(&str) -> Result<
 /// Reads a phone number. A plus sign that was not percent-encoded has become a blank; nothing else can be meant by it.
 pub(super) fn phone(text: &str) -> Result<PhoneNumber, Invalid> {
     match text.strip_prefix(' ') {
-        Some(digits) => PhoneNumber::parse(&format!("+{digits}"), None),
-        None => PhoneNumber::parse(text, None),
+        Some(digits) if !digits.contains('+') => PhoneNumber::parse(&format!("+{digits}"), None),
+        _ => PhoneNumber::parse(text, None),
     }
 }
 

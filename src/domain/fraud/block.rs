@@ -24,8 +24,10 @@ pub enum BlockReason {
     MaxAttempts,
     /// The number, or the e-mail address, had as many codes within the day as it may.
     NumberBudget,
-    /// The number is of a kind that is dear to reach, of a kind that nobody knows, or of no country.
+    /// The number is of a kind that is dear to reach, or of no country.
     NumberKind,
+    /// The number is of a range that no plan known here has given out.
+    NumberUnknown,
     /// The prefix had as many codes within the hour or the day as it may.
     PrefixBudget,
     /// The service sent as many codes within the day as it may.
@@ -38,13 +40,14 @@ pub enum BlockReason {
 
 impl BlockReason {
     /// Those of the guards against toll fraud, in the order of their names: for them a code is not sent.
-    pub const GUARDS: [Self; 9] = [
+    pub const GUARDS: [Self; 10] = [
         Self::Country,
         Self::CountryBudget,
         Self::DeviceBudget,
         Self::LowConversion,
         Self::NumberBudget,
         Self::NumberKind,
+        Self::NumberUnknown,
         Self::PrefixBudget,
         Self::ServiceBudget,
         Self::SpendCap,
@@ -61,6 +64,7 @@ impl BlockReason {
             Self::MaxAttempts => "max_attempts",
             Self::NumberBudget => "number_budget",
             Self::NumberKind => "number_kind",
+            Self::NumberUnknown => "number_unknown",
             Self::PrefixBudget => "prefix_budget",
             Self::ServiceBudget => "service_budget",
             Self::SpendCap => "spend_cap",
@@ -85,8 +89,10 @@ impl BlockReason {
             Self::MaxAttempts => "the wrong codes of a verification are used up",
             Self::NumberBudget => "as many codes as may be in a day were sent to this number or address",
             Self::NumberKind => {
-                "the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting \
-                 codes.premium_numbers)"
+                "the number is a premium-rate or shared-cost one, or of no country (setting codes.premium_numbers)"
+            }
+            Self::NumberUnknown => {
+                "the number is of a range that is not known to be given out (setting codes.unknown_numbers)"
             }
             Self::PrefixBudget => "as many codes as may be in a while were sent to numbers like this one",
             Self::ServiceBudget => "this service sent as many codes as it may in a day",
@@ -100,7 +106,7 @@ impl BlockReason {
     /// Whether it is the operator's choice of where codes may go, which no waiting changes.
     #[must_use]
     pub fn is_permission(self) -> bool {
-        matches!(self, Self::Country | Self::NumberKind)
+        matches!(self, Self::Country | Self::NumberKind | Self::NumberUnknown)
     }
 }
 

@@ -40,10 +40,12 @@ pub enum CounterKind {
     Service,
     /// Millionths of a currency, by day.
     Spend,
+    /// Nothing: that numbers of unknown ranges of a country are refused, by day.
+    UnknownRefused,
 }
 
 impl CounterKind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Country,
         Self::CountryRefused,
         Self::Device,
@@ -53,6 +55,7 @@ impl CounterKind {
         Self::PrefixHour,
         Self::Service,
         Self::Spend,
+        Self::UnknownRefused,
     ];
 
     /// The byte in keys.
@@ -68,6 +71,7 @@ impl CounterKind {
             Self::PrefixHour => b'h',
             Self::Service => b's',
             Self::Spend => b'm',
+            Self::UnknownRefused => b'U',
         }
     }
 
@@ -88,7 +92,8 @@ impl CounterKind {
             | Self::Number
             | Self::PrefixDay
             | Self::Service
-            | Self::Spend => Duration::from_hours(24),
+            | Self::Spend
+            | Self::UnknownRefused => Duration::from_hours(24),
         }
     }
 
@@ -104,6 +109,7 @@ impl CounterKind {
             Self::PrefixDay | Self::PrefixHour => BlockReason::PrefixBudget,
             Self::Service => BlockReason::ServiceBudget,
             Self::Spend => BlockReason::SpendCap,
+            Self::UnknownRefused => BlockReason::NumberUnknown,
         }
     }
 }

@@ -21,19 +21,18 @@ pub(crate) fn refusal(settings: &Settings, facts: NumberFacts) -> Option<BlockRe
     if !allowed || blocked {
         return Some(BlockReason::Country);
     }
-    let dear = facts.country.is_none() || is_dear(facts.kind);
-    (dear && !settings.premium_numbers).then_some(BlockReason::NumberKind)
-}
-
-fn is_dear(kind: LineKind) -> bool {
-    match kind {
-        LineKind::PremiumRate | LineKind::SharedCost | LineKind::Unknown => true,
+    match facts.kind {
+        _ if facts.country.is_none() && !settings.premium_numbers => Some(BlockReason::NumberKind),
+        LineKind::PremiumRate | LineKind::SharedCost => {
+            (!settings.premium_numbers).then_some(BlockReason::NumberKind)
+        }
+        LineKind::Unknown => (!settings.unknown_numbers).then_some(BlockReason::NumberUnknown),
         LineKind::FixedLine
         | LineKind::FixedLineOrMobile
         | LineKind::Mobile
         | LineKind::Other
         | LineKind::TollFree
-        | LineKind::Voip => false,
+        | LineKind::Voip => None,
     }
 }
 
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn dear_and_unknown_kinds_are_refused_unless_the_operator_wants_them() {
-        let dear = [LineKind::PremiumRate, LineKind::SharedCost, LineKind::Unknown];
+        let dear = [LineKind::PremiumRate, LineKind::SharedCost];
         let plain = [
             LineKind::FixedLine,
             LineKind::FixedLineOrMobile,
@@ -102,5 +101,19 @@ mod tests {
             assert_eq!(refusal(&brave, facts("GB", kind)), None, "{kind:?}");
             assert_eq!(refusal(&brave, facts("", kind)), None, "{kind:?}");
         }
+        // New ranges are one thing, dear ones another.
+        let curious = Settings {
+            unknown_numbers: true,
+            ..Settings::default()
+        };
+        let unknown = facts("GB", LineKind::Unknown);
+        for settings in [&Settings::default(), &brave] {
+            assert_eq!(refusal(settings, unknown), Some(BlockReason::NumberUnknown));
+        }
+        assert_eq!(refusal(&curious, unknown), None);
+        let dear = facts("GB", LineKind::PremiumRate);
+        assert_eq!(refusal(&curious, dear), Some(BlockReason::NumberKind));
+        let nowhere = facts("", LineKind::Unknown);
+        assert_eq!(refusal(&curious, nowhere), Some(BlockReason::NumberKind));
     }
 }

@@ -13,9 +13,10 @@ pub struct Settings {
     pub countries: Countries,
     /// Countries that no code goes to, whatever else is allowed.
     pub blocked_countries: Vec<Country>,
-    /// Whether codes may go to premium-rate and shared-cost numbers, to those of an unknown kind, and to those of no
-    /// country.
+    /// Whether codes may go to premium-rate and shared-cost numbers, and to those of no country.
     pub premium_numbers: bool,
+    /// Whether codes may go to numbers of ranges that no plan known here has given out.
+    pub unknown_numbers: bool,
     /// Whether a caller may switch the guard of prefixes with a low conversion off for a verification.
     pub risk_check_may_be_disabled: bool,
     /// The most codes to a number or an e-mail address in a day; no limit if `None`, as for all that follow.
@@ -68,6 +69,7 @@ impl Default for Settings {
             countries: Countries::All,
             blocked_countries: Vec::new(),
             premium_numbers: false,
+            unknown_numbers: false,
             risk_check_may_be_disabled: true,
             number_per_day: Some(30),
             prefix_per_hour: Some(100),
@@ -97,6 +99,7 @@ impl Settings {
     pub fn off() -> Self {
         Self {
             premium_numbers: true,
+            unknown_numbers: true,
             number_per_day: None,
             prefix_per_hour: None,
             prefix_per_day: None,

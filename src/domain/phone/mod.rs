@@ -5,6 +5,7 @@
 
 mod leading_digits;
 mod plan;
+mod renumbered;
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -58,8 +59,8 @@ pub enum LineKind {
 }
 
 impl PhoneNumber {
-    /// Reads a number as people write it: digits of ASCII with blanks, dashes, dots, slashes and brackets between them, at
-    /// most 40 characters altogether. `+` or, without a default country, `00` begins a number with its country's code;
+    /// Reads a number as people write it: digits of ASCII with blanks and dashes of all kinds, dots, slashes and brackets
+    /// between them, at most 40 characters altogether. `+` or, without a default country, `00` begins a number with its country's code;
     /// any other number is one of `default_country` and as dialled there.
     ///
     /// A number that its plan has no place for is refused. One whose range is merely not given out is taken, since
@@ -72,10 +73,31 @@ impl PhoneNumber {
         plan::number(&dialled, default_country).and_then(Self::try_from)
     }
 
+    /// The number as text messages need it: that of a mobile phone, in the form that its country gives it today.
+    #[must_use]
+    pub fn for_texts(&self) -> Self {
+        renumbered::mobile(self.digits()).map_or_else(|| self.clone(), |digits| Self(format!("+{digits}")))
+    }
+
+    /// The digits by which limits know the number: the same for all forms that lead to one line.
+    pub(super) fn counted(&self) -> String {
+        self.for_texts().digits().to_owned()
+    }
+
     /// What the numbering plan says of the number. Takes tens of microseconds.
     #[must_use]
     pub fn facts(&self) -> NumberFacts {
-        plan::facts(&self.0)
+        let facts = plan::facts(&self.0);
+        let mobile = self.for_texts();
+        if mobile == *self {
+            return facts;
+        }
+        // Nobody can tell from the number whether a line in a house is meant, or a mobile phone in its old form.
+        let kind = match (facts.kind, plan::facts(&mobile.0).kind) {
+            (LineKind::FixedLine, LineKind::Mobile) => LineKind::FixedLineOrMobile,
+            (LineKind::Unknown, kind) | (kind, _) => kind,
+        };
+        NumberFacts { kind, ..facts }
     }
 
     /// The number, with the plus sign.

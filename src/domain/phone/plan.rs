@@ -10,7 +10,7 @@ use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Ph
 use super::super::country::Country;
 use super::super::text::{BadPhone, Invalid};
 use super::spelling::Dialled;
-use super::{LineKind, NumberFacts};
+use super::{LineKind, NumberFacts, renumbered};
 
 /// The one form of the number that was dialled, as it would be in `default_country`.
 ///
@@ -26,7 +26,10 @@ pub(super) fn number(dialled: &Dialled, default_country: Option<Country>) -> Res
         (false, Some(_), _) => None,
     };
     guarded(|| match (international, default_country) {
-        (Some(digits), _) => one_form(&format!("+{digits}"), None),
+        (Some(digits), _) => {
+            let today = renumbered::today(digits);
+            one_form(&format!("+{}", today.as_deref().unwrap_or(digits)), None)
+        }
         (None, Some(country)) => {
             let region = Region::try_from(country.as_str()).map_err(|_| UNKNOWN_COUNTRY)?;
             one_form(digits, Some(region))

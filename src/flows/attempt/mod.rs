@@ -75,7 +75,7 @@ impl AttemptFilter {
             && self
                 .destination
                 .as_ref()
-                .is_none_or(|destination| destination.to_key() == attempt.destination.to_key())
+                .is_none_or(|destination| destination.is_same(&attempt.destination))
             && self.digits.as_ref().is_none_or(begins_like)
             && self.service.is_none_or(|service| service == attempt.service)
             && self

@@ -45,7 +45,7 @@ pub(super) fn compose(
     Ok(CodeMessage {
         id: attempt,
         channel: sending.channel,
-        to: verification.destination.clone(),
+        to: verification.destination.on(sending.channel),
         code: Zeroizing::new(code.to_owned()),
         text: message.text,
         subject: message.subject,

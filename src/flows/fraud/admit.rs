@@ -154,6 +154,7 @@ async fn refuse_for_good(
 ) -> Result<Refusal, Fault> {
     let kind = match reason {
         BlockReason::Country => CounterKind::CountryRefused,
+        BlockReason::NumberUnknown => CounterKind::UnknownRefused,
         _ => CounterKind::KindRefused,
     };
     let counter = Counter::of_country(asked.account, kind, facts.country, asked.now);

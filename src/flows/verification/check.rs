@@ -74,8 +74,8 @@ async fn attempt(
     let now = app.clock.now();
     let found = find(&mut reading, scope, which, now).await?;
     let mut verification = found.verification.clone();
-    let named = guess.destination.as_ref().map(Destination::to_key);
-    if named.is_some_and(|named| named != verification.destination.to_key()) {
+    let named = guess.destination.as_ref();
+    if named.is_some_and(|named| !named.is_same(&verification.destination)) {
         return Err(Refusal::NotFound.into());
     }
     if verification.stays_approved() {

@@ -109,7 +109,12 @@ async fn find(
     };
     let key = keys::verification(service, sid);
     let verification: Verification = reading.require(&key).await?;
-    if !(verification.account == account && verification.is_kept(now)) {
+    // The last one there may be to another spelling, which limits know as the same.
+    let is_named = match which {
+        VerificationName::Sid(_) => true,
+        VerificationName::To(destination) => destination.is_same(&verification.destination),
+    };
+    if !(verification.account == account && verification.is_kept(now) && is_named) {
         return Err(NotRead::Absent);
     }
     let key = keys::destination(service, &verification.destination);

@@ -235,7 +235,14 @@ async fn begin(
     if let Some(waiting) = waiting {
         let sid = waiting.sid;
         let key = keys::verification(service, sid);
-        match wanted.policy.uniqueness {
+        // Limits take both destinations for one, but what is sent to the other one is nothing to the reader of this one.
+        let uniqueness = match wanted.policy.uniqueness {
+            Uniqueness::ReturnExisting if !waiting.destination.is_same(&wanted.new.destination) => {
+                Uniqueness::Replace
+            }
+            uniqueness => uniqueness,
+        };
+        match uniqueness {
             Uniqueness::None => {}
             Uniqueness::RejectWithExisting => return Err(Refusal::Exists { sid }.into()),
             Uniqueness::Replace => {

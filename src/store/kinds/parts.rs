@@ -367,7 +367,9 @@ impl ReadPart for Counter {
         let subject = reader.remainder().to_vec();
         let fits = match kind {
             CounterKind::Country => subject.len() == 2,
-            CounterKind::CountryRefused | CounterKind::KindRefused => matches!(subject.len(), 0 | 2),
+            CounterKind::CountryRefused | CounterKind::KindRefused | CounterKind::UnknownRefused => {
+                matches!(subject.len(), 0 | 2)
+            }
             CounterKind::Device => matches!(subject.len(), 4 | 8),
             CounterKind::Number => destination(&subject).is_some(),
             CounterKind::PrefixDay | CounterKind::PrefixHour => NumberPrefix::from_digits(&subject).is_some(),

@@ -229,7 +229,7 @@ fn wrong_ways(device: &Device, honest: &Map<String, Value>, number: &str) -> Vec
             "too many digits",
             with(&[("number", json!(format!("0{number}")))]),
         ),
-        ("blanks", with(&[("number", json!(format!("{number} ")))])),
+        ("a sign", with(&[("number", json!(format!("+{number}")))])),
         ("letters", with(&[("number", json!("4x"))])),
         ("another claim's name", with(&[("Number", json!(number))])),
         (

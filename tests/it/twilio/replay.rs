@@ -158,9 +158,47 @@ async fn a_replay_costs_a_try_and_is_no_failure() {
     );
 }
 
-/// Blanks in a code dodged the counter and the list of used codes (CVE-2025-6015, Vault): here they are no code at all.
+/// Blanks in a code dodged the counter and the list of used codes (CVE-2025-6015, Vault): here they are the same code.
 #[tokio::test]
-async fn a_code_in_another_spelling_is_no_code_and_no_guess() {
+async fn a_code_in_another_spelling_is_the_same_code() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let totp = User::create(&client).await.totp(&server, &client).await;
+    let spellings = |code: &str| -> Vec<String> {
+        let full_width = code
+            .bytes()
+            .map(|b| char::from_u32(0xfee0 + u32::from(b)).unwrap());
+        let full_width: String = full_width.collect();
+        let (front, end) = code.split_at(3);
+        vec![
+            format!(" {code}\r\n"),
+            format!("{front} {end}"),
+            format!("{front}-{end}"),
+            format!("{front}\u{a0}{end}"),
+            format!("\u{200e}{front}\u{2011}{end}\u{200b}"),
+            full_width,
+            code.to_owned(),
+        ]
+    };
+    for first in 0..spellings("000000").len() {
+        server.wait(3600);
+        let spelled = spellings(&totp.app.code(&server));
+        assert!(is_in(&server, &totp, &spelled[first]).await, "{first}");
+        for again in &spelled {
+            assert!(!is_in(&server, &totp, again).await, "{first}, then {again:?}");
+        }
+        assert_eq!(server.factor(&totp.sid).await.failures.count(), 0);
+    }
+    server.wait(3600);
+    let wrong = wrong_code(&server, &totp.app, 0);
+    for (count, spelled) in (1..).zip(spellings(&wrong)) {
+        assert!(!is_in(&server, &totp, &spelled).await);
+        assert_eq!(server.factor(&totp.sid).await.failures.count(), count);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_to_no_code_is_no_guess() {
     let server = TestApp::new().await;
     let client = server.client();
     let user = User::create(&client).await;
@@ -179,27 +217,15 @@ async fn a_code_in_another_spelling_is_no_code_and_no_guess() {
         shifted.map(Option::unwrap).collect()
     };
     let variants = [
-        format!(" {code}"),
-        format!("{code} "),
-        format!("{code}\n"),
-        format!("{code}\r\n"),
-        format!("\t{code}"),
         format!("{code}\0"),
-        format!("{} {}", &code[..3], &code[3..]),
-        format!("{}-{}", &code[..3], &code[3..]),
         format!("+{code}"),
-        format!("-{code}"),
         format!("0{code}"),
         format!("{code}0"),
         code[1..].to_owned(),
         code[..5].to_owned(),
         format!("+{}", &code[1..]),
         format!("{}.", &code[1..]),
-        digits('\u{ff10}'),
-        digits('\u{0660}'),
         digits('\u{1d7ce}'),
-        format!("\u{feff}{code}"),
-        format!("{code}\u{200b}"),
         format!("[\"{code}\"]"),
         code.repeat(1000),
     ];

@@ -251,7 +251,9 @@ fn of_verifications() {
         Refusal::Blocked(Blocked { why: BlockReason::CountryBudget, retry_after: Some(WAIT) }) =>
             "403 60410 42 The code was not sent: as many codes as may be in a day were sent to this country",
         Refusal::Blocked(Blocked { why: BlockReason::NumberKind, retry_after: None }) =>
-            "403 60605 - The code was not sent: the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting codes.premium_numbers)",
+            "403 60605 - The code was not sent: the number is a premium-rate or shared-cost one, or of no country (setting codes.premium_numbers)",
+        Refusal::Blocked(Blocked { why: BlockReason::NumberUnknown, retry_after: None }) =>
+            "403 60605 - The code was not sent: the number is of a range that is not known to be given out (setting codes.unknown_numbers)",
         Refusal::CodeExpired =>
             "404 20404 - The requested resource /v2/Things/1 was not found",
         Refusal::CustomCodeNotAllowed =>

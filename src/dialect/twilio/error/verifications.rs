@@ -121,8 +121,10 @@ fn blocked_by(why: BlockReason) -> &'static str {
         BlockReason::MaxAttempts => "the wrong codes of a verification are used up there",
         BlockReason::NumberBudget => "as many codes as may be in a day were sent to this number or address",
         BlockReason::NumberKind => {
-            "the number is a premium-rate or shared-cost one, of an unknown kind or of no country (setting \
-             codes.premium_numbers)"
+            "the number is a premium-rate or shared-cost one, or of no country (setting codes.premium_numbers)"
+        }
+        BlockReason::NumberUnknown => {
+            "the number is of a range that is not known to be given out (setting codes.unknown_numbers)"
         }
         BlockReason::PrefixBudget => "as many codes as may be in a while were sent to numbers like this one",
         BlockReason::ServiceBudget => "this service sent as many codes as it may in a day",

@@ -7,24 +7,25 @@ use crate::domain::fraud::settings::Countries;
 async fn dear_numbers_are_refused_unless_they_are_safe() {
     let node = Node::new(Settings::default()).await;
     let number = phone(449_060_001_234);
-    for kind in [LineKind::PremiumRate, LineKind::SharedCost, LineKind::Unknown] {
+    for (kind, reason) in [
+        (LineKind::PremiumRate, BlockReason::NumberKind),
+        (LineKind::SharedCost, BlockReason::NumberKind),
+        (LineKind::Unknown, BlockReason::NumberUnknown),
+    ] {
         let asked = AskedSend {
             kind,
             country: "GB",
             ..AskedSend::default()
         };
         let refused = node.ask(&number, asked).await;
-        assert_eq!(why(&refused), Some(BlockReason::NumberKind), "{kind:?}");
+        assert_eq!(why(&refused), Some(reason), "{kind:?}");
         assert_eq!(retry_after(&refused), None);
         // No caller can decide that for the operator.
         let daring = AskedSend {
             risk_check: false,
             ..asked
         };
-        assert_eq!(
-            why(&node.ask(&number, daring).await),
-            Some(BlockReason::NumberKind)
-        );
+        assert_eq!(why(&node.ask(&number, daring).await), Some(reason));
     }
     node.make_safe(&number).await;
     let asked = AskedSend {
