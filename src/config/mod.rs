@@ -189,6 +189,8 @@ fn toll_fraud(codes: CodeSettings) -> TollFraud {
         number_per_day: codes.sends_per_number_per_day,
         prefix_per_hour: codes.sends_per_prefix_per_hour,
         prefix_per_day: codes.sends_per_prefix_per_day,
+        domain_per_hour: codes.sends_per_domain_per_hour,
+        domain_per_day: codes.sends_per_domain_per_day,
         country_per_day: codes.sends_per_country_per_day,
         device_per_hour: codes.sends_per_device_per_hour,
         service_per_day: codes.sends_per_service_per_day,

@@ -197,6 +197,13 @@ settings! {
         /// The most codes to a prefix in a day.
         sends_per_prefix_per_day: Option<u32> = "500", number_or_none(1, MOST_SENDS), file();
 
+        /// The most codes to an e-mail domain, with all below it, in an hour. Not counted where everybody has mailboxes
+        /// (Gmail, Outlook and their like).
+        sends_per_domain_per_hour: Option<u32> = "500", number_or_none(1, MOST_SENDS), file();
+
+        /// The most codes to an e-mail domain in a day.
+        sends_per_domain_per_day: Option<u32> = "2000", number_or_none(1, MOST_SENDS), file();
+
         /// The most codes to a country in a day.
         sends_per_country_per_day: Option<u32> = "none", number_or_none(1, MOST_SENDS), file();
 

@@ -27,12 +27,12 @@ impl Destination {
     }
 
     /// What tells destinations apart in keys: one byte for the kind and the text, an address in lower case with its domain
-    /// as the DNS has it, a number in the form that its country gives mobile phones today. So no other spelling has counters
+    /// as the DNS has it and without the dots and tags that its provider is known to ignore, a number in the form that its country gives mobile phones today. So no other spelling has counters
     /// of its own; what is sent goes to the destination as it was given.
     #[must_use]
     pub fn to_key(&self) -> Vec<u8> {
         let (kind, text) = match self {
-            Self::Email(address) => (b'e', address.folded()),
+            Self::Email(address) => (b'e', address.counted()),
             Self::Phone(number) => (b'p', number.counted()),
         };
         let mut key = vec![kind];

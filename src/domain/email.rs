@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::Host;
 
+use super::email_providers;
 use super::text::{Invalid, is_invisible};
 
 /// An e-mail address that can be written into an SMTP envelope (RFC 5321, 4.1.2): at most 64 bytes before the `@` and 254
@@ -66,6 +67,23 @@ impl EmailAddress {
         let (local, domain) = self.parts();
         let domain = ascii_domain(domain).unwrap_or_else(|| domain.to_lowercase());
         format!("{}@{domain}", local.to_lowercase())
+    }
+
+    /// By which limits know it: the same for all spellings that the great providers take for one mailbox.
+    pub(super) fn counted(&self) -> String {
+        let folded = self.folded();
+        let mailbox = folded
+            .rsplit_once('@')
+            .and_then(|(local, domain)| email_providers::mailbox(local, domain));
+        mailbox.map_or(folded, |(local, domain)| format!("{local}@{domain}"))
+    }
+
+    /// The domain that somebody registered, whose mailboxes may all be his; `None` where everybody has mailboxes.
+    pub(super) fn private_domain(&self) -> Option<String> {
+        let domain = ascii_domain(self.domain())?;
+        let registered = email_providers::registered(&domain);
+        let public = email_providers::is_public(registered) || email_providers::is_public(&domain);
+        (!public).then(|| registered.to_owned())
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -233,12 +251,15 @@ mod tests {
         #[test]
         fn the_folded_spelling_is_an_address_of_its_own(
             local in "(\\PC|[a-zA-Z0-9.+]){1,24}",
-            domain in "([a-zA-Z0-9\u{e4}\u{3c3}\u{df}-]{1,8}\\.){1,3}(com|example|XN--P1AI)",
+            domain in "([a-zA-Z0-9\u{e4}\u{3c3}\u{df}-]{1,8}\\.){1,3}(com|example|XN--P1AI)|gmail.com|PM.me",
         ) {
             let Ok(address) = EmailAddress::parse(&format!("{local}@{domain}")) else { return Ok(()) };
             let folded = address.folded();
             let again = EmailAddress::parse(&folded).unwrap();
             prop_assert_eq!(again.folded(), folded);
+            let counted = address.counted();
+            let again = EmailAddress::parse(&counted).unwrap();
+            prop_assert_eq!(again.counted(), counted);
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod credential;
 pub mod destination;
 pub mod destination_record;
 pub mod email;
+mod email_providers;
 pub mod entity;
 pub mod entropy;
 pub mod events;

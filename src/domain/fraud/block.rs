@@ -84,7 +84,7 @@ impl BlockReason {
                 "as many codes as may be in an hour were asked for from this device's address"
             }
             Self::LowConversion => {
-                "too few of the codes sent to numbers like this one were used, so none are sent there for a while"
+                "too few of the codes sent to numbers or addresses like this one were used, so none are sent there for a while"
             }
             Self::MaxAttempts => "the wrong codes of a verification are used up",
             Self::NumberBudget => "as many codes as may be in a day were sent to this number or address",
@@ -94,7 +94,9 @@ impl BlockReason {
             Self::NumberUnknown => {
                 "the number is of a range that is not known to be given out (setting codes.unknown_numbers)"
             }
-            Self::PrefixBudget => "as many codes as may be in a while were sent to numbers like this one",
+            Self::PrefixBudget => {
+                "as many codes as may be in a while were sent to numbers or addresses like this one"
+            }
             Self::ServiceBudget => "this service sent as many codes as it may in a day",
             Self::SpendCap => {
                 "the account's messages cost as much as they may in a day (setting codes.spend_per_day)"

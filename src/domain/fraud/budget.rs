@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::block::BlockReason;
-use super::prefix::NumberPrefix;
+use super::prefix::DestinationPrefix;
 use crate::domain::country::Country;
 use crate::domain::destination::Destination;
 use crate::domain::price::{Currency, Price};
@@ -145,8 +145,13 @@ impl Counter {
 
     /// Codes to `prefix`; `kind` is one of those of prefixes.
     #[must_use]
-    pub fn of_prefix(account: AccountSid, kind: CounterKind, prefix: &NumberPrefix, now: Timestamp) -> Self {
-        Self::new(account, kind, prefix.digits().as_bytes().to_vec(), now)
+    pub fn of_prefix(
+        account: AccountSid,
+        kind: CounterKind,
+        prefix: &DestinationPrefix,
+        now: Timestamp,
+    ) -> Self {
+        Self::new(account, kind, prefix.as_str().as_bytes().to_vec(), now)
     }
 
     /// Something of `country`; `kind` is one of those of countries. Numbers of no country are together.

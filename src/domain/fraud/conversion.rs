@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::prefix::NumberPrefix;
+use super::prefix::DestinationPrefix;
 use super::settings::ConversionRule;
-use crate::domain::phone::PhoneNumber;
+use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 
@@ -15,16 +15,15 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccountPrefix {
     pub account: AccountSid,
-    pub prefix: NumberPrefix,
+    pub prefix: DestinationPrefix,
 }
 
 impl AccountPrefix {
+    /// `None` for a destination that has no prefix.
     #[must_use]
-    pub fn of(account: AccountSid, number: &PhoneNumber) -> Self {
-        Self {
-            account,
-            prefix: NumberPrefix::of(number),
-        }
+    pub fn of(account: AccountSid, destination: &Destination) -> Option<Self> {
+        let prefix = DestinationPrefix::of(destination)?;
+        Some(Self { account, prefix })
     }
 }
 
@@ -209,6 +208,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::phone::PhoneNumber;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(1_800_000_000 + seconds)
@@ -216,7 +216,7 @@ mod tests {
 
     fn place(number: u64) -> AccountPrefix {
         let number = PhoneNumber::try_from(format!("+{number}")).unwrap();
-        AccountPrefix::of(AccountSid::from_bytes([1; 16]), &number)
+        AccountPrefix::of(AccountSid::from_bytes([1; 16]), &Destination::Phone(number)).unwrap()
     }
 
     fn verification(number: u64) -> VerificationSid {

@@ -25,6 +25,10 @@ pub struct Settings {
     pub prefix_per_hour: Option<u32>,
     /// The most codes to a prefix in a day.
     pub prefix_per_day: Option<u32>,
+    /// The most codes to an e-mail domain in an hour.
+    pub domain_per_hour: Option<u32>,
+    /// The most codes to an e-mail domain in a day.
+    pub domain_per_day: Option<u32>,
     /// The most codes to a country in a day.
     pub country_per_day: Option<u32>,
     /// The most codes that one device's address asks for in an hour.
@@ -74,6 +78,8 @@ impl Default for Settings {
             number_per_day: Some(30),
             prefix_per_hour: Some(100),
             prefix_per_day: Some(500),
+            domain_per_hour: Some(500),
+            domain_per_day: Some(2000),
             country_per_day: None,
             device_per_hour: Some(200),
             service_per_day: None,
@@ -103,6 +109,8 @@ impl Settings {
             number_per_day: None,
             prefix_per_hour: None,
             prefix_per_day: None,
+            domain_per_hour: None,
+            domain_per_day: None,
             device_per_hour: None,
             conversion: None,
             ..Self::default()

@@ -48,13 +48,10 @@ pub(crate) fn keys_to_send(
     service: ServiceSid,
     destination: &Destination,
 ) -> Vec<Vec<u8>> {
-    let Some(number) = destination.phone() else {
-        return Vec::new();
-    };
-    let routes = keys_to_route(service, number.facts().country);
-    let mut keys: Vec<_> = routes.into_iter().map(Key::into_bytes).collect();
-    keys.extend(keys_to_admit(app, account, number));
-    keys
+    let number = destination.phone();
+    let routes = number.map(|number| keys_to_route(service, number.facts().country));
+    let routes = routes.into_iter().flatten().map(Key::into_bytes);
+    routes.chain(keys_to_admit(app, account, destination)).collect()
 }
 
 /// Sends the code of `verification`: chooses the sender, asks the guards against toll fraud, notes the sending in the

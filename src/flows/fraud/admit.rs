@@ -11,10 +11,10 @@ use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, CounterKind, DeviceNetwork, Need};
 use crate::domain::fraud::conversion::AccountPrefix;
-use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::fraud::settings::Settings;
 use crate::domain::fraud::{BlockReason, permission};
-use crate::domain::phone::{LineKind, NumberFacts, PhoneNumber};
+use crate::domain::phone::{LineKind, NumberFacts};
 use crate::domain::price::Price;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -76,13 +76,15 @@ impl SendPermit<'_> {
     }
 }
 
-/// The keys of what [`admit`] reads of `number`: for whoever reads more in the same round trip.
-pub(crate) fn keys_to_admit(app: &App, account: AccountSid, number: &PhoneNumber) -> Vec<Vec<u8>> {
-    let mut keys = vec![keys::safe_number(account, number).into_bytes()];
-    if app.policy.toll_fraud.conversion.is_some() {
-        keys.push(keys::prefix_block(account, &NumberPrefix::of(number)).into_bytes());
-    }
-    keys
+/// The keys of what [`admit`] reads of `destination`: for whoever reads more in the same round trip.
+pub(crate) fn keys_to_admit(app: &App, account: AccountSid, destination: &Destination) -> Vec<Vec<u8>> {
+    let safe = destination
+        .phone()
+        .map(|number| keys::safe_number(account, number).into_bytes());
+    let judged = app.policy.toll_fraud.conversion.is_some();
+    let prefix = DestinationPrefix::of(destination).filter(|_| judged);
+    let block = prefix.map(|prefix| keys::prefix_block(account, &prefix).into_bytes());
+    safe.into_iter().chain(block).collect()
 }
 
 /// Decides whether the code may be sent, and takes what it needs of the budgets. Whoever commits the sending, as `reading`
@@ -100,30 +102,29 @@ pub async fn admit<'a>(
     if facts.is_some_and(|facts| is_text_to_landline(asked, facts)) {
         return Err(Refusal::LandlineSms.into());
     }
-    if let Some(number) = number {
-        let keys = keys_to_admit(app, asked.account, number);
-        reading.prefetch(keys.iter().map(Vec::as_slice)).await?;
-    }
+    let keys = keys_to_admit(app, asked.account, asked.destination);
+    reading.prefetch(keys.iter().map(Vec::as_slice)).await?;
     let settings = &app.policy.toll_fraud;
-    let guarded = match number {
-        Some(number) if !safe_list::contains(reading, asked.account, number).await? => Some(number),
-        _ => None,
+    let safe = match number {
+        Some(number) => safe_list::contains(reading, asked.account, number).await?,
+        None => false,
     };
-    let mut watched = None;
-    if let (Some(number), Some(facts)) = (guarded, facts) {
-        if let Some(reason) = permission::refusal(settings, facts) {
-            return Err(refuse_for_good(app, asked, reason, facts).await?.into());
-        }
-        if let Some(rule) = &settings.conversion {
-            let place = AccountPrefix::of(asked.account, number);
-            let checked = asked.risk_check || !settings.risk_check_may_be_disabled;
-            if checked && let Some(blocked) = judge(app, reading, asked, &place, rule).await? {
-                return Err(Refusal::Blocked(blocked).into());
-            }
-            watched = Some(place);
-        }
+    if let Some(facts) = facts
+        && !safe
+        && let Some(reason) = permission::refusal(settings, facts)
+    {
+        return Err(refuse_for_good(app, asked, reason, facts).await?.into());
     }
-    let needs = needs(settings, asked, guarded);
+    let prefix = AccountPrefix::of(asked.account, asked.destination).filter(|_| !safe);
+    let mut watched = None;
+    if let (Some(place), Some(rule)) = (&prefix, &settings.conversion) {
+        let checked = asked.risk_check || !settings.risk_check_may_be_disabled;
+        if checked && let Some(blocked) = judge(app, reading, asked, place, rule).await? {
+            return Err(Refusal::Blocked(blocked).into());
+        }
+        watched = Some(place.clone());
+    }
+    let needs = needs(settings, asked, prefix.as_ref(), safe);
     let counted: Vec<_> = needs.iter().map(|budgeted| &budgeted.need).collect();
     match reserve(app, reading, &counted, asked.now).await? {
         Ok(reservation) => Ok(SendPermit {
@@ -175,12 +176,16 @@ impl Budgeted {
     }
 }
 
-/// What the code needs, and whom each budget is for; `guarded` is the number, unless it is a safe one.
+/// What the code needs, and whom each budget is for; `prefix` is that of the destination, if it has one that counts.
 ///
 /// A safe number is taken from its own budget, its service's and the account's money all the same.
-fn needs(settings: &Settings, asked: &Admittance<'_>, guarded: Option<&PhoneNumber>) -> Vec<Budgeted> {
+fn needs(
+    settings: &Settings,
+    asked: &Admittance<'_>,
+    prefix: Option<&AccountPrefix>,
+    safe: bool,
+) -> Vec<Budgeted> {
     let (account, now) = (asked.account, asked.now);
-    let safe = asked.destination.phone().is_some() && guarded.is_none();
     let mut needs = Vec::with_capacity(7);
     if let Some(limit) = settings.number_per_day {
         let counter = Counter::of_number(account, asked.destination, now);
@@ -191,28 +196,33 @@ fn needs(settings: &Settings, asked: &Admittance<'_>, guarded: Option<&PhoneNumb
         let counter = Counter::of_device(account, device, now);
         needs.push(Budgeted::new(Need::one(counter, limit), Subject::Device(device)));
     }
-    if let Some(number) = guarded {
-        let prefix = NumberPrefix::of(number);
-        for (limit, kind) in [
-            (settings.prefix_per_hour, CounterKind::PrefixHour),
-            (settings.prefix_per_day, CounterKind::PrefixDay),
-        ] {
+    let is_phone = asked.destination.phone().is_some();
+    if let Some(AccountPrefix { prefix, .. }) = prefix {
+        let (hour, day) = if is_phone {
+            (settings.prefix_per_hour, settings.prefix_per_day)
+        } else {
+            (settings.domain_per_hour, settings.domain_per_day)
+        };
+        for (limit, kind) in [(hour, CounterKind::PrefixHour), (day, CounterKind::PrefixDay)] {
             if let Some(limit) = limit {
-                let counter = Counter::of_prefix(account, kind, &prefix, now);
+                let counter = Counter::of_prefix(account, kind, prefix, now);
                 needs.push(Budgeted::new(
                     Need::one(counter, limit),
                     Subject::Prefix(prefix.clone()),
                 ));
             }
         }
-        if let Some(limit) = settings.country_per_day {
-            let country = asked.facts.and_then(|facts| facts.country);
-            let counter = Counter::of_country(account, CounterKind::Country, country, now);
-            needs.push(Budgeted::new(
-                Need::one(counter, limit),
-                Subject::Country(country),
-            ));
-        }
+    }
+    if is_phone
+        && !safe
+        && let Some(limit) = settings.country_per_day
+    {
+        let country = asked.facts.and_then(|facts| facts.country);
+        let counter = Counter::of_country(account, CounterKind::Country, country, now);
+        needs.push(Budgeted::new(
+            Need::one(counter, limit),
+            Subject::Country(country),
+        ));
     }
     if let Some(limit) = settings.service_per_day {
         let counter = Counter::of_service(account, asked.service.sid, now);

@@ -13,8 +13,7 @@ use crate::store::{Order, Scan, keys, records};
 
 /// The verification was approved: all its sends were of use. To be called once that is in the store.
 pub fn converted(app: &App, verification: &Verification) {
-    if let Some(number) = verification.destination.phone() {
-        let place = AccountPrefix::of(verification.account, number);
+    if let Some(place) = AccountPrefix::of(verification.account, &verification.destination) {
         app.memory.fraud.conversions().converted(&place, verification.sid);
     }
 }
@@ -70,7 +69,7 @@ async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Fa
 
 /// What counts of an attempt: nothing if it did not leave.
 fn sends(attempt: &Attempt) -> Option<(AccountPrefix, Sends)> {
-    let number = attempt.destination.phone()?;
+    let place = AccountPrefix::of(attempt.account, &attempt.destination)?;
     match attempt.status {
         AttemptStatus::Queued | AttemptStatus::Sent => {}
         AttemptStatus::Failed { .. } | AttemptStatus::Canceled => return None,
@@ -82,5 +81,5 @@ fn sends(attempt: &Attempt) -> Option<(AccountPrefix, Sends)> {
         count: 1,
         converted: attempt.converted_at.is_some(),
     };
-    Some((AccountPrefix::of(attempt.account, number), sends))
+    Some((place, sends))
 }

@@ -4,7 +4,7 @@ use super::admit::Admittance;
 use crate::app::App;
 use crate::domain::country::Country;
 use crate::domain::fraud::budget::{Counter, DeviceNetwork, Taken};
-use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::fraud::{BlockEvent, BlockReason, Blocked};
 use crate::domain::price::Price;
 use crate::domain::time::Timestamp;
@@ -25,7 +25,7 @@ pub(super) enum Subject {
     Nothing,
     /// The number or the address that is asked for.
     Number,
-    Prefix(NumberPrefix),
+    Prefix(DestinationPrefix),
     Service,
 }
 

@@ -47,7 +47,7 @@ use crate::domain::events::OutboxRow;
 use crate::domain::factor::Factor;
 use crate::domain::fraud::PrefixBlock;
 use crate::domain::fraud::budget::{Counter, Taken};
-use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::{DeadLetter, Lane};
@@ -121,7 +121,7 @@ kinds! {
         b'B' Budget budget(counter: &'_ Counter)
             => record Taken, Ends, "budgets", "budget {counter:?}";
         /// That nothing is sent to a prefix.
-        b'P' PrefixBlock prefix_block(account: AccountSid, prefix: &'_ NumberPrefix)
+        b'P' PrefixBlock prefix_block(account: AccountSid, prefix: &'_ DestinationPrefix)
             => record PrefixBlock, Ends, "blocked prefixes", "blocked prefix {prefix} of {account}";
     }
     Service {

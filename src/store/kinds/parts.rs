@@ -7,7 +7,7 @@ use crate::domain::country::Country;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::fraud::budget::{Counter, CounterKind};
-use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::messaging_configuration::Region;
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
@@ -286,19 +286,19 @@ impl ReadPart for PhoneNumber {
     }
 }
 
-impl WritePart for NumberPrefix {
+impl WritePart for DestinationPrefix {
     fn length(&self) -> usize {
-        self.digits().len()
+        self.as_str().len()
     }
 
     fn write(&self, key: &mut Vec<u8>) {
-        key.extend_from_slice(self.digits().as_bytes());
+        key.extend_from_slice(self.as_str().as_bytes());
     }
 }
 
-impl ReadPart for NumberPrefix {
+impl ReadPart for DestinationPrefix {
     fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
-        Self::from_digits(reader.remainder())
+        Self::from_key(reader.remainder())
     }
 }
 
@@ -372,7 +372,9 @@ impl ReadPart for Counter {
             }
             CounterKind::Device => matches!(subject.len(), 4 | 8),
             CounterKind::Number => destination(&subject).is_some(),
-            CounterKind::PrefixDay | CounterKind::PrefixHour => NumberPrefix::from_digits(&subject).is_some(),
+            CounterKind::PrefixDay | CounterKind::PrefixHour => {
+                DestinationPrefix::from_key(&subject).is_some()
+            }
             CounterKind::Service => subject.len() == 16,
             CounterKind::Spend => subject.len() == 3 && subject.is_ascii(),
         };

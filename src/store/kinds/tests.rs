@@ -43,7 +43,7 @@ fn samples() -> Vec<Sample> {
     let address = Destination::Email(EmailAddress::parse("ada@example.com").unwrap());
     let belgium = Region::Country(Country::parse("BE").unwrap());
     let counter = Counter::of_service(account_sid, service_sid, Timestamp::from_seconds(86_400));
-    let prefix = NumberPrefix::of(&phone());
+    let prefix = DestinationPrefix::of_number(&phone());
     let value = Fingerprint([5; 16]);
     let mut samples = vec![
         sample(store_format(), "6d".to_owned(), KeyParts::StoreFormat()),

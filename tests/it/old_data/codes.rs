@@ -10,7 +10,7 @@ use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
-use countersign::domain::fraud::prefix::NumberPrefix;
+use countersign::domain::fraud::prefix::DestinationPrefix;
 use countersign::domain::fraud::{BlockReason, Blocked, PrefixBlock};
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
@@ -165,7 +165,7 @@ async fn block_prefix(app: &App, account: AccountSid) {
         sends: 31,
         converted: 2,
     };
-    let prefix = NumberPrefix::of(phone(BLOCKED).phone().unwrap());
+    let prefix = DestinationPrefix::of_number(phone(BLOCKED).phone().unwrap());
     let key = keys::prefix_block(account, &prefix);
     let batch = Batch::new().put_record_until(key, &block, block.until);
     app.store.commit(batch.unwrap()).await.unwrap();

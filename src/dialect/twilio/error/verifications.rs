@@ -116,7 +116,7 @@ fn blocked_by(why: BlockReason) -> &'static str {
             "as many codes as may be in an hour were asked for from this device's address"
         }
         BlockReason::LowConversion => {
-            "too few of the codes sent to numbers like this one were used, so none are sent there for a while"
+            "too few of the codes sent to numbers or addresses like this one were used, so none are sent there for a while"
         }
         BlockReason::MaxAttempts => "the wrong codes of a verification are used up there",
         BlockReason::NumberBudget => "as many codes as may be in a day were sent to this number or address",
@@ -126,7 +126,9 @@ fn blocked_by(why: BlockReason) -> &'static str {
         BlockReason::NumberUnknown => {
             "the number is of a range that is not known to be given out (setting codes.unknown_numbers)"
         }
-        BlockReason::PrefixBudget => "as many codes as may be in a while were sent to numbers like this one",
+        BlockReason::PrefixBudget => {
+            "as many codes as may be in a while were sent to numbers or addresses like this one"
+        }
         BlockReason::ServiceBudget => "this service sent as many codes as it may in a day",
         BlockReason::SpendCap => {
             "the account's messages cost as much as they may in a day (setting codes.spend_per_day)"

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::fraud::budget::{Counter, CounterKind};
-use crate::domain::fraud::prefix::NumberPrefix;
+use crate::domain::fraud::prefix::DestinationPrefix;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ async fn live(steps: &[Step], settings: Settings) -> HashMap<Counter, u64> {
                 reading.commit(batch).await.unwrap();
                 permit.commit(VerificationSid::generate(now, node.app.sids.as_ref()));
                 let account = node.account();
-                let prefix = NumberPrefix::of(destination.phone().unwrap());
+                let prefix = DestinationPrefix::of_number(destination.phone().unwrap());
                 for (counter, units) in [
                     (Counter::of_number(account, &destination, now), 1),
                     (

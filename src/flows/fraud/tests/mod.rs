@@ -3,6 +3,7 @@
 mod budgets;
 mod events;
 mod histories;
+mod mail;
 mod permissions;
 mod pumping;
 

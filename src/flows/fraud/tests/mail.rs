@@ -1,0 +1,77 @@
+//! What an attacker with mailboxes does: tags and dots without end, a domain where every name is his.
+
+use super::*;
+
+/// How many of the addresses get a code, one each second, and why the first one got none.
+async fn sent(node: &Node, addresses: impl Iterator<Item = String>) -> (usize, Option<BlockReason>) {
+    let (mut sent, mut refusal) = (0, None);
+    for address in addresses {
+        match node.send(&email(&address)).await {
+            Ok(_) => sent += 1,
+            refused => refusal = refusal.or(why(&refused)),
+        }
+        node.clock.advance(Duration::from_secs(1));
+    }
+    (sent, refusal)
+}
+
+#[tokio::test]
+async fn five_hundred_tags_of_one_mailbox_are_one_destination() {
+    for spelled in [
+        |n: usize| format!("ada.lovelace+{n}@gmail.com"),
+        |n: usize| format!("Ada.Lovelace+{n}@Outlook.com"),
+        |n: usize| format!("ada+{n}@{}", ["icloud.com", "me.com", "mac.com"][n % 3]),
+        |n: usize| {
+            let dots: String = "adalovelace"
+                .chars()
+                .enumerate()
+                .flat_map(|(place, c)| [Some(c), (n >> place & 1 == 1 && place < 10).then_some('.')])
+                .flatten()
+                .collect();
+            format!("{dots}@{}", ["gmail.com", "googlemail.com"][n % 2])
+        },
+    ] {
+        let node = Node::new(Settings::default()).await;
+        let found = sent(&node, (0..500).map(spelled)).await;
+        assert_eq!(found, (30, Some(BlockReason::NumberBudget)), "{}", spelled(7));
+        // Everybody else at the provider gets codes.
+        assert_eq!(
+            sent(&node, (0..200).map(|n| format!("user{n}@gmail.com")))
+                .await
+                .0,
+            200
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_domain_whose_codes_nobody_types_is_blocked_with_all_below_it() {
+    for spelled in [
+        |n: usize| format!("user{n}@evil.example"),
+        |n: usize| format!("user@host{n}.evil.example"),
+        |n: usize| format!("user{n}@x.evil.co.uk"),
+    ] {
+        let node = Node::new(Settings::default()).await;
+        let (count, refusal) = sent(&node, (0..1000).map(spelled)).await;
+        assert!((25..=330).contains(&count), "{count}");
+        assert_eq!(refusal, Some(BlockReason::LowConversion), "{}", spelled(7));
+        assert_eq!(node.told().await.len(), 1);
+        assert_eq!(
+            sent(&node, std::iter::once("ada@example.com".to_owned())).await.0,
+            1
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_domain_has_a_budget_and_the_great_providers_have_none() {
+    let settings = Settings {
+        conversion: None,
+        ..Settings::default()
+    };
+    let node = Node::new(settings).await;
+    let found = sent(&node, (0..1000).map(|n| format!("user{n}@evil.example"))).await;
+    assert_eq!(found, (500, Some(BlockReason::PrefixBudget)));
+    let found = sent(&node, (0..1000).map(|n| format!("user{n}@gmail.com"))).await;
+    assert_eq!(found, (1000, None));
+}
