@@ -8,6 +8,15 @@ use super::master_key::EITHER_PADDING;
 use crate::domain::opaque::DevicePublicKey;
 
 impl DevicePublicKey {
+    /// A key that nobody has the private half of: its first coordinate is the SHA-256 of a sentence. A signature that is
+    /// said to be of an unknown device is checked with it, for the time that this takes.
+    pub(crate) const OF_NOBODY: Self = Self([
+        0x04, 0x4d, 0x24, 0x2f, 0xe2, 0x30, 0x35, 0x35, 0xf4, 0x01, 0xf1, 0x85, 0xa8, 0x5a, 0x12, 0xb5, 0xdb,
+        0xe7, 0xe7, 0x10, 0xaf, 0x4d, 0xcb, 0xc8, 0x0c, 0x58, 0x4a, 0x52, 0xb6, 0xd8, 0x05, 0x0b, 0x09, 0x95,
+        0x30, 0x1d, 0xc3, 0x86, 0xd4, 0x34, 0xb2, 0x03, 0x62, 0x36, 0x52, 0xf9, 0xcc, 0xda, 0x37, 0x80, 0x9a,
+        0x85, 0x48, 0x6b, 0x5c, 0x3b, 0x4d, 0x0a, 0x55, 0xe1, 0x49, 0x4d, 0x0c, 0x40, 0xe0,
+    ]);
+
     /// Reads the standard base64, padded or not, of the DER of a `SubjectPublicKeyInfo` (RFC 5480): the algorithm
     /// `id-ecPublicKey`, the named curve `prime256v1` and an uncompressed point. That is 91 bytes, of which there is
     /// one right spelling; no other is accepted, so that equal keys are equal texts.
@@ -97,6 +106,19 @@ mod tests {
 
     fn spki(point: &[u8]) -> Vec<u8> {
         [SPKI_HEADER, point].concat()
+    }
+
+    /// A point that is on no curve would be refused before anything is computed.
+    #[test]
+    fn the_key_of_nobody_is_one_and_its_first_coordinate_is_a_hash() {
+        let nobody = DevicePublicKey::OF_NOBODY;
+        assert_eq!(
+            DevicePublicKey::from_spki_base64(&nobody.to_spki_base64()),
+            Ok(nobody)
+        );
+        let hash =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"countersign: the key of no device");
+        assert_eq!(&nobody.0[1..33], hash.as_ref());
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod serving;
 mod store_kill;
 mod support;
 mod sweeping;
+mod timing;
 mod twilio;
 mod web_push;
 mod webhooks;

@@ -286,8 +286,9 @@ const NAMING: &[&str] = &["--name", "-o", "-s", "-t", "-u"];
 /// Options of other programs that stand in sentences.
 const FOREIGN: &[&str] = &[];
 
-const OF_TESTS: [&str; 3] = [
+const OF_TESTS: [&str; 4] = [
     "COUNTERSIGN_KILL_ROUNDS",
     "COUNTERSIGN_SENDER_",
     "COUNTERSIGN_TEST_PYTHON",
+    "COUNTERSIGN_TIMING_SAMPLES",
 ];

@@ -216,3 +216,20 @@ async fn a_verification_is_shown_after_two_reads() {
     client.post(&path, &[("Status", "canceled")]).await.ok();
     assert_eq!(counted.reads_and_commits(), (2, 1));
 }
+
+/// Nobody learns from the time which devices there are: a signature is looked at in any case, and as much is read.
+#[tokio::test]
+async fn an_unknown_device_is_looked_for_as_a_known_one_is() {
+    let counted = Counted::new().await;
+    let (server, client) = (&counted.server, counted.server.client());
+    let user = User::create(&client).await;
+    let device = user.device(server, &client).await;
+    let thief = device.imitated();
+    let mut unknown = device.imitated();
+    unknown.credential = "CR0123456789abcdef0123456789abcdef".into();
+    for imitation in [thief, unknown] {
+        counted.reads_and_commits();
+        imitation.on(server).get(device.path()).await.refused(401, 20003);
+        assert_eq!(counted.reads_and_commits(), (2, 0));
+    }
+}

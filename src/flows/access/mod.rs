@@ -1,12 +1,17 @@
 //! Who is let in, and to what: accounts, their API keys and their devices.
 
+mod decoy;
+
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
+use self::decoy::or_decoy;
 use crate::app::App;
 use crate::domain::access::{DevicePass, Refusal};
-use crate::domain::account::Account;
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{FactorKind, FactorStatus};
+use crate::domain::opaque::TokenHash;
 use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::flows::reading::{Admitted, Foreseen, Prior, Reading};
@@ -96,26 +101,22 @@ pub async fn authenticate(
     foresee: impl Fn(&Actor) -> Foreseen,
 ) -> Result<Admitted<AccountSid>, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let (account, owner, hash) = if let Ok(sid) = user.parse::<AccountSid>() {
+    let (account, owner, hash, holds) = if let Ok(sid) = user.parse::<AccountSid>() {
         prefetch_account(&mut reading, sid, &foresee).await?;
-        let found = reading.get(&keys::account(sid)).await?;
-        let active = found.filter(Account::is_active);
-        (sid, *sid.as_bytes(), active.map(|account| account.token))
+        let (found, known) = or_decoy(reading.get(&keys::account(sid)).await?)?;
+        let holds = known & found.is_active();
+        (sid, *sid.as_bytes(), found.token, holds)
     } else if let Ok(sid) = user.parse::<ApiKeySid>() {
-        let found = reading.get(&keys::api_key(sid)).await?;
-        let account = found.as_ref().map_or(NO_ACCOUNT, |key| key.account);
-        prefetch_account(&mut reading, account, &foresee).await?;
-        let active = account::is_active(&mut reading, account).await?;
-        let usable = found.filter(|_| active);
-        (account, *sid.as_bytes(), usable.map(|key| key.secret))
+        let (key, known) = or_decoy(reading.get(&keys::api_key(sid)).await?)?;
+        prefetch_account(&mut reading, key.account, &foresee).await?;
+        let (owner, has_owner) = or_decoy(reading.glance(&keys::account(key.account)).await?)?;
+        let holds = known & has_owner & owner.is_active();
+        (key.account, *sid.as_bytes(), key.secret, holds)
     } else {
-        (NO_ACCOUNT, [0; 16], None)
+        (NO_ACCOUNT, [0; 16], TokenHash([0; 32]), false)
     };
-    let Some(hash) = hash else {
-        app.vault.spend_token_check(&owner, password);
-        return Err(Refusal::Credentials.into());
-    };
-    if app.vault.token_matches(&owner, password, &hash) {
+    // The token is looked at in any case.
+    if app.vault.token_matches(&owner, password, &hash) & holds {
         let prior = Prior::of(reading);
         Ok(Admitted { who: account, prior })
     } else {
@@ -142,7 +143,11 @@ pub struct AuthenticatedDevice {
     pub until: Timestamp,
 }
 
-/// The device whose key signed `pass`: it names the factor's credential and claims its account, and holds now, give or take [`crate::app::Policy::device_clock_skew`].
+/// The device whose key signed `pass`: it names the factor's credential and claims its account, and holds now, give or
+/// take [`crate::app::Policy::device_clock_skew`].
+///
+/// For a device that is not known, as much is read and a signature is checked all the same: the time that an answer takes
+/// must not tell which devices there are.
 ///
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the pass, the factor, its service or its account;
@@ -153,18 +158,31 @@ pub async fn authenticate_device(
     foresee: impl Fn(&Actor) -> Foreseen,
 ) -> Result<Admitted<AuthenticatedDevice>, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let address = reading.require(&keys::device(pass.credential())).await?;
+    let credential = pass.credential();
+    let (address, known) = or_decoy(reading.get(&keys::device(credential)).await?)?;
+    let address = if known {
+        address
+    } else {
+        DeviceAddress::nowhere(credential)
+    };
     let factor = keys::factor(&address.scope(), address.factor);
     let service = keys::service(address.account, address.service);
     let account = keys::account(address.account);
     let foreseen = foresee(&Actor::Device(address.clone()));
     let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
-    reading.prefetch(needed.chain(foreseen.keys())).await?;
-    let factor = reading.require(&factor).await?;
+    let wanted: BTreeSet<&[u8]> = needed.chain(foreseen.keys()).collect();
+    reading.prefetch(wanted.iter().copied()).await?;
+    if !known {
+        // The factor's is copied below.
+        decoy::copy(wanted.len() - 1);
+    }
+    let (factor, there) = or_decoy(reading.get(&factor).await?)?;
     let FactorKind::Push(push) = &factor.kind else {
         return Err(Refusal::Credentials.into());
     };
-    let claims = pass.verify(&push.public_key).ok_or(Refusal::Credentials)?;
+    let signed = pass.verify(&push.public_key);
+    // What follows is only seen by whoever has the key.
+    let claims = signed.filter(|_| known & there).ok_or(Refusal::Credentials)?;
     claims
         .check(app.clock.now(), app.policy.device_clock_skew)
         .map_err(|_| Refusal::Credentials)?;

@@ -1,0 +1,169 @@
+//! What is decoded for a caller that does not exist: a record of the kind that one who does has.
+//!
+//! Whoever is looked for and not found costs less by the time that decoding takes, which is enough to be measured by
+//! somebody who asks often. What stands here is as long as records of callers usually are; how long one is exactly still
+//! shows in some nanoseconds.
+
+use std::hint::black_box;
+use std::sync::LazyLock;
+
+use crate::domain::account::{Account, AccountStatus, ApiKey};
+use crate::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
+use crate::domain::factor::{Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor};
+use crate::domain::limits::{Failures, SlidingLog};
+use crate::domain::opaque::{DevicePublicKey, Fingerprint, Sealed, TokenHash};
+use crate::domain::push_guard::PushGuard;
+use crate::domain::sid::{AccountSid, ApiKeySid, CredentialSid, FactorSid};
+use crate::domain::text::{AppId, FriendlyName};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook_secrets::WebhookSecrets;
+use crate::flows::Fault;
+use crate::store::records::{self, DeviceAddress, Record};
+use crate::store::{Entry, Version};
+
+/// A record that a caller is let in by.
+pub(super) trait Decoy: Record {
+    /// One that is nobody's, as it would come out of a store.
+    fn entry() -> &'static Entry;
+}
+
+/// What was found, or else what stands in for it, and whether it was found. A decoy is copied and decoded as what comes out
+/// of a store is, so that nothing that follows has to know which of both it has.
+///
+/// # Errors
+/// [`Fault::Corrupt`], which no decoy of ours is.
+pub(super) fn or_decoy<T: Decoy>(found: Option<T>) -> Result<(T, bool), Fault> {
+    if let Some(found) = found {
+        return Ok((found, true));
+    }
+    let copied = black_box(T::entry().clone());
+    Ok((records::decode(&copied.value)?, false))
+}
+
+/// Spends the time that it takes to copy records out of a store.
+pub(super) fn copy(records: usize) {
+    for _ in 0..records {
+        drop(black_box(DeviceAddress::entry().clone()));
+    }
+}
+
+macro_rules! decoys {
+    ($($kind:ty: $record:expr;)+) => {$(
+        impl Decoy for $kind {
+            fn entry() -> &'static Entry {
+                static ENTRY: LazyLock<Entry> = LazyLock::new(|| encoded::<$kind>($record));
+                &ENTRY
+            }
+        }
+    )+};
+}
+
+decoys! {
+    Account: FriendlyName::parse("Owl Bank").ok().map(|friendly_name| Account {
+        sid: AccountSid::from_bytes([0; 16]),
+        friendly_name,
+        token: TokenHash([0; 32]),
+        status: AccountStatus::Active,
+        date_created: Timestamp::from_seconds(1_700_000_000),
+        webhook_secrets: WebhookSecrets::new(Sealed::from_bytes(vec![0; 65]), true),
+    });
+    ApiKey: FriendlyName::parse("backend").ok().map(|friendly_name| ApiKey {
+        sid: ApiKeySid::from_bytes([0; 16]),
+        account: AccountSid::from_bytes([0; 16]),
+        friendly_name,
+        secret: TokenHash([0; 32]),
+        date_created: Timestamp::from_seconds(1_700_000_000),
+    });
+    DeviceAddress: Some(DeviceAddress::nowhere(CredentialSid::from_bytes([0; 16])));
+    Factor: factor();
+}
+
+fn encoded<T: Record>(record: Option<T>) -> Entry {
+    Entry {
+        value: record
+            .and_then(|record| records::encode(&record).ok())
+            .unwrap_or_default(),
+        version: Version(0),
+        expires_at: None,
+    }
+}
+
+/// What a dialect keeps with a device's factor, such as the version of its app.
+#[derive(Debug)]
+struct Kept;
+
+impl AttachedChange for Kept {
+    fn dialect(&self) -> &'static str {
+        "dialect"
+    }
+
+    fn apply(&self, _: Option<&Attachment>) -> Result<Option<Attachment>, AttachedError> {
+        Attachment::new(1, vec![0; 8]).map(Some)
+    }
+}
+
+fn factor() -> Option<Factor> {
+    let mut attached = Attached::default();
+    attached.change(&Kept).ok()?;
+    let push = PushFactor {
+        credential: CredentialSid::from_bytes([0; 16]),
+        public_key: DevicePublicKey::OF_NOBODY,
+        fingerprint: Fingerprint([0; 16]),
+        app_id: AppId::parse("com.owlbank.app").ok()?,
+        attached,
+        notification: NotificationChannel::None,
+        guard: PushGuard::default(),
+        unreachable: None,
+    };
+    let at = Timestamp::from_seconds(1_700_000_000);
+    Some(Factor {
+        sid: FactorSid::from_bytes([0; 16]),
+        friendly_name: FriendlyName::parse("A phone").ok()?,
+        status: FactorStatus::Verified,
+        kind: FactorKind::Push(Box::new(push)),
+        metadata: None,
+        date_created: at,
+        date_updated: at,
+        failures: Failures::default(),
+        challenge_creations: SlidingLog::default(),
+        last_event: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doubles::TestParts;
+    use crate::flows::{account, api_key};
+
+    /// One that could not be read would be read in no time.
+    #[test]
+    fn every_decoy_is_a_record() {
+        fn is_one<T: Decoy>() {
+            assert!(records::decode::<T>(&T::entry().value).is_ok());
+        }
+        is_one::<Account>();
+        is_one::<ApiKey>();
+        is_one::<DeviceAddress>();
+        is_one::<Factor>();
+    }
+
+    #[tokio::test]
+    async fn decoys_are_as_long_as_what_they_stand_for() {
+        let app = TestParts::default().wire();
+        let name = FriendlyName::parse("Owl Bank").unwrap();
+        let account = account::create(&app, name.clone()).await.unwrap().account;
+        let (key, _) = api_key::create(&app, account.sid, name).await.unwrap();
+        for (decoy, real) in [
+            (&Account::entry().value, records::encode(&account).unwrap()),
+            (&ApiKey::entry().value, records::encode(&key).unwrap()),
+        ] {
+            assert!(
+                decoy.len().abs_diff(real.len()) < 8,
+                "{} and {}",
+                decoy.len(),
+                real.len()
+            );
+        }
+    }
+}
