@@ -90,9 +90,9 @@ fn encoded<T: Record>(record: Option<T>) -> Entry {
 
 /// What a dialect keeps with a device's factor, such as the version of its app.
 #[derive(Debug)]
-struct Kept;
+struct AttachedDecoy;
 
-impl AttachedChange for Kept {
+impl AttachedChange for AttachedDecoy {
     fn dialect(&self) -> &'static str {
         "dialect"
     }
@@ -104,7 +104,7 @@ impl AttachedChange for Kept {
 
 fn factor() -> Option<Factor> {
     let mut attached = Attached::default();
-    attached.change(&Kept).ok()?;
+    attached.change(&AttachedDecoy).ok()?;
     let push = PushFactor {
         credential: CredentialSid::from_bytes([0; 16]),
         public_key: DevicePublicKey::OF_NOBODY,
