@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::Key;
 use super::{Batch, Store, StoreError, Version};
 use crate::domain::entity::EntityScope;
-use crate::domain::opaque::{P256Point, Sealed};
-use crate::domain::sid::{
-    AccountSid, ChallengeSid, CredentialSid, EntitySid, FactorSid, ServiceSid, VerificationSid,
-};
+use crate::domain::opaque::{DevicePublicKey, P256Point, Sealed};
+use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 
@@ -52,19 +50,6 @@ pub struct DeviceAddress {
 }
 
 impl DeviceAddress {
-    /// Where no factor is: beside that of a credential of this name, if there were one, since what is created together has
-    /// names that begin alike.
-    pub(crate) fn nowhere(credential: CredentialSid) -> Self {
-        let bytes = *credential.as_bytes();
-        Self {
-            account: AccountSid::from_bytes(bytes),
-            service: ServiceSid::from_bytes(bytes),
-            identity: Identity::of_nobody(),
-            entity: EntitySid::from_bytes(bytes),
-            factor: FactorSid::from_bytes(bytes),
-        }
-    }
-
     /// The entity that the device belongs to.
     #[must_use]
     pub fn scope(&self) -> EntityScope {
@@ -75,6 +60,16 @@ impl DeviceAddress {
             entity: self.entity,
         }
     }
+}
+
+/// What a device's `kid` means.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// Where its factor is.
+    pub address: DeviceAddress,
+    /// The factor's, which never changes. It stands here, too, so that a wrong signature is refused before anything is read
+    /// that there is only for devices that exist.
+    pub public_key: DevicePublicKey,
 }
 
 /// A challenge whose expiry somebody wants to hear of.

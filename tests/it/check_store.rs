@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::doubles::TestParts;
+use crate::old_data::samples::device_key;
 use crate::old_data::store::{identity, newest};
 use countersign::app::App;
 use countersign::crypto::master_key::MasterKey;
@@ -27,7 +28,7 @@ use countersign::flows::check_store::{StoreReport, check_store};
 use countersign::flows::entity;
 use countersign::store::keys::{self, KeyParts};
 use countersign::store::memory::MemoryStore;
-use countersign::store::records::{DeviceAddress, Record, StoreFormat, decode, encode};
+use countersign::store::records::{DeviceRecord, Record, StoreFormat, decode, encode};
 use countersign::store::{
     Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
 };
@@ -152,16 +153,21 @@ async fn entries_that_contradict_each_other_are_found() {
         .await;
     damaged.says("another entity has its identity").await;
 
+    let strange_key = device_key();
+    damaged
+        .edit::<DeviceRecord>(is_kind("devices"), |device| device.public_key = strange_key)
+        .await;
+    damaged.says("its key is not its factor's").await;
     let stranger = FactorSid::from_bytes([0xee; 16]);
     damaged
-        .edit::<DeviceAddress>(is_kind("devices"), |address| address.factor = stranger)
+        .edit::<DeviceRecord>(is_kind("devices"), |device| device.address.factor = stranger)
         .await;
     damaged
         .says("its device is said to belong to another factor")
         .await;
     let somebody = AccountSid::from_bytes([0xee; 16]);
     damaged
-        .edit::<DeviceAddress>(is_kind("devices"), |address| address.account = somebody)
+        .edit::<DeviceRecord>(is_kind("devices"), |device| device.address.account = somebody)
         .await;
     damaged.says("its service is another account's").await;
     damaged

@@ -15,9 +15,10 @@ use countersign::crypto::totp::{Code, TotpSecret, code_at, matching_steps};
 use countersign::domain::entropy::Entropy;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::verification::Alphabet;
+use serde_json::json;
 
 use crate::doubles::SeededEntropy;
-use crate::support::{Credentials, TestApp, number_from};
+use crate::support::{Credentials, TestApp, User, number_from};
 
 /// The difference at which two means are no longer taken for one.
 const LIMIT: f64 = 4.5;
@@ -166,4 +167,22 @@ async fn an_unknown_account_takes_as_long_as_a_wrong_token() {
     let unknown = Credentials::new(&neighbour(account), &first.password);
     let samples = refused(&server, "/v2/Services", [first, unknown]).await;
     samples.tells_nothing("a known account, or an unknown one");
+}
+
+#[tokio::test]
+async fn an_unknown_device_takes_as_long_as_a_wrong_signature() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let user = User::create(&client).await;
+    let device = user.device(&server, &client).await;
+    let thief = device.imitated();
+    let now = server.seconds();
+    let claims = json!({"sub": thief.account, "nbf": now, "exp": now + 600});
+    let known = thief.jws(&thief.jwt_header(), &claims);
+    let mut header = thief.jwt_header();
+    header["kid"] = neighbour(&thief.credential).into();
+    let unknown = thief.jws(&header, &claims);
+    let shown = [known, unknown].map(|token| Credentials::token(&token));
+    let samples = refused(&server, &device.path(), shown).await;
+    samples.tells_nothing("a known device, or an unknown one");
 }

@@ -82,14 +82,6 @@ text! {
     ProviderName, 1, 64, NoControls;
 }
 
-impl Identity {
-    /// For an entity that there is none of, where the work has to be done all the same. Its records are looked for under
-    /// an account that cannot be.
-    pub(crate) fn of_nobody() -> Self {
-        Self("nobody-at-all".to_owned())
-    }
-}
-
 macro_rules! pairs {
     ($($(#[$doc:meta])* $name:ident, $expected:expr, $valid:expr;)+) => {$(
         $(#[$doc])*

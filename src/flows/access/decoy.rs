@@ -8,17 +8,13 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 
 use crate::domain::account::{Account, AccountStatus, ApiKey};
-use crate::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
-use crate::domain::factor::{Factor, FactorKind, FactorStatus, NotificationChannel, PushFactor};
-use crate::domain::limits::{Failures, SlidingLog};
-use crate::domain::opaque::{DevicePublicKey, Fingerprint, Sealed, TokenHash};
-use crate::domain::push_guard::PushGuard;
-use crate::domain::sid::{AccountSid, ApiKeySid, CredentialSid, FactorSid};
-use crate::domain::text::{AppId, FriendlyName};
+use crate::domain::opaque::{DevicePublicKey, Sealed, TokenHash};
+use crate::domain::sid::{AccountSid, ApiKeySid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::text::{FriendlyName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Fault;
-use crate::store::records::{self, DeviceAddress, Record};
+use crate::store::records::{self, DeviceAddress, DeviceRecord, Record};
 use crate::store::{Entry, Version};
 
 /// A record that a caller is let in by.
@@ -38,13 +34,6 @@ pub(super) fn or_decoy<T: Decoy>(found: Option<T>) -> Result<(T, bool), Fault> {
     }
     let copied = black_box(T::entry().clone());
     Ok((records::decode(&copied.value)?, false))
-}
-
-/// Spends the time that it takes to copy records out of a store.
-pub(super) fn copy(records: usize) {
-    for _ in 0..records {
-        drop(black_box(DeviceAddress::entry().clone()));
-    }
 }
 
 macro_rules! decoys {
@@ -74,8 +63,16 @@ decoys! {
         secret: TokenHash([0; 32]),
         date_created: Timestamp::from_seconds(1_700_000_000),
     });
-    DeviceAddress: Some(DeviceAddress::nowhere(CredentialSid::from_bytes([0; 16])));
-    Factor: factor();
+    DeviceRecord: Identity::parse("0123456789abcdef0123456789abcdef").ok().map(|identity| DeviceRecord {
+        address: DeviceAddress {
+            account: AccountSid::from_bytes([0; 16]),
+            service: ServiceSid::from_bytes([0; 16]),
+            identity,
+            entity: EntitySid::from_bytes([0; 16]),
+            factor: FactorSid::from_bytes([0; 16]),
+        },
+        public_key: DevicePublicKey::OF_NOBODY,
+    });
 }
 
 fn encoded<T: Record>(record: Option<T>) -> Entry {
@@ -86,48 +83,6 @@ fn encoded<T: Record>(record: Option<T>) -> Entry {
         version: Version(0),
         expires_at: None,
     }
-}
-
-/// What a dialect keeps with a device's factor, such as the version of its app.
-#[derive(Debug)]
-struct AttachedDecoy;
-
-impl AttachedChange for AttachedDecoy {
-    fn dialect(&self) -> &'static str {
-        "dialect"
-    }
-
-    fn apply(&self, _: Option<&Attachment>) -> Result<Option<Attachment>, AttachedError> {
-        Attachment::new(1, vec![0; 8]).map(Some)
-    }
-}
-
-fn factor() -> Option<Factor> {
-    let mut attached = Attached::default();
-    attached.change(&AttachedDecoy).ok()?;
-    let push = PushFactor {
-        credential: CredentialSid::from_bytes([0; 16]),
-        public_key: DevicePublicKey::OF_NOBODY,
-        fingerprint: Fingerprint([0; 16]),
-        app_id: AppId::parse("com.owlbank.app").ok()?,
-        attached,
-        notification: NotificationChannel::None,
-        guard: PushGuard::default(),
-        unreachable: None,
-    };
-    let at = Timestamp::from_seconds(1_700_000_000);
-    Some(Factor {
-        sid: FactorSid::from_bytes([0; 16]),
-        friendly_name: FriendlyName::parse("A phone").ok()?,
-        status: FactorStatus::Verified,
-        kind: FactorKind::Push(Box::new(push)),
-        metadata: None,
-        date_created: at,
-        date_updated: at,
-        failures: Failures::default(),
-        challenge_creations: SlidingLog::default(),
-        last_event: None,
-    })
 }
 
 #[cfg(test)]
@@ -144,8 +99,7 @@ mod tests {
         }
         is_one::<Account>();
         is_one::<ApiKey>();
-        is_one::<DeviceAddress>();
-        is_one::<Factor>();
+        is_one::<DeviceRecord>();
     }
 
     #[tokio::test]

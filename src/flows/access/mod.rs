@@ -2,15 +2,13 @@
 
 mod decoy;
 
-use std::collections::BTreeSet;
-
 use zeroize::Zeroizing;
 
 use self::decoy::or_decoy;
 use crate::app::App;
 use crate::domain::access::{DevicePass, Refusal};
 use crate::domain::entity::EntityName;
-use crate::domain::factor::{FactorKind, FactorStatus};
+use crate::domain::factor::FactorStatus;
 use crate::domain::opaque::TokenHash;
 use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
 use crate::domain::time::Timestamp;
@@ -146,8 +144,8 @@ pub struct AuthenticatedDevice {
 /// The device whose key signed `pass`: it names the factor's credential and claims its account, and holds now, give or
 /// take [`crate::app::Policy::device_clock_skew`].
 ///
-/// For a device that is not known, as much is read and a signature is checked all the same: the time that an answer takes
-/// must not tell which devices there are.
+/// A signature of a device that is not known is checked, too, and nothing more is read for one that is until its signature
+/// holds: the time that an answer takes must not tell which devices there are.
 ///
 /// # Errors
 /// [`Refusal::Credentials`] for everything that is wrong with the pass, the factor, its service or its account;
@@ -158,34 +156,21 @@ pub async fn authenticate_device(
     foresee: impl Fn(&Actor) -> Foreseen,
 ) -> Result<Admitted<AuthenticatedDevice>, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let credential = pass.credential();
-    let (address, known) = or_decoy(reading.get(&keys::device(credential)).await?)?;
-    let address = if known {
-        address
-    } else {
-        DeviceAddress::nowhere(credential)
-    };
+    let (device, known) = or_decoy(reading.get(&keys::device(pass.credential())).await?)?;
+    let signed = pass.verify(&device.public_key);
+    // What follows is only seen by whoever has the key.
+    let claims = signed.filter(|_| known).ok_or(Refusal::Credentials)?;
+    claims
+        .check(app.clock.now(), app.policy.device_clock_skew)
+        .map_err(|_| Refusal::Credentials)?;
+    let address = device.address;
     let factor = keys::factor(&address.scope(), address.factor);
     let service = keys::service(address.account, address.service);
     let account = keys::account(address.account);
     let foreseen = foresee(&Actor::Device(address.clone()));
     let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
-    let wanted: BTreeSet<&[u8]> = needed.chain(foreseen.keys()).collect();
-    reading.prefetch(wanted.iter().copied()).await?;
-    if !known {
-        // The factor's is copied below.
-        decoy::copy(wanted.len() - 1);
-    }
-    let (factor, there) = or_decoy(reading.get(&factor).await?)?;
-    let FactorKind::Push(push) = &factor.kind else {
-        return Err(Refusal::Credentials.into());
-    };
-    let signed = pass.verify(&push.public_key);
-    // What follows is only seen by whoever has the key.
-    let claims = signed.filter(|_| known & there).ok_or(Refusal::Credentials)?;
-    claims
-        .check(app.clock.now(), app.policy.device_clock_skew)
-        .map_err(|_| Refusal::Credentials)?;
+    reading.prefetch(needed.chain(foreseen.keys())).await?;
+    reading.require(&factor).await?;
     // A deleted service leaves its factors to the sweeper: they must not be of use until it comes.
     reading.require(&service).await?;
     let active = account::is_active(&mut reading, address.account).await?;

@@ -29,7 +29,7 @@ use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
-use crate::store::records::{self, ChallengeTimer, DeviceAddress, StoreFormat, Stored, VapidKeyRecord};
+use crate::store::records::{self, ChallengeTimer, DeviceRecord, StoreFormat, Stored, VapidKeyRecord};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -166,14 +166,16 @@ impl Walk<'_> {
     }
 
     async fn check_device(&mut self, here: &Here<'_>) -> Result<(), Fault> {
-        let address: DeviceAddress = here.record()?;
+        let DeviceRecord { address, public_key } = here.record()?;
         if let Some(account) = self.account_of(address.service)
             && account != address.account
         {
             self.blame(here, "its service is another account's");
         }
         let wrong = |factor: &Factor| match (&factor.kind, here.parts) {
-            (FactorKind::Push(push), KeyParts::Device(credential)) if push.credential == *credential => None,
+            (FactorKind::Push(push), KeyParts::Device(credential)) if push.credential == *credential => {
+                (push.public_key != public_key).then_some("its key is not its factor's")
+            }
             _ => Some("its factor is another device's"),
         };
         let factor = keys::factor(&address.scope(), address.factor);
@@ -225,7 +227,7 @@ impl Walk<'_> {
         }
         match &factor.kind {
             FactorKind::Push(push) => {
-                let wrong = |address: &DeviceAddress| {
+                let wrong = |DeviceRecord { address, .. }: &DeviceRecord| {
                     let found = (address.service, &address.identity, address.entity, address.factor);
                     let expected = (owner.service, &owner.identity, owner.entity, sid);
                     (found != expected).then_some("its device is said to belong to another factor")

@@ -11,7 +11,7 @@ use crate::flows::event::announce;
 use crate::flows::outbox::require_room;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, access_token, entity};
-use crate::store::records::DeviceAddress;
+use crate::store::records::{DeviceAddress, DeviceRecord};
 use crate::store::{Batch, keys};
 
 /// An enrolment under way: what was read and decided so far, and the batch that holds it.
@@ -95,7 +95,11 @@ impl<'a> Enrolment<'a> {
                 entity: self.scope.entity,
                 factor: factor.sid,
             };
-            batch = batch.put_record(keys::device(push.credential), &address)?;
+            let device = DeviceRecord {
+                address,
+                public_key: push.public_key,
+            };
+            batch = batch.put_record(keys::device(push.credential), &device)?;
         }
         self.reading.commit(batch).await?;
         Ok(self.scope)

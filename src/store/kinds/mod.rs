@@ -32,7 +32,7 @@ use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceRecord, Purge, Record, StoreFormat, VapidKeyRecord,
     VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
@@ -78,9 +78,9 @@ kinds! {
         /// An API key.
         b'k' ApiKey api_key(sid: ApiKeySid)
             => record ApiKey, Stays, "API keys", "API key {sid}";
-        /// Where the factor is that a device's credential belongs to.
+        /// The key of a device, and where the factor is that its credential belongs to.
         b'd' Device device(credential: CredentialSid)
-            => record DeviceAddress, Stays, "devices", "device {credential}";
+            => record DeviceRecord, Stays, "devices", "device {credential}";
         /// What one receiver still has to get, in order. Pushes end by themselves, all else by the worker's hand.
         b'o' OutboxRow outbox_row(lane: Lane; sid: EventSid) in outbox under lanes()
             => record OutboxRow, MayEnd, "outbox rows", "outbox row {sid} for {lane}";

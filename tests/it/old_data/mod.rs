@@ -14,5 +14,5 @@ mod code_samples;
 mod codes;
 mod files;
 mod records;
-mod samples;
+pub(crate) mod samples;
 pub(crate) mod store;

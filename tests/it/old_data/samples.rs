@@ -37,7 +37,8 @@ use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, Purge, Record, StoreFormat, VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, Purge, Record, StoreFormat,
+    VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -541,6 +542,10 @@ fn of_the_store() -> Vec<Sample> {
         entity: EntitySid::from_bytes([12; 16]),
         factor: FactorSid::from_bytes([14; 16]),
     };
+    let device = DeviceRecord {
+        address,
+        public_key: device_key(),
+    };
     let format = StoreFormat {
         version: 1,
         master_key_id: vault().key_id().as_bytes().to_vec(),
@@ -558,7 +563,7 @@ fn of_the_store() -> Vec<Sample> {
     };
     vec![
         sample("timer of a challenge", &timer),
-        sample("device address", &address),
+        sample("device", &device),
         sample("deleted service", &Purge { since: moment(23) }),
         sample(
             "creation rate",
@@ -636,7 +641,7 @@ pub(super) fn vault() -> Vault {
 }
 
 /// The first point whose x is the SHA-256 of `countersign fuzz` and a counter byte (7): nobody knows its private key.
-fn device_key() -> DevicePublicKey {
+pub(crate) fn device_key() -> DevicePublicKey {
     let text = concat!(
         "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaN4VafLBgiouJgrr02i2o2N8t+TO",
         "Ucv56DDXjzgIOpk4BeasGuGV0Lid6wxt0St1phzZLiqxR2/wpPsesFWkCw=="
