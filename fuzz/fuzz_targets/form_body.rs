@@ -9,11 +9,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|body: &[u8]| {
     let pairs = read_by_hand(body);
     let Some(form) = Form::parse(body) else {
-        let unreadable = |text: &Option<String>| text.as_ref().is_none_or(|text| text.contains('\u{fffd}'));
         assert!(
             pairs
                 .iter()
-                .any(|(name, value)| unreadable(name) || unreadable(value))
+                .any(|(name, value)| name.is_none() || value.is_none())
         );
         return;
     };

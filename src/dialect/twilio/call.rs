@@ -194,7 +194,6 @@ impl FromRequest<Twilio> for Call {
 
     async fn from_request(request: Request, twilio: &Twilio) -> Result<Self, Response> {
         let (mut parts, request_body) = request.into_parts();
-        // A path that cannot be decoded has no names, and so leads nowhere.
         let names = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
         let refuse = |error| ApiError::from_flow(error, parts.uri.path()).into_response();
         let credentials = credentials(&parts.headers).map_err(|refusal| refuse(refusal.into()))?;
@@ -219,7 +218,9 @@ impl FromRequest<Twilio> for Call {
             admission,
         } = caller(&asked, credentials, enrols).await.map_err(refuse)?;
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        let query = query.ok_or_else(ApiError::no_form).and_then(spelling::settle);
+        let query = query
+            .ok_or_else(|| ApiError::not_utf8("query"))
+            .and_then(spelling::settle);
         let query = query.map_err(IntoResponse::into_response)?;
         let form = form
             .and_then(spelling::settle)
@@ -297,7 +298,7 @@ fn parse_form(parts: &Parts, bytes: &[u8]) -> Result<Form, ApiError> {
     if !bytes.is_empty() && !is_form {
         return Err(ApiError::no_form());
     }
-    Form::parse(bytes).ok_or_else(ApiError::no_form)
+    Form::parse(bytes).ok_or_else(|| ApiError::not_utf8("body"))
 }
 
 /// In either case, as media types are compared.

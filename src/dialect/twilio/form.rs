@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, Expected, Parameter, of_parameter};
@@ -25,22 +26,28 @@ impl Form {
     /// Reads `application/x-www-form-urlencoded` bytes: pairs are split at `&`, each at its first `=`, because the iOS
     /// SDK leaves the `=` of Base64 as it is.
     ///
-    /// Returns `None` if names and values are not UTF-8.
+    /// Returns `None` unless each name and each value is UTF-8 once its escapes are bytes. What looks like an escape and is
+    /// none stands for itself.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         // Decoding makes nothing longer.
-        let mut text = String::with_capacity(bytes.len());
+        let mut text = Vec::with_capacity(bytes.len());
         let mut pairs = Vec::new();
-        for (name, value) in form_urlencoded::parse(bytes) {
+        for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            let equals = pair.iter().position(|byte| *byte == b'=');
+            let (name, value) = equals.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             let start = text.len();
-            text.push_str(&name);
+            decode(name, &mut text);
             let middle = text.len();
-            text.push_str(&value);
+            decode(value, &mut text);
             pairs.push((start, middle, text.len()));
         }
-        // The parser puts U+FFFD in the place of what is not UTF-8; nobody means that character.
-        let readable = !text.contains(char::REPLACEMENT_CHARACTER);
-        readable.then_some(Self { text, pairs })
+        let text = String::from_utf8(text).ok()?;
+        // A character that begins in a name and ends in its value is none.
+        let whole = |&(start, middle, _): &(usize, usize, usize)| {
+            text.is_char_boundary(start) && text.is_char_boundary(middle)
+        };
+        pairs.iter().all(whole).then_some(Self { text, pairs })
     }
 
     /// Names and values, in their order.
@@ -179,6 +186,16 @@ impl Form {
     }
 }
 
+/// Adds the bytes that a name or a value stands for: escapes are bytes, and plus signs blanks.
+fn decode(text: &[u8], bytes: &mut Vec<u8>) {
+    for (at, word) in text.split(|byte| *byte == b'+').enumerate() {
+        if at > 0 {
+            bytes.push(b' ');
+        }
+        bytes.extend(percent_decode(word));
+    }
+}
+
 /// Reads decimal digits, nothing else.
 pub(super) fn whole_number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -209,4 +226,76 @@ pub(super) fn texts(object: Map<String, Value>) -> Option<Vec<(String, String)>>
         _ => None,
     });
     pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(body: &[u8]) -> Option<Vec<(String, String)>> {
+        let form = Form::parse(body)?;
+        Some(
+            form.pairs()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn names_and_values_are_read_as_browsers_write_them() {
+        for (body, expected) in [
+            ("", &[][..]),
+            ("&&", &[]),
+            ("a", &[("a", "")]),
+            ("=", &[("", "")]),
+            ("a=b=c&a=%3D%26", &[("a", "b=c"), ("a", "=&")]),
+            ("a=1+2%2B3%20%252B", &[("a", "1 2+3 %2B")]),
+            (
+                "a=%&b=%4&c=%zz&d=%2+B",
+                &[("a", "%"), ("b", "%4"), ("c", "%zz"), ("d", "%2 B")],
+            ),
+            ("%C3%A9=%e2%82%ac\u{20ac}", &[("\u{e9}", "\u{20ac}\u{20ac}")]),
+        ] {
+            let expected = expected
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            assert_eq!(
+                pairs(body.as_bytes()).unwrap(),
+                expected.collect::<Vec<_>>(),
+                "{body}"
+            );
+        }
+    }
+
+    /// U+FFFD is what lossy readers put in the place of bad bytes; whoever sends it means it.
+    #[test]
+    fn what_is_not_utf_8_is_told_by_its_bytes() {
+        for body in [
+            &b"a=%EF%BF%BD"[..],
+            "a=\u{fffd}".as_bytes(),
+            b"%ef%bf%bd=\xef\xbf%BD",
+        ] {
+            let read = pairs(body).unwrap();
+            assert!(
+                [&read[0].0, &read[0].1].contains(&&"\u{fffd}".to_owned()),
+                "{read:?}"
+            );
+        }
+        for body in [
+            &b"a=%FF"[..],
+            b"a=\xff",
+            b"%FF=a",
+            b"a=%C3",
+            b"a=%C3+%A9",
+            // Each of these two is a character only together with its neighbour.
+            b"%C3=%A9",
+            b"a=%C3&%A9=b",
+            // Longer than need be, half of a pair, and beyond the last character.
+            b"a=%C0%AF",
+            b"a=%ED%A0%80",
+            b"a=%F4%90%80%80",
+        ] {
+            assert_eq!(pairs(body), None, "{}", body.escape_ascii());
+        }
+    }
 }

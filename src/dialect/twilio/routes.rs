@@ -7,7 +7,8 @@ use axum::extract::Request;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use tower::util::MapRequest;
+use percent_encoding::percent_decode_str;
+use tower::{Service as _, service_fn};
 
 use super::call::Twilio;
 use super::error::ApiError;
@@ -141,11 +142,22 @@ pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
         .fallback(unknown_path)
         .with_state(Twilio { app, public_url });
     // Outside of the router: what is inside sees a request when its path is decided on.
-    let trimmed = MapRequest::new(router, |mut request: Request| {
-        trim_slashes(request.uri_mut());
-        request
-    });
-    Router::new().fallback_service(trimmed)
+    Router::new().fallback_service(service_fn(move |mut request: Request| {
+        let mut router = router.clone();
+        async move {
+            if !is_text(request.uri().path()) {
+                return Ok(ApiError::not_utf8("path").into_response());
+            }
+            trim_slashes(request.uri_mut());
+            router.call(request).await
+        }
+    }))
+}
+
+/// Whether a path is UTF-8 once its escapes are bytes. Whoever reads it in another way reads another path.
+fn is_text(path: &str) -> bool {
+    path.split('/')
+        .all(|part| percent_decode_str(part).decode_utf8().is_ok())
 }
 
 /// Takes slashes away from the end of a path, but for the one that is all of it.

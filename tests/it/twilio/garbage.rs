@@ -308,6 +308,50 @@ async fn bodies_that_are_too_long_or_no_forms_are_refused() {
     }
 }
 
+/// U+FFFD is a character as others are. What is not UTF-8 is told by its bytes, wherever it stands, and is nobody's name.
+#[tokio::test]
+async fn what_is_not_utf_8_is_refused_wherever_it_stands() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let all = Everything::create(&server, &client).await;
+    let challenges = &all.totp.challenges;
+    let before = server.dump().await;
+    for bad in ["%FF", "%C3", "%C0%AF", "%ED%A0%80", "%F4%90%80%80"] {
+        for path in [
+            format!("/{bad}"),
+            format!("/v2/Services/{bad}"),
+            format!("/v2/Services/{bad}/"),
+            format!("/v2/Nothing/{bad}"),
+            format!("/v2/SilentAuth/{bad}"),
+            format!("/v2/SafeList/Numbers/%2B4915112345678{bad}"),
+            challenges.replace("user-0001", &format!("user-0001{bad}")),
+            challenges.replace("user-0001", &format!("{bad}user-0001")),
+        ] {
+            client.get(&path).await.refused(400, 20001).naming("path");
+            let form = [("FactorSid", all.totp.sid.as_str()), ("AuthPayload", "000000")];
+            client.post(&path, &form).await.refused(400, 20001).naming("path");
+            server.stranger().get(&path).await.refused(400, 20001);
+        }
+        for query in [format!("Status={bad}"), format!("{bad}=x"), format!("x={bad}")] {
+            let asked = client.get(&format!("{challenges}?{query}")).await;
+            asked.refused(400, 20001).naming("query");
+        }
+        let body = format!("FriendlyName={bad}");
+        client
+            .post_raw("/v2/Services", body)
+            .await
+            .refused(400, 20001)
+            .naming("body");
+    }
+    assert_eq!(server.dump().await, before);
+
+    let form = [("FriendlyName", "Phone \u{fffd}")];
+    let kept = client.post(&all.totp.path, &form).await.ok();
+    assert_eq!(kept["friendly_name"], "Phone \u{fffd}");
+    let listed = client.get(&format!("{challenges}?_=%EF%BF%BD")).await;
+    listed.ok();
+}
+
 /// Of a parameter that stands twice the last one counts, everywhere: two readers of one request must not disagree.
 #[tokio::test]
 async fn of_a_parameter_that_stands_twice_the_last_one_counts() {

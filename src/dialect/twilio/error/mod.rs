@@ -172,6 +172,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 20001, message)
     }
 
+    /// A part of the request that is no text.
+    pub(super) fn not_utf8(part: &str) -> Self {
+        let message = format!("The {part} is not UTF-8; send text as UTF-8, percent-encoded");
+        Self::new(StatusCode::BAD_REQUEST, 20001, message)
+    }
+
     /// A path that leads nowhere, or nowhere that these credentials may see.
     pub(super) fn not_found(path: &str) -> Self {
         let message = format!("The requested resource {path} was not found");
