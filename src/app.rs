@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
+use crate::domain::email::EmailAddress;
 use crate::domain::entropy::Entropy;
 use crate::domain::fraud::settings::Settings as TollFraudSettings;
 use crate::domain::message::template::Templates;
@@ -58,6 +59,10 @@ pub struct Policy {
     pub outbox_dead_retention: Duration,
     /// What messages may say: the templates of every server and the operator's own.
     pub templates: Templates,
+    /// Which addresses a caller may have an e-mail come from.
+    pub email_from: Vec<EmailAddress>,
+    /// Whether silent authentication hands the device a token that the check has to name, unless the caller says.
+    pub sna_client_token: bool,
     /// Which codes by message are not sent.
     pub toll_fraud: TollFraudSettings,
 }

@@ -134,6 +134,14 @@ pub(super) fn countries() -> Format<Vec<Country>> {
     })
 }
 
+pub(super) fn addresses() -> Format<Vec<EmailAddress>> {
+    Format::list("e-mail addresses", |text| {
+        text.split(',')
+            .map(|address| EmailAddress::parse(address.trim()).ok())
+            .collect()
+    })
+}
+
 pub(super) fn countries_or_all() -> Format<Countries> {
     Format::list("all, or country codes of two letters", |text| match text {
         "all" => Some(Countries::All),

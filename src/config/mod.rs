@@ -154,6 +154,7 @@ fn policy(
 ) -> Result<Policy, ConfigError> {
     let limits = LimitSettings::read(given)?;
     let retention = RetentionSettings::read(given)?;
+    let codes = CodeSettings::read(given)?;
     let public_https = network.public_url.as_ref().filter(|url| url.scheme() == "https");
     // Those who wait leave room for those who come to change something.
     let room = network.max_connections / 4 * 3;
@@ -175,7 +176,9 @@ fn policy(
         },
         outbox_dead_retention: retention.outbox_dead_days,
         templates: Templates::default(),
-        toll_fraud: toll_fraud(CodeSettings::read(given)?),
+        email_from: codes.email_from.clone().unwrap_or_default(),
+        sna_client_token: codes.sna_client_token,
+        toll_fraud: toll_fraud(codes),
     })
 }
 

@@ -13,9 +13,9 @@ use tracing::level_filters::LevelFilter;
 use url::{Origin, Url};
 
 use super::formats::{
-    address, address_or_none, bootstrap, bytes, contact, countries, countries_or_all, days, directory,
-    file_path, level, master_key, minutes, networks, number, number_or_none, page_origins, permission,
-    provider_url, public_url, seconds, spend_or_none, truth,
+    address, address_or_none, addresses, bootstrap, bytes, contact, countries, countries_or_all, days,
+    directory, file_path, level, master_key, minutes, networks, number, number_or_none, page_origins,
+    permission, provider_url, public_url, seconds, spend_or_none, truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
@@ -24,6 +24,7 @@ use super::sources::GivenSettings;
 use super::{Bootstrap, ConfigError};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::country::Country;
+use crate::domain::email::EmailAddress;
 use crate::domain::fraud::settings::Countries;
 use crate::domain::price::Price;
 use crate::domain::push_guard::PushLimits;
@@ -186,7 +187,15 @@ settings! {
         unknown_numbers: bool = "refuse", permission(), file();
 
         /// Whether a caller may have a code sent to a prefix that is blocked for its low conversion (`RiskCheck=disable`).
-        risk_check_may_be_disabled: bool = "true", truth(), file();
+        risk_check_may_be_disabled: bool = "false", truth(), file();
+
+        /// The addresses that a caller may have an e-mail come from (`from` of `ChannelConfiguration`), separated by commas. In
+        /// the file they may be a list.
+        email_from: Vec<EmailAddress> | "none", addresses(), file();
+
+        /// Whether silent authentication hands the device a token that the check has to name, unless the caller says
+        /// (`EnableSnaClientToken`). Without it a GET of the URL is enough, as Twilio's SDKs make it.
+        sna_client_token: bool = "true", truth(), file();
 
         /// The most codes to a number or an e-mail address in a day, over all services of an account.
         sends_per_number_per_day: Option<u32> = "30", number_or_none(1, MOST_SENDS), file();

@@ -63,7 +63,8 @@ impl EmailAddress {
     }
 
     /// The one spelling of all those that lead to the same mailbox.
-    pub(super) fn folded(&self) -> String {
+    #[must_use]
+    pub fn folded(&self) -> String {
         let (local, domain) = self.parts();
         let domain = ascii_domain(domain).unwrap_or_else(|| domain.to_lowercase());
         format!("{}@{domain}", local.to_lowercase())

@@ -96,6 +96,8 @@ pub(crate) fn policy() -> Policy {
         push: PushLimits::default(),
         outbox_dead_retention: Duration::from_hours(30 * 24),
         templates: Templates::default(),
+        email_from: Vec::new(),
+        sna_client_token: true,
         toll_fraud: Settings::default(),
     }
 }

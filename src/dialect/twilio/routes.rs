@@ -137,7 +137,10 @@ pub fn dialect(app: Arc<App>, public_url: PublicUrl) -> Dialect {
 /// A path with slashes at its end is that without.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     let router = operations()
-        .route(silent_auth::PATH, get(silent_auth::call).post(silent_auth::call))
+        .route(
+            silent_auth::PATH,
+            get(silent_auth::open).post(silent_auth::confirm),
+        )
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(Twilio { app, public_url });

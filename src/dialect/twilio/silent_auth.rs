@@ -5,7 +5,8 @@
 //! (`sna_attempts_error_codes`).
 
 use axum::extract::{Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use zeroize::Zeroizing;
 
@@ -13,7 +14,7 @@ use super::call::Twilio;
 use super::error::ApiError;
 use crate::domain::verification::Refusal;
 use crate::flows;
-use crate::flows::verification::{self, SilentAnswer};
+use crate::flows::verification::{self, SilentAnswer, SilentCall};
 use crate::web::arrival::Arrival;
 
 /// Where devices call; behind the public URL; what it ends in was given out when the verification was started.
@@ -39,24 +40,74 @@ impl Told {
     }
 }
 
-/// Takes in the call of a device.
-pub(super) async fn call(
+/// Takes in that the URL was opened. Where the device is to get a token, and where a browser or something that fetches ahead
+/// comes, that shows a page, whose button calls the URL on purpose; otherwise it is the call of one of Twilio's SDKs, which
+/// only make a GET.
+pub(super) async fn open(twilio: State<Twilio>, token: Path<String>, request: Request) -> Response {
+    if request.method() == Method::GET && !shows_pages(request.headers()) {
+        call(twilio, token, request, SilentCall::Link).await
+    } else {
+        page()
+    }
+}
+
+/// Takes in a call on purpose.
+pub(super) async fn confirm(twilio: State<Twilio>, token: Path<String>, request: Request) -> Response {
+    call(twilio, token, request, SilentCall::OnPurpose).await
+}
+
+/// Whether the request says that it is a browser's, or one to fetch ahead.
+fn shows_pages(headers: &HeaderMap) -> bool {
+    let marks = [
+        "sec-fetch-mode",
+        "sec-fetch-dest",
+        "sec-purpose",
+        "purpose",
+        "x-purpose",
+        "x-moz",
+    ];
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|accepted| accepted.to_str().ok());
+    marks.iter().any(|mark| headers.contains_key(*mark))
+        || accepted.any(|accepted| accepted.to_ascii_lowercase().contains("text/html"))
+}
+
+/// Asks whoever opened the URL to go on.
+fn page() -> Response {
+    const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+        content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\"><title>Confirm</title><p>Confirm this \
+        phone's number, over mobile data.<form method=\"post\"><button>Confirm</button></form></html>";
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+    ];
+    (headers, PAGE).into_response()
+}
+
+async fn call(
     State(twilio): State<Twilio>,
     Path(token): Path<String>,
     request: Request,
+    how: SilentCall,
 ) -> Response {
     let Some(address) = request.extensions().get().map(|arrival: &Arrival| arrival.client) else {
         return ApiError::not_found(request.uri().path()).into_response();
     };
     let (app, token) = (twilio.app, Zeroizing::new(token));
     // What the network says is taken in even if the device has gone away by then.
-    let asking = tokio::spawn(async move { verification::confirm_silent(&app, &token, address).await });
+    let asking = tokio::spawn(async move { verification::confirm_silent(&app, &token, address, how).await });
     let told = match asking.await {
         Ok(Ok(SilentAnswer::Confirmed { client_token })) => Told {
             error_code: 0,
             error_description: "Success",
             token: client_token.map(|token| token.as_str().to_owned()),
         },
+        Ok(Ok(SilentAnswer::Unopened)) => return page(),
         Ok(Ok(SilentAnswer::Mismatch)) => failure("The network did not confirm the number"),
         Ok(Ok(SilentAnswer::Undecided)) => {
             failure("The network could not be asked; try again or use another channel")

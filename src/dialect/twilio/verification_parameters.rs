@@ -42,7 +42,7 @@ pub(super) fn read(form: &Form) -> Result<NewVerification, ApiError> {
         custom_code: form.parsed(Parameter::CUSTOM_CODE, code)?,
         rate_limits: rate_limits(form)?,
         risk_check: form.parsed(Parameter::RISK_CHECK, risk_check)?.unwrap_or(true),
-        wants_sna_client_token: form.flag(Parameter::ENABLE_SNA_CLIENT_TOKEN)?.unwrap_or(false),
+        wants_sna_client_token: form.flag(Parameter::ENABLE_SNA_CLIENT_TOKEN)?,
     })
 }
 

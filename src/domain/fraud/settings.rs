@@ -74,7 +74,7 @@ impl Default for Settings {
             blocked_countries: Vec::new(),
             premium_numbers: false,
             unknown_numbers: false,
-            risk_check_may_be_disabled: true,
+            risk_check_may_be_disabled: false,
             number_per_day: Some(30),
             prefix_per_hour: Some(100),
             prefix_per_day: Some(500),

@@ -28,6 +28,9 @@ pub enum Refusal {
     /// Nothing was given that could be checked.
     #[error("no code was given")]
     CodeMissing,
+    /// The operator does not let callers choose this sender of an e-mail.
+    #[error("an e-mail may not come from this address; the operator has not allowed it")]
+    FromNotAllowed,
     /// The service does not let callers choose codes.
     #[error("this service does not let callers choose codes")]
     CustomCodeNotAllowed,
@@ -120,6 +123,7 @@ impl AreaRefusal for Refusal {
             | Self::CustomCodeNotAllowed
             | Self::DestinationUnfit
             | Self::Exists { .. }
+            | Self::FromNotAllowed
             | Self::LandlineSms
             | Self::NoCodeSent
             | Self::NoSender { .. }

@@ -39,6 +39,17 @@ pub enum SilentAnswer {
     Mismatch,
     /// Nobody could tell.
     Undecided,
+    /// Nothing was asked: whoever opened the URL has to say that it was on purpose.
+    Unopened,
+}
+
+/// How the URL was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SilentCall {
+    /// As a link is opened, by whomever: a device, or something that shows what is behind links.
+    Link,
+    /// On purpose.
+    OnPurpose,
 }
 
 impl fmt::Debug for SilentAnswer {
@@ -47,31 +58,54 @@ impl fmt::Debug for SilentAnswer {
             Self::Confirmed { .. } => "Confirmed(..)",
             Self::Mismatch => "Mismatch",
             Self::Undecided => "Undecided",
+            Self::Unopened => "Unopened",
         })
     }
 }
 
-/// Takes in that somebody at `address` called the URL that ends in `token`.
+/// Takes in that somebody at `address` called the URL that ends in `token`. A call that need not have been on purpose does
+/// nothing to a verification whose device is to get a token: whatever shows what is behind links would take it away.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if the token is not that of a silent authentication that waits, was confirmed before, or was called
 /// too often; [`Error::Failed`].
-pub async fn confirm_silent(app: &App, token: &str, address: IpAddr) -> Result<SilentAnswer, Error<Refusal>> {
+pub async fn confirm_silent(
+    app: &App,
+    token: &str,
+    address: IpAddr,
+    call: SilentCall,
+) -> Result<SilentAnswer, Error<Refusal>> {
     let Some(target) = SilentToken::verification_of(token) else {
         app.vault.spend_token_check(&[0; 16], token);
         return Err(Refusal::NotFound.into());
     };
-    let Some(attempt) = retry_on_conflict(|| begin(app, target, token)).await? else {
-        return Ok(SilentAnswer::Undecided);
+    let attempt = match retry_on_conflict(|| begin(app, target, token, call)).await? {
+        Begun::Asks(attempt) => *attempt,
+        Begun::AsksNobody => return Ok(SilentAnswer::Undecided),
+        Begun::Unopened => return Ok(SilentAnswer::Unopened),
     };
     let sent = ask(app, &attempt, address).await;
     learn(app, &attempt, &sent.outcome);
     retry_on_conflict(|| finish(app, target, token, &attempt, &sent.outcome)).await
 }
 
-/// Counts the call; the attempt that it is. `None` if there is no sender that could be asked, or no money left to ask one
-/// once more: the first call was paid when the URL was made.
-async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<Attempt>, Error<Refusal>> {
+/// What becomes of a call.
+enum Begun {
+    /// It was counted, and this attempt is it.
+    Asks(Box<Attempt>),
+    /// There is no sender that could be asked, or no money left to ask one once more.
+    AsksNobody,
+    /// It was not counted.
+    Unopened,
+}
+
+/// Counts the call. The first one was paid when the URL was made.
+async fn begin(
+    app: &App,
+    target: SilentTarget,
+    token: &str,
+    call: SilentCall,
+) -> Result<Begun, Error<Refusal>> {
     let mut reading = Reading::new(app);
     let before = read(app, &mut reading, target, token).await?;
     let now = app.clock.now();
@@ -88,6 +122,9 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
     let send = sends.iter().rposition(|sending| sending.channel == Channel::Sna);
     let send = send.ok_or(Refusal::NotFound)?;
     let silent = verification.silent.as_mut().ok_or(Refusal::NotFound)?;
+    if call == SilentCall::Link && silent.wants_client_token {
+        return Ok(Begun::Unopened);
+    }
     let first = silent.calls == 0;
     silent.calls += 1;
     let tries = &verification.sends[send].tries;
@@ -114,11 +151,11 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
             None => route(app, &mut reading, way, &[], now).await?,
         };
         let Some(sender) = sender else {
-            return Ok(None);
+            return Ok(Begun::AsksNobody);
         };
         let cost = sender.price;
         let Ok(paid) = charge(app, &mut reading, verification.account, cost, now).await? else {
-            return Ok(None);
+            return Ok(Begun::AsksNobody);
         };
         let of = SendingAt {
             verification: &verification,
@@ -137,7 +174,7 @@ async fn begin(app: &App, target: SilentTarget, token: &str) -> Result<Option<At
         .commit(put_verification(batch, Some(&before), &verification)?)
         .await?;
     paid.keep();
-    Ok(Some(attempt))
+    Ok(Begun::Asks(Box::new(attempt)))
 }
 
 /// The country of the number, as its first attempt has it.

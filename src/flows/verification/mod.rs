@@ -17,7 +17,7 @@ mod tests;
 
 pub use self::advance::{advance, advance_due};
 pub use self::check::{Guess, check};
-pub use self::confirm_silent::{SilentAnswer, confirm_silent};
+pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
 pub use self::start::{NewVerification, Rules, StartedVerification, foresee_start, start};

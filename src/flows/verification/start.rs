@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::Destination;
+use crate::domain::email::EmailAddress;
 use crate::domain::service::{Service, ServiceSettings};
 use crate::domain::sid::{AccountSid, ServiceSid, TemplateSid, VerificationSid};
 use crate::domain::text::{Attributes, Substitutions};
@@ -46,8 +47,8 @@ pub struct NewVerification {
     pub rate_limits: Attributes,
     /// Whether it is looked at for fraud.
     pub risk_check: bool,
-    /// Whether the check of a silent authentication has to name what the device was given.
-    pub wants_sna_client_token: bool,
+    /// Whether the check of a silent authentication has to name what the device was given; as the operator says if `None`.
+    pub wants_sna_client_token: Option<bool>,
 }
 
 /// Where the rules of a new verification come from.
@@ -98,7 +99,7 @@ impl fmt::Debug for StartedVerification {
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Refusal::NoTemplateFits`], [`Refusal::TemplateUnknown`], [`Refusal::Unwritable`],
-/// [`Refusal::DestinationUnfit`], [`Refusal::CustomCodeNotAllowed`], [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::Exists`],
+/// [`Refusal::DestinationUnfit`], [`Refusal::FromNotAllowed`], [`Refusal::CustomCodeNotAllowed`], [`Refusal::PaymentRequired`], [`Refusal::PaymentUnfit`], [`Refusal::Exists`],
 /// [`Refusal::TooManyChecks`], [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::RateLimit`],
 /// [`Refusal::NoSender`], [`Refusal::Blocked`], [`Refusal::LandlineSms`], [`Error::Failed`].
 pub async fn start(
@@ -131,6 +132,27 @@ pub fn foresee_start(
 
 /// Reads four times at the most: what the destination and the service lead to, the rate limits, the last verification with
 /// what is counted, and budgets of which this process holds nothing. Without values for rate limits it is three times.
+/// Whether the e-mail may come from where the caller says.
+fn require_allowed_from(app: &App, new: &NewVerification) -> Result<(), Refusal> {
+    let from = new
+        .content
+        .email
+        .as_ref()
+        .and_then(|options| options.from.as_ref());
+    let is_allowed = |from: &EmailAddress| {
+        let folded = from.folded();
+        app.policy
+            .email_from
+            .iter()
+            .any(|allowed| allowed.folded() == folded)
+    };
+    if from.is_none_or(is_allowed) {
+        Ok(())
+    } else {
+        Err(Refusal::FromNotAllowed)
+    }
+}
+
 async fn attempt(
     app: &App,
     mut reading: Reading<'_>,
@@ -142,6 +164,7 @@ async fn attempt(
     reading.prefetch(foreseen.keys()).await?;
     let owner = reading.require(&keys::service(account, service)).await?;
     require_room(app, account)?;
+    require_allowed_from(app, new)?;
     let wanted = Wanted::of(app, &owner, new);
     wanted.require_fitting(app, &owner)?;
     let now = app.clock.now();
@@ -188,7 +211,10 @@ async fn attempt(
     let sna_token = (channel == Channel::Sna).then(|| {
         let token = SilentToken::draw(service, verification.sid, app.entropy.as_ref());
         let hash = app.vault.token_hash(verification.sid.as_bytes(), token.reveal());
-        verification.silent = Some(SilentAuthentication::new(hash, new.wants_sna_client_token));
+        verification.silent = Some(SilentAuthentication::new(
+            hash,
+            new.wants_sna_client_token.unwrap_or(app.policy.sna_client_token),
+        ));
         token.reveal().clone()
     });
     let counted = counted.map_err(Error::into_area)?;

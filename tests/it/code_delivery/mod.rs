@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::app::Policy;
 use countersign::crypto::plain_code::PlainCode;
 use countersign::delivery::Senders;
 use countersign::delivery::codes::gateway::{
@@ -31,6 +32,7 @@ use countersign::flows::Error;
 use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::verification::{self, NewVerification, StartedVerification};
+use countersign::store::memory::MemoryStore;
 use countersign::store::records::{self, Record};
 use countersign::store::{Order, Scan, keys};
 
@@ -103,9 +105,31 @@ fn told(provider: &Receiver, field: &str) -> Vec<String> {
     values.collect()
 }
 
+fn new_verification(channel: Channel, code: Option<&str>) -> NewVerification {
+    NewVerification {
+        destination: Destination::Phone(PhoneNumber::parse(NUMBER, None).unwrap()),
+        channel: channel.into(),
+        rules: policy().into(),
+        content: Content {
+            friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
+            ..Content::default()
+        },
+        templates: Vec::new(),
+        custom_code: code.map(|code| PlainCode::parse(code, Alphabet::Digits).unwrap()),
+        rate_limits: Attributes::default(),
+        risk_check: true,
+        wants_sna_client_token: Some(true),
+    }
+}
+
 impl World {
     async fn with(codes: Vec<ConfiguredSender>) -> Self {
-        let server = TestApp::sending(senders(codes)).await;
+        Self::with_policy(codes, crate::doubles::policy()).await
+    }
+
+    async fn with_policy(codes: Vec<ConfiguredSender>, policy: Policy) -> Self {
+        let server = TestApp::with(Arc::new(MemoryStore::new()), policy).await;
+        let server = server.with_senders(senders(codes));
         let service = Service::create_with(&server.client(), &[("CustomCodeEnabled", "true")]).await;
         Self {
             account: server.account.user.parse().unwrap(),
@@ -122,25 +146,24 @@ impl World {
         self.try_start_with(channel, None).await
     }
 
+    /// Starts a silent authentication whose caller says this of the token.
+    async fn start_silently(&self, wants_client_token: Option<bool>) -> StartedVerification {
+        let new = NewVerification {
+            wants_sna_client_token: wants_client_token,
+            ..new_verification(Channel::Sna, None)
+        };
+        let app = &self.server.app;
+        verification::start(app, self.account, self.service, &new)
+            .await
+            .unwrap()
+    }
+
     async fn try_start_with(
         &self,
         channel: Channel,
         code: Option<&str>,
     ) -> Result<StartedVerification, Error<Refusal>> {
-        let new = NewVerification {
-            destination: Destination::Phone(PhoneNumber::parse(NUMBER, None).unwrap()),
-            channel: channel.into(),
-            rules: policy().into(),
-            content: Content {
-                friendly_name: Some(ServiceName::parse("Owl Bank").unwrap()),
-                ..Content::default()
-            },
-            templates: Vec::new(),
-            custom_code: code.map(|code| PlainCode::parse(code, Alphabet::Digits).unwrap()),
-            rate_limits: Attributes::default(),
-            risk_check: true,
-            wants_sna_client_token: true,
-        };
+        let new = new_verification(channel, code);
         verification::start(&self.server.app, self.account, self.service, &new).await
     }
 

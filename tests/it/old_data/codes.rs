@@ -205,7 +205,7 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
         custom_code: None,
         rate_limits: Attributes::default(),
         risk_check: true,
-        wants_sna_client_token: false,
+        wants_sna_client_token: Some(false),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use countersign::app::Policy;
 use countersign::delivery::Senders;
 use countersign::delivery::codes::log::LogSender;
 use countersign::delivery::codes::{CodeSenders, ConfiguredSender, SenderKind};
 use countersign::domain::channel::Channel;
+use countersign::domain::email::EmailAddress;
 use countersign::domain::sender_name::SenderName;
+use countersign::store::memory::MemoryStore;
 use serde_json::{Value, json};
 
 use crate::support::app::BASE;
@@ -442,4 +445,31 @@ async fn no_other_spelling_of_a_destination_has_a_code_of_its_own() {
         let counted = server.verification(&sid(&first)).await.codes[0].failures;
         assert_eq!(counted, wrong, "{spellings:?}");
     }
+}
+
+/// Whoever may have codes sent could otherwise write e-mails in anybody's name that the mail server sends for.
+#[tokio::test]
+async fn an_email_comes_from_where_the_operator_says_only() {
+    let policy = Policy {
+        email_from: vec![EmailAddress::parse("Codes@OwlBank.example").unwrap()],
+        ..crate::doubles::policy()
+    };
+    let server = TestApp::with(Arc::new(MemoryStore::new()), policy).await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let send = async |from: &str| {
+        let configuration = json!({"from": from}).to_string();
+        let form = [("ChannelConfiguration", configuration.as_str())];
+        service.send(&client, "ada@example.com", &form).await
+    };
+    let before = server.dump().await;
+    for from in [
+        "security@owlbank.example",
+        "codes@owlbank.example.evil.example",
+        "codes+x@owlbank.example",
+    ] {
+        send(from).await.refused(400, 60200).naming("codes.email_from");
+    }
+    assert_eq!(server.dump().await, before);
+    send("codes@owlbank.example").await.ok();
 }

@@ -39,6 +39,9 @@ impl ToApiError for Refusal {
                 20409,
                 format!("Verification {sid} waits for the same destination"),
             ),
+            Self::FromNotAllowed => {
+                ApiError::invalid(Parameter::CHANNEL_CONFIGURATION, FROM_NOT_ALLOWED).in_service()
+            }
             Self::LandlineSms => ApiError::new(StatusCode::FORBIDDEN, 60205, LANDLINE_SMS),
             Self::NoSender { channel } => ApiError::new(
                 StatusCode::BAD_REQUEST,
@@ -152,5 +155,7 @@ fn payment_unfit(channel: Channel) -> ApiError {
 const CODE_MALFORMED: &str =
     "must be a code: 4 to 10 digits (or letters, where codes have some), and nothing else";
 const DESTINATION_UNFIT: &str = "must be a phone number, or an e-mail address with the channel email";
+const FROM_NOT_ALLOWED: &str =
+    "must have a from that the operator allows (setting codes.email_from), or none";
 const LANDLINE_SMS: &str = "The number is a landline's, and this service sends those no SMS (SkipSmsToLandlines); use the \
                             channel call";

@@ -8,7 +8,7 @@ use crate::domain::channel::Channel;
 use crate::domain::sid::VerificationSid;
 use crate::domain::verification::{Refusal, SilentAuthentication, SilentFailure};
 use crate::flows::Error;
-use crate::flows::verification::{self, SilentAnswer, SilentToken};
+use crate::flows::verification::{self, SilentAnswer, SilentCall, SilentToken};
 use crate::store::memory::MemoryStore;
 
 const DEVICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
@@ -26,7 +26,38 @@ async fn begin(world: &CodeWorld, wants_client_token: bool) -> (VerificationSid,
 }
 
 async fn call(world: &CodeWorld, token: &str) -> Result<SilentAnswer, Error<Refusal>> {
-    verification::confirm_silent(&world.app, token, DEVICE).await
+    verification::confirm_silent(&world.app, token, DEVICE, SilentCall::OnPurpose).await
+}
+
+/// Whatever shows what is behind links takes nothing away from a device that is to get a token.
+#[tokio::test]
+async fn a_link_that_is_opened_confirms_only_what_hands_out_no_token() {
+    let world = CodeWorld::new(&["a"]).await;
+    let (sid, token) = begin(&world, true).await;
+    let open = async |token: &SilentToken| {
+        verification::confirm_silent(&world.app, token.reveal(), DEVICE, SilentCall::Link).await
+    };
+    for _ in 0..2 * SilentAuthentication::MOST_CALLS {
+        assert!(matches!(open(&token).await, Ok(SilentAnswer::Unopened)));
+    }
+    assert!(world.senders[0].seen().is_empty());
+    let silent = world.read(sid).await.silent.unwrap();
+    assert!(!silent.confirmed && silent.calls == 0);
+    let answer = call(&world, token.reveal()).await.unwrap();
+    assert!(matches!(
+        answer,
+        SilentAnswer::Confirmed {
+            client_token: Some(_)
+        }
+    ));
+
+    let world = CodeWorld::new(&["a"]).await;
+    let (_, token) = begin(&world, false).await;
+    let answer = verification::confirm_silent(&world.app, token.reveal(), DEVICE, SilentCall::Link).await;
+    assert!(matches!(
+        answer,
+        Ok(SilentAnswer::Confirmed { client_token: None })
+    ));
 }
 
 #[tokio::test]

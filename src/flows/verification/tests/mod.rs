@@ -162,7 +162,7 @@ fn wanted(destination: Destination, policy: CodePolicy) -> NewVerification {
         custom_code: None,
         rate_limits: Attributes::default(),
         risk_check: true,
-        wants_sna_client_token: false,
+        wants_sna_client_token: Some(false),
     }
 }
 

@@ -119,10 +119,21 @@ async fn what_goes_along_with_a_message() {
     check(vec![
         rule(
             "Tags",
-            [vec![tags(10, 128), tags(1, 1)], strings(&["{}", "", r#"{"é":""}"#])].concat(),
+            [
+                vec![tags(10, 128), tags(1, 1)],
+                strings(&["{}", "", r#"{"é":""}"#]),
+            ]
+            .concat(),
             [
                 vec![tags(11, 2), tags(1, 129)],
-                strings(&[r#"{"a":1}"#, r#"{"a":null}"#, "[]", "{", "a=b", r#"{"a":"b","a":"c"}"#]),
+                strings(&[
+                    r#"{"a":1}"#,
+                    r#"{"a":null}"#,
+                    "[]",
+                    "{",
+                    "a=b",
+                    r#"{"a":"b","a":"c"}"#,
+                ]),
             ]
             .concat(),
         ),
@@ -130,12 +141,13 @@ async fn what_goes_along_with_a_message() {
             "ChannelConfiguration",
             strings(&[
                 "{}",
-                r#"{"from":"foo@bar.com","from_name":"Bar Inc.","substitutions":{"username":"ms. baz"},"template_id":"Dx"}"#,
+                r#"{"from_name":"Bar Inc.","substitutions":{"username":"ms. baz"},"template_id":"Dx"}"#,
                 r#"{"from":null}"#,
                 "",
             ]),
             strings(&[
                 r#"{"from":"foo"}"#,
+                r#"{"from":"foo@bar.com"}"#,
                 r#"{"from":"foo@bar.com\r\nBcc: eve@bar.com"}"#,
                 r#"{"from_name":"a\nb"}"#,
                 r#"{"from_name":1}"#,
