@@ -41,6 +41,12 @@ pub struct App {
 pub struct Policy {
     /// The most entities and factors that one account may create in a second; no limit if `None`.
     pub entity_creations_per_second: Option<u32>,
+    /// The most services that one account may have.
+    pub services_per_account: u32,
+    /// How long a factor is kept that nobody verifies.
+    pub unverified_factor_retention: Duration,
+    /// How long an entity is kept that has no factors.
+    pub empty_entity_retention: Duration,
     /// The most requests that wait for a change at the same time, streams included.
     pub max_waiters: usize,
     /// With how many messages of an account in the outbox nothing more begins for it; twice as many are the most there are.

@@ -161,6 +161,9 @@ fn policy(
     Ok(Policy {
         entity_creations_per_second: limits.entity_creations_per_second,
         outbox_rows_per_account: limits.outbox_rows_per_account,
+        services_per_account: limits.services_per_account,
+        unverified_factor_retention: retention.unverified_factors_days,
+        empty_entity_retention: retention.empty_entities_days,
         max_waiters: WaitingSettings::read(given)?.max_waiters.min(room),
         challenge_retention: retention.challenges_days,
         device_clock_skew: DeviceSettings::read(given)?.clock_skew_seconds,

@@ -150,6 +150,10 @@ settings! {
         /// With how many messages of an account in the outbox (events, pushes, codes that wait for their receivers) nothing
         /// more begins for it. Answers to what has begun are taken up to twice as many.
         outbox_rows_per_account: usize = "100000", number(100, 10_000_000), file();
+
+        /// The most services that one account may have. Services have no lifetime: nobody can tell one that waits for its
+        /// users from one that was forgotten.
+        services_per_account: u32 = "1000", number(1, 1_000_000), file();
     }
 
     /// Devices
@@ -163,6 +167,12 @@ settings! {
     pub(super) RetentionSettings [retention] {
         /// For how many days challenges are kept after they were created.
         challenges_days: Duration = "30", days(3650), file();
+
+        /// For how many days after its creation a factor is kept that is not verified. Then it is deleted.
+        unverified_factors_days: Duration = "14", days(3650), file();
+
+        /// For how many days an entity is kept that has no factors. Then it is deleted; a new factor makes it again.
+        empty_entities_days: Duration = "90", days(3650), file();
 
         /// For how many days an event waits for its delivery before it is given up.
         outbox_days: Duration = "3", days(365), file();

@@ -16,6 +16,8 @@ use super::time::Timestamp;
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub struct Entity {
     pub sid: EntitySid,
+    /// The account that owns its service. The store's keys do not say it.
+    pub account: AccountSid,
     /// The caller's name for it.
     pub identity: Identity,
     pub date_created: Timestamp,
@@ -74,9 +76,10 @@ impl Entity {
 
     /// A new entity without factors.
     #[must_use]
-    pub fn new(sid: EntitySid, identity: Identity, now: Timestamp) -> Self {
+    pub fn new(sid: EntitySid, account: AccountSid, identity: Identity, now: Timestamp) -> Self {
         Self {
             sid,
+            account,
             identity,
             date_created: now,
             date_updated: now,
@@ -84,6 +87,19 @@ impl Entity {
             totp_factors: 0,
             factor_creations: SlidingLog::default(),
         }
+    }
+
+    /// Whether it has no factors.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.push_factors == 0 && self.totp_factors == 0
+    }
+
+    /// From when on it may be reclaimed: when it has had no factors for as long as `retention`. It was dated again when it lost
+    /// its last one.
+    #[must_use]
+    pub fn end(&self, retention: Duration) -> Option<Timestamp> {
+        self.is_empty().then(|| self.date_updated + retention)
     }
 
     /// Counts one more factor.
@@ -155,7 +171,12 @@ mod tests {
     fn factors_are_limited_in_number_and_in_creations_a_day() {
         let now = Timestamp::from_seconds(1_700_000_000);
         let sid = EntitySid::generate_at(now, &SeededEntropy::new(1));
-        let mut entity = Entity::new(sid, Identity::parse("user-001").unwrap(), now);
+        let mut entity = Entity::new(
+            sid,
+            AccountSid::from_bytes([1; 16]),
+            Identity::parse("user-001").unwrap(),
+            now,
+        );
         for _ in 0..20 {
             entity.add_factor(FactorType::Push, now).unwrap();
         }

@@ -268,6 +268,12 @@ pub enum Refusal {
     /// The service does not exist, or not for whoever asks.
     #[error("there is no such service")]
     NotFound,
+    /// The account has as many services as the operator allows.
+    #[error("the account has {limit} services already")]
+    TooMany {
+        /// How many those are.
+        limit: u32,
+    },
 }
 
 impl AreaRefusal for Refusal {

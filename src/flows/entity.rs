@@ -10,9 +10,9 @@ use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict, service};
-use crate::store::Batch;
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, CreationRate};
+use crate::store::{Batch, StoreError};
 
 /// Creates an entity of a service.
 ///
@@ -39,11 +39,9 @@ async fn create_once(
     }
     let now = app.clock.now();
     let sid = EntitySid::generate(now, app.sids.as_ref());
-    let entity = Entity::new(sid, name.identity.clone(), now);
+    let entity = Entity::new(sid, account, name.identity.clone(), now);
     let order = keys::entity_order(name.service).key(sid.as_bytes());
-    let batch = Batch::new()
-        .put_record(key, &entity)?
-        .put_new_record(order, &name.identity)?;
+    let batch = put(app, Batch::new(), key, &entity)?.put_new_record(order, &name.identity)?;
     let batch = count_creation(app, &mut reading, account, batch).await?;
     reading.commit(batch).await?;
     Ok((name.scope(account, sid), entity))
@@ -97,6 +95,15 @@ pub(crate) async fn locate(
         service,
         entity,
     })
+}
+
+/// Writes the entity: one without factors ends some day.
+///
+/// # Errors
+/// As [`Batch::put_record`].
+pub(crate) fn put(app: &App, batch: Batch, key: Key<Entity>, entity: &Entity) -> Result<Batch, StoreError> {
+    let end = entity.end(app.policy.empty_entity_retention);
+    batch.put_record_with_end(key, entity, end)
 }
 
 /// Deletes an entity with all its factors. Its challenges cannot be reached any more and are reclaimed when their time

@@ -10,13 +10,13 @@ use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Admitted, NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::Key;
-use crate::store::records::{Purge, Record};
+use crate::store::records::{Purge, Record, ServiceCount};
 use crate::store::{Batch, keys};
 
 /// Creates a service of `account` called `friendly_name`, with whatever else `changes` says.
 ///
 /// # Errors
-/// A refusal of [`ServiceSettings::changed`], [`Refusal::NoSuchCredential`], [`Error::Failed`].
+/// [`Refusal::TooMany`], a refusal of [`ServiceSettings::changed`], [`Refusal::NoSuchCredential`], [`Error::Failed`].
 pub async fn create(
     app: &App,
     account: AccountSid,
@@ -34,6 +34,13 @@ async fn create_once(
 ) -> Result<Service, Error<Refusal>> {
     let mut reading = Reading::new(app);
     let now = app.clock.now();
+    let named = [&changes.push_apn_credential_sid, &changes.push_fcm_credential_sid];
+    let named = named.into_iter().filter_map(|change| match change {
+        Change::Set(sid) => Some(keys::credential(account, *sid).into_bytes()),
+        Change::Clear | Change::Keep => None,
+    });
+    let needed: Vec<_> = named.chain([keys::service_count(account).into_bytes()]).collect();
+    reading.prefetch(needed.iter().map(Vec::as_slice)).await?;
     let batch = hold_credentials(&mut reading, account, &changes, Batch::new()).await?;
     let mut attached = Attached::default();
     if let Some(change) = &changes.attached {
@@ -48,9 +55,41 @@ async fn create_once(
         date_created: now,
         date_updated: now,
     };
+    let batch = count_one_more(app, &mut reading, account, batch).await?;
     let key = keys::service(account, service.sid);
     reading.commit(batch.put_new_record(key, &service)?).await?;
     Ok(service)
+}
+
+/// Counts one more service of the account in `batch`. The count is a record of its own: it changes in the commit that changes
+/// what it counts, so however many services are created at once, the last one that fits is one.
+async fn count_one_more(
+    app: &App,
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let key = keys::service_count(account);
+    let ServiceCount { count } = reading.get(&key).await?.unwrap_or_default();
+    let limit = app.policy.services_per_account;
+    if count >= limit {
+        return Err(Refusal::TooMany { limit }.into());
+    }
+    Ok(batch.put_record(key, &ServiceCount { count: count + 1 })?)
+}
+
+/// Counts one service of the account less in `batch`.
+async fn count_one_less(
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let key = keys::service_count(account);
+    let ServiceCount { count } = reading.get(&key).await?.unwrap_or_default();
+    Ok(match count.saturating_sub(1) {
+        0 => batch.delete(key.into_bytes()),
+        count => batch.put_record(key, &ServiceCount { count })?,
+    })
 }
 
 /// The service, if it is one of the account's.
@@ -128,6 +167,7 @@ async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<
     let batch = Batch::new()
         .delete(key.into_bytes())
         .put_record(keys::purge(sid), &purge)?;
+    let batch = count_one_less(&mut reading, account, batch).await?;
     reading.commit(batch).await?;
     app.memory.waiters.service_changed(sid);
     Ok(())

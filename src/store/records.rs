@@ -121,6 +121,13 @@ pub struct CreationRate {
     pub count: u32,
 }
 
+/// How many services an account has; there is none of an account without services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the field says what it is")]
+pub struct ServiceCount {
+    pub count: u32,
+}
+
 /// What a store says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoreFormat {
@@ -231,12 +238,44 @@ impl Batch {
         Ok(self.put_until(key.into_bytes(), encode(record)?, expires_at))
     }
 
+    /// Writes `record` at `key`, to be reclaimed at `end` if it has one.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn put_record_with_end<T: Record + Stays + Ends>(
+        self,
+        key: Key<T>,
+        record: &T,
+        end: Option<Timestamp>,
+    ) -> Result<Self, StoreError> {
+        match end {
+            Some(end) => self.put_record_until(key, record, end),
+            None => self.put_record(key, record),
+        }
+    }
+
     /// Writes `record` at `key`, which was never used before; see [`Batch::put_new`].
     ///
     /// # Errors
     /// As [`encode`].
     pub fn put_new_record<T: Record + Stays>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
         Ok(self.put_new(key.into_bytes(), encode(record)?))
+    }
+
+    /// As [`Batch::put_new_record`], to be reclaimed at `end` if it has one.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn put_new_record_with_end<T: Record + Stays + Ends>(
+        self,
+        key: Key<T>,
+        record: &T,
+        end: Option<Timestamp>,
+    ) -> Result<Self, StoreError> {
+        match end {
+            Some(end) => self.put_new_record_until(key, record, end),
+            None => self.put_new_record(key, record),
+        }
     }
 
     /// As [`Batch::put_new_record`], to be reclaimed at `expires_at`.

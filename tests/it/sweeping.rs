@@ -1,5 +1,5 @@
 //! What is over is reclaimed at least as fast as it is made: by the sweeper of `countersign serve`, with its rests, beside as many
-//! commits as the store takes. Requests do more than to commit, so they make less.
+//! commits as the store takes, or as many requests as the server does.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use countersign::flows::sweep;
 use countersign::store::{Batch, Store};
 
 use crate::support::app::sled_in;
-use crate::support::{TestApp, all_at_once, number_from};
+use crate::support::{Service, TestApp, all_at_once, number_from};
 
 const WRITERS: usize = 64;
 
@@ -66,4 +66,64 @@ async fn what_is_over_is_gone_by_the_time_that_as_much_was_made_again() {
         reclaimed_in <= loaded_in * 3 / 2,
         "reclaimed in {reclaimed_in:?}, while as many were made in {loaded_in:?}"
     );
+}
+
+/// As many clients at once enrol a factor each, of a user each, again and again.
+async fn enrol(server: &TestApp, service: &Service, first: usize, count: usize) {
+    let clients = (0..WRITERS).map(|client| {
+        let (server, service) = (server.clone(), service.clone());
+        async move {
+            let form = [("FriendlyName", "x"), ("FactorType", "totp")];
+            for nth in (first + client..first + count).step_by(WRITERS) {
+                let user = service.user(&format!("user-{nth:08}"));
+                let factors = format!("{}/Factors", user.path);
+                server.client().post(factors, &form).await.ok();
+            }
+        }
+    });
+    all_at_once(clients).await;
+}
+
+/// Factors that nobody verifies do not go alone: their entities count them, and then are over themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the figures of a run by hand (`--nocapture`)")]
+async fn so_are_factors_that_nobody_verifies_and_the_users_whom_they_leave() {
+    let count = number_from("COUNTERSIGN_TEST_SWEEP", 30_000) / 20;
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestApp::on(sled_in(directory.path())).await;
+    let service = Service::create(&server.client()).await;
+    let begun = Instant::now();
+    enrol(&server, &service, 0, count).await;
+    let made_in = begun.elapsed();
+    let policy = server.app.policy.clone();
+    for (what, retention, first) in [
+        ("factors", policy.unverified_factor_retention, count),
+        ("entities", policy.empty_entity_retention, 2 * count),
+    ] {
+        server.wait(retention.as_secs());
+        let now = server.clock.now();
+        let found = server.app.store.expired(now, usize::MAX).await.unwrap().len();
+        assert!(found >= count, "{found} {what}");
+        let begun = Instant::now();
+        let sweeping = tokio::spawn(sweep::keep_up(Arc::clone(&server.app)));
+        let load = async {
+            enrol(&server, &service, first, count).await;
+            begun.elapsed()
+        };
+        let reclaiming = async {
+            while !server.app.store.expired(now, 1).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            begun.elapsed()
+        };
+        let (loaded_in, reclaimed_in) = tokio::join!(load, reclaiming);
+        sweeping.abort();
+        println!(
+            "{count} enrolments in {made_in:?}; {found} {what} reclaimed in {reclaimed_in:?}, beside as many enrolments in {loaded_in:?}"
+        );
+        assert!(
+            reclaimed_in <= loaded_in * 3 / 2,
+            "{what} reclaimed in {reclaimed_in:?}, while as many were enrolled in {loaded_in:?}"
+        );
+    }
 }

@@ -101,6 +101,15 @@ impl Factor {
         }
     }
 
+    /// From when on it may be reclaimed: when it was not verified for as long as `retention` since it was created.
+    #[must_use]
+    pub fn end(&self, retention: Duration) -> Option<Timestamp> {
+        match self.status {
+            FactorStatus::Unverified { .. } => Some(self.date_created + retention),
+            FactorStatus::Verified | FactorStatus::Disabled => None,
+        }
+    }
+
     /// Whether a challenge may be created or answered.
     ///
     /// # Errors

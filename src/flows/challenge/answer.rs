@@ -125,7 +125,7 @@ async fn answer_once(
     }
     batch = factor::announce_locks(app, &located, &factor, &mut answered, now, batch)?;
     if factor_changed || answered.last_event != factor.last_event {
-        batch = batch.put_record(factor_key, &answered)?;
+        batch = factor::put(app, batch, factor_key, &answered)?;
     }
     reading.commit(batch).await?;
     if answered.status == factor.status {

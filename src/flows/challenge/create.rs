@@ -110,7 +110,7 @@ async fn create_once(
     }
     batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
     // The factor counts each challenge, so it is written anew.
-    reading.commit(batch.put_record(key, &factor)?).await?;
+    reading.commit(factor::put(app, batch, key, &factor)?).await?;
     app.memory
         .waiters
         .challenge_changed(scope.entity, factor.sid, challenge.sid);

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
 use crate::flows::event::announce;
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::flows::{Error, Fault, factor, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records::ChallengeTimer;
 use crate::store::{Batch, Order, Scan, StoreError};
@@ -121,7 +121,7 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>, told: ExpiryTold) -> Resul
         ExpiryTold::ToNobody => batch,
     };
     if factor.last_event != before {
-        batch = batch.put_record(factor_key, &factor)?;
+        batch = factor::put(app, batch, factor_key, &factor)?;
     }
     reading.commit(batch).await?;
     app.memory

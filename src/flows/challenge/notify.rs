@@ -63,7 +63,7 @@ async fn notify_once(
         .map_err(Refusal::Factor)?;
     let device = push.clone();
     let batch = factor::announce_locks(app, &located, &before, &mut factor, now, Batch::new())?;
-    let batch = batch.put_record(factor_key, &factor)?;
+    let batch = factor::put(app, batch, factor_key, &factor)?;
     let batch = put_changed(app, scope, &challenge, batch)?;
     // A life of zero asks for one attempt at once; a second gives the worker time to make it.
     let until = now + Duration::from_secs(u64::from(life.seconds()).max(1));

@@ -13,7 +13,7 @@ use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
 use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
-use crate::domain::factor::{Factor, FactorKind, TotpFactor};
+use crate::domain::factor::{Factor, FactorKind, FactorStatus, TotpFactor};
 use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::outbox::{DeadLetter, Lane, Receiver};
 use crate::domain::safe_list::SafeNumber;
@@ -29,7 +29,10 @@ use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
-use crate::store::records::{self, ChallengeTimer, DeviceRecord, StoreFormat, Stored, VapidKeyRecord};
+use crate::store::records::{
+    self, ChallengeTimer, DeviceRecord, ServiceCount, StoreFormat, Stored, VapidKeyRecord,
+};
+use crate::store::{Order, Scan};
 
 impl Walk<'_> {
     /// Checks an entry by the rules of its kind.
@@ -80,6 +83,7 @@ impl Walk<'_> {
                 self.check_sid(here, safe.number == *number);
             }
             KeyParts::Service(account, sid) => self.check_service(here, *account, *sid).await?,
+            KeyParts::ServiceCount(account) => self.check_service_count(here, *account).await?,
             KeyParts::StoreFormat() => self.check_format(here)?,
             KeyParts::VapidKey() => self.check_vapid_key(here)?,
             KeyParts::Verification(service, sid) => self.check_verification(here, *service, *sid)?,
@@ -194,6 +198,8 @@ impl Walk<'_> {
         if entity.identity != *identity {
             self.blame(here, "its record has another identity");
         }
+        self.check_end(here, entity.is_empty());
+        self.check_account(here, service, entity.account);
         if !here.complete {
             return Ok(());
         }
@@ -222,6 +228,7 @@ impl Walk<'_> {
     async fn check_factor(&mut self, here: &Here<'_>, owner: &Owner, sid: FactorSid) -> Result<(), Fault> {
         let factor: Factor = here.record()?;
         self.check_sid(here, factor.sid == sid);
+        self.check_end(here, matches!(factor.status, FactorStatus::Unverified { .. }));
         if !self.count_factor(owner, factor.factor_type()) {
             self.confirm(here, "its entity does not exist").await?;
         }
@@ -314,6 +321,11 @@ impl Walk<'_> {
         let owner = keys::account(account);
         self.refer(here, &owner, "its account does not exist", |_| None)
             .await?;
+        let count = keys::service_count(account);
+        let zero =
+            |found: &ServiceCount| (found.count == 0).then_some("its account is said to have no services");
+        self.refer(here, &count, "its account's services are not counted", zero)
+            .await?;
         for (position, subscription) in service.subscriptions.iter().enumerate() {
             let earlier = &service.subscriptions[..position];
             if earlier.iter().any(|other| other.webhook == subscription.webhook) {
@@ -358,6 +370,30 @@ impl Walk<'_> {
         let owner = keys::service(account, service);
         self.refer(here, &owner, "its service does not exist", wrong)
             .await
+    }
+
+    async fn check_service_count(&mut self, here: &Here<'_>, account: AccountSid) -> Result<(), Fault> {
+        let ServiceCount { count } = here.record()?;
+        let scan = Scan {
+            prefix: keys::services(account).bytes().to_vec(),
+            after: None,
+            order: Order::Ascending,
+            limit: usize::MAX,
+        };
+        if self.app.store.scan(scan).await?.len() != count as usize {
+            self.confirm(here, "the account has more or fewer services")
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that what is to be reclaimed some day has an end, and what is not has none.
+    fn check_end(&mut self, here: &Here<'_>, ends: bool) {
+        match (ends, here.entry.expires_at) {
+            (true, None) => self.blame(here, "it never expires"),
+            (false, Some(_)) => self.blame(here, "it would expire"),
+            _ => {}
+        }
     }
 
     /// Pushes end by themselves; the worker gives up what a webhook or a sender does not take.

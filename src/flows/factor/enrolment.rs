@@ -55,12 +55,12 @@ impl<'a> Enrolment<'a> {
         } else {
             let sid = EntitySid::generate(now, app.sids.as_ref());
             let order = keys::entity_order(name.service).key(sid.as_bytes());
-            let entity = Entity::new(sid, name.identity.clone(), now);
+            let entity = Entity::new(sid, account, name.identity.clone(), now);
             (entity, batch.put_new_record(order, &name.identity)?)
         };
         entity.add_factor(kind, now)?;
         let scope = name.scope(account, entity.sid);
-        let batch = batch.put_record(key, &entity)?;
+        let batch = entity::put(app, batch, key, &entity)?;
         let batch = entity::count_creation(app, &mut reading, account, batch)
             .await
             .map_err(Error::into_area)?;
@@ -85,8 +85,12 @@ impl<'a> Enrolment<'a> {
             factor.sid,
             factor.factor_type(),
         );
-        let mut batch = announce(app, &self.service, &event, factor, self.batch)?
-            .put_new_record(keys::factor(&self.scope, factor.sid), factor)?;
+        let end = factor.end(app.policy.unverified_factor_retention);
+        let mut batch = announce(app, &self.service, &event, factor, self.batch)?.put_new_record_with_end(
+            keys::factor(&self.scope, factor.sid),
+            factor,
+            end,
+        )?;
         if let FactorKind::Push(push) = &factor.kind {
             let address = DeviceAddress {
                 account: self.scope.account,

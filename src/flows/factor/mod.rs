@@ -22,7 +22,8 @@ use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, retry_on_conflict};
-use crate::store::{Batch, keys};
+use crate::store::keys::{self, Key};
+use crate::store::{Batch, StoreError};
 
 /// The factor, if it is in the actor's reach.
 ///
@@ -71,9 +72,7 @@ async fn delete_once(
     let mut factor = reading.require(&factor_key).await?;
     let now = app.clock.now();
     entity.remove_factor(factor.factor_type(), now);
-    let mut batch = Batch::new()
-        .put_record(entity_key, &entity)?
-        .delete(factor_key.into_bytes());
+    let mut batch = entity::put(app, Batch::new(), entity_key, &entity)?.delete(factor_key.into_bytes());
     if let FactorKind::Push(push) = &factor.kind {
         batch = batch.delete(keys::device(push.credential).into_bytes());
     }
@@ -82,6 +81,15 @@ async fn delete_once(
     reading.commit(batch).await?;
     app.memory.waiters.entity_changed(scope.entity);
     Ok(())
+}
+
+/// Writes the factor: one that is not verified ends some day.
+///
+/// # Errors
+/// As [`Batch::put_record`].
+pub(crate) fn put(app: &App, batch: Batch, key: Key<Factor>, factor: &Factor) -> Result<Batch, StoreError> {
+    let end = factor.end(app.policy.unverified_factor_retention);
+    batch.put_record_with_end(key, factor, end)
 }
 
 /// A page of the entity's factors, in the order of their creation.

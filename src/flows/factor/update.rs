@@ -154,7 +154,7 @@ async fn update_once(
         batch = announce(app, &located.service, &event, &mut factor, batch)?;
     }
     batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
-    reading.commit(batch.put_record(key, &factor)?).await?;
+    reading.commit(factor::put(app, batch, key, &factor)?).await?;
     factor::warn_of_failures(&before, &factor);
     Ok((located.scope, factor))
 }

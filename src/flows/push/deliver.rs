@@ -19,7 +19,7 @@ use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{ApnsTopic, Message};
 use crate::flows::outbox::Parcel;
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::{Fault, account, credential, retry_on_conflict};
+use crate::flows::{Fault, account, credential, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// A notification on its way to a device.
@@ -284,7 +284,8 @@ impl Notice {
         if !push.lose(&self.push.notification, unreachable) {
             return Ok(Some(false));
         }
-        reading.commit(Batch::new().put_record(key, &factor)?).await?;
+        let batch = factor::put(app, Batch::new(), key, &factor)?;
+        reading.commit(batch).await?;
         Ok(Some(true))
     }
 }

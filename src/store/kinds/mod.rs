@@ -32,8 +32,8 @@ use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
-    self, ChallengeTimer, CreationRate, DeviceRecord, Purge, Record, StoreFormat, VapidKeyRecord,
-    VerificationTimer,
+    self, ChallengeTimer, CreationRate, DeviceRecord, Purge, Record, ServiceCount, StoreFormat,
+    VapidKeyRecord, VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
@@ -114,6 +114,9 @@ kinds! {
         /// How many entities and factors an account creates.
         b'q' CreationRate creation_rate(account: AccountSid)
             => record CreationRate, Stays, "creation rates", "creation rate of {account}";
+        /// How many services an account has.
+        b'N' ServiceCount service_count(account: AccountSid)
+            => record ServiceCount, Stays, "counts of services", "count of the services of {account}";
         /// A number of an account's safe list.
         b'S' SafeNumber safe_number(account: AccountSid, number: &'_ PhoneNumber)
             => record SafeNumber, Stays, "safe numbers", "safe number {number:?} of {account}";
@@ -125,9 +128,9 @@ kinds! {
             => record PrefixBlock, Ends, "blocked prefixes", "blocked prefix {prefix} of {account}";
     }
     Service {
-        /// An entity of a service.
+        /// An entity of a service; one without factors ends.
         b'e' Entity entity(service: ServiceSid, identity: &'_ Identity)
-            => record Entity, Stays, "entities", "entity {identity} of {service}";
+            => record Entity, MayEnd, "entities", "entity {identity} of {service}";
         /// That a service has an entity, and its identity.
         b'n' EntityOrder entity_in_order(service: ServiceSid; sid: EntitySid) in entity_order
             => record Identity, Stays, "entities in their services' lists", "entity {sid} in the list of {service}";
@@ -157,9 +160,9 @@ kinds! {
                "messaging configuration {region:?} of {service}";
     }
     Entity {
-        /// A factor of an entity.
+        /// A factor of an entity; one that is not verified ends.
         b'f' Factor factor(owner: &'_ EntityScope as Owner; sid: FactorSid) in factors
-            => record Factor, Stays, "factors", "factor {sid} of {owner}";
+            => record Factor, MayEnd, "factors", "factor {sid} of {owner}";
         /// A challenge of an entity.
         b'c' Challenge challenge(owner: &'_ EntityScope as Owner; sid: ChallengeSid) in challenges
             => record Challenge, Ends, "challenges", "challenge {sid} of {owner}";

@@ -109,6 +109,11 @@ fn samples() -> Vec<Sample> {
             KeyParts::CreationRate(account_sid),
         ),
         sample(
+            service_count(account_sid),
+            format!("4e{ac}"),
+            KeyParts::ServiceCount(account_sid),
+        ),
+        sample(
             safe_number(account_sid, &phone()),
             format!("53{ac}33323437303132333435"),
             KeyParts::SafeNumber(account_sid, phone()),

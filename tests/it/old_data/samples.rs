@@ -37,8 +37,8 @@ use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, Purge, Record, StoreFormat,
-    VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, Purge, Record, ServiceCount,
+    StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -247,7 +247,12 @@ fn access_tokens() -> Vec<Sample> {
 }
 
 fn entities() -> Vec<Sample> {
-    let empty = Entity::new(EntitySid::from_bytes([12; 16]), identity(), moment(8));
+    let empty = Entity::new(
+        EntitySid::from_bytes([12; 16]),
+        AccountSid::from_bytes([1; 16]),
+        identity(),
+        moment(8),
+    );
     let mut filled = empty.clone();
     filled.add_factor(FactorType::Push, moment(9)).unwrap();
     filled.add_factor(FactorType::Totp, moment(10)).unwrap();
@@ -572,6 +577,7 @@ fn of_the_store() -> Vec<Sample> {
                 count: 41,
             },
         ),
+        sample("service count", &ServiceCount { count: 3 }),
         sample("store format", &format),
         sample("VAPID key", &vapid_key),
     ]

@@ -27,7 +27,7 @@ async fn subscribe(client: &Client<'_>, user: &User, events: &[&str]) -> String 
 }
 
 /// The type of the event, and the factor's SID.
-fn event(row: &OutboxRow) -> (&'static str, String) {
+pub(crate) fn event(row: &OutboxRow) -> (&'static str, String) {
     match &row.message {
         OutboxMessage::Webhook { event, .. } => (event.event_type.name(), event.factor.to_string()),
         OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => {

@@ -130,6 +130,14 @@ impl ToApiError for service::Refusal {
                 provider: CredentialKind::Fcm,
             } => ApiError::invalid(Parameter::PUSH_FCM_CREDENTIAL_SID, NO_FCM_CREDENTIAL),
             Self::NotFound => ApiError::not_found(path),
+            Self::TooMany { limit } => ApiError::new(
+                StatusCode::BAD_REQUEST,
+                60306,
+                format!(
+                    "The account has {limit} services, as many as it may have; delete one that nobody uses first, or ask the \
+                     operator for more (limits.services_per_account)"
+                ),
+            ),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Reclaims what is over. Nothing depends on it but space: whether something is over is decided when it is read.
 
+mod lapse;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::lapse::Lapsed;
 use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::ServiceSid;
@@ -14,6 +17,9 @@ use crate::store::{Batch, Order, Scan, Version, keys};
 
 /// How many entries one batch deletes at the most.
 const CHUNK: usize = 1000;
+
+/// How many factors and entities go in one batch at the most, each with what belongs to it.
+const LAPSED_AT_ONCE: usize = 100;
 
 /// Into how many a batch is divided if one of its entries changed since it was read: whoever keeps writing to something that
 /// expires keeps nothing else from being reclaimed.
@@ -56,10 +62,31 @@ pub async fn round(app: &App) -> Result<usize, Fault> {
 async fn sweep_expired(app: &App) -> Result<usize, Fault> {
     // Four batches are under way at once: most of the time each waits for the disk.
     let expired = Reading::new(app).expired(app.clock.now(), 4 * CHUNK).await?;
-    let mut parts = expired.chunks(CHUNK).chain(std::iter::repeat(&[][..]));
+    let (mut lapsed, mut alone) = (Vec::new(), Vec::with_capacity(expired.len()));
+    for (key, version) in expired {
+        match Lapsed::of(&key, version) {
+            Some(found) => lapsed.push(found),
+            None => alone.push((key, version)),
+        }
+    }
+    let mut parts = alone.chunks(CHUNK).chain(std::iter::repeat(&[][..]));
     let mut next = || delete_expired(app, parts.next().unwrap_or_default());
-    let (first, second, third, fourth) = tokio::try_join!(next(), next(), next(), next())?;
-    Ok(first + second + third + fourth)
+    let (first, second, third, fourth, lapsed) =
+        tokio::try_join!(next(), next(), next(), next(), delete_lapsed(app, lapsed))?;
+    Ok(first + second + third + fourth + lapsed)
+}
+
+/// Deletes what must not go alone, four batches at a time, too. Those of one entity lie in one batch as far as they can, so that
+/// batches do not come in each other's way.
+async fn delete_lapsed(app: &App, mut lapsed: Vec<Lapsed>) -> Result<usize, Fault> {
+    lapsed.sort_unstable_by(|one, other| one.key().cmp(other.key()));
+    let (mut swept, mut parts) = (0, lapsed.chunks(LAPSED_AT_ONCE));
+    while parts.len() > 0 {
+        let mut next = || lapse::delete(app, parts.next().unwrap_or_default());
+        let (first, second, third, fourth) = tokio::try_join!(next(), next(), next(), next())?;
+        swept += first + second + third + fourth;
+    }
+    Ok(swept)
 }
 
 /// How many of the entries were deleted. What changed meanwhile stays, and what it was read with is left to the next round.
