@@ -7,7 +7,8 @@
 //! While a circuit is open nothing is given to its owner before the pause is over. Then one thing is tried (half-open), and
 //! rather for somebody who has not failed: if that goes well the circuit is closed again, otherwise the next pause begins,
 //! which is longer. Where only recipients were refused the owner is there, so somebody who has not failed need not even wait
-//! for the pause: each account may try one such at a time.
+//! for the pause: each account may try one such at a time. So may an account, where others were told that there is too much
+//! to do: somebody may have asked for just the recipients that it is said of.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(crate) struct Breaker {
     doubted_since: Option<Timestamp>,
     /// Who failed since it took something.
     failing: HashSet<RecipientId>,
+    /// For which accounts something failed since.
+    told: HashSet<AccountSid>,
     opened_by: Option<OpenedBy>,
     /// How often it was paused in a row.
     pauses: u32,
@@ -109,6 +112,15 @@ impl Breaker {
         looks_again.or(Some(resume_at).filter(|at| *at > now))
     }
 
+    /// Whether something new of the account is to be given to it at `now`: no pause concerns it, or the account has heard of
+    /// no failure, and the owner was reached.
+    #[must_use]
+    pub(crate) fn is_open_to(&self, account: AccountSid, now: Timestamp) -> bool {
+        let hearsay =
+            self.opened_by.is_some_and(|by| by != OpenedBy::Failures) && !self.told.contains(&account);
+        hearsay || self.paused_until(now).is_none()
+    }
+
     /// Who failed since the owner took something, while the circuit is open.
     pub(crate) fn failing(&self) -> HashSet<RecipientId> {
         if self.is_open() {
@@ -129,7 +141,8 @@ impl Breaker {
         probe: Duration,
     ) -> Result<(), CircuitOpen> {
         let fresh = !self.failing.contains(&target.recipient);
-        if self.is_reached() && fresh {
+        let untold = self.opened_by == Some(OpenedBy::Overload) && !self.told.contains(&target.account);
+        if fresh && (self.is_reached() || untold) {
             self.early_probes.retain(|_, until| *until > now);
             if let Some(until) = self.early_probes.get(&target.account) {
                 let until = (*until).min(now + SOON);
@@ -172,6 +185,9 @@ impl Breaker {
         self.early_probes.remove(&target.account);
         if self.failing.len() < MOST_FAILING {
             self.failing.insert(target.recipient);
+        }
+        if self.told.len() < MOST_FAILING {
+            self.told.insert(target.account);
         }
         let opens = match about {
             FailureScope::Overload => {
@@ -382,6 +398,37 @@ mod tests {
             breaker.begin(&to(1, 51, 51), until, SOON).is_err(),
             "one at a time"
         );
+    }
+
+    #[test]
+    fn what_one_account_is_told_keeps_no_other_from_trying() {
+        let asked = Some(Duration::from_hours(1));
+        let mut breaker = Breaker::default();
+        for number in 0..400 {
+            let target = to(1, number, number);
+            breaker.failed(&target, FailureScope::Overload, asked, now(), |_| {
+                Duration::from_secs(5)
+            });
+        }
+        let probe = Duration::from_secs(30);
+        let (one, other) = (to(1, 900, 900), to(2, 901, 901));
+        assert!(breaker.begin(&one, now(), probe).is_err());
+        assert!(!breaker.is_open_to(one.account, now()));
+        assert!(breaker.is_open_to(other.account, now()));
+        assert_eq!(breaker.begin(&other, now(), probe), Ok(()));
+        assert!(
+            breaker.begin(&to(2, 902, 902), now(), probe).is_err(),
+            "one at a time"
+        );
+        // It is told the same: from now on it waits, too.
+        breaker.failed(&other, FailureScope::Overload, asked, now(), |_| {
+            Duration::from_secs(5)
+        });
+        assert!(!breaker.is_open_to(other.account, now()));
+        assert!(breaker.begin(&to(2, 902, 902), now(), probe).is_err());
+        assert_eq!(breaker.begin(&to(3, 903, 903), now(), probe), Ok(()));
+        assert!(breaker.succeeded());
+        assert_eq!(breaker.begin(&one, now(), probe), Ok(()));
     }
 
     #[test]

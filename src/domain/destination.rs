@@ -49,13 +49,20 @@ impl Destination {
         }
     }
 
-    /// What tells those apart who may answer differently for it, as [`Destination::to_key`] does: the domain of an address,
-    /// and each number.
+    /// What tells those apart who may answer differently for it, as [`Destination::to_key`] does: each number, and the domain
+    /// of an address with all below what somebody registered, which is one person's to name and to answer for.
     #[must_use]
     pub fn group_key(&self) -> Vec<u8> {
         let mut key = self.to_key();
-        if let (Self::Email(_), Some(at)) = (self, key.iter().rposition(|byte| *byte == b'@')) {
-            key.drain(1..at);
+        if let (Self::Email(address), Some(at)) = (self, key.iter().rposition(|byte| *byte == b'@')) {
+            match address.private_domain() {
+                Some(domain) => {
+                    key.truncate(1);
+                    key.push(b'@');
+                    key.extend_from_slice(domain.as_bytes());
+                }
+                None => drop(key.drain(1..at)),
+            }
         }
         key
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::circuit::{Breaker, CircuitOpen, FailureScope, RecipientId, TryTarget};
 use crate::domain::sender_name::SenderName;
+use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 
 /// A circuit for each sender of codes, as far as this process has seen. One that is not named does well.
@@ -39,12 +40,13 @@ impl SenderBreakers {
     /// How long a single try is waited for.
     pub const PROBE: Duration = Duration::from_secs(30);
 
-    /// Whether `sender` is to be given something new at `now`. This asks for nothing: [`SenderBreakers::begin`] does.
+    /// Whether `sender` is to be given something new of `account` at `now`. This asks for nothing:
+    /// [`SenderBreakers::begin`] does.
     #[must_use]
-    pub fn is_available(&self, sender: SenderName, now: Timestamp) -> bool {
+    pub fn is_available(&self, sender: SenderName, account: AccountSid, now: Timestamp) -> bool {
         self.breakers()
             .get(&sender)
-            .is_none_or(|breaker| breaker.paused_until(now).is_none())
+            .is_none_or(|breaker| breaker.is_open_to(account, now))
     }
 
     /// Asks to give a code for `target` to `sender` at `now`. Of those who ask while the circuit is half-open one may.
@@ -79,8 +81,9 @@ impl SenderBreakers {
         breaker.is_some_and(|mut breaker| breaker.succeeded())
     }
 
-    /// The sender failed for `target`, and wants to be left alone for `asked`. Whether that opened its circuit, which was
-    /// closed before.
+    /// The sender failed for `target`, and wants to be left alone for `asked`, of which it gets
+    /// [`LONGEST_PAUSE`](Self::LONGEST_PAUSE): then one code asks whether it still wants that. Whether that opened its
+    /// circuit, which was closed before.
     pub fn failed(
         &self,
         sender: SenderName,
@@ -92,6 +95,7 @@ impl SenderBreakers {
         let longer = |pauses: u32| Self::FIRST_PAUSE * (1 << pauses.min(10));
         let mut breakers = self.breakers();
         let breaker = breakers.entry(sender).or_default();
+        let asked = asked.map(|asked| asked.min(Self::LONGEST_PAUSE));
         breaker.failed(target, about, asked, now, |pauses| {
             longer(pauses).min(Self::LONGEST_PAUSE)
         })
@@ -128,7 +132,6 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::sid::AccountSid;
 
     fn sender(name: &str) -> SenderName {
         SenderName::parse(name).unwrap()
@@ -160,12 +163,12 @@ mod tests {
         let health = SenderBreakers::default();
         for _ in 0..10 {
             assert_eq!(fail(&health, 4, now()), 0);
-            assert!(health.is_available(sender("a"), now()));
+            assert!(health.is_available(sender("a"), to(1).account, now()));
             assert!(!health.succeeded(sender("a")));
         }
         assert_eq!(fail(&health, 40, now()), 1);
-        assert!(!health.is_available(sender("a"), now()));
-        assert!(health.is_available(sender("b"), now()));
+        assert!(!health.is_available(sender("a"), to(1).account, now()));
+        assert!(health.is_available(sender("b"), to(1).account, now()));
         assert_eq!(health.open(now()), [sender("a")]);
         let until = now() + SenderBreakers::FIRST_PAUSE;
         assert_eq!(begin(&health, 2, now()), Err(NotNow::Open(until)));
@@ -183,7 +186,7 @@ mod tests {
             assert_eq!(begin(&health, 2, at), Ok(()));
             let soon = at + Duration::from_secs(1);
             assert_eq!(begin(&health, 3, at), Err(NotNow::Open(soon)));
-            assert!(!health.is_available(sender("a"), at));
+            assert!(!health.is_available(sender("a"), to(1).account, at));
             assert_eq!(fail(&health, 1, at), 0, "it is said once");
         }
         at = at + Duration::from_mins(1);
@@ -199,8 +202,24 @@ mod tests {
         fail(&health, 5, now());
         let at = now() + SenderBreakers::FIRST_PAUSE;
         assert_eq!(begin(&health, 2, at), Ok(()));
-        assert!(!health.is_available(sender("a"), at + SenderBreakers::PROBE.mul_f64(0.9)));
+        assert!(!health.is_available(
+            sender("a"),
+            to(1).account,
+            at + SenderBreakers::PROBE.mul_f64(0.9)
+        ));
         assert_eq!(begin(&health, 2, at + SenderBreakers::PROBE), Ok(()));
+    }
+
+    #[test]
+    fn nobody_waits_for_longer_than_a_minute_because_a_sender_asks_for_more() {
+        let health = SenderBreakers::default();
+        for number in 0..3 {
+            let hour = Some(Duration::from_hours(1));
+            health.failed(sender("a"), &to(number), FailureScope::Overload, hour, now());
+        }
+        let until = now() + SenderBreakers::LONGEST_PAUSE;
+        assert_eq!(begin(&health, 9, now()), Err(NotNow::Open(until)));
+        assert_eq!(begin(&health, 9, until), Ok(()));
     }
 
     #[test]

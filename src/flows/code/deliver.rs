@@ -33,6 +33,8 @@ pub(super) struct CodeNote {
     pub(super) locale: Option<String>,
     /// Why nothing was tried, if nothing was.
     pub(super) untried: Option<Untried>,
+    /// Whether it is refused by this server, which did not ask the sender and so knows nothing new of it.
+    pub(super) refused_here: bool,
 }
 
 /// Why nothing was tried.
@@ -113,11 +115,15 @@ impl CodeParcel {
         };
         let Some(sender) = app.senders.codes.by_name(row.sender) else {
             let why = format!("the settings name no sender {} any more", row.sender);
+            self.note.refused_here = true;
             return Ok(DeliveryOutcome::Refused { why });
         };
         let message = match compose(app, &verification, due, row.attempt) {
             Ok(message) => message,
-            Err(why) => return Ok(DeliveryOutcome::Refused { why }),
+            Err(why) => {
+                self.note.refused_here = true;
+                return Ok(DeliveryOutcome::Refused { why });
+            }
         };
         let target = target(row.account, &verification.destination);
         let breakers = &app.memory.sender_breakers;

@@ -8,7 +8,7 @@ use crate::domain::attempt::{Attempt, AttemptStatus};
 use crate::domain::circuit::TryTarget;
 use crate::domain::code_routing::ConversionWindow;
 use crate::domain::destination::Destination;
-use crate::domain::outbox::{LONGEST_WISH, Reason};
+use crate::domain::outbox::Reason;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
@@ -40,9 +40,11 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome) {
         DeliveryOutcome::Retry { why, after, about } => {
             memory.senders.failed(sender);
             let target = target(attempt.account, &attempt.destination);
-            let after = after.map(|after| after.min(LONGEST_WISH));
             let now = app.clock.now();
-            if memory.sender_breakers.failed(sender, &target, *about, after, now) {
+            if memory
+                .sender_breakers
+                .failed(sender, &target, *about, *after, now)
+            {
                 let why = Reason::new(why);
                 tracing::warn!(
                     "the sender {sender} fails: {why}; codes go to other senders, and it is tried again now and then"

@@ -14,7 +14,7 @@ use crate::domain::country::Country;
 use crate::domain::entropy::Entropy;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::sender_name::SenderName;
-use crate::domain::sid::{MessagingServiceSid, ServiceSid};
+use crate::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
@@ -23,6 +23,7 @@ use crate::store::keys::{self, Key};
 /// Where a code goes, as far as that says who can take it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
+    pub(crate) account: AccountSid,
     pub(crate) service: ServiceSid,
     pub(crate) channel: Channel,
     /// To which country; e-mails and some numbers have none.
@@ -71,7 +72,10 @@ pub(crate) async fn rank(
     let candidates: Vec<_> = candidates
         .map(|sender| {
             let rate = app.memory.conversions.rate(sender.name, country, now);
-            let available = app.memory.sender_breakers.is_available(sender.name, now);
+            let available = app
+                .memory
+                .sender_breakers
+                .is_available(sender.name, way.account, now);
             let sender = Arc::clone(sender);
             (Candidate { sender, available }, rate)
         })

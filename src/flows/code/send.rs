@@ -72,6 +72,7 @@ pub(crate) async fn send<'a>(
     let facts = verification.destination.phone().map(PhoneNumber::facts);
     let country = facts.and_then(|facts| facts.country);
     let way = Way {
+        account: verification.account,
         service: verification.service,
         channel,
         country,

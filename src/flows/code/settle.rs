@@ -36,7 +36,7 @@ pub(super) async fn settle(
     leased: &OutboxRow,
     outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
-    if parcel.note.untried.is_none() {
+    if parcel.note.untried.is_none() && !parcel.note.refused_here {
         note(app, parcel, outcome).await?;
     }
     retry_on_conflict(|| attempt(app, parcel, leased, outcome)).await
@@ -170,6 +170,7 @@ impl Settling<'_> {
             self.code.refused.push(self.code.sender);
         }
         let way = Way {
+            account: self.code.account,
             service: self.code.service,
             channel: sending.channel,
             country: attempt.country,

@@ -119,6 +119,8 @@ async fn nothing_is_sent_to_a_server_without_tls_or_with_a_wrong_certificate() {
 async fn answers_tell_what_may_work_later() {
     let answers = json!([
         "450 4.2.1 <ada@example.com>: try later",
+        "450 4.1.1 unverified address: mx.example.com said: 451 4.3.0 try later",
+        "451 4.3.0 the disk is full",
         "550 5.1.1 <ada@example.com>: unknown",
         "250 OK",
         "never",
@@ -137,6 +139,11 @@ async fn answers_tell_what_may_work_later() {
         why.contains("450") && why.contains("try later") && !why.contains("ada@"),
         "{why}"
     );
+    // What the recipient's own server said stands further on, and is about the recipient.
+    let sent = patient.send(&message).await;
+    assert_eq!(sent.outcome.scope(), Some(about));
+    let sent = patient.send(&message).await;
+    assert_eq!(sent.outcome.scope(), Some(FailureScope::Overload));
     let why = refused(patient.send(&message).await);
     assert!(why.contains("550") && why.contains("<***>: unknown"), "{why}");
     assert_delivered(&patient.send(&message).await);

@@ -159,9 +159,11 @@ fn status(error: &Error) -> u32 {
     code.unwrap_or_default()
 }
 
-/// Whether the server says that it is its own state, which is everybody's (RFC 3463, 3.4: `4.3.x`).
+/// Whether the server says that it is its own state, which is everybody's (RFC 3463, 3.4: `4.3.x`). That stands where its
+/// text begins (RFC 2034, 3): further on it may quote what the recipient's own server said.
 fn is_about_the_system(error: &Error) -> bool {
-    error.to_string().contains(" 4.3.")
+    let text = error.source().map(ToString::to_string);
+    text.is_some_and(|text| text.starts_with("4.3."))
 }
 
 fn innermost(error: &Error) -> Option<String> {

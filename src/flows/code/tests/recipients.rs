@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{CodeWorld, codes, good, name, silent};
+use super::world::{CodeWorld, codes, dead, good, name, silent};
 use crate::delivery::codes::{CodeMessage, Sent};
 use crate::domain::channel::Channel;
 use crate::domain::time::Clock as _;
@@ -100,6 +100,85 @@ async fn whoever_has_many_bad_addresses_stops_nobody_even_if_there_is_no_other_s
             assert!(codes(&world.senders[0]).contains(&code), "round {round}");
         }
     }
+}
+
+#[tokio::test]
+async fn one_tenants_bad_domains_move_and_delay_no_code_of_another() {
+    let world = mail_world(&["a", "b"]).await;
+    let other = world.another_account().await;
+    let mut worker = world.worker();
+    for number in 0..12 {
+        world.wait(3);
+        world
+            .mail(
+                &(100_000 + number).to_string(),
+                &format!("user@full-{number}.example"),
+            )
+            .await;
+        worker.run_due().await;
+    }
+    assert_eq!(
+        world.app.memory.sender_breakers.open(world.clock.now()),
+        [name("a")]
+    );
+    for round in 0..60 {
+        // The first tenant goes on, each time with a domain that nobody has seen.
+        world
+            .mail(
+                &(200_000 + round).to_string(),
+                &format!("user@more-{round}.example"),
+            )
+            .await;
+        let code = (471_100 + round).to_string();
+        other.mail(&code, &format!("user-{round}@ok.example")).await;
+        worker.run_due().await;
+        assert!(codes(&world.senders[0]).contains(&code), "round {round}");
+        world.wait(1);
+    }
+}
+
+#[tokio::test]
+async fn the_names_below_one_domain_are_one_witness() {
+    let world = mail_world(&["a", "b"]).await;
+    let mut worker = world.worker();
+    for number in 0..100 {
+        world.wait(1);
+        world
+            .mail(
+                &(100_000 + number).to_string(),
+                &format!("user@mx-{number}.full.example"),
+            )
+            .await;
+        worker.run_due().await;
+    }
+    assert!(
+        world
+            .app
+            .memory
+            .sender_breakers
+            .open(world.clock.now())
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn what_this_server_refuses_itself_says_nothing_of_the_sender() {
+    let world = CodeWorld::new(&["a"]).await;
+    world.senders[0].now(dead);
+    for number in 0..5 {
+        world.text(&(471_100 + number).to_string()).await;
+        world.deliver().await;
+    }
+    let now = world.clock.now();
+    assert_eq!(world.app.memory.sender_breakers.open(now), [name("a")]);
+    let asked = world.senders[0].seen().len();
+    // Its code is sealed for another record, so that no message can be made of it.
+    let mut broken = world.verification("471200");
+    broken.codes[0].sealed = world.verification("471201").codes[0].sealed.clone();
+    world.start(broken, Channel::Sms).await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.senders[0].seen().len(), asked);
+    assert_eq!(world.app.memory.sender_breakers.open(now), [name("a")]);
 }
 
 #[tokio::test]

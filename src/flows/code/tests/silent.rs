@@ -139,6 +139,11 @@ async fn every_call_but_the_first_is_paid_and_without_money_nobody_is_asked() {
         assert!(matches!(answer, SilentAnswer::Undecided));
         assert_eq!(world.senders[0].seen().len(), asked);
     }
+    // Those that nobody was asked for count as well.
+    assert!(matches!(
+        call(&world, token.reveal()).await,
+        Err(Error::Refused(_))
+    ));
 }
 
 #[tokio::test]

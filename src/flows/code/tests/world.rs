@@ -209,6 +209,23 @@ impl CodeWorld {
         self.worker().run_due().await;
     }
 
+    /// The same server with another account of its own.
+    pub(super) async fn another_account(&self) -> Self {
+        let name = FriendlyName::parse("Another account").unwrap();
+        let account = account::create(&self.app, name).await.unwrap().account.sid;
+        let bank = ServiceName::parse("Another Bank").unwrap();
+        let service = service::create(&self.app, account, bank, ServiceChanges::default())
+            .await
+            .unwrap();
+        Self {
+            app: Arc::clone(&self.app),
+            clock: Arc::clone(&self.clock),
+            account,
+            service: service.sid,
+            senders: self.senders.clone(),
+        }
+    }
+
     /// A verification that waits, as nobody has sent anything of it yet. Each code is for a number of its own.
     pub(super) fn verification(&self, code: &str) -> Verification {
         let number = PhoneNumber::try_from(format!("+32470{code}")).unwrap();
@@ -250,6 +267,7 @@ impl CodeWorld {
         now: Timestamp,
     ) -> Option<Arc<ConfiguredSender>> {
         let way = Way {
+            account: self.account,
             service: self.service,
             channel,
             country: Some(belgium()),
