@@ -30,8 +30,24 @@ pub(super) fn mailbox(local: &str, domain: &str) -> Option<(String, &'static str
 
 /// Whether mailboxes of everybody are in the domain: what one of its users does says nothing of the others.
 pub(super) fn is_public(domain: &str) -> bool {
-    PROVIDERS.iter().any(|known| known.domains.contains(&domain)) || PUBLIC.contains(&domain)
+    PROVIDERS.iter().any(|known| known.domains.contains(&domain))
+        || PUBLIC.contains(&domain)
+        || domain
+            .split_once('.')
+            .is_some_and(|(name, ending)| FAMILIES.contains(&name) && is_of_a_country(ending))
 }
+
+/// Whether a domain ends in a country's two letters, perhaps with `co` or `com` before them.
+fn is_of_a_country(ending: &str) -> bool {
+    let country = ending
+        .strip_prefix("co.")
+        .or_else(|| ending.strip_prefix("com."))
+        .unwrap_or(ending);
+    country.len() == 2 && country.bytes().all(|letter| letter.is_ascii_lowercase())
+}
+
+/// Providers that have a domain in each of many countries.
+const FAMILIES: &[&str] = &["gmx", "hotmail", "live", "msn", "outlook", "yahoo"];
 
 /// The domain that somebody registered, of which all below it are his. Without the list of public suffixes it is an
 /// approximation: the last two labels, or three below endings such as `co.uk`.
@@ -106,21 +122,26 @@ const PROVIDERS: &[Provider] = &[
 
 /// Others of which everybody may have a mailbox.
 const PUBLIC: &[&str] = &[
+    // Whoever signs in with Apple and hides the address.
+    "privaterelay.appleid.com",
+    "mail.com",
+    "tuta.com",
+    "tuta.io",
+    "tutamail.com",
+    "cox.net",
+    "bellsouth.net",
+    "charter.net",
+    "rocketmail.com",
+    "zohomail.com",
+    "rambler.ru",
+    "ukr.net",
+    "centrum.cz",
+    "mail.de",
+    "alice.it",
     "yahoo.com",
-    "yahoo.co.jp",
-    "yahoo.co.uk",
-    "yahoo.co.in",
-    "yahoo.de",
-    "yahoo.fr",
-    "yahoo.it",
-    "yahoo.es",
-    "yahoo.com.br",
     "ymail.com",
     "aol.com",
-    "gmx.de",
     "gmx.net",
-    "gmx.at",
-    "gmx.ch",
     "gmx.com",
     "web.de",
     "t-online.de",
@@ -171,11 +192,6 @@ const PUBLIC: &[&str] = &[
     "telia.com",
     "mailbox.org",
     "posteo.de",
-    "hotmail.es",
-    "hotmail.com.br",
-    "outlook.es",
-    "outlook.com.br",
-    "outlook.jp",
 ];
 
 /// What stands before a country's letters in endings below which names are registered.
@@ -206,6 +222,33 @@ mod tests {
             assert_eq!(spelled(local, domain).as_deref(), Some(expected));
         }
         assert_eq!(spelled("a.b+c", "example.com"), None);
+    }
+
+    #[test]
+    fn where_everybody_has_mailboxes_is_known_in_each_country() {
+        for public in [
+            "gmail.com",
+            "privaterelay.appleid.com",
+            "yahoo.ca",
+            "yahoo.co.jp",
+            "yahoo.com.br",
+            "hotmail.nl",
+            "live.fr",
+            "outlook.jp",
+            "gmx.at",
+        ] {
+            assert!(is_public(public), "{public}");
+        }
+        for private in [
+            "example.com",
+            "yahoo.example",
+            "live.example.nl",
+            "appleid.com",
+            "hotmail",
+            "notyahoo.ca",
+        ] {
+            assert!(!is_public(private), "{private}");
+        }
     }
 
     #[test]

@@ -143,6 +143,12 @@ impl PrefixConversions {
         }
     }
 
+    /// Whoever they are for vouches for the prefix: what was sent there so far does not count.
+    pub fn forget_all(&mut self, place: &AccountPrefix) {
+        let forgotten = self.prefixes.remove(place);
+        self.total -= forgotten.map_or(0, |sends| sends.len());
+    }
+
     /// How many of the matured sends to a prefix were used.
     #[must_use]
     pub fn of(&self, place: &AccountPrefix, now: Timestamp) -> Conversion {

@@ -4,7 +4,8 @@ use super::{Scope, put_destination_at};
 use crate::app::App;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
-use crate::domain::fraud::budget::Counter;
+use crate::domain::fraud::budget::{Counter, CounterKind};
+use crate::domain::fraud::conversion::AccountPrefix;
 use crate::domain::fraud::{BlockEvent, BlockReason};
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid};
@@ -13,12 +14,14 @@ use crate::domain::verification::{Refusal, Verification};
 use crate::flows::code::put_verification;
 use crate::flows::event::announce_block;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::store::keys::Key;
 use crate::store::{Batch, StoreError, keys};
 
 /// Forgets the wrong codes that were given for `destination` in the service, takes a verification whose wrong codes are used up
-/// out of the way, and gives the account's budget of codes for this one number or address anew. All other guards against toll
-/// fraud stay: they are about more than one destination.
+/// out of the way, and gives the account's budget of codes for this one number or address anew. Of an address it also lifts what
+/// closes its mail domain: anybody who asks for codes in vain can close that, and codes by mail cost too little to be worth
+/// pumping. All other guards against toll fraud stay: they are about more than one number, which the safe list has a place for.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, or if nothing is remembered of the destination; [`Error::Failed`].
@@ -33,12 +36,71 @@ pub async fn unlock(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    let counter = Counter::of_number(account, destination, app.clock.now());
-    // Nobody of this process takes of the budget meanwhile.
-    let _entered = app.memory.fraud.gates.enter(std::iter::once(&counter)).await;
-    retry_on_conflict(|| unlock_once(app, prior.reading(app), scope, destination, &counter)).await?;
-    app.memory.fraud.ledger().drop_held(&counter);
+    let now = app.clock.now();
+    let domain = AccountPrefix::of(account, destination).filter(|_| destination.phone().is_none());
+    let mut counters = vec![Counter::of_number(account, destination, now)];
+    if let Some(domain) = &domain {
+        for kind in [CounterKind::PrefixHour, CounterKind::PrefixDay] {
+            counters.push(Counter::of_prefix(account, kind, &domain.prefix, now));
+        }
+    }
+    // Nobody of this process takes of the budgets meanwhile.
+    let _entered = app.memory.fraud.gates.enter(counters.iter()).await;
+    let guards = Guards {
+        counters: &counters,
+        domain: domain.as_ref(),
+    };
+    retry_on_conflict(|| unlock_once(app, prior.reading(app), scope, destination, &guards)).await?;
+    for counter in &counters {
+        app.memory.fraud.ledger().drop_held(counter);
+    }
+    if let Some(domain) = &domain {
+        app.memory.fraud.conversions().forget_all(domain);
+    }
     Ok(())
+}
+
+/// What is lifted besides the wrong codes.
+struct Guards<'a> {
+    counters: &'a [Counter],
+    /// The mail domain, if it is not one where everybody has mailboxes.
+    domain: Option<&'a AccountPrefix>,
+}
+
+impl Guards<'_> {
+    /// Takes them out of the way in `batch`; why they were in it.
+    async fn lift(
+        &self,
+        reading: &mut Reading<'_>,
+        now: Timestamp,
+        mut batch: Batch,
+    ) -> Result<(Batch, Option<Vec<BlockReason>>), Fault> {
+        let budgets: Vec<_> = self.counters.iter().map(keys::budget).collect();
+        let block = self
+            .domain
+            .map(|domain| keys::prefix_block(domain.account, &domain.prefix));
+        let needed = budgets
+            .iter()
+            .map(Key::bytes)
+            .chain(block.as_ref().map(Key::bytes));
+        reading.prefetch(needed).await?;
+        let mut lifted = None;
+        for (counter, key) in self.counters.iter().zip(budgets) {
+            if let Some(taken) = reading.get(&key).await? {
+                batch = batch.delete(key.into_bytes());
+                let lifted: &mut Vec<_> = lifted.get_or_insert_default();
+                lifted.extend(taken.told.then(|| counter.kind.reason()));
+            }
+        }
+        if let Some(key) = block
+            && let Some(block) = reading.get(&key).await?
+        {
+            batch = batch.delete(key.into_bytes());
+            let lifted: &mut Vec<_> = lifted.get_or_insert_default();
+            lifted.extend(block.remaining(now).map(|_| block.reason));
+        }
+        Ok((batch, lifted))
+    }
 }
 
 async fn unlock_once(
@@ -46,28 +108,19 @@ async fn unlock_once(
     mut reading: Reading<'_>,
     scope: Scope,
     destination: &Destination,
-    counter: &Counter,
+    guards: &Guards<'_>,
 ) -> Result<(), Error<Refusal>> {
     let now = app.clock.now();
     let owner = reading
         .require(&keys::service(scope.account, scope.service))
         .await?;
     let key = keys::destination(scope.service, destination);
-    let budget_key = keys::budget(counter);
-    reading.prefetch([key.bytes(), budget_key.bytes()]).await?;
+    let (mut batch, guarded) = guards.lift(&mut reading, now, Batch::new()).await?;
     let before = reading.get(&key).await?;
-    let budget = reading.get(&budget_key).await?;
-    if before.is_none() && budget.is_none() {
+    if before.is_none() && guarded.is_none() {
         return Err(Refusal::NotFound.into());
     }
-    let mut lifted = Vec::new();
-    let mut batch = Batch::new();
-    if let Some(taken) = budget {
-        batch = batch.delete(budget_key.into_bytes());
-        if taken.told {
-            lifted.push(BlockReason::NumberBudget);
-        }
-    }
+    let mut lifted = guarded.unwrap_or_default();
     if let Some(before) = before {
         let mut record = before.clone();
         if before.closed_until(now).is_some() {

@@ -75,3 +75,42 @@ async fn a_domain_has_a_budget_and_the_great_providers_have_none() {
     let found = sent(&node, (0..1000).map(|n| format!("user{n}@gmail.com"))).await;
     assert_eq!(found, (1000, None));
 }
+
+/// Anybody can ask for codes to a company's mailboxes in vain.
+#[tokio::test]
+async fn an_account_opens_a_domain_that_strangers_closed() {
+    let budget = Settings {
+        conversion: None,
+        ..Settings::default()
+    };
+    for (settings, reason) in [
+        (Settings::default(), BlockReason::LowConversion),
+        (budget, BlockReason::PrefixBudget),
+    ] {
+        let node = Node::new(settings).await;
+        let strangers = (0..1000).map(|n| format!("user{n}@bigcorp.example"));
+        assert_eq!(sent(&node, strangers).await.1, Some(reason));
+        let ada = "ada@mail.bigcorp.example";
+        assert_eq!(
+            sent(&node, std::iter::once(ada.to_owned())).await,
+            (0, Some(reason))
+        );
+        let (app, account, service) = (&node.app, node.account(), node.service.sid);
+        let key = keys::service(account, service);
+        let batch = Batch::new().put_record(key, &node.service).unwrap();
+        app.store.commit(batch).await.unwrap();
+        let told = node.told().await.len();
+        crate::flows::verification::unlock(app, account, service, &email(ada))
+            .await
+            .unwrap();
+        let events = node.told().await;
+        assert_eq!(events.len(), told + 1, "{events:?}");
+        for round in 0..10 {
+            let address = format!("colleague{round}@bigcorp.example");
+            assert_eq!(sent(&node, std::iter::once(address)).await.0, 1, "{round}");
+        }
+        // It closes again for the same reason.
+        let strangers = (0..1000).map(|n| format!("other{n}@bigcorp.example"));
+        assert_eq!(sent(&node, strangers).await.1, Some(reason));
+    }
+}
