@@ -133,6 +133,23 @@ impl PushOutcome {
     }
 }
 
+impl PushOutcome {
+    /// The same, said of the device alone: what failed is nothing that others are pushed with.
+    #[must_use]
+    pub fn of_one_device(self) -> Self {
+        match self {
+            Self::Settled(DeliveryOutcome::Retry { why, after, .. }) => {
+                Self::Settled(DeliveryOutcome::Retry {
+                    why,
+                    after,
+                    about: FailureScope::Recipient { status: 0 },
+                })
+            }
+            other => other,
+        }
+    }
+}
+
 impl PushProviders {
     /// The providers at these addresses; `push_services` reaches those that devices name.
     #[must_use]

@@ -14,6 +14,7 @@ use crate::domain::credential::{Credential, CredentialKey};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::factor::{FactorKind, FactorStatus, NotificationChannel, PushFactor, Unreachable};
+use crate::domain::outbox::Receiver;
 use crate::domain::service::Service;
 use crate::domain::sid::{CredentialSid, FactorSid};
 use crate::domain::text::{ApnsTopic, Message};
@@ -74,7 +75,10 @@ async fn deliver(app: &App, row: &OutboxRow) -> Result<DeliveryOutcome, NotRead>
             if notice.push.unreachable_with(None).is_some() {
                 return Ok(DeliveryOutcome::Obsolete);
             }
-            (None, deliver_web_push(app, subscription, &message).await)
+            let sent = deliver_web_push(app, subscription, &message).await;
+            // A device that has changed its transport since is still in the lane of those that it shared one with.
+            let shares = !matches!(row.message.lane().receiver, Receiver::Factor(_));
+            (None, if shares { sent.of_one_device() } else { sent })
         }
         NotificationChannel::None => return Ok(DeliveryOutcome::Obsolete),
     };

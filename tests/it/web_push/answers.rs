@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use countersign::app::App;
 use countersign::delivery::DeliveryOutcome;
 use countersign::delivery::push::PushOutcome;
+use countersign::domain::circuit::FailureScope;
+use countersign::domain::events::{OutboxMessage, OutboxRow};
+use countersign::domain::sid::CredentialSid;
+use countersign::flows::push::deliver_push;
+use countersign::store::{Order, Scan, keys, records};
 
 use super::push_service::{Reply, garbage, nobody};
 use super::{DELIVERED, PushService, Subscribed, connected, is_refused, retried};
@@ -131,4 +137,40 @@ async fn silence_garbage_and_absence_are_tried_again() {
         let sent = subscribed.deliver(&connected(&server), &challenge).await;
         assert!(retried(&sent) == Some(None), "{sent:?}");
     }
+}
+
+/// A device can change its transport while pushes wait in the lane of the provider that it was reached by.
+#[tokio::test]
+async fn what_a_devices_own_service_answers_is_not_held_against_a_provider() {
+    let server = TestApp::new().await;
+    let service = PushService::saying(&[Reply::Status(500), Reply::Status(500)]).await;
+    let subscribed = Subscribed::to(&server, &service.endpoint()).await;
+    let app = connected(&server);
+    subscribed
+        .user
+        .push_challenge(&server.client(), &subscribed.device)
+        .await;
+    let mut row = waiting_push(&app).await;
+    let about = async |row: &OutboxRow| deliver_push(&app, row).await.scope();
+    assert_eq!(about(&row).await, Some(FailureScope::Sender), "its own lane");
+    let OutboxMessage::Push { credential, .. } = &mut row.message else {
+        panic!("{row:?}");
+    };
+    *credential = Some(CredentialSid::from_bytes([7; 16]));
+    assert_eq!(about(&row).await, Some(FailureScope::Recipient { status: 0 }));
+}
+
+async fn waiting_push(app: &App) -> OutboxRow {
+    let scan = Scan {
+        prefix: keys::lanes(),
+        after: None,
+        order: Order::Ascending,
+        limit: usize::MAX,
+    };
+    let rows = app.store.scan(scan).await.unwrap();
+    let mut rows = rows
+        .iter()
+        .map(|(_, entry)| records::decode::<OutboxRow>(&entry.value).unwrap());
+    let push = rows.find(|row| matches!(row.message, OutboxMessage::Push { .. }));
+    push.unwrap()
 }
