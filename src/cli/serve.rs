@@ -211,6 +211,7 @@ impl Started {
             sweep::keep_up(reclaiming).await;
         });
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
+        helpers.spawn(count_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
         let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
@@ -262,6 +263,19 @@ impl Started {
 }
 
 /// Announces challenges that were not answered in time, for those who want to hear of it.
+/// Another process that shares the store puts in and takes out unseen.
+async fn count_again_and_again(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(COUNTING_PERIOD).await;
+        if let Err(error) = count_waiting(&app).await {
+            tracing::error!("cannot count what waits in the outbox: {error}");
+        }
+    }
+}
+
+/// How often what waits in the outbox is counted anew.
+const COUNTING_PERIOD: Duration = Duration::from_mins(5);
+
 async fn expire_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {

@@ -36,6 +36,15 @@ impl Lane {
         bytes
     }
 
+    /// What the bytes of all lanes of an account begin with: one beginning for each kind of receiver.
+    pub fn beginnings(account: AccountSid) -> impl Iterator<Item = [u8; 17]> {
+        KINDS.into_iter().map(move |kind| {
+            let mut bytes = [kind; 17];
+            bytes[1..].copy_from_slice(account.as_bytes());
+            bytes
+        })
+    }
+
     /// The lane with these bytes; `None` if they are none's.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 33]) -> Option<Self> {
@@ -73,6 +82,9 @@ pub enum Receiver {
     /// What a webhook wants to hear.
     Webhook(WebhookSid),
 }
+
+/// The kinds of receivers, as [`Receiver::to_bytes`] writes them.
+const KINDS: [u8; 4] = *b"cfsw";
 
 impl Receiver {
     /// One byte for the kind, 16 for the identifier or the name.

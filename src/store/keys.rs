@@ -9,7 +9,7 @@ use super::kinds;
 use super::records::Record;
 use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Lane;
-use crate::domain::sid::ServiceSid;
+use crate::domain::sid::{AccountSid, ServiceSid};
 
 /// A key whose record is a `T`.
 pub struct Key<T>(Vec<u8>, PhantomData<fn() -> T>);
@@ -59,6 +59,11 @@ pub fn lane_of(key: &[u8]) -> Option<Lane> {
     // Asked for every key that is written, so it reads no more than it needs.
     let rest = key.strip_prefix(&[OutboxRow::KIND])?;
     Lane::from_bytes(rest.first_chunk().filter(|_| rest.len() == 49)?)
+}
+
+/// Where the lanes of an account are.
+pub fn lanes_of(account: AccountSid) -> impl Iterator<Item = Vec<u8>> {
+    Lane::beginnings(account).map(|beginning| [lanes().as_slice(), &beginning].concat())
 }
 
 /// Where everything is that goes with a service.

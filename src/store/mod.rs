@@ -262,6 +262,11 @@ impl Batch {
         self.puts.iter().map(|put| put.key.as_slice())
     }
 
+    /// Leaves out what it would write at keys that are `dropped`.
+    pub(crate) fn drop_puts(&mut self, mut dropped: impl FnMut(&[u8]) -> bool) {
+        self.puts.retain(|put| !dropped(&put.key));
+    }
+
     /// The keys that it deletes.
     pub(crate) fn deleted_keys(&self) -> impl Iterator<Item = &[u8]> {
         self.deletes.iter().map(Vec::as_slice)

@@ -67,7 +67,7 @@ async fn create_once(
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
     let located = entity::locate(&mut reading, account, name).await?;
-    require_room(app, account)?;
+    require_room(app, account).await?;
     let (scope, service) = (&located.scope, &located.service);
     let key = keys::factor(scope, new.factor);
     let before = reading.get(&key).await?.ok_or(Refusal::FactorUnknown)?;

@@ -61,12 +61,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
                 return failed.map_or(Ok(Some(due)), Err);
             }
             let key = keys::challenge_timer(due, sid);
-            let mut expired = retry_on_conflict(|| expire(app, &key, ExpiryTold::ToAll)).await;
-            if matches!(expired, Err(Error::Failed(Fault::OutboxFull))) {
-                // An account with so many messages that wait loses this one: its timers keep nobody else waiting.
-                failed = expired.err();
-                expired = retry_on_conflict(|| expire(app, &key, ExpiryTold::ToNobody)).await;
-            }
+            let expired = retry_on_conflict(|| expire(app, &key)).await;
             failed = expired.err().or(failed);
         }
         match timers.last() {
@@ -76,14 +71,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
     }
 }
 
-/// Whether webhooks hear of an expiry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ExpiryTold {
-    ToAll,
-    ToNobody,
-}
-
-async fn expire(app: &App, key: &Key<ChallengeTimer>, told: ExpiryTold) -> Result<(), Error<Refusal>> {
+async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error<Refusal>> {
     let mut reading = Reading::new(app);
     let Some(timer) = reading.get(key).await? else {
         return Ok(());
@@ -116,10 +104,7 @@ async fn expire(app: &App, key: &Key<ChallengeTimer>, told: ExpiryTold) -> Resul
     )
     .of_challenge(challenge.sid);
     let batch = put_answered(app, scope, &challenge, taken)?;
-    let mut batch = match told {
-        ExpiryTold::ToAll => announce(app, service, &event, &mut factor, batch)?,
-        ExpiryTold::ToNobody => batch,
-    };
+    let mut batch = announce(app, service, &event, &mut factor, batch)?;
     if factor.last_event != before {
         batch = factor::put(app, batch, factor_key, &factor)?;
     }

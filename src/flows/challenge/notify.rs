@@ -44,7 +44,7 @@ async fn notify_once(
     life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
     let located = entity::locate(&mut reading, account, name).await?;
-    require_room(app, account)?;
+    require_room(app, account).await?;
     let (scope, service) = (&located.scope, &located.service);
     let mut challenge = read(&mut reading, scope, None, sid).await?;
     let factor_key = keys::factor(scope, challenge.factor);

@@ -49,7 +49,7 @@ impl<'a> Enrolment<'a> {
             None => Batch::new(),
         };
         let service = reading.require(&owner).await?;
-        require_room(app, account)?;
+        require_room(app, account).await?;
         let (mut entity, batch) = if let Some(entity) = reading.get(&key).await? {
             (entity, batch)
         } else {

@@ -7,7 +7,7 @@ use crate::domain::events::OutboxRow;
 use crate::domain::outbox::Lane;
 use crate::domain::sid::{AccountSid, EventSid};
 use crate::flows::Fault;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{COUNTED_AT_ONCE, Reading};
 use crate::store::{Order, Scan, keys, records};
 
 /// The lanes that have rows. It costs one row each, however many there are in it.
@@ -39,21 +39,26 @@ pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Fault> {
 /// Whether something that leads to messages may begin for the account.
 ///
 /// # Errors
-/// [`Fault::OutboxFull`].
-pub(crate) fn require_room(app: &App, account: AccountSid) -> Result<(), Fault> {
-    if app.memory.backlog.of(account) < app.policy.outbox_rows_per_account {
+/// [`Fault::OutboxFull`], [`Fault::Unavailable`].
+pub(crate) async fn require_room(app: &App, account: AccountSid) -> Result<(), Fault> {
+    let backlog = &app.memory.backlog;
+    let has_room = || backlog.of(account) < app.policy.outbox_rows_per_account;
+    if !has_room() {
+        Reading::new(app).recount(account).await?;
+    }
+    if has_room() {
         Ok(())
     } else {
         Err(Fault::OutboxFull)
     }
 }
 
-/// Counts what waits, once, before anything is served or delivered.
+/// Counts what waits, before anything is served or delivered, and again now and then.
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn count_waiting(app: &App) -> Result<(), Fault> {
-    let mut after = None;
+    let (mut found, mut after): (HashMap<AccountSid, usize>, _) = (HashMap::new(), None);
     loop {
         let scan = Scan {
             prefix: keys::lanes(),
@@ -62,17 +67,17 @@ pub async fn count_waiting(app: &App) -> Result<(), Fault> {
             limit: COUNTED_AT_ONCE,
         };
         let rows = Reading::new(app).scan(scan).await?;
-        let mut found: HashMap<AccountSid, usize> = HashMap::new();
         for lane in rows.iter().filter_map(|(key, _)| keys::lane_of(key)) {
             *found.entry(lane.account).or_default() += 1;
         }
-        app.memory.backlog.try_add(&found, usize::MAX);
         match rows.into_iter().next_back() {
             Some((key, _)) => after = Some(key),
-            None => return Ok(()),
+            None => break,
         }
         tokio::task::yield_now().await;
     }
+    app.memory.backlog.set_all(found);
+    Ok(())
 }
 
 /// Where a page begins: behind this row, which need not exist any more.
@@ -110,6 +115,3 @@ pub async fn list_waiting(
 
 /// How many lanes are looked at before others get their turn.
 const BREATH: usize = 100;
-
-/// How many rows are counted before others get their turn.
-const COUNTED_AT_ONCE: usize = 1000;

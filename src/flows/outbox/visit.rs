@@ -106,10 +106,19 @@ impl Visit {
         if let Some(why) = self.health.failing() {
             give_up_old(&self.context.app, self.lane, why).await?;
         }
+        // What goes wrong with one row ends no other delivery that is under way: it would be made twice.
+        let mut failed = None;
         loop {
-            while let Ok(room) = self.room() {
-                let Some(row) = self.reader.next(&self.context.app).await? else {
-                    break;
+            while failed.is_none()
+                && let Ok(room) = self.room()
+            {
+                let row = match self.reader.next(&self.context.app).await {
+                    Ok(Some(row)) => row,
+                    Ok(None) => break,
+                    Err(fault) => {
+                        failed = Some(fault);
+                        break;
+                    }
                 };
                 let thread = row.record.message.thread();
                 let target = row.record.message.target();
@@ -124,8 +133,8 @@ impl Visit {
                 self.threads.insert(task.id(), under_way);
             }
             match self.under_way.join_next_with_id().await {
-                Some(done) => self.take_in(done)?,
-                None => return Ok(()),
+                Some(done) => failed = failed.or(self.take_in(done).err()),
+                None => return failed.map_or(Ok(()), Err),
             }
         }
     }

@@ -11,10 +11,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Error, Fault};
 use crate::app::App;
+use crate::domain::outbox::Receiver;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
+use crate::memory::backlog::Backlog;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Entry, Order, Scan, Store, Version};
@@ -175,6 +177,14 @@ impl<'a> Reading<'a> {
         Ok(self.store.expired(now, limit).await?)
     }
 
+    /// Counts anew how many messages of the account wait, unless that was done a moment ago.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    pub(crate) async fn recount(self, account: AccountSid) -> Result<(), Fault> {
+        recount(self.store, &self.memory.backlog, account).await.map(drop)
+    }
+
     /// The decision rests on what a scan has found at `key`, which was in this version.
     pub fn rest_on(&mut self, key: Vec<u8>, version: Version) {
         self.found.push((key, version));
@@ -183,9 +193,12 @@ impl<'a> Reading<'a> {
     /// Commits `batch` if everything that the decision rests on is still as it was read, and wakes the worker for what it
     /// writes into the outbox. A batch that changes nothing is not committed, whatever it asserts.
     ///
+    /// Where an account has twice as many messages in the outbox as it may, its webhooks do not hear of this: what was decided
+    /// is committed all the same, or a full outbox would make wrong codes uncounted, and reports and locks unsaid.
+    ///
     /// # Errors
-    /// [`Fault::Conflict`] if another change came first, [`Fault::OutboxFull`] if an account would have twice as many messages
-    /// in the outbox as it may: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
+    /// [`Fault::Conflict`] if another change came first, [`Fault::OutboxFull`] if an account would have more than that of codes
+    /// and pushes: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn commit(self, batch: Batch) -> Result<(), Fault> {
         let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
         let (memory, most) = (self.memory, self.most_waiting);
@@ -211,28 +224,44 @@ impl<'a> Reading<'a> {
         let found = self.found.into_iter();
         let batch = found.fold(batch, |batch, (key, version)| batch.assert_at(key, version));
         let decisive = self.seen.into_iter().filter(|seen| seen.decisive);
-        let batch = decisive.fold(batch, |batch, Seen { key, entry, .. }| match entry {
+        let mut batch = decisive.fold(batch, |batch, Seen { key, entry, .. }| match entry {
             Some(entry) => batch.assert_at(key, entry.version),
             None => batch.assert_absent(key),
         });
-        let change = OutboxChange::of(&batch);
+        let mut change = OutboxChange::of(&batch);
         if change.is_none() {
             return Ok(self.store.commit(batch).await?);
         }
         let backlog = &self.memory.backlog;
-        if !backlog.try_add(&change.added, most_waiting) {
-            return Err(Fault::OutboxFull);
-        }
-        match self.store.commit(batch).await {
-            Ok(()) => {
-                backlog.take(&change.taken);
-                Ok(())
+        let mut added = backlog.try_add(&change.more, most_waiting);
+        if added.is_none() {
+            for account in change.more.keys() {
+                // Said as seldom as it is counted.
+                if recount(self.store, backlog, *account).await? && backlog.of(*account) >= most_waiting {
+                    tracing::warn!(
+                        "account {account} has so many messages in the outbox that its webhooks do not hear of what happens \
+                         now; `countersign outbox list` says which receiver takes none"
+                    );
+                }
             }
-            Err(error) => {
-                backlog.take(&change.added);
-                Err(error.into())
+            added = backlog.try_add(&change.more, most_waiting);
+        }
+        // Others may take meanwhile what room there is: then these events get none.
+        for gets_room in [true, false] {
+            if added.is_none() {
+                let most = if gets_room { most_waiting } else { 0 };
+                let room = |account: &AccountSid| (*account, most.saturating_sub(backlog.of(*account)));
+                let room = change.more.keys().map(room);
+                drop_events(&mut batch, room.collect());
+                change = OutboxChange::of(&batch);
+                added = backlog.try_add(&change.more, most_waiting);
             }
         }
+        let added = added.ok_or(Fault::OutboxFull)?;
+        self.store.commit(batch).await?;
+        added.keep();
+        backlog.take(&change.fewer);
+        Ok(())
     }
 
     async fn decisive(&mut self, key: &[u8]) -> Result<&Seen, Fault> {
@@ -257,34 +286,84 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// How many rows of whom a batch adds to the outbox and takes out of it.
+/// Counts anew how many messages of the account wait, unless that was done a moment ago. Whether it did.
+///
+/// # Errors
+/// [`Fault::Unavailable`].
+async fn recount(store: &dyn Store, backlog: &Backlog, account: AccountSid) -> Result<bool, Fault> {
+    if !backlog.may_recount(account) {
+        return Ok(false);
+    }
+    let mut found = 0;
+    for prefix in keys::lanes_of(account) {
+        let mut after = None;
+        loop {
+            let scan = Scan {
+                prefix: prefix.clone(),
+                after: after.take(),
+                order: Order::Ascending,
+                limit: COUNTED_AT_ONCE,
+            };
+            let rows = store.scan(scan).await?;
+            found += rows.len();
+            match rows.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => break,
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    backlog.set(account, found);
+    Ok(true)
+}
+
+/// How many rows are read in one round trip only to be counted.
+pub(crate) const COUNTED_AT_ONCE: usize = 1000;
+
+/// Leaves out of `batch` what it tells webhooks beyond the room that their accounts have.
+fn drop_events(batch: &mut Batch, mut room: HashMap<AccountSid, usize>) {
+    batch.drop_puts(|key| {
+        let lane = keys::lane_of(key).filter(|lane| matches!(lane.receiver, Receiver::Webhook(_)));
+        match lane.and_then(|lane| room.get_mut(&lane.account)) {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    });
+}
+
+/// How many rows of whom there are more or fewer in the outbox by a batch.
 struct OutboxChange {
-    added: HashMap<AccountSid, usize>,
-    taken: HashMap<AccountSid, usize>,
+    more: HashMap<AccountSid, usize>,
+    fewer: HashMap<AccountSid, usize>,
 }
 
 impl OutboxChange {
-    /// What is written over a row of which the batch rests on a version is no addition.
+    /// What is written over a row of which the batch rests on a version is no addition; nor is what takes another row's place.
     fn of(batch: &Batch) -> Self {
-        let mut change = Self {
-            added: HashMap::new(),
-            taken: HashMap::new(),
-        };
+        let (mut more, mut fewer) = (HashMap::new(), HashMap::new());
         for key in batch.written_keys() {
             if let Some(lane) = keys::lane_of(key)
                 && !batch.rests_on(key)
             {
-                *change.added.entry(lane.account).or_default() += 1;
+                *more.entry(lane.account).or_default() += 1;
             }
         }
         for lane in batch.deleted_keys().filter_map(keys::lane_of) {
-            *change.taken.entry(lane.account).or_default() += 1;
+            match more.get_mut(&lane.account) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => *fewer.entry(lane.account).or_default() += 1,
+            }
         }
-        change
+        more.retain(|_, count| *count > 0);
+        Self { more, fewer }
     }
 
     fn is_none(&self) -> bool {
-        self.added.is_empty() && self.taken.is_empty()
+        self.more.is_empty() && self.fewer.is_empty()
     }
 }
 

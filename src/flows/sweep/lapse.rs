@@ -59,12 +59,7 @@ impl Lapsed {
 pub(super) async fn delete(app: &App, lapsed: &[Lapsed]) -> Result<usize, Fault> {
     let (mut gone, mut parts) = (0, vec![lapsed]);
     while let Some(part) = parts.pop() {
-        let mut done = delete_together(app, part, Announced::ToAll).await;
-        if part.len() <= 1 && done == Err(Fault::OutboxFull) {
-            // Space is reclaimed all the same: it must not fill up because an account's receivers do not answer.
-            done = delete_together(app, part, Announced::ToNobody).await;
-        }
-        match done {
+        match delete_together(app, part).await {
             Ok(()) => gone += part.len(),
             // One of them is in the way of the others.
             Err(Fault::Conflict | Fault::OutboxFull | Fault::Corrupt(_)) if part.len() > 1 => {
@@ -79,18 +74,11 @@ pub(super) async fn delete(app: &App, lapsed: &[Lapsed]) -> Result<usize, Fault>
     Ok(gone)
 }
 
-/// Whether webhooks hear of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Announced {
-    ToAll,
-    ToNobody,
-}
-
-async fn delete_together(app: &App, lapsed: &[Lapsed], told: Announced) -> Result<(), Fault> {
+async fn delete_together(app: &App, lapsed: &[Lapsed]) -> Result<(), Fault> {
     if lapsed.is_empty() {
         return Ok(());
     }
-    let mut deletion = Deletion::begin(app, lapsed, told).await?;
+    let mut deletion = Deletion::begin(app, lapsed).await?;
     for each in lapsed {
         match &each.what {
             What::Entity(service, identity) => deletion.delete_entity(*service, identity).await?,
@@ -104,7 +92,6 @@ async fn delete_together(app: &App, lapsed: &[Lapsed], told: Announced) -> Resul
 struct Deletion<'a> {
     app: &'a App,
     now: Timestamp,
-    told: Announced,
     reading: Reading<'a>,
     batch: Batch,
     /// The entities that lose factors, as they are behind this.
@@ -114,7 +101,7 @@ struct Deletion<'a> {
 }
 
 impl<'a> Deletion<'a> {
-    async fn begin(app: &'a App, lapsed: &[Lapsed], told: Announced) -> Result<Self, Fault> {
+    async fn begin(app: &'a App, lapsed: &[Lapsed]) -> Result<Self, Fault> {
         let mut reading = Reading::new(app);
         let entities = lapsed.iter().map(|each| match &each.what {
             What::Entity(service, identity) => keys::entity(*service, identity).into_bytes(),
@@ -128,7 +115,6 @@ impl<'a> Deletion<'a> {
         Ok(Self {
             app,
             now: app.clock.now(),
-            told,
             reading,
             batch: Batch::new(),
             losers: BTreeMap::new(),
@@ -177,12 +163,9 @@ impl<'a> Deletion<'a> {
         entity.remove_factor(factor.factor_type(), self.now);
         self.losers
             .insert((owner.service, owner.identity.clone()), entity);
-        if self.told == Announced::ToAll {
-            let (app, now) = (self.app, self.now);
-            let event = Event::new(EventType::FactorDeleted, now, &scope, sid, factor.factor_type());
-            self.add(|batch| Ok(announce(app, &service, &event, &mut factor, batch)?))?;
-        }
-        Ok(())
+        let (app, now) = (self.app, self.now);
+        let event = Event::new(EventType::FactorDeleted, now, &scope, sid, factor.factor_type());
+        self.add(|batch| Ok(announce(app, &service, &event, &mut factor, batch)?))
     }
 
     /// The entity of a factor, as it is behind what was decided so far, and its service, if both are there.

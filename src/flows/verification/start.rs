@@ -163,7 +163,7 @@ async fn attempt(
     let foreseen = foresee_start(app, account, service, &new.destination);
     reading.prefetch(foreseen.keys()).await?;
     let owner = reading.require(&keys::service(account, service)).await?;
-    require_room(app, account)?;
+    require_room(app, account).await?;
     require_allowed_from(app, new)?;
     let wanted = Wanted::of(app, &owner, new);
     wanted.require_fitting(app, &owner)?;
