@@ -68,11 +68,12 @@ settings! {
 
         /// How many connections are open at the same time. Others wait. One address (of IPv6 a /64) has at most three
         /// quarters of them, less if others want as many, unless `trusted_proxies` names it; an idle connection goes first.
+        /// There are as many requests at work, of which each client has at most three quarters, whoever brings them.
         max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER");
 
         /// The networks of the proxies in front of this server. What these say in `X-Forwarded-For` of where a request
-        /// comes from is believed, which silent network authentication needs. Without any, the address of the connection
-        /// counts.
+        /// comes from is believed, which silent network authentication and fair shares need. Without any, the address of
+        /// the connection counts, and all clients of a proxy have three quarters of `max_connections` together.
         trusted_proxies: Vec<IpNet> | "none", networks(), file();
 
         /// The origins of web pages that may speak to the API, such as the app of a device that is a browser. Browsers keep

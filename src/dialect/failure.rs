@@ -37,7 +37,7 @@ pub enum HttpFailure<'a> {
         /// What was asked for.
         path: &'a str,
     },
-    /// The client has as much at work already as it may have.
+    /// The client has as much at work already as it may have, on one connection or on all of its own.
     Overloaded,
     /// A mistake of ours. What it is stands in the log; the client learns nothing of it.
     Panicked,

@@ -21,6 +21,8 @@ pub enum Stage {
     Answering,
     /// The last request was answered; another one may come.
     Idle,
+    /// The last request was answered, and nobody known had asked; whoever tries again does that soon.
+    Stranger,
 }
 
 impl RequestStage {
@@ -31,7 +33,8 @@ impl RequestStage {
             0 => Stage::Head,
             1 => Stage::Body,
             2 => Stage::Answering,
-            _ => Stage::Idle,
+            3 => Stage::Idle,
+            _ => Stage::Stranger,
         }
     }
 
@@ -42,6 +45,7 @@ impl RequestStage {
             Stage::Body => 1,
             Stage::Answering => 2,
             Stage::Idle => 3,
+            Stage::Stranger => 4,
         };
         self.0.store(number, Ordering::Relaxed);
     }

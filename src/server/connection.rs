@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::patience::Patient;
+use super::requests::RequestsAtWork;
 use super::{ClientLimits, Protocol, http1, http2, stream};
 use crate::dialect::{Drain, RequestStage};
 use crate::web::arrival::Entrance;
@@ -22,6 +23,8 @@ pub(super) struct Accepted {
     pub(super) draining: Drain,
     /// Where it is said whether a request is being answered.
     pub(super) occupied: Arc<RequestStage>,
+    /// The requests of everybody.
+    pub(super) requests: Arc<RequestsAtWork>,
 }
 
 /// A connection on which it is clear what is spoken, until one side has enough. Boxed, so that none takes up more than
@@ -35,6 +38,8 @@ pub(super) struct HttpPeer {
     pub(super) peer: IpAddr,
     /// Where it is said whether a request is being answered.
     pub(super) occupied: Arc<RequestStage>,
+    /// The requests of everybody.
+    pub(super) requests: Arc<RequestsAtWork>,
 }
 
 /// Which HTTP a client speaks.
@@ -59,6 +64,7 @@ impl Accepted {
             limits,
             mut draining,
             occupied,
+            requests,
         } = self;
         // What is owed on the connection; where requests follow each other, it is the stage of each of them.
         let stage = match &protocol {
@@ -89,6 +95,7 @@ impl Accepted {
             entrance,
             peer,
             occupied,
+            requests,
         };
         Some(if is_two {
             Box::pin(http2::serve(client, stream, limits, draining))

@@ -3,7 +3,8 @@
 //! A peer is an address, of IPv6 a /64, which is what one host or household has. It may have three quarters of all places,
 //! and less if others want as much ([`Shares`]). Whoever wants more gives up its oldest idle connection for a new one, or is
 //! turned away. When all places are taken, the peer that has most gives up its oldest idle one for others. A proxy that the
-//! operator trusts brings many clients: each of its connections counts for itself.
+//! operator trusts brings many clients: each of its connections counts for itself, the oldest idle one goes for whoever has
+//! none, and what one of its clients has at work is counted by [`requests`](super::requests).
 //!
 //! There is one of these in a process, whatever is spoken on its listeners.
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::requests::RequestsAtWork;
 use crate::dialect::{RequestStage, Stage};
 use crate::domain::shares::Shares;
 use crate::web::client_address::TrustedProxies;
@@ -24,6 +26,7 @@ use crate::web::client_address::TrustedProxies;
 pub struct OpenConnections {
     most: usize,
     proxies: TrustedProxies,
+    requests: Arc<RequestsAtWork>,
     state: Mutex<ConnectionsState>,
     freed: Notify,
 }
@@ -74,7 +77,7 @@ enum Entrant {
 }
 
 impl OpenConnections {
-    /// Room for `most` connections.
+    /// Room for `most` connections, and as many requests at work.
     #[must_use]
     pub fn new(most: usize, proxies: TrustedProxies) -> Arc<Self> {
         let state = ConnectionsState {
@@ -85,6 +88,7 @@ impl OpenConnections {
         };
         Arc::new(Self {
             most,
+            requests: RequestsAtWork::new(most, proxies.clone()),
             proxies,
             state: Mutex::new(state),
             freed: Notify::new(),
@@ -152,7 +156,8 @@ impl ConnectionsState {
             let mine = self.shares.held(peer);
             let full = self.shares.free() == 0;
             let given_up = if full {
-                self.idle_of_those_with_more_than(mine + 1)
+                let greedy = self.idle_of_those_with_more_than(mine + 1);
+                greedy.or_else(|| self.idle_of_proxies().filter(|_| mine == 0))
             } else {
                 self.idle_of(peer).map(|idle| (peer, idle))
             };
@@ -197,6 +202,13 @@ impl ConnectionsState {
         greedy.find_map(|(_, peer)| Some((*peer, self.idle_of(*peer)?)))
     }
 
+    /// The oldest idle connection of trusted proxies. Costs a look at each of theirs if all are busy.
+    fn idle_of_proxies(&self) -> Option<(Peer, u64)> {
+        let ones = (1, Peer::Proxied(0))..=(1, Peer::Proxied(u64::MAX));
+        let mut peers = self.order.range(ones);
+        peers.find_map(|(_, peer)| Some((*peer, self.idle_of(*peer)?)))
+    }
+
     fn idle_of(&self, peer: Peer) -> Option<u64> {
         let mut open = self.open.get(&peer)?.iter();
         open.find(|(_, connection)| connection.is_idle())
@@ -208,7 +220,7 @@ impl OpenConnection {
     /// Whether nothing is being answered, and it had time to ask for something.
     fn is_idle(&self) -> bool {
         match self.stage.stage() {
-            Stage::Idle => true,
+            Stage::Idle | Stage::Stranger => true,
             Stage::Head => self.since.elapsed() >= GRACE,
             Stage::Body | Stage::Answering => false,
         }
@@ -219,6 +231,11 @@ impl ConnectionPlace {
     /// Where it is to be said whether a request is being answered.
     pub(super) fn stage(&self) -> Arc<RequestStage> {
         Arc::clone(&self.connection.stage)
+    }
+
+    /// The requests of everybody.
+    pub(super) fn requests(&self) -> Arc<RequestsAtWork> {
+        Arc::clone(&self.all.requests)
     }
 
     /// Waits until the place was given to somebody else. A request that came in between is answered.
@@ -240,7 +257,7 @@ impl Drop for ConnectionPlace {
 }
 
 /// What counts as one host.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -347,10 +364,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_trusted_proxys_connections_count_for_themselves() {
+    #[tokio::test(start_paused = true)]
+    async fn a_trusted_proxys_connections_count_for_themselves_and_its_oldest_idle_one_goes() {
         let all = room(64);
-        let places: Vec<_> = (0..100).filter_map(|_| enter(&all, "10.9.8.7")).collect();
+        let mut places: Vec<_> = (0..100).filter_map(|_| enter(&all, "10.9.8.7")).collect();
         assert_eq!(places.len(), 64);
+        // What waits behind it is not kept out by what the proxy merely keeps.
+        tokio::time::advance(GRACE).await;
+        for place in &places[..40] {
+            place.stage().reach(Stage::Answering);
+        }
+        for (came, peer) in ["10.9.8.7", "192.0.2.1"].into_iter().enumerate() {
+            places.push(enter(&all, peer).unwrap());
+            assert!(is_given_up(&places[40 + came]) && !is_given_up(&places[0]));
+        }
+        assert!(!is_given_up(&places[42]));
     }
 }

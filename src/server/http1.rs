@@ -1,10 +1,13 @@
 //! HTTP/1.1: one request after another, and an end that lets the client read the last answer.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
+use hyper::StatusCode;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,7 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::connection::HttpPeer;
 use super::patience::Patient;
-use crate::dialect::{Drain, RequestStage, Stage};
+use super::requests::RequestPlace;
+use crate::dialect::{Drain, HttpFailure, RequestStage, Stage};
 use crate::web::arrival::Origin;
 
 /// Answers requests until one side has enough.
@@ -31,23 +35,36 @@ pub(super) async fn serve<Stream>(
         entrance,
         peer,
         occupied,
+        requests,
     } = client;
+    // What one client of a proxy may not do says nothing of the others, whose requests come over the same connection.
+    let is_own = !requests.is_of_proxy(peer);
     let answer = |request: Request<Incoming>| {
         let (boundary, stage) = (boundary.clone(), Arc::clone(&stage));
         let occupied = Arc::clone(&occupied);
         occupied.reach(Stage::Answering);
+        let place = requests.begin(peer, request.headers()).map(Arc::new);
         async move {
-            let origin = Origin {
-                entrance,
-                peer,
-                stage: Arc::clone(&stage),
-                held: (),
+            let response = if place.is_some() {
+                let origin = Origin {
+                    entrance,
+                    peer,
+                    stage: Arc::clone(&stage),
+                    held: place.clone(),
+                };
+                boundary.answer(request, origin).await
+            } else {
+                boundary.refuse(&request, HttpFailure::Overloaded)
             };
-            let response = boundary.answer(request, origin).await;
             if !is_last_and_endless(&response) {
-                stage.reach(Stage::Idle);
+                stage.reach(if is_own && response.status() == StatusCode::UNAUTHORIZED {
+                    Stage::Stranger
+                } else {
+                    Stage::Idle
+                });
                 occupied.reach(Stage::Idle);
             }
+            let response = response.map(|body| Placed { body, _place: place });
             Ok::<Response<_>, Infallible>(response)
         }
     };
@@ -70,6 +87,32 @@ pub(super) async fn serve<Stream>(
     let mut stream = connection.into_parts().io.into_inner();
     if stream.is_worth_lingering() {
         let _gone = tokio::time::timeout(LINGER, discard(&mut stream)).await;
+    }
+}
+
+/// The body of an answer, whose request has its place until all of it was handed over.
+struct Placed<B> {
+    body: B,
+    _place: Option<Arc<RequestPlace>>,
+}
+
+impl<B: Body + Unpin> Body for Placed<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod connections;
 mod http1;
 mod http2;
 mod patience;
+mod requests;
 pub mod self_signed;
 mod stream;
 pub mod tls;
@@ -123,6 +124,8 @@ pub struct ClientLimits {
     pub write: Duration,
     /// How long a connection is kept open between two requests, or behind the last one.
     pub idle: Duration,
+    /// The same behind an answer to somebody who is not known (401).
+    pub stranger: Duration,
     /// How many requests of one connection are served at once, where the protocol has that.
     pub streams: u32,
     /// How often a client that waits is asked whether it is still there, where the protocol has that.
@@ -142,6 +145,7 @@ impl Default for ClientLimits {
             body: Duration::from_secs(10),
             write: Duration::from_secs(30),
             idle: Duration::from_secs(75),
+            stranger: Duration::from_secs(5),
             streams: 100,
             ping: Duration::from_mins(1),
             pong: Duration::from_secs(20),
@@ -243,6 +247,7 @@ async fn accept(
             limits: Arc::clone(&limits),
             draining: draining.clone(),
             occupied: place.stage(),
+            requests: place.requests(),
         };
         let acceptor = listener.tls.clone();
         tokio::spawn(async move {

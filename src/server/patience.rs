@@ -77,6 +77,7 @@ impl<Stream> Patient<Stream> {
             Stage::Body => Some(since + self.limits.body),
             Stage::Answering => None,
             Stage::Idle => Some(since + self.limits.idle),
+            Stage::Stranger => Some(since + self.limits.stranger),
         }
     }
 
@@ -98,7 +99,7 @@ impl<Stream> Patient<Stream> {
 
     /// An answer that is still being sent is no idleness: that begins anew behind each piece.
     fn send_on(&mut self) {
-        if self.reading.0 == Stage::Idle {
+        if is_between(self.reading.0) {
             self.reading.0 = Stage::Answering;
         }
     }
@@ -112,6 +113,11 @@ impl<Stream> Patient<Stream> {
         let since = *self.writing.get_or_insert_with(Instant::now);
         self.wait(cx, since + self.limits.write)
     }
+}
+
+/// Whether the last request was answered and the next one has not come.
+fn is_between(stage: Stage) -> bool {
+    matches!(stage, Stage::Idle | Stage::Stranger)
 }
 
 impl<Stream: AsyncRead + Unpin> Patient<Stream> {
@@ -157,7 +163,7 @@ impl<Stream: AsyncRead + Unpin> AsyncRead for Patient<Stream> {
         match &polled {
             Poll::Ready(Ok(())) if buf.filled().len() == before => self.ended = true,
             Poll::Ready(Ok(())) => {
-                if self.stage.stage() == Stage::Idle {
+                if is_between(self.stage.stage()) {
                     self.stage.reach(Stage::Head);
                     self.reading = (Stage::Head, Instant::now());
                 }
@@ -196,7 +202,7 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for Patient<Stream> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        if polled.is_ready() && self.stage.stage() == Stage::Idle && self.reading.0 != Stage::Idle {
+        if polled.is_ready() && is_between(self.stage.stage()) && !is_between(self.reading.0) {
             // hyper does not read again behind an answer if a read is waiting already, so the wait for the next request
             // begins here.
             if let Some(deadline) = self.read_deadline() {

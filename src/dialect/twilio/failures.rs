@@ -64,7 +64,7 @@ impl From<HttpFailure<'_>> for ApiError {
             HttpFailure::Overloaded => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 20429,
-                "Too many requests at once on this connection; try again",
+                "Too many requests at once; try again when others are answered",
             )
             .retry_after(Duration::from_secs(1)),
             HttpFailure::Panicked => Self::new(

@@ -1,12 +1,15 @@
 //! What one connection has at work: how many requests, and about how much memory they hold.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::dialect::{RequestStage, Stage};
+use crate::server::ClientLimits;
+use crate::server::requests::RequestPlace;
 
 /// The requests of one connection that are not over. One whose client reset its stream is over only when nobody works at
 /// it any more, so that no client has more at work than it may by giving up what it asked for.
@@ -19,6 +22,9 @@ pub(super) struct InFlight {
     idle_since: AtomicU64,
     /// Where others see whether there is one.
     occupied: Arc<RequestStage>,
+    /// The last answer said that nobody known had asked.
+    of_stranger: AtomicBool,
+    stranger_asked: Notify,
 }
 
 /// One request in flight, until it is dropped.
@@ -26,6 +32,7 @@ pub(super) struct InFlight {
 pub(super) struct Counted {
     among: Arc<InFlight>,
     bytes: AtomicUsize,
+    _place: RequestPlace,
 }
 
 impl InFlight {
@@ -36,11 +43,18 @@ impl InFlight {
             bytes: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
             occupied,
+            of_stranger: AtomicBool::new(false),
+            stranger_asked: Notify::new(),
         })
     }
 
     /// One more that holds so many bytes; `None` if there are `most` already, or they hold more than they may together.
-    pub(super) fn begin(self: &Arc<Self>, bytes: usize, most: usize) -> Option<Arc<Counted>> {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        bytes: usize,
+        most: usize,
+        place: RequestPlace,
+    ) -> Option<Arc<Counted>> {
         // Only the connection's own task begins requests, so that none comes in between.
         if self.requests.load(Ordering::Acquire) >= most || self.bytes.load(Ordering::Acquire) > MOST_BYTES {
             return None;
@@ -51,7 +65,22 @@ impl InFlight {
         Some(Arc::new(Counted {
             among: Arc::clone(self),
             bytes: AtomicUsize::new(bytes),
+            _place: place,
         }))
+    }
+
+    /// Waits until somebody who is not known was answered.
+    pub(super) async fn stranger_asked(&self) {
+        self.stranger_asked.notified().await;
+    }
+
+    /// How long there may be none.
+    pub(super) fn patience(&self, limits: &ClientLimits) -> Duration {
+        if self.of_stranger.load(Ordering::Acquire) {
+            limits.stranger
+        } else {
+            limits.idle
+        }
     }
 
     /// Since when there is none.
@@ -66,6 +95,14 @@ impl Counted {
     pub(super) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
         self.among.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// The request is answered; `stranger` if nobody known had asked.
+    pub(super) fn answered_a_stranger(&self, stranger: bool) {
+        self.among.of_stranger.store(stranger, Ordering::Release);
+        if stranger {
+            self.among.stranger_asked.notify_one();
+        }
     }
 
     /// The request holds so many bytes now: its head and body are gone, its answer is there.
@@ -100,16 +137,24 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::requests::RequestsAtWork;
+    use crate::web::client_address::TrustedProxies;
+
+    fn place() -> RequestPlace {
+        let all = RequestsAtWork::new(1, TrustedProxies::default());
+        let peer = std::net::IpAddr::from([192, 0, 2, 1]);
+        all.begin(peer, &axum::http::HeaderMap::new()).unwrap()
+    }
 
     #[test]
     fn requests_count_until_they_are_over() {
         let requests = InFlight::new(Arc::default());
         assert!(requests.idle_since().is_some());
-        let one = requests.begin(100, 2).unwrap();
-        let other = requests.begin(100, 2).unwrap();
-        assert!(requests.begin(100, 2).is_none() && requests.idle_since().is_none());
+        let one = requests.begin(100, 2, place()).unwrap();
+        let other = requests.begin(100, 2, place()).unwrap();
+        assert!(requests.begin(100, 2, place()).is_none() && requests.idle_since().is_none());
         drop(one);
-        let third = requests.begin(100, 2).unwrap();
+        let third = requests.begin(100, 2, place()).unwrap();
         drop((other, third));
         assert!(requests.idle_since().is_some());
         assert_eq!(requests.bytes.load(Ordering::Relaxed), 0);
@@ -118,14 +163,14 @@ mod tests {
     #[test]
     fn nothing_is_begun_while_answers_that_nobody_reads_fill_the_memory() {
         let requests = InFlight::new(Arc::default());
-        let one = requests.begin(100, 9).unwrap();
+        let one = requests.begin(100, 9, place()).unwrap();
         one.weigh(MOST_BYTES + 1);
-        assert!(requests.begin(100, 9).is_none());
+        assert!(requests.begin(100, 9, place()).is_none());
         one.weigh(10);
         one.add(MOST_BYTES);
-        assert!(requests.begin(100, 9).is_none());
+        assert!(requests.begin(100, 9, place()).is_none());
         one.weigh(10);
-        assert!(requests.begin(100, 9).is_some());
+        assert!(requests.begin(100, 9, place()).is_some());
         drop(one);
         assert_eq!(requests.bytes.load(Ordering::Relaxed), 0);
     }

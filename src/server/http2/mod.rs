@@ -21,8 +21,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
-use hyper::Request;
 use hyper::body::Body as _;
+use hyper::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
@@ -105,7 +105,11 @@ impl Client {
         Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let requests = InFlight::new(Arc::clone(&self.client.occupied));
-        let mut pulse = Pulse::new(Arc::clone(&self.limits), connection.ping_pong());
+        let mut pulse = Pulse::new(
+            Arc::clone(&self.limits),
+            connection.ping_pong(),
+            Arc::clone(&requests),
+        );
         let mut alarm = pin!(sleep_until(pulse.next));
         loop {
             tokio::select! {
@@ -119,7 +123,8 @@ impl Client {
                     None => return Ok(()),
                 },
                 answered = pulse.answered() => answered?,
-                () = &mut alarm => match pulse.beat(&requests, connection.has_streams())? {
+                () = requests.stranger_asked() => pulse.hurry(),
+                () = &mut alarm => match pulse.beat(connection.has_streams())? {
                     Beat::GoesOn => {}
                     Beat::Idle => connection.graceful_shutdown(),
                     Beat::Over => connection.abrupt_shutdown(Reason::NO_ERROR),
@@ -143,11 +148,16 @@ impl Client {
             entrance,
             peer,
             occupied: _,
+            requests: of_everybody,
         } = &self.client;
         let patience = self.limits.write;
         // Some may be over for the client that are not yet over for us.
         let most = 2 * usize::try_from(self.limits.streams).unwrap_or(usize::MAX / 2);
-        let Some(counted) = requests.begin(head_bytes(&request), most) else {
+        let place = of_everybody.begin(*peer, request.headers());
+        // What one client of a proxy may not do says nothing of the others.
+        let is_own = !of_everybody.is_of_proxy(*peer);
+        let counted = place.and_then(|place| requests.begin(head_bytes(&request), most, place));
+        let Some(counted) = counted else {
             let response = boundary.refuse(&request, HttpFailure::Overloaded);
             tokio::spawn(async move { log_unsent(&answer::send(respond, response, patience).await) });
             return;
@@ -170,6 +180,7 @@ impl Client {
                 // Reset, or the connection is gone. A change is carried on where it is made.
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
             };
+            counted.answered_a_stranger(is_own && response.status() == StatusCode::UNAUTHORIZED);
             let length = response.body().size_hint().exact();
             counted.weigh(
                 length

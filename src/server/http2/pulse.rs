@@ -15,6 +15,7 @@ use crate::server::ClientLimits;
 /// that waits must still be there.
 pub(super) struct Pulse {
     limits: Arc<ClientLimits>,
+    requests: Arc<InFlight>,
     pings: Option<PingPong>,
     /// A ping is on its way.
     asked: bool,
@@ -43,7 +44,7 @@ pub(super) enum Beat {
 }
 
 impl Pulse {
-    pub(super) fn new(limits: Arc<ClientLimits>, pings: Option<PingPong>) -> Self {
+    pub(super) fn new(limits: Arc<ClientLimits>, pings: Option<PingPong>, requests: Arc<InFlight>) -> Self {
         let now = Instant::now();
         let next_ping = now + limits.ping;
         Self {
@@ -53,6 +54,14 @@ impl Pulse {
             next: next_ping.min(now + limits.idle),
             next_ping,
             limits,
+            requests,
+        }
+    }
+
+    /// Somebody who is not known was answered: the connection may be idle sooner.
+    pub(super) fn hurry(&mut self) {
+        if self.leaving == Leaving::No && !self.asked {
+            self.next = self.next.min(Instant::now() + self.limits.stranger);
         }
     }
 
@@ -71,15 +80,16 @@ impl Pulse {
     ///
     /// # Errors
     /// When the client is gone, though nobody said so.
-    pub(super) fn beat(&mut self, requests: &InFlight, has_streams: bool) -> Result<Beat, CutOff> {
+    pub(super) fn beat(&mut self, has_streams: bool) -> Result<Beat, CutOff> {
         let (now, limits) = (Instant::now(), &self.limits);
-        match (self.leaving, requests.idle_since(), &mut self.pings) {
+        let patience = self.requests.patience(limits);
+        match (self.leaving, self.requests.idle_since(), &mut self.pings) {
             (Leaving::No, ..) if self.asked => return Err(CutOff::Gone),
-            (Leaving::No, Some(since), _) if since + limits.idle <= now => {
+            (Leaving::No, Some(since), _) if since + patience <= now => {
                 self.leave();
                 return Ok(Beat::Idle);
             }
-            (Leaving::No, Some(since), _) => self.next = since + limits.idle,
+            (Leaving::No, Some(since), _) => self.next = since + patience,
             (Leaving::No, None, Some(pings)) if self.next_ping <= now => {
                 pings.send_ping(Ping::opaque())?;
                 self.asked = true;
@@ -113,7 +123,7 @@ impl Pulse {
 
     /// When the connection may be idle, or its client is to be asked again.
     fn next_look(&self, now: Instant) -> Instant {
-        let next = now + self.limits.idle;
+        let next = now + self.requests.patience(&self.limits);
         if self.next_ping > now {
             next.min(self.next_ping)
         } else {

@@ -7,6 +7,7 @@
 
 mod administering;
 mod codes;
+mod crowd;
 mod curl;
 mod heads;
 mod http;

@@ -1,17 +1,23 @@
 //! What one host or one account holds open keeps no other one out.
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use axum::http::{Method, StatusCode};
+use axum::routing::get;
 use countersign::server::ClientLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::http::{Served, serve, until_body};
-use super::limits::router;
+use super::http::{serve, until_body, until_closed};
+use super::http2::{Client, request, whole};
+use super::limits::{SOON, router};
 
 /// A connection from another address of this machine.
-async fn connect_from(server: &Served, host: &str) -> TcpStream {
+pub(super) async fn connect_from(server: SocketAddr, host: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
-    socket.connect(server.address).await.unwrap()
+    socket.connect(server).await.unwrap()
 }
 
 async fn is_served(stream: &mut TcpStream) {
@@ -43,12 +49,12 @@ async fn idle_connections_of_one_address_keep_nobody_else_out() {
             }
             let mut others = Vec::new();
             for number in 2..10 {
-                let mut stream = connect_from(&server, &format!("127.0.0.{number}")).await;
+                let mut stream = connect_from(server.address, &format!("127.0.0.{number}")).await;
                 is_served(&mut stream).await;
                 others.push(stream);
             }
             // Nor is the one that hoards kept out for good.
-            tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+            tokio::time::sleep(Duration::from_millis(1100)).await;
             is_served(&mut server.connect().await).await;
             for stream in &mut others {
                 is_served(stream).await;
@@ -73,7 +79,7 @@ async fn under_pressure_the_oldest_idle_connection_of_whoever_has_most_is_closed
     }
     let mut others = Vec::new();
     for number in 2..5 {
-        let mut stream = connect_from(&server, &format!("127.0.0.{number}")).await;
+        let mut stream = connect_from(server.address, &format!("127.0.0.{number}")).await;
         is_served(&mut stream).await;
         others.push(stream);
     }
@@ -81,4 +87,85 @@ async fn under_pressure_the_oldest_idle_connection_of_whoever_has_most_is_closed
     for stream in hoard.iter_mut().skip(1).chain(&mut others) {
         is_served(stream).await;
     }
+}
+
+/// Requests that are never answered, over as few connections as the protocol needs.
+#[tokio::test]
+async fn requests_of_one_address_over_http_2_leave_room_for_others() {
+    let limits = ClientLimits {
+        connections: 64,
+        ..ClientLimits::default()
+    };
+    let router = router().route("/never", get(std::future::pending::<()>));
+    for wanted in [64_usize, 128] {
+        let server = serve(router.clone(), limits).await;
+        let clients = [Client::of(&server).await, Client::of(&server).await];
+        let mut asked = Vec::new();
+        for number in 0..wanted {
+            let client = &clients[number % wanted.div_ceil(100)];
+            asked.push(client.begin(request(Method::GET, "/never"), true).await);
+        }
+        // What is beyond its share is refused, whichever connection it came over.
+        assert_eq!(clients[0].get("/").await.status, 429);
+        let mut refused = 0;
+        for (answer, _) in &mut asked {
+            if let Ok(answer) = tokio::time::timeout(SOON, answer).await {
+                assert_eq!(answer.unwrap().status(), 429);
+                refused += 1;
+            }
+        }
+        assert_eq!(refused, wanted - 48);
+        for number in 2..10 {
+            let host = format!("127.0.0.{number}");
+            is_served(&mut connect_from(server.address, &host).await).await;
+            let client = Client::on(connect_from(server.address, &host).await).await;
+            assert_eq!(client.get("/").await.text, "fine");
+        }
+        // What is given up makes room.
+        drop(asked);
+        let given_up = async {
+            while clients[0].get("/").await.status != 200 {
+                tokio::time::sleep(SOON / 10).await;
+            }
+        };
+        tokio::time::timeout(super::http::PATIENCE, given_up)
+            .await
+            .unwrap();
+    }
+}
+
+/// Behind an answer to somebody who is not known a connection is kept for a moment only, and as long as any other one behind
+/// an answer to somebody who is.
+#[tokio::test]
+async fn who_is_not_known_does_not_idle_for_long() {
+    let limits = ClientLimits {
+        stranger: SOON * 3,
+        ..ClientLimits::default()
+    };
+    let refuse = get(async || StatusCode::UNAUTHORIZED);
+    let server = serve(router().route("/refused", refuse), limits).await;
+    let asked = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    // Whoever tries again in time goes on, and then has as long as everybody.
+    let mut known = server.connect().await;
+    known.write_all(asked("/refused").as_bytes()).await.unwrap();
+    until_body(&mut known, "").await;
+    is_served(&mut known).await;
+    let known_too = Client::of(&server).await;
+    assert_eq!(known_too.get("/refused").await.status, 401);
+    assert_eq!(known_too.get("/").await.status, 200);
+    let mut one = server.connect().await;
+    one.write_all(asked("/refused").as_bytes()).await.unwrap();
+    let two = Client::of(&server).await;
+    assert_eq!(two.get("/refused").await.status, 401);
+    let began = Instant::now();
+    assert!(until_closed(&mut one).await.starts_with("HTTP/1.1 401 "));
+    assert!(two.ended().await.is_none());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Who waits for something owes nothing, whatever else was refused.
+    let three = Client::of(&server).await;
+    let (slow, _) = three.begin(request(Method::GET, "/slow"), true).await;
+    assert_eq!(three.get("/refused").await.status, 401);
+    assert_eq!(whole(slow).await.unwrap().text, "slow");
+    is_served(&mut known).await;
+    assert_eq!(known_too.get("/").await.status, 200);
 }

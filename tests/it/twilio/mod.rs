@@ -36,6 +36,7 @@ mod spellings;
 mod streams;
 mod templates;
 mod tenants;
+mod tenants_that_wait;
 mod verification_checks;
 mod verifications;
 mod waiting;

@@ -9,4 +9,4 @@ mod limits;
 mod raw;
 mod waiters;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, request, whole};
