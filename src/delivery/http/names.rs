@@ -47,13 +47,24 @@ pub(in crate::delivery) fn asker() -> Option<AccountSid> {
 ///
 /// Names that took long or failed the last time have places of their own, so that the name servers of some, which may say
 /// nothing for as long as anybody listens, do not keep others from being asked.
-#[derive(Debug)]
+///
+/// Which name servers there are, and how long they have, is the system's to know (`/etc/resolv.conf`): there is no setting
+/// for it here, or there would be two answers to what a name means on one machine.
 pub struct SystemNames {
     quick: Arc<Lookups>,
     slow: Arc<Lookups>,
     /// The names that took long or failed the last time.
     known_as_slow: Arc<Mutex<HashSet<String>>>,
-    look_up: fn(&str) -> io::Result<Vec<IpAddr>>,
+    look_up: Arc<LookUp>,
+}
+
+/// Asks for the addresses of a name, and keeps its thread until it has an answer.
+type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+impl fmt::Debug for SystemNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemNames")
+    }
 }
 
 /// Places for lookups.
@@ -71,7 +82,7 @@ struct LookupPlace {
 
 impl Default for SystemNames {
     fn default() -> Self {
-        Self::with(|host| {
+        Self::asking(|host| {
             let found = (host, 0).to_socket_addrs()?;
             Ok(found.map(|address| address.ip()).collect())
         })
@@ -79,12 +90,14 @@ impl Default for SystemNames {
 }
 
 impl SystemNames {
-    fn with(look_up: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
+    /// The same with another resolver in place of the system's. It may keep its thread for as long as it likes.
+    #[must_use]
+    pub fn asking(look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
         Self {
             quick: Lookups::new(MOST_LOOKUPS),
             slow: Lookups::new(MOST_SLOW_LOOKUPS),
             known_as_slow: Arc::default(),
-            look_up,
+            look_up: Arc::new(look_up),
         }
     }
 }
@@ -96,7 +109,7 @@ impl Names for SystemNames {
         let is_slow = lock(&self.known_as_slow).contains(host);
         let lookups = if is_slow { &self.slow } else { &self.quick };
         let place = Lookups::take(lookups, account).await;
-        let (host, look_up) = (host.to_owned(), self.look_up);
+        let (host, look_up) = (host.to_owned(), Arc::clone(&self.look_up));
         let known_as_slow = Arc::clone(&self.known_as_slow);
         let asking = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
@@ -219,7 +232,7 @@ mod tests {
 
     /// A resolver to which names of some domains take their time.
     fn names() -> Arc<SystemNames> {
-        Arc::new(SystemNames::with(|host| {
+        Arc::new(SystemNames::asking(|host| {
             let time = match host.rsplit('.').next() {
                 Some("hangs") => 4000,
                 Some("lags") => 1100,

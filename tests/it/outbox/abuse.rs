@@ -47,8 +47,26 @@ pub(super) fn limits() -> Limits {
     }
 }
 
+/// How many messages each of two accounts sends to receivers that hang.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) webhooks: usize,
+    pub(super) pushes: usize,
+    pub(super) mails: usize,
+}
+
 /// Two accounts send to receivers that hang; a third one's messages arrive within a second.
 pub(super) async fn prove(server: &TestApp, worker: Worker, arrivals: &Arrivals) {
+    let load = Load {
+        webhooks: part(3000),
+        pushes: part(1500),
+        mails: part(400),
+    };
+    prove_with(load, server, worker, arrivals).await;
+}
+
+/// The same with so many messages.
+pub(super) async fn prove_with(load: Load, server: &TestApp, worker: Worker, arrivals: &Arrivals) {
     let tenant = |account: AccountSid| Tenant {
         server,
         account,
@@ -63,9 +81,9 @@ pub(super) async fn prove(server: &TestApp, worker: Worker, arrivals: &Arrivals)
     ));
     for number in [1, 2] {
         let hostile = tenant(AccountSid::from_bytes([number; 16]));
-        let webhooks = (0..part(3000)).map(|number| hostile.webhook(number));
-        let pushes = (0..part(1500)).map(|number| hostile.push(number));
-        let mails = (0..part(400)).map(|number| hostile.code(number, "mail"));
+        let webhooks = (0..load.webhooks).map(|number| hostile.webhook(number));
+        let pushes = (0..load.pushes).map(|number| hostile.push(number));
+        let mails = (0..load.mails).map(|number| hostile.code(number, "mail"));
         hostile.send(webhooks.chain(pushes).chain(mails).collect()).await;
     }
     let good = tenant(GOOD);

@@ -29,7 +29,7 @@ use crate::code_senders::email;
 use crate::support::TestApp;
 
 /// Accepts connections and lets `serve` have each; its port.
-async fn listen<F: Future<Output = ()> + Send + 'static>(
+pub(super) async fn listen<F: Future<Output = ()> + Send + 'static>(
     serve: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -43,13 +43,13 @@ async fn listen<F: Future<Output = ()> + Send + 'static>(
 }
 
 /// Reads for as long as somebody writes, and says nothing.
-async fn hang(mut stream: TcpStream) {
+pub(super) async fn hang(mut stream: TcpStream) {
     let mut bytes = [0; 1024];
     while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
 }
 
 /// Takes whatever is posted.
-async fn take(mut stream: TcpStream) {
+pub(super) async fn take(mut stream: TcpStream) {
     let mut head = Vec::new();
     let mut bytes = [0; 4096];
     while let Ok(read @ 1..) = stream.read(&mut bytes).await {
@@ -66,7 +66,7 @@ async fn take(mut stream: TcpStream) {
 }
 
 /// A mail server that looks up the domain of each recipient, for ever if it does not resolve.
-async fn relay(stream: TcpStream) {
+pub(super) async fn relay(stream: TcpStream) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     let mut answer = "220 relay.example\r\n";
@@ -98,27 +98,54 @@ async fn relay(stream: TcpStream) {
 }
 
 /// What rows are delivered with: the clients and policies that a server has.
-struct Senders {
-    webhooks: HttpClient,
-    push_services: HttpClient,
-    gateway: HttpClient,
-    mail: Smtp,
-    hangs: Url,
-    takes: Url,
-    arrivals: Arrivals,
+pub(super) struct Senders {
+    pub(super) webhooks: HttpClient,
+    pub(super) push_services: HttpClient,
+    pub(super) gateway: HttpClient,
+    pub(super) mail: Smtp,
+    pub(super) hangs: Url,
+    pub(super) takes: Url,
+    /// Each row's receiver has a name of its own, below `fine.test` or `hangs.test`.
+    pub(super) has_names: bool,
+    pub(super) arrivals: Arrivals,
 }
 
 #[derive(Clone)]
-struct OverSockets(Arc<Senders>);
+pub(super) struct OverSockets(pub(super) Arc<Senders>);
+
+/// A sender of e-mail through the relay at `port`.
+pub(super) fn mail(port: u16) -> Smtp {
+    let settings = SmtpSettings {
+        host: "127.0.0.1".to_owned(),
+        port,
+        security: Security::None,
+        authorities: None,
+        login: None,
+        from: EmailAddress::parse("codes@example.com").unwrap(),
+        from_name: None,
+        hello_name: Some("countersign.example.com".to_owned()),
+        timeout: Duration::from_secs(10),
+    };
+    Smtp::new(settings, Arc::new(SystemClock))
+}
+
+/// Where this machine listens.
+pub(super) fn url(port: u16) -> Url {
+    Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap()
+}
 
 impl Senders {
     async fn post(&self, client: &HttpClient, row: &OutboxRow) -> DeliveryOutcome {
-        let url = if row.message.account() == GOOD {
-            &self.takes
+        let (url, domain) = if row.message.account() == GOOD {
+            (&self.takes, "fine.test")
         } else {
-            &self.hangs
+            (&self.hangs, "hangs.test")
         };
-        match client.post(url, HeaderMap::new(), Vec::new()).await {
+        let mut url = url.clone();
+        if self.has_names {
+            url.set_host(Some(&format!("{}.{domain}", row.sid))).unwrap();
+        }
+        match client.post(&url, HeaderMap::new(), Vec::new()).await {
             Ok(answer) if answer.is_success() => DeliveryOutcome::Delivered,
             other => DeliveryOutcome::Retry {
                 why: format!("{other:?}"),
@@ -202,29 +229,16 @@ async fn an_accounts_messages_leave_at_once_over_real_connections() {
     .await;
     let takes = listen(take).await;
     let relay = listen(relay).await;
-    let url = |port: u16| Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     let guard = AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
     let names = Arc::new(SystemNames::default());
     let senders = Senders {
         webhooks: HttpClient::new(HttpPolicy::webhooks(guard.clone(), names.clone())),
         push_services: HttpClient::new(HttpPolicy::push_services(guard, names)),
         gateway: HttpClient::new(HttpPolicy::gateway(Duration::from_secs(10), None)),
-        mail: Smtp::new(
-            SmtpSettings {
-                host: "127.0.0.1".to_owned(),
-                port: relay,
-                security: Security::None,
-                authorities: None,
-                login: None,
-                from: EmailAddress::parse("codes@example.com").unwrap(),
-                from_name: None,
-                hello_name: Some("countersign.example.com".to_owned()),
-                timeout: Duration::from_secs(10),
-            },
-            Arc::new(SystemClock),
-        ),
+        mail: mail(relay),
         hangs: url(hangs),
         takes: url(takes),
+        has_names: false,
         arrivals: Arrivals::default(),
     };
     let arrivals = Arc::clone(&senders.arrivals);

@@ -2,6 +2,7 @@
 //! problem.
 
 mod abuse;
+mod abuse_names;
 mod abuse_sockets;
 mod dead_letters;
 mod expiry;
