@@ -49,6 +49,9 @@ const NAME: &str = "twilio";
 
 pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
 pub use auth::BasicCredentials;
+/// What every parameter of a request is called, in bodies, queries and (with a blank) within JSON.
+pub const PARAMETERS: &[&str] = error::Parameter::NAMES;
+
 pub use device_jwt::{DeviceJwt, DeviceJwtError};
 pub use failures::TwilioFailures;
 pub use form::Form;
