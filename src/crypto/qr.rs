@@ -154,6 +154,16 @@ mod tests {
         assert_eq!(QrCode::new(&"x".repeat(2954)).unwrap_err(), TextTooLong);
     }
 
+    /// Version 20 with medium error correction holds so many bytes, of letters that have no shorter form.
+    #[test]
+    fn the_longest_uri_is_as_long_as_a_code_of_version_20() {
+        let longest = crate::crypto::otpauth::OtpauthUri::LONGEST;
+        for (length, expected) in [(longest, 20), (longest + 1, 21)] {
+            let QrCode(symbol) = QrCode::new(&"x".repeat(length)).unwrap();
+            assert_eq!(symbol.version(), qrcode::Version::Normal(expected));
+        }
+    }
+
     #[test]
     fn the_longest_uri_of_a_factor_fits() {
         let uri = crate::crypto::otpauth::OtpauthUri {
@@ -165,8 +175,13 @@ mod tests {
             period: 60,
         };
         let text = uri.to_text();
-        assert!(text.len() > 2331, "{}", text.len());
-        assert!(QrCode::new(&text).is_ok());
+        assert!(text.len() > 650, "{}", text.len());
+        let QrCode(symbol) = QrCode::new(&text).unwrap();
+        assert_eq!(symbol.error_correction_level(), EcLevel::M);
+        let qrcode::Version::Normal(version) = symbol.version() else {
+            panic!("a tiny code")
+        };
+        assert!(version <= 20, "{version}");
     }
 
     #[test]

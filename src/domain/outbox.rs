@@ -12,6 +12,7 @@ use super::events::{OutboxMessage, OutboxRow};
 use super::refusal::AreaRefusal;
 use super::sender_name::SenderName;
 use super::sid::{AccountSid, CredentialSid, FactorSid, WebhookSid};
+use super::text::shown;
 use super::time::Timestamp;
 
 /// Those rows of one account that go to one receiver. They lie together in the store, and neither another receiver nor
@@ -391,8 +392,7 @@ impl Reason {
     /// As much of `text` as is kept; what would break a line or hide one becomes a blank.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        Self(text.chars().map(plain).take(Self::MAX_CHARACTERS).collect())
+        Self(shown(text).take(Self::MAX_CHARACTERS).collect())
     }
 
     /// One line of at most [`Self::MAX_CHARACTERS`].

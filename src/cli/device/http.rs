@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::error::DeviceError;
+use crate::domain::text::may_be_shown;
 
 /// The server at one base URL.
 pub(super) struct ServerUrl {
@@ -183,14 +184,14 @@ impl DeviceAnswer {
     }
 }
 
-/// `text` without the characters that move a terminal's cursor.
+/// `text` without the characters that move a terminal's cursor, or turn the direction of writing.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
+            if may_be_shown(c) {
                 c
+            } else {
+                char::REPLACEMENT_CHARACTER
             }
         })
         .collect()

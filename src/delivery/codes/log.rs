@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 
 use super::{CodeMessage, CodeSender, Sent};
+use crate::domain::text::may_be_shown;
 
 /// Writes channel, destination and code to the log, at level `info`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,7 +15,7 @@ pub struct LogSender;
 impl CodeSender for LogSender {
     async fn send(&self, message: &CodeMessage) -> Sent {
         // What callers chose may hold anything; on a line of its own it could pass for another entry.
-        let code: String = message.code.chars().filter(|c| !c.is_control()).collect();
+        let code: String = message.code.chars().filter(|c| may_be_shown(*c)).collect();
         let code = zeroize::Zeroizing::new(code);
         tracing::info!(
             "the code for {} by {} is {} ({})",

@@ -12,6 +12,7 @@ use crate::domain::channel::Channel;
 use crate::domain::circuit::FailureScope;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::sid::AttemptSid;
+use crate::domain::text::may_be_shown;
 use crate::domain::time::Timestamp;
 
 /// What is to be sent.
@@ -133,7 +134,7 @@ pub trait CodeSender: fmt::Debug + Send + Sync {
 const LONGEST_REFERENCE: usize = 128;
 
 fn name(text: &str) -> String {
-    let printable = text.trim().chars().filter(|letter| !letter.is_control());
+    let printable = text.trim().chars().filter(|letter| may_be_shown(*letter));
     printable.take(LONGEST_REFERENCE).collect()
 }
 

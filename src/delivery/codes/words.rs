@@ -1,6 +1,7 @@
 //! Providers' words on a failure, made fit for logs and lists.
 
 use super::CodeMessage;
+use crate::domain::text::shown;
 
 /// The most that is kept of them, in characters.
 const MOST: usize = 200;
@@ -14,10 +15,7 @@ pub(super) fn of_provider(words: &str, message: &CodeMessage, secret: Option<&st
     let to = message.to.as_str();
     let digits = message.to.phone().map_or(to, |number| number.digits());
     // All of it: where it were cut off first, the beginning of a code could be left.
-    let mut text: String = words
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
+    let mut text: String = shown(words).collect();
     let mut all = [secret.unwrap_or(""), &message.text, digits, &message.code];
     // The longest first: the code is a part of the text.
     all.sort_by_key(|hidden| std::cmp::Reverse(hidden.len()));

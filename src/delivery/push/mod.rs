@@ -21,6 +21,7 @@ use super::http::{
 };
 use crate::domain::circuit::FailureScope;
 use crate::domain::sid::{ChallengeSid, EventSid, FactorSid};
+use crate::domain::text::may_be_shown;
 use crate::domain::time::Timestamp;
 
 /// One way to wake devices.
@@ -213,7 +214,7 @@ fn reason(error: &HttpError) -> String {
 /// A provider's words as they may stand in a log: on one line, and no longer than `most` characters.
 fn word(text: &str, most: usize) -> String {
     text.chars()
-        .filter(|letter| !letter.is_control())
+        .filter(|letter| may_be_shown(*letter))
         .take(most)
         .collect()
 }

@@ -9,14 +9,14 @@ use crate::domain::attached::{AttachedChange, AttachedError, Attachment};
 use crate::domain::factor::PushFactor;
 use crate::domain::text::{Charset, Invalid};
 
-/// The version of the SDK in a device's app: 1 to 64 characters without control characters.
+/// The version of the SDK in a device's app: 1 to 64 characters that people may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct SdkVersion(String);
 
 impl SdkVersion {
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
-        Invalid::unless_written(text, 1, 64, Charset::NoControls)?;
+        Invalid::unless_written(text, 1, 64, Charset::Shown)?;
         Ok(Self(text.to_owned()))
     }
 

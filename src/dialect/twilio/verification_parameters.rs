@@ -93,7 +93,7 @@ pub(super) fn unwritable(why: &Unrenderable) -> ApiError {
         )),
         Unrenderable::SubstitutionUnfit => ApiError::invalid(
             Parameter::TEMPLATE_CUSTOM_SUBSTITUTIONS,
-            "must have values of at most 64 characters, without control characters",
+            "must have values of at most 64 characters, without control characters and marks of direction",
         )
         .in_service(),
         Unrenderable::TemplateUnfit => ApiError::template_unfit(),
@@ -111,9 +111,10 @@ pub(super) fn code(text: &str) -> Result<PlainCode, &'static str> {
 fn custom_message(form: &Form) -> Result<Option<CustomMessage>, ApiError> {
     let message = form.filled("CustomMessage").map(CustomMessage::parse);
     message.transpose().map_err(|unfit| match unfit {
-        UnfitMessage::ControlCharacter => {
-            ApiError::invalid(Parameter::CUSTOM_MESSAGE, "must not have control characters")
-        }
+        UnfitMessage::ControlCharacter => ApiError::invalid(
+            Parameter::CUSTOM_MESSAGE,
+            "must not have control characters (but for line feeds) and marks of direction",
+        ),
         UnfitMessage::TooLong => {
             ApiError::message_too_long("CustomMessage must be at most 500 characters long")
         }
@@ -210,7 +211,7 @@ fn substitutions(form: &Form) -> Result<Substitutions, ApiError> {
 
 fn tags(form: &Form) -> Result<Tags, ApiError> {
     const EXPECTED: &str = "must be a JSON object with at most 10 tags, only strings as values, each name and value at most 128 \
-         characters long";
+         characters long, without control characters and marks of direction";
     let Some(text) = form.filled("Tags") else {
         return Ok(Tags::default());
     };
@@ -222,7 +223,8 @@ fn tags(form: &Form) -> Result<Tags, ApiError> {
 /// What the caller wants of an e-mail: a JSON object of at most 4096 characters.
 fn channel_configuration(form: &Form) -> Result<Option<EmailOptions>, ApiError> {
     const EXPECTED: &str = "must be a JSON object with any of from (an e-mail address), from_name, template_id and \
-                            substitutions (an object with only strings as values), at most 4096 characters long";
+                            substitutions (an object with only strings as values), at most 4096 characters long, without control \
+                            characters and marks of direction";
     let Some(text) = form.filled("ChannelConfiguration") else {
         return Ok(None);
     };

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::text::may_be_shown;
+
 /// A caller's own text: see [`MessageRequest::custom`](super::MessageRequest::custom) for what is filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -10,8 +12,8 @@ pub struct CustomMessage(String);
 /// Why a text is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitMessage {
-    /// It has control characters other than line breaks.
-    #[error("it has control characters")]
+    /// It has control characters other than line feeds, or marks of direction.
+    #[error("it has control characters or marks of direction")]
     ControlCharacter,
     /// It is longer than [`CustomMessage::LONGEST`].
     #[error("it is too long")]
@@ -30,7 +32,7 @@ impl CustomMessage {
         if text.chars().count() > Self::LONGEST {
             return Err(UnfitMessage::TooLong);
         }
-        if text.chars().any(|c| c.is_control() && c != '\n') {
+        if text.chars().any(|c| c != '\n' && !may_be_shown(c)) {
             return Err(UnfitMessage::ControlCharacter);
         }
         Ok(Self(text.to_owned()))
@@ -55,6 +57,8 @@ mod tests {
             CustomMessage::parse(&"\u{e9}".repeat(501)),
             Err(UnfitMessage::TooLong)
         );
-        assert_eq!(CustomMessage::parse("a\rb"), Err(UnfitMessage::ControlCharacter));
+        for bad in ["a\rb", "a\u{1b}[2J", "a\u{85}", "a\u{202e}"] {
+            assert_eq!(CustomMessage::parse(bad), Err(UnfitMessage::ControlCharacter));
+        }
     }
 }

@@ -71,8 +71,10 @@ pub enum Unrenderable {
     /// The template has places that nothing was given for.
     #[error("the template has places that nothing was given for: {}", .0.join(", "))]
     SubstitutionsMissing(Vec<String>),
-    /// What a place is filled with is too long, or holds control characters.
-    #[error("a substitution must be at most {MOST_VALUE} characters long, without control characters")]
+    /// What a place is filled with is too long, or holds what may not be shown.
+    #[error(
+        "a substitution must be at most {MOST_VALUE} characters long, without control characters and marks of direction"
+    )]
     SubstitutionUnfit,
     /// The template says nothing on this channel.
     #[error("the template is not for this channel")]

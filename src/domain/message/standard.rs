@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::super::channel::Channel;
+use super::super::text::shown;
 use super::MessageRequest;
 use super::fill::fill;
 use super::segments::segments;
@@ -26,7 +27,7 @@ pub(super) fn subject(request: &MessageRequest<'_>, words: &Words) -> String {
         request.friendly_name
     };
     let subject = fill(words.subject, |place| (place == "name").then_some(name));
-    subject.replace(char::is_control, " ").trim().to_owned()
+    shown(&subject).collect::<String>().trim().to_owned()
 }
 
 /// The code for an engine that speaks: its characters one by one, or it would read a great number.

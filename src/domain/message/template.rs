@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::super::channel::Channel;
 use super::super::sid::TemplateSid;
-use super::super::text::Invalid;
+use super::super::text::{Invalid, may_be_shown};
 use super::fill::{fill, places};
 use super::locale::Locale;
 use super::words::{self, Words};
@@ -52,7 +52,9 @@ pub enum BadTemplate {
     #[error(transparent)]
     Locale(#[from] Invalid),
     /// Its name is too long, or cannot be shown.
-    #[error("a template's name must be 1 to {MOST_NAME} characters long, without control characters")]
+    #[error(
+        "a template's name must be 1 to {MOST_NAME} characters long, without control characters and marks of direction"
+    )]
     Name,
     /// Another one has its name.
     #[error("a template's name must be no other template's")]
@@ -66,7 +68,9 @@ pub enum BadTemplate {
     )]
     Place,
     /// A text is too long, or cannot be sent.
-    #[error("a template's text must be 1 to {MOST_TEXT} characters long, without control characters")]
+    #[error(
+        "a template's text must be 1 to {MOST_TEXT} characters long, without control characters and marks of direction"
+    )]
     Text,
 }
 
@@ -82,7 +86,7 @@ impl Template {
         mut translations: Vec<Translation>,
     ) -> Result<Self, BadTemplate> {
         let named = (1..=MOST_NAME).contains(&friendly_name.chars().count());
-        if !named || friendly_name.chars().any(char::is_control) {
+        if !named || !friendly_name.chars().all(may_be_shown) {
             return Err(BadTemplate::Name);
         }
         let fits = |channel: &Channel| matches!(channel, Channel::Sms | Channel::Call);
@@ -165,8 +169,8 @@ impl Template {
 
 impl Translation {
     fn check(&self) -> Result<(), BadTemplate> {
-        let control = |c: char| c.is_control() && c != '\n';
-        if !(1..=MOST_TEXT).contains(&self.text.chars().count()) || self.text.chars().any(control) {
+        let unfit = |c: char| c != '\n' && !may_be_shown(c);
+        if !(1..=MOST_TEXT).contains(&self.text.chars().count()) || self.text.chars().any(unfit) {
             return Err(BadTemplate::Text);
         }
         if places(&self.text).filter(|place| *place == "code").count() != 1 {
@@ -220,7 +224,7 @@ pub(super) fn text(
 
 fn is_unfit(name: &str, value: &str, request: &MessageRequest<'_>) -> bool {
     let ours = request.value(name, "").is_some();
-    !ours && (value.chars().count() > MOST_VALUE || value.chars().any(char::is_control))
+    !ours && (value.chars().count() > MOST_VALUE || !value.chars().all(may_be_shown))
 }
 
 /// All templates of a server: its own ones, then the operator's.

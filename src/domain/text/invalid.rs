@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::script::{has_shown_lines, may_be_shown};
+
 /// What a value that a caller gave would have to be; never what it was. Each dialect puts it into its own words, and what is
 /// printed here is for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +45,14 @@ pub enum Invalid {
     /// A whole number within bounds.
     #[error("must be a whole number{} from {least} to {most}", .unit.words())]
     Range { least: u32, most: u32, unit: Unit },
+    /// What the places of a template stand for.
+    #[error(
+        "must be at most {most} characters long altogether, without control characters (but for line feeds) and marks of direction"
+    )]
+    Substitutions { most: usize },
     /// Tags for a provider.
     #[error(
-        "must be at most {most} tags, each name and value at most {longest} characters long, without control characters"
+        "must be at most {most} tags, each name and value at most {longest} characters long, without control characters and marks of direction"
     )]
     Tags {
         most: usize,
@@ -82,8 +89,6 @@ pub enum BadPhone {
 /// Which characters a text may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
-    /// Whatever there is.
-    Any,
     /// Those of the hash of an Android app: standard Base64.
     AppHash,
     /// Those of an app's bundle identifier: visible ASCII.
@@ -96,8 +101,10 @@ pub enum Charset {
     LowerDigitsDashes,
     /// Anything but blanks and control characters.
     NoBlanks,
-    /// Anything but control characters.
-    NoControls,
+    /// What people may be shown, on one line.
+    Shown,
+    /// What people may be shown, on several lines if need be.
+    ShownLines,
     /// Letters and numbers of any script, spaces, dashes and underscores; and no phone number.
     ServiceName,
     /// Letters A to Z, digits, dashes, underscores and dots.
@@ -148,14 +155,14 @@ impl Charset {
     fn admits(self, text: &str) -> bool {
         let all = |allowed: fn(char) -> bool| text.chars().all(allowed);
         match self {
-            Self::Any => true,
             Self::AppHash => all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')),
             Self::BundleId => all(|c| c.is_ascii_graphic()),
             Self::Dialled => all(|c| c.is_ascii_digit() || matches!(c, '*' | '#' | 'w' | 'W')),
             Self::LettersDigitsDashes => all(|c| c.is_ascii_alphanumeric() || c == '-'),
             Self::LowerDigitsDashes => all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
             Self::NoBlanks => all(|c| !c.is_control() && !c.is_whitespace()),
-            Self::NoControls => all(|c| !c.is_control()),
+            Self::Shown => all(may_be_shown),
+            Self::ShownLines => has_shown_lines(text),
             Self::ServiceName => {
                 all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')) && !holds_phone_number(text)
             }
@@ -166,14 +173,14 @@ impl Charset {
 
     fn words(self) -> &'static str {
         match self {
-            Self::Any => "",
             Self::AppHash => ", only letters, digits, + and /",
             Self::BundleId => ", only visible ASCII, such as com.example.app",
             Self::Dialled => ", only digits, *, # and w",
             Self::LettersDigitsDashes => ", only letters A to Z, digits and dashes",
             Self::LowerDigitsDashes => ", only lower-case letters, digits and dashes",
             Self::NoBlanks => ", without blanks",
-            Self::NoControls => ", without control characters",
+            Self::Shown => ", without control characters and marks of direction",
+            Self::ShownLines => ", without control characters (but for line feeds) and marks of direction",
             Self::ServiceName => {
                 ", only letters, numbers, spaces, dashes and underscores, and no phone number"
             }

@@ -10,7 +10,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use invalid::{BadPhone, Charset, Invalid, Unit};
-pub use script::{directs, is_invisible};
+use script::has_shown_lines;
+pub use script::{directs, is_invisible, may_be_shown, shown};
 
 macro_rules! text {
     ($($(#[$doc:meta])* $name:ident, $least:literal, $most:literal, $only:ident;)+) => {$(
@@ -48,15 +49,15 @@ text! {
     /// The caller's own name of an entity, such as a user's UUID. Case counts.
     Identity, 8, 64, LettersDigitsDashes;
     /// A name for people: of a factor, a device, a webhook, an account.
-    FriendlyName, 1, 64, NoControls;
+    FriendlyName, 1, 64, Shown;
     /// The caller's own name of a rate limit, by which requests give values. Case counts.
     UniqueName, 1, 64, UniqueName;
     /// What something is for, in the caller's words.
-    Description, 1, 255, NoControls;
+    Description, 1, 255, Shown;
     /// The name of a service: it appears in messages to users, so it may not carry links or phone numbers.
     ServiceName, 1, 32, ServiceName;
     /// The issuer in a TOTP factor's URI.
-    Issuer, 1, 64, NoControls;
+    Issuer, 1, 64, Shown;
     /// The identifier of an app in its store, such as `com.example.myapp`. The iOS SDK sends an empty one when the
     /// app has no bundle identifier.
     AppId, 0, 100, BundleId;
@@ -67,19 +68,19 @@ text! {
     /// What Apple calls the app that is woken: its bundle identifier.
     ApnsTopic, 1, 100, BundleId;
     /// The message of a challenge.
-    Message, 1, 256, Any;
+    Message, 1, 256, ShownLines;
     /// The label of a challenge's field.
-    FieldLabel, 1, 36, Any;
+    FieldLabel, 1, 36, Shown;
     /// The value of a challenge's field.
-    FieldValue, 0, 128, Any;
+    FieldValue, 0, 128, ShownLines;
     /// The hash of an Android app, which its SMS Retriever looks for at a message's end: Base64.
     AppHash, 11, 11, AppHash;
     /// What a call dials once it is answered.
     SendDigits, 1, 32, Dialled;
     /// How much is paid, as whoever is paid writes it.
-    Amount, 1, 32, NoControls;
+    Amount, 1, 32, Shown;
     /// A name that is passed on to a provider (a sender's, a payee's).
-    ProviderName, 1, 64, NoControls;
+    ProviderName, 1, 64, Shown;
 }
 
 macro_rules! pairs {
@@ -118,10 +119,13 @@ pairs! {
     /// Names and values that a caller attached to something.
     Attributes, Invalid::CharactersAltogether { most: 1024 }, |pairs| characters(pairs) <= 1024;
     /// What the places of a template stand for.
-    Substitutions, Invalid::CharactersAltogether { most: 4096 }, |pairs| characters(pairs) <= 4096;
+    Substitutions, Invalid::Substitutions { most: 4096 }, |pairs| {
+        let shown = |(name, value): &(String, String)| has_shown_lines(name) && has_shown_lines(value);
+        characters(pairs) <= 4096 && pairs.iter().all(shown)
+    };
     /// What a caller wants a provider to record with a message.
     Tags, Invalid::Tags { most: 10, longest: 128 }, |pairs| {
-        let short = |text: &str| Invalid::unless_written(text, 0, 128, Charset::NoControls).is_ok();
+        let short = |text: &str| Invalid::unless_written(text, 0, 128, Charset::Shown).is_ok();
         pairs.len() <= 10 && pairs.iter().all(|(name, value)| short(name) && short(value))
     };
 }

@@ -102,6 +102,19 @@ def round_trip(service, algorithm, digits, period, own_secret):
     checks.check(f"{algorithm}, {digits} digits, {period} s, {origin} secret", not faults, "; ".join(faults))
 
 
+def names_with_colons():
+    """Apps split the path at a colon, some of them after decoding it."""
+    service = call("Services", **{"FriendlyName": "Owl Bank", "Totp.Issuer": "Owl: Bank"})["sid"]
+    for name in ("ada: phone", ":", "https://ada.example"):
+        form = {"FriendlyName": name, "FactorType": "totp"}
+        factor = call(f"Services/{service}/Entities/user-{uuid.uuid4()}/Factors", **form)
+        app = pyotp.parse_uri(factor["binding"]["uri"])
+        read = (app.issuer, app.name)
+        right = read == ("Owl- Bank", name.replace(":", "-")) and factor["friendly_name"] == name
+        checks.check(f"an account called {name}", right, str(read))
+
+
+names_with_colons()
 service = call("Services", FriendlyName="Owl Bank")["sid"]
 for number, (algorithm, digits, period) in enumerate(itertools.product(HASHES, LENGTHS, PERIODS)):
     round_trip(service, algorithm, digits, period, own_secret=number % 2 == 0)

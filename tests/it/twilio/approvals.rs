@@ -296,8 +296,8 @@ async fn the_largest_challenge_can_be_answered() {
     let client = server.client();
     let user = User::create(&client).await;
     let device = user.device(&server, &client).await;
-    let message = "\u{1}".repeat(256);
-    let field = json!({"label": "\u{1}".repeat(36), "value": "\u{1f600}".repeat(128)}).to_string();
+    let message = "\u{1f600}".repeat(256);
+    let field = json!({"label": "\u{1f600}".repeat(36), "value": "\u{1f600}".repeat(128)}).to_string();
     let hidden = json!({"a": "\u{1f600}".repeat(1016)}).to_string();
     let mut form = vec![
         ("FactorSid", device.factor.as_str()),

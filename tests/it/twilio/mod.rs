@@ -32,6 +32,7 @@ mod restarts;
 mod round_trips;
 mod safe_list;
 mod sdks;
+mod shown;
 mod spellings;
 mod streams;
 mod templates;

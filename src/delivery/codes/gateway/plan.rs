@@ -14,7 +14,7 @@ use crate::delivery::codes::secret::SenderSecret;
 use crate::delivery::codes::{SettingError, is_loopback};
 use crate::delivery::http::HttpRequest;
 use crate::delivery::trust::Authorities;
-use crate::domain::text::directs;
+use crate::domain::text::may_be_shown;
 use crate::domain::web_url;
 
 /// A gateway as the operator describes it. Texts hold places such as `{{to}}`.
@@ -193,7 +193,7 @@ impl RequestPlan {
                 ));
             }
         }
-        let shown = |text: &str| !text.chars().any(|c| c.is_control() || directs(c)) && text.trim() == text;
+        let shown = |text: &str| text.chars().all(may_be_shown) && text.trim() == text;
         if self.from().is_some_and(|from| !shown(from)) {
             let problem = "must have no control characters, marks of direction or blanks at the ends";
             return Err(SettingError::new("from", problem));

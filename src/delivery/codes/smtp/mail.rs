@@ -10,6 +10,7 @@ use lettre::message::{Mailbox, Mailboxes, Message};
 use super::SmtpSettings;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::destination::{Destination, EmailAddress};
+use crate::domain::text::shown;
 use crate::domain::time::Timestamp;
 
 /// The mail, or why there is none.
@@ -57,9 +58,7 @@ fn address(address: &EmailAddress) -> Option<Address> {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect()
+    shown(text).collect()
 }
 
 /// A mail that no person wrote; vacation programs do not answer it (RFC 3834, section 5).

@@ -304,7 +304,7 @@ fn of_verifications() {
         ),
         (
             Unrenderable::SubstitutionUnfit,
-            "60200 - Invalid parameter: TemplateCustomSubstitutions must have values of at most 64 characters, without control characters",
+            "60200 - Invalid parameter: TemplateCustomSubstitutions must have values of at most 64 characters, without control characters and marks of direction",
         ),
         (
             Unrenderable::TemplateUnfit,

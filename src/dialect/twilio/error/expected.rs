@@ -49,9 +49,14 @@ impl From<Invalid> for Expected {
                 format!("must be the beginning of a phone number: + and 1 to {most} digits").into()
             }
             Invalid::Range { least, most, unit } => range(least, most, unit),
+            Invalid::Substitutions { most } => format!(
+                "must be at most {most} characters long altogether, without control characters (but for line feeds) and \
+                 marks of direction"
+            )
+            .into(),
             Invalid::Tags { most, longest } => format!(
                 "must be at most {most} tags, each name and value at most {longest} characters long, without control \
-                 characters"
+                 characters and marks of direction"
             )
             .into(),
             Invalid::Url { most } => format!(
@@ -137,7 +142,6 @@ fn characters(least: usize, most: usize, only: Charset) -> Expected {
         (least, most) => format!("{least} to {most} characters long"),
     };
     match only {
-        Charset::Any => format!("must be {long}"),
         Charset::AppHash => {
             format!("must be the {most} characters of an Android app's hash: letters, digits, + and /")
         }
@@ -150,7 +154,10 @@ fn characters(least: usize, most: usize, only: Charset) -> Expected {
         Charset::LettersDigitsDashes => format!("must be {long}, only letters A to Z, digits and dashes"),
         Charset::LowerDigitsDashes => format!("must be {long}, only lower-case letters, digits and dashes"),
         Charset::NoBlanks => format!("must be {long}, without blanks"),
-        Charset::NoControls => format!("must be {long}, without control characters"),
+        Charset::Shown => format!("must be {long}, without control characters and marks of direction"),
+        Charset::ShownLines => {
+            format!("must be {long}, without control characters (but for line feeds) and marks of direction")
+        }
         Charset::ServiceName => format!(
             "must be {long}, only letters, numbers, spaces, dashes and underscores, and no phone number"
         ),
@@ -239,7 +246,7 @@ mod tests {
         let pairs = || vec![(String::new(), long.clone())];
         sentences! {
             Identity::parse("") => "must be 8 to 64 characters long, only letters A to Z, digits and dashes",
-            FriendlyName::parse("") => "must be 1 to 64 characters long, without control characters",
+            FriendlyName::parse("") => "must be 1 to 64 characters long, without control characters and marks of direction",
             UniqueName::parse("") =>
                 "must be 1 to 64 characters long, only letters A to Z, digits, dashes, underscores and dots",
             ServiceName::parse("") =>
@@ -249,16 +256,19 @@ mod tests {
             ApnsIdentifier::parse("") => "must be 10 characters long, only upper-case letters and digits",
             ApnsTopic::parse("") =>
                 "must be a bundle identifier of 1 to 100 visible ASCII characters, such as com.example.app",
-            Message::parse("") => "must be 1 to 256 characters long",
-            FieldValue::parse(&long) => "must be at most 128 characters long",
+            Message::parse("") =>
+                "must be 1 to 256 characters long, without control characters (but for line feeds) and marks of direction",
+            FieldValue::parse(&long) =>
+                "must be at most 128 characters long, without control characters (but for line feeds) and marks of direction",
             AppHash::parse("") => "must be the 11 characters of an Android app's hash: letters, digits, + and /",
             SendDigits::parse("") =>
                 "must be 1 to 32 characters: digits, * and #, and w for each half second to wait",
             SenderName::parse("") =>
                 "must be 1 to 16 characters long, only lower-case letters, digits and dashes",
-            Substitutions::new(pairs()) => "must be at most 4096 characters long altogether",
+            Substitutions::new(pairs()) =>
+                "must be at most 4096 characters long altogether, without control characters (but for line feeds) and marks of direction",
             Tags::new(pairs()) =>
-                "must be at most 10 tags, each name and value at most 128 characters long, without control characters",
+                "must be at most 10 tags, each name and value at most 128 characters long, without control characters and marks of direction",
         }
     }
 

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Form, Rule, bad_objects, check, check_required, good_objects, of_length, strings};
+use super::{
+    Form, Rule, bad_objects, check, check_required, good_objects, of_length, strings, unshown, unshown_lines,
+};
 use crate::support::operations::Everything;
 use crate::support::world::answer;
 use crate::support::{TestApp, User};
@@ -53,16 +55,24 @@ async fn parameters_of_a_new_challenge() {
         "x",
         r#"{"label":"a","label":"b","value":"x"}"#,
     ];
+    let labels_unshown = unshown().into_iter().map(|text| field(&text, "x"));
+    let values_unshown = unshown_lines().into_iter().map(|text| field("x", &text));
+    let unshown_fields: Vec<_> = labels_unshown.chain(values_unshown).collect();
     check(vec![
         rule(
             "Details.Message",
-            [of_length(256), of_length(1)].concat(),
-            of_length(257),
+            [
+                of_length(256),
+                of_length(1),
+                strings(&["two\nlines", "two\r\nlines", "\u{fffd}\u{5d0}"]),
+            ]
+            .concat(),
+            [of_length(257), unshown_lines()].concat(),
         ),
         rule(
             "Details.Fields",
-            [labels(36), values(128), values(0)].concat(),
-            [labels(37), values(129), strings(&shapes)].concat(),
+            [labels(36), values(128), values(0), vec![field("x", "two\nlines")]].concat(),
+            [labels(37), values(129), strings(&shapes), unshown_fields].concat(),
         ),
         rule(
             "Details.NumberMatching",

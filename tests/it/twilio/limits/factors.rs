@@ -2,7 +2,7 @@
 
 use super::{
     Form, Rule, around, bad_names, bad_objects, check, check_required, good_names, good_objects, of_length,
-    strings,
+    strings, unshown,
 };
 use crate::support::operations::Everything;
 use crate::support::{Authenticator, Device, TestApp, User};
@@ -89,7 +89,7 @@ fn rules_of_push(path: &'static str, base: fn(&Everything) -> Form) -> Vec<Rule>
         rule(
             "Config.SdkVersion",
             of_length(64),
-            [of_length(65), strings(&["1\n"])].concat(),
+            [of_length(65), unshown()].concat(),
         ),
         rule(
             "Config.NotificationPlatform",

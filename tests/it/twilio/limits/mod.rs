@@ -126,11 +126,34 @@ fn good_names() -> Vec<String> {
 }
 
 fn bad_names() -> Vec<String> {
-    [
-        of_length(65),
-        strings(&["two\nlines", "nul\0", "\u{7f}", "\u{85}"]),
-    ]
-    .concat()
+    [of_length(65), unshown()].concat()
+}
+
+/// Texts on one line that nobody may be shown: with controls of a terminal, or marks that turn the direction of writing.
+fn unshown() -> Vec<String> {
+    let mut texts = unshown_lines();
+    texts.push("two\nlines".to_owned());
+    texts
+}
+
+/// The same of texts that may have several lines.
+fn unshown_lines() -> Vec<String> {
+    strings(&[
+        "nul\0",
+        "a\tb",
+        "a\rb",
+        "\u{1b}[2J",
+        "\u{7f}",
+        "\u{85}",
+        "\u{9b}2J",
+        "\u{61c}a",
+        "a\u{200e}",
+        "a\u{200f}",
+        "a\u{202a}b",
+        "a\u{202e}b",
+        "\u{2066}a",
+        "a\u{2069}",
+    ])
 }
 
 /// Whole numbers around a range.

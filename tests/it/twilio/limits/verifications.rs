@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Form, Rule, bad_objects, check, check_required, good_objects, of_length, strings};
+use super::{
+    Form, Rule, bad_objects, check, check_required, good_objects, of_length, strings, unshown, unshown_lines,
+};
 use crate::support::messages::next_number;
 use crate::support::operations::Everything;
 use crate::support::{Service, TestApp};
@@ -87,7 +89,15 @@ async fn what_a_message_says() {
         rule(
             "CustomMessage",
             strings(&["Here: {{code}}", "{{code}} is for {{friendly_name}}", ""]),
-            strings(&["no code", "{{code}}\u{7}"]),
+            [
+                strings(&["no code"]),
+                [unshown_lines()
+                    .iter()
+                    .map(|text| format!("{{{{code}}}} {text}"))
+                    .collect::<Vec<_>>()]
+                .concat(),
+            ]
+            .concat(),
         ),
         rule(
             "Locale",
@@ -105,9 +115,35 @@ async fn what_a_message_says() {
             strings(&[""]),
             strings(&["HJ", "VA0123456789abcdef0123456789abcdef"]),
         ),
-        rule("TemplateCustomSubstitutions", good_objects(), bad_objects()),
+        rule(
+            "TemplateCustomSubstitutions",
+            good_objects(),
+            [bad_objects(), members_of(&unshown_lines())].concat(),
+        ),
     ])
     .await;
+}
+
+/// An object with each of the texts as its name, and one with each as its value.
+fn members_of(texts: &[String]) -> Vec<String> {
+    let objects = texts
+        .iter()
+        .flat_map(|text| [json!({text: "x"}), json!({"x": text})]);
+    objects.map(|object| object.to_string()).collect()
+}
+
+/// What a caller might want of an e-mail, with one of the texts in it.
+fn options_of(texts: &[String]) -> Vec<String> {
+    let names = ["from_name", "template_id"].map(|name| move |text: &String| json!({name: text}));
+    let options = texts
+        .iter()
+        .flat_map(|text| names.each_ref().map(|option| option(text)));
+    let lines = unshown_lines();
+    let substitutions = lines.iter().map(|text| json!({"substitutions": {"x": text}}));
+    options
+        .chain(substitutions)
+        .map(|object| object.to_string())
+        .collect()
 }
 
 #[tokio::test]
@@ -134,6 +170,7 @@ async fn what_goes_along_with_a_message() {
                     "a=b",
                     r#"{"a":"b","a":"c"}"#,
                 ]),
+                members_of(&unshown()),
             ]
             .concat(),
         ),
@@ -145,20 +182,24 @@ async fn what_goes_along_with_a_message() {
                 r#"{"from":null}"#,
                 "",
             ]),
-            strings(&[
-                r#"{"from":"foo"}"#,
-                r#"{"from":"foo@bar.com"}"#,
-                r#"{"from":"foo@bar.com\r\nBcc: eve@bar.com"}"#,
-                r#"{"from_name":"a\nb"}"#,
-                r#"{"from_name":1}"#,
-                r#"{"substitutions":{"a":1}}"#,
-                r#"{"to":"eve@bar.com"}"#,
-                "[]",
-                "x",
-            ]),
+            [
+                options_of(&unshown()),
+                strings(&[
+                    r#"{"from":"foo"}"#,
+                    r#"{"from":"foo@bar.com"}"#,
+                    r#"{"from":"foo@bar.com\r\nBcc: eve@bar.com"}"#,
+                    r#"{"from_name":"a\nb"}"#,
+                    r#"{"from_name":1}"#,
+                    r#"{"substitutions":{"a":1}}"#,
+                    r#"{"to":"eve@bar.com"}"#,
+                    "[]",
+                    "x",
+                ]),
+            ]
+            .concat(),
         ),
-        rule("Amount", Vec::new(), [of_length(33), strings(&["a\nb"])].concat()),
-        rule("Payee", Vec::new(), [of_length(65), strings(&["a\nb"])].concat()),
+        rule("Amount", Vec::new(), [of_length(33), unshown()].concat()),
+        rule("Payee", Vec::new(), [of_length(65), unshown()].concat()),
     ])
     .await;
 }
