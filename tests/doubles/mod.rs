@@ -5,6 +5,7 @@
 mod clock;
 mod entropy;
 mod parts;
+pub(crate) mod watch;
 
 pub(crate) use self::clock::ManualClock;
 pub(crate) use self::entropy::SeededEntropy;

@@ -16,7 +16,7 @@ use countersign::memory::sids::RisingSids;
 use countersign::store::Store;
 use countersign::store::memory::MemoryStore;
 
-use super::{ManualClock, SeededEntropy};
+use super::{ManualClock, SeededEntropy, watch};
 
 /// The parts of an `App`, before they are wired; what a test does not care for is the default.
 ///
@@ -57,7 +57,8 @@ impl TestParts {
 
     /// A process that remembers nothing yet.
     pub(crate) fn wire(self) -> App {
-        App {
+        watch::begin();
+        let app = App {
             store: self.store,
             clock: self.clock,
             sids: Arc::new(RisingSids::new(Arc::clone(&self.entropy))),
@@ -66,17 +67,24 @@ impl TestParts {
             senders: self.senders,
             memory: Arc::default(),
             policy: self.policy,
-        }
+        };
+        watch::look_at_debug(
+            "what is printed of the parts",
+            &(&app.vault, &app.senders, &app.policy),
+        );
+        app
     }
 }
 
 impl Default for TestParts {
     fn default() -> Self {
+        let master = MasterKey::generate(&SeededEntropy::new(0));
+        watch::secret(&master.to_text());
         Self {
             store: Arc::new(MemoryStore::new()),
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
             entropy: Arc::new(SeededEntropy::new(1)),
-            vault: Arc::new(Vault::new(&MasterKey::generate(&SeededEntropy::new(0)))),
+            vault: Arc::new(Vault::new(&master)),
             senders: Arc::default(),
             policy: policy(),
         }

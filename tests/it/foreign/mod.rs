@@ -34,6 +34,7 @@ impl Server {
             .arg(data.path().join("data"))
             .args(["--listen", "127.0.0.1:0"])
             .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
+            .env("COUNTERSIGN_LOG", "trace")
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).expect("a file"))
             .spawn()
@@ -94,6 +95,7 @@ impl Drop for Server {
         // A server that is gone already is what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        crate::support::look_through(&self.log);
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::support::credentials::{p256, service_account};
+use crate::support::look_through;
 
 pub(super) const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 pub(super) const TOKEN: &str = "a-token-that-only-these-tests-know";
@@ -29,6 +30,7 @@ impl Server {
         let log = directory.path().join("countersign.log");
         let mut process = countersign(directory.path())
             .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
+            .env("COUNTERSIGN_LOG", "trace")
             .env("COUNTERSIGN_LISTEN", "127.0.0.1:0")
             .env("COUNTERSIGN_OPS_LISTEN", "127.0.0.1:0")
             .stdout(Stdio::piped())
@@ -71,6 +73,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ended_already = self.process.kill();
         let _reaped = self.process.wait();
+        look_through(&self.directory.path().join("countersign.log"));
     }
 }
 

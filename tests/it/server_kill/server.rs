@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use countersign::store::Store as _;
 use countersign::store::sled::{Options, SledStore};
 
 use super::client::Client;
-use crate::doubles::TestParts;
+use crate::doubles::{TestParts, watch};
+use crate::support::look_through;
 
 /// A server that listens.
 pub(crate) struct Server {
@@ -32,7 +33,7 @@ impl Server {
     pub(crate) fn start(directory: &Path) -> Self {
         let mut process = spawn(directory);
         let mut first = String::new();
-        let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
+        let mut stdout = BufReader::new(process.child.stdout.take().unwrap());
         stdout.read_line(&mut first).unwrap();
         let Some(address) = first.trim_end().strip_prefix("listening on http://") else {
             panic!(
@@ -53,18 +54,22 @@ impl Server {
 }
 
 /// A process that is killed (with SIGKILL) when it is dropped.
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        look_through(&self.log);
     }
 }
 
 /// Starts a server and does not wait for it.
 pub(crate) fn spawn(directory: &Path) -> Process {
-    let log = File::create(directory.join(LOG)).unwrap();
+    let log = directory.join(LOG);
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     // What is set for the tests is no setting of the server.
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
@@ -74,13 +79,15 @@ pub(crate) fn spawn(directory: &Path) -> Process {
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory.join(DATA))
         .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
+        .env("COUNTERSIGN_LOG", "trace")
         .envs(receivers_allowed())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    Process(child)
+    watch::secret(TOKEN);
+    Process { child, log }
 }
 
 /// Receivers of events are on this machine, which the operator has to allow, if this program can be told so.

@@ -15,7 +15,7 @@ mod http2;
 mod limits;
 mod ops;
 mod outbox;
-mod process;
+pub(crate) mod process;
 mod secrets;
 mod settings;
 mod shares;

@@ -5,16 +5,21 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use crate::doubles::watch;
 
 /// A running `countersign serve`, ended with the test.
 pub(crate) struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
     log: mpsc::Receiver<String>,
+    /// Reads the log to its end.
+    logged: Option<JoinHandle<()>>,
     /// The first line, behind `listening on `.
     pub(crate) url: String,
 }
@@ -39,6 +44,8 @@ impl Process {
         variables: &[(&str, &str)],
     ) -> Self {
         let mut child = command(data, &["serve", "--listen", listen])
+            // The finest lines are looked through for secrets, unless the test is about others.
+            .env("COUNTERSIGN_LOG", "trace")
             .args(arguments)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -48,11 +55,12 @@ impl Process {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (lines, log) = mpsc::channel();
-        std::thread::spawn(move || {
-            stderr
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| lines.send(line))
+        let logged = std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                watch::look("the log of the binary", &line);
+                // Somebody may wait for it.
+                let _nobody = lines.send(line);
+            }
         });
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
@@ -65,6 +73,7 @@ impl Process {
             child,
             stdout,
             log,
+            logged: Some(logged),
             url,
         }
     }
@@ -94,7 +103,9 @@ impl Process {
                 .trim()
                 .to_owned()
         };
-        (value("Account SID"), value("Auth token"))
+        let token = value("Auth token");
+        watch::secret(&token);
+        (value("Account SID"), token)
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -145,6 +156,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _reaped = self.child.wait();
+        if let Some(logged) = self.logged.take() {
+            logged.join().unwrap();
+        }
     }
 }
 
@@ -203,7 +217,10 @@ pub(crate) fn get(url: &str, path: &str) -> String {
 
 /// The value of an `Authorization` header.
 pub(crate) fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+    let pair = STANDARD.encode(format!("{user}:{password}"));
+    watch::secret(password);
+    watch::secret(&pair);
+    format!("Basic {pair}")
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);

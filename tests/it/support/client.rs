@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Answer, Events, TestApp};
+use crate::doubles::watch;
 
 /// A user name and a password.
 #[derive(Clone, Debug)]
@@ -20,10 +21,13 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     pub(crate) fn new(user: &impl Display, password: &str) -> Self {
-        Self {
+        let credentials = Self {
             user: user.to_string(),
             password: password.to_owned(),
-        }
+        };
+        watch::secret(password);
+        watch::secret(&STANDARD.encode(format!("{}:{password}", credentials.user)));
+        credentials
     }
 
     pub(crate) fn nobody() -> Self {
@@ -70,6 +74,9 @@ impl<'a> Client<'a> {
 
     /// Sends a request; the form goes along if there is one.
     pub(crate) async fn request(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+        for (_, value) in form.iter().filter(|(name, _)| SECRET_PARAMETERS.contains(name)) {
+            watch::secret(value);
+        }
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
@@ -130,3 +137,18 @@ impl<'a> Client<'a> {
         }
     }
 }
+
+/// The parameters that no log may repeat.
+const SECRET_PARAMETERS: [&str; 11] = [
+    "ApiKey",
+    "AuthPayload",
+    "Binding.Secret",
+    "Certificate",
+    "Code",
+    "Config.NotificationToken",
+    "CustomCode",
+    "PrivateKey",
+    "Secret",
+    "To",
+    "VerificationToken",
+];

@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 
 use super::TestApp;
+use crate::doubles::watch;
 
 /// An authenticator app with one secret.
 #[derive(Clone, Debug)]
@@ -16,12 +17,15 @@ pub(crate) struct Authenticator {
 impl Authenticator {
     /// With what every authenticator app takes for granted.
     pub(crate) fn new(secret: &[u8]) -> Self {
-        Self {
+        let app = Self {
             secret: secret.to_vec(),
             algorithm: "sha1",
             digits: 6,
             period: 30,
-        }
+        };
+        watch::secret(&app.base32());
+        watch::secret(&String::from_utf8_lossy(secret));
+        app
     }
 
     /// What the app shows now, if its clock is right.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Client, Credentials, TestApp};
+use crate::doubles::watch;
 
 /// A key pair, and what the server called it once it was enrolled.
 #[derive(Clone, Debug)]
@@ -187,7 +188,9 @@ impl Device {
         );
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).unwrap();
         let signature = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+        let jws = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
+        watch::secret(&jws);
+        jws
     }
 
     /// Base64 of the `SubjectPublicKeyInfo`.

@@ -18,9 +18,12 @@ pub(crate) mod receiver;
 pub(crate) mod scripted;
 pub(crate) mod world;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Barrier;
+
+use crate::doubles::watch;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::TestApp;
@@ -53,6 +56,14 @@ where
         results.push(task.await.unwrap());
     }
     results
+}
+
+/// Looks for secrets in the log that a binary wrote to a file; see [`watch`].
+pub(crate) fn look_through(log: &Path) {
+    let text = std::fs::read(log).unwrap_or_default();
+    for line in String::from_utf8_lossy(&text).lines() {
+        watch::look("the log of the binary", line);
+    }
 }
 
 /// A number from the environment, for those who want to look longer than the suite does.
