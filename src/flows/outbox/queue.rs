@@ -4,6 +4,10 @@
 //! goes to the account that has the fewest, and of those to the one that has waited longest; no account takes so many that
 //! nothing is left for others ([`Shares`]). How many lanes an account has makes no difference to others, nor to how long it
 //! takes to choose one.
+//!
+//! Within an account what serves many (a push provider) and what serves one (a device with a push service of its own choice)
+//! take turns, and those that serve one leave some of the account's places to the others: somebody may have many devices that
+//! hang.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -37,6 +41,9 @@ pub(super) struct Queues(BTreeMap<Track, Queue>);
 #[derive(Debug)]
 struct Queue {
     places: Shares<AccountSid>,
+    /// How many places the receivers of an account have that serve one device, and may have.
+    single: HashMap<AccountSid, usize>,
+    most_single: usize,
     waiting: HashMap<AccountSid, AccountLanes>,
     /// The accounts with lanes that wait: by how many places each has, then by when it had its last turn.
     order: BTreeSet<(usize, u64, AccountSid)>,
@@ -48,7 +55,42 @@ struct AccountLanes {
     /// Where it stands in the order.
     held: usize,
     turn: u64,
-    lanes: VecDeque<Lane>,
+    /// Of receivers that serve many.
+    shared: VecDeque<Lane>,
+    /// Of receivers that serve one.
+    single: VecDeque<Lane>,
+    /// Whose turn it is where both wait.
+    single_is_next: bool,
+}
+
+impl AccountLanes {
+    fn of(&mut self, lane: Lane) -> &mut VecDeque<Lane> {
+        if is_single(lane) {
+            &mut self.single
+        } else {
+            &mut self.shared
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.single.is_empty()
+    }
+
+    /// The next lane, of those that serve one only if these `may` go on.
+    fn pop(&mut self, may: bool) -> Option<Lane> {
+        let single = may && !self.single.is_empty() && (self.single_is_next || self.shared.is_empty());
+        self.single_is_next = !single;
+        if single {
+            self.single.pop_front()
+        } else {
+            self.shared.pop_front()
+        }
+    }
+}
+
+/// Whether it is one device's. Webhooks are few, and the account's own.
+fn is_single(lane: Lane) -> bool {
+    lane.receiver.pool() == DeliveryPool::Pushes && !lane.receiver.serves_many()
 }
 
 impl Queues {
@@ -80,7 +122,7 @@ impl Queues {
     /// The visit of a lane is over.
     pub(super) fn done(&mut self, lane: Lane, track: Track) {
         if let Some(queue) = self.0.get_mut(&track) {
-            queue.done(lane.account);
+            queue.done(lane);
         }
     }
 }
@@ -89,6 +131,9 @@ impl Queue {
     fn new(places: usize) -> Self {
         Self {
             places: Shares::halves(places),
+            single: HashMap::new(),
+            // Three quarters of the half that an account has.
+            most_single: (places * 3 / 8).max(1),
             waiting: HashMap::new(),
             order: BTreeSet::new(),
             turns: 0,
@@ -103,26 +148,55 @@ impl Queue {
             AccountLanes {
                 held,
                 turn,
-                lanes: VecDeque::new(),
+                shared: VecDeque::new(),
+                single: VecDeque::new(),
+                single_is_next: false,
             }
         });
-        waiting.lanes.push_back(lane);
+        waiting.of(lane).push_back(lane);
     }
 
     fn next(&mut self) -> Option<Lane> {
-        let &(_, _, account) = self.order.first()?;
+        // Those that are passed over have most of their places taken, so they are few.
+        let account = self
+            .order
+            .iter()
+            .map(|(_, _, account)| *account)
+            .find(|account| {
+                let waiting = self.waiting.get(account);
+                waiting.is_some_and(|waiting| !waiting.shared.is_empty() || self.may_single(*account))
+            })?;
         // Whoever has more gets none either.
         if !self.places.take(account) {
             return None;
         }
-        let lane = self.waiting.get_mut(&account)?.lanes.pop_front();
+        let may_single = self.may_single(account);
+        let lane = self.waiting.get_mut(&account)?.pop(may_single);
+        if lane.is_some_and(is_single) {
+            *self.single.entry(account).or_default() += 1;
+        }
         self.turns += 1;
         let turn = self.turns;
         self.stand(account, Some(turn));
         lane
     }
 
-    fn done(&mut self, account: AccountSid) {
+    fn may_single(&self, account: AccountSid) -> bool {
+        self.single
+            .get(&account)
+            .is_none_or(|held| *held < self.most_single)
+    }
+
+    fn done(&mut self, lane: Lane) {
+        let account = lane.account;
+        if is_single(lane)
+            && let Some(held) = self.single.get_mut(&account)
+        {
+            *held -= 1;
+            if *held == 0 {
+                self.single.remove(&account);
+            }
+        }
         self.places.give_back(account);
         self.stand(account, None);
     }
@@ -133,7 +207,7 @@ impl Queue {
             return;
         };
         self.order.remove(&(waiting.held, waiting.turn, account));
-        if waiting.lanes.is_empty() {
+        if waiting.is_empty() {
             self.waiting.remove(&account);
             return;
         }
@@ -147,7 +221,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::domain::outbox::Receiver;
-    use crate::domain::sid::WebhookSid;
+    use crate::domain::sid::{CredentialSid, FactorSid, WebhookSid};
 
     const TRACK: Track = Track {
         pool: DeliveryPool::Webhooks,
@@ -244,5 +318,48 @@ mod tests {
         queues.done(lane, track);
         let queue = &queues.0[&TRACK];
         assert!(queue.waiting.is_empty() && queue.order.is_empty() && queue.places.taken() == 0);
+    }
+
+    #[test]
+    fn devices_of_ones_own_choice_leave_places_to_a_push_provider() {
+        let track = Track {
+            pool: DeliveryPool::Pushes,
+            slow: false,
+        };
+        let of = |receiver| Lane {
+            account: AccountSid::from_bytes([1; 16]),
+            receiver,
+        };
+        let mut queues = queues(256);
+        for number in 0..1500_u32 {
+            let mut sid = [0; 16];
+            sid[..4].copy_from_slice(&number.to_be_bytes());
+            queues.push(of(Receiver::Factor(FactorSid::from_bytes(sid))), track);
+        }
+        let hanging: Vec<_> = std::iter::from_fn(|| queues.next()).collect();
+        assert_eq!(hanging.len(), 96, "three quarters of the half of an account");
+        // Another account's are not held up by those that get no more.
+        let theirs = Lane {
+            account: AccountSid::from_bytes([2; 16]),
+            receiver: Receiver::Factor(FactorSid::from_bytes([9; 16])),
+        };
+        queues.push(theirs, track);
+        assert_eq!(queues.next().map(|(lane, _)| lane), Some(theirs));
+        for number in 0..32 {
+            let provider = of(Receiver::Credential(CredentialSid::from_bytes([number; 16])));
+            queues.push(provider, track);
+            assert_eq!(queues.next().map(|(lane, _)| lane), Some(provider), "{number}");
+        }
+        // Both take turns where both may go on.
+        let (lane, track) = hanging[0];
+        queues.done(lane, track);
+        let provider = of(Receiver::Credential(CredentialSid::from_bytes([99; 16])));
+        queues.push(provider, track);
+        assert_eq!(
+            queues.next().map(|(lane, _)| is_single(lane)),
+            Some(true),
+            "a provider had the last turn"
+        );
+        assert_eq!(queues.next(), None, "the account has its half");
     }
 }

@@ -35,6 +35,8 @@ impl Server {
             .args(["--listen", "127.0.0.1:0"])
             .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
             .env("COUNTERSIGN_LOG", "trace")
+            // The libraries' own examples write in its name.
+            .env("COUNTERSIGN_CODES_EMAIL_FROM", "foo@example.com")
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).expect("a file"))
             .spawn()

@@ -142,7 +142,7 @@ async fn lengths_of_messages_are_hidden_and_the_longest_fits() {
     let service = PushService::saying(&[Reply::Status(201)]).await;
     let subscribed = Subscribed::to(&server, &service.endpoint()).await;
     let app = connected(&server);
-    let texts = ["?".to_owned(), "?".repeat(200), "\u{1}".repeat(256)];
+    let texts = ["?".to_owned(), "?".repeat(200), "\u{1f989}".repeat(256)];
     for text in &texts {
         let form = [
             ("FactorSid", subscribed.device.factor.as_str()),

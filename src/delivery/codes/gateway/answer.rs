@@ -51,6 +51,11 @@ impl AnswerRules {
                     after => Sent::retry_recipient(status.into(), why(), after),
                 }
             }
+            // The credentials are everybody's. What a provider does not allow for one number it says with 403 and others.
+            401 | 407 => Sent::retry(
+                format!("{}; it does not accept the sender's credentials", why()),
+                None,
+            ),
             300..400 => Sent::refused(format!(
                 "the provider answered {status}; redirects are not followed, so give the sender the final URL"
             )),
@@ -119,7 +124,11 @@ mod tests {
             };
             assert_eq!(sent.outcome.scope(), Some(about), "{status}");
         }
-        for status in [301, 307, 400, 401, 403, 404, 422] {
+        for status in [401, 407] {
+            let sent = judge(&reading, status, "");
+            assert_eq!(sent.outcome.scope(), Some(FailureScope::Sender), "{status}");
+        }
+        for status in [301, 307, 400, 403, 404, 422] {
             let sent = judge(&reading, status, "");
             assert!(
                 matches!(sent.outcome, DeliveryOutcome::Refused { .. }),
