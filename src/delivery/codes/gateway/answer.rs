@@ -56,7 +56,7 @@ impl AnswerRules {
                 format!("{}; it does not accept the sender's credentials", why()),
                 None,
             ),
-            300..400 => Sent::refused(format!(
+            300..=399 => Sent::refused(format!(
                 "the provider answered {status}; redirects are not followed, so give the sender the final URL"
             )),
             _ => Sent::refused(why()),
