@@ -4,7 +4,7 @@
 //! and less if others want as much ([`Shares`]). Whoever wants more gives up its oldest idle connection for a new one, or is
 //! turned away. When all places are taken, the peer that has most gives up its oldest idle one for others. A proxy that the
 //! operator trusts brings many clients: each of its connections counts for itself, the oldest idle one goes for whoever has
-//! none, and what one of its clients has at work is counted by [`requests`](super::requests).
+//! none, and what one of its clients has at work is counted by `requests` beside it.
 //!
 //! There is one of these in a process, whatever is spoken on its listeners.
 
