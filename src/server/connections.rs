@@ -2,14 +2,18 @@
 //!
 //! A peer is an address, of IPv6 a /64, which is what one host or household has. It may have three quarters of all places,
 //! and less if others want as much ([`Shares`]). Whoever wants more gives up its oldest idle connection for a new one, or is
-//! turned away. When all places are taken, the peer that has most gives up its oldest idle one for others. A proxy that the
-//! operator trusts brings many clients: each of its connections counts for itself, the oldest idle one goes for whoever has
-//! none, and what one of its clients has at work is counted by `requests` beside it.
+//! turned away. When all places are taken, one of those who have most gives up its oldest idle one for others; for whoever has
+//! none, anybody does, the oldest first. A proxy that the operator trusts brings many clients: each of its connections counts
+//! for itself, and what one of its clients has at work is counted by `requests` beside it.
+//!
+//! A place is given away when the connection that had it is gone, not before: one that got a request at the last moment
+//! keeps it.
 //!
 //! There is one of these in a process, whatever is spoken on its listeners.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +60,8 @@ struct OpenConnection {
     since: Instant,
     /// Whether a request of it is being answered.
     stage: Arc<RequestStage>,
+    /// Whether it was asked to go, for somebody who waits.
+    asked: AtomicBool,
     end: Notify,
 }
 
@@ -70,7 +76,9 @@ pub(super) struct ConnectionPlace {
 /// What becomes of a new connection.
 enum Entrant {
     Entered(Peer, u64, Arc<OpenConnection>),
-    /// All places are taken, and nobody has to give up one.
+    /// Somebody who is idle was asked to go.
+    Asked,
+    /// All places are taken, and nobody can be asked for one.
     Full,
     /// Its peer has its share.
     TurnedAway,
@@ -120,9 +128,10 @@ impl OpenConnections {
                     let most = self.most;
                     tracing::warn!("{most} connections are open; new ones wait (see max_connections)");
                 }
-                Entrant::Full => {}
+                Entrant::Asked | Entrant::Full => {}
             }
-            freed.await;
+            // Nobody tells when a connection becomes idle, or when a new one has had its time.
+            let _freed_or_not = tokio::time::timeout(LOOKS_AGAIN, freed).await;
         }
     }
 
@@ -140,47 +149,48 @@ impl ConnectionsState {
         } else {
             Peer::Host(network(address))
         };
-        loop {
-            if self.shares.take(peer) {
-                let connection = Arc::new(OpenConnection {
-                    since: Instant::now(),
-                    stage: Arc::default(),
-                    end: Notify::new(),
-                });
-                let open = self.open.entry(peer).or_default();
-                self.order.remove(&(open.len(), peer));
-                open.insert(number, Arc::clone(&connection));
-                self.order.insert((open.len(), peer));
-                return Entrant::Entered(peer, number, connection);
+        if self.shares.take(peer) {
+            let connection = Arc::new(OpenConnection {
+                since: Instant::now(),
+                stage: Arc::default(),
+                asked: AtomicBool::new(false),
+                end: Notify::new(),
+            });
+            let open = self.open.entry(peer).or_default();
+            self.order.remove(&(open.len(), peer));
+            open.insert(number, Arc::clone(&connection));
+            self.order.insert((open.len(), peer));
+            return Entrant::Entered(peer, number, connection);
+        }
+        let mine = self.shares.held(peer);
+        let full = self.shares.free() == 0;
+        let idle = if full {
+            let greedy = self.idle_of_those_with_more_than(mine + 1);
+            greedy.or_else(|| self.oldest_idle().filter(|_| mine == 0))
+        } else {
+            self.idle_of(peer)
+        };
+        match idle {
+            Some(idle) => {
+                idle.asked.store(true, Ordering::Relaxed);
+                idle.end.notify_one();
+                Entrant::Asked
             }
-            let mine = self.shares.held(peer);
-            let full = self.shares.free() == 0;
-            let given_up = if full {
-                let greedy = self.idle_of_those_with_more_than(mine + 1);
-                greedy.or_else(|| self.idle_of_proxies().filter(|_| mine == 0))
-            } else {
-                self.idle_of(peer).map(|idle| (peer, idle))
-            };
-            match given_up {
-                Some((other, idle)) => {
-                    if let Some(connection) = self.leave(other, idle) {
-                        connection.end.notify_one();
-                    }
-                }
-                // Others would wait behind one that has to wait for its own.
-                None if full && (mine == 0 || self.order.len() == 1 || !self.has_most(mine)) => {
-                    return Entrant::Full;
-                }
-                None => return Entrant::TurnedAway,
-            }
+            // Others would wait behind one that has to wait for its own.
+            None if full && (mine == 0 || self.order.len() == 1 || !self.has_most(mine)) => Entrant::Full,
+            None => Entrant::TurnedAway,
         }
     }
 
-    /// Takes out a connection, unless that is done already.
-    fn leave(&mut self, peer: Peer, number: u64) -> Option<Arc<OpenConnection>> {
-        let open = self.open.get_mut(&peer)?;
+    /// Takes out a connection.
+    fn leave(&mut self, peer: Peer, number: u64) {
+        let Some(open) = self.open.get_mut(&peer) else {
+            return;
+        };
         let before = open.len();
-        let connection = open.remove(&number)?;
+        if open.remove(&number).is_none() {
+            return;
+        }
         self.shares.give_back(peer);
         self.order.remove(&(before, peer));
         if open.is_empty() {
@@ -188,7 +198,6 @@ impl ConnectionsState {
         } else {
             self.order.insert((before - 1, peer));
         }
-        Some(connection)
     }
 
     fn has_most(&self, mine: usize) -> bool {
@@ -196,29 +205,34 @@ impl ConnectionsState {
     }
 
     /// The oldest idle connection of whoever has most, if that is more than `few`.
-    fn idle_of_those_with_more_than(&self, few: usize) -> Option<(Peer, u64)> {
+    fn idle_of_those_with_more_than(&self, few: usize) -> Option<Arc<OpenConnection>> {
         let greedy = self.order.iter().rev().take_while(|(held, _)| *held > few);
         let mut greedy = greedy.take(MOST_ASKED);
-        greedy.find_map(|(_, peer)| Some((*peer, self.idle_of(*peer)?)))
+        greedy.find_map(|(_, peer)| self.idle_of(*peer))
     }
 
-    /// The oldest idle connection of trusted proxies. Costs a look at each of theirs if all are busy.
-    fn idle_of_proxies(&self) -> Option<(Peer, u64)> {
-        let ones = (1, Peer::Proxied(0))..=(1, Peer::Proxied(u64::MAX));
-        let mut peers = self.order.range(ones);
-        peers.find_map(|(_, peer)| Some((*peer, self.idle_of(*peer)?)))
+    /// The oldest idle connection of all. It costs a look at each, so it is for whoever has none.
+    fn oldest_idle(&self) -> Option<Arc<OpenConnection>> {
+        let all = self.open.values().flatten();
+        let idle = all.filter(|(_, connection)| connection.is_idle());
+        let oldest = idle.min_by_key(|(number, _)| **number);
+        oldest.map(|(_, connection)| Arc::clone(connection))
     }
 
-    fn idle_of(&self, peer: Peer) -> Option<u64> {
-        let mut open = self.open.get(&peer)?.iter();
-        open.find(|(_, connection)| connection.is_idle())
-            .map(|(number, _)| *number)
+    fn idle_of(&self, peer: Peer) -> Option<Arc<OpenConnection>> {
+        let mut open = self.open.get(&peer)?.values();
+        open.find(|connection| connection.is_idle()).cloned()
     }
 }
 
 impl OpenConnection {
-    /// Whether nothing is being answered, and it had time to ask for something.
+    /// Whether it can be asked to go.
     fn is_idle(&self) -> bool {
+        !self.asked.load(Ordering::Relaxed) && self.does_nothing()
+    }
+
+    /// Whether nothing is being answered, and it had time to ask for something.
+    fn does_nothing(&self) -> bool {
         match self.stage.stage() {
             Stage::Idle | Stage::Stranger => true,
             Stage::Head => self.since.elapsed() >= GRACE,
@@ -238,20 +252,23 @@ impl ConnectionPlace {
         Arc::clone(&self.all.requests)
     }
 
-    /// Waits until the place was given to somebody else. A request that came in between is answered.
+    /// Waits until the place is wanted by somebody else. A connection that got a request in between keeps it, and whoever
+    /// waits asks another one.
     pub(super) async fn given_up(&self) {
         loop {
             self.connection.end.notified().await;
-            if self.connection.is_idle() {
+            if self.connection.does_nothing() {
                 return;
             }
+            self.connection.asked.store(false, Ordering::Relaxed);
+            self.all.freed.notify_waiters();
         }
     }
 }
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        drop(self.all.lock().leave(self.peer, self.number));
+        self.all.lock().leave(self.peer, self.number);
         self.all.freed.notify_waiters();
     }
 }
@@ -267,8 +284,11 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 /// So long a new connection has to ask for something before it counts as idle.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// So many peers are looked at for an idle connection.
+/// So many of those who have most are looked at for an idle connection, before all are.
 const MOST_ASKED: usize = 8;
+
+/// How often somebody who waits for a place looks again.
+const LOOKS_AGAIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -293,7 +313,7 @@ mod tests {
                 number,
                 connection,
             }),
-            Entrant::Full | Entrant::TurnedAway => None,
+            Entrant::Asked | Entrant::Full | Entrant::TurnedAway => None,
         }
     }
 
@@ -301,6 +321,20 @@ mod tests {
         let given_up = std::pin::pin!(place.given_up());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         given_up.poll(&mut context).is_ready()
+    }
+
+    /// Enters when the one of `places` that is asked for it is gone, which must be that with this index.
+    fn enter_in_place_of(
+        all: &Arc<OpenConnections>,
+        peer: &str,
+        places: &mut Vec<ConnectionPlace>,
+        index: usize,
+    ) -> ConnectionPlace {
+        assert!(enter(all, peer).is_none(), "nobody has gone yet");
+        let asked = places.iter().position(is_given_up);
+        assert_eq!(asked, Some(index));
+        drop(places.remove(index));
+        enter(all, peer).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -312,7 +346,7 @@ mod tests {
                 IpAddr::V6(_) => format!("{host}{number:x}"),
             };
             // Busy ones are not given up.
-            let places: Vec<_> = (0..128).filter_map(|number| enter(&all, &name(number))).collect();
+            let mut places: Vec<_> = (0..128).filter_map(|number| enter(&all, &name(number))).collect();
             assert_eq!(places.len(), 48);
             for place in &places {
                 place.stage().reach(Stage::Answering);
@@ -325,8 +359,7 @@ mod tests {
             assert!(enter(&all, "198.51.100.17").is_none(), "all are taken");
             // The oldest that is idle goes, whoever comes.
             places[7].stage().reach(Stage::Idle);
-            let last = enter(&all, "198.51.100.17").unwrap();
-            assert!(is_given_up(&places[7]) && !is_given_up(&places[0]));
+            let last = enter_in_place_of(&all, "198.51.100.17", &mut places, 7);
             drop((places, others, last));
             let state = all.lock();
             assert!(state.open.is_empty() && state.order.is_empty() && state.shares.taken() == 0);
@@ -340,14 +373,9 @@ mod tests {
         assert!(enter(&all, "192.0.2.1").is_none(), "they had no time to ask");
         tokio::time::advance(GRACE).await;
         places[0].stage().reach(Stage::Answering);
-        places.push(enter(&all, "192.0.2.1").unwrap());
-        assert!(is_given_up(&places[1]));
-        assert!(
-            !places
-                .iter()
-                .enumerate()
-                .any(|(number, place)| number != 1 && is_given_up(place))
-        );
+        let new = enter_in_place_of(&all, "192.0.2.1", &mut places, 1);
+        places.push(new);
+        assert!(!places.iter().any(is_given_up));
     }
 
     #[tokio::test(start_paused = true)]
@@ -374,10 +402,69 @@ mod tests {
         for place in &places[..40] {
             place.stage().reach(Stage::Answering);
         }
-        for (came, peer) in ["10.9.8.7", "192.0.2.1"].into_iter().enumerate() {
-            places.push(enter(&all, peer).unwrap());
-            assert!(is_given_up(&places[40 + came]) && !is_given_up(&places[0]));
+        for peer in ["10.9.8.7", "192.0.2.1"] {
+            let new = enter_in_place_of(&all, peer, &mut places, 40);
+            places.push(new);
         }
-        assert!(!is_given_up(&places[42]));
+        assert!(!places.iter().any(is_given_up));
+    }
+
+    /// Somebody with a large network has an address for each connection.
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_idle_connection_of_all_goes_for_whoever_has_none() {
+        let all = room(64);
+        let mut places: Vec<_> = (1..=64)
+            .map(|number| enter(&all, &format!("198.51.100.{number}")).unwrap())
+            .collect();
+        places[0].stage().reach(Stage::Answering);
+        assert!(enter(&all, "192.0.2.1").is_none(), "they had no time to ask");
+        assert!(!places.iter().any(is_given_up));
+        tokio::time::advance(GRACE).await;
+        let new = enter_in_place_of(&all, "192.0.2.1", &mut places, 1);
+        places.push(new);
+        // Who has one already waits for his own.
+        assert!(enter(&all, "192.0.2.1").is_none());
+        assert!(!places.iter().any(is_given_up));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_got_a_request_at_the_last_moment_keeps_its_place() {
+        let all = room(64);
+        let places: Vec<_> = (0..48).filter_map(|_| enter(&all, "192.0.2.1")).collect();
+        tokio::time::advance(GRACE).await;
+        assert!(enter(&all, "192.0.2.1").is_none());
+        places[0].stage().reach(Stage::Answering);
+        assert!(!is_given_up(&places[0]));
+        assert!(enter(&all, "192.0.2.1").is_none());
+        assert!(is_given_up(&places[1]), "another one is asked");
+        // It can be asked again, once it has answered.
+        places[0].stage().reach(Stage::Idle);
+        assert!(enter(&all, "192.0.2.1").is_none());
+        assert!(is_given_up(&places[0]));
+        assert_eq!(all.lock().shares.taken(), 48, "nobody is served without a place");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_served_when_somebody_becomes_idle() {
+        let all = room(64);
+        let mut places: Vec<_> = (0..48).filter_map(|_| enter(&all, "192.0.2.1")).collect();
+        places.extend((1..=16).map(|number| enter(&all, &format!("198.51.100.{number}")).unwrap()));
+        for place in &places {
+            place.stage().reach(Stage::Answering);
+        }
+        let waiting = {
+            let all = Arc::clone(&all);
+            tokio::spawn(async move { all.enter(address("203.0.113.1")).await })
+        };
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert!(!waiting.is_finished());
+        places[5].stage().reach(Stage::Idle);
+        let left = places.remove(5);
+        let goes = tokio::spawn(async move {
+            left.given_up().await;
+        });
+        let entered = tokio::time::timeout(Duration::from_secs(1), waiting).await;
+        assert!(entered.unwrap().unwrap().is_some());
+        goes.await.unwrap();
     }
 }
