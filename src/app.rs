@@ -43,6 +43,8 @@ pub struct Policy {
     pub entity_creations_per_second: Option<u32>,
     /// The most services that one account may have.
     pub services_per_account: u32,
+    /// Whether new TOTP factors may have secrets of 80 to 127 bits, as older systems made them.
+    pub legacy_totp_secrets: bool,
     /// How long a factor is kept that nobody verifies.
     pub unverified_factor_retention: Duration,
     /// How long an entity is kept that has no factors.

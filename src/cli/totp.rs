@@ -80,6 +80,21 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_read_as_the_server_reads_them() {
+        let code = |secret: &str| code_of(&format!("otpauth://totp/t?secret={secret}&digits=8"), 59).unwrap();
+        for secret in [
+            "gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
+            "GEZD%20GNBV+GY3T-QOJQ-GEZD%C2%A0GNBV-GY3T-QOJQ",
+            "GEZDGNBVGY3TQOJQ%E2%80%91GEZDGNBVGY3TQOJQ",
+        ] {
+            assert_eq!(code(secret).as_str(), "94287082", "{secret}");
+        }
+        // Apps of older systems have shorter ones.
+        assert_eq!(code("GEZDGNBVGY3TQOJQ"), code("gezd-gnbv-gy3t-qojq"));
+        assert!(code_of("otpauth://totp/t?secret=GEZDGNBVGY3TQOI", 0).is_err());
+    }
+
+    #[test]
     fn an_unreadable_uri_is_not_repeated() {
         let error = code_of("otpauth://hotp/t?secret=GEZDGNBVGY3TQOJQ", 0).unwrap_err();
         assert!(!error.contains("GEZDGNBVGY3TQOJQ"), "{error}");

@@ -34,7 +34,7 @@ pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS};
 use self::sources::GivenSettings;
 use self::table::{
     CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings, StorageSettings,
-    TlsSettings, WaitingSettings,
+    TlsSettings, TotpSettings, WaitingSettings,
 };
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
@@ -162,6 +162,7 @@ fn policy(
         entity_creations_per_second: limits.entity_creations_per_second,
         outbox_rows_per_account: limits.outbox_rows_per_account,
         services_per_account: limits.services_per_account,
+        legacy_totp_secrets: TotpSettings::read(given)?.legacy_secrets,
         unverified_factor_retention: retention.unverified_factors_days,
         empty_entity_retention: retention.empty_entities_days,
         max_waiters: WaitingSettings::read(given)?.max_waiters.min(room),

@@ -163,6 +163,14 @@ settings! {
         clock_skew_seconds: Duration = "60", seconds(0, 300), file();
     }
 
+    /// TOTP
+    pub(super) TotpSettings [totp] {
+        /// Whether a new factor may bring a secret of 80 to 127 bits (10 to 15 bytes) from an older system. Such secrets are
+        /// weaker than RFC 4226 asks for; the factor says so for good. Factors that have one keep working when this is
+        /// set back to `refuse`.
+        legacy_secrets: bool = "refuse", permission(), file();
+    }
+
     /// How long things are kept
     #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
     pub(super) RetentionSettings [retention] {

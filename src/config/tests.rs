@@ -78,6 +78,20 @@ fn every_setting_of_the_file_has_a_variable() {
 }
 
 #[test]
+fn secrets_of_older_systems_are_refused_unless_allowed() {
+    let name = "COUNTERSIGN_TOTP_LEGACY_SECRETS";
+    assert!(!load(&[], &[]).unwrap().policy.legacy_totp_secrets);
+    for (text, allowed) in [("allow", true), ("refuse", false)] {
+        assert_eq!(
+            load(&[], &[(name, text)]).unwrap().policy.legacy_totp_secrets,
+            allowed
+        );
+    }
+    let refused = line(&[], &[(name, "yes")]);
+    assert!(refused.contains("must be allow or refuse"), "{refused}");
+}
+
+#[test]
 fn limits_of_pushes_have_defaults_and_ranges() {
     let names = [
         "COUNTERSIGN_LIMITS_MAX_PENDING_CHALLENGES",

@@ -14,12 +14,14 @@ use crate::domain::entropy::Entropy;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::domain::typed_code;
 
-/// The secret that an authenticator app and the server share: 16 to 128 bytes.
+/// The secret that an authenticator app and the server share: 16 to 128 bytes, or as few as 10 if an older system made it.
 pub struct TotpSecret(Zeroizing<Vec<u8>>);
 
 impl TotpSecret {
-    /// The fewest bytes a secret may have (RFC 4226, section 4, R6).
+    /// The fewest bytes a secret should have (RFC 4226, section 4, R6); see [`TotpSecret::is_legacy`].
     pub const MIN_LENGTH: usize = 16;
+    /// The fewest bytes a secret can have: the 80 bits of the first authenticator apps.
+    pub const MIN_LEGACY_LENGTH: usize = 10;
     /// The most bytes a secret may have: one block of SHA-512.
     pub const MAX_LENGTH: usize = 128;
 
@@ -34,29 +36,38 @@ impl TotpSecret {
     /// The secret with these bytes.
     ///
     /// # Errors
-    /// When they are too few or too many.
+    /// When they are too few, even for an older system, or too many.
     pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, TotpSecretError> {
         match bytes.len() {
-            Self::MIN_LENGTH..=Self::MAX_LENGTH => Ok(Self(bytes)),
+            Self::MIN_LEGACY_LENGTH..=Self::MAX_LENGTH => Ok(Self(bytes)),
             other => Err(TotpSecretError::Length(other)),
         }
     }
 
-    /// Reads base32 (RFC 4648, section 6) in either case, padded or not. Bits left over after the last byte are
-    /// dropped, as authenticator apps do. Blanks and dashes are refused.
+    /// Whether it has fewer bits (80 to 127) than RFC 4226 asks for. Whoever takes new secrets decides whether to take it.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.0.len() < Self::MIN_LENGTH
+    }
+
+    /// Reads base32 (RFC 4648, section 6) as other systems show it and people copy it ([`typed_code::read_long`]): in either
+    /// case, padded at its end or not, with blanks and dashes of all kinds. Bits left over after the last byte are dropped,
+    /// as authenticator apps do.
     ///
     /// # Errors
     /// When the text is no base32, or stands for too few or too many bytes.
     pub fn from_base32(text: &str) -> Result<Self, TotpSecretError> {
-        if text.len() > MAX_BASE32_LENGTH {
-            return Err(TotpSecretError::Length(text.len() / 8 * 5));
+        if text.len() > MAX_TEXT_LENGTH {
+            return Err(TotpSecretError::TextLength);
         }
-        let digits = Zeroizing::new(without_padding(text).to_ascii_uppercase());
+        let mut plain = typed_code::read_long(text, MAX_TEXT_LENGTH).ok_or(TotpSecretError::NotBase32)?;
+        plain.make_ascii_uppercase();
+        let digits = without_padding(&plain);
         // One, three or six digits in the last group are no whole number of bytes; the decoder would not mind.
         if matches!(digits.len() % 8, 1 | 3 | 6) {
             return Err(TotpSecretError::NotBase32);
         }
-        let bytes = base32::decode(base32::Alphabet::Rfc4648 { padding: false }, &digits).map(Zeroizing::new);
+        let bytes = base32::decode(base32::Alphabet::Rfc4648 { padding: false }, digits).map(Zeroizing::new);
         Self::from_bytes(bytes.ok_or(TotpSecretError::NotBase32)?)
     }
 
@@ -86,10 +97,13 @@ impl fmt::Debug for TotpSecret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TotpSecretError {
     /// The secret has this many bytes.
-    #[error("a TOTP secret has 16 to 128 bytes, not {0}")]
+    #[error("a TOTP secret has 16 to 128 bytes (10 to 15 in older systems), not {0}")]
     Length(usize),
+    /// The text is longer than 1024 bytes.
+    #[error("a TOTP secret has at most 128 bytes, and is written in at most 1024")]
+    TextLength,
     /// A character is no base32 digit, or the digits are no whole number of bytes.
-    #[error("a TOTP secret is written in base32: letters and the digits 2 to 7, no blanks")]
+    #[error("a TOTP secret is written in base32: letters and the digits 2 to 7")]
     NotBase32,
 }
 
@@ -190,7 +204,8 @@ fn without_padding(text: &str) -> &str {
 
 /// How many digits a code may have.
 pub(super) const DIGITS: RangeInclusive<u8> = 3..=8;
-const MAX_BASE32_LENGTH: usize = TotpSecret::MAX_LENGTH.div_ceil(5) * 8;
+/// The longest secret has 205 base32 digits; there is room for a blank of three bytes after each.
+const MAX_TEXT_LENGTH: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -336,14 +351,69 @@ mod tests {
     }
 
     #[test]
+    fn all_spellings_of_a_secret_are_one() {
+        let text = "GEZDGNBVGY3TQOJQGEZDGNBVGY";
+        let grouped = |between: &str| {
+            let groups: Vec<&str> = (0..text.len())
+                .step_by(4)
+                .map(|at| &text[at..text.len().min(at + 4)])
+                .collect();
+            groups.join(between)
+        };
+        for between in [
+            " ", "  ", "-", " - ", "\t", "\r\n", "\u{a0}", "\u{2003}", "\u{202f}", "\u{3000}", "\u{200b}",
+            "\u{feff}", "\u{2011}", "\u{2013}", "\u{2212}",
+        ] {
+            let spelled = grouped(between);
+            for spelling in [
+                spelled.clone(),
+                spelled.to_lowercase(),
+                format!("{spelled}======"),
+                format!("{between}{spelled}{between}======{between}"),
+                format!("{spelled}= = =-= = ="),
+            ] {
+                let read = TotpSecret::from_base32(&spelling).unwrap();
+                assert_eq!(read.as_bytes(), b"1234567890123456", "{spelling:?}");
+            }
+        }
+        let wide: String = text
+            .chars()
+            .map(|digit| char::from_u32(u32::from(digit) + 0xfee0).unwrap())
+            .collect();
+        assert_eq!(
+            TotpSecret::from_base32(&wide).unwrap().as_bytes(),
+            b"1234567890123456"
+        );
+        // The longest secret with the longest blanks.
+        let longest = "A\u{3000}".repeat(205);
+        assert_eq!(TotpSecret::from_base32(&longest).unwrap().as_bytes(), [0; 128]);
+    }
+
+    #[test]
+    fn secrets_of_older_systems_are_told_from_others() {
+        for (length, legacy) in [(10, true), (15, true), (16, false), (20, false), (128, false)] {
+            let secret = secret(&vec![7; length]);
+            assert_eq!(secret.is_legacy(), legacy, "{length}");
+            let read = TotpSecret::from_base32(&secret.to_base32()).unwrap();
+            assert_eq!((read.as_bytes().len(), read.is_legacy()), (length, legacy));
+        }
+        for length in [0, 1, 9, 129] {
+            let refused = TotpSecret::from_bytes(Zeroizing::new(vec![7; length])).unwrap_err();
+            assert_eq!(refused, TotpSecretError::Length(length));
+        }
+    }
+
+    #[test]
     fn everything_else_is_refused() {
         let text = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
         for bad in [
-            format!(" {text}"),
-            format!("{text}\n"),
-            text.replace("GEZDGNBV", "GEZD GNBV"),
+            text.replace("GEZDGNBV", "GEZD_GNBV"),
+            text.replace("GEZDGNBV", "GEZD.GNBV"),
             text.replace("GEZDGNBV", "GEZD-GNB"),
             text.replace('Z', "1"),
+            text.replace('Z', "\u{17b}"),
+            format!("{text}\0"),
+            format!("========{text}"),
             text.replace('Z', "="),
             format!("{text}="),
             format!("{text}========"),
@@ -362,15 +432,24 @@ mod tests {
             TotpSecretError::Length(0)
         );
         assert_eq!(
-            TotpSecret::from_base32("GEZDGNBVGY3TQOJQ").unwrap_err(),
-            TotpSecretError::Length(10)
+            TotpSecret::from_base32(" - \u{a0}").unwrap_err(),
+            TotpSecretError::Length(0)
+        );
+        assert_eq!(
+            TotpSecret::from_base32("GEZD GNBV GY3T QOI").unwrap_err(),
+            TotpSecretError::Length(9)
         );
         assert!(TotpSecret::from_base32(&"A".repeat(205)).is_ok());
         assert_eq!(
             TotpSecret::from_base32(&"A".repeat(207)).unwrap_err(),
             TotpSecretError::Length(129)
         );
-        assert!(TotpSecret::from_base32(&"A".repeat(1 << 20)).is_err());
+        for long in ["A".repeat(1 << 20), " ".repeat(1025)] {
+            assert_eq!(
+                TotpSecret::from_base32(&long).unwrap_err(),
+                TotpSecretError::TextLength
+            );
+        }
     }
 
     #[test]

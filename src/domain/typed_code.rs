@@ -1,4 +1,4 @@
-//! Codes and numbers as people type or paste them: one reading for all of them.
+//! Codes, numbers and secrets as people type or paste them: one reading for all of them.
 //!
 //! What counts guesses or remembers what was used sees the plain spelling only, so that no spelling is a way around it.
 
@@ -11,11 +11,17 @@ use super::text::is_invisible;
 /// far more than any code has.
 #[must_use]
 pub fn read(text: &str) -> Option<Zeroizing<String>> {
-    if text.len() > LONGEST {
+    read_long(text, LONGEST)
+}
+
+/// Like [`read`], of something that may be written in up to `longest` bytes.
+#[must_use]
+pub fn read_long(text: &str, longest: usize) -> Option<Zeroizing<String>> {
+    if text.len() > longest {
         return None;
     }
     // As long as it can get, so that nothing of it is left behind in a smaller buffer.
-    let mut plain = Zeroizing::new(String::with_capacity(LONGEST));
+    let mut plain = Zeroizing::new(String::with_capacity(longest));
     for letter in text.chars().filter(|&letter| !is_between(letter)) {
         plain.push(ascii(letter)?);
     }

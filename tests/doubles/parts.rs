@@ -98,6 +98,7 @@ pub(crate) fn policy() -> Policy {
         max_waiters: 20_000,
         outbox_rows_per_account: 100_000,
         services_per_account: 1000,
+        legacy_totp_secrets: false,
         unverified_factor_retention: Duration::from_hours(14 * 24),
         empty_entity_retention: Duration::from_hours(90 * 24),
         challenge_retention: Duration::from_hours(30 * 24),

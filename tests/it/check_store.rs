@@ -232,6 +232,20 @@ async fn a_webhook_secret_that_does_not_open_is_found() {
 }
 
 #[tokio::test]
+async fn a_factor_that_is_wrong_about_its_secrets_strength_is_found() {
+    let mut damaged = Damaged::store().await;
+    let mark = |factor: &mut Factor| {
+        if let FactorKind::Totp(totp) = &mut factor.kind {
+            totp.legacy_secret = !totp.legacy_secret;
+        }
+    };
+    damaged.edit::<Factor>(is_factor, mark).await;
+    damaged
+        .says("it is wrong about whether its secret is a legacy one")
+        .await;
+}
+
+#[tokio::test]
 async fn a_secret_that_does_not_open_is_found() {
     let mut damaged = Damaged::store().await;
     let reseal = |factor: &mut Factor| {

@@ -341,6 +341,9 @@ enum ConfigJson<'a> {
         skew: u8,
         code_length: u8,
         time_step: u8,
+        /// Only `true`, and only if it has fewer than 128 bits (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        legacy_secret: Option<bool>,
         /// Only while no code is looked at (not part of Twilio's API).
         #[serde(skip_serializing_if = "Option::is_none")]
         codes_paused_until: Option<Text<Timestamp>>,
@@ -398,6 +401,7 @@ impl<'a> ConfigJson<'a> {
                 skew: totp.config.skew.get(),
                 code_length: totp.config.code_length.get(),
                 time_step: totp.config.time_step.get(),
+                legacy_secret: totp.legacy_secret.then_some(true),
                 codes_paused_until: factor.failures.delay(now).map(|delay| Text(now + delay)),
             },
         })

@@ -45,6 +45,9 @@ pub enum Refusal {
     /// The entity cannot be created, or not now.
     #[error(transparent)]
     Entity(#[from] entity::Refusal),
+    /// The secret has fewer than 128 bits, as those of older systems, and the operator takes none of these.
+    #[error("the secret has fewer than 128 bits, and secrets of older systems are not taken here")]
+    LegacySecret,
     /// The factor, its entity or its service does not exist, or not for whoever asks.
     #[error("there is no such factor")]
     NotFound,
@@ -131,6 +134,7 @@ impl AreaRefusal for Refusal {
             | Self::CodeMalformed
             | Self::Disabled
             | Self::Duplicate
+            | Self::LegacySecret
             | Self::NotFound
             | Self::TokenIsSubscription
             | Self::TokenMissing

@@ -14,6 +14,8 @@ pub struct TotpFactor {
     pub secret: Sealed,
     /// Equal for equal secrets.
     pub fingerprint: Fingerprint,
+    /// Whether the secret has fewer than 128 bits: it came from an older system while the operator allowed that.
+    pub legacy_secret: bool,
     /// How codes are made.
     pub config: TotpConfig,
     /// Which time steps were used.

@@ -263,7 +263,15 @@ impl Walk<'_> {
     fn check_secret(&mut self, here: &Here<'_>, totp: &TotpFactor) {
         let opened = self.app.vault.open(here.key, &totp.secret);
         let problem = match opened.map(TotpSecret::from_bytes) {
-            Ok(Ok(_)) => return,
+            Ok(Ok(secret)) => {
+                if secret.is_legacy() != totp.legacy_secret {
+                    self.blame(
+                        here,
+                        format_args!("it is wrong about whether its secret is a legacy one"),
+                    );
+                }
+                return;
+            }
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };

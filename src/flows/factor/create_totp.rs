@@ -62,7 +62,8 @@ impl EnrolledTotpFactor {
 /// permits a device to enrol itself, which has no secret to show.
 ///
 /// # Errors
-/// [`Refusal::AccessToken`] for whoever comes with an access token, [`Refusal::NotFound`] without such a service, [`Refusal::Duplicate`], [`Refusal::Entity`], and the limits of
+/// [`Refusal::AccessToken`] for whoever comes with an access token, [`Refusal::LegacySecret`] unless [`Policy`](crate::app::Policy) allows it,
+/// [`Refusal::NotFound`] without such a service, [`Refusal::Duplicate`], [`Refusal::Entity`], and the limits of
 /// [`crate::domain::entity::Entity::add_factor`]; [`Error::Failed`].
 pub async fn create_totp(
     app: &App,
@@ -73,6 +74,9 @@ pub async fn create_totp(
 ) -> Result<EnrolledTotpFactor, Error<Refusal>> {
     if permit.is_some() {
         return Err(Refusal::AccessToken(access_token::Refusal::Unfit).into());
+    }
+    if !app.policy.legacy_totp_secrets && new.secret.as_ref().is_some_and(TotpSecret::is_legacy) {
+        return Err(Refusal::LegacySecret.into());
     }
     let Admitted { who, mut prior } = account.into();
     let algorithm = new.algorithm.unwrap_or_default();
@@ -120,6 +124,7 @@ async fn create_once(
         fingerprint: app
             .vault
             .fingerprint(enrolment.scope.entity.as_bytes(), secret.as_bytes()),
+        legacy_secret: secret.is_legacy(),
         config,
         accepted: AcceptedSteps::default(),
     };

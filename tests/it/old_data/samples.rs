@@ -280,6 +280,7 @@ fn totp_factors() -> Vec<Sample> {
     let totp = |algorithm, config: (u8, u8, u8), accepted| TotpFactor {
         secret: Sealed::from_bytes((0..53).collect()),
         fingerprint: vault().fingerprint(&[12; 16], b"secret"),
+        legacy_secret: algorithm == TotpAlgorithm::Sha256,
         config: TotpConfig {
             algorithm,
             skew: Skew::new(config.0).unwrap(),

@@ -90,6 +90,15 @@ impl TestApp {
         Self::wire(parts, self.clock, self.account)
     }
 
+    /// The same server, whose operator now chose this.
+    pub(crate) fn with_policy(self, policy: Policy) -> Self {
+        let parts = TestParts {
+            policy,
+            ..TestParts::of(&self.app)
+        };
+        Self::wire(parts, self.clock, self.account)
+    }
+
     /// A process that starts now. The master key outlives a restart, the random bytes do not.
     fn begin(now: Timestamp, parts: TestParts, account: Credentials) -> Self {
         static STARTS: AtomicU64 = AtomicU64::new(1);

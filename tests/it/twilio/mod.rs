@@ -15,6 +15,7 @@ mod factor_events;
 mod failures;
 mod garbage;
 mod guessing;
+mod legacy_secrets;
 mod lifetimes;
 mod limits;
 mod locks;

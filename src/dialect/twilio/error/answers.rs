@@ -75,6 +75,8 @@ fn of_entities_and_factors() {
             "400 60306 - Invalid parameter: AuthPayload must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else",
         factor::Refusal::Duplicate =>
             "409 60317 - The entity already has a factor with this key or secret",
+        factor::Refusal::LegacySecret =>
+            "400 60314 - Invalid parameter: Binding.Secret must have at least 16 bytes: the operator of this server does not allow the shorter secrets of older systems",
         factor::Refusal::AlreadyVerified =>
             "403 60383 - The factor is verified already; create a challenge to check a code",
         factor::Refusal::Delayed { retry_after: WAIT } =>

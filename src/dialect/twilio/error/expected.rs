@@ -124,12 +124,15 @@ impl From<DeviceKeyError> for Expected {
 impl From<TotpSecretError> for Expected {
     fn from(why: TotpSecretError) -> Self {
         match why {
-            TotpSecretError::Length(bytes) => {
-                format!("is no secret: a TOTP secret has 16 to 128 bytes, not {bytes}").into()
-            }
+            TotpSecretError::Length(bytes) => format!(
+                "is no secret: a TOTP secret has 16 to 128 bytes (10 to 15 in older systems), not {bytes}"
+            )
+            .into(),
             TotpSecretError::NotBase32 => {
-                "is no secret: a TOTP secret is written in base32: letters and the digits 2 to 7, no blanks"
-                    .into()
+                "is no secret: a TOTP secret is written in base32: letters and the digits 2 to 7".into()
+            }
+            TotpSecretError::TextLength => {
+                "is no secret: a TOTP secret has at most 128 bytes, and is written in at most 1024".into()
             }
         }
     }

@@ -87,6 +87,7 @@ impl ToApiError for factor::Refusal {
                 "The entity already has a factor with this key or secret",
             ),
             Self::Entity(refusal) => refusal.to_api_error(path),
+            Self::LegacySecret => ApiError::invalid(Parameter::BINDING_SECRET, LEGACY_SECRET),
             Self::NotFound => ApiError::not_found(path),
             Self::Paused { retry_after } => too_many(
                 20429,
@@ -212,6 +213,7 @@ const CODE_FOR_PUSH: &str =
     "can only be given on creation for TOTP factors; a push challenge is answered by its device";
 const CODE_MALFORMED: &str =
     "must be a code: as many ASCII digits as the factor's CodeLength says, and nothing else";
+const LEGACY_SECRET: &str = "must have at least 16 bytes: the operator of this server does not allow the shorter secrets of older systems";
 const TOKEN_IS_SUBSCRIPTION: &str = "must be the platform's token: only webpush takes a push subscription";
 const TOKEN_MISSING: &str = "is required when Config.NotificationPlatform is apn, fcm or webpush";
 const TOKEN_NO_SUBSCRIPTION: &str = "must be the JSON of a push subscription when the platform is webpush";

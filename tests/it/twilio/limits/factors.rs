@@ -108,14 +108,20 @@ async fn parameters_of_a_new_totp_factor() {
         secret(128, 2),
         secret(20, 3).to_lowercase(),
         format!("{}======", secret(16, 4)),
+        format!("{} ", secret(20, 5)),
+        "ABCD-EFGH".repeat(4),
     ];
     let bad = [
+        secret(9, 1),
+        secret(10, 1),
         secret(15, 1),
         secret(129, 1),
         "A".repeat(5000),
         "1".repeat(32),
-        format!("{} ", secret(20, 1)),
-        "ABCD-EFGH".repeat(4),
+        "ABCD_EFGH".repeat(4),
+        format!("{}=", secret(20, 1)),
+        " - ".repeat(8),
+        " ".repeat(1025),
     ];
     let rule = |parameter, good, bad, code| Rule {
         path: FACTORS,
