@@ -18,7 +18,10 @@ fuzz_target!(|text: &str| {
     assert_eq!(second.secret.as_bytes(), first.secret.as_bytes());
     let is_that = |read: &str, meant: &str| {
         let meant = meant.replace(':', "-");
-        read == meant || read.strip_suffix("...").is_some_and(|kept| meant.starts_with(kept))
+        read == meant
+            || read
+                .strip_suffix("...")
+                .is_some_and(|kept| meant.starts_with(kept))
     };
     assert!(is_that(&second.label, &first.label));
     assert_eq!(second.issuer.is_some(), first.issuer.is_some());
