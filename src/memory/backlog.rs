@@ -23,26 +23,6 @@ struct Counts {
     recounted: HashMap<AccountSid, Instant>,
 }
 
-/// Messages that are counted before their commit, and taken back if nothing comes of that.
-#[derive(Debug)]
-pub struct Added<'a> {
-    backlog: &'a Backlog,
-    added: HashMap<AccountSid, usize>,
-}
-
-impl Added<'_> {
-    /// They are in the store.
-    pub fn keep(mut self) {
-        self.added.clear();
-    }
-}
-
-impl Drop for Added<'_> {
-    fn drop(&mut self) {
-        self.backlog.take(&self.added);
-    }
-}
-
 impl Backlog {
     /// How often the messages of one account are counted anew because it seems to have too many.
     pub const RECOUNT_PERIOD: Duration = Duration::from_secs(1);
@@ -52,27 +32,23 @@ impl Backlog {
         self.lock().waiting.get(&account).copied().unwrap_or_default()
     }
 
-    /// Counts what a commit is about to add, all of it or nothing: `None` if an account to which something is added would
+    /// Counts what a commit is about to add, all of it or nothing: `false` if an account to which something is added would
     /// have more than `most` then.
-    pub fn try_add(&self, added: &HashMap<AccountSid, usize>, most: usize) -> Option<Added<'_>> {
+    pub fn try_add(&self, added: &HashMap<AccountSid, usize>, most: usize) -> bool {
         let waiting = &mut self.lock().waiting;
         let fits = added.iter().all(|(account, more)| {
             let before = waiting.get(account).copied().unwrap_or_default();
             before.saturating_add(*more) <= most
         });
-        if !fits {
-            return None;
+        if fits {
+            for (account, more) in added {
+                *waiting.entry(*account).or_default() += more;
+            }
         }
-        for (account, more) in added {
-            *waiting.entry(*account).or_default() += more;
-        }
-        Some(Added {
-            backlog: self,
-            added: added.clone(),
-        })
+        fits
     }
 
-    /// Counts what a commit took away.
+    /// Counts what a commit took away, or did not add after all.
     pub fn take(&self, taken: &HashMap<AccountSid, usize>) {
         let waiting = &mut self.lock().waiting;
         for (account, fewer) in taken {
@@ -128,8 +104,7 @@ mod tests {
     }
 
     fn add(backlog: &Backlog, number: u8, count: usize) -> bool {
-        let added = backlog.try_add(&of(number, count), 10);
-        added.map(Added::keep).is_some()
+        backlog.try_add(&of(number, count), 10)
     }
 
     #[test]
@@ -145,15 +120,6 @@ mod tests {
         backlog.take(&of(1, 100));
         assert_eq!(backlog.of(ACCOUNT), 0);
         assert_eq!(backlog.lock().waiting.len(), 1, "what is empty takes no room");
-    }
-
-    #[test]
-    fn what_comes_to_nothing_is_taken_back() {
-        let backlog = Backlog::default();
-        let added = backlog.try_add(&of(1, 5), 10).unwrap();
-        assert_eq!(backlog.of(ACCOUNT), 5);
-        drop(added);
-        assert_eq!(backlog.of(ACCOUNT), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -85,7 +85,8 @@ async fn attempt(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Err
         (row.attempts, row.lease) = (0, None);
         batch = put_row(batch, &row)?;
     }
-    Ok(reading.commit(batch).await?)
+    // The letter is all that there is of it.
+    Ok(reading.commit_whole(batch).await?)
 }
 
 /// Puts the dead letter of `row` in its place. It is kept for as long as the operator chose.

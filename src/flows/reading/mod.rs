@@ -19,7 +19,15 @@ use crate::memory::Memory;
 use crate::memory::backlog::Backlog;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
-use crate::store::{Batch, Entry, Order, Scan, Store, Version};
+use crate::store::{Batch, CommitError, Entry, Order, Scan, Store, Version};
+
+/// What becomes of a commit for whose messages there is no room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WithoutRoom {
+    /// Webhooks do not hear of it.
+    LeavesEventsOut,
+    Refuses,
+}
 
 /// The records that a decision has seen so far.
 pub struct Reading<'a> {
@@ -200,9 +208,21 @@ impl<'a> Reading<'a> {
     /// [`Fault::Conflict`] if another change came first, [`Fault::OutboxFull`] if an account would have more than that of codes
     /// and pushes: nothing was changed. [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn commit(self, batch: Batch) -> Result<(), Fault> {
+        self.commit_and_wake(batch, WithoutRoom::LeavesEventsOut).await
+    }
+
+    /// The same for messages that are stored nowhere else: where there is no room for them, nothing is committed.
+    ///
+    /// # Errors
+    /// As [`Reading::commit`]; [`Fault::OutboxFull`] also for what webhooks are told.
+    pub async fn commit_whole(self, batch: Batch) -> Result<(), Fault> {
+        self.commit_and_wake(batch, WithoutRoom::Refuses).await
+    }
+
+    async fn commit_and_wake(self, batch: Batch, without_room: WithoutRoom) -> Result<(), Fault> {
         let lanes: BTreeSet<_> = batch.written_keys().filter_map(keys::lane_of).collect();
         let (memory, most) = (self.memory, self.most_waiting);
-        self.commit_up_to(batch, most).await?;
+        self.commit_up_to(batch, most, without_room).await?;
         if !lanes.is_empty() {
             memory.wakeups.wake(lanes);
         }
@@ -214,10 +234,15 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// As [`Reading::commit`], without [`Fault::OutboxFull`].
     pub async fn commit_without_waking(self, batch: Batch) -> Result<(), Fault> {
-        self.commit_up_to(batch, usize::MAX).await
+        self.commit_up_to(batch, usize::MAX, WithoutRoom::Refuses).await
     }
 
-    async fn commit_up_to(self, batch: Batch, most_waiting: usize) -> Result<(), Fault> {
+    async fn commit_up_to(
+        self,
+        batch: Batch,
+        most_waiting: usize,
+        without_room: WithoutRoom,
+    ) -> Result<(), Fault> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -234,7 +259,7 @@ impl<'a> Reading<'a> {
         }
         let backlog = &self.memory.backlog;
         let mut added = backlog.try_add(&change.more, most_waiting);
-        if added.is_none() {
+        if !added {
             for account in change.more.keys() {
                 // Said as seldom as it is counted.
                 if recount(self.store, backlog, *account).await? && backlog.of(*account) >= most_waiting {
@@ -248,7 +273,7 @@ impl<'a> Reading<'a> {
         }
         // Others may take meanwhile what room there is: then these events get none.
         for gets_room in [true, false] {
-            if added.is_none() {
+            if !added && without_room == WithoutRoom::LeavesEventsOut {
                 let most = if gets_room { most_waiting } else { 0 };
                 let room = |account: &AccountSid| (*account, most.saturating_sub(backlog.of(*account)));
                 let room = change.more.keys().map(room);
@@ -257,11 +282,22 @@ impl<'a> Reading<'a> {
                 added = backlog.try_add(&change.more, most_waiting);
             }
         }
-        let added = added.ok_or(Fault::OutboxFull)?;
-        self.store.commit(batch).await?;
-        added.keep();
-        backlog.take(&change.fewer);
-        Ok(())
+        if !added {
+            return Err(Fault::OutboxFull);
+        }
+        match self.store.commit(batch).await {
+            Ok(()) => {
+                backlog.take(&change.fewer);
+                Ok(())
+            }
+            // Of what else goes wrong, and of a commit that nobody waits for any more, it is not known whether it was written:
+            // too high a count heals before anything is refused.
+            Err(conflict @ CommitError::Conflict) => {
+                backlog.take(&change.more);
+                Err(conflict.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn decisive(&mut self, key: &[u8]) -> Result<&Seen, Fault> {
@@ -322,8 +358,11 @@ pub(crate) const COUNTED_AT_ONCE: usize = 1000;
 
 /// Leaves out of `batch` what it tells webhooks beyond the room that their accounts have.
 fn drop_events(batch: &mut Batch, mut room: HashMap<AccountSid, usize>) {
+    let written = batch.written_keys().filter(|key| !batch.rests_on(key));
+    let added: BTreeSet<Vec<u8>> = written.map(<[u8]>::to_vec).collect();
     batch.drop_puts(|key| {
         let lane = keys::lane_of(key).filter(|lane| matches!(lane.receiver, Receiver::Webhook(_)));
+        let lane = lane.filter(|_| added.contains(key));
         match lane.and_then(|lane| room.get_mut(&lane.account)) {
             Some(0) => true,
             Some(left) => {
