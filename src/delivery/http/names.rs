@@ -118,7 +118,8 @@ impl Names for SystemNames {
             if found.is_ok() && began.elapsed() < SLOW {
                 known_as_slow.remove(&host);
             } else {
-                // Whoever has names without end makes others of that kind be forgotten, which costs them nothing.
+                // Whoever has names without end makes others of that kind be forgotten: each then waits in the quick
+                // pool once more, before it is known again.
                 if known_as_slow.len() >= MOST_KNOWN {
                     known_as_slow.clear();
                 }

@@ -8,11 +8,11 @@ use self::decoy::or_decoy;
 use crate::app::App;
 use crate::domain::access::{DevicePass, Refusal};
 use crate::domain::entity::EntityName;
-use crate::domain::factor::FactorStatus;
+use crate::domain::factor::{Factor, FactorStatus};
 use crate::domain::opaque::TokenHash;
 use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
 use crate::domain::time::Timestamp;
-use crate::flows::reading::{Admitted, Foreseen, Prior, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
 use crate::flows::{Error, Fault, account};
 use crate::store::keys;
 use crate::store::records::DeviceAddress;
@@ -164,16 +164,7 @@ pub async fn authenticate_device(
         .check(app.clock.now(), app.policy.device_clock_skew)
         .map_err(|_| Refusal::Credentials)?;
     let address = device.address;
-    let factor = keys::factor(&address.scope(), address.factor);
-    let service = keys::service(address.account, address.service);
-    let account = keys::account(address.account);
-    let foreseen = foresee(&Actor::Device(address.clone()));
-    let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
-    reading.prefetch(needed.chain(foreseen.keys())).await?;
-    reading.require(&factor).await?;
-    // A deleted service leaves its factors to the sweeper: they must not be of use until it comes.
-    reading.require(&service).await?;
-    let active = account::is_active(&mut reading, address.account).await?;
+    let (_, active) = read_device(&mut reading, &address, foresee).await?;
     if claims.account_sid != address.account || !active {
         return Err(Refusal::Credentials.into());
     }
@@ -183,6 +174,25 @@ pub async fn authenticate_device(
     };
     let prior = Prior::of(reading);
     Ok(Admitted { who, prior })
+}
+
+/// The factor of a device, with its service and what is foreseen of the request; and whether its account is active.
+async fn read_device(
+    reading: &mut Reading<'_>,
+    address: &DeviceAddress,
+    foresee: impl Fn(&Actor) -> Foreseen,
+) -> Result<(Factor, bool), NotRead> {
+    let factor = keys::factor(&address.scope(), address.factor);
+    let service = keys::service(address.account, address.service);
+    let account = keys::account(address.account);
+    let foreseen = foresee(&Actor::Device(address.clone()));
+    let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
+    reading.prefetch(needed.chain(foreseen.keys())).await?;
+    let factor = reading.require(&factor).await?;
+    // A deleted service leaves its factors to the sweeper: they must not be of use until it comes.
+    reading.require(&service).await?;
+    let active = account::is_active(reading, address.account).await?;
+    Ok((factor, active))
 }
 
 /// What a caller was let in by.
@@ -233,15 +243,7 @@ impl Admission {
             Self::Device { address, .. } => address,
         };
         let mut reading = Reading::new(app);
-        let factor = keys::factor(&address.scope(), address.factor);
-        let service = keys::service(address.account, address.service);
-        let account = keys::account(address.account);
-        let foreseen = foresee(&Actor::Device(address.clone()));
-        let needed = [factor.bytes(), service.bytes(), account.bytes()].into_iter();
-        reading.prefetch(needed.chain(foreseen.keys())).await?;
-        let factor = reading.require(&factor).await?;
-        reading.require(&service).await?;
-        let active = account::is_active(&mut reading, address.account).await?;
+        let (factor, active) = read_device(&mut reading, address, foresee).await?;
         if factor.status == FactorStatus::Disabled || !active {
             return Err(Refusal::Credentials.into());
         }

@@ -239,7 +239,8 @@ async fn a_team_and_its_key_have_one_connection_and_one_token_whoever_owns_the_c
         text: "",
         expires_at: now,
     };
-    let push = async |team: &ApnsIdentifier| {
+    let rewrapped = pem.replace('\n', "\r\n");
+    let push_with = async |team: &ApnsIdentifier, pem: &str| {
         let access = ApnsAccess {
             private_key: pem,
             key_id: &key,
@@ -251,9 +252,12 @@ async fn a_team_and_its_key_have_one_connection_and_one_token_whoever_owns_the_c
         assert_eq!(sent, PushOutcome::Settled(DeliveryOutcome::Delivered));
         token(&apple.received()[0]).to_owned()
     };
+    let push = async |team| push_with(team, pem).await;
     let first = push(&team).await;
     // Another account, with another credential that holds the same.
     assert_eq!(push(&team).await, first);
+    // Nor does it matter how the key's lines were broken.
+    assert_eq!(push_with(&team, &rewrapped).await, first);
     assert_eq!(apple.connections(), 1);
     assert_ne!(push(&other).await, first);
     assert_eq!(apple.connections(), 2, "a team's connection is its own");

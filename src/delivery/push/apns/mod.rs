@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
+use zeroize::Zeroizing;
 
 use self::token::Signer;
 use super::kept::{Digest, Kept};
@@ -74,11 +75,9 @@ impl Apns {
         message: &PushMessage<'_>,
         now: Timestamp,
     ) -> PushOutcome {
-        let digest = Digest::of(&[
-            access.private_key,
-            access.key_id.as_str(),
-            access.team_id.as_str(),
-        ]);
+        // However its lines are broken, it is one key.
+        let key: Zeroizing<String> = Zeroizing::new(access.private_key.split_ascii_whitespace().collect());
+        let digest = Digest::of(&[&key, access.key_id.as_str(), access.team_id.as_str()]);
         // Whoever owns the credential: Apple knows the team and the key.
         let team = self.teams.get(digest, || {
             Signer::new(access).map(|signer| Team {
