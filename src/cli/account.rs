@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::admin::AdminRequest;
 use super::admin::client::ClientFlags;
+use super::flags::duration;
 use crate::domain::webhook_secrets::MAX_OVERLAP;
 
 #[derive(Debug, Subcommand)]
@@ -71,19 +72,8 @@ impl Command {
 }
 
 fn overlap(text: &str) -> Result<Duration, &'static str> {
-    const EXPECTED: &str = "must be a number and s, m, h or d (such as 24h), up to 30d, or 0";
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| EXPECTED)?;
-    let seconds = match unit {
-        "" if number == 0 => 0,
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        _ => return Err(EXPECTED),
-    };
-    let overlap = number.checked_mul(seconds).map(Duration::from_secs);
-    overlap.filter(|overlap| *overlap <= MAX_OVERLAP).ok_or(EXPECTED)
+    let overlap = duration(text).ok().filter(|overlap| *overlap <= MAX_OVERLAP);
+    overlap.ok_or("must be a number and s, m, h or d (such as 24h), up to 30d, or 0")
 }
 
 #[cfg(test)]

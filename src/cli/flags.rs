@@ -1,6 +1,8 @@
 //! The settings that can be given on the command line, out of the table of settings. Their values are checked where all
 //! settings are.
 
+use std::time::Duration;
+
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::config::{Flag, SECTIONS, Setting, Unset};
@@ -110,4 +112,26 @@ fn help(setting: &Setting) -> String {
 fn given((setting, _): (&'static Setting, Flag), matches: &ArgMatches) -> Option<(&'static str, String)> {
     let text = matches.get_one::<String>(setting.name)?;
     Some((setting.name, text.clone()))
+}
+
+/// A duration as people write one.
+///
+/// # Errors
+/// What it must be.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    const EXPECTED: &str = "must be a number and s, m, h or d, such as 90d";
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| EXPECTED)?;
+    let seconds = match unit {
+        "" if number == 0 => 0,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(EXPECTED),
+    };
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or(EXPECTED)
 }

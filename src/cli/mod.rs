@@ -24,6 +24,7 @@ mod senders;
 mod serve;
 mod signals;
 mod store;
+mod token;
 mod totp;
 
 use std::ffi::OsString;
@@ -55,6 +56,9 @@ enum Command {
     /// Create, list and revoke the API keys of an account.
     #[command(subcommand)]
     Key(key::Command),
+    /// Create, list and revoke bearer tokens, for protocols that know no user names.
+    #[command(subcommand)]
+    Token(token::Command),
     /// See what waits to be delivered and what was given up, and put it back or forget it.
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -117,6 +121,10 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Key(command) => {
+            let (request, flags) = command.into_request();
+            block_on(admin::client::run(request, flags, environment))
+        }
+        Command::Token(command) => {
             let (request, flags) = command.into_request();
             block_on(admin::client::run(request, flags, environment))
         }

@@ -25,6 +25,12 @@ impl PlainToken {
         )
     }
 
+    /// A bearer token's secret: 32 letters and digits, 190 bits.
+    #[must_use]
+    pub fn bearer_secret(entropy: &dyn Entropy) -> Self {
+        Self::api_key_secret(entropy)
+    }
+
     /// The text: for the one answer that shows it, and for hashing it.
     #[must_use]
     pub fn reveal(&self) -> &str {

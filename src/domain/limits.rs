@@ -120,6 +120,54 @@ impl Failures {
     }
 }
 
+/// A bucket of permits: so many may be taken at once, each comes back in its time, and between two there is a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct PermitRule {
+    pub capacity: u32,
+    /// How long until a permit that was taken is there again.
+    pub regeneration: Duration,
+    /// How long nothing is given after one was taken.
+    pub pause: Duration,
+}
+
+/// What was taken of a bucket of permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permits {
+    /// When the last one was taken.
+    last: Timestamp,
+    /// When all are there again.
+    full_at: Timestamp,
+}
+
+impl Permits {
+    /// Takes one of a bucket of which `taken` was taken so far.
+    ///
+    /// # Errors
+    /// How long until there is one. A clock that was set back makes nobody wait for longer than an empty bucket takes.
+    pub fn take(taken: Option<Self>, rule: &PermitRule, now: Timestamp) -> Result<Self, Duration> {
+        let whole = rule.regeneration.saturating_mul(rule.capacity);
+        let full_at = taken.map_or(now, |taken| taken.full_at.max(now).min(now + whole));
+        let paused = taken.filter(|taken| taken.last <= now);
+        let paused = paused.map_or(Duration::ZERO, |taken| (taken.last + rule.pause).since(now));
+        let missing = (full_at + rule.regeneration).since(now).saturating_sub(whole);
+        let wait = missing.max(paused);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        Ok(Self {
+            last: now,
+            full_at: full_at + rule.regeneration,
+        })
+    }
+
+    /// From when on nothing of it counts any more.
+    #[must_use]
+    pub fn counts_until(&self, rule: &PermitRule) -> Timestamp {
+        self.full_at.max(self.last + rule.pause)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,5 +225,33 @@ mod tests {
         assert_eq!(failures.delay(at(0)), None);
         failures.fail(at(0));
         assert_eq!(failures.delay(at(0)), Some(Duration::from_mins(32)));
+    }
+
+    #[test]
+    fn five_permits_come_back_one_at_a_time_and_a_minute_lies_between_two() {
+        let rule = PermitRule {
+            capacity: 5,
+            regeneration: Duration::from_mins(288),
+            pause: Duration::from_mins(1),
+        };
+        let mut taken = None;
+        for minute in 0..5 {
+            if let Some(before) = taken {
+                let early = Permits::take(Some(before), &rule, at(60 * minute - 1));
+                assert_eq!(early, Err(Duration::from_secs(1)));
+            }
+            taken = Some(Permits::take(taken, &rule, at(60 * minute)).unwrap());
+        }
+        let first_is_back = 288 * 60;
+        let wait = Permits::take(taken, &rule, at(300)).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(first_is_back - 300));
+        assert_eq!(
+            Permits::take(taken, &rule, at(first_is_back - 1)),
+            Err(Duration::from_secs(1))
+        );
+        let taken = Permits::take(taken, &rule, at(first_is_back)).unwrap();
+        assert_eq!(taken.counts_until(&rule), at(6 * first_is_back));
+        let before_all = Permits::take(Some(taken), &rule, at(0)).unwrap_err();
+        assert!(before_all <= rule.regeneration, "{before_all:?}");
     }
 }

@@ -101,6 +101,8 @@ sid! {
     AccountSid = "AC";
     /// An API key of an account.
     ApiKeySid = "SK";
+    /// A bearer token of an account.
+    BearerTokenSid = "BT";
     /// A service: one application's settings and everything under it.
     ServiceSid = "VA";
     /// An entity: one user of a service.

@@ -63,7 +63,7 @@ async fn create_once(
 
 /// Counts one more service of the account in `batch`. The count is a record of its own: it changes in the commit that changes
 /// what it counts, so however many services are created at once, the last one that fits is one.
-async fn count_one_more(
+pub(super) async fn count_one_more(
     app: &App,
     reading: &mut Reading<'_>,
     account: AccountSid,

@@ -128,6 +128,13 @@ pub struct ServiceCount {
     pub count: u32,
 }
 
+/// Which service an account's requests in a protocol belong to that knows no services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the field says what it is")]
+pub struct DialectServiceRecord {
+    pub service: ServiceSid,
+}
+
 /// What a store says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoreFormat {

@@ -105,6 +105,14 @@ async fn a_lost_end_of_each_reference_is_found() {
             is_kind("API keys in their accounts' lists"),
             &["it is not in its account's list"],
         ),
+        (
+            is_kind("bearer tokens"),
+            &["in the list of AC01010101010101010101010101010101: it does not exist"],
+        ),
+        (
+            is_kind("bearer tokens in their accounts' lists"),
+            &["it is not in its account's list"],
+        ),
         (is_kind("devices"), &["its device leads nowhere"]),
         (
             is_kind("entities in their services' lists"),

@@ -15,11 +15,13 @@ use zeroize::ZeroizeOnDrop;
 use crate::app::App;
 use crate::domain::account::Refusal;
 use crate::domain::account::{Account, ApiKey};
+use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::FriendlyName;
+use crate::domain::text::{DialectName, FriendlyName};
+use crate::flows::bearer_token::NewBearerToken;
 use crate::flows::outbox::dead_letters::Disposal;
-use crate::flows::{self, account, api_key, webhook_secret};
+use crate::flows::{self, access, account, api_key, bearer_token, webhook_secret};
 
 pub(super) use self::outbox::OutboxView;
 
@@ -34,6 +36,16 @@ pub(super) enum AdminRequest {
         /// `None` stands for the only account; with several, one has to be named.
         account: Option<String>,
         name: String,
+    },
+    CreateToken {
+        /// `None` as in [`AdminRequest::CreateKey`].
+        account: Option<String>,
+        name: String,
+        dialect: String,
+        /// Whose it is, where the protocol has users.
+        user: Option<TokenUser>,
+        /// For ever if `None`.
+        life_seconds: Option<u64>,
     },
     /// The end of dead letters: of one, of all for a receiver, or of all.
     DropOutbox {
@@ -56,6 +68,11 @@ pub(super) enum AdminRequest {
         /// How many rows at the most: 1 to 1000.
         limit: u16,
     },
+    /// Oldest first.
+    ListTokens {
+        /// `None` as in [`AdminRequest::CreateKey`].
+        account: Option<String>,
+    },
     ResumeAccount {
         account: String,
     },
@@ -66,6 +83,9 @@ pub(super) enum AdminRequest {
     },
     RevokeKey {
         key: String,
+    },
+    RevokeToken {
+        token: String,
     },
     /// A new auth token.
     RotateToken {
@@ -95,6 +115,9 @@ pub(super) enum Reply {
     /// It was not done; why.
     Refused(String),
     Secret(NewSecret),
+    Token(NewToken),
+    /// All bearer tokens, oldest first.
+    Tokens(Vec<TokenView>),
     WebhookSecret(NewWebhookSecret),
 }
 
@@ -114,6 +137,38 @@ pub(super) struct KeyView {
     account_sid: String,
     friendly_name: String,
     date_created: String,
+}
+
+/// What is shown of a bearer token: nothing that is secret.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TokenView {
+    sid: String,
+    account_sid: String,
+    dialect: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manages_users: Option<bool>,
+    friendly_name: String,
+    date_created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+/// A new bearer token, in the one answer that shows it.
+#[derive(Serialize, Deserialize, ZeroizeOnDrop)]
+pub(super) struct NewToken {
+    #[zeroize(skip)]
+    sid: String,
+    #[zeroize(skip)]
+    account_sid: String,
+    token: String,
+}
+
+impl fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewToken({}, ..)", self.sid)
+    }
 }
 
 /// A new credential, in the one answer that shows it.
@@ -178,6 +233,30 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
                 .map_err(no_account)?;
             Ok(secret(&key.sid, account, token.reveal()))
         }
+        AdminRequest::CreateToken {
+            account,
+            name,
+            dialect,
+            user,
+            life_seconds,
+        } => {
+            let account = account_or_only_one(app, account).await?;
+            let new = NewBearerToken {
+                dialect: DialectName::parse(&dialect)
+                    .map_err(|invalid| format!("{dialect:?} is no name of a protocol: it {invalid}"))?,
+                user,
+                friendly_name: friendly_name(&name)?,
+                life: life_seconds.map(Duration::from_secs),
+            };
+            let (token, secret) = bearer_token::create(app, account, new)
+                .await
+                .map_err(|error| explain(error, "there is no such account"))?;
+            Ok(Reply::Token(NewToken {
+                sid: token.sid.to_string(),
+                account_sid: account.to_string(),
+                token: access::presented(token.sid, &secret).to_string(),
+            }))
+        }
         AdminRequest::DropOutbox { sid, receiver } => {
             outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
         }
@@ -196,6 +275,13 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             after,
             limit,
         } => outbox::list(app, waiting, after, limit).await,
+        AdminRequest::ListTokens { account } => {
+            let account = account_or_only_one(app, account).await?;
+            let tokens = bearer_token::list(app, account)
+                .await
+                .map_err(|error| explain(error, "there is no such account"))?;
+            Ok(Reply::Tokens(tokens.iter().map(TokenView::from).collect()))
+        }
         AdminRequest::ResumeAccount { account } => {
             account::resume(app, account_sid(&account)?)
                 .await
@@ -213,6 +299,15 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
                 .await
                 .map_err(|error| explain(error, "there is no such API key"))?;
             Ok(Reply::Done(format!("revoked {key}")))
+        }
+        AdminRequest::RevokeToken { token } => {
+            let sid = token
+                .parse()
+                .map_err(|error| format!("{token} is no bearer token's SID: it {error}"))?;
+            bearer_token::revoke(app, sid)
+                .await
+                .map_err(|error| explain(error, "there is no such bearer token"))?;
+            Ok(Reply::Done(format!("revoked {token}")))
         }
         AdminRequest::RotateToken { account } => {
             let account = account_sid(&account)?;
@@ -266,6 +361,21 @@ impl From<&ApiKey> for KeyView {
             account_sid: key.account.to_string(),
             friendly_name: key.friendly_name.to_string(),
             date_created: key.date_created.to_string(),
+        }
+    }
+}
+
+impl From<&BearerToken> for TokenView {
+    fn from(token: &BearerToken) -> Self {
+        Self {
+            sid: token.sid.to_string(),
+            account_sid: token.account.to_string(),
+            dialect: token.dialect.to_string(),
+            user: token.user.as_ref().map(|user| user.name.to_string()),
+            manages_users: token.user.as_ref().map(|user| user.manages_users),
+            friendly_name: token.friendly_name.to_string(),
+            date_created: token.date_created.to_string(),
+            expires: token.expires_at.map(|end| end.to_string()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{NewSecret, NewWebhookSecret, Reply};
+use super::{NewSecret, NewToken, NewWebhookSecret, Reply};
 
 /// The reply as it is shown: as one JSON value if `json`, or for people. `Err` if it says that nothing was done.
 pub(super) fn render(reply: &Reply, json: bool) -> Result<String, String> {
@@ -17,6 +17,8 @@ fn to_json(reply: &Reply) -> Result<String, String> {
         Reply::Outbox(outbox) => serde_json::to_string(outbox),
         Reply::Refused(why) => return Err(why.clone()),
         Reply::Secret(secret) => serde_json::to_string(secret),
+        Reply::Token(token) => serde_json::to_string(token),
+        Reply::Tokens(tokens) => serde_json::to_string(tokens),
         Reply::WebhookSecret(secret) => serde_json::to_string(secret),
     };
     value.map(|value| value + "\n").map_err(|error| error.to_string())
@@ -78,6 +80,22 @@ fn to_text(reply: &Reply) -> Result<String, String> {
         }) => {
             let _ = write!(text, "API key SID  {sid}\nSecret       {secret}\n{ONCE}");
             let _ = writeln!(text, "It acts for the account {account_sid}.");
+        }
+        // Alone: it is put into a variable, or into a file.
+        Reply::Token(NewToken { token, .. }) => {
+            let _ = writeln!(text, "{token}");
+        }
+        Reply::Tokens(tokens) => {
+            for token in tokens {
+                let (sid, dialect, name) = (&token.sid, &token.dialect, &token.friendly_name);
+                let user = token.user.as_deref().unwrap_or("-");
+                let end = token.expires.as_deref().unwrap_or("stays");
+                let _ = writeln!(
+                    text,
+                    "{sid}  {}  {dialect:8}  {user}  {end}  {name}",
+                    token.date_created
+                );
+            }
         }
         Reply::WebhookSecret(NewWebhookSecret {
             account_sid,

@@ -40,6 +40,7 @@ pub(super) fn policy(settings: &ServiceSettings) -> CodePolicy {
         keeps_submitted: false,
         retention: RETENTION,
         exhaustion: Exhaustion::Blocks,
+        counts_malformed: false,
         cancel_needs_step: false,
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{CheckScope, SendingOutcome, SessionLife, Verification};
+use super::{CheckScope, IssuedCode, SendingOutcome, SessionLife, Verification};
 use crate::domain::channel::Channel;
 use crate::domain::time::Timestamp;
 
@@ -70,9 +70,14 @@ impl Verification {
 
     /// When a code may be checked.
     pub(super) fn next_check(&self, now: Timestamp) -> Possible {
-        let Some(code) = self.codes.last().filter(|code| now < code.expires_at) else {
-            return Possible::Never;
-        };
+        match self.codes.last() {
+            Some(code) if now < code.expires_at => self.check_wait(code, now),
+            _ => Possible::Never,
+        }
+    }
+
+    /// When `code`, the last one, may be checked as far as that depends on the checks so far.
+    pub(super) fn check_wait(&self, code: &IssuedCode, now: Timestamp) -> Possible {
         let used = self.checks_used();
         if used >= self.policy.max_checks {
             return Possible::Never;

@@ -26,14 +26,13 @@ impl Verification {
     pub fn require_checkable(&self, now: Timestamp) -> Result<&IssuedCode, Refusal> {
         self.require_open(now)?;
         let code = self.codes.last().ok_or(Refusal::NoCodeSent)?;
-        if now >= code.expires_at {
-            return Err(Refusal::CodeExpired);
-        }
-        match self.next_check(now) {
+        // The limit comes first: whoever is past it learns nothing of the code, not even that it is over.
+        match self.check_wait(code, now) {
             Possible::Never => Err(self.too_many_checks(now)),
             Possible::At(moment) if moment > now => Err(Refusal::TooSoon {
                 retry_after: moment.since(now),
             }),
+            Possible::At(_) if now >= code.expires_at => Err(Refusal::CodeExpired),
             Possible::At(_) => Ok(code),
         }
     }

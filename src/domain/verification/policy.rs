@@ -45,6 +45,8 @@ pub struct CodePolicy {
     pub retention: u32,
     /// What becomes of it when the last wrong code was evaluated.
     pub exhaustion: Exhaustion,
+    /// Whether whatever is given that cannot be a code counts as a wrong one; otherwise it is refused, and no guess.
+    pub counts_malformed: bool,
     /// Whether it can only be canceled while steps of its plan are left.
     pub cancel_needs_step: bool,
 }

@@ -8,9 +8,10 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 
 use crate::domain::account::{Account, AccountStatus, ApiKey};
+use crate::domain::bearer_token::BearerToken;
 use crate::domain::opaque::{DevicePublicKey, Sealed, TokenHash};
-use crate::domain::sid::{AccountSid, ApiKeySid, EntitySid, FactorSid, ServiceSid};
-use crate::domain::text::{FriendlyName, Identity};
+use crate::domain::sid::{AccountSid, ApiKeySid, BearerTokenSid, EntitySid, FactorSid, ServiceSid};
+use crate::domain::text::{DialectName, FriendlyName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Fault;
@@ -62,6 +63,18 @@ decoys! {
         friendly_name,
         secret: TokenHash([0; 32]),
         date_created: Timestamp::from_seconds(1_700_000_000),
+    });
+    BearerToken: DialectName::parse("dialect").ok().zip(FriendlyName::parse("backend").ok()).map(|(dialect, friendly_name)| {
+        BearerToken {
+            sid: BearerTokenSid::from_bytes([0; 16]),
+            account: AccountSid::from_bytes([0; 16]),
+            dialect,
+            user: None,
+            friendly_name,
+            secret: TokenHash([0; 32]),
+            date_created: Timestamp::from_seconds(1_700_000_000),
+            expires_at: None,
+        }
     });
     DeviceRecord: Identity::parse("0123456789abcdef0123456789abcdef").ok().map(|identity| DeviceRecord {
         address: DeviceAddress {

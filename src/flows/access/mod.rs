@@ -1,9 +1,11 @@
 //! Who is let in, and to what: accounts, their API keys and their devices.
 
+mod bearer;
 mod decoy;
 
 use zeroize::Zeroizing;
 
+pub use self::bearer::{authenticate_bearer, presented};
 use self::decoy::or_decoy;
 use crate::app::App;
 use crate::domain::access::{DevicePass, Refusal};

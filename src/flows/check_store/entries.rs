@@ -9,6 +9,7 @@ use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::attempt::Attempt;
+use crate::domain::bearer_token::BearerToken;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
 use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
@@ -19,8 +20,8 @@ use crate::domain::outbox::{DeadLetter, Lane, Receiver};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid, ServiceSid,
-    WebhookSid,
+    AccountSid, ApiKeySid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
+    ServiceSid, WebhookSid,
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
@@ -49,6 +50,14 @@ impl Walk<'_> {
                 self.check_webhook_secrets(here, &account);
             }
             KeyParts::ApiKey(sid) => self.check_api_key(here, *sid).await?,
+            KeyParts::BearerToken(sid) => self.check_bearer_token(here, *sid).await?,
+            KeyParts::BearerTokenOf(account, sid) => {
+                let wrong = |token: &BearerToken| {
+                    (token.account != *account).then_some("the bearer token is another account's")
+                };
+                self.refer(here, &keys::bearer_token(*sid), "it does not exist", wrong)
+                    .await?;
+            }
             KeyParts::ApiKeyOf(account, sid) => {
                 let wrong = |key: &ApiKey| (key.account != *account).then_some("it is another account's");
                 self.refer(here, &keys::api_key(*sid), "it does not exist", wrong)
@@ -90,9 +99,11 @@ impl Walk<'_> {
             KeyParts::VerificationTimer(due, sid) => self.check_plan_timer(here, *due, *sid).await?,
             KeyParts::Webhook(service, sid) => self.check_webhook(here, *service, *sid).await?,
             // Counters and blocks outlive what they were made for, so there is nothing to look up.
-            KeyParts::Budget(_)
+            KeyParts::BegunSessions(..)
+            | KeyParts::Budget(_)
             | KeyParts::CreationRate(_)
             | KeyParts::Destination(..)
+            | KeyParts::DialectService(..)
             | KeyParts::PrefixBlock(..) => {}
         }
         Ok(())
@@ -127,6 +138,19 @@ impl Walk<'_> {
         self.refer(here, &account, "its account does not exist", |_| None)
             .await?;
         let listed = keys::api_keys_of(key.account).key(key.sid.as_bytes());
+        if self.app.store.get(listed.bytes()).await?.is_none() {
+            self.confirm(here, "it is not in its account's list").await?;
+        }
+        Ok(())
+    }
+
+    async fn check_bearer_token(&mut self, here: &Here<'_>, sid: BearerTokenSid) -> Result<(), Fault> {
+        let token: BearerToken = here.record()?;
+        self.check_sid(here, token.sid == sid);
+        let account = keys::account(token.account);
+        self.refer(here, &account, "its account does not exist", |_| None)
+            .await?;
+        let listed = keys::bearer_tokens_of(token.account).key(sid.as_bytes());
         if self.app.store.get(listed.bytes()).await?.is_none() {
             self.confirm(here, "it is not in its account's list").await?;
         }

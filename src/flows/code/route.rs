@@ -56,6 +56,28 @@ pub(crate) async fn route(
     Ok((first < left.len()).then(|| left.swap_remove(first).sender))
 }
 
+/// As [`route`], but the sender called `preferred` comes first, unless it is left alone.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub(super) async fn route_preferring(
+    app: &App,
+    reading: &mut Reading<'_>,
+    way: Way,
+    preferred: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Arc<ConfiguredSender>>, Fault> {
+    if let Some(name) = preferred {
+        let mut candidates = rank(app, reading, way, now).await?.into_iter();
+        let named =
+            candidates.find(|candidate| candidate.available && candidate.sender.name.as_str() == name);
+        if let Some(named) = named {
+            return Ok(Some(named.sender));
+        }
+    }
+    route(app, reading, way, &[], now).await
+}
+
 /// All senders that could take a code that goes this `way`, in the order in which they are to be asked.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! changed then.
 
 use super::records::{SendingAt, new_attempt, put_new_attempt};
-use super::route::{Way, keys_to_route, route};
+use super::route::{Way, keys_to_route, route_preferring};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::delivery::codes::ConfiguredSender;
@@ -31,6 +31,8 @@ pub(crate) struct SendOrder<'a> {
     /// Whether it is looked at for fraud.
     pub(crate) risk_check: bool,
     pub(crate) service: &'a Service,
+    /// The sender that the caller would like, by its name.
+    pub(crate) preferred: Option<&'a str>,
 }
 
 /// What is written once a sending is allowed.
@@ -77,7 +79,7 @@ pub(crate) async fn send<'a>(
         channel,
         country,
     };
-    let sender = route(app, reading, way, &[], now)
+    let sender = route_preferring(app, reading, way, order.preferred, now)
         .await?
         .ok_or(Refusal::NoSender { channel })?;
     let asked = Admittance {

@@ -132,6 +132,7 @@ async fn take_step<'a>(
 ) -> Result<Outgoing<'a>, Error<Refusal>> {
     let step = verification.require_step(now)?;
     let order = SendOrder {
+        preferred: None,
         channel: step.channel,
         new_code: next_code(app, verification, step.channel, None, now)?,
         risk_check: true,

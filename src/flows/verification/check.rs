@@ -85,16 +85,24 @@ async fn attempt(
     let Some(text) = guess.code else {
         return check_silently(app, reading, found, guess, now).await;
     };
-    let given = PlainCode::parse(text, verification.policy.alphabet).ok_or(Refusal::CodeMalformed)?;
+    let given = PlainCode::parse(text, verification.policy.alphabet);
+    if given.is_none() && !verification.policy.counts_malformed {
+        return Err(Refusal::CodeMalformed.into());
+    }
     let code = verification.require_checkable(now)?;
     let mut record = found.destination.clone().unwrap_or_default();
     record.require_unlocked(now)?;
-    let right = is_right(app, &verification, code, &given, guess)?;
+    let right = match &given {
+        Some(given) => is_right(app, &verification, code, given, guess)?,
+        None => false,
+    };
     let key = keys::verification(verification.service, verification.sid);
-    let kept = verification.policy.keeps_submitted.then(|| {
-        let entropy = app.entropy.as_ref();
-        app.vault.seal(entropy, key.bytes(), given.reveal().as_bytes())
-    });
+    let kept = given
+        .filter(|_| verification.policy.keeps_submitted)
+        .map(|given| {
+            let entropy = app.entropy.as_ref();
+            app.vault.seal(entropy, key.bytes(), given.reveal().as_bytes())
+        });
     let submission = Submission {
         sealed: kept,
         ip: guess.ip.clone(),
@@ -111,6 +119,20 @@ async fn attempt(
         warn_of_failures(&before, &verification, now);
     }
     Ok(verification)
+}
+
+/// Whether `text` is the code that `verification` was approved by, or would be now: for protocols that ask that again of one
+/// that is approved. Nothing is counted, and nothing can be won: the code is used.
+///
+/// # Errors
+/// [`Fault::Corrupt`].
+pub fn was_accepted(app: &App, verification: &Verification, text: &str) -> Result<bool, Fault> {
+    let given = PlainCode::parse(text, verification.policy.alphabet);
+    let (Some(given), Some(code), true) = (given, verification.codes.last(), verification.stays_approved())
+    else {
+        return Ok(false);
+    };
+    Ok(open_code(app, verification, code)?.matches(&given))
 }
 
 /// Whether it is the code, for the payment that the code was made for. Both are looked at in any case.

@@ -7,6 +7,8 @@
 mod advance;
 mod check;
 mod confirm_silent;
+mod create;
+mod resend;
 mod settle;
 mod silent_token;
 mod start;
@@ -16,8 +18,10 @@ mod unlock;
 mod tests;
 
 pub use self::advance::{advance, advance_due};
-pub use self::check::{Guess, check};
+pub use self::check::{Guess, check, was_accepted};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
+pub use self::create::{SessionDraft, create};
+pub use self::resend::{Resend, resend};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;
 pub use self::start::{NewVerification, Rules, StartedVerification, foresee_start, start};

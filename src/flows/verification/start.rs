@@ -226,6 +226,7 @@ async fn attempt(
         new_code,
         risk_check: new.risk_check,
         service: &owner,
+        preferred: None,
     };
     let Outgoing { batch, permit } = send(app, &mut reading, &mut verification, order, now, batch).await?;
     record.name_last(verification.sid, verification.kept_until());

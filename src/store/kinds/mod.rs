@@ -32,12 +32,13 @@ use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
-    self, ChallengeTimer, CreationRate, DeviceRecord, Purge, Record, ServiceCount, StoreFormat,
-    VapidKeyRecord, VerificationTimer,
+    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Purge, Record, ServiceCount,
+    StoreFormat, VapidKeyRecord, VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::attempt::Attempt;
+use crate::domain::bearer_token::BearerToken;
 use crate::domain::challenge::Challenge;
 use crate::domain::credential::Credential;
 use crate::domain::destination::Destination;
@@ -48,6 +49,7 @@ use crate::domain::factor::Factor;
 use crate::domain::fraud::PrefixBlock;
 use crate::domain::fraud::budget::{Counter, Taken};
 use crate::domain::fraud::prefix::DestinationPrefix;
+use crate::domain::limits::Permits;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::{DeadLetter, Lane};
@@ -56,10 +58,10 @@ use crate::domain::rate_limit::{RateLimit, RateLimitUses};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
-    FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
+    EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
-use crate::domain::text::Identity;
+use crate::domain::text::{DialectName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
@@ -78,6 +80,9 @@ kinds! {
         /// An API key.
         b'k' ApiKey api_key(sid: ApiKeySid)
             => record ApiKey, Stays, "API keys", "API key {sid}";
+        /// A bearer token.
+        b'T' BearerToken bearer_token(sid: BearerTokenSid)
+            => record BearerToken, Stays, "bearer tokens", "bearer token {sid}";
         /// The key of a device, and where the factor is that its credential belongs to.
         b'd' Device device(credential: CredentialSid)
             => record DeviceRecord, Stays, "devices", "device {credential}";
@@ -102,9 +107,16 @@ kinds! {
         /// That an account has an API key.
         b'b' ApiKeyOf api_key_of(account: AccountSid; sid: ApiKeySid) in api_keys_of
             => mark ListedApiKey, Stays, "API keys in their accounts' lists", "API key {sid} in the list of {account}";
+        /// That an account has a bearer token.
+        b'E' BearerTokenOf bearer_token_of(account: AccountSid; sid: BearerTokenSid) in bearer_tokens_of
+            => mark ListedBearerToken, Stays, "bearer tokens in their accounts' lists",
+               "bearer token {sid} in the list of {account}";
         /// A service of an account.
         b's' Service service(account: AccountSid; sid: ServiceSid) in services under all_services()
             => record Service, Stays, "services", "service {sid} of {account}";
+        /// Which service an account's requests in a protocol belong to that knows no services.
+        b'D' DialectService dialect_service(account: AccountSid, dialect: &'_ DialectName)
+            => record DialectServiceRecord, Stays, "services of protocols", "service of {account} for {dialect}";
         /// A push provider's key of an account.
         b'r' Credential credential(account: AccountSid; sid: CredentialSid) in credentials
             => record Credential, Stays, "credentials", "credential {sid} of {account}";
@@ -153,6 +165,9 @@ kinds! {
         b'j' RateLimitUses rate_limit_uses(service: ServiceSid, limit: RateLimitSid, value: &'_ Fingerprint)
             under all_rate_limit_uses(service: ServiceSid)
             => record RateLimitUses, Ends, "uses of rate limits", "uses of rate limit {limit} of {service}";
+        /// How many verifications were begun for a destination without a sending.
+        b'L' BegunSessions begun_sessions(service: ServiceSid, destination: &'_ Fingerprint)
+            => record Permits, Ends, "counts of begun verifications", "count of begun verifications of {service}";
         /// Which messaging service sends to a region.
         b'h' MessagingConfiguration messaging_configuration(service: ServiceSid, region: Region)
             under messaging_configurations(service: ServiceSid)

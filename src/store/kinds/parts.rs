@@ -13,10 +13,10 @@ use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
-    FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
+    EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
-use crate::domain::text::Identity;
+use crate::domain::text::{DialectName, Identity};
 use crate::domain::time::Timestamp;
 
 /// Something that keys are made of.
@@ -163,7 +163,7 @@ macro_rules! sids {
 }
 
 sids! {
-    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
     RateLimitSid, ServiceSid means service, VerificationSid, WebhookSid
 }
 
@@ -199,25 +199,31 @@ impl ReadPart for Owner {
 }
 
 /// Ends in NUL, which no identity has, so that none is the beginning of another.
-impl WritePart for Identity {
-    fn length(&self) -> usize {
-        self.as_str().len() + 1
-    }
+macro_rules! texts {
+    ($($text:ident),+) => {$(
+        impl WritePart for $text {
+            fn length(&self) -> usize {
+                self.as_str().len() + 1
+            }
 
-    fn write(&self, key: &mut Vec<u8>) {
-        key.extend_from_slice(self.as_str().as_bytes());
-        key.push(0);
-    }
+            fn write(&self, key: &mut Vec<u8>) {
+                key.extend_from_slice(self.as_str().as_bytes());
+                key.push(0);
+            }
+        }
+
+        impl ReadPart for $text {
+            fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
+                let end = reader.rest.iter().position(|byte| *byte == 0)?;
+                let (text, rest) = reader.rest.split_at(end);
+                reader.rest = rest.get(1..)?;
+                Self::parse(std::str::from_utf8(text).ok()?).ok()
+            }
+        }
+    )+};
 }
 
-impl ReadPart for Identity {
-    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
-        let end = reader.rest.iter().position(|byte| *byte == 0)?;
-        let (text, rest) = reader.rest.split_at(end);
-        reader.rest = rest.get(1..)?;
-        Self::parse(std::str::from_utf8(text).ok()?).ok()
-    }
-}
+texts! { DialectName, Identity }
 
 /// 8 bytes, so that the order of keys is the order of time.
 impl WritePart for Timestamp {

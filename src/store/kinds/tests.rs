@@ -34,6 +34,10 @@ fn samples() -> Vec<Sample> {
         VerificationSid::from_bytes([4; 16]),
         RateLimitSid::from_bytes([4; 16]),
     );
+    let (bearer_sid, dialect) = (
+        BearerTokenSid::from_bytes([4; 16]),
+        DialectName::parse("example").unwrap(),
+    );
     let (attempt_sid, token) = (
         AttemptSid::from_bytes([4; 16]),
         AccessTokenSid::from_bytes([4; 16]),
@@ -87,6 +91,26 @@ fn samples() -> Vec<Sample> {
             api_key_of(account_sid, api_key_sid),
             format!("62{ac}{four}"),
             KeyParts::ApiKeyOf(account_sid, api_key_sid),
+        ),
+        sample(
+            bearer_token(bearer_sid),
+            format!("54{four}"),
+            KeyParts::BearerToken(bearer_sid),
+        ),
+        sample(
+            bearer_token_of(account_sid, bearer_sid),
+            format!("45{ac}{four}"),
+            KeyParts::BearerTokenOf(account_sid, bearer_sid),
+        ),
+        sample(
+            dialect_service(account_sid, &dialect),
+            format!("44{ac}6578616d706c6500"),
+            KeyParts::DialectService(account_sid, dialect.clone()),
+        ),
+        sample(
+            begun_sessions(service_sid, &value),
+            format!("4c{va}{five}"),
+            KeyParts::BegunSessions(service_sid, value),
         ),
         sample(
             service(account_sid, service_sid),

@@ -234,5 +234,6 @@ fn policy() -> CodePolicy {
         retention: 86_400,
         exhaustion: Exhaustion::Blocks,
         cancel_needs_step: false,
+        counts_malformed: false,
     }
 }

@@ -1,6 +1,8 @@
 //! One record of every kind and form of what is kept of codes that are sent: verifications and their attempts, what counts
 //! for destinations, and what a service and an account chose.
 
+use std::time::Duration;
+
 use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
@@ -9,6 +11,7 @@ use countersign::domain::destination_record::DestinationRecord;
 use countersign::domain::events::{OutboxMessage, OutboxRow, QueuedCode};
 use countersign::domain::fraud::budget::Taken;
 use countersign::domain::fraud::{BlockEvent, BlockReason, PrefixBlock};
+use countersign::domain::limits::{PermitRule, Permits};
 use countersign::domain::message::custom::CustomMessage;
 use countersign::domain::message::locale::Locale;
 use countersign::domain::messaging_configuration::{MessagingConfiguration, Region};
@@ -74,6 +77,7 @@ pub(super) fn usual_policy() -> CodePolicy {
         retention: 86_400,
         exhaustion: Exhaustion::Blocks,
         cancel_needs_step: false,
+        counts_malformed: false,
     }
 }
 
@@ -93,6 +97,7 @@ pub(super) fn planned_policy(channels: &[Channel], wait: u32) -> CodePolicy {
         keeps_submitted: true,
         exhaustion: Exhaustion::Ends,
         cancel_needs_step: true,
+        counts_malformed: false,
         ..usual_policy()
     }
 }
@@ -378,6 +383,12 @@ fn limits() -> Vec<Sample> {
         date_created: moment(30),
         date_updated: moment(31),
     };
+    let rule = PermitRule {
+        capacity: 5,
+        regeneration: Duration::from_mins(288),
+        pause: Duration::from_mins(1),
+    };
+    let begun = Permits::take(None, &rule, moment(30)).unwrap();
     let limit = RateLimit {
         sid: RateLimitSid::from_bytes([20; 16]),
         unique_name: UniqueName::parse("end_user.ip-4").unwrap(),
@@ -403,6 +414,7 @@ fn limits() -> Vec<Sample> {
         sample("rate limit, without description and buckets", &empty),
         sample("uses of a rate limit's value", &uses),
         sample("uses of a rate limit's value, none", &RateLimitUses::default()),
+        sample("permits of a bucket, one taken", &begun),
     ]
 }
 

@@ -12,18 +12,23 @@ use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::fraud::prefix::DestinationPrefix;
 use countersign::domain::fraud::{BlockReason, Blocked, PrefixBlock};
+use countersign::domain::limits::PermitRule;
 use countersign::domain::messaging_configuration::Region;
 use countersign::domain::phone::PhoneNumber;
 use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax};
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
-use countersign::domain::text::{Amount, Attributes, Description, ProviderName, ServiceName, UniqueName};
+use countersign::domain::text::{
+    Amount, Attributes, Description, DialectName, ProviderName, ServiceName, UniqueName,
+};
 use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Refusal, Verification, VerificationStatus,
 };
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
-use countersign::flows::verification::{self, Guess, NewVerification, Settlement, VerificationName};
-use countersign::flows::{Error, messaging_configuration, safe_list};
+use countersign::flows::verification::{
+    self, Guess, NewVerification, SessionDraft, Settlement, VerificationName,
+};
+use countersign::flows::{Error, dialect_service, messaging_configuration, safe_list};
 use countersign::store::{Batch, Order, Scan, keys, records};
 
 /// Writes everything that codes by message leave in a store: a verification that waits after a wrong code, one whose plan
@@ -207,6 +212,26 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
         risk_check: true,
         wants_sna_client_token: Some(false),
     }
+}
+
+/// A verification that is begun without a sending, in the service of a protocol that knows no services.
+pub(super) async fn begin_session(app: &App, account: AccountSid) {
+    let dialect = DialectName::parse("example").unwrap();
+    let named = ServiceName::parse("Example").unwrap();
+    let service = dialect_service::service_of(app, &mut account.into(), &dialect, &named)
+        .await
+        .unwrap();
+    let rule = PermitRule {
+        capacity: 5,
+        regeneration: Duration::from_mins(288),
+        pause: Duration::from_mins(1),
+    };
+    let draft = SessionDraft {
+        destination: ada(),
+        policy: usual_policy(),
+        permits: Some((rule, String::new())),
+    };
+    verification::create(app, account, service, &draft).await.unwrap();
 }
 
 /// A text message to the one who waits, for a payment.

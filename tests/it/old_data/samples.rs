@@ -8,6 +8,7 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::{AccessToken, TokenLife};
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
+use countersign::domain::bearer_token::{BearerToken, TokenUser};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Fields, Outcome};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::entity::Entity;
@@ -24,12 +25,12 @@ use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::push_guard::{PushGuard, PushLimits};
 use countersign::domain::service::{PushSettings, Service, ServiceSettings, Subscription, TotpSettings};
 use countersign::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
-    ServiceSid, TemplateSid, WebhookSid,
+    AccessTokenSid, AccountSid, ApiKeySid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
+    FactorSid, ServiceSid, TemplateSid, WebhookSid,
 };
 use countersign::domain::text::{
-    ApnsIdentifier, ApnsTopic, AppId, Attributes, FieldLabel, FieldValue, FriendlyName, Identity, Issuer,
-    Message, NotificationToken, ServiceName,
+    ApnsIdentifier, ApnsTopic, AppId, Attributes, DialectName, FieldLabel, FieldValue, FriendlyName,
+    Identity, Issuer, Message, NotificationToken, ServiceName, UserName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -37,8 +38,8 @@ use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, Purge, Record, ServiceCount,
-    StoreFormat, VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, Purge, Record,
+    ServiceCount, StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -111,7 +112,27 @@ fn accounts() -> Vec<Sample> {
         secret: vault().token_hash(&[2; 16], "secret"),
         date_created: moment(2),
     };
+    let token = BearerToken {
+        sid: BearerTokenSid::from_bytes([3; 16]),
+        account: account.sid,
+        dialect: DialectName::parse("example").unwrap(),
+        user: None,
+        friendly_name: FriendlyName::parse("gateway").unwrap(),
+        secret: vault().token_hash(&[3; 16], "secret"),
+        date_created: moment(2),
+        expires_at: None,
+    };
+    let of_user = BearerToken {
+        user: Some(TokenUser {
+            name: UserName::parse("user-0001").unwrap(),
+            manages_users: true,
+        }),
+        expires_at: Some(moment(3)),
+        ..token.clone()
+    };
     vec![
+        sample("bearer token, of an account", &token),
+        sample("bearer token, of a user, with an end", &of_user),
         sample("account, active, with a webhook secret that nobody saw", &account),
         sample("account, suspended", &suspended),
         sample("account, webhook secrets in an overlap", &rotated),
@@ -134,6 +155,9 @@ impl AttachedChange for Keep {
 }
 
 fn services() -> Vec<Sample> {
+    let of_dialect = DialectServiceRecord {
+        service: ServiceSid::from_bytes([3; 16]),
+    };
     let empty = Service {
         sid: ServiceSid::from_bytes([3; 16]),
         account: AccountSid::from_bytes([1; 16]),
@@ -184,6 +208,7 @@ fn services() -> Vec<Sample> {
         ..empty.clone()
     };
     vec![
+        sample("service of an account's requests in a protocol", &of_dialect),
         sample("service, only named", &empty),
         sample("service, everything set", &filled),
     ]

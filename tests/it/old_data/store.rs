@@ -26,11 +26,14 @@ use countersign::domain::opaque::DevicePublicKey;
 use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::service::{Change, Service, ServiceChanges};
 use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
-use countersign::domain::text::{AppId, FriendlyName, Identity, Message, NotificationToken, ServiceName};
+use countersign::domain::text::{
+    AppId, DialectName, FriendlyName, Identity, Message, NotificationToken, ServiceName,
+};
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use countersign::domain::webhook::{WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::flows::access::{self, Actor};
+use countersign::flows::bearer_token::{self, NewBearerToken};
 use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
 use countersign::flows::credential::{self, NewCredential, NewKey};
@@ -140,6 +143,13 @@ pub(super) async fn write() -> String {
         .unwrap()
         .sid;
     api_key::create(&app, account, name("deploy")).await.unwrap();
+    let token = NewBearerToken {
+        dialect: DialectName::parse("example").unwrap(),
+        user: None,
+        friendly_name: name("gateway"),
+        life: None,
+    };
+    bearer_token::create(&app, account, token).await.unwrap();
     let suspended = account::create(&app, name("suspended"))
         .await
         .unwrap()
@@ -171,6 +181,7 @@ pub(super) async fn write() -> String {
     enrol_device(&app, &service).await;
     enrol_app(&app, &service, &clock).await;
     codes::write(&app, &service).await;
+    codes::begin_session(&app, account).await;
     access_token::create(
         &app,
         account,

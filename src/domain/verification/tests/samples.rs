@@ -32,6 +32,7 @@ pub(crate) fn same_code() -> CodePolicy {
         keeps_submitted: false,
         retention: 86_400,
         exhaustion: Exhaustion::Blocks,
+        counts_malformed: false,
         cancel_needs_step: false,
     }
 }

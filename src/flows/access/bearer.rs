@@ -1,0 +1,43 @@
+//! Whom a bearer token lets in.
+
+use zeroize::Zeroizing;
+
+use super::decoy::or_decoy;
+use crate::app::App;
+use crate::crypto::plain_token::PlainToken;
+use crate::domain::access::Refusal;
+use crate::domain::bearer_token::BearerToken;
+use crate::domain::sid::BearerTokenSid;
+use crate::flows::Error;
+use crate::flows::reading::{Admitted, Prior, Reading};
+use crate::store::keys;
+
+/// A token as callers present it: its SID, an underscore and its secret.
+#[must_use]
+pub fn presented(sid: BearerTokenSid, secret: &PlainToken) -> Zeroizing<String> {
+    Zeroizing::new(format!("{sid}_{}", secret.reveal()))
+}
+
+/// Whom the token that is `presented` in the protocol `dialect` lets in. An unknown one takes as long as a wrong one.
+///
+/// # Errors
+/// [`Refusal::Credentials`] for whatever is wrong with it, [`Error::Failed`].
+pub async fn authenticate_bearer(
+    app: &App,
+    presented: &str,
+    dialect: &str,
+) -> Result<Admitted<BearerToken>, Error<Refusal>> {
+    let (sid, secret) = presented.split_once('_').ok_or(Refusal::Credentials)?;
+    let sid: BearerTokenSid = sid.parse().map_err(|_| Refusal::Credentials)?;
+    let mut reading = Reading::new(app);
+    let (token, known) = or_decoy(reading.get(&keys::bearer_token(sid)).await?)?;
+    let (account, has_account) = or_decoy(reading.glance(&keys::account(token.account)).await?)?;
+    let holds = known & has_account & account.is_active() & token.holds(dialect, app.clock.now());
+    // The secret is looked at in any case.
+    if app.vault.token_matches(sid.as_bytes(), secret, &token.secret) & holds {
+        let prior = Prior::of(reading);
+        Ok(Admitted { who: token, prior })
+    } else {
+        Err(Refusal::Credentials.into())
+    }
+}

@@ -1,0 +1,93 @@
+//! Sends the code of a verification that its caller names.
+
+use super::{FoundVerification, Scope, VerificationName, find};
+use crate::app::App;
+use crate::domain::channel::Channel;
+use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
+use crate::domain::verification::{Content, Refusal, Verification};
+use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verification, send};
+use crate::flows::outbox::require_room;
+use crate::flows::reading::{Admitted, Reading};
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::Batch;
+
+/// A sending that is asked for.
+#[derive(Clone, Debug)]
+pub struct Resend {
+    /// Over which channel.
+    pub channel: Channel,
+    /// What the message says besides the code, from now on.
+    pub content: Content,
+    /// Whether it is looked at for fraud.
+    pub risk_check: bool,
+    /// The sender that the caller would like, by its name. Where none of this name can take it, another one does.
+    pub sender: Option<String>,
+}
+
+/// Sends the code of a verification, a new one if its rules want that.
+///
+/// # Errors
+/// [`Refusal::NotFound`] unless it waits, [`Refusal::Approved`], [`Refusal::Unwritable`], [`Refusal::DestinationUnfit`],
+/// [`Refusal::TooManySends`], [`Refusal::TooSoon`], [`Refusal::NoSender`], [`Refusal::Blocked`],
+/// [`Refusal::LandlineSms`], [`Error::Failed`].
+pub async fn resend(
+    app: &App,
+    account: impl Into<Admitted<AccountSid>>,
+    service: ServiceSid,
+    verification: VerificationSid,
+    wanted: &Resend,
+) -> Result<Verification, Error<Refusal>> {
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
+    let scope = Scope { account, service };
+    let which = VerificationName::Sid(verification);
+    retry_on_conflict(|| attempt(app, prior.reading(app), scope, &which, wanted)).await
+}
+
+async fn attempt(
+    app: &App,
+    mut reading: Reading<'_>,
+    scope: Scope,
+    which: &VerificationName,
+    wanted: &Resend,
+) -> Result<Verification, Error<Refusal>> {
+    let now = app.clock.now();
+    let FoundVerification {
+        service,
+        verification: before,
+        ..
+    } = find(&mut reading, scope, which, now).await?;
+    require_room(app, scope.account).await?;
+    let mut verification = before.clone();
+    verification.require_sendable(wanted.channel, now)?;
+    if !verification.destination.fits(wanted.channel) {
+        return Err(Refusal::DestinationUnfit.into());
+    }
+    let read_to_send = keys_to_send(app, scope.account, scope.service, &verification.destination);
+    reading.prefetch(read_to_send.iter().map(Vec::as_slice)).await?;
+    let templates = &app.policy.templates;
+    let content = service
+        .settings
+        .complete(wanted.content.clone(), wanted.channel, templates);
+    let length = verification.policy.code_length.get();
+    content
+        .require_writable(wanted.channel, &"0".repeat(length.into()), templates)
+        .map_err(|why| Refusal::Unwritable { why })?;
+    verification.content = content;
+    let new_code = next_code(app, &verification, wanted.channel, None, now)?;
+    let order = SendOrder {
+        channel: wanted.channel,
+        new_code,
+        risk_check: wanted.risk_check,
+        service: &service,
+        preferred: wanted.sender.as_deref(),
+    };
+    let Outgoing { batch, permit } =
+        send(app, &mut reading, &mut verification, order, now, Batch::new()).await?;
+    let batch = put_verification(batch, Some(&before), &verification)?;
+    reading.commit(batch).await?;
+    permit.commit(verification.sid);
+    Ok(verification)
+}
