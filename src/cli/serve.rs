@@ -20,7 +20,7 @@ use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
 use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use crate::delivery::push::{Addresses, PushProviders};
-use crate::dialect::{Dialect, twilio};
+use crate::dialect::{Dialect, Speaks, signal, together, twilio};
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
@@ -51,7 +51,14 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         OpenPurpose::Use,
     )
     .await?;
-    let started = Started::new(&opened, config.network, config.tls, config.bootstrap).await;
+    let started = Started::new(
+        &opened,
+        config.network,
+        config.signal,
+        config.tls,
+        config.bootstrap,
+    )
+    .await;
     let served = match started {
         Ok(started) => {
             warn_of_log_senders(&opened.app);
@@ -92,6 +99,24 @@ fn warn_of_log_senders(app: &App) {
     }
 }
 
+/// What is spoken on the main listeners.
+fn spoken(app: &Arc<App>, public_url: PublicUrl, signal: crate::config::Signal) -> Dialect {
+    let callers = if signal.needs_token {
+        signal::Callers::Tokens
+    } else {
+        signal::Callers::Anybody(signal.account)
+    };
+    let registration = signal::http(Arc::clone(app), callers, signal.app_hash);
+    let all = together(
+        twilio::http(Arc::clone(app), public_url),
+        vec![(signal::claims, registration)],
+    );
+    Dialect {
+        name: "twilio, signal",
+        speaks: Speaks::Http(all),
+    }
+}
+
 /// Everything that can go wrong at the start has gone well.
 struct Started {
     /// One entry for each dialect.
@@ -109,6 +134,7 @@ impl Started {
     async fn new(
         opened: &Opened,
         network: crate::config::NetworkSettings,
+        signal: crate::config::Signal,
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
     ) -> Result<Self, Failure> {
@@ -166,7 +192,7 @@ impl Started {
             .map_or_else(PublicUrl::from_requests, PublicUrl::fixed);
         Ok(Self {
             welcome: lines + &welcome,
-            apis: vec![(api, twilio::dialect(Arc::clone(&opened.app), public_url))],
+            apis: vec![(api, spoken(&opened.app, public_url, signal))],
             ops,
             admin: admin.ok(),
             certificates,

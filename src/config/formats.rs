@@ -18,6 +18,8 @@ use crate::domain::country::Country;
 use crate::domain::email::EmailAddress;
 use crate::domain::fraud::settings::Countries;
 use crate::domain::price::{Currency, Price};
+use crate::domain::sid::AccountSid;
+use crate::domain::text::AppHash;
 use crate::domain::web_url;
 
 /// What a value must be, and how it is read.
@@ -231,6 +233,25 @@ pub(super) fn permission() -> Format<bool> {
         "allow" => Some(true),
         "refuse" => Some(false),
         _ => None,
+    })
+}
+
+/// Whether callers have to show a bearer token.
+pub(super) fn bearer_or_none() -> Format<bool> {
+    Format::new("bearer or none", |text| match text {
+        "bearer" => Some(true),
+        "none" => Some(false),
+        _ => None,
+    })
+}
+
+pub(super) fn account_sid() -> Format<AccountSid> {
+    Format::new("AC and 32 hexadecimal digits", |text| text.parse().ok())
+}
+
+pub(super) fn app_hash() -> Format<AppHash> {
+    Format::new("the 11 characters of an Android app's hash", |text| {
+        AppHash::parse(text).ok()
     })
 }
 

@@ -33,8 +33,8 @@ pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS};
 
 use self::sources::GivenSettings;
 use self::table::{
-    CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings, StorageSettings,
-    TlsSettings, TotpSettings, WaitingSettings,
+    CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings, SignalSettings,
+    StorageSettings, TlsSettings, TotpSettings, WaitingSettings,
 };
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
@@ -42,6 +42,7 @@ use crate::domain::fraud::settings::{ConversionRule, Settings as TollFraud};
 use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::sid::AccountSid;
+use crate::domain::text::AppHash;
 
 /// What the operator chose, checked.
 #[derive(Debug)]
@@ -58,10 +59,23 @@ pub(crate) struct Config {
     pub policy: Policy,
     /// Who sends codes, in order of preference.
     pub senders: Vec<senders::Sender>,
+    /// How Signal's registration service is spoken.
+    pub signal: Signal,
     /// Where the data is.
     pub storage: Storage,
     /// The listener for HTTPS.
     pub tls: Option<Tls>,
+}
+
+/// How Signal's registration service is spoken.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    /// Whether callers have to show a bearer token.
+    pub needs_token: bool,
+    /// Without tokens: the account that calls act for; the only one if `None`.
+    pub account: Option<AccountSid>,
+    /// What text messages to Android apps end in.
+    pub app_hash: Option<AppHash>,
 }
 
 /// The account that is created in an empty store.
@@ -134,6 +148,7 @@ impl Config {
                 "listen must not be none unless tls_listen is given: there would be no listener",
             ));
         }
+        let signal = signal(SignalSettings::read(&given)?, &network, tls.as_ref())?;
         Ok(Self {
             bootstrap,
             log,
@@ -141,6 +156,7 @@ impl Config {
             outbound,
             policy,
             senders,
+            signal,
             storage,
             tls,
         })
@@ -252,6 +268,25 @@ fn tls(settings: TlsSettings) -> Result<Option<Tls>, ConfigError> {
         )),
         (None, None) => Ok(None),
     }
+}
+
+fn signal(
+    settings: SignalSettings,
+    network: &NetworkSettings,
+    tls: Option<&Tls>,
+) -> Result<Signal, ConfigError> {
+    let mut listeners = network.listen.into_iter().chain(tls.map(|tls| tls.listen));
+    if !settings.signal_auth && !listeners.all(|address| address.ip().is_loopback()) {
+        return Err(ConfigError::new(
+            "signal_auth must not be none unless listen and tls_listen are addresses of this machine alone, such as \
+             127.0.0.1:8080: whoever reaches it could have codes sent",
+        ));
+    }
+    Ok(Signal {
+        needs_token: settings.signal_auth,
+        account: settings.signal_account,
+        app_hash: settings.signal_app_hash,
+    })
 }
 
 impl fmt::Debug for Bootstrap {

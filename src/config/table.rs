@@ -13,9 +13,9 @@ use tracing::level_filters::LevelFilter;
 use url::{Origin, Url};
 
 use super::formats::{
-    address, address_or_none, addresses, bootstrap, bytes, contact, countries, countries_or_all, days,
-    directory, file_path, level, master_key, minutes, networks, number, number_or_none, page_origins,
-    permission, provider_url, public_url, seconds, spend_or_none, truth,
+    account_sid, address, address_or_none, addresses, app_hash, bearer_or_none, bootstrap, bytes, contact,
+    countries, countries_or_all, days, directory, file_path, level, master_key, minutes, networks, number,
+    number_or_none, page_origins, permission, provider_url, public_url, seconds, spend_or_none, truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
@@ -28,6 +28,8 @@ use crate::domain::email::EmailAddress;
 use crate::domain::fraud::settings::Countries;
 use crate::domain::price::Price;
 use crate::domain::push_guard::PushLimits;
+use crate::domain::sid::AccountSid;
+use crate::domain::text::AppHash;
 
 settings! {
     /// The configuration file
@@ -96,6 +98,20 @@ settings! {
         /// For development: make a certificate for localhost and the public URL's host. It is kept in `tls` in the data
         /// directory.
         tls_self_signed: bool = "false", truth(), switch("true");
+    }
+
+    /// Signal's registration service
+    #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
+    pub(super) SignalSettings [] {
+        /// Whether callers show a bearer token (`countersign token create --signal`). `none` lets everybody call, so every
+        /// listener must be on this machine's own addresses.
+        signal_auth: bool = "bearer", bearer_or_none(), serve("bearer|none");
+
+        /// With `signal_auth = "none"`: the account that calls act for. Needed only where there are several.
+        signal_account: AccountSid | "the only account", account_sid(), file();
+
+        /// What text messages to Android apps end in, so that the app finds the code (SMS Retriever).
+        signal_app_hash: AppHash | "none", app_hash(), file();
     }
 
     /// What is logged

@@ -43,9 +43,15 @@ pub enum HttpFailure<'a> {
     Panicked,
 }
 
-/// In which of its forms (JSON, XML, gRPC) a dialect answers a request; only the dialect knows what the number means.
+/// In which of its forms (JSON, XML, gRPC) a dialect answers a request; only the dialect knows what the number means, which
+/// is [`GREATEST`](Self::GREATEST) at the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerForm(pub u8);
+
+impl AnswerForm {
+    /// The greatest number that a dialect gives a form.
+    pub const GREATEST: u8 = 15;
+}
 
 /// What a request is known by, so that a client's report can be matched with a line of the log, which has it in
 /// hexadecimal. Unique, and no secret.
@@ -80,7 +86,7 @@ impl fmt::Debug for RequestId {
 /// How a dialect answers what is not for an operation to answer.
 pub trait FailureAnswers: fmt::Debug + Send + Sync {
     /// The header that carries a request's identifier in every answer, and the identifier as this dialect writes it.
-    fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue);
+    fn request_id(&self, id: RequestId, form: AnswerForm) -> (HeaderName, HeaderValue);
 
     /// In which form a request with this head is to be answered if it fails. Asked of every request, before its head is
     /// given away; so it is a number, and costs nothing.

@@ -27,7 +27,9 @@
 
 mod failure;
 mod progress;
+pub mod signal;
 mod stream;
+mod together;
 pub mod twilio;
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use axum::Router;
 pub use failure::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
 pub use progress::{RequestStage, Stage};
 pub use stream::{AcceptedStream, Acceptor, ByteStream, Drain};
+pub use together::{Claim, together};
 
 /// What a dialect gives the server.
 #[derive(Clone, Debug)]

@@ -105,7 +105,7 @@ impl Boundary {
                 .unwrap_or_else(|place| shared.panicked(&place, form))
         };
         shared.pages.admit(page, response.headers_mut());
-        shared.sign(response, request_id)
+        shared.sign(response, request_id, form)
     }
 
     /// The answer to `request`, which is not to be served.
@@ -115,7 +115,7 @@ impl Boundary {
         let mut response = shared.failures.answer(failure, form);
         let page = shared.pages.page(request.headers());
         shared.pages.admit(page, response.headers_mut());
-        shared.sign(response, shared.ids.next())
+        shared.sign(response, shared.ids.next(), form)
     }
 }
 
@@ -130,13 +130,13 @@ impl BoundaryParts {
 
     /// Counts the answer, logs it if it says that we failed, gives it the request's identifier, and has nobody keep it on
     /// the way: answers carry secrets, or names of people at least.
-    fn sign(&self, mut response: Response<Body>, id: RequestId) -> Response<Body> {
+    fn sign(&self, mut response: Response<Body>, id: RequestId, form: AnswerForm) -> Response<Body> {
         let status = response.status();
         self.requests.count(status);
         if status.is_server_error() {
             log_failure(id, &response);
         }
-        let (name, value) = self.failures.request_id(id);
+        let (name, value) = self.failures.request_id(id, form);
         let headers = response.headers_mut();
         headers.insert(name, value);
         headers
@@ -264,7 +264,7 @@ mod tests {
     struct Plain;
 
     impl FailureAnswers for Plain {
-        fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
+        fn request_id(&self, id: RequestId, _: AnswerForm) -> (HeaderName, HeaderValue) {
             let value = HeaderValue::try_from(format!("plain-{id}")).unwrap();
             (HeaderName::from_static("request-name"), value)
         }

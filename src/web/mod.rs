@@ -18,5 +18,6 @@ pub mod ops;
 mod panics;
 pub mod public_url;
 pub(crate) mod request_id;
+pub mod rpc;
 
 pub use self::panics::log_panics;

@@ -46,7 +46,7 @@ pub fn http(ops: Arc<Ops>) -> Http {
 struct StatusOnly;
 
 impl FailureAnswers for StatusOnly {
-    fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
+    fn request_id(&self, id: RequestId, _: AnswerForm) -> (HeaderName, HeaderValue) {
         let value = HeaderValue::from_bytes(&id.digits()).expect("digits are a header's value");
         (HeaderName::from_static("x-request-id"), value)
     }

@@ -14,7 +14,7 @@ pub struct TwilioFailures;
 
 impl FailureAnswers for TwilioFailures {
     /// Twilio's identifiers of requests are `RQ` and 32 hexadecimal digits.
-    fn request_id(&self, id: RequestId) -> (HeaderName, HeaderValue) {
+    fn request_id(&self, id: RequestId, _: AnswerForm) -> (HeaderName, HeaderValue) {
         let mut text = *b"RQ00000000000000000000000000000000";
         text[2..].copy_from_slice(&id.digits());
         let value = HeaderValue::from_bytes(&text).expect("letters and digits are a header's value");
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn requests_are_named_as_twilio_names_them() {
         let id = RequestId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef");
-        let (name, value) = TwilioFailures.request_id(id);
+        let (name, value) = TwilioFailures.request_id(id, AnswerForm::default());
         assert_eq!(name, "twilio-request-id");
         assert_eq!(value, "RQ0123456789abcdef0123456789abcdef");
     }

@@ -56,4 +56,4 @@ pub use device_jwt::{DeviceJwt, DeviceJwtError};
 pub use failures::TwilioFailures;
 pub use form::Form;
 pub use listing::{parse_token as parse_page_token, print_token as print_page_token};
-pub use routes::{OPERATIONS, Operation, dialect, router};
+pub use routes::{OPERATIONS, Operation, http, router};

@@ -19,7 +19,7 @@ use super::{
     verification_checks, verifications, webhooks,
 };
 use crate::app::App;
-use crate::dialect::{Dialect, Http, HttpFailure, Speaks};
+use crate::dialect::{Http, HttpFailure};
 use crate::web::public_url::PublicUrl;
 
 /// An operation: what is asked for, and where.
@@ -122,13 +122,10 @@ operations! {
 
 /// Twilio's dialect, as servers speak it.
 #[must_use]
-pub fn dialect(app: Arc<App>, public_url: PublicUrl) -> Dialect {
-    Dialect {
-        name: "twilio",
-        speaks: Speaks::Http(Http {
-            router: router(app, public_url),
-            failures: Arc::new(TwilioFailures),
-        }),
+pub fn http(app: Arc<App>, public_url: PublicUrl) -> Http {
+    Http {
+        router: router(app, public_url),
+        failures: Arc::new(TwilioFailures),
     }
 }
 

@@ -1,0 +1,71 @@
+//! The protocol's errors: what callers can expect rides in the answers, all else is a status.
+
+use std::time::Duration;
+
+use tonic::Status;
+
+use super::proto::{
+    CheckVerificationCodeError, CheckVerificationCodeErrorType as CheckError, SendVerificationCodeError,
+    SendVerificationCodeErrorType as SendError,
+};
+use crate::domain::verification::Refusal;
+use crate::flows::Fault;
+
+/// A mistake of ours, or of the machine's.
+pub(super) fn failed(fault: &Fault) -> Status {
+    tracing::error!("{fault}");
+    Status::internal("an internal error occurred")
+}
+
+/// Why a code was not sent, and whether the session is shown beside it; `Err` for what the protocol has no error for.
+pub(super) fn of_sending(refusal: &Refusal) -> Result<(SendVerificationCodeError, bool), Status> {
+    let plain = |kind: SendError, with_session| Ok((send_error(kind, None), with_session));
+    match refusal {
+        Refusal::NotFound => plain(SendError::SessionNotFound, false),
+        Refusal::Approved => plain(SendError::SessionAlreadyVerified, true),
+        Refusal::TooSoon { retry_after } | Refusal::DestinationLocked { retry_after } => {
+            Ok((send_error(SendError::RateLimited, Some(*retry_after)), true))
+        }
+        Refusal::TooManySends { .. } => plain(SendError::RateLimited, true),
+        Refusal::Blocked(blocked) => match blocked.retry_after {
+            Some(wait) => Ok((send_error(SendError::RateLimited, Some(wait)), true)),
+            None => plain(SendError::SuspectedFraud, false),
+        },
+        Refusal::LandlineSms => plain(SendError::TransportNotAllowed, true),
+        Refusal::NoSender { .. } | Refusal::DestinationUnfit | Refusal::Unwritable { .. } => {
+            plain(SendError::SenderRejected, false)
+        }
+        other => Err(Status::internal(other.to_string())),
+    }
+}
+
+fn send_error(kind: SendError, retry_after: Option<Duration>) -> SendVerificationCodeError {
+    SendVerificationCodeError {
+        error_type: kind.into(),
+        may_retry: retry_after.is_some(),
+        retry_after_seconds: retry_after.map_or(0, |wait| wait.as_secs()),
+    }
+}
+
+/// Why a code was not checked, as [`of_sending`].
+pub(super) fn of_checking(refusal: &Refusal) -> Result<(CheckVerificationCodeError, bool), Status> {
+    let plain = |kind: CheckError, with_session| Ok((check_error(kind, None), with_session));
+    match refusal {
+        Refusal::NotFound => plain(CheckError::SessionNotFound, false),
+        Refusal::NoCodeSent => plain(CheckError::NoCodeSent, true),
+        Refusal::TooSoon { retry_after } | Refusal::DestinationLocked { retry_after } => {
+            Ok((check_error(CheckError::RateLimited, Some(*retry_after)), true))
+        }
+        Refusal::TooManyChecks { .. } => plain(CheckError::RateLimited, true),
+        Refusal::CodeExpired => plain(CheckError::AttemptExpired, false),
+        other => Err(Status::internal(other.to_string())),
+    }
+}
+
+fn check_error(kind: CheckError, retry_after: Option<Duration>) -> CheckVerificationCodeError {
+    CheckVerificationCodeError {
+        error_type: kind.into(),
+        may_retry: retry_after.is_some(),
+        retry_after_seconds: retry_after.map_or(0, |wait| wait.as_secs()),
+    }
+}
