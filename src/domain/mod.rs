@@ -50,3 +50,4 @@ pub mod verification;
 pub mod web_url;
 pub mod webhook;
 pub mod webhook_secrets;
+pub mod wrong_codes;

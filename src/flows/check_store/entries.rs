@@ -104,7 +104,8 @@ impl Walk<'_> {
             | KeyParts::CreationRate(_)
             | KeyParts::Destination(..)
             | KeyParts::DialectService(..)
-            | KeyParts::PrefixBlock(..) => {}
+            | KeyParts::PrefixBlock(..)
+            | KeyParts::WrongCodes(..) => {}
         }
         Ok(())
     }

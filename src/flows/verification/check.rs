@@ -3,17 +3,17 @@
 use std::fmt;
 
 use super::unlock::{Decided, announce_locks};
-use super::{FoundVerification, Scope, VerificationName, find, put_destination};
+use super::{FoundVerification, Scope, VerificationName, find, put_destination, put_wrong_codes};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::destination::Destination;
-use crate::domain::destination_record::DestinationRecord;
 use crate::domain::limits::Failures;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     IssuedCode, Payment, Refusal, Submission, Verification, VerificationStatus,
 };
+use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, Fault, retry_on_conflict};
@@ -90,8 +90,8 @@ async fn attempt(
         return Err(Refusal::CodeMalformed.into());
     }
     let code = verification.require_checkable(now)?;
-    let mut record = found.destination.clone().unwrap_or_default();
-    record.require_unlocked(now)?;
+    let mut wrong_codes = found.wrong_codes.clone().unwrap_or_default();
+    wrong_codes.require_unlocked(now)?;
     let right = match &given {
         Some(given) => is_right(app, &verification, code, given, guess)?,
         None => false,
@@ -109,13 +109,13 @@ async fn attempt(
     };
     verification.settle_check(right, submission, now);
     if right {
-        record.end_row();
+        wrong_codes.end_row();
     } else {
-        record.count_failure(now);
+        wrong_codes.count_failure(now);
     }
-    commit(app, reading, &found, &verification, record, now).await?;
+    commit(app, reading, &found, &verification, &wrong_codes, now).await?;
     if !right {
-        let before = found.destination.unwrap_or_default();
+        let before = found.wrong_codes.unwrap_or_default();
         warn_of_failures(&before, &verification, now);
     }
     Ok(verification)
@@ -170,9 +170,9 @@ async fn check_silently(
         return Ok(verification);
     }
     verification.approve(now)?;
-    let mut record = found.destination.clone().unwrap_or_default();
-    record.end_row();
-    commit(app, reading, &found, &verification, record, now).await?;
+    let mut wrong_codes = found.wrong_codes.clone().unwrap_or_default();
+    wrong_codes.end_row();
+    commit(app, reading, &found, &verification, &wrong_codes, now).await?;
     Ok(verification)
 }
 
@@ -182,19 +182,22 @@ async fn commit(
     mut reading: Reading<'_>,
     found: &FoundVerification,
     verification: &Verification,
-    mut record: DestinationRecord,
+    wrong_codes: &WrongCodes,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    let mut record = found.destination.clone().unwrap_or_default();
     if record.last.is_none_or(|last| last == verification.sid) {
         record.name_last(verification.sid, verification.kept_until());
     }
-    let before = found.destination.as_ref();
+    let before = found.wrong_codes.as_ref();
     let decided = Decided {
         before: (&found.verification, before),
-        after: (verification, &record),
+        after: (verification, wrong_codes),
     };
     let batch = announce_locks(app, &found.service, &decided, now, Batch::new())?;
-    let batch = put_destination(batch, verification, before, &record, now)?;
+    let key = keys::wrong_codes(verification.account, &verification.destination);
+    let batch = put_wrong_codes(batch, key, before, wrong_codes, now)?;
+    let batch = put_destination(batch, verification, found.destination.as_ref(), &record, now)?;
     let mut batch = put_verification(batch, Some(&found.verification), verification)?;
     let mut converted = None;
     if verification.status(now) == VerificationStatus::Approved {
@@ -207,7 +210,7 @@ async fn commit(
 
 /// Tells the operator, once it is committed, of the wrong codes from which on a destination is closed for a while: somebody
 /// is guessing, or somebody needs help.
-fn warn_of_failures(before: &DestinationRecord, verification: &Verification, now: Timestamp) {
+fn warn_of_failures(before: &WrongCodes, verification: &Verification, now: Timestamp) {
     let mut after = before.clone();
     after.count_failure(now);
     let failures = after.failures.count();
@@ -219,8 +222,8 @@ fn warn_of_failures(before: &DestinationRecord, verification: &Verification, now
     tracing::warn!(
         verification.sid = %verification.sid,
         failures,
-        "{failures} wrong codes in a row were given for {:?} of service {}: {what}",
+        "{failures} wrong codes in a row were given for {:?} of account {}: {what}",
         verification.destination,
-        verification.service
+        verification.account
     );
 }

@@ -34,6 +34,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Refusal, Verification};
+use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::Error;
 use crate::flows::code::key_to_convert;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
@@ -91,6 +92,8 @@ struct FoundVerification {
     verification: Verification,
     /// What is remembered of its destination, if anything is.
     destination: Option<DestinationRecord>,
+    /// What its account remembers of wrong codes for its destination, if there were any.
+    wrong_codes: Option<WrongCodes>,
 }
 
 /// Reads the verification, if it is the account's and can still be fetched, in two round trips.
@@ -122,15 +125,35 @@ async fn find(
         return Err(NotRead::Absent);
     }
     let key = keys::destination(service, &verification.destination);
-    let mut keys = vec![key.bytes()];
+    let wrong_codes = keys::wrong_codes(account, &verification.destination);
+    let mut keys = vec![key.bytes(), wrong_codes.bytes()];
     let attempt = key_to_convert(&verification);
     keys.extend(attempt.as_ref().map(Key::bytes));
     reading.prefetch(keys).await?;
     Ok(FoundVerification {
         service: owner,
         destination: reading.get(&key).await?,
+        wrong_codes: reading.get(&wrong_codes).await?,
         verification,
     })
+}
+
+/// Writes what an account remembers of wrong codes for a destination from now on, if that is something else than before.
+fn put_wrong_codes(
+    batch: Batch,
+    key: Key<WrongCodes>,
+    before: Option<&WrongCodes>,
+    after: &WrongCodes,
+    now: Timestamp,
+) -> Result<Batch, StoreError> {
+    let nothing = WrongCodes::default();
+    if before.unwrap_or(&nothing) == after {
+        Ok(batch)
+    } else if *after == nothing {
+        Ok(batch.delete(key.into_bytes()))
+    } else {
+        batch.put_record_until(key, after, after.counts_until(now))
+    }
 }
 
 /// Writes what is remembered of a destination from now on, if that is something else than before.

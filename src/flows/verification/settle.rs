@@ -59,10 +59,10 @@ async fn end(
         }
         Settlement::Cancel => verification.cancel(now)?,
     }
-    let record = found.destination.unwrap_or_default();
+    let wrong_codes = found.wrong_codes.unwrap_or_default();
     let decided = Decided {
-        before: (&found.verification, Some(&record)),
-        after: (&verification, &record),
+        before: (&found.verification, Some(&wrong_codes)),
+        after: (&verification, &wrong_codes),
     };
     let batch = announce_locks(app, &found.service, &decided, now, batch)?;
     let batch = put_verification(batch, Some(&found.verification), &verification)?;

@@ -3,7 +3,6 @@
 use super::{Scope, put_destination_at};
 use crate::app::App;
 use crate::domain::destination::Destination;
-use crate::domain::destination_record::DestinationRecord;
 use crate::domain::fraud::budget::{Counter, CounterKind};
 use crate::domain::fraud::conversion::AccountPrefix;
 use crate::domain::fraud::{BlockEvent, BlockReason};
@@ -11,6 +10,7 @@ use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Refusal, Verification};
+use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::code::put_verification;
 use crate::flows::event::announce_block;
 use crate::flows::reading::{Admitted, Reading};
@@ -18,7 +18,7 @@ use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::Key;
 use crate::store::{Batch, StoreError, keys};
 
-/// Forgets the wrong codes that were given for `destination` in the service, takes a verification whose wrong codes are used up
+/// Forgets the wrong codes that were given for `destination` in the account, takes a verification of the service whose wrong codes are used up
 /// out of the way, and gives the account's budget of codes for this one number or address anew. Of an address it also lifts what
 /// closes its mail domain: anybody who asks for codes in vain can close that, and codes by mail cost too little to be worth
 /// pumping. All other guards against toll fraud stay: they are about more than one number, which the safe list has a place for.
@@ -117,16 +117,20 @@ async fn unlock_once(
     let key = keys::destination(scope.service, destination);
     let (mut batch, guarded) = guards.lift(&mut reading, now, Batch::new()).await?;
     let before = reading.get(&key).await?;
-    if before.is_none() && guarded.is_none() {
+    let key_of_wrong = keys::wrong_codes(scope.account, destination);
+    let wrong_codes = reading.get(&key_of_wrong).await?;
+    if before.is_none() && wrong_codes.is_none() && guarded.is_none() {
         return Err(Refusal::NotFound.into());
     }
     let mut lifted = guarded.unwrap_or_default();
-    if let Some(before) = before {
-        let mut record = before.clone();
-        if before.closed_until(now).is_some() {
+    if let Some(wrong_codes) = wrong_codes {
+        if wrong_codes.closed_until(now).is_some() {
             lifted.push(BlockReason::WrongCodes);
         }
-        record.forgive();
+        batch = batch.delete(key_of_wrong.into_bytes());
+    }
+    if let Some(before) = before {
+        let mut record = before.clone();
         if let Some(last) = before.last {
             let key = keys::verification(scope.service, last);
             if let Some(waits) = reading.get(&key).await? {
@@ -157,8 +161,8 @@ enum LockChange {
 
 /// What was so before a decision on a verification and is so behind it.
 pub(super) struct Decided<'a> {
-    pub(super) before: (&'a Verification, Option<&'a DestinationRecord>),
-    pub(super) after: (&'a Verification, &'a DestinationRecord),
+    pub(super) before: (&'a Verification, Option<&'a WrongCodes>),
+    pub(super) after: (&'a Verification, &'a WrongCodes),
 }
 
 /// Adds the events of what the decision closes its destination by, or opens it with.
@@ -169,7 +173,7 @@ pub(super) fn announce_locks(
     now: Timestamp,
     mut batch: Batch,
 ) -> Result<Batch, StoreError> {
-    let (verification, record) = decided.after;
+    let (verification, wrong_codes) = decided.after;
     let scope = Scope {
         account: verification.account,
         service: verification.service,
@@ -177,9 +181,9 @@ pub(super) fn announce_locks(
     let was_closed = decided
         .before
         .1
-        .and_then(|record| record.closed_until(now))
+        .and_then(|wrong_codes| wrong_codes.closed_until(now))
         .is_some();
-    let row = match (was_closed, record.closed_until(now)) {
+    let row = match (was_closed, wrong_codes.closed_until(now)) {
         (false, Some(until)) => Some(LockChange::Closes(until)),
         (true, None) => Some(LockChange::Opens),
         (false, None) | (true, Some(_)) => None,

@@ -65,6 +65,7 @@ use crate::domain::text::{DialectName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
+use crate::domain::wrong_codes::WrongCodes;
 
 kinds! {
     Nobody {
@@ -132,6 +133,9 @@ kinds! {
         /// A number of an account's safe list.
         b'S' SafeNumber safe_number(account: AccountSid, number: &'_ PhoneNumber)
             => record SafeNumber, Stays, "safe numbers", "safe number {number:?} of {account}";
+        /// What an account remembers of wrong codes for a destination.
+        b'W' WrongCodes wrong_codes(account: AccountSid, destination: &'_ Destination)
+            => record WrongCodes, Ends, "counts of wrong codes", "count of wrong codes for {destination:?} of {account}";
         /// How much of a budget was taken.
         b'B' Budget budget(counter: &'_ Counter)
             => record Taken, Ends, "budgets", "budget {counter:?}";

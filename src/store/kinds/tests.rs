@@ -223,6 +223,11 @@ fn samples() -> Vec<Sample> {
         (number, "7033323437303132333435"),
         (address, "65616461406578616d706c652e636f6d"),
     ] {
+        samples.push(sample(
+            wrong_codes(account_sid, &to),
+            format!("57{ac}{bytes}"),
+            KeyParts::WrongCodes(account_sid, to.clone()),
+        ));
         let key = destination(service_sid, &to);
         samples.push(sample(
             key,
@@ -297,7 +302,7 @@ fn keys_have_no_room_to_spare() {
     for Sample { key, parts, .. } in samples() {
         let text = matches!(
             parts,
-            KeyParts::Destination(..) | KeyParts::MessagingConfiguration(..)
+            KeyParts::Destination(..) | KeyParts::MessagingConfiguration(..) | KeyParts::WrongCodes(..)
         );
         assert!(text || key.capacity() == key.len(), "{parts}");
     }
@@ -397,7 +402,10 @@ fn shortened_and_lengthened_keys_are_no_keys() {
 fn ends_in_text(parts: &KeyParts) -> bool {
     matches!(
         parts,
-        KeyParts::Destination(..) | KeyParts::PrefixBlock(..) | KeyParts::SafeNumber(..)
+        KeyParts::Destination(..)
+            | KeyParts::PrefixBlock(..)
+            | KeyParts::SafeNumber(..)
+            | KeyParts::WrongCodes(..)
     )
 }
 

@@ -36,6 +36,7 @@ use countersign::domain::verification::{
     Ending, Exhaustion, IssuedCode, Payment, PlanStep, Sending, SendingOutcome, SentCodeLength, SessionLife,
     SilentAuthentication, SilentError, SilentFailure, Try, Uniqueness, Verification,
 };
+use countersign::domain::wrong_codes::WrongCodes;
 use countersign::store::records::VerificationTimer;
 
 use super::samples::{Sample, moment, pairs, sample, vault};
@@ -279,17 +280,19 @@ fn verifications() -> Vec<Sample> {
 fn destinations() -> Vec<Sample> {
     let mut kept = DestinationRecord::default();
     kept.name_last(verification(), Some(moment(640)));
-    let mut failed = kept.clone();
+    let mut failed = WrongCodes::default();
     for at in 90..93 {
         failed.count_failure(moment(at));
     }
-    let mut endless = failed.clone();
-    endless.end_row();
+    let mut after_right = failed.clone();
+    after_right.end_row();
+    let mut endless = kept.clone();
     endless.name_last(VerificationSid::from_bytes([40; 16]), None);
     vec![
         sample("destination, nothing remembered", &DestinationRecord::default()),
         sample("destination, a verification", &kept),
-        sample("destination, wrong codes", &failed),
+        sample("wrong codes, in a row", &failed),
+        sample("wrong codes, before a right one", &after_right),
         sample("destination, an endless verification", &endless),
     ]
 }

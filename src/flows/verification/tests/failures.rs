@@ -51,7 +51,7 @@ async fn wherever_it_fails_both_counts_agree() {
         store.fail_after(u64::MAX);
         let counted = failures(&world.fetch(&which).await.unwrap());
         assert_eq!(counted, u32::from(answer.is_ok()));
-        assert_eq!(world.remembered(&ada()).await.failures.count(), counted);
+        assert_eq!(world.wrong_codes(&ada()).await.failures.count(), counted);
         world.check(&which, &right).await.unwrap();
         assert_eq!(refused(world.check(&which, &right).await), Refusal::NotFound);
     }
@@ -82,5 +82,5 @@ async fn counts_survive_a_restart() {
     world.check(&which, &wrong(&right, 4)).await.unwrap();
     let refusal = refused(world.check(&which, &right).await);
     assert!(matches!(refusal, Refusal::TooManyChecks { .. }));
-    assert_eq!(world.remembered(&ada()).await.failures.count(), 5);
+    assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 5);
 }

@@ -23,7 +23,7 @@ async fn of_64_parallel_guesses_five_are_evaluated() {
     }
     let after = world.fetch(&which).await.unwrap();
     assert_eq!(failures(&after), 5);
-    assert_eq!(world.remembered(&ada()).await.failures.count(), 5);
+    assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 5);
     let refusal = refused(world.check(&which, &right).await);
     assert!(matches!(refusal, Refusal::TooManyChecks { .. }), "{refusal}");
 }
@@ -90,7 +90,7 @@ async fn a_new_verification_or_another_code_resets_no_count() {
     world.wait(600);
     let second = world.start(&new).await.unwrap();
     assert_ne!(second.sid, first.sid);
-    assert_eq!(world.remembered(&ada()).await.failures.count(), 5);
+    assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 5);
     world
         .check(
             &VerificationName::Sid(second.sid),
@@ -98,13 +98,13 @@ async fn a_new_verification_or_another_code_resets_no_count() {
         )
         .await
         .unwrap();
-    assert_eq!(world.remembered(&ada()).await.failures.count(), 6);
+    assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 6);
     let approved = world
         .check(&VerificationName::Sid(second.sid), &world.code(&second))
         .await
         .unwrap();
     assert_eq!(approved.status(world.clock_now()), APPROVED);
-    let remembered = world.remembered(&ada()).await;
+    let remembered = world.wrong_codes(&ada()).await;
     assert_eq!(remembered.failures.count(), 0);
     let day = Duration::from_hours(24);
     assert_eq!(remembered.failed_checks.count(world.clock_now(), day), 6);
@@ -134,7 +134,10 @@ async fn whoever_guesses_for_a_day_gets_fifty_guesses() {
     assert!(begun > 800, "{begun}");
     assert!((20..=50).contains(&evaluated), "{evaluated}");
     // Fifty guesses among a million codes: a chance of 1 in 20,000 for each day.
-    let refusal = world.remembered(&ada()).await.require_unlocked(world.clock_now());
+    let refusal = world
+        .wrong_codes(&ada())
+        .await
+        .require_unlocked(world.clock_now());
     assert!(refusal.is_err() || evaluated < 50);
 }
 
@@ -201,7 +204,7 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
         assert_eq!(checked.unwrap().status(world.clock_now()), PENDING);
     }
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 3);
-    assert_eq!(world.remembered(&ada()).await.failures.count(), 3);
+    assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 3);
     // The same verification for another payment has another code; the one before agrees to nothing any more.
     new.content.payment = Some(payment("1.00", "Acme"));
     let other = world.start(&new).await.unwrap();
@@ -213,4 +216,53 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
     };
     let approved = verification::check(&world.app, world.account, world.service, &which, &guess).await;
     assert_eq!(approved.unwrap().status(world.clock_now()), APPROVED);
+}
+
+/// Each protocol has a service of its own, and a service is made in a moment: whoever guesses in one after the other has no
+/// more guesses than in one.
+#[tokio::test]
+async fn wrong_codes_count_for_all_services_of_an_account_and_no_others() {
+    let world = World::new().await;
+    let other = World {
+        service: world.another_service(ServiceChanges::default()).await,
+        ..world.clone()
+    };
+    for service in [&world, &other] {
+        let verification = service.start(&to_ada()).await.unwrap();
+        let right = service.code(&verification);
+        for nth in 0..5 {
+            let which = VerificationName::Sid(verification.sid);
+            service.check(&which, &wrong(&right, nth)).await.unwrap();
+        }
+    }
+    service::delete(&world.app, world.account, world.service)
+        .await
+        .unwrap();
+    let third = World {
+        service: world.another_service(ServiceChanges::default()).await,
+        ..world.clone()
+    };
+    let verification = third.start(&to_ada()).await.unwrap();
+    let which = VerificationName::Sid(verification.sid);
+    let right = third.code(&verification);
+    let refusal = refused(third.check(&which, &right).await);
+    let retry_after = Duration::from_secs(30);
+    assert_eq!(refusal, Refusal::DestinationLocked { retry_after });
+
+    let name = FriendlyName::parse("neighbour").unwrap();
+    let mut neighbour = World {
+        account: account::create(&world.app, name).await.unwrap().account.sid,
+        ..world.clone()
+    };
+    neighbour.service = neighbour.another_service(ServiceChanges::default()).await;
+    let verification = neighbour.start(&to_ada()).await.unwrap();
+    let code = neighbour.code(&verification);
+    let checked = neighbour.check(&VerificationName::To(ada()), &code).await;
+    assert_eq!(checked.unwrap().status(world.clock_now()), APPROVED);
+
+    verification::unlock(&third.app, third.account, third.service, &ada())
+        .await
+        .unwrap();
+    let checked = third.check(&which, &right).await.unwrap();
+    assert_eq!(checked.status(world.clock_now()), APPROVED);
 }

@@ -70,7 +70,7 @@ async fn whatever_is_asked_for_no_code_is_accepted_twice_and_no_guess_goes_uncou
                     }
                 }
             }
-            let remembered = world.remembered(&ada()).await;
+            let remembered = world.wrong_codes(&ada()).await;
             let day = Duration::from_hours(24);
             let of_the_day = remembered.failed_checks.count(world.app.clock.now(), day);
             assert_eq!((of_the_day, remembered.failures.count()), (wrong_ones, in_a_row));

@@ -31,6 +31,7 @@ use crate::domain::text::{Attributes, FriendlyName, ServiceName};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::tests::samples::same_code;
 use crate::domain::verification::{CodePolicy, Content, Refusal, Verification, VerificationStatus};
+use crate::domain::wrong_codes::WrongCodes;
 use crate::doubles::{ManualClock, SeededEntropy, TestParts};
 use crate::flows::code::open_code;
 use crate::flows::{Error, account, service, verification};
@@ -127,6 +128,12 @@ impl World {
 
     async fn remembered(&self, destination: &Destination) -> DestinationRecord {
         let key = keys::destination(self.service, destination);
+        let found = records::read(self.app.store.as_ref(), &key).await.unwrap();
+        found.map(|found| found.record).unwrap_or_default()
+    }
+
+    async fn wrong_codes(&self, destination: &Destination) -> WrongCodes {
+        let key = keys::wrong_codes(self.account, destination);
         let found = records::read(self.app.store.as_ref(), &key).await.unwrap();
         found.map(|found| found.record).unwrap_or_default()
     }

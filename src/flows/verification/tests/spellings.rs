@@ -75,7 +75,7 @@ async fn spellings_of_one_number_have_one_verification_and_one_count() {
         sids.insert(started.sid);
     }
     assert_eq!(sids.len(), 1);
-    assert!(world.remembered(&ada()).await.failures.count() >= 2);
+    assert!(world.wrong_codes(&ada()).await.failures.count() >= 2);
 
     let mut sids = std::collections::BTreeSet::new();
     for text in ["ada@example.com", "Ada@Example.COM"] {
