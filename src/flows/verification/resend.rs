@@ -4,11 +4,12 @@ use super::{FoundVerification, Scope, VerificationName, find};
 use crate::app::App;
 use crate::domain::channel::Channel;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
-use crate::domain::verification::{Content, Refusal, Verification};
+use crate::domain::time::Timestamp;
+use crate::domain::verification::{Content, Refusal, SendingOutcome, Verification};
 use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verification, send};
 use crate::flows::outbox::require_room;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::Batch;
 
 /// A sending that is asked for.
@@ -24,7 +25,8 @@ pub struct Resend {
     pub sender: Option<String>,
 }
 
-/// Sends the code of a verification, a new one if its rules want that.
+/// Sends the code of a verification, a new one if its rules want that. That a number takes no text messages is noted, so that
+/// it may be called at once.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] unless it waits, [`Refusal::Approved`], [`Refusal::Unwritable`], [`Refusal::DestinationUnfit`],
@@ -84,10 +86,31 @@ async fn attempt(
         service: &service,
         preferred: wanted.sender.as_deref(),
     };
-    let Outgoing { batch, permit } =
-        send(app, &mut reading, &mut verification, order, now, Batch::new()).await?;
+    let sent = send(app, &mut reading, &mut verification, order, now, Batch::new()).await;
+    if matches!(sent, Err(Error::Refused(Refusal::LandlineSms))) {
+        drop(sent);
+        return Err(note_refused(reading, before, wanted.channel, now).await?.into());
+    }
+    let Outgoing { batch, permit } = sent?;
     let batch = put_verification(batch, Some(&before), &verification)?;
     reading.commit(batch).await?;
     permit.commit(verification.sid);
     Ok(verification)
+}
+
+/// Notes that the number does not take what is sent over `channel`: it is not asked for again, and other channels need not wait
+/// for it.
+async fn note_refused(
+    reading: Reading<'_>,
+    before: Verification,
+    channel: Channel,
+    now: Timestamp,
+) -> Result<Refusal, Fault> {
+    let mut after = before.clone();
+    let position = u8::try_from(after.sends.len()).unwrap_or(u8::MAX);
+    after.record_send(channel, None, now);
+    after.note_outcome(position, SendingOutcome::ChannelRefused, now);
+    let batch = put_verification(Batch::new(), Some(&before), &after)?;
+    reading.commit(batch).await?;
+    Ok(Refusal::LandlineSms)
 }

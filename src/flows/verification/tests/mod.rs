@@ -7,6 +7,7 @@ mod model;
 mod plans;
 mod round_trips;
 mod sending;
+mod sessions;
 mod spellings;
 
 use std::future::Future;
