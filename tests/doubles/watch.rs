@@ -113,6 +113,13 @@ fn likely(text: &str) -> Option<Found> {
         }
     }
     let tokens = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter)));
+    // The SID of a bearer token alone is none.
+    let mut bearers = tokens
+        .clone()
+        .filter(|token| token.starts_with("BT") && token.contains('_'));
+    if let Some(token) = bearers.next() {
+        return Some(("what looks like a bearer token", token.to_owned()));
+    }
     let mut jwts = tokens.filter(|token| token.starts_with("eyJ") && token.matches('.').count() == 2);
     jwts.next()
         .map(|token| ("what looks like a JWT", token.to_owned()))

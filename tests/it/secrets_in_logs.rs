@@ -11,7 +11,7 @@ use crate::support::{Authenticator, Client, Credentials, TestApp, User};
 const WHAT: &str = "COUNTERSIGN_TEST_LOGGED_SECRET";
 
 /// Each kind of secret, and what is said of it.
-const KINDS: [(&str, &str); 11] = [
+const KINDS: [(&str, &str); 12] = [
     ("a secret that was shown", "a secret of the test"),
     ("a password", "a secret of the test"),
     ("an Authorization header", "a secret of the test"),
@@ -23,6 +23,7 @@ const KINDS: [(&str, &str); 11] = [
     ("a phone number", "what looks like a code or a phone number"),
     ("an otpauth URI", "what looks like a secret"),
     ("a JWT", "what looks like a JWT"),
+    ("a bearer token", "what looks like a bearer token"),
 ];
 
 #[test]
@@ -105,6 +106,7 @@ async fn logs_what_it_is_told_to() {
         "a phone number" => log("+32470012345"),
         "an otpauth URI" => log("otpauth://totp/x?digits=6"),
         "a JWT" => log("eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln"),
+        "a bearer token" => log(&format!("BT{}_{}", "0a".repeat(16), "Zx9".repeat(10))),
         _ => log(&format!("{}, at port 45123 after 59999 ms", user.service.sid)),
     }
 }

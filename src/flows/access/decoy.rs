@@ -102,6 +102,7 @@ fn encoded<T: Record>(record: Option<T>) -> Entry {
 mod tests {
     use super::*;
     use crate::doubles::TestParts;
+    use crate::flows::bearer_token::{self, NewBearerToken};
     use crate::flows::{account, api_key};
 
     /// One that could not be read would be read in no time.
@@ -112,6 +113,7 @@ mod tests {
         }
         is_one::<Account>();
         is_one::<ApiKey>();
+        is_one::<BearerToken>();
         is_one::<DeviceRecord>();
     }
 
@@ -121,7 +123,15 @@ mod tests {
         let name = FriendlyName::parse("Owl Bank").unwrap();
         let account = account::create(&app, name.clone()).await.unwrap().account;
         let (key, _) = api_key::create(&app, account.sid, name).await.unwrap();
+        let new = NewBearerToken {
+            dialect: DialectName::parse("example").unwrap(),
+            user: None,
+            friendly_name: FriendlyName::parse("Owl Bank").unwrap(),
+            life: None,
+        };
+        let (token, _) = bearer_token::create(&app, account.sid, new).await.unwrap();
         for (decoy, real) in [
+            (&BearerToken::entry().value, records::encode(&token).unwrap()),
             (&Account::entry().value, records::encode(&account).unwrap()),
             (&ApiKey::entry().value, records::encode(&key).unwrap()),
         ] {
