@@ -20,7 +20,7 @@ use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
 use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use crate::delivery::push::{Addresses, PushProviders};
-use crate::dialect::{Dialect, Speaks, signal, together, twilio};
+use crate::dialect::{Dialect, Speaks, signal, together, twilio, zitadel};
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
@@ -109,10 +109,13 @@ fn spoken(app: &Arc<App>, public_url: PublicUrl, signal: crate::config::Signal) 
     let registration = signal::http(Arc::clone(app), callers, signal.app_hash);
     let all = together(
         twilio::http(Arc::clone(app), public_url),
-        vec![(signal::claims, registration)],
+        vec![
+            (signal::claims, registration),
+            (zitadel::claims, zitadel::http(Arc::clone(app))),
+        ],
     );
     Dialect {
-        name: "twilio, signal",
+        name: "twilio, signal, zitadel",
         speaks: Speaks::Http(all),
     }
 }

@@ -8,7 +8,7 @@ use super::admin::AdminRequest;
 use super::admin::client::ClientFlags;
 use super::flags::duration;
 use crate::domain::bearer_token::TokenUser;
-use crate::domain::text::UserName;
+use crate::domain::text::Identity;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -53,16 +53,16 @@ pub(super) struct Whose {
     /// For Signal's registration service
     #[arg(long, group = "protocol")]
     signal: bool,
-    /// For this user of Zitadel's API
+    /// For this user of Zitadel's API: 8 to 64 letters, digits and dashes
     #[arg(long, value_name = "NAME", group = "protocol", value_parser = user_name)]
-    user: Option<UserName>,
+    user: Option<Identity>,
     /// With --user: may do everything for every user of the account
     #[arg(long, requires = "user")]
     manage_users: bool,
 }
 
-fn user_name(text: &str) -> Result<UserName, String> {
-    UserName::parse(text).map_err(|invalid| format!("it {invalid}"))
+fn user_name(text: &str) -> Result<Identity, String> {
+    Identity::parse(text).map_err(|invalid| format!("the name of a user {invalid}"))
 }
 
 impl Command {

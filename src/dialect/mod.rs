@@ -31,6 +31,7 @@ pub mod signal;
 mod stream;
 mod together;
 pub mod twilio;
+pub mod zitadel;
 
 use std::sync::Arc;
 

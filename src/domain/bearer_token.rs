@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::opaque::TokenHash;
 use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, BearerTokenSid};
-use super::text::{DialectName, FriendlyName, UserName};
+use super::text::{DialectName, FriendlyName, Identity};
 use super::time::Timestamp;
 
 /// A bearer token of an account.
@@ -29,9 +29,9 @@ pub struct BearerToken {
 
 /// The user that a token stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields say what they are")]
 pub struct TokenUser {
-    pub name: UserName,
+    /// Which of the protocol's service.
+    pub name: Identity,
     /// Whether it may do everything for every user of its account, which includes to vouch for them.
     pub manages_users: bool,
 }

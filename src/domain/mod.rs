@@ -46,6 +46,7 @@ pub mod text;
 pub mod time;
 pub mod totp_algorithm;
 pub mod typed_code;
+pub mod user;
 pub mod verification;
 pub mod web_url;
 pub mod webhook;

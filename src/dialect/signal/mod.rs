@@ -38,6 +38,8 @@ const NAME: &str = "signal";
     missing_docs,
     unused_qualifications,
     clippy::all,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     clippy::pedantic,
     reason = "it is generated; what it means stands in the .proto file"
 )]

@@ -50,8 +50,6 @@ text! {
     Identity, 8, 64, LettersDigitsDashes;
     /// The name of a protocol that clients speak, as settings have it.
     DialectName, 1, 32, LettersDigitsDashes;
-    /// The name of a user in a protocol that has users. Case counts.
-    UserName, 1, 200, NoBlanks;
     /// A name for people: of a factor, a device, a webhook, an account.
     FriendlyName, 1, 64, Shown;
     /// The caller's own name of a rate limit, by which requests give values. Case counts.

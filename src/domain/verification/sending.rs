@@ -67,18 +67,7 @@ impl Verification {
     /// is noted by [`Verification::note_try`].
     pub fn record_send(&mut self, channel: Channel, new: Option<NewCode>, now: Timestamp) {
         if let Some(new) = new {
-            let end = match self.policy.session_life {
-                // What it is good for ends with the verification, whose end is known.
-                SessionLife::Fixed(life) => self.date_created + seconds(life),
-                _ => Timestamp::MAX,
-            };
-            self.codes.push(IssuedCode {
-                sealed: new.sealed,
-                length: new.length,
-                issued_at: now,
-                expires_at: end.min(now + seconds(self.policy.code_life)),
-                failures: 0,
-            });
+            self.push_code(new, now);
         }
         self.sends.push(Sending {
             channel,
@@ -89,6 +78,28 @@ impl Verification {
         });
         self.date_updated = now;
         self.settle_times(now);
+    }
+
+    /// Notes that `new` is its code from now on, which goes to whoever wants the verification instead of its destination.
+    pub fn record_issue(&mut self, new: NewCode, now: Timestamp) {
+        self.push_code(new, now);
+        self.date_updated = now;
+        self.settle_times(now);
+    }
+
+    fn push_code(&mut self, new: NewCode, now: Timestamp) {
+        let end = match self.policy.session_life {
+            // What it is good for ends with the verification, whose end is known.
+            SessionLife::Fixed(life) => self.date_created + seconds(life),
+            _ => Timestamp::MAX,
+        };
+        self.codes.push(IssuedCode {
+            sealed: new.sealed,
+            length: new.length,
+            issued_at: now,
+            expires_at: end.min(now + seconds(self.policy.code_life)),
+            failures: 0,
+        });
     }
 
     /// The attempt that was made last, of whichever sending: each one's identifier is greater than all before it.

@@ -25,6 +25,7 @@ use crate::domain::sid::{
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::push::web_push;
 use crate::flows::store_format::FORMAT;
@@ -94,6 +95,11 @@ impl Walk<'_> {
             KeyParts::Service(account, sid) => self.check_service(here, *account, *sid).await?,
             KeyParts::ServiceCount(account) => self.check_service_count(here, *account).await?,
             KeyParts::StoreFormat() => self.check_format(here)?,
+            KeyParts::User(service, identity) => {
+                let user: User = here.record()?;
+                self.check_sid(here, user.identity == *identity && user.service == *service);
+                self.check_account(here, *service, user.account);
+            }
             KeyParts::VapidKey() => self.check_vapid_key(here)?,
             KeyParts::Verification(service, sid) => self.check_verification(here, *service, *sid)?,
             KeyParts::VerificationTimer(due, sid) => self.check_plan_timer(here, *due, *sid).await?,

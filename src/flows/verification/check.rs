@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::destination::Destination;
 use crate::domain::limits::Failures;
-use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{
     IssuedCode, Payment, Refusal, Submission, Verification, VerificationStatus,
@@ -71,19 +71,60 @@ async fn attempt(
     which: &VerificationName,
     guess: &Guess<'_>,
 ) -> Result<Verification, Error<Refusal>> {
+    let checked = evaluate(app, &mut reading, scope, which, guess).await?;
+    checked.commit(app, reading, Batch::new()).await
+}
+
+/// What came of a check that is not committed yet: until it is, it means nothing.
+pub(crate) struct Checked {
+    pub(crate) verification: Verification,
+    decided: Option<Judged>,
+}
+
+/// What a verdict rests on, and what follows from it besides what stands in the verification.
+struct Judged {
+    found: FoundVerification,
+    wrong_codes: WrongCodes,
+    right: bool,
+    now: Timestamp,
+}
+
+/// The same as [`check`] for whoever decides more in the same commit.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) async fn check_within(
+    app: &App,
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    service: ServiceSid,
+    verification: VerificationSid,
+    guess: &Guess<'_>,
+) -> Result<Checked, Error<Refusal>> {
+    let scope = Scope { account, service };
+    evaluate(app, reading, scope, &VerificationName::Sid(verification), guess).await
+}
+
+async fn evaluate(
+    app: &App,
+    reading: &mut Reading<'_>,
+    scope: Scope,
+    which: &VerificationName,
+    guess: &Guess<'_>,
+) -> Result<Checked, Error<Refusal>> {
     let now = app.clock.now();
-    let found = find(&mut reading, scope, which, now).await?;
+    let found = find(reading, scope, which, now).await?;
     let mut verification = found.verification.clone();
     let named = guess.destination.as_ref();
     if named.is_some_and(|named| !named.is_same(&verification.destination)) {
         return Err(Refusal::NotFound.into());
     }
     if verification.stays_approved() {
-        return Ok(verification);
+        return Ok(Checked::undecided(verification));
     }
     verification.require_open(now)?;
     let Some(text) = guess.code else {
-        return check_silently(app, reading, found, guess, now).await;
+        return check_silently(app, found, guess, now);
     };
     let given = PlainCode::parse(text, verification.policy.alphabet);
     if given.is_none() && !verification.policy.counts_malformed {
@@ -113,12 +154,16 @@ async fn attempt(
     } else {
         wrong_codes.count_failure(now);
     }
-    commit(app, reading, &found, &verification, &wrong_codes, now).await?;
-    if !right {
-        let before = found.wrong_codes.unwrap_or_default();
-        warn_of_failures(&before, &verification, now);
-    }
-    Ok(verification)
+    let decided = Judged {
+        found,
+        wrong_codes,
+        right,
+        now,
+    };
+    Ok(Checked {
+        verification,
+        decided: Some(decided),
+    })
 }
 
 /// Whether `text` is the code that `verification` was approved by, or would be now: for protocols that ask that again of one
@@ -150,13 +195,12 @@ fn is_right(
 
 /// Approves what the device's network has confirmed; otherwise it goes on waiting. What the device was given has 190 random
 /// bits: a wrong one need not be counted.
-async fn check_silently(
+fn check_silently(
     app: &App,
-    reading: Reading<'_>,
     found: FoundVerification,
     guess: &Guess<'_>,
     now: Timestamp,
-) -> Result<Verification, Error<Refusal>> {
+) -> Result<Checked, Error<Refusal>> {
     let mut verification = found.verification.clone();
     let Some(silent) = &verification.silent else {
         return Err(Refusal::CodeMissing.into());
@@ -167,45 +211,87 @@ async fn check_silently(
     };
     let same_payment = verification.content.payment == guess.payment;
     if !(silent.confirmed && known && same_payment) {
-        return Ok(verification);
+        return Ok(Checked::undecided(verification));
     }
     verification.approve(now)?;
     let mut wrong_codes = found.wrong_codes.clone().unwrap_or_default();
     wrong_codes.end_row();
-    commit(app, reading, &found, &verification, &wrong_codes, now).await?;
-    Ok(verification)
+    let decided = Judged {
+        found,
+        wrong_codes,
+        right: true,
+        now,
+    };
+    Ok(Checked {
+        verification,
+        decided: Some(decided),
+    })
 }
 
-/// Writes what was decided, all of it or nothing.
-async fn commit(
-    app: &App,
-    mut reading: Reading<'_>,
-    found: &FoundVerification,
-    verification: &Verification,
-    wrong_codes: &WrongCodes,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let mut record = found.destination.clone().unwrap_or_default();
-    if record.last.is_none_or(|last| last == verification.sid) {
-        record.name_last(verification.sid, verification.kept_until());
+impl Checked {
+    /// Nothing is changed by it.
+    fn undecided(verification: Verification) -> Self {
+        Self {
+            verification,
+            decided: None,
+        }
     }
-    let before = found.wrong_codes.as_ref();
-    let decided = Decided {
-        before: (&found.verification, before),
-        after: (verification, wrong_codes),
-    };
-    let batch = announce_locks(app, &found.service, &decided, now, Batch::new())?;
-    let key = keys::wrong_codes(verification.account, &verification.destination);
-    let batch = put_wrong_codes(batch, key, before, wrong_codes, now)?;
-    let batch = put_destination(batch, verification, found.destination.as_ref(), &record, now)?;
-    let mut batch = put_verification(batch, Some(&found.verification), verification)?;
-    let mut converted = None;
-    if verification.status(now) == VerificationStatus::Approved {
-        (batch, converted) = note_conversion(&mut reading, verification, now, batch).await?;
+
+    /// Whether the code was the right one, just now.
+    pub(crate) fn is_right(&self) -> bool {
+        self.decided.as_ref().is_some_and(|decided| decided.right)
     }
-    reading.commit(batch).await?;
-    tell_conversion(app, verification, converted.as_ref());
-    Ok(())
+
+    /// Writes what was decided with what is in `batch` already, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) async fn commit(
+        self,
+        app: &App,
+        mut reading: Reading<'_>,
+        batch: Batch,
+    ) -> Result<Verification, Error<Refusal>> {
+        let Self {
+            verification,
+            decided,
+        } = self;
+        let Some(Judged {
+            found,
+            wrong_codes,
+            right,
+            now,
+        }) = decided
+        else {
+            return Ok(verification);
+        };
+        let mut record = found.destination.clone().unwrap_or_default();
+        // One that goes on beside others is nobody's last: what is remembered would stay as long as it does, which may be for
+        // ever.
+        if record.last == Some(verification.sid) {
+            record.name_last(verification.sid, verification.kept_until());
+        }
+        let before = found.wrong_codes.as_ref();
+        let decided = Decided {
+            before: (&found.verification, before),
+            after: (&verification, &wrong_codes),
+        };
+        let batch = announce_locks(app, &found.service, &decided, now, batch)?;
+        let key = keys::wrong_codes(verification.account, &verification.destination);
+        let batch = put_wrong_codes(batch, key, before, &wrong_codes, now)?;
+        let batch = put_destination(batch, &verification, found.destination.as_ref(), &record, now)?;
+        let mut batch = put_verification(batch, Some(&found.verification), &verification)?;
+        let mut converted = None;
+        if verification.status(now) == VerificationStatus::Approved {
+            (batch, converted) = note_conversion(&mut reading, &verification, now, batch).await?;
+        }
+        reading.commit(batch).await?;
+        tell_conversion(app, &verification, converted.as_ref());
+        if !right {
+            warn_of_failures(&found.wrong_codes.unwrap_or_default(), &verification, now);
+        }
+        Ok(verification)
+    }
 }
 
 /// Tells the operator, once it is committed, of the wrong codes from which on a destination is closed for a while: somebody

@@ -18,9 +18,11 @@ mod unlock;
 mod tests;
 
 pub use self::advance::{advance, advance_due};
+pub(crate) use self::check::check_within;
 pub use self::check::{Guess, check, was_accepted};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::create::{SessionDraft, create};
+pub(crate) use self::resend::send_within;
 pub use self::resend::{Resend, resend};
 pub use self::settle::{Settlement, settle};
 pub use self::silent_token::SilentToken;

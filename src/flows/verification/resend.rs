@@ -3,6 +3,7 @@
 use super::{FoundVerification, Scope, VerificationName, find};
 use crate::app::App;
 use crate::domain::channel::Channel;
+use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Content, Refusal, SendingOutcome, Verification};
@@ -61,13 +62,40 @@ async fn attempt(
         verification: before,
         ..
     } = find(&mut reading, scope, which, now).await?;
-    require_room(app, scope.account).await?;
     let mut verification = before.clone();
     verification.require_sendable(wanted.channel, now)?;
+    let (to_send, batch) = (&mut verification, Batch::new());
+    let sent = send_within(app, &mut reading, &service, to_send, wanted, batch).await;
+    if matches!(sent, Err(Error::Refused(Refusal::LandlineSms))) {
+        drop(sent);
+        return Err(note_refused(reading, before, wanted.channel, now).await?.into());
+    }
+    let Outgoing { batch, permit } = sent?;
+    let batch = put_verification(batch, Some(&before), &verification)?;
+    reading.commit(batch).await?;
+    permit.commit(verification.sid);
+    Ok(verification)
+}
+
+/// Adds to `batch` what sends the code of `verification`, a new one if its rules want that, and notes the sending in the
+/// verification. Whoever commits the batch writes that, too, and commits the permit then.
+///
+/// # Errors
+/// As [`resend`], but for what only depends on the verification.
+pub(crate) async fn send_within<'a>(
+    app: &'a App,
+    reading: &mut Reading<'_>,
+    service: &Service,
+    verification: &mut Verification,
+    wanted: &Resend,
+    batch: Batch,
+) -> Result<Outgoing<'a>, Error<Refusal>> {
+    let now = app.clock.now();
+    require_room(app, service.account).await?;
     if !verification.destination.fits(wanted.channel) {
         return Err(Refusal::DestinationUnfit.into());
     }
-    let read_to_send = keys_to_send(app, scope.account, scope.service, &verification.destination);
+    let read_to_send = keys_to_send(app, service.account, service.sid, &verification.destination);
     reading.prefetch(read_to_send.iter().map(Vec::as_slice)).await?;
     let templates = &app.policy.templates;
     let content = service
@@ -78,24 +106,15 @@ async fn attempt(
         .require_writable(wanted.channel, &"0".repeat(length.into()), templates)
         .map_err(|why| Refusal::Unwritable { why })?;
     verification.content = content;
-    let new_code = next_code(app, &verification, wanted.channel, None, now)?;
+    let new_code = next_code(app, verification, wanted.channel, None, now)?;
     let order = SendOrder {
         channel: wanted.channel,
         new_code,
         risk_check: wanted.risk_check,
-        service: &service,
+        service,
         preferred: wanted.sender.as_deref(),
     };
-    let sent = send(app, &mut reading, &mut verification, order, now, Batch::new()).await;
-    if matches!(sent, Err(Error::Refused(Refusal::LandlineSms))) {
-        drop(sent);
-        return Err(note_refused(reading, before, wanted.channel, now).await?.into());
-    }
-    let Outgoing { batch, permit } = sent?;
-    let batch = put_verification(batch, Some(&before), &verification)?;
-    reading.commit(batch).await?;
-    permit.commit(verification.sid);
-    Ok(verification)
+    send(app, reading, verification, order, now, batch).await
 }
 
 /// Notes that the number does not take what is sent over `channel`: it is not asked for again, and other channels need not wait

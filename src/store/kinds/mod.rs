@@ -63,6 +63,7 @@ use crate::domain::sid::{
 };
 use crate::domain::text::{DialectName, Identity};
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
 use crate::domain::wrong_codes::WrongCodes;
@@ -150,6 +151,9 @@ kinds! {
         /// That a service has an entity, and its identity.
         b'n' EntityOrder entity_in_order(service: ServiceSid; sid: EntitySid) in entity_order
             => record Identity, Stays, "entities in their services' lists", "entity {sid} in the list of {service}";
+        /// A user of a service.
+        b'u' User user(service: ServiceSid, identity: &'_ Identity)
+            => record User, Stays, "users", "user {identity} of {service}";
         /// A webhook of a service.
         b'w' Webhook webhook(service: ServiceSid; sid: WebhookSid) in webhooks
             => record Webhook, Stays, "webhooks", "webhook {sid} of {service}";

@@ -163,6 +163,11 @@ fn samples() -> Vec<Sample> {
             KeyParts::EntityOrder(service_sid, scope.entity),
         ),
         sample(
+            keys::user(service_sid, &scope.identity),
+            format!("75{va}757365722d30303100"),
+            KeyParts::User(service_sid, scope.identity.clone()),
+        ),
+        sample(
             webhook(service_sid, webhook_sid),
             format!("77{va}{four}"),
             KeyParts::Webhook(service_sid, webhook_sid),

@@ -34,6 +34,7 @@ fn compile(folder: &Path, described: &Path) -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .build_transport(false)
+        .generate_default_stubs(true)
         .file_descriptor_set_path(described)
         .compile_fds(files)?;
     Ok(())

@@ -10,6 +10,7 @@ use countersign::domain::attempt::{Attempt, AttemptStatus};
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::destination::{Destination, EmailAddress};
+use countersign::domain::entity::EntityName;
 use countersign::domain::fraud::prefix::DestinationPrefix;
 use countersign::domain::fraud::{BlockReason, Blocked, PrefixBlock};
 use countersign::domain::limits::PermitRule;
@@ -19,16 +20,17 @@ use countersign::domain::rate_limit::{self as limits, BucketInterval, BucketMax}
 use countersign::domain::service::Service;
 use countersign::domain::sid::{AccountSid, MessagingServiceSid, ServiceSid, VerificationSid};
 use countersign::domain::text::{
-    Amount, Attributes, Description, DialectName, ProviderName, ServiceName, UniqueName,
+    Amount, Attributes, Description, DialectName, Identity, ProviderName, ServiceName, UniqueName,
 };
 use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Refusal, Verification, VerificationStatus,
 };
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
+use countersign::flows::user::{Issuing, NewPhone, PhoneProof};
 use countersign::flows::verification::{
     self, Guess, NewVerification, SessionDraft, Settlement, VerificationName,
 };
-use countersign::flows::{Error, dialect_service, messaging_configuration, safe_list};
+use countersign::flows::{Error, dialect_service, messaging_configuration, safe_list, user};
 use countersign::store::{Batch, Order, Scan, keys, records};
 
 /// Writes everything that codes by message leave in a store: a verification that waits after a wrong code, one whose plan
@@ -214,7 +216,8 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
     }
 }
 
-/// A verification that is begun without a sending, in the service of a protocol that knows no services.
+/// A verification that is begun without a sending, in the service of a protocol that knows no services, and one that shows
+/// whose the number of a user is.
 pub(super) async fn begin_session(app: &App, account: AccountSid) {
     let dialect = DialectName::parse("example").unwrap();
     let named = ServiceName::parse("Example").unwrap();
@@ -232,6 +235,24 @@ pub(super) async fn begin_session(app: &App, account: AccountSid) {
         permits: Some((rule, String::new())),
     };
     verification::create(app, account, service, &draft).await.unwrap();
+    let name = EntityName {
+        service,
+        identity: Identity::parse("user-0001").unwrap(),
+    };
+    user::ensure(app, account, &name).await.unwrap();
+    let Destination::Phone(number) = phone(PLANNED) else {
+        unreachable!("it is a number");
+    };
+    let new = NewPhone {
+        number,
+        keeps_verified: true,
+        proof: PhoneProof::Code(Box::new(Issuing {
+            policy: usual_policy(),
+            content: Content::default(),
+            returned: true,
+        })),
+    };
+    user::set_phone(app, account, &name, &new).await.unwrap();
 }
 
 /// A text message to the one who waits, for a payment.

@@ -22,18 +22,20 @@ use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
 use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use countersign::domain::outbox::{DeadLetter, Reason};
+use countersign::domain::phone::PhoneNumber;
 use countersign::domain::push_guard::{PushGuard, PushLimits};
 use countersign::domain::service::{PushSettings, Service, ServiceSettings, Subscription, TotpSettings};
 use countersign::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
-    FactorSid, ServiceSid, TemplateSid, WebhookSid,
+    FactorSid, ServiceSid, TemplateSid, VerificationSid, WebhookSid,
 };
 use countersign::domain::text::{
     ApnsIdentifier, ApnsTopic, AppId, Attributes, DialectName, FieldLabel, FieldValue, FriendlyName,
-    Identity, Issuer, Message, NotificationToken, ServiceName, UserName,
+    Identity, Issuer, Message, NotificationToken, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
+use countersign::domain::user::User;
 use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
@@ -63,6 +65,7 @@ pub(super) fn all() -> Vec<Sample> {
         webhooks(),
         access_tokens(),
         entities(),
+        users(),
         totp_factors(),
         push_factors(),
         challenges(),
@@ -124,7 +127,7 @@ fn accounts() -> Vec<Sample> {
     };
     let of_user = BearerToken {
         user: Some(TokenUser {
-            name: UserName::parse("user-0001").unwrap(),
+            name: Identity::parse("user-0001").unwrap(),
             manages_users: true,
         }),
         expires_at: Some(moment(3)),
@@ -286,6 +289,26 @@ fn entities() -> Vec<Sample> {
         sample("identity", &identity()),
         sample("entity, without factors", &empty),
         sample("entity, with factors", &filled),
+    ]
+}
+
+fn users() -> Vec<Sample> {
+    let (account, service) = (AccountSid::from_bytes([1; 16]), ServiceSid::from_bytes([3; 16]));
+    let fresh = User::new(account, service, identity(), moment(8));
+    let number = PhoneNumber::try_from("+32470123456".to_owned()).unwrap();
+    let mut waits = fresh.clone();
+    waits.set_phone(
+        number.clone(),
+        Some(VerificationSid::from_bytes([41; 16])),
+        moment(9),
+    );
+    let mut filled = fresh.clone();
+    filled.set_phone(number, None, moment(9));
+    filled.set_code_by_sms(true, moment(10)).unwrap();
+    vec![
+        sample("user, of whom nothing is known", &fresh),
+        sample("user, whose number waits for a code", &waits),
+        sample("user, with a number and codes by text message", &filled),
     ]
 }
 

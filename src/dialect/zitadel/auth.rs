@@ -1,0 +1,76 @@
+//! Who calls: the user that a bearer token was made for.
+
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use super::NAME;
+use super::error::failed;
+use crate::app::App;
+use crate::domain::bearer_token::{BearerToken, TokenUser};
+use crate::domain::entity::EntityName;
+use crate::domain::sid::AccountSid;
+use crate::domain::text::{DialectName, ServiceName};
+use crate::domain::user::User;
+use crate::flows::reading::Admitted;
+use crate::flows::{Error, access, dialect_service, user};
+
+/// Whoever calls.
+#[derive(Debug)]
+pub(super) struct TokenHolder {
+    /// The account of the token.
+    pub(super) account: AccountSid,
+    /// The name of the token's user.
+    pub(super) own: EntityName,
+    /// The user itself.
+    pub(super) user: User,
+}
+
+/// The user whose token was shown; its first call creates it.
+pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHolder, Status> {
+    let shown = metadata
+        .get("authorization")
+        .ok_or_else(|| Status::unauthenticated("auth header missing"))?;
+    let token = shown.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    let token = token.ok_or_else(|| Status::unauthenticated(UNKNOWN))?;
+    let admitted = access::authenticate_bearer(app, token, NAME).await;
+    let Admitted { who: token, prior } = admitted.map_err(unknown_or_failed)?;
+    let BearerToken {
+        account,
+        user: Some(TokenUser { name, .. }),
+        ..
+    } = token
+    else {
+        return Err(Status::unauthenticated(UNKNOWN));
+    };
+    let (Ok(dialect), Ok(service_name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
+        return Err(Status::internal("an internal error occurred"));
+    };
+    let mut admitted = Admitted { who: account, prior };
+    let service = dialect_service::service_of(app, &mut admitted, &dialect, &service_name)
+        .await
+        .map_err(unknown_or_failed)?;
+    let own = EntityName {
+        service,
+        identity: name,
+    };
+    let user = user::ensure(app, account, &own)
+        .await
+        .map_err(unknown_or_failed)?;
+    Ok(TokenHolder { account, own, user })
+}
+
+/// Whatever is wrong with a token, and an account that is gone, is one to whoever shows it.
+fn unknown_or_failed<R>(error: Error<R>) -> Status {
+    match error {
+        Error::Refused(_) => Status::unauthenticated(UNKNOWN),
+        Error::Failed(fault) => failed(&fault),
+    }
+}
+
+const UNKNOWN: &str = "the token is invalid; `countersign token create --user` makes one";
+
+/// What users are shown as whoever writes to them, and as the issuer of their codes, until the service is given another name.
+const SERVICE_NAME: &str = "ZITADEL";
