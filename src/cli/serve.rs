@@ -38,6 +38,7 @@ use crate::web::client_address::TrustedProxies;
 use crate::web::cross_origin::PageOrigins;
 use crate::web::ops::{self, Ops};
 use crate::web::public_url::PublicUrl;
+use crate::web::rpc::{ServerHealth, about};
 
 /// Serves until a signal comes.
 pub(super) async fn serve(config: Config) -> Result<(), Failure> {
@@ -100,24 +101,32 @@ fn warn_of_log_senders(app: &App) {
 }
 
 /// What is spoken on the main listeners.
-fn spoken(app: &Arc<App>, public_url: PublicUrl, signal: crate::config::Signal) -> Dialect {
+fn spoken(
+    app: &Arc<App>,
+    public_url: PublicUrl,
+    signal: crate::config::Signal,
+    health: watch::Receiver<ServerHealth>,
+) -> Result<Dialect, Failure> {
     let callers = if signal.needs_token {
         signal::Callers::Tokens
     } else {
         signal::Callers::Anybody(signal.account)
     };
     let registration = signal::http(Arc::clone(app), callers, signal.app_hash);
+    let about = about::http(&[signal::DESCRIPTORS, zitadel::DESCRIPTORS], health)
+        .map_err(|error| Failure::new(format!("cannot describe the services: {error}")))?;
     let all = together(
         twilio::http(Arc::clone(app), public_url),
         vec![
             (signal::claims, registration),
             (zitadel::claims, zitadel::http(Arc::clone(app))),
+            (about::claims, about),
         ],
     );
-    Dialect {
+    Ok(Dialect {
         name: "twilio, signal, zitadel",
         speaks: Speaks::Http(all),
-    }
+    })
 }
 
 /// Everything that can go wrong at the start has gone well.
@@ -130,6 +139,8 @@ struct Started {
     proxies: TrustedProxies,
     pages: PageOrigins,
     limits: ClientLimits,
+    /// Where clients are told how the server is.
+    health: watch::Sender<ServerHealth>,
     welcome: String,
 }
 
@@ -193,9 +204,12 @@ impl Started {
             .public_url
             .as_ref()
             .map_or_else(PublicUrl::from_requests, PublicUrl::fixed);
+        // The store answered all that was asked above.
+        let (health, told) = watch::channel(ServerHealth::Serving);
         Ok(Self {
             welcome: lines + &welcome,
-            apis: vec![(api, spoken(&opened.app, public_url, signal))],
+            apis: vec![(api, spoken(&opened.app, public_url, signal, told)?)],
+            health,
             ops,
             admin: admin.ok(),
             certificates,
@@ -239,6 +253,7 @@ impl Started {
             let _logged_below = challenge::expire_due(&reclaiming).await;
             sweep::keep_up(reclaiming).await;
         });
+        helpers.spawn(tell_health(Arc::clone(&ops), self.health.clone()));
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(count_again_and_again(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
@@ -277,6 +292,7 @@ impl Started {
         }
         signals.stop().await;
         ops.draining.store(true, Ordering::Relaxed);
+        self.health.send_replace(ServerHealth::Ending);
         // Whoever waits is answered now; the drain is for those who are at work.
         app.memory.waiters.close();
         stop_admin.send_replace(());
@@ -290,6 +306,25 @@ impl Started {
         while beside.join_next().await.is_some() {}
     }
 }
+
+/// Tells those who watch whenever the server begins or ceases to serve.
+async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
+    loop {
+        tokio::time::sleep(HEALTH_PERIOD).await;
+        let health = ops.health().await;
+        // What ends does not begin anew.
+        told.send_if_modified(|known| {
+            let news = *known != health && *known != ServerHealth::Ending;
+            if news {
+                *known = health;
+            }
+            news
+        });
+    }
+}
+
+/// How old what is told of the store may be.
+const HEALTH_PERIOD: Duration = Duration::from_secs(1);
 
 /// Announces challenges that were not answered in time, for those who want to hear of it.
 /// Another process that shares the store puts in and takes out unseen.

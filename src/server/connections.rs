@@ -12,7 +12,7 @@
 //! There is one of these in a process, whatever is spoken on its listeners.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::requests::RequestsAtWork;
 use crate::dialect::{RequestStage, Stage};
 use crate::domain::shares::Shares;
-use crate::web::client_address::TrustedProxies;
+use crate::web::client_address::{TrustedProxies, network};
 
 /// All connections of a process.
 #[derive(Debug)]
@@ -270,14 +270,6 @@ impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.all.lock().leave(self.peer, self.number);
         self.all.freed.notify_waiters();
-    }
-}
-
-/// What counts as one host.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 

@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
 
-use super::connections::network;
 use crate::domain::shares::Shares;
-use crate::web::client_address::TrustedProxies;
+use crate::web::client_address::{TrustedProxies, network};
 
 /// All requests of a process that are not over.
 #[derive(Debug)]

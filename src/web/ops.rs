@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::metrics::{Requests, blocked_codes};
+use super::rpc::ServerHealth;
 use crate::app::App;
 use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, RequestId};
 use crate::flows::store_format;
@@ -68,15 +69,26 @@ impl FailureAnswers for StatusOnly {
     }
 }
 
-/// 200 while the store answers: one that failed to make a change durable refuses reads too.
+/// 200 while the server serves.
 async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    if ops.draining.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n");
+    match ops.health().await {
+        ServerHealth::Serving => (StatusCode::OK, "ready\n"),
+        ServerHealth::Failing => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
+        ServerHealth::Ending => (StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n"),
     }
-    match tokio::time::timeout(PATIENCE, store_format::check(&ops.app)).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
-        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
+}
+
+impl Ops {
+    /// It serves while the store answers: one that failed to make a change durable refuses reads too.
+    pub async fn health(&self) -> ServerHealth {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        if self.draining.load(Ordering::Relaxed) {
+            return ServerHealth::Ending;
+        }
+        match tokio::time::timeout(PATIENCE, store_format::check(&self.app)).await {
+            Ok(Ok(())) => ServerHealth::Serving,
+            Ok(Err(_)) | Err(_) => ServerHealth::Failing,
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod auth;
 mod errors;
-mod failures;
 mod language;
 mod metadata;
 mod policy;
@@ -22,7 +21,6 @@ use tonic::codec::CompressionEncoding;
 use tower::util::MapRequest;
 
 pub use self::auth::Callers;
-use self::failures::SignalFailures;
 use self::proto::registration_service_server::{RegistrationServiceServer, SERVICE_NAME};
 use self::registration::Registration;
 use crate::app::App;
@@ -41,11 +39,16 @@ const NAME: &str = "signal";
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     reason = "it is generated; what it means stands in the .proto file"
 )]
 pub mod proto {
     tonic::include_proto!("org.signal.registration.rpc");
 }
+
+/// What the service is, as an encoded `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/signal.descriptors"));
 
 /// The dialect, as servers speak it, for these callers. What text messages to Android apps end in is `android_app_hash`.
 #[must_use]
@@ -66,7 +69,7 @@ pub fn http(app: Arc<App>, callers: Callers, android_app_hash: Option<AppHash>) 
         router: Router::new()
             .route_service(&path, service)
             .fallback(no_such_method),
-        failures: Arc::new(SignalFailures),
+        failures: Arc::new(rpc::CallFailures),
     }
 }
 

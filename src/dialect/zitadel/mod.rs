@@ -32,6 +32,9 @@ use crate::web::rpc;
 /// As operators write it, and as tokens have it.
 const NAME: &str = "zitadel";
 
+/// What the services are, as an encoded `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zitadel.descriptors"));
+
 /// The dialect, as servers speak it.
 #[must_use]
 pub fn http(app: Arc<App>) -> Http {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use protox::prost::Message as _;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=src/web/rpc/build.rs");
@@ -31,11 +33,11 @@ fn compile(folder: &Path, described: &Path) -> Result<(), Box<dyn Error>> {
     // The same order everywhere makes the same bytes everywhere.
     files.sort();
     let files = protox::compile(files, [folder])?;
+    fs::write(described, files.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_client(false)
         .build_transport(false)
         .generate_default_stubs(true)
-        .file_descriptor_set_path(described)
         .compile_fds(files)?;
     Ok(())
 }
