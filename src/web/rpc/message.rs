@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::http::Request;
-#[cfg(test)]
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
@@ -80,14 +79,12 @@ fn check(body: &[u8]) -> Result<(), Status> {
 }
 
 /// The frame around `message`, which is not compressed.
-#[cfg(test)]
 pub(super) fn frame(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
     [&[0], &length[..], message].concat().into()
 }
 
 /// The message in a frame that is not compressed.
-#[cfg(test)]
 pub(super) fn unframe(body: &Bytes) -> Option<Bytes> {
     let (head, message) = body.split_first_chunk::<HEAD_BYTES>()?;
     let [flag, length @ ..] = *head;

@@ -8,6 +8,7 @@ pub mod about;
 mod deadline;
 mod form;
 mod health;
+pub mod json;
 mod message;
 mod streams;
 #[cfg(test)]
