@@ -23,7 +23,7 @@ pub(super) enum Command {
         #[arg(long, default_value = "bearer token")]
         name: String,
         /// For how long it is accepted, such as 90d; for ever unless told
-        #[arg(long, value_name = "TIME", value_parser = duration)]
+        #[arg(long, value_name = "TIME", value_parser = life)]
         life: Option<Duration>,
         #[command(flatten)]
         flags: ClientFlags,
@@ -57,8 +57,17 @@ pub(super) struct Whose {
     #[arg(long, value_name = "NAME", group = "protocol", value_parser = user_name)]
     user: Option<Identity>,
     /// With --user: may do everything for every user of the account
-    #[arg(long, requires = "user")]
+    #[arg(long, requires = "user", conflicts_with = "signal")]
     manage_users: bool,
+}
+
+/// What lives for no time at all would be refused from the first call on.
+fn life(text: &str) -> Result<Duration, &'static str> {
+    let life = duration(text)?;
+    if life.is_zero() {
+        return Err("a token must live for some time, such as 90d; without --life it lives for ever");
+    }
+    Ok(life)
 }
 
 fn user_name(text: &str) -> Result<Identity, String> {

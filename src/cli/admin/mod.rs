@@ -1,10 +1,12 @@
-//! Administering: what `countersign account`, `countersign key` and `countersign outbox` ask for, and what they are answered, whether a running
-//! server does it (over the [`socket`] in its data directory) or the command itself (see [`client`]).
+//! Administering: what `countersign account`, `countersign key`, `countersign token` and `countersign outbox` ask for, and
+//! what they are answered, whether a running server does it (over the [`socket`] in its data directory) or the command itself
+//! (see [`client`]).
 
 pub(super) mod client;
 mod outbox;
 mod render;
 pub(super) mod socket;
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;
@@ -18,10 +20,10 @@ use crate::domain::account::{Account, ApiKey};
 use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::{DialectName, FriendlyName};
+use crate::domain::text::FriendlyName;
 use crate::flows::bearer_token::NewBearerToken;
 use crate::flows::outbox::dead_letters::Disposal;
-use crate::flows::{self, access, account, api_key, bearer_token, webhook_secret};
+use crate::flows::{self, account, api_key, webhook_secret};
 
 pub(super) use self::outbox::OutboxView;
 
@@ -242,20 +244,12 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
         } => {
             let account = account_or_only_one(app, account).await?;
             let new = NewBearerToken {
-                dialect: DialectName::parse(&dialect)
-                    .map_err(|invalid| format!("{dialect:?} is no name of a protocol: it {invalid}"))?,
+                dialect: tokens::dialect(&dialect)?,
                 user,
                 friendly_name: friendly_name(&name)?,
                 life: life_seconds.map(Duration::from_secs),
             };
-            let (token, secret) = bearer_token::create(app, account, new)
-                .await
-                .map_err(|error| explain(error, "there is no such account"))?;
-            Ok(Reply::Token(NewToken {
-                sid: token.sid.to_string(),
-                account_sid: account.to_string(),
-                token: access::presented(token.sid, &secret).to_string(),
-            }))
+            tokens::create(app, account, new).await
         }
         AdminRequest::DropOutbox { sid, receiver } => {
             outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
@@ -276,11 +270,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             limit,
         } => outbox::list(app, waiting, after, limit).await,
         AdminRequest::ListTokens { account } => {
-            let account = account_or_only_one(app, account).await?;
-            let tokens = bearer_token::list(app, account)
-                .await
-                .map_err(|error| explain(error, "there is no such account"))?;
-            Ok(Reply::Tokens(tokens.iter().map(TokenView::from).collect()))
+            tokens::list(app, account_or_only_one(app, account).await?).await
         }
         AdminRequest::ResumeAccount { account } => {
             account::resume(app, account_sid(&account)?)
@@ -300,15 +290,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
                 .map_err(|error| explain(error, "there is no such API key"))?;
             Ok(Reply::Done(format!("revoked {key}")))
         }
-        AdminRequest::RevokeToken { token } => {
-            let sid = token
-                .parse()
-                .map_err(|error| format!("{token} is no bearer token's SID: it {error}"))?;
-            bearer_token::revoke(app, sid)
-                .await
-                .map_err(|error| explain(error, "there is no such bearer token"))?;
-            Ok(Reply::Done(format!("revoked {token}")))
-        }
+        AdminRequest::RevokeToken { token } => tokens::revoke(app, &token).await,
         AdminRequest::RotateToken { account } => {
             let account = account_sid(&account)?;
             let token = account::rotate_token(app, account).await.map_err(no_account)?;
@@ -317,18 +299,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
         AdminRequest::RotateWebhookSecret {
             account,
             overlap_seconds,
-        } => {
-            let account = account_sid(&account)?;
-            let overlap = Duration::from_secs(overlap_seconds);
-            let (secret, alone_from) = webhook_secret::rotate(app, account, overlap)
-                .await
-                .map_err(no_account)?;
-            Ok(Reply::WebhookSecret(NewWebhookSecret {
-                account_sid: account.to_string(),
-                webhook_secret: secret.reveal().to_string(),
-                old_signs_until: alone_from.map(|moment| moment.to_string()),
-            }))
-        }
+        } => rotate_webhook_secret(app, &account, Duration::from_secs(overlap_seconds)).await,
         AdminRequest::SuspendAccount { account } => {
             account::suspend(app, account_sid(&account)?)
                 .await
@@ -336,6 +307,18 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             Ok(Reply::Done(format!("suspended {account}")))
         }
     }
+}
+
+async fn rotate_webhook_secret(app: &App, account: &str, overlap: Duration) -> Result<Reply, String> {
+    let account = account_sid(account)?;
+    let (secret, alone_from) = webhook_secret::rotate(app, account, overlap)
+        .await
+        .map_err(no_account)?;
+    Ok(Reply::WebhookSecret(NewWebhookSecret {
+        account_sid: account.to_string(),
+        webhook_secret: secret.reveal().to_string(),
+        old_signs_until: alone_from.map(|moment| moment.to_string()),
+    }))
 }
 
 impl From<&Account> for AccountView {

@@ -1,6 +1,7 @@
 //! What is said of a session in every answer.
 
 use super::proto::RegistrationSessionMetadata;
+use crate::domain::phone::PhoneNumber;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Possible, Verification, VerificationStatus};
 
@@ -30,7 +31,7 @@ pub(super) fn metadata(session: &Verification, now: Timestamp) -> RegistrationSe
 }
 
 fn number(session: &Verification) -> u64 {
-    let digits = session.destination.phone().map(|number| number.digits());
+    let digits = session.destination.phone().map(PhoneNumber::digits);
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 

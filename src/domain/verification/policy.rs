@@ -7,6 +7,10 @@ use crate::domain::text::Invalid;
 
 /// The rules of a verification. All times are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a rule of its own, and they do not depend on each other"
+)]
 pub struct CodePolicy {
     /// What codes are made of.
     pub alphabet: Alphabet,

@@ -1,0 +1,40 @@
+//! Bearer tokens, as operators administer them.
+
+use super::{NewToken, Reply, TokenView, explain};
+use crate::app::App;
+use crate::domain::sid::AccountSid;
+use crate::domain::text::DialectName;
+use crate::flows::bearer_token::NewBearerToken;
+use crate::flows::{access, bearer_token};
+
+pub(super) fn dialect(name: &str) -> Result<DialectName, String> {
+    DialectName::parse(name).map_err(|invalid| format!("{name:?} is no name of a protocol: it {invalid}"))
+}
+
+pub(super) async fn create(app: &App, account: AccountSid, new: NewBearerToken) -> Result<Reply, String> {
+    let (token, secret) = bearer_token::create(app, account, new)
+        .await
+        .map_err(|error| explain(error, "there is no such account"))?;
+    Ok(Reply::Token(NewToken {
+        sid: token.sid.to_string(),
+        account_sid: account.to_string(),
+        token: access::presented(token.sid, &secret).to_string(),
+    }))
+}
+
+pub(super) async fn list(app: &App, account: AccountSid) -> Result<Reply, String> {
+    let tokens = bearer_token::list(app, account)
+        .await
+        .map_err(|error| explain(error, "there is no such account"))?;
+    Ok(Reply::Tokens(tokens.iter().map(TokenView::from).collect()))
+}
+
+pub(super) async fn revoke(app: &App, token: &str) -> Result<Reply, String> {
+    let sid = token
+        .parse()
+        .map_err(|error| format!("{token} is no bearer token's SID: it {error}"))?;
+    bearer_token::revoke(app, sid)
+        .await
+        .map_err(|error| explain(error, "there is no such bearer token"))?;
+    Ok(Reply::Done(format!("revoked {token}")))
+}
