@@ -38,7 +38,12 @@ pub(super) async fn admit(
     let service = dialect_service::service_of(app, &mut account, &dialect, &name)
         .await
         .map_err(|error| match error {
-            Error::Refused(Refusal::NotFound) => Status::unauthenticated(UNKNOWN),
+            Error::Refused(Refusal::NotFound) => match callers {
+                Callers::Tokens => Status::unauthenticated(UNKNOWN),
+                Callers::Anybody(_) => Status::failed_precondition(
+                    "the account that the setting signal_account names does not exist",
+                ),
+            },
             Error::Refused(refusal) => Status::resource_exhausted(refusal.to_string()),
             Error::Failed(fault) => failed(&fault),
         })?;

@@ -11,10 +11,24 @@ use super::proto::{
 use crate::domain::verification::Refusal;
 use crate::flows::Fault;
 
-/// A mistake of ours, or of the machine's.
+/// What kept a call from being decided. Nothing was changed.
 pub(super) fn failed(fault: &Fault) -> Status {
-    tracing::error!("{fault}");
-    Status::internal("an internal error occurred")
+    match fault {
+        Fault::Busy | Fault::Conflict => {
+            Status::aborted("too many calls change the same thing at once; try again")
+        }
+        Fault::Corrupt(_) => {
+            tracing::error!("{fault}");
+            Status::internal("an internal error occurred")
+        }
+        Fault::OutboxFull => Status::resource_exhausted(
+            "too many messages of this account wait for their senders; see to it that these answer, and try again",
+        ),
+        Fault::Unavailable(_) => {
+            tracing::error!("{fault}");
+            Status::unavailable("the service is unavailable; try again later")
+        }
+    }
 }
 
 /// Why a code was not sent, and whether the session is shown beside it; `Err` for what the protocol has no error for.
@@ -67,5 +81,27 @@ fn check_error(kind: CheckError, retry_after: Option<Duration>) -> CheckVerifica
         error_type: kind.into(),
         may_retry: retry_after.is_some(),
         retry_after_seconds: retry_after.map_or(0, |wait| wait.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_call_from_being_decided_says_whether_trying_again_helps_and_nothing_of_us() {
+        for (fault, code) in [
+            (Fault::Busy, Code::Aborted),
+            (Fault::Conflict, Code::Aborted),
+            (Fault::Corrupt("record of Ada".to_owned()), Code::Internal),
+            (Fault::OutboxFull, Code::ResourceExhausted),
+            (Fault::Unavailable("disk of Ada".to_owned()), Code::Unavailable),
+        ] {
+            let status = failed(&fault);
+            assert_eq!(status.code(), code, "{fault}");
+            assert!(!status.message().contains("Ada"), "{status}");
+        }
     }
 }

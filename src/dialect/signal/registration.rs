@@ -74,7 +74,12 @@ impl RegistrationService for Registration {
                         CreateRegistrationSessionErrorType::RateLimited,
                         Some(retry_after.as_secs()),
                     ),
-                    Err(Error::Refused(refusal)) => return Err(Status::internal(refusal.to_string())),
+                    // Its service was deleted a moment ago: the next call makes another one.
+                    Err(Error::Refused(_)) => {
+                        return Err(Status::aborted(
+                            "the service of these calls was deleted; try again",
+                        ));
+                    }
                     Err(Error::Failed(fault)) => return Err(failed(&fault)),
                 }
             }
