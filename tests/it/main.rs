@@ -17,6 +17,7 @@ mod outbox_kill;
 mod secrets_in_logs;
 mod server_kill;
 mod serving;
+mod signal;
 mod store_kill;
 mod support;
 mod sweeping;

@@ -9,8 +9,6 @@ mod language;
 mod metadata;
 mod policy;
 mod registration;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ pub(crate) mod messages;
 pub(crate) mod operations;
 pub(crate) mod push_provider;
 pub(crate) mod receiver;
+pub(crate) mod rpc;
 pub(crate) mod scripted;
 pub(crate) mod world;
 
