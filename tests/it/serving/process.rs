@@ -137,6 +137,14 @@ impl Process {
         assert!(Command::new("sh").arg("-c").arg(kill).status().unwrap().success());
     }
 
+    /// The most memory that it has had resident so far, in bytes.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+        1024 * kilobytes.parse::<u64>().unwrap()
+    }
+
     /// Waits for the end; the exit status.
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()

@@ -5,6 +5,7 @@
 
 mod clients;
 mod kills;
+mod mutations;
 mod pathways;
 mod tokens;
 mod world;

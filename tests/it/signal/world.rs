@@ -64,13 +64,7 @@ impl World {
         let met = Met::default();
         let mut registration = signal::http(server.app.clone(), Callers::Tokens, Some(hash));
         registration.router = registration.router.layer(from_fn_with_state(met.clone(), note));
-        let usual = Http {
-            router: server.router(),
-            failures: Arc::new(twilio::TwilioFailures),
-        };
-        let all = together(usual, vec![(signal::claims, registration)]);
-        let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listening = serve_dialect(listener, Speaks::Http(all), ClientLimits::default());
+        let listening = serve_beside_twilio(&server, registration);
         Self {
             server,
             served: listening,
@@ -172,6 +166,17 @@ impl World {
         let mut to_it = messages.iter().filter(|message| message["to"] == to);
         to_it.next_back().cloned().unwrap_or_default()
     }
+}
+
+/// Serves both protocols on one free port.
+pub(super) fn serve_beside_twilio(server: &TestApp, registration: Http) -> Served {
+    let usual = Http {
+        router: server.router(),
+        failures: Arc::new(twilio::TwilioFailures),
+    };
+    let both = together(usual, vec![(signal::claims, registration)]);
+    let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
+    serve_dialect(listener, Speaks::Http(both), ClientLimits::default())
 }
 
 /// Notes which calls succeed, by what they are called.

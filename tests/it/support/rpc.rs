@@ -12,7 +12,8 @@ use countersign::dialect::signal::{self, Callers};
 use countersign::domain::text::{DialectName, FriendlyName};
 use countersign::flows::access::presented;
 use countersign::flows::bearer_token::{self, NewBearerToken};
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode;
 use prost::Message;
@@ -106,30 +107,69 @@ impl RpcConnection {
         Self { requests, authority }
     }
 
-    /// Calls `path` with whatever is told of who calls.
+    /// Calls `path`, with a token if there is one.
     pub(crate) async fn call<Asked: Message, Answer: Message + Default>(
         &self,
         path: &str,
         token: Option<&str>,
         asked: &Asked,
     ) -> Answered<Answer> {
+        let answer = self
+            .begin(path, "application/grpc", token)
+            .await
+            .end(framed(asked))
+            .await;
+        answered(&answer.headers, &answer.trailers, &answer.body)
+    }
+
+    /// Begins a call whose body is still to come.
+    pub(crate) async fn begin(&self, path: &str, content_type: &str, token: Option<&str>) -> BegunCall {
         let request = Request::post(format!("http://{}{path}", self.authority))
-            .header("content-type", "application/grpc")
+            .header("content-type", content_type)
             .header("te", "trailers");
         let request = match token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
         };
         let mut requests = self.requests.clone().ready().await.unwrap();
-        let (answer, mut body) = requests.send_request(request.body(()).unwrap(), false).unwrap();
-        body.send_data(framed(asked).into(), true).unwrap();
-        let (head, mut body) = answer.await.unwrap().into_parts();
+        let (answer, body) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+        BegunCall { answer, body }
+    }
+}
+
+/// A call whose body is still to come.
+pub(crate) struct BegunCall {
+    answer: ResponseFuture,
+    body: SendStream<Bytes>,
+}
+
+/// What came back, as bytes.
+#[derive(Debug)]
+pub(crate) struct RawAnswer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: HeaderMap,
+}
+
+impl BegunCall {
+    /// Sends the body, all of it, and reads the answer to its end.
+    pub(crate) async fn end(mut self, body: Vec<u8>) -> RawAnswer {
+        // It may be answered before all of it is sent.
+        let _partly = self.body.send_data(body.into(), true);
+        let (head, mut body) = self.answer.await.unwrap().into_parts();
         let mut bytes = Vec::new();
         while let Some(piece) = body.data().await {
-            bytes.extend_from_slice(&piece.unwrap());
+            let piece = piece.unwrap();
+            body.flow_control().release_capacity(piece.len()).unwrap();
+            bytes.extend_from_slice(&piece);
         }
-        let trailers = body.trailers().await.unwrap().unwrap_or_default();
-        answered(&head.headers, &trailers, &bytes)
+        RawAnswer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: bytes,
+            trailers: body.trailers().await.unwrap().unwrap_or_default(),
+        }
     }
 }
 
