@@ -56,6 +56,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         &opened,
         config.network,
         config.signal,
+        &config.zitadel,
         config.tls,
         config.bootstrap,
     )
@@ -149,6 +150,7 @@ impl Started {
         opened: &Opened,
         network: crate::config::NetworkSettings,
         signal: crate::config::Signal,
+        zitadel: &crate::config::ZitadelSettings,
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
     ) -> Result<Self, Failure> {
@@ -214,7 +216,10 @@ impl Started {
             admin: admin.ok(),
             certificates,
             proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
-            pages: PageOrigins::these(&network.cors_origins.unwrap_or_default()),
+            pages: PageOrigins::these(&network.cors_origins.unwrap_or_default()).with_calls_of(
+                zitadel::claims,
+                zitadel.zitadel_cors_origins.as_deref().unwrap_or_default(),
+            ),
             limits: ClientLimits {
                 connections: network.max_connections,
                 ..ClientLimits::default()

@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 pub use self::reference::reference;
 pub use self::setting::{Flag, Section, Setting, Unset};
 pub use self::sources::ConfigError;
-pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS};
+pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS, ZitadelSettings};
 
 use self::sources::GivenSettings;
 use self::table::{
@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub storage: Storage,
     /// The listener for HTTPS.
     pub tls: Option<Tls>,
+    /// Which pages may call Zitadel's services.
+    pub zitadel: ZitadelSettings,
 }
 
 /// How Signal's registration service is spoken.
@@ -159,6 +161,7 @@ impl Config {
             signal,
             storage,
             tls,
+            zitadel: ZitadelSettings::read(&given)?,
         })
     }
 }

@@ -114,6 +114,12 @@ settings! {
         signal_app_hash: AppHash | "none", app_hash(), file();
     }
 
+    /// Zitadel's services for users
+    pub ZitadelSettings [] {
+        /// The origins of web pages that may make calls, over gRPC-Web or as JSON. `cors_origins` says nothing of them.
+        zitadel_cors_origins: Vec<Origin> | "none", page_origins(), file();
+    }
+
     /// What is logged
     pub(super) LoggingSettings [] {
         /// How much is logged on standard error: off, error, warn, info, debug or trace.

@@ -82,10 +82,10 @@ impl Boundary {
         let shared = &*self.shared;
         let request_id = shared.ids.next();
         let form = shared.failures.form(request.uri(), request.headers());
-        let page = shared.pages.page(request.headers());
+        let page = shared.pages.page(request.uri(), request.headers());
         let mut response = if let Err(failure) = check_head(&request) {
             shared.failures.answer(failure, form)
-        } else if let Some(response) = shared.pages.preflight(&request) {
+        } else if let Some(response) = page.preflight(&request) {
             response
         } else {
             origin.stage.reach(if request.body().is_end_stream() {
@@ -104,7 +104,7 @@ impl Boundary {
                 .await
                 .unwrap_or_else(|place| shared.panicked(&place, form))
         };
-        shared.pages.admit(page, response.headers_mut());
+        page.admit(response.headers_mut());
         shared.sign(response, request_id, form)
     }
 
@@ -113,8 +113,8 @@ impl Boundary {
         let shared = &*self.shared;
         let form = shared.failures.form(request.uri(), request.headers());
         let mut response = shared.failures.answer(failure, form);
-        let page = shared.pages.page(request.headers());
-        shared.pages.admit(page, response.headers_mut());
+        let page = shared.pages.page(request.uri(), request.headers());
+        page.admit(response.headers_mut());
         shared.sign(response, shared.ids.next(), form)
     }
 }

@@ -37,8 +37,6 @@ const NAME: &str = "signal";
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::pedantic,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
     reason = "it is generated; what it means stands in the .proto file"
 )]
 pub mod proto {

@@ -1,4 +1,5 @@
-//! Zitadel's services for users: their phone number, and the factors they log in with, over gRPC.
+//! Zitadel's services for users: their phone number, and the factors they log in with, over gRPC, gRPC-Web and
+//! as JSON.
 //!
 //! A user is who a bearer token was made for (`countersign token create --user`); its identifier is the identity of the entity
 //! that its factors belong to, so that both can be reached through a protocol that knows entities, too. Each account has one
@@ -8,9 +9,9 @@ mod auth;
 mod auth_service;
 mod details;
 mod error;
-mod failures;
 mod policy;
 pub mod proto;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,15 +20,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, Uri};
+use axum::http::{Request, Response};
 use tonic::codec::CompressionEncoding;
 
 use self::auth_service::MyUser;
-use self::failures::ZitadelFailures;
 use self::proto::zitadel::auth::v1::auth_service_server::{self, AuthServiceServer};
+use self::routes::ROUTES;
+pub use self::routes::claims;
 use crate::app::App;
 use crate::dialect::{Http, HttpFailure};
 use crate::web::rpc;
+use crate::web::rpc::json::JsonFailures;
 
 /// As operators write it, and as tokens have it.
 const NAME: &str = "zitadel";
@@ -37,6 +40,10 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zitadel
 
 /// The dialect, as servers speak it.
 #[must_use]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "a test looks for the call of each route"
+)]
 pub fn http(app: Arc<App>) -> Http {
     let own = AuthServiceServer::new(MyUser { app })
         .accept_compressed(CompressionEncoding::Gzip)
@@ -44,18 +51,12 @@ pub fn http(app: Arc<App>) -> Http {
         .max_decoding_message_size(rpc::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(rpc::MAX_MESSAGE_BYTES);
     let methods = |service: &str| format!("/{service}/{{method}}");
+    let calls = Router::new().route_service(&methods(auth_service_server::SERVICE_NAME), rpc::serve(own));
+    let json = rpc::json::serve(calls.clone().fallback(no_such_method), DESCRIPTORS, ROUTES);
     Http {
-        router: Router::new()
-            .route_service(&methods(auth_service_server::SERVICE_NAME), rpc::serve(own))
-            .fallback(no_such_method),
-        failures: Arc::new(ZitadelFailures),
+        router: calls.fallback_service(json.expect("each route is of a call")),
+        failures: Arc::new(JsonFailures),
     }
-}
-
-/// Whether a request with this head is for this dialect.
-#[must_use]
-pub fn claims(uri: &Uri, _: &HeaderMap) -> bool {
-    uri.path().starts_with("/zitadel.")
 }
 
 async fn no_such_method(request: Request<Body>) -> Response<Body> {

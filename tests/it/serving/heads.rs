@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use countersign::dialect::{Http, twilio};
+use countersign::dialect::{Http, together, twilio, zitadel};
 use countersign::domain::entropy::SystemEntropy;
 use countersign::server::{ClientLimits, Listener, Protocol, run};
 use countersign::web::boundary::Boundary;
 use countersign::web::client_address::TrustedProxies;
 use countersign::web::cross_origin::PageOrigins;
-use url::Url;
+use url::{Origin, Url};
 
 use super::http::{Served, serve};
 use crate::support::{Service, TestApp};
@@ -138,20 +138,27 @@ async fn no_answer_is_kept_on_the_way() {
     }
 }
 
-/// Serves a test's app to pages of one origin.
-fn serve_to_pages(app: &TestApp, origins: &[&str]) -> Served {
+fn origins(names: &[&str]) -> Vec<Origin> {
+    let urls = names.iter().map(|name| Url::parse(name).unwrap());
+    urls.map(|url| url.origin()).collect()
+}
+
+/// Serves a test's app to pages of some origins.
+fn serve_to_pages(app: &TestApp, names: &[&str]) -> Served {
+    serve_to(app, PageOrigins::these(&origins(names)))
+}
+
+fn serve_to(app: &TestApp, pages: PageOrigins) -> Served {
     let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address();
-    let http = Http {
+    let usual = Http {
         router: app.router(),
         failures: Arc::new(twilio::TwilioFailures),
     };
-    let origins: Vec<_> = origins
-        .iter()
-        .map(|origin| Url::parse(origin).unwrap().origin())
-        .collect();
-    let boundary = Boundary::new(http, Arc::default(), &SystemEntropy)
-        .set_up(TrustedProxies::default(), PageOrigins::these(&origins));
+    let users = zitadel::http(Arc::clone(&app.app));
+    let http = together(usual, vec![(zitadel::claims, users)]);
+    let boundary =
+        Boundary::new(http, Arc::default(), &SystemEntropy).set_up(TrustedProxies::default(), pages);
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let ended = tokio::spawn(run(
         vec![listener],
@@ -230,4 +237,64 @@ async fn pages_of_named_origins_and_no_others_read_answers() {
     ];
     let (_, head) = asked(&named, "GET /v2/Services HTTP/1.1", &two).await;
     assert!(!head.contains("access-control"), "{head}");
+}
+
+/// A page that may use one API need not be one that may use the other.
+#[tokio::test]
+async fn calls_of_a_dialect_are_made_by_pages_that_are_named_for_it() {
+    let app = TestApp::new().await;
+    let own = authorization(&app);
+    let [served, nobody] = [&["https://users.example"][..], &[]].map(|names| {
+        let pages = PageOrigins::these(&origins(&["https://usual.example"]));
+        serve_to(&app, pages.with_calls_of(zitadel::claims, &origins(names)))
+    });
+    let web = "POST /zitadel.auth.v1.AuthService/GetMyPhone HTTP/1.1";
+    let json = "GET /auth/v1/users/me/phone HTTP/1.1";
+    let usual = "GET /v2/Services HTTP/1.1";
+    for (line, kind, status, may) in [
+        (usual, "text/plain", 200, "https://usual.example"),
+        (json, "application/json", 401, "https://users.example"),
+        (
+            "PUT /v2/users/a-user-1/phone HTTP/1.1",
+            "application/json",
+            501,
+            "https://users.example",
+        ),
+        (web, "application/grpc-web+proto", 200, "https://users.example"),
+        (web, "application/grpc-web-text", 200, "https://users.example"),
+    ] {
+        for origin in [
+            "https://usual.example",
+            "https://users.example",
+            "https://other.example",
+        ] {
+            let expected = origin == may;
+            let (path, origin_line) = (line.split(' ').nth(1).unwrap(), format!("Origin: {origin}"));
+            let allowed = format!("\r\naccess-control-allow-origin: {origin}\r\n");
+            let asks = ["Host: x", &*origin_line, "Access-Control-Request-Method: POST"];
+            let (answered, head) = asked(&served, &format!("OPTIONS {path} HTTP/1.1"), &asks).await;
+            assert_eq!(answered == 204, expected, "{line} {origin} {head}");
+            assert_eq!(head.contains(&allowed), expected, "{line} {origin} {head}");
+            let of_calls = expected && line != usual;
+            for said in [
+                "\r\naccess-control-allow-methods: get, post, put, delete\r\n",
+                "\r\naccess-control-allow-headers: authorization, content-type, accept-language, grpc-timeout, x-grpc-web",
+                "\r\naccess-control-expose-headers: grpc-status, grpc-message, grpc-status-details-bin",
+            ] {
+                assert_eq!(head.contains(said), of_calls, "{line} {origin} {head}");
+            }
+            let kind_line = format!("Content-Type: {kind}");
+            let headers = ["Host: x", &own, &origin_line, &kind_line, "Content-Length: 0"];
+            let (answered, head) = asked(&served, line, &headers).await;
+            assert_eq!(answered, status, "{line} {head}");
+            assert_eq!(head.contains(&allowed), expected, "{line} {origin} {head}");
+            assert!(head.contains("\r\nvary: origin"), "{line} {head}");
+            assert!(!head.contains("access-control-allow-credentials"), "{head}");
+            // Where none are named for it, there are none.
+            if line != usual {
+                let (_, head) = asked(&nobody, line, &headers).await;
+                assert!(!head.contains("access-control"), "{line} {origin} {head}");
+            }
+        }
+    }
 }

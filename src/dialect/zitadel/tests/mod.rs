@@ -1,5 +1,6 @@
 //! The calls, with the default guards against toll fraud, on a clock that is moved.
 
+mod json;
 mod my_phone;
 mod tokens;
 

@@ -1,4 +1,4 @@
-//! Messages out of JSON (Protocol Buffers, "ProtoJSON Format").
+//! Messages out of JSON (Protocol Buffers, "`ProtoJSON` Format").
 
 use std::collections::HashSet;
 use std::fmt;

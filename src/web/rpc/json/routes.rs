@@ -60,13 +60,13 @@ enum Segment {
 
 /// What there is for a request.
 pub(super) enum Match<'a> {
-    Found(Found<'a>),
+    Found(FoundCall<'a>),
     OtherMethod,
     Nothing,
 }
 
 /// A call, and what the path says of its message: `None` where that is no text.
-pub(super) struct Found<'a> {
+pub(super) struct FoundCall<'a> {
     pub(super) path: &'a Uri,
     pub(super) method: &'a MethodDescriptor,
     pub(super) fields: Vec<(&'a FieldDescriptor, Option<String>)>,
@@ -94,7 +94,7 @@ impl Routes {
             };
             there = true;
             if route.http == *method {
-                return Match::Found(Found {
+                return Match::Found(FoundCall {
                     path: &route.path,
                     method: &route.method,
                     fields,

@@ -12,7 +12,7 @@ const GET: &str = "/auth/v1/users/me/phone";
 
 #[tokio::test]
 async fn answers_have_camel_case_long_numbers_as_text_dates_and_nothing_that_says_nothing() {
-    let world = World::new();
+    let world = JsonWorld::new();
     for (given, expected) in [
         (
             json!({
@@ -41,7 +41,7 @@ async fn answers_have_camel_case_long_numbers_as_text_dates_and_nothing_that_say
 
 #[tokio::test]
 async fn lists_and_enumerations_are_written() {
-    let world = World::new();
+    let world = JsonWorld::new();
     world.answers(
         "zitadel.user.v2.ListAuthenticationFactorsResponse",
         &json!({"result": [{"state": 2, "otp": {}}, {"state": 1, "u2f": {"id": "1"}}]}),
@@ -78,7 +78,7 @@ fn detailed(code: Code, text: &str, details: Vec<(&str, Vec<u8>)>) -> Status {
 
 #[tokio::test]
 async fn errors_bring_their_details() {
-    let world = World::new();
+    let world = JsonWorld::new();
     let kind = "zitadel.v1.ErrorDetail";
     let detail = DynamicMessage::deserialize(
         pool().get_message_by_name(kind).unwrap(),
@@ -111,7 +111,7 @@ async fn errors_bring_their_details() {
 
 #[tokio::test]
 async fn each_status_has_its_number_in_http() {
-    let world = World::new();
+    let world = JsonWorld::new();
     for (code, number, http) in [
         (Code::Cancelled, 1, 499),
         (Code::Unknown, 2, 500),
@@ -177,7 +177,7 @@ async fn what_fails_outside_of_a_call_is_answered_in_the_form_of_the_request() {
         assert_eq!(response.headers()["content-type"], "application/grpc-web+proto");
     }
     // A call of gRPC to a path of JSON.
-    let world = World::new();
+    let world = JsonWorld::new();
     let mut call = request("POST", "/auth/v1/users/me/phone/_verify", "");
     *call.headers_mut() = grpc;
     let (status, headers, _) = world.ask(call).await;
@@ -186,7 +186,7 @@ async fn what_fails_outside_of_a_call_is_answered_in_the_form_of_the_request() {
 
 #[tokio::test]
 async fn what_the_service_should_not_answer_is_said_without_saying_more() {
-    let world = World::new();
+    let world = JsonWorld::new();
     *world.answer.lock().unwrap() = Ok(vec![0xff; 3]);
     let (status, _, text) = world.ask(request("GET", GET, "")).await;
     assert_eq!(

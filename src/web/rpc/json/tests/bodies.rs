@@ -11,7 +11,7 @@ const SET_REQUEST: &str = "zitadel.user.v2.SetPhoneRequest";
 
 #[tokio::test]
 async fn fields_are_known_by_both_names_and_others_are_passed_over() {
-    let world = World::new();
+    let world = JsonWorld::new();
     for (body, expected) in [
         (r#"{"phone":"+32470123456"}"#, json!({"phone": "+32470123456"})),
         (r#"{"sendCode":{}}"#, json!({"send_code": {}})),
@@ -46,7 +46,7 @@ async fn fields_are_known_by_both_names_and_others_are_passed_over() {
 
 #[tokio::test]
 async fn what_is_said_twice_or_wrongly_is_refused_and_nothing_is_asked() {
-    let world = World::new();
+    let world = JsonWorld::new();
     let depth = |open: &str, close: &str| format!("{{\"x\":{}{}}}", open.repeat(9_000), close.repeat(9_000));
     for body in [
         // Twice.
@@ -80,7 +80,7 @@ async fn what_is_said_twice_or_wrongly_is_refused_and_nothing_is_asked() {
         r#"{"phone":}"#,
         r#"{"phone":"+1",}"#,
         r#"{phone:"+1"}"#,
-        r#"{'phone':'+1'}"#,
+        r"{'phone':'+1'}",
         "{}{}",
         "{} x",
         "\u{feff}{}",
@@ -112,7 +112,7 @@ async fn what_is_said_twice_or_wrongly_is_refused_and_nothing_is_asked() {
 
 #[tokio::test]
 async fn lists_and_enumerations_are_read() {
-    let world = World::new();
+    let world = JsonWorld::new();
     let path = "/v2/users/ada-lovelace/authentication_factors/_search";
     for (body, expected) in [
         (r#"{"authFactors":["OTP","OTP_SMS"]}"#, json!(["OTP", "OTP_SMS"])),
@@ -136,7 +136,7 @@ async fn lists_and_enumerations_are_read() {
 
 #[tokio::test]
 async fn bodies_have_one_type_and_a_longest_length() {
-    let world = World::new();
+    let world = JsonWorld::new();
     let typed = |kind: Option<&str>, body: &str| {
         let mut request = request("POST", SET, body.to_owned());
         request.headers_mut().remove("content-type");

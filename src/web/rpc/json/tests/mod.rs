@@ -63,13 +63,13 @@ const ROUTES: &[JsonRoute] = &[
 
 /// One call as it arrived.
 #[derive(Clone, Debug)]
-struct Asked {
+struct RecordedCall {
     path: String,
     headers: HeaderMap,
     message: Bytes,
 }
 
-impl Asked {
+impl RecordedCall {
     /// The message, in JSON, by the proto's names of fields.
     fn message(&self, kind: &str) -> Value {
         let kind = pool().get_message_by_name(kind).unwrap();
@@ -82,9 +82,9 @@ impl Asked {
 }
 
 /// What is served as JSON.
-struct World {
+struct JsonWorld {
     json: Json,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<RecordedCall>>>,
     answer: Arc<Mutex<Result<Vec<u8>, Status>>>,
 }
 
@@ -98,7 +98,7 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
     request.body(body.into()).unwrap()
 }
 
-impl World {
+impl JsonWorld {
     fn new() -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(Mutex::new(Ok::<_, Status>(Vec::new())));
@@ -108,7 +108,7 @@ impl World {
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
-                asked.lock().unwrap().push(Asked {
+                asked.lock().unwrap().push(RecordedCall {
                     path: parts.uri.path().to_owned(),
                     headers: parts.headers,
                     message: unframe(&body).unwrap(),
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// What was asked meanwhile.
-    fn asked(&self) -> Vec<Asked> {
+    fn asked(&self) -> Vec<RecordedCall> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 

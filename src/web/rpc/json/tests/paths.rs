@@ -8,7 +8,7 @@ const VERIFY_REQUEST: &str = "zitadel.user.v2.VerifyPhoneRequest";
 
 #[tokio::test]
 async fn the_path_names_the_user_whatever_the_body_says() {
-    let world = World::new();
+    let world = JsonWorld::new();
     for (user, expected) in [
         ("ada-lovelace", "ada-lovelace"),
         ("ada%2Dlovelace", "ada-lovelace"),
@@ -38,7 +38,7 @@ async fn the_path_names_the_user_whatever_the_body_says() {
 
 #[tokio::test]
 async fn other_paths_and_methods_are_answered_as_the_gateway_does() {
-    let world = World::new();
+    let world = JsonWorld::new();
     for (method, path, status, body) in [
         (
             "GET",
@@ -129,7 +129,7 @@ async fn other_paths_and_methods_are_answered_as_the_gateway_does() {
 
 #[tokio::test]
 async fn the_call_is_the_callers_in_its_language_and_until_its_deadline() {
-    let world = World::new();
+    let world = JsonWorld::new();
     let mut asking = request("POST", "/auth/v1/users/me/phone/_verify", r#"{"code":"1"}"#);
     for (name, value) in [
         ("accept-language", "de-CH, fr;q=0.5"),
