@@ -1,5 +1,6 @@
 //! HTTP/2, as those speak it who keep the rules and those who do not.
 
+mod calls;
 mod client;
 mod ending;
 mod exchanges;
