@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::client::{Client, request};
+use crate::foreign::python;
 use crate::serving::http::{PATIENCE, Served, serve_dialect};
 use crate::serving::limits::SOON;
 use crate::serving::process::Process;
@@ -234,4 +235,17 @@ async fn those_who_watch_a_server_are_told_of_its_end_and_do_not_hold_it_up() {
     let ended = tokio::task::spawn_blocking(|| process.wait());
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     assert_eq!(ended.expect("nothing holds it up").unwrap(), Some(0));
+}
+
+#[test]
+#[ignore = "needs python3 with `pip install -r tests/it/python/requirements.txt`; run with --include-ignored"]
+fn a_client_without_any_file_learns_what_there_is_and_calls_it() {
+    let data = TempDir::new().unwrap();
+    let process = Process::start(data.path());
+    let output = python("reflection.py", &["grpc", "grpc_reflection"])
+        .arg(process.url.strip_prefix("http://").unwrap())
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
 }
