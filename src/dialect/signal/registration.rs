@@ -187,18 +187,13 @@ impl RegistrationService for Registration {
     ) -> Result<Response<LegacyCheckVerificationCodeResponse>, Status> {
         let (account, service) = self.admit(request.metadata()).await?;
         let request = request.get_ref();
-        let (session, code) = (session_id(&request.session_id)?, &request.verification_code);
-        let who = account.who;
-        let found = self.find(account, service, session).await?;
-        let verified = match found {
-            Some(found) if found.status(self.app.clock.now()) == VerificationStatus::Approved => {
-                Ok(verification::was_accepted(&self.app, &found, code).map_err(|fault| failed(&fault))?)
-            }
-            _ => self
-                .check(who.into(), service, session, code)
-                .await
-                .map(|checked| checked.status(self.app.clock.now()) == VerificationStatus::Approved),
+        let which = VerificationName::Sid(session_id(&request.session_id)?);
+        let guess = Guess {
+            code: Some(&request.verification_code),
+            compares_approved: true,
+            ..Guess::default()
         };
+        let verified = verification::check_code(&self.app, account, service, &which, &guess).await;
         let (verified, error) = match verified {
             Ok(verified) => (verified, None),
             Err(Error::Refused(refusal)) => (false, Some(of_checking(&refusal)?.0)),

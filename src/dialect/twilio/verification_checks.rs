@@ -29,6 +29,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         sna_client_token: call.form.filled("SnaClientToken"),
         ip: None,
         destination: given.to,
+        compares_approved: false,
     };
     let checked = verification::check(call.app(), account, service, &given.which, &guess).await;
     let verification = call.settle_verification(checked)?;

@@ -10,9 +10,7 @@ use crate::domain::destination::Destination;
 use crate::domain::limits::Failures;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{
-    IssuedCode, Payment, Refusal, Submission, Verification, VerificationStatus,
-};
+use crate::domain::verification::{IssuedCode, Payment, Refusal, Submission, Verification};
 use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
 use crate::flows::reading::{Admitted, Reading};
@@ -32,6 +30,8 @@ pub struct Guess<'a> {
     pub ip: Option<String>,
     /// Where the code went, if the caller says that besides the verification: it must be so.
     pub destination: Option<Destination>,
+    /// Whether it is compared, and counted if it is wrong, also with a verification that stays approved whatever is given.
+    pub compares_approved: bool,
 }
 
 /// What was guessed stays out of logs: it may be right.
@@ -61,7 +61,30 @@ pub async fn check(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    retry_on_conflict(|| attempt(app, prior.reading(app), scope, which, guess)).await
+    let (verification, _) =
+        retry_on_conflict(|| attempt(app, prior.reading(app), scope, which, guess)).await?;
+    Ok(verification)
+}
+
+/// Checks a code as [`check`] does, and says whether it was the right one. That the verification is approved does not say
+/// that: another code may have been given at the same time.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_code(
+    app: &App,
+    account: impl Into<Admitted<AccountSid>>,
+    service: ServiceSid,
+    which: &VerificationName,
+    guess: &Guess<'_>,
+) -> Result<bool, Error<Refusal>> {
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
+    let scope = Scope { account, service };
+    let (_, right) = retry_on_conflict(|| attempt(app, prior.reading(app), scope, which, guess)).await?;
+    Ok(right)
 }
 
 async fn attempt(
@@ -70,14 +93,19 @@ async fn attempt(
     scope: Scope,
     which: &VerificationName,
     guess: &Guess<'_>,
-) -> Result<Verification, Error<Refusal>> {
+) -> Result<(Verification, bool), Error<Refusal>> {
     let checked = evaluate(app, &mut reading, scope, which, guess).await?;
-    checked.commit(app, reading, Batch::new()).await
+    let right = checked.right;
+    let verification = checked.commit(app, reading, Batch::new()).await?;
+    Ok((verification, right))
 }
 
 /// What came of a check that is not committed yet: until it is, it means nothing.
 pub(crate) struct Checked {
     pub(crate) verification: Verification,
+    /// Whether the code was the right one.
+    right: bool,
+    /// What is to be written; `None` if nothing changes.
     decided: Option<Judged>,
 }
 
@@ -85,7 +113,6 @@ pub(crate) struct Checked {
 struct Judged {
     found: FoundVerification,
     wrong_codes: WrongCodes,
-    right: bool,
     now: Timestamp,
 }
 
@@ -120,7 +147,11 @@ async fn evaluate(
         return Err(Refusal::NotFound.into());
     }
     if verification.stays_approved() {
-        return Ok(Checked::undecided(verification));
+        return if guess.compares_approved {
+            compare_again(app, found, guess, now)
+        } else {
+            Ok(Checked::undecided(verification))
+        };
     }
     verification.require_open(now)?;
     let Some(text) = guess.code else {
@@ -157,27 +188,46 @@ async fn evaluate(
     let decided = Judged {
         found,
         wrong_codes,
-        right,
         now,
     };
     Ok(Checked {
         verification,
+        right,
         decided: Some(decided),
     })
 }
 
-/// Whether `text` is the code that `verification` was approved by, or would be now: for protocols that ask that again of one
-/// that is approved. Nothing is counted, and nothing can be won: the code is used.
-///
-/// # Errors
-/// [`Fault::Corrupt`].
-pub fn was_accepted(app: &App, verification: &Verification, text: &str) -> Result<bool, Fault> {
-    let given = PlainCode::parse(text, verification.policy.alphabet);
-    let (Some(given), Some(code), true) = (given, verification.codes.last(), verification.stays_approved())
-    else {
-        return Ok(false);
+/// Compares a code with the one that `found` was approved by. A wrong one counts as ever: whoever may ask so could find the
+/// right one otherwise, and be told that it is.
+fn compare_again(
+    app: &App,
+    found: FoundVerification,
+    guess: &Guess<'_>,
+    now: Timestamp,
+) -> Result<Checked, Error<Refusal>> {
+    let verification = found.verification.clone();
+    let mut wrong_codes = found.wrong_codes.clone().unwrap_or_default();
+    wrong_codes.require_unlocked(now)?;
+    let given = guess
+        .code
+        .and_then(|text| PlainCode::parse(text, verification.policy.alphabet));
+    let right = match (&given, verification.codes.last()) {
+        (Some(given), Some(code)) => is_right(app, &verification, code, given, guess)?,
+        _ => false,
     };
-    Ok(open_code(app, verification, code)?.matches(&given))
+    if !right {
+        wrong_codes.count_failure(now);
+    }
+    let decided = (!right).then_some(Judged {
+        found,
+        wrong_codes,
+        now,
+    });
+    Ok(Checked {
+        verification,
+        right,
+        decided,
+    })
 }
 
 /// Whether it is the code, for the payment that the code was made for. Both are looked at in any case.
@@ -219,11 +269,11 @@ fn check_silently(
     let decided = Judged {
         found,
         wrong_codes,
-        right: true,
         now,
     };
     Ok(Checked {
         verification,
+        right: true,
         decided: Some(decided),
     })
 }
@@ -233,13 +283,14 @@ impl Checked {
     fn undecided(verification: Verification) -> Self {
         Self {
             verification,
+            right: false,
             decided: None,
         }
     }
 
     /// Whether the code was the right one, just now.
     pub(crate) fn is_right(&self) -> bool {
-        self.decided.as_ref().is_some_and(|decided| decided.right)
+        self.right
     }
 
     /// Writes what was decided with what is in `batch` already, all of it or nothing.
@@ -254,12 +305,12 @@ impl Checked {
     ) -> Result<Verification, Error<Refusal>> {
         let Self {
             verification,
+            right,
             decided,
         } = self;
         let Some(Judged {
             found,
             wrong_codes,
-            right,
             now,
         }) = decided
         else {
@@ -282,7 +333,7 @@ impl Checked {
         let batch = put_destination(batch, &verification, found.destination.as_ref(), &record, now)?;
         let mut batch = put_verification(batch, Some(&found.verification), &verification)?;
         let mut converted = None;
-        if verification.status(now) == VerificationStatus::Approved {
+        if right {
             (batch, converted) = note_conversion(&mut reading, &verification, now, batch).await?;
         }
         reading.commit(batch).await?;

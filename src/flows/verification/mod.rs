@@ -19,7 +19,7 @@ mod tests;
 
 pub use self::advance::{advance, advance_due};
 pub(crate) use self::check::check_within;
-pub use self::check::{Guess, check, was_accepted};
+pub use self::check::{Guess, check, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::create::{SessionDraft, create};
 pub(crate) use self::resend::send_within;

@@ -266,3 +266,67 @@ async fn wrong_codes_count_for_all_services_of_an_account_and_no_others() {
     let checked = third.check(&which, &right).await.unwrap();
     assert_eq!(checked.status(world.clock_now()), APPROVED);
 }
+
+/// Rules by which an approved verification says so to every check.
+fn said_again() -> CodePolicy {
+    CodePolicy {
+        single_use: false,
+        ..same_code()
+    }
+}
+
+impl World {
+    async fn is_right(&self, verification: &Verification, code: &str) -> Result<bool, Error<Refusal>> {
+        let guess = Guess {
+            code: Some(code),
+            compares_approved: true,
+            ..Guess::default()
+        };
+        let which = VerificationName::Sid(verification.sid);
+        verification::check_code(&self.app, self.account, self.service, &which, &guess).await
+    }
+}
+
+/// Somebody guesses at the moment when the owner gives the right code: that it is approved then says nothing of the guess.
+#[tokio::test]
+async fn a_wrong_code_beside_the_right_one_is_not_right() {
+    for _ in 0..50 {
+        let world = World::on(Arc::new(Interleaved::default())).await;
+        let new = wanted(ada(), said_again());
+        let verification = world.start(&new).await.unwrap();
+        let right = world.code(&verification);
+        let guesses = (0..4).map(|nth| {
+            let (world, verification) = (world.clone(), verification.clone());
+            let code = if nth == 1 {
+                right.clone()
+            } else {
+                wrong(&right, nth)
+            };
+            async move { (nth, world.is_right(&verification, &code).await.unwrap()) }
+        });
+        for (nth, is_right) in all_at_once(guesses).await {
+            assert_eq!(is_right, nth == 1, "{nth}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn guesses_of_a_code_that_was_used_count_as_all_do() {
+    let world = World::new().await;
+    let new = wanted(ada(), said_again());
+    let verification = world.start(&new).await.unwrap();
+    let right = world.code(&verification);
+    assert!(world.is_right(&verification, &right).await.unwrap());
+    assert!(
+        world.is_right(&verification, &right).await.unwrap(),
+        "it is said again"
+    );
+    for nth in 0..10 {
+        let guess = wrong(&right, nth);
+        assert!(!world.is_right(&verification, &guess).await.unwrap(), "{nth}");
+    }
+    let retry_after = Duration::from_secs(30);
+    let refusal = refused(world.is_right(&verification, &right).await);
+    assert_eq!(refusal, Refusal::DestinationLocked { retry_after });
+    assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 10);
+}
