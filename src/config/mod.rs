@@ -285,6 +285,12 @@ fn signal(
              127.0.0.1:8080: whoever reaches it could have codes sent",
         ));
     }
+    if !settings.signal_auth && (network.public_url.is_some() || network.trusted_proxies.is_some()) {
+        return Err(ConfigError::new(
+            "signal_auth must not be none together with public_url or trusted_proxies: whoever reaches the proxy could have \
+             codes sent",
+        ));
+    }
     Ok(Signal {
         needs_token: settings.signal_auth,
         account: settings.signal_account,

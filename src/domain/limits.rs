@@ -15,15 +15,23 @@ impl SlidingLog {
     /// How many uses the `window` before `now` holds.
     #[must_use]
     pub fn count(&self, now: Timestamp, window: Duration) -> usize {
-        let start = now.before(window).seconds();
-        self.0.iter().filter(|used| **used > start).count()
+        self.within(now, window).count()
+    }
+
+    /// The uses in the `window` before `now`. Those somewhat later are of a clock that was set back since, and count; those later
+    /// than by a whole window are of one that was wrong, and would hold everybody up until that time comes.
+    fn within(&self, now: Timestamp, window: Duration) -> impl Iterator<Item = u64> {
+        let (start, end) = (now.before(window).seconds(), (now + window).seconds());
+        self.0
+            .iter()
+            .copied()
+            .filter(move |used| *used > start && *used <= end)
     }
 
     /// How long until the window holds fewer than `limit` uses; zero if it does already.
     #[must_use]
     pub fn wait(&self, now: Timestamp, window: Duration, limit: usize) -> Duration {
-        let start = now.before(window).seconds();
-        let mut counted: Vec<u64> = self.0.iter().copied().filter(|used| *used > start).collect();
+        let mut counted: Vec<u64> = self.within(now, window).collect();
         if counted.len() < limit {
             return Duration::ZERO;
         }
@@ -147,6 +155,8 @@ impl Permits {
     /// How long until there is one. A clock that was set back makes nobody wait for longer than an empty bucket takes.
     pub fn take(taken: Option<Self>, rule: &PermitRule, now: Timestamp) -> Result<Self, Duration> {
         let whole = rule.regeneration.saturating_mul(rule.capacity);
+        // One taken later than the bucket takes to fill is of a clock that was wrong.
+        let taken = taken.filter(|taken| taken.last <= now + whole);
         let full_at = taken.map_or(now, |taken| taken.full_at.max(now).min(now + whole));
         let paused = taken.filter(|taken| taken.last <= now);
         let paused = paused.map_or(Duration::ZERO, |taken| (taken.last + rule.pause).since(now));
@@ -253,5 +263,18 @@ mod tests {
         assert_eq!(taken.counts_until(&rule), at(6 * first_is_back));
         let before_all = Permits::take(Some(taken), &rule, at(0)).unwrap_err();
         assert!(before_all <= rule.regeneration, "{before_all:?}");
+    }
+
+    #[test]
+    fn permits_that_a_clock_that_was_wrong_took_are_there() {
+        let rule = PermitRule {
+            capacity: 5,
+            regeneration: Duration::from_mins(288),
+            pause: Duration::from_mins(1),
+        };
+        let ahead = Permits::take(None, &rule, at(30 * 86_400)).unwrap();
+        let taken = Permits::take(Some(ahead), &rule, at(0)).unwrap();
+        assert!(Permits::take(Some(taken), &rule, at(59)).is_err());
+        assert!(Permits::take(Some(taken), &rule, at(60)).is_ok());
     }
 }

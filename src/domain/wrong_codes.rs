@@ -89,7 +89,8 @@ impl WrongCodes {
             Self::ROW_MEMORY
         };
         match self.failures.last() {
-            Some(last) if now >= last + memory => Failures::default(),
+            // One that is more than a day ahead is of a clock that was wrong: nobody waits until that time comes.
+            Some(last) if now >= last + memory || last > now + Self::DAY => Failures::default(),
             _ => self.failures,
         }
     }
@@ -175,5 +176,18 @@ mod tests {
         let mut record = WrongCodes::default();
         (0..60).for_each(|_| record.count_failure(at(10_000_000)));
         assert!(wait(&record, at(0)) <= 86_400);
+    }
+
+    #[test]
+    fn a_clock_that_was_a_month_ahead_locks_nobody() {
+        let mut record = WrongCodes::default();
+        let ahead = at(30 * 86_400);
+        for _ in 0..100 {
+            record.count_failure(ahead);
+        }
+        assert_eq!(wait(&record, ahead), 86_400);
+        assert_eq!(wait(&record, at(0)), 0);
+        record.count_failure(at(0));
+        assert_eq!(record.failures.count(), 1);
     }
 }

@@ -92,6 +92,35 @@ pub async fn list(app: &App) -> Result<Vec<Account>, Fault> {
     Reading::new(app).list(&keys::accounts(), usize::MAX).await
 }
 
+/// The account `sid`, or the only one there is if none is named.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn find(app: &App, sid: Option<AccountSid>) -> Result<FoundAccount, Fault> {
+    let mut reading = Reading::new(app);
+    let Some(sid) = sid else {
+        let mut some = reading.list(&keys::accounts(), 2).await?;
+        return Ok(match (some.pop(), some.pop()) {
+            (Some(only), None) => FoundAccount::One(only),
+            (None, _) => FoundAccount::None,
+            (Some(_), Some(_)) => FoundAccount::Several,
+        });
+    };
+    let found = reading.get(&keys::account(sid)).await?;
+    Ok(found.map_or(FoundAccount::None, FoundAccount::One))
+}
+
+/// What there is of accounts.
+#[derive(Clone, Debug)]
+pub enum FoundAccount {
+    /// None, or not the one that is named.
+    None,
+    /// The one that is meant.
+    One(Account),
+    /// It is not said which one is meant.
+    Several,
+}
+
 /// Gives the account a new auth token; the old one is refused from the next request on.
 ///
 /// # Errors

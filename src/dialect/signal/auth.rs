@@ -29,8 +29,7 @@ pub(super) async fn admit(
 ) -> Result<(Admitted<AccountSid>, ServiceSid), Status> {
     let mut account = match callers {
         Callers::Tokens => of_token(app, metadata).await?,
-        Callers::Anybody(Some(account)) => Admitted::from(*account),
-        Callers::Anybody(None) => Admitted::from(only_account(app).await?),
+        Callers::Anybody(account) => of_this_machine(app, *account, metadata).await?,
     };
     let (Ok(dialect), Ok(name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
         return Err(Status::internal("an internal error occurred"));
@@ -38,12 +37,7 @@ pub(super) async fn admit(
     let service = dialect_service::service_of(app, &mut account, &dialect, &name)
         .await
         .map_err(|error| match error {
-            Error::Refused(Refusal::NotFound) => match callers {
-                Callers::Tokens => Status::unauthenticated(UNKNOWN),
-                Callers::Anybody(_) => Status::failed_precondition(
-                    "the account that the setting signal_account names does not exist",
-                ),
-            },
+            Error::Refused(Refusal::NotFound) => Status::unauthenticated(UNKNOWN),
             Error::Refused(refusal) => Status::resource_exhausted(refusal.to_string()),
             Error::Failed(fault) => failed(&fault),
         })?;
@@ -75,23 +69,79 @@ fn shown(metadata: &MetadataMap) -> Option<&str> {
     bearer.or_else(|| metadata.get("x-signal-api-key")?.to_str().ok())
 }
 
-async fn only_account(app: &App) -> Result<AccountSid, Status> {
-    match account::list(app)
+/// The account of callers that need show nothing. A page in a browser, and whoever comes through a proxy, may call from this
+/// machine, too, and is nobody who may do that.
+async fn of_this_machine(
+    app: &App,
+    account: Option<AccountSid>,
+    metadata: &MetadataMap,
+) -> Result<Admitted<AccountSid>, Status> {
+    if FROM_ELSEWHERE.iter().any(|name| metadata.contains_key(*name)) {
+        return Err(Status::unauthenticated(
+            "calls of pages and through proxies need a token: set signal_auth to bearer",
+        ));
+    }
+    let found = account::find(app, account)
         .await
-        .map_err(|fault| failed(&fault))?
-        .as_slice()
-    {
-        [only] => Ok(only.sid),
-        [] => Err(Status::failed_precondition(
-            "this server has no account yet; create one with `countersign account create`",
-        )),
-        _ => Err(Status::failed_precondition(
+        .map_err(|fault| failed(&fault))?;
+    let refuse = |why: &str| Err(Status::failed_precondition(why));
+    match found {
+        account::FoundAccount::One(found) if found.is_active() => Ok(found.sid.into()),
+        account::FoundAccount::One(_) => refuse("the account that calls act for is suspended"),
+        account::FoundAccount::None if account.is_some() => {
+            refuse("the account that the setting signal_account names does not exist")
+        }
+        account::FoundAccount::None => {
+            refuse("this server has no account yet; create one with `countersign account create`")
+        }
+        account::FoundAccount::Several => refuse(
             "this server has several accounts: say in the setting signal_account which one calls act for",
-        )),
+        ),
     }
 }
+
+/// What browsers and proxies add to requests.
+const FROM_ELSEWHERE: [&str; 6] = [
+    "forwarded",
+    "origin",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
+];
 
 const UNKNOWN: &str = "API key not recognized";
 
 /// What users are shown as whoever writes to them, until the service is given another name.
 const SERVICE_NAME: &str = "Signal";
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::domain::text::FriendlyName;
+    use crate::doubles::TestParts;
+
+    #[tokio::test]
+    async fn whoever_needs_no_token_is_on_this_machine_and_acts_for_an_active_account() {
+        let app = TestParts::default().wire();
+        let anybody = Callers::Anybody(None);
+        let from_here = MetadataMap::new();
+        let refused = async |metadata: &MetadataMap| {
+            let admitted = admit(&app, &anybody, metadata).await;
+            admitted.map(|_| ()).map_err(|status| status.code())
+        };
+        assert_eq!(refused(&from_here).await, Err(Code::FailedPrecondition));
+        let name = FriendlyName::parse("Owl Bank").unwrap();
+        let made = account::create(&app, name).await.unwrap().account.sid;
+        assert_eq!(refused(&from_here).await, Ok(()));
+        for header in FROM_ELSEWHERE {
+            let mut metadata = MetadataMap::new();
+            metadata.insert(header, "https://evil.example".parse().unwrap());
+            assert_eq!(refused(&metadata).await, Err(Code::Unauthenticated), "{header}");
+        }
+        account::suspend(&app, made).await.unwrap();
+        assert_eq!(refused(&from_here).await, Err(Code::FailedPrecondition));
+    }
+}

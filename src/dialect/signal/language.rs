@@ -1,5 +1,6 @@
 //! Which language a message is to be in.
 
+use crate::domain::message::is_spoken;
 use crate::domain::message::locale::Locale;
 
 /// The language that whoever sent this `Accept-Language` (RFC 9110, 12.5.4) likes best, of those that we can read; `None` if
@@ -13,7 +14,13 @@ pub(super) fn preferred(accept_language: &str) -> Option<Locale> {
     // Of equals the first counts, and what has no weight is not wanted.
     ranges.retain(|(_, weight)| *weight > 0);
     ranges.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
-    ranges.into_iter().find_map(|(tag, _)| Locale::parse(tag).ok())
+    let read: Vec<_> = ranges
+        .into_iter()
+        .filter_map(|(tag, _)| Locale::parse(tag).ok())
+        .collect();
+    // One that only a template may have words for is better than none.
+    let spoken = read.iter().position(is_spoken).unwrap_or(0);
+    read.into_iter().nth(spoken)
 }
 
 /// In thousandths.
@@ -52,6 +59,8 @@ mod tests {
             ("*", None),
             ("*, sv;q=0.1", Some("sv")),
             ("de;q=0, en", Some("en")),
+            ("tlh, de;q=0.9", Some("de")),
+            ("tlh", Some("tlh")),
             ("", None),
             ("de;q=2", None),
             ("de;q=0.1234", None),

@@ -83,22 +83,21 @@ async fn no_such_method(request: Request<Body>) -> Response<Body> {
 }
 
 /// Calls of before July 2023 are spelt `create_session`, those of today `CreateSession`.
+const SPELLINGS: [(&str, &str); 5] = [
+    ("check_verification_code", "CheckVerificationCode"),
+    ("create_session", "CreateSession"),
+    ("get_session_metadata", "GetSessionMetadata"),
+    ("legacy_check_verification_code", "LegacyCheckVerificationCode"),
+    ("send_verification_code", "SendVerificationCode"),
+];
+
 fn in_todays_spelling<B>(mut request: Request<B>) -> Request<B> {
-    let path = request.uri().path();
-    if let Some(method) = path.rsplit('/').next()
-        && method.contains('_')
+    let method = request.uri().path().rsplit('/').next();
+    let spelt = SPELLINGS.iter().find(|(older, _)| Some(*older) == method);
+    if let Some((_, today)) = spelt
+        && let Ok(uri) = format!("/{SERVICE_NAME}/{today}").parse::<Uri>()
     {
-        let camel: String = method.split('_').map(capitalized).collect();
-        let renamed = format!("/{SERVICE_NAME}/{camel}");
-        if let Ok(uri) = renamed.parse::<Uri>() {
-            *request.uri_mut() = uri;
-        }
+        *request.uri_mut() = uri;
     }
     request
-}
-
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
 }

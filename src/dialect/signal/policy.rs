@@ -48,6 +48,13 @@ pub(super) fn policy() -> CodePolicy {
     }
 }
 
+/// How often sessions are begun for one number, whatever the caller keeps apart: no caller needs as many.
+pub(super) const SESSIONS_WHATEVER_THE_KEY: PermitRule = PermitRule {
+    capacity: 50,
+    regeneration: Duration::from_mins(28),
+    pause: Duration::ZERO,
+};
+
 /// How often sessions are begun for one number: five, each of which is there again after 288 minutes, a minute apart.
 pub(super) const SESSIONS_OF_A_NUMBER: PermitRule = PermitRule {
     capacity: 5,

@@ -9,7 +9,7 @@ use super::auth::{Callers, admit};
 use super::errors::{failed, of_checking, of_sending};
 use super::language::preferred;
 use super::metadata::metadata;
-use super::policy::{SESSIONS_OF_A_NUMBER, policy};
+use super::policy::{SESSIONS_OF_A_NUMBER, SESSIONS_WHATEVER_THE_KEY, policy};
 use super::proto::registration_service_server::RegistrationService;
 use super::proto::{
     CheckVerificationCodeRequest, CheckVerificationCodeResponse, ClientType, CreateRegistrationSessionError,
@@ -29,7 +29,7 @@ use crate::domain::text::AppHash;
 use crate::domain::verification::{Content, Refusal, Verification, VerificationStatus};
 use crate::flows::Error;
 use crate::flows::reading::Admitted;
-use crate::flows::verification::{self, Guess, Resend, SessionDraft, VerificationName};
+use crate::flows::verification::{self, Guess, Resend, SessionDraft, SessionPermits, VerificationName};
 
 /// What the calls act on.
 #[derive(Clone, Debug)]
@@ -66,7 +66,16 @@ impl RegistrationService for Registration {
                 let new = SessionDraft {
                     destination: Destination::Phone(number),
                     policy: policy(),
-                    permits: Some((SESSIONS_OF_A_NUMBER, rate_limit_collation_key)),
+                    permits: vec![
+                        SessionPermits {
+                            rule: SESSIONS_OF_A_NUMBER,
+                            apart: Some(rate_limit_collation_key),
+                        },
+                        SessionPermits {
+                            rule: SESSIONS_WHATEVER_THE_KEY,
+                            apart: None,
+                        },
+                    ],
                 };
                 match verification::create(&self.app, account, service, &new).await {
                     Ok(session) => Answer::SessionMetadata(metadata(&session, self.app.clock.now())),

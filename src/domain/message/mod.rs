@@ -98,6 +98,14 @@ pub fn locales() -> impl Iterator<Item = &'static str> {
     words::all().flat_map(|words| words.tags.iter().copied())
 }
 
+/// Whether there are words for the language of `locale`. Whoever asks for another one gets English.
+#[must_use]
+pub fn is_spoken(locale: &Locale) -> bool {
+    locale
+        .fallbacks()
+        .any(|name| locales().any(|spoken| spoken == name))
+}
+
 /// Makes the message.
 ///
 /// A payment is always told: a template or custom message that leaves its amount or payee out gives way to the standard

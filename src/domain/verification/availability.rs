@@ -156,9 +156,15 @@ impl Verification {
         {
             return Possible::At(refused.at.min(now));
         }
-        match messages.find(|send| send.outcome == SendingOutcome::Counts) {
-            Some(first) => Possible::At(after(first.at, wait, now)),
-            None => Possible::Never,
+        let tried = messages.clone().next();
+        match (
+            messages.find(|send| send.outcome == SendingOutcome::Counts),
+            tried,
+        ) {
+            (Some(first), _) => Possible::At(after(first.at, wait, now)),
+            // None could be sent: there is nothing to wait for.
+            (None, Some(tried)) => Possible::At(tried.at.min(now)),
+            (None, None) => Possible::Never,
         }
     }
 

@@ -19,8 +19,17 @@ pub struct SessionDraft {
     pub destination: Destination,
     /// Its rules. Whatever they say of others for the same destination, it goes on beside them.
     pub policy: CodePolicy,
-    /// How many are begun for one destination, and what tells destinations apart besides where they lead.
-    pub permits: Option<(PermitRule, String)>,
+    /// How many are begun for one destination.
+    pub permits: Vec<SessionPermits>,
+}
+
+/// A bucket of permits to begin verifications for one destination.
+#[derive(Clone, Debug)]
+pub struct SessionPermits {
+    /// How many there are.
+    pub rule: PermitRule,
+    /// What tells destinations apart besides where they lead, if anything does.
+    pub apart: Option<String>,
 }
 
 /// Begins a verification.
@@ -42,10 +51,12 @@ pub async fn create(
 }
 
 /// What one bucket is for: it is kept under this, so nobody who sees the store learns who was asked for.
-fn counted(app: &App, service: ServiceSid, destination: &Destination, apart: &str) -> Fingerprint {
+fn counted(app: &App, service: ServiceSid, destination: &Destination, apart: Option<&str>) -> Fingerprint {
     let mut counted = destination.to_key();
-    counted.push(0);
-    counted.extend_from_slice(apart.as_bytes());
+    if let Some(apart) = apart {
+        counted.push(0);
+        counted.extend_from_slice(apart.as_bytes());
+    }
     app.vault.fingerprint(service.as_bytes(), &counted)
 }
 
@@ -58,17 +69,21 @@ async fn attempt(
     let Scope { account, service } = scope;
     let now = app.clock.now();
     let owner = keys::service(account, service);
-    let bucket = new.permits.as_ref().map(|(rule, apart)| {
-        let value = counted(app, service, &new.destination, apart);
-        (rule, keys::begun_sessions(service, &value))
-    });
+    let buckets: Vec<_> = new
+        .permits
+        .iter()
+        .map(|SessionPermits { rule, apart }| {
+            let value = counted(app, service, &new.destination, apart.as_deref());
+            (rule, keys::begun_sessions(service, &value))
+        })
+        .collect();
     let needed = [owner.bytes()].into_iter();
     reading
-        .prefetch(needed.chain(bucket.as_ref().map(|(_, key)| key.bytes())))
+        .prefetch(needed.chain(buckets.iter().map(|(_, key)| key.bytes())))
         .await?;
     reading.require(&owner).await?;
     let mut batch = Batch::new();
-    if let Some((rule, key)) = bucket {
+    for (rule, key) in buckets {
         let taken = reading.get(&key).await?;
         let taken =
             Permits::take(taken, rule, now).map_err(|retry_after| Refusal::TooSoon { retry_after })?;

@@ -21,7 +21,7 @@ pub use self::advance::{advance, advance_due};
 pub(crate) use self::check::check_within;
 pub use self::check::{Guess, check, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
-pub use self::create::{SessionDraft, create};
+pub use self::create::{SessionDraft, SessionPermits, create};
 pub(crate) use self::resend::send_within;
 pub use self::resend::{Resend, resend};
 pub use self::settle::{Settlement, settle};

@@ -66,11 +66,14 @@ async fn attempt(
     verification.require_sendable(wanted.channel, now)?;
     let (to_send, batch) = (&mut verification, Batch::new());
     let sent = send_within(app, &mut reading, &service, to_send, wanted, batch).await;
-    if matches!(sent, Err(Error::Refused(Refusal::LandlineSms))) {
-        drop(sent);
-        return Err(note_refused(reading, before, wanted.channel, now).await?.into());
-    }
-    let Outgoing { batch, permit } = sent?;
+    let Outgoing { batch, permit } = match sent {
+        Ok(outgoing) => outgoing,
+        Err(Error::Refused(refusal)) => {
+            note_refused(reading, before, wanted.channel, &refusal, now).await?;
+            return Err(refusal.into());
+        }
+        Err(failed) => return Err(failed),
+    };
     let batch = put_verification(batch, Some(&before), &verification)?;
     reading.commit(batch).await?;
     permit.commit(verification.sid);
@@ -117,19 +120,27 @@ pub(crate) async fn send_within<'a>(
     send(app, reading, verification, order, now, batch).await
 }
 
-/// Notes that the number does not take what is sent over `channel`: it is not asked for again, and other channels need not wait
-/// for it.
+/// Notes a sending that was refused, if another channel need not wait for it then: the number does not take what is sent over
+/// `channel`, which is not asked for again, or nobody can send it.
 async fn note_refused(
     reading: Reading<'_>,
     before: Verification,
     channel: Channel,
+    refusal: &Refusal,
     now: Timestamp,
-) -> Result<Refusal, Fault> {
+) -> Result<(), Fault> {
+    let outcome = match refusal {
+        Refusal::LandlineSms => SendingOutcome::ChannelRefused,
+        // Once is enough: it may be asked for as often as anybody likes.
+        Refusal::NoSender { .. } if before.sends.iter().all(|send| send.channel != channel) => {
+            SendingOutcome::Unavailable
+        }
+        _ => return Ok(()),
+    };
     let mut after = before.clone();
     let position = u8::try_from(after.sends.len()).unwrap_or(u8::MAX);
     after.record_send(channel, None, now);
-    after.note_outcome(position, SendingOutcome::ChannelRefused, now);
+    after.note_outcome(position, outcome, now);
     let batch = put_verification(Batch::new(), Some(&before), &after)?;
-    reading.commit(batch).await?;
-    Ok(Refusal::LandlineSms)
+    reading.commit(batch).await
 }

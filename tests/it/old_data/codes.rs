@@ -28,7 +28,7 @@ use countersign::domain::verification::{
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
 use countersign::flows::user::{Issuing, NewPhone, PhoneProof};
 use countersign::flows::verification::{
-    self, Guess, NewVerification, SessionDraft, Settlement, VerificationName,
+    self, Guess, NewVerification, SessionDraft, SessionPermits, Settlement, VerificationName,
 };
 use countersign::flows::{Error, dialect_service, messaging_configuration, safe_list, user};
 use countersign::store::{Batch, Order, Scan, keys, records};
@@ -232,7 +232,7 @@ pub(super) async fn begin_session(app: &App, account: AccountSid) {
     let draft = SessionDraft {
         destination: ada(),
         policy: usual_policy(),
-        permits: Some((rule, String::new())),
+        permits: vec![SessionPermits { rule, apart: None }],
     };
     verification::create(app, account, service, &draft).await.unwrap();
     let name = EntityName {

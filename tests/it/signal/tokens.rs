@@ -171,6 +171,12 @@ fn without_tokens_every_listener_must_be_on_this_machine() {
     let data = directory.path();
     for more in [
         &["--listen", "0.0.0.0:0"][..],
+        &[
+            "--listen",
+            "127.0.0.1:0",
+            "--public-url",
+            "https://verify.example.com",
+        ],
         &["--listen", "[::]:0"],
         &[
             "--listen",
