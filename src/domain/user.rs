@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::factor;
 use super::phone::PhoneNumber;
 use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -145,6 +146,9 @@ pub enum Refusal {
     /// Codes by text message are a second factor already, or are none.
     #[error("codes by text message are set up already, or not at all")]
     CodeBySmsUnchanged,
+    /// The factor could not be enrolled, or its code not checked.
+    #[error(transparent)]
+    Factor(#[from] factor::Refusal),
     /// There is no verification that waits for a code.
     #[error("no code was issued for the number")]
     NoCode,
@@ -163,6 +167,12 @@ pub enum Refusal {
     /// There is nothing left to show.
     #[error("the phone number is verified already")]
     PhoneVerified,
+    /// There is no app that makes codes.
+    #[error("the user has no app that makes codes")]
+    TotpMissing,
+    /// There is an app that makes codes already.
+    #[error("the user has an app that makes codes already")]
+    TotpReady,
     /// The code could not be issued or checked.
     #[error(transparent)]
     Verification(#[from] verification::Refusal),
@@ -176,6 +186,7 @@ impl AreaRefusal for Refusal {
 
     fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
+            Self::Factor(refusal) => refusal.retry_after(),
             Self::Verification(refusal) => refusal.retry_after(),
             Self::CodeBySmsUnchanged
             | Self::NoCode
@@ -184,6 +195,8 @@ impl AreaRefusal for Refusal {
             | Self::PhoneUnchanged
             | Self::PhoneUnverified
             | Self::PhoneVerified
+            | Self::TotpMissing
+            | Self::TotpReady
             | Self::WouldUnverify => None,
         }
     }

@@ -99,7 +99,7 @@ pub fn looks_like_one(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// A batch that spends the token on `factor`, when `reading` commits it.
+/// Adds to `batch` what spends the token on `factor`, when `reading` commits it.
 ///
 /// # Errors
 /// [`Refusal::Unfit`], [`Error::Failed`].
@@ -109,12 +109,13 @@ pub(crate) async fn spend(
     name: &EntityName,
     factor: FactorSid,
     now: Timestamp,
+    batch: Batch,
 ) -> Result<Batch, Error<Refusal>> {
     let key = keys::access_token(name.service, sid);
     let mut token = reading.get(&key).await?.ok_or(Refusal::Unfit)?;
     token.spend(&name.identity, factor, now)?;
     let until = token.expires_at() + AccessToken::KEPT;
-    Ok(Batch::new().put_record_until(key, &token, until)?)
+    Ok(batch.put_record_until(key, &token, until)?)
 }
 
 /// What every access token begins with, so that one that leaks is recognized.

@@ -4,12 +4,12 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::NAME;
-use super::error::failed;
+use super::error::{NO_SUCH_USER, failed};
 use crate::app::App;
 use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::entity::EntityName;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::{DialectName, ServiceName};
+use crate::domain::text::{DialectName, Identity, ServiceName};
 use crate::domain::user::User;
 use crate::flows::reading::Admitted;
 use crate::flows::{Error, access, dialect_service, user};
@@ -21,8 +21,45 @@ pub(super) struct TokenHolder {
     pub(super) account: AccountSid,
     /// The name of the token's user.
     pub(super) own: EntityName,
+    /// Whether it may act for other users of the account, too.
+    manages_users: bool,
     /// The user itself.
     pub(super) user: User,
+}
+
+impl TokenHolder {
+    /// The user with this identifier, if the token may act for it.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for none, `PERMISSION_DENIED` for another one than the token's unless it manages users,
+    /// `NOT_FOUND` for what no user can be called.
+    pub(super) fn user_named(&self, user: &str) -> Result<EntityName, Status> {
+        if user.is_empty() {
+            return Err(Status::invalid_argument("invalid UserId: it must be given"));
+        }
+        if user == self.own.identity.as_str() {
+            return Ok(self.own.clone());
+        }
+        self.require_manager()?;
+        let identity = Identity::parse(user).map_err(|_| Status::not_found(NO_SUCH_USER))?;
+        Ok(EntityName {
+            service: self.own.service,
+            identity,
+        })
+    }
+
+    /// Whether the token may act for other users, and vouch for them.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub(super) fn require_manager(&self) -> Result<(), Status> {
+        if self.manages_users {
+            return Ok(());
+        }
+        Err(Status::permission_denied(
+            "only a token of `countersign token create --user NAME --manage-users` may do this",
+        ))
+    }
 }
 
 /// The user whose token was shown; its first call creates it.
@@ -39,7 +76,7 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
     let Admitted { who: token, prior } = admitted.map_err(unknown_or_failed)?;
     let BearerToken {
         account,
-        user: Some(TokenUser { name, .. }),
+        user: Some(TokenUser { name, manages_users }),
         ..
     } = token
     else {
@@ -59,7 +96,12 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
     let user = user::ensure(app, account, &own)
         .await
         .map_err(unknown_or_failed)?;
-    Ok(TokenHolder { account, own, user })
+    Ok(TokenHolder {
+        account,
+        own,
+        manages_users,
+        user,
+    })
 }
 
 /// Whatever is wrong with a token, and an account that is gone, is one to whoever shows it.

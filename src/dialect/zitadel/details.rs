@@ -1,6 +1,6 @@
 //! What answers say of the user that they are about.
 
-use super::proto::zitadel::v1;
+use super::proto::zitadel::{object, v1};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
@@ -11,6 +11,16 @@ pub(super) fn details(user: &User) -> v1::ObjectDetails {
         creation_date: Some(moment(user.date_created)),
         change_date: Some(moment(user.date_updated)),
         resource_owner: user.account.to_string(),
+    }
+}
+
+/// In the second one.
+pub(super) fn details_v2(user: &User) -> object::v2::Details {
+    object::v2::Details {
+        sequence: user.sequence,
+        change_date: Some(moment(user.date_updated)),
+        resource_owner: user.account.to_string(),
+        creation_date: Some(moment(user.date_created)),
     }
 }
 

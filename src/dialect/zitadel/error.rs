@@ -6,71 +6,107 @@ use tonic::{Code, Status};
 
 use super::proto::rpc;
 use super::proto::zitadel::v1::ErrorDetail;
-use crate::domain::refusal::AreaRefusal as _;
+use crate::domain::refusal::AreaRefusal;
 use crate::domain::user::Refusal;
-use crate::domain::{text, verification};
+use crate::domain::{factor, text, verification};
 use crate::flows::{Error, Fault};
 
-/// What was asked of a user's phone number: the protocol has an error of its own for what is missing to each of them.
+/// What is asked of a user: the protocol has an error of its own for what is missing to each of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum PhoneCall {
-    /// In the first API: to replace it.
-    SetMine,
-    /// In the first API: to check a code.
-    VerifyMine,
-    /// To send another code.
-    Resend,
-    /// To remove it.
-    Remove,
+pub(super) enum UserCall {
+    AddSms,
+    AddTotp,
+    ListFactors,
+    RemovePhone,
+    RemoveSms,
+    RemoveTotp,
+    ResendCode,
+    /// In the first API, where a number that is verified stays.
+    SetMyPhone,
+    SetPhone,
+    /// In the first API.
+    VerifyMyPhone,
+    VerifyPhone,
+    VerifyTotp,
 }
 
 /// Why nothing became of what was asked of a user.
-pub(super) fn refused(asked: PhoneCall) -> impl Fn(Error<Refusal>) -> Status {
+pub(super) fn refused(call: UserCall) -> impl Fn(Error<Refusal>) -> Status {
     move |error| match error {
         Error::Failed(fault) => failed(&fault),
-        Error::Refused(refusal) => of_user(asked, &refusal),
+        Error::Refused(refusal) => of_user(call, &refusal),
     }
 }
 
-fn of_user(asked: PhoneCall, refusal: &Refusal) -> Status {
+fn of_user(call: UserCall, refusal: &Refusal) -> Status {
     match refusal {
-        Refusal::NoCode => code_not_found(asked),
-        Refusal::NotFound => Status::not_found("User not found"),
-        Refusal::PhoneMissing => match asked {
-            PhoneCall::SetMine | PhoneCall::Resend => known(Code::NotFound, "COMMAND-2b7Hf", PHONE_NOT_FOUND),
-            PhoneCall::VerifyMine => code_not_found(asked),
-            PhoneCall::Remove => known(Code::NotFound, "COMMAND-p6rsc", PHONE_NOT_FOUND),
+        Refusal::CodeBySmsUnchanged => match call {
+            UserCall::RemoveSms => Status::not_found("codes by text message are not set up"),
+            _ => Status::already_exists("codes by text message are already set up"),
+        },
+        Refusal::Factor(refusal) => of_factor(call, refusal),
+        Refusal::NoCode => no_code(call),
+        Refusal::NotFound => match call {
+            UserCall::VerifyPhone => known(Code::NotFound, "COMMAND-ieJ2e", PHONE_NOT_FOUND),
+            _ => Status::not_found(NO_SUCH_USER),
+        },
+        Refusal::PhoneMissing => match call {
+            UserCall::RemovePhone => known(Code::NotFound, "COMMAND-p6rsc", PHONE_NOT_FOUND),
+            UserCall::VerifyMyPhone => no_code(call),
+            UserCall::VerifyPhone => known(Code::NotFound, "COMMAND-ieJ2e", PHONE_NOT_FOUND),
+            _ => known(Code::NotFound, "COMMAND-2b7Hf", PHONE_NOT_FOUND),
         },
         Refusal::PhoneUnchanged | Refusal::WouldUnverify => {
-            known(Code::FailedPrecondition, "COMMAND-wF94r", "Phone not changed")
+            let id = match call {
+                UserCall::SetPhone => "COMMAND-Uch5e",
+                _ => "COMMAND-wF94r",
+            };
+            known(Code::FailedPrecondition, id, "Phone not changed")
+        }
+        Refusal::PhoneUnverified => {
+            let text = "Multifactor OTP (OneTimePassword) isn't ready";
+            known(Code::FailedPrecondition, "COMMAND-Q54j2", text)
         }
         Refusal::PhoneVerified => known(
             Code::FailedPrecondition,
             "COMMAND-2M9sf",
             "Phone already verified",
         ),
-        Refusal::PhoneUnverified | Refusal::CodeBySmsUnchanged => known(
-            Code::FailedPrecondition,
-            "COMMAND-Q54j2",
-            "Multifactor OTP (OneTimePassword) isn't ready",
-        ),
-        Refusal::Verification(refusal) => of_verification(asked, refusal),
+        Refusal::TotpMissing => match call {
+            UserCall::VerifyTotp => known(Code::NotFound, "COMMAND-3Mif9s", TOTP_MISSING),
+            _ => Status::not_found(TOTP_MISSING),
+        },
+        Refusal::TotpReady => match call {
+            UserCall::VerifyTotp => known(Code::FailedPrecondition, "COMMAND-qx4ls", TOTP_READY),
+            _ => known(Code::AlreadyExists, "COMMAND-do9se", TOTP_READY),
+        },
+        Refusal::Verification(refusal) => of_verification(call, refusal),
     }
 }
 
-fn code_not_found(asked: PhoneCall) -> Status {
-    match asked {
-        PhoneCall::SetMine | PhoneCall::Resend | PhoneCall::Remove | PhoneCall::VerifyMine => {
-            known(Code::NotFound, "COMMAND-Rsj8c", "Code not found")
-        }
+/// No code is waited for. The second API has no error for that, and no code is right then.
+fn no_code(call: UserCall) -> Status {
+    match call {
+        UserCall::VerifyPhone => wrong_code(call),
+        _ => known(Code::NotFound, "COMMAND-Rsj8c", "Code not found"),
     }
 }
 
-fn of_verification(asked: PhoneCall, refusal: &verification::Refusal) -> Status {
+/// A code that is not right, or not any more.
+pub(super) fn wrong_code(call: UserCall) -> Status {
+    let (id, text) = match call {
+        UserCall::VerifyPhone => ("COMMAND-eis9R", "Code is invalid"),
+        UserCall::VerifyTotp => ("EVENT-8isk2", "Invalid code"),
+        _ => ("COMMAND-sM0cs", "Code is invalid"),
+    };
+    known(Code::InvalidArgument, id, text)
+}
+
+fn of_verification(call: UserCall, refusal: &verification::Refusal) -> Status {
     use verification::Refusal as R;
     match refusal {
-        R::CodeExpired | R::CodeMalformed | R::CodeMissing => wrong_code(asked),
-        R::NotFound | R::NoCodeSent | R::Approved => code_not_found(asked),
+        R::CodeExpired | R::CodeMalformed | R::CodeMissing => wrong_code(call),
+        R::NotFound | R::NoCodeSent | R::Approved => no_code(call),
         R::Blocked(_)
         | R::DestinationLocked { .. }
         | R::NotCancellableYet { .. }
@@ -93,22 +129,41 @@ fn of_verification(asked: PhoneCall, refusal: &verification::Refusal) -> Status 
     }
 }
 
-/// What guards a number says no; the protocol knows no such guards, so gRPC's own code says it.
-fn later(refusal: &verification::Refusal) -> Status {
+fn of_factor(call: UserCall, refusal: &factor::Refusal) -> Status {
+    use factor::Refusal as R;
+    match refusal {
+        R::BadProof | R::CodeMalformed => wrong_code(call),
+        R::AlreadyVerified => of_user(call, &Refusal::TotpReady),
+        R::NotFound | R::Unverified => of_user(call, &Refusal::TotpMissing),
+        R::TooManyAttempts => {
+            Status::resource_exhausted("too many wrong codes were given for this secret; add another one")
+        }
+        R::Delayed { .. }
+        | R::Disabled
+        | R::Entity(_)
+        | R::Paused { .. }
+        | R::TooManyChallenges { .. }
+        | R::TooManyCreations { .. }
+        | R::TooManyOfType { .. }
+        | R::TooManyPending { .. }
+        | R::TooManyPushes { .. } => later(refusal),
+        R::Access(_)
+        | R::AccessToken(_)
+        | R::Duplicate
+        | R::LegacySecret
+        | R::TokenIsSubscription
+        | R::TokenMissing
+        | R::TokenNoSubscription => Status::failed_precondition(refusal.to_string()),
+    }
+}
+
+/// What guards a number or a factor says no; the protocol knows no such guards, so gRPC's own code says it.
+fn later(refusal: &impl AreaRefusal) -> Status {
     let text = match refusal.retry_after() {
         Some(wait) if !wait.is_zero() => format!("{refusal}; try again in {} seconds", wait.as_secs()),
         _ => refusal.to_string(),
     };
     Status::resource_exhausted(text)
-}
-
-/// A code that is not right, or not any more.
-pub(super) fn wrong_code(asked: PhoneCall) -> Status {
-    match asked {
-        PhoneCall::SetMine | PhoneCall::Resend | PhoneCall::Remove | PhoneCall::VerifyMine => {
-            known(Code::InvalidArgument, "COMMAND-sM0cs", "Code is invalid")
-        }
-    }
 }
 
 /// A mistake of ours, or of the machine's; or too much at once.
@@ -151,3 +206,11 @@ pub(super) fn known(code: Code, id: &str, text: &str) -> Status {
 }
 
 const PHONE_NOT_FOUND: &str = "Phone not found";
+
+const TOTP_MISSING: &str = "Multifactor OTP (OneTimePassword) doesn't exist";
+
+const TOTP_READY: &str = "Multifactor OTP (OneTimePassword) is already set up";
+
+/// For whoever manages users.
+pub(super) const NO_SUCH_USER: &str =
+    "there is no such user; the first call of a user's own token creates it";

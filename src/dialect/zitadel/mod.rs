@@ -14,6 +14,7 @@ pub mod proto;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod user_service;
 mod values;
 
 use std::sync::Arc;
@@ -25,8 +26,10 @@ use tonic::codec::CompressionEncoding;
 
 use self::auth_service::MyUser;
 use self::proto::zitadel::auth::v1::auth_service_server::{self, AuthServiceServer};
+use self::proto::zitadel::user::v2::user_service_server::{self, UserServiceServer};
 use self::routes::ROUTES;
 pub use self::routes::claims;
+use self::user_service::NamedUsers;
 use crate::app::App;
 use crate::dialect::{Http, HttpFailure};
 use crate::web::rpc;
@@ -45,13 +48,22 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zitadel
     reason = "a test looks for the call of each route"
 )]
 pub fn http(app: Arc<App>) -> Http {
-    let own = AuthServiceServer::new(MyUser { app })
+    let own = AuthServiceServer::new(MyUser {
+        app: Arc::clone(&app),
+    })
+    .accept_compressed(CompressionEncoding::Gzip)
+    .send_compressed(CompressionEncoding::Gzip)
+    .max_decoding_message_size(rpc::MAX_MESSAGE_BYTES)
+    .max_encoding_message_size(rpc::MAX_MESSAGE_BYTES);
+    let named = UserServiceServer::new(NamedUsers { app })
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(rpc::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(rpc::MAX_MESSAGE_BYTES);
     let methods = |service: &str| format!("/{service}/{{method}}");
-    let calls = Router::new().route_service(&methods(auth_service_server::SERVICE_NAME), rpc::serve(own));
+    let calls = Router::new()
+        .route_service(&methods(auth_service_server::SERVICE_NAME), rpc::serve(own))
+        .route_service(&methods(user_service_server::SERVICE_NAME), rpc::serve(named));
     let json = rpc::json::serve(calls.clone().fallback(no_such_method), DESCRIPTORS, ROUTES);
     Http {
         router: calls.fallback_service(json.expect("each route is of a call")),

@@ -1,12 +1,13 @@
 //! The rules of a code that shows whose a phone number is, as data for the core.
 
 use crate::domain::verification::{
-    Alphabet, CheckScope, CodePolicy, CodeReuse, Exhaustion, SentCodeLength, SessionLife, Uniqueness,
+    Alphabet, CheckScope, CodePolicy, CodeReuse, Content, Exhaustion, SentCodeLength, SessionLife, Uniqueness,
 };
+use crate::flows::user::Issuing;
 
 /// Six capital letters and digits that are right for an hour. Every sending has a code of its own, without a wait; what a
 /// number's codes cost, and how often they are guessed at, is bounded by what the server keeps of the number.
-pub(super) fn policy() -> CodePolicy {
+fn policy() -> CodePolicy {
     CodePolicy {
         alphabet: Alphabet::UpperAlphanumeric,
         code_length: SentCodeLength::default(),
@@ -30,6 +31,23 @@ pub(super) fn policy() -> CodePolicy {
         exhaustion: Exhaustion::AwaitsCode,
         cancel_needs_step: false,
         counts_malformed: false,
+    }
+}
+
+/// A code that goes to the number.
+pub(super) fn by_message() -> Issuing {
+    Issuing {
+        policy: policy(),
+        content: Content::default(),
+        returned: false,
+    }
+}
+
+/// A code that its caller gets.
+pub(super) fn returned() -> Issuing {
+    Issuing {
+        returned: true,
+        ..by_message()
     }
 }
 

@@ -28,3 +28,8 @@ pub(super) fn code<'a>(field: &str, text: &'a str, empty: impl Fn() -> Status) -
     }
     Ok(text)
 }
+
+/// A text that has to be there and is not.
+pub(super) fn too_short(field: &str) -> Status {
+    Status::invalid_argument(format!("invalid {field}: it must have 1 to 200 characters"))
+}

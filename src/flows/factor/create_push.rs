@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::enrolment::Enrolment;
+use super::enrolment::{Enrolling, Enrolment};
 use crate::app::App;
 use crate::domain::attached::{Attached, AttachedChange};
 use crate::domain::entity::{EntityName, EntityScope};
@@ -16,6 +16,7 @@ use crate::domain::sid::{AccessTokenSid, AccountSid, CredentialSid, FactorSid};
 use crate::domain::text::{AppId, Attributes, FriendlyName};
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, retry_on_conflict};
+use crate::store::Batch;
 
 /// What a device says of itself.
 #[derive(Clone, Debug)]
@@ -61,7 +62,15 @@ async fn create_once(
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.sids.as_ref());
-    let enrolment = Enrolment::begin(app, reading, account, permit, name, sid, FactorType::Push).await?;
+    let new_factor = Enrolling {
+        account,
+        name,
+        factor: sid,
+        kind: FactorType::Push,
+        permit,
+        replaced: None,
+    };
+    let enrolment = Enrolment::begin(app, reading, new_factor, Batch::new()).await?;
     let mut attached = Attached::default();
     if let Some(change) = &new.attached {
         attached.change(change.as_ref())?;

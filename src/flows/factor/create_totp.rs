@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::enrolment::Enrolment;
+use super::enrolment::{Enrolling, Enrolment};
 use crate::app::App;
 use crate::crypto::otpauth::OtpauthUri;
 use crate::crypto::totp::TotpSecret;
@@ -18,6 +18,7 @@ use crate::domain::text::{Attributes, FriendlyName};
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, retry_on_conflict};
+use crate::store::Batch;
 use crate::store::keys;
 
 /// What a caller wants of a new TOTP factor; `None` leaves it to the service's defaults.
@@ -79,35 +80,88 @@ pub async fn create_totp(
         return Err(Refusal::LegacySecret.into());
     }
     let Admitted { who, mut prior } = account.into();
-    let algorithm = new.algorithm.unwrap_or_default();
-    let secret = new
-        .secret
-        .take()
-        .unwrap_or_else(|| TotpSecret::generate(algorithm, app.entropy.as_ref()));
-    let (scope, factor, config, issuer) =
-        retry_on_conflict(|| create_once(app, prior.reading(app), who, name, &new, &secret)).await?;
-    let uri = OtpauthUri {
-        secret,
-        issuer: Some(issuer),
-        label: factor.friendly_name.to_string(),
-        algorithm: config.algorithm,
-        digits: config.code_length.get(),
-        period: config.time_step.get().into(),
+    let secret = new.secret.take();
+    let order = TotpOrder {
+        account: who,
+        name,
+        new: &new,
+        replaced: None,
     };
-    Ok(EnrolledTotpFactor { scope, factor, uri })
+    let secret = secret.unwrap_or_else(|| order.draw_secret(app));
+    let stored =
+        retry_on_conflict(|| create_totp_within(app, prior.reading(app), order, &secret, Batch::new()))
+            .await?;
+    Ok(stored.shown_with(secret))
 }
 
-async fn create_once(
+/// An enrolment of a TOTP factor that its account asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct TotpOrder<'n> {
+    pub(crate) account: AccountSid,
+    pub(crate) name: &'n EntityName,
+    /// Its secret, if it has one, is not looked at.
+    pub(crate) new: &'n NewTotpFactor,
+    /// The factor of the entity whose place it takes.
+    pub(crate) replaced: Option<FactorSid>,
+}
+
+impl TotpOrder<'_> {
+    /// A new secret for it.
+    pub(crate) fn draw_secret(&self, app: &App) -> TotpSecret {
+        TotpSecret::generate(self.new.algorithm.unwrap_or_default(), app.entropy.as_ref())
+    }
+}
+
+/// A TOTP factor just enrolled, without what is shown this once.
+pub(crate) struct StoredTotpFactor {
+    scope: EntityScope,
+    factor: Factor,
+    config: TotpConfig,
+    issuer: String,
+}
+
+impl StoredTotpFactor {
+    /// With its secret.
+    pub(crate) fn shown_with(self, secret: TotpSecret) -> EnrolledTotpFactor {
+        let uri = OtpauthUri {
+            secret,
+            issuer: Some(self.issuer),
+            label: self.factor.friendly_name.to_string(),
+            algorithm: self.config.algorithm,
+            digits: self.config.code_length.get(),
+            period: self.config.time_step.get().into(),
+        };
+        EnrolledTotpFactor {
+            scope: self.scope,
+            factor: self.factor,
+            uri,
+        }
+    }
+}
+
+/// Creates an unverified TOTP factor with this secret, with what is in `batch` already, all of it or nothing.
+///
+/// # Errors
+/// As [`create_totp`] for the account.
+pub(crate) async fn create_totp_within(
     app: &App,
     reading: Reading<'_>,
-    account: AccountSid,
-    name: &EntityName,
-    new: &NewTotpFactor,
+    order: TotpOrder<'_>,
     secret: &TotpSecret,
-) -> Result<(EntityScope, Factor, TotpConfig, String), Error<Refusal>> {
+    batch: Batch,
+) -> Result<StoredTotpFactor, Error<Refusal>> {
+    let TotpOrder { name, new, .. } = order;
     let now = app.clock.now();
     let sid = FactorSid::generate(now, app.sids.as_ref());
-    let enrolment = Enrolment::begin(app, reading, account, None, name, sid, FactorType::Totp).await?;
+    let new_factor = Enrolling {
+        account: order.account,
+        name,
+        factor: sid,
+        kind: FactorType::Totp,
+        permit: None,
+        replaced: order.replaced,
+    };
+    let enrolment = Enrolment::begin(app, reading, new_factor, batch).await?;
     let settings = &enrolment.service.settings;
     let defaults = settings.totp_defaults();
     let place = keys::factor(&enrolment.scope, sid);
@@ -142,5 +196,10 @@ async fn create_once(
     };
     let issuer = settings.issuer().to_owned();
     let scope = enrolment.commit(app, &mut factor).await?;
-    Ok((scope, factor, config, issuer))
+    Ok(StoredTotpFactor {
+        scope,
+        factor,
+        config,
+        issuer,
+    })
 }

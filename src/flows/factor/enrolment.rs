@@ -1,5 +1,6 @@
 //! What the enrolment of a factor of either type consists of.
 
+use super::take_away;
 use crate::app::App;
 use crate::domain::entity::{Entity, EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
@@ -20,37 +21,50 @@ pub(super) struct Enrolment<'a> {
     pub(super) scope: EntityScope,
     pub(super) service: Service,
     batch: Batch,
+    /// Whether it takes another one's place.
+    replaces: bool,
+}
+
+/// What is to be enrolled, and by whose leave.
+#[derive(Clone, Copy)]
+pub(super) struct Enrolling<'n> {
+    pub(super) account: AccountSid,
+    pub(super) name: &'n EntityName,
+    pub(super) factor: FactorSid,
+    pub(super) kind: FactorType,
+    /// The access token that permits it, if it is not the account itself that asks.
+    pub(super) permit: Option<AccessTokenSid>,
+    /// The factor of the entity whose place it takes.
+    pub(super) replaced: Option<FactorSid>,
 }
 
 impl<'a> Enrolment<'a> {
-    /// Finds the entity or makes it, and counts one more factor of `kind`. The access token that permits it, if it is
-    /// not the account itself that asks, is spent on `factor` before anything else is decided: who may not create a
-    /// factor must not learn whether the entity has room for one.
+    /// Finds the entity or makes it, and counts one more factor, adding to `batch`. The access token that permits it is
+    /// spent before anything else is decided: who may not create a factor must not learn whether the entity has room for
+    /// one.
     pub(super) async fn begin(
         app: &'a App,
         mut reading: Reading<'a>,
-        account: AccountSid,
-        permit: Option<AccessTokenSid>,
-        name: &EntityName,
-        factor: FactorSid,
-        kind: FactorType,
+        new: Enrolling<'_>,
+        batch: Batch,
     ) -> Result<Self, Error<Refusal>> {
+        let Enrolling { account, name, .. } = new;
         let now = app.clock.now();
         let owner = keys::service(account, name.service);
         let key = keys::entity(name.service, &name.identity);
-        let token = permit.map(|sid| keys::access_token(name.service, sid));
+        let token = new.permit.map(|sid| keys::access_token(name.service, sid));
         let token = token.as_ref().map(keys::Key::bytes);
         let needed = [owner.bytes(), key.bytes()].into_iter().chain(token);
         reading.prefetch(needed).await?;
-        let batch = match permit {
-            Some(sid) => access_token::spend(&mut reading, sid, name, factor, now)
+        let batch = match new.permit {
+            Some(sid) => access_token::spend(&mut reading, sid, name, new.factor, now, batch)
                 .await
                 .map_err(Error::into_area)?,
-            None => Batch::new(),
+            None => batch,
         };
         let service = reading.require(&owner).await?;
         require_room(app, account).await?;
-        let (mut entity, batch) = if let Some(entity) = reading.get(&key).await? {
+        let (mut entity, mut batch) = if let Some(entity) = reading.get(&key).await? {
             (entity, batch)
         } else {
             let sid = EntitySid::generate(now, app.sids.as_ref());
@@ -58,8 +72,11 @@ impl<'a> Enrolment<'a> {
             let entity = Entity::new(sid, account, name.identity.clone(), now);
             (entity, batch.put_new_record(order, &name.identity)?)
         };
-        entity.add_factor(kind, now)?;
         let scope = name.scope(account, entity.sid);
+        if let Some(sid) = new.replaced {
+            batch = take_away(app, &mut reading, &service, &scope, &mut entity, sid, batch).await?;
+        }
+        entity.add_factor(new.kind, now)?;
         let batch = entity::put(app, batch, key, &entity)?;
         let batch = entity::count_creation(app, &mut reading, account, batch)
             .await
@@ -69,6 +86,7 @@ impl<'a> Enrolment<'a> {
             scope,
             service,
             batch,
+            replaces: new.replaced.is_some(),
         })
     }
 
@@ -106,6 +124,10 @@ impl<'a> Enrolment<'a> {
             batch = batch.put_record(keys::device(push.credential), &device)?;
         }
         self.reading.commit(batch).await?;
+        if self.replaces {
+            // Whoever waits for the other one waits in vain.
+            app.memory.waiters.entity_changed(self.scope.entity);
+        }
         Ok(self.scope)
     }
 

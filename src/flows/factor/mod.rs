@@ -9,12 +9,15 @@ mod update;
 pub(crate) use self::check_code::{announce_locks, check_code, warn_of_failures};
 pub use self::create_push::{NewPushFactor, create_push};
 pub use self::create_totp::{EnrolledTotpFactor, NewTotpFactor, create_totp};
+pub(crate) use self::create_totp::{StoredTotpFactor, TotpOrder, create_totp_within};
+pub(crate) use self::update::verify_within;
 pub use self::update::{DeviceToken, EnrolmentProof, FactorChanges, Platform, update};
 
 use crate::app::App;
-use crate::domain::entity::{EntityName, EntityScope};
+use crate::domain::entity::{Entity, EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{Factor, FactorKind, Refusal};
+use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, FactorSid};
 use crate::flows::access::Actor;
 use crate::flows::entity::LocatedEntity;
@@ -59,28 +62,60 @@ pub async fn delete(
 
 async fn delete_once(
     app: &App,
-    mut reading: Reading<'_>,
+    reading: Reading<'_>,
     actor: &Actor,
     name: &EntityName,
     sid: FactorSid,
 ) -> Result<(), Error<Refusal>> {
     let account = actor.with_factor(name, sid).map_err(Refusal::Access)?;
+    delete_within(app, reading, account, name, sid, Batch::new()).await
+}
+
+/// Deletes a factor as [`delete`] does, with what is in `batch` already, all of it or nothing.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub(crate) async fn delete_within(
+    app: &App,
+    mut reading: Reading<'_>,
+    account: AccountSid,
+    name: &EntityName,
+    sid: FactorSid,
+    batch: Batch,
+) -> Result<(), Error<Refusal>> {
     let LocatedEntity { scope, service, .. } = entity::locate(&mut reading, account, name).await?;
     let entity_key = keys::entity(name.service, &name.identity);
     let mut entity = reading.require(&entity_key).await?;
-    let factor_key = keys::factor(&scope, sid);
-    let mut factor = reading.require(&factor_key).await?;
-    let now = app.clock.now();
-    entity.remove_factor(factor.factor_type(), now);
-    let mut batch = entity::put(app, Batch::new(), entity_key, &entity)?.delete(factor_key.into_bytes());
-    if let FactorKind::Push(push) = &factor.kind {
-        batch = batch.delete(keys::device(push.credential).into_bytes());
-    }
-    let event = Event::new(EventType::FactorDeleted, now, &scope, sid, factor.factor_type());
-    let batch = announce(app, &service, &event, &mut factor, batch)?;
+    let batch = take_away(app, &mut reading, &service, &scope, &mut entity, sid, batch).await?;
+    let batch = entity::put(app, batch, entity_key, &entity)?;
     reading.commit(batch).await?;
     app.memory.waiters.entity_changed(scope.entity);
     Ok(())
+}
+
+/// Adds to `batch` what deletes a factor, and takes it off its entity, which the caller writes.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+async fn take_away(
+    app: &App,
+    reading: &mut Reading<'_>,
+    service: &Service,
+    scope: &EntityScope,
+    entity: &mut Entity,
+    sid: FactorSid,
+    batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let key = keys::factor(scope, sid);
+    let mut factor = reading.require(&key).await?;
+    let now = app.clock.now();
+    entity.remove_factor(factor.factor_type(), now);
+    let mut batch = batch.delete(key.into_bytes());
+    if let FactorKind::Push(push) = &factor.kind {
+        batch = batch.delete(keys::device(push.credential).into_bytes());
+    }
+    let event = Event::new(EventType::FactorDeleted, now, scope, sid, factor.factor_type());
+    Ok(announce(app, service, &event, &mut factor, batch)?)
 }
 
 /// Writes the factor: one that is not verified ends some day.

@@ -10,15 +10,16 @@ use crate::domain::factor::{
     CodeLength, Factor, FactorKind, FactorStatus, KeyProof, NotificationChannel, PushFactor, Refusal, Skew,
     TimeStep, TotpFactor, WebPushSubscription,
 };
-use crate::domain::sid::FactorSid;
+use crate::domain::sid::{AccountSid, FactorSid};
 use crate::domain::text::{AppId, FriendlyName, NotificationToken};
 use crate::domain::time::Timestamp;
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::flows::access::Actor;
+use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::{Error, entity, factor, retry_on_conflict};
-use crate::store::{Batch, keys};
+use crate::store::{Batch, StoreError, keys};
 
 /// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
 #[derive(Clone, Debug, Default)]
@@ -133,8 +134,7 @@ async fn update_once(
         actor.account_only().map_err(Refusal::Access)?;
     }
     let located = entity::locate(&mut reading, account, name).await?;
-    let key = keys::factor(&located.scope, sid);
-    let before = reading.require(&key).await?;
+    let before = reading.require(&keys::factor(&located.scope, sid)).await?;
     let now = app.clock.now();
     let mut factor = before.clone();
     change(&mut factor, changes, now)?;
@@ -142,21 +142,90 @@ async fn update_once(
         Some(proof) => prove(app, &located.scope, &mut factor, proof, now)?,
         None => false,
     };
-    let mut batch = Batch::new();
-    if verified_now {
-        let event = Event::new(
-            EventType::FactorVerified,
-            now,
-            &located.scope,
-            sid,
-            factor.factor_type(),
-        );
-        batch = announce(app, &located.service, &event, &mut factor, batch)?;
+    let decided = ChangedFactor {
+        located,
+        before,
+        factor,
+        verified_now,
+    };
+    decided.commit(app, reading, now, Batch::new()).await
+}
+
+/// Checks a code of the enrolment of a TOTP factor as [`update`] does; if it verifies the factor, what `also` adds is
+/// committed with that, all of it or nothing. A wrong one counts.
+///
+/// # Errors
+/// As [`update`] for proofs.
+pub(crate) async fn verify_within(
+    app: &App,
+    mut reading: Reading<'_>,
+    account: AccountSid,
+    name: &EntityName,
+    sid: FactorSid,
+    code: &str,
+    also: impl FnOnce(Batch) -> Result<Batch, StoreError>,
+) -> Result<Factor, Error<Refusal>> {
+    let located = entity::locate(&mut reading, account, name).await?;
+    let before = reading.require(&keys::factor(&located.scope, sid)).await?;
+    let now = app.clock.now();
+    let mut factor = before.clone();
+    let verified_now = prove_by_code(app, &located.scope, &mut factor, code, now)?;
+    let batch = if verified_now {
+        also(Batch::new())?
+    } else {
+        Batch::new()
+    };
+    let decided = ChangedFactor {
+        located,
+        before,
+        factor,
+        verified_now,
+    };
+    decided
+        .commit(app, reading, now, batch)
+        .await
+        .map(|(_, factor)| factor)
+}
+
+/// A change of a factor that is not committed yet.
+struct ChangedFactor {
+    located: LocatedEntity,
+    before: Factor,
+    factor: Factor,
+    verified_now: bool,
+}
+
+impl ChangedFactor {
+    /// Writes the factor, and tells of what became of it, with what is in `batch` already.
+    async fn commit(
+        self,
+        app: &App,
+        reading: Reading<'_>,
+        now: Timestamp,
+        mut batch: Batch,
+    ) -> Result<(EntityScope, Factor), Error<Refusal>> {
+        let Self {
+            located,
+            before,
+            mut factor,
+            verified_now,
+        } = self;
+        if verified_now {
+            let event = Event::new(
+                EventType::FactorVerified,
+                now,
+                &located.scope,
+                factor.sid,
+                factor.factor_type(),
+            );
+            batch = announce(app, &located.service, &event, &mut factor, batch)?;
+        }
+        batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
+        let key = keys::factor(&located.scope, factor.sid);
+        reading.commit(factor::put(app, batch, key, &factor)?).await?;
+        factor::warn_of_failures(&before, &factor);
+        Ok((located.scope, factor))
     }
-    batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
-    reading.commit(factor::put(app, batch, key, &factor)?).await?;
-    factor::warn_of_failures(&before, &factor);
-    Ok((located.scope, factor))
 }
 
 fn change(factor: &mut Factor, changes: &FactorChanges, now: Timestamp) -> Result<(), Error<Refusal>> {
@@ -224,11 +293,7 @@ fn prove(
     now: Timestamp,
 ) -> Result<bool, Error<Refusal>> {
     match &factor.kind {
-        FactorKind::Totp(totp) => {
-            factor.verification_attempts()?;
-            let verdict = factor::check_code(app, scope, factor, totp, proof.code, now)?;
-            Ok(factor.verify_by_code(verdict, now)?)
-        }
+        FactorKind::Totp(_) => prove_by_code(app, scope, factor, proof.code, now),
         FactorKind::Push(push) => {
             if !proof.key.is_signed(factor.sid, &push.public_key) {
                 return Err(Refusal::BadProof.into());
@@ -239,4 +304,20 @@ fn prove(
             Ok(first)
         }
     }
+}
+
+/// The same for a factor of codes. No code proves anything of another one.
+fn prove_by_code(
+    app: &App,
+    scope: &EntityScope,
+    factor: &mut Factor,
+    code: &str,
+    now: Timestamp,
+) -> Result<bool, Error<Refusal>> {
+    let FactorKind::Totp(totp) = &factor.kind else {
+        return Err(Refusal::BadProof.into());
+    };
+    factor.verification_attempts()?;
+    let verdict = factor::check_code(app, scope, factor, totp, code, now)?;
+    Ok(factor.verify_by_code(verdict, now)?)
 }

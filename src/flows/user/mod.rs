@@ -4,10 +4,13 @@
 //! not issued for.
 
 mod phone;
+mod totp;
 
 pub use self::phone::{
     ChangedPhone, Issuing, NewPhone, PhoneProof, remove_phone, resend_phone_code, set_phone, verify_phone,
 };
+
+pub use self::totp::{TotpState, add_totp, remove_totp, totp_state, verify_totp};
 
 use crate::app::App;
 use crate::domain::entity::EntityName;

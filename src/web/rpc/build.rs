@@ -37,7 +37,6 @@ fn compile(folder: &Path, described: &Path) -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .build_transport(false)
-        .generate_default_stubs(true)
         .compile_fds(files)?;
     Ok(())
 }

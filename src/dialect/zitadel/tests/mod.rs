@@ -1,7 +1,9 @@
 //! The calls, with the default guards against toll fraud, on a clock that is moved.
 
 mod json;
+mod my_factors;
 mod my_phone;
+mod named_users;
 mod tokens;
 
 use std::sync::Arc;
