@@ -65,6 +65,7 @@ pages! {
     webhooks
     waiting
     clients
+    zitadel
     settings
     administering
     deploying
