@@ -54,17 +54,20 @@ impl CallForm {
 const WEB: AnswerForm = AnswerForm(1);
 const WEB_TEXT: AnswerForm = AnswerForm(2);
 
-/// Without parameters, in lower case.
+/// Without parameters, in lower case; nothing if there are two, of which whoever stands in between may have gone by the
+/// other.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let value = value.to_str().ok()?;
     let media_type = value.split(';').next().unwrap_or_default();
     Some(media_type.trim().to_ascii_lowercase())
 }
 
-/// Whether a request with these headers is one of gRPC, in whichever form.
+/// Whether a request with these headers is one of gRPC, in whichever form. What is none is never handed to a service.
 #[must_use]
 pub fn is_call(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|kind| kind.starts_with("application/grpc"))
+    CallForm::of(headers).is_some()
 }
 
 /// In which form such a request is answered when it fails.

@@ -1,6 +1,7 @@
 //! Calls of the services that every server has, as any client could send them.
 
 mod broken;
+mod forms;
 mod health;
 mod reflection;
 mod streams;
