@@ -39,18 +39,19 @@ pub(super) async fn serve<Stream>(
     } = client;
     // What one client of a proxy may not do says nothing of the others, whose requests come over the same connection.
     let is_own = !requests.is_of_proxy(peer);
+    let awaited = draining.clone();
     let answer = |request: Request<Incoming>| {
         let (boundary, stage) = (boundary.clone(), Arc::clone(&stage));
         let occupied = Arc::clone(&occupied);
         occupied.reach(Stage::Answering);
-        let place = requests.begin(peer, request.headers()).map(Arc::new);
+        let place = requests.begin(peer, request.headers(), &awaited).map(Arc::new);
         async move {
-            let response = if place.is_some() {
+            let response = if let Some(place) = &place {
                 let origin = Origin {
                     entrance,
                     peer,
                     stage: Arc::clone(&stage),
-                    held: place.clone(),
+                    held: Arc::<RequestPlace>::clone(place),
                 };
                 boundary.answer(request, origin).await
             } else {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
 
+use crate::dialect::Drain;
 use crate::domain::shares::Shares;
 use crate::web::client_address::{TrustedProxies, network};
 
@@ -25,6 +26,8 @@ pub(super) struct RequestsAtWork {
 pub(super) struct RequestPlace {
     all: Arc<RequestsAtWork>,
     client: IpAddr,
+    /// A server that stops waits until nobody works at it, also if its connection is gone.
+    _awaited: Drain,
 }
 
 impl RequestsAtWork {
@@ -37,11 +40,17 @@ impl RequestsAtWork {
     }
 
     /// A place for a request with these headers that came from `peer`; `None` if its client has its share.
-    pub(super) fn begin(self: &Arc<Self>, peer: IpAddr, headers: &HeaderMap) -> Option<RequestPlace> {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        draining: &Drain,
+    ) -> Option<RequestPlace> {
         let client = network(self.proxies.client(peer, headers));
         self.lock().take(client).then(|| RequestPlace {
             all: Arc::clone(self),
             client,
+            _awaited: draining.clone(),
         })
     }
 
@@ -65,10 +74,14 @@ impl Drop for RequestPlace {
 mod tests {
     use super::*;
 
+    fn never() -> Drain {
+        Drain::new(tokio::sync::watch::channel(false).1)
+    }
+
     fn begin(all: &Arc<RequestsAtWork>, peer: &str, named: &str) -> Option<RequestPlace> {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", named.parse().unwrap());
-        all.begin(peer.parse().unwrap(), &headers)
+        all.begin(peer.parse().unwrap(), &headers, &never())
     }
 
     #[test]
@@ -100,7 +113,7 @@ mod tests {
         let all = RequestsAtWork::new(64, proxies);
         let proxy = "10.9.8.7".parse().unwrap();
         let places: Vec<_> = (0..128)
-            .filter_map(|_| all.begin(proxy, &HeaderMap::new()))
+            .filter_map(|_| all.begin(proxy, &HeaderMap::new(), &never()))
             .collect();
         assert_eq!(places.len(), 48);
     }

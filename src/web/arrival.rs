@@ -1,13 +1,17 @@
 //! How a request arrived.
 
+use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::dialect::{RequestId, RequestStage};
 
+/// The place that a request takes up among all that are at work, until the last one who has this lets it go.
+pub type RequestHold = Arc<dyn Any + Send + Sync>;
+
 /// What whoever read a request off its connection knows of it.
 #[derive(Clone, Debug)]
-pub struct Origin<Held> {
+pub struct Origin {
     /// Which listener it came through.
     pub entrance: Entrance,
     /// The other end of the connection.
@@ -15,7 +19,7 @@ pub struct Origin<Held> {
     /// How far it has come.
     pub stage: Arc<RequestStage>,
     /// What is let go when the request is over, also if that is long after its client went away.
-    pub held: Held,
+    pub held: RequestHold,
 }
 
 /// How a request arrived: an extension of every request that came through a listener.
@@ -28,6 +32,16 @@ pub struct Arrival {
     /// Its identifier, which the answer carries too.
     pub request_id: RequestId,
     pub(super) stage: Arc<RequestStage>,
+    pub(super) held: RequestHold,
+}
+
+impl Arrival {
+    /// What work has to keep that goes on when the request was answered, or given up: so it counts as long as it is done,
+    /// and a server that stops waits for it.
+    #[must_use]
+    pub fn hold(&self) -> RequestHold {
+        Arc::clone(&self.held)
+    }
 }
 
 /// A listener as clients see it.

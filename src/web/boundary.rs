@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Request, Response, Version};
 use bytes::Bytes;
 use tower::Service as _;
 
-use super::arrival::{Arrival, Origin};
+use super::arrival::{Arrival, Origin, RequestHold};
 use super::client_address::TrustedProxies;
 use super::cross_origin::PageOrigins;
 use super::failure::Cause;
@@ -73,11 +73,10 @@ impl Boundary {
     }
 
     /// Checks the head, asks the dialect, and signs the answer with the request's identifier.
-    pub async fn answer<B, Held>(self, mut request: Request<B>, origin: Origin<Held>) -> Response<Body>
+    pub async fn answer<B>(self, mut request: Request<B>, origin: Origin) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
-        Held: Send + 'static,
     {
         let shared = &*self.shared;
         let request_id = shared.ids.next();
@@ -99,6 +98,7 @@ impl Boundary {
                 client,
                 request_id,
                 stage: origin.stage,
+                held: Arc::clone(&origin.held),
             });
             ask(self.router, request, origin.held)
                 .await
@@ -147,11 +147,10 @@ impl BoundaryParts {
 }
 
 /// The router's answer, or where it panicked.
-async fn ask<B, Held>(mut router: Router, request: Request<B>, held: Held) -> Result<Response<Body>, String>
+async fn ask<B>(mut router: Router, request: Request<B>, held: RequestHold) -> Result<Response<Body>, String>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
-    Held: Send + 'static,
 {
     let changes = !request.method().is_safe();
     let asking = panics::guard(async move { router.call(request).await });
@@ -307,7 +306,7 @@ mod tests {
             entrance,
             peer: entrance.address.ip(),
             stage: Arc::default(),
-            held: (),
+            held: Arc::new(()),
         };
         boundary.clone().answer(request, origin).await
     }

@@ -93,6 +93,7 @@ mod tests {
             },
             request_id: RequestIds::new(&SeededEntropy::new(1)).next(),
             stage: Arc::default(),
+            held: Arc::new(()),
         });
         url.base(&parts).into_owned()
     }

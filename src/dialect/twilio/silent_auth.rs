@@ -95,12 +95,16 @@ async fn call(
     request: Request,
     how: SilentCall,
 ) -> Response {
-    let Some(address) = request.extensions().get().map(|arrival: &Arrival| arrival.client) else {
+    let Some(arrival) = request.extensions().get::<Arrival>() else {
         return ApiError::not_found(request.uri().path()).into_response();
     };
     let (app, token) = (twilio.app, Zeroizing::new(token));
+    let (address, held) = (arrival.client, arrival.hold());
     // What the network says is taken in even if the device has gone away by then.
-    let asking = tokio::spawn(async move { verification::confirm_silent(&app, &token, address, how).await });
+    let asking = tokio::spawn(async move {
+        let _until_the_end = held;
+        verification::confirm_silent(&app, &token, address, how).await
+    });
     let told = match asking.await {
         Ok(Ok(SilentAnswer::Confirmed { client_token })) => Told {
             error_code: 0,

@@ -143,7 +143,8 @@ mod tests {
     fn place() -> RequestPlace {
         let all = RequestsAtWork::new(1, TrustedProxies::default());
         let peer = std::net::IpAddr::from([192, 0, 2, 1]);
-        all.begin(peer, &axum::http::HeaderMap::new()).unwrap()
+        let never = crate::dialect::Drain::new(tokio::sync::watch::channel(false).1);
+        all.begin(peer, &axum::http::HeaderMap::new(), &never).unwrap()
     }
 
     #[test]

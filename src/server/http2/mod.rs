@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
 use self::frames::Counting;
-use self::in_flight::InFlight;
+use self::in_flight::{Counted, InFlight};
 use self::pulse::{Beat, Pulse};
 use self::request::Received;
 use super::ClientLimits;
@@ -119,7 +119,7 @@ impl Client {
                     connection.graceful_shutdown();
                 }
                 accepted = connection.accept() => match accepted.transpose()? {
-                    Some((request, respond)) => self.begin(&requests, request, respond),
+                    Some((request, respond)) => self.begin(&requests, &draining, request, respond),
                     None => return Ok(()),
                 },
                 answered = pulse.answered() => answered?,
@@ -140,6 +140,7 @@ impl Client {
     fn begin(
         &self,
         requests: &Arc<InFlight>,
+        draining: &Drain,
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
     ) {
@@ -153,7 +154,7 @@ impl Client {
         let patience = self.limits.write;
         // Some may be over for the client that are not yet over for us.
         let most = 2 * usize::try_from(self.limits.streams).unwrap_or(usize::MAX / 2);
-        let place = of_everybody.begin(*peer, request.headers());
+        let place = of_everybody.begin(*peer, request.headers(), draining);
         // What one client of a proxy may not do says nothing of the others.
         let is_own = !of_everybody.is_of_proxy(*peer);
         let counted = place.and_then(|place| requests.begin(head_bytes(&request), most, place));
@@ -170,7 +171,7 @@ impl Client {
             entrance: *entrance,
             peer: *peer,
             stage: Arc::<RequestStage>::default(),
-            held: Arc::clone(&counted),
+            held: Arc::<Counted>::clone(&counted),
         };
         let boundary = boundary.clone();
         tokio::spawn(async move {

@@ -7,6 +7,8 @@ use axum::http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
+use crate::web::arrival::RequestHold;
+
 /// When a call is to be over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Option<Instant>);
@@ -49,21 +51,39 @@ impl Deadline {
         self.0.map_or(latest, |end| end.min(latest))
     }
 
-    /// What `call` comes to, if it does in time.
+    /// What `reading` comes to, which is given up if it does not come in time.
     ///
     /// # Errors
-    /// Those of the call, or that it took too long.
-    pub(super) async fn hold<T, Call>(self, call: Call) -> Result<T, Status>
+    /// When it took too long.
+    pub(super) async fn give_up<T>(self, reading: impl Future<Output = T>) -> Result<T, Status> {
+        let read = match self.0 {
+            Some(end) => timeout_at(end, reading).await.map_err(|_| elapsed())?,
+            None => reading.await,
+        };
+        self.check()?;
+        Ok(read)
+    }
+
+    /// What `call` comes to, if it does in time. It goes on if not, and has `place` until it ends.
+    ///
+    /// # Errors
+    /// When it took too long.
+    pub(super) async fn hold<T, Call>(self, call: Call, place: Option<RequestHold>) -> Result<T, Status>
     where
         T: Send + 'static,
-        Call: Future<Output = Result<T, Status>> + Send + 'static,
+        Call: Future<Output = T> + Send + 'static,
     {
         let Some(end) = self.0 else {
-            return call.await;
+            return Ok(call.await);
         };
-        // A change that is under way is carried to its end, whoever still waits for it.
-        match timeout_at(end, tokio::spawn(call)).await {
-            Ok(Ok(answered)) => answered,
+        // A change that is under way is carried to its end, whoever still waits for it. What its caller does not wait for is
+        // as much work as what it does.
+        let carried = tokio::spawn(async move {
+            let _until_the_end = place;
+            call.await
+        });
+        match timeout_at(end, carried).await {
+            Ok(Ok(answered)) => Ok(answered),
             Ok(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
             Ok(Err(_)) => Err(Status::cancelled("the server is stopping")),
             Err(_) => Err(elapsed()),

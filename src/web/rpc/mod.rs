@@ -32,6 +32,7 @@ use self::form::CallForm;
 pub use self::form::{CallFailures, answer, form, is_call, refuse};
 pub use self::health::ServerHealth;
 pub use self::message::OneMessage;
+use super::arrival::Arrival;
 use super::body;
 use crate::dialect::HttpFailure;
 
@@ -112,19 +113,17 @@ where
             return Err(form::status(HttpFailure::MethodNotAllowed));
         }
         let deadline = Deadline::of(request.headers())?;
-        let Self { service, bodies } = self;
-        let call = async move {
-            let (mut parts, body) = request.into_parts();
-            parts.headers.insert(CONTENT_TYPE, form.media_type());
-            let body = if bodies == Bodies::AsTheyCome && form == CallForm::Native {
-                Body::new(Limited::new(body, body::MAX_BODY_BYTES))
-            } else {
-                Body::from(body::read(&parts, body).await.map_err(form::status)?)
-            };
-            deadline.check()?;
-            let Ok(response) = service.oneshot(Request::from_parts(parts, body)).await;
-            Ok(response.map(Body::new))
+        let place = request.extensions().get().map(Arrival::hold);
+        let (mut parts, body) = request.into_parts();
+        parts.headers.insert(CONTENT_TYPE, form.media_type());
+        let body = if self.bodies == Bodies::AsTheyCome && form == CallForm::Native {
+            Body::new(Limited::new(body, body::MAX_BODY_BYTES))
+        } else {
+            let read = deadline.give_up(body::read(&parts, body)).await?;
+            Body::from(read.map_err(form::status)?)
         };
-        deadline.hold(call).await
+        let call = self.service.oneshot(Request::from_parts(parts, body));
+        let Ok(response) = deadline.hold(call, place).await?;
+        Ok(response.map(Body::new))
     }
 }

@@ -1,6 +1,7 @@
 //! Calls of the services that every server has, as any client could send them.
 
 mod broken;
+mod carried;
 mod forms;
 mod health;
 mod reflection;
@@ -93,6 +94,7 @@ fn from(mut request: Request<Body>, client: &str) -> Request<Body> {
         client,
         request_id: RequestId([0; 16]),
         stage: Arc::default(),
+        held: Arc::new(()),
     });
     request
 }

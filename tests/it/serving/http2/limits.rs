@@ -1,13 +1,17 @@
 //! What a client may ask for, how much at once, and how long it may take.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderName, Method};
+use axum::http::{HeaderName, HeaderValue, Method, Request};
 use axum::routing::{any, get};
+use bytes::Bytes;
 use countersign::server::ClientLimits;
+use countersign::web::rpc;
 use h2::Reason;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
@@ -282,6 +286,50 @@ async fn more_streams_than_were_agreed_are_refused_and_the_others_go_on() {
     );
     client.send(&raw::head(7, "GET", "/", true)).await;
     assert_eq!(client.next_of(raw::DATA).await.payload, b"fine");
+}
+
+/// Nor does a deadline end more than the answer: what goes on behind it counts, and a server that stops waits for it.
+#[tokio::test]
+async fn calls_that_go_on_behind_their_deadline_count_until_they_are_done() {
+    let (done, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (counted, leaving) = (Arc::clone(&done), Arc::clone(&leave));
+    let held = tower::service_fn(move |_: Request<tonic::body::Body>| {
+        let (counted, leaving) = (Arc::clone(&counted), Arc::clone(&leaving));
+        async move {
+            leaving.acquire().await.unwrap().forget();
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(tonic::Status::ok("").into_http())
+        }
+    });
+    let limits = ClientLimits {
+        streams: 2,
+        ..ClientLimits::default()
+    };
+    let server = serve(router().route_service("/held", rpc::serve(held)), limits).await;
+    let client = Client::of(&server).await;
+    let call = async || {
+        let mut asked = request(Method::POST, "/held");
+        for (name, value) in [("content-type", "application/grpc"), ("grpc-timeout", "20m")] {
+            asked.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let (answer, mut out) = client.begin(asked, false).await;
+        out.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
+        whole(answer).await.unwrap()
+    };
+    for _ in 0..4 {
+        assert_eq!(call().await.headers["grpc-status"], "4");
+    }
+    assert_eq!(done.load(Ordering::Relaxed), 0);
+    let refused = client.get("/").await;
+    assert!(refused.text.contains(r#""code":20429"#), "{}", refused.text);
+    // The end waits, though nobody has a connection any more.
+    server.stop.send(()).unwrap();
+    assert_eq!(client.ended().await, None);
+    tokio::time::sleep(SOON).await;
+    assert!(!server.ended.is_finished());
+    leave.add_permits(4);
+    server.ended.await.unwrap();
+    assert_eq!(done.load(Ordering::Relaxed), 4);
 }
 
 /// Giving up what was asked for does not make room for more while it is still worked at.
