@@ -43,6 +43,11 @@ pub enum HttpFailure<'a> {
     Panicked,
 }
 
+/// Says of an answer that nobody known had asked: an extension that the dialect attaches to it, whatever its protocol calls
+/// that. Behind such an answer a connection is kept for a moment only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stranger;
+
 /// In which of its forms (JSON, XML, gRPC) a dialect answers a request; only the dialect knows what the number means, which
 /// is [`GREATEST`](Self::GREATEST) at the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

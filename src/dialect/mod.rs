@@ -14,7 +14,8 @@
 //!    Settings that only its protocol has are an attached part of the record (`domain::attached`).
 //! 2. `failures`: a [`FailureAnswers`] that answers each [`HttpFailure`] as the protocol does; if it has several forms of
 //!    answers, [`FailureAnswers::form`] says which one a request gets. A protocol without HTTP has an [`Acceptor`]
-//!    instead, which tells the listener with [`RequestStage`] what the client owes and ends when [`Drain`] says so.
+//!    instead, which tells the listener with [`RequestStage`] what the client owes and ends when [`Drain`] says so. An answer
+//!    to somebody who is not known has the extension [`Stranger`].
 //! 3. A function that wires it: `dialect(app, ..) -> Dialect`.
 //! 4. A row in the table of settings for its listener; `cli::serve` binds it and adds one entry to the pairs of listeners
 //!    and dialects, each of which it hands to `server::run` as the `Protocol` that `Protocol::of` makes of it.
@@ -37,7 +38,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
-pub use failure::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
+pub use failure::{AnswerForm, FailureAnswers, HttpFailure, RequestId, Stranger};
 pub use progress::{RequestStage, Stage};
 pub use stream::{AcceptedStream, Acceptor, ByteStream, Drain};
 pub use together::{Claim, together};

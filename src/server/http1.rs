@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::CONNECTION;
 use hyper::server::conn::http1;
@@ -18,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use super::connection::HttpPeer;
 use super::patience::Patient;
 use super::requests::RequestPlace;
-use crate::dialect::{Drain, HttpFailure, RequestStage, Stage};
+use crate::dialect::{Drain, HttpFailure, RequestStage, Stage, Stranger};
 use crate::web::arrival::Origin;
 
 /// Answers requests until one side has enough.
@@ -58,7 +57,7 @@ pub(super) async fn serve<Stream>(
                 boundary.refuse(&request, HttpFailure::Overloaded)
             };
             if !is_last_and_endless(&response) {
-                stage.reach(if is_own && response.status() == StatusCode::UNAUTHORIZED {
+                stage.reach(if is_own && response.extensions().get::<Stranger>().is_some() {
                     Stage::Stranger
                 } else {
                     Stage::Idle

@@ -124,7 +124,7 @@ pub struct ClientLimits {
     pub write: Duration,
     /// How long a connection is kept open between two requests, or behind the last one.
     pub idle: Duration,
-    /// The same behind an answer to somebody who is not known (401).
+    /// The same behind an answer to somebody who is not known ([`Stranger`](crate::dialect::Stranger)).
     pub stranger: Duration,
     /// How many requests of one connection are served at once, where the protocol has that.
     pub streams: u32,

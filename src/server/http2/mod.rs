@@ -21,8 +21,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
+use hyper::Request;
 use hyper::body::Body as _;
-use hyper::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
@@ -33,7 +33,7 @@ use self::request::Received;
 use super::ClientLimits;
 use super::connection::HttpPeer;
 use super::patience::{PREFACE_BYTES, Patient};
-use crate::dialect::{Drain, HttpFailure, RequestStage};
+use crate::dialect::{Drain, HttpFailure, RequestStage, Stranger};
 use crate::web::arrival::Origin;
 use crate::web::boundary::head_bytes;
 
@@ -181,7 +181,7 @@ impl Client {
                 // Reset, or the connection is gone. A change is carried on where it is made.
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
             };
-            counted.answered_a_stranger(is_own && response.status() == StatusCode::UNAUTHORIZED);
+            counted.answered_a_stranger(is_own && response.extensions().get::<Stranger>().is_some());
             let length = response.body().size_hint().exact();
             counted.weigh(
                 length

@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
 use tonic::Status;
 
+use super::outcome;
 use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
 
 /// The form of a call (gRPC over HTTP/2, "Requests"; gRPC-Web, "Protocol differences vs gRPC over HTTP2").
@@ -96,6 +97,7 @@ pub fn refuse(status: &Status, form: AnswerForm) -> Response<Body> {
     headers.insert(CONTENT_TYPE, kind.media_type());
     // What it says is short, so it always fits a header.
     let _always_written = status.add_header(headers);
+    outcome::note(status, response.extensions_mut());
     response
 }
 

@@ -10,6 +10,7 @@ mod form;
 mod health;
 pub mod json;
 mod message;
+mod outcome;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -124,6 +125,8 @@ where
         };
         let call = self.service.oneshot(Request::from_parts(parts, body));
         let Ok(response) = deadline.hold(call, place).await?;
-        Ok(response.map(Body::new))
+        let mut answer = response.map(Body::new);
+        outcome::note_said(&mut answer);
+        Ok(answer)
     }
 }

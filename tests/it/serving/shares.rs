@@ -1,11 +1,16 @@
 //! What one host or one account holds open keeps no other one out.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use axum::http::{Method, StatusCode};
+use axum::Extension;
+use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::routing::get;
+use bytes::Bytes;
+use countersign::dialect::Stranger;
 use countersign::server::ClientLimits;
+use countersign::web::rpc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -142,8 +147,14 @@ async fn who_is_not_known_does_not_idle_for_long() {
         stranger: SOON * 3,
         ..ClientLimits::default()
     };
-    let refuse = get(async || StatusCode::UNAUTHORIZED);
-    let server = serve(router().route("/refused", refuse), limits).await;
+    let refuse = get(async || (StatusCode::UNAUTHORIZED, Extension(Stranger)));
+    let call = tower::service_fn(async |_: Request<tonic::body::Body>| {
+        Ok::<_, Infallible>(tonic::Status::unauthenticated("no").into_http())
+    });
+    let router = router()
+        .route("/refused", refuse)
+        .route_service("/call", rpc::serve(call));
+    let server = serve(router, limits).await;
     let asked = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
     // Whoever tries again in time goes on, and then has as long as everybody.
     let mut known = server.connect().await;
@@ -161,6 +172,27 @@ async fn who_is_not_known_does_not_idle_for_long() {
     assert!(until_closed(&mut one).await.starts_with("HTTP/1.1 401 "));
     assert!(two.ended().await.is_none());
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Whatever the protocol says it with.
+    for version in [1, 2] {
+        let began = Instant::now();
+        if version == 1 {
+            let mut web = server.connect().await;
+            let head = "POST /call HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web\r\n";
+            let text = format!("{head}content-length: 5\r\n\r\n\0\0\0\0\0");
+            web.write_all(text.as_bytes()).await.unwrap();
+            assert!(until_closed(&mut web).await.contains("Grpc-Status: 16\r\n"));
+        } else {
+            let native = Client::of(&server).await;
+            let mut head = request(Method::POST, "/call");
+            head.headers_mut()
+                .insert("content-type", HeaderValue::from_static("application/grpc"));
+            let (answer, mut out) = native.begin(head, false).await;
+            out.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
+            assert_eq!(whole(answer).await.unwrap().headers["grpc-status"], "16");
+            assert!(native.ended().await.is_none());
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
     // Who waits for something owes nothing, whatever else was refused.
     let three = Client::of(&server).await;
     let (slow, _) = three.begin(request(Method::GET, "/slow"), true).await;

@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::dialect::Stranger;
 use crate::domain::attached::AttachedError;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::text::UniqueName;
@@ -311,6 +312,9 @@ impl IntoResponse for ApiError {
             .and_then(|name| HeaderValue::from_str(name.as_str()).ok())
         {
             headers.insert(REACHED_RATE_LIMIT, name);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.extensions_mut().insert(Stranger);
         }
         response
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tonic::{Code, Status};
 
 use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
-use crate::web::rpc::{CallFailures, MAX_MESSAGE_BYTES, form, is_call, message};
+use crate::web::rpc::{CallFailures, MAX_MESSAGE_BYTES, form, is_call, message, outcome};
 
 /// Why there is no message to answer with.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ impl JsonError {
         }
         let mut response = json(&Value::Object(object));
         *response.status_mut() = self.http;
+        outcome::note(&self.status, response.extensions_mut());
         if let Some(wait) = self.status.metadata().get(RETRY_AFTER.as_str()) {
             let wait = HeaderValue::from_bytes(wait.as_encoded_bytes());
             response

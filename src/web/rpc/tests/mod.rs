@@ -4,6 +4,7 @@ mod broken;
 mod carried;
 mod forms;
 mod health;
+mod outcomes;
 mod reflection;
 mod streams;
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod outcomes;
 mod paths;
 
 use std::sync::{Arc, Mutex};
