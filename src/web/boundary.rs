@@ -10,12 +10,13 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Response, Version};
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tower::Service as _;
 
 use super::arrival::{Arrival, Origin, RequestHold};
 use super::client_address::TrustedProxies;
 use super::cross_origin::PageOrigins;
-use super::failure::Cause;
+use super::failure::{self, Cause};
 use super::metrics::Requests;
 use super::panics;
 use super::request_id::RequestIds;
@@ -100,9 +101,13 @@ impl Boundary {
                 stage: origin.stage,
                 held: Arc::clone(&origin.held),
             });
-            ask(self.router, request, origin.held)
-                .await
-                .unwrap_or_else(|place| shared.panicked(&place, form))
+            let asking = Asking {
+                shared: Arc::clone(&self.shared),
+                id: request_id,
+                form,
+                held: origin.held,
+            };
+            asking.ask(self.router, request).await
         };
         page.admit(response.headers_mut());
         shared.sign(response, request_id, form)
@@ -131,11 +136,8 @@ impl BoundaryParts {
     /// Counts the answer, logs it if it says that we failed, gives it the request's identifier, and has nobody keep it on
     /// the way: answers carry secrets, or names of people at least.
     fn sign(&self, mut response: Response<Body>, id: RequestId, form: AnswerForm) -> Response<Body> {
-        let status = response.status();
-        self.requests.count(status);
-        if status.is_server_error() {
-            log_failure(id, &response);
-        }
+        self.requests.count(failure::outcome(&response));
+        failure::log(id, &response);
         let (name, value) = self.failures.request_id(id, form);
         let headers = response.headers_mut();
         headers.insert(name, value);
@@ -146,28 +148,48 @@ impl BoundaryParts {
     }
 }
 
-/// The router's answer, or where it panicked.
-async fn ask<B>(mut router: Router, request: Request<B>, held: RequestHold) -> Result<Response<Body>, String>
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    let changes = !request.method().is_safe();
-    let asking = panics::guard(async move { router.call(request).await });
-    // A client that goes away ends only what was merely read for it: a change that is under way is carried to its end,
-    // and whoever waits for it is told.
-    let asked = if changes {
-        let carried = tokio::spawn(async move {
+/// A request that the router is asked.
+struct Asking {
+    shared: Arc<BoundaryParts>,
+    id: RequestId,
+    form: AnswerForm,
+    held: RequestHold,
+}
+
+impl Asking {
+    /// The router's answer.
+    async fn ask<B>(self, mut router: Router, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let Self {
+            shared,
+            id,
+            form,
+            held,
+        } = self;
+        let changes = !request.method().is_safe();
+        let parts = Arc::clone(&shared);
+        let asking = async move {
+            let asked = panics::guard(async move { router.call(request).await }).await;
+            asked.map_or_else(|place| parts.panicked(&place, form), |Ok(response)| response)
+        };
+        if !changes {
+            return asking.await;
+        }
+        // A client that goes away ends only what was merely read for it: a change that is under way is carried to its end,
+        // and whoever waits for it is told. If nobody does, the log is.
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
             let _until_the_end = held;
-            asking.await
+            if let Err(unheard) = tell.send(asking.await) {
+                failure::log(id, &unheard);
+            }
         });
-        carried
-            .await
-            .unwrap_or_else(|_| Err("an end of the process".to_owned()))
-    } else {
-        asking.await
-    };
-    asked.map(|Ok(response)| response)
+        told.await
+            .unwrap_or_else(|_| shared.panicked("an end of the process", form))
+    }
 }
 
 /// Whether the head is one that is answered.
@@ -232,13 +254,6 @@ pub fn head_bytes<B>(request: &Request<B>) -> usize {
     headers.fold(line, |sum, (name, value)| {
         sum + name.as_str().len() + value.len() + LINE_OVERHEAD
     })
-}
-
-fn log_failure(id: RequestId, response: &Response<Body>) {
-    let status = response.status();
-    let cause = response.extensions().get();
-    let cause = cause.map_or("no cause was given", |Cause(cause)| cause.as_str());
-    tracing::error!(request.id = %id, status = status.as_u16(), "request {id} failed: {cause}");
 }
 
 /// What stands around a header's name and value, and around the path in the first line.

@@ -11,6 +11,7 @@ use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::{DialectName, ServiceName};
 use crate::flows::reading::Admitted;
 use crate::flows::{Error, access, account, dialect_service};
+use crate::web::rpc;
 
 /// Who may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,8 @@ pub(super) async fn admit(
         Callers::Anybody(account) => of_this_machine(app, *account, metadata).await?,
     };
     let (Ok(dialect), Ok(name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
-        return Err(Status::internal("an internal error occurred"));
+        let told = Status::internal("an internal error occurred");
+        return Err(rpc::failed(told, "the names of the service are no names"));
     };
     let service = dialect_service::service_of(app, &mut account, &dialect, &name)
         .await

@@ -10,6 +10,7 @@ use super::proto::{
 };
 use crate::domain::verification::Refusal;
 use crate::flows::Fault;
+use crate::web::rpc;
 
 /// What kept a call from being decided. Nothing was changed.
 pub(super) fn failed(fault: &Fault) -> Status {
@@ -17,16 +18,13 @@ pub(super) fn failed(fault: &Fault) -> Status {
         Fault::Busy | Fault::Conflict => {
             Status::aborted("too many calls change the same thing at once; try again")
         }
-        Fault::Corrupt(_) => {
-            tracing::error!("{fault}");
-            Status::internal("an internal error occurred")
-        }
+        Fault::Corrupt(_) => rpc::failed(Status::internal("an internal error occurred"), fault),
         Fault::OutboxFull => Status::resource_exhausted(
             "too many messages of this account wait for their senders; see to it that these answer, and try again",
         ),
         Fault::Unavailable(_) => {
-            tracing::error!("{fault}");
-            Status::unavailable("the service is unavailable; try again later")
+            let told = Status::unavailable("the service is unavailable; try again later");
+            rpc::failed(told, fault)
         }
     }
 }
@@ -49,7 +47,7 @@ pub(super) fn of_sending(refusal: &Refusal) -> Result<(SendVerificationCodeError
         Refusal::NoSender { .. } | Refusal::DestinationUnfit | Refusal::Unwritable { .. } => {
             plain(SendError::SenderRejected, false)
         }
-        other => Err(Status::internal(other.to_string())),
+        other => Err(rpc::failed(Status::internal(other.to_string()), other)),
     }
 }
 
@@ -72,7 +70,7 @@ pub(super) fn of_checking(refusal: &Refusal) -> Result<(CheckVerificationCodeErr
         }
         Refusal::TooManyChecks { .. } => plain(CheckError::RateLimited, true),
         Refusal::CodeExpired => plain(CheckError::AttemptExpired, false),
-        other => Err(Status::internal(other.to_string())),
+        other => Err(rpc::failed(Status::internal(other.to_string()), other)),
     }
 }
 

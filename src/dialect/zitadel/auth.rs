@@ -13,6 +13,7 @@ use crate::domain::text::{DialectName, Identity, ServiceName};
 use crate::domain::user::User;
 use crate::flows::reading::Admitted;
 use crate::flows::{Error, access, dialect_service, user};
+use crate::web::rpc;
 
 /// Whoever calls.
 #[derive(Debug)]
@@ -83,7 +84,8 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
         return Err(Status::unauthenticated(UNKNOWN));
     };
     let (Ok(dialect), Ok(service_name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
-        return Err(Status::internal("an internal error occurred"));
+        let told = Status::internal("an internal error occurred");
+        return Err(rpc::failed(told, "the names of the service are no names"));
     };
     let mut admitted = Admitted { who: account, prior };
     let service = dialect_service::service_of(app, &mut admitted, &dialect, &service_name)

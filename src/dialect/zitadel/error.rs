@@ -10,6 +10,7 @@ use crate::domain::refusal::AreaRefusal;
 use crate::domain::user::Refusal;
 use crate::domain::{factor, text, verification};
 use crate::flows::{Error, Fault};
+use crate::web::rpc::failed as failed_call;
 
 /// What is asked of a user: the protocol has an error of its own for what is missing to each of them.
 #[derive(Clone, Copy, Debug)]
@@ -172,13 +173,10 @@ pub(super) fn failed(fault: &Fault) -> Status {
         Fault::Busy | Fault::Conflict => Status::aborted(Fault::Busy.to_string()),
         Fault::OutboxFull => Status::resource_exhausted(fault.to_string()),
         Fault::Unavailable(_) => {
-            tracing::error!("{fault}");
-            Status::unavailable("the server cannot read or write its data now; try again")
+            let told = Status::unavailable("the server cannot read or write its data now; try again");
+            failed_call(told, fault)
         }
-        Fault::Corrupt(_) => {
-            tracing::error!("{fault}");
-            Status::internal("an internal error occurred")
-        }
+        Fault::Corrupt(_) => failed_call(Status::internal("an internal error occurred"), fault),
     }
 }
 

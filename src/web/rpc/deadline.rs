@@ -3,11 +3,16 @@
 use std::future::Future;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::body::Body;
+use axum::http::{HeaderMap, Response};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use crate::web::arrival::RequestHold;
+use super::{failed, form, refuse};
+use crate::dialect::{AnswerForm, HttpFailure};
+use crate::web::arrival::Arrival;
+use crate::web::{failure, panics};
 
 /// When a call is to be over.
 #[derive(Clone, Copy, Debug)]
@@ -64,27 +69,38 @@ impl Deadline {
         Ok(read)
     }
 
-    /// What `call` comes to, if it does in time. It goes on if not, and has `place` until it ends.
+    /// What `call` comes to, if it does in time. It goes on if not, and has the place of the request until it ends.
     ///
     /// # Errors
-    /// When it took too long.
-    pub(super) async fn hold<T, Call>(self, call: Call, place: Option<RequestHold>) -> Result<T, Status>
+    /// When it took too long, or panicked.
+    pub(super) async fn hold<Call>(
+        self,
+        call: Call,
+        arrival: Option<Arrival>,
+    ) -> Result<Response<Body>, Status>
     where
-        T: Send + 'static,
-        Call: Future<Output = T> + Send + 'static,
+        Call: Future<Output = Response<Body>> + Send + 'static,
     {
         let Some(end) = self.0 else {
             return Ok(call.await);
         };
         // A change that is under way is carried to its end, whoever still waits for it. What its caller does not wait for is
-        // as much work as what it does.
-        let carried = tokio::spawn(async move {
-            let _until_the_end = place;
-            call.await
+        // as much work as what it does, and fails as much.
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let answered = panics::guard(call).await.map_err(|place| {
+                let told = form::status(HttpFailure::Panicked);
+                failed(told, format!("panicked at {place}"))
+            });
+            if let Err(unheard) = tell.send(answered)
+                && let Some(arrival) = arrival
+            {
+                let unheard = unheard.unwrap_or_else(|status| refuse(&status, AnswerForm::default()));
+                failure::log(arrival.request_id, &unheard);
+            }
         });
-        match timeout_at(end, carried).await {
-            Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        match timeout_at(end, told).await {
+            Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(Status::cancelled("the server is stopping")),
             Err(_) => Err(elapsed()),
         }

@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
 use tonic::Status;
 
-use super::outcome;
+use super::outcome::{self, failed};
 use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
 
 /// The form of a call (gRPC over HTTP/2, "Requests"; gRPC-Web, "Protocol differences vs gRPC over HTTP2").
@@ -126,7 +126,7 @@ pub(super) fn status(failure: HttpFailure<'_>) -> Status {
         HttpFailure::MethodNotAllowed => Status::unimplemented("calls are made with POST"),
         HttpFailure::NotFound { .. } => Status::unimplemented("there is no such method"),
         HttpFailure::Overloaded => Status::unavailable("too many calls at once; try again"),
-        HttpFailure::Panicked => Status::internal("an internal error occurred"),
+        HttpFailure::Panicked => failed(Status::internal("an internal error occurred"), "panicked"),
     }
 }
 

@@ -33,6 +33,7 @@ use self::form::CallForm;
 pub use self::form::{CallFailures, answer, form, is_call, refuse};
 pub use self::health::ServerHealth;
 pub use self::message::OneMessage;
+pub use self::outcome::failed;
 use super::arrival::Arrival;
 use super::body;
 use crate::dialect::HttpFailure;
@@ -114,7 +115,7 @@ where
             return Err(form::status(HttpFailure::MethodNotAllowed));
         }
         let deadline = Deadline::of(request.headers())?;
-        let place = request.extensions().get().map(Arrival::hold);
+        let arrival = request.extensions().get::<Arrival>().cloned();
         let (mut parts, body) = request.into_parts();
         parts.headers.insert(CONTENT_TYPE, form.media_type());
         let body = if self.bodies == Bodies::AsTheyCome && form == CallForm::Native {
@@ -124,9 +125,12 @@ where
             Body::from(read.map_err(form::status)?)
         };
         let call = self.service.oneshot(Request::from_parts(parts, body));
-        let Ok(response) = deadline.hold(call, place).await?;
-        let mut answer = response.map(Body::new);
-        outcome::note_said(&mut answer);
-        Ok(answer)
+        let answering = async move {
+            let Ok(response) = call.await;
+            let mut answer = response.map(Body::new);
+            outcome::note_said(&mut answer);
+            answer
+        };
+        deadline.hold(answering, arrival).await
     }
 }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use tonic::{Code, Status};
 
 use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
-use crate::web::rpc::{CallFailures, MAX_MESSAGE_BYTES, form, is_call, message, outcome};
+use crate::web::failure::Cause;
+use crate::web::rpc::{CallFailures, MAX_MESSAGE_BYTES, failed, form, is_call, message, outcome};
 
 /// Why there is no message to answer with.
 #[derive(Debug)]
@@ -132,7 +133,10 @@ pub(super) async fn said(
     kind: &MessageDescriptor,
 ) -> Result<Response<Body>, JsonError> {
     let (parts, body) = reply.into_parts();
-    let unreadable = || Status::internal("an internal error occurred");
+    let unreadable = || {
+        let told = Status::internal("an internal error occurred");
+        failed(told, "the answer of the service cannot be read")
+    };
     let limited = Limited::new(body, MAX_MESSAGE_BYTES + 64);
     let collected = limited.collect().await.map_err(|_| unreadable())?;
     let said = collected.trailers().and_then(Status::from_header_map);
@@ -140,7 +144,16 @@ pub(super) async fn said(
         .or_else(|| Status::from_header_map(&parts.headers))
         .ok_or_else(unreadable)?;
     if status.code() != Code::Ok {
-        return Err(status.into());
+        // What was sent to the service is ours, so nobody else is to blame.
+        let cause = match parts.extensions.get::<Cause>() {
+            Some(Cause(cause)) => Some(cause.clone()),
+            None if status.code() == Code::Internal => Some(status.message().to_owned()),
+            None => None,
+        };
+        return Err(JsonError::from(match cause {
+            Some(cause) => failed(status, cause),
+            None => status,
+        }));
     }
     let message = message::unframe(&collected.to_bytes()).ok_or_else(unreadable)?;
     let message = DynamicMessage::decode(kind.clone(), message).map_err(|_| unreadable())?;

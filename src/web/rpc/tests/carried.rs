@@ -5,8 +5,6 @@ use tokio::sync::{Notify, mpsc};
 use super::*;
 use crate::dialect::Http;
 use crate::doubles::SeededEntropy;
-use crate::web::arrival::{Origin, RequestHold};
-use crate::web::boundary::Boundary;
 use crate::web::rpc::{CallFailures, serve};
 
 /// A service whose calls begin, and end when they are let go on.
@@ -55,17 +53,7 @@ impl Slow {
                 .headers_mut()
                 .insert("grpc-timeout", timeout.parse().unwrap());
         }
-        let entrance = Entrance {
-            scheme: Scheme::Http,
-            address: SocketAddr::from(([127, 0, 0, 1], 80)),
-        };
-        let origin = Origin {
-            entrance,
-            peer: entrance.address.ip(),
-            stage: Arc::default(),
-            held,
-        };
-        self.boundary.clone().answer(request, origin).await
+        through(&self.boundary, request, held).await
     }
 }
 

@@ -25,7 +25,8 @@ use tower::ServiceExt as _;
 
 use super::{ServerHealth, about, message};
 use crate::dialect::RequestId;
-use crate::web::arrival::{Arrival, Entrance, Scheme};
+use crate::web::arrival::{Arrival, Entrance, Origin, RequestHold, Scheme};
+use crate::web::boundary::Boundary;
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -82,6 +83,21 @@ fn sent_as(kind: &str, version: Version, path: &str, body: Body) -> Request<Body
         .uri(path)
         .header("content-type", kind);
     request.body(body).unwrap()
+}
+
+/// The answer to a request that came through a listener, where it has this place.
+async fn through(boundary: &Boundary, request: Request<Body>, held: RequestHold) -> Response<Body> {
+    let entrance = Entrance {
+        scheme: Scheme::Http,
+        address: SocketAddr::from(([127, 0, 0, 1], 80)),
+    };
+    let origin = Origin {
+        entrance,
+        peer: entrance.address.ip(),
+        stage: Arc::default(),
+        held,
+    };
+    boundary.clone().answer(request, origin).await
 }
 
 /// The same, from there.
