@@ -110,6 +110,34 @@ impl std::fmt::Debug for AccountCredentials {
     }
 }
 
+/// What callers show who have no user name. It does not print.
+#[derive(Clone)]
+pub(super) struct SignalToken(String);
+
+impl SignalToken {
+    /// The value of an `Authorization` header.
+    pub(super) fn header(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl FromStr for SignalToken {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("a token is what `countersign token create` prints".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for SignalToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bearer(..)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

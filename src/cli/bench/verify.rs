@@ -1,15 +1,12 @@
 //! `countersign bench verify`: every pair of requests sends a code and checks it.
 //!
-//! The codes are chosen here (`CustomCode`), since nobody reads the messages. The numbers are those that the North American
-//! plan keeps for films and books, 555-0100 to 555-0199 of every area: no message can reach anybody. One area follows the
-//! other, so that each prefix gets as few codes as possible: a server's guards against toll fraud count them by prefix, and
-//! refuse areas that there are not.
+//! The codes are chosen here (`CustomCode`), since nobody reads the messages. The numbers reach nobody: see [`numbers`].
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::load::{ExpectedAnswer, Work};
+use super::numbers;
 use super::target::{AccountCredentials, PreparedRequest, Target};
-use crate::domain::phone::{LineKind, PhoneNumber};
 
 /// A verification that waits for its code.
 pub(super) const CREATED: ExpectedAnswer = ExpectedAnswer {
@@ -51,7 +48,7 @@ impl Pairs {
             account,
             verifications: format!("/v2/Services/{service}/Verifications"),
             checks: format!("/v2/Services/{service}/VerificationCheck"),
-            areas: areas(),
+            areas: numbers::areas(),
             begun: AtomicUsize::new(0),
         }
     }
@@ -73,7 +70,7 @@ impl Work for Pairs {
         let nth = self.begun.fetch_add(1, Ordering::Relaxed);
         let form = format!(
             "To=%2B{}&Channel=sms&RiskCheck=disable&CustomCode={}",
-            number(&self.areas, nth),
+            numbers::number(&self.areas, nth),
             code(nth)
         );
         self.write(request, &self.verifications, &form);
@@ -85,7 +82,11 @@ impl Work for Pairs {
             return None;
         }
         pair.checked = true;
-        let form = format!("To=%2B{}&Code={}", number(&self.areas, pair.nth), code(pair.nth));
+        let form = format!(
+            "To=%2B{}&Code={}",
+            numbers::number(&self.areas, pair.nth),
+            code(pair.nth)
+        );
         self.write(request, &self.checks, &form);
         Some(APPROVED)
     }
@@ -93,55 +94,13 @@ impl Work for Pairs {
     fn give_back(&self, _: CodePair) {}
 }
 
-/// The areas that the numbering plan has, each with its lines for everybody.
-fn areas() -> Vec<u16> {
-    let is_usual = |area: &u16| {
-        let number = PhoneNumber::parse(&format!("+1{area}5550100"), None);
-        number.is_ok_and(|number| {
-            let facts = number.facts();
-            facts.country.is_some() && facts.kind == LineKind::FixedLineOrMobile
-        })
-    };
-    (200..1000).filter(is_usual).collect()
-}
-
-/// The number of the `nth` pair; after all of them the first one comes again, which was approved long ago.
-fn number(areas: &[u16], nth: usize) -> String {
-    let area = areas[nth % areas.len()];
-    let line = nth / areas.len() % LINES;
-    format!("1{area}55501{line:02}")
-}
-
-/// How many numbers of an area are for films and books.
-const LINES: usize = 100;
-
 fn code(nth: usize) -> String {
     format!("{:06}", nth.wrapping_mul(7919) % 1_000_000)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
-
-    #[test]
-    fn every_number_is_one_of_its_plan_and_prefixes_get_the_same_share() {
-        let areas = areas();
-        assert!(areas.len() > 300, "{}", areas.len());
-        let all = areas.len() * LINES;
-        let numbers: HashSet<_> = (0..all).map(|nth| number(&areas, nth)).collect();
-        assert_eq!(numbers.len(), all);
-        assert_eq!(number(&areas, all), number(&areas, 0));
-        let first: HashSet<_> = (0..areas.len())
-            .map(|nth| number(&areas, nth)[..7].to_owned())
-            .collect();
-        assert_eq!(first.len(), areas.len());
-        for digits in numbers.iter().filter(|digits| digits.ends_with("00")) {
-            let parsed = PhoneNumber::parse(&format!("+{digits}"), None).unwrap();
-            assert_eq!(parsed.digits(), digits);
-        }
-    }
 
     #[test]
     fn a_pair_is_two_requests_about_one_number_with_one_code() {

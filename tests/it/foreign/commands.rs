@@ -36,6 +36,16 @@ fn a_short_benchmark_has_no_errors() {
         (&8.into(), &0.into()),
         "{report}"
     );
+    let token = server.new_signal_token();
+    let report = server.bench("signal", &["--token", &token, "--pid", &server.pid()]);
+    for figure in ["requests_per_second", "twilio_ratio", "twilio_cpu_ratio"] {
+        assert!(report[figure].as_f64().expect(figure) > 0.0, "{figure}: {report}");
+    }
+    assert_eq!(
+        (&report["errors"], &report["twilio_errors"]),
+        (&0.into(), &0.into()),
+        "{report}"
+    );
     for command in ["totp", "push", "verify"] {
         let report = server.bench(command, &["--floor"]);
         for figure in ["requests_per_second", "p50_ms", "p99_ms", "floor_ratio"] {

@@ -21,7 +21,7 @@ struct Server {
     url: String,
     /// What it logs, codes included: nothing is configured to send them.
     log: PathBuf,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Server {
@@ -53,7 +53,7 @@ impl Server {
             process,
             url,
             log,
-            _data: data,
+            data,
         }
     }
 
@@ -77,6 +77,23 @@ impl Server {
             assert!(status.is_success(), "{path}: {status}: {body}");
             serde_json::from_str(&body).expect("JSON")
         })
+    }
+
+    /// What callers of Signal's registration service show.
+    fn new_signal_token(&self) -> String {
+        let output = countersign()
+            .args(["token", "create", "--signal", "--data"])
+            .arg(self.data.path().join("data"))
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        let token = String::from_utf8(output.stdout).expect("text").trim().to_owned();
+        crate::doubles::watch::secret(&token);
+        token
+    }
+
+    fn pid(&self) -> String {
+        self.process.id().to_string()
     }
 
     fn bench(&self, command: &str, more: &[&str]) -> Value {
