@@ -66,6 +66,7 @@ pages! {
     waiting
     clients
     zitadel
+    signal
     settings
     administering
     deploying

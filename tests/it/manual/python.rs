@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::page::{Block, Document, Treatment, documents};
-use super::server::{ACCOUNT, Server, TOKEN, clean, put_keys_of_providers};
+use super::server::{ACCOUNT, Server, TOKEN, clean, countersign, put_keys_of_providers};
 use crate::foreign::{python, with_input};
 
 #[test]
@@ -44,10 +44,22 @@ fn python_blocks(document: &Document) -> Vec<Block> {
 }
 
 fn run(document: &Document, code: &str) {
-    let command = python("manual.py", &["twilio"]);
+    let command = python("manual.py", &["grpc", "grpc_tools", "twilio"]);
     let server = Server::start();
+    fs::copy(
+        super::root().join("src/dialect/signal/proto/registration.proto"),
+        server.directory.path().join("registration.proto"),
+    )
+    .unwrap();
     put_keys_of_providers(server.directory.path());
     let mut command = clean(command, server.directory.path());
+    if code.contains(SIGNAL_TOKEN) {
+        let made = countersign(server.directory.path())
+            .args(["token", "create", "--signal"])
+            .output()
+            .unwrap();
+        command.env(SIGNAL_TOKEN, String::from_utf8(made.stdout).unwrap().trim());
+    }
     command
         .arg("run")
         .env("TWILIO_ACCOUNT_SID", ACCOUNT)
@@ -69,3 +81,6 @@ fn run(document: &Document, code: &str) {
     let log = fs::read_to_string(server.directory.path().join("countersign.log")).unwrap();
     assert!(!log.contains("ERROR"), "{log}");
 }
+
+/// What `countersign token create --signal` prints, for scripts.
+const SIGNAL_TOKEN: &str = "COUNTERSIGN_SIGNAL_TOKEN";

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import os
 import re
 import subprocess
 import sys
@@ -34,5 +35,7 @@ def sent():
 read = []
 code = ast.parse(sys.stdin.read(), "the manual")
 if sys.argv[1] == "run":
+    # As for whoever types it: what lies beside it is found.
+    sys.path.insert(0, os.getcwd())
     builtins.input = typed
     exec(compile(code, "the manual", "exec"), {"__name__": "__main__"})
