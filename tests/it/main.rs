@@ -14,6 +14,7 @@ mod manual;
 mod old_data;
 mod outbox;
 mod outbox_kill;
+mod rpcs;
 mod secrets_in_logs;
 mod server_kill;
 mod serving;

@@ -160,7 +160,7 @@ def a_sender_is_named_and_another_one_helps_out():
 def languages_are_those_of_the_header_and_english_otherwise():
     seen = {}
     for nth, (header, language) in enumerate([
-        ("", "en"), ("de", "de"), ("de-AT, en;q=0.8", "de"), ("en;q=0.2, fr;q=0.9, de", "de"), ("fr;q=0.3,de;q=0.2", "fr"),
+        ("", "en"), ("de", "de"), ("de-AT, en;q=0.8", "de"), ("en;q=0.2, fr;q=0.9, de", "de"), ("fr;q=0.3,de;q=0.2", "fr"), ("tlh, de;q=0.1", "de"),
         ("*", "en"), ("de;q=nonsense", "en"), ("de;q=2", "en"), (";;;,,,", "en"), ("\u202ede\0", "en"), ("x" * 10_000, "en"),
     ]):
         own = number(8) + nth
