@@ -8,8 +8,10 @@ use super::super::proto::zitadel::auth::v1::{
 use super::super::proto::zitadel::user::v1::{AuthFactorState, auth_factor};
 use super::*;
 use crate::crypto::totp::{TotpSecret, code_at};
+use crate::domain::challenge::{ChallengeStatus, Fields};
 use crate::domain::factor::{Factor, FactorStatus};
 use crate::domain::totp_algorithm::TotpAlgorithm;
+use crate::flows::challenge::{self, NewChallenge};
 use crate::flows::factor::{self, NewTotpFactor};
 use crate::flows::page::{Cursor, Order, PageRequest};
 use crate::flows::service;
@@ -307,4 +309,30 @@ async fn codes_by_text_message_need_a_verified_number_and_end_with_it() {
     let remove = shown(&world.token, RemoveMyPhoneRequest {});
     world.my().remove_my_phone(remove).await.unwrap();
     assert_eq!(world.listed().await, [("otp", false)]);
+}
+
+#[tokio::test]
+async fn a_factor_that_was_verified_here_answers_challenges_and_no_code_is_good_twice() {
+    let world = ZitadelWorld::new().await;
+    let added = world.add().await.unwrap();
+    let first = world.shown_by(&added.secret);
+    world.prove(&first).await.unwrap();
+    let (factor, name) = (world.factors().await[0].sid, world.name(OWN).await);
+    let new = NewChallenge {
+        factor,
+        expires_at: None,
+        message: None,
+        fields: Fields::default(),
+        hidden_details: None,
+        number_matching: None,
+        shows_date: |_| Ok(false),
+    };
+    let status = async |code: &str| {
+        let asked = challenge::create(&world.app, world.account, &name, &new, Some(code)).await;
+        asked.unwrap().1.status(world.app.clock.now())
+    };
+    assert_eq!(status(&first).await, ChallengeStatus::Pending, "it was used here");
+    world.wait(30);
+    let second = world.shown_by(&added.secret);
+    assert_eq!(status(&second).await, ChallengeStatus::Approved);
 }
