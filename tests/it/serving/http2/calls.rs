@@ -127,7 +127,7 @@ async fn broken_calls_change_nothing_and_leave_the_others_of_their_connection_al
     assert_eq!(next(&mut watching).await, SERVING);
     let before = app.dump().await;
     let long = "x".repeat(33 * 1024);
-    let huge = [&[0][..], &200_000_u32.to_be_bytes(), &[0; 200_000]].concat();
+    let huge = [&[0][..], &200_000_u32.to_be_bytes(), &vec![0; 200_000]].concat();
     for (headers, body, expected) in [
         (&[][..], &[][..], 13),
         (&[], &SESSION[..3], 13),
