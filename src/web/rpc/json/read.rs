@@ -12,7 +12,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// # Errors
 /// What is wrong with it, for its sender.
 pub(super) fn message(kind: MessageDescriptor, text: &[u8]) -> Result<DynamicMessage, String> {
-    let text = text.trim_ascii();
+    // What JSON has for space, which is less than ASCII has.
+    let begins = text.iter().position(|byte| !b" \t\r\n".contains(byte));
+    let text = begins.map_or(&[][..], |begins| &text[begins..]);
     if text.is_empty() {
         return Ok(DynamicMessage::new(kind));
     }
