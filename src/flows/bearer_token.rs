@@ -23,7 +23,8 @@ pub struct NewBearerToken {
     pub life: Option<Duration>,
 }
 
-/// Creates a bearer token of an account. What it is presented as is shown to nobody again: see [`shown`].
+/// Creates a bearer token of an account. What it is presented as is shown to nobody again: see
+/// [`presented`](crate::flows::access::presented).
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such an account, [`Error::Failed`].

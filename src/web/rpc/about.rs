@@ -1,7 +1,7 @@
 //! What a server says of itself to whoever asks, with or without a token: which services there are (gRPC "Server
 //! Reflection", v1 and v1alpha), and whether they are served ("Health Checking").
 //!
-//! Both tell only what is published anyway. Their calls last, so they share places ([`super::streams`]).
+//! Both tell only what is published anyway. Their calls last, so they share places (`streams.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
