@@ -26,3 +26,4 @@ mod timing;
 mod twilio;
 mod web_push;
 mod webhooks;
+mod zitadel;

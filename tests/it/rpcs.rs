@@ -6,10 +6,16 @@ use std::path::Path;
 use crate::support::rpc::{in_snake_case, methods};
 
 /// The dialects that are spoken in calls, and where their tests are: folders, and how the names of files begin that count.
-const DIALECTS: [(&str, &[(&str, &str)]); 1] = [(
-    "signal",
-    &[("tests/it/signal", ""), ("tests/it/python", "signal_")],
-)];
+const DIALECTS: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "signal",
+        &[("tests/it/signal", ""), ("tests/it/python", "signal_")],
+    ),
+    (
+        "zitadel",
+        &[("tests/it/zitadel", ""), ("tests/it/python", "zitadel_")],
+    ),
+];
 
 /// A call that no test of its dialect names, neither those in Rust nor the scripts, is one that nothing is known of.
 #[test]

@@ -10,7 +10,7 @@ import traceback
 import grpc
 from grpc_tools import protoc
 
-address, proto, stubs = sys.argv[1:4]
+address, protos, stubs = sys.argv[1:4]
 
 
 def compiled(folder, text, *outputs):
@@ -40,7 +40,7 @@ def in_older_spelling(text):
     )
 
 
-with open(proto, encoding="utf-8") as file:
+with open(os.path.join(protos, "registration.proto"), encoding="utf-8") as file:
     text = file.read()
 today, before = os.path.join(stubs, "today"), os.path.join(stubs, "before")
 compiled(today, text, "python_out", "grpc_python_out")

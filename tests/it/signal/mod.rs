@@ -8,4 +8,3 @@ mod kills;
 mod mutations;
 mod pathways;
 mod tokens;
-mod world;

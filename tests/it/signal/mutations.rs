@@ -23,9 +23,9 @@ use countersign::store::records::decode;
 use tempfile::TempDir;
 use tonic::Code;
 
-use super::world::serve_beside_twilio;
 use crate::server_kill::random::Random;
 use crate::serving::process::{Process, stdout_of};
+use crate::support::called::serve_beside_twilio;
 use crate::support::rpc::{Answered, REGISTRATION, RawAnswer, RpcConnection, answered, framed, new_token};
 use crate::support::{TestApp, number_from};
 
@@ -229,7 +229,7 @@ async fn ten_thousand_broken_calls_are_answered_and_change_nothing_that_they_may
     store_format::check(&server.app).await.unwrap();
     let token = new_token(&server.app, &server.account, "signal").await;
     let registration = signal::http(server.app.clone(), Callers::Tokens, None);
-    let listening = serve_beside_twilio(&server, registration);
+    let listening = serve_beside_twilio(&server, vec![(signal::claims, registration)]);
     let mut breaker = Breaker::of(&format!("http://{}", listening.address), token.clone()).await;
     let (mut answered_well, mut refused) = (0, 0);
     for nth in 0..MUTATIONS / 500 {

@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod called;
 pub(crate) mod client;
 pub(crate) mod codes;
 pub(crate) mod contract;

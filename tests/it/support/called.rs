@@ -18,11 +18,13 @@ use countersign::delivery::codes::{
     CodeMessage, CodeSender, CodeSenders, ConfiguredSender, SenderKind, Sent,
 };
 use countersign::dialect::signal::{self, Callers};
-use countersign::dialect::{Http, Speaks, together, twilio};
+use countersign::dialect::{Claim, Http, Speaks, together, twilio, zitadel};
+use countersign::domain::bearer_token::TokenUser;
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
 use countersign::domain::sender_name::SenderName;
-use countersign::domain::text::{AppHash, DialectName, FriendlyName};
+use countersign::domain::text::{AppHash, DialectName, FriendlyName, Identity};
+use countersign::domain::time::Clock as _;
 use countersign::flows::access::presented;
 use countersign::flows::bearer_token::{self, NewBearerToken};
 use countersign::flows::deliveries::Deliveries;
@@ -37,10 +39,10 @@ use crate::serving::http::{Served, serve_dialect};
 use crate::support::{Credentials, TestApp};
 
 /// What text messages to Android apps end in.
-pub(super) const APP_HASH: &str = "FA+9qCX9VSu";
+pub(crate) const APP_HASH: &str = "FA+9qCX9VSu";
 
 /// A server that speaks both protocols on one port, and whose messages can be read.
-pub(super) struct World {
+pub(crate) struct CalledServer {
     server: TestApp,
     served: Served,
     accounts: [Credentials; 2],
@@ -48,8 +50,8 @@ pub(super) struct World {
     met: Met,
 }
 
-impl World {
-    pub(super) async fn new() -> Self {
+impl CalledServer {
+    pub(crate) async fn new() -> Self {
         let messages = Arc::new(Messages::default());
         let senders = Senders {
             codes: CodeSenders::new(vec![
@@ -62,9 +64,16 @@ impl World {
         let accounts = [server.account.clone(), server.another_account().await];
         let hash = AppHash::parse(APP_HASH).unwrap();
         let met = Met::default();
-        let mut registration = signal::http(server.app.clone(), Callers::Tokens, Some(hash));
-        registration.router = registration.router.layer(from_fn_with_state(met.clone(), note));
-        let listening = serve_beside_twilio(&server, registration);
+        let noting = |mut spoken: Http| {
+            spoken.router = spoken.router.layer(from_fn_with_state(met.clone(), note));
+            spoken
+        };
+        let registration = noting(signal::http(server.app.clone(), Callers::Tokens, Some(hash)));
+        let users = noting(zitadel::http(server.app.clone()));
+        let listening = serve_beside_twilio(
+            &server,
+            vec![(signal::claims, registration), (zitadel::claims, users)],
+        );
         Self {
             server,
             served: listening,
@@ -75,18 +84,18 @@ impl World {
     }
 
     /// Whether a call of this name was answered without a status that is an error.
-    pub(super) fn met(&self, method: &str) -> bool {
+    pub(crate) fn met(&self, method: &str) -> bool {
         self.met.lock().unwrap().contains(method)
     }
 
-    /// Runs a script of `tests/it/python`, which must succeed.
-    pub(super) async fn run(&mut self, script: &str, modules: &[&str]) {
+    /// Runs a script of `tests/it/python`, which must succeed, for the protocol whose `.proto` files are in this folder.
+    pub(crate) async fn run(&mut self, script: &str, modules: &[&str], dialect: &str) {
         let stubs = tempfile::tempdir().unwrap();
         let mut script = python(script, modules)
             .arg(self.served.address.to_string())
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/src/dialect/signal/proto/registration.proto"
+            .arg(format!(
+                "{}/src/dialect/{dialect}/proto",
+                env!("CARGO_MANIFEST_DIR")
             ))
             .arg(stubs.path())
             .stdin(Stdio::piped())
@@ -124,7 +133,10 @@ impl World {
             "token" => {
                 let new = NewBearerToken {
                     dialect: DialectName::parse(text("dialect")).unwrap(),
-                    user: None,
+                    user: wish["user"].as_str().map(|name| TokenUser {
+                        name: Identity::parse(name).unwrap(),
+                        manages_users: wish["manages"].as_bool().unwrap_or(false),
+                    }),
                     friendly_name: FriendlyName::parse("A backend").unwrap(),
                     life: number("life").map(Duration::from_secs),
                 };
@@ -140,22 +152,33 @@ impl World {
                 Value::Null
             }
             "service" => {
-                let settings = wish["settings"].as_object().unwrap();
-                let form: Vec<_> = settings
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
-                    .collect();
+                let path = self.service_path(account, "Signal").await;
+                self.server
+                    .client_of(account)
+                    .post(&path, &form_of(&wish["settings"]))
+                    .await
+                    .ok()
+            }
+            "now" => json!(self.server.clock.now().seconds()),
+            "twilio" => {
                 let client = self.server.client_of(account);
-                let services = client.get("/v2/Services").await.ok();
-                let services = services["services"].as_array().unwrap();
-                let own = services
-                    .iter()
-                    .find(|service| service["friendly_name"] == "Signal");
-                let path = format!("/v2/Services/{}", own.unwrap()["sid"].as_str().unwrap());
-                client.post(&path, &form).await.ok()
+                let service = self.service_path(account, text("service")).await;
+                let path = format!("{service}/{}", text("path"));
+                match wish.get("form") {
+                    Some(form) => client.post(&path, &form_of(form)).await.ok(),
+                    None => client.get(&path).await.ok(),
+                }
             }
             other => panic!("nothing is known of {other:?}"),
         }
+    }
+
+    /// Where the service with this name is that an account has in the other protocol.
+    async fn service_path(&self, account: &Credentials, name: &str) -> String {
+        let services = self.server.client_of(account).get("/v2/Services").await.ok();
+        let services = services["services"].as_array().unwrap();
+        let own = services.iter().find(|service| service["friendly_name"] == name);
+        format!("/v2/Services/{}", own.unwrap()["sid"].as_str().unwrap())
     }
 
     /// Delivers what is due; the last message to this number.
@@ -168,15 +191,15 @@ impl World {
     }
 }
 
-/// Serves both protocols on one free port.
-pub(super) fn serve_beside_twilio(server: &TestApp, registration: Http) -> Served {
+/// Serves these dialects and the usual one on one free port.
+pub(crate) fn serve_beside_twilio(server: &TestApp, special: Vec<(Claim, Http)>) -> Served {
     let usual = Http {
         router: server.router(),
         failures: Arc::new(twilio::TwilioFailures),
     };
-    let both = together(usual, vec![(signal::claims, registration)]);
+    let all = together(usual, special);
     let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
-    serve_dialect(listener, Speaks::Http(both), ClientLimits::default())
+    serve_dialect(listener, Speaks::Http(all), ClientLimits::default())
 }
 
 /// Notes which calls succeed, by what they are called.
@@ -192,6 +215,15 @@ async fn note(State(met): State<Met>, request: Request, next: Next) -> Response 
 }
 
 type Met = Arc<Mutex<BTreeSet<String>>>;
+
+/// The fields of a form.
+fn form_of(fields: &Value) -> Vec<(&str, &str)> {
+    let fields = fields.as_object().unwrap();
+    fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect()
+}
 
 /// What an account's verification is called in the other protocol.
 fn verification(session: &str) -> String {

@@ -1,0 +1,5 @@
+//! Zitadel's services for users: their real clients, over TCP, on a clock that is moved.
+//!
+//! Clients are Python's `grpcio` with stubs that `grpcio-tools` makes of our own `.proto` files, and `curl` for JSON.
+
+mod clients;
