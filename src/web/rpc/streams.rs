@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Request};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderMap, HeaderValue, Request, Version};
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::time::{Sleep, sleep_until};
@@ -99,7 +100,13 @@ where
                 Ok(deadline) => deadline.or_within(most),
                 Err(refused) => return Ok(refused.into_http()),
             };
-            let reply = service.oneshot(request).await?;
+            let version = request.version();
+            let mut reply = service.oneshot(request).await?;
+            if version != Version::HTTP_2 && !reply.body().is_end_stream() {
+                // So that the listener sees that its client owes nothing while it lasts.
+                let close = HeaderValue::from_static("close");
+                reply.headers_mut().insert(CONNECTION, close);
+            }
             Ok(reply.map(|body| {
                 tonic::body::Body::new(Timed {
                     body,

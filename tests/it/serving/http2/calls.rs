@@ -10,6 +10,7 @@ use countersign::web::rpc::{ServerHealth, about};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -34,7 +35,7 @@ const ANY: &[u8] = &[0, 0, 0, 0, 0];
 struct Called {
     client: Client,
     health: watch::Sender<ServerHealth>,
-    _served: Served,
+    served: Served,
 }
 
 impl Called {
@@ -55,7 +56,7 @@ impl Called {
         Self {
             client: Client::of(&served).await,
             health,
-            _served: served,
+            served,
         }
     }
 
@@ -202,6 +203,60 @@ async fn who_asks_nothing_is_given_up_and_who_listens_is_not() {
     drop(out);
     called.health.send_replace(ServerHealth::Failing);
     assert_eq!(next(&mut watching).await, NOT_SERVING);
+}
+
+/// Over HTTP/1.1 the connection is the call's, however long it says nothing.
+#[tokio::test]
+async fn a_browser_that_listens_owes_nothing() {
+    let app = TestApp::new().await;
+    let limits = ClientLimits {
+        body: SOON,
+        idle: SOON,
+        ..ClientLimits::default()
+    };
+    let called = Called::of(&app, limits).await;
+    let mut page = called.served.connect().await;
+    let head = format!(
+        "POST {WATCH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: 5\r\n\r\n"
+    );
+    page.write_all(&[head.as_bytes(), ANY].concat()).await.unwrap();
+    let mut text = Vec::new();
+    let mut until = async |part: &[u8]| {
+        while !text.windows(part.len()).any(|window| window == part) {
+            let read = tokio::time::timeout(PATIENCE, page.read_buf(&mut text)).await;
+            assert!(read.unwrap().unwrap() > 0, "closed after {text:?}");
+        }
+    };
+    until(b"\0\0\0\0\x02\x08\x01").await;
+    tokio::time::sleep(SOON * 4).await;
+    called.health.send_replace(ServerHealth::Failing);
+    until(b"\0\0\0\0\x02\x08\x02").await;
+    called.health.send_replace(ServerHealth::Ending);
+    until(b"grpc-status:0").await;
+}
+
+/// As behind a 401: a connection on which nobody known asks is kept for a moment only.
+#[tokio::test]
+async fn who_is_not_known_to_a_service_does_not_idle_for_long() {
+    let app = TestApp::new().await;
+    let limits = ClientLimits {
+        stranger: SOON,
+        ..ClientLimits::default()
+    };
+    let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
+    let registration = signal::http(app.app.clone(), signal::Callers::Tokens, None);
+    let served = serve_dialect(listener, Speaks::Http(registration), limits);
+    let client = Client::of(&served).await;
+    let (answer, mut out) = client.begin(call(CREATE, &[]), false).await;
+    out.send_data(Bytes::from_static(SESSION), true).unwrap();
+    assert_eq!(status(answer).await, 16);
+    assert!(client.ended().await.is_none());
+    let head = format!(
+        "POST {CREATE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: {}\r\n\r\n",
+        SESSION.len()
+    );
+    let answer = served.exchange([head.as_bytes(), SESSION].concat()).await;
+    assert!(answer.contains("\r\nGrpc-Status: 16\r\n"), "{answer}");
 }
 
 /// With the binary, whose store is well, and which tells those who watch that it ends.
