@@ -1,4 +1,7 @@
-//! What fuzz targets share: a device that signs whatever it is given, and a way to run what never waits.
+//! What fuzz targets share: a device that signs whatever it is given, a server that is called, and a way to run what never
+//! waits.
+
+pub mod calls;
 
 use std::future::Future;
 use std::pin::pin;
