@@ -9,7 +9,9 @@ use axum::http::{HeaderMap, Request, Version};
 use bytes::Bytes;
 use countersign::app::App;
 use countersign::dialect::signal::{self, Callers};
-use countersign::domain::text::{DialectName, FriendlyName};
+use countersign::dialect::zitadel;
+use countersign::domain::bearer_token::TokenUser;
+use countersign::domain::text::{DialectName, FriendlyName, Identity};
 use countersign::flows::access::presented;
 use countersign::flows::bearer_token::{self, NewBearerToken};
 use h2::SendStream;
@@ -28,6 +30,10 @@ use crate::doubles::watch;
 /// Signal's registration service, as today's clients name it.
 pub(crate) const REGISTRATION: &str = "/org.signal.registration.rpc.RegistrationService";
 
+/// Zitadel's services: for users themselves, and for users by name.
+pub(crate) const OWN_USER: &str = "/zitadel.auth.v1.AuthService";
+pub(crate) const NAMED_USERS: &str = "/zitadel.user.v2.UserService";
+
 /// Whoever calls with a token, or without one.
 #[derive(Clone, Debug)]
 pub(crate) struct RpcCaller {
@@ -44,6 +50,21 @@ impl RpcCaller {
         Self {
             router: signal::http(app.clone(), Callers::Tokens, None).router,
             token: Some(new_token(app, account, "signal").await),
+        }
+    }
+
+    /// A user of the account, with a token of its own for Zitadel's services.
+    pub(crate) async fn of_zitadel(
+        app: &Arc<App>,
+        account: &Credentials,
+        name: &str,
+        manages_users: bool,
+    ) -> Self {
+        let name = Identity::parse(name).unwrap();
+        let user = TokenUser { name, manages_users };
+        Self {
+            router: zitadel::http(app.clone()).router,
+            token: Some(token_of(app, account, "zitadel", Some(user)).await),
         }
     }
 
@@ -71,9 +92,13 @@ impl RpcCaller {
 
 /// A new token of the account for a protocol.
 pub(crate) async fn new_token(app: &App, account: &Credentials, dialect: &str) -> String {
+    token_of(app, account, dialect, None).await
+}
+
+async fn token_of(app: &App, account: &Credentials, dialect: &str, user: Option<TokenUser>) -> String {
     let new = NewBearerToken {
         dialect: DialectName::parse(dialect).unwrap(),
-        user: None,
+        user,
         friendly_name: FriendlyName::parse("A backend").unwrap(),
         life: None,
     };

@@ -3,3 +3,5 @@
 //! Clients are Python's `grpcio` with stubs that `grpcio-tools` makes of our own `.proto` files, and `curl` for JSON.
 
 mod clients;
+mod kills;
+mod pathways;
