@@ -331,7 +331,6 @@ async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
 /// How old what is told of the store may be.
 const HEALTH_PERIOD: Duration = Duration::from_secs(1);
 
-/// Announces challenges that were not answered in time, for those who want to hear of it.
 /// Another process that shares the store puts in and takes out unseen.
 async fn count_again_and_again(app: Arc<App>) {
     loop {
@@ -345,6 +344,7 @@ async fn count_again_and_again(app: Arc<App>) {
 /// How often what waits in the outbox is counted anew.
 const COUNTING_PERIOD: Duration = Duration::from_mins(5);
 
+/// Announces challenges that were not answered in time, for those who want to hear of it.
 async fn expire_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
