@@ -52,10 +52,9 @@ impl SlidingLog {
     /// Adds a use, and forgets those older than `memory`, the longest window that is ever asked about.
     ///
     /// Uses that lie in the future (the clock was set back since) count as of now, so that they cannot hold anybody
-    /// up for longer than one window.
+    /// up for longer than one window; those that are later than by a whole `memory` count no more.
     pub fn record(&mut self, now: Timestamp, memory: Duration) {
-        let start = now.before(memory).seconds();
-        self.0.retain(|used| *used > start);
+        self.0 = self.within(now, memory).collect();
         for used in &mut self.0 {
             *used = (*used).min(now.seconds());
         }

@@ -189,5 +189,10 @@ mod tests {
         assert_eq!(wait(&record, at(0)), 0);
         record.count_failure(at(0));
         assert_eq!(record.failures.count(), 1);
+        assert_eq!(
+            wait(&record, at(0)),
+            0,
+            "nor does one more wrong code bring back the others"
+        );
     }
 }

@@ -64,11 +64,7 @@ async fn of_token(app: &App, metadata: &MetadataMap) -> Result<Admitted<AccountS
 
 /// What callers of today and of before April 2023 show.
 fn shown(metadata: &MetadataMap) -> Option<&str> {
-    let bearer = metadata.get("authorization").and_then(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    bearer.or_else(|| metadata.get("x-signal-api-key")?.to_str().ok())
+    rpc::bearer_token(metadata).or_else(|| metadata.get("x-signal-api-key")?.to_str().ok())
 }
 
 /// The account of callers that need show nothing. A page in a browser, and whoever comes through a proxy, may call from this

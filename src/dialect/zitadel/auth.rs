@@ -8,6 +8,7 @@ use super::error::{NO_SUCH_USER, failed};
 use crate::app::App;
 use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::entity::EntityName;
+use crate::domain::service;
 use crate::domain::sid::AccountSid;
 use crate::domain::text::{DialectName, Identity, ServiceName};
 use crate::domain::user::User;
@@ -65,14 +66,10 @@ impl TokenHolder {
 
 /// The user whose token was shown; its first call creates it.
 pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHolder, Status> {
-    let shown = metadata
-        .get("authorization")
-        .ok_or_else(|| Status::unauthenticated("auth header missing"))?;
-    let token = shown.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    let token = token.ok_or_else(|| Status::unauthenticated(UNKNOWN))?;
+    if !metadata.contains_key("authorization") {
+        return Err(Status::unauthenticated("auth header missing"));
+    }
+    let token = rpc::bearer_token(metadata).ok_or_else(|| Status::unauthenticated(UNKNOWN))?;
     let admitted = access::authenticate_bearer(app, token, NAME).await;
     let Admitted { who: token, prior } = admitted.map_err(unknown_or_failed)?;
     let BearerToken {
@@ -90,7 +87,12 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
     let mut admitted = Admitted { who: account, prior };
     let service = dialect_service::service_of(app, &mut admitted, &dialect, &service_name)
         .await
-        .map_err(unknown_or_failed)?;
+        .map_err(|error| match error {
+            Error::Refused(refusal @ service::Refusal::TooMany { .. }) => {
+                Status::resource_exhausted(refusal.to_string())
+            }
+            other => unknown_or_failed(other),
+        })?;
     let own = EntityName {
         service,
         identity: name,

@@ -130,8 +130,6 @@ pub fn foresee_start(
         .and_all(keys_to_send(app, account, service, destination))
 }
 
-/// Reads four times at the most: what the destination and the service lead to, the rate limits, the last verification with
-/// what is counted, and budgets of which this process holds nothing. Without values for rate limits it is three times.
 /// Whether the e-mail may come from where the caller says.
 fn require_allowed_from(app: &App, new: &NewVerification) -> Result<(), Refusal> {
     let from = new
@@ -153,6 +151,8 @@ fn require_allowed_from(app: &App, new: &NewVerification) -> Result<(), Refusal>
     }
 }
 
+/// Reads four times at the most: what the destination and the service lead to, the rate limits, the last verification with
+/// what is counted, and budgets of which this process holds nothing. Without values for rate limits it is three times.
 async fn attempt(
     app: &App,
     mut reading: Reading<'_>,

@@ -25,6 +25,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request, Response, Version};
 use http_body_util::Limited;
 use tonic::Status;
+use tonic::metadata::MetadataMap;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, Service, ServiceExt as _};
 
@@ -40,6 +41,13 @@ use crate::dialect::HttpFailure;
 
 /// The longest message that is read or written, in bytes, compressed or not.
 pub const MAX_MESSAGE_BYTES: usize = body::MAX_BODY_BYTES;
+
+/// The token that a call shows as `authorization: Bearer` (RFC 6750, 2.1), in whatever case the scheme is.
+#[must_use]
+pub fn bearer_token(metadata: &MetadataMap) -> Option<&str> {
+    let (scheme, token) = metadata.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
 
 /// What a service answers a call with.
 type CallReply = Response<tonic::body::Body>;

@@ -3,9 +3,8 @@
 import grpc
 
 import signal_limits  # noqa: F401  the cases of the limits come first
-from signal_service import (
-    SMS, VOICE, Caller, ask, case, code_of, equal, message_to, old_stub, pb, run_all, status_of, wait, wrong,
-)
+from cases import ask, case, equal, run_all, wait
+from signal_service import SMS, VOICE, Caller, code_of, message_to, old_stub, pb, status_of, wrong
 
 token = ask("token", dialect="signal")["token"]
 caller = Caller(token)

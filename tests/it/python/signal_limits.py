@@ -1,6 +1,7 @@
 """The limits of Signal's registration service, with their exact waits."""
 
-from signal_service import SMS, VOICE, Caller, ask, case, code_of, equal, pb, wait, wrong
+from cases import ask, case, equal, wait
+from signal_service import SMS, VOICE, Caller, code_of, pb, wrong
 
 caller = Caller(ask("token", dialect="signal")["token"])
 

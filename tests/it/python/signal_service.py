@@ -1,14 +1,14 @@
 """What scripts for Signal's registration service share: the stubs, who calls, and the test around them that moves the time."""
 
 import importlib.util
-import json
 import os
 import re
 import sys
-import traceback
 
 import grpc
 from grpc_tools import protoc
+
+from cases import ask
 
 address, protos, stubs = sys.argv[1:4]
 
@@ -53,16 +53,6 @@ stub = loaded(today, "todays_stubs").RegistrationServiceStub(channel)
 old_stub = loaded(before, "older_stubs").RegistrationServiceStub(channel)
 
 SMS, VOICE = pb.MESSAGE_TRANSPORT_SMS, pb.MESSAGE_TRANSPORT_VOICE
-
-
-def ask(what, **more):
-    """Asks the test around this script for something."""
-    print(json.dumps({"do": what, **more}), flush=True)
-    return json.loads(sys.stdin.readline())
-
-
-def wait(seconds):
-    ask("wait", milliseconds=round(seconds * 1000))
 
 
 def code_of(session):
@@ -165,31 +155,3 @@ def status_of(call):
     except grpc.RpcError as error:
         return error.code(), error.details()
     raise AssertionError(f"it answers {answer}")
-
-
-def equal(found, wanted):
-    assert found == wanted, f"found {found!r}, wanted {wanted!r}"
-
-
-CASES = []
-
-
-def case(function):
-    """One of the cases, in their order."""
-    CASES.append(function)
-    return function
-
-
-def run_all():
-    """Each case has the day to itself: what was counted before is forgotten."""
-    failed = []
-    for function in CASES:
-        wait(2 * 24 * 3600)
-        try:
-            function()
-        except Exception:
-            traceback.print_exc()
-            failed.append(function.__name__)
-    channel.close()
-    print(f"{len(CASES)} cases, failed: {failed}", file=sys.stderr)
-    sys.exit(1 if failed or not CASES else 0)

@@ -1,8 +1,7 @@
 """Zitadel's services through `grpcio` and `curl`: every call, every error of the tables, and what counts across protocols."""
 
-from zitadel_service import (
-    Code, User, ask, case, code_sent_to, equal, error_of, json_error, matches, run_all, totp, user_v1, v2, wait, wrong,
-)
+from cases import ask, case, equal, run_all, wait
+from zitadel_service import Code, User, code_sent_to, error_of, json_error, matches, totp, user_v1, v2, wrong
 
 ME = "/auth/v1/users/me"
 ada = User("user-ada-01")

@@ -9,10 +9,11 @@ import os
 import re
 import subprocess
 import sys
-import traceback
 
 import grpc
 from grpc_tools import protoc
+
+from cases import ask
 
 address, protos, stubs = sys.argv[1:4]
 files = sorted(glob.glob(os.path.join(protos, "*.proto")))
@@ -34,16 +35,6 @@ import user_v2_pb2_grpc  # noqa: E402
 channel = grpc.insecure_channel(address)
 AUTH, USERS = auth_pb2_grpc.AuthServiceStub(channel), user_v2_pb2_grpc.UserServiceStub(channel)
 Code = grpc.StatusCode
-
-
-def ask(what, **more):
-    """Asks the test around this script for something."""
-    print(json.dumps({"do": what, **more}), flush=True)
-    return json.loads(sys.stdin.readline())
-
-
-def wait(seconds):
-    ask("wait", milliseconds=round(seconds * 1000))
 
 
 def code_sent_to(number):
@@ -126,33 +117,5 @@ def totp(secret, seconds):
     return f"{(int.from_bytes(digest[start:start + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
 
 
-def equal(found, expected):
-    assert found == expected, f"found {found!r}, wanted {expected!r}"
-
-
 def matches(text, pattern):
     assert re.fullmatch(pattern, text), f"{text!r} is not {pattern}"
-
-
-CASES = []
-
-
-def case(function):
-    """One of the cases, in their order."""
-    CASES.append(function)
-    return function
-
-
-def run_all():
-    """Each case has the day to itself: what was counted before is forgotten."""
-    failed = []
-    for function in CASES:
-        wait(2 * 24 * 3600)
-        try:
-            function()
-        except Exception:
-            traceback.print_exc()
-            failed.append(function.__name__)
-    channel.close()
-    print(f"{len(CASES)} cases, failed: {failed}", file=sys.stderr)
-    sys.exit(1 if failed or not CASES else 0)

@@ -78,8 +78,18 @@ type Outcome<Error> = (Option<RegistrationSessionMetadata>, Option<(Error, bool,
 
 impl Backend {
     async fn create(&self, number: u64) -> Result<Vec<u8>, (CreateError, bool, u64)> {
+        self.create_apart(number, String::new()).await
+    }
+
+    /// Creates a session that is counted apart by this key.
+    async fn create_apart(
+        &self,
+        number: u64,
+        rate_limit_collation_key: String,
+    ) -> Result<Vec<u8>, (CreateError, bool, u64)> {
         let asked = CreateRegistrationSessionRequest {
             e164: number,
+            rate_limit_collation_key,
             ..CreateRegistrationSessionRequest::default()
         };
         let path = format!("{REGISTRATION}/CreateSession");
@@ -342,6 +352,26 @@ async fn of_parallel_sessions_of_a_number_one_a_minute_is_begun_and_five_a_day()
     assert_eq!(begun, 5);
     let services = ground.server.client().get("/v2/Services").await.ok();
     assert_eq!(services["services"].as_array().map(Vec::len), Some(1));
+}
+
+/// Whoever makes up a key for each session has no end of them otherwise.
+#[tokio::test]
+async fn whatever_counts_them_apart_a_number_has_fifty_sessions() {
+    let ground = Ground::new().await;
+    let (backend, mut made) = (&ground.backend, 0);
+    while made < 50 {
+        backend.create_apart(NUMBER, made.to_string()).await.unwrap();
+        made += 1;
+    }
+    for wait in [0, 28 * 60 - 1] {
+        ground.server.wait(wait);
+        let left = 28 * 60 - wait;
+        let refused = backend.create_apart(NUMBER, "another".to_owned()).await;
+        assert_eq!(refused, Err((CreateError::RateLimited, true, left)));
+    }
+    backend.create(NUMBER + 1).await.unwrap();
+    ground.server.wait(1);
+    backend.create_apart(NUMBER, "another".to_owned()).await.unwrap();
 }
 
 #[tokio::test]
