@@ -44,6 +44,7 @@ pub(super) fn policy() -> CodePolicy {
         retention: LIFE,
         exhaustion: Exhaustion::AwaitsCode,
         cancel_needs_step: false,
+        calls_tell_payments: false,
         counts_malformed: true,
     }
 }

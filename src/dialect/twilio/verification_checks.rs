@@ -16,7 +16,7 @@ use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Payment, SilentFailure, Verification, VerificationStatus};
-use crate::flows::verification::{self, Guess, VerificationName};
+use crate::flows::verification::{self, AgreedPayment, Guess, VerificationName};
 
 /// `POST /v2/Services/{ServiceSid}/VerificationCheck`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
@@ -25,7 +25,7 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let service = call.sid("ServiceSid")?;
     let guess = Guess {
         code: call.form.filled("Code"),
-        payment: given.payment,
+        payment: AgreedPayment::Named(given.payment),
         sna_client_token: call.form.filled("SnaClientToken"),
         ip: None,
         destination: given.to,

@@ -42,6 +42,7 @@ pub(super) fn policy(settings: &ServiceSettings) -> CodePolicy {
         exhaustion: Exhaustion::Blocks,
         counts_malformed: false,
         cancel_needs_step: false,
+        calls_tell_payments: false,
     }
 }
 

@@ -30,6 +30,7 @@ fn policy() -> CodePolicy {
         retention: HOUR,
         exhaustion: Exhaustion::AwaitsCode,
         cancel_needs_step: false,
+        calls_tell_payments: false,
         counts_malformed: false,
     }
 }

@@ -53,6 +53,8 @@ pub struct CodePolicy {
     pub counts_malformed: bool,
     /// Whether it can only be canceled while steps of its plan are left.
     pub cancel_needs_step: bool,
+    /// Whether a call may carry a payment, which it reads out with the code.
+    pub calls_tell_payments: bool,
 }
 
 /// How many characters a code has that is sent: 4 to 10, 6 if nothing else is said.

@@ -72,7 +72,7 @@ pub enum Refusal {
     /// The service's verifications carry an amount and a payee (PSD2).
     #[error("this service's verifications need an amount and a payee")]
     PaymentRequired,
-    /// A call does not read out an amount and a payee, and silent authentication shows nobody anything.
+    /// The call would not read out an amount and a payee, or it is silent authentication, which shows nobody anything.
     #[error("the channel {} cannot show an amount and a payee", channel.name())]
     PaymentUnfit { channel: Channel },
     /// A rate limit of the service says no.

@@ -23,7 +23,7 @@ pub struct Guess<'a> {
     /// The code as it was typed; `None` after a silent authentication.
     pub code: Option<&'a str>,
     /// The payment that it agrees to.
-    pub payment: Option<Payment>,
+    pub payment: AgreedPayment,
     /// What the device got in a silent authentication.
     pub sna_client_token: Option<&'a str>,
     /// From which address it came, if the protocol says so.
@@ -32,6 +32,30 @@ pub struct Guess<'a> {
     pub destination: Option<Destination>,
     /// Whether it is compared, and counted if it is wrong, also with a verification that stays approved whatever is given.
     pub compares_approved: bool,
+}
+
+/// The payment that a code which is given agrees to.
+#[derive(Clone)]
+pub enum AgreedPayment {
+    /// This one, or none: the code is wrong for any other.
+    Named(Option<Payment>),
+    /// Whichever the code was sent with: the protocol does not repeat it.
+    AsSent,
+}
+
+impl Default for AgreedPayment {
+    fn default() -> Self {
+        Self::Named(None)
+    }
+}
+
+impl AgreedPayment {
+    fn is_of(&self, verification: &Verification) -> bool {
+        match self {
+            Self::Named(payment) => verification.content.payment == *payment,
+            Self::AsSent => true,
+        }
+    }
 }
 
 /// What was guessed stays out of logs: it may be right.
@@ -239,7 +263,7 @@ fn is_right(
     guess: &Guess<'_>,
 ) -> Result<bool, Fault> {
     let same_code = open_code(app, verification, code)?.matches(given);
-    let same_payment = verification.content.payment == guess.payment;
+    let same_payment = guess.payment.is_of(verification);
     Ok(same_code & same_payment)
 }
 
@@ -259,7 +283,7 @@ fn check_silently(
         (Some(hash), Some(token)) => app.vault.token_matches(verification.sid.as_bytes(), token, hash),
         _ => !silent.wants_client_token,
     };
-    let same_payment = verification.content.payment == guess.payment;
+    let same_payment = guess.payment.is_of(&verification);
     if !(silent.confirmed && known && same_payment) {
         return Ok(Checked::undecided(verification));
     }

@@ -19,7 +19,7 @@ mod tests;
 
 pub use self::advance::{advance, advance_due};
 pub(crate) use self::check::check_within;
-pub use self::check::{Guess, check, check_code};
+pub use self::check::{AgreedPayment, Guess, check, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::create::{SessionDraft, SessionPermits, create};
 pub(crate) use self::resend::send_within;
@@ -29,17 +29,19 @@ pub use self::silent_token::SilentToken;
 pub use self::start::{NewVerification, Rules, StartedVerification, foresee_start, start};
 pub use self::unlock::unlock;
 
+use zeroize::Zeroizing;
+
 use crate::app::App;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{Refusal, Verification};
+use crate::domain::verification::{Check, Refusal, Verification};
 use crate::domain::wrong_codes::WrongCodes;
-use crate::flows::Error;
 use crate::flows::code::key_to_convert;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
+use crate::flows::{Error, Fault};
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, StoreError};
 
@@ -69,6 +71,35 @@ pub async fn fetch(
     let scope = Scope { account, service };
     let found = find(&mut prior.reading(app), scope, which, app.clock.now()).await?;
     Ok((found.service, found.verification))
+}
+
+/// What was given in one of a verification's checks, if its rules keep that.
+///
+/// # Errors
+/// [`Fault::Corrupt`] if it does not open.
+pub fn given(
+    app: &App,
+    verification: &Verification,
+    check: &Check,
+) -> Result<Option<Zeroizing<String>>, Fault> {
+    let Some(sealed) = &check.submitted else {
+        return Ok(None);
+    };
+    let key = keys::verification(verification.service, verification.sid);
+    let opened = app
+        .vault
+        .open(key.bytes(), sealed)
+        .map_err(|error| error.to_string());
+    let text = opened.and_then(|bytes| {
+        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+        Ok(Zeroizing::new(text.to_owned()))
+    });
+    text.map(Some).map_err(|why| {
+        Fault::Corrupt(format!(
+            "verification {}: what was given does not open: {why}",
+            verification.sid
+        ))
+    })
 }
 
 /// What is going to be read to find a verification.

@@ -1,6 +1,6 @@
 //! Starts a verification and sends its code, or sends the code of the one that waits.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use zeroize::Zeroizing;
 
@@ -374,7 +374,7 @@ impl<'a> Wanted<'a> {
         self.content
             .require_writable(channel, code, templates)
             .map_err(|why| Refusal::Unwritable { why })?;
-        if !new.destination.fits(channel) {
+        if !self.channels().all(|channel| new.destination.fits(channel)) {
             return Err(Refusal::DestinationUnfit);
         }
         if new.custom_code.is_some() && !service.settings.custom_code_enabled {
@@ -383,9 +383,26 @@ impl<'a> Wanted<'a> {
         if service.settings.psd2_enabled && new.content.payment.is_none() {
             return Err(Refusal::PaymentRequired);
         }
-        if new.content.payment.is_some() && matches!(channel, Channel::Call | Channel::Sna) {
+        if new.content.payment.is_some()
+            && let Some(channel) = self.channels().find(|channel| !self.tells_payments(*channel))
+        {
             return Err(Refusal::PaymentUnfit { channel });
         }
         Ok(())
+    }
+
+    /// All that it is sent over, as far as that is known.
+    fn channels(&self) -> impl Iterator<Item = Channel> {
+        let later = self.policy.plan.iter().skip(1).map(|step| step.channel);
+        iter::once(self.channel).chain(later)
+    }
+
+    /// Whether somebody who gets a code over `channel` learns of the payment that it agrees to.
+    fn tells_payments(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Call => self.policy.calls_tell_payments,
+            Channel::Sna => false,
+            Channel::Email | Channel::Rcs | Channel::Sms | Channel::Whatsapp => true,
+        }
     }
 }

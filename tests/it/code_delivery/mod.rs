@@ -234,6 +234,7 @@ fn policy() -> CodePolicy {
         retention: 86_400,
         exhaustion: Exhaustion::Blocks,
         cancel_needs_step: false,
+        calls_tell_payments: false,
         counts_malformed: false,
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn usual_policy() -> CodePolicy {
         retention: 86_400,
         exhaustion: Exhaustion::Blocks,
         cancel_needs_step: false,
+        calls_tell_payments: false,
         counts_malformed: false,
     }
 }
@@ -98,6 +99,7 @@ pub(super) fn planned_policy(channels: &[Channel], wait: u32) -> CodePolicy {
         keeps_submitted: true,
         exhaustion: Exhaustion::Ends,
         cancel_needs_step: true,
+        calls_tell_payments: false,
         counts_malformed: false,
         ..usual_policy()
     }

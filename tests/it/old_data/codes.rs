@@ -28,7 +28,7 @@ use countersign::domain::verification::{
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
 use countersign::flows::user::{Issuing, NewPhone, PhoneProof};
 use countersign::flows::verification::{
-    self, Guess, NewVerification, SessionDraft, SessionPermits, Settlement, VerificationName,
+    self, AgreedPayment, Guess, NewVerification, SessionDraft, SessionPermits, Settlement, VerificationName,
 };
 use countersign::flows::{Error, dialect_service, messaging_configuration, safe_list, user};
 use countersign::store::{Batch, Order, Scan, keys, records};
@@ -192,7 +192,7 @@ async fn check(
 ) -> Result<VerificationStatus, Error<Refusal>> {
     let guess = Guess {
         code: Some(code),
-        payment: Some(payment()),
+        payment: AgreedPayment::Named(Some(payment())),
         ..Guess::default()
     };
     let checked = verification::check(app, account, service, &VerificationName::To(ada()), &guess).await?;

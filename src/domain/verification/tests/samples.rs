@@ -34,6 +34,7 @@ pub(crate) fn same_code() -> CodePolicy {
         exhaustion: Exhaustion::Blocks,
         counts_malformed: false,
         cancel_needs_step: false,
+        calls_tell_payments: false,
     }
 }
 
@@ -80,6 +81,7 @@ pub(crate) fn planned(steps: &[(Channel, u32)], code_life: u32) -> CodePolicy {
         keeps_submitted: true,
         exhaustion: Exhaustion::Ends,
         cancel_needs_step: true,
+        calls_tell_payments: false,
         ..same_code()
     }
 }

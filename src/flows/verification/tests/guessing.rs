@@ -1,6 +1,10 @@
 //! Guessing codes: how many guesses are evaluated, and that a right one is accepted once.
 
 use super::*;
+use crate::domain::text::{Amount, ProviderName};
+use crate::domain::verification::Payment;
+use crate::domain::verification::tests::samples::planned;
+use crate::flows::verification::AgreedPayment;
 
 /// Attempts that were all checked before any was counted broke Gitea's and Keycloak's limits (CVE-2026-20779,
 /// keycloak #31726).
@@ -177,8 +181,6 @@ async fn delays_follow_the_tenth_wrong_code_over_all_verifications() {
 
 #[tokio::test]
 async fn a_code_for_another_payment_is_a_wrong_code() {
-    use crate::domain::text::{Amount, ProviderName};
-    use crate::domain::verification::Payment;
     let world = World::new().await;
     let payment = |amount: &str, payee: &str| Payment {
         amount: Amount::parse(amount).unwrap(),
@@ -191,7 +193,7 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
     let which = VerificationName::Sid(verification.sid);
     let give = |payment| Guess {
         code: Some(&right),
-        payment,
+        payment: AgreedPayment::Named(payment),
         ..Guess::default()
     };
     for other in [
@@ -211,11 +213,60 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
     assert_eq!((other.sid, other.codes.len()), (verification.sid, 2));
     let guess = Guess {
         code: Some(&world.code(&other)),
-        payment: Some(payment("1.00", "Acme")),
+        payment: AgreedPayment::Named(Some(payment("1.00", "Acme"))),
         ..Guess::default()
     };
     let approved = verification::check(&world.app, world.account, world.service, &which, &guess).await;
     assert_eq!(approved.unwrap().status(world.clock_now()), APPROVED);
+}
+
+/// Not every protocol has the check repeat what was shown beside the code.
+#[tokio::test]
+async fn a_check_may_agree_to_whatever_the_code_was_sent_with() {
+    let world = World::new().await;
+    let payment = Payment {
+        amount: Amount::parse("39.99").unwrap(),
+        payee: ProviderName::parse("Acme").unwrap(),
+    };
+    for paid in [None, Some(payment)] {
+        let mut new = to_ada();
+        new.content.payment = paid;
+        let verification = world.start(&new).await.unwrap();
+        let right = world.code(&verification);
+        let which = VerificationName::Sid(verification.sid);
+        for (code, status) in [(wrong(&right, 0), PENDING), (right.clone(), APPROVED)] {
+            let guess = Guess {
+                code: Some(&code),
+                payment: AgreedPayment::AsSent,
+                ..Guess::default()
+            };
+            let checked = verification::check(&world.app, world.account, world.service, &which, &guess).await;
+            assert_eq!(checked.unwrap().status(world.clock_now()), status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_given_is_kept_sealed_if_the_rules_say_so() {
+    let world = World::new().await;
+    for keeps in [false, true] {
+        let mut policy = planned(&[(Channel::Sms, 300)], 300);
+        policy.keeps_submitted = keeps;
+        let verification = world.start(&wanted(ada(), policy)).await.unwrap();
+        let which = VerificationName::Sid(verification.sid);
+        let right = world.code(&verification);
+        let guess = wrong(&right, 0);
+        world.check(&which, &guess).await.unwrap();
+        let checked = world.check(&which, &right).await.unwrap();
+        let shown: Vec<_> = checked
+            .checks
+            .iter()
+            .map(|check| verification::given(&world.app, &checked, check).unwrap())
+            .map(|given| given.map(|text| text.to_string()))
+            .collect();
+        let expected = [guess, right].map(|text| keeps.then_some(text));
+        assert_eq!(shown, expected);
+    }
 }
 
 /// Each protocol has a service of its own, and a service is made in a moment: whoever guesses in one after the other has no

@@ -3,11 +3,12 @@
 use super::*;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::text::{Amount, ProviderName};
-use crate::domain::verification::tests::samples::{replacing, waits_by_channel};
+use crate::domain::verification::tests::samples::{planned, replacing, waits_by_channel};
 use crate::domain::verification::{Alphabet, Ending, Payment, SilentAuthentication, Uniqueness};
 use crate::flows::code::put_verification;
 use crate::flows::service;
 use crate::flows::sweep;
+use crate::flows::verification::AgreedPayment;
 
 #[tokio::test]
 async fn parallel_creates_are_one_verification_with_five_sendings() {
@@ -227,6 +228,21 @@ async fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
             Refusal::PaymentUnfit { channel }
         );
     }
+    let mut policy = planned(&[(Channel::Sms, 60), (Channel::Call, 60)], 300);
+    let paid_plan = |policy: &CodePolicy| NewVerification {
+        content: paid.content.clone(),
+        ..wanted(ada(), policy.clone())
+    };
+    // Also what comes later has to tell whoever reads or hears it.
+    assert_eq!(
+        refused(world.start(&paid_plan(&policy)).await),
+        Refusal::PaymentUnfit {
+            channel: Channel::Call
+        }
+    );
+    policy.calls_tell_payments = true;
+    let elsewhere = World::new().await;
+    elsewhere.start(&paid_plan(&policy)).await.unwrap();
     let changes = ServiceChanges {
         psd2_enabled: Some(true),
         ..ServiceChanges::default()
@@ -300,7 +316,7 @@ async fn no_proof_is_carried_from_one_payment_to_another() {
     let resent = world.start(&paid).await.unwrap();
     assert_eq!(resent.sid, plain.sid);
     let without_code = Guess {
-        payment,
+        payment: AgreedPayment::Named(payment),
         ..Guess::default()
     };
     let (app, account, service) = (&world.app, world.account, world.service);
