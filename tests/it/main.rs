@@ -11,6 +11,7 @@ mod delivery;
 mod doubles;
 mod foreign;
 mod manual;
+mod mutations;
 mod old_data;
 mod outbox;
 mod outbox_kill;

@@ -5,6 +5,5 @@
 
 mod clients;
 mod kills;
-mod mutations;
 mod pathways;
 mod tokens;

@@ -73,6 +73,7 @@ impl CalledServer {
         let listening = serve_beside_twilio(
             &server,
             vec![(signal::claims, registration), (zitadel::claims, users)],
+            ClientLimits::default(),
         );
         Self {
             server,
@@ -192,14 +193,18 @@ impl CalledServer {
 }
 
 /// Serves these dialects and the usual one on one free port.
-pub(crate) fn serve_beside_twilio(server: &TestApp, special: Vec<(Claim, Http)>) -> Served {
+pub(crate) fn serve_beside_twilio(
+    server: &TestApp,
+    special: Vec<(Claim, Http)>,
+    limits: ClientLimits,
+) -> Served {
     let usual = Http {
         router: server.router(),
         failures: Arc::new(twilio::TwilioFailures),
     };
     let all = together(usual, special);
     let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
-    serve_dialect(listener, Speaks::Http(all), ClientLimits::default())
+    serve_dialect(listener, Speaks::Http(all), limits)
 }
 
 /// Notes which calls succeed, by what they are called.

@@ -6,6 +6,7 @@ pub(crate) mod app;
 pub(crate) mod called;
 pub(crate) mod client;
 pub(crate) mod codes;
+pub(crate) mod connection;
 pub(crate) mod contract;
 pub(crate) mod credentials;
 pub(crate) mod device;

@@ -14,17 +14,15 @@ use countersign::domain::bearer_token::TokenUser;
 use countersign::domain::text::{DialectName, FriendlyName, Identity};
 use countersign::flows::access::presented;
 use countersign::flows::bearer_token::{self, NewBearerToken};
-use h2::SendStream;
-use h2::client::{ResponseFuture, SendRequest};
 use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode;
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tokio::net::TcpStream;
 use tonic::Code;
 use tower::ServiceExt as _;
 
 use super::Credentials;
+pub(crate) use super::connection::{RawAnswer, RpcConnection};
 use crate::doubles::watch;
 
 /// Signal's registration service, as today's clients name it.
@@ -60,11 +58,9 @@ impl RpcCaller {
         name: &str,
         manages_users: bool,
     ) -> Self {
-        let name = Identity::parse(name).unwrap();
-        let user = TokenUser { name, manages_users };
         Self {
             router: zitadel::http(app.clone()).router,
-            token: Some(token_of(app, account, "zitadel", Some(user)).await),
+            token: Some(new_user_token(app, account, name, manages_users).await),
         }
     }
 
@@ -95,6 +91,18 @@ pub(crate) async fn new_token(app: &App, account: &Credentials, dialect: &str) -
     token_of(app, account, dialect, None).await
 }
 
+/// A new token of a user of the account, for Zitadel's services.
+pub(crate) async fn new_user_token(
+    app: &App,
+    account: &Credentials,
+    name: &str,
+    manages_users: bool,
+) -> String {
+    let name = Identity::parse(name).unwrap();
+    let user = TokenUser { name, manages_users };
+    token_of(app, account, "zitadel", Some(user)).await
+}
+
 async fn token_of(app: &App, account: &Credentials, dialect: &str, user: Option<TokenUser>) -> String {
     let new = NewBearerToken {
         dialect: DialectName::parse(dialect).unwrap(),
@@ -113,89 +121,6 @@ async fn token_of(app: &App, account: &Credentials, dialect: &str, user: Option<
 pub(crate) fn framed(message: &impl Message) -> Vec<u8> {
     let length = u32::try_from(message.encoded_len()).unwrap();
     [&[0][..], &length.to_be_bytes(), &message.encode_to_vec()].concat()
-}
-
-/// A connection to a server, by HTTP/2 without TLS.
-pub(crate) struct RpcConnection {
-    requests: SendRequest<Bytes>,
-    authority: String,
-}
-
-impl RpcConnection {
-    /// `url` begins with `http://`.
-    pub(crate) async fn to(url: &str) -> Self {
-        let authority = url.strip_prefix("http://").unwrap().to_owned();
-        let stream = TcpStream::connect(&authority).await.unwrap();
-        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
-        // It ends with the server, or with the test.
-        tokio::spawn(connection);
-        Self { requests, authority }
-    }
-
-    /// Calls `path`, with a token if there is one.
-    pub(crate) async fn call<Asked: Message, Answer: Message + Default>(
-        &self,
-        path: &str,
-        token: Option<&str>,
-        asked: &Asked,
-    ) -> Answered<Answer> {
-        let answer = self
-            .begin(path, "application/grpc", token)
-            .await
-            .end(framed(asked))
-            .await;
-        answered(&answer.headers, &answer.trailers, &answer.body)
-    }
-
-    /// Begins a call whose body is still to come.
-    pub(crate) async fn begin(&self, path: &str, content_type: &str, token: Option<&str>) -> BegunCall {
-        let request = Request::post(format!("http://{}{path}", self.authority))
-            .header("content-type", content_type)
-            .header("te", "trailers");
-        let request = match token {
-            Some(token) => request.header("authorization", format!("Bearer {token}")),
-            None => request,
-        };
-        let mut requests = self.requests.clone().ready().await.unwrap();
-        let (answer, body) = requests.send_request(request.body(()).unwrap(), false).unwrap();
-        BegunCall { answer, body }
-    }
-}
-
-/// A call whose body is still to come.
-pub(crate) struct BegunCall {
-    answer: ResponseFuture,
-    body: SendStream<Bytes>,
-}
-
-/// What came back, as bytes.
-#[derive(Debug)]
-pub(crate) struct RawAnswer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-    pub(crate) trailers: HeaderMap,
-}
-
-impl BegunCall {
-    /// Sends the body, all of it, and reads the answer to its end.
-    pub(crate) async fn end(mut self, body: Vec<u8>) -> RawAnswer {
-        // It may be answered before all of it is sent.
-        let _partly = self.body.send_data(body.into(), true);
-        let (head, mut body) = self.answer.await.unwrap().into_parts();
-        let mut bytes = Vec::new();
-        while let Some(piece) = body.data().await {
-            let piece = piece.unwrap();
-            body.flow_control().release_capacity(piece.len()).unwrap();
-            bytes.extend_from_slice(&piece);
-        }
-        RawAnswer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: bytes,
-            trailers: body.trailers().await.unwrap().unwrap_or_default(),
-        }
-    }
 }
 
 /// What an answer says: the status stands behind the message, or before everything if there is none.
