@@ -28,7 +28,7 @@ use crate::flows::fraud::rebuild;
 use crate::flows::outbox::count_waiting;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::sweep;
-use crate::flows::verification;
+use crate::flows::verification::PlanKeeper;
 use crate::flows::{account, challenge};
 use crate::server::connections::OpenConnections;
 use crate::server::tls::Certificates;
@@ -361,9 +361,9 @@ async fn expire_again_and_again(app: Arc<App>) {
 
 /// Goes on with the plans of verifications when their next step is due.
 async fn advance_again_and_again(app: Arc<App>) {
-    let mut failing = false;
+    let (mut failing, mut plans) = (false, PlanKeeper::default());
     loop {
-        let advanced = verification::advance_due(&app).await;
+        let advanced = plans.go_on(&app).await;
         let next = advanced.as_ref().ok().copied().flatten();
         let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
         tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;

@@ -37,6 +37,7 @@ pub mod service;
 pub mod store_format;
 pub mod sweep;
 pub mod template;
+mod timers;
 pub mod user;
 pub mod verification;
 mod waiting;

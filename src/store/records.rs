@@ -103,6 +103,8 @@ pub struct VerificationTimer {
     pub account: AccountSid,
     pub service: ServiceSid,
     pub verification: VerificationSid,
+    /// How long the wait is that ends then, in seconds.
+    pub wait: u32,
 }
 
 /// A deleted service whose records are still to be reclaimed.

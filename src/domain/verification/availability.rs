@@ -111,7 +111,12 @@ impl Verification {
     pub(super) fn settle_times(&mut self, now: Timestamp) {
         let steps = &self.policy.plan;
         let done = self.sends.len();
-        let last_sent = self.sends.last().map_or(self.date_created, |send| send.at);
+        // A plan whose last sending lies in the future goes on from here: the clock was set back.
+        let last_sent = self
+            .sends
+            .last()
+            .map_or(self.date_created, |send| send.at)
+            .min(now);
         self.next_step_at = match (done.checked_sub(1), self.end) {
             (Some(last), None) if done < steps.len() => Some(last_sent + seconds(steps[last].wait)),
             _ => None,

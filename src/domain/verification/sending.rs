@@ -125,6 +125,25 @@ impl Verification {
         }
     }
 
+    /// Has its plan wait for its next step as if it began to wait now, if it counts from a moment that is still to come: the
+    /// clock was set back since. Whether it does.
+    pub fn wait_anew(&mut self, now: Timestamp) -> bool {
+        let ends = self.step_wait().map(|wait| now + seconds(wait));
+        let anew = self.is_pending(now) && ends.is_some() && self.next_step_at > ends;
+        if anew {
+            self.date_updated = now;
+            self.settle_times(now);
+        }
+        anew
+    }
+
+    /// How long its plan waits for its next step from the last one, in seconds.
+    #[must_use]
+    pub fn step_wait(&self) -> Option<u32> {
+        let last = self.sends.len().checked_sub(1)?;
+        self.policy.plan.get(last).map(|step| step.wait)
+    }
+
     /// The step of its plan that comes next.
     pub(super) fn next_step(&self) -> Option<PlanStep> {
         self.policy.plan.get(self.sends.len()).copied()

@@ -8,14 +8,16 @@ use crate::app::App;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome, Refusal};
 use crate::domain::entity::EntityName;
 use crate::domain::events::{Event, EventType};
+use crate::domain::sid::{AccountSid, ChallengeSid};
 use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
 use crate::flows::event::announce;
 use crate::flows::reading::{NotRead, Reading};
+use crate::flows::timers::{self, Timer};
 use crate::flows::{Error, Fault, factor, retry_on_conflict};
-use crate::store::keys::{self, Key};
-use crate::store::records::ChallengeTimer;
-use crate::store::{Batch, Order, Scan, StoreError};
+use crate::store::keys::{self, Key, KeyParts};
+use crate::store::records::{self, ChallengeTimer};
+use crate::store::{Batch, Entry, StoreError};
 
 /// Sets a timer for a new challenge that waits, if a webhook of the service wants to hear of its expiry.
 pub(super) fn watch_expiry(
@@ -44,31 +46,25 @@ pub(super) fn watch_expiry(
 /// # Errors
 /// The last [`Error::Failed`]; a timer that cannot be taken keeps no other one waiting.
 pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> {
-    let (mut after, mut failed) = (None, None);
-    loop {
-        let scan = Scan {
-            prefix: keys::challenge_timers(),
-            after: after.take(),
-            order: Order::Ascending,
-            limit: CHUNK,
-        };
-        let timers = Reading::new(app).scan(scan).await?;
-        for (key, _) in &timers {
-            let Some(keys::KeyParts::ChallengeTimer(due, sid)) = keys::KeyParts::parse(key) else {
-                continue;
-            };
-            if due > app.clock.now() {
-                return failed.map_or(Ok(Some(due)), Err);
-            }
-            let key = keys::challenge_timer(due, sid);
-            let expired = retry_on_conflict(|| expire(app, &key)).await;
-            failed = expired.err().or(failed);
-        }
-        match timers.last() {
-            Some((key, _)) if timers.len() == CHUNK => after = Some(key.clone()),
-            _ => return failed.map_or(Ok(None), Err),
-        }
-    }
+    let prefix = keys::challenge_timers();
+    timers::take_due(app, &prefix, read_timer, |(due, sid)| async move {
+        let key = keys::challenge_timer(due, sid);
+        retry_on_conflict(|| expire(app, &key)).await
+    })
+    .await
+}
+
+fn read_timer(key: &[u8], entry: &Entry) -> Option<Timer<(Timestamp, ChallengeSid)>> {
+    let Some(KeyParts::ChallengeTimer(due, sid)) = KeyParts::parse(key) else {
+        return None;
+    };
+    let timer: Result<ChallengeTimer, _> = records::decode(&entry.value);
+    Some(Timer {
+        due,
+        // Whoever takes one that cannot be read says so.
+        account: timer.map_or(AccountSid::from_bytes([0; 16]), |timer| timer.account),
+        key: (due, sid),
+    })
 }
 
 async fn expire(app: &App, key: &Key<ChallengeTimer>) -> Result<(), Error<Refusal>> {
@@ -137,5 +133,3 @@ async fn find(
     let challenge = reading.get(&key).await?;
     Ok(challenge.map(|challenge| (located, challenge)))
 }
-
-const CHUNK: usize = 100;

@@ -115,6 +115,7 @@ pub(crate) fn put_verification(
             account: after.account,
             service: after.service,
             verification: after.sid,
+            wait: after.step_wait().unwrap_or(0),
         };
         batch = batch.put_record(keys::verification_timer(due, after.sid), &timer)?;
     }

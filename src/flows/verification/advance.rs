@@ -1,16 +1,14 @@
-//! Goes on with a verification's plan: when its caller says so, or when the next step is due.
+//! Goes on with a verification's plan when its caller says so.
 
 use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{Refusal, SendingOutcome, Verification};
+use crate::domain::verification::{Refusal, Verification};
 use crate::flows::code::{Outgoing, SendOrder, next_code, put_verification, send};
-use crate::flows::reading::{NotRead, Reading};
+use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict};
-use crate::store::keys::{self, Key};
-use crate::store::records::VerificationTimer;
-use crate::store::{self, Batch, Scan};
+use crate::store::Batch;
 
 /// Takes the next step of its plan now.
 ///
@@ -37,93 +35,8 @@ pub async fn advance(
     .await
 }
 
-/// Takes all steps that are due. Returns when the next one is, if there is one.
-///
-/// # Errors
-/// The last [`Fault`]; a step that cannot be taken keeps no other one waiting.
-pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Fault> {
-    let (mut after, mut failed, mut taken) = (None, None, false);
-    loop {
-        let scan = Scan {
-            prefix: keys::verification_timers(),
-            after: after.take(),
-            order: store::Order::Ascending,
-            limit: CHUNK,
-        };
-        let timers = Reading::new(app).scan(scan).await?;
-        for (key, _) in &timers {
-            let Some(keys::KeyParts::VerificationTimer(due, sid)) = keys::KeyParts::parse(key) else {
-                continue;
-            };
-            if due > app.clock.now() {
-                return failed.map_or(Ok(Some(due)), Err);
-            }
-            let key = keys::verification_timer(due, sid);
-            match retry_on_conflict(|| take_due(app, &key, due)).await {
-                Ok(()) => taken = true,
-                Err(error) => failed = Some(error),
-            }
-        }
-        match timers.last() {
-            Some((key, _)) if timers.len() == CHUNK => after = Some(key.clone()),
-            // A step that was taken has set the timer of the next one: from the beginning.
-            _ if std::mem::take(&mut taken) => {}
-            _ => return failed.map_or(Ok(None), Err),
-        }
-    }
-}
-
-async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Result<(), Fault> {
-    let mut reading = Reading::new(app);
-    let Some(timer) = reading.get(key).await? else {
-        return Ok(());
-    };
-    let taken = Batch::new().delete(key.bytes().to_vec());
-    let scope = Scope {
-        account: timer.account,
-        service: timer.service,
-    };
-    let now = app.clock.now();
-    let found = match find(
-        &mut reading,
-        scope,
-        &VerificationName::Sid(timer.verification),
-        now,
-    )
-    .await
-    {
-        Ok(found) => found,
-        // It was deleted with its service, or is over for long.
-        Err(NotRead::Absent) => return reading.commit(taken).await,
-        Err(NotRead::Failed(fault)) => return Err(fault),
-    };
-    let before = &found.verification;
-    if before.next_step_at != Some(due) || !before.is_pending(now) {
-        return reading.commit(taken).await;
-    }
-    let mut verification = before.clone();
-    let (batch, permit) = match take_step(app, &mut reading, &mut verification, &found, now).await {
-        Ok(Outgoing { batch, permit }) => (batch, Some(permit)),
-        Err(Error::Refused(refusal)) => {
-            tracing::warn!(
-                verification.sid = %before.sid,
-                "a step of the plan of verification {} was passed over: {refusal}",
-                before.sid
-            );
-            pass_step(&mut verification, now);
-            (Batch::new(), None)
-        }
-        Err(Error::Failed(fault)) => return Err(fault),
-    };
-    commit(reading, &found, &verification, now, batch).await?;
-    if let Some(permit) = permit {
-        permit.commit(verification.sid);
-    }
-    Ok(())
-}
-
 /// Sends what the next step of the plan says.
-async fn take_step<'a>(
+pub(super) async fn take_step<'a>(
     app: &'a App,
     reading: &mut Reading<'_>,
     verification: &mut Verification,
@@ -141,17 +54,7 @@ async fn take_step<'a>(
     send(app, reading, verification, order, now, Batch::new()).await
 }
 
-/// Goes on without sending: what is refused now must not be tried for ever.
-fn pass_step(verification: &mut Verification, now: Timestamp) {
-    let Ok(step) = verification.require_step(now) else {
-        return;
-    };
-    let position = u8::try_from(verification.sends.len()).unwrap_or(u8::MAX);
-    verification.record_send(step.channel, None, now);
-    verification.note_outcome(position, SendingOutcome::Unavailable, now);
-}
-
-async fn commit(
+pub(super) async fn commit(
     reading: Reading<'_>,
     found: &FoundVerification,
     verification: &Verification,
@@ -167,5 +70,3 @@ async fn commit(
     let batch = put_verification(batch, Some(&found.verification), verification)?;
     reading.commit(batch).await
 }
-
-const CHUNK: usize = 100;

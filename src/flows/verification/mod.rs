@@ -8,6 +8,7 @@ mod advance;
 mod check;
 mod confirm_silent;
 mod create;
+mod due;
 mod resend;
 mod settle;
 mod silent_token;
@@ -17,11 +18,12 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
-pub use self::advance::{advance, advance_due};
+pub use self::advance::advance;
 pub(crate) use self::check::check_within;
 pub use self::check::{AgreedPayment, Guess, check, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::create::{SessionDraft, SessionPermits, create};
+pub use self::due::{PlanKeeper, advance_due};
 pub(crate) use self::resend::send_within;
 pub use self::resend::{Resend, resend};
 pub use self::settle::{Settlement, settle};

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod canary;
+mod plans;
 mod silent;
 
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::verification::{self, NewVerification, StartedVerification};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{self, Record};
-use countersign::store::{Order, Scan, keys};
+use countersign::store::{Order, Scan, Store, keys};
 
 use crate::support::{Receiver, Service, TestApp};
 
@@ -128,13 +129,29 @@ impl World {
     }
 
     async fn with_policy(codes: Vec<ConfiguredSender>, policy: Policy) -> Self {
-        let server = TestApp::with(Arc::new(MemoryStore::new()), policy).await;
+        Self::on(Arc::new(MemoryStore::new()), codes, policy).await
+    }
+
+    async fn on(store: Arc<dyn Store>, codes: Vec<ConfiguredSender>, policy: Policy) -> Self {
+        let server = TestApp::with(store, policy).await;
         let server = server.with_senders(senders(codes));
         let service = Service::create_with(&server.client(), &[("CustomCodeEnabled", "true")]).await;
         Self {
             account: server.account.user.parse().unwrap(),
             service: service.sid.parse().unwrap(),
             server,
+        }
+    }
+
+    /// The same server as another account sees it.
+    async fn of_another_account(&self) -> Self {
+        let account = self.server.another_account().await;
+        let client = self.server.client_of(&account);
+        let service = Service::create(&client).await;
+        Self {
+            account: account.user.parse().unwrap(),
+            service: service.sid.parse().unwrap(),
+            server: self.server.clone(),
         }
     }
 
@@ -196,7 +213,7 @@ impl World {
             prefix: prefix.to_vec(),
             after: None,
             order: Order::Ascending,
-            limit: 1000,
+            limit: usize::MAX,
         };
         let found = self.server.app.store.scan(scan).await.unwrap();
         let decode = |(_, entry): &(_, countersign::store::Entry)| records::decode(&entry.value).unwrap();

@@ -248,6 +248,7 @@ fn verifications() -> Vec<Sample> {
         account: account(),
         service: service(),
         verification: verification(),
+        wait: 125,
     };
     vec![
         sample(

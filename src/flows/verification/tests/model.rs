@@ -27,6 +27,8 @@ struct VerificationModel {
     /// When, for which code (its position), and whether it was right.
     checked: Vec<(u64, usize, bool)>,
     over: u64,
+    /// When its plan began to wait for the next step.
+    step_from: u64,
 }
 
 impl VerificationModel {
@@ -39,6 +41,7 @@ impl VerificationModel {
             codes: Vec::new(),
             checked: Vec::new(),
             over: now,
+            step_from: 0,
         };
         model.move_end(now);
         model
@@ -97,9 +100,8 @@ impl VerificationModel {
         }
         if !self.policy.plan.is_empty() {
             let next = self.policy.plan.get(self.sent.len())?;
-            let (last, _) = *self.sent.last()?;
             let wait = self.policy.plan[self.sent.len() - 1].wait;
-            return (next.channel == channel).then_some(last + u64::from(wait));
+            return (next.channel == channel).then_some(self.step_from + u64::from(wait));
         }
         let mut from = self.begun.min(now);
         if let (Channel::Call, Some(wait)) = (channel, self.policy.call_after_sms) {
@@ -126,12 +128,12 @@ impl VerificationModel {
             let left = self.policy.plan.iter().skip(done.saturating_sub(1));
             left.map(|step| u64::from(step.wait)).sum()
         };
+        let last = self.sent.last().map_or(self.begun, |(at, _)| *at);
+        self.step_from = last.min(now);
         self.over = match self.policy.session_life {
             SessionLife::Endless => u64::MAX,
             SessionLife::Fixed(life) => self.begun + u64::from(life),
-            SessionLife::PlanEnd => {
-                self.sent.last().map_or(self.begun, |(at, _)| *at) + plan_left(self.sent.len())
-            }
+            SessionLife::PlanEnd => self.step_from + plan_left(self.sent.len()),
             SessionLife::AfterLastPossibleAction(life) => {
                 let life = u64::from(life);
                 let mut ends = vec![self.begun + life];

@@ -1,7 +1,9 @@
 //! Plans: steps that follow by themselves, and those that a caller wants at once.
 
 use super::*;
+use crate::domain::verification::Uniqueness;
 use crate::domain::verification::tests::samples::planned;
+use crate::flows::verification::PlanKeeper;
 use crate::store::Order;
 
 const WORKFLOW_1: [(Channel, u32); 3] = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
@@ -133,4 +135,122 @@ async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
         .await
         .unwrap();
     assert_eq!(after.sends.len(), 1);
+}
+
+#[tokio::test]
+async fn a_step_that_was_missed_is_made_up_once_and_the_next_one_waits_from_then() {
+    let world = World::new().await;
+    let verification = world
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    let mut plans = PlanKeeper::default();
+    plans.go_on(&world.app).await.unwrap();
+    // The process was stopped, or the clock set: two steps would have been taken meanwhile.
+    world.wait(400);
+    for _ in 0..3 {
+        plans.go_on(&world.app).await.unwrap();
+    }
+    let after = world
+        .fetch(&VerificationName::Sid(verification.sid))
+        .await
+        .unwrap();
+    assert_eq!(after.sends.len(), 2);
+    let now = world.app.clock.now();
+    assert_eq!(after.next_step_at, Some(now + Duration::from_mins(3)));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_length_of_a_jump_back_of_the_clock() {
+    for restarted in [false, true] {
+        let world = World::new().await;
+        let mut plans = PlanKeeper::default();
+        // One of before the jump, and others that wait for longer than the same time.
+        let before = world
+            .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
+            .await
+            .unwrap();
+        plans.go_on(&world.app).await.unwrap();
+        world
+            .clock
+            .set(Timestamp::from_seconds(1_800_000_000 - 24 * 3600));
+        if restarted {
+            plans = PlanKeeper::default();
+        }
+        let now = world.app.clock.now();
+        let next = plans.go_on(&world.app).await.unwrap();
+        assert_eq!(next, Some(now + Duration::from_secs(125)));
+        // What was set once stays, however often it is looked at.
+        world.wait(60);
+        let next = PlanKeeper::default().go_on(&world.app).await.unwrap();
+        assert_eq!(next, Some(now + Duration::from_secs(125)));
+        assert_eq!(timers(&world).await, 1);
+        world.wait(65);
+        plans.go_on(&world.app).await.unwrap();
+        let after = world.fetch(&VerificationName::Sid(before.sid)).await.unwrap();
+        assert_eq!(after.sends.len(), 2);
+        assert_eq!(after.status(world.app.clock.now()), PENDING);
+    }
+}
+
+/// Clocks of machines that share a store are never the same, and time servers set them back by a little.
+#[tokio::test]
+async fn a_small_step_back_of_the_clock_changes_no_plan() {
+    let world = World::new().await;
+    let mut plans = PlanKeeper::default();
+    world
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    let begun = world.app.clock.now();
+    plans.go_on(&world.app).await.unwrap();
+    world.clock.set(Timestamp::from_millis(begun.millis() - 400));
+    for mut plans in [plans, PlanKeeper::default()] {
+        let next = plans.go_on(&world.app).await.unwrap();
+        assert_eq!(next, Some(begun + Duration::from_secs(125)));
+    }
+}
+
+#[tokio::test]
+async fn one_accounts_steps_wait_for_no_others() {
+    let world = World::on(Arc::new(Interleaved::default())).await;
+    let name = FriendlyName::parse("Another account").unwrap();
+    let mut other = world.clone();
+    other.account = account::create(&world.app, name).await.unwrap().account.sid;
+    other.service = other.another_service(ServiceChanges::default()).await;
+    let policy = CodePolicy {
+        uniqueness: Uniqueness::None,
+        ..planned(&WORKFLOW_1, 300)
+    };
+    for _ in 0..2500 {
+        world.start(&wanted(ada(), policy.clone())).await.unwrap();
+    }
+    world.wait(1);
+    let late = other.start(&wanted(ada(), policy)).await.unwrap();
+    world.wait(125);
+    let going_on = tokio::spawn({
+        let world = world.clone();
+        async move { verification::advance_due(&world.app).await }
+    });
+    let sends = || async {
+        let found = other.fetch(&VerificationName::Sid(late.sid)).await.unwrap();
+        found.sends.len()
+    };
+    while sends().await < 2 {
+        yield_now().await;
+    }
+    let now = world.app.clock.now();
+    let scan = Scan {
+        prefix: keys::verification_timers(),
+        after: None,
+        order: Order::Ascending,
+        limit: 5000,
+    };
+    let timers = world.app.store.scan(scan).await.unwrap();
+    let waiting = timers.iter().filter(|(key, _)| {
+        matches!(keys::KeyParts::parse(key), Some(keys::KeyParts::VerificationTimer(due, _)) if due <= now)
+    });
+    let waiting = waiting.count();
+    assert!(waiting > 2000, "{waiting} of 2500 waited still");
+    going_on.await.unwrap().unwrap();
 }

@@ -1,0 +1,198 @@
+//! Goes on with the plans of verifications when their next steps are due.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::advance::{commit, take_step};
+use super::{Scope, VerificationName, find};
+use crate::app::App;
+use crate::domain::sid::{AccountSid, VerificationSid};
+use crate::domain::time::Timestamp;
+use crate::domain::verification::{SendingOutcome, Verification};
+use crate::flows::code::Outgoing;
+use crate::flows::reading::{NotRead, Reading};
+use crate::flows::timers::{self, Timer};
+use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::store::keys::{self, Key, KeyParts};
+use crate::store::records::{self, VerificationTimer};
+use crate::store::{Batch, Entry, Order, Scan};
+
+/// What one process needs to know to keep all plans going.
+#[derive(Debug, Default)]
+pub struct PlanKeeper {
+    /// When the plans were last looked at; `None` before the first time.
+    looked: Option<Timestamp>,
+}
+
+impl PlanKeeper {
+    /// Takes all steps that are due. Returns when the next one is, if there is one.
+    ///
+    /// If the clock was set back since the last time, or perhaps before the first one, plans that count from a moment that is
+    /// still to come begin to wait anew, so that nobody waits for the length of that jump.
+    ///
+    /// # Errors
+    /// The last [`Fault`]; a step that cannot be taken keeps no other one waiting.
+    pub async fn go_on(&mut self, app: &App) -> Result<Option<Timestamp>, Fault> {
+        let now = app.clock.now();
+        if self.looked.is_none_or(|looked| looked > now + TOLERANCE) {
+            wait_anew(app).await?;
+        }
+        self.looked = Some(now);
+        advance_due(app).await
+    }
+}
+
+/// How far clocks may be apart that nobody set: of several machines, or of one before and after it asked for the time.
+const TOLERANCE: Duration = Duration::from_millis(500);
+
+/// How many plans are set at a time.
+const AT_ONCE: usize = 64;
+
+/// How many timers are read at a time.
+const CHUNK: usize = 1000;
+
+/// Takes all steps that are due. Returns when the next one is, if there is one.
+///
+/// # Errors
+/// As [`PlanKeeper::go_on`].
+pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Fault> {
+    let prefix = keys::verification_timers();
+    timers::take_due(app, &prefix, read_timer, |(due, sid)| async move {
+        let key = keys::verification_timer(due, sid);
+        retry_on_conflict(|| take_due(app, &key, due)).await
+    })
+    .await
+}
+
+fn read_timer(key: &[u8], entry: &Entry) -> Option<Timer<(Timestamp, VerificationSid)>> {
+    let Some(KeyParts::VerificationTimer(due, sid)) = KeyParts::parse(key) else {
+        return None;
+    };
+    let timer: Result<VerificationTimer, _> = records::decode(&entry.value);
+    Some(Timer {
+        due,
+        // Whoever takes one that cannot be read says so.
+        account: timer.map_or(AccountSid::from_bytes([0; 16]), |timer| timer.account),
+        key: (due, sid),
+    })
+}
+
+async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Result<(), Fault> {
+    let mut reading = Reading::new(app);
+    let Some(timer) = reading.get(key).await? else {
+        return Ok(());
+    };
+    let taken = Batch::new().delete(key.bytes().to_vec());
+    let scope = Scope {
+        account: timer.account,
+        service: timer.service,
+    };
+    let now = app.clock.now();
+    let found = match find(
+        &mut reading,
+        scope,
+        &VerificationName::Sid(timer.verification),
+        now,
+    )
+    .await
+    {
+        Ok(found) => found,
+        // It was deleted with its service, or is over for long.
+        Err(NotRead::Absent) => return reading.commit(taken).await,
+        Err(NotRead::Failed(fault)) => return Err(fault),
+    };
+    let before = &found.verification;
+    if before.next_step_at != Some(due) || !before.is_pending(now) {
+        return reading.commit(taken).await;
+    }
+    let mut verification = before.clone();
+    let (batch, permit) = match take_step(app, &mut reading, &mut verification, &found, now).await {
+        Ok(Outgoing { batch, permit }) => (batch, Some(permit)),
+        Err(Error::Refused(refusal)) => {
+            tracing::warn!(
+                verification.sid = %before.sid,
+                "a step of the plan of verification {} was passed over: {refusal}",
+                before.sid
+            );
+            pass_step(&mut verification, now);
+            (Batch::new(), None)
+        }
+        Err(Error::Failed(fault)) => return Err(fault),
+    };
+    commit(reading, &found, &verification, now, batch).await?;
+    if let Some(permit) = permit {
+        permit.commit(verification.sid);
+    }
+    Ok(())
+}
+
+/// Goes on without sending: what is refused now must not be tried for ever.
+fn pass_step(verification: &mut Verification, now: Timestamp) {
+    let Ok(step) = verification.require_step(now) else {
+        return;
+    };
+    let position = u8::try_from(verification.sends.len()).unwrap_or(u8::MAX);
+    verification.record_send(step.channel, None, now);
+    verification.note_outcome(position, SendingOutcome::Unavailable, now);
+}
+
+/// Has all plans that count from a moment still to come begin to wait now.
+async fn wait_anew(app: &App) -> Result<(), Fault> {
+    let mut after = None;
+    loop {
+        let scan = Scan {
+            prefix: keys::verification_timers(),
+            after: after.take(),
+            order: Order::Ascending,
+            limit: CHUNK,
+        };
+        let timers = Reading::new(app).scan(scan).await?;
+        let from = app.clock.now() + TOLERANCE;
+        let ahead: Vec<_> = timers
+            .iter()
+            .filter_map(|(key, entry)| waits_from_later(key, entry, from))
+            .collect();
+        let set = ahead
+            .into_iter()
+            .map(|timer| async move { retry_on_conflict(|| wait_anew_once(app, &timer)).await });
+        let mut set = stream::iter(set).buffer_unordered(AT_ONCE);
+        while let Some(outcome) = set.next().await {
+            outcome?;
+        }
+        match timers.last() {
+            Some((key, _)) if timers.len() == CHUNK => after = Some(key.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The timer, if its wait begins later than `from`.
+fn waits_from_later(key: &[u8], entry: &Entry, from: Timestamp) -> Option<VerificationTimer> {
+    let Some(KeyParts::VerificationTimer(due, _)) = KeyParts::parse(key) else {
+        return None;
+    };
+    let timer: VerificationTimer = records::decode(&entry.value).ok()?;
+    (due > from + Duration::from_secs(timer.wait.into())).then_some(timer)
+}
+
+async fn wait_anew_once(app: &App, timer: &VerificationTimer) -> Result<(), Fault> {
+    let mut reading = Reading::new(app);
+    let scope = Scope {
+        account: timer.account,
+        service: timer.service,
+    };
+    let now = app.clock.now();
+    let which = VerificationName::Sid(timer.verification);
+    let found = match find(&mut reading, scope, &which, now).await {
+        Ok(found) => found,
+        Err(NotRead::Absent) => return Ok(()),
+        Err(NotRead::Failed(fault)) => return Err(fault),
+    };
+    let mut verification = found.verification.clone();
+    if !verification.wait_anew(now) {
+        return Ok(());
+    }
+    commit(reading, &found, &verification, now, Batch::new()).await
+}
