@@ -15,6 +15,7 @@ mod mutations;
 mod old_data;
 mod outbox;
 mod outbox_kill;
+mod pathways;
 mod rpcs;
 mod secrets_in_logs;
 mod server_kill;

@@ -5,5 +5,5 @@
 
 mod clients;
 mod kills;
-mod pathways;
+mod sessions;
 mod tokens;

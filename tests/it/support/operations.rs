@@ -48,7 +48,7 @@ pub(crate) enum Audience {
     AccountsAndEnrolment,
 }
 
-/// Whether an operation says if a factor's code is right.
+/// Whether an operation says if a code is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codes {
     /// It never looks at one.
@@ -57,6 +57,8 @@ pub(crate) enum Codes {
     OfUnverified,
     /// It does for verified factors.
     OfVerified,
+    /// It says that of codes that were sent, and looks at no factor's.
+    OfMessages,
 }
 
 /// An operation with a request that its owner may make.
@@ -168,7 +170,7 @@ impl Everything {
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn samples() -> Vec<Sample> {
     use Audience::{Accounts, AccountsAndDevices, AccountsAndEnrolment};
-    use Codes::{Ignored, OfUnverified, OfVerified};
+    use Codes::{Ignored, OfMessages, OfUnverified, OfVerified};
     const SERVICE: &str = "/v2/Services/{ServiceSid}";
     const CREDENTIALS: &str = "/v1/Credentials";
     const ENTITY: &str = "/v2/Services/{ServiceSid}/Entities/{Identity}";
@@ -319,12 +321,19 @@ pub(crate) fn samples() -> Vec<Sample> {
         }),
         ("GET", VERIFICATION, "", Accounts, Ignored, nothing),
         ("DELETE", SERVICE, "/Locks/{To}", Accounts, Ignored, nothing),
-        ("POST", SERVICE, "/VerificationCheck", Accounts, Ignored, |all| {
-            vec![
-                ("VerificationSid", all.verification.clone()),
-                ("Code", "000000".to_owned()),
-            ]
-        }),
+        (
+            "POST",
+            SERVICE,
+            "/VerificationCheck",
+            Accounts,
+            OfMessages,
+            |all| {
+                vec![
+                    ("VerificationSid", all.verification.clone()),
+                    ("Code", "000000".to_owned()),
+                ]
+            },
+        ),
         ("GET", ATTEMPTS, "", Accounts, Ignored, nothing),
         ("GET", ATTEMPTS, "/Summary", Accounts, Ignored, nothing),
         ("GET", ATTEMPTS, "/{AttemptSid}", Accounts, Ignored, nothing),

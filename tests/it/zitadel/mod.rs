@@ -4,4 +4,4 @@
 
 mod clients;
 mod kills;
-mod pathways;
+mod users;

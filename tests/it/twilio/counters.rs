@@ -59,6 +59,7 @@ async fn every_operation_shares_the_counter_and_the_used_codes() {
             &ground.all.totp
         };
         let right = totp.app.code(server);
+        let looks_at_none = matches!(sample.codes, Codes::Ignored | Codes::OfMessages);
 
         let first = ground
             .send(&sample, &client, totp, &wrong_code(server, &totp.app, 0))
@@ -71,15 +72,11 @@ async fn every_operation_shares_the_counter_and_the_used_codes() {
             .send(&sample, &client, totp, &wrong_code(server, &totp.app, 1))
             .await;
         let counted = server.factor(&totp.sid).await.failures.count();
-        assert_eq!(
-            counted,
-            if sample.codes == Codes::Ignored { 0 } else { 2 },
-            "{operation:?}"
-        );
+        assert_eq!(counted, if looks_at_none { 0 } else { 2 }, "{operation:?}");
 
         let after_right = ground.send(&sample, &client, totp, &right).await;
         let challenge = ground.all.totp.challenge(&client).await;
-        if sample.codes == Codes::Ignored {
+        if looks_at_none {
             assert_eq!(
                 after_wrong.status, after_right.status,
                 "{operation:?} tells codes apart"
