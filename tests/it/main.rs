@@ -16,6 +16,7 @@ mod old_data;
 mod outbox;
 mod outbox_kill;
 mod pathways;
+mod rpc_over_tls;
 mod rpcs;
 mod secrets_in_logs;
 mod server_kill;

@@ -22,5 +22,5 @@ mod shares;
 mod shutdown;
 mod starting;
 mod streams;
-mod tls;
+pub(crate) mod tls;
 mod waiters;

@@ -22,7 +22,7 @@ use super::http2::Client;
 use super::process::Process;
 
 /// A connection of a client that trusts `certificate` and speaks `protocols`, the best first.
-async fn connect(
+pub(crate) async fn connect(
     address: &str,
     name: &'static str,
     certificate: &Path,
