@@ -24,7 +24,7 @@ fn twilio_from_pypi_runs_every_operation() {
 #[test]
 #[ignore = "needs node with `npm install twilio@6.2.0`; run with --include-ignored"]
 fn twilio_from_npm_runs_every_operation() {
-    let output = run_script(node("operations.js"));
+    let output = run_script(node("operations.js", "twilio"));
     let mut met = BTreeSet::new();
     for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
         let exchange: Value = serde_json::from_str(line).expect("a line of JSON");

@@ -17,11 +17,11 @@ pub(crate) fn python(script: &str, modules: &[&str]) -> Command {
     command
 }
 
-/// The command that runs a script of `tests/it/node`, which needs Twilio's library.
-pub(crate) fn node(script: &str) -> Command {
+/// The command that runs a script of `tests/it/node`, which needs this package of npm.
+pub(crate) fn node(script: &str, package: &str) -> Command {
     require(
-        Command::new("node").args(["-e", "require('twilio')"]),
-        "node with `npm install twilio@6.2.0` (NODE_PATH names the node_modules)",
+        Command::new("node").args(["-e", &format!("require.resolve('{package}')")]),
+        "node with `npm install twilio@6.2.0 @zitadel/client@1.3.1` (NODE_PATH names the node_modules)",
     );
     let mut command = Command::new("node");
     command.arg(

@@ -97,7 +97,7 @@ async fn twilio_from_pypi_accepts_the_signatures() {
 #[tokio::test]
 #[ignore = "needs node with `npm install twilio@6.2.0` (NODE_PATH names the node_modules); run with --include-ignored"]
 async fn twilio_from_npm_accepts_the_signatures() {
-    let command = node("webhooks.js");
+    let command = node("webhooks.js", "twilio");
     let server = server_on_loopback().await;
     accept(command, &received(&server).await);
 }
