@@ -21,7 +21,7 @@ pub(crate) mod jws;
 pub mod master_key;
 pub mod otpauth;
 pub mod plain_code;
-pub(crate) mod plain_token;
+pub mod plain_token;
 pub(crate) mod provider_key;
 pub(crate) mod qr;
 pub(crate) mod sealed;

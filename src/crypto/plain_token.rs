@@ -1,7 +1,10 @@
-//! Credentials that the server makes: shown once to whoever asked for them, kept as a hash.
+//! Credentials: those that the server makes, shown once to whoever asked for them, and those that somebody brings along. Kept is a
+//! hash of either.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::domain::entropy::Entropy;
@@ -56,6 +59,60 @@ impl PlainToken {
     }
 }
 
+/// The secret of an API key that was made elsewhere.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Zeroizing<String>")]
+pub struct ImportedSecret(Zeroizing<String>);
+
+impl ImportedSecret {
+    /// How many characters it has at the least: shorter ones can be guessed.
+    pub const SHORTEST: usize = 8;
+    /// How many it has at the most.
+    pub const LONGEST: usize = 128;
+
+    /// The text: for hashing it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text is no secret that could be shown in HTTP Basic authentication, a query or a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a secret must have {} to {} letters, digits and other visible characters of ASCII",
+    ImportedSecret::SHORTEST,
+    ImportedSecret::LONGEST
+)]
+pub struct UnfitSecret;
+
+impl TryFrom<Zeroizing<String>> for ImportedSecret {
+    type Error = UnfitSecret;
+
+    fn try_from(text: Zeroizing<String>) -> Result<Self, UnfitSecret> {
+        let fits = (Self::SHORTEST..=Self::LONGEST).contains(&text.len());
+        if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text))
+        } else {
+            Err(UnfitSecret)
+        }
+    }
+}
+
+impl PartialEq for ImportedSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for ImportedSecret {}
+
+impl fmt::Debug for ImportedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ImportedSecret(..)")
+    }
+}
+
 impl fmt::Debug for PlainToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PlainToken(..)")
@@ -104,6 +161,25 @@ mod tests {
         for (letter, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             assert!((4800..5520).contains(count), "{letter}: {count}");
         }
+    }
+
+    #[test]
+    fn imported_secrets_can_be_typed_and_not_be_guessed_soon() {
+        let parse = |text: &str| ImportedSecret::try_from(Zeroizing::new(text.to_owned()));
+        for good in ["abcdefgh", "a:b/c?d=e&f%20", &"x".repeat(128)] {
+            assert_eq!(parse(good).unwrap().reveal(), good);
+        }
+        for bad in [
+            "",
+            "abcdefg",
+            "abcd efgh",
+            "abcdefgh\n",
+            "abcdefg\u{e9}",
+            &"x".repeat(129),
+        ] {
+            assert_eq!(parse(bad), Err(UnfitSecret), "{bad:?}");
+        }
+        assert_eq!(format!("{:?}", parse("abcdefgh").unwrap()), "ImportedSecret(..)");
     }
 
     #[test]

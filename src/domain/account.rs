@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::opaque::TokenHash;
 use super::refusal::AreaRefusal;
 use super::sid::{AccountSid, ApiKeySid};
-use super::text::FriendlyName;
+use super::text::{FriendlyName, KeyName};
 use super::time::Timestamp;
 use super::webhook_secrets::WebhookSecrets;
 
@@ -53,6 +53,8 @@ pub struct ApiKey {
     pub sid: ApiKeySid,
     /// The account it acts for.
     pub account: AccountSid,
+    /// What it is called besides, if it was made elsewhere and imported: a user name, too.
+    pub imported: Option<KeyName>,
     /// A name for people.
     pub friendly_name: FriendlyName,
     pub secret: TokenHash,
@@ -65,6 +67,21 @@ pub enum Refusal {
     /// There is no such account, or no such key.
     #[error("the account or API key does not exist")]
     NotFound,
+}
+
+/// Why an API key that was made elsewhere was not taken over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportRefusal {
+    /// Another key has this name already, of this account or of another one.
+    #[error("an API key has this name already; revoke it first")]
+    NameTaken,
+    /// There is no such account.
+    #[error("the account does not exist")]
+    NotFound,
+}
+
+impl AreaRefusal for ImportRefusal {
+    const NOT_FOUND: Self = Self::NotFound;
 }
 
 impl AreaRefusal for Refusal {

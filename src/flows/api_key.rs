@@ -1,14 +1,15 @@
 //! API keys: further credentials of an account.
 
 use crate::app::App;
-use crate::crypto::plain_token::PlainToken;
-use crate::domain::account::{ApiKey, Refusal};
+use crate::crypto::plain_token::{ImportedSecret, PlainToken};
+use crate::domain::account::{ApiKey, ImportRefusal, Refusal};
 use crate::domain::sid::{AccountSid, ApiKeySid};
-use crate::domain::text::FriendlyName;
+use crate::domain::text::{FriendlyName, KeyName};
 use crate::flows::reading::Reading;
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::keys::{self, Key};
-use crate::store::{Batch, Order, Scan};
+use crate::store::records::ImportedKey;
+use crate::store::{Batch, Order, Scan, StoreError};
 
 /// Creates an API key of an account. Its secret is shown to nobody again.
 ///
@@ -26,6 +27,7 @@ pub async fn create(
     let key = ApiKey {
         sid,
         account,
+        imported: None,
         friendly_name,
         secret: hash,
         date_created: now,
@@ -34,13 +36,56 @@ pub async fn create(
     Ok((key, secret))
 }
 
+/// Takes over an API key that was made elsewhere, with its name and secret: whoever has them need not learn others. It is an
+/// API key like others, with an SID of its own besides.
+///
+/// # Errors
+/// [`ImportRefusal::NotFound`] without such an account, [`ImportRefusal::NameTaken`], [`Error::Failed`].
+pub async fn import(
+    app: &App,
+    account: AccountSid,
+    friendly_name: FriendlyName,
+    name: KeyName,
+    secret: &ImportedSecret,
+) -> Result<ApiKey, Error<ImportRefusal>> {
+    let now = app.clock.now();
+    let sid = ApiKeySid::generate(now, app.sids.as_ref());
+    let key = ApiKey {
+        sid,
+        account,
+        imported: Some(name),
+        friendly_name,
+        secret: app.vault.token_hash(sid.as_bytes(), secret.reveal()),
+        date_created: now,
+    };
+    retry_on_conflict(|| import_once(app, &key)).await?;
+    Ok(key)
+}
+
+async fn import_once(app: &App, key: &ApiKey) -> Result<(), Error<ImportRefusal>> {
+    let mut reading = Reading::new(app);
+    reading.require(&keys::account(key.account)).await?;
+    let mut batch = put_new(key)?;
+    if let Some(name) = &key.imported {
+        let by_name = keys::imported_key(name);
+        if reading.contains(&by_name).await? {
+            return Err(ImportRefusal::NameTaken.into());
+        }
+        batch = batch.put_new_record(by_name, &ImportedKey { key: key.sid })?;
+    }
+    Ok(reading.commit(batch).await?)
+}
+
 async fn create_once(app: &App, key: &ApiKey) -> Result<(), Error<Refusal>> {
     let mut reading = Reading::new(app);
     reading.require(&keys::account(key.account)).await?;
-    let batch = Batch::new()
-        .put_new_record(keys::api_key(key.sid), key)?
-        .mark(keys::api_keys_of(key.account).key(key.sid.as_bytes()));
+    let batch = put_new(key)?;
     Ok(reading.commit(batch).await?)
+}
+
+fn put_new(key: &ApiKey) -> Result<Batch, StoreError> {
+    let batch = Batch::new().put_new_record(keys::api_key(key.sid), key)?;
+    Ok(batch.mark(keys::api_keys_of(key.account).key(key.sid.as_bytes())))
 }
 
 /// The API keys of an account, oldest first.
@@ -81,9 +126,14 @@ pub async fn revoke(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
 async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
     let key = keys::api_key(sid);
     let mut reading = Reading::new(app);
-    let account = reading.require(&key).await?.account;
+    let ApiKey {
+        account, imported, ..
+    } = reading.require(&key).await?;
     let marker = keys::api_keys_of(account).key(sid.as_bytes());
-    let batch = Batch::new().delete(key.into_bytes()).delete(marker.into_bytes());
+    let mut batch = Batch::new().delete(key.into_bytes()).delete(marker.into_bytes());
+    if let Some(name) = &imported {
+        batch = batch.delete(keys::imported_key(name).into_bytes());
+    }
     reading.commit(batch).await?;
     app.memory.waiters.account_changed(account);
     Ok(())

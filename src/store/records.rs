@@ -12,7 +12,9 @@ use super::keys::Key;
 use super::{Batch, Store, StoreError, Version};
 use crate::domain::entity::EntityScope;
 use crate::domain::opaque::{DevicePublicKey, P256Point, Sealed};
-use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid};
+use crate::domain::sid::{
+    AccountSid, ApiKeySid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid,
+};
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 
@@ -94,6 +96,13 @@ impl ChallengeTimer {
             entity: self.entity,
         }
     }
+}
+
+/// Which API key goes by a name that it brought along.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct ImportedKey {
+    pub key: ApiKeySid,
 }
 
 /// A verification whose plan goes on by itself.

@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use zeroize::ZeroizeOnDrop;
 
 use crate::app::App;
-use crate::domain::account::Refusal;
+use crate::crypto::plain_token::ImportedSecret;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::FriendlyName;
+use crate::domain::text::{FriendlyName, KeyName};
 use crate::flows::bearer_token::NewBearerToken;
 use crate::flows::outbox::dead_letters::Disposal;
 use crate::flows::{self, account, api_key, webhook_secret};
@@ -56,6 +56,15 @@ pub(super) enum AdminRequest {
     },
     /// Everything that is stored. Not answered with a [`Reply`], but with the lines of an export.
     ExportStore,
+    /// An API key that was made elsewhere.
+    ImportKey {
+        /// `None` as in [`AdminRequest::CreateKey`].
+        account: Option<String>,
+        name: String,
+        /// What it is called there.
+        key: String,
+        secret: ImportedSecret,
+    },
     ListAccounts,
     /// Oldest first.
     ListKeys {
@@ -137,6 +146,9 @@ pub(super) struct AccountView {
 pub(super) struct KeyView {
     sid: String,
     account_sid: String,
+    /// What an imported key was called before, which is its user name, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<String>,
     friendly_name: String,
     date_created: String,
 }
@@ -255,6 +267,19 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
         }
         AdminRequest::ExportStore => Err("an export is no reply".to_owned()),
+        AdminRequest::ImportKey {
+            account,
+            name,
+            key,
+            secret,
+        } => {
+            let account = account_or_only_one(app, account).await?;
+            let key_name = KeyName::parse(&key).map_err(|invalid| format!("the key's name {invalid}"))?;
+            let imported = api_key::import(app, account, friendly_name(&name)?, key_name, &secret)
+                .await
+                .map_err(no_account)?;
+            Ok(Reply::Done(format!("imported {key} as {}", imported.sid)))
+        }
         AdminRequest::ListAccounts => {
             let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
             Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
@@ -342,6 +367,7 @@ impl From<&ApiKey> for KeyView {
         Self {
             sid: key.sid.to_string(),
             account_sid: key.account.to_string(),
+            imported: key.imported.as_ref().map(ToString::to_string),
             friendly_name: key.friendly_name.to_string(),
             date_created: key.date_created.to_string(),
         }
@@ -397,7 +423,7 @@ fn friendly_name(text: &str) -> Result<FriendlyName, String> {
     FriendlyName::parse(text).map_err(|error| format!("--name {error}"))
 }
 
-fn no_account(error: flows::Error<Refusal>) -> String {
+fn no_account<R: AreaRefusal + PartialEq>(error: flows::Error<R>) -> String {
     explain(error, "there is no such account")
 }
 

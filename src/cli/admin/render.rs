@@ -38,7 +38,11 @@ fn to_text(reply: &Reply) -> Result<String, String> {
         }
         Reply::Keys(keys) => {
             for key in keys {
-                let _ = writeln!(text, "{}  {}  {}", key.sid, key.date_created, key.friendly_name);
+                let _ = write!(text, "{}  {}  {}", key.sid, key.date_created, key.friendly_name);
+                let _ = match &key.imported {
+                    Some(name) => writeln!(text, "  ({name})"),
+                    None => writeln!(text),
+                };
             }
         }
         Reply::Outbox(outbox) => {

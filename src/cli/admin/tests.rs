@@ -9,8 +9,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use super::*;
+use crate::crypto::plain_token::ImportedSecret;
 use crate::domain::entity::EntityScope;
 use crate::domain::entropy::Entropy;
 use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
@@ -161,6 +163,43 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
     .await;
     assert_eq!(key.account_sid, account.sid);
     assert!(works(&key.sid, &key.secret).await);
+
+    let secret = || ImportedSecret::try_from(Zeroizing::new("Zwyx9876".to_owned())).unwrap();
+    let import = || AdminRequest::ImportKey {
+        account: None,
+        name: "moved".to_owned(),
+        key: "abcd1234".to_owned(),
+        secret: secret(),
+    };
+    let Reply::Done(imported) = execute(&app, import()).await else {
+        panic!("it was not imported");
+    };
+    assert!(works("abcd1234", "Zwyx9876").await);
+    for (user, secret) in [
+        ("abcd1234", "zwyx9876"),
+        ("ABCD1234", "Zwyx9876"),
+        ("abcd1235", "Zwyx9876"),
+    ] {
+        assert!(!works(user, secret).await, "{user}");
+    }
+    // Whoever has the name already keeps it.
+    let Reply::Refused(why) = execute(&app, import()).await else {
+        panic!("two keys have one name");
+    };
+    assert_eq!(why, "an API key has this name already; revoke it first");
+    let sid = imported.rsplit(' ').next().unwrap();
+    assert!(works(sid, "Zwyx9876").await);
+    let Reply::Keys(keys) = execute(&app, AdminRequest::ListKeys { account: None }).await else {
+        panic!("no keys");
+    };
+    let names: Vec<_> = keys.iter().map(|key| key.imported.as_deref()).collect();
+    assert_eq!(names, [None, Some("abcd1234")]);
+    let revoke = AdminRequest::RevokeKey { key: sid.to_owned() };
+    assert!(matches!(execute(&app, revoke).await, Reply::Done(_)));
+    assert!(!works("abcd1234", "Zwyx9876").await && !works(sid, "Zwyx9876").await);
+    // Its name is free again.
+    assert!(matches!(execute(&app, import()).await, Reply::Done(_)));
+    assert!(works("abcd1234", "Zwyx9876").await);
 
     let rotated = created(
         &app,

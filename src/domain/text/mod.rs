@@ -50,6 +50,8 @@ text! {
     Identity, 8, 64, LettersDigitsDashes;
     /// The name of a protocol that clients speak, as settings have it.
     DialectName, 1, 32, LettersDigitsDashes;
+    /// The name of an API key that was made elsewhere, which is what its user names: shorter than any SID. Case counts.
+    KeyName, 4, 32, LettersDigitsDashes;
     /// A name for people: of a factor, a device, a webhook, an account.
     FriendlyName, 1, 64, Shown;
     /// The caller's own name of a rate limit, by which requests give values. Case counts.

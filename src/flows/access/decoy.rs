@@ -15,7 +15,7 @@ use crate::domain::text::{DialectName, FriendlyName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Fault;
-use crate::store::records::{self, DeviceAddress, DeviceRecord, Record};
+use crate::store::records::{self, DeviceAddress, DeviceRecord, ImportedKey, Record};
 use crate::store::{Entry, Version};
 
 /// A record that a caller is let in by.
@@ -60,9 +60,13 @@ decoys! {
     ApiKey: FriendlyName::parse("backend").ok().map(|friendly_name| ApiKey {
         sid: ApiKeySid::from_bytes([0; 16]),
         account: AccountSid::from_bytes([0; 16]),
+        imported: None,
         friendly_name,
         secret: TokenHash([0; 32]),
         date_created: Timestamp::from_seconds(1_700_000_000),
+    });
+    ImportedKey: Some(ImportedKey {
+        key: ApiKeySid::from_bytes([0; 16]),
     });
     BearerToken: DialectName::parse("dialect").ok().zip(FriendlyName::parse("backend").ok()).map(|(dialect, friendly_name)| {
         BearerToken {

@@ -13,6 +13,7 @@ use crate::domain::entity::EntityName;
 use crate::domain::factor::{Factor, FactorStatus};
 use crate::domain::opaque::TokenHash;
 use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
+use crate::domain::text::KeyName;
 use crate::domain::time::Timestamp;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
 use crate::flows::{Error, Fault, account};
@@ -88,7 +89,8 @@ impl Actor {
     }
 }
 
-/// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret.
+/// The account that `user` and `password` speak for: its SID and auth token, or an API key's SID and secret, or what an imported
+/// key was called elsewhere, and its secret.
 ///
 /// An unknown user takes as long as a wrong password. What is foreseen of the request is read with the account.
 ///
@@ -106,7 +108,7 @@ pub async fn authenticate(
         let (found, known) = or_decoy(reading.get(&keys::account(sid)).await?)?;
         let holds = known & found.is_active();
         (sid, *sid.as_bytes(), found.token, holds)
-    } else if let Ok(sid) = user.parse::<ApiKeySid>() {
+    } else if let Some(sid) = named_key(&mut reading, user).await? {
         let (key, known) = or_decoy(reading.get(&keys::api_key(sid)).await?)?;
         prefetch_account(&mut reading, key.account, &foresee).await?;
         let (owner, has_owner) = or_decoy(reading.glance(&keys::account(key.account)).await?)?;
@@ -122,6 +124,19 @@ pub async fn authenticate(
     } else {
         Err(Refusal::Credentials.into())
     }
+}
+
+/// The API key that `user` names, by its SID or by what it was called elsewhere; any SID for a name that no key has. `None` for
+/// what names no key.
+async fn named_key(reading: &mut Reading<'_>, user: &str) -> Result<Option<ApiKeySid>, Fault> {
+    if let Ok(sid) = user.parse() {
+        return Ok(Some(sid));
+    }
+    let Ok(name) = KeyName::parse(user) else {
+        return Ok(None);
+    };
+    let (imported, _) = or_decoy(reading.get(&keys::imported_key(&name)).await?)?;
+    Ok(Some(imported.key))
 }
 
 /// Reads an account with what is foreseen of its request.

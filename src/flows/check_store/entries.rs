@@ -7,9 +7,8 @@ use super::walk::{Here, Walk};
 use crate::crypto::totp::TotpSecret;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
-use crate::domain::account::{Account, ApiKey};
+use crate::domain::account::Account;
 use crate::domain::attempt::Attempt;
-use crate::domain::bearer_token::BearerToken;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
 use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
@@ -20,8 +19,7 @@ use crate::domain::outbox::{DeadLetter, Lane, Receiver};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccountSid, ApiKeySid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
-    ServiceSid, WebhookSid,
+    AccountSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid,
 };
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
@@ -51,19 +49,10 @@ impl Walk<'_> {
                 self.check_webhook_secrets(here, &account);
             }
             KeyParts::ApiKey(sid) => self.check_api_key(here, *sid).await?,
+            KeyParts::ImportedKey(name) => self.check_imported_key(here, name).await?,
             KeyParts::BearerToken(sid) => self.check_bearer_token(here, *sid).await?,
-            KeyParts::BearerTokenOf(account, sid) => {
-                let wrong = |token: &BearerToken| {
-                    (token.account != *account).then_some("the bearer token is another account's")
-                };
-                self.refer(here, &keys::bearer_token(*sid), "it does not exist", wrong)
-                    .await?;
-            }
-            KeyParts::ApiKeyOf(account, sid) => {
-                let wrong = |key: &ApiKey| (key.account != *account).then_some("it is another account's");
-                self.refer(here, &keys::api_key(*sid), "it does not exist", wrong)
-                    .await?;
-            }
+            KeyParts::BearerTokenOf(account, sid) => self.check_listed_token(here, *account, *sid).await?,
+            KeyParts::ApiKeyOf(account, sid) => self.check_listed_key(here, *account, *sid).await?,
             KeyParts::Attempt(account, sid) => {
                 let attempt: Attempt = here.record()?;
                 self.check_sid(here, attempt.sid == *sid && attempt.account == *account);
@@ -134,32 +123,6 @@ impl Walk<'_> {
         let record: VapidKeyRecord = here.record()?;
         if let Err(error) = web_push::open(self.app, &record) {
             self.blame(here, format_args!("it does not open: {error}"));
-        }
-        Ok(())
-    }
-
-    async fn check_api_key(&mut self, here: &Here<'_>, sid: ApiKeySid) -> Result<(), Fault> {
-        let key: ApiKey = here.record()?;
-        self.check_sid(here, key.sid == sid);
-        let account = keys::account(key.account);
-        self.refer(here, &account, "its account does not exist", |_| None)
-            .await?;
-        let listed = keys::api_keys_of(key.account).key(key.sid.as_bytes());
-        if self.app.store.get(listed.bytes()).await?.is_none() {
-            self.confirm(here, "it is not in its account's list").await?;
-        }
-        Ok(())
-    }
-
-    async fn check_bearer_token(&mut self, here: &Here<'_>, sid: BearerTokenSid) -> Result<(), Fault> {
-        let token: BearerToken = here.record()?;
-        self.check_sid(here, token.sid == sid);
-        let account = keys::account(token.account);
-        self.refer(here, &account, "its account does not exist", |_| None)
-            .await?;
-        let listed = keys::bearer_tokens_of(token.account).key(sid.as_bytes());
-        if self.app.store.get(listed.bytes()).await?.is_none() {
-            self.confirm(here, "it is not in its account's list").await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //!
 //! It takes the memory of one piece of an export, of 32 bytes for each service, and of the problems it lists.
 
+mod credentials;
 mod entries;
 mod rate_limits;
 mod report;

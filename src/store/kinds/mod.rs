@@ -32,8 +32,8 @@ use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
-    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Purge, Record, ServiceCount,
-    StoreFormat, VapidKeyRecord, VerificationTimer,
+    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, ImportedKey, Purge, Record,
+    ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
@@ -61,7 +61,7 @@ use crate::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
     EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
-use crate::domain::text::{DialectName, Identity};
+use crate::domain::text::{DialectName, Identity, KeyName};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::domain::verification::Verification;
@@ -82,6 +82,9 @@ kinds! {
         /// An API key.
         b'k' ApiKey api_key(sid: ApiKeySid)
             => record ApiKey, Stays, "API keys", "API key {sid}";
+        /// The API key that goes by a name which it brought along.
+        b'I' ImportedKey imported_key(name: &'_ KeyName)
+            => record ImportedKey, Stays, "names of imported API keys", "name {name} of an API key";
         /// A bearer token.
         b'T' BearerToken bearer_token(sid: BearerTokenSid)
             => record BearerToken, Stays, "bearer tokens", "bearer token {sid}";

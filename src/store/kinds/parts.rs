@@ -16,7 +16,7 @@ use crate::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
     EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
-use crate::domain::text::{DialectName, Identity};
+use crate::domain::text::{DialectName, Identity, KeyName};
 use crate::domain::time::Timestamp;
 
 /// Something that keys are made of.
@@ -223,7 +223,7 @@ macro_rules! texts {
     )+};
 }
 
-texts! { DialectName, Identity }
+texts! { DialectName, Identity, KeyName }
 
 /// 8 bytes, so that the order of keys is the order of time.
 impl WritePart for Timestamp {

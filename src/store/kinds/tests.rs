@@ -42,6 +42,7 @@ fn samples() -> Vec<Sample> {
         AttemptSid::from_bytes([4; 16]),
         AccessTokenSid::from_bytes([4; 16]),
     );
+    let key_name = KeyName::parse("abcd1234").unwrap();
     let due = Timestamp::from_millis(0x0102_0304);
     let number = Destination::Phone(phone());
     let address = Destination::Email(EmailAddress::parse("ada@example.com").unwrap());
@@ -61,6 +62,11 @@ fn samples() -> Vec<Sample> {
             api_key(api_key_sid),
             format!("6b{four}"),
             KeyParts::ApiKey(api_key_sid),
+        ),
+        sample(
+            imported_key(&key_name),
+            format!("49{}00", hex(b"abcd1234")),
+            KeyParts::ImportedKey(key_name.clone()),
         ),
         sample(
             device(credential_sid),

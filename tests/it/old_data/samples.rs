@@ -31,7 +31,7 @@ use countersign::domain::sid::{
 };
 use countersign::domain::text::{
     ApnsIdentifier, ApnsTopic, AppId, Attributes, DialectName, FieldLabel, FieldValue, FriendlyName,
-    Identity, Issuer, Message, NotificationToken, ServiceName,
+    Identity, Issuer, KeyName, Message, NotificationToken, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -40,8 +40,8 @@ use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, Purge, Record,
-    ServiceCount, StoreFormat, VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, ImportedKey,
+    Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -111,9 +111,14 @@ fn accounts() -> Vec<Sample> {
     let key = ApiKey {
         sid: ApiKeySid::from_bytes([2; 16]),
         account: account.sid,
+        imported: None,
         friendly_name: FriendlyName::parse("deploy").unwrap(),
         secret: vault().token_hash(&[2; 16], "secret"),
         date_created: moment(2),
+    };
+    let imported = ApiKey {
+        imported: Some(KeyName::parse("abcd1234").unwrap()),
+        ..key.clone()
     };
     let token = BearerToken {
         sid: BearerTokenSid::from_bytes([3; 16]),
@@ -140,6 +145,8 @@ fn accounts() -> Vec<Sample> {
         sample("account, suspended", &suspended),
         sample("account, webhook secrets in an overlap", &rotated),
         sample("API key", &key),
+        sample("API key, imported", &imported),
+        sample("name of an API key", &ImportedKey { key: imported.sid }),
     ]
 }
 

@@ -14,6 +14,7 @@ use crate::doubles::{ManualClock, TestParts};
 use crate::support::credentials::service_account;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::plain_token::ImportedSecret;
 use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
@@ -27,7 +28,7 @@ use countersign::domain::outbox::{DeadLetter, Reason};
 use countersign::domain::service::{Change, Service, ServiceChanges};
 use countersign::domain::sid::{AccountSid, FactorSid, ServiceSid};
 use countersign::domain::text::{
-    AppId, DialectName, FriendlyName, Identity, Message, NotificationToken, ServiceName,
+    AppId, DialectName, FriendlyName, Identity, KeyName, Message, NotificationToken, ServiceName,
 };
 use countersign::domain::time::Timestamp;
 use countersign::domain::totp_algorithm::TotpAlgorithm;
@@ -143,6 +144,11 @@ pub(super) async fn write() -> String {
         .unwrap()
         .sid;
     api_key::create(&app, account, name("deploy")).await.unwrap();
+    let secret = ImportedSecret::try_from(Zeroizing::new("Zwyx9876".to_owned())).unwrap();
+    let key = KeyName::parse("abcd1234").unwrap();
+    api_key::import(&app, account, name("moved"), key, &secret)
+        .await
+        .unwrap();
     let token = NewBearerToken {
         dialect: DialectName::parse("example").unwrap(),
         user: None,
