@@ -272,14 +272,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             name,
             key,
             secret,
-        } => {
-            let account = account_or_only_one(app, account).await?;
-            let key_name = KeyName::parse(&key).map_err(|invalid| format!("the key's name {invalid}"))?;
-            let imported = api_key::import(app, account, friendly_name(&name)?, key_name, &secret)
-                .await
-                .map_err(no_account)?;
-            Ok(Reply::Done(format!("imported {key} as {}", imported.sid)))
-        }
+        } => import_key(app, account, &name, &key, &secret).await,
         AdminRequest::ListAccounts => {
             let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
             Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
@@ -332,6 +325,21 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             Ok(Reply::Done(format!("suspended {account}")))
         }
     }
+}
+
+async fn import_key(
+    app: &App,
+    account: Option<String>,
+    name: &str,
+    key: &str,
+    secret: &ImportedSecret,
+) -> Result<Reply, String> {
+    let account = account_or_only_one(app, account).await?;
+    let key_name = KeyName::parse(key).map_err(|invalid| format!("the key's name {invalid}"))?;
+    let imported = api_key::import(app, account, friendly_name(name)?, key_name, secret)
+        .await
+        .map_err(no_account)?;
+    Ok(Reply::Done(format!("imported {key} as {}", imported.sid)))
 }
 
 async fn rotate_webhook_secret(app: &App, account: &str, overlap: Duration) -> Result<Reply, String> {
