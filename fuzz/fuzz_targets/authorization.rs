@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use countersign::dialect::twilio::BasicCredentials;
+use countersign::web::basic::BasicCredentials;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|header: &[u8]| {

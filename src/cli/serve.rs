@@ -20,7 +20,7 @@ use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
 use crate::delivery::Senders;
 use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use crate::delivery::push::{Addresses, PushProviders};
-use crate::dialect::{Dialect, Speaks, signal, together, twilio, zitadel};
+use crate::dialect::{Dialect, Speaks, signal, together, twilio, vonage, zitadel};
 use crate::domain::text::FriendlyName;
 use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
@@ -121,11 +121,12 @@ fn spoken(
         vec![
             (signal::claims, registration),
             (zitadel::claims, zitadel::http(Arc::clone(app))),
+            (vonage::claims, vonage::http(Arc::clone(app))),
             (about::claims, about),
         ],
     );
     Ok(Dialect {
-        name: "twilio, signal, zitadel",
+        name: "twilio, signal, vonage, zitadel",
         speaks: Speaks::Http(all),
     })
 }

@@ -32,6 +32,7 @@ pub mod signal;
 mod stream;
 mod together;
 pub mod twilio;
+pub mod vonage;
 pub mod zitadel;
 
 use std::sync::Arc;

@@ -67,6 +67,7 @@ pages! {
     clients
     zitadel
     signal
+    vonage
     settings
     administering
     deploying

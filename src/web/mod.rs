@@ -8,6 +8,7 @@
 //! their dialect, so no word, number or header of any protocol stands here.
 
 pub mod arrival;
+pub mod basic;
 pub mod body;
 pub mod boundary;
 pub mod client_address;

@@ -27,6 +27,7 @@ mod support;
 mod sweeping;
 mod timing;
 mod twilio;
+mod vonage;
 mod web_push;
 mod webhooks;
 mod zitadel;

@@ -2,9 +2,6 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
 
 use super::device_jwt::DeviceJwt;
 use super::foresight::Asked;
@@ -13,6 +10,7 @@ use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
 use crate::flows::access::{self, Actor, Admission};
 use crate::flows::reading::{Admitted, Prior};
 use crate::flows::{self, access_token};
+use crate::web::basic::BasicCredentials;
 
 /// Whoever was authenticated.
 #[derive(Clone, Debug)]
@@ -47,50 +45,6 @@ pub(super) struct Authenticated {
     /// By what: for those who wait and are to be checked again.
     pub(super) admission: Option<Admission>,
 }
-
-/// What the `Authorization` header holds.
-pub struct BasicCredentials {
-    /// User name, colon, password.
-    text: Zeroizing<String>,
-    colon: usize,
-}
-
-impl BasicCredentials {
-    /// Reads `Basic`, blank, Base64 of user name, colon, password (RFC 7617). Nothing else is a credential here.
-    #[must_use]
-    pub fn parse(header: &[u8]) -> Option<Self> {
-        let (scheme, encoded) = header.split_first_chunk::<6>()?;
-        if !scheme.eq_ignore_ascii_case(b"basic ") || encoded.len() > MAX_ENCODED {
-            return None;
-        }
-        let decoded = STANDARD.decode(encoded.trim_ascii()).ok()?;
-        let text = String::from_utf8(decoded).map_err(|error| Zeroizing::new(error.into_bytes()));
-        let text = Zeroizing::new(text.ok()?);
-        let colon = text.find(':')?;
-        Some(Self { text, colon })
-    }
-
-    /// What stands before the first colon.
-    #[must_use]
-    pub fn user(&self) -> &str {
-        &self.text[..self.colon]
-    }
-
-    /// What stands behind the first colon.
-    #[must_use]
-    pub fn reveal_password(&self) -> &str {
-        &self.text[self.colon + 1..]
-    }
-
-    /// The user name and the password, for whoever checks them again later.
-    fn into_parts(self) -> (String, Zeroizing<String>) {
-        let password = Zeroizing::new(self.reveal_password().to_owned());
-        (self.user().to_owned(), password)
-    }
-}
-
-/// Long enough for every token of a device.
-const MAX_ENCODED: usize = 16 * 1024;
 
 /// What a request says of who sends it.
 ///

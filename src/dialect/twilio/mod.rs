@@ -48,7 +48,6 @@ mod webhooks;
 const NAME: &str = "twilio";
 
 pub use approval::{ApprovalJwt, ApprovalJwtError, SignedAnswer};
-pub use auth::BasicCredentials;
 /// What every parameter of a request is called, in bodies, queries and (with a blank) within JSON.
 pub const PARAMETERS: &[&str] = error::Parameter::NAMES;
 

@@ -18,9 +18,10 @@ use crate::domain::destination::Destination;
 use crate::domain::phone::LeadingDigits;
 use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
+use crate::domain::verification::Verification;
 use crate::flows::reading::Reading;
-use crate::store::keys;
+use crate::flows::{Error, Fault};
+use crate::store::keys::{self, Key};
 
 /// The attempt, if it is one of the account's and not older than [`Attempt::RETENTION`].
 ///
@@ -33,6 +34,24 @@ pub async fn fetch(app: &App, account: AccountSid, sid: AttemptSid) -> Result<At
         return Err(Refusal::NotFound.into());
     }
     Ok(attempt)
+}
+
+/// What is kept of the attempts of a verification, the first one first, in one round trip.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn of_verification(app: &App, verification: &Verification) -> Result<Vec<Attempt>, Fault> {
+    let tries = verification.sends.iter().flat_map(|send| &send.tries);
+    let keys: Vec<_> = tries
+        .map(|tried| keys::attempt(verification.account, tried.attempt))
+        .collect();
+    let mut reading = Reading::new(app);
+    reading.prefetch(keys.iter().map(Key::bytes)).await?;
+    let mut attempts = Vec::with_capacity(keys.len());
+    for key in keys {
+        attempts.extend(reading.get(&key).await?);
+    }
+    Ok(attempts)
 }
 
 /// Which attempts; `None` means all. The dates are half-open, so that one range's end is the next one's beginning.

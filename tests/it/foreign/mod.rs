@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-pub(crate) use self::programs::{node, python, require};
+pub(crate) use self::programs::{node, python, python_with_vonage, require};
 
 /// The binary under test, serving an empty store; it is killed when this is dropped.
 struct Server {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use countersign::delivery::codes::{
     CodeMessage, CodeSender, CodeSenders, ConfiguredSender, SenderKind, Sent,
 };
 use countersign::dialect::signal::{self, Callers};
-use countersign::dialect::{Claim, Http, Speaks, together, twilio, zitadel};
+use countersign::dialect::{Claim, Http, Speaks, together, twilio, vonage, zitadel};
 use countersign::domain::bearer_token::TokenUser;
 use countersign::domain::channel::Channel;
 use countersign::domain::country::Country;
@@ -29,6 +29,9 @@ use countersign::flows::access::presented;
 use countersign::flows::bearer_token::{self, NewBearerToken};
 use countersign::flows::deliveries::Deliveries;
 use countersign::flows::outbox::worker::{Limits, Worker};
+use countersign::flows::verification::advance_due;
+use countersign::server::self_signed::SelfSigned;
+use countersign::server::tls::Certificates;
 use countersign::server::{ClientLimits, Listener};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -70,9 +73,14 @@ impl CalledServer {
         };
         let registration = noting(signal::http(server.app.clone(), Callers::Tokens, Some(hash)));
         let users = noting(zitadel::http(server.app.clone()));
+        let requests = vonage::http(server.app.clone());
         let listening = serve_beside_twilio(
             &server,
-            vec![(signal::claims, registration), (zitadel::claims, users)],
+            vec![
+                (signal::claims, registration),
+                (zitadel::claims, users),
+                (vonage::claims, requests),
+            ],
             ClientLimits::default(),
         );
         Self {
@@ -84,6 +92,20 @@ impl CalledServer {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        self.served.address.to_string()
+    }
+
+    /// The same over TLS, for clients that speak nothing else, for as long as what is returned lives.
+    pub(crate) fn serve_tls(&self, files: &SelfSigned) -> Served {
+        let certificates = Certificates::load(files.certificate.clone(), files.key.clone()).unwrap();
+        let settings = Arc::new(certificates).server_config().unwrap();
+        let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), settings).unwrap();
+        let requests = vonage::http(self.server.app.clone());
+        serve_dialect(listener, Speaks::Http(requests), ClientLimits::default())
+    }
+
     /// Whether a call of this name was answered without a status that is an error.
     pub(crate) fn met(&self, method: &str) -> bool {
         self.met.lock().unwrap().contains(method)
@@ -92,13 +114,20 @@ impl CalledServer {
     /// Runs a script of `tests/it/python`, which must succeed, for the protocol whose `.proto` files are in this folder.
     pub(crate) async fn run(&mut self, script: &str, modules: &[&str], dialect: &str) {
         let stubs = tempfile::tempdir().unwrap();
-        let mut script = python(script, modules)
+        let mut script = python(script, modules);
+        script
             .arg(self.served.address.to_string())
             .arg(format!(
                 "{}/src/dialect/{dialect}/proto",
                 env!("CARGO_MANIFEST_DIR")
             ))
-            .arg(stubs.path())
+            .arg(stubs.path());
+        self.attend(script).await;
+    }
+
+    /// Runs a script, which must succeed, and does for it what it asks for.
+    pub(crate) async fn attend(&self, mut script: Command) {
+        let mut script = script
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -127,8 +156,10 @@ impl CalledServer {
             "wait" => {
                 let millis = Duration::from_millis(number("milliseconds").unwrap());
                 self.server.clock.advance(millis);
+                advance_due(&self.server.app).await.unwrap();
                 Value::Null
             }
+            "credentials" => json!({ "key": account.user, "secret": account.password }),
             "message" => self.last_message(text("to")).await,
             "code" => json!(self.server.message_code(&verification(text("session"))).await),
             "token" => {

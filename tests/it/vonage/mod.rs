@@ -1,0 +1,7 @@
+//! Vonage's Verify, version 1: its real clients over TCP, and the answers themselves, on a clock that is moved.
+
+mod answers;
+mod clients;
+mod forms;
+mod workflows;
+mod world;
