@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::domain::service::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::{DialectName, ServiceName};
-use crate::flows::reading::Admitted;
+use crate::flows::reading::{Admitted, Foreseen};
 use crate::flows::{Error, access, account, dialect_service};
 use crate::web::rpc;
 
@@ -22,37 +22,46 @@ pub enum Callers {
     Anybody(Option<AccountSid>),
 }
 
-/// The account that a call acts for, and its service for sessions.
+/// The account that a call acts for, and its service for sessions; what is foreseen of the call is read with the service.
 pub(super) async fn admit(
     app: &App,
     callers: &Callers,
     metadata: &MetadataMap,
+    foresee: impl Fn(AccountSid, ServiceSid) -> Foreseen,
 ) -> Result<(Admitted<AccountSid>, ServiceSid), Status> {
-    let mut account = match callers {
-        Callers::Tokens => of_token(app, metadata).await?,
-        Callers::Anybody(account) => of_this_machine(app, *account, metadata).await?,
-    };
     let (Ok(dialect), Ok(name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
         let told = Status::internal("an internal error occurred");
         return Err(rpc::failed(told, "the names of the service are no names"));
     };
-    let service = dialect_service::service_of(app, &mut account, &dialect, &name)
-        .await
-        .map_err(|error| match error {
-            Error::Refused(Refusal::NotFound) => Status::unauthenticated(UNKNOWN),
-            Error::Refused(refusal) => Status::resource_exhausted(refusal.to_string()),
-            Error::Failed(fault) => failed(&fault),
-        })?;
+    let mut account = match callers {
+        Callers::Tokens => of_token(app, metadata, &dialect).await?,
+        Callers::Anybody(account) => of_this_machine(app, *account, metadata).await?,
+    };
+    let who = account.who;
+    let service = dialect_service::service_of(app, &mut account, &dialect, &name, |service| {
+        foresee(who, service)
+    })
+    .await
+    .map_err(|error| match error {
+        Error::Refused(Refusal::NotFound) => Status::unauthenticated(UNKNOWN),
+        Error::Refused(refusal) => Status::resource_exhausted(refusal.to_string()),
+        Error::Failed(fault) => failed(&fault),
+    })?;
     Ok((account, service))
 }
 
-async fn of_token(app: &App, metadata: &MetadataMap) -> Result<Admitted<AccountSid>, Status> {
+async fn of_token(
+    app: &App,
+    metadata: &MetadataMap,
+    dialect: &DialectName,
+) -> Result<Admitted<AccountSid>, Status> {
     let shown = shown(metadata).ok_or_else(|| {
         Status::unauthenticated(
             "No API key provided: send the metadata authorization: Bearer and a token of `countersign token create --signal`",
         )
     })?;
-    match access::authenticate_bearer(app, shown, NAME).await {
+    let foresee = |account| dialect_service::foresee(account, dialect);
+    match access::authenticate_bearer(app, shown, NAME, foresee).await {
         Ok(Admitted { who, prior }) => Ok(Admitted {
             who: who.account,
             prior,
@@ -127,7 +136,7 @@ mod tests {
         let anybody = Callers::Anybody(None);
         let from_here = MetadataMap::new();
         let refused = async |metadata: &MetadataMap| {
-            let admitted = admit(&app, &anybody, metadata).await;
+            let admitted = admit(&app, &anybody, metadata, |_, _| Foreseen::default()).await;
             admitted.map(|_| ()).map_err(|status| status.code())
         };
         assert_eq!(refused(&from_here).await, Err(Code::FailedPrecondition));

@@ -28,7 +28,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::AppHash;
 use crate::domain::verification::{Content, Refusal, Verification, VerificationStatus};
 use crate::flows::Error;
-use crate::flows::reading::Admitted;
+use crate::flows::reading::{Admitted, Foreseen};
 use crate::flows::verification::{self, Guess, Resend, SessionDraft, SessionPermits, VerificationName};
 
 /// What the calls act on.
@@ -47,12 +47,26 @@ impl RegistrationService for Registration {
         request: Request<CreateRegistrationSessionRequest>,
     ) -> Result<Response<CreateRegistrationSessionResponse>, Status> {
         use create_registration_session_response::Response as Answer;
-        let (account, service) = self.admit(request.metadata()).await?;
-        let CreateRegistrationSessionRequest {
-            e164,
-            rate_limit_collation_key,
-            ..
-        } = request.into_inner();
+        let asked = request.get_ref();
+        let new = PhoneNumber::try_from(format!("+{}", asked.e164)).map(|number| SessionDraft {
+            destination: Destination::Phone(number),
+            policy: policy(),
+            permits: vec![
+                SessionPermits {
+                    rule: SESSIONS_OF_A_NUMBER,
+                    apart: Some(asked.rate_limit_collation_key.clone()),
+                },
+                SessionPermits {
+                    rule: SESSIONS_WHATEVER_THE_KEY,
+                    apart: None,
+                },
+            ],
+        });
+        let foresee = |account, service| match &new {
+            Ok(new) => verification::foresee_create(&self.app, account, service, new),
+            Err(_) => Foreseen::default(),
+        };
+        let (account, service) = self.admit(request.metadata(), foresee).await?;
         let refuse = |kind: CreateRegistrationSessionErrorType, wait: Option<u64>| {
             Answer::Error(CreateRegistrationSessionError {
                 error_type: kind.into(),
@@ -60,38 +74,22 @@ impl RegistrationService for Registration {
                 retry_after_seconds: wait.unwrap_or(0),
             })
         };
-        let answer = match PhoneNumber::try_from(format!("+{e164}")) {
+        let answer = match new {
             Err(_) => refuse(CreateRegistrationSessionErrorType::IllegalPhoneNumber, None),
-            Ok(number) => {
-                let new = SessionDraft {
-                    destination: Destination::Phone(number),
-                    policy: policy(),
-                    permits: vec![
-                        SessionPermits {
-                            rule: SESSIONS_OF_A_NUMBER,
-                            apart: Some(rate_limit_collation_key),
-                        },
-                        SessionPermits {
-                            rule: SESSIONS_WHATEVER_THE_KEY,
-                            apart: None,
-                        },
-                    ],
-                };
-                match verification::create(&self.app, account, service, &new).await {
-                    Ok(session) => Answer::SessionMetadata(metadata(&session, self.app.clock.now())),
-                    Err(Error::Refused(Refusal::TooSoon { retry_after })) => refuse(
-                        CreateRegistrationSessionErrorType::RateLimited,
-                        Some(retry_after.as_secs()),
-                    ),
-                    // Its service was deleted a moment ago: the next call makes another one.
-                    Err(Error::Refused(_)) => {
-                        return Err(Status::aborted(
-                            "the service of these calls was deleted; try again",
-                        ));
-                    }
-                    Err(Error::Failed(fault)) => return Err(failed(&fault)),
+            Ok(new) => match verification::create(&self.app, account, service, &new).await {
+                Ok(session) => Answer::SessionMetadata(metadata(&session, self.app.clock.now())),
+                Err(Error::Refused(Refusal::TooSoon { retry_after })) => refuse(
+                    CreateRegistrationSessionErrorType::RateLimited,
+                    Some(retry_after.as_secs()),
+                ),
+                // Its service was deleted a moment ago: the next call makes another one.
+                Err(Error::Refused(_)) => {
+                    return Err(Status::aborted(
+                        "the service of these calls was deleted; try again",
+                    ));
                 }
-            }
+                Err(Error::Failed(fault)) => return Err(failed(&fault)),
+            },
         };
         Ok(Response::new(CreateRegistrationSessionResponse {
             response: Some(answer),
@@ -103,8 +101,8 @@ impl RegistrationService for Registration {
         request: Request<GetRegistrationSessionMetadataRequest>,
     ) -> Result<Response<GetRegistrationSessionMetadataResponse>, Status> {
         use get_registration_session_metadata_response::Response as Answer;
-        let (account, service) = self.admit(request.metadata()).await?;
-        let session = session_id(&request.get_ref().session_id)?;
+        let asked = &request.get_ref().session_id;
+        let (account, service, session) = self.admit_to(request.metadata(), asked).await?;
         let found = self.find(account, service, session).await?;
         let answer = match found {
             Some(session) => Answer::SessionMetadata(metadata(&session, self.app.clock.now())),
@@ -121,9 +119,9 @@ impl RegistrationService for Registration {
         &self,
         request: Request<SendVerificationCodeRequest>,
     ) -> Result<Response<SendVerificationCodeResponse>, Status> {
-        let (account, service) = self.admit(request.metadata()).await?;
+        let asked = &request.get_ref().session_id;
+        let (account, service, session) = self.admit_to(request.metadata(), asked).await?;
         let request = request.into_inner();
-        let session = session_id(&request.session_id)?;
         let channel = match request.transport() {
             MessageTransport::Sms => Channel::Sms,
             MessageTransport::Voice => Channel::Call,
@@ -166,9 +164,9 @@ impl RegistrationService for Registration {
         &self,
         request: Request<CheckVerificationCodeRequest>,
     ) -> Result<Response<CheckVerificationCodeResponse>, Status> {
-        let (account, service) = self.admit(request.metadata()).await?;
+        let asked = &request.get_ref().session_id;
+        let (account, service, session) = self.admit_to(request.metadata(), asked).await?;
         let request = request.get_ref();
-        let session = session_id(&request.session_id)?;
         let who = account.who;
         let checked = self
             .check(account, service, session, &request.verification_code)
@@ -194,9 +192,10 @@ impl RegistrationService for Registration {
         &self,
         request: Request<CheckVerificationCodeRequest>,
     ) -> Result<Response<LegacyCheckVerificationCodeResponse>, Status> {
-        let (account, service) = self.admit(request.metadata()).await?;
+        let asked = &request.get_ref().session_id;
+        let (account, service, session) = self.admit_to(request.metadata(), asked).await?;
         let request = request.get_ref();
-        let which = VerificationName::Sid(session_id(&request.session_id)?);
+        let which = VerificationName::Sid(session);
         let guess = Guess {
             code: Some(&request.verification_code),
             compares_approved: true,
@@ -216,8 +215,27 @@ impl RegistrationService for Registration {
 }
 
 impl Registration {
-    async fn admit(&self, metadata: &MetadataMap) -> Result<(Admitted<AccountSid>, ServiceSid), Status> {
-        admit(&self.app, &self.callers, metadata).await
+    async fn admit(
+        &self,
+        metadata: &MetadataMap,
+        foresee: impl Fn(AccountSid, ServiceSid) -> Foreseen,
+    ) -> Result<(Admitted<AccountSid>, ServiceSid), Status> {
+        admit(&self.app, &self.callers, metadata, foresee).await
+    }
+
+    /// The same for a call about the session that is named by `bytes`. Whoever may not call is told nothing about those.
+    async fn admit_to(
+        &self,
+        metadata: &MetadataMap,
+        bytes: &[u8],
+    ) -> Result<(Admitted<AccountSid>, ServiceSid, VerificationSid), Status> {
+        let session = session_id(bytes);
+        let foresee = |account, service| match &session {
+            Ok(session) => verification::foresee(account, service, &VerificationName::Sid(*session)),
+            Err(_) => Foreseen::default(),
+        };
+        let (account, service) = self.admit(metadata, foresee).await?;
+        Ok((account, service, session?))
     }
 
     async fn check(

@@ -122,7 +122,8 @@ async fn admit(app: &App, parts: &Parts, bytes: &[u8]) -> Result<AdmittedCall, V
             "the names of the service are no names".to_owned(),
         )));
     };
-    let service = dialect_service::service_of(app, &mut account, &dialect, &name)
+    let nothing = |_| Foreseen::default();
+    let service = dialect_service::service_of(app, &mut account, &dialect, &name, nothing)
         .await
         .map_err(|error| VerifyError::of_service(&error))?;
     Ok(AdmittedCall {

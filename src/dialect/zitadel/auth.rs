@@ -70,7 +70,12 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
         return Err(Status::unauthenticated("auth header missing"));
     }
     let token = rpc::bearer_token(metadata).ok_or_else(|| Status::unauthenticated(UNKNOWN))?;
-    let admitted = access::authenticate_bearer(app, token, NAME).await;
+    let (Ok(dialect), Ok(service_name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
+        let told = Status::internal("an internal error occurred");
+        return Err(rpc::failed(told, "the names of the service are no names"));
+    };
+    let foresee = |account| dialect_service::foresee(account, &dialect);
+    let admitted = access::authenticate_bearer(app, token, NAME, foresee).await;
     let Admitted { who: token, prior } = admitted.map_err(unknown_or_failed)?;
     let BearerToken {
         account,
@@ -80,12 +85,9 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
     else {
         return Err(Status::unauthenticated(UNKNOWN));
     };
-    let (Ok(dialect), Ok(service_name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
-        let told = Status::internal("an internal error occurred");
-        return Err(rpc::failed(told, "the names of the service are no names"));
-    };
     let mut admitted = Admitted { who: account, prior };
-    let service = dialect_service::service_of(app, &mut admitted, &dialect, &service_name)
+    let foresee = |service| user::foresee(service, &name);
+    let service = dialect_service::service_of(app, &mut admitted, &dialect, &service_name, foresee)
         .await
         .map_err(|error| match error {
             Error::Refused(refusal @ service::Refusal::TooMany { .. }) => {
@@ -97,7 +99,7 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
         service,
         identity: name,
     };
-    let user = user::ensure(app, account, &own)
+    let user = user::ensure(app, admitted, &own)
         .await
         .map_err(unknown_or_failed)?;
     Ok(TokenHolder {

@@ -7,9 +7,9 @@ use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
 use crate::domain::access::Refusal;
 use crate::domain::bearer_token::BearerToken;
-use crate::domain::sid::BearerTokenSid;
+use crate::domain::sid::{AccountSid, BearerTokenSid};
 use crate::flows::Error;
-use crate::flows::reading::{Admitted, Prior, Reading};
+use crate::flows::reading::{Admitted, Foreseen, Prior, Reading};
 use crate::store::keys;
 
 /// A token as callers present it: its SID, an underscore and its secret.
@@ -18,7 +18,8 @@ pub fn presented(sid: BearerTokenSid, secret: &PlainToken) -> Zeroizing<String> 
     Zeroizing::new(format!("{sid}_{}", secret.reveal()))
 }
 
-/// Whom the token that is `presented` in the protocol `dialect` lets in. An unknown one takes as long as a wrong one.
+/// Whom the token that is `presented` in the protocol `dialect` lets in. An unknown one takes as long as a wrong one. What is
+/// foreseen of the request is read with the account.
 ///
 /// # Errors
 /// [`Refusal::Credentials`] for whatever is wrong with it, [`Error::Failed`].
@@ -26,11 +27,14 @@ pub async fn authenticate_bearer(
     app: &App,
     presented: &str,
     dialect: &str,
+    foresee: impl Fn(AccountSid) -> Foreseen,
 ) -> Result<Admitted<BearerToken>, Error<Refusal>> {
     let (sid, secret) = presented.split_once('_').ok_or(Refusal::Credentials)?;
     let sid: BearerTokenSid = sid.parse().map_err(|_| Refusal::Credentials)?;
     let mut reading = Reading::new(app);
     let (token, known) = or_decoy(reading.get(&keys::bearer_token(sid)).await?)?;
+    let foreseen = foresee(token.account).and(keys::account(token.account));
+    reading.prefetch(foreseen.keys()).await?;
     let (account, has_account) = or_decoy(reading.glance(&keys::account(token.account)).await?)?;
     let holds = known & has_account & account.is_active() & token.holds(dialect, app.clock.now());
     // The secret is looked at in any case.

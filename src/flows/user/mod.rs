@@ -15,11 +15,18 @@ pub use self::totp::{TotpState, add_totp, remove_totp, totp_state, verify_totp};
 use crate::app::App;
 use crate::domain::entity::EntityName;
 use crate::domain::service::Service;
-use crate::domain::sid::AccountSid;
+use crate::domain::sid::{AccountSid, ServiceSid};
+use crate::domain::text::Identity;
 use crate::domain::user::{Refusal, User};
-use crate::flows::reading::{Admitted, NotRead, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, StoreError, keys};
+
+/// What is going to be read to find the user, besides its service.
+#[must_use]
+pub fn foresee(service: ServiceSid, user: &Identity) -> Foreseen {
+    Foreseen::default().and(keys::user(service, user))
+}
 
 /// The user, created if there was none.
 ///

@@ -14,7 +14,7 @@ use crate::domain::sid::{AccountSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Refusal, User};
 use crate::domain::verification::{self, CodePolicy, Content, Draft, Verification};
-use crate::flows::code::{next_code, open_code, put_verification};
+use crate::flows::code::{keys_to_send, next_code, open_code, put_verification};
 use crate::flows::fraud::SendPermit;
 use crate::flows::reading::{Admitted, Reading};
 use crate::flows::verification::{Guess, Resend, check_within, send_within};
@@ -187,6 +187,8 @@ async fn put_code<'a>(
         }
         return Ok((batch, None));
     }
+    let read_to_send = keys_to_send(app, service.account, service.sid, &verification.destination);
+    reading.prefetch(read_to_send.iter().map(Vec::as_slice)).await?;
     let wanted = Resend {
         channel,
         content: issuing.content.clone(),

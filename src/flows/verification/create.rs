@@ -8,9 +8,10 @@ use crate::domain::opaque::Fingerprint;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::verification::{CodePolicy, Content, Draft, Refusal, Verification};
 use crate::flows::code::put_verification;
-use crate::flows::reading::{Admitted, Reading};
+use crate::flows::reading::{Admitted, Foreseen, Reading};
 use crate::flows::{Error, retry_on_conflict};
-use crate::store::{Batch, keys};
+use crate::store::Batch;
+use crate::store::keys::{self, Key};
 
 /// A verification that is to be begun.
 #[derive(Clone, Debug)]
@@ -50,6 +51,27 @@ pub async fn create(
     retry_on_conflict(|| attempt(app, prior.reading(app), scope, new)).await
 }
 
+/// What is going to be read to begin a verification.
+#[must_use]
+pub fn foresee_create(app: &App, account: AccountSid, service: ServiceSid, new: &SessionDraft) -> Foreseen {
+    let buckets = buckets(app, service, new).map(|(_, key)| key.into_bytes());
+    Foreseen::default()
+        .and(keys::service(account, service))
+        .and_all(buckets)
+}
+
+/// The buckets that are taken from, each with its rule.
+fn buckets<'n>(
+    app: &App,
+    service: ServiceSid,
+    new: &'n SessionDraft,
+) -> impl Iterator<Item = (&'n PermitRule, Key<Permits>)> {
+    new.permits.iter().map(move |SessionPermits { rule, apart }| {
+        let value = counted(app, service, &new.destination, apart.as_deref());
+        (rule, keys::begun_sessions(service, &value))
+    })
+}
+
 /// What one bucket is for: it is kept under this, so nobody who sees the store learns who was asked for.
 fn counted(app: &App, service: ServiceSid, destination: &Destination, apart: Option<&str>) -> Fingerprint {
     let mut counted = destination.to_key();
@@ -69,14 +91,7 @@ async fn attempt(
     let Scope { account, service } = scope;
     let now = app.clock.now();
     let owner = keys::service(account, service);
-    let buckets: Vec<_> = new
-        .permits
-        .iter()
-        .map(|SessionPermits { rule, apart }| {
-            let value = counted(app, service, &new.destination, apart.as_deref());
-            (rule, keys::begun_sessions(service, &value))
-        })
-        .collect();
+    let buckets: Vec<_> = buckets(app, service, new).collect();
     let needed = [owner.bytes()].into_iter();
     reading
         .prefetch(needed.chain(buckets.iter().map(|(_, key)| key.bytes())))

@@ -22,7 +22,7 @@ pub use self::advance::advance;
 pub(crate) use self::check::check_within;
 pub use self::check::{AgreedPayment, Guess, check, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
-pub use self::create::{SessionDraft, SessionPermits, create};
+pub use self::create::{SessionDraft, SessionPermits, create, foresee_create};
 pub use self::due::{PlanKeeper, advance_due};
 pub(crate) use self::resend::send_within;
 pub use self::resend::{Resend, resend};
@@ -138,6 +138,17 @@ async fn find(
     which: &VerificationName,
     now: Timestamp,
 ) -> Result<FoundVerification, NotRead> {
+    find_to(reading, scope, which, now, |_| Vec::new()).await
+}
+
+/// The same for whoever is going to read more, which follows from the verification: it is read in the second round trip.
+async fn find_to(
+    reading: &mut Reading<'_>,
+    scope: Scope,
+    which: &VerificationName,
+    now: Timestamp,
+    more: impl FnOnce(&Verification) -> Vec<Vec<u8>>,
+) -> Result<FoundVerification, NotRead> {
     let Scope { account, service } = scope;
     reading.prefetch(foresee(account, service, which).keys()).await?;
     let owner = reading.require(&keys::service(account, service)).await?;
@@ -164,6 +175,8 @@ async fn find(
     let mut keys = vec![key.bytes(), wrong_codes.bytes()];
     let attempt = key_to_convert(&verification);
     keys.extend(attempt.as_ref().map(Key::bytes));
+    let more = more(&verification);
+    keys.extend(more.iter().map(Vec::as_slice));
     reading.prefetch(keys).await?;
     Ok(FoundVerification {
         service: owner,

@@ -1,6 +1,6 @@
 //! Sends the code of a verification that its caller names.
 
-use super::{FoundVerification, Scope, VerificationName, find};
+use super::{FoundVerification, Scope, VerificationName, find_to};
 use crate::app::App;
 use crate::domain::channel::Channel;
 use crate::domain::service::Service;
@@ -61,7 +61,10 @@ async fn attempt(
         service,
         verification: before,
         ..
-    } = find(&mut reading, scope, which, now).await?;
+    } = find_to(&mut reading, scope, which, now, |found| {
+        keys_to_send(app, scope.account, scope.service, &found.destination)
+    })
+    .await?;
     let mut verification = before.clone();
     verification.require_sendable(wanted.channel, now)?;
     let (to_send, batch) = (&mut verification, Batch::new());
@@ -81,7 +84,8 @@ async fn attempt(
 }
 
 /// Adds to `batch` what sends the code of `verification`, a new one if its rules want that, and notes the sending in the
-/// verification. Whoever commits the batch writes that, too, and commits the permit then.
+/// verification. Whoever commits the batch writes that, too, and commits the permit then. What [`keys_to_send`] names is read one
+/// by one unless it was read before.
 ///
 /// # Errors
 /// As [`resend`], but for what only depends on the verification.
@@ -98,8 +102,6 @@ pub(crate) async fn send_within<'a>(
     if !verification.destination.fits(wanted.channel) {
         return Err(Refusal::DestinationUnfit.into());
     }
-    let read_to_send = keys_to_send(app, service.account, service.sid, &verification.destination);
-    reading.prefetch(read_to_send.iter().map(Vec::as_slice)).await?;
     let templates = &app.policy.templates;
     let content = service
         .settings

@@ -26,6 +26,7 @@ use countersign::domain::verification::{
     Alphabet, CodePolicy, Content, Payment, Refusal, Verification, VerificationStatus,
 };
 use countersign::flows::rate_limit::{self, NewRateLimit, bucket};
+use countersign::flows::reading::Foreseen;
 use countersign::flows::user::{Issuing, NewPhone, PhoneProof};
 use countersign::flows::verification::{
     self, AgreedPayment, Guess, NewVerification, SessionDraft, SessionPermits, Settlement, VerificationName,
@@ -221,9 +222,11 @@ fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> New
 pub(super) async fn begin_session(app: &App, account: AccountSid) {
     let dialect = DialectName::parse("example").unwrap();
     let named = ServiceName::parse("Example").unwrap();
-    let service = dialect_service::service_of(app, &mut account.into(), &dialect, &named)
-        .await
-        .unwrap();
+    let service = dialect_service::service_of(app, &mut account.into(), &dialect, &named, |_| {
+        Foreseen::default()
+    })
+    .await
+    .unwrap();
     let rule = PermitRule {
         capacity: 5,
         regeneration: Duration::from_mins(288),

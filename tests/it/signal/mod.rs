@@ -5,5 +5,6 @@
 
 mod clients;
 mod kills;
+mod round_trips;
 mod sessions;
 mod tokens;

@@ -30,6 +30,7 @@ use crate::domain::verification::Verification;
 use crate::doubles::{ManualClock, TestParts};
 use crate::flows::bearer_token::{self, NewBearerToken};
 use crate::flows::code::open_code;
+use crate::flows::reading::Foreseen;
 use crate::flows::verification::VerificationName;
 use crate::flows::{access, account, dialect_service, user, verification};
 
@@ -118,9 +119,11 @@ impl ZitadelWorld {
             DialectName::parse(NAME).unwrap(),
             ServiceName::parse("ZITADEL").unwrap(),
         );
-        dialect_service::service_of(&self.app, &mut self.account.into(), &dialect, &name)
-            .await
-            .unwrap()
+        dialect_service::service_of(&self.app, &mut self.account.into(), &dialect, &name, |_| {
+            Foreseen::default()
+        })
+        .await
+        .unwrap()
     }
 
     async fn name(&self, user: &str) -> EntityName {
