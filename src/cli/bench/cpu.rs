@@ -1,36 +1,44 @@
 //! How much of a processor a server takes (Linux).
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::load::{LoadOutcome, count};
+use super::load::count;
 
-/// A load, and what the server took of processors meanwhile, in seconds.
-pub(super) struct MeasuredLoad {
-    pub(super) outcome: LoadOutcome,
-    cpu: Option<f64>,
-}
+/// The process of a server, if it is known.
+#[derive(Clone, Copy)]
+pub(super) struct ServerProcess(pub(super) Option<u32>);
 
-impl MeasuredLoad {
-    /// What each success took, in microseconds, if the process is known.
-    pub(super) fn cpu_of_each(&self) -> Option<f64> {
-        let successes = count(self.outcome.latencies.count().max(1));
-        self.cpu.map(|seconds| 1_000_000.0 * seconds / successes)
+impl ServerProcess {
+    /// The seconds of a processor that it took so far, by itself and by the kernel for it.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub(super) fn seconds(self) -> Result<Option<f64>, String> {
+        self.0.map(seconds_of).transpose()
+    }
+
+    /// Waits until it has done what follows from the requests, such as the messages that they asked for.
+    ///
+    /// # Errors
+    /// There is no such process, or it does not come to rest.
+    pub(super) fn rest(self) -> Result<(), String> {
+        let Some(pid) = self.0 else { return Ok(()) };
+        let began = Instant::now();
+        let mut before = seconds_of(pid)?;
+        while began.elapsed() < PATIENCE {
+            thread::sleep(LOOK);
+            let now = seconds_of(pid)?;
+            if now - before <= IDLE {
+                return Ok(());
+            }
+            before = now;
+        }
+        Err("the server does not come to rest: does somebody else use it?".to_owned())
     }
 }
 
-/// Runs a load, and looks at the server's process before and after it.
-pub(super) fn measured(
-    pid: Option<u32>,
-    load: impl FnOnce() -> Result<LoadOutcome, String>,
-) -> Result<MeasuredLoad, String> {
-    let seconds = || pid.map(seconds_of).transpose();
-    let before = seconds()?;
-    let outcome = load()?;
-    let cpu = seconds()?.zip(before).map(|(after, before)| after - before);
-    Ok(MeasuredLoad { outcome, cpu })
-}
-
-/// What the process took so far, by itself and by the kernel for it.
 fn seconds_of(pid: u32) -> Result<f64, String> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
@@ -49,6 +57,13 @@ fn ticks(stat: &str) -> Option<u64> {
 
 /// `USER_HZ`, which is the same on every Linux of today.
 const TICKS_A_SECOND: f64 = 100.0;
+
+/// How often it is looked at, and what a server at rest takes in that time at the most: one tick.
+const LOOK: Duration = Duration::from_millis(300);
+const IDLE: f64 = 1.5 / TICKS_A_SECOND;
+
+/// How long a server may work on after the last answer.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! handler under the same load, `push` also the rate at which one core checks signatures.
 
 mod api;
+mod comparison;
 mod connection;
 mod cpu;
 mod floor;
@@ -11,12 +12,14 @@ mod histogram;
 mod http2;
 mod load;
 mod numbers;
+mod operations;
 mod pool;
 mod push;
 mod report;
 mod signal;
 mod target;
 mod totp;
+mod twilio;
 mod verify;
 mod verify_rate;
 mod waiters;
@@ -33,7 +36,7 @@ use self::api::SetUp;
 use self::load::{ExpectedAnswer, LoadOutcome, Work};
 use self::pool::ClientPool;
 use self::report::Report;
-use self::target::{AccountCredentials, SignalToken, Target};
+use self::target::{AccountCredentials, Target};
 
 /// Load a running server and print requests per second, latencies and errors.
 #[derive(Debug, clap::Args)]
@@ -59,9 +62,10 @@ enum Command {
     /// Begin sessions of Signal's registration service, have their codes sent, and check a wrong one each; all of it is durable
     /// before it is answered. Each call is one measurement.
     ///
-    /// Half before and half after, the same is done through Twilio's API, over HTTP/2 as well: `twilio_ratio` says how many
-    /// sessions are done in the time of one verification there. The numbers are those of `verify`, and so is what the server needs.
-    Signal(SignalArgs),
+    /// The same is done through Twilio's API, in turns, over HTTP/2 as well, and printed beside it; there, what begins is what
+    /// sends. Each operation is measured by itself, and ratios above one say that it is dearer than through Twilio's API. The numbers
+    /// are those of `verify`, and so is what the server needs.
+    Signal(signal::SignalArgs),
     /// Wait with many connections, decide a few challenges, and say how long that takes to reach those who wait.
     Waiters(WaitersArgs),
     /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
@@ -146,34 +150,6 @@ struct VerifyArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct SignalArgs {
-    /// The server, like <http://127.0.0.1:8080>. It must not have senders that cost money.
-    #[arg(long)]
-    url: String,
-    /// The account that the benchmark makes a service in, for the requests beside the calls. The service stays.
-    #[arg(
-        long,
-        value_name = "SID:TOKEN",
-        env = "COUNTERSIGN_ACCOUNT",
-        hide_env_values = true
-    )]
-    account: AccountCredentials,
-    /// What `countersign token create --signal` printed for that account.
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "COUNTERSIGN_SIGNAL_TOKEN",
-        hide_env_values = true
-    )]
-    token: SignalToken,
-    /// The server's process, to print how much of a processor each call takes, and each request beside them.
-    #[arg(long)]
-    pid: Option<u32>,
-    #[command(flatten)]
-    load: LoadArgs,
-}
-
-#[derive(Debug, clap::Args)]
 struct ServerArgs {
     /// The server, like <http://127.0.0.1:8080>.
     #[arg(long)]
@@ -209,7 +185,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::Totp(args) => Box::new(move || totp(&args)),
         Command::Push(args) => Box::new(move || push(&args)),
         Command::Verify(args) => Box::new(move || verify(&args)),
-        Command::Signal(args) => Box::new(move || sessions(&args)),
+        Command::Signal(args) => Box::new(move || signal::run(&args)),
         Command::Waiters(args) => Box::new(move || waiters(&args)),
         Command::Floor(args) => {
             Box::new(move || Report::new(&floor::measure(args.pool(), args.duration())?).print(args.json))
@@ -260,51 +236,6 @@ fn verify(args: &VerifyArgs) -> Result<(), String> {
     let mut report = Report::of_pairs(&outcome);
     if let Some(floor) = floor {
         report.ratio("floor", "floor_requests_per_second", floor);
-    }
-    report.print(args.load.json)
-}
-
-fn sessions(args: &SignalArgs) -> Result<(), String> {
-    let (target, service) = create_service(&args.url, &args.account, &[])?;
-    progress(&format!("the service {service}"))?;
-    let verifications = Arc::new(signal::VerificationLoad {
-        target: target.clone(),
-        account: args.account.clone(),
-        service: service.clone(),
-        numbers: signal::FreshNumbers::new(),
-    });
-    let sessions = Arc::new(signal::SessionLoad {
-        target: target.clone(),
-        bearer: args.token.header(),
-        run: service,
-        numbers: signal::FreshNumbers::new(),
-    });
-    let (pool, duration) = (args.load.pool(), args.load.duration());
-    let before = cpu::measured(args.pid, || {
-        http2::run(pool, &target, &verifications, duration / 2)
-    })?;
-    let calls = cpu::measured(args.pid, || http2::run(pool, &target, &sessions, duration))?;
-    let after = cpu::measured(args.pid, || {
-        http2::run(pool, &target, &verifications, duration / 2)
-    })?;
-    let mut report = Report::new(&calls.outcome);
-    let beside = f64::midpoint(before.outcome.per_second(), after.outcome.per_second());
-    report.figure("twilio_requests_per_second", beside, 1);
-    report.fact("twilio_errors", before.outcome.errors + after.outcome.errors);
-    // Both are begun, sent and asked; that takes three calls here, and two requests there.
-    let (sessions, verifications) = (calls.outcome.per_second() / 3.0, beside / 2.0);
-    report.figure("twilio_ratio", sessions / verifications.max(f64::EPSILON), 3);
-    if let (Some(call), Some(before), Some(after)) =
-        (calls.cpu_of_each(), before.cpu_of_each(), after.cpu_of_each())
-    {
-        let request = f64::midpoint(before, after);
-        report.figure("cpu_us_per_call", call, 1);
-        report.figure("twilio_cpu_us_per_request", request, 1);
-        report.figure(
-            "twilio_cpu_ratio",
-            3.0 * call / (2.0 * request).max(f64::EPSILON),
-            3,
-        );
     }
     report.print(args.load.json)
 }

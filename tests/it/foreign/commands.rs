@@ -36,16 +36,6 @@ fn a_short_benchmark_has_no_errors() {
         (&8.into(), &0.into()),
         "{report}"
     );
-    let token = server.new_signal_token();
-    let report = server.bench("signal", &["--token", &token, "--pid", &server.pid()]);
-    for figure in ["requests_per_second", "twilio_ratio", "twilio_cpu_ratio"] {
-        assert!(report[figure].as_f64().expect(figure) > 0.0, "{figure}: {report}");
-    }
-    assert_eq!(
-        (&report["errors"], &report["twilio_errors"]),
-        (&0.into(), &0.into()),
-        "{report}"
-    );
     for command in ["totp", "push", "verify"] {
         let report = server.bench(command, &["--floor"]);
         for figure in ["requests_per_second", "p50_ms", "p99_ms", "floor_ratio"] {
@@ -59,6 +49,44 @@ fn a_short_benchmark_has_no_errors() {
         );
     }
 }
+
+/// Both are measured in turns on one server. How often the store is asked is counted in `signal::round_trips`; the figures that
+/// matter are those of an optimized build, in the manual's page on performance.
+#[test]
+fn a_registration_session_costs_about_what_a_verification_does() {
+    let server = Server::start_for_load();
+    let token = server.new_signal_token();
+    let report = server.bench("signal", &["--token", &token, "--pid", &server.pid()]);
+    let figure = |name: &str| {
+        report[name]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{name}: {report}"))
+    };
+    for operation in [
+        "twilio_send",
+        "twilio_check",
+        "signal_begin",
+        "signal_send",
+        "signal_check",
+    ] {
+        for what in ["per_second", "p50_ms", "p99_ms", "cpu_us"] {
+            assert!(figure(&format!("{operation}_{what}")) > 0.0, "{report}");
+        }
+    }
+    assert_eq!(report["errors"], 0, "{report}");
+    // A session begins with a call and a commit of its own, for which a verification has none.
+    for (operation, most) in [("send", DEARER), ("check", DEARER), ("session", DEARER + 0.3)] {
+        assert!(figure(&format!("{operation}_time_ratio")) > 0.0, "{report}");
+        assert!(
+            figure(&format!("{operation}_cpu_ratio")) < most,
+            "{operation}: {report}"
+        );
+    }
+}
+
+/// What an operation may cost to what it costs in Twilio's protocol, in an unoptimized build on a machine that others use. There
+/// it is less, 0.7 to 0.95; a tenth more is what the protocol may cost.
+const DEARER: f64 = 1.2;
 
 fn totp(args: &[&str], input: &str) -> String {
     let mut command = countersign();

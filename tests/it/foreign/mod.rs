@@ -26,6 +26,19 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[("COUNTERSIGN_LOG", "trace")])
+    }
+
+    /// One as the page on performance wants it: it says little, and sends as many codes as anybody likes.
+    fn start_for_load() -> Self {
+        Self::start_with(&[
+            ("COUNTERSIGN_LOG", "warn"),
+            ("COUNTERSIGN_CODES_SENDS_PER_PREFIX_PER_HOUR", "none"),
+            ("COUNTERSIGN_CODES_SENDS_PER_PREFIX_PER_DAY", "none"),
+        ])
+    }
+
+    fn start_with(variables: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         let log = data.path().join("log");
         let mut process = countersign()
@@ -34,9 +47,9 @@ impl Server {
             .arg(data.path().join("data"))
             .args(["--listen", "127.0.0.1:0"])
             .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
-            .env("COUNTERSIGN_LOG", "trace")
             // The libraries' own examples write in its name.
             .env("COUNTERSIGN_CODES_EMAIL_FROM", "foo@example.com")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).expect("a file"))
             .spawn()
