@@ -221,6 +221,7 @@ fn variables_of_other_readers_are_none_of_ours() {
         "COUNTERSIGN_ACCOUNT",
         "COUNTERSIGN_KILL_ROUNDS",
         "COUNTERSIGN_TEST_PYTHON",
+        "COUNTERSIGN_TEST_VONAGE",
         "COUNTERSIGN_TOTP_URI",
         "COUNTERSIGN_WRITE_FIXTURES",
     ] {

@@ -99,14 +99,15 @@ impl FromRequest<Vonage> for VerifyCall {
     }
 }
 
-struct AdmittedCall {
-    account: Admitted<AccountSid>,
-    service: ServiceSid,
+pub(super) struct AdmittedCall {
+    pub(super) account: Admitted<AccountSid>,
+    pub(super) service: ServiceSid,
     key: String,
-    parameters: RequestParameters,
+    pub(super) parameters: RequestParameters,
 }
 
-async fn admit(app: &App, parts: &Parts, bytes: &[u8]) -> Result<AdmittedCall, VerifyError> {
+/// Lets the caller in, whose request began with `parts`.
+pub(super) async fn admit(app: &App, parts: &Parts, bytes: &[u8]) -> Result<AdmittedCall, VerifyError> {
     // What a GET says of a body, clients say without one.
     let bytes = if parts.method == Method::GET { &[] } else { bytes };
     let query = parts.uri.query().unwrap_or_default().as_bytes();

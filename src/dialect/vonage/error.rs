@@ -91,6 +91,11 @@ impl VerifyError {
         }
     }
 
+    /// Whether nobody known has asked.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.is_stranger
+    }
+
     pub(super) fn of_request(self, id: &str) -> Self {
         Self {
             request_id: Some(id.to_owned()),

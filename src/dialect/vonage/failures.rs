@@ -86,7 +86,7 @@ fn told(failure: HttpFailure<'_>) -> (StatusCode, &'static str, String) {
         HttpFailure::MethodNotAllowed => (
             StatusCode::METHOD_NOT_ALLOWED,
             "6",
-            "This path takes GET and POST".to_owned(),
+            "This path takes GET and POST, and /verify/network-unblock takes POST".to_owned(),
         ),
         HttpFailure::NotFound { .. } => (
             StatusCode::NOT_FOUND,

@@ -13,6 +13,7 @@ mod control;
 mod error;
 mod failures;
 mod languages;
+mod network_unblock;
 mod parameters;
 mod prices;
 mod reply;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 pub use self::failures::VonageFailures;
 pub use self::parameters::{BodySyntax, RequestParameters, Unreadable};
 pub use self::reply::{ReplyFormat, ReplyValue, VerifyReply};
-pub use self::routes::{PATHS, claims};
+pub use self::routes::{NETWORK_UNBLOCK, PATHS, claims};
 use crate::app::App;
 use crate::dialect::Http;
 

@@ -4,12 +4,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::call::Vonage;
 use super::failures::respond;
 use super::reply::ReplyFormat;
-use super::{check, control, search, start};
+use super::{check, control, network_unblock, search, start};
 use crate::dialect::HttpFailure;
 
 /// Where everything of this protocol is.
@@ -37,8 +37,12 @@ operations! {
     "/verify/control" => control::control;
 }
 
+/// The one operation that answers in JSON only, to POST only, and with statuses of HTTP.
+pub const NETWORK_UNBLOCK: &str = "/verify/network-unblock";
+
 pub(super) fn router(vonage: Vonage) -> Router {
     operations()
+        .route(NETWORK_UNBLOCK, post(network_unblock::unblock))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(vonage)

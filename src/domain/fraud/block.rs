@@ -163,7 +163,8 @@ impl BlockEvent {
     }
 }
 
-/// That nothing is sent to a prefix of an account for a while, from one moment to another, and why.
+/// That nothing is sent to a prefix of an account for a while, from one moment to another, and why; or that the account vouches
+/// for the prefix, so that nothing holds codes up meanwhile that is about the prefix as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub struct PrefixBlock {
@@ -174,6 +175,8 @@ pub struct PrefixBlock {
     pub sends: u32,
     /// How many of them were used.
     pub converted: u32,
+    /// Whether the account vouches for the prefix, instead of its being blocked.
+    pub lifted: bool,
 }
 
 impl PrefixBlock {
@@ -213,6 +216,7 @@ mod tests {
             until: at(13_600),
             sends: 25,
             converted: 0,
+            lifted: false,
         };
         assert_eq!(block.remaining(at(10_000)), Some(Duration::from_hours(1)));
         assert_eq!(block.remaining(at(13_599)), Some(Duration::from_secs(1)));

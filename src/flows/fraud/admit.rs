@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::judge::judge;
+use super::judge::{is_lifted, judge};
 use super::refuse::{Subject, refuse};
 use super::reserve::{Reservation, reserve};
 use crate::app::App;
@@ -81,7 +81,7 @@ pub(crate) fn keys_to_admit(app: &App, account: AccountSid, destination: &Destin
     let safe = destination
         .phone()
         .map(|number| keys::safe_number(account, number).into_bytes());
-    let judged = app.policy.toll_fraud.conversion.is_some();
+    let judged = looks_at_prefixes(&app.policy.toll_fraud);
     let prefix = DestinationPrefix::of(destination).filter(|_| judged);
     let block = prefix.map(|prefix| keys::prefix_block(account, &prefix).into_bytes());
     safe.into_iter().chain(block).collect()
@@ -115,7 +115,13 @@ pub async fn admit<'a>(
     {
         return Err(refuse_for_good(app, asked, reason, facts).await?.into());
     }
-    let prefix = AccountPrefix::of(asked.account, asked.destination).filter(|_| !safe);
+    let mut prefix = AccountPrefix::of(asked.account, asked.destination).filter(|_| !safe);
+    if let Some(place) = &prefix
+        && looks_at_prefixes(settings)
+        && is_lifted(reading, place, asked.now).await?
+    {
+        prefix = None;
+    }
     let mut watched = None;
     if let (Some(place), Some(rule)) = (&prefix, &settings.conversion) {
         let checked = asked.risk_check || !settings.risk_check_may_be_disabled;
@@ -236,6 +242,17 @@ fn needs(
     }
     needs.retain(|budgeted| budgeted.need.amount > 0);
     needs
+}
+
+/// Whether any guard is about a prefix as a whole.
+fn looks_at_prefixes(settings: &Settings) -> bool {
+    let budgets = [
+        settings.prefix_per_hour,
+        settings.prefix_per_day,
+        settings.domain_per_hour,
+        settings.domain_per_day,
+    ];
+    settings.conversion.is_some() || budgets.iter().any(Option::is_some)
 }
 
 fn is_text_to_landline(asked: &Admittance<'_>, facts: NumberFacts) -> bool {

@@ -42,7 +42,7 @@ pub(super) async fn judge(
         return Ok(None);
     }
     let until = retry_on_conflict(|| block(app, asked, place, rule, found)).await?;
-    Ok(Some(refusal(app, until, asked.now)))
+    Ok(until.map(|until| refusal(app, until, asked.now)))
 }
 
 fn refusal(app: &App, until: Timestamp, now: Timestamp) -> Blocked {
@@ -55,22 +55,35 @@ fn until(found: &PrefixBlock, now: Timestamp) -> Option<Timestamp> {
     found.remaining(now).map(|left| now + left)
 }
 
-/// Writes the block and tells of it; until when the prefix is blocked, by whomever.
+/// Whether the account vouches for the prefix now: see [`lift`](super::lift()).
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub(super) async fn is_lifted(
+    reading: &mut Reading<'_>,
+    place: &AccountPrefix,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let key = keys::prefix_block(place.account, &place.prefix);
+    let known = reading.glance(&key).await?;
+    Ok(known.is_some_and(|known| known.lifted && known.remaining(now).is_some()))
+}
+
+/// Writes the block and tells of it; until when the prefix is blocked, by whomever. `None` if the account vouches for it since a
+/// moment ago.
 async fn block(
     app: &App,
     asked: &Admittance<'_>,
     place: &AccountPrefix,
     rule: &ConversionRule,
     found: Conversion,
-) -> Result<Timestamp, Fault> {
+) -> Result<Option<Timestamp>, Fault> {
     let key = keys::prefix_block(place.account, &place.prefix);
     let mut reading = Reading::new(app);
-    if let Some(until) = reading
-        .get(&key)
-        .await?
-        .and_then(|known| until(&known, asked.now))
+    if let Some(known) = reading.get(&key).await?
+        && let Some(until) = until(&known, asked.now)
     {
-        return Ok(until);
+        return Ok((!known.lifted).then_some(until));
     }
     let block = PrefixBlock {
         reason: BlockReason::LowConversion,
@@ -78,6 +91,7 @@ async fn block(
         until: asked.now + rule.block,
         sends: found.sends,
         converted: found.converted,
+        lifted: false,
     };
     let batch = Batch::new().put_record_until(key, &block, block.until)?;
     let subject = Subject::Prefix(place.prefix.clone());
@@ -86,7 +100,7 @@ async fn block(
         .commit(announce_block(app, asked.service, &event, batch)?)
         .await?;
     log(&event);
-    Ok(block.until)
+    Ok(Some(block.until))
 }
 
 /// What the store says of the sends that memory knows no conversion of: they may have been approved by way of another

@@ -10,6 +10,7 @@ mod admit;
 mod charge;
 mod conversions;
 mod judge;
+mod lift;
 mod refuse;
 mod reserve;
 
@@ -20,3 +21,4 @@ pub(crate) use self::admit::keys_to_admit;
 pub use self::admit::{Admittance, SendPermit, admit};
 pub(crate) use self::charge::{Charge, charge};
 pub use self::conversions::{converted, rebuild};
+pub use self::lift::lift;

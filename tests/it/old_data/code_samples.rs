@@ -451,6 +451,7 @@ fn toll_fraud() -> Vec<Sample> {
         until: moment(90),
         sends: 31,
         converted: 2,
+        lifted: false,
     };
     let taken = |told| Taken { units: 64, told };
     let mut samples = vec![

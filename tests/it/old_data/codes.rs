@@ -172,6 +172,7 @@ async fn block_prefix(app: &App, account: AccountSid) {
         until: now + Duration::from_hours(6),
         sends: 31,
         converted: 2,
+        lifted: false,
     };
     let prefix = DestinationPrefix::of_number(phone(BLOCKED).phone().unwrap());
     let key = keys::prefix_block(account, &prefix);

@@ -13,7 +13,7 @@ use countersign::dialect::zitadel::proto::zitadel::auth::v1::{
     AddMyAuthFactorOtpRequest, AddMyAuthFactorOtpResponse, VerifyMyAuthFactorOtpRequest,
     VerifyMyAuthFactorOtpResponse,
 };
-use countersign::dialect::{Http, together, twilio, zitadel};
+use countersign::dialect::{Http, together, twilio, vonage, zitadel};
 use countersign::domain::time::{Clock as _, SystemClock};
 use countersign::store::Store;
 use http_body_util::BodyExt as _;
@@ -75,7 +75,12 @@ impl Ground {
         };
         let registration = signal::http(server.app.clone(), Callers::Tokens, None);
         let users = zitadel::http(server.app.clone());
-        let special = vec![(signal::claims as _, registration), (zitadel::claims as _, users)];
+        let requests = vonage::http(server.app.clone());
+        let special = vec![
+            (signal::claims as _, registration),
+            (zitadel::claims as _, users),
+            (vonage::claims as _, requests),
+        ];
         let account = server.account.clone();
         let router = together(usual, special).router;
         Arc::new(Self {
@@ -201,8 +206,8 @@ impl Ground {
         }
     }
 
-    /// The answer of Twilio's API to the account: the status, and the body.
-    pub(crate) async fn twilio(&self, method: &str, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
+    /// The answer to a form of the account: the status, and the body in JSON.
+    pub(crate) async fn form(&self, method: &str, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
@@ -214,6 +219,11 @@ impl Ground {
             .body(body.into());
         let answer = self.ask(request.unwrap()).await;
         (answer.status, serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    /// The same, of Twilio's API.
+    pub(crate) async fn twilio(&self, method: &str, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
+        self.form(method, path, form).await
     }
 
     /// The answer to a call over gRPC.

@@ -10,6 +10,7 @@ mod kills;
 mod races;
 pub(crate) mod signal;
 mod twilio;
+mod vonage;
 mod zitadel;
 
 use std::sync::Arc;
@@ -106,7 +107,12 @@ struct Spoken {
 
 /// Everything that is spoken.
 fn all() -> Vec<Spoken> {
-    vec![twilio::spoken(), signal::spoken(), zitadel::spoken()]
+    vec![
+        twilio::spoken(),
+        signal::spoken(),
+        vonage::spoken(),
+        zitadel::spoken(),
+    ]
 }
 
 /// All ways by which a code is checked.

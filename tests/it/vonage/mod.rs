@@ -3,5 +3,7 @@
 mod answers;
 mod clients;
 mod forms;
+mod mutations;
+mod networks;
 mod workflows;
 mod world;

@@ -9,6 +9,8 @@ use countersign::dialect::vonage;
 use countersign::domain::fraud::settings::Settings;
 use countersign::flows::verification::advance_due;
 use http_body_util::BodyExt as _;
+use quick_xml::Reader;
+use quick_xml::events::Event;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -135,4 +137,32 @@ fn only_texts(body: &Value) {
         Value::Object(members) => members.values().for_each(only_texts),
         Value::Bool(_) | Value::Null | Value::Number(_) => panic!("{body} is no text"),
     }
+}
+
+/// The texts within an answer's elements, by their names, as another reader finds them.
+pub(super) fn elements(xml: &str) -> Vec<(String, String)> {
+    let mut reader = Reader::from_str(xml);
+    let (mut found, mut open) = (Vec::new(), Vec::new());
+    loop {
+        match reader.read_event().expect("it is well formed") {
+            Event::Start(start) => {
+                let name = String::from_utf8(start.name().as_ref().to_vec()).unwrap();
+                open.push((name, String::new()));
+            }
+            Event::Empty(empty) => {
+                let name = String::from_utf8(empty.name().as_ref().to_vec()).unwrap();
+                found.push((name, String::new()));
+            }
+            Event::Text(text) => {
+                if let Some((_, so_far)) = open.last_mut() {
+                    so_far.push_str(&text.decode().unwrap());
+                }
+            }
+            Event::End(_) => found.push(open.pop().unwrap()),
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert!(open.is_empty());
+    found
 }
