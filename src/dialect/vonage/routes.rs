@@ -22,8 +22,8 @@ macro_rules! operations {
 
         fn operations() -> Router<Vonage> {
             Router::new()$(
-                .route(&format!("{}/json", $path), get($handler).post($handler))
-                .route(&format!("{}/xml", $path), get($handler).post($handler))
+                .route(&format!("{}/json", $path), get($handler).post($handler).head(method_not_allowed))
+                .route(&format!("{}/xml", $path), get($handler).post($handler).head(method_not_allowed))
             )+
         }
     };

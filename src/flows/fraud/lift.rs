@@ -16,8 +16,8 @@ use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// Lets codes go to `prefix` for as long as `length`: until the moment that is returned nothing holds them up that is about the
-/// prefix as a whole, and what was sent there before does not count when that is over. What is about one number, the country,
-/// the service or the account's money stays.
+/// prefix as a whole. When that is over, what was sent there before tells nothing of its conversion, but budgets that are spent
+/// still are. What is about one number, the country, the service or the account's money stays.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, or if nothing closes the prefix; [`Error::Failed`].

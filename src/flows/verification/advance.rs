@@ -1,5 +1,7 @@
 //! Goes on with a verification's plan when its caller says so.
 
+use std::sync::OnceLock;
+
 use super::{FoundVerification, Scope, VerificationName, find, put_destination};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -10,7 +12,7 @@ use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::Batch;
 
-/// Takes the next step of its plan now.
+/// Takes the next step of its plan now. If somebody else does that at the same moment, it is taken once.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::Approved`], [`Refusal::NoStepLeft`], [`Refusal::NoSender`], [`Refusal::Blocked`],
@@ -22,10 +24,15 @@ pub async fn advance(
     sid: VerificationSid,
 ) -> Result<Verification, Error<Refusal>> {
     let scope = Scope { account, service };
+    let taken_before = OnceLock::new();
     retry_on_conflict(|| async {
         let now = app.clock.now();
         let mut reading = Reading::new(app);
         let found = find(&mut reading, scope, &VerificationName::Sid(sid), now).await?;
+        // Whoever took the step that this caller saw, it was taken; the one behind it is nobody's wish.
+        if found.verification.sends.len() > *taken_before.get_or_init(|| found.verification.sends.len()) {
+            return Ok(found.verification);
+        }
         let mut verification = found.verification.clone();
         let outgoing = take_step(app, &mut reading, &mut verification, &found, now).await?;
         commit(reading, &found, &verification, now, outgoing.batch).await?;

@@ -36,11 +36,17 @@ impl PlanKeeper {
     /// The last [`Fault`]; a step that cannot be taken keeps no other one waiting.
     pub async fn go_on(&mut self, app: &App) -> Result<Option<Timestamp>, Fault> {
         let now = app.clock.now();
-        if self.looked.is_none_or(|looked| looked > now + TOLERANCE) {
-            wait_anew(app).await?;
+        let was_set_back = self.looked.is_none_or(|looked| looked > now + TOLERANCE);
+        let set = if was_set_back {
+            wait_anew(app).await
+        } else {
+            Ok(())
+        };
+        if set.is_ok() {
+            self.looked = Some(now);
         }
-        self.looked = Some(now);
-        advance_due(app).await
+        let next = advance_due(app).await?;
+        set.map(|()| next)
     }
 }
 
@@ -139,8 +145,11 @@ fn pass_step(verification: &mut Verification, now: Timestamp) {
 }
 
 /// Has all plans that count from a moment still to come begin to wait now.
+///
+/// # Errors
+/// The last [`Fault`]; a plan that cannot be set keeps no other one waiting.
 async fn wait_anew(app: &App) -> Result<(), Fault> {
-    let mut after = None;
+    let (mut after, mut failed) = (None, None);
     loop {
         let scan = Scan {
             prefix: keys::verification_timers(),
@@ -159,11 +168,11 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
             .map(|timer| async move { retry_on_conflict(|| wait_anew_once(app, &timer)).await });
         let mut set = stream::iter(set).buffer_unordered(AT_ONCE);
         while let Some(outcome) = set.next().await {
-            outcome?;
+            failed = outcome.err().or(failed);
         }
         match timers.last() {
             Some((key, _)) if timers.len() == CHUNK => after = Some(key.clone()),
-            _ => return Ok(()),
+            _ => return failed.map_or(Ok(()), Err),
         }
     }
 }

@@ -207,6 +207,8 @@ async fn what_is_no_operation_is_told_in_its_form() {
             "<?xml version='1.0' encoding='UTF-8' ?>\n<response><status>6",
         ),
         ("PUT", "/verify/json", 405, "{\"status\":\"6\""),
+        ("HEAD", "/verify/json", 405, ""),
+        ("HEAD", "/verify/check/xml", 405, ""),
     ] {
         let request = Request::builder()
             .method(method)

@@ -254,3 +254,45 @@ async fn one_accounts_steps_wait_for_no_others() {
     assert!(waiting > 2000, "{waiting} of 2500 waited still");
     going_on.await.unwrap().unwrap();
 }
+
+/// A client that tries again, or two clicks, want one step.
+#[tokio::test]
+async fn a_step_that_two_want_at_the_same_moment_is_taken_once() {
+    let world = World::on(Arc::new(Interleaved::default())).await;
+    let verification = world
+        .start(&wanted(ada(), planned(&WORKFLOW_1, 300)))
+        .await
+        .unwrap();
+    let wishes = (0..2).map(|_| {
+        let (world, sid) = (world.clone(), verification.sid);
+        async move { verification::advance(&world.app, world.account, world.service, sid).await }
+    });
+    for answer in all_at_once(wishes).await {
+        assert_eq!(answer.unwrap().sends.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_read_keeps_no_other_one_waiting() {
+    let world = World::new().await;
+    let new = |number: &str| {
+        let number = PhoneNumber::parse(number, None).unwrap();
+        wanted(Destination::Phone(number), planned(&WORKFLOW_1, 300))
+    };
+    let broken = world.start(&new("+32470000001")).await.unwrap();
+    let other = world.start(&new("+32470000002")).await.unwrap();
+    let key = keys::verification(world.service, broken.sid);
+    let store = &world.app.store;
+    let damage = Batch::new().put(key.bytes().to_vec(), vec![0xff; 3]);
+    store.commit(damage).await.unwrap();
+    let mut plans = PlanKeeper::default();
+    for jump in [-24 * 3600, 125] {
+        let now = i64::try_from(world.app.clock.now().seconds()).unwrap() + jump;
+        world
+            .clock
+            .set(Timestamp::from_seconds(u64::try_from(now).unwrap()));
+        plans.go_on(&world.app).await.unwrap_err();
+    }
+    let after = world.fetch(&VerificationName::Sid(other.sid)).await.unwrap();
+    assert_eq!(after.sends.len(), 2);
+}
