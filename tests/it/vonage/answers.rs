@@ -1,8 +1,13 @@
 //! Every status of the protocol's table, and what is said of whom.
 
+use countersign::crypto::plain_token::ImportedSecret;
+use countersign::domain::text::{FriendlyName, KeyName};
+use countersign::flows::api_key;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::world::{Form, Verify};
+use crate::support::Credentials;
 
 #[tokio::test]
 async fn parameters_that_are_missing_or_wrong_are_named() {
@@ -12,6 +17,34 @@ async fn parameters_that_are_missing_or_wrong_are_named() {
         let expected = json!({ "status": status, "error_text": text });
         assert_eq!(answer, expected, "{path} {form:?}");
     }
+}
+
+/// Whoever moves here keeps the pair that its callers have.
+#[tokio::test]
+async fn a_key_that_was_imported_is_let_in_and_shown() {
+    let verify = Verify::new().await;
+    let pair = Credentials::new(&"abcd1234", "Zwyx9876Vuts5432");
+    let ask = async || {
+        let form = [NUMBER, ("brand", "Owl Bank")];
+        verify.ask_as(&pair, "/verify", &form).await
+    };
+    assert_eq!(ask().await["status"], "4");
+    let account = verify.server.account.user.parse().unwrap();
+    let secret = ImportedSecret::try_from(Zeroizing::new(pair.password.clone())).unwrap();
+    let (name, key) = (FriendlyName::parse("moved"), KeyName::parse(&pair.user));
+    api_key::import(&verify.server.app, account, name.unwrap(), key.unwrap(), &secret)
+        .await
+        .unwrap();
+    let begun = ask().await;
+    assert_eq!(begun["status"], "0", "{begun}");
+    let id = begun["request_id"].as_str().unwrap();
+    let found = verify
+        .ask_as(&pair, "/verify/search", &[("request_id", id)])
+        .await;
+    assert_eq!(
+        (&found["account_id"], &found["status"]),
+        (&json!("abcd1234"), &json!("IN PROGRESS"))
+    );
 }
 
 const NUMBER: (&str, &str) = ("number", "4915112345678");
