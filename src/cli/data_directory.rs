@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `store/` | the store |
 //! | `master.key` | the master key, unless it is kept elsewhere |
+//! | `telegram.pem` | the RSA key that Telegram's clients know the server by, unless it is kept elsewhere |
 //! | `tls/` | the self-signed certificate, if there is one |
 //! | `admin.sock` | where a running server takes commands |
 //! | `lock` | locked by the process that has the directory |

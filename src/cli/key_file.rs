@@ -37,7 +37,8 @@ pub(super) fn read(path: &Path) -> Result<Option<MasterKey>, Failure> {
 /// without it.
 pub(super) fn generate(path: &Path, entropy: &dyn Entropy) -> Result<MasterKey, Failure> {
     let key = MasterKey::generate(entropy);
-    write(path, &key).map_err(|error| {
+    let text = Zeroizing::new(format!("{}\n", key.to_text().as_str()));
+    write_secret(path, &text).map_err(|error| {
         Failure::new(format!(
             "cannot write the master key to {}: {error}",
             path.display()
@@ -47,9 +48,11 @@ pub(super) fn generate(path: &Path, entropy: &dyn Entropy) -> Result<MasterKey, 
 }
 
 /// Whole or not at all: a key that is cut short would stop every later start. The caller has the directory to itself.
-fn write(path: &Path, key: &MasterKey) -> io::Result<()> {
-    let unfinished = path.with_extension("key.new");
-    match fs::remove_file(&unfinished) {
+pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = Path::new(&unfinished);
+    match fs::remove_file(unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
@@ -57,13 +60,12 @@ fn write(path: &Path, key: &MasterKey) -> io::Result<()> {
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(key.to_text().as_bytes())?;
-    file.write_all(b"\n")?;
+        .open(unfinished)?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
     // Not a renaming, which would replace a key that came in between.
-    fs::hard_link(&unfinished, path)?;
-    fs::remove_file(&unfinished)?;
+    fs::hard_link(unfinished, path)?;
+    fs::remove_file(unfinished)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 

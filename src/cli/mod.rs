@@ -24,6 +24,7 @@ mod senders;
 mod serve;
 mod signals;
 mod store;
+mod telegram;
 mod token;
 mod totp;
 
@@ -65,6 +66,9 @@ enum Command {
     /// Check, export and import what is stored.
     #[command(subcommand)]
     Store(store::Command),
+    /// Show what clients of Telegram's login codes need.
+    #[command(subcommand)]
+    Telegram(telegram::Command),
     /// Say what settings there are.
     #[command(subcommand)]
     Config(config::Command),
@@ -133,6 +137,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Store(command) => block_on(store::run(command, environment)),
+        Command::Telegram(command) => telegram::run(command, environment),
         Command::Config(command) => {
             command.run();
             Ok(())

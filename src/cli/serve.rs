@@ -13,7 +13,7 @@ use super::banner::{self, Door};
 use super::open::{OpenPurpose, Opened, open};
 use super::senders::code_senders;
 use super::signals::Signals;
-use super::{Failure, output};
+use super::{Failure, output, telegram};
 use crate::app::App;
 use crate::config::senders::Sender;
 use crate::config::{Bootstrap, Certificate, Config, OutboundSettings, Tls};
@@ -56,6 +56,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         &opened,
         config.network,
         config.signal,
+        config.telegram,
         &config.zitadel,
         config.tls,
         config.bootstrap,
@@ -151,6 +152,7 @@ impl Started {
         opened: &Opened,
         network: crate::config::NetworkSettings,
         signal: crate::config::Signal,
+        telegram: crate::config::telegram::Telegram,
         zitadel: &crate::config::ZitadelSettings,
         tls: Option<Tls>,
         bootstrap: Option<Bootstrap>,
@@ -200,18 +202,24 @@ impl Started {
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts of the last hour: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
-        let lines = api.iter().fold(String::new(), |lines, listener| {
+        let telegram = telegram::listener(telegram, opened.directory.path(), &opened.app)?;
+        let mut lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
         });
+        if let Some((listener, _)) = &telegram {
+            lines = lines + "listening on mtproto://" + &listener.address().to_string() + "\n";
+        }
         let public_url = network
             .public_url
             .as_ref()
             .map_or_else(PublicUrl::from_requests, PublicUrl::fixed);
         // The store answered all that was asked above.
         let (health, told) = watch::channel(ServerHealth::Serving);
+        let mut apis = vec![(api, spoken(&opened.app, public_url, signal, told)?)];
+        apis.extend(telegram.map(|(listener, dialect)| (vec![listener], dialect)));
         Ok(Self {
             welcome: lines + &welcome,
-            apis: vec![(api, spoken(&opened.app, public_url, signal, told)?)],
+            apis,
             health,
             ops,
             admin: admin.ok(),

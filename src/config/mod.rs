@@ -4,8 +4,8 @@
 //! in the configuration file (`ops_listen`), in this order, and has a default. A name that nobody knows and a value
 //! that does not fit stop the start with one line: a typing error must not switch off what it was meant to switch on.
 //!
-//! Senders of codes and templates of messages are arrays of tables and stand in the file only; see `senders` and
-//! `templates`.
+//! Senders of codes, templates of messages and programs that log in are arrays of tables and stand in the file only; see
+//! `senders`, `templates` and `telegram`.
 //!
 //! To add a setting: a row in `table`, and its use here or by whom `Config` is handed to. Nothing else knows of it; the
 //! reference page of the manual is made anew with `countersign config reference`.
@@ -16,6 +16,7 @@ pub(crate) mod senders;
 mod setting;
 mod sources;
 mod table;
+pub(crate) mod telegram;
 mod templates;
 
 use std::ffi::OsString;
@@ -34,7 +35,7 @@ pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS, ZitadelSettin
 use self::sources::GivenSettings;
 use self::table::{
     CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings, SignalSettings,
-    StorageSettings, TlsSettings, TotpSettings, WaitingSettings,
+    StorageSettings, TelegramSettings, TlsSettings, TotpSettings, WaitingSettings,
 };
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
@@ -63,6 +64,8 @@ pub(crate) struct Config {
     pub signal: Signal,
     /// Where the data is.
     pub storage: Storage,
+    /// How Telegram's login codes are spoken.
+    pub telegram: telegram::Telegram,
     /// The listener for HTTPS.
     pub tls: Option<Tls>,
     /// Which pages may call Zitadel's services.
@@ -150,6 +153,8 @@ impl Config {
                 "listen must not be none unless tls_listen is given: there would be no listener",
             ));
         }
+        let telegram = TelegramSettings::read(&given)?;
+        let telegram = telegram::telegram(telegram, given.take_telegram_apps())?;
         let signal = signal(SignalSettings::read(&given)?, &network, tls.as_ref())?;
         Ok(Self {
             bootstrap,
@@ -160,6 +165,7 @@ impl Config {
             senders,
             signal,
             storage,
+            telegram,
             tls,
             zitadel: ZitadelSettings::read(&given)?,
         })

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::SECTIONS;
 use super::senders::keys::KEYS as SENDER_KEYS;
 use super::setting::{Section, Setting, Unset};
+use super::telegram::KEYS as APP_KEYS;
 use super::templates::{KEYS as TEMPLATE_KEYS, TRANSLATION_KEYS};
 use crate::delivery::codes::SenderKind;
 
@@ -15,7 +16,7 @@ pub fn reference() -> String {
     for section in SECTIONS {
         page += &tables(section);
     }
-    page + &senders() + &templates() + LINKS
+    page + &senders() + &templates() + &apps() + LINKS
 }
 
 fn introduction() -> String {
@@ -84,6 +85,14 @@ fn templates() -> String {
     text
 }
 
+fn apps() -> String {
+    let mut text = APPS.to_owned() + "\n" + &row(["key", "what it is"]) + &row(["---"; 2]);
+    for (name, what) in APP_KEYS {
+        text += &row([&format!("`{name}`"), what]);
+    }
+    text
+}
+
 fn row<const N: usize>(cells: [&str; N]) -> String {
     let mut line = "|".to_owned();
     for cell in cells {
@@ -147,9 +156,17 @@ What messages say. Each template is a table `[[templates]]` in the configuration
 has: see [Codes by message].
 ";
 
+const APPS: &str = "
+## Programs that log in over Telegram's protocol
+
+Each is a table `[[telegram_apps]]` in the configuration file; others are told `API_ID_INVALID`. Without any, every program may
+log in: see [Telegram's login codes].
+";
+
 const LINKS: &str = "
 [Codes by message]: codes.md
 [Senders]: senders.md
+[Telegram's login codes]: telegram.md
 ";
 
 #[cfg(test)]

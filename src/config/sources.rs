@@ -11,7 +11,7 @@ use super::formats::Format;
 use super::senders::{self, SenderTables};
 use super::setting::{PREFIX, Setting};
 use super::table::ConfigFile;
-use super::templates;
+use super::{telegram, templates};
 use crate::delivery::codes::secret::SenderSecret;
 
 /// A setting that stops the start. One line.
@@ -31,6 +31,7 @@ pub(super) struct GivenSettings {
     values: BTreeMap<&'static str, Value>,
     senders: SenderTables,
     templates: Option<toml::Value>,
+    telegram_apps: Option<toml::Value>,
 }
 
 /// A value may be a secret, so it is not shown.
@@ -121,6 +122,11 @@ impl GivenSettings {
         self.templates.take()
     }
 
+    /// Takes the programs that may log in.
+    pub(super) fn take_telegram_apps(&mut self) -> Option<toml::Value> {
+        self.telegram_apps.take()
+    }
+
     fn add(&mut self, setting: &'static Setting, text: String, source: Source) -> Result<(), ConfigError> {
         if text.is_empty() {
             let place = place(setting, &source);
@@ -181,6 +187,7 @@ impl GivenSettings {
             self.senders.tables = Some((value, path.to_path_buf()));
         }
         self.templates = table.remove(templates::TEMPLATES);
+        self.telegram_apps = table.remove(telegram::APPS);
         self.add_table("", table, path)
     }
 

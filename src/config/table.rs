@@ -120,6 +120,24 @@ settings! {
         zitadel_cors_origins: Vec<Origin> | "none", page_origins(), file();
     }
 
+    /// Telegram's login codes
+    #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
+    pub(super) TelegramSettings [] {
+        /// Serve Telegram's login codes here, over MTProto; port 0 takes a free one.
+        telegram_listen: SocketAddr | "none", address(), serve("ADDRESS");
+
+        /// The file with the RSA key that clients know this server by (PEM, 2048 bits). Only its owner may be able to read it.
+        /// It must exist; that in the data directory is made on the first start with `telegram_listen`.
+        telegram_rsa_key_file: PathBuf | "telegram.pem in the data directory", file_path(), file();
+
+        /// The account that clients log in for. Needed only where there are several.
+        telegram_account: AccountSid | "the only account", account_sid(), file();
+
+        /// For how many days the key of a client is kept that is logged in and does not use it. A key without a login is kept
+        /// for one.
+        telegram_key_days: Duration = "180", days(3650), file();
+    }
+
     /// What is logged
     pub(super) LoggingSettings [] {
         /// How much is logged on standard error: off, error, warn, info, debug or trace.

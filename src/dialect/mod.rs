@@ -30,6 +30,7 @@ mod failure;
 mod progress;
 pub mod signal;
 mod stream;
+pub mod telegram;
 mod together;
 pub mod twilio;
 pub mod vonage;

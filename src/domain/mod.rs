@@ -11,6 +11,7 @@ pub mod bearer_token;
 pub mod challenge;
 pub mod channel;
 pub mod circuit;
+pub mod client_key;
 pub mod code_routing;
 pub mod country;
 pub mod credential;

@@ -16,6 +16,7 @@ pub mod attempt;
 pub mod bearer_token;
 pub mod challenge;
 pub mod check_store;
+pub mod client_key;
 pub mod code;
 pub mod credential;
 pub mod deliveries;

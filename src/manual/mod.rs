@@ -68,6 +68,7 @@ pages! {
     zitadel
     signal
     vonage
+    telegram
     settings
     administering
     deploying

@@ -25,6 +25,7 @@ mod signal;
 mod store_kill;
 mod support;
 mod sweeping;
+mod telegram;
 mod timing;
 mod twilio;
 mod vonage;

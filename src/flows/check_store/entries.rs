@@ -10,6 +10,7 @@ use crate::domain::access_token::AccessToken;
 use crate::domain::account::Account;
 use crate::domain::attempt::Attempt;
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
+use crate::domain::client_key::ClientKey;
 use crate::domain::credential::Credential;
 use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::events::OutboxRow;
@@ -81,6 +82,7 @@ impl Walk<'_> {
                 let safe: SafeNumber = here.record()?;
                 self.check_sid(here, safe.number == *number);
             }
+            KeyParts::ClientKey(_) => self.check_client_key(here)?,
             KeyParts::Service(account, sid) => self.check_service(here, *account, *sid).await?,
             KeyParts::ServiceCount(account) => self.check_service_count(here, *account).await?,
             KeyParts::StoreFormat() => self.check_format(here)?,
@@ -241,6 +243,14 @@ impl Walk<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn check_client_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
+        let key: ClientKey = here.record()?;
+        if let Err(error) = self.app.vault.open(here.key, &key.key) {
+            self.blame(here, format_args!("it does not open: {error}"));
+        }
+        Ok(())
     }
 
     fn check_webhook_secrets(&mut self, here: &Here<'_>, account: &Account) {

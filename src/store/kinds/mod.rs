@@ -40,6 +40,7 @@ use crate::domain::account::{Account, ApiKey};
 use crate::domain::attempt::Attempt;
 use crate::domain::bearer_token::BearerToken;
 use crate::domain::challenge::Challenge;
+use crate::domain::client_key::ClientKey;
 use crate::domain::credential::Credential;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
@@ -88,6 +89,9 @@ kinds! {
         /// A bearer token.
         b'T' BearerToken bearer_token(sid: BearerTokenSid)
             => record BearerToken, Stays, "bearer tokens", "bearer token {sid}";
+        /// A key that a client and this server agreed on, by a digest of its name.
+        b'C' ClientKey client_key(name: &'_ Fingerprint)
+            => record ClientKey, Ends, "keys of clients", "key of a client {name:?}";
         /// The key of a device, and where the factor is that its credential belongs to.
         b'd' Device device(credential: CredentialSid)
             => record DeviceRecord, Stays, "devices", "device {credential}";

@@ -114,6 +114,11 @@ fn samples() -> Vec<Sample> {
             KeyParts::DialectService(account_sid, dialect.clone()),
         ),
         sample(
+            client_key(&value),
+            format!("43{}", hex(&[5; 16])),
+            KeyParts::ClientKey(value),
+        ),
+        sample(
             begun_sessions(service_sid, &value),
             format!("4c{va}{five}"),
             KeyParts::BegunSessions(service_sid, value),

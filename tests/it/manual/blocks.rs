@@ -85,6 +85,13 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "a server of its own, run with flask; the tests have its like",
     ),
     ("waiting", "python", "needs a user who answers"),
+    ("telegram", "sh", "serves until it is stopped"),
+    (
+        "telegram",
+        "sh",
+        "there is a key when a server was started with the listener",
+    ),
+    ("telegram", "python", "tests/it/telegram logs in with Telethon"),
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "builds and runs a container"),

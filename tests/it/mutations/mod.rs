@@ -7,6 +7,7 @@ mod answers;
 mod breaker;
 mod mutator;
 mod signal;
+mod telegram;
 mod zitadel;
 
 use std::time::Duration;

@@ -147,7 +147,7 @@ impl Mutator {
     }
 
     /// One to four changes: a bit, a byte, bytes more or less, the end cut off, a length, a piece of another request.
-    fn changed(&mut self, mut body: Vec<u8>, kinds: u64) -> Vec<u8> {
+    pub(super) fn changed(&mut self, mut body: Vec<u8>, kinds: u64) -> Vec<u8> {
         for _ in 0..=self.random.below(4) {
             let length = body.len() as u64;
             let at = usize::try_from(self.random.below(length + 1)).unwrap();
@@ -177,8 +177,8 @@ impl Mutator {
 }
 
 /// Those that leave most of it what it is, and all.
-const SMALL_CHANGES: u64 = 2;
-const ALL_CHANGES: u64 = 9;
+pub(super) const SMALL_CHANGES: u64 = 2;
+pub(super) const ALL_CHANGES: u64 = 9;
 
 /// Whoever sees a failure sees how to have it again.
 impl Drop for Mutator {

@@ -10,7 +10,9 @@ use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
 use countersign::domain::bearer_token::{BearerToken, TokenUser};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Fields, Outcome};
+use countersign::domain::client_key::{ClientKey, ClientLogin};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
+use countersign::domain::destination::Destination;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
@@ -138,7 +140,25 @@ fn accounts() -> Vec<Sample> {
         expires_at: Some(moment(3)),
         ..token.clone()
     };
+    let number = Destination::Phone(PhoneNumber::try_from("+12025550123".to_owned()).unwrap());
+    let mut client_key = ClientKey {
+        key: Sealed::from_bytes(vec![1; 40]),
+        login: None,
+        date_created: moment(1),
+        last_used: moment(2),
+        expires_at: Some(moment(3)),
+    };
+    let fresh_key = client_key.clone();
+    client_key.expires_at = None;
+    client_key.login = Some(ClientLogin {
+        account: account.sid,
+        destination: number,
+        user: 5,
+        since: moment(2),
+    });
     vec![
+        sample("key of a client, with an end", &fresh_key),
+        sample("key of a client, logged in", &client_key),
         sample("bearer token, of an account", &token),
         sample("bearer token, of a user, with an end", &of_user),
         sample("account, active, with a webhook secret that nobody saw", &account),

@@ -20,6 +20,7 @@ use countersign::crypto::totp::{Code, TotpSecret, code_at};
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::TokenLife;
 use countersign::domain::challenge::{Challenge, ChallengeStatus, Fields};
+use countersign::domain::client_key::KeyLives;
 use countersign::domain::entity::EntityName;
 use countersign::domain::events::{EventType, EventTypes, OutboxRow};
 use countersign::domain::factor::{Factor, FactorType, KeyProof, NotificationChannel};
@@ -37,6 +38,7 @@ use countersign::flows::access::{self, Actor};
 use countersign::flows::bearer_token::{self, NewBearerToken};
 use countersign::flows::challenge::{self, NewChallenge};
 use countersign::flows::check_store::check_store;
+use countersign::flows::client_key::{self, ClientKeyName};
 use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
 use countersign::flows::outbox::list_waiting;
@@ -156,6 +158,12 @@ pub(super) async fn write() -> String {
         life: None,
     };
     bearer_token::create(&app, account, token).await.unwrap();
+    let lives = KeyLives {
+        logged_in: Duration::from_hours(24),
+        otherwise: Duration::from_hours(24),
+    };
+    let key = ClientKeyName::of(&app, &DialectName::parse("example").unwrap(), &[7; 8]);
+    client_key::keep(&app, key, &[8; 256], lives, None).await.unwrap();
     let suspended = account::create(&app, name("suspended"))
         .await
         .unwrap()

@@ -46,9 +46,9 @@ pub(crate) const APP_HASH: &str = "FA+9qCX9VSu";
 
 /// A server that speaks both protocols on one port, and whose messages can be read.
 pub(crate) struct CalledServer {
-    server: TestApp,
+    pub(crate) server: TestApp,
     served: Served,
-    accounts: [Credentials; 2],
+    pub(crate) accounts: [Credentials; 2],
     messages: Arc<Messages>,
     met: Met,
 }
@@ -126,29 +126,12 @@ impl CalledServer {
     }
 
     /// Runs a script, which must succeed, and does for it what it asks for.
-    pub(crate) async fn attend(&self, mut script: Command) {
-        let mut script = script
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut input, output) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
-        let (ask, mut asked) = mpsc::unbounded_channel();
-        let reading = std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                ask.send(line).expect("the test waits for it");
-            }
-        });
-        while let Some(line) = asked.recv().await {
-            let wish: Value = serde_json::from_str(&line).expect("a line of JSON");
-            let answer = self.grant(&wish).await;
-            writeln!(input, "{answer}").expect("the script waits for it");
-        }
-        reading.join().unwrap();
-        assert!(script.wait().unwrap().success(), "the script says above why");
+    pub(crate) async fn attend(&self, script: Command) {
+        converse(script, async |wish| self.grant(&wish).await).await;
     }
 
-    async fn grant(&self, wish: &Value) -> Value {
+    /// Does what a script asks for.
+    pub(crate) async fn grant(&self, wish: &Value) -> Value {
         let text = |name: &str| wish[name].as_str().unwrap();
         let number = |name: &str| wish[name].as_u64();
         let account = &self.accounts[usize::try_from(number("account").unwrap_or(0)).unwrap()];
@@ -221,6 +204,29 @@ impl CalledServer {
         let mut to_it = messages.iter().filter(|message| message["to"] == to);
         to_it.next_back().cloned().unwrap_or_default()
     }
+}
+
+/// Runs a script, which must succeed, and grants what it asks for.
+pub(crate) async fn converse(mut script: Command, mut grant: impl AsyncFnMut(Value) -> Value) {
+    let mut script = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, output) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let (ask, mut asked) = mpsc::unbounded_channel();
+    let reading = std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            ask.send(line).expect("the test waits for it");
+        }
+    });
+    while let Some(line) = asked.recv().await {
+        let wish: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let answer = grant(wish).await;
+        writeln!(input, "{answer}").expect("the script waits for it");
+    }
+    reading.join().unwrap();
+    assert!(script.wait().unwrap().success(), "the script says above why");
 }
 
 /// Serves these dialects and the usual one on one free port.

@@ -1,0 +1,344 @@
+//! An encrypted message and what it is answered with: which of what is in it counts, and what the protocol itself asks for.
+//!
+//! Everything about a session is decided while it is locked, and never while something is awaited.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::connection::{MtprotoServer, locked};
+use super::content::{MessagePart, inflated, is_confirmed, is_container, parts};
+use super::envelope::{AuthKey, MtprotoMessage};
+use super::handshake::seconds;
+use super::rpc::{self, RpcCaller, RpcError, unwrapped};
+use super::schema::{
+    DESTROY_AUTH_KEY, DESTROY_AUTH_KEY_NONE, DESTROY_AUTH_KEY_OK, DESTROY_SESSION, DESTROY_SESSION_NONE,
+    DESTROY_SESSION_OK, FUTURE_SALTS, GET_FUTURE_SALTS, MSG_DETAILED_INFO, MSG_NEW_DETAILED_INFO,
+    MSG_RESEND_REQ, MSGS_ACK, MSGS_ALL_INFO, MSGS_STATE_INFO, MSGS_STATE_REQ, NEW_SESSION_CREATED, PING,
+    PING_DELAY_DISCONNECT, PONG, RPC_ANSWER_DROPPED, RPC_ANSWER_UNKNOWN, RPC_DROP_ANSWER, RPC_RESULT,
+};
+use super::session::{BadMessage, MessageArrival, SentMessage, Session, bad_salt, require_timely};
+use super::tl::{MalformedTl, TlReader, TlWriter};
+use crate::domain::time::Timestamp;
+use crate::flows::client_key;
+use crate::flows::{Error, Fault};
+
+/// What a message is taken with.
+#[derive(Debug)]
+pub(super) struct Exchange<'a> {
+    pub(super) server: &'a MtprotoServer,
+    pub(super) key: &'a AuthKey,
+    pub(super) caller: RpcCaller,
+}
+
+/// What becomes of a message.
+pub(super) enum ExchangeOutcome {
+    /// It is answered with these messages, and if they are several, with the container that they go in last.
+    Answers {
+        sent: Vec<SentMessage>,
+        /// The salt of this moment.
+        salt: i64,
+        /// When the client wants the connection to end if it says nothing more.
+        disconnect_after: Option<Duration>,
+    },
+    /// The client's key is not known any more.
+    KeyIsGone,
+}
+
+/// What is gathered while a message is taken.
+#[derive(Default)]
+struct Gathered {
+    sent: Vec<SentMessage>,
+    /// Calls of methods, each by the message that it stood in.
+    calls: Vec<MessagePart>,
+    /// Messages whose answers are still being made, or were confirmed.
+    confirmed: Vec<i64>,
+    disconnect_after: Option<Duration>,
+}
+
+impl Exchange<'_> {
+    pub(super) async fn take(mut self, message: MtprotoMessage) -> ExchangeOutcome {
+        let now = self.now();
+        let session = self.server.sessions.open(self.key.id(), message.session, now);
+        let own = message.session;
+        let mut gathered = Gathered::default();
+        self.sort(&mut locked(&session), message, &mut gathered, now);
+        for call in std::mem::take(&mut gathered.calls) {
+            match self.answer(&session, own, &call).await {
+                Ok(body) => {
+                    let answer = locked(&session).send(self.now(), body, Some(call.id), true);
+                    gathered.sent.push(answer);
+                }
+                Err(KeyIsGone) => return ExchangeOutcome::KeyIsGone,
+            }
+        }
+        let mut locked = locked(&session);
+        let now = self.now();
+        if !gathered.confirmed.is_empty() {
+            let body = TlWriter::of(MSGS_ACK).longs(&gathered.confirmed).done();
+            gathered.sent.push(locked.send(now, body, None, false));
+        }
+        if gathered.sent.len() > 1 {
+            gathered.sent.push(locked.send(now, Vec::new(), None, false));
+        }
+        ExchangeOutcome::Answers {
+            sent: gathered.sent,
+            salt: self.salt(slot(now)),
+            disconnect_after: gathered.disconnect_after,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.server.app.clock.now()
+    }
+
+    fn salt(&self, slot: u64) -> i64 {
+        self.key.derived(b"salt", slot)
+    }
+
+    /// Decides what of a message counts.
+    fn sort(&self, session: &mut Session, message: MtprotoMessage, gathered: &mut Gathered, now: Timestamp) {
+        let MtprotoMessage { id, seqno, body, .. } = message;
+        let refuse = |session: &mut Session, why: BadMessage| {
+            session.send(now, why.notification(id, seqno), None, false)
+        };
+        if let Err(why) = require_timely(id, now) {
+            return gathered.sent.push(refuse(session, why));
+        }
+        let current = slot(now);
+        // The salt before this one is good for as long again.
+        if ![current, current.saturating_sub(1)]
+            .iter()
+            .any(|slot| self.salt(*slot) == message.salt)
+        {
+            let told = bad_salt(id, seqno, self.salt(current));
+            return gathered.sent.push(session.send(now, told, None, false));
+        }
+        let parts = if is_container(&body) {
+            if let Err(why) = session.take(id, seqno, Some(false)) {
+                return gathered.sent.push(refuse(session, why));
+            }
+            match parts(id, &body) {
+                Ok(parts) => parts,
+                Err(MalformedTl) => return gathered.sent.push(refuse(session, BadMessage::Container)),
+            }
+        } else {
+            vec![MessagePart { id, seqno, body }]
+        };
+        let first = parts.iter().map(|part| part.id).min().unwrap_or(id);
+        if !session.announce() {
+            let mut unique = [0; 8];
+            self.server.app.entropy.fill(&mut unique);
+            let told = TlWriter::of(NEW_SESSION_CREATED)
+                .long(first)
+                .raw(&unique)
+                .long(self.salt(current))
+                .done();
+            gathered.sent.push(session.send(now, told, None, true));
+        }
+        for part in parts {
+            self.sort_part(session, part, gathered, now);
+        }
+    }
+
+    fn sort_part(&self, session: &mut Session, part: MessagePart, gathered: &mut Gathered, now: Timestamp) {
+        let MessagePart { id, seqno, body } = part;
+        let taken = require_timely(id, now).and_then(|()| session.take(id, seqno, is_confirmed(&body)));
+        match taken {
+            Err(why) => {
+                let told = why.notification(id, seqno);
+                return gathered.sent.push(session.send(now, told, None, false));
+            }
+            Ok(MessageArrival::Again) => {
+                return match session.answer_to(id) {
+                    Some(answer) => gathered.sent.push(answer.clone()),
+                    None if seqno % 2 == 1 => gathered.confirmed.push(id),
+                    None => {}
+                };
+            }
+            Ok(MessageArrival::New) => {}
+        }
+        let Ok(body) = inflated(body) else {
+            let told = result(id, &RpcError::INPUT_FETCH_ERROR.write());
+            return gathered.sent.push(session.send(now, told, Some(id), true));
+        };
+        match self.serve(session, id, &body, gathered, now) {
+            Ok(Served::Done) => {}
+            Ok(Served::NotOurs) => gathered.calls.push(MessagePart { id, seqno, body }),
+            Err(MalformedTl) => {
+                let told = result(id, &RpcError::INPUT_FETCH_ERROR.write());
+                gathered.sent.push(session.send(now, told, Some(id), true));
+            }
+        }
+    }
+
+    /// What the protocol itself asks for.
+    fn serve(
+        &self,
+        session: &mut Session,
+        id: i64,
+        body: &[u8],
+        gathered: &mut Gathered,
+        now: Timestamp,
+    ) -> Result<Served, MalformedTl> {
+        let mut reader = TlReader::new(body);
+        let answer = match reader.word()? {
+            MSGS_ACK => {
+                session.confirm(&reader.longs(MOST_IDS)?);
+                return Ok(Served::Done);
+            }
+            // What a client says of what it has, unasked.
+            MSGS_STATE_INFO | MSGS_ALL_INFO | MSG_DETAILED_INFO | MSG_NEW_DETAILED_INFO => {
+                return Ok(Served::Done);
+            }
+            PING => TlWriter::of(PONG).long(id).long(reader.long()?),
+            PING_DELAY_DISCONNECT => {
+                let pong = TlWriter::of(PONG).long(id).long(reader.long()?);
+                let delay = u64::try_from(reader.int()?).map_err(|_| MalformedTl)?;
+                gathered.disconnect_after = Some(Duration::from_secs(delay.min(MOST_DELAY_SECONDS)));
+                pong
+            }
+            GET_FUTURE_SALTS => self.future_salts(id, reader.int()?, now),
+            MSGS_STATE_REQ => states(session, id, &reader.longs(MOST_IDS)?, now),
+            MSG_RESEND_REQ => {
+                let ids = reader.longs(MOST_IDS)?;
+                let again: Option<Vec<_>> = ids.iter().map(|id| session.sent(*id).cloned()).collect();
+                match again {
+                    Some(again) => {
+                        gathered.sent.extend(again);
+                        return Ok(Served::Done);
+                    }
+                    None => states(session, id, &ids, now),
+                }
+            }
+            RPC_DROP_ANSWER => {
+                let dropped = match session.drop_answer(reader.long()?) {
+                    Some(SentMessage { id, seqno, body, .. }) => {
+                        let length = i32::try_from(body.len()).unwrap_or(i32::MAX);
+                        TlWriter::of(RPC_ANSWER_DROPPED).long(id).word(seqno).int(length)
+                    }
+                    None => TlWriter::of(RPC_ANSWER_UNKNOWN),
+                };
+                TlWriter::of(RPC_RESULT).long(id).raw(&dropped.done())
+            }
+            _ => return Ok(Served::NotOurs),
+        };
+        gathered
+            .sent
+            .push(session.send(now, answer.done(), Some(id), true));
+        Ok(Served::Done)
+    }
+
+    fn future_salts(&self, id: i64, wanted: i32, now: Timestamp) -> TlWriter {
+        const MOST: u64 = 64;
+        let count = u64::try_from(wanted).unwrap_or(0).clamp(1, MOST);
+        let begun = TlWriter::of(FUTURE_SALTS)
+            .long(id)
+            .int(seconds(now))
+            .word(u32::try_from(count).unwrap_or(1));
+        (slot(now)..)
+            .take(usize::try_from(count).unwrap_or(1))
+            .fold(begun, |salts, slot| {
+                let since = slot * SALT_SECONDS;
+                salts
+                    .int(seconds(Timestamp::from_seconds(since)))
+                    .int(seconds(Timestamp::from_seconds(since + 2 * SALT_SECONDS)))
+                    .long(self.salt(slot))
+            })
+    }
+
+    /// The answer to a call: of a method, or about a session or the key.
+    async fn answer(
+        &mut self,
+        session: &Arc<Mutex<Session>>,
+        own: i64,
+        call: &MessagePart,
+    ) -> Result<Vec<u8>, KeyIsGone> {
+        let mut reader = TlReader::new(&call.body);
+        match reader.word() {
+            Ok(DESTROY_SESSION) => {
+                let Ok(id) = reader.long() else {
+                    return Ok(result(call.id, &RpcError::INPUT_FETCH_ERROR.write()));
+                };
+                // The one that it is asked in goes on.
+                let destroyed = id != own && self.server.sessions.destroy(self.key.id(), id);
+                let told = if destroyed {
+                    DESTROY_SESSION_OK
+                } else {
+                    DESTROY_SESSION_NONE
+                };
+                return Ok(TlWriter::of(told).long(id).done());
+            }
+            Ok(DESTROY_AUTH_KEY) => return self.destroy_key(call.id).await,
+            _ => {}
+        }
+        let called = match unwrapped(&call.body) {
+            Ok(unwrapped) => {
+                let mut session = locked(session);
+                session.layer = unwrapped.layer.or(session.layer);
+                self.caller.layer = session.layer.unwrap_or(0);
+                Ok(unwrapped.method)
+            }
+            Err(MalformedTl) => Err(RpcError::INPUT_FETCH_ERROR),
+        };
+        self.require_key().await?;
+        let called = match called {
+            Ok(method) => Box::pin(rpc::call(&self.caller, method)).await,
+            Err(error) => Err(error),
+        };
+        let body = called.unwrap_or_else(|error| error.write());
+        Ok(result(call.id, &body))
+    }
+
+    /// Another connection may have destroyed the key since this one has read it.
+    async fn require_key(&self) -> Result<(), KeyIsGone> {
+        let lives = self.caller.settings.key_lives;
+        match client_key::login(&self.caller.app, self.caller.key, lives).await {
+            Err(Error::Refused(_)) => Err(KeyIsGone),
+            // What keeps it from being read keeps the call from being answered, which says so.
+            Ok(_) | Err(Error::Failed(_)) => Ok(()),
+        }
+    }
+
+    async fn destroy_key(&self, id: i64) -> Result<Vec<u8>, KeyIsGone> {
+        let lives = self.caller.settings.key_lives;
+        match client_key::forget(&self.caller.app, self.caller.key, lives).await {
+            Ok(()) => Ok(TlWriter::of(DESTROY_AUTH_KEY_OK).done()),
+            Err(Error::Refused(_)) => Ok(TlWriter::of(DESTROY_AUTH_KEY_NONE).done()),
+            Err(Error::Failed(fault)) => Ok(result(id, &of_fault(&fault))),
+        }
+    }
+}
+
+/// What the key was destroyed by is none of this connection's business: it ends.
+struct KeyIsGone;
+
+/// Whether the protocol itself asked for something.
+enum Served {
+    Done,
+    NotOurs,
+}
+
+fn of_fault(fault: &Fault) -> Vec<u8> {
+    RpcError::of_fault(fault).write()
+}
+
+fn result(id: i64, body: &[u8]) -> Vec<u8> {
+    TlWriter::of(RPC_RESULT).long(id).raw(body).done()
+}
+
+fn states(session: &Session, id: i64, ids: &[i64], now: Timestamp) -> TlWriter {
+    let states: Vec<_> = ids.iter().map(|id| session.state_of(*id, now)).collect();
+    TlWriter::of(MSGS_STATE_INFO).long(id).bytes(&states)
+}
+
+/// Which salt is that of a moment.
+fn slot(now: Timestamp) -> u64 {
+    now.seconds() / SALT_SECONDS
+}
+
+/// How long a salt is that of the moment; it is good for twice as long.
+const SALT_SECONDS: u64 = 1800;
+/// How many identifiers may be asked about at once.
+const MOST_IDS: usize = 8192;
+/// How long a client may have a connection outlive its silence; the listener closes idle ones sooner.
+const MOST_DELAY_SECONDS: u64 = 3600;

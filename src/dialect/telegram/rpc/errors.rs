@@ -1,0 +1,167 @@
+//! The protocol's errors: a number of HTTP's and a name.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::dialect::telegram::schema::RPC_ERROR;
+use crate::dialect::telegram::tl::TlWriter;
+use crate::domain::verification::Refusal;
+use crate::flows::{Error, Fault};
+
+/// What a client is told instead of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcError {
+    code: i32,
+    name: Cow<'static, str>,
+}
+
+macro_rules! errors {
+    ($($code:literal $name:ident)*) => {
+        impl RpcError {
+            $(
+                #[doc = concat!("`", stringify!($code), " ", stringify!($name), "`")]
+                pub const $name: Self = Self { code: $code, name: Cow::Borrowed(stringify!($name)) };
+            )*
+        }
+    };
+}
+
+errors! {
+    400 API_ID_INVALID
+    400 INPUT_FETCH_ERROR
+    400 INPUT_METHOD_INVALID
+    400 PHONE_CODE_EMPTY
+    400 PHONE_CODE_EXPIRED
+    400 PHONE_CODE_HASH_EMPTY
+    400 PHONE_CODE_INVALID
+    400 PHONE_NUMBER_BANNED
+    400 SMS_CODE_CREATE_FAILED
+    401 AUTH_KEY_UNREGISTERED
+    406 SEND_CODE_UNAVAILABLE
+    500 AUTH_RESTART
+    500 INTERNAL_SERVER_ERROR
+}
+
+impl RpcError {
+    /// The number is none; since layer 180 the code says that it is not to be shown as it is.
+    #[must_use]
+    pub fn phone_number_invalid(layer: u32) -> Self {
+        const LAYER: u32 = 180;
+        Self {
+            code: if (1..LAYER).contains(&layer) { 400 } else { 406 },
+            name: Cow::Borrowed("PHONE_NUMBER_INVALID"),
+        }
+    }
+
+    /// To be tried again after `wait`, in whole seconds.
+    #[must_use]
+    pub fn flood_wait(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        Self {
+            code: 420,
+            name: Cow::Owned(format!("FLOOD_WAIT_{seconds}")),
+        }
+    }
+
+    /// As it is sent.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        TlWriter::of(RPC_ERROR).int(self.code).string(&self.name).done()
+    }
+
+    /// What kept a call from being decided. Nothing was changed.
+    #[must_use]
+    pub fn of_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Busy | Fault::Conflict => Self::AUTH_RESTART,
+            Fault::OutboxFull => Self::flood_wait(Duration::from_mins(1)),
+            Fault::Corrupt(_) | Fault::Unavailable(_) => {
+                tracing::error!("a call failed: {fault}");
+                Self::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// Why a code was not sent.
+    #[must_use]
+    pub fn of_sending(error: &Error<Refusal>) -> Self {
+        let refusal = match error {
+            Error::Failed(fault) => return Self::of_fault(fault),
+            Error::Refused(refusal) => refusal,
+        };
+        match refusal {
+            Refusal::NotFound | Refusal::Approved => Self::PHONE_CODE_EXPIRED,
+            Refusal::TooSoon { retry_after } | Refusal::DestinationLocked { retry_after } => {
+                Self::flood_wait(*retry_after)
+            }
+            Refusal::TooManySends { .. } | Refusal::NoStepLeft => Self::SEND_CODE_UNAVAILABLE,
+            Refusal::Blocked(blocked) => match blocked.retry_after {
+                Some(wait) => Self::flood_wait(wait),
+                None => Self::PHONE_NUMBER_BANNED,
+            },
+            Refusal::LandlineSms
+            | Refusal::NoSender { .. }
+            | Refusal::DestinationUnfit
+            | Refusal::Unwritable { .. } => Self::SMS_CODE_CREATE_FAILED,
+            other => Self::unforeseen(other),
+        }
+    }
+
+    /// Why a code was not checked.
+    #[must_use]
+    pub fn of_checking(error: &Error<Refusal>) -> Self {
+        let refusal = match error {
+            Error::Failed(fault) => return Self::of_fault(fault),
+            Error::Refused(refusal) => refusal,
+        };
+        match refusal {
+            Refusal::NotFound | Refusal::CodeExpired | Refusal::NoCodeSent | Refusal::Approved => {
+                Self::PHONE_CODE_EXPIRED
+            }
+            Refusal::TooSoon { retry_after }
+            | Refusal::DestinationLocked { retry_after }
+            | Refusal::TooManyChecks { retry_after } => Self::flood_wait(*retry_after),
+            Refusal::CodeMissing => Self::PHONE_CODE_EMPTY,
+            Refusal::CodeMalformed => Self::PHONE_CODE_INVALID,
+            other => Self::unforeseen(other),
+        }
+    }
+
+    fn unforeseen(refusal: &Refusal) -> Self {
+        tracing::error!("a call was refused for a reason that has no name in its protocol: {refusal}");
+        Self::INTERNAL_SERVER_ERROR
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_whole_seconds_and_never_none() {
+        for (wait, name) in [
+            (Duration::ZERO, "FLOOD_WAIT_1"),
+            (Duration::from_millis(1001), "FLOOD_WAIT_2"),
+            (Duration::from_mins(2), "FLOOD_WAIT_120"),
+        ] {
+            assert_eq!(RpcError::flood_wait(wait).name, name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_as_the_clients_version_knows_it() {
+        for (layer, code) in [(0, 406), (133, 400), (179, 400), (180, 406), (229, 406)] {
+            assert_eq!(RpcError::phone_number_invalid(layer).code, code, "{layer}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_call_from_being_decided_says_nothing_of_us() {
+        for fault in [
+            Fault::Corrupt("Ada".to_owned()),
+            Fault::Unavailable("Ada".to_owned()),
+        ] {
+            assert_eq!(RpcError::of_fault(&fault), RpcError::INTERNAL_SERVER_ERROR);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Keys that clients and this server agreed on: kept, used, logged in with, forgotten.
+//!
+//! Invariant: the code that logs a client in is accepted in the commit that notes the login.
+
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::domain::client_key::{ClientKey, ClientLogin, KeyLives, Refusal};
+use crate::domain::opaque::Fingerprint;
+use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
+use crate::domain::text::DialectName;
+use crate::domain::time::Timestamp;
+use crate::domain::verification;
+use crate::flows::reading::Reading;
+use crate::flows::verification::{Guess, check_within};
+use crate::flows::{Error, retry_on_conflict};
+use crate::store::{Batch, keys};
+
+/// What a key is found by. It stands in the store as a digest, which tells nobody what clients send in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientKeyName(Fingerprint);
+
+impl ClientKeyName {
+    /// The key that clients of `dialect` call so.
+    #[must_use]
+    pub fn of(app: &App, dialect: &DialectName, id: &[u8]) -> Self {
+        Self(app.vault.fingerprint(dialect.as_str().as_bytes(), id))
+    }
+}
+
+/// A key that is in use.
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct OpenedKey {
+    pub key: Zeroizing<Vec<u8>>,
+    pub login: Option<ClientLogin>,
+}
+
+/// The key stays out of logs.
+impl std::fmt::Debug for OpenedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenedKey")
+            .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps a key that was agreed on a moment ago; until `expires_at`, if the client said so.
+///
+/// # Errors
+/// [`Refusal::Taken`] if there is another one of this name, [`Error::Failed`].
+pub async fn keep(
+    app: &App,
+    name: ClientKeyName,
+    key: &[u8],
+    lives: KeyLives,
+    expires_at: Option<Timestamp>,
+) -> Result<(), Error<Refusal>> {
+    let place = keys::client_key(&name.0);
+    let now = app.clock.now();
+    let record = ClientKey {
+        key: app.vault.seal(app.entropy.as_ref(), place.bytes(), key),
+        login: None,
+        date_created: now,
+        last_used: now,
+        expires_at,
+    };
+    retry_on_conflict(|| async {
+        let mut reading = Reading::new(app);
+        let place = keys::client_key(&name.0);
+        if reading.contains(&place).await? {
+            return Err(Refusal::Taken.into());
+        }
+        let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
+        Ok(reading.commit(batch).await?)
+    })
+    .await
+}
+
+/// Opens a key for use, which is noted.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Error::Failed`].
+pub async fn open(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<OpenedKey, Error<Refusal>> {
+    retry_on_conflict(|| async {
+        let mut reading = Reading::new(app);
+        let mut record = find(app, &mut reading, name, lives).await?;
+        let place = keys::client_key(&name.0);
+        let key = app
+            .vault
+            .open(place.bytes(), &record.key)
+            .map_err(|error| Error::corrupt(format!("a client's key cannot be opened: {error}")))?;
+        if record.used(app.clock.now(), lives) {
+            let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
+            reading.commit(batch).await?;
+        }
+        Ok(OpenedKey {
+            key,
+            login: record.login,
+        })
+    })
+    .await
+}
+
+/// Who is logged in with a key.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
+pub async fn login(
+    app: &App,
+    name: ClientKeyName,
+    lives: KeyLives,
+) -> Result<Option<ClientLogin>, Error<Refusal>> {
+    Ok(find(app, &mut Reading::new(app), name, lives).await?.login)
+}
+
+/// Ends the login; the key can be used for another one. Says whether there was one.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
+pub async fn log_out(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<bool, Error<Refusal>> {
+    retry_on_conflict(|| async {
+        let mut reading = Reading::new(app);
+        let mut record = find(app, &mut reading, name, lives).await?;
+        if record.login.take().is_none() {
+            return Ok(false);
+        }
+        let place = keys::client_key(&name.0);
+        let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
+        reading.commit(batch).await?;
+        Ok(true)
+    })
+    .await
+}
+
+/// Forgets a key.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
+pub async fn forget(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<(), Error<Refusal>> {
+    retry_on_conflict(|| async {
+        let mut reading = Reading::new(app);
+        find(app, &mut reading, name, lives).await?;
+        let batch = Batch::new().delete(keys::client_key(&name.0).into_bytes());
+        Ok(reading.commit(batch).await?)
+    })
+    .await
+}
+
+/// Who wants to log in with which key, and what the code is for.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct LoginAttempt {
+    pub name: ClientKeyName,
+    pub lives: KeyLives,
+    pub account: AccountSid,
+    pub service: ServiceSid,
+    pub verification: VerificationSid,
+}
+
+/// Logs in whoever has the right code; `None` if it is wrong. Without `binds` the code is used, and nobody logged in.
+///
+/// # Errors
+/// As [`check`](crate::flows::verification::check); [`verification::Refusal::NotFound`] without such a key, too.
+pub async fn log_in(
+    app: &App,
+    attempt: &LoginAttempt,
+    guess: &Guess<'_>,
+    binds: bool,
+) -> Result<Option<ClientLogin>, Error<verification::Refusal>> {
+    retry_on_conflict(|| log_in_once(app, attempt, guess, binds)).await
+}
+
+async fn log_in_once(
+    app: &App,
+    attempt: &LoginAttempt,
+    guess: &Guess<'_>,
+    binds: bool,
+) -> Result<Option<ClientLogin>, Error<verification::Refusal>> {
+    let LoginAttempt {
+        name,
+        lives,
+        account,
+        service,
+        verification,
+    } = *attempt;
+    let mut reading = Reading::new(app);
+    let found = find(app, &mut reading, name, lives).await;
+    let mut record = found.map_err(|error| match error {
+        Error::Refused(_) => Error::Refused(verification::Refusal::NotFound),
+        Error::Failed(fault) => Error::Failed(fault),
+    })?;
+    let checked = check_within(app, &mut reading, account, service, verification, guess).await?;
+    if !checked.is_right() {
+        checked.commit(app, reading, Batch::new()).await?;
+        return Ok(None);
+    }
+    let destination = checked.verification.destination.clone();
+    let now = app.clock.now();
+    let login = ClientLogin {
+        account,
+        user: user_number(app, account, &destination.to_key()),
+        destination,
+        since: now,
+    };
+    let mut batch = Batch::new();
+    if binds {
+        record.login = Some(login.clone());
+        record.last_used = now;
+        let place = keys::client_key(&name.0);
+        batch = batch.put_record_until(place, &record, record.forgotten_at(lives))?;
+    }
+    checked.commit(app, reading, batch).await?;
+    Ok(Some(login))
+}
+
+/// 40 bits of a keyed digest, and never 0: whoever sees it learns no destination.
+fn user_number(app: &App, account: AccountSid, destination: &[u8]) -> u64 {
+    let digest = app.vault.fingerprint(account.as_bytes(), destination);
+    let bytes = digest.as_bytes()[..5].iter();
+    bytes
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        .max(1)
+}
+
+async fn find(
+    app: &App,
+    reading: &mut Reading<'_>,
+    name: ClientKeyName,
+    lives: KeyLives,
+) -> Result<ClientKey, Error<Refusal>> {
+    let record = reading.require(&keys::client_key(&name.0)).await?;
+    if app.clock.now() >= record.forgotten_at(lives) {
+        return Err(Refusal::NotFound.into());
+    }
+    Ok(record)
+}
