@@ -18,6 +18,8 @@ pub struct ClientKey {
     pub key: Sealed,
     /// Who is logged in with it.
     pub login: Option<ClientLogin>,
+    /// What the client speaks, if it said so.
+    pub version: Option<ClientVersion>,
     pub date_created: Timestamp,
     /// The day of its last use; the moment is nobody's business.
     pub last_used: Timestamp,
@@ -35,6 +37,15 @@ pub struct ClientLogin {
     /// A number that stands for the destination in this account: 1 to 2^40 - 1, always the same.
     pub user: u64,
     /// Since when.
+    pub since: Timestamp,
+}
+
+/// Which version of its protocol a client said that it speaks. It says so once, and means all that it does with the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct ClientVersion {
+    pub number: u32,
+    /// When it was written down.
     pub since: Timestamp,
 }
 
@@ -68,8 +79,22 @@ impl ClientKey {
         }
         is_news
     }
+
+    /// Notes which version the client speaks; says whether that is worth to be written down, which it is once a minute at the
+    /// most, whatever a client says in between.
+    pub fn speaks(&mut self, number: u32, now: Timestamp) -> bool {
+        let is_news = match self.version {
+            None => true,
+            Some(known) => known.number != number && (now.since(known.since) >= MINUTE || known.since > now),
+        };
+        if is_news {
+            self.version = Some(ClientVersion { number, since: now });
+        }
+        is_news
+    }
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Why nothing became of what somebody wanted of such a key.
@@ -101,6 +126,7 @@ mod tests {
         ClientKey {
             key: Sealed::from_bytes(Vec::new()),
             login,
+            version: None,
             date_created: Timestamp::from_seconds(0),
             last_used: Timestamp::from_seconds(1000),
             expires_at: None,
@@ -127,6 +153,30 @@ mod tests {
             ..LIVES
         };
         assert_eq!(key(false).forgotten_at(short), Timestamp::from_seconds(1060));
+    }
+
+    #[test]
+    fn a_version_is_written_down_when_it_is_new_and_once_a_minute() {
+        let mut key = key(false);
+        for (seconds, number, written) in [
+            (0, 229, true),
+            (1, 229, false),
+            (59, 186, false),
+            (60, 186, true),
+            (61, 229, false),
+            (500, 186, false),
+        ] {
+            assert_eq!(
+                key.speaks(number, Timestamp::from_seconds(5000 + seconds)),
+                written,
+                "{seconds}"
+            );
+        }
+        assert!(
+            key.speaks(229, Timestamp::from_seconds(10)),
+            "the clock was set back"
+        );
+        assert_eq!(key.version.map(|version| version.number), Some(229));
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub async fn keep(
     let record = ClientKey {
         key: app.vault.seal(app.entropy.as_ref(), place.bytes(), key),
         login: None,
+        version: None,
         date_created: now,
         last_used: now,
         expires_at,
@@ -96,6 +97,41 @@ pub async fn open(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<Ope
         Ok(OpenedKey {
             key,
             login: record.login,
+        })
+    })
+    .await
+}
+
+/// What is known of whoever speaks with a key.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct KnownClient {
+    pub login: Option<ClientLogin>,
+    /// Which version of its protocol it speaks, if it ever said so.
+    pub version: Option<u32>,
+}
+
+/// What is known of whoever speaks with a key, and `version`, if the client says now which one it speaks; that is kept.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
+pub async fn known(
+    app: &App,
+    name: ClientKeyName,
+    lives: KeyLives,
+    version: Option<u32>,
+) -> Result<KnownClient, Error<Refusal>> {
+    retry_on_conflict(|| async {
+        let mut reading = Reading::new(app);
+        let mut record = find(app, &mut reading, name, lives).await?;
+        if version.is_some_and(|version| record.speaks(version, app.clock.now())) {
+            let place = keys::client_key(&name.0);
+            let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
+            reading.commit(batch).await?;
+        }
+        Ok(KnownClient {
+            login: record.login,
+            version: version.or(record.version.map(|known| known.number)),
         })
     })
     .await

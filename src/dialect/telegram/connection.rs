@@ -38,6 +38,8 @@ pub struct MtprotoServer {
     pub(super) app: Arc<App>,
     pub(super) settings: Arc<LoginSettings>,
     pub(super) sessions: Sessions,
+    /// Salts are made with it: what was recorded of a process is nothing to another one.
+    pub(super) salting: [u8; 32],
     dialect: DialectName,
     keys: Arc<HandshakeKeys>,
     admission: Arc<HandshakeGate>,
@@ -49,9 +51,12 @@ pub struct MtprotoServer {
 /// Never: the name of the protocol is one.
 #[must_use]
 pub fn dialect(app: Arc<App>, keys: HandshakeKeys, settings: LoginSettings) -> Dialect {
+    let mut salting = [0; 32];
+    app.entropy.fill(&mut salting);
     let server = MtprotoServer {
         sessions: Sessions::new(app.clock.now()),
         app,
+        salting,
         settings: Arc::new(settings),
         dialect: DialectName::parse(NAME).expect("the name of the protocol is one"),
         keys: Arc::new(keys),
@@ -165,10 +170,11 @@ impl MtprotoConnection<'_> {
     fn stage(&self) -> Stage {
         if self.transport.is_within_frame() {
             Stage::Body
+        } else if self.half_open.is_some() {
+            // Also of a client that has a key: another handshake has no more time than the first.
+            Stage::Body
         } else if self.key.is_some() {
             Stage::Idle
-        } else if self.half_open.is_some() {
-            Stage::Body
         } else {
             Stage::Head
         }
@@ -299,7 +305,7 @@ impl MtprotoConnection<'_> {
                 app: Arc::clone(&self.server.app),
                 settings: Arc::clone(&self.server.settings),
                 key: held.name,
-                layer: 0,
+                layer: None,
                 peer: self.peer,
             },
         };

@@ -68,11 +68,12 @@ pub fn parts(container: i64, body: &[u8]) -> Result<Vec<MessagePart>, MalformedT
     Ok(parts)
 }
 
-/// The value itself, if it was compressed: with gzip or, as some clients do, zlib.
+/// The value itself, if it was compressed: with gzip or, as some clients do, zlib. What it became is taken off `budget`, which
+/// all values of one message have together; so is the whole budget where that could not be done, since it took as long.
 ///
 /// # Errors
-/// [`MalformedTl`] if it cannot be inflated, becomes longer than [`MOST_INFLATED`], or was compressed twice.
-pub fn inflated(body: Vec<u8>) -> Result<Vec<u8>, MalformedTl> {
+/// [`MalformedTl`] if it cannot be inflated, becomes longer than `budget`, or was compressed twice.
+pub fn inflated(body: Vec<u8>, budget: &mut usize) -> Result<Vec<u8>, MalformedTl> {
     const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
     let mut reader = TlReader::new(&body);
     if reader.word() != Ok(GZIP_PACKED) {
@@ -80,24 +81,26 @@ pub fn inflated(body: Vec<u8>) -> Result<Vec<u8>, MalformedTl> {
     }
     let packed = reader.bytes()?;
     reader.end()?;
+    let most = std::mem::take(budget);
     let mut value = Vec::new();
-    let most = u64::try_from(MOST_INFLATED + 1).map_err(|_| MalformedTl)?;
+    let read_at_most = u64::try_from(most + 1).map_err(|_| MalformedTl)?;
     let read = if packed.starts_with(&GZIP_MAGIC) {
-        GzDecoder::new(packed).take(most).read_to_end(&mut value)
+        GzDecoder::new(packed).take(read_at_most).read_to_end(&mut value)
     } else {
-        ZlibDecoder::new(packed).take(most).read_to_end(&mut value)
+        ZlibDecoder::new(packed)
+            .take(read_at_most)
+            .read_to_end(&mut value)
     };
     read.map_err(|_| MalformedTl)?;
     let again = matches!(TlReader::new(&value).word(), Ok(GZIP_PACKED | MSG_CONTAINER));
-    if value.len() > MOST_INFLATED || again {
-        return Err(MalformedTl);
-    }
+    let left = most.checked_sub(value.len()).filter(|_| !again);
+    *budget = left.ok_or(MalformedTl)?;
     Ok(value)
 }
 
 /// How many values a container may have.
 pub const MOST_PARTS: usize = 128;
-/// How many bytes a compressed value may become.
+/// How many bytes the compressed values of a message may become together.
 pub const MOST_INFLATED: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -160,20 +163,40 @@ mod tests {
 
     #[test]
     fn gzip_and_zlib_are_inflated_and_what_is_not_compressed_stays() {
+        let alone = |body: Vec<u8>| inflated(body, &mut MOST_INFLATED.clone());
         let value = vec![5; 40];
-        assert_eq!(inflated(value.clone()), Ok(value.clone()));
+        assert_eq!(alone(value.clone()), Ok(value.clone()));
         for gzip in [true, false] {
-            assert_eq!(inflated(packed(&value, gzip)), Ok(value.clone()));
+            assert_eq!(alone(packed(&value, gzip)), Ok(value.clone()));
             let whole = packed(&vec![0; MOST_INFLATED], gzip);
-            assert_eq!(inflated(whole).map(|value| value.len()), Ok(MOST_INFLATED));
+            assert_eq!(alone(whole).map(|value| value.len()), Ok(MOST_INFLATED));
             let bomb = packed(&vec![0; 10_000_000], gzip);
             assert!(bomb.len() < 20_000);
-            assert_eq!(inflated(bomb), Err(MalformedTl));
+            assert_eq!(alone(bomb), Err(MalformedTl));
             let twice = packed(&packed(&value, gzip), gzip);
-            assert_eq!(inflated(twice), Err(MalformedTl));
-            assert_eq!(inflated(packed(&container(&[], 4), gzip)), Err(MalformedTl));
+            assert_eq!(alone(twice), Err(MalformedTl));
+            assert_eq!(alone(packed(&container(&[], 4), gzip)), Err(MalformedTl));
         }
         let no_stream = TlWriter::of(GZIP_PACKED).bytes(&[1, 2, 3]).done();
-        assert_eq!(inflated(no_stream), Err(MalformedTl));
+        assert_eq!(alone(no_stream), Err(MalformedTl));
+    }
+
+    #[test]
+    fn the_values_of_a_message_are_inflated_from_one_budget() {
+        let half = packed(&vec![0; MOST_INFLATED / 2], true);
+        let mut budget = MOST_INFLATED;
+        for (value, is_inflated) in [(&half, true), (&half, true), (&half, false)] {
+            assert_eq!(inflated(value.clone(), &mut budget).is_ok(), is_inflated);
+        }
+        let plain = vec![1; 8];
+        assert_eq!(inflated(plain.clone(), &mut budget), Ok(plain), "it needs none");
+        let bomb = packed(&vec![0; MOST_INFLATED + 1], false);
+        let mut budget = MOST_INFLATED;
+        assert_eq!(inflated(bomb, &mut budget), Err(MalformedTl));
+        assert_eq!(
+            inflated(half, &mut budget),
+            Err(MalformedTl),
+            "the bomb took all of it"
+        );
     }
 }

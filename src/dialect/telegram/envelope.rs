@@ -61,10 +61,10 @@ impl AuthKey {
         &self.bytes
     }
 
-    /// A number that both sides can tell from others, and nobody else can make: for a purpose and a moment.
+    /// A number that nobody can make who has not both the key and `secret`: for a purpose and a moment.
     #[must_use]
-    pub fn derived(&self, purpose: &[u8], moment: u64) -> i64 {
-        let digest = sha256(&[purpose, self.bytes.as_slice(), &moment.to_be_bytes()]);
+    pub(super) fn derived(&self, purpose: &[u8], secret: &[u8; 32], moment: u64) -> i64 {
+        let digest = sha256(&[purpose, self.bytes.as_slice(), secret, &moment.to_be_bytes()]);
         let mut number = [0; 8];
         number.copy_from_slice(&digest[..8]);
         i64::from_le_bytes(number)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::connection::{MtprotoServer, locked};
-use super::content::{MessagePart, inflated, is_confirmed, is_container, parts};
+use super::content::{MOST_INFLATED, MessagePart, inflated, is_confirmed, is_container, parts};
 use super::envelope::{AuthKey, MtprotoMessage};
 use super::handshake::seconds;
 use super::rpc::{self, RpcCaller, RpcError, unwrapped};
@@ -45,7 +45,8 @@ pub(super) enum ExchangeOutcome {
 }
 
 /// What is gathered while a message is taken.
-#[derive(Default)]
+///
+/// Invariant: it is bounded, whatever the message asks for.
 struct Gathered {
     sent: Vec<SentMessage>,
     /// Calls of methods, each by the message that it stood in.
@@ -53,13 +54,51 @@ struct Gathered {
     /// Messages whose answers are still being made, or were confirmed.
     confirmed: Vec<i64>,
     disconnect_after: Option<Duration>,
+    /// How many bytes may still be inflated.
+    inflatable: usize,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self {
+            sent: Vec::new(),
+            calls: Vec::new(),
+            confirmed: Vec::new(),
+            disconnect_after: None,
+            inflatable: MOST_INFLATED,
+        }
+    }
+}
+
+impl Gathered {
+    /// A message that was sent before goes once more; once, however often it is asked for.
+    fn send_again(&mut self, sent: &SentMessage) {
+        if !self.sent.iter().any(|gathered| gathered.id == sent.id) {
+            self.sent.push(sent.clone());
+        }
+    }
+
+    /// Whether so much is to be answered that the rest of the message has to be sent again.
+    fn is_full(&self) -> bool {
+        self.sent.iter().map(|sent| sent.body.len()).sum::<usize>() > MOST_GATHERED
+    }
 }
 
 impl Exchange<'_> {
     pub(super) async fn take(mut self, message: MtprotoMessage) -> ExchangeOutcome {
         let now = self.now();
-        let session = self.server.sessions.open(self.key.id(), message.session, now);
-        let own = message.session;
+        let (key, own) = (self.key.id(), message.session);
+        // What is not of this moment makes no session: who has recorded it could have others forgotten with it.
+        if let Err(refused) = self.require_fresh(&message, now) {
+            let session = self.server.sessions.to_refuse_in(key, own);
+            let sent = locked(&session).send(now, refused, None, false);
+            return ExchangeOutcome::Answers {
+                sent: vec![sent],
+                salt: self.salt(slot(now)),
+                disconnect_after: None,
+            };
+        }
+        let session = self.server.sessions.open(key, own, now);
         let mut gathered = Gathered::default();
         self.sort(&mut locked(&session), message, &mut gathered, now);
         for call in std::mem::take(&mut gathered.calls) {
@@ -92,7 +131,26 @@ impl Exchange<'_> {
     }
 
     fn salt(&self, slot: u64) -> i64 {
-        self.key.derived(b"salt", slot)
+        self.key.derived(b"salt", &self.server.salting, slot)
+    }
+
+    /// Whether a message is of this moment, and for this process.
+    ///
+    /// # Errors
+    /// What the client is told instead of an answer.
+    fn require_fresh(&self, message: &MtprotoMessage, now: Timestamp) -> Result<(), Vec<u8>> {
+        let MtprotoMessage { id, seqno, salt, .. } = *message;
+        require_timely(id, now).map_err(|why| why.notification(id, seqno))?;
+        let current = slot(now);
+        // The salt before this one is good for as long again.
+        let is_known = [current, current.saturating_sub(1)]
+            .iter()
+            .any(|slot| self.salt(*slot) == salt);
+        if is_known {
+            Ok(())
+        } else {
+            Err(bad_salt(id, seqno, self.salt(current)))
+        }
     }
 
     /// Decides what of a message counts.
@@ -101,18 +159,6 @@ impl Exchange<'_> {
         let refuse = |session: &mut Session, why: BadMessage| {
             session.send(now, why.notification(id, seqno), None, false)
         };
-        if let Err(why) = require_timely(id, now) {
-            return gathered.sent.push(refuse(session, why));
-        }
-        let current = slot(now);
-        // The salt before this one is good for as long again.
-        if ![current, current.saturating_sub(1)]
-            .iter()
-            .any(|slot| self.salt(*slot) == message.salt)
-        {
-            let told = bad_salt(id, seqno, self.salt(current));
-            return gathered.sent.push(session.send(now, told, None, false));
-        }
         let parts = if is_container(&body) {
             if let Err(why) = session.take(id, seqno, Some(false)) {
                 return gathered.sent.push(refuse(session, why));
@@ -131,11 +177,15 @@ impl Exchange<'_> {
             let told = TlWriter::of(NEW_SESSION_CREATED)
                 .long(first)
                 .raw(&unique)
-                .long(self.salt(current))
+                .long(self.salt(slot(now)))
                 .done();
             gathered.sent.push(session.send(now, told, None, true));
         }
         for part in parts {
+            // What is not taken is sent again by whoever waits for an answer.
+            if gathered.is_full() {
+                return;
+            }
             self.sort_part(session, part, gathered, now);
         }
     }
@@ -150,20 +200,26 @@ impl Exchange<'_> {
             }
             Ok(MessageArrival::Again) => {
                 return match session.answer_to(id) {
-                    Some(answer) => gathered.sent.push(answer.clone()),
+                    Some(answer) => gathered.send_again(answer),
                     None if seqno % 2 == 1 => gathered.confirmed.push(id),
                     None => {}
                 };
             }
             Ok(MessageArrival::New) => {}
         }
-        let Ok(body) = inflated(body) else {
+        let Ok(body) = inflated(body, &mut gathered.inflatable) else {
             let told = result(id, &RpcError::INPUT_FETCH_ERROR.write());
             return gathered.sent.push(session.send(now, told, Some(id), true));
         };
         match self.serve(session, id, &body, gathered, now) {
             Ok(Served::Done) => {}
-            Ok(Served::NotOurs) => gathered.calls.push(MessagePart { id, seqno, body }),
+            Ok(Served::NotOurs) if gathered.calls.len() < MOST_CALLS => {
+                gathered.calls.push(MessagePart { id, seqno, body });
+            }
+            Ok(Served::NotOurs) => {
+                let told = result(id, &RpcError::flood_wait(Duration::from_secs(1)).write());
+                gathered.sent.push(session.send(now, told, Some(id), true));
+            }
             Err(MalformedTl) => {
                 let told = result(id, &RpcError::INPUT_FETCH_ERROR.write());
                 gathered.sent.push(session.send(now, told, Some(id), true));
@@ -200,11 +256,13 @@ impl Exchange<'_> {
             GET_FUTURE_SALTS => self.future_salts(id, reader.int()?, now),
             MSGS_STATE_REQ => states(session, id, &reader.longs(MOST_IDS)?, now),
             MSG_RESEND_REQ => {
-                let ids = reader.longs(MOST_IDS)?;
-                let again: Option<Vec<_>> = ids.iter().map(|id| session.sent(*id).cloned()).collect();
+                let ids = reader.longs(MOST_AGAIN)?;
+                let again: Option<Vec<_>> = ids.iter().map(|id| session.sent(*id)).collect();
                 match again {
                     Some(again) => {
-                        gathered.sent.extend(again);
+                        for sent in again {
+                            gathered.send_again(sent);
+                        }
                         return Ok(Served::Done);
                     }
                     None => states(session, id, &ids, now),
@@ -271,31 +329,37 @@ impl Exchange<'_> {
             Ok(DESTROY_AUTH_KEY) => return self.destroy_key(call.id).await,
             _ => {}
         }
-        let called = match unwrapped(&call.body) {
-            Ok(unwrapped) => {
-                let mut session = locked(session);
-                session.layer = unwrapped.layer.or(session.layer);
-                self.caller.layer = session.layer.unwrap_or(0);
-                Ok(unwrapped.method)
-            }
-            Err(MalformedTl) => Err(RpcError::INPUT_FETCH_ERROR),
+        let called = unwrapped(&call.body).map_err(|MalformedTl| RpcError::INPUT_FETCH_ERROR);
+        let said = called.as_ref().ok().and_then(|called| called.layer);
+        let said = {
+            let mut session = locked(session);
+            session.layer = said.or(session.layer);
+            session.layer
         };
-        self.require_key().await?;
-        let called = match called {
-            Ok(method) => Box::pin(rpc::call(&self.caller, method)).await,
-            Err(error) => Err(error),
+        let known = self.known(said).await?;
+        let called = match (called, known) {
+            (Ok(called), Ok(layer)) => {
+                self.caller.layer = layer;
+                Box::pin(rpc::call(&self.caller, called.method)).await
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
         };
         let body = called.unwrap_or_else(|error| error.write());
         Ok(result(call.id, &body))
     }
 
-    /// Another connection may have destroyed the key since this one has read it.
-    async fn require_key(&self) -> Result<(), KeyIsGone> {
+    /// Which layer the client speaks: what it said in this session, or else with this key: some do not say it again when they
+    /// connect again. Another connection may have destroyed the key since this one has read it.
+    async fn known(&self, said: Option<u32>) -> Result<Result<Option<u32>, RpcError>, KeyIsGone> {
         let lives = self.caller.settings.key_lives;
-        match client_key::login(&self.caller.app, self.caller.key, lives).await {
+        match client_key::known(&self.caller.app, self.caller.key, lives, said).await {
             Err(Error::Refused(_)) => Err(KeyIsGone),
-            // What keeps it from being read keeps the call from being answered, which says so.
-            Ok(_) | Err(Error::Failed(_)) => Ok(()),
+            Err(Error::Failed(fault)) => Ok(Err(RpcError::of_fault(&fault))),
+            Ok(known) => {
+                let sessions = &self.server.sessions;
+                sessions.note_login(self.key.id(), known.login.is_some());
+                Ok(Ok(known.version))
+            }
         }
     }
 
@@ -338,7 +402,13 @@ fn slot(now: Timestamp) -> u64 {
 
 /// How long a salt is that of the moment; it is good for twice as long.
 const SALT_SECONDS: u64 = 1800;
-/// How many identifiers may be asked about at once.
+/// How many identifiers may be confirmed or asked about at once.
 const MOST_IDS: usize = 8192;
+/// How many messages may be asked for again at once.
+const MOST_AGAIN: usize = 256;
+/// How many calls a message may have; the others are to be tried again.
+const MOST_CALLS: usize = 16;
+/// How many bytes are gathered for an answer before the rest of a message is left alone.
+const MOST_GATHERED: usize = 32 * 1024;
 /// How long a client may have a connection outlive its silence; the listener closes idle ones sooner.
 const MOST_DELAY_SECONDS: u64 = 3600;

@@ -206,6 +206,11 @@ impl Session {
         Ok(MessageArrival::New)
     }
 
+    /// Its messages are called later than those of `other` so far.
+    pub fn go_on_from(&mut self, other: &Self) {
+        self.last_sent = self.last_sent.max(other.last_sent);
+    }
+
     /// Whether the client was told that this session is new; from now on it was.
     pub fn announce(&mut self) -> bool {
         std::mem::replace(&mut self.announced, true)
@@ -294,7 +299,8 @@ impl Session {
         const RECEIVED: u8 = 4;
         const CONFIRMED: u8 = 8;
         const ANSWERED: u8 = 64;
-        match self.received.iter().find(|received| received.id == id) {
+        let position = self.received.binary_search_by_key(&id, |received| received.id);
+        match position.ok().and_then(|position| self.received.get(position)) {
             Some(received) if received.answered => RECEIVED | CONFIRMED | ANSWERED,
             Some(_) => RECEIVED,
             None if id <= self.forgotten => FORGOTTEN,
@@ -325,7 +331,7 @@ const EARLY: u64 = 30;
 const MOST_RECEIVED: usize = 256;
 /// How many answers wait for the client to confirm them, and how many bytes they have together.
 const MOST_SENT: usize = 32;
-const MOST_SENT_BYTES: usize = 16 * 1024;
+const MOST_SENT_BYTES: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -14,11 +14,14 @@ use crate::domain::time::Timestamp;
 #[derive(Debug)]
 pub struct Sessions {
     keys: Mutex<SessionTable>,
+    /// What is refused without a session is refused in this one.
+    refusing: Arc<Mutex<Session>>,
 }
 
 #[derive(Debug)]
 struct SessionTable {
     of_keys: HashMap<i64, OfKey>,
+    /// Of all keys together.
     count: usize,
     /// Messages up to this identifier may have come before.
     forgotten: i64,
@@ -31,6 +34,8 @@ struct OfKey {
     sessions: Vec<Remembered>,
     /// Messages up to this identifier may have come before, in a session that was forgotten.
     forgotten: i64,
+    /// Whether somebody was logged in with it when it was last used: anybody can make keys, and a login takes a code.
+    has_login: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +57,7 @@ impl Sessions {
         };
         Self {
             keys: Mutex::new(table),
+            refusing: Arc::default(),
         }
     }
 
@@ -63,6 +69,7 @@ impl Sessions {
         let of_key = table.of_keys.entry(key).or_insert_with(|| OfKey {
             sessions: Vec::new(),
             forgotten,
+            has_login: false,
         });
         if let Some(known) = of_key.sessions.iter_mut().find(|known| known.id == id) {
             known.used = now;
@@ -76,7 +83,10 @@ impl Sessions {
                 added = 0;
             }
         }
-        let session = Arc::new(Mutex::new(Session::since(of_key.forgotten.max(forgotten))));
+        let mut session = Session::since(of_key.forgotten.max(forgotten));
+        // Clients ignore a message with an identifier that they have had, and they may have been refused a moment ago.
+        session.go_on_from(&self.refusing.lock().unwrap_or_else(PoisonError::into_inner));
+        let session = Arc::new(Mutex::new(session));
         of_key.sessions.push(Remembered {
             id,
             session: Arc::clone(&session),
@@ -84,6 +94,26 @@ impl Sessions {
         });
         table.count += added;
         session
+    }
+
+    /// In which session a message is refused that is none of this moment: in its own, if that is known. That is no use of it, and
+    /// makes none.
+    pub fn to_refuse_in(&self, key: i64, id: i64) -> Arc<Mutex<Session>> {
+        self.known(key, id).unwrap_or_else(|| Arc::clone(&self.refusing))
+    }
+
+    fn known(&self, key: i64, id: i64) -> Option<Arc<Mutex<Session>>> {
+        let table = self.lock();
+        let sessions = table.of_keys.get(&key).map(|of_key| &of_key.sessions);
+        let known = sessions?.iter().find(|known| known.id == id);
+        known.map(|known| Arc::clone(&known.session))
+    }
+
+    /// Whether somebody is logged in with a key: its sessions are kept rather than those of keys that anybody can make.
+    pub fn note_login(&self, key: i64, has_login: bool) {
+        if let Some(of_key) = self.lock().of_keys.get_mut(&key) {
+            of_key.has_login = has_login;
+        }
     }
 
     /// Forgets a session; says whether it was known. What it was sent is not taken again.
@@ -106,39 +136,61 @@ impl Sessions {
 }
 
 impl SessionTable {
-    /// Those that were not used for so long that their messages are too old by their moment alone go; if there are still too
-    /// many, so do the oldest half.
+    /// Those that were not used for so long that their messages are too old by their moment alone go. If there are still too
+    /// many, the longer unused half goes of those of keys without a login; if that is not enough, of all.
     fn make_room(&mut self, now: Timestamp) {
-        let is_crowded = self.count >= MOST;
+        let is_crowded = self.weight() >= MOST;
         if !is_crowded && now.since(self.swept).as_secs() < SWEEP_SECONDS && now >= self.swept {
             return;
         }
         self.swept = now;
-        self.keep(now, |known| {
+        self.keep(now, |_, known| {
             now.since(known.used).as_secs() < LIFE_SECONDS && known.used <= now
         });
-        if self.count >= MOST {
-            let sessions = self.of_keys.values().flat_map(|of_key| &of_key.sessions);
-            let mut used: Vec<_> = sessions.map(|known| known.used).collect();
-            let middle = used.len() / 2;
-            let (_, middle, _) = used.select_nth_unstable(middle);
-            let middle = *middle;
-            // Nobody's clock that is ahead may keep others out.
-            let this_moment = identifier(now);
-            let latest = self.of_keys.values().flat_map(|of_key| &of_key.sessions);
-            let latest = latest.map(Remembered::latest).max().unwrap_or(0);
-            self.forgotten = self.forgotten.max(latest.min(this_moment));
-            self.keep(now, |known| known.used > middle);
+        for with_login in [false, true] {
+            // So that there is room for many before this has to be done again.
+            if self.weight() >= MOST / 4 * 3 {
+                self.halve(now, with_login);
+            }
         }
     }
 
-    fn keep(&mut self, now: Timestamp, stays: impl Fn(&Remembered) -> bool) {
+    /// How much is remembered: also of keys whose sessions were forgotten.
+    fn weight(&self) -> usize {
+        self.count + self.of_keys.len()
+    }
+
+    /// Forgets the longer unused half of the sessions, of keys with a login only if `with_login`; and all keys without a session.
+    fn halve(&mut self, now: Timestamp, with_login: bool) {
+        let concerned = self
+            .of_keys
+            .values()
+            .filter(|of_key| with_login || !of_key.has_login);
+        let sessions = concerned.flat_map(|of_key| &of_key.sessions);
+        let mut used: Vec<_> = sessions.map(|known| known.used).collect();
+        let latest = self.of_keys.values().map(OfKey::latest).max().unwrap_or(0);
+        // Nobody's clock that is ahead may keep others out.
+        self.forgotten = self.forgotten.max(latest.min(identifier(now)));
+        if !used.is_empty() {
+            let middle = used.len() / 2;
+            let (_, middle, _) = used.select_nth_unstable(middle);
+            let middle = *middle;
+            self.keep(now, |has_login, known| {
+                known.used > middle || has_login && !with_login
+            });
+        }
+        let forgotten = self.forgotten;
+        self.of_keys
+            .retain(|_, of_key| !of_key.sessions.is_empty() || of_key.forgotten > forgotten);
+    }
+
+    fn keep(&mut self, now: Timestamp, stays: impl Fn(bool, &Remembered) -> bool) {
         let long_past = identifier(now.before(Duration::from_secs(4 * LIFE_SECONDS)));
         self.of_keys.retain(|_, of_key| {
             let mut position = 0;
             while let Some(known) = of_key.sessions.get(position) {
                 // One that a connection works on is left to it.
-                if stays(known) || Arc::strong_count(&known.session) > 1 {
+                if stays(of_key.has_login, known) || Arc::strong_count(&known.session) > 1 {
                     position += 1;
                 } else {
                     of_key.forget(position);
@@ -156,6 +208,11 @@ impl OfKey {
         let known = self.sessions.swap_remove(position);
         self.forgotten = self.forgotten.max(known.latest());
     }
+
+    fn latest(&self) -> i64 {
+        let sessions = self.sessions.iter().map(Remembered::latest);
+        sessions.fold(self.forgotten, i64::max)
+    }
 }
 
 /// What messages of a moment are called.
@@ -170,10 +227,10 @@ impl Remembered {
     }
 }
 
-/// How many sessions are remembered.
-const MOST: usize = 100_000;
-/// How many of them may be of one key.
-const MOST_OF_A_KEY: usize = 16;
+/// How many sessions and keys are remembered together.
+const MOST: usize = 60_000;
+/// How many sessions may be of one key.
+const MOST_OF_A_KEY: usize = 8;
 /// How long a session is remembered that is not used: longer than a message may be old.
 const LIFE_SECONDS: u64 = 900;
 /// How often those are looked for that can go.
@@ -224,5 +281,62 @@ mod tests {
         sessions.open(2, 9, now(22 + LIFE_SECONDS));
         assert_eq!(sessions.lock().count, 1);
         assert_eq!(take(&sessions, 5, at(22), 23), Err(BadMessage::TooLow));
+    }
+
+    #[test]
+    fn keys_that_anybody_makes_do_not_have_those_with_a_login_forgotten() {
+        let sessions = Sessions::new(now(0));
+        for key in 0..100 {
+            sessions.open(key, 5, now(1));
+            sessions.note_login(key, true);
+        }
+        let greedy = i64::try_from(2 * MOST).unwrap();
+        for key in 1000..greedy {
+            sessions.open(key, 5, now(2));
+            let weight = sessions.lock().weight();
+            assert!(weight <= MOST + 2, "{weight}");
+        }
+        let kept = (0..100).filter(|key| sessions.known(*key, 5).is_some());
+        assert_eq!(kept.count(), 100);
+        assert!(sessions.known(1000, 5).is_none(), "some had to go");
+        // As many with a login are not kept for ever either.
+        for key in 1000..greedy {
+            sessions.open(key, 5, now(3));
+            sessions.note_login(key, true);
+        }
+        assert!(sessions.lock().weight() <= MOST + 2);
+    }
+
+    #[test]
+    fn refusing_makes_no_session_and_no_identifier_comes_twice() {
+        let sessions = Sessions::new(now(0));
+        let said = |session: &Arc<Mutex<Session>>| session.lock().unwrap().next_id(now(1), false);
+        let first = said(&sessions.to_refuse_in(1, 5));
+        let second = said(&sessions.to_refuse_in(1, 5));
+        assert_eq!(sessions.lock().count, 0);
+        let session = sessions.open(1, 5, now(1));
+        let third = said(&session);
+        let fourth = said(&sessions.to_refuse_in(1, 5));
+        assert!(first < second && second < third && third < fourth);
+        assert!(Arc::ptr_eq(&session, &sessions.to_refuse_in(1, 5)));
+        assert_eq!(sessions.lock().count, 1);
+    }
+
+    #[test]
+    fn keys_whose_sessions_were_destroyed_count_too() {
+        let sessions = Sessions::new(now(0));
+        for key in 0..i64::try_from(2 * MOST).unwrap() {
+            let _taken_or_not = take_of(&sessions, key, at(1));
+            assert!(sessions.destroy(key, 5));
+        }
+        assert!(sessions.lock().of_keys.len() <= MOST);
+        for key in [0, i64::try_from(2 * MOST).unwrap() - 1] {
+            assert_eq!(take_of(&sessions, key, at(1)), Err(BadMessage::TooLow), "{key}");
+        }
+    }
+
+    fn take_of(sessions: &Sessions, key: i64, id: i64) -> Result<MessageArrival, BadMessage> {
+        let session = sessions.open(key, 5, now(1));
+        session.lock().unwrap().take(id, 0, None)
     }
 }

@@ -10,7 +10,7 @@ use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
 use countersign::domain::bearer_token::{BearerToken, TokenUser};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Fields, Outcome};
-use countersign::domain::client_key::{ClientKey, ClientLogin};
+use countersign::domain::client_key::{ClientKey, ClientLogin, ClientVersion};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::destination::Destination;
 use countersign::domain::entity::Entity;
@@ -144,12 +144,17 @@ fn accounts() -> Vec<Sample> {
     let mut client_key = ClientKey {
         key: Sealed::from_bytes(vec![1; 40]),
         login: None,
+        version: None,
         date_created: moment(1),
         last_used: moment(2),
         expires_at: Some(moment(3)),
     };
     let fresh_key = client_key.clone();
     client_key.expires_at = None;
+    client_key.version = Some(ClientVersion {
+        number: 229,
+        since: moment(1),
+    });
     client_key.login = Some(ClientLogin {
         account: account.sid,
         destination: number,

@@ -1,6 +1,7 @@
 //! Telegram's login codes: a real client, over TCP, on a clock that is moved; and clients that do not follow the protocol.
 
 mod binary;
+mod bounds;
 mod clients;
 pub(crate) mod raw;
 mod server;

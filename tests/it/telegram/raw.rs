@@ -148,7 +148,7 @@ fn key_name(app: &App, id: i64) -> ClientKeyName {
 pub(crate) struct RawClient {
     stream: DuplexStream,
     key: Arc<AuthKey>,
-    session: i64,
+    pub(super) session: i64,
     pub(crate) salt: i64,
     last: i64,
     numbered: u32,
@@ -157,9 +157,9 @@ pub(crate) struct RawClient {
 /// A message that the server sent.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Told {
-    id: i64,
+    pub(super) id: i64,
     seqno: u32,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Told {
@@ -168,14 +168,14 @@ impl Told {
     }
 
     /// What a method answered, without what it is wrapped in.
-    fn result(&self) -> (i64, u32) {
+    pub(super) fn result(&self) -> (i64, u32) {
         let mut reader = TlReader::new(&self.body);
         assert_eq!(reader.word(), Ok(RPC_RESULT));
         (reader.long().unwrap(), reader.word().unwrap())
     }
 
     /// Which message is not taken, and why.
-    fn refusal(&self) -> (i64, i32) {
+    pub(super) fn refusal(&self) -> (i64, i32) {
         let mut reader = TlReader::new(&self.body);
         assert_eq!(reader.word(), Ok(BAD_MSG_NOTIFICATION));
         let id = reader.long().unwrap();
@@ -198,7 +198,7 @@ impl RawClient {
         id
     }
 
-    async fn send_as(&mut self, id: i64, seqno: u32, body: &[u8]) {
+    pub(super) async fn send_as(&mut self, id: i64, seqno: u32, body: &[u8]) {
         let framed = self.framed(id, seqno, body);
         self.stream.write_all(&framed).await.unwrap();
     }
@@ -218,7 +218,7 @@ impl RawClient {
         [&length.to_le_bytes()[..], &sealed].concat()
     }
 
-    async fn frame(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn frame(&mut self) -> Option<Vec<u8>> {
         let length = self.stream.read_u32_le().await.ok()?;
         let mut frame = vec![0; usize::try_from(length).unwrap()];
         self.stream.read_exact(&mut frame).await.unwrap();
@@ -252,7 +252,7 @@ impl RawClient {
     }
 
     /// Nothing more comes, and the connection is closed.
-    async fn is_closed(&mut self) -> bool {
+    pub(super) async fn is_closed(&mut self) -> bool {
         self.frame().await.is_none()
     }
 }
@@ -330,11 +330,14 @@ async fn a_message_that_comes_again_is_answered_alike_and_counts_once() {
         .await;
     client.send_as(id, seqno, &send_code()).await;
     assert_eq!(client.receive().await[0].constructor(), MSGS_ACK);
-    // Nor does a process that was started again take it.
+    // Nor does a process that was started again take it: neither as it was, nor with a salt of its own.
     let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.store))).await;
     restarted.server.clock.advance(std::time::Duration::from_secs(2));
     let mut later = restarted.client(5).await;
     later.salt = client.salt;
+    later.send_as(id, seqno, &send_code()).await;
+    assert_eq!(later.receive().await[0].constructor(), BAD_SERVER_SALT);
+    let mut later = restarted.greeted(5).await;
     later.send_as(id - 0x2_0000_0000, seqno, &send_code()).await;
     assert_eq!(later.receive().await.last().unwrap().refusal().1, 16);
 }

@@ -75,7 +75,10 @@ pub(super) async fn log_out(caller: &RpcCaller, constructor: u32) -> Result<Vec<
 pub(super) async fn users(caller: &RpcCaller, mut reader: TlReader<'_>) -> Result<Vec<u8>, RpcError> {
     const MOST: usize = 100;
     let login = require_login(caller).await?;
-    let form = UserForm::of(caller.layer).ok_or(RpcError::AUTH_KEY_UNREGISTERED)?;
+    let form = caller
+        .layer
+        .and_then(UserForm::of)
+        .ok_or(RpcError::AUTH_KEY_UNREGISTERED)?;
     let malformed = |_| RpcError::INPUT_FETCH_ERROR;
     let is_vector = reader.word().map_err(malformed)? == VECTOR;
     let asked = reader.count(4, MOST).map_err(malformed)?;

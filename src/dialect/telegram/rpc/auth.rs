@@ -111,6 +111,9 @@ pub(super) async fn sign_in(
     };
     let (number, name) = (reader.string()?, reader.string()?);
     let code = if flags & CODE != 0 { reader.string()? } else { "" };
+    // Before the code counts for anything: in which form it is answered depends on it.
+    let layer = caller.layer.ok_or(RpcError::CONNECTION_NOT_INITED)?;
+    let form = UserForm::of(layer);
     let destination = Destination::Phone(phone(number, caller.layer)?);
     let verification = attempt(name)?;
     if code.is_empty() {
@@ -130,7 +133,6 @@ pub(super) async fn sign_in(
         service,
         verification,
     };
-    let form = UserForm::of(caller.layer);
     let login = log_in(&caller.app, &login, &guess, form.is_some())
         .await
         .map_err(|error| RpcError::of_checking(&error))?

@@ -28,6 +28,7 @@ macro_rules! errors {
 
 errors! {
     400 API_ID_INVALID
+    400 CONNECTION_NOT_INITED
     400 INPUT_FETCH_ERROR
     400 INPUT_METHOD_INVALID
     400 PHONE_CODE_EMPTY
@@ -45,10 +46,14 @@ errors! {
 impl RpcError {
     /// The number is none; since layer 180 the code says that it is not to be shown as it is.
     #[must_use]
-    pub fn phone_number_invalid(layer: u32) -> Self {
+    pub fn phone_number_invalid(layer: Option<u32>) -> Self {
         const LAYER: u32 = 180;
         Self {
-            code: if (1..LAYER).contains(&layer) { 400 } else { 406 },
+            code: if layer.is_some_and(|layer| layer < LAYER) {
+                400
+            } else {
+                406
+            },
             name: Cow::Borrowed("PHONE_NUMBER_INVALID"),
         }
     }
@@ -150,8 +155,14 @@ mod tests {
 
     #[test]
     fn a_wrong_number_is_told_as_the_clients_version_knows_it() {
-        for (layer, code) in [(0, 406), (133, 400), (179, 400), (180, 406), (229, 406)] {
-            assert_eq!(RpcError::phone_number_invalid(layer).code, code, "{layer}");
+        for (layer, code) in [
+            (None, 406),
+            (Some(133), 400),
+            (Some(179), 400),
+            (Some(180), 406),
+            (Some(229), 406),
+        ] {
+            assert_eq!(RpcError::phone_number_invalid(layer).code, code, "{layer:?}");
         }
     }
 

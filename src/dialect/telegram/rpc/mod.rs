@@ -36,8 +36,8 @@ pub struct RpcCaller {
     pub settings: Arc<LoginSettings>,
     /// The key that the client speaks with.
     pub key: ClientKeyName,
-    /// The version of the schema that it speaks; 0 if it did not say.
-    pub layer: u32,
+    /// The version of the schema that it speaks, if it ever said so.
+    pub layer: Option<u32>,
     /// Where it is.
     pub peer: IpAddr,
 }

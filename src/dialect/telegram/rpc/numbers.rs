@@ -8,7 +8,7 @@ use crate::domain::sid::VerificationSid;
 ///
 /// # Errors
 /// `PHONE_NUMBER_INVALID`
-pub(super) fn phone(text: &str, layer: u32) -> Result<PhoneNumber, RpcError> {
+pub(super) fn phone(text: &str, layer: Option<u32>) -> Result<PhoneNumber, RpcError> {
     let between = |character: char| " ()-+".contains(character);
     let digits: String = text.chars().filter(|character| !between(*character)).collect();
     PhoneNumber::parse(&format!("+{digits}"), None).map_err(|_| RpcError::phone_number_invalid(layer))
@@ -41,12 +41,12 @@ mod tests {
     #[test]
     fn numbers_are_read_as_each_client_writes_them() {
         for text in ["12025550123", "+12025550123", "+1 (202) 555-0123"] {
-            assert_eq!(phone(text, 229).unwrap().as_str(), "+12025550123");
+            assert_eq!(phone(text, Some(229)).unwrap().as_str(), "+12025550123");
         }
         for text in ["", "+", "ada", "1202555012x", "999999999999999999999"] {
             assert_eq!(
-                phone(text, 229),
-                Err(RpcError::phone_number_invalid(229)),
+                phone(text, Some(229)),
+                Err(RpcError::phone_number_invalid(Some(229))),
                 "{text}"
             );
         }

@@ -1,0 +1,198 @@
+//! What one message of a client can have the server do and remember, and what it says once for all that follows.
+
+use std::sync::Arc;
+
+use countersign::dialect::telegram::content::MOST_INFLATED;
+use countersign::dialect::telegram::schema::{
+    AUTH_AUTHORIZATION, AUTH_SENT_CODE, AUTH_SIGN_IN, BAD_SERVER_SALT, CONFIG, FUTURE_SALTS,
+    GET_FUTURE_SALTS, HELP_GET_CONFIG, INVOKE_WITH_LAYER, MSG_RESEND_REQ, PONG, RPC_ERROR,
+};
+use countersign::dialect::telegram::tl::{TlReader, TlWriter};
+
+use super::raw::{Bare, RawClient, Told, container, packed, ping, send_code};
+
+const CONFIG_CALL: [u8; 4] = HELP_GET_CONFIG.to_le_bytes();
+
+impl RawClient {
+    /// All of these in one container; by which identifiers they are called.
+    async fn send_together(&mut self, bodies: &[Vec<u8>]) -> Vec<i64> {
+        let parts: Vec<_> = bodies.iter().map(|body| (self.next(true), body)).collect();
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|((id, seqno), body)| (id, seqno, body.clone()))
+            .collect();
+        let (outer, seqno) = self.next(false);
+        self.send_as(outer, seqno, &container(&parts)).await;
+        parts.iter().map(|(id, ..)| *id).collect()
+    }
+
+    /// One that is told that its session is new, and has said that.
+    async fn settled(bare: &Bare, session: i64) -> Self {
+        let mut client = bare.greeted(session).await;
+        client.send(true, &ping()).await;
+        client.receive().await;
+        client
+    }
+}
+
+impl Told {
+    /// The error that a call was answered with.
+    pub(super) fn error(&self) -> (i32, String) {
+        assert_eq!(self.result().1, RPC_ERROR);
+        let mut reader = TlReader::new(&self.body[16..]);
+        (reader.int().unwrap(), reader.string().unwrap().to_owned())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_goes_once_however_often_a_message_asks_for_it() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    let (call, seqno) = client.next(true);
+    client.send_as(call, seqno, &CONFIG_CALL).await;
+    let answer = client.receive().await.pop().unwrap();
+    let again = TlWriter::of(MSG_RESEND_REQ).longs(&[answer.id; 256]).done();
+    client.send_together(&vec![again; 25]).await;
+    assert!(client.receive().await == [answer.clone()]);
+    // The call itself, as often.
+    let copies: Vec<_> = (0..100).map(|_| (call, seqno, CONFIG_CALL.to_vec())).collect();
+    let (outer, outer_seqno) = client.next(false);
+    client.send_as(outer, outer_seqno, &container(&copies)).await;
+    assert!(client.receive().await == [answer.clone()]);
+    let more = TlWriter::of(MSG_RESEND_REQ).longs(&[answer.id; 257]).done();
+    client.send(true, &more).await;
+    assert_eq!(
+        client.receive().await[0].error(),
+        (400, "INPUT_FETCH_ERROR".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_message_has_a_bounded_answer_and_its_rest_may_come_again() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    let dear = TlWriter::of(GET_FUTURE_SALTS).int(64).done();
+    let asked = client.send_together(&vec![dear.clone(); 120]).await;
+    let told = client.receive().await;
+    let bytes: usize = told.iter().map(|told| told.body.len()).sum();
+    assert!(bytes < 40_000, "{bytes}");
+    assert!((20..60).contains(&told.len()), "{}", told.len());
+    let answers_of = |told: &Told| i64::from_le_bytes(told.body[4..12].try_into().unwrap());
+    assert_eq!(
+        told.iter().map(answers_of).collect::<Vec<_>>(),
+        asked[..told.len()]
+    );
+    // Those that were left alone have not come.
+    let left = *asked.last().unwrap();
+    client.send_as(left, 2 * 119 + 3, &dear).await;
+    let told = client.receive().await.pop().unwrap();
+    assert_eq!((told.constructor(), answers_of(&told)), (FUTURE_SALTS, left));
+}
+
+#[tokio::test]
+async fn a_message_has_only_so_many_calls_and_the_others_are_told_to_wait() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    let asked = client.send_together(&vec![CONFIG_CALL.to_vec(); 20]).await;
+    let told = client.receive().await;
+    assert_eq!(told.len(), 20);
+    let of = |constructor| {
+        let told = told
+            .iter()
+            .map(Told::result)
+            .filter(move |result| result.1 == constructor);
+        told.map(|result| result.0).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of(CONFIG), of(RPC_ERROR)),
+        (asked[..16].to_vec(), asked[16..].to_vec())
+    );
+    let refused = told.iter().find(|told| told.result().0 == asked[16]).unwrap();
+    assert_eq!(refused.error(), (420, "FLOOD_WAIT_1".to_owned()));
+    client.send(true, &CONFIG_CALL).await;
+    assert_eq!(
+        client.receive().await[0].result().1,
+        CONFIG,
+        "the next message has as many again"
+    );
+}
+
+#[tokio::test]
+async fn what_is_compressed_in_a_message_is_inflated_from_one_budget() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    let bomb = packed(&vec![0; MOST_INFLATED + 1]);
+    let value = packed(&ping());
+    client.send_together(&[value.clone(), bomb, value.clone()]).await;
+    let told = client.receive().await;
+    assert_eq!(told[0].constructor(), PONG);
+    for refused in &told[1..] {
+        assert_eq!(
+            refused.error(),
+            (400, "INPUT_FETCH_ERROR".to_owned()),
+            "the bomb took all of it"
+        );
+    }
+    client.send(true, &value).await;
+    assert_eq!(client.receive().await[0].constructor(), PONG);
+}
+
+#[tokio::test]
+async fn what_is_not_of_this_moment_has_no_session_forgotten() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    let (call, seqno) = client.next(true);
+    client.send_as(call, seqno, &CONFIG_CALL).await;
+    let answer = client.receive().await.pop().unwrap();
+    let mut other = bare.client(0).await;
+    for session in 100..150 {
+        other.session = session;
+        other.send(true, &ping()).await;
+        assert_eq!(other.receive().await[0].constructor(), BAD_SERVER_SALT);
+    }
+    client.send_as(call, seqno, &CONFIG_CALL).await;
+    assert!(client.receive().await == [answer], "its session is still known");
+}
+
+fn with_layer(layer: i32, call: &[u8]) -> Vec<u8> {
+    TlWriter::of(INVOKE_WITH_LAYER).int(layer).raw(call).done()
+}
+
+fn sign_in(attempt: &str, code: &str) -> Vec<u8> {
+    TlWriter::of(AUTH_SIGN_IN)
+        .word(1)
+        .string("12025550123")
+        .string(attempt)
+        .string(code)
+        .done()
+}
+
+/// What the attempt that was begun is called.
+fn attempt(told: &Told) -> String {
+    assert_eq!(told.result().1, AUTH_SENT_CODE);
+    let mut reader = TlReader::new(&told.body[12..]);
+    for _ in 0..4 {
+        reader.word().unwrap();
+    }
+    reader.string().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_version_that_a_client_named_holds_for_its_key_and_none_is_asked_for() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    client.send(true, &send_code()).await;
+    let begun = attempt(&client.receive().await[0]);
+    let code = bare.server.message_code(&format!("VE{begun}")).await;
+    client.send(true, &sign_in(&begun, &code)).await;
+    let told = client.receive().await;
+    assert_eq!(told[0].error(), (400, "CONNECTION_NOT_INITED".to_owned()));
+    client.send(true, &with_layer(229, &CONFIG_CALL)).await;
+    assert_eq!(client.receive().await[0].result().1, CONFIG);
+    // Another process, another session: the code was not used, and the version is known.
+    let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.store))).await;
+    restarted.server.clock.advance(std::time::Duration::from_secs(2));
+    let mut client = RawClient::settled(&restarted, 6).await;
+    client.send(true, &sign_in(&begun, &code)).await;
+    assert_eq!(client.receive().await[0].result().1, AUTH_AUTHORIZATION);
+}
