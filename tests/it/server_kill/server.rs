@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
+use countersign::app::App;
 use countersign::config::SECTIONS;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
@@ -116,7 +117,14 @@ pub(crate) fn run(directory: &Path, arguments: &[&str]) -> String {
 
 /// Opens the store that a killed server left, and checks that everything in it fits together.
 pub(crate) fn check_store(directory: &Path) {
-    let data = directory.join(DATA);
+    within(&directory.join(DATA), async |app| {
+        let report = flows::check_store::check_store(app).await.unwrap();
+        assert!(report.is_healthy(), "{report}");
+    });
+}
+
+/// Does something with the data directory of a server that does not run, as it would.
+pub(crate) fn within(data: &Path, work: impl AsyncFnOnce(&App)) {
     let master = MasterKey::parse(&fs::read_to_string(data.join("master.key")).unwrap()).unwrap();
     let store = Arc::new(SledStore::open(&Options::new(data.join("store"))).unwrap());
     let app = TestParts {
@@ -129,8 +137,7 @@ pub(crate) fn check_store(directory: &Path) {
     .wire();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let report = flows::check_store::check_store(&app).await.unwrap();
-        assert!(report.is_healthy(), "{report}");
+        work(&app).await;
         store.close().await.unwrap();
     });
 }

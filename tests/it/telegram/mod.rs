@@ -3,5 +3,6 @@
 mod binary;
 mod bounds;
 mod clients;
+mod idle;
 pub(crate) mod raw;
 mod server;

@@ -133,14 +133,14 @@ fn acceptor(app: &Arc<App>) -> Arc<dyn Acceptor> {
     }
 }
 
-fn lives() -> KeyLives {
+pub(super) fn lives() -> KeyLives {
     KeyLives {
         logged_in: KEY_LIFE,
         otherwise: KEY_LIFE,
     }
 }
 
-fn key_name(app: &App, id: i64) -> ClientKeyName {
+pub(super) fn key_name(app: &App, id: i64) -> ClientKeyName {
     ClientKeyName::of(app, &DialectName::parse("telegram").unwrap(), &id.to_le_bytes())
 }
 
