@@ -2,7 +2,8 @@
 //! this program runs a test of its own that logs one on purpose, and is ended by it.
 
 use std::env;
-use std::process::{Command, Output};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
 
 use crate::doubles::watch;
 use crate::serving::process::Process;
@@ -45,15 +46,26 @@ fn whatever_logs_a_secret_ends_the_run() {
 }
 
 fn run(kind: &str) -> Output {
-    Command::new(env::current_exe().unwrap())
+    let child = Command::new(env::current_exe().unwrap())
         .args([
             "--exact",
             "secrets_in_logs::logs_what_it_is_told_to",
             "--nocapture",
         ])
         .env(WHAT, kind)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let group = child.id();
+    let ended = child.wait_with_output().unwrap();
+    // What ends it does not let it end a server that it has started. There may be none.
+    let _none_left = Command::new("sh")
+        .args(["-c", &format!("kill -KILL -{group}")])
         .output()
-        .unwrap()
+        .unwrap();
+    ended
 }
 
 /// Does nothing unless [`run`] runs it.
