@@ -202,7 +202,7 @@ impl Started {
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts of the last hour: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
-        let telegram = telegram::listener(telegram, opened.directory.path(), &opened.app)?;
+        let telegram = telegram::listener(telegram, opened.directory.path(), &opened.app).await?;
         let mut lines = api.iter().fold(String::new(), |lines, listener| {
             lines + "listening on " + &listener.url() + "\n"
         });

@@ -24,6 +24,8 @@ use crate::dialect::telegram::handshake::HandshakeKeys;
 use crate::dialect::telegram::rsa_key::RsaKey;
 use crate::dialect::telegram::settings::{ClientApp, LoginSettings};
 use crate::domain::client_key::KeyLives;
+use crate::domain::sid::AccountSid;
+use crate::flows::account::{self, FoundAccount};
 use crate::server::Listener;
 
 /// What is asked about Telegram's login codes.
@@ -55,7 +57,7 @@ pub(super) fn run(
 }
 
 /// The listener and what is spoken on it, if there is to be one.
-pub(super) fn listener(
+pub(super) async fn listener(
     settings: Telegram,
     directory: &Path,
     app: &Arc<App>,
@@ -76,6 +78,7 @@ pub(super) fn listener(
         }
         None => generate(&path)?,
     };
+    warn_without_account(app, settings.account).await;
     let apps = settings.apps.into_iter().map(|app| ClientApp {
         api_id: app.api_id,
         api_hash: app.api_hash,
@@ -90,6 +93,19 @@ pub(super) fn listener(
     };
     let dialect = connection::dialect(Arc::clone(app), HandshakeKeys::new(key), settings);
     Ok(Some((listener, dialect)))
+}
+
+/// Whoever starts the server is to know it before clients do, which are told nothing of it.
+async fn warn_without_account(app: &App, account: Option<AccountSid>) {
+    let missing = match account::find(app, account).await {
+        Ok(FoundAccount::None) => "there is no account that clients could log in for: create one",
+        Ok(FoundAccount::Several) => {
+            "there are several accounts: say in telegram_account which one clients log in for"
+        }
+        // What keeps it from being read is told by whoever needs it.
+        Ok(FoundAccount::One(_)) | Err(_) => return,
+    };
+    tracing::warn!("{missing}; until then they get INTERNAL_SERVER_ERROR");
 }
 
 /// Long enough for somebody to find the code.

@@ -53,3 +53,25 @@ fn a_key_elsewhere_must_be_there() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(printed(&data, Some(name)).unwrap(), key().public_pem());
 }
+
+#[test]
+fn whoever_starts_it_is_told_that_no_account_is_named() {
+    let data = TempDir::new().unwrap();
+    let listen = ["--telegram-listen", "127.0.0.1:0"];
+    let only = Process::start_with(data.path(), &listen, &[]);
+    let log = only.log_until("codes are written to this log").join("\n");
+    assert!(!log.contains("telegram_account"), "{log}");
+    drop(only);
+    let created = command(data.path(), &["account", "create", "--name", "Owl Shop"])
+        .output()
+        .unwrap();
+    assert!(created.status.success());
+    let created = String::from_utf8(created.stdout).unwrap();
+    let account = &created[created.find("AC").unwrap()..][..34];
+    let several = Process::start_with(data.path(), &listen, &[]);
+    several.wait_for_log("say in telegram_account which one clients log in for");
+    drop(several);
+    let named = Process::start_with(data.path(), &listen, &[("COUNTERSIGN_TELEGRAM_ACCOUNT", account)]);
+    let log = named.log_until("codes are written to this log").join("\n");
+    assert!(!log.contains("telegram_account"), "{log}");
+}
