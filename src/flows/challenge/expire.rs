@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::entity::{self, LocatedEntity};
 use crate::flows::event::announce;
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::timers::{self, Timer};
+use crate::flows::timers::{self, Timer, Untaken};
 use crate::flows::{Error, Fault, factor, retry_on_conflict};
 use crate::store::keys::{self, Key, KeyParts};
 use crate::store::records::{self, ChallengeTimer};
@@ -49,7 +49,8 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
     let prefix = keys::challenge_timers();
     timers::take_due(app, &prefix, read_timer, |(due, sid)| async move {
         let key = keys::challenge_timer(due, sid);
-        retry_on_conflict(|| expire(app, &key)).await
+        let expired = retry_on_conflict(|| expire(app, &key)).await;
+        expired.map_err(Untaken::Alone)
     })
     .await
 }

@@ -8,6 +8,7 @@ use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Refusal, Verification};
 use crate::flows::code::{Outgoing, SendOrder, next_code, put_verification, send};
+use crate::flows::outbox::require_room;
 use crate::flows::reading::Reading;
 use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::Batch;
@@ -43,6 +44,9 @@ pub async fn advance(
 }
 
 /// Sends what the next step of the plan says.
+///
+/// # Errors
+/// As [`advance`], [`Fault::OutboxFull`] while the account's messages wait for their senders.
 pub(super) async fn take_step<'a>(
     app: &'a App,
     reading: &mut Reading<'_>,
@@ -51,6 +55,7 @@ pub(super) async fn take_step<'a>(
     now: Timestamp,
 ) -> Result<Outgoing<'a>, Error<Refusal>> {
     let step = verification.require_step(now)?;
+    require_room(app, verification.account).await?;
     let order = SendOrder {
         preferred: None,
         channel: step.channel,

@@ -6,15 +6,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::advance::{commit, take_step};
-use super::{Scope, VerificationName, find};
+use super::{FoundVerification, Scope, VerificationName, find};
 use crate::app::App;
 use crate::domain::sid::{AccountSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{SendingOutcome, Verification};
 use crate::flows::code::Outgoing;
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::timers::{self, Timer};
-use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::flows::timers::{self, Timer, Untaken};
+use crate::flows::{Error, Fault, account, retry_on_conflict};
 use crate::store::keys::{self, Key, KeyParts};
 use crate::store::records::{self, VerificationTimer};
 use crate::store::{Batch, Entry, Order, Scan};
@@ -85,16 +85,15 @@ fn read_timer(key: &[u8], entry: &Entry) -> Option<Timer<(Timestamp, Verificatio
     })
 }
 
-async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Result<(), Fault> {
+/// Takes one step. A full outbox takes no more of its account's messages: the step stays due, and is taken once when there is
+/// room, unless the verification is over by then.
+async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Result<(), Untaken<Fault>> {
     let mut reading = Reading::new(app);
     let Some(timer) = reading.get(key).await? else {
         return Ok(());
     };
     let taken = Batch::new().delete(key.bytes().to_vec());
-    let scope = Scope {
-        account: timer.account,
-        service: timer.service,
-    };
+    let scope = scope_of(&timer);
     let now = app.clock.now();
     let found = match find(
         &mut reading,
@@ -106,32 +105,76 @@ async fn take_due(app: &App, key: &Key<VerificationTimer>, due: Timestamp) -> Re
     {
         Ok(found) => found,
         // It was deleted with its service, or is over for long.
-        Err(NotRead::Absent) => return reading.commit(taken).await,
-        Err(NotRead::Failed(fault)) => return Err(fault),
+        Err(NotRead::Absent) => return Ok(reading.commit(taken).await?),
+        Err(NotRead::Failed(fault)) => return Err(fault.into()),
     };
     let before = &found.verification;
-    if before.next_step_at != Some(due) || !before.is_pending(now) {
-        return reading.commit(taken).await;
+    if before.next_step_at != Some(due) {
+        return Ok(reading.commit(taken).await?);
+    }
+    if !before.is_pending(now) {
+        return Ok(reading.commit(lay_aside(taken, &timer, before)?).await?);
     }
     let mut verification = before.clone();
-    let (batch, permit) = match take_step(app, &mut reading, &mut verification, &found, now).await {
-        Ok(Outgoing { batch, permit }) => (batch, Some(permit)),
-        Err(Error::Refused(refusal)) => {
-            tracing::warn!(
-                verification.sid = %before.sid,
-                "a step of the plan of verification {} was passed over: {refusal}",
-                before.sid
-            );
-            pass_step(&mut verification, now);
-            (Batch::new(), None)
-        }
-        Err(Error::Failed(fault)) => return Err(fault),
+    let outgoing = take_step_if_active(app, &mut reading, &mut verification, &found, now).await?;
+    let (batch, permit) = if let Some(Outgoing { batch, permit }) = outgoing {
+        (batch, Some(permit))
+    } else {
+        pass_step(&mut verification, now);
+        (Batch::new(), None)
     };
     commit(reading, &found, &verification, now, batch).await?;
     if let Some(permit) = permit {
         permit.commit(verification.sid);
     }
     Ok(())
+}
+
+/// Sends what the next step says; `None` if that is refused, or the account is suspended: nothing leaves in its name, and
+/// nothing is counted for it.
+async fn take_step_if_active<'a>(
+    app: &'a App,
+    reading: &mut Reading<'_>,
+    verification: &mut Verification,
+    found: &FoundVerification,
+    now: Timestamp,
+) -> Result<Option<Outgoing<'a>>, Untaken<Fault>> {
+    let sid = verification.sid;
+    if !account::is_active(reading, verification.account).await? {
+        tracing::info!(
+            verification.sid = %sid,
+            "a step of the plan of verification {sid} was passed over: its account is suspended"
+        );
+        return Ok(None);
+    }
+    match take_step(app, reading, verification, found, now).await {
+        Ok(outgoing) => Ok(Some(outgoing)),
+        Err(Error::Refused(refusal)) => {
+            tracing::warn!(
+                verification.sid = %sid,
+                "a step of the plan of verification {sid} was passed over: {refusal}"
+            );
+            Ok(None)
+        }
+        Err(Error::Failed(Fault::OutboxFull)) => Err(Untaken::OfAccount(Fault::OutboxFull)),
+        Err(Error::Failed(fault)) => Err(fault.into()),
+    }
+}
+
+/// Sets the timer of a verification whose time is over to when nobody can fetch it any more: if it was a clock that had gone
+/// too far, and is set back, [`PlanKeeper`] finds the timer by that and goes on.
+fn lay_aside(batch: Batch, timer: &VerificationTimer, verification: &Verification) -> Result<Batch, Fault> {
+    let Some(until) = verification.kept_until() else {
+        return Ok(batch);
+    };
+    Ok(batch.put_record(keys::verification_timer(until, timer.verification), timer)?)
+}
+
+fn scope_of(timer: &VerificationTimer) -> Scope {
+    Scope {
+        account: timer.account,
+        service: timer.service,
+    }
 }
 
 /// Goes on without sending: what is refused now must not be tried for ever.
@@ -165,7 +208,7 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
             .collect();
         let set = ahead
             .into_iter()
-            .map(|timer| async move { retry_on_conflict(|| wait_anew_once(app, &timer)).await });
+            .map(|(due, timer)| async move { retry_on_conflict(|| wait_anew_once(app, due, &timer)).await });
         let mut set = stream::iter(set).buffer_unordered(AT_ONCE);
         while let Some(outcome) = set.next().await {
             failed = outcome.err().or(failed);
@@ -177,31 +220,38 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
     }
 }
 
-/// The timer, if its wait begins later than `from`.
-fn waits_from_later(key: &[u8], entry: &Entry, from: Timestamp) -> Option<VerificationTimer> {
+/// The timer, and when it is due, if its wait begins later than `from`.
+fn waits_from_later(key: &[u8], entry: &Entry, from: Timestamp) -> Option<(Timestamp, VerificationTimer)> {
     let Some(KeyParts::VerificationTimer(due, _)) = KeyParts::parse(key) else {
         return None;
     };
     let timer: VerificationTimer = records::decode(&entry.value).ok()?;
-    (due > from + Duration::from_secs(timer.wait.into())).then_some(timer)
+    (due > from + Duration::from_secs(timer.wait.into())).then_some((due, timer))
 }
 
-async fn wait_anew_once(app: &App, timer: &VerificationTimer) -> Result<(), Fault> {
+async fn wait_anew_once(app: &App, due: Timestamp, timer: &VerificationTimer) -> Result<(), Fault> {
     let mut reading = Reading::new(app);
-    let scope = Scope {
-        account: timer.account,
-        service: timer.service,
-    };
     let now = app.clock.now();
     let which = VerificationName::Sid(timer.verification);
-    let found = match find(&mut reading, scope, &which, now).await {
+    let found = match find(&mut reading, scope_of(timer), &which, now).await {
         Ok(found) => found,
         Err(NotRead::Absent) => return Ok(()),
         Err(NotRead::Failed(fault)) => return Err(fault),
     };
     let mut verification = found.verification.clone();
-    if !verification.wait_anew(now) {
+    let waits_anew = verification.wait_anew(now);
+    let step = verification.next_step_at.filter(|_| verification.is_pending(now));
+    let mut batch = Batch::new();
+    if let Some(step) = step
+        && found.verification.next_step_at != Some(due)
+    {
+        // It was laid aside.
+        batch = batch.delete(keys::verification_timer(due, timer.verification).into_bytes());
+        if !waits_anew {
+            batch = batch.put_record(keys::verification_timer(step, timer.verification), timer)?;
+        }
+    } else if !waits_anew {
         return Ok(());
     }
-    commit(reading, &found, &verification, now, Batch::new()).await
+    commit(reading, &found, &verification, now, batch).await
 }

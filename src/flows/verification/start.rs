@@ -95,7 +95,7 @@ impl fmt::Debug for StartedVerification {
 }
 
 /// Starts a verification and sends its code. If one waits for the destination already, what the new one's rules say about
-/// that: it is sent again, replaced, or in the way.
+/// that: it is sent again, replaced, or in the way. One that follows a plan is never sent again.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, [`Refusal::NoTemplateFits`], [`Refusal::TemplateUnknown`], [`Refusal::Unwritable`],
@@ -192,13 +192,8 @@ async fn attempt(
     } = begin(app, &mut reading, scope, &wanted, waiting, now).await?;
     let channel = match &before {
         Some(before) => {
-            let channel = if before.policy.plan.is_empty() {
-                wanted.chosen
-            } else {
-                before.require_step(now)?.channel
-            };
-            before.require_sendable(channel, now)?;
-            channel
+            before.require_sendable(wanted.chosen, now)?;
+            wanted.chosen
         }
         None => wanted.channel,
     };
@@ -277,6 +272,13 @@ async fn begin(
                 let mut replaced = waiting.clone();
                 replaced.replace(now)?;
                 batch = put_verification(batch, Some(&waiting), &replaced)?;
+            }
+            // It goes on by itself, in the words of whoever began it.
+            Uniqueness::ReturnExisting if !waiting.policy.plan.is_empty() => {
+                return Err(Refusal::TooSoon {
+                    retry_after: waiting.expires_at.since(now),
+                }
+                .into());
             }
             Uniqueness::ReturnExisting => {
                 reading.get(&key).await?;

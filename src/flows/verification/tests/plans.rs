@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::verification::Uniqueness;
 use crate::domain::verification::tests::samples::planned;
 use crate::flows::verification::PlanKeeper;
+use crate::flows::{Fault, outbox};
 use crate::store::Order;
 
 const WORKFLOW_1: [(Channel, u32); 3] = [(Channel::Sms, 125), (Channel::Call, 180), (Channel::Call, 300)];
@@ -128,8 +129,11 @@ async fn a_plan_that_rested_for_longer_than_it_lasts_sends_nothing_more() {
         .await
         .unwrap();
     world.wait(700);
-    verification::advance_due(&world.app).await.unwrap();
-    assert_eq!(timers(&world).await, 0);
+    // Its timer waits for the clock to be set back, and goes when nobody can fetch it any more.
+    assert_eq!(
+        verification::advance_due(&world.app).await.unwrap(),
+        verification.kept_until()
+    );
     let after = world
         .fetch(&VerificationName::Sid(verification.sid))
         .await
@@ -294,5 +298,171 @@ async fn a_plan_that_cannot_be_read_keeps_no_other_one_waiting() {
         plans.go_on(&world.app).await.unwrap_err();
     }
     let after = world.fetch(&VerificationName::Sid(other.sid)).await.unwrap();
+    assert_eq!(after.sends.len(), 2);
+}
+
+/// Fills the outbox with `+32470000nnn`, a verification each. Nothing is delivered here.
+async fn fill_outbox(world: &World, messages: usize) {
+    for nth in 0..messages {
+        let number = PhoneNumber::parse(&format!("+32470000{nth:03}"), None).unwrap();
+        world
+            .start(&wanted(Destination::Phone(number), same_code()))
+            .await
+            .unwrap();
+    }
+}
+
+async fn empty_outbox(world: &World) {
+    let (rows, _) = outbox::list_waiting(&world.app, None, 1000).await.unwrap();
+    let mut batch = Batch::new();
+    for row in rows
+        .iter()
+        .filter(|row| row.message.lane().account == world.account)
+    {
+        batch = batch.delete(keys::outbox_row(row.message.lane(), row.sid).into_bytes());
+    }
+    world.app.store.commit(batch).await.unwrap();
+    outbox::count_waiting(&world.app).await.unwrap();
+}
+
+/// As at the door, and it waits instead of being lost.
+#[tokio::test]
+async fn a_step_for_which_the_outbox_has_no_room_waits_and_is_made_up_once() {
+    let mut world = World::new().await;
+    world.app.policy.outbox_rows_per_account = 4;
+    let mut other = world.clone();
+    let name = FriendlyName::parse("Another account").unwrap();
+    other.account = account::create(&world.app, name).await.unwrap().account.sid;
+    other.service = other.another_service(ServiceChanges::default()).await;
+    let new = wanted(ada(), planned(&WORKFLOW_1, 300));
+    let full = world.start(&new).await.unwrap();
+    fill_outbox(&world, 3).await;
+    let free = other.start(&new).await.unwrap();
+    let sends = async |world: &World, sid| {
+        let found = world.fetch(&VerificationName::Sid(sid)).await.unwrap();
+        found.sends.len()
+    };
+    world.wait(125);
+    let mut plans = PlanKeeper::default();
+    for _ in 0..3 {
+        assert_eq!(plans.go_on(&world.app).await, Err(Fault::OutboxFull));
+        world.wait(5);
+    }
+    assert_eq!(
+        (sends(&world, full.sid).await, sends(&other, free.sid).await),
+        (1, 2)
+    );
+    let advanced = verification::advance(&world.app, world.account, world.service, full.sid).await;
+    assert_eq!(advanced.unwrap_err(), Error::Failed(Fault::OutboxFull));
+    empty_outbox(&world).await;
+    for _ in 0..3 {
+        plans.go_on(&world.app).await.unwrap();
+    }
+    assert_eq!(sends(&world, full.sid).await, 2);
+    let found = world.fetch(&VerificationName::Sid(full.sid)).await.unwrap();
+    let next = world.app.clock.now() + Duration::from_mins(3);
+    assert_eq!(found.next_step_at, Some(next));
+
+    // One that waits for longer than it lasts is over.
+    fill_outbox(&world, 3).await;
+    world.wait(180);
+    assert_eq!(plans.go_on(&world.app).await, Err(Fault::OutboxFull));
+    world.wait(300);
+    plans.go_on(&world.app).await.unwrap();
+    empty_outbox(&world).await;
+    plans.go_on(&world.app).await.unwrap();
+    assert_eq!(sends(&world, full.sid).await, 2);
+}
+
+/// What was over by a clock that had gone too far is not over.
+#[tokio::test]
+async fn a_jump_past_the_end_that_is_corrected_loses_no_step() {
+    for (gone_on, restarted) in [(0, false), (60, false), (130, true)] {
+        let world = World::new().await;
+        let mut plans = PlanKeeper::default();
+        let begun = world.app.clock.now();
+        let new = wanted(ada(), planned(&WORKFLOW_1, 300));
+        let verification = world.start(&new).await.unwrap();
+        plans.go_on(&world.app).await.unwrap();
+        world.clock.set(begun + Duration::from_hours(24));
+        for _ in 0..2 {
+            plans.go_on(&world.app).await.unwrap();
+        }
+        world.clock.set(begun + Duration::from_secs(gone_on));
+        if restarted {
+            plans = PlanKeeper::default();
+        }
+        let which = VerificationName::Sid(verification.sid);
+        for (second, expected) in [(124, 1), (130, 2), (309, 2), (310, 3)] {
+            if second < gone_on {
+                continue;
+            }
+            world.clock.set(begun + Duration::from_secs(second));
+            plans.go_on(&world.app).await.unwrap();
+            let sends = world.fetch(&which).await.unwrap().sends.len();
+            assert_eq!(sends, expected, "second {second}");
+        }
+        assert_eq!(timers(&world).await, 0);
+    }
+}
+
+/// One that is over by a clock that is right leaves nothing behind for long.
+#[tokio::test]
+async fn the_timer_of_one_that_is_over_goes_with_it() {
+    let world = World::new().await;
+    let new = wanted(ada(), planned(&WORKFLOW_1, 300));
+    let verification = world.start(&new).await.unwrap();
+    world.wait(700);
+    assert_eq!(
+        verification::advance_due(&world.app).await.unwrap(),
+        verification.kept_until()
+    );
+    let retention = verification.policy.retention;
+    world.wait(retention.into());
+    assert_eq!(verification::advance_due(&world.app).await.unwrap(), None);
+    assert_eq!(timers(&world).await, 0);
+}
+
+/// Nothing leaves in its name, and nothing is counted for it.
+#[tokio::test]
+async fn the_plans_of_a_suspended_account_use_up_no_budget() {
+    let mut world = World::new().await;
+    world.app.policy.toll_fraud = Settings {
+        number_per_day: Some(2),
+        ..Settings::off()
+    };
+    let steps = [(Channel::Sms, 60), (Channel::Sms, 60), (Channel::Sms, 60)];
+    let verification = world.start(&wanted(ada(), planned(&steps, 300))).await.unwrap();
+    account::suspend(&world.app, world.account).await.unwrap();
+    world.wait(60);
+    verification::advance_due(&world.app).await.unwrap();
+    account::resume(&world.app, world.account).await.unwrap();
+    world.wait(60);
+    verification::advance_due(&world.app).await.unwrap();
+    let which = VerificationName::Sid(verification.sid);
+    let sends = world.fetch(&which).await.unwrap().sends;
+    let tried: Vec<_> = sends.iter().map(|send| send.tries.len()).collect();
+    assert_eq!(tried, [1, 0, 1]);
+}
+
+/// Not even when its next step is due: it goes on as whoever began it wants.
+#[tokio::test]
+async fn whoever_wants_a_code_in_another_way_does_not_advance_a_plan() {
+    let world = World::new().await;
+    let planned = wanted(ada(), planned(&WORKFLOW_1, 300));
+    let waiting = world.start(&planned).await.unwrap();
+    for (second, left) in [(0, 605), (125, 480)] {
+        world.wait(second);
+        assert_eq!(
+            refused(world.start(&to_ada()).await),
+            Refusal::TooSoon {
+                retry_after: Duration::from_secs(left)
+            }
+        );
+    }
+    let after = world.fetch(&VerificationName::Sid(waiting.sid)).await.unwrap();
+    assert_eq!(after.sends.len(), 1);
+    verification::advance_due(&world.app).await.unwrap();
+    let after = world.fetch(&VerificationName::Sid(waiting.sid)).await.unwrap();
     assert_eq!(after.sends.len(), 2);
 }
