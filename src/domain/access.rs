@@ -74,12 +74,15 @@ impl DeviceClaims {
 /// Why a caller is not let in, or not to what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The credentials are wrong, or their account is suspended. All kinds of wrong look the same.
+    /// The credentials are wrong. All kinds of wrong look the same.
     #[error("the credentials are wrong, revoked, or their account is suspended")]
     Credentials,
     /// A device, or the holder of an access token, may not do this, or not to this.
     #[error("a device is only let in to its own factor and that factor's challenges")]
     Forbidden,
+    /// The credentials are right, and their account is suspended: only who has them learns that.
+    #[error("the account is suspended; its operator can let it go on (`countersign account resume`)")]
+    Suspended,
 }
 
 impl AreaRefusal for Refusal {

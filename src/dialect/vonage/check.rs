@@ -9,7 +9,7 @@ use super::call::VerifyCall;
 use super::error::{VerifyError, Wish};
 use super::prices::price_of;
 use super::reply::VerifyReply;
-use super::search::event_id;
+use super::search::last_event;
 use crate::domain::verification::VerificationStatus;
 use crate::flows::attempt;
 use crate::flows::verification::{self, AgreedPayment, Guess, VerificationName};
@@ -64,10 +64,7 @@ async fn compare(call: &mut VerifyCall) -> Result<VerifyReply, VerifyError> {
     let price = price_of(&attempts);
     Ok(VerifyReply::new(RESPONSE)
         .with("request_id", super::error::request_id(checked.sid.as_bytes()))
-        .with(
-            "event_id",
-            checked.last_attempt().map_or_else(String::new, event_id),
-        )
+        .with("event_id", last_event(&checked))
         .with("status", "0")
         .with("price", price.value)
         .with("currency", price.currency))

@@ -139,6 +139,11 @@ impl VerifyError {
             Error::Refused(access::Refusal::Credentials | access::Refusal::Forbidden) => {
                 Self::wrong_credentials()
             }
+            Error::Refused(access::Refusal::Suspended) => Self::new(
+                8,
+                "The api_key you supplied is for an account that has been barred from submitting messages",
+            )
+            .of_stranger(),
             Error::Failed(fault) => Self::failed(fault),
         }
     }

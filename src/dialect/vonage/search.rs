@@ -11,7 +11,7 @@ use crate::domain::channel::Channel;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::{AttemptSid, VerificationSid};
 use crate::domain::time::Timestamp;
-use crate::domain::verification::{Verification, VerificationStatus};
+use crate::domain::verification::{Sending, SendingOutcome, Verification, VerificationStatus};
 use crate::flows::verification::{self, VerificationName};
 use crate::flows::{Error, attempt};
 
@@ -84,8 +84,14 @@ async fn one(call: &VerifyCall, sid: VerificationSid) -> Result<Option<VerifyRep
         )
         .with("date_submitted", date(Some(found.date_created)))
         .with("date_finalized", date(finalized(&found, now)))
-        .with("first_event_date", date(found.sends.first().map(|send| send.at)))
-        .with("last_event_date", date(found.sends.last().map(|send| send.at)))
+        .with(
+            "first_event_date",
+            date(sent(&found).map(|(send, _)| send.at).next()),
+        )
+        .with(
+            "last_event_date",
+            date(sent(&found).map(|(send, _)| send.at).last()),
+        )
         .with_list("checks", "check", checks(call, &found)?)
         .with_list("events", "event", events(&found))
         // Some readers of XML take it for the end.
@@ -115,23 +121,36 @@ fn checks(call: &VerifyCall, found: &Verification) -> Result<Vec<VerifyReply>, V
     checks.collect()
 }
 
-/// What was sent. What nobody could send is no event.
+/// What was sent, or is on its way, and the attempt by which it was last tried. What nobody could send is no event.
+fn sent(found: &Verification) -> impl Iterator<Item = (&Sending, AttemptSid)> {
+    let sent = |send: &&Sending| send.outcome != SendingOutcome::Unavailable;
+    let sent = found.sends.iter().filter(sent);
+    sent.filter_map(|send| Some((send, send.tries.last()?.attempt)))
+}
+
 fn events(found: &Verification) -> Vec<VerifyReply> {
-    let tried = found
-        .sends
-        .iter()
-        .filter_map(|send| Some((send.channel, send.tries.last()?.attempt)));
-    tried
-        .map(|(channel, attempt)| {
+    sent(found)
+        .map(|(send, attempt)| {
+            let kind = if send.channel == Channel::Call {
+                "tts"
+            } else {
+                "sms"
+            };
             VerifyReply::new("event")
-                .with("type", if channel == Channel::Call { "tts" } else { "sms" })
+                .with("type", kind)
                 .with("id", event_id(attempt))
         })
         .collect()
 }
 
+/// The last event, as a check names it.
+pub(super) fn last_event(found: &Verification) -> String {
+    let last = sent(found).map(|(_, attempt)| attempt).max();
+    last.map_or_else(String::new, event_id)
+}
+
 /// What an event is called: the attempt's bytes, as a UUID.
-pub(super) fn event_id(attempt: AttemptSid) -> String {
+fn event_id(attempt: AttemptSid) -> String {
     let digits = request_id(attempt.as_bytes());
     let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &digits[range]);
     parts.join("-")

@@ -95,7 +95,8 @@ impl Actor {
 /// An unknown user takes as long as a wrong password. What is foreseen of the request is read with the account.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] for every kind of wrong credentials, [`Error::Failed`].
+/// [`Refusal::Credentials`] for every kind of wrong credentials, [`Refusal::Suspended`] for right ones of a suspended account,
+/// [`Error::Failed`].
 pub async fn authenticate(
     app: &App,
     user: &str,
@@ -103,26 +104,29 @@ pub async fn authenticate(
     foresee: impl Fn(&Actor) -> Foreseen,
 ) -> Result<Admitted<AccountSid>, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let (account, owner, hash, holds) = if let Ok(sid) = user.parse::<AccountSid>() {
+    let (account, owner, hash, known, active) = if let Ok(sid) = user.parse::<AccountSid>() {
         prefetch_account(&mut reading, sid, &foresee).await?;
         let (found, known) = or_decoy(reading.get(&keys::account(sid)).await?)?;
-        let holds = known & found.is_active();
-        (sid, *sid.as_bytes(), found.token, holds)
+        let active = found.is_active();
+        (sid, *sid.as_bytes(), found.token, known, active)
     } else if let Some(sid) = named_key(&mut reading, user).await? {
         let (key, known) = or_decoy(reading.get(&keys::api_key(sid)).await?)?;
         prefetch_account(&mut reading, key.account, &foresee).await?;
         let (owner, has_owner) = or_decoy(reading.glance(&keys::account(key.account)).await?)?;
-        let holds = known & has_owner & owner.is_active();
-        (key.account, *sid.as_bytes(), key.secret, holds)
+        let (known, active) = (known & has_owner, owner.is_active());
+        (key.account, *sid.as_bytes(), key.secret, known, active)
     } else {
-        (NO_ACCOUNT, [0; 16], TokenHash([0; 32]), false)
+        (NO_ACCOUNT, [0; 16], TokenHash([0; 32]), false, false)
     };
     // The token is looked at in any case.
-    if app.vault.token_matches(&owner, password, &hash) & holds {
-        let prior = Prior::of(reading);
-        Ok(Admitted { who: account, prior })
-    } else {
-        Err(Refusal::Credentials.into())
+    let right = app.vault.token_matches(&owner, password, &hash) & known;
+    match (right, active) {
+        (true, true) => {
+            let prior = Prior::of(reading);
+            Ok(Admitted { who: account, prior })
+        }
+        (true, false) => Err(Refusal::Suspended.into()),
+        (false, _) => Err(Refusal::Credentials.into()),
     }
 }
 

@@ -17,7 +17,8 @@ use crate::store::{Batch, keys};
 
 /// Lets codes go to `prefix` for as long as `length`: until the moment that is returned nothing holds them up that is about the
 /// prefix as a whole. When that is over, what was sent there before tells nothing of its conversion, but budgets that are spent
-/// still are. What is about one number, the country, the service or the account's money stays.
+/// still are. What is about one number, the country, the service or the account's money stays. Whoever asks again may have a
+/// longer time; each time is told to webhooks and in the log.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a service, or if nothing closes the prefix; [`Error::Failed`].
@@ -33,6 +34,9 @@ pub async fn lift(
         prefix: prefix.clone(),
     };
     let until = retry_on_conflict(|| attempt(app, service, &place, length)).await?;
+    tracing::warn!(
+        "the account {account} lets codes go to {prefix} until {until}, whatever its conversion and its budgets say"
+    );
     app.memory.fraud.conversions().forget_all(&place);
     Ok(until)
 }
@@ -70,9 +74,10 @@ async fn attempt(
         let spent = reading.get(&budget).await?.is_some_and(|taken| taken.told);
         reasons.extend(spent.then(|| kind.reason()));
     }
-    // Whoever asks again may have a longer time.
-    let first = known.map(|block| block.reason);
-    let Some(reason) = reasons.first().copied().or(first) else {
+    if reasons.is_empty() {
+        reasons.extend(known.map(|block| block.reason));
+    }
+    let Some(reason) = reasons.first().copied() else {
         return Err(Refusal::NotFound.into());
     };
     let until = now + length;

@@ -5,5 +5,7 @@ mod clients;
 mod forms;
 mod mutations;
 mod networks;
+mod routes;
+mod statuses;
 mod workflows;
 mod world;

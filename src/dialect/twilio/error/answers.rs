@@ -55,6 +55,8 @@ fn of_who_is_let_in() {
     answers! {
         access::Refusal::Credentials =>
             "401 20003 - The credentials are wrong, revoked, or their account is suspended",
+        access::Refusal::Suspended =>
+            "401 20003 - The credentials are wrong, revoked, or their account is suspended",
         access::Refusal::Forbidden =>
             "403 20403 - A device may only use its own factor and that factor's challenges",
         access_token::Refusal::Unfit =>

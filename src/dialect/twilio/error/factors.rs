@@ -14,7 +14,7 @@ use crate::domain::{access, access_token, challenge, entity, factor};
 impl ToApiError for access::Refusal {
     fn to_api_error(&self, _path: &str) -> ApiError {
         match self {
-            Self::Credentials => ApiError::new(
+            Self::Credentials | Self::Suspended => ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 20003,
                 "The credentials are wrong, revoked, or their account is suspended",

@@ -1,7 +1,9 @@
 //! What is told of a block: once, and nobody's number.
 
 use super::*;
+use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::fraud::settings::Countries;
+use crate::flows::fraud::lift;
 
 #[tokio::test]
 async fn each_block_is_told_once_for_a_subject_and_a_window() {
@@ -106,5 +108,32 @@ async fn no_event_has_a_whole_number_address_or_device() {
     }
     for shown in ["***@example.com", "+32*******56", "203.0.113.*"] {
         assert!(told.contains(shown), "{shown}: {told}");
+    }
+}
+
+/// Who opens a prefix again and again does not do so in silence.
+#[tokio::test]
+async fn each_time_that_a_block_is_lifted_is_told() {
+    let node = Node::new(Settings {
+        prefix_per_hour: Some(1),
+        ..Settings::off()
+    })
+    .await;
+    let (account, service) = (node.account(), node.service.sid);
+    let owner = Batch::new()
+        .put_record(keys::service(account, service), &node.service)
+        .unwrap();
+    node.app.store.commit(owner).await.unwrap();
+    let (one, two) = (phone(32_470_123_456), phone(32_470_123_457));
+    node.pass(&one, AskedSend::default()).await.unwrap();
+    node.pass(&two, AskedSend::default()).await.unwrap_err();
+    let prefix = DestinationPrefix::from_key(b"3247012").unwrap();
+    for times in 1..4 {
+        lift(&node.app, account, service, &prefix, Duration::from_hours(1))
+            .await
+            .unwrap();
+        let told = node.told().await;
+        assert_eq!(told.iter().filter(|event| event.lifted).count(), times);
+        node.clock.advance(Duration::from_mins(30));
     }
 }
