@@ -36,6 +36,11 @@ pub(super) struct ComparisonArgs {
 }
 
 impl ComparisonArgs {
+    /// Whoever calls.
+    pub(super) fn account(&self) -> &AccountCredentials {
+        &self.account
+    }
+
     /// Compares the protocol that `dialect` makes of the server and of what no other run is called, and prints the report.
     pub(super) fn run<D: CodeDialect>(
         &self,

@@ -22,6 +22,7 @@ mod totp;
 mod twilio;
 mod verify;
 mod verify_rate;
+mod vonage;
 mod waiters;
 mod wrk;
 
@@ -66,6 +67,11 @@ enum Command {
     /// sends. Each operation is measured by itself, and ratios above one say that it is dearer than through Twilio's API. The numbers
     /// are those of `verify`, and so is what the server needs.
     Signal(signal::SignalArgs),
+    /// Begin requests of Vonage's Verify of one text message each, and check a wrong code each; both are durable before they are
+    /// answered.
+    ///
+    /// The same is done through Twilio's API, in turns, over HTTP/2 as well, and printed beside it, as by `signal`.
+    Vonage(vonage::VonageArgs),
     /// Wait with many connections, decide a few challenges, and say how long that takes to reach those who wait.
     Waiters(WaitersArgs),
     /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
@@ -186,6 +192,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::Push(args) => Box::new(move || push(&args)),
         Command::Verify(args) => Box::new(move || verify(&args)),
         Command::Signal(args) => Box::new(move || signal::run(&args)),
+        Command::Vonage(args) => Box::new(move || vonage::run(&args)),
         Command::Waiters(args) => Box::new(move || waiters(&args)),
         Command::Floor(args) => {
             Box::new(move || Report::new(&floor::measure(args.pool(), args.duration())?).print(args.json))

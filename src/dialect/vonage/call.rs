@@ -12,11 +12,14 @@ use zeroize::Zeroizing;
 use super::error::VerifyError;
 use super::parameters::{BodySyntax, ParameterOrigin, RequestParameters};
 use super::reply::{ReplyFormat, VerifyReply};
-use super::{NAME, SERVICE_NAME, failures, routes};
+use super::{NAME, SERVICE_NAME, failures, routes, start};
 use crate::app::App;
+use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::{DialectName, ServiceName};
+use crate::flows::access::Actor;
 use crate::flows::reading::{Admitted, Foreseen, Prior};
+use crate::flows::verification::{self, VerificationName};
 use crate::flows::{access, dialect_service};
 use crate::web::basic::BasicCredentials;
 use crate::web::body;
@@ -114,17 +117,19 @@ pub(super) async fn admit(app: &App, parts: &Parts, bytes: &[u8]) -> Result<Admi
     let parameters = RequestParameters::read(query, syntax(&parts.headers), bytes);
     let parameters = parameters.map_err(VerifyError::unreadable);
     let shown = credentials(&parts.headers, parameters.as_ref())?;
-    let mut account = access::authenticate(app, &shown.key, &shown.secret, |_| Foreseen::default())
-        .await
-        .map_err(|error| VerifyError::of_access(&error))?;
-    let parameters = parameters?;
     let (Ok(dialect), Ok(name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
         return Err(VerifyError::failed(&crate::flows::Fault::Corrupt(
             "the names of the service are no names".to_owned(),
         )));
     };
-    let nothing = |_| Foreseen::default();
-    let service = dialect_service::service_of(app, &mut account, &dialect, &name, nothing)
+    let pointer = |actor: &Actor| dialect_service::foresee(actor.account(), &dialect);
+    let mut account = access::authenticate(app, &shown.key, &shown.secret, pointer)
+        .await
+        .map_err(|error| VerifyError::of_access(&error))?;
+    let parameters = parameters?;
+    let who = account.who;
+    let needed = |service| foreseen(app, who, service, parts.uri.path(), &parameters);
+    let service = dialect_service::service_of(app, &mut account, &dialect, &name, needed)
         .await
         .map_err(|error| VerifyError::of_service(&error))?;
     Ok(AdmittedCall {
@@ -133,6 +138,30 @@ pub(super) async fn admit(app: &App, parts: &Parts, bytes: &[u8]) -> Result<Admi
         key: shown.key,
         parameters,
     })
+}
+
+/// What the operations that are asked for most are going to read.
+fn foreseen(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    path: &str,
+    parameters: &RequestParameters,
+) -> Foreseen {
+    let nothing = Foreseen::default;
+    match path.rsplit_once('/').map(|(operation, _)| operation) {
+        Some("/verify" | "/verify/psd2") => start::number(parameters).map_or_else(
+            |_| nothing(),
+            |number| verification::foresee_start(app, account, service, &Destination::Phone(number)),
+        ),
+        Some("/verify/check") => {
+            let id = parameters.one("request_id").ok().flatten().and_then(named);
+            id.map_or_else(nothing, |sid| {
+                verification::foresee(account, service, &VerificationName::Sid(sid))
+            })
+        }
+        _ => nothing(),
+    }
 }
 
 /// How the body is written: as JSON if the request says so, or else as a form.

@@ -102,7 +102,7 @@ fn read(parameters: &RequestParameters, what: CodePurpose) -> Result<NewVerifica
 }
 
 /// With a country it is a number as dialled there, or one with its country's code; without one it is always the latter.
-fn number(parameters: &RequestParameters) -> Result<PhoneNumber, VerifyError> {
+pub(super) fn number(parameters: &RequestParameters) -> Result<PhoneNumber, VerifyError> {
     let text = parameters.required("number")?;
     let country = parameters.parsed("country", |text| Country::parse(text).ok())?;
     let international = || {

@@ -84,6 +84,25 @@ fn a_registration_session_costs_about_what_a_verification_does() {
     }
 }
 
+#[test]
+fn a_vonage_request_costs_about_what_a_verification_does() {
+    let server = Server::start_for_load();
+    let report = server.bench("vonage", &["--pid", &server.pid()]);
+    let figure = |name: &str| {
+        report[name]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{name}: {report}"))
+    };
+    assert_eq!(report["errors"], 0, "{report}");
+    for operation in ["send", "check", "session"] {
+        assert!(figure(&format!("{operation}_time_ratio")) > 0.0, "{report}");
+        assert!(
+            figure(&format!("{operation}_cpu_ratio")) < DEARER,
+            "{operation}: {report}"
+        );
+    }
+}
+
 /// What an operation may cost to what it costs in Twilio's protocol, in an unoptimized build on a machine that others use. There
 /// it is less, 0.7 to 0.95; a tenth more is what the protocol may cost.
 const DEARER: f64 = 1.2;

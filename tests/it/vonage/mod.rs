@@ -5,6 +5,7 @@ mod clients;
 mod forms;
 mod mutations;
 mod networks;
+mod round_trips;
 mod routes;
 mod statuses;
 mod workflows;
