@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Version};
 use bytes::Bytes;
+use countersign::app::{App as Wired, Policy};
 use countersign::dialect::signal::{self, Callers};
 use countersign::dialect::zitadel::proto::zitadel::auth::v1::{
     AddMyAuthFactorOtpRequest, AddMyAuthFactorOtpResponse, VerifyMyAuthFactorOtpRequest,
@@ -68,7 +69,15 @@ const TOKEN: &str = "a-token-of-a-server-that-is-killed";
 impl Ground {
     /// Within the test, on this store.
     pub(super) async fn on(store: Arc<dyn Store>) -> Arc<Self> {
-        let server = TestApp::on(store).await;
+        Self::of(TestApp::on(store).await)
+    }
+
+    /// The same, as its operator wants it.
+    pub(super) async fn with(store: Arc<dyn Store>, policy: Policy) -> Arc<Self> {
+        Self::of(TestApp::with(store, policy).await)
+    }
+
+    fn of(server: TestApp) -> Arc<Self> {
         let usual = Http {
             router: server.router(),
             failures: Arc::new(twilio::TwilioFailures),
@@ -87,6 +96,14 @@ impl Ground {
             server: Server::Here(Box::new(server), router),
             account,
         })
+    }
+
+    /// What serves within the test.
+    pub(super) fn wired(&self) -> Option<&Arc<Wired>> {
+        match &self.server {
+            Server::Here(server, _) => Some(&server.app),
+            Server::There(_) => None,
+        }
     }
 
     /// A process that serves `data`.

@@ -10,7 +10,7 @@ async fn no_kill_gives_back_a_guess_by_any_way() {
     let data = TempDir::new().unwrap();
     let mut ground = Ground::process(data.path()).await;
     let mut begun = Vec::new();
-    for way in ways() {
+    for way in ways().into_iter().filter(|way| way.reaches_processes()) {
         let subject = ground.subject(way.kind()).await;
         let target = way.begin(&ground, &subject).await;
         begun.push((way, target));

@@ -8,7 +8,9 @@ mod counters;
 mod ground;
 mod kills;
 mod races;
+mod round;
 pub(crate) mod signal;
+mod telegram;
 mod twilio;
 mod vonage;
 mod zitadel;
@@ -89,6 +91,11 @@ pub(crate) trait Way: Send + Sync {
         false
     }
 
+    /// Whether it can be called of a server that is a process.
+    fn reaches_processes(&self) -> bool {
+        true
+    }
+
     /// Begins what ends with a code of `subject`.
     async fn begin(&self, ground: &Ground, subject: &Subject) -> Target;
 
@@ -110,6 +117,7 @@ fn all() -> Vec<Spoken> {
     vec![
         twilio::spoken(),
         signal::spoken(),
+        telegram::spoken(),
         vonage::spoken(),
         zitadel::spoken(),
     ]
