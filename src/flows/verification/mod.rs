@@ -22,7 +22,7 @@ pub use self::advance::advance;
 pub(crate) use self::check::check_within;
 pub use self::check::{AgreedPayment, Guess, check, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
-pub use self::create::{SessionDraft, SessionPermits, create, foresee_create};
+pub use self::create::{SessionDraft, SessionPermits, create, create_and_send, foresee_create};
 pub use self::due::{PlanKeeper, advance_due};
 pub(crate) use self::resend::send_within;
 pub use self::resend::{Resend, resend};

@@ -131,18 +131,31 @@ async fn note_refused(
     refusal: &Refusal,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    let Some(after) = after_refused(&before, channel, refusal, now) else {
+        return Ok(());
+    };
+    let batch = put_verification(Batch::new(), Some(&before), &after)?;
+    reading.commit(batch).await
+}
+
+/// The verification with a sending noted that was refused; `None` if no other channel need not wait for it then.
+pub(super) fn after_refused(
+    before: &Verification,
+    channel: Channel,
+    refusal: &Refusal,
+    now: Timestamp,
+) -> Option<Verification> {
     let outcome = match refusal {
         Refusal::LandlineSms => SendingOutcome::ChannelRefused,
         // Once is enough: it may be asked for as often as anybody likes.
         Refusal::NoSender { .. } if before.sends.iter().all(|send| send.channel != channel) => {
             SendingOutcome::Unavailable
         }
-        _ => return Ok(()),
+        _ => return None,
     };
     let mut after = before.clone();
     let position = u8::try_from(after.sends.len()).unwrap_or(u8::MAX);
     after.record_send(channel, None, now);
     after.note_outcome(position, outcome, now);
-    let batch = put_verification(Batch::new(), Some(&before), &after)?;
-    reading.commit(batch).await
+    Some(after)
 }
