@@ -108,8 +108,8 @@ async fn warn_without_account(app: &App, account: Option<AccountSid>) {
     tracing::warn!("{missing}; until then they get INTERNAL_SERVER_ERROR");
 }
 
-/// Long enough for somebody to find the code.
-const LIFE_WITHOUT_LOGIN: Duration = Duration::from_hours(24);
+/// Long enough for somebody to find the code. Whoever reaches the listener makes such keys, so that they do not stay for long.
+const LIFE_WITHOUT_LOGIN: Duration = Duration::from_hours(1);
 
 fn key_path(settings: &Telegram, directory: &Path) -> PathBuf {
     let given = settings.rsa_key_file.clone();

@@ -134,7 +134,7 @@ settings! {
         telegram_account: AccountSid | "the only account", account_sid(), file();
 
         /// For how many days the key of a client is kept that is logged in and does not use it. A key without a login is kept
-        /// for one.
+        /// for an hour.
         telegram_key_days: Duration = "180", days(3650), file();
     }
 

@@ -14,7 +14,8 @@
 //!    Settings that only its protocol has are an attached part of the record (`domain::attached`).
 //! 2. `failures`: a [`FailureAnswers`] that answers each [`HttpFailure`] as the protocol does; if it has several forms of
 //!    answers, [`FailureAnswers::form`] says which one a request gets. A protocol without HTTP has an [`Acceptor`]
-//!    instead, which tells the listener with [`RequestStage`] what the client owes and ends when [`Drain`] says so. An answer
+//!    instead, which tells the listener with [`RequestStage`] what the client owes, takes a place in the [`RequestRoom`] for
+//!    each request that it works at, and ends when [`Drain`] says so. An answer
 //!    to somebody who is not known has the extension [`Stranger`].
 //! 3. A function that wires it: `dialect(app, ..) -> Dialect`.
 //! 4. A row in the table of settings for its listener; `cli::serve` binds it and adds one entry to the pairs of listeners
@@ -42,7 +43,7 @@ use axum::Router;
 
 pub use failure::{AnswerForm, FailureAnswers, HttpFailure, RequestId, Stranger};
 pub use progress::{RequestStage, Stage};
-pub use stream::{AcceptedStream, Acceptor, ByteStream, Drain};
+pub use stream::{AcceptedStream, Acceptor, ByteStream, Drain, RequestHeld, RequestRoom};
 pub use together::{Claim, together};
 
 /// What a dialect gives the server.

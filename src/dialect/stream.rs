@@ -30,7 +30,19 @@ pub struct AcceptedStream {
     pub stage: Arc<RequestStage>,
     /// When to end.
     pub draining: Drain,
+    /// Where each thing that the client asks for has its place while it is at work.
+    pub requests: Arc<dyn RequestRoom>,
 }
+
+/// The requests at work, as one client sees them: it has its share of all that the server works at, whatever protocols and
+/// connections they come over.
+pub trait RequestRoom: fmt::Debug + Send + Sync {
+    /// A place for a request, until dropped; `None` if the client has its share.
+    fn begin(&self) -> Option<Box<dyn RequestHeld>>;
+}
+
+/// A place of a request at work, given back when dropped.
+pub trait RequestHeld: fmt::Debug + Send + Sync {}
 
 /// Bytes in both directions.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}

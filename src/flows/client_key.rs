@@ -77,29 +77,21 @@ pub async fn keep(
     .await
 }
 
-/// Opens a key for use, which is noted.
+/// Opens a key for somebody who says its name, which is no use of it yet: others may have seen the name.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn open(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<OpenedKey, Error<Refusal>> {
-    retry_on_conflict(|| async {
-        let mut reading = Reading::new(app);
-        let mut record = find(app, &mut reading, name, lives).await?;
-        let place = keys::client_key(&name.0);
-        let key = app
-            .vault
-            .open(place.bytes(), &record.key)
-            .map_err(|error| Error::corrupt(format!("a client's key cannot be opened: {error}")))?;
-        if record.used(app.clock.now(), lives) {
-            let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
-            reading.commit(batch).await?;
-        }
-        Ok(OpenedKey {
-            key,
-            login: record.login,
-        })
+    let record = find(app, &mut Reading::new(app), name, lives).await?;
+    let place = keys::client_key(&name.0);
+    let key = app
+        .vault
+        .open(place.bytes(), &record.key)
+        .map_err(|error| Error::corrupt(format!("a client's key cannot be opened: {error}")))?;
+    Ok(OpenedKey {
+        key,
+        login: record.login,
     })
-    .await
 }
 
 /// What is known of whoever speaks with a key.
@@ -111,7 +103,7 @@ pub struct KnownClient {
     pub version: Option<u32>,
 }
 
-/// What is known of whoever speaks with a key, and `version`, if the client says now which one it speaks; that is kept.
+/// What is known of whoever uses a key, which is noted, and `version`, if the client says now which one it speaks; that is kept.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
@@ -124,7 +116,12 @@ pub async fn known(
     retry_on_conflict(|| async {
         let mut reading = Reading::new(app);
         let mut record = find(app, &mut reading, name, lives).await?;
-        if version.is_some_and(|version| record.speaks(version, app.clock.now())) {
+        let now = app.clock.now();
+        let (is_used, is_said) = (
+            record.used(now, lives),
+            version.is_some_and(|version| record.speaks(version, now)),
+        );
+        if is_used || is_said {
             let place = keys::client_key(&name.0);
             let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
             reading.commit(batch).await?;
@@ -137,7 +134,7 @@ pub async fn known(
     .await
 }
 
-/// Who is logged in with a key.
+/// Who is logged in with a key that somebody uses, which is noted: only for whoever has shown that he has it.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
@@ -146,7 +143,17 @@ pub async fn login(
     name: ClientKeyName,
     lives: KeyLives,
 ) -> Result<Option<ClientLogin>, Error<Refusal>> {
-    Ok(find(app, &mut Reading::new(app), name, lives).await?.login)
+    retry_on_conflict(|| async {
+        let mut reading = Reading::new(app);
+        let mut record = find(app, &mut reading, name, lives).await?;
+        if record.used(app.clock.now(), lives) {
+            let place = keys::client_key(&name.0);
+            let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
+            reading.commit(batch).await?;
+        }
+        Ok(record.login)
+    })
+    .await
 }
 
 /// Ends the login; the key can be used for another one. Says whether there was one.

@@ -75,7 +75,8 @@ impl Accepted {
         let boundary = match protocol {
             Protocol::Http(boundary) => boundary,
             Protocol::Streams(acceptor) => {
-                return Some(Box::pin(stream::serve(acceptor, stream, stage, peer, draining)));
+                let serving = stream::serve(acceptor, stream, stage, peer, draining, requests);
+                return Some(Box::pin(serving));
             }
         };
         let is_two = match version {

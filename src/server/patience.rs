@@ -97,9 +97,10 @@ impl<Stream> Patient<Stream> {
         }
     }
 
-    /// An answer that is still being sent is no idleness: that begins anew behind each piece.
+    /// An answer that is still being sent is no idleness: that begins anew behind each piece. Nor does the client owe anything
+    /// while it is answered: where the same is owed again behind the answer, the time for that begins anew.
     fn send_on(&mut self) {
-        if is_between(self.reading.0) {
+        if is_between(self.reading.0) || self.stage.stage() == Stage::Answering {
             self.reading.0 = Stage::Answering;
         }
     }
@@ -215,5 +216,66 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for Patient<Stream> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.written(cx, polled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_client_waits_for_is_none_of_its_time() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let stage = Arc::<RequestStage>::default();
+        let limits = Arc::new(ClientLimits::default());
+        let mut patient = Patient::new(server, Arc::clone(&stage), Arc::clone(&limits));
+        let almost = limits.body.checked_sub(Duration::from_secs(1)).unwrap();
+        stage.reach(Stage::Body);
+        // Three times it takes nearly as long as it may, and waits for its answer for longer than that.
+        for _ in 0..3 {
+            let sends = async {
+                tokio::time::sleep(almost).await;
+                client.write_all(b"x").await.unwrap();
+            };
+            let (read, ()) = tokio::join!(patient.read_u8(), sends);
+            assert_eq!(read.unwrap(), b'x');
+            stage.reach(Stage::Answering);
+            tokio::time::sleep(limits.body * 3).await;
+            patient.write_all(b"y").await.unwrap();
+            stage.reach(Stage::Body);
+        }
+        // What it leaves unsaid ends it all the same.
+        let begun = Instant::now();
+        let ended = patient.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), limits.body.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_given_yet_gives_no_time() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let stage = Arc::<RequestStage>::default();
+        let limits = Arc::new(ClientLimits::default());
+        let mut patient = Patient::new(server, Arc::clone(&stage), Arc::clone(&limits));
+        stage.reach(Stage::Body);
+        let drips = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                client.write_all(b"x").await.unwrap();
+            }
+        };
+        let reads = async {
+            while patient.read_u8().await.is_ok() {}
+            Instant::now()
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            ended = reads => assert_eq!((ended - begun).as_secs(), limits.body.as_secs()),
+            () = drips => {}
+        }
     }
 }

@@ -13,6 +13,7 @@ pub struct FaultyStore<S> {
     inner: S,
     fail_reads: AtomicBool,
     fail_commits: AtomicBool,
+    lose_commits: AtomicBool,
     /// How many operations still succeed before one fails; [`NEVER`] when none is to fail.
     countdown: AtomicU64,
 }
@@ -24,6 +25,7 @@ impl<S: Store> FaultyStore<S> {
             inner,
             fail_reads: AtomicBool::new(false),
             fail_commits: AtomicBool::new(false),
+            lose_commits: AtomicBool::new(false),
             countdown: AtomicU64::new(NEVER),
         }
     }
@@ -36,6 +38,11 @@ impl<S: Store> FaultyStore<S> {
     /// Whether every commit fails from now on.
     pub fn fail_commits(&self, fail: bool) {
         self.fail_commits.store(fail, Ordering::SeqCst);
+    }
+
+    /// Whether another change comes before every commit from now on.
+    pub fn lose_commits(&self, lose: bool) {
+        self.lose_commits.store(lose, Ordering::SeqCst);
     }
 
     /// Lets `succeeding` more operations (reads and commits alike, a read of many keys being one) through, fails the one behind them, and is healthy
@@ -81,6 +88,9 @@ impl<S: Store> Store for FaultyStore<S> {
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         self.gate(&self.fail_commits)?;
+        if self.lose_commits.load(Ordering::SeqCst) {
+            return Err(CommitError::Conflict);
+        }
         self.inner.commit(batch).await
     }
 

@@ -1,107 +1,128 @@
-//! Who may begin a handshake: each costs some milliseconds of powers, for whoever asks.
+//! What this server does for clients of which it knows only where they are: handshakes, keys and codes.
 //!
-//! Handshakes that were begun and not finished are bounded, altogether and for each address (of IPv6 a /64), and so is how many
-//! one address begins in a while. Powers are raised on a few threads, so that they leave the others to those who are through.
+//! Each network ([`Network`]) begins only so many handshakes, keeps only so many keys and has only so many codes sent in a while.
+//! Handshakes that were begun and not finished are bounded, altogether and for each network. Powers are raised on a few
+//! threads, so that they leave the others to those who are through, and networks take turns at them.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::domain::limits::{PermitRule, Permits};
+use super::networks::{Network, NetworkPermits};
+use super::turns::{PowersTurn, Turns};
+use crate::domain::limits::PermitRule;
 use crate::domain::shares::Shares;
 use crate::domain::time::Timestamp;
 
-/// The handshakes of everybody.
+/// What is counted of everybody.
 #[derive(Debug)]
-pub struct HandshakeGate {
-    state: Mutex<State>,
-    powers: Semaphore,
+pub struct NetworkGate {
+    state: Mutex<GateState>,
+    powers: Turns,
 }
 
 #[derive(Debug)]
-struct State {
-    half_open: Shares<u128>,
-    begun: HashMap<u128, Permits>,
+struct GateState {
+    half_open: Shares<Network>,
+    begun: NetworkPermits,
+    kept: NetworkPermits,
+    codes: NetworkPermits,
 }
 
 /// A place for a handshake that is not finished; given back when dropped.
 #[derive(Debug)]
 pub struct HalfOpen {
-    admission: Arc<HandshakeGate>,
-    who: u128,
+    gate: Arc<NetworkGate>,
+    network: Network,
 }
 
-impl Default for HandshakeGate {
+impl Default for NetworkGate {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let permits = |rule| NetworkPermits::new(rule, MOST_REMEMBERED);
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(GateState {
                 half_open: Shares::halves(MOST_HALF_OPEN),
-                begun: HashMap::new(),
+                begun: permits(HANDSHAKES),
+                kept: permits(KEYS),
+                codes: permits(CODES),
             }),
-            powers: Semaphore::new((threads / 2).max(1)),
+            powers: Turns::new((threads / 2).max(1)),
         }
     }
 }
 
-impl HandshakeGate {
-    /// Lets `peer` begin a handshake; `None` if it or all others have begun too many.
+impl NetworkGate {
+    /// Lets `peer` begin a handshake; `None` if too many are not finished, or its network has begun too many or may keep no
+    /// key now: that is said before it costs either side anything.
     pub fn begin(self: &Arc<Self>, peer: IpAddr, now: Timestamp) -> Option<HalfOpen> {
-        let who = network(peer);
+        let network = Network::largest(peer);
         let mut state = self.lock();
-        if state.begun.len() >= MOST_REMEMBERED {
-            state.begun.retain(|_, begun| begun.counts_until(&RULE) > now);
-        }
-        let known = state.begun.get(&who).copied();
-        if known.is_none() && state.begun.len() >= MOST_REMEMBERED {
+        state.kept.require(peer, now).ok()?;
+        if !state.half_open.take(network) {
             return None;
         }
-        let begun = Permits::take(known, &RULE, now).ok()?;
-        if !state.half_open.take(who) {
+        if state.begun.take(peer, now).is_err() {
+            state.half_open.give_back(network);
             return None;
         }
-        state.begun.insert(who, begun);
         Some(HalfOpen {
-            admission: Arc::clone(self),
-            who,
+            gate: Arc::clone(self),
+            network,
         })
     }
 
-    /// Waits until a thread is free for powers.
-    pub async fn powers(&self) -> Option<SemaphorePermit<'_>> {
-        self.powers.acquire().await.ok()
+    /// Lets `peer` keep a key that it agreed on. False if its network has kept too many since the handshake began.
+    pub fn keep_key(&self, peer: IpAddr, now: Timestamp) -> bool {
+        self.lock().kept.take(peer, now).is_ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Lets `peer` have a code sent.
+    ///
+    /// # Errors
+    /// How long it has to wait.
+    pub fn send_code(&self, peer: IpAddr, now: Timestamp) -> Result<(), Duration> {
+        self.lock().codes.take(peer, now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HalfOpen {
+    /// Waits until a thread is free for powers, and it is the turn of the network that this is of.
+    pub async fn turn(&self) -> PowersTurn<'_> {
+        self.gate.powers.turn(self.network).await
     }
 }
 
 impl Drop for HalfOpen {
     fn drop(&mut self) {
-        self.admission.lock().half_open.give_back(self.who);
-    }
-}
-
-/// What one host or household has: an address of IPv4, or a /64 of IPv6.
-fn network(peer: IpAddr) -> u128 {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+        self.gate.lock().half_open.give_back(self.network);
     }
 }
 
 /// How many handshakes are begun and not finished.
 const MOST_HALF_OPEN: usize = 1024;
-/// How many addresses are remembered of those that began some.
+/// How many networks are remembered of those that did something.
 const MOST_REMEMBERED: usize = 20_000;
-/// How many one address begins: sixty, each of which is there again after two seconds.
-const RULE: PermitRule = PermitRule {
+/// How many handshakes a network begins.
+const HANDSHAKES: PermitRule = PermitRule {
     capacity: 60,
     regeneration: Duration::from_secs(2),
+    pause: Duration::ZERO,
+};
+/// How many keys are kept of those that a network agrees on.
+const KEYS: PermitRule = PermitRule {
+    capacity: 60,
+    regeneration: Duration::from_mins(1),
+    pause: Duration::ZERO,
+};
+/// How many codes a network has sent, whatever becomes of them.
+const CODES: PermitRule = PermitRule {
+    capacity: 30,
+    regeneration: Duration::from_secs(10),
     pause: Duration::ZERO,
 };
 
@@ -113,30 +134,54 @@ mod tests {
         Timestamp::from_seconds(1_000_000 + seconds)
     }
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn one_address_begins_only_so_many_and_others_are_let_in() {
-        let admission = Arc::new(HandshakeGate::default());
+    fn one_network_begins_only_so_many_and_others_are_let_in() {
+        let gate = Arc::new(NetworkGate::default());
         for (greedy, other) in [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8:0:1::1")] {
-            let greedy: IpAddr = greedy.parse().unwrap();
-            let begun = (0..1000).filter(|_| admission.begin(greedy, now(0)).is_some());
+            let greedy = address(greedy);
+            let begun = (0..1000).filter(|_| gate.begin(greedy, now(0)).is_some());
             assert_eq!(begun.count(), 60);
-            assert!(admission.begin(other.parse().unwrap(), now(0)).is_some());
-            assert!(admission.begin(greedy, now(2)).is_some(), "one is there again");
-            assert!(admission.begin(greedy, now(2)).is_none());
+            assert!(gate.begin(address(other), now(0)).is_some());
+            assert!(gate.begin(greedy, now(2)).is_some(), "one is there again");
+            assert!(gate.begin(greedy, now(2)).is_none());
         }
-        let same_network: IpAddr = "2001:db8::ffff".parse().unwrap();
-        assert!(admission.begin(same_network, now(2)).is_none());
+        assert!(gate.begin(address("2001:db8::ffff"), now(2)).is_none());
+        assert_eq!(gate.lock().half_open.taken(), 0);
     }
 
     #[test]
     fn what_is_half_open_is_bounded_and_given_back() {
-        let admission = Arc::new(HandshakeGate::default());
-        let address = |number: u32| IpAddr::V4(number.into());
+        let gate = Arc::new(NetworkGate::default());
+        let peer = |number: u32| IpAddr::V4(number.into());
         let held: Vec<_> = (0..5000)
-            .filter_map(|number| admission.begin(address(number), now(0)))
+            .filter_map(|number| gate.begin(peer(number), now(0)))
             .collect();
         assert_eq!(held.len(), MOST_HALF_OPEN);
         drop(held);
-        assert!(admission.begin(address(9000), now(0)).is_some());
+        assert!(gate.begin(peer(9000), now(0)).is_some());
+        // However many households a site has, others find a place.
+        let household = |number: u16| address(&format!("2001:db8:0:{number:x}::1"));
+        let held: Vec<_> = (0..u16::MAX)
+            .filter_map(|number| gate.begin(household(number), now(0)))
+            .collect();
+        assert_eq!(held.len(), 240);
+    }
+
+    #[test]
+    fn a_network_that_may_keep_no_more_keys_begins_no_handshake() {
+        let gate = Arc::new(NetworkGate::default());
+        let (greedy, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        let begun: Vec<_> = (0..60).filter_map(|_| gate.begin(greedy, now(0))).collect();
+        assert_eq!(begun.len(), 60);
+        let kept = (0..100).filter(|_| gate.keep_key(greedy, now(0)));
+        assert_eq!(kept.count(), 60);
+        assert!(gate.begin(greedy, now(59)).is_none());
+        assert!(gate.keep_key(other, now(59)) && gate.begin(other, now(59)).is_some());
+        assert!(gate.begin(greedy, now(60)).is_some());
+        assert!(gate.keep_key(greedy, now(60)) && !gate.keep_key(greedy, now(60)));
     }
 }

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::NAME;
-use super::admission::{HalfOpen, HandshakeGate};
+use super::admission::{HalfOpen, NetworkGate};
+use super::complaints::Complaints;
 use super::envelope::{AuthKey, MtprotoMessage, SendingSide};
 use super::exchange::{Exchange, ExchangeOutcome};
 use super::handshake::{Agreed, Handshake, HandshakeKeys, HandshakeStep};
@@ -26,9 +27,10 @@ use super::settings::LoginSettings;
 use super::tl::{MalformedTl, TlReader, TlWriter};
 use super::transport::{MOST_PADDING, Transport, TransportError};
 use crate::app::App;
-use crate::dialect::{AcceptedStream, Acceptor, Dialect, Speaks, Stage};
+use crate::dialect::{AcceptedStream, Acceptor, Dialect, RequestRoom, Speaks, Stage};
 use crate::domain::client_key::Refusal;
 use crate::domain::text::DialectName;
+use crate::domain::time::Timestamp;
 use crate::flows::Error;
 use crate::flows::client_key::{self, ClientKeyName};
 
@@ -42,7 +44,8 @@ pub struct MtprotoServer {
     pub(super) salting: [u8; 32],
     dialect: DialectName,
     keys: Arc<HandshakeKeys>,
-    admission: Arc<HandshakeGate>,
+    gate: Arc<NetworkGate>,
+    complaints: Arc<Complaints>,
 }
 
 /// The dialect, as servers speak it, under the RSA key that clients know it by.
@@ -60,7 +63,8 @@ pub fn dialect(app: Arc<App>, keys: HandshakeKeys, settings: LoginSettings) -> D
         settings: Arc::new(settings),
         dialect: DialectName::parse(NAME).expect("the name of the protocol is one"),
         keys: Arc::new(keys),
-        admission: Arc::default(),
+        gate: Arc::default(),
+        complaints: Arc::default(),
     };
     Dialect {
         name: NAME,
@@ -76,10 +80,12 @@ impl Acceptor for MtprotoServer {
             peer,
             stage,
             mut draining,
+            requests,
         } = client;
         let mut connection = MtprotoConnection {
             server: self,
             peer,
+            requests,
             transport: Transport::default(),
             key: None,
             handshake: Handshake::Awaited,
@@ -141,6 +147,7 @@ async fn until(moment: Option<Instant>) {
 struct MtprotoConnection<'a> {
     server: &'a MtprotoServer,
     peer: IpAddr,
+    requests: Arc<dyn RequestRoom>,
     transport: Transport,
     key: Option<SpokenKey>,
     handshake: Handshake,
@@ -156,6 +163,8 @@ struct MtprotoConnection<'a> {
 struct SpokenKey {
     key: Arc<AuthKey>,
     name: ClientKeyName,
+    /// When its use was noted last by what came over this connection.
+    noted: Option<Timestamp>,
 }
 
 /// What becomes of a payload.
@@ -198,24 +207,29 @@ impl MtprotoConnection<'_> {
             return Err(MalformedTl);
         }
         let now = self.server.app.clock.now();
-        if let Ok(REQ_PQ | REQ_PQ_MULTI) = TlReader::new(&message).word() {
+        let is_first = matches!(TlReader::new(&message).word(), Ok(REQ_PQ | REQ_PQ_MULTI));
+        if is_first {
             self.half_open = None;
-            self.half_open = self.server.admission.begin(self.peer, now);
+            self.half_open = self.server.gate.begin(self.peer, now);
             if self.half_open.is_none() {
                 return Ok(Turn::SendAndEnd(
                     self.transport.write_error(TransportError::Flood),
                 ));
             }
-        } else if self.half_open.is_none() {
-            return Err(MalformedTl);
         }
+        let half_open = self.half_open.as_ref().ok_or(MalformedTl)?;
         let handshake = std::mem::take(&mut self.handshake);
         let (keys, app) = (Arc::clone(&self.server.keys), Arc::clone(&self.server.app));
-        let permit = self.server.admission.powers().await;
-        let stepped =
-            tokio::task::spawn_blocking(move || handshake.step(&keys, app.entropy.as_ref(), now, &message));
-        let (handshake, step) = stepped.await.map_err(|_| MalformedTl)??;
-        drop(permit);
+        let step = move || handshake.step(&keys, app.entropy.as_ref(), now, &message);
+        let (handshake, step) = if is_first {
+            // Two small primes, for which no thread has to be waited for.
+            step()?
+        } else {
+            let _turn = half_open.turn().await;
+            tokio::task::spawn_blocking(step)
+                .await
+                .map_err(|_| MalformedTl)??
+        };
         self.handshake = handshake;
         let answer = match step {
             HandshakeStep::Answer(answer) => answer,
@@ -224,13 +238,19 @@ impl MtprotoConnection<'_> {
         Ok(Turn::Send(self.plain(&answer)))
     }
 
-    /// Keeps a key that was agreed on; what the client is told of that.
+    /// Keeps a key that was agreed on; what the client is told of that. Without a key the handshake is over, and the client may
+    /// begin another one.
     async fn keep(&mut self, agreed: Agreed) -> Vec<u8> {
         let app = self.server.app.as_ref();
+        let now = app.clock.now();
         let key = AuthKey::new(agreed.key);
         let name = ClientKeyName::of(app, &self.server.dialect, &key.id().to_le_bytes());
+        if !self.server.gate.keep_key(self.peer, now) {
+            self.half_open = None;
+            return agreed.refused;
+        }
         let life = agreed.life.map(u64::from).map(Duration::from_secs);
-        let expires_at = life.map(|life| app.clock.now() + life.min(MOST_TEMPORARY));
+        let expires_at = life.map(|life| now + life.min(MOST_TEMPORARY));
         let lives = self.server.settings.key_lives;
         match client_key::keep(app, name, key.bytes(), lives, expires_at).await {
             Ok(()) => {
@@ -238,6 +258,7 @@ impl MtprotoConnection<'_> {
                 self.key = Some(SpokenKey {
                     key: Arc::new(key),
                     name,
+                    noted: Some(now),
                 });
                 agreed.accepted
             }
@@ -246,7 +267,9 @@ impl MtprotoConnection<'_> {
                 agreed.taken
             }
             Err(Error::Failed(fault)) => {
-                tracing::error!("a client's key cannot be kept: {fault}");
+                self.half_open = None;
+                let why = format!("a client's key cannot be kept: {fault}");
+                self.server.complaints.log(&why, now);
                 agreed.refused
             }
         }
@@ -297,6 +320,10 @@ impl MtprotoConnection<'_> {
         };
         // Only who has the key is not in the way of others any more.
         self.half_open = None;
+        let held = match self.note_use(held).await {
+            Ok(held) => held,
+            Err(error) => return Turn::SendAndEnd(self.transport.write_error(error)),
+        };
         self.key = Some(held.clone());
         let exchange = Exchange {
             server: self.server,
@@ -307,6 +334,9 @@ impl MtprotoConnection<'_> {
                 key: held.name,
                 layer: None,
                 peer: self.peer,
+                requests: Arc::clone(&self.requests),
+                gate: Arc::clone(&self.server.gate),
+                complaints: Arc::clone(&self.server.complaints),
             },
         };
         let session = message.session;
@@ -330,13 +360,15 @@ impl MtprotoConnection<'_> {
     }
 
     async fn open_key(&mut self, id: i64) -> Result<SpokenKey, TransportError> {
+        let _place = self.requests.begin().ok_or(TransportError::Flood)?;
         let app = self.server.app.as_ref();
         let name = ClientKeyName::of(app, &self.server.dialect, &id.to_le_bytes());
         let opened = client_key::open(app, name, self.server.settings.key_lives).await;
         let opened = opened.map_err(|error| match error {
             Error::Refused(_) => TransportError::UnknownKey,
             Error::Failed(fault) => {
-                tracing::error!("a client's key cannot be read: {fault}");
+                let why = format!("a client's key cannot be read: {fault}");
+                self.server.complaints.log(&why, app.clock.now());
                 TransportError::Flood
             }
         })?;
@@ -344,7 +376,36 @@ impl MtprotoConnection<'_> {
         Ok(SpokenKey {
             key: Arc::new(AuthKey::new(Zeroizing::new(bytes))),
             name,
+            noted: None,
         })
+    }
+
+    /// Notes that a key is used that has opened a message, whatever is in it. Messages that are no calls do that now and then,
+    /// so that a connection that is only kept open does not lose its key.
+    async fn note_use(&mut self, held: SpokenKey) -> Result<SpokenKey, TransportError> {
+        let now = self.server.app.clock.now();
+        let lives = self.server.settings.key_lives;
+        let pause = lives.otherwise.min(lives.logged_in) / NOTES_IN_A_LIFE;
+        let is_noted = |noted: Timestamp| noted <= now && now.since(noted) < pause;
+        if held.noted.is_some_and(is_noted) {
+            return Ok(held);
+        }
+        match client_key::login(&self.server.app, held.name, lives).await {
+            Ok(_) => Ok(SpokenKey {
+                noted: Some(now),
+                ..held
+            }),
+            Err(Error::Refused(_)) => {
+                self.key = None;
+                Err(TransportError::UnknownKey)
+            }
+            Err(Error::Failed(fault)) => {
+                // The next message tries again; calls say themselves that they cannot be answered.
+                let why = format!("the use of a client's key cannot be noted: {fault}");
+                self.server.complaints.log(&why, now);
+                Ok(held)
+            }
+        }
     }
 
     /// Several messages in one container, or one as it is.
@@ -379,6 +440,8 @@ impl MtprotoConnection<'_> {
     }
 }
 
+/// How often in the life of an unused key its use is noted.
+const NOTES_IN_A_LIFE: u32 = 16;
 /// For how long a client may want a key that is not for good.
 const MOST_TEMPORARY: Duration = Duration::from_hours(7 * 24);
 

@@ -19,8 +19,8 @@ use super::schema::{
 use super::session::{BadMessage, MessageArrival, SentMessage, Session, bad_salt, require_timely};
 use super::tl::{MalformedTl, TlReader, TlWriter};
 use crate::domain::time::Timestamp;
+use crate::flows::Error;
 use crate::flows::client_key;
-use crate::flows::{Error, Fault};
 
 /// What a message is taken with.
 #[derive(Debug)]
@@ -311,6 +311,10 @@ impl Exchange<'_> {
         own: i64,
         call: &MessagePart,
     ) -> Result<Vec<u8>, KeyIsGone> {
+        let Some(_place) = self.caller.requests.begin() else {
+            let told = RpcError::flood_wait(OVERLOADED);
+            return Ok(result(call.id, &told.write()));
+        };
         let mut reader = TlReader::new(&call.body);
         match reader.word() {
             Ok(DESTROY_SESSION) => {
@@ -344,7 +348,7 @@ impl Exchange<'_> {
             }
             (Err(error), _) | (_, Err(error)) => Err(error),
         };
-        let body = called.unwrap_or_else(|error| error.write());
+        let body = called.unwrap_or_else(|error| self.caller.told(&error));
         Ok(result(call.id, &body))
     }
 
@@ -366,9 +370,12 @@ impl Exchange<'_> {
     async fn destroy_key(&self, id: i64) -> Result<Vec<u8>, KeyIsGone> {
         let lives = self.caller.settings.key_lives;
         match client_key::forget(&self.caller.app, self.caller.key, lives).await {
-            Ok(()) => Ok(TlWriter::of(DESTROY_AUTH_KEY_OK).done()),
+            Ok(()) => {
+                self.server.sessions.forget_key(self.key.id());
+                Ok(TlWriter::of(DESTROY_AUTH_KEY_OK).done())
+            }
             Err(Error::Refused(_)) => Ok(TlWriter::of(DESTROY_AUTH_KEY_NONE).done()),
-            Err(Error::Failed(fault)) => Ok(result(id, &of_fault(&fault))),
+            Err(Error::Failed(fault)) => Ok(result(id, &self.caller.told(&RpcError::of_fault(&fault)))),
         }
     }
 }
@@ -380,10 +387,6 @@ struct KeyIsGone;
 enum Served {
     Done,
     NotOurs,
-}
-
-fn of_fault(fault: &Fault) -> Vec<u8> {
-    RpcError::of_fault(fault).write()
 }
 
 fn result(id: i64, body: &[u8]) -> Vec<u8> {
@@ -402,6 +405,8 @@ fn slot(now: Timestamp) -> u64 {
 
 /// How long a salt is that of the moment; it is good for twice as long.
 const SALT_SECONDS: u64 = 1800;
+/// How long a client waits that has its share of what the server works at.
+const OVERLOADED: Duration = Duration::from_secs(1);
 /// How many identifiers may be confirmed or asked about at once.
 const MOST_IDS: usize = 8192;
 /// How many messages may be asked for again at once.

@@ -6,10 +6,13 @@
 //! - [`content`], [`session`], [`sessions`]: what is in a message, and which ones count.
 //! - [`rpc`]: the methods that clients call.
 //! - [`tl`], [`schema`]: how all of it is written.
-//! - [`connection`], `exchange`, [`admission`]: what happens on one connection, and how many may begin.
+//! - [`connection`], `exchange`: what happens on one connection.
+//! - [`admission`], [`networks`], [`turns`]: how much is done for whoever comes.
+//! - [`complaints`]: what the operator is told.
 
 pub mod admission;
 pub mod cipher;
+pub mod complaints;
 pub mod connection;
 pub mod content;
 pub mod digest;
@@ -18,6 +21,7 @@ pub mod envelope;
 mod exchange;
 pub mod handshake;
 pub mod modular;
+pub mod networks;
 pub mod pq;
 pub mod prime;
 pub mod rpc;
@@ -29,6 +33,7 @@ pub mod sessions;
 pub mod settings;
 pub mod tl;
 pub mod transport;
+pub mod turns;
 
 /// As operators write it.
 pub const NAME: &str = "telegram";

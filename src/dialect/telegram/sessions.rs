@@ -130,6 +130,14 @@ impl Sessions {
         true
     }
 
+    /// Forgets all sessions of a key that is no more.
+    pub fn forget_key(&self, key: i64) {
+        let mut table = self.lock();
+        if let Some(of_key) = table.of_keys.remove(&key) {
+            table.count -= of_key.sessions.len();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, SessionTable> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -338,5 +346,20 @@ mod tests {
     fn take_of(sessions: &Sessions, key: i64, id: i64) -> Result<MessageArrival, BadMessage> {
         let session = sessions.open(key, 5, now(1));
         session.lock().unwrap().take(id, 0, None)
+    }
+
+    #[test]
+    fn a_key_that_is_no_more_leaves_nothing() {
+        let sessions = Sessions::new(now(0));
+        for id in 0..5 {
+            sessions.open(1, id, now(0));
+            sessions.open(2, id, now(0));
+        }
+        sessions.forget_key(1);
+        sessions.forget_key(1);
+        assert_eq!(sessions.lock().count, 5);
+        assert_eq!(sessions.lock().of_keys.len(), 1);
+        assert!(!sessions.destroy(1, 0) && sessions.destroy(2, 0));
+        assert_eq!(sessions.lock().count, 4);
     }
 }

@@ -1,13 +1,18 @@
 //! Sessions of Telegram's protocol, broken as bytes, and as messages that are encrypted as they should be.
 
 use countersign::dialect::telegram::schema::{
-    AUTH_CANCEL_CODE, AUTH_RESEND_CODE, AUTH_SIGN_IN, GET_FUTURE_SALTS, HELP_GET_CONFIG, INIT_CONNECTION,
-    INVOKE_WITH_LAYER, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_REQ, PONG, REQ_PQ_MULTI, USERS_GET_USERS,
+    AUTH_AUTHORIZATION, AUTH_CANCEL_CODE, AUTH_RESEND_CODE, AUTH_SIGN_IN, GET_FUTURE_SALTS, HELP_GET_CONFIG,
+    INIT_CONNECTION, INVOKE_WITH_LAYER, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_REQ, PONG, REQ_PQ_MULTI,
+    USERS_GET_USERS,
 };
 use countersign::dialect::telegram::tl::TlWriter;
+use countersign::domain::verification::VerificationStatus;
+use countersign::flows::client_key;
 
 use super::mutator::{ALL_CHANGES, Mutator, SMALL_CHANGES};
-use crate::telegram::raw::{Bare, container, packed, ping, send_code};
+use crate::telegram::raw::{
+    Bare, about, attempt_of, container, in_layer, lives, packed, ping, send_code, send_code_to,
+};
 
 /// What clients say.
 fn recorded() -> Vec<Vec<u8>> {
@@ -72,12 +77,18 @@ fn handshakes() -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn whatever_comes_of_a_broken_session_others_go_on() {
     const ROUNDS: usize = 10_000;
-    let bare = Bare::new().await;
+    let bare = Bare::sending().await;
     let mut mutator = Mutator::new(12);
     let (messages, handshakes) = (recorded(), handshakes());
     mutator.others = messages.clone();
     let mut patient = bare.greeted(1).await;
     let salt = patient.salt;
+    let sent = patient
+        .call(&in_layer(229, &send_code_to(PATIENT)))
+        .await
+        .unwrap();
+    let attempt = attempt_of(&sent);
+    let before = bare.server.verification(&format!("VE{attempt}")).await;
     for round in 0..ROUNDS {
         // Some sessions go on, others are new.
         let session = 100 + i64::try_from(round % 7).unwrap();
@@ -114,4 +125,26 @@ async fn whatever_comes_of_a_broken_session_others_go_on() {
             );
         }
     }
+    // Nobody was logged in, and no code was taken for another one.
+    let lives = lives();
+    let login = client_key::login(&bare.server.app, bare.key_name(), lives)
+        .await
+        .unwrap();
+    assert_eq!(login, None);
+    let now = bare.server.app.clock.now();
+    let verifications = bare.server.verifications().await;
+    assert!(verifications.len() > 1, "some calls were as they should be");
+    for verification in verifications {
+        assert_ne!(verification.status(now), VerificationStatus::Approved);
+    }
+    let after = bare.server.verification(&format!("VE{attempt}")).await;
+    assert_eq!(format!("{after:?}"), format!("{before:?}"));
+    // What was not broken goes on.
+    let code = bare.server.message_code(&format!("VE{attempt}")).await;
+    let sign_in = about(AUTH_SIGN_IN, PATIENT, &attempt, Some(&code));
+    let signed_in = patient.call(&sign_in).await.unwrap();
+    assert_eq!(signed_in[..4], AUTH_AUTHORIZATION.to_le_bytes());
 }
+
+/// The number of whoever is not disturbed.
+const PATIENT: &str = "+12025550199";

@@ -60,3 +60,47 @@ async fn a_dialect_may_take_the_bytes_themselves() {
     drop(polite);
     server.ended.await.unwrap();
 }
+
+/// Holds a place for each byte, until a zero.
+#[derive(Debug)]
+struct Holder;
+
+#[async_trait]
+impl Acceptor for Holder {
+    async fn accept(&self, mut client: AcceptedStream) {
+        let mut held = Vec::new();
+        while let Ok(byte) = client.bytes.read_u8().await {
+            client.stage.reach(Stage::Answering);
+            if byte == 0 {
+                held.clear();
+            }
+            let place = client.requests.begin();
+            client.bytes.write_u8(u8::from(place.is_some())).await.unwrap();
+            held.extend(place);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_over_streams_is_at_work_like_any_request() {
+    let limits = ClientLimits {
+        connections: 8,
+        ..ClientLimits::default()
+    };
+    let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();
+    let server = serve_dialect(listener, Speaks::Streams(Arc::new(Holder)), limits);
+    let (mut one, mut other) = (server.connect().await, server.connect().await);
+    let mut begun = Vec::new();
+    for nth in 0..8 {
+        let stream = if nth % 2 == 0 { &mut one } else { &mut other };
+        stream.write_u8(1).await.unwrap();
+        begun.push(stream.read_u8().await.unwrap());
+    }
+    assert_eq!(begun, [1, 1, 1, 1, 1, 1, 0, 0], "a client has three quarters");
+    one.write_u8(0).await.unwrap();
+    assert_eq!(one.read_u8().await.unwrap(), 1, "they are given back");
+    for _ in 0..2 {
+        other.write_u8(1).await.unwrap();
+        assert_eq!(other.read_u8().await.unwrap(), 1);
+    }
+}

@@ -9,11 +9,18 @@ use countersign::store::records::decode;
 use super::{Answer, Client, Service, TestApp};
 
 impl TestApp {
+    /// The records of all verifications.
+    pub(crate) async fn verifications(&self) -> Vec<Verification> {
+        let entries = self.scan(b"v".to_vec()).await;
+        let records = entries.iter().map(|(_, entry)| decode(&entry.value).unwrap());
+        records.collect()
+    }
+
     /// The verification's record.
     pub(crate) async fn verification(&self, sid: &str) -> Verification {
-        let entries = self.scan(b"v".to_vec()).await;
-        let mut records = entries.iter().map(|(_, entry)| decode(&entry.value).unwrap());
+        let records = self.verifications().await;
         records
+            .into_iter()
             .find(|verification: &Verification| verification.sid.to_string() == sid)
             .unwrap()
     }

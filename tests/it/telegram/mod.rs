@@ -3,6 +3,11 @@
 mod binary;
 mod bounds;
 mod clients;
+mod errors;
+mod handshakes;
 mod idle;
+mod keys;
+mod limits;
 pub(crate) mod raw;
 mod server;
+mod shaking;

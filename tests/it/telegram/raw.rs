@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign::app::App;
 use countersign::dialect::telegram::connection::dialect;
@@ -9,14 +10,14 @@ use countersign::dialect::telegram::content::MOST_INFLATED;
 use countersign::dialect::telegram::envelope::{AuthKey, MtprotoMessage, SendingSide};
 use countersign::dialect::telegram::handshake::HandshakeKeys;
 use countersign::dialect::telegram::schema::{
-    AUTH_SEND_CODE, BAD_MSG_NOTIFICATION, BAD_SERVER_SALT, CODE_SETTINGS, DESTROY_AUTH_KEY,
-    DESTROY_AUTH_KEY_OK, FUTURE_SALTS, GET_FUTURE_SALTS, GZIP_PACKED, HELP_GET_CONFIG, HTTP_WAIT,
-    MSG_CONTAINER, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_INFO, MSGS_STATE_REQ, NEW_SESSION_CREATED, PING,
-    PONG, REQ_PQ_MULTI, RES_PQ, RPC_DROP_ANSWER, RPC_ERROR, RPC_RESULT,
+    AUTH_RESEND_CODE, AUTH_SEND_CODE, AUTH_SIGN_IN, BAD_MSG_NOTIFICATION, BAD_SERVER_SALT, CODE_SETTINGS,
+    DESTROY_AUTH_KEY, DESTROY_AUTH_KEY_OK, FUTURE_SALTS, GET_FUTURE_SALTS, GZIP_PACKED, HELP_GET_CONFIG,
+    HTTP_WAIT, INVOKE_WITH_LAYER, MSG_CONTAINER, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_INFO, MSGS_STATE_REQ,
+    NEW_SESSION_CREATED, PING, PONG, REQ_PQ_MULTI, RES_PQ, RPC_DROP_ANSWER, RPC_ERROR, RPC_RESULT,
 };
 use countersign::dialect::telegram::settings::LoginSettings;
 use countersign::dialect::telegram::tl::{TlReader, TlWriter};
-use countersign::dialect::{AcceptedStream, Acceptor, Drain, RequestStage, Speaks};
+use countersign::dialect::{AcceptedStream, Acceptor, Drain, RequestHeld, RequestRoom, RequestStage, Speaks};
 use countersign::domain::client_key::KeyLives;
 use countersign::domain::text::DialectName;
 use countersign::flows::client_key::{self, ClientKeyName};
@@ -34,7 +35,8 @@ use crate::support::TestApp;
 /// A server without a listener.
 pub(crate) struct Bare {
     pub(crate) server: TestApp,
-    acceptor: Arc<dyn Acceptor>,
+    pub(super) acceptor: Arc<dyn Acceptor>,
+    requests: Arc<Room>,
     key: Arc<AuthKey>,
     _stops: watch::Sender<bool>,
     draining: Drain,
@@ -46,7 +48,17 @@ impl Bare {
         Self::of(TestApp::new().await).await
     }
 
+    /// One that has codes sent to the United States.
+    pub(crate) async fn sending() -> Self {
+        Self::of(TestApp::sending(super::server::senders()).await).await
+    }
+
     pub(crate) async fn of(server: TestApp) -> Self {
+        Self::with(server, settings()).await
+    }
+
+    /// One whose operator chose this.
+    pub(super) async fn with(server: TestApp, settings: LoginSettings) -> Self {
         let bytes = Zeroizing::new(std::array::from_fn(|index| u8::try_from(index).unwrap()));
         let key = AuthKey::new(bytes.clone());
         let name = key_name(&server.app, key.id());
@@ -54,12 +66,23 @@ impl Bare {
         let _kept_or_known = client_key::keep(&server.app, name, bytes.as_slice(), lives(), None).await;
         let (stops, stopped) = watch::channel(false);
         Self {
-            acceptor: acceptor(&server.app),
+            acceptor: acceptor(&server.app, settings),
             server,
+            requests: Arc::new(Room(AtomicUsize::new(usize::MAX))),
             key: Arc::new(key),
             _stops: stops,
             draining: Drain::new(stopped),
         }
+    }
+
+    /// From now on there is room for so many more requests, which keep their places for good.
+    pub(super) fn leave_room_for(&self, requests: usize) {
+        self.requests.0.store(requests, Ordering::SeqCst);
+    }
+
+    /// What the key is found by that all clients have.
+    pub(crate) fn key_name(&self) -> ClientKeyName {
+        key_name(&self.server.app, self.key.id())
     }
 
     pub(crate) fn connect(&self) -> DuplexStream {
@@ -78,6 +101,7 @@ impl Bare {
             peer: peer.parse::<IpAddr>().unwrap(),
             stage: Arc::<RequestStage>::default(),
             draining: self.draining.clone(),
+            requests: Arc::<Room>::clone(&self.requests),
         };
         let acceptor = Arc::clone(&self.acceptor);
         tokio::spawn(async move { acceptor.accept(client).await })
@@ -98,11 +122,20 @@ impl Bare {
 
     /// A client of the intermediate transport that has a session.
     pub(crate) async fn client(&self, session: i64) -> RawClient {
-        let mut stream = self.connect();
+        self.client_from("192.0.2.1", session).await
+    }
+
+    pub(super) async fn client_from(&self, peer: &str, session: i64) -> RawClient {
+        let mut stream = self.connect_from(peer);
         stream.write_all(&[0xee; 4]).await.unwrap();
+        self.client_on(stream, Arc::clone(&self.key), session)
+    }
+
+    /// A client that speaks with this key on a connection that is open.
+    pub(super) fn client_on(&self, stream: DuplexStream, key: Arc<AuthKey>, session: i64) -> RawClient {
         RawClient {
             stream,
-            key: Arc::clone(&self.key),
+            key,
             session,
             salt: 0,
             last: i64::try_from(self.server.seconds() << 32).unwrap() + 0x1_0000_0000,
@@ -113,27 +146,44 @@ impl Bare {
     /// One that was told the salt.
     pub(crate) async fn greeted(&self, session: i64) -> RawClient {
         let mut client = self.client(session).await;
-        client.send(true, &ping()).await;
-        let told = client.receive().await;
-        assert_eq!(told[0].constructor(), BAD_SERVER_SALT);
-        client.salt = i64::from_le_bytes(told[0].body[20..28].try_into().unwrap());
+        client.greet().await;
         client
     }
 }
 
-fn acceptor(app: &Arc<App>) -> Arc<dyn Acceptor> {
-    let settings = LoginSettings {
+/// Room for some requests, whose places are never given back.
+#[derive(Debug)]
+struct Room(AtomicUsize);
+
+#[derive(Debug)]
+struct Held;
+
+impl RequestHeld for Held {}
+
+impl RequestRoom for Room {
+    fn begin(&self) -> Option<Box<dyn RequestHeld>> {
+        let less = |left: usize| left.checked_sub(1);
+        let taken = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        taken.ok().map(|_| Box::new(Held) as Box<dyn RequestHeld>)
+    }
+}
+
+pub(super) fn settings() -> LoginSettings {
+    LoginSettings {
         apps: Vec::new(),
         account: None,
         key_lives: lives(),
-    };
+    }
+}
+
+fn acceptor(app: &Arc<App>, settings: LoginSettings) -> Arc<dyn Acceptor> {
     match dialect(Arc::clone(app), HandshakeKeys::new(key()), settings).speaks {
         Speaks::Streams(acceptor) => acceptor,
         Speaks::Http(_) => unreachable!("it is spoken in bytes"),
     }
 }
 
-pub(super) fn lives() -> KeyLives {
+pub(crate) fn lives() -> KeyLives {
     KeyLives {
         logged_in: KEY_LIFE,
         otherwise: KEY_LIFE,
@@ -146,11 +196,11 @@ pub(super) fn key_name(app: &App, id: i64) -> ClientKeyName {
 
 /// A client that can do whatever it likes.
 pub(crate) struct RawClient {
-    stream: DuplexStream,
-    key: Arc<AuthKey>,
+    pub(super) stream: DuplexStream,
+    pub(super) key: Arc<AuthKey>,
     pub(super) session: i64,
     pub(crate) salt: i64,
-    last: i64,
+    pub(super) last: i64,
     numbered: u32,
 }
 
@@ -185,6 +235,27 @@ impl Told {
 }
 
 impl RawClient {
+    /// Is told the salt.
+    pub(super) async fn greet(&mut self) {
+        self.send(true, &ping()).await;
+        let told = self.receive().await;
+        assert_eq!(told[0].constructor(), BAD_SERVER_SALT);
+        self.salt = i64::from_le_bytes(told[0].body[20..28].try_into().unwrap());
+    }
+
+    /// Calls a method.
+    pub(crate) async fn call(&mut self, method: &[u8]) -> Result<Vec<u8>, (i32, String)> {
+        let id = self.send(true, method).await;
+        let told = self.receive().await;
+        let is_result = |told: &&Told| told.constructor() == RPC_RESULT && told.result().0 == id;
+        let result = told.iter().find(is_result).expect("each call is answered");
+        let mut reader = TlReader::new(&result.body[12..]);
+        if reader.word() == Ok(RPC_ERROR) {
+            return Err((reader.int().unwrap(), reader.string().unwrap().to_owned()));
+        }
+        Ok(result.body[12..].to_vec())
+    }
+
     pub(crate) fn next(&mut self, confirmed: bool) -> (i64, u32) {
         self.last += 4;
         let seqno = 2 * self.numbered + u32::from(confirmed);
@@ -262,13 +333,42 @@ pub(crate) fn ping() -> Vec<u8> {
 }
 
 pub(crate) fn send_code() -> Vec<u8> {
+    send_code_to("+12025550123")
+}
+
+pub(crate) fn send_code_to(number: &str) -> Vec<u8> {
     TlWriter::of(AUTH_SEND_CODE)
-        .string("+12025550123")
+        .string(number)
         .int(1)
         .string("any")
         .word(CODE_SETTINGS)
         .word(0)
         .done()
+}
+
+/// A call of a method about an attempt.
+pub(crate) fn about(method: u32, number: &str, attempt: &str, code: Option<&str>) -> Vec<u8> {
+    let flags = match method {
+        AUTH_SIGN_IN => Some(u32::from(code.is_some())),
+        AUTH_RESEND_CODE => Some(0),
+        _ => None,
+    };
+    let begun = TlWriter::of(method);
+    let begun = flags.into_iter().fold(begun, TlWriter::word);
+    let named = begun.string(number).string(attempt);
+    code.into_iter().fold(named, TlWriter::string).done()
+}
+
+/// A method in the words of a version of the schema.
+pub(crate) fn in_layer(layer: i32, method: &[u8]) -> Vec<u8> {
+    TlWriter::of(INVOKE_WITH_LAYER).int(layer).raw(method).done()
+}
+
+/// What names the attempt that `auth.sentCode` speaks of.
+pub(crate) fn attempt_of(sent: &[u8]) -> String {
+    let mut reader = TlReader::new(sent);
+    reader.raw(4 + 4 + 4 + 4).unwrap();
+    reader.string().unwrap().to_owned()
 }
 
 pub(crate) fn container(parts: &[(i64, u32, Vec<u8>)]) -> Vec<u8> {

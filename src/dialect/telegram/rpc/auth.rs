@@ -42,6 +42,11 @@ pub(super) async fn send_code(caller: &RpcCaller, mut reader: TlReader<'_>) -> R
     let _settings = reader.word()?;
     require_app(caller, api_id, api_hash)?;
     let destination = Destination::Phone(phone(number, caller.layer)?);
+    // Before the store is asked for anything.
+    caller
+        .gate
+        .send_code(caller.peer, caller.app.clock.now())
+        .map_err(RpcError::flood_wait)?;
     let (account, service) = owner(caller).await?;
     let new = SessionDraft {
         destination,
@@ -51,14 +56,13 @@ pub(super) async fn send_code(caller: &RpcCaller, mut reader: TlReader<'_>) -> R
             apart: None,
         }],
     };
-    let who = account.who;
-    let begun = verification::create(&caller.app, account, service, &new).await;
-    let begun = begun.map_err(|error| match error {
+    let ways = ways(caller, Channel::Sms);
+    let sent = verification::create_and_send(&caller.app, account, service, &new, &ways).await;
+    let sent = sent.map_err(|error| match error {
         // Its service was deleted a moment ago: the next call makes another one.
         Error::Refused(Refusal::NotFound) => RpcError::AUTH_RESTART,
         error => RpcError::of_sending(&error),
     })?;
-    let sent = send(caller, who, service, &begun, Channel::Sms).await?;
     Ok(sent_code(caller, &sent))
 }
 
@@ -212,8 +216,24 @@ async fn owner(caller: &RpcCaller) -> Result<(Admitted<AccountSid>, ServiceSid),
 }
 
 fn unconfigured(why: &str) -> RpcError {
-    tracing::warn!("a login was refused: {why}");
-    RpcError::INTERNAL_SERVER_ERROR
+    RpcError::internal(format!("a login was refused: {why}"))
+}
+
+/// The ways that a code is sent: over `channel`, or over another one if nobody can send it so.
+fn ways(caller: &RpcCaller, channel: Channel) -> [Resend; 2] {
+    let other = match channel {
+        Channel::Sms => Channel::Call,
+        _ => Channel::Sms,
+    };
+    [channel, other].map(|channel| Resend {
+        channel,
+        content: Content {
+            device_ip: Some(caller.peer),
+            ..Content::default()
+        },
+        risk_check: true,
+        sender: None,
+    })
 }
 
 /// Sends the code of an attempt over `channel`, or over another one if nobody can send it so.
@@ -224,21 +244,8 @@ async fn send(
     attempt: &Verification,
     channel: Channel,
 ) -> Result<Verification, RpcError> {
-    let other = match channel {
-        Channel::Sms => Channel::Call,
-        _ => Channel::Sms,
-    };
     let mut first = None;
-    for channel in [channel, other] {
-        let wanted = Resend {
-            channel,
-            content: Content {
-                device_ip: Some(caller.peer),
-                ..Content::default()
-            },
-            risk_check: true,
-            sender: None,
-        };
+    for wanted in ways(caller, channel) {
         let sent = verification::resend(&caller.app, account, service, attempt.sid, &wanted).await;
         match sent {
             Ok(sent) => return Ok(sent),

@@ -13,6 +13,8 @@ use crate::flows::{Error, Fault};
 pub struct RpcError {
     code: i32,
     name: Cow<'static, str>,
+    /// What the operator is told of it, and the client is not.
+    why: Option<String>,
 }
 
 macro_rules! errors {
@@ -20,7 +22,7 @@ macro_rules! errors {
         impl RpcError {
             $(
                 #[doc = concat!("`", stringify!($code), " ", stringify!($name), "`")]
-                pub const $name: Self = Self { code: $code, name: Cow::Borrowed(stringify!($name)) };
+                pub const $name: Self = Self { code: $code, name: Cow::Borrowed(stringify!($name)), why: None };
             )*
         }
     };
@@ -55,6 +57,7 @@ impl RpcError {
                 406
             },
             name: Cow::Borrowed("PHONE_NUMBER_INVALID"),
+            why: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl RpcError {
         Self {
             code: 420,
             name: Cow::Owned(format!("FLOOD_WAIT_{seconds}")),
+            why: None,
         }
     }
 
@@ -74,16 +78,28 @@ impl RpcError {
         TlWriter::of(RPC_ERROR).int(self.code).string(&self.name).done()
     }
 
-    /// What kept a call from being decided. Nothing was changed.
+    /// The server cannot answer, for a reason that its operator is told.
+    #[must_use]
+    pub fn internal(why: String) -> Self {
+        Self {
+            why: Some(why),
+            ..Self::INTERNAL_SERVER_ERROR
+        }
+    }
+
+    /// What the operator is to be told of it, if anything.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
+    /// What kept a call from being decided.
     #[must_use]
     pub fn of_fault(fault: &Fault) -> Self {
         match fault {
             Fault::Busy | Fault::Conflict => Self::AUTH_RESTART,
             Fault::OutboxFull => Self::flood_wait(Duration::from_mins(1)),
-            Fault::Corrupt(_) | Fault::Unavailable(_) => {
-                tracing::error!("a call failed: {fault}");
-                Self::INTERNAL_SERVER_ERROR
-            }
+            Fault::Corrupt(_) | Fault::Unavailable(_) => Self::internal(format!("a call failed: {fault}")),
         }
     }
 
@@ -108,7 +124,21 @@ impl RpcError {
             | Refusal::NoSender { .. }
             | Refusal::DestinationUnfit
             | Refusal::Unwritable { .. } => Self::SMS_CODE_CREATE_FAILED,
-            other => Self::unforeseen(other),
+            // Nothing of this is asked for when a code is sent.
+            other @ (Refusal::CodeExpired
+            | Refusal::CodeMalformed
+            | Refusal::CodeMissing
+            | Refusal::CustomCodeNotAllowed
+            | Refusal::Exists { .. }
+            | Refusal::FromNotAllowed
+            | Refusal::NoCodeSent
+            | Refusal::NotCancellableYet { .. }
+            | Refusal::NoTemplateFits
+            | Refusal::PaymentRequired
+            | Refusal::PaymentUnfit { .. }
+            | Refusal::RateLimit(_)
+            | Refusal::TemplateUnknown
+            | Refusal::TooManyChecks { .. }) => Self::unforeseen(other),
         }
     }
 
@@ -128,13 +158,30 @@ impl RpcError {
             | Refusal::TooManyChecks { retry_after } => Self::flood_wait(*retry_after),
             Refusal::CodeMissing => Self::PHONE_CODE_EMPTY,
             Refusal::CodeMalformed => Self::PHONE_CODE_INVALID,
-            other => Self::unforeseen(other),
+            // Nothing of this is asked for when a code is checked, or an attempt is given up.
+            other @ (Refusal::Blocked(_)
+            | Refusal::CustomCodeNotAllowed
+            | Refusal::DestinationUnfit
+            | Refusal::Exists { .. }
+            | Refusal::FromNotAllowed
+            | Refusal::LandlineSms
+            | Refusal::NoSender { .. }
+            | Refusal::NoStepLeft
+            | Refusal::NotCancellableYet { .. }
+            | Refusal::NoTemplateFits
+            | Refusal::PaymentRequired
+            | Refusal::PaymentUnfit { .. }
+            | Refusal::RateLimit(_)
+            | Refusal::TemplateUnknown
+            | Refusal::TooManySends { .. }
+            | Refusal::Unwritable { .. }) => Self::unforeseen(other),
         }
     }
 
     fn unforeseen(refusal: &Refusal) -> Self {
-        tracing::error!("a call was refused for a reason that has no name in its protocol: {refusal}");
-        Self::INTERNAL_SERVER_ERROR
+        Self::internal(format!(
+            "a call was refused for a reason that has no name in its protocol: {refusal}"
+        ))
     }
 }
 
@@ -172,7 +219,9 @@ mod tests {
             Fault::Corrupt("Ada".to_owned()),
             Fault::Unavailable("Ada".to_owned()),
         ] {
-            assert_eq!(RpcError::of_fault(&fault), RpcError::INTERNAL_SERVER_ERROR);
+            let error = RpcError::of_fault(&fault);
+            assert_eq!(error.write(), RpcError::INTERNAL_SERVER_ERROR.write());
+            assert!(error.why().unwrap().contains("Ada"));
         }
     }
 }

@@ -17,14 +17,17 @@ pub use self::account::UserForm;
 pub use self::errors::RpcError;
 pub use self::wrapped::{UnwrappedCall, unwrapped};
 
+use super::admission::NetworkGate;
+use super::complaints::Complaints;
 use super::schema::{
-    AUTH_CANCEL_CODE, AUTH_LOG_OUT, AUTH_LOG_OUT_OLDER, AUTH_RESEND_CODE, AUTH_RESEND_CODE_OLDER,
-    AUTH_SEND_CODE, AUTH_SIGN_IN, AUTH_SIGN_IN_OLDER, HELP_GET_CONFIG, HTTP_WAIT, UPDATES_GET_DIFFERENCE,
-    UPDATES_GET_DIFFERENCE_OLDER, UPDATES_GET_STATE, USERS_GET_USERS,
+    AUTH_BIND_TEMP_AUTH_KEY, AUTH_CANCEL_CODE, AUTH_LOG_OUT, AUTH_LOG_OUT_OLDER, AUTH_RESEND_CODE,
+    AUTH_RESEND_CODE_OLDER, AUTH_SEND_CODE, AUTH_SIGN_IN, AUTH_SIGN_IN_OLDER, HELP_GET_CONFIG, HTTP_WAIT,
+    UPDATES_GET_DIFFERENCE, UPDATES_GET_DIFFERENCE_OLDER, UPDATES_GET_STATE, USERS_GET_USERS,
 };
 use super::settings::LoginSettings;
 use super::tl::TlReader;
 use crate::app::App;
+use crate::dialect::RequestRoom;
 use crate::flows::client_key::ClientKeyName;
 
 /// Who calls, and what is acted on.
@@ -40,12 +43,29 @@ pub struct RpcCaller {
     pub layer: Option<u32>,
     /// Where it is.
     pub peer: IpAddr,
+    /// Where each call has its place while it is at work.
+    pub requests: Arc<dyn RequestRoom>,
+    /// How much its network may do.
+    pub gate: Arc<NetworkGate>,
+    /// What the operator is told.
+    pub complaints: Arc<Complaints>,
+}
+
+impl RpcCaller {
+    /// What the client is told of an error; the operator is told of it as well if it is his.
+    #[must_use]
+    pub fn told(&self, error: &RpcError) -> Vec<u8> {
+        if let Some(why) = error.why() {
+            self.complaints.log(why, self.app.clock.now());
+        }
+        error.write()
+    }
 }
 
 /// Calls a method.
 ///
 /// # Errors
-/// What the client is told instead of a result.
+/// What the client is to be told instead of a result ([`RpcCaller::told`]).
 pub async fn call(caller: &RpcCaller, method: &[u8]) -> Result<Vec<u8>, RpcError> {
     let mut reader = TlReader::new(method);
     let constructor = reader.word().map_err(|_| RpcError::INPUT_METHOD_INVALID)?;
@@ -59,8 +79,9 @@ pub async fn call(caller: &RpcCaller, method: &[u8]) -> Result<Vec<u8>, RpcError
         USERS_GET_USERS => account::users(caller, reader).await,
         UPDATES_GET_STATE => account::state(caller).await,
         UPDATES_GET_DIFFERENCE | UPDATES_GET_DIFFERENCE_OLDER => account::difference(caller).await,
-        // It is for connections over HTTP, which this server does not speak.
-        HTTP_WAIT => Err(RpcError::INPUT_METHOD_INVALID),
+        // One is for connections over HTTP, which this server does not speak; the other makes a temporary key as good as one for
+        // good, and there is nothing that is kept from a temporary one.
+        HTTP_WAIT | AUTH_BIND_TEMP_AUTH_KEY => Err(RpcError::INPUT_METHOD_INVALID),
         _ => {
             account::require_login(caller).await?;
             Err(RpcError::INPUT_METHOD_INVALID)
