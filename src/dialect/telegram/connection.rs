@@ -4,6 +4,7 @@
 //! decrypted ends the connection; what is decrypted and cannot be understood is answered.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ pub struct MtprotoServer {
     pub(super) app: Arc<App>,
     pub(super) settings: Arc<LoginSettings>,
     pub(super) sessions: Sessions,
-    /// Salts are made with it: what was recorded of a process is nothing to another one.
-    pub(super) salting: [u8; 32],
+    /// How many connections there were: each is told from the others.
+    connections: AtomicU64,
     dialect: DialectName,
     keys: Arc<HandshakeKeys>,
     gate: Arc<NetworkGate>,
@@ -54,12 +55,10 @@ pub struct MtprotoServer {
 /// Never: the name of the protocol is one.
 #[must_use]
 pub fn dialect(app: Arc<App>, keys: HandshakeKeys, settings: LoginSettings) -> Dialect {
-    let mut salting = [0; 32];
-    app.entropy.fill(&mut salting);
     let server = MtprotoServer {
-        sessions: Sessions::new(app.clock.now()),
+        sessions: Sessions::new(app.entropy.as_ref(), app.clock.now()),
         app,
-        salting,
+        connections: AtomicU64::new(1),
         settings: Arc::new(settings),
         dialect: DialectName::parse(NAME).expect("the name of the protocol is one"),
         keys: Arc::new(keys),
@@ -84,6 +83,7 @@ impl Acceptor for MtprotoServer {
         } = client;
         let mut connection = MtprotoConnection {
             server: self,
+            number: self.connections.fetch_add(1, Ordering::Relaxed),
             peer,
             requests,
             transport: Transport::default(),
@@ -101,8 +101,9 @@ impl Acceptor for MtprotoServer {
             let read = tokio::select! {
                 biased;
                 () = draining.begun(), if is_between => return,
-                () = until(ends_at), if ends_at.is_some() => return,
+                // What has come is taken first: it may put the end off.
                 read = bytes.read_buf(&mut received) => read,
+                () = until(ends_at), if ends_at.is_some() => return,
             };
             match read {
                 Ok(0) => return,
@@ -146,6 +147,7 @@ async fn until(moment: Option<Instant>) {
 
 struct MtprotoConnection<'a> {
     server: &'a MtprotoServer,
+    number: u64,
     peer: IpAddr,
     requests: Arc<dyn RequestRoom>,
     transport: Transport,
@@ -154,7 +156,7 @@ struct MtprotoConnection<'a> {
     half_open: Option<HalfOpen>,
     /// The identifier of the last message that was not encrypted.
     last_plain: i64,
-    /// When the connection ends if the client says nothing more.
+    /// When the connection ends, unless the client puts that off.
     ends_at: Option<Instant>,
 }
 
@@ -165,6 +167,8 @@ struct SpokenKey {
     name: ClientKeyName,
     /// When its use was noted last by what came over this connection.
     noted: Option<Timestamp>,
+    /// Whether somebody was logged in with it when it was read.
+    has_login: bool,
 }
 
 /// What becomes of a payload.
@@ -259,6 +263,7 @@ impl MtprotoConnection<'_> {
                     key: Arc::new(key),
                     name,
                     noted: Some(now),
+                    has_login: false,
                 });
                 agreed.accepted
             }
@@ -324,10 +329,19 @@ impl MtprotoConnection<'_> {
             Ok(held) => held,
             Err(error) => return Turn::SendAndEnd(self.transport.write_error(error)),
         };
+        self.transport.trust();
         self.key = Some(held.clone());
+        let app = self.server.app.as_ref();
+        let salting = self
+            .server
+            .sessions
+            .salting(app.entropy.as_ref(), app.clock.now());
         let exchange = Exchange {
             server: self.server,
             key: &held.key,
+            salting,
+            has_login: held.has_login,
+            connection: self.number,
             caller: RpcCaller {
                 app: Arc::clone(&self.server.app),
                 settings: Arc::clone(&self.server.settings),
@@ -352,6 +366,7 @@ impl MtprotoConnection<'_> {
                 }
                 self.sealed(&held.key, session, salt, sent)
             }
+            ExchangeOutcome::NoRoom => Turn::SendAndEnd(self.transport.write_error(TransportError::Flood)),
             ExchangeOutcome::KeyIsGone => {
                 self.key = None;
                 Turn::SendAndEnd(self.transport.write_error(TransportError::UnknownKey))
@@ -377,6 +392,7 @@ impl MtprotoConnection<'_> {
             key: Arc::new(AuthKey::new(Zeroizing::new(bytes))),
             name,
             noted: None,
+            has_login: opened.login.is_some(),
         })
     }
 
@@ -430,10 +446,9 @@ impl MtprotoConnection<'_> {
                 let length = u32::try_from(sent.body.len()).unwrap_or(u32::MAX);
                 body.long(sent.id).word(sent.seqno).word(length).raw(&sent.body)
             });
-            message(SentMessage {
-                body: body.done(),
-                ..last
-            })
+            let mut container = last;
+            container.body = body.done();
+            message(container)
         };
         let payload = key.seal(SendingSide::Server, &whole, self.server.app.entropy.as_ref());
         Turn::Send(self.framed(&payload))

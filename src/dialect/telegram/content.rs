@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
 
-use super::schema::{GZIP_PACKED, MSG_CONTAINER, MSG_COPY, MSGS_ACK};
+use super::schema::{GZIP_PACKED, MSG_CONTAINER, MSG_COPY};
 use super::tl::{MalformedTl, TlReader};
 
 /// One of the values in a message, and by which identifier and number.
@@ -29,11 +29,12 @@ pub fn is_container(body: &[u8]) -> bool {
     TlReader::new(body).word() == Ok(MSG_CONTAINER)
 }
 
-/// Whether a value is of the kind that is to be confirmed; `None` if it may be either.
+/// Whether a value is of the kind that is to be confirmed; `None` if it may be either: of acknowledgements some clients say so
+/// and others do not.
 #[must_use]
 pub fn is_confirmed(body: &[u8]) -> Option<bool> {
     match TlReader::new(body).word() {
-        Ok(MSG_CONTAINER | MSGS_ACK) => Some(false),
+        Ok(MSG_CONTAINER) => Some(false),
         _ => None,
     }
 }
@@ -99,7 +100,7 @@ pub fn inflated(body: Vec<u8>, budget: &mut usize) -> Result<Vec<u8>, MalformedT
 }
 
 /// How many values a container may have.
-pub const MOST_PARTS: usize = 128;
+pub const MOST_PARTS: usize = 120;
 /// How many bytes the compressed values of a message may become together.
 pub const MOST_INFLATED: usize = 64 * 1024;
 

@@ -2,7 +2,7 @@
 //!
 //! Everything about a session is decided while it is locked, and never while something is awaited.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::connection::{MtprotoServer, locked};
@@ -17,6 +17,7 @@ use super::schema::{
     PING_DELAY_DISCONNECT, PONG, RPC_ANSWER_DROPPED, RPC_ANSWER_UNKNOWN, RPC_DROP_ANSWER, RPC_RESULT,
 };
 use super::session::{BadMessage, MessageArrival, SentMessage, Session, bad_salt, require_timely};
+use super::sessions::Salting;
 use super::tl::{MalformedTl, TlReader, TlWriter};
 use crate::domain::time::Timestamp;
 use crate::flows::Error;
@@ -27,6 +28,12 @@ use crate::flows::client_key;
 pub(super) struct Exchange<'a> {
     pub(super) server: &'a MtprotoServer,
     pub(super) key: &'a AuthKey,
+    /// What salts are made with at this moment.
+    pub(super) salting: Salting,
+    /// Whether somebody was logged in with the key when it was read.
+    pub(super) has_login: bool,
+    /// On which connection it came.
+    pub(super) connection: u64,
     pub(super) caller: RpcCaller,
 }
 
@@ -37,11 +44,13 @@ pub(super) enum ExchangeOutcome {
         sent: Vec<SentMessage>,
         /// The salt of this moment.
         salt: i64,
-        /// When the client wants the connection to end if it says nothing more.
+        /// How soon the client wants the connection to end, unless it puts that off.
         disconnect_after: Option<Duration>,
     },
     /// The client's key is not known any more.
     KeyIsGone,
+    /// There is no room for another session.
+    NoRoom,
 }
 
 /// What is gathered while a message is taken.
@@ -56,6 +65,8 @@ struct Gathered {
     disconnect_after: Option<Duration>,
     /// How many bytes may still be inflated.
     inflatable: usize,
+    /// Whether the salts to come were told, of which each takes a digest.
+    has_salts: bool,
 }
 
 impl Default for Gathered {
@@ -66,6 +77,7 @@ impl Default for Gathered {
             confirmed: Vec::new(),
             disconnect_after: None,
             inflatable: MOST_INFLATED,
+            has_salts: false,
         }
     }
 }
@@ -78,9 +90,13 @@ impl Gathered {
         }
     }
 
-    /// Whether so much is to be answered that the rest of the message has to be sent again.
-    fn is_full(&self) -> bool {
-        self.sent.iter().map(|sent| sent.body.len()).sum::<usize>() > MOST_GATHERED
+    /// What the client may not have heard goes before all else: what is said of it would be wrong otherwise.
+    fn send_first(&mut self, unheard: Vec<SentMessage>) {
+        let gathered = std::mem::take(&mut self.sent);
+        let is_unheard = |sent: &SentMessage| unheard.iter().any(|unheard| unheard.id == sent.id);
+        let others: Vec<_> = gathered.into_iter().filter(|sent| !is_unheard(sent)).collect();
+        self.sent = unheard;
+        self.sent.extend(others);
     }
 }
 
@@ -98,19 +114,26 @@ impl Exchange<'_> {
                 disconnect_after: None,
             };
         }
-        let session = self.server.sessions.open(key, own, now);
+        let Some(session) = self.server.sessions.open(key, own, self.has_login, now) else {
+            return ExchangeOutcome::NoRoom;
+        };
         let mut gathered = Gathered::default();
-        self.sort(&mut locked(&session), message, &mut gathered, now);
+        {
+            let mut session = self.locked(&session);
+            self.sort(&mut session, message, &mut gathered, now);
+            let unheard = session.unheard();
+            gathered.send_first(unheard);
+        }
         for call in std::mem::take(&mut gathered.calls) {
             match self.answer(&session, own, &call).await {
                 Ok(body) => {
-                    let answer = locked(&session).send(self.now(), body, Some(call.id), true);
+                    let answer = self.locked(&session).send(self.now(), body, Some(call.id), true);
                     gathered.sent.push(answer);
                 }
                 Err(KeyIsGone) => return ExchangeOutcome::KeyIsGone,
             }
         }
-        let mut locked = locked(&session);
+        let mut locked = self.locked(&session);
         let now = self.now();
         if !gathered.confirmed.is_empty() {
             let body = TlWriter::of(MSGS_ACK).longs(&gathered.confirmed).done();
@@ -131,7 +154,14 @@ impl Exchange<'_> {
     }
 
     fn salt(&self, slot: u64) -> i64 {
-        self.key.derived(b"salt", &self.server.salting, slot)
+        self.key.derived(b"salt", &self.salting.0, slot)
+    }
+
+    /// The session, spoken on this connection.
+    fn locked<'s>(&self, session: &'s Mutex<Session>) -> MutexGuard<'s, Session> {
+        let mut session = locked(session);
+        session.speak_on(self.connection);
+        session
     }
 
     /// Whether a message is of this moment, and for this process.
@@ -159,6 +189,9 @@ impl Exchange<'_> {
         let refuse = |session: &mut Session, why: BadMessage| {
             session.send(now, why.notification(id, seqno), None, false)
         };
+        if session.is_closed() {
+            return gathered.sent.push(refuse(session, BadMessage::TooOld));
+        }
         let parts = if is_container(&body) {
             if let Err(why) = session.take(id, seqno, Some(false)) {
                 return gathered.sent.push(refuse(session, why));
@@ -182,10 +215,6 @@ impl Exchange<'_> {
             gathered.sent.push(session.send(now, told, None, true));
         }
         for part in parts {
-            // What is not taken is sent again by whoever waits for an answer.
-            if gathered.is_full() {
-                return;
-            }
             self.sort_part(session, part, gathered, now);
         }
     }
@@ -217,7 +246,7 @@ impl Exchange<'_> {
                 gathered.calls.push(MessagePart { id, seqno, body });
             }
             Ok(Served::NotOurs) => {
-                let told = result(id, &RpcError::flood_wait(Duration::from_secs(1)).write());
+                let told = result(id, &later().write());
                 gathered.sent.push(session.send(now, told, Some(id), true));
             }
             Err(MalformedTl) => {
@@ -252,6 +281,9 @@ impl Exchange<'_> {
                 let delay = u64::try_from(reader.int()?).map_err(|_| MalformedTl)?;
                 gathered.disconnect_after = Some(Duration::from_secs(delay.min(MOST_DELAY_SECONDS)));
                 pong
+            }
+            GET_FUTURE_SALTS if std::mem::replace(&mut gathered.has_salts, true) => {
+                TlWriter::of(RPC_RESULT).long(id).raw(&later().write())
             }
             GET_FUTURE_SALTS => self.future_salts(id, reader.int()?, now),
             MSGS_STATE_REQ => states(session, id, &reader.longs(MOST_IDS)?, now),
@@ -336,7 +368,7 @@ impl Exchange<'_> {
         let called = unwrapped(&call.body).map_err(|MalformedTl| RpcError::INPUT_FETCH_ERROR);
         let said = called.as_ref().ok().and_then(|called| called.layer);
         let said = {
-            let mut session = locked(session);
+            let mut session = self.locked(session);
             session.layer = said.or(session.layer);
             session.layer
         };
@@ -389,6 +421,11 @@ enum Served {
     NotOurs,
 }
 
+/// What a message has too many of is to be asked for in another one.
+fn later() -> RpcError {
+    RpcError::flood_wait(Duration::from_secs(1))
+}
+
 fn result(id: i64, body: &[u8]) -> Vec<u8> {
     TlWriter::of(RPC_RESULT).long(id).raw(body).done()
 }
@@ -413,7 +450,5 @@ const MOST_IDS: usize = 8192;
 const MOST_AGAIN: usize = 256;
 /// How many calls a message may have; the others are to be tried again.
 const MOST_CALLS: usize = 16;
-/// How many bytes are gathered for an answer before the rest of a message is left alone.
-const MOST_GATHERED: usize = 32 * 1024;
 /// How long a client may have a connection outlive its silence; the listener closes idle ones sooner.
 const MOST_DELAY_SECONDS: u64 = 3600;

@@ -3,8 +3,8 @@
 //!
 //! Invariant: everything here is bounded, whatever a client sends.
 
-use super::schema::{BAD_MSG_NOTIFICATION, BAD_SERVER_SALT};
-use super::tl::TlWriter;
+use super::schema::{BAD_MSG_NOTIFICATION, BAD_SERVER_SALT, RPC_RESULT};
+use super::tl::{TlReader, TlWriter};
 use crate::domain::time::Timestamp;
 
 /// A session of one key.
@@ -14,8 +14,12 @@ pub struct Session {
     received: Vec<ReceivedMessage>,
     /// Nothing up to here is told apart any more.
     forgotten: i64,
-    /// What came up to here was before anybody remembers; a client whose clock is right sends nothing such.
+    /// What came up to here was in another session that was forgotten; a client whose clock is right sends nothing such.
     floor: i64,
+    /// It was forgotten while somebody had it.
+    closed: bool,
+    /// Which connection it is spoken on.
+    speaking: u64,
     sent: Vec<SentMessage>,
     last_sent: i64,
     numbered: u32,
@@ -33,7 +37,7 @@ struct ReceivedMessage {
 }
 
 /// A message that was sent and not confirmed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SentMessage {
     /// Its identifier.
     pub id: i64,
@@ -43,6 +47,15 @@ pub struct SentMessage {
     pub body: Vec<u8>,
     /// Which message it answers, if it answers one.
     pub answers: Option<i64>,
+    /// On which connection it went.
+    connection: u64,
+}
+
+/// What a client is told may name a number and an attempt.
+impl std::fmt::Debug for SentMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SentMessage({:x}, {} bytes)", self.id, self.body.len())
+    }
 }
 
 /// Why a message is not taken; the numbers are the protocol's.
@@ -191,24 +204,62 @@ impl Session {
                 return Err(BadMessage::NumberTooHigh);
             }
         }
-        self.received.insert(
-            position,
-            ReceivedMessage {
-                id,
-                seqno,
-                answered: false,
-            },
-        );
-        if self.received.len() > MOST_RECEIVED {
+        let mut position = position;
+        if self.received.len() >= MOST_RECEIVED {
+            if position == 0 {
+                return Err(BadMessage::TooOld);
+            }
             let oldest = self.received.remove(0);
             self.forgotten = self.forgotten.max(oldest.id);
+            position -= 1;
         }
+        let received = ReceivedMessage {
+            id,
+            seqno,
+            answered: false,
+        };
+        self.received.insert(position, received);
         Ok(MessageArrival::New)
     }
 
-    /// Its messages are called later than those of `other` so far.
-    pub fn go_on_from(&mut self, other: &Self) {
-        self.last_sent = self.last_sent.max(other.last_sent);
+    /// Nothing is taken in it any more: it was forgotten, and who has it still has it alone.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Whether it was forgotten.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// From now on it is spoken on this connection.
+    pub fn speak_on(&mut self, connection: u64) {
+        self.speaking = connection;
+    }
+
+    /// What was sent on another connection and not confirmed: that connection may have ended before it arrived. From now on it
+    /// counts as sent on this one.
+    pub fn unheard(&mut self) -> Vec<SentMessage> {
+        let speaking = self.speaking;
+        let elsewhere = self.sent.iter_mut().filter(|sent| sent.connection != speaking);
+        elsewhere
+            .map(|sent| {
+                sent.connection = speaking;
+                sent.clone()
+            })
+            .collect()
+    }
+
+    /// The identifier of the last message that was sent.
+    #[must_use]
+    pub fn last_sent(&self) -> i64 {
+        self.last_sent
+    }
+
+    /// Its messages are called later than `last`.
+    pub fn go_on_from(&mut self, last: i64) {
+        self.last_sent = self.last_sent.max(last);
     }
 
     /// Whether the client was told that this session is new; from now on it was.
@@ -247,17 +298,21 @@ impl Session {
             seqno: self.number(confirmed),
             body,
             answers,
+            connection: self.speaking,
         };
         if let Some(id) = answers
             && let Some(received) = self.find(id)
         {
             received.answered = true;
         }
-        if confirmed {
+        // What has no room alone is not to have the others forgotten.
+        if confirmed && sent.body.len() <= MOST_SENT_BYTES {
             self.sent.push(sent.clone());
             let total = |sent: &[SentMessage]| sent.iter().map(|sent| sent.body.len()).sum::<usize>();
             while self.sent.len() > MOST_SENT || total(&self.sent) > MOST_SENT_BYTES {
-                self.sent.remove(0);
+                // What the protocol itself asked for can be asked for again; a call cannot always be made again.
+                let least = self.sent.iter().position(|sent| !sent.is_result()).unwrap_or(0);
+                self.sent.remove(least);
             }
         }
         sent
@@ -323,12 +378,18 @@ impl Session {
     }
 }
 
+impl SentMessage {
+    fn is_result(&self) -> bool {
+        TlReader::new(&self.body).word() == Ok(RPC_RESULT)
+    }
+}
+
 /// How many seconds a message may be old.
 const LATE: u64 = 300;
 /// How many seconds it may be ahead.
 const EARLY: u64 = 30;
-/// How many messages of a session are told apart.
-const MOST_RECEIVED: usize = 256;
+/// How many messages of a session are told apart: those of a container, and some before it.
+const MOST_RECEIVED: usize = 128;
 /// How many answers wait for the client to confirm them, and how many bytes they have together.
 const MOST_SENT: usize = 32;
 const MOST_SENT_BYTES: usize = 4 * 1024;
@@ -442,7 +503,36 @@ mod tests {
         session.send(now, vec![1; MOST_SENT_BYTES], None, true);
         assert_eq!(session.sent.len(), 1);
         session.send(now, vec![1; MOST_SENT_BYTES + 1], None, true);
-        assert!(session.sent.is_empty());
+        assert_eq!(session.sent.len(), 1, "it alone has no room");
+    }
+
+    #[test]
+    fn results_of_calls_stay_rather_than_what_can_be_asked_for_again() {
+        let mut session = Session::default();
+        let now = Timestamp::from_seconds(100);
+        let result = session.send(now, RPC_RESULT.to_le_bytes().to_vec(), Some(8), true);
+        for _ in 0..2 * MOST_SENT {
+            session.send(now, vec![1; 200], None, true);
+        }
+        assert!(session.sent(result.id).is_some());
+        assert!(session.sent.len() <= MOST_SENT);
+    }
+
+    #[test]
+    fn what_was_sent_on_another_connection_is_sent_once_more_on_this_one() {
+        let mut session = Session::default();
+        let now = Timestamp::from_seconds(100);
+        session.speak_on(1);
+        let first = session.send(now, vec![1; 8], Some(8), true);
+        assert!(session.unheard().is_empty(), "it is this one");
+        session.speak_on(2);
+        let second = session.send(now, vec![1; 8], Some(12), true);
+        let ids = |sent: Vec<SentMessage>| sent.iter().map(|sent| sent.id).collect::<Vec<_>>();
+        assert_eq!(ids(session.unheard()), [first.id]);
+        assert!(session.unheard().is_empty(), "once");
+        session.speak_on(3);
+        session.confirm(&[first.id]);
+        assert_eq!(ids(session.unheard()), [second.id]);
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! The sessions of all keys, whichever connection they are used on.
 //!
-//! Invariant: a message that was taken once is not taken again, whatever is forgotten here: of a session that is new to this
-//! process only messages are taken that are later than all of those that were forgotten.
+//! Invariant: a message that was taken once is not taken again, whatever is forgotten here. Of a session that is new to this
+//! process only messages are taken that are later than those that were forgotten, and only with its salts, which no other
+//! process has; where the clock is set back, everything begins anew, with other salts.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::session::Session;
+use crate::domain::entropy::Entropy;
 use crate::domain::time::Timestamp;
 
 /// The sessions that are remembered.
 #[derive(Debug)]
 pub struct Sessions {
-    keys: Mutex<SessionTable>,
-    /// What is refused without a session is refused in this one.
-    refusing: Arc<Mutex<Session>>,
+    table: Mutex<SessionTable>,
 }
 
 #[derive(Debug)]
@@ -26,6 +27,29 @@ struct SessionTable {
     /// Messages up to this identifier may have come before.
     forgotten: i64,
     swept: Timestamp,
+    /// The latest moment at which anything was asked.
+    latest: Timestamp,
+    salting: Salting,
+    /// What is refused without a session is refused in this one.
+    refusing: Arc<Mutex<Session>>,
+}
+
+/// What salts are made with: what was recorded of one process is nothing to another one.
+#[derive(Clone, Copy)]
+pub struct Salting(pub(super) [u8; 32]);
+
+impl Salting {
+    fn new(entropy: &dyn Entropy) -> Self {
+        let mut bytes = [0; 32];
+        entropy.fill(&mut bytes);
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Salting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salting(..)")
+    }
 }
 
 /// What is remembered of one key. Nobody else is kept from anything by what its owner sends.
@@ -46,46 +70,70 @@ struct Remembered {
 }
 
 impl Sessions {
-    /// None yet: a process that begins at `now` knows nothing of the messages before.
+    /// None yet.
     #[must_use]
-    pub fn new(now: Timestamp) -> Self {
+    pub fn new(entropy: &dyn Entropy, now: Timestamp) -> Self {
         let table = SessionTable {
             of_keys: HashMap::new(),
             count: 0,
-            forgotten: identifier(now),
+            forgotten: 0,
             swept: now,
+            latest: now,
+            salting: Salting::new(entropy),
+            refusing: Arc::default(),
         };
         Self {
-            keys: Mutex::new(table),
-            refusing: Arc::default(),
+            table: Mutex::new(table),
         }
     }
 
-    /// The session of a key, made if it is not known.
-    pub fn open(&self, key: i64, id: i64, now: Timestamp) -> Arc<Mutex<Session>> {
+    /// What the salts of this moment are made with. A clock that was set back makes times come again in which messages were
+    /// taken: all that is known of them is of no use then, and neither are they, since their salts are not known any more.
+    pub fn salting(&self, entropy: &dyn Entropy, now: Timestamp) -> Salting {
         let mut table = self.lock();
+        if table.latest.since(now) > BACKWARDS {
+            *table = Self::new(entropy, now).into_table();
+        }
+        table.latest = table.latest.max(now);
+        table.salting
+    }
+
+    fn into_table(self) -> SessionTable {
+        self.table.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session of a key, made if it is not known; `None` if there is no room for another one. `has_login` says whether
+    /// somebody was logged in with the key when it was last read.
+    pub fn open(&self, key: i64, id: i64, has_login: bool, now: Timestamp) -> Option<Arc<Mutex<Session>>> {
+        let mut table = self.lock();
+        if let Some(known) = table.known(key, id) {
+            known.used = now;
+            return Some(Arc::clone(&known.session));
+        }
         table.make_room(now);
+        let weight = table.weight();
         let forgotten = table.forgotten;
+        let before = table.of_keys.get(&key);
+        let has_login = has_login || before.is_some_and(|of_key| of_key.has_login);
+        // Whoever has a login is not kept out by keys that anybody can make.
+        if weight >= if has_login { 2 * MOST } else { MOST } {
+            return None;
+        }
+        let refused = locked(&table.refusing).last_sent();
         let of_key = table.of_keys.entry(key).or_insert_with(|| OfKey {
             sessions: Vec::new(),
             forgotten,
-            has_login: false,
+            has_login,
         });
-        if let Some(known) = of_key.sessions.iter_mut().find(|known| known.id == id) {
-            known.used = now;
-            return Arc::clone(&known.session);
-        }
+        of_key.has_login = has_login;
         let mut added = 1;
         if of_key.sessions.len() >= MOST_OF_A_KEY {
-            let sessions = of_key.sessions.iter().enumerate();
-            if let Some((oldest, _)) = sessions.min_by_key(|(_, known)| known.used) {
-                of_key.forget(oldest);
-                added = 0;
-            }
+            of_key.forget_longest_unused();
+            added = 0;
         }
         let mut session = Session::since(of_key.forgotten.max(forgotten));
         // Clients ignore a message with an identifier that they have had, and they may have been refused a moment ago.
-        session.go_on_from(&self.refusing.lock().unwrap_or_else(PoisonError::into_inner));
+        session.go_on_from(refused);
         let session = Arc::new(Mutex::new(session));
         of_key.sessions.push(Remembered {
             id,
@@ -93,20 +141,15 @@ impl Sessions {
             used: now,
         });
         table.count += added;
-        session
+        Some(session)
     }
 
     /// In which session a message is refused that is none of this moment: in its own, if that is known. That is no use of it, and
     /// makes none.
     pub fn to_refuse_in(&self, key: i64, id: i64) -> Arc<Mutex<Session>> {
-        self.known(key, id).unwrap_or_else(|| Arc::clone(&self.refusing))
-    }
-
-    fn known(&self, key: i64, id: i64) -> Option<Arc<Mutex<Session>>> {
-        let table = self.lock();
-        let sessions = table.of_keys.get(&key).map(|of_key| &of_key.sessions);
-        let known = sessions?.iter().find(|known| known.id == id);
-        known.map(|known| Arc::clone(&known.session))
+        let mut table = self.lock();
+        let known = table.known(key, id).map(|known| Arc::clone(&known.session));
+        known.unwrap_or_else(|| Arc::clone(&table.refusing))
     }
 
     /// Whether somebody is logged in with a key: its sessions are kept rather than those of keys that anybody can make.
@@ -139,27 +182,37 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, SessionTable> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn locked(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl SessionTable {
-    /// Those that were not used for so long that their messages are too old by their moment alone go. If there are still too
-    /// many, the longer unused half goes of those of keys without a login; if that is not enough, of all.
+    fn known(&mut self, key: i64, id: i64) -> Option<&mut Remembered> {
+        let of_key = self.of_keys.get_mut(&key)?;
+        of_key.sessions.iter_mut().find(|known| known.id == id)
+    }
+
+    /// Those that were not used for so long that their messages are too old by their moment alone go. Where there are many, the
+    /// longer unused half of those of keys without a login goes as well; of keys with one only if they alone are many. All are
+    /// looked at once a second at the most.
     fn make_room(&mut self, now: Timestamp) {
-        let is_crowded = self.weight() >= MOST;
-        if !is_crowded && now.since(self.swept).as_secs() < SWEEP_SECONDS && now >= self.swept {
+        let is_crowded = self.weight() >= MANY;
+        let pause = if is_crowded { CROWDED_SWEEP } else { SWEEP };
+        if now.since(self.swept) < pause {
             return;
         }
         self.swept = now;
-        self.keep(now, |_, known| {
-            now.since(known.used).as_secs() < LIFE_SECONDS && known.used <= now
-        });
-        for with_login in [false, true] {
-            // So that there is room for many before this has to be done again.
-            if self.weight() >= MOST / 4 * 3 {
-                self.halve(now, with_login);
-            }
+        self.keep(now, |_, known| now.since(known.used) < LIFE);
+        if self.weight() >= MANY {
+            self.halve(now, false);
+        }
+        let with_login = self.of_keys.values().filter(|of_key| of_key.has_login);
+        if with_login.map(|of_key| 1 + of_key.sessions.len()).sum::<usize>() >= MANY {
+            self.halve(now, true);
         }
     }
 
@@ -168,15 +221,15 @@ impl SessionTable {
         self.count + self.of_keys.len()
     }
 
-    /// Forgets the longer unused half of the sessions, of keys with a login only if `with_login`; and all keys without a session.
+    /// Forgets the longer unused half of the sessions of keys with a login, or of those without; and all keys without a session.
     fn halve(&mut self, now: Timestamp, with_login: bool) {
-        let concerned = self
-            .of_keys
-            .values()
-            .filter(|of_key| with_login || !of_key.has_login);
-        let sessions = concerned.flat_map(|of_key| &of_key.sessions);
+        let concerned = || {
+            let keys = self.of_keys.values();
+            keys.filter(|of_key| of_key.has_login == with_login)
+        };
+        let sessions = concerned().flat_map(|of_key| &of_key.sessions);
         let mut used: Vec<_> = sessions.map(|known| known.used).collect();
-        let latest = self.of_keys.values().map(OfKey::latest).max().unwrap_or(0);
+        let latest = concerned().map(OfKey::latest).max().unwrap_or(0);
         // Nobody's clock that is ahead may keep others out.
         self.forgotten = self.forgotten.max(latest.min(identifier(now)));
         if !used.is_empty() {
@@ -184,7 +237,7 @@ impl SessionTable {
             let (_, middle, _) = used.select_nth_unstable(middle);
             let middle = *middle;
             self.keep(now, |has_login, known| {
-                known.used > middle || has_login && !with_login
+                known.used > middle || has_login != with_login
             });
         }
         let forgotten = self.forgotten;
@@ -193,12 +246,11 @@ impl SessionTable {
     }
 
     fn keep(&mut self, now: Timestamp, stays: impl Fn(bool, &Remembered) -> bool) {
-        let long_past = identifier(now.before(Duration::from_secs(4 * LIFE_SECONDS)));
+        let long_past = identifier(now.before(4 * LIFE));
         self.of_keys.retain(|_, of_key| {
             let mut position = 0;
             while let Some(known) = of_key.sessions.get(position) {
-                // One that a connection works on is left to it.
-                if stays(of_key.has_login, known) || Arc::strong_count(&known.session) > 1 {
+                if stays(of_key.has_login, known) || known.is_at_work() {
                     position += 1;
                 } else {
                     of_key.forget(position);
@@ -212,14 +264,32 @@ impl SessionTable {
 }
 
 impl OfKey {
+    /// One that a connection works on is left to it, if there is another one.
+    fn forget_longest_unused(&mut self) {
+        let sessions = self.sessions.iter().enumerate();
+        let oldest = sessions.min_by_key(|(_, known)| (known.is_at_work(), known.used));
+        if let Some((oldest, _)) = oldest {
+            self.forget(oldest);
+        }
+    }
+
     fn forget(&mut self, position: usize) {
         let known = self.sessions.swap_remove(position);
-        self.forgotten = self.forgotten.max(known.latest());
+        let mut session = locked(&known.session);
+        // Whoever still has it takes nothing more in it.
+        session.close();
+        self.forgotten = self.forgotten.max(session.latest());
     }
 
     fn latest(&self) -> i64 {
-        let sessions = self.sessions.iter().map(Remembered::latest);
+        let sessions = self.sessions.iter().map(|known| locked(&known.session).latest());
         sessions.fold(self.forgotten, i64::max)
+    }
+}
+
+impl Remembered {
+    fn is_at_work(&self) -> bool {
+        Arc::strong_count(&self.session) > 1
     }
 }
 
@@ -228,26 +298,26 @@ fn identifier(moment: Timestamp) -> i64 {
     i64::try_from(moment.seconds() << 32).unwrap_or(i64::MAX)
 }
 
-impl Remembered {
-    fn latest(&self) -> i64 {
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        session.latest()
-    }
-}
-
 /// How many sessions and keys are remembered together.
-const MOST: usize = 60_000;
+const MOST: usize = 40_000;
+/// From how many on some are forgotten before their time.
+const MANY: usize = MOST / 4 * 3;
 /// How many sessions may be of one key.
 const MOST_OF_A_KEY: usize = 8;
 /// How long a session is remembered that is not used: longer than a message may be old.
-const LIFE_SECONDS: u64 = 900;
+const LIFE: Duration = Duration::from_mins(15);
 /// How often those are looked for that can go.
-const SWEEP_SECONDS: u64 = 60;
+const SWEEP: Duration = Duration::from_mins(1);
+/// The same where there are many.
+const CROWDED_SWEEP: Duration = Duration::from_secs(1);
+/// How far the clock may go back, as it does when it is corrected: less than matters to anything here.
+const BACKWARDS: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dialect::telegram::session::{BadMessage, MessageArrival};
+    use crate::doubles::SeededEntropy;
 
     fn now(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(1_000_000 + seconds)
@@ -257,72 +327,136 @@ mod tests {
         i64::try_from((1_000_000 + seconds) << 32).unwrap()
     }
 
+    fn sessions() -> Sessions {
+        Sessions::new(&SeededEntropy::new(1), now(0))
+    }
+
+    fn open(sessions: &Sessions, key: i64, session: i64, at: u64) -> Arc<Mutex<Session>> {
+        sessions
+            .open(key, session, false, now(at))
+            .expect("there is room")
+    }
+
     fn take(sessions: &Sessions, session: i64, id: i64, at: u64) -> Result<MessageArrival, BadMessage> {
-        let session = sessions.open(1, session, now(at));
+        let session = open(sessions, 1, session, at);
         session.lock().unwrap().take(id, 0, None)
     }
 
     #[test]
-    fn nothing_of_before_the_start_is_taken() {
-        let sessions = Sessions::new(now(0));
-        assert_eq!(take(&sessions, 5, at(0), 1), Err(BadMessage::TooLow));
-        assert_eq!(take(&sessions, 5, at(1), 1), Ok(MessageArrival::New));
-        assert_eq!(take(&sessions, 5, at(1), 1), Ok(MessageArrival::Again));
-    }
-
-    #[test]
     fn a_message_of_a_forgotten_session_is_not_taken_again() {
-        let sessions = Sessions::new(now(0));
+        let sessions = sessions();
         take(&sessions, 5, at(10), 10).unwrap();
+        assert_eq!(take(&sessions, 5, at(10), 10), Ok(MessageArrival::Again));
         assert!(sessions.destroy(1, 5));
         assert!(!sessions.destroy(1, 5) && !sessions.destroy(2, 5));
         assert_eq!(take(&sessions, 5, at(10), 11), Err(BadMessage::TooLow));
 
         take(&sessions, 5, at(20), 20).unwrap();
         for other in 100..100 + i64::try_from(MOST_OF_A_KEY).unwrap() {
-            sessions.open(1, other, now(21));
+            open(&sessions, 1, other, 21);
         }
         assert_eq!(take(&sessions, 5, at(20), 21), Err(BadMessage::TooLow));
         assert_eq!(sessions.lock().count, MOST_OF_A_KEY);
 
         take(&sessions, 5, at(22), 22).unwrap();
-        sessions.open(2, 9, now(22 + LIFE_SECONDS));
+        open(&sessions, 2, 9, 22 + LIFE.as_secs());
         assert_eq!(sessions.lock().count, 1);
         assert_eq!(take(&sessions, 5, at(22), 23), Err(BadMessage::TooLow));
     }
 
     #[test]
+    fn a_session_that_is_worked_on_is_left_alone_or_closed() {
+        let sessions = sessions();
+        let most = i64::try_from(MOST_OF_A_KEY).unwrap();
+        let mut held: Vec<_> = (0..most).map(|session| open(&sessions, 1, session, 1)).collect();
+        held.pop();
+        open(&sessions, 1, most, 3);
+        let closed = |held: &[Arc<Mutex<Session>>]| {
+            let closed = held.iter().filter(|session| session.lock().unwrap().is_closed());
+            closed.count()
+        };
+        assert_eq!(closed(&held), 0, "the one that nobody worked on went");
+        held.push(open(&sessions, 1, most, 4));
+        open(&sessions, 1, most + 1, 5);
+        assert_eq!(closed(&held), 1);
+        let third = open(&sessions, 9, 3, 6);
+        assert!(sessions.destroy(9, 3) && third.lock().unwrap().is_closed());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_anew_with_other_salts() {
+        let (sessions, entropy) = (sessions(), SeededEntropy::new(2));
+        let of = |seconds| sessions.salting(&entropy, now(seconds)).0;
+        let first = of(100);
+        take(&sessions, 5, at(100), 100).unwrap();
+        assert_eq!(of(95), first, "it was corrected");
+        assert_eq!(take(&sessions, 5, at(100), 95), Ok(MessageArrival::Again));
+        assert_eq!(of(5000), first);
+        sessions
+            .to_refuse_in(1, 7)
+            .lock()
+            .unwrap()
+            .next_id(now(5000), false);
+        open(&sessions, 2, 9, 5000);
+        let other = of(101);
+        assert_ne!(other, first);
+        let session = open(&sessions, 1, 7, 101);
+        let id = session.lock().unwrap().next_id(now(101), false);
+        assert!(id < at(102), "nothing is left of the time that was not yet");
+        assert_eq!(take(&sessions, 5, at(101), 101), Ok(MessageArrival::New));
+        assert_eq!(of(102), other);
+    }
+
+    #[test]
     fn keys_that_anybody_makes_do_not_have_those_with_a_login_forgotten() {
-        let sessions = Sessions::new(now(0));
+        let sessions = sessions();
         for key in 0..100 {
-            sessions.open(key, 5, now(1));
-            sessions.note_login(key, true);
+            assert!(sessions.open(key, 5, true, now(1)).is_some());
         }
-        let greedy = i64::try_from(2 * MOST).unwrap();
-        for key in 1000..greedy {
-            sessions.open(key, 5, now(2));
-            let weight = sessions.lock().weight();
-            assert!(weight <= MOST + 2, "{weight}");
+        let many = i64::try_from(MOST).unwrap();
+        let (mut refused, mut last) = (0, 0);
+        for key in 1000..1000 + many {
+            // Their clocks are ahead, so that what is known of them has to stay.
+            match sessions.open(key, 5, false, now(2)) {
+                Some(session) => {
+                    session.lock().unwrap().take(at(30), 0, None).unwrap();
+                    last = key;
+                }
+                None => refused += 1,
+            }
         }
-        let kept = (0..100).filter(|key| sessions.known(*key, 5).is_some());
-        assert_eq!(kept.count(), 100);
-        assert!(sessions.known(1000, 5).is_none(), "some had to go");
-        // As many with a login are not kept for ever either.
-        for key in 1000..greedy {
-            sessions.open(key, 5, now(3));
-            sessions.note_login(key, true);
+        assert!(sessions.lock().weight() <= MOST + 1 && refused > many / 4);
+        assert!(sessions.open(last, 5, false, now(2)).is_some(), "it is known");
+        assert!(sessions.open(500, 5, true, now(2)).is_some(), "it has a login");
+        for second in 3..60 {
+            let _room_or_none =
+                sessions.open(900_000 + i64::try_from(second).unwrap(), 5, false, now(second));
         }
-        assert!(sessions.lock().weight() <= MOST + 2);
+        let mut table = sessions.lock();
+        assert!(table.weight() < MANY, "others find room");
+        assert_eq!((0..100).filter(|key| table.known(*key, 5).is_some()).count(), 100);
+    }
+
+    #[test]
+    fn keys_with_a_login_are_not_remembered_without_end_either() {
+        let sessions = sessions();
+        let many = i64::try_from(3 * MOST).unwrap();
+        for key in 0..many {
+            let second = u64::try_from(key / 10_000).unwrap();
+            let _room_or_none = sessions.open(key, 5, true, now(second));
+            assert!(sessions.lock().weight() <= 2 * MOST + 1);
+        }
+        assert!(sessions.open(many, 5, true, now(60)).is_some());
     }
 
     #[test]
     fn refusing_makes_no_session_and_no_identifier_comes_twice() {
-        let sessions = Sessions::new(now(0));
+        let sessions = sessions();
         let said = |session: &Arc<Mutex<Session>>| session.lock().unwrap().next_id(now(1), false);
         let first = said(&sessions.to_refuse_in(1, 5));
         let second = said(&sessions.to_refuse_in(1, 5));
         assert_eq!(sessions.lock().count, 0);
-        let session = sessions.open(1, 5, now(1));
+        let session = open(&sessions, 1, 5, 1);
         let third = said(&session);
         let fourth = said(&sessions.to_refuse_in(1, 5));
         assert!(first < second && second < third && third < fourth);
@@ -332,28 +466,28 @@ mod tests {
 
     #[test]
     fn keys_whose_sessions_were_destroyed_count_too() {
-        let sessions = Sessions::new(now(0));
-        for key in 0..i64::try_from(2 * MOST).unwrap() {
-            let _taken_or_not = take_of(&sessions, key, at(1));
-            assert!(sessions.destroy(key, 5));
+        let sessions = sessions();
+        let many = 2 * i64::try_from(MOST).unwrap();
+        for key in 0..many {
+            if let Some(session) = sessions.open(key, 5, false, now(1)) {
+                let _taken_or_too_low = session.lock().unwrap().take(at(1), 0, None);
+                assert!(sessions.destroy(key, 5));
+            }
         }
         assert!(sessions.lock().of_keys.len() <= MOST);
-        for key in [0, i64::try_from(2 * MOST).unwrap() - 1] {
-            assert_eq!(take_of(&sessions, key, at(1)), Err(BadMessage::TooLow), "{key}");
-        }
-    }
-
-    fn take_of(sessions: &Sessions, key: i64, id: i64) -> Result<MessageArrival, BadMessage> {
-        let session = sessions.open(key, 5, now(1));
-        session.lock().unwrap().take(id, 0, None)
+        let again = open(&sessions, 0, 5, 2);
+        assert_eq!(
+            again.lock().unwrap().take(at(1), 0, None),
+            Err(BadMessage::TooLow)
+        );
     }
 
     #[test]
     fn a_key_that_is_no_more_leaves_nothing() {
-        let sessions = Sessions::new(now(0));
+        let sessions = sessions();
         for id in 0..5 {
-            sessions.open(1, id, now(0));
-            sessions.open(2, id, now(0));
+            open(&sessions, 1, id, 0);
+            open(&sessions, 2, id, 0);
         }
         sessions.forget_key(1);
         sessions.forget_key(1);

@@ -11,6 +11,8 @@
 //!
 //! Invariant: [`Transport::read`] keeps no more than was received, and refuses a frame by its length alone.
 
+use std::fmt;
+
 use flate2::Crc;
 
 use super::disguise::Disguise;
@@ -18,6 +20,8 @@ use super::tl::MalformedTl;
 
 /// The longest payload: a container of a few dozen requests, of which the longest has some kilobytes.
 pub const MOST_PAYLOAD: usize = 64 * 1024;
+/// The longest payload of somebody who has shown no key yet: it is kept for whoever connects.
+pub const MOST_OF_A_STRANGER: usize = 16 * 1024;
 
 /// How payloads are told from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub enum Framing {
 }
 
 /// The framing of one connection, from its first byte on.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Transport {
     framing: Option<Framing>,
     disguise: Option<Disguise>,
@@ -39,6 +43,18 @@ pub struct Transport {
     /// The number of the next frame in either direction; only the full transport has them.
     next_received: u32,
     next_sent: u32,
+    /// Whether the client has shown a key.
+    trusted: bool,
+}
+
+/// What is received may be anything.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("framing", &self.framing)
+            .field("received", &self.received.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a client was sent instead of a payload.
@@ -74,8 +90,8 @@ impl Transport {
     /// The next payload, if all of it was received.
     ///
     /// # Errors
-    /// [`MalformedTl`] when this is none of the transports, a frame is longer than [`MOST_PAYLOAD`] or empty, or its checksum or
-    /// number is wrong: nothing that follows can be understood.
+    /// [`MalformedTl`] when this is none of the transports, a frame is longer than [`MOST_PAYLOAD`], or [`MOST_OF_A_STRANGER`]
+    /// before [`Transport::trust`], or empty, or its checksum or number is wrong: nothing that follows can be understood.
     pub fn read(&mut self) -> Result<Option<Vec<u8>>, MalformedTl> {
         if self.framing.is_none() && !self.recognize()? {
             return Ok(None);
@@ -87,7 +103,7 @@ impl Transport {
             header,
             length,
             trailer,
-        }) = frame(framing, &self.received)?
+        }) = frame(framing, self.most(), &self.received)?
         else {
             return Ok(None);
         };
@@ -105,6 +121,19 @@ impl Transport {
             self.received = Vec::new();
         }
         Ok(Some(payload))
+    }
+
+    /// The client has shown a key: its payloads may be longer from now on.
+    pub fn trust(&mut self) {
+        self.trusted = true;
+    }
+
+    fn most(&self) -> usize {
+        if self.trusted {
+            MOST_PAYLOAD
+        } else {
+            MOST_OF_A_STRANGER
+        }
     }
 
     /// Whether the beginning of a frame was received, and not its end.
@@ -211,7 +240,7 @@ struct Frame {
 }
 
 /// The first frame; `None` if its length was not received yet.
-fn frame(framing: Framing, received: &[u8]) -> Result<Option<Frame>, MalformedTl> {
+fn frame(framing: Framing, most: usize, received: &[u8]) -> Result<Option<Frame>, MalformedTl> {
     let four = received.first_chunk().copied().map(u32::from_le_bytes);
     let (header, length, trailer) = match framing {
         Framing::Abridged => match *received {
@@ -230,8 +259,8 @@ fn frame(framing: Framing, received: &[u8]) -> Result<Option<Frame>, MalformedTl
     };
     let length = usize::try_from(length).map_err(|_| MalformedTl)?;
     let room = match framing {
-        Framing::PaddedIntermediate => MOST_PAYLOAD + MOST_PADDING,
-        Framing::Abridged | Framing::Intermediate | Framing::Full => MOST_PAYLOAD,
+        Framing::PaddedIntermediate => most + MOST_PADDING,
+        Framing::Abridged | Framing::Intermediate | Framing::Full => most,
     };
     if length == 0 || length > room {
         return Err(MalformedTl);

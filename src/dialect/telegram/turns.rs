@@ -50,7 +50,7 @@ impl Turns {
             }
         };
         if let Some(told) = told {
-            let mut waiting = Waiting { turns: self, told };
+            let mut waiting = WaitsForTurn { turns: self, told };
             // Whoever gives turns outlives those who wait for them.
             let _given = (&mut waiting.told).await;
             // It is taken: there is nothing to hand on.
@@ -108,12 +108,12 @@ impl Drop for PowersTurn<'_> {
 }
 
 /// Somebody who waits. One that goes at the moment at which it is given a turn hands that on.
-struct Waiting<'a> {
+struct WaitsForTurn<'a> {
     turns: &'a Turns,
     told: oneshot::Receiver<()>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitsForTurn<'_> {
     fn drop(&mut self) {
         self.told.close();
         if self.told.try_recv().is_ok() {

@@ -17,6 +17,7 @@ use countersign::flows::client_key::{ClientKeyName, keep};
 use super::ground::{Ground, next_user};
 use super::{Kind, Spoken, Subject, Target, Verdict, Way};
 use crate::support::messages::another_code;
+use crate::telegram::raw::unbounded;
 
 pub(super) fn spoken() -> Spoken {
     let evaluates = EVALUATES.map(|(name, evaluates)| (name.to_owned(), evaluates));
@@ -31,7 +32,7 @@ pub(super) fn spoken() -> Spoken {
 }
 
 /// What the methods do with codes. A new one has to say that here.
-const EVALUATES: [(&str, bool); 14] = [
+const EVALUATES: [(&str, bool); 15] = [
     ("AUTH_SEND_CODE", false),
     ("AUTH_RESEND_CODE", false),
     ("AUTH_RESEND_CODE_OLDER", false),
@@ -46,6 +47,7 @@ const EVALUATES: [(&str, bool); 14] = [
     ("UPDATES_GET_DIFFERENCE", false),
     ("UPDATES_GET_DIFFERENCE_OLDER", false),
     ("HTTP_WAIT", false),
+    ("AUTH_BIND_TEMP_AUTH_KEY", false),
 ];
 
 /// The methods that the dialect tells apart, as they stand in its source: what they do is in one `match`.
@@ -79,6 +81,10 @@ pub(super) fn client(ground: &Ground, key: &str) -> RpcCaller {
         }),
         layer: Some(229),
         peer: "192.0.2.1".parse().unwrap(),
+        requests: unbounded(),
+        // What one network may do is not what is tried here.
+        gate: Arc::default(),
+        complaints: Arc::default(),
     }
 }
 

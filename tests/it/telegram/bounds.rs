@@ -5,7 +5,8 @@ use std::sync::Arc;
 use countersign::dialect::telegram::content::MOST_INFLATED;
 use countersign::dialect::telegram::schema::{
     AUTH_AUTHORIZATION, AUTH_SENT_CODE, AUTH_SIGN_IN, BAD_SERVER_SALT, CONFIG, FUTURE_SALTS,
-    GET_FUTURE_SALTS, HELP_GET_CONFIG, INVOKE_WITH_LAYER, MSG_RESEND_REQ, PONG, RPC_ERROR,
+    GET_FUTURE_SALTS, HELP_GET_CONFIG, INVOKE_WITH_LAYER, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_INFO,
+    MSGS_STATE_REQ, PONG, RPC_ERROR, RPC_RESULT,
 };
 use countersign::dialect::telegram::tl::{TlReader, TlWriter};
 
@@ -68,25 +69,68 @@ async fn an_answer_goes_once_however_often_a_message_asks_for_it() {
 }
 
 #[tokio::test]
-async fn a_message_has_a_bounded_answer_and_its_rest_may_come_again() {
+async fn salts_to_come_are_told_once_in_a_message() {
     let bare = Bare::new().await;
     let mut client = RawClient::settled(&bare, 5).await;
     let dear = TlWriter::of(GET_FUTURE_SALTS).int(64).done();
-    let asked = client.send_together(&vec![dear.clone(); 120]).await;
+    client.send_together(&vec![dear.clone(); 100]).await;
     let told = client.receive().await;
+    assert_eq!(told[0].constructor(), FUTURE_SALTS);
+    for later in &told[1..] {
+        assert_eq!(later.error(), (420, "FLOOD_WAIT_1".to_owned()));
+    }
     let bytes: usize = told.iter().map(|told| told.body.len()).sum();
-    assert!(bytes < 40_000, "{bytes}");
-    assert!((20..60).contains(&told.len()), "{}", told.len());
-    let answers_of = |told: &Told| i64::from_le_bytes(told.body[4..12].try_into().unwrap());
-    assert_eq!(
-        told.iter().map(answers_of).collect::<Vec<_>>(),
-        asked[..told.len()]
+    assert!(bytes < 8000, "{bytes}");
+    client.send(true, &dear).await;
+    assert_eq!(client.receive().await[0].constructor(), FUTURE_SALTS);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_is_taken_with_either_number() {
+    let bare = Bare::new().await;
+    for (session, odd) in [(5, true), (6, false)] {
+        let mut client = RawClient::settled(&bare, session).await;
+        client.send(true, &CONFIG_CALL).await;
+        let answer = client.receive().await.pop().unwrap();
+        let confirms = TlWriter::of(MSGS_ACK).longs(&[answer.id]).done();
+        let (ack, call) = (client.next(odd), client.next(true));
+        let (outer, seqno) = client.next(false);
+        let both = container(&[(ack.0, ack.1, confirms), (call.0, call.1, CONFIG_CALL.to_vec())]);
+        client.send_as(outer, seqno, &both).await;
+        let told = client.receive().await;
+        assert_eq!(
+            told.iter().map(Told::result).collect::<Vec<_>>(),
+            [(call.0, CONFIG)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_a_connection_took_with_it_comes_on_the_next_one() {
+    let bare = Bare::new().await;
+    let mut client = RawClient::settled(&bare, 5).await;
+    let call = client.send(true, &CONFIG_CALL).await;
+    let answer = client.receive().await.pop().unwrap();
+    // As if it had not: the client asks what became of its call, over another connection.
+    let mut next = bare.client(5).await;
+    next.salt = client.salt;
+    next.go_on_from(&client);
+    next.send(true, &TlWriter::of(MSGS_STATE_REQ).longs(&[call]).done())
+        .await;
+    let told = next.receive().await;
+    assert!(told.contains(&answer), "it was sent again");
+    let position = |constructor| told.iter().position(|told| told.constructor() == constructor);
+    assert!(
+        position(RPC_RESULT) < position(MSGS_STATE_INFO),
+        "before anything is said of it"
     );
-    // Those that were left alone have not come.
-    let left = *asked.last().unwrap();
-    client.send_as(left, 2 * 119 + 3, &dear).await;
-    let told = client.receive().await.pop().unwrap();
-    assert_eq!((told.constructor(), answers_of(&told)), (FUTURE_SALTS, left));
+    next.send(true, &ping()).await;
+    let told = next.receive().await;
+    assert_eq!(
+        told.iter().map(Told::constructor).collect::<Vec<_>>(),
+        [PONG],
+        "once"
+    );
 }
 
 #[tokio::test]

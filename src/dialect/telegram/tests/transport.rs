@@ -157,7 +157,18 @@ fn what_is_sent_is_framed_as_what_was_received() {
 
 #[test]
 fn a_frame_is_refused_by_its_length_before_it_comes() {
-    let too_long = u32::try_from(MOST_PAYLOAD + 4).unwrap();
+    for (trusted, most) in [(false, MOST_OF_A_STRANGER), (true, MOST_PAYLOAD)] {
+        are_refused(trusted, u32::try_from(most + 4).unwrap());
+    }
+    // Who has shown a key may send what strangers may not.
+    let mut transport = Transport::default();
+    let header = [[0xee; 4], u32::try_from(MOST_PAYLOAD).unwrap().to_le_bytes()].concat();
+    transport.trust();
+    transport.receive(&header);
+    assert_eq!(transport.read(), Ok(None));
+}
+
+fn are_refused(trusted: bool, too_long: u32) {
     let mut full = (too_long + 12).to_le_bytes().to_vec();
     full.extend([0; 4]);
     for bytes in [
@@ -170,6 +181,9 @@ fn a_frame_is_refused_by_its_length_before_it_comes() {
         vec![11, 0, 0, 0, 0, 0, 0, 0],
     ] {
         let mut transport = Transport::default();
+        if trusted {
+            transport.trust();
+        }
         transport.receive(&bytes);
         assert_eq!(transport.read(), Err(MalformedTl), "{bytes:x?}");
     }
