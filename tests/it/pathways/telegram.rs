@@ -126,7 +126,7 @@ impl Way for SignIn {
         5
     }
 
-    /// A process is spoken to behind a handshake, by the real clients: see `telegram/clients.rs`.
+    /// A process is spoken to behind a handshake: see `telegram/kills.rs`.
     fn reaches_processes(&self) -> bool {
         false
     }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use countersign::dialect::telegram::content::MOST_INFLATED;
 use countersign::dialect::telegram::schema::{
-    AUTH_AUTHORIZATION, AUTH_SENT_CODE, AUTH_SIGN_IN, BAD_SERVER_SALT, CONFIG, FUTURE_SALTS,
-    GET_FUTURE_SALTS, HELP_GET_CONFIG, INVOKE_WITH_LAYER, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_INFO,
-    MSGS_STATE_REQ, PONG, RPC_ERROR, RPC_RESULT,
+    AUTH_AUTHORIZATION, AUTH_SIGN_IN, BAD_SERVER_SALT, CONFIG, FUTURE_SALTS, GET_FUTURE_SALTS,
+    HELP_GET_CONFIG, MSG_RESEND_REQ, MSGS_ACK, MSGS_STATE_INFO, MSGS_STATE_REQ, PONG, RPC_ERROR, RPC_RESULT,
 };
 use countersign::dialect::telegram::tl::{TlReader, TlWriter};
 
-use super::raw::{Bare, RawClient, Told, container, packed, ping, send_code};
+use super::raw::{Bare, RawClient, Told, about, attempt_of, container, in_layer, packed, ping, send_code};
 
 const CONFIG_CALL: [u8; 4] = HELP_GET_CONFIG.to_le_bytes();
 
@@ -198,45 +197,23 @@ async fn what_is_not_of_this_moment_has_no_session_forgotten() {
     assert!(client.receive().await == [answer], "its session is still known");
 }
 
-fn with_layer(layer: i32, call: &[u8]) -> Vec<u8> {
-    TlWriter::of(INVOKE_WITH_LAYER).int(layer).raw(call).done()
-}
-
-fn sign_in(attempt: &str, code: &str) -> Vec<u8> {
-    TlWriter::of(AUTH_SIGN_IN)
-        .word(1)
-        .string("12025550123")
-        .string(attempt)
-        .string(code)
-        .done()
-}
-
-/// What the attempt that was begun is called.
-fn attempt(told: &Told) -> String {
-    assert_eq!(told.result().1, AUTH_SENT_CODE);
-    let mut reader = TlReader::new(&told.body[12..]);
-    for _ in 0..4 {
-        reader.word().unwrap();
-    }
-    reader.string().unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn the_version_that_a_client_named_holds_for_its_key_and_none_is_asked_for() {
     let bare = Bare::new().await;
     let mut client = RawClient::settled(&bare, 5).await;
     client.send(true, &send_code()).await;
-    let begun = attempt(&client.receive().await[0]);
+    let begun = attempt_of(&client.receive().await[0].body[12..]);
     let code = bare.server.message_code(&format!("VE{begun}")).await;
-    client.send(true, &sign_in(&begun, &code)).await;
+    let sign_in = about(AUTH_SIGN_IN, "+12025550123", &begun, Some(&code));
+    client.send(true, &sign_in).await;
     let told = client.receive().await;
     assert_eq!(told[0].error(), (400, "CONNECTION_NOT_INITED".to_owned()));
-    client.send(true, &with_layer(229, &CONFIG_CALL)).await;
+    client.send(true, &in_layer(229, &CONFIG_CALL)).await;
     assert_eq!(client.receive().await[0].result().1, CONFIG);
     // Another process, another session: the code was not used, and the version is known.
     let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.store))).await;
     restarted.server.clock.advance(std::time::Duration::from_secs(2));
     let mut client = RawClient::settled(&restarted, 6).await;
-    client.send(true, &sign_in(&begun, &code)).await;
+    client.send(true, &sign_in).await;
     assert_eq!(client.receive().await[0].result().1, AUTH_AUTHORIZATION);
 }
