@@ -169,6 +169,8 @@ struct SpokenKey {
     noted: Option<Timestamp>,
     /// Whether somebody was logged in with it when it was read.
     has_login: bool,
+    /// Whether the client has shown it with a message of this moment.
+    is_shown: bool,
 }
 
 /// What becomes of a payload.
@@ -186,7 +188,7 @@ impl MtprotoConnection<'_> {
         } else if self.half_open.is_some() {
             // Also of a client that has a key: another handshake has no more time than the first.
             Stage::Body
-        } else if self.key.is_some() {
+        } else if self.key.as_ref().is_some_and(|held| held.is_shown) {
             Stage::Idle
         } else {
             Stage::Head
@@ -264,6 +266,7 @@ impl MtprotoConnection<'_> {
                     name,
                     noted: Some(now),
                     has_login: false,
+                    is_shown: true,
                 });
                 agreed.accepted
             }
@@ -323,19 +326,11 @@ impl MtprotoConnection<'_> {
         let Ok(message) = held.key.open(SendingSide::Client, envelope) else {
             return Turn::End;
         };
-        // Only who has the key is not in the way of others any more.
-        self.half_open = None;
-        let held = match self.note_use(held).await {
-            Ok(held) => held,
-            Err(error) => return Turn::SendAndEnd(self.transport.write_error(error)),
-        };
-        self.transport.trust();
-        self.key = Some(held.clone());
         let app = self.server.app.as_ref();
         let salting = self
             .server
             .sessions
-            .salting(app.entropy.as_ref(), app.clock.now());
+            .salting(app.entropy.as_ref(), app.clock.as_ref());
         let exchange = Exchange {
             server: self.server,
             key: &held.key,
@@ -354,6 +349,21 @@ impl MtprotoConnection<'_> {
             },
         };
         let session = message.session;
+        // What was recorded shows nobody's key.
+        if let Some((refused, salt)) = exchange.refused(&message) {
+            self.key = Some(held.clone());
+            return self.sealed(&held.key, session, salt, vec![refused]);
+        }
+        // Only who has the key is not in the way of others any more.
+        self.half_open = None;
+        self.transport.trust();
+        self.key = match self.note_use(held.clone()).await {
+            Ok(noted) => Some(SpokenKey {
+                is_shown: true,
+                ..noted
+            }),
+            Err(error) => return Turn::SendAndEnd(self.transport.write_error(error)),
+        };
         let outcome = exchange.take(message).await;
         match outcome {
             ExchangeOutcome::Answers {
@@ -393,6 +403,7 @@ impl MtprotoConnection<'_> {
             name,
             noted: None,
             has_login: opened.login.is_some(),
+            is_shown: false,
         })
     }
 

@@ -11,10 +11,11 @@ use super::envelope::{AuthKey, MtprotoMessage};
 use super::handshake::seconds;
 use super::rpc::{self, RpcCaller, RpcError, unwrapped};
 use super::schema::{
-    DESTROY_AUTH_KEY, DESTROY_AUTH_KEY_NONE, DESTROY_AUTH_KEY_OK, DESTROY_SESSION, DESTROY_SESSION_NONE,
-    DESTROY_SESSION_OK, FUTURE_SALTS, GET_FUTURE_SALTS, MSG_DETAILED_INFO, MSG_NEW_DETAILED_INFO,
-    MSG_RESEND_REQ, MSGS_ACK, MSGS_ALL_INFO, MSGS_STATE_INFO, MSGS_STATE_REQ, NEW_SESSION_CREATED, PING,
-    PING_DELAY_DISCONNECT, PONG, RPC_ANSWER_DROPPED, RPC_ANSWER_UNKNOWN, RPC_DROP_ANSWER, RPC_RESULT,
+    AUTH_AUTHORIZATION, DESTROY_AUTH_KEY, DESTROY_AUTH_KEY_NONE, DESTROY_AUTH_KEY_OK, DESTROY_SESSION,
+    DESTROY_SESSION_NONE, DESTROY_SESSION_OK, FUTURE_SALTS, GET_FUTURE_SALTS, MSG_DETAILED_INFO,
+    MSG_NEW_DETAILED_INFO, MSG_RESEND_REQ, MSGS_ACK, MSGS_ALL_INFO, MSGS_STATE_INFO, MSGS_STATE_REQ,
+    NEW_SESSION_CREATED, PING, PING_DELAY_DISCONNECT, PONG, RPC_ANSWER_DROPPED, RPC_ANSWER_UNKNOWN,
+    RPC_DROP_ANSWER, RPC_RESULT,
 };
 use super::session::{BadMessage, MessageArrival, SentMessage, Session, bad_salt, require_timely};
 use super::sessions::Salting;
@@ -101,19 +102,20 @@ impl Gathered {
 }
 
 impl Exchange<'_> {
+    /// What a message is answered with that is none of this moment, and the salt of this moment. It is no use of the key and makes
+    /// no session: who has recorded it could keep the one and have others forgotten.
+    pub(super) fn refused(&self, message: &MtprotoMessage) -> Option<(SentMessage, i64)> {
+        let now = self.now();
+        let refused = self.require_fresh(message, now).err()?;
+        let session = self.server.sessions.to_refuse_in(self.key.id(), message.session);
+        let sent = locked(&session).send(now, refused, None, false);
+        Some((sent, self.salt(slot(now))))
+    }
+
+    /// Takes a message that was not [`Exchange::refused`].
     pub(super) async fn take(mut self, message: MtprotoMessage) -> ExchangeOutcome {
         let now = self.now();
         let (key, own) = (self.key.id(), message.session);
-        // What is not of this moment makes no session: who has recorded it could have others forgotten with it.
-        if let Err(refused) = self.require_fresh(&message, now) {
-            let session = self.server.sessions.to_refuse_in(key, own);
-            let sent = locked(&session).send(now, refused, None, false);
-            return ExchangeOutcome::Answers {
-                sent: vec![sent],
-                salt: self.salt(slot(now)),
-                disconnect_after: None,
-            };
-        }
         let Some(session) = self.server.sessions.open(key, own, self.has_login, now) else {
             return ExchangeOutcome::NoRoom;
         };
@@ -376,7 +378,13 @@ impl Exchange<'_> {
         let called = match (called, known) {
             (Ok(called), Ok(layer)) => {
                 self.caller.layer = layer;
-                Box::pin(rpc::call(&self.caller, called.method)).await
+                let answered = Box::pin(rpc::call(&self.caller, called.method)).await;
+                // Now it is kept rather than others: the client may not have heard of it when its connection breaks.
+                let logs_in = |body: &Vec<u8>| TlReader::new(body).word() == Ok(AUTH_AUTHORIZATION);
+                if answered.as_ref().is_ok_and(logs_in) {
+                    self.server.sessions.note_login(self.key.id(), true);
+                }
+                answered
             }
             (Err(error), _) | (_, Err(error)) => Err(error),
         };

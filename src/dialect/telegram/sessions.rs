@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::session::Session;
 use crate::domain::entropy::Entropy;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Clock, Timestamp};
 
 /// The sessions that are remembered.
 #[derive(Debug)]
@@ -89,8 +89,10 @@ impl Sessions {
 
     /// What the salts of this moment are made with. A clock that was set back makes times come again in which messages were
     /// taken: all that is known of them is of no use then, and neither are they, since their salts are not known any more.
-    pub fn salting(&self, entropy: &dyn Entropy, now: Timestamp) -> Salting {
+    pub fn salting(&self, entropy: &dyn Entropy, clock: &dyn Clock) -> Salting {
         let mut table = self.lock();
+        // Looked at under the lock: whoever has to wait for it does not take an earlier moment for a clock that was set back.
+        let now = clock.now();
         if table.latest.since(now) > BACKWARDS {
             *table = Self::new(entropy, now).into_table();
         }
@@ -131,7 +133,8 @@ impl Sessions {
             of_key.forget_longest_unused();
             added = 0;
         }
-        let mut session = Session::since(of_key.forgotten.max(forgotten));
+        // What was forgotten of others says nothing of a key that is remembered.
+        let mut session = Session::since(of_key.forgotten);
         // Clients ignore a message with an identifier that they have had, and they may have been refused a moment ago.
         session.go_on_from(refused);
         let session = Arc::new(Mutex::new(session));
@@ -207,11 +210,11 @@ impl SessionTable {
         }
         self.swept = now;
         self.keep(now, |_, known| now.since(known.used) < LIFE);
-        if self.weight() >= MANY {
+        // Those of others alone are not what makes it crowded if they are few.
+        if self.weight() >= MANY && self.weight_of(false) >= MANY / 4 {
             self.halve(now, false);
         }
-        let with_login = self.of_keys.values().filter(|of_key| of_key.has_login);
-        if with_login.map(|of_key| 1 + of_key.sessions.len()).sum::<usize>() >= MANY {
+        if self.weight_of(true) >= MANY {
             self.halve(now, true);
         }
     }
@@ -219,6 +222,12 @@ impl SessionTable {
     /// How much is remembered: also of keys whose sessions were forgotten.
     fn weight(&self) -> usize {
         self.count + self.of_keys.len()
+    }
+
+    fn weight_of(&self, with_login: bool) -> usize {
+        let keys = self.of_keys.values();
+        let concerned = keys.filter(|of_key| of_key.has_login == with_login);
+        concerned.map(|of_key| 1 + of_key.sessions.len()).sum()
     }
 
     /// Forgets the longer unused half of the sessions of keys with a login, or of those without; and all keys without a session.
@@ -317,7 +326,7 @@ const BACKWARDS: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use crate::dialect::telegram::session::{BadMessage, MessageArrival};
-    use crate::doubles::SeededEntropy;
+    use crate::doubles::{ManualClock, SeededEntropy};
 
     fn now(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(1_000_000 + seconds)
@@ -386,7 +395,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_begins_anew_with_other_salts() {
         let (sessions, entropy) = (sessions(), SeededEntropy::new(2));
-        let of = |seconds| sessions.salting(&entropy, now(seconds)).0;
+        let of = |seconds| sessions.salting(&entropy, &ManualClock::new(now(seconds))).0;
         let first = of(100);
         take(&sessions, 5, at(100), 100).unwrap();
         assert_eq!(of(95), first, "it was corrected");
@@ -435,6 +444,45 @@ mod tests {
         let mut table = sessions.lock();
         assert!(table.weight() < MANY, "others find room");
         assert_eq!((0..100).filter(|key| table.known(*key, 5).is_some()).count(), 100);
+    }
+
+    #[test]
+    fn the_few_without_a_login_are_left_alone_where_many_have_one() {
+        let sessions = sessions();
+        let many = i64::try_from(MANY / 2 - 100).unwrap();
+        for key in 0..many {
+            sessions.open(key, 5, true, now(1)).unwrap();
+        }
+        for key in many..many + 200 {
+            let session = sessions.open(key, 5, false, now(2)).unwrap();
+            session.lock().unwrap().take(at(2), 0, None).unwrap();
+        }
+        for second in 3..30 {
+            sessions
+                .open(many, i64::try_from(second).unwrap(), false, now(second))
+                .unwrap();
+        }
+        let mut table = sessions.lock();
+        assert!(table.weight() >= MANY);
+        assert!((many + 1..many + 200).all(|key| table.known(key, 5).is_some()));
+    }
+
+    #[test]
+    fn what_was_forgotten_of_others_keeps_no_known_key_out() {
+        let sessions = sessions();
+        let known = sessions.open(1, 5, true, now(1)).unwrap();
+        known.lock().unwrap().take(at(1), 0, None).unwrap();
+        sessions.lock().forgotten = at(20);
+        let other = sessions.open(1, 6, true, now(10)).unwrap();
+        assert_eq!(
+            other.lock().unwrap().take(at(10), 0, None),
+            Ok(MessageArrival::New)
+        );
+        let stranger = sessions.open(2, 6, false, now(10)).unwrap();
+        assert_eq!(
+            stranger.lock().unwrap().take(at(10), 0, None),
+            Err(BadMessage::TooLow)
+        );
     }
 
     #[test]

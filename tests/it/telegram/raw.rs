@@ -309,6 +309,11 @@ impl RawClient {
     /// The next messages that the server sends together.
     pub(crate) async fn receive(&mut self) -> Vec<Told> {
         let frame = self.frame().await.expect("the connection goes on");
+        self.opened(&frame)
+    }
+
+    /// The messages in a frame.
+    pub(super) fn opened(&self, frame: &[u8]) -> Vec<Told> {
         let message = self.key.open(SendingSide::Server, &frame[8..]).unwrap();
         let (outer, body) = (message.id, message.body);
         let mut reader = TlReader::new(&body);
