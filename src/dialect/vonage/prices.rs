@@ -36,6 +36,13 @@ fn shown(micros: u64, currency: &str) -> SumShown {
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::channel::Channel;
+    use crate::domain::destination::Destination;
+    use crate::domain::price::{Currency, Price};
+    use crate::domain::sender_name::SenderName;
+    use crate::domain::sid::{AccountSid, AttemptSid, ServiceSid, VerificationSid};
+    use crate::domain::time::Timestamp;
+
     use super::*;
 
     #[test]
@@ -52,5 +59,44 @@ mod tests {
                 "12.34567800"
             ]
         );
+    }
+
+    fn attempt(status: AttemptStatus, price: Option<(u64, &str)>) -> Attempt {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let price = price.map(|(micros, currency)| Price {
+            micros,
+            currency: Currency::parse(currency).unwrap(),
+        });
+        Attempt {
+            sid: AttemptSid::from_bytes([1; 16]),
+            account: AccountSid::from_bytes([2; 16]),
+            service: ServiceSid::from_bytes([3; 16]),
+            verification: VerificationSid::from_bytes([4; 16]),
+            channel: Channel::Sms,
+            destination: Destination::Phone("+12025550123".to_owned().try_into().unwrap()),
+            country: None,
+            locale: None,
+            code_length: 4,
+            sender: SenderName::parse("log").unwrap(),
+            status,
+            converted_at: None,
+            expires_at: now,
+            price,
+            reference: None,
+            date_created: now,
+            date_updated: now,
+        }
+    }
+
+    #[test]
+    fn what_was_not_called_off_is_summed_in_one_currency() {
+        let sum = price_of(&[
+            attempt(AttemptStatus::Sent, Some((50_000, "usd"))),
+            attempt(AttemptStatus::Sent, None),
+            attempt(AttemptStatus::Sent, Some((1_250_000, "usd"))),
+            attempt(AttemptStatus::Sent, Some((7, "eur"))),
+            attempt(AttemptStatus::Canceled, Some((9_000_000, "usd"))),
+        ]);
+        assert_eq!(sum, shown(1_300_000, "usd"));
     }
 }
