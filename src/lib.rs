@@ -44,3 +44,7 @@ extern crate self as countersign;
 #[cfg(test)]
 #[path = "../tests/doubles/mod.rs"]
 mod doubles;
+// Public, as what is used of it differs from one of its two users to the other.
+#[cfg(test)]
+#[path = "../tests/it/support/postgres/mod.rs"]
+pub mod postgres_server;

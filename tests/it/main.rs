@@ -16,6 +16,10 @@ mod old_data;
 mod outbox;
 mod outbox_kill;
 mod pathways;
+mod postgres;
+// Public, as what is used of it differs from one of its two users to the other.
+#[path = "support/postgres/mod.rs"]
+pub mod postgres_server;
 mod rpc_over_tls;
 mod rpcs;
 mod secrets_in_logs;

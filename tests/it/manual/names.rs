@@ -286,9 +286,10 @@ const NAMING: &[&str] = &["--name", "-o", "-s", "-t", "-u"];
 /// Options of other programs that stand in sentences.
 const FOREIGN: &[&str] = &[];
 
-const OF_TESTS: [&str; 5] = [
+const OF_TESTS: [&str; 6] = [
     "COUNTERSIGN_KILL_ROUNDS",
     "COUNTERSIGN_SENDER_",
+    "COUNTERSIGN_TEST_ALL",
     "COUNTERSIGN_TEST_IDLE",
     "COUNTERSIGN_TEST_PYTHON",
     "COUNTERSIGN_TIMING_SAMPLES",

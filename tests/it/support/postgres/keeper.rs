@@ -1,0 +1,104 @@
+//! The process that keeps a server, and outlives the test process just long enough to remove it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use super::programs::Programs;
+
+/// A shell that runs as the server's owner, in the cluster's directory, until it is dropped or this process is gone.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    shell: Child,
+    answers: BufReader<ChildStdout>,
+    directory: PathBuf,
+    programs: &'static Programs,
+}
+
+impl Keeper {
+    pub(super) fn new(programs: &'static Programs) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("countersign-postgres-")
+            .tempdir()
+            .unwrap();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", include_str!("keeper.sh"), "keeper"])
+            .args([directory.path(), programs.directory()])
+            .current_dir(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What interrupts the tests on a terminal does not interrupt this.
+            .process_group(0);
+        if let Some(owner) = programs.owner() {
+            chown(directory.path(), Some(owner.user), Some(owner.group)).unwrap();
+            command.uid(owner.user).gid(owner.group);
+        }
+        let mut shell = command.spawn().unwrap();
+        let answers = BufReader::new(shell.stdout.take().unwrap());
+        Self {
+            shell,
+            answers,
+            // From here on the shell removes it.
+            directory: directory.keep(),
+            programs,
+        }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes a file that the owner alone can read.
+    pub(super) fn write(&self, path: &str, text: &str) {
+        let path = self.directory.join(path);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        if let Some(owner) = self.programs.owner() {
+            chown(&path, Some(owner.user), Some(owner.group)).unwrap();
+        }
+    }
+
+    /// Runs a command of the shell; on failure what it said, with the end of the server's log.
+    pub(super) fn attempt(&mut self, command: &str) -> Result<(), String> {
+        assert!(!command.contains('\n'), "one line is one command: {command}");
+        let orders = self.shell.stdin.as_mut().unwrap();
+        writeln!(orders, "{command}").unwrap();
+        let mut status = String::new();
+        self.answers.read_line(&mut status).unwrap();
+        if status.trim() == "0" {
+            return Ok(());
+        }
+        let text = |name: &str| fs::read(self.directory.join(name)).unwrap_or_default();
+        let (output, log) = (text("output"), text("log"));
+        let log = &log[log.len().saturating_sub(4000)..];
+        Err(format!(
+            "{command}: {}{}\n{}",
+            status.trim(),
+            String::from_utf8_lossy(&output),
+            String::from_utf8_lossy(log)
+        ))
+    }
+
+    pub(super) fn run(&mut self, command: &str) {
+        if let Err(problem) = self.attempt(command) {
+            panic!("{problem}");
+        }
+    }
+}
+
+impl Drop for Keeper {
+    /// Waits until the server and its directory are gone.
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _status = self.shell.wait();
+    }
+}
+
+/// The word as the shell takes it for itself.
+pub(super) fn quoted(word: impl AsRef<Path>) -> String {
+    format!("'{}'", word.as_ref().to_str().unwrap().replace('\'', r"'\''"))
+}
