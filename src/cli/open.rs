@@ -13,7 +13,7 @@ use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
-use crate::flows::store_format;
+use crate::flows::store_format::{self, UnusableStore};
 use crate::memory::sids::RisingSids;
 use crate::store::sled::{Options, SledStore};
 
@@ -67,8 +67,15 @@ pub(super) async fn open(
         return Ok(opened);
     }
     if let Err(error) = store_format::check(&opened.app).await {
+        let begin_anew = match error {
+            UnusableStore::Fault(_) => String::new(),
+            // Not the whole data directory: the master key may be in it.
+            UnusableStore::HalfFilled(_) => {
+                format!(", or remove {} to begin anew", opened.directory.store().display())
+            }
+        };
         let failure = Failure::new(format!(
-            "cannot use the store in {}: {error}",
+            "cannot use the store in {}: {error}{begin_anew}",
             opened.directory.path().display()
         ));
         opened.close().await?;

@@ -156,6 +156,36 @@ pub struct StoreFormat {
     pub master_key_id: Vec<u8>,
 }
 
+/// That a store is not whole yet: what fills it, and how far it has got. It comes with the first entries and goes with the
+/// last ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filling {
+    /// Where the entries come from; nothing else may go on.
+    pub source: FillSource,
+    /// How many entries there are by now.
+    pub entries: u64,
+    /// The key of the last of them.
+    #[serde(with = "serde_bytes")]
+    pub last_key: Vec<u8>,
+}
+
+/// What a store is filled from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FillSource {
+    /// Another store.
+    Conversion {
+        /// Which master key seals its secrets.
+        #[serde(with = "serde_bytes")]
+        master_key_id: Vec<u8>,
+    },
+    /// An export.
+    Import {
+        /// The checksum on its last line.
+        #[serde(with = "serde_bytes")]
+        sha256: [u8; 32],
+    },
+}
+
 /// The key that push services know this server by (VAPID, RFC 8292).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VapidKeyRecord {

@@ -28,7 +28,7 @@ use countersign::flows::check_store::{StoreReport, check_store};
 use countersign::flows::entity;
 use countersign::store::keys::{self, KeyParts};
 use countersign::store::memory::MemoryStore;
-use countersign::store::records::{DeviceRecord, Record, StoreFormat, decode, encode};
+use countersign::store::records::{DeviceRecord, FillSource, Filling, Record, StoreFormat, decode, encode};
 use countersign::store::{
     Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
 };
@@ -86,6 +86,21 @@ async fn what_a_key_or_a_value_alone_shows_is_found() {
         .edit::<Factor>(is_factor, |record| record.sid = factor)
         .await;
     damaged.says("its record belongs under another key").await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_whole_says_so() {
+    let mut damaged = Damaged::store().await;
+    let filling = Filling {
+        source: FillSource::Import { sha256: [0xab; 32] },
+        entries: 7,
+        last_key: b"x".to_vec(),
+    };
+    let mark = keys::filling().into_bytes();
+    damaged.put(mark, encode(&filling).unwrap()).await;
+    damaged
+        .says("mark of a store that is not whole: `countersign store import` of the export whose ")
+        .await;
 }
 
 #[tokio::test]

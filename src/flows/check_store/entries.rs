@@ -31,7 +31,7 @@ use crate::flows::store_format::FORMAT;
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
 use crate::store::records::{
-    self, ChallengeTimer, DeviceRecord, ServiceCount, StoreFormat, Stored, VapidKeyRecord,
+    self, ChallengeTimer, DeviceRecord, Filling, ServiceCount, StoreFormat, Stored, VapidKeyRecord,
 };
 use crate::store::{Order, Scan};
 
@@ -85,6 +85,10 @@ impl Walk<'_> {
             KeyParts::ClientKey(_) => self.check_client_key(here)?,
             KeyParts::Service(account, sid) => self.check_service(here, *account, *sid).await?,
             KeyParts::ServiceCount(account) => self.check_service_count(here, *account).await?,
+            KeyParts::Filling() => {
+                let filling: Filling = here.record()?;
+                self.blame(here, filling);
+            }
             KeyParts::StoreFormat() => self.check_format(here)?,
             KeyParts::User(service, identity) => {
                 let user: User = here.record()?;

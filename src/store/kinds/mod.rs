@@ -32,8 +32,8 @@ use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
-    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, ImportedKey, Purge, Record,
-    ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer,
+    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Filling, ImportedKey, Purge,
+    Record, ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
@@ -74,6 +74,9 @@ kinds! {
         /// The format of the store itself.
         b'm' StoreFormat store_format()
             => record StoreFormat, Stays, "formats", "format of the store";
+        /// That the store is being filled, and what with.
+        b'F' Filling filling()
+            => record Filling, Stays, "marks of stores that are not whole", "mark of a store that is not whole";
         /// The key that push services know this server by.
         b'K' VapidKey vapid_key()
             => record VapidKeyRecord, Stays, "VAPID keys", "VAPID key";

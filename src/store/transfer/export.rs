@@ -6,7 +6,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{FORMAT, Header, Row, Trailer, VERSION, hexadecimal};
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError};
+use crate::store::records::{self, Filling, Stored};
+use crate::store::{Store, StoreError, keys};
 
 /// Why an export was not completed. What was written by then has no last line, and an import refuses it.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum ExportError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store is not whole, and what is in it is of no use without the rest.
+    #[error("the store is not whole yet: {0}")]
+    HalfFilled(Filling),
     /// The output could not be written.
     #[error("cannot write the export: {0}")]
     Write(#[from] io::Error),
@@ -26,6 +30,10 @@ pub enum ExportError {
 /// # Errors
 /// [`ExportError`] when the store or `output` fails.
 pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Result<u64, ExportError> {
+    let mark = keys::filling();
+    if let Some(Stored { record, .. }) = records::read(store, &mark).await? {
+        return Err(ExportError::HalfFilled(record));
+    }
     let mut entries = store.export().await?;
     let mut lines = LinesOut {
         output,
@@ -39,6 +47,10 @@ pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Resul
     })?;
     while let Some(piece) = entries.next().await? {
         for (key, entry) in piece {
+            if key == mark.bytes() {
+                // Somebody began to fill the store since.
+                return Err(ExportError::HalfFilled(records::decode(&entry.value)?));
+            }
             lines.write(&Row {
                 key,
                 value: entry.value,
@@ -47,7 +59,7 @@ pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Resul
             count += 1;
         }
     }
-    let sha256 = hexadecimal(&lines.digest.clone().finish());
+    let sha256 = hexadecimal(lines.digest.clone().finish().as_ref());
     lines.write(&Trailer {
         entries: count,
         sha256,

@@ -5,19 +5,21 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Deserialize;
 
+use super::filling::{BATCH_BYTES, FillError, Filler};
 use super::{FORMAT, Header, MAX_LINE_BYTES, Row, Trailer, VERSION, hexadecimal};
 use crate::domain::time::Timestamp;
-use crate::store::{Batch, CommitError, MAX_KEY_BYTES, MAX_VALUE_BYTES, Order, Scan, Store, StoreError};
+use crate::store::records::FillSource;
+use crate::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, keys};
 
-/// Why nothing was imported, or, for [`ImportError::Commit`] alone, not everything.
+/// Why nothing was imported, or, for [`ImportError::Fill`] alone, not everything.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The checksum is wrong.
     #[error("the export was changed after it was written, its checksum does not match: use another copy")]
     Checksum,
-    /// The store failed while the entries were written.
-    #[error("the import stopped half-way ({0}): remove the data directory it was to fill and import again")]
-    Commit(CommitError),
+    /// The store is not to be filled, or failed while it was.
+    #[error(transparent)]
+    Fill(#[from] FillError),
     /// A line is not what it must be.
     #[error("line {line} of the export is damaged ({detail}): use another copy")]
     Line {
@@ -29,15 +31,9 @@ pub enum ImportError {
     /// The first line is not an export's.
     #[error("this is no export of Countersign: give the file that `countersign store export` wrote")]
     NotAnExport,
-    /// There are entries already.
-    #[error("the store already holds entries: import into an empty data directory")]
-    NotEmpty,
     /// The file cannot be read.
     #[error("cannot read the export: {0}")]
     Read(#[from] io::Error),
-    /// The store cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The last line is missing.
     #[error("the export ends before its last line: copy the file again, or export again")]
     Truncated,
@@ -53,41 +49,46 @@ pub enum ImportError {
     },
 }
 
-/// Fills the empty `store` from `input` and returns how many entries there are.
+/// Fills the empty `store` from `input` and returns how many entries there are. In a store that was half filled from the
+/// same export, it goes on behind the last entry.
 ///
 /// # Errors
-/// [`ImportError`]; nothing was written unless it is [`ImportError::Commit`].
+/// [`ImportError`]; nothing was written unless it is [`ImportError::Fill`].
 pub async fn import<R: BufRead + Seek + Send>(store: &dyn Store, input: &mut R) -> Result<u64, ImportError> {
+    import_in_batches(store, input, BATCH_BYTES).await
+}
+
+pub(super) async fn import_in_batches<R: BufRead + Seek + Send>(
+    store: &dyn Store,
+    input: &mut R,
+    batch_bytes: usize,
+) -> Result<u64, ImportError> {
     let start = input.stream_position()?;
-    let count = verify(&mut LinesIn::new(input))?;
-    if !is_empty(store).await? {
-        return Err(ImportError::NotEmpty);
-    }
+    let Verified { entries, sha256 } = verify(&mut LinesIn::new(input))?;
+    let mut filler = Filler::begin(store, FillSource::Import { sha256 }, batch_bytes).await?;
     input.seek(SeekFrom::Start(start))?;
     let mut lines = LinesIn::new(input);
     lines.header()?;
-    let mut batch = Batch::new();
-    let mut bytes = 0;
     while let Line::Row(row) = lines.next()? {
-        bytes += row.key.len() + row.value.len();
-        batch = match row.expires_at {
-            Some(millis) => batch.put_until(row.key, row.value, Timestamp::from_millis(millis)),
-            None => batch.put(row.key, row.value),
-        };
-        if bytes >= BATCH_BYTES {
-            store
-                .commit(std::mem::take(&mut batch))
-                .await
-                .map_err(ImportError::Commit)?;
-            bytes = 0;
+        if filler.has_passed(&row.key) {
+            continue;
         }
+        let expires_at = row.expires_at.map(Timestamp::from_millis);
+        filler.put(row.key, row.value, expires_at).await?;
     }
-    store.commit(batch).await.map_err(ImportError::Commit)?;
-    Ok(count)
+    filler.finish().await?;
+    Ok(entries)
 }
 
-/// Reads everything and returns the number of entries.
-fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<u64, ImportError> {
+/// What was read and found sound.
+struct Verified {
+    entries: u64,
+    sha256: [u8; 32],
+}
+
+/// Reads everything.
+fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<Verified, ImportError> {
+    let mark = keys::filling();
     lines.header()?;
     let mut count = 0;
     let mut last_key: Option<Vec<u8>> = None;
@@ -103,6 +104,9 @@ fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<u64, ImportError> {
                 {
                     return Err(lines.damaged("it is beyond the limits of the store"));
                 }
+                if row.key == mark.bytes() {
+                    return Err(lines.damaged("it is the mark of a store that was not whole"));
+                }
                 if last_key.is_some_and(|last| last >= row.key) {
                     return Err(lines.damaged("its key does not follow the one before"));
                 }
@@ -110,27 +114,24 @@ fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<u64, ImportError> {
                 count += 1;
             }
             Line::Trailer(trailer) => {
-                if trailer.entries != count || trailer.sha256 != hexadecimal(&digest.finish()) {
+                let digest = digest.finish();
+                let Ok(sha256) = digest.as_ref().try_into() else {
+                    return Err(ImportError::Checksum);
+                };
+                if trailer.entries != count || trailer.sha256 != hexadecimal(digest.as_ref()) {
                     return Err(ImportError::Checksum);
                 }
                 return if lines.read()? {
                     Err(lines.damaged("it is behind the last line"))
                 } else {
-                    Ok(count)
+                    Ok(Verified {
+                        entries: count,
+                        sha256,
+                    })
                 };
             }
         }
     }
-}
-
-async fn is_empty(store: &dyn Store) -> Result<bool, StoreError> {
-    let first = Scan {
-        prefix: Vec::new(),
-        after: None,
-        order: Order::Ascending,
-        limit: 1,
-    };
-    Ok(store.scan(first).await?.is_empty())
 }
 
 /// Any line but the first.
@@ -208,6 +209,3 @@ impl<'i, R: BufRead> LinesIn<'i, R> {
         }
     }
 }
-
-/// How many bytes of keys and values go into one commit.
-const BATCH_BYTES: usize = 256 * 1024;

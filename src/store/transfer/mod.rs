@@ -10,11 +10,16 @@
 //! ```
 //!
 //! Keys and values are in base64; keys rise from line to line. Secrets are in it as they are in the store: sealed.
+//!
+//! A store that is being filled has a [mark](super::records::Filling) until it is whole. Whoever filled it goes on where it
+//! stopped; everybody else refuses it.
 
 mod export;
+mod filling;
 mod import;
 
 pub use self::export::{ExportError, export};
+pub use self::filling::FillError;
 pub use self::import::{ImportError, import};
 
 use serde::{Deserialize, Serialize};
@@ -48,16 +53,13 @@ struct Trailer {
     sha256: String,
 }
 
-fn hexadecimal(digest: &aws_lc_rs::digest::Digest) -> String {
+fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Bytes as base64, in serde's form.

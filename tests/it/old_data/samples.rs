@@ -42,8 +42,8 @@ use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
-    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, ImportedKey,
-    Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
+    self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, FillSource,
+    Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -636,6 +636,14 @@ fn of_the_store() -> Vec<Sample> {
         version: 1,
         master_key_id: vault().key_id().as_bytes().to_vec(),
     };
+    let conversion = FillSource::Conversion {
+        master_key_id: format.master_key_id.clone(),
+    };
+    let filling = |source| Filling {
+        source,
+        entries: 70_000,
+        last_key: vec![b'a', 0, 0xff],
+    };
     let vapid_key = VapidKeyRecord {
         public_key: P256Point::from_sec1(device_key().as_bytes()).unwrap(),
         private_key: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 32 + 16]),
@@ -661,6 +669,11 @@ fn of_the_store() -> Vec<Sample> {
         sample("service count", &ServiceCount { count: 3 }),
         sample("store format", &format),
         sample("VAPID key", &vapid_key),
+        sample(
+            "half an import",
+            &filling(FillSource::Import { sha256: [0xaa; 32] }),
+        ),
+        sample("half a conversion", &filling(conversion)),
     ]
 }
 

@@ -63,8 +63,8 @@ async fn every_released_store_still_opens() {
         eprintln!("{}", path.display());
         let directory = tempfile::tempdir().unwrap();
         let on_disk = SledStore::open(&Options::new(directory.path())).unwrap();
-        // Later formats may have kinds that the earlier ones lack.
-        let kinds = (number == newest).then_some(KINDS.len());
+        // Later formats may have kinds that the earlier ones lack. The mark of a store that is not whole is never exported.
+        let kinds = (number == newest).then_some(KINDS.len() - 1);
         opens(Arc::new(MemoryStore::new()), &file, kinds).await;
         opens(Arc::new(on_disk), &file, kinds).await;
     }

@@ -9,6 +9,7 @@ mod administering;
 mod codes;
 mod crowd;
 mod curl;
+mod half_imports;
 mod heads;
 pub(crate) mod http;
 pub(crate) mod http2;

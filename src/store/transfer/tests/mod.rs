@@ -1,5 +1,7 @@
 //! Round trips and refusals.
 
+mod half_imports;
+
 use std::io::Cursor;
 
 use tempfile::TempDir;
@@ -68,7 +70,7 @@ async fn a_store_with_entries_is_no_target() {
         .await
         .unwrap();
     let error = imported(&target, &exported).await.unwrap_err();
-    assert!(matches!(error, ImportError::NotEmpty));
+    assert!(matches!(error, ImportError::Fill(FillError::NotEmpty)));
     assert_eq!(count(&target).await, 1);
 }
 
@@ -135,7 +137,7 @@ async fn what_the_store_cannot_hold_is_refused_before_anything_is_written() {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, above.as_bytes());
         let text = format!(
             "{above}{{\"entries\":2,\"sha256\":\"{}\"}}\n",
-            hexadecimal(&digest)
+            hexadecimal(digest.as_ref())
         );
         let error = refused(text.as_bytes()).await;
         assert!(matches!(error, ImportError::Line { line: 3, .. }), "{error}");
