@@ -1,3 +1,5 @@
 //! On PostgreSQL.
 
+mod proxy;
 mod servers;
+mod wire;

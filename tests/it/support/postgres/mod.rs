@@ -3,7 +3,7 @@
 //! The library's own tests and those of `tests/it` share these files, each as `crate::postgres_server`.
 //!
 //! [`Cluster::shared`] is the one server of a test process, on which every test makes a [`Database`] of its own.
-//! [`Cluster::own`] is for a test that kills its server, or that wants TLS, a password or a standby.
+//! [`Cluster::own`] is for a test that kills its server, or that wants TLS, a password or a standby. [`Proxy`] stands between a client and either.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -16,8 +16,10 @@ mod cluster;
 mod database;
 mod keeper;
 mod programs;
+mod proxy;
 mod standby;
 
 pub use self::cluster::{Cluster, ClusterOptions};
 pub use self::database::Database;
+pub use self::proxy::Proxy;
 pub use self::standby::Replication;
