@@ -15,6 +15,7 @@ pub mod faulty;
 pub mod keys;
 pub mod kinds;
 pub mod memory;
+pub mod postgres;
 mod range;
 pub mod records;
 pub mod sled;

@@ -23,7 +23,9 @@ const RULES: &[Rule] = &[
             "reqwest",
             "rmp_serde",
             "serde_json",
+            "deadpool_postgres",
             "sled",
+            "tokio_postgres",
             // What changes behind a shared reference is something that a process remembers: `memory`.
             "std::cell",
             "std::sync::Condvar",
@@ -38,7 +40,14 @@ const RULES: &[Rule] = &[
     Rule {
         module: "memory",
         ours: &["domain"],
-        never: &["axum", "hyper", "reqwest", "sled"],
+        never: &[
+            "axum",
+            "hyper",
+            "reqwest",
+            "deadpool_postgres",
+            "sled",
+            "tokio_postgres",
+        ],
     },
     Rule {
         module: "store",
@@ -48,18 +57,33 @@ const RULES: &[Rule] = &[
     Rule {
         module: "crypto",
         ours: &["domain"],
-        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
+        never: &[
+            "axum",
+            "hyper",
+            "reqwest",
+            "deadpool_postgres",
+            "sled",
+            "tokio_postgres",
+            "tokio",
+        ],
     },
     // The one HTTP client of all deliveries.
     Rule {
         module: "delivery::http",
         ours: &["delivery", "domain"],
-        never: &["axum", "sled"],
+        never: &["axum", "deadpool_postgres", "sled", "tokio_postgres"],
     },
     Rule {
         module: "delivery",
         ours: &["crypto", "domain"],
-        never: &["axum", "reqwest::Client", "reqwest::ClientBuilder", "sled"],
+        never: &[
+            "axum",
+            "reqwest::Client",
+            "reqwest::ClientBuilder",
+            "deadpool_postgres",
+            "sled",
+            "tokio_postgres",
+        ],
     },
     Rule {
         module: "app",
@@ -67,7 +91,9 @@ const RULES: &[Rule] = &[
         never: &[
             "axum",
             "hyper",
+            "deadpool_postgres",
             "sled",
+            "tokio_postgres",
             "std::sync::Mutex",
             "std::sync::atomic",
             "tokio",
@@ -76,35 +102,50 @@ const RULES: &[Rule] = &[
     Rule {
         module: "flows",
         ours: &["app", "crypto", "delivery", "domain", "memory", "store"],
-        never: &["axum", "hyper", "reqwest", "sled"],
+        never: &[
+            "axum",
+            "hyper",
+            "reqwest",
+            "deadpool_postgres",
+            "sled",
+            "tokio_postgres",
+        ],
     },
     // At its root is the seam between dialects and the server, which imports less: see `problem`.
     Rule {
         module: "dialect",
         ours: &["app", "crypto", "domain", "flows", "web"],
-        never: &["sled"],
+        never: &["deadpool_postgres", "sled", "tokio_postgres"],
     },
     Rule {
         module: "web",
         ours: &["app", "dialect", "domain", "flows", "memory"],
-        never: &["sled"],
+        never: &["deadpool_postgres", "sled", "tokio_postgres"],
     },
     Rule {
         module: "config",
         // What the file says of senders is what senders are built of.
         ours: &["app", "crypto", "delivery", "domain"],
-        never: &["axum", "hyper", "sled"],
+        never: &["axum", "hyper", "deadpool_postgres", "sled", "tokio_postgres"],
     },
     Rule {
         module: "server",
         ours: &["dialect", "domain", "web"],
-        never: &["sled"],
+        never: &["deadpool_postgres", "sled", "tokio_postgres"],
     },
     // Text, which anybody may show.
     Rule {
         module: "manual",
         ours: &[],
-        never: &["axum", "hyper", "reqwest", "sled", "tokio"],
+        never: &[
+            "axum",
+            "hyper",
+            "reqwest",
+            "deadpool_postgres",
+            "sled",
+            "tokio_postgres",
+            "tokio",
+        ],
     },
     // The commands wire everything together.
     Rule {
@@ -113,7 +154,7 @@ const RULES: &[Rule] = &[
             "app", "config", "crypto", "delivery", "dialect", "domain", "flows", "manual", "memory",
             "server", "store", "web",
         ],
-        never: &["sled"],
+        never: &["deadpool_postgres", "sled", "tokio_postgres"],
     },
 ];
 

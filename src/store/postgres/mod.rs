@@ -1,0 +1,260 @@
+//! The engine for those who outgrow one machine: one table of a database that speaks PostgreSQL's protocol, shared by any
+//! number of processes.
+//!
+//! Reads are single statements on a pool of connections, each seeing what is committed. A commit goes through a queue to one
+//! of a few writers, which takes whatever waits as one group and has the database decide and write it in one round trip, in
+//! a serializable transaction. That all decisive keys are asserted, absent ones too, and that all writers are serializable,
+//! is what makes assertions hold between processes.
+//!
+//! * `address`: where the database is; `password_file`, `tls`, `connection`: how it is reached
+//! * `schema`, `layout`: the tables, and what stands in them
+//! * `queue`, `statement`, `writer`, `slot`: how batches are decided and written, and what a lost connection means
+//! * `versions`: where versions come from; `acknowledgements`: how lost commits are noticed
+//!
+//! Only SQL is used that PostgreSQL 13 and later, Citus, CockroachDB and YugabyteDB all have.
+
+mod acknowledgements;
+mod address;
+mod connection;
+mod export;
+mod layout;
+mod password_file;
+mod pool;
+mod queue;
+mod schema;
+mod slot;
+mod statement;
+mod tls;
+mod versions;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+pub use self::address::{AddressError, PostgresAddress};
+pub use self::password_file::PasswordFileError;
+pub use self::schema::Migrated;
+pub use self::tls::TlsError;
+
+use self::acknowledgements::Acknowledgements;
+use self::connection::{Connector, SessionPurpose, unavailable};
+use self::layout::{ENTRIES, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
+use self::pool::ReadPool;
+use self::queue::{CommitQueue, QueuedBatch};
+use self::versions::VersionSource;
+use self::writer::{CommitCounts, Writer, WriterContext};
+use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
+use crate::domain::time::{Clock, Timestamp};
+
+/// What it takes to use a database as a store.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Where it is.
+    pub address: PostgresAddress,
+    /// How many connections read at the most. Each is made when it is needed.
+    pub readers: usize,
+    /// How many connections write. Commits that come in while all are busy are written together.
+    pub writers: usize,
+}
+
+/// A store in a database that speaks PostgreSQL's protocol.
+pub struct PostgresStore {
+    pool: ReadPool,
+    context: Arc<WriterContext>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl PostgresOptions {
+    /// What suits a node of a few cores.
+    #[must_use]
+    pub fn new(address: PostgresAddress) -> Self {
+        Self {
+            address,
+            readers: 16,
+            writers: 4,
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Connects to the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be reached, or its tables are not of this release.
+    pub async fn open(options: &PostgresOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let connector = Connector::new(options.address.clone())?;
+        let first = connector.connect(SessionPurpose::Write).await;
+        let first =
+            first.map_err(|error| StoreError::Unavailable(format!("{}: {error}", options.address)))?;
+        schema::check(&first.client).await?;
+        let versions = VersionSource::draw(&first.client).await?;
+        let slots_nobody_has: [&(dyn ToSql + Sync); 3] = [&SLOTS.0, &SLOTS.1, &bigint(clock.now().millis())];
+        let dropped = first.client.execute(DROP_OLD_SLOTS, &slots_nobody_has).await;
+        dropped.map_err(|error| unavailable(&error))?;
+        let acknowledgements = Arc::new(Acknowledgements::default());
+        let context = Arc::new(WriterContext {
+            connector: Arc::clone(&connector),
+            queue: CommitQueue::default(),
+            versions,
+            acknowledgements: Arc::clone(&acknowledgements),
+            clock,
+            counts: CommitCounts::default(),
+            slots: 0.into(),
+        });
+        let spawn = |_| tokio::spawn(Writer::new(Arc::clone(&context)).run());
+        let writers = (0..options.writers.max(1)).map(spawn).collect();
+        Ok(Self {
+            pool: ReadPool::new(connector, acknowledgements, options.readers.max(1)),
+            writers: Mutex::new(writers),
+            context,
+        })
+    }
+
+    /// Makes the tables, or brings them to the version of this release. Others may use the store meanwhile, or do the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database cannot be reached or refuses.
+    pub async fn migrate(address: &PostgresAddress) -> Result<Migrated, StoreError> {
+        let connector = Connector::new(address.clone())?;
+        schema::migrate(&connector).await
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        let rows = self.pool.query(GET, &[&entry_key(key)]).await?;
+        rows.first().map(|row| entry_in(row, 1)).transpose()
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        if keys.is_empty() {
+            return self.pool.check().map(|()| Vec::new());
+        }
+        let row_keys: Vec<Vec<u8>> = keys.iter().map(|key| entry_key(key)).collect();
+        let rows = self.pool.query(GET_MANY, &[&row_keys]).await?;
+        let found: Result<HashMap<Vec<u8>, Entry>, StoreError> = rows.iter().map(keyed_entry_in).collect();
+        let found = found?;
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        let Some((low, high)) = rows_of(&scan) else {
+            return self.pool.check().map(|()| Vec::new());
+        };
+        let statement = match scan.order {
+            Order::Ascending => SCAN_UP,
+            Order::Descending => SCAN_DOWN,
+        };
+        let rows = self
+            .pool
+            .query(statement, &[&low, &high, &limit(scan.limit)])
+            .await?;
+        rows.iter().map(keyed_entry_in).collect()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        batch.check_sizes()?;
+        self.context.acknowledgements.check()?;
+        let (answer, answered) = oneshot::channel();
+        self.context.queue.push(QueuedBatch { batch, answer })?;
+        // A writer answers whatever it has taken, unless it panics.
+        let fallen = || StoreError::Unavailable("a writer stopped".into());
+        answered.await.unwrap_or_else(|_| Err(fallen().into()))
+    }
+
+    async fn expired(&self, now: Timestamp, count: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        let parameters: [&(dyn ToSql + Sync); 4] =
+            [&bigint(now.millis()), &ENTRIES.0, &ENTRIES.1, &limit(count)];
+        let rows = self.pool.query(EXPIRED, &parameters).await?;
+        let versioned = |row: &Row| {
+            let version: i64 = column(row, 1)?;
+            Ok((key_of(column(row, 0)?), Version(number(version)?)))
+        };
+        rows.iter().map(versioned).collect()
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.pool.check()?;
+        Ok(Box::new(export::begin(&self.context.connector).await?))
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.context.queue.close();
+        let writers = std::mem::take(&mut *self.writers.lock().await);
+        join_all(writers).await;
+        self.pool.close();
+        Ok(())
+    }
+
+    fn statistics(&self) -> Statistics {
+        let counts = &self.context.counts;
+        Statistics {
+            commits: counts.commits.load(Ordering::Relaxed),
+            conflicts: counts.conflicts.load(Ordering::Relaxed),
+            groups: counts.groups.load(Ordering::Relaxed),
+            disk_bytes: 0,
+        }
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // The writers finish what they have and end.
+        self.context.queue.close();
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("address", self.context.connector.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key and the entry in a row of a key, a value, a version and an expiry.
+fn keyed_entry_in(row: &Row) -> Result<(Vec<u8>, Entry), StoreError> {
+    Ok((key_of(column(row, 0)?), entry_in(row, 1)?))
+}
+
+/// The entry in a row whose value, version and expiry begin at the column `first`.
+fn entry_in(row: &Row, first: usize) -> Result<Entry, StoreError> {
+    entry(
+        column(row, first)?,
+        column(row, first + 1)?,
+        column(row, first + 2)?,
+    )
+}
+
+fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, number: usize) -> Result<T, StoreError> {
+    row.try_get(number)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+const GET: &str = "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = $1";
+const GET_MANY: &str = "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = ANY($1)";
+const SCAN_UP: &str = "SELECT key, value, version, expires_at FROM countersign_entries
+WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
+const SCAN_DOWN: &str = "SELECT key, value, version, expires_at FROM countersign_entries
+WHERE key >= $1 AND key < $2 ORDER BY key DESC LIMIT $3";
+const EXPIRED: &str = "SELECT key, version FROM countersign_entries
+WHERE expires_at <= $1 AND key >= $2 AND key < $3 ORDER BY expires_at LIMIT $4";
+const DROP_OLD_SLOTS: &str =
+    "DELETE FROM countersign_entries WHERE key >= $1 AND key < $2 AND expires_at < $3";

@@ -1,0 +1,73 @@
+//! Versions: none is given twice, by whichever process.
+//!
+//! Each process draws an epoch from the database, which is the upper half of its versions, and counts the lower half itself.
+//! So versions rise within a process, and with each start; between processes they only differ.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio_postgres::Client;
+
+use super::connection::unavailable;
+use super::layout::{EPOCH_KEY, bigint};
+use crate::store::{StoreError, Version};
+
+/// The versions of one process.
+pub(super) struct VersionSource(Mutex<u64>);
+
+impl VersionSource {
+    /// The versions of a new epoch, which is drawn on `client`.
+    pub(super) async fn draw(client: &Client) -> Result<Self, StoreError> {
+        Ok(Self(Mutex::new(first_of(draw_epoch(client).await?))))
+    }
+
+    /// The next version; `None` when the epoch is used up, and another one has to be drawn.
+    pub(super) fn next(&self) -> Option<Version> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last & LOWER_HALF == LOWER_HALF {
+            return None;
+        }
+        *last += 1;
+        Some(Version(*last))
+    }
+
+    /// Goes on with a new epoch.
+    pub(super) async fn draw_next(&self, client: &Client) -> Result<(), StoreError> {
+        let first = first_of(draw_epoch(client).await?);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another writer may have drawn one meanwhile; versions do not go back.
+        *last = first.max(*last);
+        Ok(())
+    }
+}
+
+async fn draw_epoch(client: &Client) -> Result<u32, StoreError> {
+    let drawn = client
+        .query_one(DRAW, &[&EPOCH_KEY])
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let epoch: i64 = drawn.try_get(0).map_err(|error| unavailable(&error))?;
+    let usable = u32::try_from(epoch)
+        .ok()
+        .filter(|epoch| bigint(first_of(*epoch)) < i64::MAX);
+    usable.ok_or_else(|| StoreError::Corrupt(format!("its count of epochs is {epoch}")))
+}
+
+fn first_of(epoch: u32) -> u64 {
+    u64::from(epoch) << EPOCH_SHIFT
+}
+
+const DRAW: &str = "UPDATE countersign_entries SET version = version + 1 WHERE key = $1 RETURNING version";
+const EPOCH_SHIFT: u32 = 32;
+const LOWER_HALF: u64 = (1 << EPOCH_SHIFT) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_ends_before_the_next_begins() {
+        let versions = VersionSource(Mutex::new(first_of(7) + LOWER_HALF - 1));
+        assert_eq!(versions.next(), Some(Version(first_of(8) - 1)));
+        assert_eq!(versions.next(), None);
+    }
+}
