@@ -107,9 +107,10 @@ fn tls_is_spoken_and_nothing_else_with_a_certificate_that_can_be_verified() {
 }
 
 #[test]
-fn a_password_is_asked_for_and_a_standby_knows_it() {
+fn a_password_is_asked_for_and_a_standby_knows_it_over_tls() {
     let options = ClusterOptions {
         password: Some("correct-horse"),
+        tls: true,
         ..ClusterOptions::default()
     };
     let Some(primary) = Cluster::own(options) else {

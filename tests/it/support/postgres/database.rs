@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use super::programs::Programs;
 
 /// An empty database. It goes when its cluster does.
 #[derive(Clone, Debug)]
@@ -73,13 +75,7 @@ impl Database {
     /// # Errors
     /// As [`Self::try_psql`].
     pub fn psql_at(&self, url: &str, statements: &str) -> Result<String, String> {
-        let mut command = Command::new(&self.psql);
-        // Whoever runs the tests may have settings for other servers.
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"PG") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = Programs::command(&self.psql);
         command
             .args([
                 "--no-psqlrc",

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use super::programs::Programs;
 
@@ -24,7 +24,7 @@ impl Keeper {
             .prefix("countersign-postgres-")
             .tempdir()
             .unwrap();
-        let mut command = Command::new("sh");
+        let mut command = Programs::command("sh");
         command
             .args(["-c", include_str!("keeper.sh"), "keeper"])
             .args([directory.path(), programs.directory()])

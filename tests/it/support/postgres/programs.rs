@@ -1,6 +1,7 @@
 //! PostgreSQL's programs, wherever they are installed.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,6 +56,19 @@ impl Programs {
 
     pub(super) fn psql(&self) -> PathBuf {
         self.directory.join("psql")
+    }
+
+    /// Runs a program, or one that runs others, as if whoever runs the tests had no settings for other servers.
+    pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        // Certificates and passwords lie there, and a server that runs as somebody else cannot read them.
+        command.env("HOME", "/nonexistent");
+        for (name, _) in env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"PG") {
+                command.env_remove(name);
+            }
+        }
+        command
     }
 
     fn find() -> Option<Self> {
