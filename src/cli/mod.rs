@@ -10,6 +10,7 @@ mod admin;
 mod banner;
 mod bench;
 mod config;
+mod convert;
 mod data_directory;
 mod device;
 mod flags;
@@ -63,7 +64,7 @@ enum Command {
     /// See what waits to be delivered and what was given up, and put it back or forget it.
     #[command(subcommand)]
     Outbox(outbox::Command),
-    /// Check, export and import what is stored.
+    /// Check, export, import and convert what is stored.
     #[command(subcommand)]
     Store(store::Command),
     /// Show what clients of Telegram's login codes need.

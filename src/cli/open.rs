@@ -39,19 +39,11 @@ pub(super) async fn open(
 ) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
     let master_key = master_key(storage.master_key, &directory, purpose)?;
-    let options = Options {
+    let store = open_store(Options {
         directory: directory.store(),
         cache_bytes: storage.cache_bytes,
-    };
-    let store = tokio::task::spawn_blocking(move || SledStore::open(&options))
-        .await
-        .map_err(|_| {
-            Failure::new(format!(
-                "opening the store in {} failed",
-                directory.path().display()
-            ))
-        })?
-        .map_err(|error| Failure::new(error.to_string()))?;
+    })
+    .await?;
     let app = Arc::new(App {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
@@ -82,6 +74,15 @@ pub(super) async fn open(
         return Err(failure);
     }
     Ok(opened)
+}
+
+/// Opens the store in a directory, which is created if there is none.
+pub(super) async fn open_store(options: Options) -> Result<SledStore, Failure> {
+    let directory = options.directory.clone();
+    tokio::task::spawn_blocking(move || SledStore::open(&options))
+        .await
+        .map_err(|_| Failure::new(format!("opening the store in {} failed", directory.display())))?
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
 impl Opened {

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use tracing::level_filters::LevelFilter;
 
 use super::admin::client;
+use super::convert::{StorePlace, convert};
 use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, OpenPurpose};
@@ -26,6 +27,15 @@ pub(super) enum Command {
     Check {
         #[command(flatten)]
         flags: StoreFlags,
+    },
+    /// Copy a store to another place, entry by entry, and verify the copy; no server may be running in either
+    Convert {
+        /// Where the store is: a data directory
+        #[arg(long, value_name = "PLACE")]
+        from: StorePlace,
+        /// Where it goes: a data directory without a store, which is made if need be
+        #[arg(long, value_name = "PLACE")]
+        to: StorePlace,
     },
     /// Write everything that is stored, as it is at one moment, to a file; a running server goes on meanwhile
     Export {
@@ -56,6 +66,10 @@ pub(super) async fn run(
     };
     match command {
         Command::Check { flags } => check(load(flags)?).await,
+        Command::Convert { from, to } => {
+            logging::start(LevelFilter::WARN);
+            convert(&from, &to).await
+        }
         Command::Export { to, flags } => export(load(flags)?, &to).await,
         Command::Import { from, flags } => import(load(flags)?, &from).await,
     }

@@ -78,6 +78,13 @@ impl<'s> Filler<'s> {
             .is_some_and(|passed| key <= passed.as_slice())
     }
 
+    /// What the mark says from now on is counted from the first entry.
+    pub(super) fn rewind(&mut self) {
+        self.filling.entries = 0;
+        self.filling.last_key.clear();
+        self.passed = None;
+    }
+
     /// Writes an entry behind all others.
     pub(super) async fn put(
         &mut self,
@@ -85,19 +92,38 @@ impl<'s> Filler<'s> {
         value: Vec<u8>,
         expires_at: Option<Timestamp>,
     ) -> Result<(), FillError> {
-        // Not before an entry that is still to come, so that the last ones go with the mark.
-        if self.bytes >= self.batch_bytes {
-            self.commit_with_mark().await?;
-        }
+        self.make_room().await?;
         self.bytes += key.len() + value.len();
-        self.filling.entries += 1;
-        self.filling.last_key.clone_from(&key);
+        self.keep(&key);
         let batch = std::mem::take(&mut self.batch);
         self.batch = match expires_at {
             Some(moment) => batch.put_until(key, value, moment),
             None => batch.put(key, value),
         };
         Ok(())
+    }
+
+    /// Counts an entry that is there already.
+    pub(super) fn keep(&mut self, key: &[u8]) {
+        self.filling.entries += 1;
+        self.filling.last_key.clear();
+        self.filling.last_key.extend_from_slice(key);
+    }
+
+    /// Removes what the source does not have.
+    pub(super) async fn delete(&mut self, key: Vec<u8>) -> Result<(), FillError> {
+        self.make_room().await?;
+        self.bytes += key.len();
+        self.batch = std::mem::take(&mut self.batch).delete(key);
+        Ok(())
+    }
+
+    /// Writes what is left, and leaves the mark.
+    pub(super) async fn flush(&mut self) -> Result<(), FillError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.commit_with_mark().await
     }
 
     /// Writes what is left, and takes the mark away.
@@ -109,6 +135,14 @@ impl<'s> Filler<'s> {
             batch
         };
         self.commit(batch).await
+    }
+
+    /// Commits before a change that is still to come, so that the last ones of an import go with the mark.
+    async fn make_room(&mut self) -> Result<(), FillError> {
+        if self.bytes < self.batch_bytes {
+            return Ok(());
+        }
+        self.commit_with_mark().await
     }
 
     async fn commit_with_mark(&mut self) -> Result<(), FillError> {

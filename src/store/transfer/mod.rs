@@ -1,4 +1,4 @@
-//! Export and import: how data moves between engines and releases, and how it is restored.
+//! Export, import and conversion: how data moves between engines and releases, and how it is restored.
 //!
 //! The file is JSON Lines, readable without Countersign. Versions stay behind: they mean something to one store only.
 //!
@@ -14,10 +14,14 @@
 //! A store that is being filled has a [mark](super::records::Filling) until it is whole. Whoever filled it goes on where it
 //! stopped; everybody else refuses it.
 
+mod checksum;
+mod convert;
 mod export;
 mod filling;
 mod import;
 
+pub use self::checksum::Checksum;
+pub use self::convert::{ConvertError, ConvertStage, Progress, convert};
 pub use self::export::{ExportError, export};
 pub use self::filling::FillError;
 pub use self::import::{ImportError, import};

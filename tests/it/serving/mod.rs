@@ -7,9 +7,10 @@
 
 mod administering;
 mod codes;
+mod conversions;
 mod crowd;
 mod curl;
-mod half_imports;
+mod half_filled;
 mod heads;
 pub(crate) mod http;
 pub(crate) mod http2;

@@ -181,16 +181,19 @@ impl Drop for Process {
 
 /// A command of the binary about the data directory `data`.
 pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = program(arguments);
+    command.arg("--data").arg(data);
+    command
+}
+
+/// A command of the binary, with these arguments alone.
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_"));
     for (name, _) in ours {
         command.env_remove(name);
     }
-    command
-        .args(arguments)
-        .arg("--data")
-        .arg(data)
-        .stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null());
     command
 }
 

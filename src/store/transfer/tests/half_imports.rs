@@ -8,8 +8,8 @@ use super::super::filling::Filler;
 use super::super::import::import_in_batches;
 use super::*;
 use crate::store::faulty::FaultyStore;
-use crate::store::records::{self, FillSource, Filling, Stored};
-use crate::store::{Version, keys};
+use crate::store::keys;
+use crate::store::records::{FillSource, Filling};
 
 #[tokio::test]
 async fn an_import_that_stops_anywhere_goes_on_where_it_stopped() {
@@ -165,25 +165,6 @@ async fn many() -> Vec<u8> {
 
 async fn in_batches(store: &dyn Store, file: &[u8]) -> Result<u64, ImportError> {
     import_in_batches(store, &mut Cursor::new(file), 256).await
-}
-
-async fn mark(store: &dyn Store) -> Option<Filling> {
-    let read = records::read(store, &keys::filling()).await.unwrap();
-    read.map(|Stored { record, .. }| record)
-}
-
-async fn versions(store: &dyn Store) -> Vec<(Vec<u8>, Version)> {
-    let all = Scan {
-        prefix: Vec::new(),
-        after: None,
-        order: Order::Ascending,
-        limit: usize::MAX,
-    };
-    let entries = store.scan(all).await.unwrap();
-    entries
-        .into_iter()
-        .map(|(key, entry)| (key, entry.version))
-        .collect()
 }
 
 /// What the last line of an export says.

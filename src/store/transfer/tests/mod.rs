@@ -1,5 +1,6 @@
 //! Round trips and refusals.
 
+mod conversions;
 mod half_imports;
 
 use std::io::Cursor;
@@ -9,8 +10,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::time::Timestamp;
 use crate::store::memory::MemoryStore;
+use crate::store::records::{self, Filling, Stored};
 use crate::store::sled::{Options, SledStore};
-use crate::store::{Batch, Order, Scan, Store};
+use crate::store::{Batch, Order, Scan, Store, Version, keys};
 
 #[tokio::test]
 async fn memory_to_sled_to_memory_is_byte_identical() {
@@ -221,6 +223,25 @@ async fn count(store: &dyn Store) -> usize {
         limit: usize::MAX,
     };
     store.scan(all).await.unwrap().len()
+}
+
+async fn mark(store: &dyn Store) -> Option<Filling> {
+    let read = records::read(store, &keys::filling()).await.unwrap();
+    read.map(|Stored { record, .. }| record)
+}
+
+async fn versions(store: &dyn Store) -> Vec<(Vec<u8>, Version)> {
+    let all = Scan {
+        prefix: Vec::new(),
+        after: None,
+        order: Order::Ascending,
+        limit: usize::MAX,
+    };
+    let entries = store.scan(all).await.unwrap();
+    entries
+        .into_iter()
+        .map(|(key, entry)| (key, entry.version))
+        .collect()
 }
 
 const SAMPLE_SHA256: &str = "b534c60884d713617772d56510e217312bff6d8ea4ac5a61c61746210648ff1a";

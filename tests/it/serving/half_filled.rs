@@ -1,9 +1,9 @@
-//! An import that is killed, and what becomes of the store that it was to fill.
+//! An import or a conversion that is killed, and what becomes of the store that it was to fill.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Command, Stdio};
 
 use countersign::domain::destination::{Destination, EmailAddress};
 use countersign::domain::sid::AccountSid;
@@ -14,7 +14,7 @@ use countersign::store::{Batch, Store as _, keys};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{Process, command, complaint, run, stdout_of};
+use super::process::{Process, command, complaint, program, run, stdout_of};
 
 #[test]
 fn half_an_import_is_not_served_and_the_same_import_completes_it() {
@@ -30,6 +30,10 @@ fn half_an_import_is_not_served_and_the_same_import_completes_it() {
     fill(&old.join("store"));
     stdout_of(&old, &["store", "export", "--to", file]);
     let import = ["store", "import", "--from", file];
+    let by_import = format!(
+        "`countersign store import` of the export whose last line says {}",
+        checksum(file)
+    );
     let whole = Target::new(directory.path(), "whole", &old);
     let empty = whole.size();
     let said = stdout_of(&whole.0, &import);
@@ -39,17 +43,17 @@ fn half_an_import_is_not_served_and_the_same_import_completes_it() {
     for (number, shares) in [&[1][..], &[3], &[5], &[2, 4, 6]].into_iter().enumerate() {
         let target = Target::new(directory.path(), &format!("killed{number}"), &old);
         for share in shares {
-            target.import_killed_beyond(file, empty + grown * share / 7);
-            target.is_refused(&["serve", "--listen", "127.0.0.1:0"], file);
+            target.fill_and_kill(command(&target.0, &import), empty + grown * share / 7);
+            target.is_refused(&["serve", "--listen", "127.0.0.1:0"], &by_import);
         }
         let nowhere = directory.path().join(format!("nowhere{number}"));
-        let command: [&[&str]; 4] = [
+        let commands: [&[&str]; 4] = [
             &["account", "list"],
             &["account", "create"],
             &["store", "check"],
             &["store", "export", "--to", nowhere.to_str().unwrap()],
         ];
-        target.is_refused(command[number], file);
+        target.is_refused(commands[number], &by_import);
         assert!(!nowhere.exists());
         let line = complaint(&run(&target.0, &["store", "import", "--from", other]), 1);
         assert!(
@@ -65,6 +69,42 @@ fn half_an_import_is_not_served_and_the_same_import_completes_it() {
         assert!(fs::read(&again).unwrap() == fs::read(file).unwrap());
         assert_eq!(Process::start(&target.0).rest_after_sigterm(), "");
     }
+}
+
+#[test]
+fn half_a_conversion_is_not_served_and_the_same_conversion_completes_it() {
+    let directory = TempDir::new().unwrap();
+    let old = directory.path().join("old");
+    stdout_of(&old, &["account", "create", "--name", "Shop"]);
+    fill(&old.join("store"));
+    let convert = |target: &Target| {
+        let (from, to) = (old.to_str().unwrap(), target.0.to_str().unwrap());
+        program(&["store", "convert", "--from", from, "--to", to])
+    };
+    let whole = Target::new(directory.path(), "whole", &old);
+    let empty = whole.size();
+    assert!(convert(&whole).output().unwrap().status.success());
+    let grown = whole.size() - empty;
+
+    let target = Target::new(directory.path(), "killed", &old);
+    for share in [1, 3, 5] {
+        target.fill_and_kill(convert(&target), empty + grown * share / 7);
+        target.is_refused(
+            &["serve", "--listen", "127.0.0.1:0"],
+            "`countersign store convert` from the store with the master key ",
+        );
+        // The source goes on as if nothing had happened, and what happens there is not lost.
+        stdout_of(&old, &["account", "create", "--name", "Another"]);
+    }
+    assert!(convert(&target).output().unwrap().status.success());
+    assert_eq!(exported(&target.0), exported(&old));
+    assert_eq!(stdout_of(&target.0, &["account", "list"]).lines().count(), 4);
+    assert_eq!(Process::start(&target.0).rest_after_sigterm(), "");
+}
+
+/// What `store export` writes, as a digest: two of them would be a long message.
+fn exported(data: &Path) -> String {
+    checksum_in(&stdout_of(data, &["store", "export", "--to", "-"]))
 }
 
 /// Many long entries that make no difference to anybody.
@@ -115,31 +155,27 @@ impl Target {
         lengths.sum()
     }
 
-    /// Imports until the store occupies more than so many bytes, and kills the import then.
-    fn import_killed_beyond(&self, file: &str, bytes: u64) {
-        let mut import: Child = command(&self.0, &["store", "import", "--from", file])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+    /// Fills the store until it occupies more than so many bytes, and kills whoever does it then.
+    fn fill_and_kill(&self, mut filler: Command, bytes: u64) {
+        let mut filler = filler.stdout(Stdio::null()).spawn().unwrap();
         while self.size() <= bytes {
-            assert_eq!(import.try_wait().unwrap(), None, "it came to its end first");
+            assert_eq!(filler.try_wait().unwrap(), None, "it came to its end first");
             std::thread::yield_now();
         }
-        import.kill().unwrap();
+        filler.kill().unwrap();
         assert_eq!(
-            import.wait().unwrap().signal(),
+            filler.wait().unwrap().signal(),
             Some(9),
             "it came to its end first"
         );
     }
 
     /// The command does not use the store, and says what to do.
-    fn is_refused(&self, command: &[&str], file: &str) {
+    fn is_refused(&self, command: &[&str], half_filled_by: &str) {
         let line = complaint(&run(&self.0, command), 1);
         let store = self.0.join("store").canonicalize().unwrap();
         for part in [
-            "it is not whole: `countersign store import` of the export whose last line says ",
-            &checksum(file),
+            &format!("it is not whole: {half_filled_by}"),
             "run it again, and it goes on where it stopped, or remove ",
             &format!("{} to begin anew", store.display()),
         ] {
@@ -150,7 +186,10 @@ impl Target {
 
 /// What the last line of an export says.
 fn checksum(file: &str) -> String {
-    let text = fs::read_to_string(file).unwrap();
+    checksum_in(&fs::read_to_string(file).unwrap())
+}
+
+fn checksum_in(text: &str) -> String {
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     last["sha256"].as_str().unwrap().to_owned()
 }

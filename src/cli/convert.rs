@@ -1,0 +1,291 @@
+//! `countersign store convert`: a store is copied to another place, and its master key with it where both are directories.
+
+use std::fmt;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use super::data_directory::{DataDirectory, has_store, require_store};
+use super::open::open_store;
+use super::{Failure, key_file, output};
+use crate::crypto::vault::Vault;
+use crate::domain::time::{Clock, SystemClock, Timestamp};
+use crate::store::records::{self, StoreFormat};
+use crate::store::sled::Options;
+use crate::store::transfer::{self, Checksum, ConvertError, ConvertStage, Progress};
+use crate::store::{Store, keys};
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub(super) enum StorePlace {
+    /// In a data directory.
+    Directory(PathBuf),
+}
+
+impl FromStr for StorePlace {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || text.contains("://") {
+            return Err("must be a data directory");
+        }
+        Ok(Self::Directory(text.into()))
+    }
+}
+
+impl fmt::Display for StorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A place that this process has, as far as nobody else may use it meanwhile.
+struct TakenPlace {
+    directory: DataDirectory,
+}
+
+impl StorePlace {
+    /// Takes the place that is copied from, where there must be a store.
+    fn take_source(&self) -> Result<TakenPlace, Failure> {
+        match self {
+            Self::Directory(path) => {
+                require_store(path)?;
+                Ok(TakenPlace {
+                    directory: DataDirectory::take(path)?,
+                })
+            }
+        }
+    }
+
+    /// Takes the place that is copied to.
+    fn take_target(&self, source: &TakenPlace) -> Result<TakenPlace, Failure> {
+        match self {
+            Self::Directory(path) => {
+                if path
+                    .canonicalize()
+                    .is_ok_and(|path| path == source.directory.path())
+                {
+                    return Err(Failure::misused(
+                        "--from and --to are the same directory: give another",
+                    ));
+                }
+                Ok(TakenPlace {
+                    directory: DataDirectory::take(path)?,
+                })
+            }
+        }
+    }
+}
+
+impl TakenPlace {
+    async fn open(&self) -> Result<Box<dyn Store>, Failure> {
+        let store = open_store(Options::new(self.directory.store())).await?;
+        Ok(Box::new(store))
+    }
+}
+
+/// What becomes of the master key.
+enum KeyOutcome {
+    /// A file was copied, or was the right one already.
+    InPlace(PathBuf),
+    /// It is kept elsewhere.
+    Elsewhere,
+}
+
+/// Copies the store at `from` to `to`, verifies the copy and says what there is to know.
+pub(super) async fn convert(from: &StorePlace, to: &StorePlace) -> Result<(), Failure> {
+    let source_place = from.take_source()?;
+    let target_place = to.take_target(&source_place)?;
+    let source = source_place.open().await?;
+    let converted = fill(source.as_ref(), &source_place, &target_place).await;
+    let closed = source.close().await;
+    let (copied, key) = converted?;
+    // Whatever becomes of the source: the copy is whole.
+    if let Err(error) = closed {
+        tracing::warn!("closing the store in {from} failed: {error}");
+    }
+    let Checksum { entries, .. } = copied;
+    output::say(&format!("{entries} entries copied to {to} and verified\n"));
+    output::say(&match key {
+        KeyOutcome::InPlace(path) => format!("the master key is in {}\n", path.display()),
+        KeyOutcome::Elsewhere => {
+            "its secrets are sealed as before: start the server with the same master key\n".to_owned()
+        }
+    });
+    Ok(())
+}
+
+async fn fill(
+    source: &dyn Store,
+    source_place: &TakenPlace,
+    target_place: &TakenPlace,
+) -> Result<(Checksum, KeyOutcome), Failure> {
+    let failure = |error: ConvertError| Failure::new(error.to_string());
+    let format = records::read(source, &keys::store_format()).await;
+    let format = format.map_err(|error| failure(ConvertError::Source(error)))?;
+    let format = format.ok_or_else(|| failure(ConvertError::NoFormat))?.record;
+    let key = bring_key(&format, &source_place.directory, &target_place.directory)?;
+    let target = target_place.open().await?;
+    let mut shown = ShownProgress::begin(&SystemClock);
+    let converted = transfer::convert(source, target.as_ref(), &mut |progress| shown.show(progress)).await;
+    shown.end();
+    let closed = target.close().await;
+    let copied = converted.map_err(failure)?;
+    closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))?;
+    Ok((copied, key))
+}
+
+/// Brings the master key along, before there is a store that would be of no use without it. None is ever replaced.
+fn bring_key(
+    format: &StoreFormat,
+    source: &DataDirectory,
+    target: &DataDirectory,
+) -> Result<KeyOutcome, Failure> {
+    let fits = |key| Vault::new(&key).key_id().as_bytes() == format.master_key_id.as_slice();
+    let path = target.master_key();
+    if let Some(key) = key_file::read(&path)? {
+        return if fits(key) {
+            Ok(KeyOutcome::InPlace(path))
+        } else {
+            Err(Failure::new(format!(
+                "the master key in {} is another one than that of the store in {}: put it aside",
+                path.display(),
+                source.path().display()
+            )))
+        };
+    }
+    // A store without its key beside it has it elsewhere, and so does one whose key is not the one beside it.
+    match key_file::read(&source.master_key())? {
+        Some(key) if !has_store(target.path()) => {
+            let text = Zeroizing::new(format!("{}\n", key.to_text().as_str()));
+            if !fits(key) {
+                return Ok(KeyOutcome::Elsewhere);
+            }
+            key_file::write_secret(&path, &text).map_err(|error| {
+                Failure::new(format!(
+                    "cannot write the master key to {}: {error}",
+                    path.display()
+                ))
+            })?;
+            Ok(KeyOutcome::InPlace(path))
+        }
+        _ => Ok(KeyOutcome::Elsewhere),
+    }
+}
+
+/// One line on a terminal, written again and again; nothing elsewhere.
+struct ShownProgress<'c> {
+    clock: &'c dyn Clock,
+    on_terminal: bool,
+    shown_at: Option<Timestamp>,
+    /// The stage that is shown, and since when.
+    stage: Option<(ConvertStage, Timestamp)>,
+}
+
+impl<'c> ShownProgress<'c> {
+    const INTERVAL_MILLIS: u64 = 200;
+
+    fn begin(clock: &'c dyn Clock) -> Self {
+        Self {
+            clock,
+            on_terminal: std::io::stderr().is_terminal(),
+            shown_at: None,
+            stage: None,
+        }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        if !self.on_terminal {
+            return;
+        }
+        let now = self.clock.now();
+        let since = match self.stage {
+            Some((stage, since)) if stage == progress.stage => since,
+            _ => {
+                self.stage = Some((progress.stage, now));
+                now
+            }
+        };
+        let due = |shown: Timestamp| now.millis().saturating_sub(shown.millis()) >= Self::INTERVAL_MILLIS;
+        if self.shown_at.is_none_or(due) {
+            self.shown_at = Some(now);
+            rewrite(&line(progress, now.millis().saturating_sub(since.millis())));
+        }
+    }
+
+    /// Takes the line away.
+    fn end(&self) {
+        if self.shown_at.is_some() {
+            rewrite("");
+        }
+    }
+}
+
+fn rewrite(line: &str) {
+    let mut err = std::io::stderr().lock();
+    let _unread = write!(err, "\r\x1b[K{line}").and_then(|()| err.flush());
+}
+
+/// What a stage has done within so many milliseconds.
+fn line(progress: Progress, millis: u64) -> String {
+    let Progress {
+        stage,
+        entries,
+        bytes,
+        of_bytes,
+    } = progress;
+    let verb = match stage {
+        ConvertStage::Reading => "reading",
+        ConvertStage::Copying => "copying",
+        ConvertStage::Verifying => "verifying",
+    };
+    // Bytes in a millisecond are thousands of them in a second.
+    let rate = bytes.checked_div(millis).unwrap_or(0);
+    let megabytes = |thousands: u64| format!("{}.{} MB", thousands / 1000, thousands % 1000 / 100);
+    let (bytes, rate) = (megabytes(bytes / 1000), megabytes(rate));
+    let share = match of_bytes {
+        Some(of) => {
+            let percent = (u128::from(progress.bytes) * 100).checked_div(u128::from(of));
+            format!(", {} %", percent.unwrap_or(100))
+        }
+        None => String::new(),
+    };
+    format!("{verb}: {entries} entries, {bytes}, {rate}/s{share}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is_and_how_fast() {
+        let progress = Progress {
+            stage: ConvertStage::Copying,
+            entries: 12_345,
+            bytes: 3_456_789,
+            of_bytes: Some(10_000_000),
+        };
+        assert_eq!(
+            line(progress, 2000),
+            "copying: 12345 entries, 3.4 MB, 1.7 MB/s, 34 %"
+        );
+        let unknown = Progress {
+            stage: ConvertStage::Reading,
+            of_bytes: None,
+            ..progress
+        };
+        assert_eq!(line(unknown, 0), "reading: 12345 entries, 3.4 MB, 0.0 MB/s");
+    }
+
+    #[test]
+    fn a_place_is_a_directory() {
+        assert!(matches!("a/b".parse(), Ok(StorePlace::Directory(path)) if path.as_os_str() == "a/b"));
+        for wrong in ["", "mysql://host/name"] {
+            assert!(wrong.parse::<StorePlace>().is_err(), "{wrong}");
+        }
+    }
+}
