@@ -2,80 +2,100 @@
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::data_directory::{DataDirectory, has_store, require_store};
+use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::open_store;
 use super::{Failure, key_file, output};
 use crate::crypto::vault::Vault;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
+use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use crate::store::records::{self, StoreFormat};
 use crate::store::sled::Options;
 use crate::store::transfer::{self, Checksum, ConvertError, ConvertStage, Progress};
 use crate::store::{Store, keys};
 
-/// Where a store is.
-#[derive(Clone, Debug)]
+/// Where a store is said to be.
+#[derive(Clone)]
 pub(super) enum StorePlace {
     /// In a data directory.
     Directory(PathBuf),
+    /// In the database with this URL, in which a password may be.
+    Database(String),
 }
 
 impl FromStr for StorePlace {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if PostgresAddress::is_meant_by(text) {
+            return Ok(Self::Database(text.to_owned()));
+        }
         if text.is_empty() || text.contains("://") {
-            return Err("must be a data directory");
+            return Err("must be a data directory or postgres://USER@HOST/DATABASE");
         }
         Ok(Self::Directory(text.into()))
     }
 }
 
-impl fmt::Display for StorePlace {
+impl fmt::Debug for StorePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Directory(path) => path.display().fmt(f),
+            Self::Directory(path) => path.fmt(f),
+            Self::Database(_) => f.write_str("a database"),
         }
     }
 }
 
-/// A place that this process has, as far as nobody else may use it meanwhile.
-struct TakenPlace {
-    directory: DataDirectory,
+/// A place that this process has, as far as it can be had: other servers may use a database.
+enum TakenPlace {
+    Directory(DataDirectory),
+    Database(Box<PostgresAddress>),
 }
 
 impl StorePlace {
     /// Takes the place that is copied from, where there must be a store.
-    fn take_source(&self) -> Result<TakenPlace, Failure> {
-        match self {
-            Self::Directory(path) => {
-                require_store(path)?;
-                Ok(TakenPlace {
-                    directory: DataDirectory::take(path)?,
-                })
-            }
+    fn take_source(&self, password_file: Option<&Path>) -> Result<TakenPlace, Failure> {
+        if let Self::Directory(path) = self {
+            require_store_in(path)?;
         }
+        self.take(password_file)
     }
 
     /// Takes the place that is copied to.
-    fn take_target(&self, source: &TakenPlace) -> Result<TakenPlace, Failure> {
+    fn take_target(&self, source: &TakenPlace, password_file: Option<&Path>) -> Result<TakenPlace, Failure> {
+        let same = |what: &str| {
+            Err(Failure::misused(format!(
+                "--from and --to are the same {what}: give another"
+            )))
+        };
+        if let (Self::Directory(path), TakenPlace::Directory(directory)) = (self, source)
+            && path.canonicalize().is_ok_and(|path| path == directory.path())
+        {
+            return same("directory");
+        }
+        let target = self.take(password_file)?;
+        match (&target, source) {
+            (TakenPlace::Database(target), TakenPlace::Database(source))
+                if target.to_string() == source.to_string() =>
+            {
+                same("database")
+            }
+            _ => Ok(target),
+        }
+    }
+
+    fn take(&self, password_file: Option<&Path>) -> Result<TakenPlace, Failure> {
         match self {
-            Self::Directory(path) => {
-                if path
-                    .canonicalize()
-                    .is_ok_and(|path| path == source.directory.path())
-                {
-                    return Err(Failure::misused(
-                        "--from and --to are the same directory: give another",
-                    ));
-                }
-                Ok(TakenPlace {
-                    directory: DataDirectory::take(path)?,
-                })
+            Self::Directory(path) => Ok(TakenPlace::Directory(DataDirectory::take(path)?)),
+            Self::Database(url) => {
+                let address = PostgresAddress::parse(url, password_file.map(Path::to_owned));
+                let address = address.map_err(|error| Failure::misused(error.to_string()))?;
+                Ok(TakenPlace::Database(Box::new(address)))
             }
         }
     }
@@ -83,8 +103,31 @@ impl StorePlace {
 
 impl TakenPlace {
     async fn open(&self) -> Result<Box<dyn Store>, Failure> {
-        let store = open_store(Options::new(self.directory.store())).await?;
-        Ok(Box::new(store))
+        match self {
+            Self::Directory(directory) => Ok(Box::new(open_store(Options::new(directory.store())).await?)),
+            Self::Database(address) => {
+                let options = PostgresOptions::new(PostgresAddress::clone(address));
+                let opened = PostgresStore::open(&options, Arc::new(SystemClock)).await;
+                let failure = |error| Failure::new(format!("cannot use the store in {address}: {error}"));
+                Ok(Box::new(opened.map_err(failure)?))
+            }
+        }
+    }
+
+    fn directory(&self) -> Option<&DataDirectory> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            Self::Database(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for TakenPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(directory) => directory.path().display().fmt(f),
+            Self::Database(address) => address.fmt(f),
+        }
     }
 }
 
@@ -97,19 +140,27 @@ enum KeyOutcome {
 }
 
 /// Copies the store at `from` to `to`, verifies the copy and says what there is to know.
-pub(super) async fn convert(from: &StorePlace, to: &StorePlace) -> Result<(), Failure> {
-    let source_place = from.take_source()?;
-    let target_place = to.take_target(&source_place)?;
+///
+/// `password_file` is where passwords for databases are, if their URLs do not say.
+pub(super) async fn convert(
+    from: &StorePlace,
+    to: &StorePlace,
+    password_file: Option<&Path>,
+) -> Result<(), Failure> {
+    let source_place = from.take_source(password_file)?;
+    let target_place = to.take_target(&source_place, password_file)?;
     let source = source_place.open().await?;
     let converted = fill(source.as_ref(), &source_place, &target_place).await;
     let closed = source.close().await;
     let (copied, key) = converted?;
     // Whatever becomes of the source: the copy is whole.
     if let Err(error) = closed {
-        tracing::warn!("closing the store in {from} failed: {error}");
+        tracing::warn!("closing the store in {source_place} failed: {error}");
     }
     let Checksum { entries, .. } = copied;
-    output::say(&format!("{entries} entries copied to {to} and verified\n"));
+    output::say(&format!(
+        "{entries} entries copied to {target_place} and verified\n"
+    ));
     output::say(&match key {
         KeyOutcome::InPlace(path) => format!("the master key is in {}\n", path.display()),
         KeyOutcome::Elsewhere => {
@@ -128,7 +179,7 @@ async fn fill(
     let format = records::read(source, &keys::store_format()).await;
     let format = format.map_err(|error| failure(ConvertError::Source(error)))?;
     let format = format.ok_or_else(|| failure(ConvertError::NoFormat))?.record;
-    let key = bring_key(&format, &source_place.directory, &target_place.directory)?;
+    let key = bring_key(&format, source_place.directory(), target_place.directory())?;
     let target = target_place.open().await?;
     let mut shown = ShownProgress::begin(&SystemClock);
     let converted = transfer::convert(source, target.as_ref(), &mut |progress| shown.show(progress)).await;
@@ -142,9 +193,12 @@ async fn fill(
 /// Brings the master key along, before there is a store that would be of no use without it. None is ever replaced.
 fn bring_key(
     format: &StoreFormat,
-    source: &DataDirectory,
-    target: &DataDirectory,
+    source: Option<&DataDirectory>,
+    target: Option<&DataDirectory>,
 ) -> Result<KeyOutcome, Failure> {
+    let Some(target) = target else {
+        return Ok(KeyOutcome::Elsewhere);
+    };
     let fits = |key| Vault::new(&key).key_id().as_bytes() == format.master_key_id.as_slice();
     let path = target.master_key();
     if let Some(key) = key_file::read(&path)? {
@@ -152,14 +206,14 @@ fn bring_key(
             Ok(KeyOutcome::InPlace(path))
         } else {
             Err(Failure::new(format!(
-                "the master key in {} is another one than that of the store in {}: put it aside",
+                "the master key in {} is another one than that of the store that is copied: put it aside",
                 path.display(),
-                source.path().display()
             )))
         };
     }
     // A store without its key beside it has it elsewhere, and so does one whose key is not the one beside it.
-    match key_file::read(&source.master_key())? {
+    let beside = source.map(|source| key_file::read(&source.master_key()));
+    match beside.transpose()?.flatten() {
         Some(key) if !has_store(target.path()) => {
             let text = Zeroizing::new(format!("{}\n", key.to_text().as_str()));
             if !fits(key) {
@@ -282,8 +336,10 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_directory() {
+    fn a_place_is_a_directory_or_a_database() {
         assert!(matches!("a/b".parse(), Ok(StorePlace::Directory(path)) if path.as_os_str() == "a/b"));
+        let database: StorePlace = "postgres://me:hush@host/name".parse().unwrap();
+        assert!(!format!("{database:?}").contains("hush"));
         for wrong in ["", "mysql://host/name"] {
             assert!(wrong.parse::<StorePlace>().is_err(), "{wrong}");
         }

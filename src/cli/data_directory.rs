@@ -15,6 +15,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::config::Storage;
 
 /// A data directory, and that no other process uses it.
 #[derive(Debug)]
@@ -77,8 +78,16 @@ pub(super) fn has_store(path: &Path) -> bool {
     fs::read_dir(store_in(path)).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Refuses to create a store where there is none: the directory at `path` was mistyped.
-pub(super) fn require_store(path: &Path) -> Result<(), Failure> {
+/// Refuses to create a store where there is none: the directory was mistyped. A database tells itself that it has no tables.
+pub(super) fn require_store(storage: &Storage) -> Result<(), Failure> {
+    match storage.database {
+        Some(_) => Ok(()),
+        None => require_store_in(&storage.directory),
+    }
+}
+
+/// As [`require_store`], for the directory at `path`.
+pub(super) fn require_store_in(path: &Path) -> Result<(), Failure> {
     if has_store(path) {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Wires the parts together around the store in the data directory.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
@@ -15,7 +16,9 @@ use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 use crate::flows::store_format::{self, UnusableStore};
 use crate::memory::sids::RisingSids;
+use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use crate::store::sled::{Options, SledStore};
+use crate::store::{Store, StoreError};
 
 /// The wired parts, and the directory that they hold on to.
 pub(super) struct Opened {
@@ -32,20 +35,18 @@ pub(super) enum OpenPurpose {
 
 /// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.
 pub(super) async fn open(
-    storage: Storage,
+    mut storage: Storage,
     policy: Policy,
     senders: Senders,
     purpose: OpenPurpose,
 ) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
-    let master_key = master_key(storage.master_key, &directory, purpose)?;
-    let store = open_store(Options {
-        directory: directory.store(),
-        cache_bytes: storage.cache_bytes,
-    })
-    .await?;
+    let source = std::mem::replace(&mut storage.master_key, KeySource::InDirectory);
+    let master_key = master_key(source, &storage, &directory, purpose)?;
+    let place = StoreLocation::of(&storage, &directory)?;
+    let store = place.open(&storage).await?;
     let app = Arc::new(App {
-        store: Arc::new(store),
+        store,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
@@ -61,15 +62,9 @@ pub(super) async fn open(
     if let Err(error) = store_format::check(&opened.app).await {
         let begin_anew = match error {
             UnusableStore::Fault(_) => String::new(),
-            // Not the whole data directory: the master key may be in it.
-            UnusableStore::HalfFilled(_) => {
-                format!(", or remove {} to begin anew", opened.directory.store().display())
-            }
+            UnusableStore::HalfFilled(_) => format!(", or {} to begin anew", place.how_to_empty()),
         };
-        let failure = Failure::new(format!(
-            "cannot use the store in {}: {error}{begin_anew}",
-            opened.directory.path().display()
-        ));
+        let failure = Failure::new(format!("cannot use the store in {place}: {error}{begin_anew}"));
         opened.close().await?;
         return Err(failure);
     }
@@ -85,6 +80,69 @@ pub(super) async fn open_store(options: Options) -> Result<SledStore, Failure> {
         .map_err(|error| Failure::new(error.to_string()))
 }
 
+/// Where a store is.
+pub(super) enum StoreLocation {
+    /// In this directory.
+    Directory(PathBuf),
+    /// In this database.
+    Database(Box<PostgresAddress>),
+}
+
+impl StoreLocation {
+    fn of(storage: &Storage, directory: &DataDirectory) -> Result<Self, Failure> {
+        match &storage.database {
+            None => Ok(Self::Directory(directory.store())),
+            Some(url) => Ok(Self::Database(Box::new(database(url, storage)?))),
+        }
+    }
+
+    async fn open(&self, storage: &Storage) -> Result<Arc<dyn Store>, Failure> {
+        let failure = |error: StoreError| Failure::new(format!("cannot use the store in {self}: {error}"));
+        match self {
+            Self::Directory(directory) => {
+                let options = Options {
+                    directory: directory.clone(),
+                    cache_bytes: storage.cache_bytes,
+                };
+                Ok(Arc::new(open_store(options).await?))
+            }
+            Self::Database(address) => {
+                let writers = (storage.connections / 5).max(1);
+                let options = PostgresOptions {
+                    address: PostgresAddress::clone(address),
+                    writers,
+                    readers: storage.connections - writers,
+                };
+                let opened = PostgresStore::open(&options, Arc::new(SystemClock)).await;
+                Ok(Arc::new(opened.map_err(failure)?))
+            }
+        }
+    }
+
+    /// What leaves nothing of the store. Not the whole data directory: the master key may be in it.
+    fn how_to_empty(&self) -> String {
+        match self {
+            Self::Directory(directory) => format!("remove {}", directory.display()),
+            Self::Database(_) => "drop its tables and migrate it".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(directory) => directory.display().fmt(f),
+            Self::Database(address) => address.fmt(f),
+        }
+    }
+}
+
+/// The database at `url`.
+pub(super) fn database(url: &str, storage: &Storage) -> Result<PostgresAddress, Failure> {
+    PostgresAddress::parse(url, storage.password_file.clone())
+        .map_err(|error| Failure::new(format!("store (--store, COUNTERSIGN_STORE): {error}")))
+}
+
 impl Opened {
     /// Makes everything durable and lets go of the files.
     pub(super) async fn close(self) -> Result<(), Failure> {
@@ -95,6 +153,7 @@ impl Opened {
 
 fn master_key(
     source: KeySource,
+    storage: &Storage,
     directory: &DataDirectory,
     purpose: OpenPurpose,
 ) -> Result<MasterKey, Failure> {
@@ -107,6 +166,18 @@ fn master_key(
                  (umask 077; head -c 32 /dev/urandom | base64 > {path})"
             ))
         }),
+        KeySource::InDirectory if storage.database.is_some() => {
+            let path = directory.master_key();
+            key_file::read(&path)?.ok_or_else(|| {
+                let path = path.display();
+                Failure::new(format!(
+                    "there is no master key in {path}, and none is made there, because all servers of one database have the \
+                     same: copy that of another server to it, say where it is with --master-key-file or \
+                     COUNTERSIGN_MASTER_KEY, or for the first server make one with: \
+                     (umask 077; head -c 32 /dev/urandom | base64 > {path})"
+                ))
+            })
+        }
         KeySource::InDirectory => key_in(directory, &directory.master_key(), purpose),
     }
 }

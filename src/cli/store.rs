@@ -15,10 +15,11 @@ use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, OpenPurpose};
 use super::{Failure, logging, output};
-use crate::config::Config;
+use crate::config::{Config, password_file};
 use crate::delivery::Senders;
 use crate::flows::check_store::check_store;
 use crate::flows::store_format;
+use crate::store::postgres::PostgresStore;
 use crate::store::transfer;
 
 #[derive(Debug, Subcommand)]
@@ -30,10 +31,10 @@ pub(super) enum Command {
     },
     /// Copy a store to another place, entry by entry, and verify the copy; no server may be running in either
     Convert {
-        /// Where the store is: a data directory
+        /// Where the store is: a data directory, or the URL of a database
         #[arg(long, value_name = "PLACE")]
         from: StorePlace,
-        /// Where it goes: a data directory without a store, which is made if need be
+        /// Where it goes: a data directory without a store, which is made if need be, or the URL of a database
         #[arg(long, value_name = "PLACE")]
         to: StorePlace,
     },
@@ -53,12 +54,19 @@ pub(super) enum Command {
         #[command(flatten)]
         flags: StoreFlags,
     },
+    /// Make the tables of a database (--store), or bring them to the form of this release; servers may go on meanwhile
+    Migrate {
+        #[command(flatten)]
+        flags: StoreFlags,
+    },
 }
 
 pub(super) async fn run(
     command: Command,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
+    let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
+    let password_file = password_file(&environment);
     let load = |flags: StoreFlags| -> Result<Config, Failure> {
         let config = Config::load(flags.into_settings(), environment)?;
         logging::start(config.log.min(LevelFilter::WARN));
@@ -68,15 +76,16 @@ pub(super) async fn run(
         Command::Check { flags } => check(load(flags)?).await,
         Command::Convert { from, to } => {
             logging::start(LevelFilter::WARN);
-            convert(&from, &to).await
+            convert(&from, &to, password_file.as_deref()).await
         }
         Command::Export { to, flags } => export(load(flags)?, &to).await,
         Command::Import { from, flags } => import(load(flags)?, &from).await,
+        Command::Migrate { flags } => migrate(&load(flags)?).await,
     }
 }
 
 async fn check(config: Config) -> Result<(), Failure> {
-    require_store(&config.storage.directory)?;
+    require_store(&config.storage)?;
     let opened = open::open(
         config.storage,
         config.policy,
@@ -138,7 +147,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
     if let Some(count) = client::export(&config.storage.directory, output.as_mut()).await? {
         return Ok(count);
     }
-    require_store(&config.storage.directory)?;
+    require_store(&config.storage)?;
     let opened = open::open(
         config.storage,
         config.policy,
@@ -170,5 +179,28 @@ async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let count = imported.map_err(|error| Failure::new(error.to_string()))?;
     checked.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
     output::say(&format!("{count} entries imported\n"));
+    Ok(())
+}
+
+async fn migrate(config: &Config) -> Result<(), Failure> {
+    let Some(url) = &config.storage.database else {
+        return Err(Failure::new(
+            "there is nothing to migrate in a data directory; say which database it is with --store",
+        ));
+    };
+    let address = open::database(url, &config.storage)?;
+    let migrated = PostgresStore::migrate(&address).await;
+    let migrated = migrated.map_err(|error| Failure::new(format!("cannot migrate {address}: {error}")))?;
+    output::say(&if migrated.from == migrated.to {
+        format!(
+            "{address} has the tables of this release (version {})\n",
+            migrated.to
+        )
+    } else {
+        format!(
+            "{address} was brought from version {} to version {}\n",
+            migrated.from, migrated.to
+        )
+    });
     Ok(())
 }

@@ -76,6 +76,13 @@ pub(super) async fn listener(
                 "leave telegram_rsa_key_file out to have one made in the data directory",
             ));
         }
+        None if !app.store.is_exclusive() => {
+            return Err(absent(
+                &path,
+                "none is made there, because all servers of one database have the same: copy that of another server to it, \
+                 or for the first server make one with openssl genrsa -traditional, for its owner alone",
+            ));
+        }
         None => generate(&path)?,
     };
     warn_without_account(app, settings.account).await;

@@ -159,6 +159,14 @@ pub(super) fn directory() -> Format<PathBuf> {
     Format::new("the path of a directory", |text| Some(PathBuf::from(text)))
 }
 
+/// Read by the engine, which says what is wrong with it without showing the password in it.
+pub(super) fn store_url() -> Format<String> {
+    Format::new(
+        "a URL such as postgres://countersign@db.example/countersign",
+        |text| Some(text.to_owned()),
+    )
+}
+
 pub(super) fn file_path() -> Format<PathBuf> {
     Format::new("the path of a file", |text| Some(PathBuf::from(text)))
 }

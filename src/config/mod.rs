@@ -90,12 +90,25 @@ pub(crate) struct Bootstrap {
 }
 
 /// Where the data is.
-#[derive(Debug)]
 pub(crate) struct Storage {
     pub directory: PathBuf,
-    /// How much of it is kept in memory.
+    /// The URL of the database that is the store, if it is not in the directory. A password may be in it.
+    pub database: Option<Zeroizing<String>>,
+    /// How many connections to the database there are at the most.
+    pub connections: usize,
+    /// Where passwords for databases are, if the URL does not say: the file that libpq looks into.
+    pub password_file: Option<PathBuf>,
+    /// How much of the store in the directory is kept in memory.
     pub cache_bytes: u64,
     pub master_key: KeySource,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the master key is.
@@ -137,11 +150,13 @@ impl Config {
         flags: Vec<(&'static str, String)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
+        let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
+        let password_file = password_file(&environment);
         let mut given = GivenSettings::gather(flags, environment)?;
         let network = NetworkSettings::read(&given)?;
         let outbound = OutboundSettings::read(&given)?;
         let mut policy = policy(&given, &network, &outbound)?;
-        let (storage, bootstrap) = storage(StorageSettings::read(&given)?)?;
+        let (storage, bootstrap) = storage(StorageSettings::read(&given)?, password_file)?;
         let tls = tls(TlsSettings::read(&given)?)?;
         let log = LoggingSettings::read(&given)?.log;
         let senders = senders::read(&mut given)?;
@@ -235,7 +250,25 @@ fn toll_fraud(codes: CodeSettings) -> TollFraud {
     }
 }
 
-fn storage(settings: StorageSettings) -> Result<(Storage, Option<Bootstrap>), ConfigError> {
+/// Where libpq looks for passwords, in the environment of a process.
+pub(crate) fn password_file(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
+    let value = |name: &str| {
+        environment
+            .iter()
+            .find(|(variable, _)| variable == name)
+            .map(|(_, value)| value)
+    };
+    match (value("PGPASSFILE"), value("HOME")) {
+        (Some(file), _) => Some(PathBuf::from(file)),
+        (None, Some(home)) => Some(PathBuf::from(home).join(".pgpass")),
+        (None, None) => None,
+    }
+}
+
+fn storage(
+    settings: StorageSettings,
+    password_file: Option<PathBuf>,
+) -> Result<(Storage, Option<Bootstrap>), ConfigError> {
     let master_key = match (settings.master_key_file, settings.master_key) {
         (Some(_), Some(_)) => {
             return Err(ConfigError::new(
@@ -248,6 +281,9 @@ fn storage(settings: StorageSettings) -> Result<(Storage, Option<Bootstrap>), Co
     };
     let storage = Storage {
         directory: settings.data,
+        database: settings.store.map(Zeroizing::new),
+        connections: settings.store_connections,
+        password_file,
         cache_bytes: settings.cache_bytes,
         master_key,
     };

@@ -15,7 +15,8 @@ use url::{Origin, Url};
 use super::formats::{
     account_sid, address, address_or_none, addresses, app_hash, bearer_or_none, bootstrap, bytes, contact,
     countries, countries_or_all, days, directory, file_path, level, master_key, minutes, networks, number,
-    number_or_none, page_origins, permission, provider_url, public_url, seconds, spend_or_none, truth,
+    number_or_none, page_origins, permission, provider_url, public_url, seconds, spend_or_none, store_url,
+    truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
@@ -42,6 +43,13 @@ settings! {
     pub(super) StorageSettings [] {
         /// The data directory. It is created, for this user alone, if it does not exist.
         data: PathBuf = "countersign-data", directory(), every_command("DIR");
+
+        /// The database that everything is stored in, instead of the data directory: `postgres://USER@HOST/DATABASE`, with the
+        /// parameters that libpq knows. A password is better in a password file than here.
+        store: String | "the data directory", store_url(), every_command("URL");
+
+        /// How many connections to the database there are at the most. A fifth of them writes.
+        store_connections: usize = "20", number(2, 1000), serve("NUMBER");
 
         /// The file with the master key. Only its owner may be able to read it. It must exist; that in the data directory
         /// is made on the first start.

@@ -72,6 +72,7 @@ pages! {
     settings
     administering
     deploying
+    database
     backup
     performance
     troubleshooting

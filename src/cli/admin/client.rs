@@ -128,7 +128,7 @@ async fn send(directory: &Path, request: &AdminRequest) -> io::Result<Option<Uni
 async fn do_oneself(config: Config, request: AdminRequest) -> Result<Reply, Failure> {
     // Only what begins with a new account may begin with a new store; otherwise the directory was mistyped.
     if !matches!(request, AdminRequest::CreateAccount { .. }) {
-        require_store(&config.storage.directory)?;
+        require_store(&config.storage)?;
     }
     let opened = open::open(
         config.storage,

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error};
 use super::connection::{Connector, SessionPurpose, unavailable};
 use crate::store::StoreError;
 
-/// What [`migrate`] has done.
+/// What bringing the tables to the version of this release has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migrated {
     /// The version of the tables before; 0 if there were none.

@@ -95,6 +95,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "builds and runs a container"),
+    ("database", "sh", "it needs a database"),
     ("performance", "sh", "loads the server for half a minute"),
     ("performance", "sh", "10,000 connections"),
 ];

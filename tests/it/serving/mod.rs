@@ -10,6 +10,7 @@ mod codes;
 mod conversions;
 mod crowd;
 mod curl;
+mod database;
 mod half_filled;
 mod heads;
 pub(crate) mod http;
