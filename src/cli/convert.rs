@@ -53,7 +53,11 @@ impl fmt::Debug for StorePlace {
 
 /// A place that this process has, as far as it can be had: other servers may use a database.
 enum TakenPlace {
-    Directory(DataDirectory),
+    Directory {
+        taken: DataDirectory,
+        /// As it was given.
+        shown: PathBuf,
+    },
     Database(Box<PostgresAddress>),
 }
 
@@ -73,8 +77,8 @@ impl StorePlace {
                 "--from and --to are the same {what}: give another"
             )))
         };
-        if let (Self::Directory(path), TakenPlace::Directory(directory)) = (self, source)
-            && path.canonicalize().is_ok_and(|path| path == directory.path())
+        if let (Self::Directory(path), TakenPlace::Directory { taken, .. }) = (self, source)
+            && path.canonicalize().is_ok_and(|path| path == taken.path())
         {
             return same("directory");
         }
@@ -91,7 +95,10 @@ impl StorePlace {
 
     fn take(&self, password_file: Option<&Path>) -> Result<TakenPlace, Failure> {
         match self {
-            Self::Directory(path) => Ok(TakenPlace::Directory(DataDirectory::take(path)?)),
+            Self::Directory(path) => Ok(TakenPlace::Directory {
+                taken: DataDirectory::take(path)?,
+                shown: path.clone(),
+            }),
             Self::Database(url) => {
                 let address = PostgresAddress::parse(url, password_file.map(Path::to_owned));
                 let address = address.map_err(|error| Failure::misused(error.to_string()))?;
@@ -104,7 +111,7 @@ impl StorePlace {
 impl TakenPlace {
     async fn open(&self) -> Result<Box<dyn Store>, Failure> {
         match self {
-            Self::Directory(directory) => Ok(Box::new(open_store(Options::new(directory.store())).await?)),
+            Self::Directory { taken, .. } => Ok(Box::new(open_store(Options::new(taken.store())).await?)),
             Self::Database(address) => {
                 let options = PostgresOptions::new(PostgresAddress::clone(address));
                 let opened = PostgresStore::open(&options, Arc::new(SystemClock)).await;
@@ -116,7 +123,7 @@ impl TakenPlace {
 
     fn directory(&self) -> Option<&DataDirectory> {
         match self {
-            Self::Directory(directory) => Some(directory),
+            Self::Directory { taken, .. } => Some(taken),
             Self::Database(_) => None,
         }
     }
@@ -125,7 +132,7 @@ impl TakenPlace {
 impl fmt::Display for TakenPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Directory(directory) => directory.path().display().fmt(f),
+            Self::Directory { shown, .. } => shown.display().fmt(f),
             Self::Database(address) => address.fmt(f),
         }
     }
