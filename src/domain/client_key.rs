@@ -73,7 +73,7 @@ impl ClientKey {
     /// for less.
     pub fn used(&mut self, now: Timestamp, lives: KeyLives) -> bool {
         let life = self.forgotten_at(lives).since(self.last_used);
-        let is_news = now.since(self.last_used) >= DAY.min(life / 8) || self.last_used > now;
+        let is_news = now.since(self.last_used) >= DAY.min(life / 8) || self.last_used.was_set_back(now);
         if is_news {
             self.last_used = now;
         }
@@ -85,7 +85,9 @@ impl ClientKey {
     pub fn speaks(&mut self, number: u32, now: Timestamp) -> bool {
         let is_news = match self.version {
             None => true,
-            Some(known) => known.number != number && (now.since(known.since) >= MINUTE || known.since > now),
+            Some(known) => {
+                known.number != number && (now.since(known.since) >= MINUTE || known.since.was_set_back(now))
+            }
         };
         if is_news {
             self.version = Some(ClientVersion { number, since: now });

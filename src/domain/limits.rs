@@ -90,11 +90,12 @@ impl Failures {
 
     /// How long no attempt is evaluated; `None` when one may be made now.
     ///
-    /// A last failure that lies in the future shows that the clock was set back since. Nobody is locked out for the
-    /// length of that jump: one attempt is evaluated, and its failure is stamped with the time that holds now.
+    /// A last failure that lies far in the future shows that the clock was set back since. Nobody is locked out for the
+    /// length of that jump: one attempt is evaluated, and its failure is stamped with the time that holds now. One that lies in
+    /// the future by less was stamped by a node whose clock is ahead, and delays as any other.
     #[must_use]
     pub fn delay(&self, now: Timestamp) -> Option<Duration> {
-        let last = self.last.filter(|last| *last <= now)?;
+        let last = self.last.filter(|last| !last.was_set_back(now))?;
         let doublings = self.count.checked_sub(Self::DELAYED_FROM)?;
         let delay = Self::FIRST_DELAY
             .saturating_mul(1 << doublings.min(7))
@@ -118,7 +119,9 @@ impl Failures {
     /// Counts a failure.
     pub fn fail(&mut self, now: Timestamp) {
         self.count = self.count.saturating_add(1);
-        self.last = Some(now);
+        // A node whose clock is behind makes no delay shorter.
+        let ahead = self.last.filter(|last| !last.was_set_back(now));
+        self.last = ahead.max(Some(now));
     }
 
     /// Forgets all failures: the factor was used successfully.
@@ -157,15 +160,16 @@ impl Permits {
         // One taken later than the bucket takes to fill is of a clock that was wrong.
         let taken = taken.filter(|taken| taken.last <= now + whole);
         let full_at = taken.map_or(now, |taken| taken.full_at.max(now).min(now + whole));
-        let paused = taken.filter(|taken| taken.last <= now);
-        let paused = paused.map_or(Duration::ZERO, |taken| (taken.last + rule.pause).since(now));
+        let paused_by = taken.filter(|taken| !taken.last.was_set_back(now));
+        let paused = paused_by.map_or(Duration::ZERO, |taken| (taken.last + rule.pause).since(now));
         let missing = (full_at + rule.regeneration).since(now).saturating_sub(whole);
         let wait = missing.max(paused);
         if !wait.is_zero() {
             return Err(wait);
         }
+        let last = paused_by.map_or(now, |taken| taken.last.max(now));
         Ok(Self {
-            last: now,
+            last,
             full_at: full_at + rule.regeneration,
         })
     }
@@ -234,6 +238,32 @@ mod tests {
         assert_eq!(failures.delay(at(0)), None);
         failures.fail(at(0));
         assert_eq!(failures.delay(at(0)), Some(Duration::from_mins(32)));
+    }
+
+    /// Of two nodes in turn, one of which is ahead, none evaluates anything before the delay of all failures is over.
+    #[test]
+    fn a_failure_on_a_node_that_is_ahead_delays_on_all() {
+        let (behind, ahead) = (at(0), at(10));
+        let mut failures = Failures::default();
+        (0..10).for_each(|_| failures.fail(ahead));
+        assert_eq!(failures.delay(behind), Some(Duration::from_secs(40)));
+        failures.fail(behind);
+        assert_eq!(failures.last(), Some(ahead), "no delay becomes shorter");
+        assert_eq!(failures.delay(ahead), Some(Duration::from_mins(1)));
+        assert_eq!(failures.delay(at(0).before(Duration::from_secs(1))), None);
+    }
+
+    #[test]
+    fn a_pause_after_a_permit_that_was_taken_on_a_node_that_is_ahead_holds() {
+        let rule = PermitRule {
+            capacity: 5,
+            regeneration: Duration::from_mins(1),
+            pause: Duration::from_mins(1),
+        };
+        let taken = Some(Permits::take(None, &rule, at(10)).unwrap());
+        assert_eq!(Permits::take(taken, &rule, at(0)), Err(Duration::from_secs(70)));
+        assert!(Permits::take(taken, &rule, at(70)).is_ok());
+        assert!(Permits::take(taken, &rule, at(0).before(Duration::from_secs(1))).is_ok());
     }
 
     #[test]

@@ -9,6 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+/// How far apart the clocks of nodes that share a store may be, and by how much a time server may set one back, so that what is
+/// remembered of a moment still to come counts as if it were of now. Only what lies farther ahead shows that a clock was wrong
+/// and set back since; nobody waits for the length of such a jump.
+pub const CLOCKS_APART: Duration = Duration::from_secs(10);
+
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -52,6 +57,13 @@ impl Timestamp {
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(whole_millis(duration)))
+    }
+
+    /// Whether this moment, which somebody wrote down as past, lies so far ahead of `now` that the clock was set back since: by
+    /// more than [`CLOCKS_APART`]. A lesser lead is of another node's clock.
+    #[must_use]
+    pub fn was_set_back(self, now: Self) -> bool {
+        self > now + CLOCKS_APART
     }
 
     /// Reads an ISO 8601 date and time (RFC 3339): without an offset it is in UTC, and the offset may lack its colon, as many

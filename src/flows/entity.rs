@@ -6,6 +6,7 @@ use crate::domain::events::{Event, EventType};
 use crate::domain::factor::FactorKind;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
+use crate::domain::time::Timestamp;
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
@@ -209,9 +210,15 @@ pub(crate) async fn count_creation(
         return Ok(batch);
     };
     let key = keys::creation_rate(account);
-    let second = app.clock.now().seconds();
-    let rate = reading.get(&key).await?;
-    let count = rate
+    let now = app.clock.now();
+    let counted = reading.get(&key).await?;
+    // A node whose clock is ahead has begun a later second: what is created here counts into that one.
+    let ahead = counted
+        .as_ref()
+        .map(|rate| rate.second)
+        .filter(|second| *second > now.seconds() && !Timestamp::from_seconds(*second).was_set_back(now));
+    let second = ahead.unwrap_or_else(|| now.seconds());
+    let count = counted
         .filter(|rate| rate.second == second)
         .map_or(0, |rate| rate.count);
     if count >= limit {
@@ -222,4 +229,55 @@ pub(crate) async fn count_creation(
         count: count + 1,
     };
     Ok(batch.put_record(key, &rate)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::service::ServiceChanges;
+    use crate::domain::text::{FriendlyName, Identity, ServiceName};
+    use crate::doubles::{ManualClock, TestParts};
+    use crate::flows::{account, service};
+
+    /// Nodes whose clocks are in different seconds count into one second together.
+    #[tokio::test]
+    async fn creations_are_counted_over_all_nodes_whatever_their_clocks_show() {
+        let mut parts = TestParts::default();
+        parts.policy.entity_creations_per_second = Some(3);
+        let ahead = parts.wire();
+        let clock = Arc::new(ManualClock::new(ahead.clock.now().before(Duration::from_secs(2))));
+        let behind = TestParts {
+            clock: clock.clone(),
+            ..TestParts::of(&ahead)
+        }
+        .wire();
+        let name = FriendlyName::parse("An account").unwrap();
+        let account = account::create(&ahead, name).await.unwrap().account.sid;
+        let name = ServiceName::parse("Owl Bank").unwrap();
+        let service = service::create(&ahead, account, name, ServiceChanges::default())
+            .await
+            .unwrap()
+            .sid;
+        let create = async |app: &App, number: u32| {
+            let identity = Identity::parse(&format!("user-{number:04}")).unwrap();
+            create(app, account, &EntityName { service, identity }).await
+        };
+        for (number, app) in [(0, &ahead), (1, &behind), (2, &ahead)] {
+            create(app, number).await.unwrap();
+        }
+        for app in [&behind, &ahead] {
+            let refusal = create(app, 3).await.unwrap_err();
+            assert!(matches!(refusal, Error::Refused(Refusal::TooManyCreations)));
+        }
+        clock.advance(Duration::from_secs(3));
+        create(&behind, 3).await.unwrap();
+        // A clock that was wrong by more holds nobody up.
+        clock.set(ahead.clock.now().before(Duration::from_secs(11)));
+        for number in 4..7 {
+            create(&behind, number).await.unwrap();
+        }
+    }
 }

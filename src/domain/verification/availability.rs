@@ -1,7 +1,9 @@
 //! What may be done with a verification, and when: decided from the record and the time alone.
 //!
 //! A list of `k` waits allows `k + 1` actions: the first at once, each further one so long after the one before. An action
-//! that lies in the future shows that the clock was set back since; nobody waits for the length of that jump.
+//! that lies far in the future shows that the clock was set back since; nobody waits for the length of that jump. One that lies
+//! ahead by no more than [`CLOCKS_APART`](crate::domain::time::CLOCKS_APART) was taken on a node whose clock is ahead, and the
+//! wait counts from it.
 
 use std::time::Duration;
 
@@ -111,12 +113,13 @@ impl Verification {
     pub(super) fn settle_times(&mut self, now: Timestamp) {
         let steps = &self.policy.plan;
         let done = self.sends.len();
-        // A plan whose last sending lies in the future goes on from here: the clock was set back.
-        let last_sent = self
-            .sends
-            .last()
-            .map_or(self.date_created, |send| send.at)
-            .min(now);
+        let last_sent = self.sends.last().map_or(self.date_created, |send| send.at);
+        // A plan whose last sending lies far in the future goes on from here: the clock was set back.
+        let last_sent = if last_sent.was_set_back(now) {
+            now
+        } else {
+            last_sent
+        };
         self.next_step_at = match (done.checked_sub(1), self.end) {
             (Some(last), None) if done < steps.len() => Some(last_sent + seconds(steps[last].wait)),
             _ => None,
@@ -201,9 +204,13 @@ impl Verification {
     }
 }
 
-/// `wait` seconds after `last`; at once if that lies in the future.
+/// `wait` seconds after `last`; at once if the clock was set back since.
 fn after(last: Timestamp, wait: u32, now: Timestamp) -> Timestamp {
-    if last > now { now } else { last + seconds(wait) }
+    if last.was_set_back(now) {
+        now
+    } else {
+        last + seconds(wait)
+    }
 }
 
 pub(super) fn seconds(seconds: u32) -> Duration {

@@ -16,8 +16,8 @@ impl Verification {
         }
         self.require_pending(now)?;
         let from = self.date_created + seconds(self.policy.min_cancel_age);
-        // One that was created in the future was so by a clock that was set back since.
-        if now < from && self.date_created <= now {
+        // One that was created far in the future was so by a clock that was set back since.
+        if now < from && !self.date_created.was_set_back(now) {
             return Err(Refusal::NotCancellableYet {
                 retry_after: from.since(now),
             });

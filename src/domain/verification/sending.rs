@@ -125,11 +125,14 @@ impl Verification {
         }
     }
 
-    /// Has its plan wait for its next step as if it began to wait now, if it counts from a moment that is still to come: the
+    /// Has its plan wait for its next step as if it began to wait now, if it counts from a moment that is far to come: the
     /// clock was set back since. Whether it does.
     pub fn wait_anew(&mut self, now: Timestamp) -> bool {
         let ends = self.step_wait().map(|wait| now + seconds(wait));
-        let anew = self.is_pending(now) && ends.is_some() && self.next_step_at > ends;
+        let anew = self.is_pending(now)
+            && ends
+                .zip(self.next_step_at)
+                .is_some_and(|(end, next)| next.was_set_back(end));
         if anew {
             self.date_updated = now;
             self.settle_times(now);

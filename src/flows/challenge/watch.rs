@@ -194,8 +194,9 @@ impl FactorWatch {
     /// Takes those out of the queue that a caller knows who was told of `last`.
     fn skip_to(&mut self, last: ChallengeSid, pending: BTreeMap<ChallengeSid, Timestamp>) {
         let now = self.app.clock.now();
-        // A clock that was set back gives lower identifiers to newer challenges.
-        if last.created_at() > now {
+        // A clock that was set back gives lower identifiers to newer challenges; those of a node that is behind by a little are
+        // within the slack.
+        if last.created_at().was_set_back(now) {
             return;
         }
         let from = last.created_at().before(Self::SLACK);

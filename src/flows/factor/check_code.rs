@@ -6,7 +6,7 @@ use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{CodeVerdict, Factor, FactorLock, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{CLOCKS_APART, Timestamp};
 use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
@@ -38,7 +38,11 @@ pub(crate) fn check_code(
         .map_err(|error| unreadable(&error))?;
     let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
     let last_honest = config.last_honest_step(now);
-    if totp.accepted.ahead_of(last_honest) {
+    // Another node's clock that is somewhat ahead is in the next step before this one's is.
+    if totp
+        .accepted
+        .ahead_of(config.last_honest_step(now + CLOCKS_APART))
+    {
         tracing::warn!(
             factor.sid = %factor.sid,
             "the clock was set back: factor {} accepted a code that is not due yet; was the time changed by hand?",

@@ -36,7 +36,7 @@ impl PlanKeeper {
     /// The last [`Fault`]; a step that cannot be taken keeps no other one waiting.
     pub async fn go_on(&mut self, app: &App) -> Result<Option<Timestamp>, Fault> {
         let now = app.clock.now();
-        let was_set_back = self.looked.is_none_or(|looked| looked > now + TOLERANCE);
+        let was_set_back = self.looked.is_none_or(|looked| looked.was_set_back(now));
         let set = if was_set_back {
             wait_anew(app).await
         } else {
@@ -49,9 +49,6 @@ impl PlanKeeper {
         set.map(|()| next)
     }
 }
-
-/// How far clocks may be apart that nobody set: of several machines, or of one before and after it asked for the time.
-const TOLERANCE: Duration = Duration::from_millis(500);
 
 /// How many plans are set at a time.
 const AT_ONCE: usize = 64;
@@ -201,10 +198,10 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
             limit: CHUNK,
         };
         let timers = Reading::new(app).scan(scan).await?;
-        let from = app.clock.now() + TOLERANCE;
+        let now = app.clock.now();
         let ahead: Vec<_> = timers
             .iter()
-            .filter_map(|(key, entry)| waits_from_later(key, entry, from))
+            .filter_map(|(key, entry)| waits_from_later(key, entry, now))
             .collect();
         let set = ahead
             .into_iter()
@@ -220,13 +217,14 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
     }
 }
 
-/// The timer, and when it is due, if its wait begins later than `from`.
-fn waits_from_later(key: &[u8], entry: &Entry, from: Timestamp) -> Option<(Timestamp, VerificationTimer)> {
+/// The timer, and when it is due, if its wait begins so much later than `now` that the clock was set back.
+fn waits_from_later(key: &[u8], entry: &Entry, now: Timestamp) -> Option<(Timestamp, VerificationTimer)> {
     let Some(KeyParts::VerificationTimer(due, _)) = KeyParts::parse(key) else {
         return None;
     };
     let timer: VerificationTimer = records::decode(&entry.value).ok()?;
-    (due > from + Duration::from_secs(timer.wait.into())).then_some((due, timer))
+    let ends = now + Duration::from_secs(timer.wait.into());
+    due.was_set_back(ends).then_some((due, timer))
 }
 
 async fn wait_anew_once(app: &App, due: Timestamp, timer: &VerificationTimer) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! What the flows promise, on a store in memory and on worse ones.
 
+mod clocks;
 mod failures;
 mod guessing;
 mod histories;

@@ -129,7 +129,7 @@ impl VerificationModel {
             left.map(|step| u64::from(step.wait)).sum()
         };
         let last = self.sent.last().map_or(self.begun, |(at, _)| *at);
-        self.step_from = last.min(now);
+        self.step_from = if last > now + CLOCKS_APART { now } else { last };
         self.over = match self.policy.session_life {
             SessionLife::Endless => u64::MAX,
             SessionLife::Fixed(life) => self.begun + u64::from(life),
@@ -160,8 +160,15 @@ impl VerificationModel {
 }
 
 fn later(last: u64, wait: u32, now: u64) -> u64 {
-    if last > now { now } else { last + u64::from(wait) }
+    if last > now + CLOCKS_APART {
+        now
+    } else {
+        last + u64::from(wait)
+    }
 }
+
+/// By so many seconds another node's clock may be ahead; what lies farther ahead is of a clock that was set back.
+const CLOCKS_APART: u64 = 10;
 
 /// Numbers for the histories.
 struct Dice(SeededEntropy);
@@ -316,8 +323,8 @@ impl History {
             ),
             2..=4 => {
                 let policy = &self.model.policy;
-                let age = self.now.checked_sub(self.model.begun);
-                let old = age.is_none_or(|age| age >= u64::from(policy.min_cancel_age));
+                let old = self.now >= self.model.begun + u64::from(policy.min_cancel_age)
+                    || self.model.begun > self.now + CLOCKS_APART;
                 let steps = !policy.cancel_needs_step || self.model.sent.len() < policy.plan.len();
                 // One that is in the way of others is out of it then, unless a clock that was ahead began it.
                 let in_the_way = self.model.status(self.now) == VerificationStatus::MaxAttemptsReached

@@ -208,10 +208,12 @@ async fn a_small_step_back_of_the_clock_changes_no_plan() {
         .unwrap();
     let begun = world.app.clock.now();
     plans.go_on(&world.app).await.unwrap();
-    world.clock.set(Timestamp::from_millis(begun.millis() - 400));
-    for mut plans in [plans, PlanKeeper::default()] {
-        let next = plans.go_on(&world.app).await.unwrap();
-        assert_eq!(next, Some(begun + Duration::from_secs(125)));
+    for millis in [400, 5_000, 10_000] {
+        world.clock.set(begun.before(Duration::from_millis(millis)));
+        for plans in [&mut plans, &mut PlanKeeper::default()] {
+            let next = plans.go_on(&world.app).await.unwrap();
+            assert_eq!(next, Some(begun + Duration::from_secs(125)), "{millis} ms");
+        }
     }
 }
 
