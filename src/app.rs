@@ -36,6 +36,14 @@ pub struct App {
     pub policy: Policy,
 }
 
+impl App {
+    /// Whether other processes may work on the same store now. What only this one knows is then not all that there is to know.
+    #[must_use]
+    pub fn shares_store(&self) -> bool {
+        !self.store.is_exclusive()
+    }
+}
+
 /// What the operator chose, as far as use cases need it.
 #[derive(Clone, Debug)]
 pub struct Policy {

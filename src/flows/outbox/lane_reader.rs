@@ -11,7 +11,7 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::rows::free_at;
+use super::rows::{free_at, look_at};
 use crate::app::App;
 use crate::domain::circuit::RecipientId;
 use crate::domain::events::OutboxRow;
@@ -112,9 +112,12 @@ impl LaneReader {
         let Slot::Occupied(queue) = self.queues.entry(thread) else {
             return;
         };
-        match queue.get().front().map(|row| free_at(app, &row.record)) {
-            Some(free) if free <= app.clock.now() => self.may_go(app, thread),
-            Some(free) => self.stays(thread, free),
+        match queue.get().front().map(|row| &row.record) {
+            Some(first) if free_at(app, first) <= app.clock.now() => self.may_go(app, thread),
+            Some(first) => {
+                let until = look_at(app, first);
+                self.stays(thread, until);
+            }
             None => drop(queue.remove()),
         }
     }
@@ -262,15 +265,16 @@ impl LaneReader {
         if at_place.is_some_and(|other| other.record.sid == sid) {
             return;
         }
-        let free = free_at(app, &row.record);
+        let now = app.clock.now();
         let first = place == 0 && !self.under_way.contains_key(&thread);
         // More than fit into memory came in front of what was read: the next pass begins with them.
         let full = self.loaded >= 2 * self.window;
-        if full || (first && free > app.clock.now()) {
+        if full || (first && free_at(app, &row.record) > now) {
             // All that is known of the thread has to wait for this one.
             self.ready.retain(|ready| *ready != thread);
             self.again.retain(|again| *again != thread);
-            return self.stays(thread, if full { app.clock.now() } else { free });
+            let until = if full { now } else { look_at(app, &row.record) };
+            return self.stays(thread, until);
         }
         let queue = self.queues.entry(thread).or_default();
         let is_only = queue.is_empty();

@@ -410,7 +410,7 @@ async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Carried
         let settled = settle(app, parcel.as_ref(), &row.record, &DeliveryOutcome::Obsolete).await?;
         return Ok(Carried { settled, about: None });
     }
-    let Some(leased) = lease(app, &row, now + context.limits.lease).await? else {
+    let Some(leased) = lease(app, &row, context.limits.lease).await? else {
         return Ok(Carried::taken_away());
     };
     let Tried { parcel, outcome } = deliver(&context, leased.clone()).await;

@@ -29,7 +29,7 @@ use crate::flows::Fault;
 pub struct Limits {
     /// How long one delivery may take. Shorter than a lease.
     pub delivery: Duration,
-    /// For how long a row is leased.
+    /// For how long a row is leased, if clocks agree.
     pub lease: Duration,
     /// How many deliveries may be under way beside one for each visit.
     pub extras: usize,
@@ -273,10 +273,15 @@ impl Worker {
         self.rest_until(lane, next_at);
     }
 
-    /// Lets a lane rest; forgets it if there is nothing left in it.
+    /// Lets a lane rest; forgets it if there is nothing left in it. What another node puts into it is not told here, and that
+    /// node may be killed before it has delivered it, so a lane that may be visited does not rest for long where others share
+    /// the store.
     fn rest_until(&mut self, lane: Lane, next_at: Option<Timestamp>) {
+        let (now, shared) = (self.context.app.clock.now(), self.context.app.shares_store());
         match (next_at, self.lanes.get_mut(&lane)) {
             (Some(at), Some(known)) => {
+                let longest = known.health.paused_until(now).max(Some(now + LONGEST_REST));
+                let at = longest.filter(|_| shared).map_or(at, |longest| at.min(longest));
                 known.state = LaneState::Resting(at);
                 self.resting.insert((at, lane));
             }
@@ -300,6 +305,9 @@ impl Worker {
         self.faulty = true;
     }
 }
+
+/// For how long a lane rests at the most of which other nodes know more.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// How often the store is looked through for lanes that nobody was woken for.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);

@@ -2,12 +2,15 @@
 //! it was committed, by whichever process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign::delivery::DeliveryOutcome;
 use countersign::domain::events::{OutboxMessage, OutboxRow};
+use countersign::domain::time::Clock as _;
 use countersign::store::memory::MemoryStore;
+use countersign::store::{Batch, keys};
 
-use super::subscribe;
+use super::{names, subscribe};
 use crate::support::scripted::{Receivers, retry};
 use crate::support::world::{sid_of, with_many_pushes};
 use crate::support::{Device, Service, TestApp, User};
@@ -147,4 +150,99 @@ fn sending(row: &OutboxRow) -> u8 {
         OutboxMessage::Code(code) => code.send,
         other => panic!("{other:?}"),
     }
+}
+
+/// A node that is killed while it delivers, and one whose clock is so many seconds ahead of its.
+async fn killed_and_ahead(ahead: i64) -> (TestApp, TestApp, OutboxRow) {
+    let store = Arc::new(MemoryStore::new());
+    let killed = TestApp::on(store.clone()).await;
+    let other = killed.restarted(store);
+    other.set_clock(ahead);
+    let user = heard_user(&killed).await;
+    user.unverified_totp(&killed.client(), "one", &[]).await;
+    let hanging = Receivers::that(|_| None);
+    let mut worker = hanging.worker(&killed.app);
+    let under_way = async {
+        while hanging.tried().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = worker.run_due() => panic!("it hangs"),
+        () = under_way => {}
+    }
+    let row = killed.outbox().await.pop().unwrap();
+    (killed, other, row)
+}
+
+/// A delivery takes 20 seconds at the most.
+#[tokio::test]
+async fn what_is_under_way_is_not_delivered_by_a_node_whose_clock_is_ahead() {
+    for ahead in [0, 10, 20] {
+        let (killed, other, row) = killed_and_ahead(ahead).await;
+        let receivers = Receivers::good();
+        let mut worker = receivers.worker(&other.app);
+        worker.run_due().await;
+        other.wait(19);
+        worker.run_due().await;
+        assert_eq!(receivers.tried().len(), 0, "{ahead} seconds ahead");
+        // Nothing comes of it: the next node has it some 40 seconds after the one that was killed took it.
+        let taken_at = killed.clock.now();
+        assert!(row.lease.unwrap() <= taken_at + Duration::from_secs(40));
+        other.clock.set(row.lease.unwrap());
+        worker.run_due().await;
+        assert_eq!(names(&receivers.delivered()), ["factor.created"]);
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_row_that_another_node_delivers_waits_for_no_lease() {
+    let (killed, other, row) = killed_and_ahead(0).await;
+    let mut next = row.clone();
+    next.sid = countersign::domain::sid::EventSid::generate_after(
+        Some(row.sid),
+        other.app.clock.now(),
+        other.app.sids.as_ref(),
+    );
+    next.lease = None;
+    put(&other, &next).await;
+    let receivers = Receivers::good();
+    let mut worker = receivers.worker(&other.app);
+    worker.run_due().await;
+    assert_eq!(receivers.tried().len(), 0, "the first one is under way");
+    // As whoever delivers it does behind the delivery.
+    let key = keys::outbox_row(row.message.lane(), row.sid).into_bytes();
+    killed.app.store.commit(Batch::new().delete(key)).await.unwrap();
+    other.wait(1);
+    worker.run_due().await;
+    let delivered: Vec<_> = receivers.delivered().iter().map(|row| row.sid).collect();
+    assert_eq!(delivered, [next.sid]);
+}
+
+#[tokio::test]
+async fn what_a_killed_node_put_into_a_lane_that_rests_here_is_found_soon() {
+    let store = Arc::new(MemoryStore::new());
+    let killed = TestApp::on(store.clone()).await;
+    let other = killed.restarted(store);
+    let user = heard_user(&killed).await;
+    user.unverified_totp(&killed.client(), "one", &[]).await;
+    let mut waits = killed.outbox().await.pop().unwrap();
+    waits.next_at = killed.app.clock.now() + Duration::from_hours(1);
+    put(&killed, &waits).await;
+    let receivers = Receivers::good();
+    let mut worker = receivers.worker(&other.app);
+    worker.run_due().await;
+    user.unverified_totp(&killed.client(), "two", &[]).await;
+    other.wait(10);
+    worker.run_due().await;
+    let delivered = receivers.delivered();
+    assert_eq!(names(&delivered), ["factor.created"]);
+    assert_ne!(delivered[0].sid, waits.sid);
+}
+
+/// Writes a row as it is.
+async fn put(server: &TestApp, row: &OutboxRow) {
+    let key = keys::outbox_row(row.message.lane(), row.sid);
+    let batch = Batch::new().put_record(key, row).unwrap();
+    server.app.store.commit(batch).await.unwrap();
 }
