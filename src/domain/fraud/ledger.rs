@@ -1,6 +1,7 @@
 //! What a process holds of the budgets: blocks that it took out of the store and has not spent.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::budget::{Counter, Need};
 use crate::domain::time::Timestamp;
@@ -18,10 +19,28 @@ pub struct Ledger {
 struct Held {
     /// What can be spent without asking the store.
     spare: u64,
-    /// The most that the store still has, if it was asked: it never has more later.
-    rest: Option<u64>,
-    /// Whether it was told that nothing is left.
-    told: bool,
+    /// The most that the store still had when it was asked. Only who gives a budget anew makes it have more later.
+    rest: Option<(u64, Timestamp)>,
+    /// When it was found that it was told that nothing is left.
+    told: Option<Timestamp>,
+}
+
+/// Who else may change what the store says, and when that matters.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreView {
+    pub now: Timestamp,
+    /// Whether other processes share the store: one of them may give a budget anew.
+    pub shared: bool,
+}
+
+impl StoreView {
+    /// For how long it is believed what a store said that others share.
+    pub const BELIEVED: Duration = Duration::from_secs(1);
+
+    /// Whether what the store said at `asked` is as good as asking it now.
+    fn holds(self, asked: Timestamp) -> bool {
+        !self.shared || (asked <= self.now && self.now.since(asked) < Self::BELIEVED)
+    }
 }
 
 /// What came of taking something.
@@ -50,7 +69,7 @@ impl Ledger {
     const MOST: usize = 65_536;
 
     /// Takes what `need` says, if it is held.
-    pub fn take(&mut self, need: &Need) -> Taking {
+    pub fn take(&mut self, need: &Need, view: StoreView) -> Taking {
         let Some(held) = self.held.get_mut(&need.counter) else {
             return Taking::Lacking;
         };
@@ -59,7 +78,7 @@ impl Ledger {
             return Taking::Taken;
         }
         match held.rest {
-            Some(rest) if rest < need.amount => Taking::Spent,
+            Some((rest, asked)) if rest < need.amount && view.holds(asked) => Taking::Spent,
             _ => Taking::Lacking,
         }
     }
@@ -75,19 +94,20 @@ impl Ledger {
     /// Remembers what the store still has, if that saves asking it again.
     pub fn learn(&mut self, need: &Need, rest: u64, now: Timestamp) {
         if rest < need.amount {
-            self.entry(&need.counter, now).rest = Some(rest);
+            self.entry(&need.counter, now).rest = Some((rest, now));
         }
     }
 
     /// Whether it was told that nothing is left.
     #[must_use]
-    pub fn is_told(&self, counter: &Counter) -> bool {
-        self.held.get(counter).is_some_and(|held| held.told)
+    pub fn is_told(&self, counter: &Counter, view: StoreView) -> bool {
+        let told = self.held.get(counter).and_then(|held| held.told);
+        told.is_some_and(|told| view.holds(told))
     }
 
     /// Remembers that it was told.
     pub fn tell(&mut self, counter: &Counter, now: Timestamp) {
-        self.entry(counter, now).told = true;
+        self.entry(counter, now).told = Some(now);
     }
 
     /// Forgets what is held of it: it begins anew.
@@ -105,7 +125,7 @@ impl Ledger {
     /// Forgets windows that are over, those that a clock that was wrong led to, and what says nothing.
     fn forget(&mut self, now: Timestamp) {
         self.held.retain(|counter, held| {
-            let says = held.spare > 0 || held.rest.is_some() || held.told;
+            let says = held.spare > 0 || held.rest.is_some() || held.told.is_some();
             says && counter.kept_until() > now && counter.end() <= now + counter.kind.window() * 2
         });
         if self.held.len() > Self::MOST / 2 {
@@ -117,8 +137,6 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::budget::CounterKind;
     use super::*;
     use crate::domain::sid::{AccountSid, ServiceSid};
@@ -126,6 +144,13 @@ mod tests {
     impl Ledger {
         fn len(&self) -> usize {
             self.held.len()
+        }
+    }
+
+    fn alone() -> StoreView {
+        StoreView {
+            now: now(),
+            shared: false,
         }
     }
 
@@ -146,16 +171,16 @@ mod tests {
     #[test]
     fn what_is_held_is_taken_and_no_more() {
         let (mut ledger, need) = (Ledger::default(), need(1, 1, now()));
-        assert_eq!(ledger.take(&need), Taking::Lacking);
+        assert_eq!(ledger.take(&need, alone()), Taking::Lacking);
         ledger.add(&need.counter, 2, now());
-        assert_eq!(ledger.take(&need), Taking::Taken);
-        assert_eq!(ledger.take(&need), Taking::Taken);
-        assert_eq!(ledger.take(&need), Taking::Lacking);
+        assert_eq!(ledger.take(&need, alone()), Taking::Taken);
+        assert_eq!(ledger.take(&need, alone()), Taking::Taken);
+        assert_eq!(ledger.take(&need, alone()), Taking::Lacking);
         ledger.learn(&need, 0, now());
-        assert_eq!(ledger.take(&need), Taking::Spent);
+        assert_eq!(ledger.take(&need, alone()), Taking::Spent);
         ledger.add(&need.counter, 1, now());
-        assert_eq!(ledger.take(&need), Taking::Taken, "it was given back");
-        assert_eq!(ledger.take(&need), Taking::Spent);
+        assert_eq!(ledger.take(&need, alone()), Taking::Taken, "it was given back");
+        assert_eq!(ledger.take(&need, alone()), Taking::Spent);
     }
 
     #[test]
@@ -163,8 +188,31 @@ mod tests {
         let mut ledger = Ledger::default();
         let (large, small) = (need(1, 50, now()), need(1, 10, now()));
         ledger.learn(&large, 20, now());
-        assert_eq!(ledger.take(&large), Taking::Spent);
-        assert_eq!(ledger.take(&small), Taking::Lacking);
+        assert_eq!(ledger.take(&large, alone()), Taking::Spent);
+        assert_eq!(ledger.take(&small, alone()), Taking::Lacking);
+    }
+
+    #[test]
+    fn what_others_may_have_changed_is_believed_for_a_second() {
+        let (mut ledger, need) = (Ledger::default(), need(1, 1, now()));
+        ledger.learn(&need, 0, now());
+        ledger.tell(&need.counter, now());
+        for (millis, believed) in [(0, true), (999, true), (1000, false), (3_600_000, false)] {
+            let later = now() + Duration::from_millis(millis);
+            let among = StoreView {
+                now: later,
+                shared: true,
+            };
+            let expected = if believed { Taking::Spent } else { Taking::Lacking };
+            assert_eq!(ledger.take(&need, among), expected, "{millis}");
+            assert_eq!(ledger.is_told(&need.counter, among), believed, "{millis}");
+            let alone = StoreView {
+                shared: false,
+                ..among
+            };
+            assert_eq!(ledger.take(&need, alone), Taking::Spent, "{millis}");
+            assert!(ledger.is_told(&need.counter, alone), "{millis}");
+        }
     }
 
     #[test]
@@ -192,6 +240,6 @@ mod tests {
             ledger.add(&need(service, 1, now()).counter, 1, now());
             assert!(ledger.len() <= Ledger::MOST);
         }
-        assert_eq!(ledger.take(&need(199_999, 1, now())), Taking::Taken);
+        assert_eq!(ledger.take(&need(199_999, 1, now()), alone()), Taking::Taken);
     }
 }

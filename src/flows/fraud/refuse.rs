@@ -4,6 +4,7 @@ use super::admit::Admittance;
 use crate::app::App;
 use crate::domain::country::Country;
 use crate::domain::fraud::budget::{Counter, DeviceNetwork, Taken};
+use crate::domain::fraud::ledger::StoreView;
 use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::fraud::{BlockEvent, BlockReason, Blocked};
 use crate::domain::price::Price;
@@ -106,7 +107,11 @@ async fn tell_once(
     counter: &Counter,
     event: &BlockEvent,
 ) -> Result<(), Fault> {
-    let is_told = || app.memory.fraud.ledger().is_told(counter);
+    let view = StoreView {
+        now: asked.now,
+        shared: app.shares_store(),
+    };
+    let is_told = || app.memory.fraud.ledger().is_told(counter, view);
     if is_told() {
         return Ok(());
     }

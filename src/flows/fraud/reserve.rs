@@ -9,7 +9,7 @@ use tokio::sync::MutexGuard;
 
 use crate::app::App;
 use crate::domain::fraud::budget::{Counter, Need, Taken};
-use crate::domain::fraud::ledger::Taking;
+use crate::domain::fraud::ledger::{StoreView, Taking};
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
@@ -27,7 +27,7 @@ pub(super) struct Reservation<'a> {
     drawn: Vec<Draw>,
     /// Keeps others of this process from asking the store for the same budgets before the commit is done.
     gates: Vec<MutexGuard<'a, ()>>,
-    now: Timestamp,
+    view: StoreView,
 }
 
 /// A block that is taken out of the store.
@@ -55,7 +55,7 @@ impl Reservation<'_> {
         self.taken.clear();
         let mut ledger = self.fraud.ledger();
         for draw in &self.drawn {
-            ledger.add(&draw.counter, draw.spare, self.now);
+            ledger.add(&draw.counter, draw.spare, self.view.now);
         }
         drop(ledger);
         self.gates.clear();
@@ -66,7 +66,7 @@ impl Reservation<'_> {
         let mut ledger = self.fraud.ledger();
         let mut lacking = Vec::new();
         for need in needs {
-            match ledger.take(need) {
+            match ledger.take(need, self.view) {
                 Taking::Lacking => lacking.push(*need),
                 Taking::Spent => return Err(need.counter.clone()),
                 Taking::Taken => self.taken.push((need.counter.clone(), need.amount)),
@@ -83,7 +83,7 @@ impl Drop for Reservation<'_> {
         }
         let mut ledger = self.fraud.ledger();
         for (counter, amount) in self.taken.drain(..) {
-            ledger.add(&counter, amount, self.now);
+            ledger.add(&counter, amount, self.view.now);
         }
     }
 }
@@ -106,7 +106,10 @@ pub(super) async fn reserve<'a>(
         taken: Vec::new(),
         drawn: Vec::new(),
         gates: Vec::new(),
-        now,
+        view: StoreView {
+            now,
+            shared: app.shares_store(),
+        },
     };
     let mut lacking = match reservation.take(needs) {
         Ok(lacking) => lacking,
