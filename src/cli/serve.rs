@@ -22,11 +22,10 @@ use crate::delivery::http::{AddressGuard, HttpClient, HttpPolicy, SystemNames};
 use crate::delivery::push::{Addresses, PushProviders};
 use crate::dialect::{Dialect, Speaks, signal, together, twilio, vonage, zitadel};
 use crate::domain::text::FriendlyName;
-use crate::flows::code::learn_from_stored;
 use crate::flows::deliveries::Deliveries;
-use crate::flows::fraud::rebuild;
 use crate::flows::outbox::count_waiting;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
+use crate::flows::relearn::{self, relearn};
 use crate::flows::sweep;
 use crate::flows::verification::PlanKeeper;
 use crate::flows::{account, challenge};
@@ -192,15 +191,12 @@ impl Started {
                 "no admin socket, so account and key commands need the server to be stopped: {error}"
             );
         });
-        learn_from_stored(&opened.app)
+        relearn(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot read the attempts: {error}")))?;
         count_waiting(&opened.app)
             .await
             .map_err(|error| Failure::new(format!("cannot count what waits in the outbox: {error}")))?;
-        rebuild(&opened.app)
-            .await
-            .map_err(|error| Failure::new(format!("cannot read the attempts of the last hour: {error}")))?;
         let welcome = first_account(&opened.app, bootstrap, &door).await?;
         let telegram = telegram::listener(telegram, opened.directory.path(), &opened.app).await?;
         let mut lines = api.iter().fold(String::new(), |lines, listener| {
@@ -270,6 +266,7 @@ impl Started {
         helpers.spawn(tell_health(Arc::clone(&ops), self.health.clone()));
         helpers.spawn(expire_again_and_again(Arc::clone(app)));
         helpers.spawn(count_again_and_again(Arc::clone(app)));
+        helpers.spawn(relearn::keep_up(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
         let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());

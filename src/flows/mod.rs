@@ -32,6 +32,7 @@ pub mod page;
 pub mod push;
 pub mod rate_limit;
 pub mod reading;
+pub mod relearn;
 mod retry;
 pub mod safe_list;
 pub mod service;

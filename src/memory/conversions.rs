@@ -1,4 +1,4 @@
-//! Whether the codes of each sender come back, as far as this process has seen.
+//! Whether the codes of each sender come back, as far as this process has seen or was told by the store.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,11 @@ impl SenderConversions {
     /// Takes in that the try of `at` was followed by an approval.
     pub fn converted(&self, sender: SenderName, country: Option<Country>, at: Timestamp) {
         self.windows().entry((sender, country)).or_default().converted(at);
+    }
+
+    /// Forgets all, and knows what `learnt` does.
+    pub fn replace(&self, learnt: Self) {
+        *self.windows() = learnt.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     }
 
     /// What counts of `sender` in `country` at `now`.

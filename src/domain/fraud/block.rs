@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::settings::ConversionRule;
 use crate::domain::country::Country;
 use crate::domain::events::EventType;
 use crate::domain::sid::{AccountSid, ServiceSid};
@@ -182,6 +183,36 @@ pub struct PrefixBlock {
 impl PrefixBlock {
     /// By how much clocks may be set back without ending a block.
     const TOLERANCE: Duration = Duration::from_mins(5);
+
+    /// What holds nothing up and opens nothing, but says that what was sent to the prefix before `now` tells nothing.
+    #[must_use]
+    pub fn forgiven(now: Timestamp) -> Self {
+        Self {
+            reason: BlockReason::LowConversion,
+            since: now,
+            until: now,
+            sends: 0,
+            converted: 0,
+            lifted: true,
+        }
+    }
+
+    /// Until when what was sent before it counts for nothing, which outlasts the time for which the account vouches for the
+    /// prefix; `None` if it counts.
+    #[must_use]
+    pub fn forgiven_before(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.lifted && !self.since.was_set_back(now)).then_some(self.since)
+    }
+
+    /// Until when its record is of use.
+    #[must_use]
+    pub fn kept_until(&self) -> Timestamp {
+        if self.lifted {
+            self.until.max(self.since + ConversionRule::WINDOW)
+        } else {
+            self.until
+        }
+    }
 
     /// For how long it still holds; `None` if it does not.
     ///

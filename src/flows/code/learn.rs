@@ -14,6 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::flows::reading::Reading;
 use crate::flows::{Fault, account, fraud};
+use crate::memory::conversions::SenderConversions;
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, Order, Scan, records};
 
@@ -27,14 +28,14 @@ pub(crate) fn learn(app: &App, attempt: &Attempt, outcome: &DeliveryOutcome) {
             if memory.sender_breakers.succeeded(sender) {
                 tracing::info!("the sender {sender} takes codes again");
             }
-            sent(app, attempt);
+            sent(&memory.conversions, attempt);
         }
         // It is about one message, so the sender works. But one that refuses everything is as bad as one whose messages
         // get lost.
         DeliveryOutcome::Refused { .. } => {
             memory.senders.failed(sender);
             memory.sender_breakers.succeeded(sender);
-            sent(app, attempt);
+            sent(&memory.conversions, attempt);
         }
         // What is about one recipient only is weighed by the circuit: others' codes do not wait for it.
         DeliveryOutcome::Retry { why, after, about } => {
@@ -64,14 +65,12 @@ pub(super) fn target(account: AccountSid, destination: &Destination) -> TryTarge
 }
 
 /// The sender was given the code of `attempt`, and answered.
-fn sent(app: &App, attempt: &Attempt) {
-    let conversions = &app.memory.conversions;
+fn sent(conversions: &SenderConversions, attempt: &Attempt) {
     conversions.tried(attempt.sender, attempt.country, attempt.date_created);
 }
 
 /// The verification was approved by what `attempt` brought.
-pub(crate) fn converted(app: &App, attempt: &Attempt) {
-    let conversions = &app.memory.conversions;
+pub(super) fn converted(conversions: &SenderConversions, attempt: &Attempt) {
     conversions.converted(attempt.sender, attempt.country, attempt.date_created);
 }
 
@@ -79,7 +78,7 @@ pub(crate) fn converted(app: &App, attempt: &Attempt) {
 /// store.
 pub(crate) fn tell_conversion(app: &App, verification: &Verification, attempt: Option<&Attempt>) {
     if let Some(attempt) = attempt {
-        converted(app, attempt);
+        converted(&app.memory.conversions, attempt);
         fraud::converted(app, verification);
     }
 }
@@ -109,16 +108,21 @@ pub(crate) async fn note_conversion(
     Ok((batch, Some(attempt)))
 }
 
-/// Learns at the start from what an earlier process wrote: of each account its last tries, an hour back at the most and
-/// at the most 20,000 altogether.
+/// Learns anew from what was written, by an earlier process or by others that share the store: of each account its last tries,
+/// an hour back at the most. There are at the most 20,000 altogether, of which each account has its share and what those before
+/// it left of theirs.
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn learn_from_stored(app: &App) -> Result<(), Fault> {
     const CHUNK: usize = 200;
     let oldest = app.clock.now().before(ConversionWindow::LENGTH);
-    let mut left: usize = 20_000;
-    for account in account::list(app).await? {
+    let accounts = account::list(app).await?;
+    let (mut left, mut others, learnt) = (20_000_usize, accounts.len(), SenderConversions::default());
+    for account in accounts {
+        let mut share = left.div_ceil(others);
+        left -= share;
+        others -= 1;
         let prefix = keys::attempts(account.sid);
         let mut after = None;
         loop {
@@ -126,35 +130,37 @@ pub async fn learn_from_stored(app: &App) -> Result<(), Fault> {
                 prefix: prefix.bytes().to_vec(),
                 after: after.take(),
                 order: Order::Descending,
-                limit: CHUNK.min(left),
+                limit: CHUNK.min(share),
             };
             let found = Reading::new(app).scan(scan).await?;
-            left -= found.len();
-            let more = found.len() == CHUNK && left > 0;
+            share -= found.len();
+            let more = found.len() == CHUNK && share > 0;
             after = found.last().map(|(key, _)| key.clone());
             let mut reached_the_end = false;
             for (_, entry) in found {
                 let attempt: Attempt = records::decode(&entry.value)?;
                 reached_the_end |= attempt.date_created < oldest;
-                take_in(app, &attempt, oldest);
+                take_in(&learnt, &attempt, oldest);
             }
             if reached_the_end || !more {
                 break;
             }
         }
+        left += share;
     }
+    app.memory.conversions.replace(learnt);
     Ok(())
 }
 
-fn take_in(app: &App, attempt: &Attempt, oldest: Timestamp) {
+fn take_in(learnt: &SenderConversions, attempt: &Attempt, oldest: Timestamp) {
     let counts = match attempt.status {
         AttemptStatus::Failed { .. } | AttemptStatus::Sent => attempt.date_created >= oldest,
         AttemptStatus::Canceled | AttemptStatus::Queued => false,
     };
     if counts {
-        sent(app, attempt);
+        sent(learnt, attempt);
         if attempt.converted_at.is_some() {
-            converted(app, attempt);
+            converted(learnt, attempt);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! What is remembered of conversions: that a code was used, and after a start what was sent within the last hour.
+//! What is remembered of conversions: that a code was used, and what was sent within the last hour, by this process, an earlier
+//! one or others that share the store.
 
 use crate::app::App;
 use crate::domain::attempt::{Attempt, AttemptStatus};
-use crate::domain::fraud::conversion::{AccountPrefix, Sends};
+use crate::domain::fraud::conversion::{AccountPrefix, PrefixConversions, Sends};
 use crate::domain::fraud::settings::ConversionRule;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
@@ -18,8 +19,8 @@ pub fn converted(app: &App, verification: &Verification) {
     }
 }
 
-/// Reads the attempts of all accounts within the window, newest first, as many as are of use. To be called once, before a
-/// server listens.
+/// Remembers anew, by the attempts of all accounts within the window, newest first, as many as are of use. To be called before
+/// a server listens, and now and then where others share the store.
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
@@ -27,13 +28,20 @@ pub async fn rebuild(app: &App) -> Result<(), Fault> {
     if app.policy.toll_fraud.conversion.is_none() {
         return Ok(());
     }
+    let mut recalled = PrefixConversions::default();
     for account in account::list(app).await? {
-        recall(app, account.sid, app.clock.now()).await?;
+        recall(app, account.sid, app.clock.now(), &mut recalled).await?;
     }
+    *app.memory.fraud.conversions() = recalled;
     Ok(())
 }
 
-async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Fault> {
+async fn recall(
+    app: &App,
+    account: AccountSid,
+    now: Timestamp,
+    conversions: &mut PrefixConversions,
+) -> Result<(), Fault> {
     /// The most attempts of an account that are read.
     const MOST: usize = 50_000;
     const CHUNK: usize = 500;
@@ -60,7 +68,6 @@ async fn recall(app: &App, account: AccountSid, now: Timestamp) -> Result<(), Fa
             break;
         }
     }
-    let mut conversions = app.memory.fraud.conversions();
     for (place, sends) in recalled.into_iter().rev() {
         conversions.add(&place, sends, now);
     }

@@ -26,18 +26,16 @@ pub(super) async fn judge(
     rule: &ConversionRule,
 ) -> Result<Option<Blocked>, Fault> {
     let key = keys::prefix_block(place.account, &place.prefix);
-    if let Some(until) = reading
-        .glance(&key)
-        .await?
-        .and_then(|found| until(&found, asked.now))
-    {
+    let known = reading.glance(&key).await?;
+    if let Some(until) = known.as_ref().and_then(|found| until(found, asked.now)) {
         return Ok(Some(refusal(app, until, asked.now)));
     }
     let remembered = app.memory.fraud.conversions().of(place, asked.now);
     if !remembered.is_low(rule) {
         return Ok(None);
     }
-    let found = look_up(app, place, asked.now).await?;
+    let forgiven = known.and_then(|known| known.forgiven_before(asked.now));
+    let found = look_up(app, place, forgiven, asked.now).await?;
     if !found.is_low(rule) {
         return Ok(None);
     }
@@ -105,10 +103,21 @@ async fn block(
 
 /// What the store says of the sends that memory knows no conversion of: they may have been approved by way of another
 /// process, gone to a number that is a safe one by now, or never left because the senders failed, for which the numbers are
-/// not to blame.
-async fn look_up(app: &App, place: &AccountPrefix, now: Timestamp) -> Result<Conversion, Fault> {
+/// not to blame. What was sent before the account vouched for the prefix, by way of whichever process, is `forgiven`.
+async fn look_up(
+    app: &App,
+    place: &AccountPrefix,
+    forgiven: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Conversion, Fault> {
     let fraud = &app.memory.fraud;
     let matured: Vec<Sends> = fraud.conversions().matured(place, now).collect();
+    let (before, matured): (Vec<_>, Vec<_>) = matured
+        .into_iter()
+        .partition(|sends| forgiven.is_some_and(|forgiven| sends.at <= forgiven));
+    for sends in before {
+        fraud.conversions().forget(place, sends.verification);
+    }
     let (mut reading, mut found) = (Reading::new(app), Conversion::default());
     let unconverted = matured.iter().filter(|sends| !sends.converted);
     let keys: Vec<_> = unconverted

@@ -89,7 +89,7 @@ async fn attempt(
         converted: 0,
         lifted: true,
     };
-    let mut batch = Batch::new().put_record_until(key, &lifted, until)?;
+    let mut batch = Batch::new().put_record_until(key, &lifted, lifted.kept_until())?;
     reasons.dedup();
     for reason in reasons {
         let event = BlockEvent {

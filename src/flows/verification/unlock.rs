@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, CounterKind};
 use crate::domain::fraud::conversion::AccountPrefix;
-use crate::domain::fraud::{BlockEvent, BlockReason};
+use crate::domain::fraud::{BlockEvent, BlockReason, PrefixBlock};
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::time::Timestamp;
@@ -92,12 +92,15 @@ impl Guards<'_> {
                 lifted.extend(taken.told.then(|| counter.kind.reason()));
             }
         }
-        if let Some(key) = block
-            && let Some(block) = reading.get(&key).await?
-        {
-            batch = batch.delete(key.into_bytes());
-            let lifted: &mut Vec<_> = lifted.get_or_insert_default();
-            lifted.extend(block.remaining(now).map(|_| block.reason));
+        if let Some(key) = block {
+            let known = reading.get(&key).await?;
+            if let Some(block) = known.filter(|block| block.remaining(now).is_some()) {
+                let lifted: &mut Vec<_> = lifted.get_or_insert_default();
+                lifted.push(block.reason);
+            }
+            // Other processes remember what was sent.
+            let forgiven = PrefixBlock::forgiven(now);
+            batch = batch.put_record_until(key, &forgiven, forgiven.kept_until())?;
         }
         Ok((batch, lifted))
     }

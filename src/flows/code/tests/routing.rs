@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::world::{CodeWorld, name, refusing};
+use crate::app::App;
 use crate::delivery::DeliveryOutcome;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
 use crate::domain::circuit::{Breaker, FailureScope};
+use crate::domain::code_routing::Rate;
 use crate::domain::time::Clock as _;
 use crate::doubles::TestParts;
 use crate::flows::code::learn::{converted, learn, learn_from_stored, target};
@@ -69,7 +71,7 @@ async fn a_sender_whose_codes_do_not_come_back_gets_few_and_gets_all_again_when_
             learn(&world.app, &attempt, &DeliveryOutcome::Delivered);
             if converts || sender == "b" {
                 attempt.converted_at = Some(world.clock.now());
-                converted(&world.app, &attempt);
+                converted(&world.app.memory.conversions, &attempt);
             }
             let batch = put_attempt(Batch::new(), attempt, world.clock.now()).unwrap();
             world.app.store.commit(batch).await.unwrap();
@@ -114,10 +116,51 @@ async fn a_sender_that_refuses_everything_stands_behind_after_a_while() {
     world.deliver().await;
     for attempt in world.attempts().await {
         if attempt.status == AttemptStatus::Sent {
-            converted(&world.app, &attempt);
+            converted(&world.app.memory.conversions, &attempt);
         }
     }
     world.clock.advance(Duration::from_mins(6));
     let first = share_of_first(&world).await;
     assert!((1..20).contains(&first), "{first}");
+}
+
+/// Each of two processes settles some tries and hears of some approvals.
+#[tokio::test(start_paused = true)]
+async fn processes_on_one_store_learn_the_same_within_a_minute() {
+    let world = CodeWorld::new(&["a"]).await;
+    let other = std::sync::Arc::new(TestParts::of(&world.app).wire());
+    for number in 0..60 {
+        world.text("471100").await;
+        let attempts = world.attempts().await.into_iter();
+        let mut waiting = attempts.filter(|attempt| attempt.status == AttemptStatus::Queued);
+        let mut attempt = waiting.next().unwrap();
+        attempt.status = AttemptStatus::Sent;
+        let tried = if number % 3 == 0 { &world.app } else { &other };
+        learn(tried, &attempt, &DeliveryOutcome::Delivered);
+        if number % 2 == 0 {
+            attempt.converted_at = Some(world.clock.now());
+            converted(&world.app.memory.conversions, &attempt);
+        }
+        let batch = put_attempt(Batch::new(), attempt, world.clock.now()).unwrap();
+        world.app.store.commit(batch).await.unwrap();
+    }
+    world.clock.advance(Duration::from_mins(6));
+    let country = world.attempts().await[0].country;
+    let rate = |app: &App| app.memory.conversions.rate(name("a"), country, world.clock.now());
+    assert_ne!(rate(&world.app), rate(&other));
+    let learning = [
+        tokio::spawn(crate::flows::relearn::keep_up(world.app.clone())),
+        tokio::spawn(crate::flows::relearn::keep_up(other.clone())),
+    ];
+    let all = Rate {
+        tries: 60,
+        conversions: 30,
+    };
+    // Learning anew counts nothing twice.
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(rate(&world.app), all);
+        assert_eq!(rate(&other), all);
+    }
+    learning.iter().for_each(tokio::task::JoinHandle::abort);
 }

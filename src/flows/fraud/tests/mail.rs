@@ -114,3 +114,37 @@ async fn an_account_opens_a_domain_that_strangers_closed() {
         assert_eq!(sent(&node, strangers).await.1, Some(reason));
     }
 }
+
+/// What another process lifts is lifted here, too: neither what memory holds nor what is learnt anew closes it again.
+#[tokio::test]
+async fn what_another_process_unlocks_is_open_at_all() {
+    let number = Settings {
+        conversion: None,
+        ..Settings::default()
+    };
+    for settings in [Settings::default(), number] {
+        let node = Node::new(settings).await;
+        let other = node.another();
+        let strangers = (0..1000).map(|n| format!("user{n}@bigcorp.example"));
+        assert!(sent(&node, strangers).await.1.is_some());
+        let ada = "ada@bigcorp.example";
+        let key = keys::service(node.account(), node.service.sid);
+        let batch = Batch::new().put_record(key, &node.service).unwrap();
+        node.app.store.commit(batch).await.unwrap();
+        crate::flows::verification::unlock(&other.app, node.account(), node.service.sid, &email(ada))
+            .await
+            .unwrap();
+        node.clock.advance(Duration::from_secs(1));
+        for round in 0..3 {
+            crate::flows::fraud::rebuild(&other.app).await.unwrap();
+            for (asks, node) in [("there", &other), ("here", &node)] {
+                let address = format!("{asks}{round}@bigcorp.example");
+                assert_eq!(
+                    sent(node, std::iter::once(address)).await,
+                    (1, None),
+                    "{asks} {round}"
+                );
+            }
+        }
+    }
+}

@@ -208,3 +208,29 @@ async fn a_clock_set_back_ends_a_block_that_it_would_prolong() {
     let refused = node.another().send(&phone(HERE * 10_000 + 98)).await;
     assert_eq!(why(&refused), Some(BlockReason::LowConversion), "that is no jump");
 }
+
+/// Each of several processes sees a part of what is sent.
+#[tokio::test]
+async fn what_all_processes_sent_counts_once_at_each() {
+    let first = Node::new(Settings::default()).await;
+    let nodes = [first.another(), first.another(), first];
+    for number in 0..27 {
+        let node = &nodes[usize::try_from(number % 3).unwrap()];
+        node.send(&phone(HERE * 10_000 + number)).await.unwrap();
+    }
+    nodes[0].clock.advance(Duration::from_mins(5));
+    assert_eq!(
+        why(&nodes[0]
+            .ask(&phone(HERE * 10_000 + 98), AskedSend::default())
+            .await),
+        None
+    );
+    for node in &nodes {
+        for _ in 0..2 {
+            rebuild(&node.app).await.unwrap();
+            assert_eq!(node.app.memory.fraud.conversions().len(), 27);
+        }
+        let refused = node.send(&phone(HERE * 10_000 + 99)).await;
+        assert_eq!(why(&refused), Some(BlockReason::LowConversion));
+    }
+}
