@@ -70,6 +70,14 @@ impl CodeParcel {
 
 #[async_trait]
 impl Parcel for CodeParcel {
+    /// While settings change from process to process, those that know the sender get the code for a minute.
+    fn left_to_others(&self, app: &App, row: &OutboxRow) -> Option<Timestamp> {
+        let (now, until) = (app.clock.now(), row.date_created + FOR_OTHERS);
+        let is_young = now < until && !row.date_created.was_set_back(now);
+        let unknown = is_young && app.senders.codes.by_name(self.code.sender).is_none();
+        unknown.then(|| until.min(now + LOOK_AT_UNKNOWN))
+    }
+
     /// Sends the code with the sender that it names, unless it is void by now or the sender is left alone.
     async fn deliver(&mut self, app: &App, _row: &OutboxRow) -> DeliveryOutcome {
         match self.send(app).await {
@@ -179,6 +187,12 @@ pub(super) fn due(verification: &Verification, send: u8, now: Timestamp) -> Opti
     let counts = usize::from(sending.code) == last && now < code.expires_at;
     (counts && verification.status(now) == VerificationStatus::Pending).then_some(DueCode { sending, code })
 }
+
+/// For how long a code of a sender that the settings do not name is left to processes whose settings do.
+const FOR_OTHERS: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// When to look whether such a code is gone.
+const LOOK_AT_UNKNOWN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// When to try again what this server itself failed at.
 const AFTER_A_FAULT: std::time::Duration = std::time::Duration::from_secs(1);

@@ -23,6 +23,12 @@ use crate::store::{Batch, keys};
 /// What is in a row, made anew for each try.
 #[async_trait]
 pub trait Parcel: fmt::Debug + Send + Sync {
+    /// Until when this process leaves the row to others that share the store: it cannot deliver it as it is set up, and they may
+    /// be set up otherwise. `None` if it does not wait for them.
+    fn left_to_others(&self, _app: &App, _row: &OutboxRow) -> Option<Timestamp> {
+        None
+    }
+
     /// Tries once to deliver what is in `row`, and says what came of it. It changes nothing of the row, and may remember
     /// what only [`Parcel::settle`] wants to know.
     async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome;
@@ -57,6 +63,8 @@ pub enum Settled {
     GivenUp(Reason),
     /// Its receiver did not take it, and another one has it now, or will have it after a pause.
     Handed,
+    /// Nothing was tried or changed: until then it is for other processes that share the store.
+    LeftToOthers(Timestamp),
     /// It is of no use any more; it is gone.
     Obsolete,
     /// Its receiver will never take it, and says so; it became a dead letter.
@@ -92,7 +100,7 @@ pub(super) async fn settle(
             tally.given_up(1);
         }
         Settled::Obsolete => tally.obsolete(),
-        Settled::TakenAway => {}
+        Settled::LeftToOthers(_) | Settled::TakenAway => {}
         Settled::Handed | Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
     }
     Ok(settled)

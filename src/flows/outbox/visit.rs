@@ -212,6 +212,7 @@ impl Visit {
                 self.reader.gone(&app, thread);
             }
             Settled::Handed | Settled::Obsolete => self.reader.gone(&app, thread),
+            Settled::LeftToOthers(until) => self.reader.stays(thread, until),
             Settled::TakenAway => self.reader.stays(thread, app.clock.now()),
             Settled::Waits { until, why, asked } => {
                 self.health.failed(&app, self.lane, &failed, asked, &why);
@@ -408,6 +409,15 @@ async fn carry(context: WorkerContext, row: Stored<OutboxRow>) -> Result<Carried
     if row.record.message.expires_at().is_some_and(|end| end <= now) {
         let parcel = context.unpack.unpack(&row.record);
         let settled = settle(app, parcel.as_ref(), &row.record, &DeliveryOutcome::Obsolete).await?;
+        return Ok(Carried { settled, about: None });
+    }
+    if app.shares_store()
+        && let Some(until) = context
+            .unpack
+            .unpack(&row.record)
+            .left_to_others(app, &row.record)
+    {
+        let settled = Settled::LeftToOthers(until);
         return Ok(Carried { settled, about: None });
     }
     let Some(leased) = lease(app, &row, context.limits.lease).await? else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::world::{CodeWorld, codes, dead, euros, good, refusing, silent};
+use super::world::{CodeWorld, codes, dead, euros, good, name, refusing, silent};
 use crate::delivery::codes::Sent;
 use crate::domain::attempt::AttemptStatus;
 use crate::domain::channel::Channel;
@@ -15,6 +15,7 @@ use crate::domain::events::OutboxMessage;
 use crate::domain::text::ProviderName;
 use crate::domain::time::{Clock as _, Timestamp};
 use crate::domain::verification::{EmailOptions, Sending};
+use crate::doubles::TestParts;
 use crate::flows::code::put_verification;
 use crate::flows::fraud::charge;
 use crate::flows::reading::Reading;
@@ -195,10 +196,7 @@ async fn a_thousand_codes_of_a_dead_sender_arrive_over_the_other_one_without_any
     assert!(world.rows().await.is_empty());
     // While the circuit is open, new ones do not even queue for it.
     let verification = world.verification("471100");
-    assert_eq!(
-        world.start(verification, Channel::Sms).await,
-        Some(super::world::name("b"))
-    );
+    assert_eq!(world.start(verification, Channel::Sms).await, Some(name("b")));
     assert_eq!(world.senders[0].seen().len(), in_vain);
 }
 
@@ -375,5 +373,49 @@ async fn what_was_tried_as_often_as_may_be_is_a_dead_letter() {
     assert!(
         bytes < 24 * 1024,
         "{bytes}: all sendings leave room for what else is in a record"
+    );
+}
+
+/// While the settings of several processes change one after the other, some know senders that others do not.
+#[tokio::test]
+async fn a_code_of_a_sender_that_is_unknown_here_is_left_to_others_for_a_minute() {
+    let knows = CodeWorld::new(&["new"]).await;
+    let old = CodeWorld::new(&["old"]).await;
+    let parts = TestParts {
+        senders: Arc::clone(&old.app.senders),
+        ..TestParts::of(&knows.app)
+    };
+    let lacks = CodeWorld {
+        app: Arc::new(parts.wire()),
+        clock: Arc::clone(&knows.clock),
+        account: knows.account,
+        service: knows.service,
+        senders: old.senders.clone(),
+    };
+    knows.text("471100").await;
+    let mut worker = lacks.worker();
+    for _ in 0..59 {
+        worker.run_due().await;
+        knows.wait(1);
+    }
+    let waits = knows.attempts().await;
+    assert_eq!((waits.len(), &waits[0].status), (1, &AttemptStatus::Queued));
+    assert_eq!(waits[0].sender, name("new"));
+    knows.deliver().await;
+    assert_eq!(
+        (knows.senders[0].seen().len(), lacks.senders[0].seen().len()),
+        (1, 0)
+    );
+    // Nobody who knows it comes: another sender gets the code.
+    knows.text("471200").await;
+    worker.run_due().await;
+    for _ in 0..60 {
+        assert_eq!(lacks.senders[0].seen().len(), 0);
+        knows.wait(1);
+        worker.run_due().await;
+    }
+    assert_eq!(
+        (knows.senders[0].seen().len(), lacks.senders[0].seen().len()),
+        (1, 1)
     );
 }
