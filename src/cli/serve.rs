@@ -416,42 +416,37 @@ fn https(
 async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> Result<String, Failure> {
     let failure =
         |error: &dyn std::fmt::Display| Failure::new(format!("cannot create the first account: {error}"));
-    let accounts = account::list(app).await.map_err(|error| failure(&error))?;
     let name = FriendlyName::parse("First account").map_err(|error| failure(&error))?;
-    match bootstrap {
-        Some(Bootstrap { sid, token }) if accounts.is_empty() => {
-            let account = account::create_as(app, sid, &token, name)
-                .await
-                .map_err(|error| failure(&error))?;
-            tracing::info!(
-                "created the account {0} of COUNTERSIGN_BOOTSTRAP; `countersign account rotate-webhook-secret {0}` shows a \
-                 secret to check its webhooks with",
-                account.sid
-            );
-            Ok(String::new())
-        }
-        Some(bootstrap) => {
-            if !accounts.iter().any(|account| account.sid == bootstrap.sid) {
-                tracing::warn!(
-                    "COUNTERSIGN_BOOTSTRAP was ignored, because the store has accounts; add one with \
-                     `countersign account create`"
-                );
-            }
-            Ok(String::new())
-        }
-        None if accounts.is_empty() => {
-            let new = account::create(app, name)
-                .await
-                .map_err(|error| failure(&error))?;
-            let program = std::env::current_exe().ok();
-            let program = program
-                .as_deref()
-                .and_then(|path| path.to_str())
-                .unwrap_or("countersign");
-            Ok(banner::first_account(&new, door, program))
-        }
-        None => Ok(String::new()),
+    let Some(Bootstrap { sid, token }) = bootstrap else {
+        let created = account::create_first(app, &name).await;
+        let Some(new) = created.map_err(|error| failure(&error))? else {
+            return Ok(String::new());
+        };
+        let program = std::env::current_exe().ok();
+        let program = program
+            .as_deref()
+            .and_then(|path| path.to_str())
+            .unwrap_or("countersign");
+        return Ok(banner::first_account(&new, door, program));
+    };
+    let created = account::create_first_as(app, sid, &token, &name).await;
+    if let Some(account) = created.map_err(|error| failure(&error))? {
+        tracing::info!(
+            "created the account {0} of COUNTERSIGN_BOOTSTRAP; `countersign account rotate-webhook-secret {0}` shows a \
+             secret to check its webhooks with",
+            account.sid
+        );
+        return Ok(String::new());
     }
+    let found = account::find(app, Some(sid))
+        .await
+        .map_err(|error| failure(&error))?;
+    if !matches!(found, account::FoundAccount::One(_)) {
+        tracing::warn!(
+            "COUNTERSIGN_BOOTSTRAP was ignored, because the store has accounts; add one with `countersign account create`"
+        );
+    }
+    Ok(String::new())
 }
 
 fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
