@@ -9,6 +9,7 @@ use self::lapse::Lapsed;
 use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::sid::ServiceSid;
+use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
 use crate::store::keys::KeyParts;
@@ -36,7 +37,7 @@ const PERIOD: Duration = Duration::from_secs(30);
 pub async fn keep_up(app: Arc<App>) {
     let mut failing = false;
     loop {
-        let swept = round(&app).await;
+        let swept = sweep(&app, over_by(&app)).await;
         match swept {
             Ok(CHUNK..) => tokio::task::yield_now().await,
             Ok(1..) => tokio::time::sleep(PAUSE).await,
@@ -56,12 +57,30 @@ pub async fn keep_up(app: Arc<App>) {
 /// # Errors
 /// [`Fault`].
 pub async fn round(app: &App) -> Result<usize, Fault> {
-    Ok(sweep_expired(app).await? + sweep_purges(app).await?)
+    sweep(app, app.clock.now()).await
 }
 
-async fn sweep_expired(app: &App) -> Result<usize, Fault> {
+async fn sweep(app: &App, over_by: Timestamp) -> Result<usize, Fault> {
+    Ok(sweep_expired(app, over_by).await? + sweep_purges(app).await?)
+}
+
+/// What ended by then is reclaimed beside a server. What is over here may still count on another node whose clock is behind, where
+/// others share the store.
+fn over_by(app: &App) -> Timestamp {
+    let now = app.clock.now();
+    if app.shares_store() {
+        now.before(BEHIND)
+    } else {
+        now
+    }
+}
+
+/// For how long what is over is kept for nodes whose clocks are behind.
+const BEHIND: Duration = Duration::from_mins(1);
+
+async fn sweep_expired(app: &App, over_by: Timestamp) -> Result<usize, Fault> {
     // Four batches are under way at once: most of the time each waits for the disk.
-    let expired = Reading::new(app).expired(app.clock.now(), 4 * CHUNK).await?;
+    let expired = Reading::new(app).expired(over_by, 4 * CHUNK).await?;
     let (mut lapsed, mut alone) = (Vec::new(), Vec::with_capacity(expired.len()));
     for (key, version) in expired {
         match Lapsed::of(&key, version) {
@@ -180,5 +199,33 @@ async fn commit_unless_changed(reading: Reading<'_>, batch: Batch) -> Result<boo
         Ok(()) => Ok(true),
         Err(Fault::Conflict) => Ok(false),
         Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doubles::{ManualClock, TestParts};
+
+    /// What is over for a node whose clock is ahead may count for the others.
+    #[tokio::test(start_paused = true)]
+    async fn what_counts_on_a_node_that_is_behind_is_not_reclaimed() {
+        let behind = TestParts::default().wire();
+        let now = behind.clock.now();
+        let clock = Arc::new(ManualClock::new(now + Duration::from_secs(30)));
+        let parts = TestParts {
+            clock: clock.clone(),
+            ..TestParts::of(&behind)
+        };
+        let ahead = Arc::new(parts.wire());
+        let batch = Batch::new().put_until(b"~counts".to_vec(), vec![1], now + Duration::from_secs(1));
+        behind.store.commit(batch).await.unwrap();
+        let sweeping = tokio::spawn(keep_up(Arc::clone(&ahead)));
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(behind.store.get(b"~counts").await.unwrap().is_some());
+        clock.advance(Duration::from_secs(31));
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(behind.store.get(b"~counts").await.unwrap().is_none());
+        sweeping.abort();
     }
 }
