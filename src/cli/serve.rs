@@ -26,9 +26,8 @@ use crate::flows::deliveries::Deliveries;
 use crate::flows::outbox::count_waiting;
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::flows::relearn::{self, relearn};
-use crate::flows::sweep;
 use crate::flows::verification::PlanKeeper;
-use crate::flows::{account, challenge};
+use crate::flows::{account, challenge, news, sweep};
 use crate::server::connections::OpenConnections;
 use crate::server::tls::Certificates;
 use crate::server::{self, ClientLimits, Listener, Protocol, self_signed};
@@ -268,6 +267,10 @@ impl Started {
         helpers.spawn(count_again_and_again(Arc::clone(app)));
         helpers.spawn(relearn::keep_up(Arc::clone(app)));
         helpers.spawn(advance_again_and_again(Arc::clone(app)));
+        let telling = Arc::clone(app);
+        helpers.spawn(async move {
+            news::keep_up(telling).await;
+        });
         let (stop_worker, worker_stopped) = oneshot::channel::<()>();
         let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
         let stopped = async {

@@ -27,6 +27,7 @@ pub mod event;
 pub mod factor;
 pub mod fraud;
 pub mod messaging_configuration;
+pub mod news;
 pub mod outbox;
 pub mod page;
 pub mod push;

@@ -12,6 +12,7 @@ pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub mod fraud;
 pub(crate) mod gates;
+pub mod news;
 pub mod sids;
 pub(crate) mod tallies;
 pub mod waiters;

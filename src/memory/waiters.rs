@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::news::{ChangeNews, NewsItem};
 use crate::domain::entity::EntityScope;
 use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
 
@@ -25,6 +26,7 @@ use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, Service
 #[derive(Debug, Default)]
 pub struct Waiters {
     state: Mutex<WaitersState>,
+    news: ChangeNews,
 }
 
 #[derive(Debug, Default)]
@@ -141,6 +143,7 @@ impl Waiters {
 
     /// A challenge of the entity's factor was created or changed, and that is committed.
     pub fn challenge_changed(&self, entity: EntitySid, factor: FactorSid, challenge: ChallengeSid) {
+        self.news.note(NewsItem::Entity(entity));
         let state = self.lock();
         let Some(group) = state.entities.get(&entity) else {
             return;
@@ -159,24 +162,51 @@ impl Waiters {
 
     /// The entity was deleted, or one of its factors was deleted or can be used no longer, and that is committed.
     pub fn entity_changed(&self, entity: EntitySid) {
-        if let Some(group) = self.lock().entities.get(&entity) {
-            group.wake();
-        }
+        self.changed(NewsItem::Entity(entity));
     }
 
     /// The service was deleted, and that is committed. Costs a look at each entity that somebody waits for.
     pub fn service_changed(&self, service: ServiceSid) {
-        let state = self.lock();
-        let concerned = state.entities.values().filter(|group| group.service == service);
-        concerned.for_each(Group::wake);
+        self.changed(NewsItem::Service(service));
     }
 
     /// The account was suspended or credentials of it were revoked, and that is committed. Costs as much as
     /// [`Waiters::service_changed`].
     pub fn account_changed(&self, account: AccountSid) {
+        self.changed(NewsItem::Account(account));
+    }
+
+    fn changed(&self, item: NewsItem) {
+        self.news.note(item);
+        self.heard(item);
+    }
+
+    /// Wakes those whom it concerns, in this process only.
+    pub fn heard(&self, item: NewsItem) {
         let state = self.lock();
-        let concerned = state.entities.values().filter(|group| group.account == account);
-        concerned.for_each(Group::wake);
+        let groups = state.entities.values();
+        match item {
+            NewsItem::Entity(entity) => state.entities.get(&entity).into_iter().for_each(Group::wake),
+            NewsItem::Service(service) => groups
+                .filter(|group| group.service == service)
+                .for_each(Group::wake),
+            NewsItem::Account(account) => groups
+                .filter(|group| group.account == account)
+                .for_each(Group::wake),
+            NewsItem::Everything => groups.for_each(Group::wake),
+        }
+    }
+
+    /// The entities that somebody waits for.
+    #[must_use]
+    pub fn entities(&self) -> Vec<EntitySid> {
+        self.lock().entities.keys().copied().collect()
+    }
+
+    /// What changed, for other processes.
+    #[must_use]
+    pub fn news(&self) -> &ChangeNews {
+        &self.news
     }
 
     /// Nobody is to wait any longer: the server stops.

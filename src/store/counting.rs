@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use super::{Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
 use crate::domain::time::Timestamp;
 
 /// A wrapper that counts the operations that reach the store it wraps.
@@ -119,5 +119,9 @@ impl<S: Store> Store for CountingStore<S> {
 
     fn is_exclusive(&self) -> bool {
         self.inner.is_exclusive()
+    }
+
+    fn announcements(&self) -> Option<Box<dyn Announcements>> {
+        self.inner.announcements()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use super::{Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
 use crate::domain::time::Timestamp;
 
 /// A wrapper whose reads or commits fail on demand, with [`StoreError::Unavailable`] and without an effect.
@@ -114,6 +114,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn is_exclusive(&self) -> bool {
         self.inner.is_exclusive()
+    }
+
+    fn announcements(&self) -> Option<Box<dyn Announcements>> {
+        self.inner.announcements()
     }
 }
 

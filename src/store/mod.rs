@@ -101,7 +101,39 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn is_exclusive(&self) -> bool {
         false
     }
+
+    /// How processes that share the store tell each other of changes; `None` where no other process can share it, or nothing
+    /// can be told.
+    fn announcements(&self) -> Option<Box<dyn Announcements>> {
+        None
+    }
 }
+
+/// What processes that share a store tell each other. It may be lost, late or repeated: whoever hears it looks at the store.
+#[async_trait]
+pub trait Announcements: Send + Sync + fmt::Debug {
+    /// Tells all other processes, [`MAX_ANNOUNCEMENT_BYTES`] at the most. What was committed before they can read when they
+    /// hear it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not certain that they are told.
+    async fn tell(&self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Waits for what another process tells.
+    async fn heard(&self) -> Heard;
+}
+
+/// What was heard of other processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What one of them told.
+    Told(Vec<u8>),
+    /// Something may have been told that was not heard.
+    Missed,
+}
+
+/// The longest announcement: PostgreSQL takes less than 8000 bytes of text, which this is in base64.
+pub const MAX_ANNOUNCEMENT_BYTES: usize = 5100;
 
 /// All entries of one moment, in pieces of bounded size.
 #[async_trait]

@@ -1,12 +1,14 @@
 //! Connections: how they are made, and what every session on them is told first.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{AsyncMessage, Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::PostgresAddress;
@@ -66,22 +68,72 @@ impl Connector {
         Ok(DatabaseSession { client, driver })
     }
 
+    /// With the password as it stands in its file now.
+    fn config(&self) -> Config {
+        self.address.with_password().unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            self.address.config.clone()
+        })
+    }
+
     /// Connects, and leaves it to the caller when to give up: to the client, and to the task that moves its bytes.
     pub(super) async fn connect_in_parts(
         &self,
         purpose: SessionPurpose,
     ) -> Result<(Client, JoinHandle<()>), Error> {
-        let config = self.address.with_password().unwrap_or_else(|error| {
-            tracing::warn!("{error}");
-            self.address.config.clone()
-        });
-        let (client, both_ways) = config.connect(self.tls.clone()).await?;
+        let (client, both_ways) = self.config().connect(self.tls.clone()).await?;
         let driver = tokio::spawn(async move {
             // Whoever waits for an answer is told the same.
             let _reported = both_ways.await;
         });
         client.batch_execute(purpose.session()).await?;
         Ok((client, driver))
+    }
+}
+
+/// A session that hears what others notify.
+pub(super) struct ListeningSession {
+    session: DatabaseSession,
+    heard: mpsc::Receiver<String>,
+}
+
+impl Connector {
+    /// Connects, and listens on `channel`.
+    pub(super) async fn listen(&self, channel: &str) -> Result<ListeningSession, ConnectError> {
+        let connected = timeout(CONNECT_BOUND, self.listen_unbounded(channel)).await;
+        connected
+            .map_err(|_| ConnectError::Timeout)?
+            .map_err(ConnectError::Database)
+    }
+
+    async fn listen_unbounded(&self, channel: &str) -> Result<ListeningSession, Error> {
+        let config = self.config();
+        let (client, mut both_ways) = config.connect(self.tls.clone()).await?;
+        let (hear, heard) = mpsc::channel(256);
+        let driver = tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| both_ways.poll_message(context)).await {
+                if let AsyncMessage::Notification(notification) = message
+                    && hear.send(notification.payload().to_owned()).await.is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let session = DatabaseSession { client, driver };
+        session.client.batch_execute(&format!("LISTEN {channel}")).await?;
+        Ok(ListeningSession { session, heard })
+    }
+}
+
+impl ListeningSession {
+    /// The next notification; `None` when the connection is lost.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        self.heard.recv().await
+    }
+
+    /// Whether the database answers on this connection.
+    pub(super) async fn is_alive(&self) -> bool {
+        self.session.client.simple_query("SELECT 1").await.is_ok()
     }
 }
 

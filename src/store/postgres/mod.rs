@@ -15,6 +15,7 @@
 
 mod acknowledgements;
 mod address;
+mod announcements;
 mod connection;
 mod export;
 mod layout;
@@ -49,13 +50,16 @@ pub use self::schema::Migrated;
 pub use self::tls::TlsError;
 
 use self::acknowledgements::Acknowledgements;
+use self::announcements::Notifications;
 use self::connection::{Connector, SessionPurpose, unavailable};
 use self::layout::{ENTRIES, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
 use self::pool::ReadPool;
 use self::queue::{CommitQueue, QueuedBatch};
 use self::versions::VersionSource;
 use self::writer::{CommitCounts, Writer, WriterContext};
-use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
+use super::{
+    Announcements, Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
+};
 use crate::domain::time::{Clock, Timestamp};
 
 /// What it takes to use a database as a store.
@@ -71,7 +75,9 @@ pub struct PostgresOptions {
 
 /// A store in a database that speaks PostgreSQL's protocol.
 pub struct PostgresStore {
-    pool: ReadPool,
+    pool: Arc<ReadPool>,
+    /// The epoch that it began with, which tells processes apart.
+    node: u32,
     context: Arc<WriterContext>,
     writers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -100,6 +106,7 @@ impl PostgresStore {
             first.map_err(|error| StoreError::Unavailable(format!("{}: {error}", options.address)))?;
         schema::check(&first.client).await?;
         let versions = VersionSource::draw(&first.client).await?;
+        let node = versions.epoch();
         let slots_nobody_has: [&(dyn ToSql + Sync); 3] = [&SLOTS.0, &SLOTS.1, &bigint(clock.now().millis())];
         let dropped = first.client.execute(DROP_OLD_SLOTS, &slots_nobody_has).await;
         dropped.map_err(|error| unavailable(&error))?;
@@ -116,7 +123,8 @@ impl PostgresStore {
         let spawn = |_| tokio::spawn(Writer::new(Arc::clone(&context)).run());
         let writers = (0..options.writers.max(1)).map(spawn).collect();
         Ok(Self {
-            pool: ReadPool::new(connector, acknowledgements, options.readers.max(1)),
+            pool: Arc::new(ReadPool::new(connector, acknowledgements, options.readers.max(1))),
+            node,
             writers: Mutex::new(writers),
             context,
         })
@@ -197,6 +205,12 @@ impl Store for PostgresStore {
         join_all(writers).await;
         self.pool.close();
         Ok(())
+    }
+
+    fn announcements(&self) -> Option<Box<dyn Announcements>> {
+        let connector = Arc::clone(&self.context.connector);
+        let notifications = Notifications::begin(connector, Arc::clone(&self.pool), self.node);
+        Some(Box::new(notifications))
     }
 
     fn statistics(&self) -> Statistics {

@@ -30,6 +30,12 @@ impl VersionSource {
         Some(Version(*last))
     }
 
+    /// The epoch of the versions that are given now.
+    pub(super) fn epoch(&self) -> u32 {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        u32::try_from(*last >> EPOCH_SHIFT).unwrap_or(u32::MAX)
+    }
+
     /// Goes on with a new epoch.
     pub(super) async fn draw_next(&self, client: &Client) -> Result<(), StoreError> {
         let first = first_of(draw_epoch(client).await?);
