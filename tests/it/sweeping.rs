@@ -8,7 +8,7 @@ use countersign::domain::time::{Clock as _, Timestamp};
 use countersign::flows::sweep;
 use countersign::store::{Batch, Store};
 
-use crate::support::app::sled_in;
+use crate::support::stores::sled_in;
 use crate::support::{Service, TestApp, all_at_once, number_from};
 
 const WRITERS: usize = 64;

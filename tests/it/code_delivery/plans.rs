@@ -6,7 +6,7 @@ use countersign::flows::verification::{PlanKeeper, VerificationName};
 use std::time::Instant;
 
 use super::*;
-use crate::support::app::sled_in;
+use crate::support::stores::sled_in;
 use crate::support::{all_at_once, number_from};
 
 const CLIENTS: usize = 64;

@@ -13,9 +13,9 @@ use countersign::store::records::{ChallengeTimer, Purge, Record as _};
 use tempfile::TempDir;
 
 use super::{names, subscribe};
-use crate::support::app::sled_in;
 use crate::support::credentials::{create_credential, fcm_form};
 use crate::support::scripted::{Receivers, retry, retry_after};
+use crate::support::stores::sled_in;
 use crate::support::world::sid_of;
 use crate::support::{Client, TestApp, User};
 

@@ -1,7 +1,6 @@
 //! The server under test, without a network.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use super::stores::new_store;
 use super::{Answer, Client, Credentials, contract};
 use countersign::app::{App, Policy};
 use countersign::delivery::Senders;
@@ -25,7 +25,6 @@ use countersign::flows::sweep;
 use countersign::flows::{account, api_key};
 use countersign::store::Store;
 use countersign::store::memory::MemoryStore;
-use countersign::store::sled::{Options, SledStore};
 use countersign::web::public_url::PublicUrl;
 
 /// What every URL in an answer begins with.
@@ -45,12 +44,18 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// A server with one account, on a store in memory.
+    /// A server with one account, on a store that nothing is said of.
     pub(crate) async fn new() -> Self {
-        Self::with(Arc::new(MemoryStore::new()), crate::doubles::policy()).await
+        Self::on(new_store().await).await
     }
 
-    /// A server with one account, on a store in memory, whose messages leave as `senders` have it.
+    /// A server with one account, on a store in memory whatever the tests run on: where time is paused, it would pass as
+    /// soon as a database is waited for.
+    pub(crate) async fn in_memory() -> Self {
+        Self::on(Arc::new(MemoryStore::new())).await
+    }
+
+    /// A server with one account, on such a store, whose messages leave as `senders` have it.
     pub(crate) async fn sending(senders: Senders) -> Self {
         Self::new().await.with_senders(senders)
     }
@@ -259,15 +264,6 @@ fn watch_members(body: &Value) {
 }
 
 const SECRET_MEMBERS: [&str; 5] = ["notification_token", "qr_code", "secret", "token", "uri"];
-
-/// The store that keeps its data in `directory`.
-pub(crate) fn sled_in(directory: &Path) -> Arc<dyn Store> {
-    let options = Options {
-        cache_bytes: 8 * 1024 * 1024,
-        ..Options::new(directory)
-    };
-    Arc::new(SledStore::open(&options).unwrap())
-}
 
 /// The one place that says how clients reach the server under test.
 fn public_url() -> PublicUrl {

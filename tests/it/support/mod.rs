@@ -19,6 +19,7 @@ pub(crate) mod push_provider;
 pub(crate) mod receiver;
 pub(crate) mod rpc;
 pub(crate) mod scripted;
+pub(crate) mod stores;
 pub(crate) mod world;
 
 use std::path::Path;

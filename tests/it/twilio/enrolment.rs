@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::support::app::sled_in;
 use crate::support::device::borrowed;
 use crate::support::operations::{Everything, samples};
+use crate::support::stores::sled_in;
 use crate::support::{Answer, Credentials, Device, Interleaved, Service, TestApp, User, all_at_once};
 use countersign::flows::account;
 use countersign::store::Store;

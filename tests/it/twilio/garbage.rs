@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::TestApp;
 use crate::support::operations::Everything;
+use crate::support::stores::fewer_on_postgres;
 
 /// Values that are nearly right, or nearly break something.
 const VALUES: &[&str] = &[
@@ -190,11 +191,11 @@ fn request(server: &TestApp, all: &Everything, garbage: &Garbage) -> Option<Requ
 }
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().build().unwrap()
+    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: fewer_on_postgres(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn garbage_is_answered_and_never_with_a_5xx(sent in vec(garbage(), 1..8)) {

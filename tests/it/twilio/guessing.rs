@@ -383,7 +383,7 @@ async fn a_locked_factor_locks_no_other_and_only_accounts_can_lock_one() {
 #[tokio::test(start_paused = true)]
 async fn the_hundredth_failure_ends_the_factors_event_streams() {
     for at_creation in [true, false] {
-        let server = TestApp::new().await;
+        let server = TestApp::in_memory().await;
         let client = server.client();
         let totp = User::create(&client).await.totp(&server, &client).await;
         fail_until(&server, &totp, 99).await;

@@ -1,13 +1,11 @@
 //! Secrets that come from older systems: how they are written, and those that are shorter than they should be.
 
-use std::sync::Arc;
-
 use countersign::app::Policy;
 use countersign::flows::check_store::check_store;
 use countersign::flows::store_format;
-use countersign::store::memory::MemoryStore;
 use serde_json::Value;
 
+use crate::support::stores::new_store;
 use crate::support::{Answer, Authenticator, Client, TestApp, User, wrong_code};
 
 fn allowing() -> Policy {
@@ -85,7 +83,7 @@ async fn short_secrets_are_refused_unless_the_operator_allows_them() {
     }
     assert_eq!(server.dump().await, before);
 
-    let server = TestApp::with(Arc::new(MemoryStore::new()), allowing()).await;
+    let server = TestApp::with(new_store().await, allowing()).await;
     let client = server.client();
     let user = User::create(&client).await;
     let before = server.dump().await;
@@ -119,7 +117,7 @@ async fn short_secrets_are_refused_unless_the_operator_allows_them() {
 /// What was taken while it was allowed keeps working, its enrolment included, and stays marked when it is changed.
 #[tokio::test]
 async fn a_factor_with_a_short_secret_outlives_the_permission() {
-    let server = TestApp::with(Arc::new(MemoryStore::new()), allowing()).await;
+    let server = TestApp::with(new_store().await, allowing()).await;
     store_format::check(&server.app).await.unwrap();
     let client = server.client();
     let user = User::create(&client).await;

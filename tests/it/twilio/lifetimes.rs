@@ -1,12 +1,10 @@
 //! Factors that nobody verifies and entities without factors go by themselves; services do not, but an account has only so many.
 
-use std::sync::Arc;
-
 use countersign::app::Policy;
 use countersign::flows::check_store::check_store;
 use countersign::flows::{store_format, sweep};
-use countersign::store::memory::MemoryStore;
 
+use crate::support::stores::new_store;
 use crate::support::{Device, Interleaved, Service, TestApp, User, all_at_once};
 
 const DAY: u64 = 24 * 3600;
@@ -214,7 +212,7 @@ async fn a_full_outbox_keeps_nothing_and_nobody() {
         outbox_rows_per_account: 100,
         ..crate::doubles::policy()
     };
-    let server = TestApp::with(Arc::new(MemoryStore::new()), policy).await;
+    let server = TestApp::with(new_store().await, policy).await;
     let client = server.client();
     let theirs = server.another_account().await;
     let mut paths = Vec::new();
@@ -278,7 +276,7 @@ fn with_services(services_per_account: u32) -> Policy {
 
 #[tokio::test]
 async fn an_account_has_so_many_services_and_another_one_does_not_mind() {
-    let store = Arc::new(MemoryStore::new());
+    let store = new_store().await;
     let server = TestApp::with(store.clone(), with_services(3)).await;
     let client = server.client();
     let first = Service::create(&client).await;

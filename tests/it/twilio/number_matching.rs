@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
 
+use crate::support::stores::fewer_on_postgres;
 use crate::support::world::{NumberChallenge, answer};
 use crate::support::{Answer, Device, Service, TestApp, User};
 
@@ -336,7 +337,7 @@ fn claim() -> impl Strategy<Value = Option<Value>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: fewer_on_postgres(150), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever an honest device's key signs, a challenge that asks for a number is approved by it and nothing else.
     #[test]
@@ -346,7 +347,7 @@ proptest! {
         more in proptest::option::of(("[a-z_]{1,15}", claim())),
         status in prop_oneof![4 => Just("approved"), 1 => Just("denied"), 1 => Just("Approved")],
     ) {
-        let runtime = Builder::new_current_thread().build().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let server = TestApp::new().await;
             let client = server.client();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::device::borrowed;
 use crate::support::operations::{Everything, samples};
+use crate::support::stores::new_store;
 use crate::support::{Answer, Client, Service, TestApp, User};
 
 /// The same answer, but for what is another in each: identifiers, and texts of this server's choice.
@@ -86,11 +87,7 @@ async fn asked(client: &Client<'_>, user: &User, factor: &str, fields: &[(&str, 
 
 #[tokio::test]
 async fn fields_are_read_in_every_notation_of_a_list() {
-    let server = TestApp::with(
-        std::sync::Arc::new(countersign::store::memory::MemoryStore::new()),
-        crate::support::world::with_many_pushes(),
-    )
-    .await;
+    let server = TestApp::with(new_store().await, crate::support::world::with_many_pushes()).await;
     let client = server.client();
     let user = User::create(&client).await;
     let device = user.device(&server, &client).await;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::support::app::{BASE, sled_in};
+use crate::support::app::BASE;
+use crate::support::stores::{new_store, sled_in};
 use crate::support::{Answer, Client, Interleaved, Service, TestApp, all_at_once};
 use countersign::domain::rate_limit::{RateLimit, RateLimitUses, Refusal};
 use countersign::domain::sid::ServiceSid;
@@ -13,7 +14,6 @@ use countersign::flows::check_store::check_store;
 use countersign::flows::reading::Reading;
 use countersign::flows::store_format;
 use countersign::flows::{Error, Fault, rate_limit};
-use countersign::store::memory::MemoryStore;
 use countersign::store::records::{decode, encode};
 use countersign::store::{Batch, Store, keys};
 
@@ -332,11 +332,7 @@ async fn buckets_are_listed_page_by_page() {
 #[tokio::test]
 async fn of_parallel_uses_exactly_as_many_commit_as_the_bucket_has_room_for() {
     let directory = tempfile::tempdir().unwrap();
-    let stores: [Arc<dyn Store>; 3] = [
-        Interleaved::store(),
-        Arc::new(MemoryStore::new()),
-        sled_in(directory.path()),
-    ];
+    let stores: [Arc<dyn Store>; 3] = [Interleaved::store(), new_store().await, sled_in(directory.path())];
     for store in stores {
         let server = TestApp::on(store).await;
         store_format::check(&server.app).await.unwrap();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use countersign::store::Store;
-use countersign::store::memory::MemoryStore;
 
-use crate::support::app::sled_in;
+use crate::support::stores::sled_in;
+use crate::support::stores::{fewer_on_postgres, new_store};
 use crate::support::world::{Totp, answer, sid_of};
 use crate::support::{Interleaved, TestApp, User, all_at_once, number_from, wrong_code};
 
@@ -50,8 +50,8 @@ async fn one_of_64_gets_in(store: Arc<dyn Store>, rounds: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_64_that_send_one_code_at_once_one_gets_in() {
-    let rounds = number_from("COUNTERSIGN_RACE_ROUNDS", 200);
-    one_of_64_gets_in(Arc::new(MemoryStore::new()), rounds).await;
+    let rounds = fewer_on_postgres(number_from("COUNTERSIGN_RACE_ROUNDS", 200));
+    one_of_64_gets_in(new_store().await, rounds).await;
 }
 
 /// The same when all of them read before any of them writes.

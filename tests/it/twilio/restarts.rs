@@ -1,14 +1,14 @@
 //! What counts must outlive the process: a restart that forgets failures is a new budget of guesses.
 
-use crate::support::app::sled_in;
 use crate::support::device::borrowed;
+use crate::support::stores::StorePlace;
 use crate::support::world::{answer, sid_of};
 use crate::support::{Credentials, Device, TestApp, User, wrong_code};
 
 #[tokio::test]
 async fn failures_tries_and_used_codes_survive_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = sled_in(directory.path());
+    let place = StorePlace::new().await;
+    let store = place.open().await;
     let server = TestApp::on(store.clone()).await;
     let client = server.client();
     let totp = User::create(&client).await.totp(&server, &client).await;
@@ -22,7 +22,7 @@ async fn failures_tries_and_used_codes_survive_a_restart() {
     }
     store.close().await.unwrap();
 
-    let store = sled_in(directory.path());
+    let store = place.open().await;
     let server = server.restarted(store.clone());
     let client = server.client();
     assert_eq!(server.factor(&totp.sid).await.failures.count(), 4);
@@ -45,7 +45,7 @@ async fn failures_tries_and_used_codes_survive_a_restart() {
         .refused(429, 20429);
     store.close().await.unwrap();
 
-    let store = sled_in(directory.path());
+    let store = place.open().await;
     let server = server.restarted(store.clone());
     let wait = totp
         .check(&server.client(), &totp.app.code(&server))
@@ -58,8 +58,8 @@ async fn failures_tries_and_used_codes_survive_a_restart() {
 
 #[tokio::test]
 async fn spent_access_tokens_and_answers_survive_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = sled_in(directory.path());
+    let place = StorePlace::new().await;
+    let store = place.open().await;
     let server = TestApp::on(store.clone()).await;
     let client = server.client();
     let user = User::create(&client).await;
@@ -78,7 +78,7 @@ async fn spent_access_tokens_and_answers_survive_a_restart() {
     answer(&device.on(&server), &challenge, &denial).await.ok();
     store.close().await.unwrap();
 
-    let store = sled_in(directory.path());
+    let store = place.open().await;
     let server = server.restarted(store.clone());
     let form = Device::new().enrolment();
     let factors = format!("{}/Factors", user.path);

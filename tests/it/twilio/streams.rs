@@ -19,7 +19,7 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
-        let server = TestApp::new().await;
+        let server = TestApp::in_memory().await;
         let user = User::create(&server.client()).await;
         let device = user.device(&server, &server.client()).await;
         let path = format!("{}/Events", device.path());

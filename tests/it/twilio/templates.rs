@@ -1,17 +1,15 @@
 //! Templates: the same on every page size, found by name, and only those that there are.
 
-use std::sync::Arc;
-
 use countersign::app::Policy;
 use countersign::domain::channel::Channel;
 use countersign::domain::message::locale::Locale;
 use countersign::domain::message::template::{Template, Templates, Translation};
 use countersign::domain::sid::{AccountSid, TemplateSid};
 use countersign::flows::verification::{self, VerificationName};
-use countersign::store::memory::MemoryStore;
 use serde_json::{Value, json};
 
 use crate::support::app::BASE;
+use crate::support::stores::new_store;
 use crate::support::{Service, TestApp};
 
 #[tokio::test]
@@ -77,7 +75,7 @@ async fn with_templates() -> (TestApp, [TemplateSid; 2]) {
         templates: Templates::with(vec![order, spoken]).unwrap(),
         ..crate::doubles::policy()
     };
-    (TestApp::with(Arc::new(MemoryStore::new()), policy).await, sids)
+    (TestApp::with(new_store().await, policy).await, sids)
 }
 
 #[tokio::test]

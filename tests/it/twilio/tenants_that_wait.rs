@@ -1,6 +1,5 @@
 //! Long polls of two tenants that want all places there are.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -8,7 +7,6 @@ use tokio::time::Instant;
 
 use crate::support::{Answer, Client, Credentials, Device, TestApp, User};
 use countersign::app::Policy;
-use countersign::store::memory::MemoryStore;
 
 /// An account and its users.
 struct Tenant {
@@ -86,7 +84,7 @@ async fn two_tenants_that_want_twice_what_there_is_wait_side_by_side() {
         max_waiters: 16,
         ..crate::doubles::policy()
     };
-    let server = TestApp::with(Arc::new(MemoryStore::new()), policy).await;
+    let server = TestApp::in_memory().await.with_policy(policy);
     let (one, other) = (Tenant::enter(&server).await, Tenant::enter(&server).await);
     let began = Instant::now();
     // One of them alone, with twice as many as there are places.

@@ -9,11 +9,11 @@ use countersign::delivery::codes::{CodeSenders, ConfiguredSender, SenderKind};
 use countersign::domain::channel::Channel;
 use countersign::domain::email::EmailAddress;
 use countersign::domain::sender_name::SenderName;
-use countersign::store::memory::MemoryStore;
 use serde_json::{Value, json};
 
 use crate::support::app::BASE;
 use crate::support::messages::another_code;
+use crate::support::stores::new_store;
 use crate::support::{Client, Service, TestApp};
 
 const NUMBER: &str = "+4915112345678";
@@ -454,7 +454,7 @@ async fn an_email_comes_from_where_the_operator_says_only() {
         email_from: vec![EmailAddress::parse("Codes@OwlBank.example").unwrap()],
         ..crate::doubles::policy()
     };
-    let server = TestApp::with(Arc::new(MemoryStore::new()), policy).await;
+    let server = TestApp::with(new_store().await, policy).await;
     let client = server.client();
     let service = Service::create(&client).await;
     let send = async |from: &str| {

@@ -1,7 +1,6 @@
 //! Long polls. Time is tokio's and stands still: it only moves when nobody has anything left to do, so that a wait that
 //! takes no time at all was ended by what it waited for.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,7 +11,6 @@ use crate::support::world::sid_of;
 use crate::support::{Answer, Device, Interleaved, TestApp, User};
 use countersign::app::Policy;
 use countersign::flows::{account, api_key};
-use countersign::store::memory::MemoryStore;
 
 struct Scene {
     server: TestApp,
@@ -24,7 +22,7 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
-        Self::set_on(TestApp::new().await).await
+        Self::set_on(TestApp::in_memory().await).await
     }
 
     async fn set_on(server: TestApp) -> Self {
@@ -148,7 +146,7 @@ async fn a_challenge_that_expires_is_an_answer_and_one_that_stays_pending_is_one
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_code_wakes_nobody_for_good_and_the_right_one_does() {
-    let server = TestApp::new().await;
+    let server = TestApp::in_memory().await;
     let client = server.client();
     let user = User::create(&client).await;
     let totp = user.totp(&server, &client).await;
@@ -205,7 +203,7 @@ async fn no_change_is_missed_wherever_it_falls() {
 /// The same with threads, which fall where they like.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_change_is_missed_in_parallel() {
-    let scene = Scene::set().await;
+    let scene = Scene::set_on(TestApp::new().await).await;
     for _ in 0..300 {
         let challenge = scene.challenge().await;
         let signed = scene.device.signed(&scene.server, &challenge, "approved").await;
@@ -347,7 +345,7 @@ async fn only_so_many_wait_for_the_same_and_altogether() {
         max_waiters: 10,
         ..crate::doubles::policy()
     };
-    let scene = Scene::set_on(TestApp::with(Arc::new(MemoryStore::new()), policy).await).await;
+    let scene = Scene::set_on(TestApp::in_memory().await.with_policy(policy)).await;
     let sibling = scene.user.device(&scene.server, &scene.server.client()).await;
     let mut waits = Vec::new();
     for _ in 0..8 {

@@ -4,7 +4,7 @@ use countersign::domain::challenge::Outcome;
 use countersign::domain::factor::FactorKind;
 use serde_json::json;
 
-use crate::support::app::sled_in;
+use crate::support::stores::StorePlace;
 use crate::support::world::{answer, sid_of};
 use crate::support::{Answer, Client, Device, Interleaved, TestApp, User, all_at_once};
 
@@ -142,8 +142,8 @@ async fn wrong_numbers(server: &TestApp, device: &Device) -> u8 {
 
 #[tokio::test]
 async fn numbers_and_their_count_survive_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = sled_in(directory.path());
+    let place = StorePlace::new().await;
+    let store = place.open().await;
     let server = TestApp::on(store.clone()).await;
     let client = server.client();
     let user = User::create(&client).await;
@@ -158,7 +158,7 @@ async fn numbers_and_their_count_survive_a_restart() {
     }
     store.close().await.unwrap();
 
-    let store = sled_in(directory.path());
+    let store = place.open().await;
     let server = server.restarted(store.clone());
     let client = server.client();
     assert_eq!(wrong_numbers(&server, &device).await, 2);

@@ -96,10 +96,23 @@ impl Cluster {
 
     /// Makes an empty database that no other test knows.
     pub fn database(&self) -> Database {
+        self.created("template0", &[])
+    }
+
+    /// Makes a database that no other test knows, with all that is in one which nobody uses. Drops those that are no longer
+    /// needed.
+    pub fn copy(&self, template: &Database, unneeded: &[Database]) -> Database {
+        self.created(template.name(), unneeded)
+    }
+
+    fn created(&self, template: &str, unneeded: &[Database]) -> Database {
         static CREATED: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", CREATED.fetch_add(1, Ordering::Relaxed));
-        self.administration()
-            .psql(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+        let dropped = unneeded
+            .iter()
+            .map(|database| format!("DROP DATABASE {} WITH (FORCE);\n", database.name()));
+        let statements = dropped.collect::<String>() + &format!("CREATE DATABASE {name} TEMPLATE {template}");
+        self.administration().psql(&statements);
         self.existing(&name)
     }
 

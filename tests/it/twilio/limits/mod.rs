@@ -9,14 +9,12 @@ mod rate_limits;
 mod services;
 mod verifications;
 
-use std::sync::Arc;
-
-use countersign::store::memory::MemoryStore;
 use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::device::borrowed;
 use crate::support::operations::Everything;
+use crate::support::stores::new_store;
 use crate::support::world::with_many_pushes;
 
 type Form = Vec<(&'static str, String)>;
@@ -66,7 +64,7 @@ impl Rule {
 }
 
 async fn check(rules: Vec<Rule>) {
-    let server = TestApp::with(Arc::new(MemoryStore::new()), with_many_pushes()).await;
+    let server = TestApp::with(new_store().await, with_many_pushes()).await;
     let all = Everything::create(&server, &server.client()).await;
     let token = "n".repeat(64);
     let form = [
