@@ -16,7 +16,7 @@ use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 use crate::flows::store_format::{self, UnusableStore};
 use crate::memory::sids::RisingSids;
-use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
+use crate::store::postgres::{PostgresAddress, PostgresBounds, PostgresOptions, PostgresStore};
 use crate::store::sled::{Options, SledStore};
 use crate::store::{Store, StoreError};
 
@@ -112,6 +112,7 @@ impl StoreLocation {
                     address: PostgresAddress::clone(address),
                     writers,
                     readers: storage.connections - writers,
+                    bounds: PostgresBounds::default(),
                 };
                 let opened = PostgresStore::open(&options, Arc::new(SystemClock)).await;
                 Ok(Arc::new(opened.map_err(failure)?))

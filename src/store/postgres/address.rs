@@ -115,6 +115,15 @@ impl PostgresAddress {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(TCP_USER_TIMEOUT);
         }
+        if config.get_keepalives_idle() == LIBRARY_KEEPALIVES_IDLE {
+            config.keepalives_idle(KEEPALIVES_IDLE);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVES_INTERVAL);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(KEEPALIVES_RETRIES);
+        }
         if config.get_application_name().is_none() {
             config.application_name("countersign");
         }
@@ -176,11 +185,74 @@ pub(super) fn port_of(config: &Config, number: usize) -> u16 {
         .unwrap_or(5432)
 }
 
+/// The same settings for each host alone, in the order of the address.
+pub(super) fn for_each_host(config: &Config) -> Vec<Config> {
+    let count = config.get_hosts().len().max(config.get_hostaddrs().len());
+    (0..count).map(|number| of_host(config, number)).collect()
+}
+
+fn of_host(config: &Config, number: usize) -> Config {
+    let mut host = Config::new();
+    match config.get_hosts().get(number) {
+        Some(Host::Tcp(name)) => _ = host.host(name),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => _ = host.host_path(path),
+        None => {}
+    }
+    if let Some(address) = config.get_hostaddrs().get(number) {
+        host.hostaddr(*address);
+    }
+    host.port(port_of(config, number))
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .channel_binding(config.get_channel_binding())
+        .target_session_attrs(config.get_target_session_attrs())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle());
+    if let Some(user) = config.get_user() {
+        host.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        host.password(password);
+    }
+    if let Some(database) = config.get_dbname() {
+        host.dbname(database);
+    }
+    if let Some(options) = config.get_options() {
+        host.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        host.application_name(name);
+    }
+    if let Some(bound) = config.get_connect_timeout() {
+        host.connect_timeout(*bound);
+    }
+    if let Some(bound) = config.get_tcp_user_timeout() {
+        host.tcp_user_timeout(*bound);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        host.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        host.keepalives_retries(retries);
+    }
+    host
+}
+
 /// How long one host may take to be connected to, unless the address says.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// After how long without an acknowledgement a connection is given up, unless the address says.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When it is looked whether an idle connection's other end is still there, unless the address says: so a writer without work
+/// notices that a machine is gone.
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVES_RETRIES: u32 = 3;
+
+/// What the library takes where the address says nothing.
+const LIBRARY_KEEPALIVES_IDLE: Duration = Duration::from_hours(2);
 
 #[cfg(test)]
 mod tests {
@@ -202,6 +274,24 @@ mod tests {
         assert_eq!(
             address.config.get_target_session_attrs(),
             TargetSessionAttrs::ReadWrite
+        );
+    }
+
+    #[test]
+    fn each_host_alone_has_what_all_have() {
+        let text = "postgres://me:secret@one:1,two:2/app?options=-c%20x%3D1&hostaddr=127.0.0.1,127.0.0.2\
+                    &application_name=name&connect_timeout=7&tcp_user_timeout=8&keepalives_idle=9&keepalives_interval=10\
+                    &keepalives_retries=11&channel_binding=require&keepalives=0";
+        let address = parse(text).unwrap();
+        let alone = |name: &str, port: u16, ip: u8| {
+            let text = text
+                .replace("one:1,two:2", &format!("{name}:{port}"))
+                .replace("127.0.0.1,127.0.0.2", &format!("127.0.0.{ip}"));
+            parse(&text).unwrap().config
+        };
+        assert_eq!(
+            for_each_host(&address.config),
+            [alone("one", 1, 1), alone("two", 2, 2)]
         );
     }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
 
-use super::connection::{ConnectError, Connector, ListeningSession, describe};
+use super::connection::{Connector, ListeningSession};
 use super::pool::ReadPool;
 use crate::store::{Announcements, Heard, StoreError};
 
@@ -80,16 +80,13 @@ async fn listen(connector: &Connector, node: u32, heard: &mpsc::Sender<Heard>) {
                 }
                 pass_on(session, node, heard).await;
             }
-            Err(ConnectError::Database(error))
-                if error.code().is_some_and(|code| UNKNOWN.contains(&code)) =>
-            {
+            Err(failure) if failure.code().is_some_and(|code| UNKNOWN.contains(&code)) => {
                 tracing::warn!(
-                    "this database has no LISTEN: who waits at another server hears of a change up to 10 s later ({})",
-                    describe(&error)
+                    "this database has no LISTEN: who waits at another server hears of a change up to 10 s later ({failure})"
                 );
                 return;
             }
-            Err(error) => tracing::debug!("cannot listen to the other servers: {error}"),
+            Err(failure) => tracing::debug!("cannot listen to the other servers: {failure}"),
         }
         sleep(PAUSE).await;
     }

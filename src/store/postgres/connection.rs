@@ -1,24 +1,31 @@
 //! Connections: how they are made, and what every session on them is told first.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_postgres::error::{Severity, SqlState};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::config::LoadBalanceHosts;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::PostgresAddress;
+use super::address::{PostgresAddress, for_each_host};
+use super::bounds::PostgresBounds;
 use super::tls;
 use crate::store::StoreError;
 
 /// Makes connections to one database.
 pub(super) struct Connector {
     address: PostgresAddress,
+    bounds: PostgresBounds,
     tls: MakeRustlsConnect,
+    /// How often it was connected.
+    connected: AtomicUsize,
 }
 
 /// What a connection is for.
@@ -28,70 +35,146 @@ pub(super) enum SessionPurpose {
     Read,
     /// Decides and writes: what it reads must not change meanwhile.
     Write,
+    /// Hears what others notify.
+    Listen,
     /// Makes the table, which may take as long as it takes.
     Migrate,
-}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("{}", describe(.0))]
-    Database(#[from] Error),
-    #[error("no answer within {} s", CONNECT_BOUND.as_secs())]
-    Timeout,
 }
 
 /// A connection that is closed when this is dropped.
 pub(super) struct DatabaseSession {
     pub(super) client: Client,
-    driver: JoinHandle<()>,
+    driver: Driver,
+    warnings: Arc<AtomicUsize>,
 }
+
+/// The task that moves a connection's bytes.
+struct Driver(JoinHandle<()>);
 
 impl Connector {
     /// # Errors
     /// [`StoreError::Unavailable`] when the address names files that cannot be used.
-    pub(super) fn new(address: PostgresAddress) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn new(address: PostgresAddress, bounds: PostgresBounds) -> Result<Arc<Self>, StoreError> {
         let unusable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{address}: {error}"));
         let tls = tls::connector(&address).map_err(|error| unusable(&error))?;
         address.with_password().map_err(|error| unusable(&error))?;
-        Ok(Arc::new(Self { address, tls }))
+        Ok(Arc::new(Self {
+            address,
+            bounds,
+            tls,
+            connected: AtomicUsize::new(0),
+        }))
     }
 
     pub(super) fn address(&self) -> &PostgresAddress {
         &self.address
     }
 
-    /// Connects to the first host that takes writes, within a bound.
-    pub(super) async fn connect(&self, purpose: SessionPurpose) -> Result<DatabaseSession, ConnectError> {
-        let connected = timeout(CONNECT_BOUND, self.connect_in_parts(purpose)).await;
-        let (client, driver) = connected.map_err(|_| ConnectError::Timeout)??;
-        Ok(DatabaseSession { client, driver })
+    pub(super) fn bounds(&self) -> &PostgresBounds {
+        &self.bounds
     }
 
-    /// With the password as it stands in its file now.
-    fn config(&self) -> Config {
-        self.address.with_password().unwrap_or_else(|error| {
-            tracing::warn!("{error}");
-            self.address.config.clone()
-        })
+    /// Connects to a host that takes writes, within a bound.
+    pub(super) async fn connect(&self, purpose: SessionPurpose) -> Result<DatabaseSession, StatementFailure> {
+        within(self.bounds.connect, self.connect_unbounded(purpose)).await
     }
 
-    /// Connects, and leaves it to the caller when to give up: to the client, and to the task that moves its bytes.
-    pub(super) async fn connect_in_parts(
+    /// Connects, and leaves it to the caller when to give up.
+    ///
+    /// Each host is tried a moment after the one before it, whatever becomes of that: one that is connected to and does not
+    /// answer must not keep from the others.
+    pub(super) async fn connect_unbounded(&self, purpose: SessionPurpose) -> Result<DatabaseSession, Error> {
+        self.connect_hearing(purpose, None).await
+    }
+
+    /// As [`Self::connect_unbounded`]. What is notified on the connection goes to `payloads`.
+    async fn connect_hearing(
         &self,
         purpose: SessionPurpose,
-    ) -> Result<(Client, JoinHandle<()>), Error> {
-        let (client, both_ways) = self.config().connect(self.tls.clone()).await?;
-        let driver = tokio::spawn(async move {
-            // Whoever waits for an answer is told the same.
-            let _reported = both_ways.await;
+        payloads: Option<mpsc::Sender<String>>,
+    ) -> Result<DatabaseSession, Error> {
+        let config = self.address.with_password().unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            self.address.config.clone()
         });
-        client.batch_execute(purpose.session()).await?;
-        Ok((client, driver))
+        let mut hosts = for_each_host(&config);
+        let connected = self.connected.fetch_add(1, Ordering::Relaxed);
+        if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            let first = connected % hosts.len().max(1);
+            hosts.rotate_left(first);
+        }
+        let attempts = (0..).zip(hosts).map(|(number, host)| {
+            let payloads = payloads.clone();
+            Box::pin(async move {
+                sleep(HOST_PAUSE * number).await;
+                self.connect_to(&host, purpose, payloads).await
+            })
+        });
+
+        let (session, _others) = select_ok(attempts).await?;
+        Ok(session)
+    }
+
+    async fn connect_to(
+        &self,
+        host: &Config,
+        purpose: SessionPurpose,
+        payloads: Option<mpsc::Sender<String>>,
+    ) -> Result<DatabaseSession, Error> {
+        let (client, mut both_ways) = host.connect(self.tls.clone()).await?;
+        let warnings = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&warnings);
+        let driver = tokio::spawn(async move {
+            // Whoever waits for an answer is told of an error.
+            while let Some(Ok(message)) = poll_fn(|context| both_ways.poll_message(context)).await {
+                match message {
+                    AsyncMessage::Notice(notice) if is_warning(&notice) => {
+                        tracing::warn!("the database warned: {}", notice.message());
+                        counted.fetch_add(1, Ordering::Release);
+                    }
+                    AsyncMessage::Notification(notification) => {
+                        if let Some(payloads) = &payloads
+                            && payloads.send(notification.payload().to_owned()).await.is_err()
+                        {
+                            break;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        });
+        let session = DatabaseSession {
+            client,
+            driver: Driver(driver),
+            warnings,
+        };
+        session
+            .client
+            .batch_execute(&purpose.session(&self.bounds))
+            .await?;
+        Ok(session)
     }
 }
 
-/// A session that hears what others notify.
+impl DatabaseSession {
+    /// How often the database warned on this connection, those before the answers that have come included.
+    ///
+    /// That is how it says that a commit is not on the standby that it should have waited for: because somebody has cancelled
+    /// the wait. The answer itself is that of success.
+    pub(super) fn warnings(&self) -> usize {
+        self.warnings.load(Ordering::Acquire)
+    }
+
+    /// The connection for somebody else, who closes it with the task.
+    pub(super) fn into_parts(self) -> (Client, JoinHandle<()>) {
+        let mut driver = self.driver;
+        // What is dropped then is a task that has ended.
+        let task = std::mem::replace(&mut driver.0, tokio::spawn(async {}));
+        (self.client, task)
+    }
+}
+
+/// A session that payloads what others notify.
 pub(super) struct ListeningSession {
     session: DatabaseSession,
     heard: mpsc::Receiver<String>,
@@ -99,28 +182,16 @@ pub(super) struct ListeningSession {
 
 impl Connector {
     /// Connects, and listens on `channel`.
-    pub(super) async fn listen(&self, channel: &str) -> Result<ListeningSession, ConnectError> {
-        let connected = timeout(CONNECT_BOUND, self.listen_unbounded(channel)).await;
-        connected
-            .map_err(|_| ConnectError::Timeout)?
-            .map_err(ConnectError::Database)
-    }
-
-    async fn listen_unbounded(&self, channel: &str) -> Result<ListeningSession, Error> {
-        let config = self.config();
-        let (client, mut both_ways) = config.connect(self.tls.clone()).await?;
-        let (hear, heard) = mpsc::channel(256);
-        let driver = tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|context| both_ways.poll_message(context)).await {
-                if let AsyncMessage::Notification(notification) = message
-                    && hear.send(notification.payload().to_owned()).await.is_err()
-                {
-                    break;
-                }
-            }
+    pub(super) async fn listen(&self, channel: &str) -> Result<ListeningSession, StatementFailure> {
+        let (payloads, heard) = mpsc::channel(256);
+        let listening = within(self.bounds.connect, async {
+            let session = self
+                .connect_hearing(SessionPurpose::Listen, Some(payloads))
+                .await?;
+            session.client.batch_execute(&format!("LISTEN {channel}")).await?;
+            Ok::<_, Error>(session)
         });
-        let session = DatabaseSession { client, driver };
-        session.client.batch_execute(&format!("LISTEN {channel}")).await?;
+        let session = listening.await?;
         Ok(ListeningSession { session, heard })
     }
 }
@@ -144,27 +215,88 @@ impl SessionPurpose {
     /// that a serializable transaction has read counts when it is decided whether it came in another one's way. The settings
     /// that say so are PostgreSQL's own; a database that does not have them is not told.
     ///
-    /// With `synchronous_commit` off, what was acknowledged could be lost.
-    fn session(self) -> &'static str {
+    /// With `synchronous_commit` off, what was acknowledged could be lost; where it is `local`, it is not on the standby.
+    fn session(self, bounds: &PostgresBounds) -> String {
+        let millis = bounds.statement_timeout_millis();
         match self {
-            Self::Read => concat!(
-                "SET statement_timeout = '4s'; ",
-                "SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name IN ('enable_seqscan', 'jit')",
+            Self::Read => format!("SET statement_timeout = {millis}; {READ_SETTINGS}"),
+            Self::Write => format!(
+                "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; {WRITE_SETTINGS}"
             ),
-            Self::Write => concat!(
-                "SET statement_timeout = '4s'; ",
-                "SET idle_in_transaction_session_timeout = '4s'; ",
-                "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE; ",
-                "SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name IN ",
-                "('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan', 'jit'); ",
-                "SELECT set_config(name, 'force_generic_plan', false) FROM pg_catalog.pg_settings ",
-                "WHERE name = 'plan_cache_mode'; ",
-                "SELECT set_config(name, 'on', false) FROM pg_catalog.pg_settings ",
-                "WHERE name = 'synchronous_commit' AND setting = 'off'",
-            ),
-            Self::Migrate => "SET lock_timeout = '60s'",
+            Self::Listen => format!("SET statement_timeout = {millis}"),
+            Self::Migrate => "SET lock_timeout = '60s'".to_owned(),
         }
     }
+}
+
+const READ_SETTINGS: &str = "SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name IN ('enable_seqscan', 'jit')";
+
+const WRITE_SETTINGS: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE;
+SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings
+WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan', 'jit');
+SELECT set_config(name, 'force_generic_plan', false) FROM pg_catalog.pg_settings WHERE name = 'plan_cache_mode';
+SELECT set_config(name, 'on', false) FROM pg_catalog.pg_settings
+WHERE name = 'synchronous_commit' AND setting IN ('off', 'local')";
+
+/// Why something that the database was asked for was not done.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub(super) struct StatementFailure {
+    pub(super) kind: ErrorKind,
+    code: Option<SqlState>,
+    /// What the database said, or what was heard instead.
+    said: String,
+}
+
+impl StatementFailure {
+    pub(super) fn new(kind: ErrorKind, said: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code: None,
+            said: said.into(),
+        }
+    }
+
+    /// The database's own word for it.
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        self.code.as_ref()
+    }
+
+    /// As those who use the store hear of it.
+    pub(super) fn unavailable(&self) -> StoreError {
+        StoreError::Unavailable(format!("the database said: {}", self.said))
+    }
+}
+
+impl From<Error> for StatementFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            kind: ErrorKind::of(&error),
+            code: error.code().cloned(),
+            said: describe(&error),
+        }
+    }
+}
+
+/// What is answered within `bound`.
+pub(super) async fn within<T, E: Into<StatementFailure>>(
+    bound: Duration,
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, StatementFailure> {
+    match timeout(bound, asked).await {
+        Ok(answered) => answered.map_err(Into::into),
+        Err(_elapsed) => {
+            let said = format!("no answer within {} s", bound.as_secs_f32());
+            Err(StatementFailure::new(ErrorKind::Lost, said))
+        }
+    }
+}
+
+fn is_warning(notice: &DbError) -> bool {
+    !matches!(
+        notice.parsed_severity(),
+        Some(Severity::Debug | Severity::Info | Severity::Log | Severity::Notice)
+    )
 }
 
 /// What an error says, with what the database said.
@@ -188,10 +320,15 @@ pub(super) fn unavailable(error: &Error) -> StoreError {
 pub(super) enum ErrorKind {
     /// Nothing was done, and the same statement may do better: another transaction came in its way.
     Serialization,
-    /// Nothing was done, and this server will not do it: it takes no writes (any more), or is about to go.
-    WrongServer,
+    /// Nothing was done within the time that it had.
+    TooSlow,
+    /// Nothing was done, and this connection will not do it: its server takes no writes (any more), or what was prepared on
+    /// it is of no use any more.
+    WrongSession,
     /// Nobody knows what was done: the connection broke.
     Lost,
+    /// Something was done, or nothing, but not as it was meant.
+    OutOfStep,
     /// Nothing was done, and it would be the same again.
     Refused,
 }
@@ -210,14 +347,20 @@ impl ErrorKind {
         if [
             &SqlState::T_R_SERIALIZATION_FAILURE,
             &SqlState::T_R_DEADLOCK_DETECTED,
-            &SqlState::QUERY_CANCELED,
-            &SqlState::LOCK_NOT_AVAILABLE,
         ]
         .contains(&code)
         {
             Self::Serialization
-        } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
-            Self::WrongServer
+        } else if [&SqlState::QUERY_CANCELED, &SqlState::LOCK_NOT_AVAILABLE].contains(&code) {
+            Self::TooSlow
+        } else if [
+            &SqlState::READ_ONLY_SQL_TRANSACTION,
+            &SqlState::INVALID_SQL_STATEMENT_NAME,
+        ]
+        .contains(&code)
+            || said.routine() == Some("RevalidateCachedQuery")
+        {
+            Self::WrongSession
         } else if ["57P", "08", "40"]
             .iter()
             .any(|class| code.code().starts_with(class))
@@ -230,12 +373,12 @@ impl ErrorKind {
     }
 }
 
-impl Drop for DatabaseSession {
+impl Drop for Driver {
     fn drop(&mut self) {
         // Not left to the client's half: the other one may wait for a server that does not answer.
-        self.driver.abort();
+        self.0.abort();
     }
 }
 
-/// How long all hosts together may take to be connected to.
-pub(super) const CONNECT_BOUND: Duration = Duration::from_secs(10);
+/// How much later than the one before it a host is tried.
+const HOST_PAUSE: Duration = Duration::from_millis(250);

@@ -1,37 +1,47 @@
 //! Reading all entries of one moment: pages of one read-only transaction on a connection of its own.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
-use super::connection::{Connector, DatabaseSession, SessionPurpose, unavailable};
+use super::acknowledgements::Acknowledgements;
+use super::connection::{Connector, DatabaseSession, SessionPurpose, StatementFailure, within};
 use super::layout::{ENTRIES, entry_key};
-use super::writer::STATEMENT_BOUND;
 use super::{SCAN_UP, keyed_entry_in, limit};
 use crate::store::{Entry, Export, StoreError};
 
 /// The transaction, and how far it was read.
 pub(super) struct TableSnapshot {
     connection: DatabaseSession,
+    /// Within what time a page is answered.
+    bound: Duration,
     page: Statement,
     /// The first key of the table that was not read yet; `None` behind the last one.
     next: Option<Vec<u8>>,
 }
 
 /// Begins to read what there is at this moment.
-pub(super) async fn begin(connector: &Connector) -> Result<TableSnapshot, StoreError> {
+pub(super) async fn begin(
+    connector: &Connector,
+    acknowledgements: &Acknowledgements,
+) -> Result<TableSnapshot, StoreError> {
+    let unavailable = |failure: StatementFailure| failure.unavailable();
     let connection = connector.connect(SessionPurpose::Read).await;
-    let connection = connection.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    let begun = connection.client.batch_execute(BEGIN).await;
-    begun.map_err(|error| unavailable(&error))?;
-    let page = connection
-        .client
-        .prepare(SCAN_UP)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let connection = connection.map_err(unavailable)?;
+    let client = &connection.client;
+    let bound = connector.bounds().statement;
+    let begun = within(bound, async {
+        acknowledgements.verify(client).await?;
+        client.batch_execute(BEGIN).await?;
+        client.prepare(SCAN_UP).await
+    });
+    let page = begun.await.map_err(unavailable)?;
+    acknowledgements.check()?;
     let snapshot = TableSnapshot {
         connection,
+        bound,
         page,
         next: Some(ENTRIES.0.to_vec()),
     };
@@ -46,10 +56,9 @@ impl TableSnapshot {
         let count = limit(count);
         let page: [&(dyn ToSql + Sync); 3] = [&next, &ENTRIES.1, &count];
         let asked = self.connection.client.query(&self.page, &page);
-        let answered = timeout(STATEMENT_BOUND, asked).await;
-        let answered =
-            answered.map_err(|_| StoreError::Unavailable("the database does not answer".into()))?;
-        answered.map_err(|error| unavailable(&error))
+        within(self.bound, asked)
+            .await
+            .map_err(|failure| failure.unavailable())
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! * `address`: where the database is; `password_file`, `tls`, `connection`: how it is reached
 //! * `schema`, `layout`: the tables, and what stands in them
-//! * `queue`, `statement`, `writer`, `slot`: how batches are decided and written, and what a lost connection means
+//! * `queue`, `statement`, `writer`: how batches are decided and written; `slot_writer`, `slot`: what a lost connection means
+//! * `bounds`: within what time
 //! * `versions`: where versions come from; `acknowledgements`: how lost commits are noticed
 //!
 //! Only SQL is used that PostgreSQL 13 and later, Citus, CockroachDB and YugabyteDB all have.
@@ -16,6 +17,7 @@
 mod acknowledgements;
 mod address;
 mod announcements;
+mod bounds;
 mod connection;
 mod export;
 mod layout;
@@ -24,6 +26,7 @@ mod pool;
 mod queue;
 mod schema;
 mod slot;
+mod slot_writer;
 mod statement;
 mod tls;
 mod versions;
@@ -36,25 +39,27 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 pub use self::address::{AddressError, PostgresAddress};
+pub use self::bounds::PostgresBounds;
 pub use self::password_file::PasswordFileError;
 pub use self::schema::Migrated;
 pub use self::tls::TlsError;
 
 use self::acknowledgements::Acknowledgements;
 use self::announcements::Notifications;
-use self::connection::{Connector, SessionPurpose, unavailable};
+use self::connection::{Connector, ErrorKind, SessionPurpose, StatementFailure, within};
 use self::layout::{ENTRIES, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
 use self::pool::ReadPool;
-use self::queue::{CommitQueue, QueuedBatch};
 use self::versions::VersionSource;
 use self::writer::{CommitCounts, Writer, WriterContext};
 use super::{
@@ -71,6 +76,8 @@ pub struct PostgresOptions {
     pub readers: usize,
     /// How many connections write. Commits that come in while all are busy are written together.
     pub writers: usize,
+    /// Within what time things are done, or given up.
+    pub bounds: PostgresBounds,
 }
 
 /// A store in a database that speaks PostgreSQL's protocol.
@@ -90,6 +97,7 @@ impl PostgresOptions {
             address,
             readers: 16,
             writers: 4,
+            bounds: PostgresBounds::default(),
         }
     }
 }
@@ -100,20 +108,13 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] when it cannot be reached, or its tables are not of this release.
     pub async fn open(options: &PostgresOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let connector = Connector::new(options.address.clone())?;
-        let first = connector.connect(SessionPurpose::Write).await;
-        let first =
-            first.map_err(|error| StoreError::Unavailable(format!("{}: {error}", options.address)))?;
-        schema::check(&first.client).await?;
-        let versions = VersionSource::draw(&first.client).await?;
+        let connector = Connector::new(options.address.clone(), options.bounds)?;
+        let versions = begin(&connector, clock.now()).await?;
         let node = versions.epoch();
-        let slots_nobody_has: [&(dyn ToSql + Sync); 3] = [&SLOTS.0, &SLOTS.1, &bigint(clock.now().millis())];
-        let dropped = first.client.execute(DROP_OLD_SLOTS, &slots_nobody_has).await;
-        dropped.map_err(|error| unavailable(&error))?;
         let acknowledgements = Arc::new(Acknowledgements::default());
         let context = Arc::new(WriterContext {
             connector: Arc::clone(&connector),
-            queue: CommitQueue::default(),
+            queue: Arc::default(),
             versions,
             acknowledgements: Arc::clone(&acknowledgements),
             clock,
@@ -135,7 +136,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] when the database cannot be reached or refuses.
     pub async fn migrate(address: &PostgresAddress) -> Result<Migrated, StoreError> {
-        let connector = Connector::new(address.clone())?;
+        let connector = Connector::new(address.clone(), PostgresBounds::default())?;
         schema::migrate(&connector).await
     }
 }
@@ -177,9 +178,11 @@ impl Store for PostgresStore {
         batch.check_sizes()?;
         self.context.acknowledgements.check()?;
         let (answer, answered) = oneshot::channel();
-        self.context.queue.push(QueuedBatch { batch, answer })?;
+        let deadline = Instant::now() + self.context.connector.bounds().commit;
+        self.context.queue.push(batch, answer, deadline)?;
         // A writer answers whatever it has taken, unless it panics.
-        let fallen = || StoreError::Unavailable("a writer stopped".into());
+        let fallen =
+            || StoreError::Unavailable("a writer stopped: whether it was committed is not known".into());
         answered.await.unwrap_or_else(|_| Err(fallen().into()))
     }
 
@@ -196,7 +199,8 @@ impl Store for PostgresStore {
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
         self.pool.check()?;
-        Ok(Box::new(export::begin(&self.context.connector).await?))
+        let begun = export::begin(&self.context.connector, &self.context.acknowledgements).await?;
+        Ok(Box::new(begun))
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -239,6 +243,40 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
+/// What a process does first: looks at the tables, draws its versions, and removes what other processes have left.
+async fn begin(connector: &Connector, now: Timestamp) -> Result<VersionSource, StoreError> {
+    let at_address =
+        |failure: StatementFailure| StoreError::Unavailable(format!("{}: {failure}", connector.address()));
+    let session = connector
+        .connect(SessionPurpose::Write)
+        .await
+        .map_err(at_address)?;
+    let client = &session.client;
+    let bound = connector.bounds().statement;
+    let slots: [&(dyn ToSql + Sync); 3] = [&SLOTS.0, &SLOTS.1, &bigint(now.millis())];
+    let deadline = Instant::now() + connector.bounds().commit;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let begun = within(bound, async {
+            // What it finds there is no failure of a statement.
+            if let Err(unusable) = schema::check(client).await? {
+                return Ok(Err(unusable));
+            }
+            let versions = VersionSource::draw(client).await?;
+            client.execute(DROP_OLD_SLOTS, &slots).await?;
+            Ok::<_, StatementFailure>(Ok(versions))
+        });
+        match begun.await {
+            Ok(begun) => return begun,
+            // Others begin at the same moment.
+            Err(failure) if failure.kind == ErrorKind::Serialization && Instant::now() < deadline => {}
+            Err(failure) => return Err(at_address(failure)),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
 /// The key and the entry in a row of a key, a value, a version and an expiry.
 fn keyed_entry_in(row: &Row) -> Result<(Vec<u8>, Entry), StoreError> {
     Ok((key_of(column(row, 0)?), entry_in(row, 1)?))
@@ -270,5 +308,7 @@ const SCAN_DOWN: &str = "SELECT key, value, version, expires_at FROM countersign
 WHERE key >= $1 AND key < $2 ORDER BY key DESC LIMIT $3";
 const EXPIRED: &str = "SELECT key, version FROM countersign_entries
 WHERE expires_at <= $1 AND key >= $2 AND key < $3 ORDER BY expires_at LIMIT $4";
-const DROP_OLD_SLOTS: &str =
-    "DELETE FROM countersign_entries WHERE key >= $1 AND key < $2 AND expires_at < $3";
+/// A slot goes if it is old by the clock of this process and by that of the database: one of them can be wrong, and whoever
+/// misses its slot takes the database for one that has lost commits.
+const DROP_OLD_SLOTS: &str = "DELETE FROM countersign_entries
+WHERE key >= $1 AND key < $2 AND expires_at < $3 AND expires_at < (extract(epoch FROM now()) * 1000)::int8";

@@ -11,20 +11,20 @@ use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, Row};
 
 use super::acknowledgements::Acknowledgements;
-use super::connection::{CONNECT_BOUND, Connector, ErrorKind, SessionPurpose, describe, unavailable};
-use super::layout::number;
+use super::bounds::PostgresBounds;
+use super::connection::{Connector, ErrorKind, SessionPurpose, StatementFailure, within};
 use super::queue::closed;
-use super::writer::STATEMENT_BOUND;
 use crate::store::StoreError;
 
 /// Connections that read, made when they are needed.
 pub(super) struct ReadPool {
     pool: Pool,
+    bounds: PostgresBounds,
     acknowledgements: Arc<Acknowledgements>,
 }
 
@@ -42,6 +42,7 @@ impl ReadPool {
         size: usize,
     ) -> Self {
         let config = connector.address().config.clone();
+        let bounds = *connector.bounds();
         let connect = ReadConnector {
             connector,
             acknowledgements: Arc::clone(&acknowledgements),
@@ -55,9 +56,9 @@ impl ReadPool {
             },
         );
         let timeouts = Timeouts {
-            wait: Some(READ_BOUND),
-            create: Some(CONNECT_BOUND),
-            recycle: Some(STATEMENT_BOUND),
+            wait: Some(bounds.read),
+            create: Some(bounds.connect),
+            recycle: Some(bounds.statement),
         };
         let builder = Pool::builder(manager)
             .max_size(size)
@@ -66,6 +67,7 @@ impl ReadPool {
         let pool = builder.build();
         Self {
             pool: pool.unwrap_or_else(|_| unreachable!("it has a runtime for its timeouts")),
+            bounds,
             acknowledgements,
         }
     }
@@ -87,49 +89,59 @@ impl ReadPool {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let deadline = Instant::now() + READ_BOUND;
+        let deadline = Instant::now() + self.bounds.read;
+        let mut pause = FIRST_PAUSE;
         loop {
             self.check()?;
-            let why = match self.connection().await {
-                Ok(connection) => {
+            let why = match timeout_at(deadline, self.pool.get()).await {
+                Ok(Ok(connection)) => {
                     // Making it may have shown that commits are lost.
                     self.acknowledgements.check()?;
-                    match timeout(STATEMENT_BOUND, run(&connection, statement, parameters)).await {
-                        Ok(Ok(rows)) => return Ok(rows),
-                        Ok(Err(error)) => {
-                            match ErrorKind::of(&error) {
-                                ErrorKind::Refused => return Err(unavailable(&error)),
-                                ErrorKind::Serialization => {}
-                                ErrorKind::Lost | ErrorKind::WrongServer => drop(Object::take(connection)),
+                    let asked_at = Instant::now();
+                    let bound = self.bounds.statement.min(deadline - asked_at);
+                    match within(bound, run(&connection, statement, parameters)).await {
+                        Ok(rows) => return Ok(rows),
+                        Err(failure) => {
+                            self.put_away(connection, &failure, asked_at);
+                            if failure.kind == ErrorKind::Refused {
+                                return Err(failure.unavailable());
                             }
-                            describe(&error)
-                        }
-                        Err(_elapsed) => {
-                            drop(Object::take(connection));
-                            format!("no answer within {} s", STATEMENT_BOUND.as_secs())
+                            failure.to_string()
                         }
                     }
                 }
-                Err(PoolError::Closed) => return Err(closed()),
-                Err(PoolError::Backend(error)) => describe(&error),
-                Err(other) => other.to_string(),
+                Ok(Err(PoolError::Closed)) => return Err(closed()),
+                Ok(Err(PoolError::Backend(error))) => StatementFailure::from(error).to_string(),
+                Ok(Err(other)) => other.to_string(),
+                Err(_elapsed) => "no connection in time".to_owned(),
             };
-            if Instant::now() + RETRY_PAUSE >= deadline {
+            if Instant::now() + pause >= deadline {
                 return Err(StoreError::Unavailable(format!(
                     "the database cannot be read: {why}"
                 )));
             }
-            sleep(RETRY_PAUSE).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Gives a connection back, if it is of use yet.
+    fn put_away(&self, connection: Object, failure: &StatementFailure, asked_at: Instant) {
+        match failure.kind {
+            ErrorKind::Serialization | ErrorKind::TooSlow | ErrorKind::Refused => {}
+            ErrorKind::WrongSession => drop(Object::take(connection)),
+            ErrorKind::Lost | ErrorKind::OutOfStep => {
+                drop(Object::take(connection));
+                // Those that lie idle had the same other end: each would have to be found out anew.
+                let asked_at = asked_at.into_std();
+                self.pool.retain(|_, metrics| metrics.created > asked_at);
+            }
         }
     }
 
     /// Nothing is read any more.
     pub(super) fn close(&self) {
         self.pool.close();
-    }
-
-    async fn connection(&self) -> Result<Object, PoolError> {
-        self.pool.get().await
     }
 }
 
@@ -143,25 +155,11 @@ async fn run(
 }
 
 impl ReadConnector {
-    /// Connects, and looks whether the database still has what it last acknowledged to this process.
+    /// Connects, and looks whether the database still has what it acknowledged to this process. The pool has the bound.
     async fn connect_and_check(&self) -> Result<(Client, JoinHandle<()>), Error> {
-        let (client, driver) = self.connector.connect_in_parts(SessionPurpose::Read).await?;
-        // Taken after the session was there: what is acknowledged from here on, this session sees as well.
-        if let Some(mark) = self.acknowledgements.newest_mark() {
-            let row = client.query_opt(READ_MARK, &[&mark.slot]).await?;
-            let found = row.map(|row| row.try_get(0)).transpose()?.map(number);
-            let holds = found.is_some_and(|found| found.is_ok_and(|found| found >= mark.version.0));
-            // A mark that was forgotten meanwhile is gone for a good reason.
-            if !holds
-                && self
-                    .acknowledgements
-                    .newest_mark()
-                    .is_some_and(|newest| newest.slot == mark.slot)
-            {
-                self.acknowledgements.lost_commits();
-            }
-        }
-        Ok((client, driver))
+        let session = self.connector.connect_unbounded(SessionPurpose::Read).await?;
+        self.acknowledgements.verify(&session.client).await?;
+        Ok(session.into_parts())
     }
 }
 
@@ -174,10 +172,6 @@ impl Connect for ReadConnector {
     }
 }
 
-const READ_MARK: &str = "SELECT version FROM countersign_entries WHERE key = $1";
-
-/// Within what time a read is answered, or given up.
-const READ_BOUND: Duration = Duration::from_secs(8);
-
-/// The pause between two tries.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The pause between the first two tries; each is twice the one before, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
-use super::connection::{Connector, SessionPurpose, unavailable};
+use super::connection::{Connector, SessionPurpose, StatementFailure, unavailable};
 use crate::store::StoreError;
 
 /// What bringing the tables to the version of this release has done.
@@ -21,7 +21,7 @@ pub struct Migrated {
 /// Makes the tables, or brings them to the version of this release.
 pub(super) async fn migrate(connector: &Connector) -> Result<Migrated, StoreError> {
     let connection = connector.connect(SessionPurpose::Migrate).await;
-    let mut connection = connection.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let mut connection = connection.map_err(|failure| failure.unavailable())?;
     // Two that make it at the same moment can meet in the catalogue, where "if not exists" does not help.
     let mut tries = 0;
     while let Err(error) = connection.client.batch_execute(VERSIONS).await {
@@ -51,22 +51,22 @@ async fn migrate_under_lock(client: &mut Client) -> Result<Migrated, StoreError>
     Ok(Migrated { from, to })
 }
 
-/// Refuses tables that are not of this release's version.
-pub(super) async fn check(client: &Client) -> Result<(), StoreError> {
+/// Whether the tables are of this release's version; if not, what to do.
+pub(super) async fn check(client: &Client) -> Result<Result<(), StoreError>, StatementFailure> {
     let found: i32 = match client.query_opt(READ_VERSION, &[]).await {
-        Ok(Some(row)) => row.try_get(0).map_err(|error| unavailable(&error))?,
+        Ok(Some(row)) => row.try_get(0)?,
         Ok(None) => 0,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => 0,
-        Err(error) => return Err(unavailable(&error)),
+        Err(error) => return Err(error.into()),
     };
-    match found.cmp(&current()) {
+    Ok(match found.cmp(&current()) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(StoreError::Unavailable(format!(
             "its tables have version {found}, this release needs version {}: run `countersign store migrate`",
             current()
         ))),
         std::cmp::Ordering::Greater => Err(newer(found)),
-    }
+    })
 }
 
 fn newer(found: i32) -> StoreError {

@@ -9,10 +9,15 @@ use super::layout::{bigint, number, slot_key};
 use crate::domain::time::Timestamp;
 use crate::store::Version;
 
-/// A slot, as it was left.
+/// A slot, and which marks it may hold.
 pub(super) struct Slot {
     key: Vec<u8>,
-    mark: Version,
+    /// The last mark that the database acknowledged.
+    acknowledged: Version,
+    /// Those that were sent since, and may have been left or not.
+    in_doubt: Vec<Version>,
+    /// The mark that was last seen: what the next group rests on.
+    current: Version,
     marked_at: Instant,
 }
 
@@ -32,7 +37,9 @@ impl Slot {
             .await?;
         Ok(Self {
             key,
-            mark,
+            acknowledged: mark,
+            in_doubt: Vec::new(),
+            current: mark,
             marked_at: Instant::now(),
         })
     }
@@ -53,14 +60,39 @@ impl Slot {
         &self.key
     }
 
-    pub(super) fn mark(&self) -> Version {
-        self.mark
+    /// The mark that the next group rests on.
+    pub(super) fn current(&self) -> Version {
+        self.current
     }
 
-    /// Notes that the row has another mark now.
-    pub(super) fn leave(&mut self, mark: Version) {
-        self.mark = mark;
+    /// Notes that a group which leaves this mark is about to be sent.
+    pub(super) fn send(&mut self, mark: Version) {
+        self.in_doubt.push(mark);
+    }
+
+    /// Notes that the group which would have left this mark came to nothing, for certain.
+    pub(super) fn withdraw(&mut self, mark: Version) {
+        self.in_doubt.retain(|sent| *sent != mark);
+    }
+
+    /// Notes that the database has acknowledged this mark. What was sent before it and is still on its way comes to nothing:
+    /// it rests on another one.
+    pub(super) fn acknowledge(&mut self, mark: Version) {
+        self.acknowledged = mark;
+        self.current = mark;
+        self.in_doubt.clear();
         self.marked_at = Instant::now();
+    }
+
+    /// Notes which mark was seen; whether it can be there, if nothing was lost that had been acknowledged.
+    ///
+    /// One that was seen and not acknowledged may be gone again: a primary shows after a crash what its standby has not.
+    pub(super) fn see(&mut self, mark: Version) -> bool {
+        let possible = mark == self.acknowledged || self.in_doubt.contains(&mark);
+        if possible {
+            self.current = mark;
+        }
+        possible
     }
 
     /// Whether it needs a new mark, so that nobody takes it for one that nobody has.

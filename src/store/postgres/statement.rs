@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use futures_util::future::{join, join4};
 use tokio_postgres::{Client, Error, Row, Statement};
 
-use super::connection::DatabaseSession;
+use super::connection::{DatabaseSession, ErrorKind, StatementFailure, describe};
 use super::layout::{bigint, entry_key};
 use super::queue::asserted_key;
 use crate::domain::time::Timestamp;
@@ -135,7 +135,7 @@ impl GroupArrays {
         connection: &DatabaseSession,
         statements: &WriteStatements,
         slot: &SlotChange<'_>,
-    ) -> Result<FailedBatches, Error> {
+    ) -> Result<FailedBatches, StatementFailure> {
         let client = &connection.client;
         let asserting: Vec<i32> = std::iter::once(0).chain(self.asserting.iter().copied()).collect();
         let asserted: Vec<&[u8]> = std::iter::once(slot.key)
@@ -162,7 +162,7 @@ impl GroupArrays {
         ];
         let put = client.query(&statements.put, &put_parameters);
         if self.deleted.is_empty() {
-            return put.await.and_then(|rows| failed_batches(&rows));
+            return Ok(failed_batches(&put.await?)?);
         }
         let delete_parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] = [
             &asserting,
@@ -181,7 +181,13 @@ impl GroupArrays {
             client.batch_execute("COMMIT"),
         )
         .await;
-        begun?;
+        if let Err(error) = begun {
+            return Err(match ErrorKind::of(&error) {
+                ErrorKind::Lost => error.into(),
+                // What follows was done all the same, each statement for itself.
+                _ => StatementFailure::new(ErrorKind::OutOfStep, describe(&error)),
+            });
+        }
         let failed = failed_batches(&put?)?;
         deleted?;
         committed?;

@@ -7,16 +7,16 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_postgres::Client;
 
-use super::connection::unavailable;
+use super::connection::{ErrorKind, StatementFailure};
 use super::layout::{EPOCH_KEY, bigint};
-use crate::store::{StoreError, Version};
+use crate::store::Version;
 
 /// The versions of one process.
 pub(super) struct VersionSource(Mutex<u64>);
 
 impl VersionSource {
     /// The versions of a new epoch, which is drawn on `client`.
-    pub(super) async fn draw(client: &Client) -> Result<Self, StoreError> {
+    pub(super) async fn draw(client: &Client) -> Result<Self, StatementFailure> {
         Ok(Self(Mutex::new(first_of(draw_epoch(client).await?))))
     }
 
@@ -37,7 +37,7 @@ impl VersionSource {
     }
 
     /// Goes on with a new epoch.
-    pub(super) async fn draw_next(&self, client: &Client) -> Result<(), StoreError> {
+    pub(super) async fn draw_next(&self, client: &Client) -> Result<(), StatementFailure> {
         let first = first_of(draw_epoch(client).await?);
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Another writer may have drawn one meanwhile; versions do not go back.
@@ -46,16 +46,13 @@ impl VersionSource {
     }
 }
 
-async fn draw_epoch(client: &Client) -> Result<u32, StoreError> {
-    let drawn = client
-        .query_one(DRAW, &[&EPOCH_KEY])
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let epoch: i64 = drawn.try_get(0).map_err(|error| unavailable(&error))?;
+async fn draw_epoch(client: &Client) -> Result<u32, StatementFailure> {
+    let drawn = client.query_one(DRAW, &[&EPOCH_KEY]).await?;
+    let epoch: i64 = drawn.try_get(0)?;
     let usable = u32::try_from(epoch)
         .ok()
         .filter(|epoch| bigint(first_of(*epoch)) < i64::MAX);
-    usable.ok_or_else(|| StoreError::Corrupt(format!("its count of epochs is {epoch}")))
+    usable.ok_or_else(|| StatementFailure::new(ErrorKind::Refused, format!("its count of epochs is {epoch}")))
 }
 
 fn first_of(epoch: u32) -> u64 {

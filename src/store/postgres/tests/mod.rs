@@ -1,11 +1,16 @@
 //! The engine's own promises, beside the contract. Each test has a database of its own.
 
+mod connections;
+mod history;
 mod nodes;
+mod outages;
 mod reaching;
+mod servers;
 
+use self::history::Workload;
 use super::*;
 use crate::domain::time::SystemClock;
-use crate::postgres_server::{Cluster, Database};
+use crate::postgres_server::{Cluster, Database, Proxy};
 
 /// What makes it; or the end of the test where there is no PostgreSQL.
 macro_rules! or_return {
@@ -43,6 +48,36 @@ impl EmptyStore {
     }
 }
 
+/// A store whose connections go through a proxy that makes faults.
+struct BehindProxy {
+    store: Arc<PostgresStore>,
+    proxy: Proxy,
+}
+
+impl BehindProxy {
+    async fn new(bounds: PostgresBounds) -> Option<Self> {
+        let database = new_database().await?;
+        let proxy = Proxy::start(database.address());
+        let store = open_within(&database.at(proxy.address()).url(), bounds)
+            .await
+            .unwrap();
+        Some(Self {
+            store: Arc::new(store),
+            proxy,
+        })
+    }
+}
+
+/// Bounds that a test can wait for.
+fn short_bounds() -> PostgresBounds {
+    PostgresBounds {
+        connect: Duration::from_secs(1),
+        statement: Duration::from_secs(1),
+        read: Duration::from_secs(4),
+        commit: Duration::from_secs(5),
+    }
+}
+
 /// A new database that has its tables.
 async fn new_database() -> Option<Database> {
     let database = tokio::task::spawn_blocking(|| Some(Cluster::shared()?.database()));
@@ -56,9 +91,14 @@ fn address(url: &str) -> PostgresAddress {
 }
 
 async fn open(url: &str) -> Result<PostgresStore, StoreError> {
+    open_within(url, PostgresBounds::default()).await
+}
+
+async fn open_within(url: &str, bounds: PostgresBounds) -> Result<PostgresStore, StoreError> {
     let options = PostgresOptions {
         readers: 4,
         writers: 2,
+        bounds,
         ..PostgresOptions::new(address(url))
     };
     PostgresStore::open(&options, Arc::new(SystemClock)).await

@@ -1,6 +1,7 @@
 //! Several processes on one database.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::*;
 
@@ -133,4 +134,55 @@ async fn slots_that_nobody_has_go_with_the_next_start() {
     let before: u32 = slots().trim().parse().unwrap();
     let _another = one.another().await;
     assert_eq!(slots().trim().parse(), Ok(before - 1));
+}
+
+/// A process whose epoch the database has forgotten, and gave to another one, notices it before it writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_that_was_given_twice_is_noticed() {
+    let one = or_return!(EmptyStore::new().await);
+    one.database
+        .psql("UPDATE countersign_entries SET version = version - 1 WHERE key = 'e'");
+    let other = one.another().await;
+    other.commit(put("other", "")).await.unwrap();
+    one.store.commit(put("one", "")).await.unwrap();
+    let epoch = |version: Version| version.0 >> 32;
+    let (theirs, ours) = (version(&other, "other").await, version(&one.store, "one").await);
+    assert_ne!(epoch(theirs), epoch(ours));
+}
+
+/// Clients of two nodes decide about one key all the time. Meanwhile others, whose keys are their own, are not held up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_nodes_contend_for_does_not_hold_up_the_others() {
+    const HOT_CLIENTS: usize = 12;
+    const COLD: usize = 60;
+    let one = or_return!(EmptyStore::new().await);
+    let other = one.another().await;
+    let attempts = AtomicUsize::new(0);
+    let done = AtomicBool::new(false);
+    let hot = (0..HOT_CLIENTS).map(|client| {
+        let store = if client % 2 == 0 { &one.store } else { &other };
+        let (attempts, done) = (&attempts, &done);
+        async move {
+            while !done.load(Ordering::SeqCst) {
+                let outcome = store.commit(put("hot", "")).await;
+                assert!(!matches!(outcome, Err(CommitError::Store(_))), "{outcome:?}");
+                attempts.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    let cold = async {
+        for number in 0..COLD {
+            one.store
+                .commit(put(&format!("cold/{number}"), ""))
+                .await
+                .unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(cold, join_all(hot));
+    let attempts = attempts.into_inner();
+    assert!(
+        attempts <= 4 * HOT_CLIENTS * COLD,
+        "{COLD} commits of their own keys took as long as {attempts} others"
+    );
 }
