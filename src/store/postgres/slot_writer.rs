@@ -32,6 +32,8 @@ pub(super) struct SlotWriter {
     slot: Option<Slot>,
     /// How often in a row something was not done.
     failures: u32,
+    /// What the database said last, of those failures that it said anything of.
+    said: Option<String>,
 }
 
 /// A connection that is ready to write.
@@ -57,6 +59,7 @@ impl SlotWriter {
             link: None,
             slot: None,
             failures: 0,
+            said: None,
         }
     }
 
@@ -133,6 +136,7 @@ impl SlotWriter {
             }
             Ok(failed) if link.connection.warnings() == warnings => {
                 self.failures = 0;
+                self.said = None;
                 slot.acknowledge(version);
                 self.context.acknowledgements.acknowledge(slot.key(), version);
                 return Ok(failed);
@@ -305,9 +309,14 @@ impl SlotWriter {
         let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
         let pause = pause.min(LONGEST_PAUSE);
         self.failures = (self.failures + 1).min(6);
+        if failure.kind != ErrorKind::Lost || self.said.is_none() {
+            self.said = Some(failure.to_string());
+        }
         if Instant::now() + pause >= deadline {
+            // That it did not answer in the last moment is not the reason, if it gave one before.
+            let said = self.said.take().unwrap_or_default();
             return Err(StoreError::Unavailable(format!(
-                "the database cannot be used: {failure}"
+                "the database cannot be used: {said}"
             )));
         }
         sleep(pause).await;

@@ -11,6 +11,8 @@ struct Outage {
     end: &'static str,
     /// What is said of it.
     said: &'static str,
+    /// It is no refusal: a server that takes writes may come.
+    is_tried_again: bool,
 }
 
 /// No disk is full here: a trigger says what PostgreSQL says when one is.
@@ -20,12 +22,14 @@ const DISK_FULL: Outage = Outage {
             CREATE TRIGGER disk_is_full AFTER INSERT OR UPDATE ON countersign_entries EXECUTE FUNCTION disk_is_full()",
     end: "DROP FUNCTION disk_is_full() CASCADE",
     said: "No space left on device",
+    is_tried_again: false,
 };
 
 const TABLE_GONE: Outage = Outage {
     begin: "ALTER TABLE countersign_entries RENAME TO elsewhere",
     end: "ALTER TABLE elsewhere RENAME TO countersign_entries",
     said: "\"countersign_entries\" does not exist",
+    is_tried_again: false,
 };
 
 const READ_ONLY: Outage = Outage {
@@ -35,12 +39,14 @@ const READ_ONLY: Outage = Outage {
     end: "SET default_transaction_read_only = off;
           DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$",
     said: "database does not allow writes",
+    is_tried_again: true,
 };
 
 const NO_PERMISSION: Outage = Outage {
     begin: "REVOKE INSERT ON countersign_entries FROM somebody",
     end: "GRANT INSERT ON countersign_entries TO somebody",
     said: "permission denied for table countersign_entries",
+    is_tried_again: false,
 };
 
 const LOAD: Workload = Workload {
@@ -52,7 +58,13 @@ const LOAD: Workload = Workload {
 
 async fn is_said_and_passes(outage: Outage, database: Database, user: &str) {
     let url = database.url().replacen("postgres@", &format!("{user}@"), 1);
-    let store = Arc::new(open_within(&url, short_bounds()).await.unwrap());
+    // Short only where it is tried until there is no more time.
+    let bounds = if outage.is_tried_again {
+        short_bounds()
+    } else {
+        PostgresBounds::default()
+    };
+    let store = Arc::new(open_within(&url, bounds).await.unwrap());
     store.commit(put("key", "1")).await.unwrap();
     block_in_place(|| database.psql(outage.begin));
     let during = LOAD.run(&store, |_, _| ()).await;

@@ -187,7 +187,14 @@ async fn a_commit_is_not_acknowledged_before_the_standby_has_it() {
     let primary = or_return!(Cluster::own(ClusterOptions::default()));
     let database = database_on(&primary).await;
     let standby = block_in_place(|| primary.standby(Replication::Synchronous));
-    let store = Arc::new(open(&database.url()).await.unwrap());
+    // Nobody gives up while the test looks.
+    let minute = Duration::from_mins(1);
+    let patient = PostgresBounds {
+        statement: minute,
+        commit: 2 * minute,
+        ..PostgresBounds::default()
+    };
+    let store = Arc::new(open_within(&database.url(), patient).await.unwrap());
     store.commit(put("key", "0")).await.unwrap();
     let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()";
     for (function, key) in [("pg_cancel_backend", "one"), ("pg_terminate_backend", "other")] {
