@@ -232,9 +232,14 @@ impl SlotWriter {
                 return Ok(version);
             }
             let number = context.slots.fetch_add(1, Ordering::Relaxed);
+            let warnings = link.connection.warnings();
             let made = Slot::make(client, number, version, context.clock.now());
             let made = within(bound, async { Ok::<_, StatementFailure>(made.await) }).await?;
             match made {
+                // A slot that the standby has not would be missed after it took over. Nobody needs this one.
+                Ok(_) if link.connection.warnings() != warnings => {
+                    return Err(StatementFailure::new(ErrorKind::TooSlow, "it warned of the slot"));
+                }
                 Ok(slot) => {
                     self.slot = Some(slot);
                     link.slot_seen = true;
@@ -283,6 +288,8 @@ impl SlotWriter {
             });
             match connected.await {
                 Ok(link) => self.link = Some(link),
+                // The table is missing: that is no matter of time.
+                Err(failure) if failure.kind == ErrorKind::Refused => return Err(failure.unavailable()),
                 Err(failure) => self.pause(deadline, &failure).await?,
             }
         }
