@@ -287,11 +287,12 @@ const NAMING: &[&str] = &["--name", "-o", "-s", "-t", "-u"];
 /// Options of other programs that stand in sentences.
 const FOREIGN: &[&str] = &[];
 
-const OF_TESTS: [&str; 6] = [
+const OF_TESTS: [&str; 7] = [
     "COUNTERSIGN_KILL_ROUNDS",
     "COUNTERSIGN_SENDER_",
     "COUNTERSIGN_TEST_ALL",
     "COUNTERSIGN_TEST_IDLE",
     "COUNTERSIGN_TEST_PYTHON",
+    "COUNTERSIGN_TEST_STORE",
     "COUNTERSIGN_TIMING_SAMPLES",
 ];
