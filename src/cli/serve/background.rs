@@ -1,0 +1,100 @@
+//! What a server does again and again beside its requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::flows::outbox::count_waiting;
+use crate::flows::verification::PlanKeeper;
+use crate::flows::{challenge, news, relearn, sweep};
+use crate::web::ops::Ops;
+use crate::web::rpc::ServerHealth;
+
+/// Begins all of it; it ends with what is returned.
+pub(super) fn begin(app: &Arc<App>, ops: &Arc<Ops>, health: watch::Sender<ServerHealth>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let reclaiming = Arc::clone(app);
+    tasks.spawn(async move {
+        // Behind a long rest: first what expired is announced, then it is reclaimed.
+        let _logged_below = challenge::expire_due(&reclaiming).await;
+        sweep::keep_up(reclaiming).await;
+    });
+    tasks.spawn(tell_health(Arc::clone(ops), health));
+    tasks.spawn(expire_again_and_again(Arc::clone(app)));
+    tasks.spawn(count_again_and_again(Arc::clone(app)));
+    tasks.spawn(relearn::keep_up(Arc::clone(app)));
+    tasks.spawn(advance_again_and_again(Arc::clone(app)));
+    let telling = Arc::clone(app);
+    tasks.spawn(async move {
+        news::keep_up(telling).await;
+    });
+    tasks
+}
+
+/// Tells those who watch whenever the server begins or ceases to serve.
+async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
+    loop {
+        tokio::time::sleep(HEALTH_PERIOD).await;
+        let health = ops.health().await;
+        // What ends does not begin anew.
+        told.send_if_modified(|known| {
+            let news = *known != health && *known != ServerHealth::Ending;
+            if news {
+                *known = health;
+            }
+            news
+        });
+    }
+}
+
+/// How old what is told of the store may be.
+const HEALTH_PERIOD: Duration = Duration::from_secs(1);
+
+/// Another process that shares the store puts in and takes out unseen.
+async fn count_again_and_again(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(COUNTING_PERIOD).await;
+        if let Err(error) = count_waiting(&app).await {
+            tracing::error!("cannot count what waits in the outbox: {error}");
+        }
+    }
+}
+
+/// How often what waits in the outbox is counted anew.
+const COUNTING_PERIOD: Duration = Duration::from_mins(5);
+
+/// Announces challenges that were not answered in time, for those who want to hear of it.
+async fn expire_again_and_again(app: Arc<App>) {
+    let mut failing = false;
+    loop {
+        let expired = challenge::expire_due(&app).await;
+        let next = expired.as_ref().ok().copied().flatten();
+        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
+        tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
+        if let (Err(error), false) = (&expired, failing) {
+            tracing::error!("some expired challenges are not announced: {error}");
+        }
+        failing = expired.is_err();
+    }
+}
+
+/// Goes on with the plans of verifications when their next step is due.
+async fn advance_again_and_again(app: Arc<App>) {
+    let (mut failing, mut plans) = (false, PlanKeeper::default());
+    loop {
+        let advanced = plans.go_on(&app).await;
+        let next = advanced.as_ref().ok().copied().flatten();
+        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
+        tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
+        if let (Err(error), false) = (&advanced, failing) {
+            tracing::error!("some plans of verifications do not go on: {error}");
+        }
+        failing = advanced.is_err();
+    }
+}
+
+/// New timers are seen after so long at the latest; looking costs one row.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(1);

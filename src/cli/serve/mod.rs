@@ -1,0 +1,137 @@
+//! `countersign serve`.
+//!
+//! `setup` is what has to go well first, `background` what goes on beside the requests; here is how it begins and ends.
+
+mod background;
+mod setup;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use self::setup::{Started, senders, warn_of_log_senders};
+use super::open::{OpenPurpose, open};
+use super::signals::Signals;
+use super::{Failure, output};
+use crate::app::App;
+use crate::config::Config;
+use crate::flows::deliveries::Deliveries;
+use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
+use crate::server::connections::OpenConnections;
+use crate::server::{self, ClientLimits, Protocol};
+use crate::web::boundary::Boundary;
+use crate::web::ops::{self, Ops};
+use crate::web::rpc::ServerHealth;
+
+/// Serves until a signal comes.
+pub(super) async fn serve(config: Config) -> Result<(), Failure> {
+    // From here on a signal is kept until the server can act on it.
+    let signals =
+        Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let opened = open(
+        config.storage,
+        config.policy,
+        senders(config.outbound, config.senders),
+        OpenPurpose::Use,
+    )
+    .await?;
+    let started = Started::new(
+        &opened,
+        config.network,
+        config.signal,
+        config.telegram,
+        &config.zitadel,
+        config.tls,
+        config.bootstrap,
+    )
+    .await;
+    let served = match started {
+        Ok(started) => {
+            warn_of_log_senders(&opened.app);
+            started.serve(&opened.app, signals).await;
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    };
+    served.and(opened.close().await)
+}
+
+impl Started {
+    async fn serve(self, app: &Arc<App>, signals: Signals) {
+        let ops = Arc::new(Ops {
+            app: Arc::clone(app),
+            requests: Arc::default(),
+            draining: AtomicBool::new(false),
+        });
+        let (stop_ops, ops_stopped) = oneshot::channel::<()>();
+        let mut beside = tokio::task::JoinSet::new();
+        if let Some(listener) = self.ops {
+            tracing::info!("serving /health, /ready and /metrics on {}", listener.url());
+            let http = ops::http(Arc::clone(&ops));
+            let protocol = Protocol::Http(Boundary::new(http, Arc::default(), app.entropy.as_ref()));
+            let limits = ClientLimits {
+                connections: 64,
+                drain: Duration::from_secs(1),
+                ..self.limits
+            };
+            beside.spawn(server::run(vec![listener], protocol, limits, async {
+                let _dropped_or_sent = ops_stopped.await;
+            }));
+        }
+        let mut helpers = background::begin(app, &ops, self.health.clone());
+        if let Some(certificates) = self.certificates {
+            helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
+        }
+        let (stop_worker, worker_stopped) = oneshot::channel::<()>();
+        let worker = Worker::new(Arc::clone(app), Arc::new(Deliveries), WorkerLimits::default());
+        let stopped = async {
+            let _dropped_or_sent = worker_stopped.await;
+        };
+        beside.spawn(worker.run(stopped, self.limits.drain));
+        let (stop_admin, admin_stopped) = watch::channel(());
+        if let Some(admin) = self.admin {
+            beside.spawn(admin.serve(Arc::clone(app), admin_stopped, self.limits.drain));
+        }
+        output::say(&self.welcome);
+        let (stop_apis, _) = watch::channel(());
+        let mut serving = tokio::task::JoinSet::new();
+        // One for all dialects: it is the process that has only so many.
+        let connections = OpenConnections::new(self.limits.connections, self.proxies.clone());
+        for (listeners, dialect) in self.apis {
+            let protocol = Protocol::of(dialect, |http| {
+                let boundary = Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref());
+                boundary.set_up(self.proxies.clone(), self.pages.clone())
+            });
+            let mut stopped = stop_apis.subscribe();
+            let connections = Arc::clone(&connections);
+            let stopped = async move {
+                let _changed_or_dropped = stopped.changed().await;
+            };
+            serving.spawn(server::run_among(
+                connections,
+                listeners,
+                protocol,
+                self.limits,
+                stopped,
+            ));
+        }
+        signals.stop().await;
+        ops.draining.store(true, Ordering::Relaxed);
+        self.health.send_replace(ServerHealth::Ending);
+        // Whoever waits is answered now; the drain is for those who are at work.
+        app.memory.waiters.close();
+        stop_admin.send_replace(());
+        // What the last requests announce is delivered after the next start.
+        drop(stop_worker);
+        drop(stop_apis);
+        while serving.join_next().await.is_some() {}
+        // Operators see the end of the drain; certificates are of no more use.
+        helpers.shutdown().await;
+        drop(stop_ops);
+        while beside.join_next().await.is_some() {}
+    }
+}
+
+const CERTIFICATE_PERIOD: Duration = Duration::from_secs(2);
