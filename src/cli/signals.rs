@@ -21,7 +21,7 @@ impl Signals {
     /// Waits for the first; the second one ends the process on the spot.
     pub(super) async fn stop(mut self) {
         self.next().await;
-        tracing::info!("stopping: finishing the requests in flight; a second signal stops at once");
+        tracing::info!("stopping once the requests in flight are answered; a second signal stops at once");
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("stopping at once");

@@ -81,6 +81,10 @@ settings! {
         /// There are as many requests at work, of which each client has at most three quarters, whoever brings them.
         max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER");
 
+        /// For how many seconds the server goes on serving when it was told to stop, while `/ready` says that it will: a load
+        /// balancer has to notice that before connections are refused. A second signal stops at once.
+        drain_delay_seconds: Duration | "5 with `store`, else 0", seconds(0, 300), serve("SECONDS");
+
         /// The networks of the proxies in front of this server. What these say in `X-Forwarded-For` of where a request
         /// comes from is believed, which silent network authentication and fair shares need. Without any, the address of
         /// the connection counts, and all clients of a proxy have three quarters of `max_connections` together.

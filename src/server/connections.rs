@@ -103,6 +103,12 @@ impl OpenConnections {
         })
     }
 
+    /// Has clients go on elsewhere, before the server stops: each connection over HTTP/1.1 ends with its next answer, which
+    /// says so. Nothing is refused for it.
+    pub fn send_away(&self) {
+        self.requests.send_away();
+    }
+
     /// Waits for a place for a new connection from `peer`; `None` if it is turned away.
     pub(super) async fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPlace> {
         let mut said = false;

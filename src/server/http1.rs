@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::CONNECTION;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -43,9 +43,10 @@ pub(super) async fn serve<Stream>(
         let (boundary, stage) = (boundary.clone(), Arc::clone(&stage));
         let occupied = Arc::clone(&occupied);
         occupied.reach(Stage::Answering);
+        let requests = Arc::clone(&requests);
         let place = requests.begin(peer, request.headers(), &awaited).map(Arc::new);
         async move {
-            let response = if let Some(place) = &place {
+            let mut response = if let Some(place) = &place {
                 let origin = Origin {
                     entrance,
                     peer,
@@ -56,7 +57,13 @@ pub(super) async fn serve<Stream>(
             } else {
                 boundary.refuse(&request, HttpFailure::Overloaded)
             };
-            if !is_last_and_endless(&response) {
+            let endless = is_last_and_endless(&response);
+            if requests.sends_away() {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if !endless {
                 stage.reach(if is_own && response.extensions().get::<Stranger>().is_some() {
                     Stage::Stranger
                 } else {

@@ -6,6 +6,7 @@
 //! places, and less if others want as much ([`Shares`]); one more is refused, and need not be read to its end.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
@@ -19,6 +20,8 @@ use crate::web::client_address::{TrustedProxies, network};
 pub(super) struct RequestsAtWork {
     proxies: TrustedProxies,
     shares: Mutex<Shares<IpAddr>>,
+    /// Whether clients had better go on elsewhere.
+    sends_away: AtomicBool,
 }
 
 /// The place of a request, until dropped: when its answer was sent, and nobody works at it any more.
@@ -36,6 +39,7 @@ impl RequestsAtWork {
         Arc::new(Self {
             proxies,
             shares: Mutex::new(Shares::three_quarters(most)),
+            sends_away: AtomicBool::new(false),
         })
     }
 
@@ -57,6 +61,15 @@ impl RequestsAtWork {
     /// Whether what comes from `peer` may be anybody's, because it is a trusted proxy.
     pub(super) fn is_of_proxy(&self, peer: IpAddr) -> bool {
         self.proxies.trust(peer)
+    }
+
+    /// Has every connection that serves one request after another end with its next answer.
+    pub(super) fn send_away(&self) {
+        self.sends_away.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn sends_away(&self) -> bool {
+        self.sends_away.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shares<IpAddr>> {

@@ -120,12 +120,24 @@ impl Started {
         signals.stop().await;
         ops.draining.store(true, Ordering::Relaxed);
         self.health.send_replace(ServerHealth::Ending);
+        if !self.drain_delay.is_zero() {
+            connections.send_away();
+            tracing::info!(
+                "not ready from now on; requests are served for another {} s (drain_delay_seconds)",
+                self.drain_delay.as_secs()
+            );
+            tokio::time::sleep(self.drain_delay).await;
+        }
         // Whoever waits is answered now; the drain is for those who are at work.
         app.memory.waiters.close();
         stop_admin.send_replace(());
-        // What the last requests announce is delivered after the next start.
-        drop(stop_worker);
         drop(stop_apis);
+        // What the last requests announce is delivered after the next start. Where others share the store there may be none
+        // for long, and they would have to find it first.
+        if app.shares_store() {
+            while serving.join_next().await.is_some() {}
+        }
+        drop(stop_worker);
         while serving.join_next().await.is_some() {}
         // Operators see the end of the drain; certificates are of no more use.
         helpers.shutdown().await;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use url::Url;
@@ -39,6 +40,8 @@ pub(super) struct Started {
     pub(super) proxies: TrustedProxies,
     pub(super) pages: PageOrigins,
     pub(super) limits: ClientLimits,
+    /// For how long it is still served behind the signal to stop.
+    pub(super) drain_delay: Duration,
     /// Where clients are told how the server is.
     pub(super) health: watch::Sender<ServerHealth>,
     pub(super) welcome: String,
@@ -123,6 +126,14 @@ impl Started {
                 zitadel::claims,
                 zitadel.zitadel_cors_origins.as_deref().unwrap_or_default(),
             ),
+            drain_delay: network.drain_delay_seconds.unwrap_or_else(|| {
+                // Whoever runs several servers has something in front of them.
+                if opened.app.shares_store() {
+                    BALANCER_NOTICES
+                } else {
+                    Duration::ZERO
+                }
+            }),
             limits: ClientLimits {
                 connections: network.max_connections,
                 ..ClientLimits::default()
@@ -262,3 +273,6 @@ async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> 
 fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     Failure::new(format!("{key}: cannot listen on {address}: {error}"))
 }
+
+/// After how long a load balancer that asks every other second has noticed that a server is not ready.
+const BALANCER_NOTICES: Duration = Duration::from_secs(5);

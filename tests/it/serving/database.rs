@@ -13,13 +13,13 @@ use super::process::{Process, complaint, program, run, stdout_of};
 use crate::postgres_server::{Cluster, Database};
 
 /// The data directories of servers on one database.
-struct Servers {
+pub(super) struct Servers {
     directory: TempDir,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Servers {
-    fn on(database: &Database) -> Self {
+    pub(super) fn on(database: &Database) -> Self {
         Self {
             directory: TempDir::new().unwrap(),
             url: database.url(),
@@ -27,7 +27,7 @@ impl Servers {
     }
 
     /// A data directory with a master key made of `byte`.
-    fn data(&self, name: &str, byte: u8) -> PathBuf {
+    pub(super) fn data(&self, name: &str, byte: u8) -> PathBuf {
         let data = self.directory.path().join(name);
         fs::create_dir(&data).unwrap();
         let key = data.join("master.key");

@@ -19,6 +19,7 @@ mod limits;
 mod ops;
 mod outbox;
 pub(crate) mod process;
+mod rolling;
 mod secrets;
 mod settings;
 mod shares;
