@@ -39,7 +39,7 @@ pub async fn create(
         date_created: now,
         spent_on: None,
     };
-    retry_on_conflict(|| create_once(app, name.service, &token)).await?;
+    retry_on_conflict(app, || create_once(app, name.service, &token)).await?;
     let text = write_text(app, name.service, token.sid);
     Ok((token, text))
 }

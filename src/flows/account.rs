@@ -66,7 +66,7 @@ pub async fn create_as(
 /// # Errors
 /// [`Fault`].
 pub async fn create_first(app: &App, friendly_name: &FriendlyName) -> Result<Option<NewAccount>, Fault> {
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let Some(reading) = empty(app).await? else {
             return Ok(None);
         };
@@ -95,7 +95,7 @@ pub async fn create_first_as(
     token: &str,
     friendly_name: &FriendlyName,
 ) -> Result<Option<Account>, Fault> {
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let Some(reading) = empty(app).await? else {
             return Ok(None);
         };
@@ -120,7 +120,7 @@ async fn empty(app: &App) -> Result<Option<Reading<'_>>, Fault> {
 async fn put_first(mut reading: Reading<'_>, first: &Account) -> Result<(), Fault> {
     let (key, format) = (keys::account(first.sid), keys::store_format());
     if reading.contains(&key).await? {
-        return Err(Fault::Conflict);
+        return Err(Fault::Conflict(None));
     }
     let mut batch = Batch::new().put_record(key, first)?;
     if let Some(found) = reading.get(&format).await? {
@@ -140,7 +140,7 @@ async fn put_new(
     let key = keys::account(sid);
     let mut reading = Reading::new(app);
     if reading.contains(&key).await? {
-        return Err(Fault::Conflict);
+        return Err(Fault::Conflict(None));
     }
     reading.commit(Batch::new().put_record(key, &account)?).await?;
     Ok(account)
@@ -206,7 +206,7 @@ pub enum FoundAccount {
 /// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn rotate_token(app: &App, account: AccountSid) -> Result<PlainToken, Error<Refusal>> {
     let token = PlainToken::auth_token(app.entropy.as_ref());
-    retry_on_conflict(|| rotate_token_once(app, account, &token)).await?;
+    retry_on_conflict(app, || rotate_token_once(app, account, &token)).await?;
     Ok(token)
 }
 
@@ -225,7 +225,10 @@ async fn rotate_token_once(app: &App, account: AccountSid, token: &PlainToken) -
 /// # Errors
 /// [`Refusal::NotFound`] without such an account, [`Error::Failed`].
 pub async fn suspend(app: &App, account: AccountSid) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| set_status(app, account, AccountStatus::Suspended { at: app.clock.now() })).await
+    retry_on_conflict(app, || {
+        set_status(app, account, AccountStatus::Suspended { at: app.clock.now() })
+    })
+    .await
 }
 
 /// Accepts the account's credentials again.
@@ -233,7 +236,7 @@ pub async fn suspend(app: &App, account: AccountSid) -> Result<(), Error<Refusal
 /// # Errors
 /// As [`suspend`].
 pub async fn resume(app: &App, account: AccountSid) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| set_status(app, account, AccountStatus::Active)).await
+    retry_on_conflict(app, || set_status(app, account, AccountStatus::Active)).await
 }
 
 async fn set_status(app: &App, account: AccountSid, status: AccountStatus) -> Result<(), Error<Refusal>> {
@@ -273,7 +276,7 @@ mod tests {
         let accounts = [new(&elsewhere).await, new(&elsewhere).await];
         put_first(reads_first.unwrap(), &accounts[0]).await.unwrap();
         let second = put_first(reads_second.unwrap(), &accounts[1]).await;
-        assert!(matches!(second, Err(Fault::Conflict)), "{second:?}");
+        assert!(matches!(second, Err(Fault::Conflict(_))), "{second:?}");
         assert!(create_first(&other, &name()).await.unwrap().is_none());
         let found: Vec<_> = list(&one)
             .await
@@ -301,7 +304,7 @@ mod tests {
         let account = account(&one, sid, "a token of our own", name(), secrets());
         put_first(reads_first.unwrap(), &account).await.unwrap();
         let second = put_first(reads_second.unwrap(), &account).await;
-        assert!(matches!(second, Err(Fault::Conflict)), "{second:?}");
+        assert!(matches!(second, Err(Fault::Conflict(_))), "{second:?}");
         assert!(first(&other).await.unwrap().is_none());
     }
 }

@@ -32,7 +32,7 @@ pub async fn create(
         secret: hash,
         date_created: now,
     };
-    retry_on_conflict(|| create_once(app, &key)).await?;
+    retry_on_conflict(app, || create_once(app, &key)).await?;
     Ok((key, secret))
 }
 
@@ -58,7 +58,7 @@ pub async fn import(
         secret: app.vault.token_hash(sid.as_bytes(), secret.reveal()),
         date_created: now,
     };
-    retry_on_conflict(|| import_once(app, &key)).await?;
+    retry_on_conflict(app, || import_once(app, &key)).await?;
     Ok(key)
 }
 
@@ -120,7 +120,7 @@ pub async fn list(app: &App, account: AccountSid) -> Result<Vec<ApiKey>, Error<R
 /// # Errors
 /// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
 pub async fn revoke(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| revoke_once(app, sid)).await
+    retry_on_conflict(app, || revoke_once(app, sid)).await
 }
 
 async fn revoke_once(app: &App, sid: ApiKeySid) -> Result<(), Error<Refusal>> {

@@ -46,7 +46,7 @@ pub async fn create(
         date_created: now,
         expires_at: new.life.map(|life| now + life),
     };
-    retry_on_conflict(|| create_once(app, &token)).await?;
+    retry_on_conflict(app, || create_once(app, &token)).await?;
     Ok((token, secret))
 }
 
@@ -90,7 +90,7 @@ pub async fn list(app: &App, account: AccountSid) -> Result<Vec<BearerToken>, Er
 /// # Errors
 /// [`Refusal::NotFound`] without such a token, [`Error::Failed`].
 pub async fn revoke(app: &App, sid: BearerTokenSid) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| revoke_once(app, sid)).await
+    retry_on_conflict(app, || revoke_once(app, sid)).await
 }
 
 async fn revoke_once(app: &App, sid: BearerTokenSid) -> Result<(), Error<Refusal>> {

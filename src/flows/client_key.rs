@@ -65,7 +65,7 @@ pub async fn keep(
         last_used: now,
         expires_at,
     };
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         let place = keys::client_key(&name.0);
         if reading.contains(&place).await? {
@@ -113,7 +113,7 @@ pub async fn known(
     lives: KeyLives,
     version: Option<u32>,
 ) -> Result<KnownClient, Error<Refusal>> {
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         let mut record = find(app, &mut reading, name, lives).await?;
         let now = app.clock.now();
@@ -143,7 +143,7 @@ pub async fn login(
     name: ClientKeyName,
     lives: KeyLives,
 ) -> Result<Option<ClientLogin>, Error<Refusal>> {
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         let mut record = find(app, &mut reading, name, lives).await?;
         if record.used(app.clock.now(), lives) {
@@ -161,7 +161,7 @@ pub async fn login(
 /// # Errors
 /// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
 pub async fn log_out(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<bool, Error<Refusal>> {
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         let mut record = find(app, &mut reading, name, lives).await?;
         if record.login.take().is_none() {
@@ -180,7 +180,7 @@ pub async fn log_out(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<
 /// # Errors
 /// [`Refusal::NotFound`] without such a key, [`Error::Failed`].
 pub async fn forget(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         find(app, &mut reading, name, lives).await?;
         let batch = Batch::new().delete(keys::client_key(&name.0).into_bytes());
@@ -210,7 +210,7 @@ pub async fn log_in(
     guess: &Guess<'_>,
     binds: bool,
 ) -> Result<Option<ClientLogin>, Error<verification::Refusal>> {
-    retry_on_conflict(|| log_in_once(app, attempt, guess, binds)).await
+    retry_on_conflict(app, || log_in_once(app, attempt, guess, binds)).await
 }
 
 async fn log_in_once(

@@ -145,7 +145,10 @@ pub async fn update(
     mut prior: Prior,
     changes: CredentialChanges,
 ) -> Result<Credential, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, prior.reading(app), account, sid, &changes)).await
+    retry_on_conflict(app, || {
+        update_once(app, prior.reading(app), account, sid, &changes)
+    })
+    .await
 }
 
 async fn update_once(
@@ -189,7 +192,7 @@ async fn update_once(
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::InUse`], [`Error::Failed`].
 pub async fn delete(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, sid)).await
+    retry_on_conflict(app, || delete_once(app, account, sid)).await
 }
 
 async fn delete_once(app: &App, account: AccountSid, sid: CredentialSid) -> Result<(), Error<Refusal>> {

@@ -34,7 +34,7 @@ pub async fn service_of(
     foresee: impl Fn(ServiceSid) -> Foreseen,
 ) -> Result<ServiceSid, Error<Refusal>> {
     let who = account.who;
-    let found = retry_on_conflict(|| {
+    let found = retry_on_conflict(app, || {
         let reading = account.prior.reading(app);
         attempt(app, reading, who, dialect, friendly_name, &foresee)
     })

@@ -24,7 +24,7 @@ pub async fn create(
     account: AccountSid,
     name: &EntityName,
 ) -> Result<(EntityScope, Entity), Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, name)).await
+    retry_on_conflict(app, || create_once(app, account, name)).await
 }
 
 async fn create_once(
@@ -118,7 +118,7 @@ pub async fn delete(
     name: &EntityName,
 ) -> Result<(), Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| delete_once(app, prior.reading(app), who, name)).await
+    retry_on_conflict(app, || delete_once(app, prior.reading(app), who, name)).await
 }
 
 async fn delete_once(

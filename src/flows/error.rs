@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::domain::attached::AttachedError;
 use crate::domain::refusal::AreaRefusal;
+use crate::memory::turns::TurnKey;
 use crate::store::{CommitError, StoreError};
 
 /// Why a flow did not do what it was asked to: nothing was changed.
@@ -21,9 +22,9 @@ pub enum Fault {
     /// Too many changes of the same records came first.
     #[error("too many requests change the same thing at once; try again")]
     Busy,
-    /// Another change came first; only seen inside a flow.
+    /// Another change came first, of this record if that is known; only seen inside a flow.
     #[error("another change came first")]
-    Conflict,
+    Conflict(Option<TurnKey>),
     /// The store holds something that this program cannot read.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
@@ -106,7 +107,7 @@ impl From<StoreError> for Fault {
 impl From<CommitError> for Fault {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Conflict => Self::Conflict,
+            CommitError::Conflict => Self::Conflict(None),
             CommitError::Store(error) => error.into(),
         }
     }

@@ -19,7 +19,10 @@ pub async fn create(
     region: Region,
     messaging_service: MessagingServiceSid,
 ) -> Result<MessagingConfiguration, Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, service, region, messaging_service)).await
+    retry_on_conflict(app, || {
+        create_once(app, account, service, region, messaging_service)
+    })
+    .await
 }
 
 async fn create_once(
@@ -71,7 +74,10 @@ pub async fn update(
     region: Region,
     messaging_service: MessagingServiceSid,
 ) -> Result<MessagingConfiguration, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, account, service, region, messaging_service)).await
+    retry_on_conflict(app, || {
+        update_once(app, account, service, region, messaging_service)
+    })
+    .await
 }
 
 async fn update_once(
@@ -103,7 +109,7 @@ pub async fn delete(
     service: ServiceSid,
     region: Region,
 ) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, service, region)).await
+    retry_on_conflict(app, || delete_once(app, account, service, region)).await
 }
 
 async fn delete_once(

@@ -1,24 +1,38 @@
 //! Deciding anew when another change came first.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use super::{Error, Fault};
+use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
+use crate::memory::turns::{Turn, TurnKey};
 
 /// Runs a read-decide-commit attempt until no other change comes first.
 ///
-/// Each round of parallel attempts lets one through, so the bound is how many requests may wait for one record.
-pub(crate) async fn retry_on_conflict<T, E, F, Attempt>(mut attempt: F) -> Result<T, E>
+/// Each round of parallel attempts lets one through, so the bound is how many requests may wait for one record. Where other
+/// processes share the store, each attempt is paid for in round trips, of which many in parallel would make the square of
+/// their number: whoever has lost a record to another change waits for a turn at it.
+pub(crate) async fn retry_on_conflict<T, E, F, Attempt>(app: &App, mut attempt: F) -> Result<T, E>
 where
     E: FlowError,
     F: FnMut() -> Attempt,
     Attempt: Future<Output = Result<T, E>>,
 {
     const MOST_ATTEMPTS: u32 = 300;
+    let mut contention = Contention::new(app);
     for _ in 0..MOST_ATTEMPTS {
-        match attempt().await {
-            Err(error) if error.fault() == Some(&Fault::Conflict) => {}
-            settled => return settled,
+        let settled = contention.run(pin!(attempt())).await;
+        let lost = match settled.as_ref().map_err(E::fault) {
+            Err(Some(Fault::Conflict(record))) => *record,
+            _ => return settled,
+        };
+        if app.shares_store() {
+            // Rare, so it is no part of what every request takes of memory.
+            Box::pin(contention.get_ready(lost)).await;
         }
     }
     Err(Fault::Busy.into())
@@ -44,3 +58,79 @@ impl<R: AreaRefusal> FlowError for Error<R> {
         }
     }
 }
+
+/// How one that lost to others gets through in the end, at little cost for all.
+struct Contention<'a> {
+    app: &'a App,
+    /// One at the most, so that nobody has one who waits for somebody else's.
+    turn: Option<Turn>,
+    /// Whether its turn did not come in time: then it does not wait for another one.
+    waited_in_vain: bool,
+    /// How often it lost for another reason than that its turn had not come.
+    lost: u32,
+}
+
+impl<'a> Contention<'a> {
+    fn new(app: &'a App) -> Self {
+        Self {
+            app,
+            turn: None,
+            waited_in_vain: false,
+            lost: 0,
+        }
+    }
+
+    /// Runs an attempt. Its turn ends when others have waited long enough; the attempt does not.
+    async fn run<Attempt: Future>(&mut self, mut attempt: Pin<&mut Attempt>) -> Attempt::Output {
+        let Some(turn) = self.turn.take() else {
+            return attempt.await;
+        };
+        if let Ok(output) = timeout(LONGEST_TURN, &mut attempt).await {
+            self.turn = Some(turn);
+            return output;
+        }
+        drop(turn);
+        attempt.await
+    }
+
+    /// Waits until another attempt is likely to succeed.
+    async fn get_ready(&mut self, lost: Option<TurnKey>) {
+        let held = self.turn.as_ref().map(Turn::key);
+        match lost {
+            Some(record) if held != Some(record) && !self.waited_in_vain => {
+                self.turn = None;
+                let turn = self.app.memory.turns.wait(record);
+                self.turn = timeout(LONGEST_WAIT, turn).await.ok();
+                if self.turn.is_some() {
+                    return;
+                }
+                self.waited_in_vain = true;
+            }
+            _ => {}
+        }
+        // It lost to another process, or to one that did not know yet that there are turns: a chance for both.
+        self.lost += 1;
+        sleep(self.pause()).await;
+    }
+
+    /// Of a length that others do not have, too, and longer each time.
+    fn pause(&self) -> Duration {
+        let longest = (FIRST_PAUSE * self.lost.min(1000)).min(LONGEST_PAUSE);
+        let mut chance = [0];
+        self.app.entropy.fill(&mut chance);
+        longest * u32::from(chance[0]) / 255
+    }
+}
+
+/// How long one may decide before others get their turn: far longer than a read and a commit take of a database that answers.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+/// How long one waits for its turn before it tries without one.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest first pause, by which each may be longer than the one before, and the longest of all.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

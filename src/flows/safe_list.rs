@@ -13,7 +13,7 @@ use crate::store::{Batch, keys};
 /// # Errors
 /// [`Refusal::Listed`], [`Error::Failed`].
 pub async fn add(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<SafeNumber, Error<Refusal>> {
-    retry_on_conflict(|| add_once(app, account, number)).await
+    retry_on_conflict(app, || add_once(app, account, number)).await
 }
 
 async fn add_once(
@@ -67,7 +67,7 @@ pub async fn contains(
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn remove(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| remove_once(app, account, number)).await
+    retry_on_conflict(app, || remove_once(app, account, number)).await
 }
 
 async fn remove_once(app: &App, account: AccountSid, number: &PhoneNumber) -> Result<(), Error<Refusal>> {

@@ -23,7 +23,10 @@ pub async fn create(
     friendly_name: ServiceName,
     changes: ServiceChanges,
 ) -> Result<Service, Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, friendly_name.clone(), changes.clone())).await
+    retry_on_conflict(app, || {
+        create_once(app, account, friendly_name.clone(), changes.clone())
+    })
+    .await
 }
 
 async fn create_once(
@@ -127,7 +130,7 @@ pub async fn update(
     sid: ServiceSid,
     changes: ServiceChanges,
 ) -> Result<Service, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, account, sid, changes.clone())).await
+    retry_on_conflict(app, || update_once(app, account, sid, changes.clone())).await
 }
 
 async fn update_once(
@@ -154,7 +157,7 @@ async fn update_once(
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn delete(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, sid)).await
+    retry_on_conflict(app, || delete_once(app, account, sid)).await
 }
 
 async fn delete_once(app: &App, account: AccountSid, sid: ServiceSid) -> Result<(), Error<Refusal>> {

@@ -26,7 +26,7 @@ pub enum UnusableStore {
 /// [`UnusableStore`]: [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master
 /// key.
 pub async fn check(app: &App) -> Result<(), UnusableStore> {
-    match retry_on_conflict(|| check_once(app)).await? {
+    match retry_on_conflict(app, || check_once(app)).await? {
         None => Ok(()),
         Some(filling) => Err(UnusableStore::HalfFilled(filling)),
     }

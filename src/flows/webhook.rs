@@ -34,7 +34,7 @@ pub async fn create(
     service: ServiceSid,
     new: NewWebhook,
 ) -> Result<Webhook, Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, service, new.clone())).await
+    retry_on_conflict(app, || create_once(app, account, service, new.clone())).await
 }
 
 async fn create_once(
@@ -91,7 +91,7 @@ pub async fn update(
     sid: WebhookSid,
     changes: WebhookChanges,
 ) -> Result<Webhook, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, account, service, sid, changes.clone())).await
+    retry_on_conflict(app, || update_once(app, account, service, sid, changes.clone())).await
 }
 
 async fn update_once(
@@ -128,7 +128,7 @@ pub async fn delete(
     service: ServiceSid,
     sid: WebhookSid,
 ) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, service, sid)).await
+    retry_on_conflict(app, || delete_once(app, account, service, sid)).await
 }
 
 async fn delete_once(

@@ -24,7 +24,7 @@ pub async fn rotate(
     overlap: Duration,
 ) -> Result<(WebhookSecret, Option<Timestamp>), Error<Refusal>> {
     let secret = WebhookSecret::generate(app.entropy.as_ref());
-    let alone_from = retry_on_conflict(|| rotate_once(app, account, &secret, overlap)).await?;
+    let alone_from = retry_on_conflict(app, || rotate_once(app, account, &secret, overlap)).await?;
     Ok((secret, alone_from))
 }
 

@@ -4,7 +4,7 @@
 //! else: that costs a look at the store, a pause, or a number on a page of metrics, and never lets anything happen that
 //! the store would not. Requests are counted by whoever serves them (`web::metrics`), which nothing is decided by either.
 //!
-//! Invariant: locks are held for moments, and never across an `await` (but for `gates`, which are there to be waited at).
+//! Invariant: locks are held for moments, and never across an `await` (but for `gates` and `turns`, which are there to be waited at).
 //! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
 
 pub(crate) mod backlog;
@@ -15,6 +15,7 @@ pub(crate) mod gates;
 pub mod news;
 pub mod sids;
 pub(crate) mod tallies;
+pub mod turns;
 pub mod waiters;
 pub(crate) mod wakeups;
 
@@ -25,6 +26,7 @@ use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
 use self::fraud::FraudMemory;
 use self::tallies::{DeliveryTally, SenderTally};
+use self::turns::Turns;
 use self::waiters::Waiters;
 use self::wakeups::Wakeups;
 
@@ -35,6 +37,8 @@ pub struct Memory {
     pub waiters: Arc<Waiters>,
     /// Where it is said that the outbox has new rows.
     pub wakeups: Wakeups,
+    /// Who decides next about a record for which many come at once.
+    pub turns: Turns,
     /// How many messages of each account wait in the outbox.
     pub backlog: Backlog,
     /// What became of the outbox's rows.

@@ -15,7 +15,7 @@ use crate::web::rpc;
 /// What kept a call from being decided. Nothing was changed.
 pub(super) fn failed(fault: &Fault) -> Status {
     match fault {
-        Fault::Busy | Fault::Conflict => {
+        Fault::Busy | Fault::Conflict(_) => {
             Status::aborted("too many calls change the same thing at once; try again")
         }
         Fault::Corrupt(_) => rpc::failed(Status::internal("an internal error occurred"), fault),
@@ -92,7 +92,7 @@ mod tests {
     fn what_keeps_a_call_from_being_decided_says_whether_trying_again_helps_and_nothing_of_us() {
         for (fault, code) in [
             (Fault::Busy, Code::Aborted),
-            (Fault::Conflict, Code::Aborted),
+            (Fault::Conflict(None), Code::Aborted),
             (Fault::Corrupt("record of Ada".to_owned()), Code::Internal),
             (Fault::OutboxFull, Code::ResourceExhausted),
             (Fault::Unavailable("disk of Ada".to_owned()), Code::Unavailable),

@@ -173,7 +173,7 @@ impl Call {
         answer: Result<T, flows::Error<R>>,
     ) -> Result<T, ApiError> {
         match answer {
-            Err(flows::Error::Failed(Fault::Busy | Fault::Conflict)) => Err(ApiError::too_many_at_once()),
+            Err(flows::Error::Failed(Fault::Busy | Fault::Conflict(_))) => Err(ApiError::too_many_at_once()),
             answer => self.settle(answer),
         }
     }

@@ -119,7 +119,7 @@ impl VerifyError {
     /// What kept a request from being decided. Nothing was changed.
     pub(super) fn failed(fault: &Fault) -> Self {
         match fault {
-            Fault::Busy | Fault::Conflict => Self::new(
+            Fault::Busy | Fault::Conflict(_) => Self::new(
                 1,
                 "Throttled: too many requests change the same thing at once; try again",
             ),

@@ -170,7 +170,7 @@ fn later(refusal: &impl AreaRefusal) -> Status {
 /// A mistake of ours, or of the machine's; or too much at once.
 pub(super) fn failed(fault: &Fault) -> Status {
     match fault {
-        Fault::Busy | Fault::Conflict => Status::aborted(Fault::Busy.to_string()),
+        Fault::Busy | Fault::Conflict(_) => Status::aborted(Fault::Busy.to_string()),
         Fault::OutboxFull => Status::resource_exhausted(fault.to_string()),
         Fault::Unavailable(_) => {
             let told = Status::unavailable("the server cannot read or write its data now; try again");

@@ -40,7 +40,10 @@ pub async fn answer(
     update: &ChallengeUpdate<'_>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
     let Admitted { who, mut prior } = actor.into();
-    retry_on_conflict(|| answer_once(app, prior.reading(app), &who, name, sid, update)).await
+    retry_on_conflict(app, || {
+        answer_once(app, prior.reading(app), &who, name, sid, update)
+    })
+    .await
 }
 
 async fn answer_once(

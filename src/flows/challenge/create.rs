@@ -55,7 +55,7 @@ pub async fn create(
     code: Option<&str>,
 ) -> Result<(EntityScope, Challenge), Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| create_once(app, prior.reading(app), who, name, new, code)).await
+    retry_on_conflict(app, || create_once(app, prior.reading(app), who, name, new, code)).await
 }
 
 async fn create_once(

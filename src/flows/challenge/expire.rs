@@ -49,7 +49,7 @@ pub async fn expire_due(app: &App) -> Result<Option<Timestamp>, Error<Refusal>> 
     let prefix = keys::challenge_timers();
     timers::take_due(app, &prefix, read_timer, |(due, sid)| async move {
         let key = keys::challenge_timer(due, sid);
-        let expired = retry_on_conflict(|| expire(app, &key)).await;
+        let expired = retry_on_conflict(app, || expire(app, &key)).await;
         expired.map_err(Untaken::Alone)
     })
     .await

@@ -32,7 +32,10 @@ pub async fn notify(
     life: NotificationLife,
 ) -> Result<(EntityScope, Notification), Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| notify_once(app, prior.reading(app), who, name, challenge, life)).await
+    retry_on_conflict(app, || {
+        notify_once(app, prior.reading(app), who, name, challenge, life)
+    })
+    .await
 }
 
 async fn notify_once(

@@ -39,7 +39,7 @@ pub(super) async fn settle(
     if parcel.note.untried.is_none() && !parcel.note.refused_here {
         note(app, parcel, outcome).await?;
     }
-    retry_on_conflict(|| attempt(app, parcel, leased, outcome)).await
+    retry_on_conflict(app, || attempt(app, parcel, leased, outcome)).await
 }
 
 /// Remembers, once for each try, how the sender did.

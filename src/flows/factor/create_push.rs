@@ -49,7 +49,10 @@ pub async fn create_push(
     new: NewPushFactor,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| create_once(app, prior.reading(app), who, permit, name, &new)).await
+    retry_on_conflict(app, || {
+        create_once(app, prior.reading(app), who, permit, name, &new)
+    })
+    .await
 }
 
 async fn create_once(

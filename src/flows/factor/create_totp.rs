@@ -88,9 +88,10 @@ pub async fn create_totp(
         replaced: None,
     };
     let secret = secret.unwrap_or_else(|| order.draw_secret(app));
-    let stored =
-        retry_on_conflict(|| create_totp_within(app, prior.reading(app), order, &secret, Batch::new()))
-            .await?;
+    let stored = retry_on_conflict(app, || {
+        create_totp_within(app, prior.reading(app), order, &secret, Batch::new())
+    })
+    .await?;
     Ok(stored.shown_with(secret))
 }
 

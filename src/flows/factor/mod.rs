@@ -57,7 +57,7 @@ pub async fn delete(
     sid: FactorSid,
 ) -> Result<(), Error<Refusal>> {
     let Admitted { who, mut prior } = actor.into();
-    retry_on_conflict(|| delete_once(app, prior.reading(app), &who, name, sid)).await
+    retry_on_conflict(app, || delete_once(app, prior.reading(app), &who, name, sid)).await
 }
 
 async fn delete_once(

@@ -116,7 +116,10 @@ pub async fn update(
     proof: Option<EnrolmentProof<'_>>,
 ) -> Result<(EntityScope, Factor), Error<Refusal>> {
     let Admitted { who, mut prior } = actor.into();
-    retry_on_conflict(|| update_once(app, prior.reading(app), &who, name, sid, &changes, proof)).await
+    retry_on_conflict(app, || {
+        update_once(app, prior.reading(app), &who, name, sid, &changes, proof)
+    })
+    .await
 }
 
 async fn update_once(

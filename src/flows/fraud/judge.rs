@@ -39,7 +39,7 @@ pub(super) async fn judge(
     if !found.is_low(rule) {
         return Ok(None);
     }
-    let until = retry_on_conflict(|| block(app, asked, place, rule, found)).await?;
+    let until = retry_on_conflict(app, || block(app, asked, place, rule, found)).await?;
     Ok(until.map(|until| refusal(app, until, asked.now)))
 }
 

@@ -33,7 +33,7 @@ pub async fn lift(
         account,
         prefix: prefix.clone(),
     };
-    let until = retry_on_conflict(|| attempt(app, service, &place, length)).await?;
+    let until = retry_on_conflict(app, || attempt(app, service, &place, length)).await?;
     tracing::warn!(
         "the account {account} lets codes go to {prefix} until {until}, whatever its conversion and its budgets say"
     );

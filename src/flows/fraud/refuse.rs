@@ -119,7 +119,7 @@ async fn tell_once(
     if is_told() {
         return Ok(());
     }
-    let first = retry_on_conflict(|| tell(app, asked, counter, event)).await?;
+    let first = retry_on_conflict(app, || tell(app, asked, counter, event)).await?;
     app.memory.fraud.ledger().tell(counter, asked.now);
     if first {
         log(event);

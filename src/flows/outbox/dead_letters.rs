@@ -39,7 +39,7 @@ pub enum Disposal {
 /// # Errors
 /// [`NoSuchLetter`], [`Error::Failed`].
 pub async fn decide(app: &App, sid: EventSid, disposal: Disposal) -> Result<(), Error<NoSuchLetter>> {
-    retry_on_conflict(|| attempt(app, sid, disposal)).await
+    retry_on_conflict(app, || attempt(app, sid, disposal)).await
 }
 
 /// Decides on all dead letters, or on those for one receiver; how many these are.
@@ -137,7 +137,7 @@ pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(
         match reading.commit_without_waking(batch).await {
             Ok(()) => app.memory.deliveries.given_up(count),
             // Somebody changed one of them: the next visit sees to the rest.
-            Err(Fault::Conflict) => return Ok(()),
+            Err(Fault::Conflict(_)) => return Ok(()),
             Err(fault) => return Err(fault),
         }
     }

@@ -122,7 +122,7 @@ async fn settle_by_outcome(
     leased: &OutboxRow,
     outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
-    retry_on_conflict(|| attempt(app, leased, outcome)).await
+    retry_on_conflict(app, || attempt(app, leased, outcome)).await
 }
 
 async fn attempt(app: &App, leased: &OutboxRow, outcome: &DeliveryOutcome) -> Result<Settled, Fault> {

@@ -62,7 +62,7 @@ pub(super) async fn lease(
     reading.rest_on(key.into_bytes(), found.version);
     match reading.commit_without_waking(put_row(Batch::new(), &row)?).await {
         Ok(()) => Ok(Some(row)),
-        Err(Fault::Conflict) => Ok(None),
+        Err(Fault::Conflict(_)) => Ok(None),
         Err(fault) => Err(fault),
     }
 }

@@ -247,7 +247,7 @@ impl Notice {
         credential: Option<CredentialSid>,
         why: &str,
     ) -> Result<DeliveryOutcome, Fault> {
-        let Some(lost) = retry_on_conflict(|| self.mark(app, credential, why)).await? else {
+        let Some(lost) = retry_on_conflict(app, || self.mark(app, credential, why)).await? else {
             return Ok(DeliveryOutcome::Obsolete);
         };
         if !lost {

@@ -55,7 +55,7 @@ pub async fn deliver_web_push(
 pub async fn vapid_public_key(app: &App) -> Result<P256Point, Fault> {
     match app.senders.push.web_push.key() {
         Some(key) => Ok(*key.public()),
-        None => Ok(retry_on_conflict(|| read_or_make(app)).await?.public_key),
+        None => Ok(retry_on_conflict(app, || read_or_make(app)).await?.public_key),
     }
 }
 
@@ -67,7 +67,7 @@ async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Fault> {
     if let Some(key) = app.senders.push.web_push.key() {
         return Ok(key);
     }
-    let record = retry_on_conflict(|| read_or_make(app)).await?;
+    let record = retry_on_conflict(app, || read_or_make(app)).await?;
     let key = Arc::new(open(app, &record)?);
     app.senders.push.web_push.remember(&key);
     Ok(key)

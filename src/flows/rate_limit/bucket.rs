@@ -21,7 +21,7 @@ pub async fn create(
     max: BucketMax,
     interval: BucketInterval,
 ) -> Result<Bucket, Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, service, limit, max, interval)).await
+    retry_on_conflict(app, || create_once(app, account, service, limit, max, interval)).await
 }
 
 async fn create_once(
@@ -83,7 +83,7 @@ pub async fn update(
     sid: BucketSid,
     changes: BucketChanges,
 ) -> Result<Bucket, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, account, service, limit, sid, changes)).await
+    retry_on_conflict(app, || update_once(app, account, service, limit, sid, changes)).await
 }
 
 async fn update_once(
@@ -127,7 +127,7 @@ pub async fn delete(
     limit: RateLimitSid,
     sid: BucketSid,
 ) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, service, limit, sid)).await
+    retry_on_conflict(app, || delete_once(app, account, service, limit, sid)).await
 }
 
 async fn delete_once(

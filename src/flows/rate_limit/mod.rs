@@ -33,7 +33,7 @@ pub async fn create(
     service: ServiceSid,
     new: NewRateLimit,
 ) -> Result<RateLimit, Error<Refusal>> {
-    retry_on_conflict(|| create_once(app, account, service, new.clone())).await
+    retry_on_conflict(app, || create_once(app, account, service, new.clone())).await
 }
 
 async fn create_once(
@@ -94,7 +94,10 @@ pub async fn update(
     sid: RateLimitSid,
     description: Change<Description>,
 ) -> Result<RateLimit, Error<Refusal>> {
-    retry_on_conflict(|| update_once(app, account, service, sid, description.clone())).await
+    retry_on_conflict(app, || {
+        update_once(app, account, service, sid, description.clone())
+    })
+    .await
 }
 
 async fn update_once(
@@ -124,7 +127,7 @@ pub async fn delete(
     service: ServiceSid,
     sid: RateLimitSid,
 ) -> Result<(), Error<Refusal>> {
-    retry_on_conflict(|| delete_once(app, account, service, sid)).await
+    retry_on_conflict(app, || delete_once(app, account, service, sid)).await
 }
 
 async fn delete_once(

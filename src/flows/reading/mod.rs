@@ -3,12 +3,14 @@
 //! A [`Reading`] lives as long as one attempt to decide: it reads each record once, remembers in which version, and lets
 //! the commit apply only if everything that the decision rests on is still as it was read. A new attempt begins a new one.
 
+mod contention;
 mod prior;
 
 pub use self::prior::{Admitted, Foreseen, Prior};
 
 use std::collections::{BTreeSet, HashMap};
 
+use self::contention::Contestable;
 use super::{Error, Fault};
 use crate::app::App;
 use crate::domain::outbox::Receiver;
@@ -19,7 +21,7 @@ use crate::memory::Memory;
 use crate::memory::backlog::Backlog;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
-use crate::store::{Batch, CommitError, Entry, Order, Scan, Store, Version};
+use crate::store::{Batch, Entry, Order, Scan, Store, Version};
 
 /// What becomes of a commit for whose messages there is no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -246,6 +248,7 @@ impl<'a> Reading<'a> {
         if batch.is_empty() {
             return Ok(());
         }
+        let contestable = Contestable::of(self.store, &self.seen, &batch);
         let found = self.found.into_iter();
         let batch = found.fold(batch, |batch, (key, version)| batch.assert_at(key, version));
         let decisive = self.seen.into_iter().filter(|seen| seen.decisive);
@@ -255,7 +258,7 @@ impl<'a> Reading<'a> {
         });
         let mut change = OutboxChange::of(&batch);
         if change.is_none() {
-            return Ok(self.store.commit(batch).await?);
+            return contestable.commit(self.store, batch).await;
         }
         let backlog = &self.memory.backlog;
         let mut added = backlog.try_add(&change.more, most_waiting);
@@ -285,18 +288,18 @@ impl<'a> Reading<'a> {
         if !added {
             return Err(Fault::OutboxFull);
         }
-        match self.store.commit(batch).await {
+        match contestable.commit(self.store, batch).await {
             Ok(()) => {
                 backlog.take(&change.fewer);
                 Ok(())
             }
             // Of what else goes wrong, and of a commit that nobody waits for any more, it is not known whether it was written:
             // too high a count heals before anything is refused.
-            Err(conflict @ CommitError::Conflict) => {
+            Err(conflict @ Fault::Conflict(_)) => {
                 backlog.take(&change.more);
-                Err(conflict.into())
+                Err(conflict)
             }
-            Err(error) => Err(error.into()),
+            Err(fault) => Err(fault),
         }
     }
 

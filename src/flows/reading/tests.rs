@@ -10,6 +10,7 @@ use crate::domain::sid::{AccountSid, EventSid, ServiceSid, WebhookSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Refusal;
 use crate::doubles::TestParts;
+use crate::memory::turns::TurnKey;
 use crate::store::counting::{CountingStore, RoundTrips};
 use crate::store::faulty::FaultyStore;
 use crate::store::memory::MemoryStore;
@@ -141,7 +142,10 @@ async fn a_listing_is_remembered() {
     reading.list(&keys::purges(), 2).await.unwrap();
     reading.require(&keys::purge(services[0])).await.unwrap();
     world.apply(purge(services[0])).await;
-    assert_eq!(reading.commit(elsewhere()).await, Err(Fault::Conflict));
+    assert!(matches!(
+        reading.commit(elsewhere()).await,
+        Err(Fault::Conflict(_))
+    ));
 }
 
 #[tokio::test]
@@ -162,7 +166,7 @@ async fn a_decision_may_rest_on_what_a_scan_has_found() {
     }
     world.change(2).await;
     assert_eq!(free.commit(elsewhere()).await, Ok(()));
-    assert_eq!(bound.commit(elsewhere()).await, Err(Fault::Conflict));
+    assert!(matches!(bound.commit(elsewhere()).await, Err(Fault::Conflict(_))));
 }
 
 #[tokio::test]
@@ -203,7 +207,10 @@ async fn a_batch_that_changes_nothing_is_not_committed() {
 async fn a_batch_may_assert_by_itself() {
     let world = SmallWorld::with(&[1]).await;
     let batch = || elsewhere().assert_absent(key(1).into_bytes());
-    assert_eq!(world.reading().commit(batch()).await, Err(Fault::Conflict));
+    assert!(matches!(
+        world.reading().commit(batch()).await,
+        Err(Fault::Conflict(_))
+    ));
     world.remove(1).await;
     assert_eq!(world.reading().commit(batch()).await, Ok(()));
 }
@@ -221,7 +228,10 @@ async fn the_worker_is_woken_for_rows_that_were_committed() {
     let mut refused = world.reading();
     refused.get(&key(1)).await.unwrap();
     world.change(1).await;
-    assert_eq!(refused.commit(with_row()).await, Err(Fault::Conflict));
+    assert!(matches!(
+        refused.commit(with_row()).await,
+        Err(Fault::Conflict(_))
+    ));
     assert!(world.memory.wakeups.take().is_empty());
     world.reading().commit(with_row()).await.unwrap();
     assert_eq!(world.memory.wakeups.take(), [lane].into());
@@ -366,8 +376,30 @@ proptest! {
                     }
                 }
             }
-            let expected = if model.conflicts() { Err(Fault::Conflict) } else { Ok(()) };
-            assert_eq!(reading.commit(elsewhere()).await, expected);
+            match reading.commit(elsewhere()).await {
+                Ok(()) => assert!(!model.conflicts()),
+                Err(Fault::Conflict(_)) => assert!(model.conflicts()),
+                Err(fault) => panic!("{fault}"),
+            }
         });
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_says_which_record_others_write_too() {
+    let world = SmallWorld::with(&[1, 2, 3]).await;
+    let turn = |number| Some(TurnKey::of(key(number).bytes()));
+    for (changed, named) in [(1, turn(1)), (2, turn(2)), (3, None)] {
+        let mut reading = world.reading();
+        for number in [3, 2, 1] {
+            reading.get(&key(number)).await.unwrap();
+        }
+        world.change(changed).await;
+        let batch = put(1).delete(key(2).into_bytes());
+        assert_eq!(
+            reading.commit(batch).await,
+            Err(Fault::Conflict(named)),
+            "{changed}"
+        );
     }
 }

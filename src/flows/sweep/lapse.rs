@@ -62,11 +62,11 @@ pub(super) async fn delete(app: &App, lapsed: &[Lapsed]) -> Result<usize, Fault>
         match delete_together(app, part).await {
             Ok(()) => gone += part.len(),
             // One of them is in the way of the others.
-            Err(Fault::Conflict | Fault::OutboxFull | Fault::Corrupt(_)) if part.len() > 1 => {
+            Err(Fault::Conflict(_) | Fault::OutboxFull | Fault::Corrupt(_)) if part.len() > 1 => {
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([first, second]);
             }
-            Err(Fault::Busy | Fault::Conflict | Fault::OutboxFull) => {}
+            Err(Fault::Busy | Fault::Conflict(_) | Fault::OutboxFull) => {}
             Err(Fault::Corrupt(why)) => tracing::error!("something that is over is not reclaimed: {why}"),
             Err(fault @ Fault::Unavailable(_)) => return Err(fault),
         }
@@ -125,7 +125,7 @@ impl<'a> Deletion<'a> {
     async fn delete_entity(&mut self, service: ServiceSid, identity: &Identity) -> Result<(), Fault> {
         let key = keys::entity(service, identity);
         let Some(entity) = self.reading.get(&key).await?.filter(Entity::is_empty) else {
-            return Err(Fault::Conflict);
+            return Err(Fault::Conflict(None));
         };
         let order = keys::entity_order(service).key(entity.sid.as_bytes());
         self.add(|batch| Ok(batch.delete(key.into_bytes()).delete(order.into_bytes())))?;
@@ -148,7 +148,7 @@ impl<'a> Deletion<'a> {
         let found = self.reading.get(&key).await?;
         let unverified = |factor: &Factor| matches!(factor.status, FactorStatus::Unverified { .. });
         let Some(mut factor) = found.filter(unverified) else {
-            return Err(Fault::Conflict);
+            return Err(Fault::Conflict(None));
         };
         self.add(|batch| Ok(batch.delete(key.into_bytes())))?;
         if let FactorKind::Push(push) = &factor.kind {

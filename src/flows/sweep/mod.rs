@@ -197,7 +197,7 @@ async fn commit_unless_changed(reading: Reading<'_>, batch: Batch) -> Result<boo
     }
     match reading.commit(batch).await {
         Ok(()) => Ok(true),
-        Err(Fault::Conflict) => Ok(false),
+        Err(Fault::Conflict(_)) => Ok(false),
         Err(fault) => Err(fault),
     }
 }

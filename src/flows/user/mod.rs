@@ -38,7 +38,7 @@ pub async fn ensure(
     name: &EntityName,
 ) -> Result<User, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| ensure_once(app, prior.reading(app), who, name)).await
+    retry_on_conflict(app, || ensure_once(app, prior.reading(app), who, name)).await
 }
 
 async fn ensure_once(
@@ -85,7 +85,10 @@ pub async fn set_code_by_sms(
     wanted: bool,
 ) -> Result<User, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| set_code_by_sms_once(app, prior.reading(app), who, name, wanted)).await
+    retry_on_conflict(app, || {
+        set_code_by_sms_once(app, prior.reading(app), who, name, wanted)
+    })
+    .await
 }
 
 async fn set_code_by_sms_once(

@@ -81,7 +81,7 @@ pub async fn set_phone(
     new: &NewPhone,
 ) -> Result<ChangedPhone, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| set_once(app, prior.reading(app), who, name, new)).await
+    retry_on_conflict(app, || set_once(app, prior.reading(app), who, name, new)).await
 }
 
 async fn set_once(
@@ -117,7 +117,7 @@ pub async fn resend_phone_code(
     issuing: &Issuing,
 ) -> Result<ChangedPhone, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| resend_once(app, prior.reading(app), who, name, issuing)).await
+    retry_on_conflict(app, || resend_once(app, prior.reading(app), who, name, issuing)).await
 }
 
 async fn resend_once(
@@ -233,7 +233,7 @@ pub async fn verify_phone(
     code: &str,
 ) -> Result<Option<User>, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| verify_once(app, prior.reading(app), who, name, code)).await
+    retry_on_conflict(app, || verify_once(app, prior.reading(app), who, name, code)).await
 }
 
 async fn verify_once(
@@ -277,7 +277,7 @@ pub async fn remove_phone(
     name: &EntityName,
 ) -> Result<User, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| remove_once(app, prior.reading(app), who, name)).await
+    retry_on_conflict(app, || remove_once(app, prior.reading(app), who, name)).await
 }
 
 async fn remove_once(

@@ -62,7 +62,7 @@ pub async fn add_totp(
         replaced: None,
     };
     let secret = order.draw_secret(app);
-    let (user, stored) = retry_on_conflict(|| add_once(app, prior.reading(app), order, &secret)).await?;
+    let (user, stored) = retry_on_conflict(app, || add_once(app, prior.reading(app), order, &secret)).await?;
     Ok((user, stored.shown_with(secret)))
 }
 
@@ -99,7 +99,7 @@ pub async fn verify_totp(
     code: &str,
 ) -> Result<Option<User>, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| verify_once(app, prior.reading(app), who, name, code)).await
+    retry_on_conflict(app, || verify_once(app, prior.reading(app), who, name, code)).await
 }
 
 async fn verify_once(
@@ -132,7 +132,7 @@ pub async fn remove_totp(
     name: &EntityName,
 ) -> Result<User, Error<Refusal>> {
     let Admitted { who, mut prior } = account.into();
-    retry_on_conflict(|| remove_once(app, prior.reading(app), who, name)).await
+    retry_on_conflict(app, || remove_once(app, prior.reading(app), who, name)).await
 }
 
 async fn remove_once(

@@ -26,7 +26,7 @@ pub async fn advance(
 ) -> Result<Verification, Error<Refusal>> {
     let scope = Scope { account, service };
     let taken_before = OnceLock::new();
-    retry_on_conflict(|| async {
+    retry_on_conflict(app, || async {
         let now = app.clock.now();
         let mut reading = Reading::new(app);
         let found = find(&mut reading, scope, &VerificationName::Sid(sid), now).await?;

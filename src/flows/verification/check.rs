@@ -86,7 +86,7 @@ pub async fn check(
     } = account.into();
     let scope = Scope { account, service };
     let (verification, _) =
-        retry_on_conflict(|| attempt(app, prior.reading(app), scope, which, guess)).await?;
+        retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
     Ok(verification)
 }
 
@@ -107,7 +107,7 @@ pub async fn check_code(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    let (_, right) = retry_on_conflict(|| attempt(app, prior.reading(app), scope, which, guess)).await?;
+    let (_, right) = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
     Ok(right)
 }
 

@@ -79,7 +79,7 @@ pub async fn confirm_silent(
         app.vault.spend_token_check(&[0; 16], token);
         return Err(Refusal::NotFound.into());
     };
-    let attempt = match retry_on_conflict(|| begin(app, target, token, call)).await? {
+    let attempt = match retry_on_conflict(app, || begin(app, target, token, call)).await? {
         Begun::Asks(attempt) => *attempt,
         Begun::AsksNobody => return Ok(SilentAnswer::Undecided),
         Begun::Unopened => return Ok(SilentAnswer::Unopened),
@@ -89,7 +89,7 @@ pub async fn confirm_silent(
     if app.senders.codes.by_name(attempt.sender).is_some() {
         learn(app, &attempt, &sent.outcome);
     }
-    retry_on_conflict(|| finish(app, target, token, &attempt, &sent.outcome)).await
+    retry_on_conflict(app, || finish(app, target, token, &attempt, &sent.outcome)).await
 }
 
 /// What becomes of a call.

@@ -50,7 +50,7 @@ pub async fn create(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    retry_on_conflict(|| attempt(app, prior.reading(app), scope, new)).await
+    retry_on_conflict(app, || attempt(app, prior.reading(app), scope, new)).await
 }
 
 /// Begins a verification and has its code sent by the first of `ways` that leads to its destination. If its code is not sent,
@@ -70,7 +70,10 @@ pub async fn create_and_send(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    retry_on_conflict(|| attempt_and_send(app, prior.reading(app), scope, new, ways)).await
+    retry_on_conflict(app, || {
+        attempt_and_send(app, prior.reading(app), scope, new, ways)
+    })
+    .await
 }
 
 /// What is going to be read to begin a verification.

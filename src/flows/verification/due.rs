@@ -64,7 +64,7 @@ pub async fn advance_due(app: &App) -> Result<Option<Timestamp>, Fault> {
     let prefix = keys::verification_timers();
     timers::take_due(app, &prefix, read_timer, |(due, sid)| async move {
         let key = keys::verification_timer(due, sid);
-        retry_on_conflict(|| take_due(app, &key, due)).await
+        retry_on_conflict(app, || take_due(app, &key, due)).await
     })
     .await
 }
@@ -203,9 +203,9 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
             .iter()
             .filter_map(|(key, entry)| waits_from_later(key, entry, now))
             .collect();
-        let set = ahead
-            .into_iter()
-            .map(|(due, timer)| async move { retry_on_conflict(|| wait_anew_once(app, due, &timer)).await });
+        let set = ahead.into_iter().map(|(due, timer)| async move {
+            retry_on_conflict(app, || wait_anew_once(app, due, &timer)).await
+        });
         let mut set = stream::iter(set).buffer_unordered(AT_ONCE);
         while let Some(outcome) = set.next().await {
             failed = outcome.err().or(failed);

@@ -46,7 +46,7 @@ pub async fn resend(
     } = account.into();
     let scope = Scope { account, service };
     let which = VerificationName::Sid(verification);
-    retry_on_conflict(|| attempt(app, prior.reading(app), scope, &which, wanted)).await
+    retry_on_conflict(app, || attempt(app, prior.reading(app), scope, &which, wanted)).await
 }
 
 async fn attempt(

@@ -37,7 +37,7 @@ pub async fn settle(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    retry_on_conflict(|| end(app, prior.reading(app), scope, which, settlement)).await
+    retry_on_conflict(app, || end(app, prior.reading(app), scope, which, settlement)).await
 }
 
 async fn end(

@@ -113,7 +113,7 @@ pub async fn start(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    retry_on_conflict(|| attempt(app, prior.reading(app), scope, new)).await
+    retry_on_conflict(app, || attempt(app, prior.reading(app), scope, new)).await
 }
 
 /// What is going to be read to start a verification of `destination`.

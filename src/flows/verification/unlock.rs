@@ -50,7 +50,10 @@ pub async fn unlock(
         counters: &counters,
         domain: domain.as_ref(),
     };
-    retry_on_conflict(|| unlock_once(app, prior.reading(app), scope, destination, &guards)).await?;
+    retry_on_conflict(app, || {
+        unlock_once(app, prior.reading(app), scope, destination, &guards)
+    })
+    .await?;
     for counter in &counters {
         app.memory.fraud.ledger().drop_held(counter);
     }

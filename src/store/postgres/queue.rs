@@ -4,6 +4,8 @@
 //! way at the same time, within a group or in two: the database would make one of them wait and then refuse it. So what this
 //! process decides about one key, it decides in the order in which it was asked, and only other processes are raced with.
 //!
+//! What waits and rests on what was just overwritten is refused at once, without asking the database: it would be in vain.
+//!
 //! Each key has a line of those that use it. A batch may go when it is its turn in all its lines, however many wait in others.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -12,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use crate::store::{Assertion, Batch, CommitError, StoreError};
+use crate::store::{Assertion, Batch, CommitError, StoreError, Version};
 
 /// Batches that wait, and the keys of those that are under way.
 #[derive(Default)]
@@ -196,18 +198,45 @@ impl QueueState {
         group
     }
 
+    /// Takes out what waits and rests on another version of what `batch` has written as `version`.
+    fn take_refused(&mut self, batch: &Batch, version: Version) -> Vec<AnswerSender> {
+        let mut refused = BTreeSet::new();
+        for (key, _) in keys_used(batch).into_iter().filter(|(_, writes)| *writes) {
+            let is_gone = !batch.written_keys().any(|put| put == key);
+            let places = self.lines.get(key).map(|line| &line.places);
+            for place in places.into_iter().flatten() {
+                let waiting = self.waiting.get(&place.ticket);
+                if waiting.is_some_and(|waiting| waiting.is_in_vain(key, is_gone, version)) {
+                    refused.insert(place.ticket);
+                }
+            }
+        }
+        let mut answers = Vec::with_capacity(refused.len());
+        for ticket in refused {
+            if let Some(waiting) = self.waiting.remove(&ticket) {
+                self.ready.remove(&ticket);
+                self.waiting_bytes -= bytes_of(&waiting.batch);
+                self.release(ticket, &waiting.batch);
+                answers.push(waiting.answer);
+            }
+        }
+        answers
+    }
+
     /// Leaves all lines. Whose turn it is then, may go.
     fn release(&mut self, ticket: Ticket, batch: &Batch) {
         for (key, _) in keys_used(batch) {
             let Some(line) = self.lines.get_mut(key) else {
                 continue;
             };
-            line.leave(ticket);
+            let Some(left) = line.leave(ticket) else {
+                continue;
+            };
             if line.places.is_empty() {
                 self.lines.remove(key);
                 continue;
             }
-            for next in line.new_turns() {
+            for next in line.new_turns(&left) {
                 if let Some(waiting) = self.waiting.get_mut(&next) {
                     waiting.blocked_in -= 1;
                     if waiting.blocked_in == 0 {
@@ -219,27 +248,39 @@ impl QueueState {
     }
 }
 
+impl WaitingBatch {
+    /// Whether it rests on the entry at `key` as it was before that was written as `version`, or deleted.
+    fn is_in_vain(&self, key: &[u8], is_gone: bool, version: Version) -> bool {
+        self.batch.assertions.iter().any(|assertion| match assertion {
+            Assertion::Absent(at) => !is_gone && at == key,
+            Assertion::At(at, seen) => at == key && (is_gone || *seen != version),
+        })
+    }
+}
+
 impl KeyLine {
-    fn leave(&mut self, ticket: Ticket) {
+    fn leave(&mut self, ticket: Ticket) -> Option<LinePlace> {
         let place = self.places.iter().position(|place| place.ticket == ticket);
-        if let Some(gone) = place.and_then(|place| self.places.remove(place)) {
-            self.writers -= usize::from(gone.writes);
-        }
+        let gone = self.places.remove(place?)?;
+        self.writers -= usize::from(gone.writes);
+        Some(gone)
     }
 
-    /// Gives those their turn who have it now, and did not before. Whoever leaves a line had it: so if the first has it,
+    /// Gives those their turn who have it now that one has left, and did not before. If that one had it, and the first has it,
     /// nothing is new.
-    fn new_turns(&mut self) -> Vec<Ticket> {
+    fn new_turns(&mut self, left: &LinePlace) -> Vec<Ticket> {
         let mut new = Vec::new();
-        if self.places.front().is_some_and(|first| first.has_turn) {
+        if left.has_turn && self.places.front().is_some_and(|first| first.has_turn) {
             return new;
         }
         for (number, place) in self.places.iter_mut().enumerate() {
             if place.writes && number > 0 {
                 break;
             }
-            place.has_turn = true;
-            new.push(place.ticket);
+            if !place.has_turn {
+                place.has_turn = true;
+                new.push(place.ticket);
+            }
             if place.writes {
                 break;
             }
@@ -258,14 +299,23 @@ impl TakenBatch {
         self.deadline
     }
 
-    /// Lets go of its keys, and says what became of it.
-    pub(super) fn answer(mut self, outcome: Result<(), CommitError>) {
+    /// Lets go of its keys, and says what became of it: the version of what it wrote. How many others are refused by that.
+    pub(super) fn answer(mut self, outcome: Result<Version, CommitError>) -> u64 {
         let answer = self.answer.take();
+        let refused = match &outcome {
+            Ok(version) => self.queue.state().take_refused(&self.batch, *version),
+            Err(_) => Vec::new(),
+        };
         drop(self);
+        // Nobody need wait for it any more.
         if let Some(answer) = answer {
-            // Nobody need wait for it any more.
-            let _gone = answer.send(outcome);
+            let _gone = answer.send(outcome.map(drop));
         }
+        let count = refused.len() as u64;
+        for answer in refused {
+            let _gone = answer.send(Err(CommitError::Conflict));
+        }
+        count
     }
 }
 
@@ -322,124 +372,4 @@ const MAX_WAITING: usize = 20_000;
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::store::Version;
-
-    type Answered = oneshot::Receiver<Result<(), CommitError>>;
-
-    fn push(queue: &CommitQueue, batch: Batch) -> Answered {
-        let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + Duration::from_mins(1);
-        queue.push(batch, answer, deadline).unwrap();
-        answered
-    }
-
-    fn put(key: &str) -> Batch {
-        Batch::new().put(key.into(), vec![])
-    }
-
-    fn written(group: &[TakenBatch]) -> Vec<String> {
-        let key = |taken: &TakenBatch| String::from_utf8(taken.batch.puts[0].key.clone()).unwrap();
-        group.iter().map(key).collect()
-    }
-
-    #[tokio::test]
-    async fn batches_about_one_key_go_one_after_the_other() {
-        let queue = Arc::new(CommitQueue::default());
-        let _answers = ["a", "b", "a"].map(|key| push(&queue, put(key)));
-        let first = queue.next().await.unwrap();
-        assert_eq!(written(&first), ["a", "b"]);
-        let _last = push(&queue, put("c"));
-        let second = queue.next().await.unwrap();
-        assert_eq!(written(&second), ["c"], "nobody waits for a key that is not his");
-        drop(first);
-        assert_eq!(written(&queue.next().await.unwrap()), ["a"]);
-    }
-
-    #[tokio::test]
-    async fn what_one_asserts_the_other_does_not_write_meanwhile() {
-        let queue = Arc::new(CommitQueue::default());
-        let asserting = |key: &str| put(key).assert_at(b"account".to_vec(), Version(1));
-        let _answers = [
-            push(&queue, asserting("a")),
-            push(&queue, put("account")),
-            push(&queue, asserting("b")),
-        ];
-        let first = queue.next().await.unwrap();
-        assert_eq!(written(&first), ["a"], "whoever came first keeps its place");
-        drop(first);
-        let second = queue.next().await.unwrap();
-        assert_eq!(written(&second), ["account"]);
-        drop(second);
-        assert_eq!(written(&queue.next().await.unwrap()), ["b"]);
-    }
-
-    #[tokio::test]
-    async fn many_assert_one_key_together() {
-        let queue = Arc::new(CommitQueue::default());
-        let asserting = |key: &str| put(key).assert_at(b"account".to_vec(), Version(1));
-        let _answers = [push(&queue, asserting("a")), push(&queue, asserting("b"))];
-        assert_eq!(written(&queue.next().await.unwrap()), ["a", "b"]);
-    }
-
-    #[tokio::test]
-    async fn however_many_wait_for_one_key_the_others_go() {
-        let queue = Arc::new(CommitQueue::default());
-        let mut answers: Vec<Answered> = (0..5_000).map(|_| push(&queue, put("hot"))).collect();
-        answers.push(push(&queue, put("cold")));
-        assert_eq!(written(&queue.next().await.unwrap()), ["hot", "cold"]);
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_is_dropped_lets_go_of_its_keys() {
-        let queue = Arc::new(CommitQueue::default());
-        let first = push(&queue, put("a"));
-        let _second = push(&queue, put("a"));
-        drop(queue.next().await.unwrap());
-        assert!(first.await.is_err(), "nobody will answer it");
-        assert_eq!(written(&queue.next().await.unwrap()), ["a"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_has_waited_too_long_is_refused_and_not_written() {
-        let queue = Arc::new(CommitQueue::default());
-        let late = push(&queue, put("a"));
-        tokio::time::advance(Duration::from_secs(61)).await;
-        let _in_time = push(&queue, put("a"));
-        let group = queue.next().await.unwrap();
-        assert_eq!(group.len(), 1);
-        assert!(matches!(late.await.unwrap(), Err(CommitError::Store(_))));
-    }
-
-    #[tokio::test]
-    async fn no_more_wait_than_can_be_answered() {
-        let queue = CommitQueue::default();
-        let _answers: Vec<Answered> = (0..MAX_WAITING)
-            .map(|key| push(&queue, put(&key.to_string())))
-            .collect();
-        let refused = queue.push(put("more"), oneshot::channel().0, Instant::now());
-        assert!(refused.unwrap_err().to_string().contains("too many"));
-    }
-
-    #[tokio::test]
-    async fn what_waits_is_bounded_in_bytes() {
-        let queue = CommitQueue::default();
-        let big = || Batch::new().put(b"key".to_vec(), vec![0; MAX_WAITING_BYTES / 4]);
-        let _answers = [(); 4].map(|()| push(&queue, big()));
-        let refused = queue.push(put("more"), oneshot::channel().0, Instant::now());
-        assert!(refused.unwrap_err().to_string().contains("too many"));
-    }
-
-    #[tokio::test]
-    async fn a_closed_queue_is_emptied_and_then_ends() {
-        let queue = Arc::new(CommitQueue::default());
-        let _answer = push(&queue, put("a"));
-        queue.close();
-        assert_eq!(written(&queue.next().await.unwrap()), ["a"]);
-        assert!(queue.next().await.is_none());
-        assert!(queue.next().await.is_none());
-    }
-}
+mod tests;

@@ -44,6 +44,13 @@ struct WriteSession {
     slot_seen: bool,
 }
 
+/// What became of a group.
+pub(super) struct DecidedGroup {
+    /// Of all that it wrote.
+    pub(super) version: Version,
+    pub(super) failed: FailedBatches,
+}
+
 /// Why a group is not written.
 #[derive(Debug)]
 pub(super) enum GroupError {
@@ -69,7 +76,7 @@ impl SlotWriter {
         arrays: &GroupArrays,
         patience: u32,
         deadline: Instant,
-    ) -> Result<FailedBatches, GroupError> {
+    ) -> Result<DecidedGroup, GroupError> {
         let mut contended = 0;
         loop {
             self.context.acknowledgements.check()?;
@@ -79,7 +86,7 @@ impl SlotWriter {
                 Ok(failed) if failed.contains(&0) => {
                     StatementFailure::new(ErrorKind::TooSlow, "the slot moved")
                 }
-                Ok(failed) => return Ok(failed),
+                Ok(failed) => return Ok(DecidedGroup { version, failed }),
                 Err(failure) => failure,
             };
             match failure.kind {
@@ -92,7 +99,7 @@ impl SlotWriter {
                 }
                 ErrorKind::Lost => {
                     if let Some(failed) = self.resolve(version, deadline).await? {
-                        return Ok(failed);
+                        return Ok(DecidedGroup { version, failed });
                     }
                 }
                 ErrorKind::OutOfStep => return Err(in_doubt().into()),

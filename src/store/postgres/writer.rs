@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 use super::acknowledgements::Acknowledgements;
 use super::connection::Connector;
 use super::queue::{CommitQueue, TakenBatch};
-use super::slot_writer::{BACKOFF, GroupError, SlotWriter};
-use super::statement::{FailedBatches, GroupArrays};
+use super::slot_writer::{BACKOFF, DecidedGroup, GroupError, SlotWriter};
+use super::statement::GroupArrays;
 use super::versions::VersionSource;
 use crate::domain::time::Clock;
-use crate::store::CommitError;
+use crate::store::{CommitError, Version};
 
 /// What all writers of a store share.
 pub(super) struct WriterContext {
@@ -125,12 +125,12 @@ impl Writer {
         group: &[TakenBatch],
         patience: u32,
         deadline: Instant,
-    ) -> Result<FailedBatches, GroupError> {
+    ) -> Result<DecidedGroup, GroupError> {
         let arrays = GroupArrays::new(group.iter().map(TakenBatch::batch));
         self.slot_writer.apply(&arrays, patience, deadline).await
     }
 
-    fn answer(&self, group: Vec<TakenBatch>, decided: &Result<FailedBatches, GroupError>) {
+    fn answer(&self, group: Vec<TakenBatch>, decided: &Result<DecidedGroup, GroupError>) {
         let counts = &self.context.counts;
         let outcomes: Vec<_> = (1..)
             .zip(&group)
@@ -141,19 +141,20 @@ impl Writer {
         }
         for (batch, outcome) in group.into_iter().zip(outcomes) {
             match &outcome {
-                Ok(()) => _ = counts.commits.fetch_add(1, Ordering::Relaxed),
+                Ok(_) => _ = counts.commits.fetch_add(1, Ordering::Relaxed),
                 Err(CommitError::Conflict) => _ = counts.conflicts.fetch_add(1, Ordering::Relaxed),
                 Err(CommitError::Store(_)) => {}
             }
-            batch.answer(outcome);
+            let refused = batch.answer(outcome);
+            counts.conflicts.fetch_add(refused, Ordering::Relaxed);
         }
     }
 }
 
-/// What became of the batch with this number.
-fn outcome_of(decided: &Result<FailedBatches, GroupError>, number: i32) -> Result<(), CommitError> {
+/// What became of the batch with this number: the version of what it wrote.
+fn outcome_of(decided: &Result<DecidedGroup, GroupError>, number: i32) -> Result<Version, CommitError> {
     match decided {
-        Ok(failed) if !failed.contains(&number) => Ok(()),
+        Ok(group) if !group.failed.contains(&number) => Ok(group.version),
         // Whoever asked reads and decides anew, as after any other conflict.
         Ok(_) | Err(GroupError::Contended) => Err(CommitError::Conflict),
         Err(GroupError::Store(error)) => Err(error.clone().into()),

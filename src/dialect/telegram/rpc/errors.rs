@@ -97,7 +97,7 @@ impl RpcError {
     #[must_use]
     pub fn of_fault(fault: &Fault) -> Self {
         match fault {
-            Fault::Busy | Fault::Conflict => Self::AUTH_RESTART,
+            Fault::Busy | Fault::Conflict(_) => Self::AUTH_RESTART,
             Fault::OutboxFull => Self::flood_wait(Duration::from_mins(1)),
             Fault::Corrupt(_) | Fault::Unavailable(_) => Self::internal(format!("a call failed: {fault}")),
         }

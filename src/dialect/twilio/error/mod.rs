@@ -228,7 +228,7 @@ impl ApiError {
     /// What kept a flow from deciding.
     pub(super) fn from_fault(fault: &Fault) -> Self {
         match fault {
-            Fault::Busy | Fault::Conflict => Self::new(
+            Fault::Busy | Fault::Conflict(_) => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 20429,
                 "Too many requests for this resource; try again",

@@ -150,7 +150,7 @@ impl Node {
 
     /// Admits and keeps, without a verification in the store.
     async fn pass(&self, destination: &Destination, asked: AskedSend<'_>) -> Result<(), Error<Refusal>> {
-        retry_on_conflict(|| async {
+        retry_on_conflict(&self.app, || async {
             let mut reading = Reading::new(&self.app);
             let permit = self.admit(&mut reading, destination, asked).await?;
             reading.commit(permit.put(Batch::new())?).await?;

@@ -92,12 +92,14 @@ async fn a_check_reads_three_times_at_the_most_and_commits_once() {
         (VerificationName::Sid(verification.sid), 2),
         (VerificationName::To(ada()), 3),
     ] {
-        let (checked, reads, commits) = counted.count(world.check(&which, &wrong(&right, 0))).await;
+        let (checked, reads, commits) = counted
+            .count(Box::pin(world.check(&which, &wrong(&right, 0))))
+            .await;
         checked.unwrap();
         assert_eq!((reads, commits), (expected, 1), "a wrong code, {which:?}");
     }
     let (checked, reads, commits) = counted
-        .count(world.check(&VerificationName::To(ada()), &right))
+        .count(Box::pin(world.check(&VerificationName::To(ada()), &right)))
         .await;
     assert_eq!(
         checked.unwrap().status(world.app.clock.now()),
