@@ -12,6 +12,7 @@ mod doubles;
 mod foreign;
 mod manual;
 mod mutations;
+mod nodes;
 mod old_data;
 mod outbox;
 mod outbox_kill;

@@ -10,9 +10,9 @@ use countersign::domain::time::{Clock as _, SystemClock};
 use countersign::domain::totp_algorithm::TotpAlgorithm;
 use zeroize::Zeroizing;
 
-use super::receiver::Told;
 use crate::server_kill::client::Client;
 use crate::server_kill::random::Random;
+use crate::server_kill::receiver::Told;
 
 pub(super) struct Backend {
     /// The path of the entities, with a beginning of identities that is this backend's.

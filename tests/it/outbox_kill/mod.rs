@@ -8,7 +8,6 @@
 //! `COUNTERSIGN_KILL_ROUNDS` sets how often the server is killed (20 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
 mod backend;
-mod receiver;
 
 use std::collections::BTreeSet;
 use std::sync::mpsc;
@@ -18,9 +17,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::server_kill::random::Random;
+use crate::server_kill::receiver::{Receiver, Told};
 use crate::server_kill::server::{self, Server};
 use backend::Backend;
-use receiver::{Receiver, Told};
 
 #[test]
 fn every_change_is_told_although_the_server_is_killed_and_the_receiver_fails() {
@@ -30,7 +29,7 @@ fn every_change_is_told_although_the_server_is_killed_and_the_receiver_fails() {
     eprintln!("{rounds} rounds, seed {seed}");
     let mut random = Random::new(seed);
     let directory = tempfile::tempdir().unwrap();
-    let receiver = Receiver::start(random.below(u64::MAX));
+    let receiver = Receiver::failing(random.below(u64::MAX));
     let mut service = None;
     let mut backends: Vec<Backend> = Vec::new();
     let (mut changes, mut kills) = (0, 0);

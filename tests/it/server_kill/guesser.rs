@@ -1,14 +1,19 @@
-//! Somebody who guesses: neither a kill nor a new challenge gives back a try.
+//! Somebody who guesses, at all servers at the same moment: neither a kill nor a new challenge nor another server gives back
+//! a try.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Instant;
 
-use countersign::crypto::totp::{TotpSecret, code_at};
-use countersign::domain::time::{Clock as _, SystemClock};
-use countersign::domain::totp_algorithm::TotpAlgorithm;
-use zeroize::Zeroizing;
+use countersign::domain::limits::Failures;
 
-use super::client::Client;
+use super::client::Answer;
+use super::histories::{Statuses, add_what_happened};
+use super::line::Line;
+use super::receiver::Told;
+use super::totp::{Totp, current_step, secret_of};
 
 pub(super) struct Guesser {
     /// The path of its entity.
@@ -16,14 +21,16 @@ pub(super) struct Guesser {
     victim: Option<Victim>,
     enrolled: u8,
     guesses: u64,
+    statuses: Statuses,
 }
 
 /// The factor whose code is to be guessed.
 struct Victim {
-    sid: String,
-    secret: TotpSecret,
+    totp: Totp,
     /// Guesses that were answered to be wrong.
     wrong: u32,
+    /// When the first of those was sent that were answered together last.
+    last: Instant,
     challenge: Option<Challenge>,
 }
 
@@ -41,6 +48,7 @@ impl Guesser {
             victim: None,
             enrolled: 0,
             guesses: 0,
+            statuses: Statuses::default(),
         }
     }
 
@@ -48,118 +56,124 @@ impl Guesser {
         self.guesses
     }
 
-    /// Guesses a few times; fewer if the server is gone before.
-    pub(super) fn work(&mut self, client: &mut Client, answered: &Sender<()>) {
+    /// Guesses a few times over each of the lines; fewer if it is over before.
+    pub(super) fn work(&mut self, lines: &mut [Line], answered: &Sender<()>) {
         for _ in 0..GUESSES_A_ROUND {
-            if self.guess(client).is_err() {
+            if lines[0].is_over() {
                 return;
             }
-            // Nobody listens any more when the server is about to be killed.
-            _ = answered.send(());
+            if self.guess(lines).is_ok() {
+                // Nobody listens any more when enough was answered.
+                _ = answered.send(());
+            }
         }
     }
 
-    fn guess(&mut self, client: &mut Client) -> io::Result<()> {
+    /// Adds what must have been told, by what the servers say now.
+    pub(super) fn add_what_happened(&mut self, line: &mut Line, happened: &mut BTreeSet<Told>) {
+        add_what_happened(line, &self.entity, &mut self.statuses, happened);
+    }
+
+    fn guess(&mut self, lines: &mut [Line]) -> io::Result<()> {
         let Some(victim) = &mut self.victim else {
             self.enrolled += 1;
-            self.victim = Some(Victim::enrol(client, &self.entity, self.enrolled)?);
+            self.victim = Some(Victim::enrol(&mut lines[0], &self.entity, self.enrolled)?);
             return Ok(());
         };
         let Some(challenge) = &mut victim.challenge else {
-            let form = [("FactorSid", victim.sid.as_str())];
-            let created = client
-                .call("POST", &format!("{}/Challenges", self.entity), &form)?
-                .expect(201);
+            let form = [("FactorSid", victim.totp.sid.as_str())];
+            let path = format!("{}/Challenges", self.entity);
+            let created = lines[0].call("POST", &path, &form)?.expect(201);
+            self.statuses.observe(&created);
             victim.challenge = Some(Challenge {
-                path: format!("{}/Challenges/{}", self.entity, created["sid"].as_str().unwrap()),
+                path: format!("{path}/{}", created["sid"].as_str().unwrap()),
                 wrong: 0,
                 sent: 0,
             });
             return Ok(());
         };
-        let code = wrong_code(&victim.secret);
-        challenge.sent += 1;
-        let answer = client.call("POST", &challenge.path, &[("AuthPayload", &code)])?;
-        self.guesses += 1;
-        match (answer.status, answer.body["code"].as_u64()) {
-            (200, _) => {
-                assert_eq!(answer.body["status"], "pending");
-                challenge.wrong += 1;
-                victim.wrong += 1;
-                assert!(
-                    challenge.wrong <= 5,
-                    "a sixth code was tried on {}",
-                    challenge.path
-                );
-                assert!(
-                    victim.wrong <= 10,
-                    "an eleventh code was tried on {} without delay",
-                    victim.sid
-                );
+        let code = wrong_code(&victim.totp);
+        let begin = Instant::now();
+        let path = challenge.path.as_str();
+        let answers: Vec<io::Result<Answer>> = thread::scope(|scope| {
+            let form = [("AuthPayload", code.as_str())];
+            let guessing = |line| scope.spawn(move || Line::call(line, "POST", path, &form));
+            let guesses: Vec<_> = lines.iter_mut().map(guessing).collect();
+            guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+        });
+        challenge.sent += u32::try_from(answers.len()).unwrap();
+        let (mut failed, mut used_up, mut delayed) = (None, false, false);
+        let waited = victim.last.elapsed();
+        for answer in answers {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            self.guesses += 1;
+            match (answer.status, answer.body["code"].as_u64()) {
+                (200, _) => {
+                    assert_eq!(answer.body["status"], "pending");
+                    self.statuses.observe(&answer.body);
+                    challenge.wrong += 1;
+                    victim.wrong += 1;
+                    victim.last = begin;
+                }
+                (429, Some(TRIES_USED_UP)) => used_up = true,
+                (429, Some(DELAYED)) => delayed = true,
+                _ => panic!("{answer:?}"),
             }
-            (429, Some(TRIES_USED_UP)) => {
-                assert!(
-                    challenge.sent > 5,
-                    "only {} codes were sent to {}",
-                    challenge.sent - 1,
-                    challenge.path
-                );
-                victim.challenge = None;
-            }
-            (429, Some(DELAYED)) => self.victim = None,
-            _ => panic!("{answer:?}"),
         }
-        Ok(())
+        assert!(
+            challenge.wrong <= 5,
+            "a sixth code was tried on {}",
+            challenge.path
+        );
+        assert!(
+            victim.wrong <= Failures::DELAYED_FROM || waited >= Failures::FIRST_DELAY,
+            "an eleventh code was tried on {} after {waited:?}",
+            victim.totp.sid
+        );
+        assert!(
+            !used_up || challenge.sent > 5,
+            "only {} codes were sent to {}",
+            challenge.sent - 1,
+            challenge.path
+        );
+        if used_up {
+            victim.challenge = None;
+        }
+        if delayed {
+            self.victim = None;
+        }
+        failed.map_or(Ok(()), Err)
     }
 }
 
 impl Victim {
-    fn enrol(client: &mut Client, entity: &str, number: u8) -> io::Result<Self> {
-        let secret = TotpSecret::from_bytes(Zeroizing::new(vec![number; 20])).unwrap();
-        let form = [
-            ("FriendlyName", "victim"),
-            ("FactorType", "totp"),
-            ("Binding.Secret", &secret.to_base32()),
-            ("Config.CodeLength", "8"),
-        ];
-        let created = client
-            .call("POST", &format!("{entity}/Factors"), &form)?
-            .expect(201);
-        let sid = created["sid"].as_str().unwrap().to_owned();
-        let code = code_at(&secret, TotpAlgorithm::Sha1, 8, current_step()).unwrap();
-        let form = [("AuthPayload", code.reveal())];
-        let updated = client
-            .call("POST", &format!("{entity}/Factors/{sid}"), &form)?
-            .expect(200);
-        assert_eq!(updated["status"], "verified");
+    fn enrol(line: &mut Line, entity: &str, number: u8) -> io::Result<Self> {
+        let totp = Totp::enrol(line, entity.to_owned(), secret_of([number; 20]), DIGITS)?;
+        assert!(totp.verify(line, current_step())?);
         Ok(Self {
-            sid,
-            secret,
+            totp,
             wrong: 0,
+            last: Instant::now(),
             challenge: None,
         })
     }
 }
 
 /// A code that belongs to no time step near now.
-fn wrong_code(secret: &TotpSecret) -> String {
+fn wrong_code(totp: &Totp) -> String {
     let now = current_step();
-    let near: Vec<String> = (now - 5..=now + 5)
-        .map(|step| {
-            code_at(secret, TotpAlgorithm::Sha1, 8, step)
-                .unwrap()
-                .reveal()
-                .to_owned()
-        })
-        .collect();
+    let near: Vec<String> = (now - 5..=now + 5).map(|step| totp.code(step)).collect();
     let mut candidates = (0..).map(|number| format!("{number:08}"));
     candidates.find(|code| !near.contains(code)).unwrap()
 }
 
-fn current_step() -> u64 {
-    SystemClock.now().seconds() / 30
-}
-
+const DIGITS: u8 = 8;
 const GUESSES_A_ROUND: u32 = 5;
 const TRIES_USED_UP: u64 = 60308;
 const DELAYED: u64 = 20429;

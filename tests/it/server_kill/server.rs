@@ -1,6 +1,7 @@
-//! The server as a process, and its data directory when no process has it.
+//! The server as a process, and its store when no process has it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::entropy::SystemEntropy;
 use countersign::domain::time::SystemClock;
 use countersign::flows;
-use countersign::store::Store as _;
+use countersign::store::Store;
 use countersign::store::sled::{Options, SledStore};
 
 use super::client::Client;
@@ -23,7 +24,7 @@ use crate::support::look_through;
 
 /// A server that listens.
 pub(crate) struct Server {
-    address: String,
+    pub(crate) address: String,
     /// Kept open: whoever writes to a pipe that nobody reads is ended.
     _stdout: BufReader<ChildStdout>,
     _process: Process,
@@ -32,7 +33,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on `directory`; it must get as far as to listen.
     pub(crate) fn start(directory: &Path) -> Self {
-        let mut process = spawn(directory);
+        Self::start_with(directory, &[] as &[&str], &[])
+    }
+
+    /// The same with more arguments and variables.
+    pub(crate) fn start_with(
+        directory: &Path,
+        arguments: &[impl AsRef<OsStr>],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut process = spawn_with(directory, arguments, variables);
         let mut first = String::new();
         let mut stdout = BufReader::new(process.child.stdout.take().unwrap());
         stdout.read_line(&mut first).unwrap();
@@ -50,7 +60,7 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> Client {
-        Client::connect(&self.address, &format!("{ACCOUNT}:{TOKEN}"))
+        Client::connect(&self.address, CREDENTIALS)
     }
 }
 
@@ -70,6 +80,15 @@ impl Drop for Process {
 
 /// Starts a server and does not wait for it.
 pub(crate) fn spawn(directory: &Path) -> Process {
+    spawn_with(directory, &[] as &[&str], &[])
+}
+
+/// The same with more arguments and variables.
+pub(crate) fn spawn_with(
+    directory: &Path,
+    arguments: &[impl AsRef<OsStr>],
+    variables: &[(&str, &str)],
+) -> Process {
     let log = directory.join(LOG);
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     // What is set for the tests is no setting of the server.
@@ -79,9 +98,11 @@ pub(crate) fn spawn(directory: &Path) -> Process {
     let child = command
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(directory.join(DATA))
-        .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
+        .args(arguments)
+        .env("COUNTERSIGN_BOOTSTRAP", CREDENTIALS)
         .env("COUNTERSIGN_LOG", "trace")
         .envs(receivers_allowed())
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(&log).unwrap())
@@ -125,24 +146,38 @@ pub(crate) fn check_store(directory: &Path) {
 
 /// Does something with the data directory of a server that does not run, as it would.
 pub(crate) fn within(data: &Path, work: impl AsyncFnOnce(&App)) {
+    let store = Options::new(data.join("store"));
+    within_store(data, async || Arc::new(SledStore::open(&store).unwrap()), work);
+}
+
+/// Does something with a store as a server would that has the master key of this data directory.
+pub(crate) fn within_store<S: Store + 'static>(
+    data: &Path,
+    open: impl AsyncFnOnce() -> Arc<S>,
+    work: impl AsyncFnOnce(&App),
+) {
     let master = MasterKey::parse(&fs::read_to_string(data.join("master.key")).unwrap()).unwrap();
-    let store = Arc::new(SledStore::open(&Options::new(data.join("store"))).unwrap());
-    let app = TestParts {
-        store: store.clone(),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        vault: Arc::new(Vault::new(&master)),
-        ..TestParts::default()
-    }
-    .wire();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
+        let store = open().await;
+        let app = TestParts {
+            store: store.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            vault: Arc::new(Vault::new(&master)),
+            ..TestParts::default()
+        }
+        .wire();
         work(&app).await;
         store.close().await.unwrap();
     });
 }
 
-const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
-const TOKEN: &str = "token-of-the-killed-server";
-const DATA: &str = "data";
+/// Of the account that the first start makes.
+pub(crate) const CREDENTIALS: &str = "AC0123456789abcdef0123456789abcdef:token-of-the-killed-server";
+pub(crate) const TOKEN: &str = "token-of-the-killed-server";
+pub(crate) const DATA: &str = "data";
 const LOG: &str = "log";

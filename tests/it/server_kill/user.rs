@@ -5,27 +5,27 @@ use std::io;
 use std::sync::mpsc::Sender;
 
 use countersign::crypto::totp::{TotpSecret, code_at};
-use countersign::domain::time::{Clock as _, SystemClock};
 use countersign::domain::totp_algorithm::TotpAlgorithm;
-use zeroize::Zeroizing;
+use serde_json::Value;
 
-use super::client::Client;
+use super::histories::{Statuses, add_what_happened};
+use super::line::Line;
 use super::random::Random;
+use super::receiver::Told;
+use super::totp::{Totp, current_step, secret_of};
 
 pub(super) struct User {
     /// The path of the entities, with a beginning of identities that is this user's.
     path: String,
     random: Random,
     factors: Vec<Factor>,
+    statuses: Statuses,
     replays: usize,
 }
 
 /// An enrolled factor, and what is known of it.
-pub(super) struct Factor {
-    /// The path of its entity.
-    entity: String,
-    sid: String,
-    secret: TotpSecret,
+struct Factor {
+    totp: Totp,
     round: u64,
     /// That it is verified was answered.
     verified: bool,
@@ -43,6 +43,7 @@ impl User {
             path: format!("/v2/Services/{service}/Entities/user-{number:04}-"),
             random: Random::new(seed),
             factors: Vec::new(),
+            statuses: Statuses::default(),
             replays: 0,
         }
     }
@@ -55,35 +56,36 @@ impl User {
         self.replays
     }
 
-    /// Enrols factors and uses them until the server is gone. Each answer is reported.
-    pub(super) fn work(&mut self, client: &mut Client, round: u64, answered: &Sender<()>) {
-        while self.use_one_factor(client, round, answered).is_ok() {}
+    /// Enrols factors and uses them until it is over. Each answer is reported.
+    pub(super) fn work(&mut self, line: &mut Line, round: u64, answered: &Sender<()>) {
+        while !line.is_over() {
+            // What was not answered is left as it is; `check` comes back to it.
+            _ = self.use_one_factor(line, round, answered);
+        }
     }
 
-    fn use_one_factor(&mut self, client: &mut Client, round: u64, answered: &Sender<()>) -> io::Result<()> {
-        // Nobody listens any more when the server is about to be killed.
+    fn use_one_factor(&mut self, line: &mut Line, round: u64, answered: &Sender<()>) -> io::Result<()> {
+        // Nobody listens any more when enough was answered.
         let report = || _ = answered.send(());
-        // Every other entity gets one more factor.
-        let identity = self.factors.len() / 2;
-        let entity = format!("{}{identity:08}", self.path);
+        let entity = self.entity(self.factors.len());
         let secret = secret_of_distinct_codes(&mut self.random);
-        let factor = Factor::enrol(client, entity, secret, round)?;
+        let factor = Factor::enrol(line, entity, secret, round)?;
         self.factors.push(factor);
         report();
-        let factor = self.factors.last_mut().unwrap();
+        let (factor, statuses) = (self.factors.last_mut().unwrap(), &mut self.statuses);
         // From the oldest code that is live for another while to the newest one.
         let now = current_step();
-        factor.verify(client, now - 1)?;
+        factor.verify(line, now - 1)?;
         report();
         for step in now..=now + 2 {
             if !factor.verified {
                 break;
             }
             let in_two_calls = self.random.below(2) == 0;
-            factor.answer(client, step, in_two_calls)?;
+            factor.answer(line, statuses, step, in_two_calls)?;
             report();
             if self.random.below(3) == 0 {
-                factor.replay(client, step)?;
+                factor.replay(line, statuses, step)?;
                 self.replays += 1;
                 report();
             }
@@ -93,25 +95,46 @@ impl User {
 
     /// Checks all factors enrolled in `round` and later: what was answered is so, and no code that is still live is worth
     /// anything again.
-    pub(super) fn check(&mut self, client: &mut Client, round: u64) {
+    pub(super) fn check(&mut self, line: &mut Line, round: u64) {
+        let statuses = &mut self.statuses;
         for factor in self.factors.iter_mut().filter(|factor| factor.round >= round) {
-            factor.check(client).unwrap();
+            factor.check(line, statuses).unwrap();
             let oldest_live = current_step() - 2;
-            let live: Vec<u64> = factor.accepted.range(oldest_live..).copied().collect();
-            for step in live {
-                factor.replay(client, step).unwrap();
+            let replayable: Vec<u64> = factor.accepted.range(oldest_live..).copied().collect();
+            for step in replayable {
+                factor.replay(line, statuses, step).unwrap();
                 self.replays += 1;
             }
             if let Some(step) = factor.unanswered() {
                 // It may have been accepted or not: at the second time it certainly was.
-                factor.answer(client, step, false).unwrap();
-                factor.replay(client, step).unwrap();
+                factor.answer(line, statuses, step, false).unwrap();
+                factor.replay(line, statuses, step).unwrap();
                 self.replays += 2;
             }
-            factor.check(client).unwrap();
+            factor.check(line, statuses).unwrap();
         }
     }
+
+    /// Adds what must have been told, by what the servers say now.
+    pub(super) fn add_what_happened(&mut self, line: &mut Line, happened: &mut BTreeSet<Told>) {
+        for number in (0..=self.factors.len()).step_by(FACTORS_OF_AN_ENTITY) {
+            add_what_happened(line, &self.entity(number), &mut self.statuses, happened);
+        }
+    }
+
+    /// What nobody but this user may know.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &TotpSecret> {
+        self.factors.iter().map(|factor| &factor.totp.secret)
+    }
+
+    /// The path of the entity of the factor of this number.
+    fn entity(&self, number: usize) -> String {
+        format!("{}{:08}", self.path, number / FACTORS_OF_AN_ENTITY)
+    }
 }
+
+/// Some entities have more than one.
+const FACTORS_OF_AN_ENTITY: usize = 2;
 
 /// A secret whose codes all differ from each other while its factor is used and checked.
 ///
@@ -120,8 +143,7 @@ impl User {
 fn secret_of_distinct_codes(random: &mut Random) -> TotpSecret {
     let now = current_step();
     loop {
-        let bytes: [u8; 20] = random.bytes();
-        let secret = TotpSecret::from_bytes(Zeroizing::new(bytes.to_vec())).unwrap();
+        let secret = secret_of(random.bytes());
         let steps = now - 5..now + 15;
         let codes: BTreeSet<String> = steps.clone().map(|step| code_of(&secret, step)).collect();
         if codes.len() == steps.count() {
@@ -131,20 +153,9 @@ fn secret_of_distinct_codes(random: &mut Random) -> TotpSecret {
 }
 
 impl Factor {
-    fn enrol(client: &mut Client, entity: String, secret: TotpSecret, round: u64) -> io::Result<Self> {
-        let form = [
-            ("FriendlyName", "phone"),
-            ("FactorType", "totp"),
-            ("Binding.Secret", &secret.to_base32()),
-            ("Config.Skew", "2"),
-        ];
-        let created = client
-            .call("POST", &format!("{entity}/Factors"), &form)?
-            .expect(201);
+    fn enrol(line: &mut Line, entity: String, secret: TotpSecret, round: u64) -> io::Result<Self> {
         Ok(Self {
-            entity,
-            sid: created["sid"].as_str().unwrap().to_owned(),
-            secret,
+            totp: Totp::enrol(line, entity, secret, DIGITS)?,
             round,
             verified: false,
             sent: BTreeSet::new(),
@@ -153,15 +164,9 @@ impl Factor {
         })
     }
 
-    fn verify(&mut self, client: &mut Client, step: u64) -> io::Result<()> {
+    fn verify(&mut self, line: &mut Line, step: u64) -> io::Result<()> {
         self.sent.insert(step);
-        let code = self.code(step);
-        let form = [("AuthPayload", code.as_str())];
-        let updated = client
-            .call("POST", &format!("{}/Factors/{}", self.entity, self.sid), &form)?
-            .expect(200);
-        // It would not be verified if the code had gone out of its window on the way.
-        self.verified = updated["status"] == "verified";
+        self.verified = self.totp.verify(line, step)?;
         if self.verified {
             self.accepted.insert(step);
         }
@@ -169,15 +174,21 @@ impl Factor {
     }
 
     /// Has a challenge approved by the code of `step`, unless that went out of its window.
-    fn answer(&mut self, client: &mut Client, step: u64, in_two_calls: bool) -> io::Result<()> {
+    fn answer(
+        &mut self,
+        line: &mut Line,
+        statuses: &mut Statuses,
+        step: u64,
+        in_two_calls: bool,
+    ) -> io::Result<()> {
         self.sent.insert(step);
-        let code = self.code(step);
-        let challenge = self.challenge(client, &code, in_two_calls)?;
+        let code = self.totp.code(step);
+        let challenge = self.challenge(line, statuses, &code, in_two_calls)?;
         if challenge["status"] == "approved" {
             assert!(
                 self.accepted.insert(step),
                 "{}: the code of step {step} was accepted twice",
-                self.sid
+                self.totp.sid
             );
             self.approved
                 .insert(challenge["sid"].as_str().unwrap().to_owned());
@@ -186,71 +197,76 @@ impl Factor {
     }
 
     /// Sends a code that was accepted before.
-    fn replay(&mut self, client: &mut Client, step: u64) -> io::Result<()> {
-        let code = self.code(step);
-        let challenge = self.challenge(client, &code, false)?;
+    fn replay(&mut self, line: &mut Line, statuses: &mut Statuses, step: u64) -> io::Result<()> {
+        let code = self.totp.code(step);
+        let challenge = self.challenge(line, statuses, &code, false)?;
         assert_eq!(
             challenge["status"], "pending",
             "{}: the code of step {step} is worth something again",
-            self.sid
+            self.totp.sid
         );
         Ok(())
     }
 
     fn challenge(
         &self,
-        client: &mut Client,
+        line: &mut Line,
+        statuses: &mut Statuses,
         code: &str,
         in_two_calls: bool,
-    ) -> io::Result<serde_json::Value> {
-        let path = format!("{}/Challenges", self.entity);
-        let (factor, code) = (("FactorSid", self.sid.as_str()), ("AuthPayload", code));
+    ) -> io::Result<Value> {
+        let path = self.totp.challenges();
+        let (factor, code) = (("FactorSid", self.totp.sid.as_str()), ("AuthPayload", code));
         if !in_two_calls {
-            return Ok(client.call("POST", &path, &[factor, code])?.expect(201));
+            let answered = line.call("POST", &path, &[factor, code])?.expect(201);
+            statuses.observe(&answered);
+            return Ok(answered);
         }
-        let created = client.call("POST", &path, &[factor])?.expect(201);
+        let created = line.call("POST", &path, &[factor])?.expect(201);
+        statuses.observe(&created);
         let path = format!("{path}/{}", created["sid"].as_str().unwrap());
-        Ok(client.call("POST", &path, &[code])?.expect(200))
+        let answered = line.call("POST", &path, &[code])?.expect(200);
+        statuses.observe(&answered);
+        Ok(answered)
     }
 
     /// Compares the server's answers with what is known.
-    fn check(&self, client: &mut Client) -> io::Result<()> {
-        let factor = client
-            .call("GET", &format!("{}/Factors/{}", self.entity, self.sid), &[])?
-            .expect(200);
+    fn check(&self, line: &mut Line, statuses: &mut Statuses) -> io::Result<()> {
+        let factor = line.call("GET", &self.totp.path(), &[])?.expect(200);
         let verified = factor["status"] == "verified";
         assert!(
             verified || !self.verified,
             "{}: it is not verified any more",
-            self.sid
+            self.totp.sid
         );
-        for sid in &self.approved {
-            let path = format!("{}/Challenges/{sid}", self.entity);
-            let challenge = client.call("GET", &path, &[])?.expect(200);
-            assert_eq!(challenge["status"], "approved", "{sid}");
-        }
         let path = format!(
             "{}/Challenges?FactorSid={}&Status=approved&PageSize=100",
-            self.entity, self.sid
+            self.totp.entity, self.totp.sid
         );
-        let listed = client.call("GET", &path, &[])?.expect(200);
-        let listed: BTreeSet<&str> = listed["challenges"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|c| c["sid"].as_str().unwrap())
-            .collect();
+        let listed = line.call("GET", &path, &[])?.expect(200);
+        let listed = listed["challenges"].as_array().unwrap();
+        for challenge in listed {
+            statuses.observe(challenge);
+        }
+        let listed: BTreeSet<&str> = listed.iter().map(|c| c["sid"].as_str().unwrap()).collect();
         assert!(
             self.approved.iter().all(|sid| listed.contains(sid.as_str())),
             "{}: {listed:?}",
-            self.sid
+            self.totp.sid
         );
+        // By itself, too.
+        if let Some(sid) = self.approved.last() {
+            let path = format!("{}/{sid}", self.totp.challenges());
+            let challenge = line.call("GET", &path, &[])?.expect(200);
+            statuses.observe(&challenge);
+            assert_eq!(challenge["status"], "approved", "{sid}");
+        }
         // Each code that was ever sent is good for one approval, the first one for the enrolment.
         let uses = listed.len() + usize::from(verified);
         assert!(
             uses <= self.sent.len(),
             "{}: {uses} uses of the codes of {:?}",
-            self.sid,
+            self.totp.sid,
             self.sent
         );
         Ok(())
@@ -261,17 +277,11 @@ impl Factor {
         let last = self.sent.last().filter(|step| !self.accepted.contains(*step))?;
         (self.verified && *last >= current_step()).then_some(*last)
     }
-
-    fn code(&self, step: u64) -> String {
-        code_of(&self.secret, step)
-    }
 }
 
 fn code_of(secret: &TotpSecret, step: u64) -> String {
-    let code = code_at(secret, TotpAlgorithm::Sha1, 6, step).unwrap();
+    let code = code_at(secret, TotpAlgorithm::Sha1, DIGITS, step).unwrap();
     code.reveal().to_owned()
 }
 
-fn current_step() -> u64 {
-    SystemClock.now().seconds() / 30
-}
+const DIGITS: u8 = 6;

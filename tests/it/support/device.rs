@@ -2,7 +2,8 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair,
+    KeyPair, UnparsedPublicKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -191,6 +192,14 @@ impl Device {
         let jws = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
         watch::secret(&jws);
         jws
+    }
+
+    /// Whether this key signed the token.
+    pub(crate) fn has_signed(&self, jws: &str) -> bool {
+        let (input, signature) = jws.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.point);
+        key.verify(input.as_bytes(), &signature).is_ok()
     }
 
     /// Base64 of the `SubjectPublicKeyInfo`.

@@ -1,4 +1,4 @@
-//! A receiver of events that fails one time in three, and remembers what it took. It never fails an event more than four
+//! A receiver of events that remembers what it took. It may fail one time in three, but never fails an event more than four
 //! times: pauses grow with each failure, and by bad luck a test would wait for minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,23 +10,24 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::server_kill::random::Random;
+use super::random::Random;
 
 /// What happened to what.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Told {
-    pub(super) event: String,
-    pub(super) factor: String,
-    pub(super) challenge: Option<String>,
+pub(crate) struct Told {
+    pub(crate) event: String,
+    pub(crate) factor: String,
+    pub(crate) challenge: Option<String>,
 }
 
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     port: u16,
     memory: Arc<Mutex<Memory>>,
 }
 
 struct Memory {
-    random: Random,
+    /// Of one that fails.
+    random: Option<Random>,
     /// The events that were taken, by their identifier.
     taken: BTreeMap<String, Told>,
     /// The identifiers of each factor's events, in the order in which they were first taken.
@@ -38,11 +39,21 @@ struct Memory {
 }
 
 impl Receiver {
-    pub(super) fn start(seed: u64) -> Self {
+    /// One that never fails.
+    pub(crate) fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// One that fails at moments that follow from `seed`.
+    pub(crate) fn failing(seed: u64) -> Self {
+        Self::with(Some(Random::new(seed)))
+    }
+
+    fn with(random: Option<Random>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let memory = Arc::new(Mutex::new(Memory {
-            random: Random::new(seed),
+            random,
             taken: BTreeMap::new(),
             order: BTreeMap::new(),
             in_vain: BTreeMap::new(),
@@ -59,26 +70,26 @@ impl Receiver {
         Self { port, memory }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/events", self.port)
     }
 
     /// What was taken.
-    pub(super) fn taken(&self) -> BTreeSet<Told> {
+    pub(crate) fn taken(&self) -> BTreeSet<Told> {
         self.memory.lock().unwrap().taken.values().cloned().collect()
     }
 
-    pub(super) fn tries(&self) -> usize {
+    pub(crate) fn tries(&self) -> usize {
         self.memory.lock().unwrap().tries
     }
 
-    pub(super) fn failures(&self) -> usize {
+    pub(crate) fn failures(&self) -> usize {
         self.memory.lock().unwrap().failures
     }
 
     /// Each event has one identifier; the events of a factor were taken in the order of theirs, which is the one in which
     /// such things happen.
-    pub(super) fn check_order(&self) {
+    pub(crate) fn check_order(&self) {
         let memory = self.memory.lock().unwrap();
         let distinct: BTreeSet<&Told> = memory.taken.values().collect();
         assert_eq!(
@@ -110,7 +121,11 @@ fn answer(stream: &TcpStream, memory: &Mutex<Memory>) -> Option<()> {
     let (fate, late) = {
         let mut memory = memory.lock().unwrap();
         memory.tries += 1;
-        let fate = match memory.random.below(9) {
+        let (drawn, late) = match &mut memory.random {
+            Some(random) => (random.below(9), random.below(400)),
+            None => (TAKEN, 0),
+        };
+        let fate = match drawn {
             fate @ 0..=2 if memory.may_fail(&told) => fate,
             _ => TAKEN,
         };
@@ -119,7 +134,7 @@ fn answer(stream: &TcpStream, memory: &Mutex<Memory>) -> Option<()> {
         } else {
             memory.failures += 1;
         }
-        (fate, Duration::from_millis(memory.random.below(400)))
+        (fate, Duration::from_millis(late))
     };
     let mut stream = stream;
     match fate {

@@ -1,0 +1,149 @@
+//! Servers that share a database, each with a proxy of its own before it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign::app::App;
+use countersign::domain::time::SystemClock;
+use countersign::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
+use tempfile::TempDir;
+
+use crate::postgres_server::{Cluster, ClusterOptions, Database, Proxy};
+use crate::server_kill::line::Servers;
+use crate::server_kill::server::{self, DATA, Server};
+
+/// Servers on one database.
+pub(super) struct Nodes {
+    // Before what it needs, so that it goes first.
+    all: Vec<Node>,
+    servers: Arc<Servers>,
+    database: Database,
+    cluster: Cluster,
+    _directory: TempDir,
+}
+
+struct Node {
+    directory: PathBuf,
+    /// Stands between it and the database.
+    proxy: Proxy,
+    server: Option<Server>,
+}
+
+impl Nodes {
+    /// So many servers, all up. None where PostgreSQL is not installed.
+    pub(super) fn start(number: usize) -> Option<Self> {
+        let cluster = Cluster::own(ClusterOptions::default())?;
+        let database = cluster.database();
+        let directory = TempDir::new().unwrap();
+        let node = |number: usize| Node::new(&directory.path().join(number.to_string()), &database);
+        let mut nodes = Self {
+            all: (0..number).map(node).collect(),
+            servers: Servers::sharing(number),
+            database,
+            cluster,
+            _directory: directory,
+        };
+        let migrate = ["store", "migrate", "--store", &nodes.database.url()];
+        server::run(&nodes.all[0].directory, &migrate);
+        nodes.recover();
+        Some(nodes)
+    }
+
+    pub(super) fn servers(&self) -> Arc<Servers> {
+        Arc::clone(&self.servers)
+    }
+
+    /// Where the database keeps its files.
+    pub(super) fn files(&self) -> PathBuf {
+        // What is in memory only is none of them yet.
+        self.cluster.administration().psql("CHECKPOINT");
+        self.cluster.directory().join("data")
+    }
+
+    /// Does something with the store, as a server would.
+    pub(super) fn within(&self, work: impl AsyncFnOnce(&App)) {
+        let address = PostgresAddress::parse(&self.database.url(), None).unwrap();
+        let open = async || {
+            let options = PostgresOptions::new(address);
+            Arc::new(
+                PostgresStore::open(&options, Arc::new(SystemClock))
+                    .await
+                    .unwrap(),
+            )
+        };
+        server::within_store(&self.all[0].directory.join(DATA), open, work);
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.all.len()
+    }
+
+    /// What stands between each server and the database.
+    pub(super) fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.all.iter().map(|node| &node.proxy)
+    }
+
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(super) fn kill(&mut self, number: usize) {
+        self.all[number].server = None;
+        self.servers.is_down(number);
+    }
+
+    /// Starts one that was killed, and does not wait until it listens.
+    pub(super) fn half_start(&self, number: usize) -> server::Process {
+        let node = &self.all[number];
+        server::spawn_with(&node.directory, &node.arguments(&self.database), &[])
+    }
+
+    /// Starts what was killed. All of it must be of use again soon.
+    pub(super) fn recover(&mut self) {
+        let begin = Instant::now();
+        for number in 0..self.all.len() {
+            let node = &mut self.all[number];
+            if node.server.is_none() {
+                let server = Server::start_with(&node.directory, &node.arguments(&self.database), &[]);
+                self.servers.is_up(number, &server.address);
+                node.server = Some(server);
+            }
+        }
+        for node in &self.all {
+            let server = node.server.as_ref().unwrap();
+            while server.connect().call("GET", "/v2/Services", &[]).unwrap().status != 200 {
+                assert!(begin.elapsed() < RECOVERY, "a server does not recover");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+impl Node {
+    fn new(directory: &Path, database: &Database) -> Self {
+        let data = directory.join(DATA);
+        fs::create_dir_all(&data).unwrap();
+        let key = data.join("master.key");
+        fs::write(&key, STANDARD.encode([7; 32])).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        Self {
+            directory: directory.to_owned(),
+            proxy: Proxy::start(database.address()),
+            server: None,
+        }
+    }
+
+    fn arguments(&self, database: &Database) -> [String; 2] {
+        let proxied = database.at(self.proxy.address());
+        ["--store".to_owned(), proxied.url()]
+    }
+}
+
+/// How long all may take until it is of use.
+const RECOVERY: Duration = Duration::from_secs(15);
