@@ -47,6 +47,12 @@ impl Servers {
         self.addresses.lock().unwrap().len()
     }
 
+    /// Of all, which are up.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let addresses = self.addresses.lock().unwrap();
+        addresses.iter().map(|address| address.clone().unwrap()).collect()
+    }
+
     pub(crate) fn is_up(&self, server: usize, address: &str) {
         self.addresses.lock().unwrap()[server] = Some(address.to_owned());
     }
