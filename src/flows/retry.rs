@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::{Error, Fault};
 use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
-use crate::memory::turns::{Turn, TurnKey};
+use crate::memory::turns::{RecordTurn, TurnKey};
 
 /// Runs a read-decide-commit attempt until no other change comes first.
 ///
@@ -63,7 +63,7 @@ impl<R: AreaRefusal> FlowError for Error<R> {
 struct Contention<'a> {
     app: &'a App,
     /// One at the most, so that nobody has one who waits for somebody else's.
-    turn: Option<Turn>,
+    turn: Option<RecordTurn>,
     /// Whether its turn did not come in time: then it does not wait for another one.
     waited_in_vain: bool,
     /// How often it lost for another reason than that its turn had not come.
@@ -95,7 +95,7 @@ impl<'a> Contention<'a> {
 
     /// Waits until another attempt is likely to succeed.
     async fn get_ready(&mut self, lost: Option<TurnKey>) {
-        let held = self.turn.as_ref().map(Turn::key);
+        let held = self.turn.as_ref().map(RecordTurn::key);
         match lost {
             Some(record) if held != Some(record) && !self.waited_in_vain => {
                 self.turn = None;

@@ -26,7 +26,7 @@ use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
 use self::fraud::FraudMemory;
 use self::tallies::{DeliveryTally, SenderTally};
-use self::turns::Turns;
+use self::turns::RecordTurns;
 use self::waiters::Waiters;
 use self::wakeups::Wakeups;
 
@@ -38,7 +38,7 @@ pub struct Memory {
     /// Where it is said that the outbox has new rows.
     pub wakeups: Wakeups,
     /// Who decides next about a record for which many come at once.
-    pub turns: Turns,
+    pub turns: RecordTurns,
     /// How many messages of each account wait in the outbox.
     pub backlog: Backlog,
     /// What became of the outbox's rows.

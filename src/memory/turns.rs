@@ -13,14 +13,14 @@ use tokio::sync::OwnedMutexGuard;
 
 /// The lines of those who wait for their turn. There are only as many as there are records that somebody has a turn at.
 #[derive(Clone, Default)]
-pub struct Turns(Arc<Mutex<HashMap<TurnKey, TurnLine>>>);
+pub struct RecordTurns(Arc<Mutex<HashMap<TurnKey, TurnLine>>>);
 
 /// Stands for the key of a record. Two records rarely have the same one, and then only wait for each other in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TurnKey(u64);
 
 /// A turn, until it is dropped. Nobody may wait for a second one who has one.
-pub struct Turn {
+pub struct RecordTurn {
     // Before the place: whoever is next has the turn when this one is no longer counted.
     _gate: OwnedMutexGuard<()>,
     place: TurnPlace,
@@ -35,13 +35,13 @@ struct TurnLine {
 
 /// A place in a line. The last one to leave takes the line away.
 struct TurnPlace {
-    turns: Turns,
+    turns: RecordTurns,
     key: TurnKey,
 }
 
-impl Turns {
+impl RecordTurns {
     /// Waits for a turn, which those have in the order in which they came.
-    pub(crate) async fn wait(&self, key: TurnKey) -> Turn {
+    pub(crate) async fn wait(&self, key: TurnKey) -> RecordTurn {
         let gate = {
             let mut lines = self.lines();
             let line = lines.entry(key).or_default();
@@ -52,7 +52,7 @@ impl Turns {
             turns: self.clone(),
             key,
         };
-        Turn {
+        RecordTurn {
             _gate: gate.lock_owned().await,
             place,
         }
@@ -63,9 +63,9 @@ impl Turns {
     }
 }
 
-impl fmt::Debug for Turns {
+impl fmt::Debug for RecordTurns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns")
+        f.debug_struct("RecordTurns")
             .field("lines", &self.lines().len())
             .finish()
     }
@@ -79,7 +79,7 @@ impl TurnKey {
     }
 }
 
-impl Turn {
+impl RecordTurn {
     pub(crate) fn key(&self) -> TurnKey {
         self.place.key
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn turns_come_in_order_and_leave_nothing_behind() {
-        let turns = Turns::default();
+        let turns = RecordTurns::default();
         let key = TurnKey::of(b"record");
         let first = turns.wait(key).await;
         let mut second = Box::pin(turns.wait(key));
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_does_not_wait_any_longer_stops_nobody() {
-        let turns = Turns::default();
+        let turns = RecordTurns::default();
         let key = TurnKey::of(b"record");
         let first = turns.wait(key).await;
         let mut gone = Box::pin(turns.wait(key));
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_record_has_a_line_of_its_own() {
-        let turns = Turns::default();
+        let turns = RecordTurns::default();
         let _held = turns.wait(TurnKey::of(b"record")).await;
         assert!(turns.wait(TurnKey::of(b"other")).now_or_never().is_some());
     }
