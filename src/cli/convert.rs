@@ -11,10 +11,12 @@ use zeroize::Zeroizing;
 use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::open_store;
 use super::{Failure, key_file, output};
+use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
+use crate::flows::store_format;
 use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
-use crate::store::records::{self, StoreFormat};
+use crate::store::records;
 use crate::store::sled::Options;
 use crate::store::transfer::{self, Checksum, ConvertError, ConvertStage, Progress};
 use crate::store::{Store, keys};
@@ -186,7 +188,16 @@ async fn fill(
     let format = records::read(source, &keys::store_format()).await;
     let format = format.map_err(|error| failure(ConvertError::Source(error)))?;
     let format = format.ok_or_else(|| failure(ConvertError::NoFormat))?.record;
-    let key = bring_key(&format, source_place.directory(), target_place.directory())?;
+    let seal = records::read(source, &keys::store_seal()).await;
+    let seal = seal.map_err(|error| failure(ConvertError::Source(error)))?;
+    let fits = |key: &MasterKey| {
+        let vault = Vault::new(key);
+        vault.key_id().as_bytes() == format.master_key_id.as_slice()
+            && seal
+                .as_ref()
+                .is_none_or(|seal| store_format::opens(&vault, &seal.record))
+    };
+    let key = bring_key(fits, source_place.directory(), target_place.directory())?;
     let target = target_place.open().await?;
     let mut shown = ShownProgress::begin(&SystemClock);
     let converted = transfer::convert(source, target.as_ref(), &mut |progress| shown.show(progress)).await;
@@ -199,17 +210,16 @@ async fn fill(
 
 /// Brings the master key along, before there is a store that would be of no use without it. None is ever replaced.
 fn bring_key(
-    format: &StoreFormat,
+    fits: impl Fn(&MasterKey) -> bool,
     source: Option<&DataDirectory>,
     target: Option<&DataDirectory>,
 ) -> Result<KeyOutcome, Failure> {
     let Some(target) = target else {
         return Ok(KeyOutcome::Elsewhere);
     };
-    let fits = |key| Vault::new(&key).key_id().as_bytes() == format.master_key_id.as_slice();
     let path = target.master_key();
     if let Some(key) = key_file::read(&path)? {
-        return if fits(key) {
+        return if fits(&key) {
             Ok(KeyOutcome::InPlace(path))
         } else {
             Err(Failure::new(format!(
@@ -223,7 +233,7 @@ fn bring_key(
     match beside.transpose()?.flatten() {
         Some(key) if !has_store(target.path()) => {
             let text = Zeroizing::new(format!("{}\n", key.to_text().as_str()));
-            if !fits(key) {
+            if !fits(&key) {
                 return Ok(KeyOutcome::Elsewhere);
             }
             key_file::write_secret(&path, &text).map_err(|error| {

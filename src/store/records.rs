@@ -156,6 +156,13 @@ pub struct StoreFormat {
     pub master_key_id: Vec<u8>,
 }
 
+/// What only the master key of a store opens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoreSeal {
+    /// What tells the store from all others, sealed for this record.
+    pub identity: Sealed,
+}
+
 /// That a store is not whole yet: what fills it, and how far it has got. It comes with the first entries and goes with the
 /// last ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

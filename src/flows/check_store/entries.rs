@@ -27,11 +27,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::push::web_push;
-use crate::flows::store_format::FORMAT;
+use crate::flows::store_format::{self, FORMAT};
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
 use crate::store::records::{
-    self, ChallengeTimer, DeviceRecord, Filling, ServiceCount, StoreFormat, Stored, VapidKeyRecord,
+    self, ChallengeTimer, DeviceRecord, Filling, ServiceCount, StoreFormat, StoreSeal, Stored, VapidKeyRecord,
 };
 use crate::store::{Order, Scan};
 
@@ -90,6 +90,7 @@ impl Walk<'_> {
                 self.blame(here, filling);
             }
             KeyParts::StoreFormat() => self.check_format(here)?,
+            KeyParts::StoreSeal() => self.check_seal(here)?,
             KeyParts::User(service, identity) => {
                 let user: User = here.record()?;
                 self.check_sid(here, user.identity == *identity && user.service == *service);
@@ -121,6 +122,14 @@ impl Walk<'_> {
         }
         if format.master_key_id != self.app.vault.key_id().as_bytes() {
             self.blame(here, "its secrets are sealed under another master key");
+        }
+        Ok(())
+    }
+
+    fn check_seal(&mut self, here: &Here<'_>) -> Result<(), Fault> {
+        let seal: StoreSeal = here.record()?;
+        if !store_format::opens(&self.app.vault, &seal) {
+            self.blame(here, "it is of another master key");
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ use self::table::kinds;
 use super::StoreError;
 use super::records::{
     self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Filling, ImportedKey, Purge,
-    Record, ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer,
+    Record, ServiceCount, StoreFormat, StoreSeal, VapidKeyRecord, VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
@@ -74,6 +74,9 @@ kinds! {
         /// The format of the store itself.
         b'm' StoreFormat store_format()
             => record StoreFormat, Stays, "formats", "format of the store";
+        /// What only the master key of the store opens.
+        b'M' StoreSeal store_seal()
+            => record StoreSeal, Stays, "seals", "seal of the store";
         /// That the store is being filled, and what with.
         b'F' Filling filling()
             => record Filling, Stays, "marks of stores that are not whole", "mark of a store that is not whole";

@@ -52,6 +52,7 @@ fn samples() -> Vec<Sample> {
     let value = Fingerprint([5; 16]);
     let mut samples = vec![
         sample(store_format(), "6d".to_owned(), KeyParts::StoreFormat()),
+        sample(store_seal(), "4d".to_owned(), KeyParts::StoreSeal()),
         sample(filling(), "46".to_owned(), KeyParts::Filling()),
         sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),
         sample(

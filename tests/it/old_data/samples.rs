@@ -43,7 +43,7 @@ use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVe
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, FillSource,
-    Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
+    Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, StoreSeal, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -636,6 +636,9 @@ fn of_the_store() -> Vec<Sample> {
         version: 1,
         master_key_id: vault().key_id().as_bytes().to_vec(),
     };
+    let seal = StoreSeal {
+        identity: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 16 + 16]),
+    };
     let conversion = FillSource::Conversion {
         master_key_id: format.master_key_id.clone(),
     };
@@ -668,6 +671,7 @@ fn of_the_store() -> Vec<Sample> {
         ),
         sample("service count", &ServiceCount { count: 3 }),
         sample("store format", &format),
+        sample("seal of a store", &seal),
         sample("VAPID key", &vapid_key),
         sample(
             "half an import",
