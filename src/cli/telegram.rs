@@ -102,6 +102,15 @@ pub(super) async fn listener(
     Ok(Some((listener, dialect)))
 }
 
+/// The public key that clients know the server by, if it speaks to them and there is one.
+pub(super) fn public_key(settings: &Telegram, directory: &Path) -> Result<Option<String>, Failure> {
+    if settings.listen.is_none() {
+        return Ok(None);
+    }
+    let key = read(&key_path(settings, directory))?;
+    Ok(key.map(|key| key.public_pem()))
+}
+
 /// Whoever starts the server is to know it before clients do, which are told nothing of it.
 async fn warn_without_account(app: &App, account: Option<AccountSid>) {
     let missing = match account::find(app, account).await {

@@ -10,6 +10,7 @@
 //! To add a setting: a row in `table`, and its use here or by whom `Config` is handed to. Nothing else knows of it; the
 //! reference page of the manual is made anew with `countersign config reference`.
 
+mod alike;
 mod formats;
 mod reference;
 pub(crate) mod senders;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
+pub(crate) use self::alike::AlikeSettings;
 pub use self::reference::reference;
 pub use self::setting::{Flag, Section, Setting, Unset};
 pub use self::sources::ConfigError;
@@ -48,6 +50,8 @@ use crate::domain::text::AppHash;
 /// What the operator chose, checked.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// What all servers of the store must have alike.
+    pub alike: AlikeSettings,
     /// What is created in an empty store.
     pub bootstrap: Option<Bootstrap>,
     /// How much is logged.
@@ -101,6 +105,8 @@ pub(crate) struct Storage {
     /// How much of the store in the directory is kept in memory.
     pub cache_bytes: u64,
     pub master_key: KeySource,
+    /// Whether servers that share the database may have other settings.
+    pub rolling: bool,
 }
 
 impl fmt::Debug for Storage {
@@ -153,6 +159,7 @@ impl Config {
         let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
         let password_file = password_file(&environment);
         let mut given = GivenSettings::gather(flags, environment)?;
+        let alike = AlikeSettings::of(&given);
         let network = NetworkSettings::read(&given)?;
         let outbound = OutboundSettings::read(&given)?;
         let mut policy = policy(&given, &network, &outbound)?;
@@ -172,6 +179,7 @@ impl Config {
         let telegram = telegram::telegram(telegram, given.take_telegram_apps())?;
         let signal = signal(SignalSettings::read(&given)?, &network, tls.as_ref())?;
         Ok(Self {
+            alike,
             bootstrap,
             log,
             network,
@@ -286,6 +294,7 @@ fn storage(
         password_file,
         cache_bytes: settings.cache_bytes,
         master_key,
+        rolling: settings.rolling,
     };
     Ok((storage, settings.bootstrap))
 }

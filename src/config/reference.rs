@@ -54,10 +54,11 @@ fn tables(section: &Section) -> String {
 fn name(setting: &Setting) -> String {
     let variable = setting.variable();
     let name = setting.name;
+    let own = if setting.is_own { "\\*" } else { "" };
     match (setting.is_secret(), setting.is_in_file) {
-        (true, _) => format!("`{name}` (only `{variable}`)"),
-        (false, true) => format!("`{name}`"),
-        (false, false) => format!("`{name}` (not in the file)"),
+        (true, _) => format!("`{name}`{own} (only `{variable}`)"),
+        (false, true) => format!("`{name}`{own}"),
+        (false, false) => format!("`{name}`{own} (not in the file)"),
     }
 }
 
@@ -67,7 +68,8 @@ fn senders() -> String {
         let all = SenderKind::ALL.iter().all(|kind| key.kinds.contains(kind));
         let kinds: Vec<_> = key.kinds.iter().map(|kind| kind.name()).collect();
         let kinds = if all { "all".to_owned() } else { kinds.join(", ") };
-        text += &row([&format!("`{}`", key.name), &kinds, key.doc.trim()]);
+        let own = if key.is_own { "\\*" } else { "" };
+        text += &row([&format!("`{}`{own}", key.name), &kinds, key.doc.trim()]);
     }
     text
 }
@@ -139,6 +141,9 @@ A name that nobody knows and a value that does not fit stop the start with one l
 not switch off what it was meant to switch on. (In Kubernetes, name the service `countersign` or set
 `enableServiceLinks: false`: the variables it makes from other names are unknown ones.) Secrets stand in the environment
 or in files of their own, never in the configuration file or on the command line.
+
+Servers that share a [database] must have all of it alike but what has a star (\\*) behind its name: one that is set otherwise
+does not start, unless it is `rolling`. (The master key is the same as well; the store knows its own.)
 ";
 
 const SENDERS: &str = "
@@ -165,6 +170,7 @@ log in: see [Telegram's login codes].
 
 const LINKS: &str = "
 [Codes by message]: codes.md
+[database]: database.md
 [Senders]: senders.md
 [Telegram's login codes]: telegram.md
 ";

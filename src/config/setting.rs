@@ -15,6 +15,8 @@ pub struct Setting {
     pub flag: Option<Flag>,
     /// Whether it may stand in the configuration file.
     pub is_in_file: bool,
+    /// Whether servers of one store may have different values.
+    pub is_own: bool,
     /// What a value must be.
     pub(super) format: fn() -> Described,
 }
@@ -154,6 +156,7 @@ pub(super) const PREFIX: &str = "COUNTERSIGN_";
 ///
 /// A row is `name: Type = "default", format, sources;`. Where there is no default, words say what holds then: `name: Type |
 /// "words", ...`, and the field is an `Option`. Behind the section's name stands the table of the file, `[]` if it has none.
+/// `own` behind the sources is for what each server may have otherwise than those that it shares its store with.
 macro_rules! settings {
     ($(
         #[doc = $about:literal]
@@ -161,7 +164,7 @@ macro_rules! settings {
         $visible:vis $section:ident $table:tt {
             $(
                 $(#[doc = $doc:literal])+
-                $name:ident: $type:ty $(= $default:literal)? $(| $words:literal)?, $format:expr, $sources:expr;
+                $name:ident: $type:ty $(= $default:literal)? $(| $words:literal)?, $format:expr, $sources:expr $(, $own:ident)?;
             )+
         }
     )+) => {
@@ -196,6 +199,7 @@ macro_rules! settings {
                             default: settings!(@default $(= $default)? $(| $words)?),
                             flag,
                             is_in_file,
+                            is_own: settings!(@own $($own)?),
                             format: || Described::of($format),
                         }
                     }
@@ -221,6 +225,8 @@ macro_rules! settings {
     };
     (@name [] $name:ident) => { stringify!($name) };
     (@name [$table:ident] $name:ident) => { concat!(stringify!($table), ".", stringify!($name)) };
+    (@own own) => { true };
+    (@own) => { false };
     (@default = $default:literal) => { Unset::Value($default) };
     (@default | $words:literal) => { Unset::Words($words) };
 }

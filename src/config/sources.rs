@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::SECTIONS;
 use super::formats::Format;
 use super::senders::{self, SenderTables};
-use super::setting::{PREFIX, Setting};
+use super::setting::{PREFIX, Setting, Unset};
 use super::table::ConfigFile;
 use super::{telegram, templates};
 use crate::delivery::codes::secret::SenderSecret;
@@ -111,6 +111,33 @@ impl GivenSettings {
         }
         (format.parse)(default)
             .ok_or_else(|| ConfigError(format!("{} must not be {default:?} by default", setting.name)))
+    }
+
+    /// The value of `setting` as it was given, or its default: equal texts mean equal values. Empty if there is neither.
+    pub(super) fn spelled(&self, setting: &Setting) -> String {
+        let given = self.values.get(setting.name).map(|value| value.text.as_str());
+        let text = match setting.default {
+            Unset::Value(default) => given.unwrap_or(default),
+            Unset::Words(_) => given.unwrap_or_default(),
+        };
+        if setting.is_list() {
+            text.split(',').map(str::trim).collect::<Vec<_>>().join(",")
+        } else {
+            text.trim().to_owned()
+        }
+    }
+
+    /// The tables of senders, unless they were taken.
+    pub(super) fn sender_tables(&self) -> Option<&toml::Value> {
+        self.senders.tables.as_ref().map(|(tables, _)| tables)
+    }
+
+    /// What else only the file has, unless it was taken.
+    pub(super) fn other_tables(&self) -> [(&'static str, Option<&toml::Value>); 2] {
+        [
+            (templates::TEMPLATES, self.templates.as_ref()),
+            (telegram::APPS, self.telegram_apps.as_ref()),
+        ]
     }
 
     pub(super) fn take_senders(&mut self) -> SenderTables {

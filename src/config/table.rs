@@ -36,42 +36,46 @@ settings! {
     /// The configuration file
     pub(super) ConfigFile [] {
         /// The configuration file (TOML). None is read unless it is named.
-        config: PathBuf | "none", file_path(), not_in_file("FILE");
+        config: PathBuf | "none", file_path(), not_in_file("FILE"), own;
     }
 
     /// What is stored, and the key that seals it
     pub(super) StorageSettings [] {
         /// The data directory. It is created, for this user alone, if it does not exist.
-        data: PathBuf = "countersign-data", directory(), every_command("DIR");
+        data: PathBuf = "countersign-data", directory(), every_command("DIR"), own;
 
         /// The database that everything is stored in, instead of the data directory: `postgres://USER@HOST/DATABASE`, with the
         /// parameters that libpq knows. A password is better in a password file than here.
-        store: String | "the data directory", store_url(), every_command("URL");
+        store: String | "the data directory", store_url(), every_command("URL"), own;
 
         /// How many connections to the database there are at the most. A fifth of them writes.
-        store_connections: usize = "20", number(2, 1000), serve("NUMBER");
+        store_connections: usize = "20", number(2, 1000), serve("NUMBER"), own;
 
         /// The file with the master key. Only its owner may be able to read it. It must exist; that in the data directory
         /// is made on the first start.
-        master_key_file: PathBuf | "master.key in the data directory", file_path(), every_command("FILE");
+        master_key_file: PathBuf | "master.key in the data directory", file_path(), every_command("FILE"), own;
 
         /// The master key itself, instead of `master_key_file`.
-        master_key: MasterKey | "none", master_key(), secret();
+        master_key: MasterKey | "none", master_key(), secret(), own;
+
+        /// Start although other servers of the database have other settings, and only warn of it: for a change of settings
+        /// server by server.
+        rolling: bool = "false", truth(), switch("true"), own;
 
         /// How many bytes of the store are kept in memory.
-        cache_bytes: u64 = "268435456", bytes(1 << 20, 1 << 40), serve("BYTES");
+        cache_bytes: u64 = "268435456", bytes(1 << 20, 1 << 40), serve("BYTES"), own;
 
         /// The account that is created in an empty store. Without it, the first start makes one and prints it.
-        bootstrap: Bootstrap | "none", bootstrap(), secret();
+        bootstrap: Bootstrap | "none", bootstrap(), secret(), own;
     }
 
     /// Where requests arrive
     pub NetworkSettings [] {
         /// Serve the API over HTTP here; port 0 takes a free one, `none` serves HTTPS only. That needs `tls_listen`.
-        listen: Option<SocketAddr> = "127.0.0.1:8080", address_or_none(), serve("ADDRESS");
+        listen: Option<SocketAddr> = "127.0.0.1:8080", address_or_none(), serve("ADDRESS"), own;
 
         /// Serve /health, /ready and /metrics here. Everybody who reaches this address may read them.
-        ops_listen: SocketAddr | "none", address(), serve("ADDRESS");
+        ops_listen: SocketAddr | "none", address(), serve("ADDRESS"), own;
 
         /// What clients reach the API at. Every URL in answers begins with it; a path is allowed.
         public_url: Url | "what each request was sent to", public_url(), serve("URL");
@@ -79,16 +83,16 @@ settings! {
         /// How many connections are open at the same time. Others wait. One address (of IPv6 a /64) has at most three
         /// quarters of them, less if others want as many, unless `trusted_proxies` names it; an idle connection goes first.
         /// There are as many requests at work, of which each client has at most three quarters, whoever brings them.
-        max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER");
+        max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER"), own;
 
         /// For how many seconds the server goes on serving when it was told to stop, while `/ready` says that it will: a load
         /// balancer has to notice that before connections are refused. A second signal stops at once.
-        drain_delay_seconds: Duration | "5 with `store`, else 0", seconds(0, 300), serve("SECONDS");
+        drain_delay_seconds: Duration | "5 with `store`, else 0", seconds(0, 300), serve("SECONDS"), own;
 
         /// The networks of the proxies in front of this server. What these say in `X-Forwarded-For` of where a request
         /// comes from is believed, which silent network authentication and fair shares need. Without any, the address of
         /// the connection counts, and all clients of a proxy have three quarters of `max_connections` together.
-        trusted_proxies: Vec<IpNet> | "none", networks(), file();
+        trusted_proxies: Vec<IpNet> | "none", networks(), file(), own;
 
         /// The origins of web pages that may speak to the API, such as the app of a device that is a browser. Browsers keep
         /// pages of other origins from reading answers.
@@ -99,17 +103,17 @@ settings! {
     #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
     pub(super) TlsSettings [] {
         /// Serve the API over HTTPS here, too. It needs `tls_cert` and `tls_key`, or `tls_self_signed`.
-        tls_listen: SocketAddr | "none", address(), serve("ADDRESS");
+        tls_listen: SocketAddr | "none", address(), serve("ADDRESS"), own;
 
         /// The certificate and its intermediates (PEM), read again when they change.
-        tls_cert: PathBuf | "none", file_path(), serve("FILE");
+        tls_cert: PathBuf | "none", file_path(), serve("FILE"), own;
 
         /// The certificate's private key (PEM). It is read again when it changes.
-        tls_key: PathBuf | "none", file_path(), serve("FILE");
+        tls_key: PathBuf | "none", file_path(), serve("FILE"), own;
 
         /// For development: make a certificate for localhost and the public URL's host. It is kept in `tls` in the data
         /// directory.
-        tls_self_signed: bool = "false", truth(), switch("true");
+        tls_self_signed: bool = "false", truth(), switch("true"), own;
     }
 
     /// Signal's registration service
@@ -136,11 +140,11 @@ settings! {
     #[expect(clippy::struct_field_names, reason = "fields are called as their settings")]
     pub(super) TelegramSettings [] {
         /// Serve Telegram's login codes here, over MTProto; port 0 takes a free one.
-        telegram_listen: SocketAddr | "none", address(), serve("ADDRESS");
+        telegram_listen: SocketAddr | "none", address(), serve("ADDRESS"), own;
 
         /// The file with the RSA key that clients know this server by (PEM, 2048 bits). Only its owner may be able to read it.
         /// It must exist; that in the data directory is made on the first start with `telegram_listen`.
-        telegram_rsa_key_file: PathBuf | "telegram.pem in the data directory", file_path(), file();
+        telegram_rsa_key_file: PathBuf | "telegram.pem in the data directory", file_path(), file(), own;
 
         /// The account that clients log in for. Needed only where there are several.
         telegram_account: AccountSid | "the only account", account_sid(), file();
@@ -153,7 +157,7 @@ settings! {
     /// What is logged
     pub(super) LoggingSettings [] {
         /// How much is logged on standard error: off, error, warn, info, debug or trace.
-        log: LevelFilter = "info", level(), every_command("LEVEL");
+        log: LevelFilter = "info", level(), every_command("LEVEL"), own;
     }
 
     /// Whom the server connects to
@@ -183,7 +187,7 @@ settings! {
     pub(super) WaitingSettings [] {
         /// How many requests wait for a change at the same time, streams included. It is never more than three quarters of
         /// `max_connections` (6144 of the default): those who wait must leave room for those who come to change something.
-        max_waiters: usize = "20000", number(0, 1_000_000), file();
+        max_waiters: usize = "20000", number(0, 1_000_000), file(), own;
     }
 
     /// Limits

@@ -28,6 +28,7 @@ pub mod gsm_alphabet;
 pub mod limits;
 pub mod message;
 pub mod messaging_configuration;
+pub mod node;
 pub mod notification;
 pub mod number_matching;
 pub mod opaque;

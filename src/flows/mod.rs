@@ -28,6 +28,7 @@ pub mod factor;
 pub mod fraud;
 pub mod messaging_configuration;
 pub mod news;
+pub mod nodes;
 pub mod outbox;
 pub mod page;
 pub mod push;

@@ -34,7 +34,7 @@ pub async fn check(app: &App) -> Result<(), UnusableStore> {
 }
 
 /// What was found in a store.
-enum Found<'a> {
+enum Condition<'a> {
     HalfFilled(Filling),
     /// Nothing speaks against it; what is missing is to be added.
     Usable(Reading<'a>, Batch),
@@ -43,13 +43,13 @@ enum Found<'a> {
 /// The mark of a store that is not whole, if there is one.
 async fn check_once(app: &App) -> Result<Option<Filling>, Fault> {
     match look(app).await? {
-        Found::HalfFilled(filling) => Ok(Some(filling)),
+        Condition::HalfFilled(filling) => Ok(Some(filling)),
         // Of two that are the first, with different keys, one finds here that the other was.
-        Found::Usable(reading, missing) => reading.commit(missing).await.map(|()| None),
+        Condition::Usable(reading, missing) => reading.commit(missing).await.map(|()| None),
     }
 }
 
-async fn look(app: &App) -> Result<Found<'_>, Fault> {
+async fn look(app: &App) -> Result<Condition<'_>, Fault> {
     let mut reading = Reading::new(app);
     let (key, seal, mark) = (keys::store_format(), keys::store_seal(), keys::filling());
     reading
@@ -58,7 +58,7 @@ async fn look(app: &App) -> Result<Found<'_>, Fault> {
     // First, for half a store may have no format yet. A new store's format rests on there being no mark, and the first
     // entries of one that is filled on there being no format.
     if let Some(filling) = reading.get(&mark).await? {
-        return Ok(Found::HalfFilled(filling));
+        return Ok(Condition::HalfFilled(filling));
     }
     let ours = app.vault.key_id();
     let mut missing = Batch::new();
@@ -86,7 +86,7 @@ async fn look(app: &App) -> Result<Found<'_>, Fault> {
         Some(found) if !opens(&app.vault, &found) => return Err(other_key()),
         Some(_) => {}
     }
-    Ok(Found::Usable(reading, missing))
+    Ok(Condition::Usable(reading, missing))
 }
 
 /// Whether the seal is of this master key.
@@ -181,7 +181,8 @@ mod tests {
         let app = TestParts::default().wire();
         let other = with_other_key(&app);
         let (first, second) = (look(&app).await.unwrap(), look(&other).await.unwrap());
-        let (Found::Usable(first, of_first), Found::Usable(second, of_second)) = (first, second) else {
+        let (Condition::Usable(first, of_first), Condition::Usable(second, of_second)) = (first, second)
+        else {
             panic!("nobody fills it");
         };
         second.commit(of_second).await.unwrap();

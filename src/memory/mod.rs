@@ -13,6 +13,7 @@ pub(crate) mod conversions;
 pub mod fraud;
 pub(crate) mod gates;
 pub mod news;
+pub mod nodes;
 pub mod sids;
 pub(crate) mod tallies;
 pub mod turns;
@@ -25,6 +26,7 @@ use self::backlog::Backlog;
 use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
 use self::fraud::FraudMemory;
+use self::nodes::NodeMemory;
 use self::tallies::{DeliveryTally, SenderTally};
 use self::turns::RecordTurns;
 use self::waiters::Waiters;
@@ -49,6 +51,8 @@ pub struct Memory {
     pub sender_breakers: SenderBreakers,
     /// Whether the codes that they sent came back.
     pub conversions: SenderConversions,
+    /// Which servers share the store.
+    pub nodes: NodeMemory,
     /// What guards codes by message against toll fraud.
     pub fraud: Arc<FraudMemory>,
 }

@@ -117,6 +117,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.statistics()
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.clock().await
+    }
+
     fn is_exclusive(&self) -> bool {
         self.inner.is_exclusive()
     }

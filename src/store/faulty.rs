@@ -112,6 +112,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.statistics()
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.gate(&self.fail_reads)?;
+        self.inner.clock().await
+    }
+
     fn is_exclusive(&self) -> bool {
         self.inner.is_exclusive()
     }

@@ -102,6 +102,14 @@ pub trait Store: Send + Sync + fmt::Debug {
         false
     }
 
+    /// What time it is by the clock that all processes which share the store can ask; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     /// How processes that share the store tell each other of changes; `None` where no other process can share it, or nothing
     /// can be told.
     fn announcements(&self) -> Option<Box<dyn Announcements>> {

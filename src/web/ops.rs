@@ -73,6 +73,10 @@ impl FailureAnswers for StatusOnly {
 async fn ready(State(ops): State<Arc<Ops>>) -> (StatusCode, &'static str) {
     match ops.health().await {
         ServerHealth::Serving => (StatusCode::OK, "ready\n"),
+        ServerHealth::ClockIsWrong => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the clock of this machine is too far from the database's\n",
+        ),
         ServerHealth::Failing => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
         ServerHealth::Ending => (StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n"),
     }
@@ -84,6 +88,9 @@ impl Ops {
         const PATIENCE: Duration = Duration::from_secs(5);
         if self.draining.load(Ordering::Relaxed) {
             return ServerHealth::Ending;
+        }
+        if self.app.memory.nodes.clock_is_wrong() {
+            return ServerHealth::ClockIsWrong;
         }
         match tokio::time::timeout(PATIENCE, store_format::check(&self.app)).await {
             Ok(Ok(())) => ServerHealth::Serving,
@@ -145,10 +152,27 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
         );
     }
+    node_metrics(&ops.app, &mut text);
     outbox_metrics(&ops.app, &mut text);
     sender_metrics(&ops.app, &mut text);
     blocked_codes(&ops.app.memory.fraud.refused, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// A server that has its store to itself is alone, and has no clock to compare its own with.
+fn node_metrics(app: &App, text: &mut String) {
+    let live = app.memory.nodes.live().unwrap_or(1);
+    let _ = write!(
+        text,
+        "# HELP countersign_nodes Servers that run on the same store, this one included.\n\
+         # TYPE countersign_nodes gauge\n\
+         countersign_nodes {live}\n\
+         # HELP countersign_clock_offset_seconds How far the database's clock is ahead of this machine's.\n\
+         # TYPE countersign_clock_offset_seconds gauge\n"
+    );
+    if let Some(offset) = app.memory.nodes.clock() {
+        let _ = writeln!(text, "countersign_clock_offset_seconds {}", offset.seconds());
+    }
 }
 
 fn outbox_metrics(app: &App, text: &mut String) {

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::domain::node::Duty;
+use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::count_waiting;
 use crate::flows::verification::PlanKeeper;
 use crate::flows::{challenge, news, relearn, sweep};
@@ -14,7 +16,12 @@ use crate::web::ops::Ops;
 use crate::web::rpc::ServerHealth;
 
 /// Begins all of it; it ends with what is returned.
-pub(super) fn begin(app: &Arc<App>, ops: &Arc<Ops>, health: watch::Sender<ServerHealth>) -> JoinSet<()> {
+pub(super) fn begin(
+    app: &Arc<App>,
+    ops: &Arc<Ops>,
+    health: watch::Sender<ServerHealth>,
+    member: Option<RegisteredNode>,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let reclaiming = Arc::clone(app);
     tasks.spawn(async move {
@@ -27,6 +34,12 @@ pub(super) fn begin(app: &Arc<App>, ops: &Arc<Ops>, health: watch::Sender<Server
     tasks.spawn(count_again_and_again(Arc::clone(app)));
     tasks.spawn(relearn::keep_up(Arc::clone(app)));
     tasks.spawn(advance_again_and_again(Arc::clone(app)));
+    if let Some(mut member) = member {
+        let running = Arc::clone(app);
+        tasks.spawn(async move {
+            nodes::keep_up(&running, &mut member).await;
+        });
+    }
     let telling = Arc::clone(app);
     tasks.spawn(async move {
         news::keep_up(telling).await;
@@ -70,6 +83,10 @@ const COUNTING_PERIOD: Duration = Duration::from_mins(5);
 async fn expire_again_and_again(app: Arc<App>) {
     let mut failing = false;
     loop {
+        if !app.memory.nodes.has_duty(Duty::ChallengeTimers, app.clock.now()) {
+            tokio::time::sleep(EXPIRY_PERIOD).await;
+            continue;
+        }
         let expired = challenge::expire_due(&app).await;
         let next = expired.as_ref().ok().copied().flatten();
         let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
@@ -84,16 +101,28 @@ async fn expire_again_and_again(app: Arc<App>) {
 /// Goes on with the plans of verifications when their next step is due.
 async fn advance_again_and_again(app: Arc<App>) {
     let (mut failing, mut plans) = (false, PlanKeeper::default());
+    let phase = phase(&app);
     loop {
         let advanced = plans.go_on(&app).await;
         let next = advanced.as_ref().ok().copied().flatten();
-        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()));
+        let rest = next.map_or(EXPIRY_PERIOD, |next| next.since(app.clock.now()) + phase);
         tokio::time::sleep(rest.min(EXPIRY_PERIOD)).await;
         if let (Err(error), false) = (&advanced, failing) {
             tracing::error!("some plans of verifications do not go on: {error}");
         }
         failing = advanced.is_err();
     }
+}
+
+/// Someone waits for the next step of a plan, so it is no server's duty: none would take it while the one that has the duty is
+/// gone without having said so. So that not all take the same step at the same moment, each takes it a little later than it is
+/// due.
+fn phase(app: &App) -> Duration {
+    let mut byte = [0];
+    if app.shares_store() {
+        app.entropy.fill(&mut byte);
+    }
+    Duration::from_millis(byte[0].into())
 }
 
 /// New timers are seen after so long at the latest; looking costs one row.

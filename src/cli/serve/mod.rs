@@ -3,6 +3,7 @@
 //! `setup` is what has to go well first, `background` what goes on beside the requests; here is how it begins and ends.
 
 mod background;
+mod node;
 mod setup;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::{Failure, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::flows::deliveries::Deliveries;
+use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::server::connections::OpenConnections;
 use crate::server::{self, ClientLimits, Protocol};
@@ -30,6 +32,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
     let signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let rolling = config.storage.rolling;
     let opened = open(
         config.storage,
         config.policy,
@@ -37,6 +40,14 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         OpenPurpose::Use,
     )
     .await?;
+    let member = match node::join(&opened, config.alike, &config.telegram, rolling).await {
+        Ok(member) => member,
+        Err(failure) => {
+            opened.close().await?;
+            return Err(failure);
+        }
+    };
+    let node = member.as_ref().map(RegisteredNode::node);
     let started = Started::new(
         &opened,
         config.network,
@@ -50,16 +61,21 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let served = match started {
         Ok(started) => {
             warn_of_log_senders(&opened.app);
-            started.serve(&opened.app, signals).await;
+            started.serve(&opened.app, member, signals).await;
             Ok(())
         }
         Err(failure) => Err(failure),
     };
+    if let Some(node) = node
+        && let Err(error) = nodes::leave(&opened.app, node).await
+    {
+        tracing::warn!("other servers take this one for running for up to a minute: {error}");
+    }
     served.and(opened.close().await)
 }
 
 impl Started {
-    async fn serve(self, app: &Arc<App>, signals: Signals) {
+    async fn serve(self, app: &Arc<App>, member: Option<RegisteredNode>, signals: Signals) {
         let ops = Arc::new(Ops {
             app: Arc::clone(app),
             requests: Arc::default(),
@@ -80,7 +96,7 @@ impl Started {
                 let _dropped_or_sent = ops_stopped.await;
             }));
         }
-        let mut helpers = background::begin(app, &ops, self.health.clone());
+        let mut helpers = background::begin(app, &ops, self.health.clone(), member);
         if let Some(certificates) = self.certificates {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
         }

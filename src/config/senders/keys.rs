@@ -9,6 +9,8 @@ use crate::delivery::codes::SenderKind;
 pub(in crate::config) struct SenderKey {
     pub(in crate::config) name: &'static str,
     pub(in crate::config) kinds: &'static [SenderKind],
+    /// Whether servers of one store may have different values.
+    pub(in crate::config) is_own: bool,
     /// What it is, in Markdown.
     pub(in crate::config) doc: &'static str,
 }
@@ -25,12 +27,15 @@ const MESSAGE_CENTRE: &[SenderKind] = &[SenderKind::Smpp];
 const NETWORK: &[SenderKind] = &[SenderKind::Http, SenderKind::Smpp, SenderKind::Smtp];
 
 macro_rules! keys {
-    ($($(#[doc = $doc:literal])+ $key:ident = $name:literal of $kinds:expr;)+) => {
+    (@own own) => { true };
+    (@own) => { false };
+    ($($(#[doc = $doc:literal])+ $key:ident = $name:literal of $kinds:expr $(, $own:ident)?;)+) => {
         $(
             $(#[doc = $doc])+
-            pub(super) static $key: SenderKey = SenderKey {
+            pub(in crate::config) static $key: SenderKey = SenderKey {
                 name: $name,
                 kinds: $kinds,
+                is_own: keys!(@own $($own)?),
                 doc: concat!($($doc),+),
             };
         )+
@@ -71,7 +76,7 @@ keys! {
     ALLOW_PLAINTEXT = "allow_plaintext" of NETWORK;
 
     /// A PEM file with the authorities that are trusted instead of the system's.
-    CA_FILE = "ca_file" of NETWORK;
+    CA_FILE = "ca_file" of NETWORK, own;
 
     /// How long a try takes at most, 1 to 30 (`smpp`: each of connection and answer). Default 10.
     TIMEOUT_SECONDS = "timeout_seconds" of NETWORK;
@@ -83,10 +88,10 @@ keys! {
     USERNAME = "username" of &[SenderKind::Http, SenderKind::Smtp];
 
     /// The file with the password alone; or `COUNTERSIGN_SENDER_<NAME>_SECRET`.
-    PASSWORD_FILE = "password_file" of &[SenderKind::Smpp, SenderKind::Smtp];
+    PASSWORD_FILE = "password_file" of &[SenderKind::Smpp, SenderKind::Smtp], own;
 
     /// The file with the secret alone; or `COUNTERSIGN_SENDER_<NAME>_SECRET`.
-    SECRET_FILE = "secret_file" of HTTP;
+    SECRET_FILE = "secret_file" of HTTP, own;
 
     /// `required` or, with `smtp://`, `none`. Default `required`.
     TLS = "tls" of MAIL;
@@ -95,7 +100,7 @@ keys! {
     FROM_NAME = "from_name" of MAIL;
 
     /// What this server calls itself (EHLO). Default the machine's name.
-    HELLO_NAME = "hello_name" of MAIL;
+    HELLO_NAME = "hello_name" of MAIL, own;
 
     /// `GET`, `PATCH`, `POST` or `PUT`. Default `POST`.
     METHOD = "method" of HTTP;

@@ -100,12 +100,14 @@ impl Walk<'_> {
             KeyParts::Verification(service, sid) => self.check_verification(here, *service, *sid)?,
             KeyParts::VerificationTimer(due, sid) => self.check_plan_timer(here, *due, *sid).await?,
             KeyParts::Webhook(service, sid) => self.check_webhook(here, *service, *sid).await?,
-            // Counters and blocks outlive what they were made for, so there is nothing to look up.
+            // Counters, blocks and leases outlive what they were made for, so there is nothing to look up.
             KeyParts::BegunSessions(..)
             | KeyParts::Budget(_)
             | KeyParts::CreationRate(_)
             | KeyParts::Destination(..)
             | KeyParts::DialectService(..)
+            | KeyParts::Duty(_)
+            | KeyParts::Node(_)
             | KeyParts::PrefixBlock(..)
             | KeyParts::WrongCodes(..) => {}
         }

@@ -169,6 +169,34 @@ impl<'a> Reading<'a> {
         Ok(records)
     }
 
+    /// The first `limit` records of a listing with their keys, which the decision does not rest on.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub async fn list_with_keys<T: Record>(
+        &mut self,
+        prefix: &Prefix<T>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, T)>, Fault> {
+        let scan = Scan {
+            prefix: prefix.bytes().to_vec(),
+            after: None,
+            order: Order::Ascending,
+            limit,
+        };
+        let entries = self.scan(scan).await?.into_iter();
+        let keyed = entries.map(|(key, entry)| Ok((key, records::decode(&entry.value)?)));
+        keyed.collect()
+    }
+
+    /// What time it is by the clock that all who share the store can ask; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    pub async fn store_clock(&self) -> Result<Option<Timestamp>, Fault> {
+        Ok(self.store.clock().await?)
+    }
+
     /// A stretch of the key map, as it is now; what was read before does not show in it. The decision rests on what is said
     /// to be by [`Reading::rest_on`] afterwards.
     ///

@@ -8,6 +8,7 @@ use std::time::Duration;
 use self::lapse::Lapsed;
 use crate::app::App;
 use crate::domain::factor::{Factor, FactorKind};
+use crate::domain::node::Duty;
 use crate::domain::sid::ServiceSid;
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
@@ -37,6 +38,10 @@ const PERIOD: Duration = Duration::from_secs(30);
 pub async fn keep_up(app: Arc<App>) {
     let mut failing = false;
     loop {
+        if !app.memory.nodes.has_duty(Duty::Sweep, app.clock.now()) {
+            tokio::time::sleep(PERIOD).await;
+            continue;
+        }
         let swept = sweep(&app, over_by(&app)).await;
         match swept {
             Ok(CHUNK..) => tokio::task::yield_now().await,

@@ -52,6 +52,7 @@ use crate::domain::fraud::budget::{Counter, Taken};
 use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::limits::Permits;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
+use crate::domain::node::{Duty, DutyHolder, NodeId, NodeRecord};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::phone::PhoneNumber;
@@ -80,6 +81,12 @@ kinds! {
         /// That the store is being filled, and what with.
         b'F' Filling filling()
             => record Filling, Stays, "marks of stores that are not whole", "mark of a store that is not whole";
+        /// A server that runs on the store.
+        b'H' Node node(; id: NodeId) in nodes
+            => record NodeRecord, Ends, "servers", "server {id}";
+        /// Who does what one of all servers has to do.
+        b'J' Duty duty(duty: Duty)
+            => record DutyHolder, Ends, "duties of servers", "duty {duty:?} of servers";
         /// The key that push services know this server by.
         b'K' VapidKey vapid_key()
             => record VapidKeyRecord, Stays, "VAPID keys", "VAPID key";

@@ -9,6 +9,7 @@ use crate::domain::entity::{Entity, EntityScope};
 use crate::domain::fraud::budget::{Counter, CounterKind};
 use crate::domain::fraud::prefix::DestinationPrefix;
 use crate::domain::messaging_configuration::Region;
+use crate::domain::node::{Duty, NodeId};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
 use crate::domain::phone::PhoneNumber;
@@ -272,6 +273,39 @@ impl WritePart for Fingerprint {
 impl ReadPart for Fingerprint {
     fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
         reader.chunk().map(Self)
+    }
+}
+
+impl WritePart for NodeId {
+    fn length(&self) -> usize {
+        16
+    }
+
+    fn write(&self, key: &mut Vec<u8>) {
+        key.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl ReadPart for NodeId {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
+        reader.chunk().map(Self::from_bytes)
+    }
+}
+
+impl WritePart for Duty {
+    fn length(&self) -> usize {
+        1
+    }
+
+    fn write(&self, key: &mut Vec<u8>) {
+        key.push(self.to_byte());
+    }
+}
+
+impl ReadPart for Duty {
+    fn read(reader: &mut KeyReader<'_>) -> Option<Self> {
+        let [byte] = reader.chunk()?;
+        Self::from_byte(byte)
     }
 }
 

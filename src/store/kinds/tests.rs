@@ -42,6 +42,7 @@ fn samples() -> Vec<Sample> {
         AttemptSid::from_bytes([4; 16]),
         AccessTokenSid::from_bytes([4; 16]),
     );
+    let node_id = NodeId::from_bytes([4; 16]);
     let key_name = KeyName::parse("abcd1234").unwrap();
     let due = Timestamp::from_millis(0x0102_0304);
     let number = Destination::Phone(phone());
@@ -52,6 +53,8 @@ fn samples() -> Vec<Sample> {
     let value = Fingerprint([5; 16]);
     let mut samples = vec![
         sample(store_format(), "6d".to_owned(), KeyParts::StoreFormat()),
+        sample(node(node_id), format!("48{four}"), KeyParts::Node(node_id)),
+        sample(duty(Duty::Sweep), "4a73".to_owned(), KeyParts::Duty(Duty::Sweep)),
         sample(store_seal(), "4d".to_owned(), KeyParts::StoreSeal()),
         sample(filling(), "46".to_owned(), KeyParts::Filling()),
         sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),
@@ -330,9 +333,10 @@ fn keys_have_no_room_to_spare() {
 fn listings_are_the_beginning_of_their_keys() {
     let (s, sid) = (scope(), [4; 16]);
     let begin = |prefix: &[u8], key: Vec<u8>| key.strip_prefix(prefix).map(<[u8]>::len);
+    let receiver = Receiver::Factor(FactorSid::from_bytes(sid));
     let lane = Lane {
         account: s.account,
-        receiver: Receiver::Factor(FactorSid::from_bytes(sid)),
+        receiver,
     };
     let event = EventSid::from_bytes(sid);
     for found in [

@@ -211,6 +211,12 @@ impl Store for PostgresStore {
         Ok(())
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        let rows = self.pool.query(CLOCK, &[]).await?;
+        let millis = |row: &Row| number(column(row, 0)?).map(Timestamp::from_millis);
+        rows.first().map(millis).transpose()
+    }
+
     fn announcements(&self) -> Option<Box<dyn Announcements>> {
         let connector = Arc::clone(&self.context.connector);
         let notifications = Notifications::begin(connector, Arc::clone(&self.pool), self.node);
@@ -308,6 +314,7 @@ const SCAN_DOWN: &str = "SELECT key, value, version, expires_at FROM countersign
 WHERE key >= $1 AND key < $2 ORDER BY key DESC LIMIT $3";
 const EXPIRED: &str = "SELECT key, version FROM countersign_entries
 WHERE expires_at <= $1 AND key >= $2 AND key < $3 ORDER BY expires_at LIMIT $4";
+const CLOCK: &str = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::int8";
 /// A slot goes if it is old by the clock of this process and by that of the database: one of them can be wrong, and whoever
 /// misses its slot takes the database for one that has lost commits.
 const DROP_OLD_SLOTS: &str = "DELETE FROM countersign_entries

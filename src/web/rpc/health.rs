@@ -16,6 +16,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 pub enum ServerHealth {
     /// Calls are served.
     Serving,
+    /// Its clock is too far from those of the servers that share the store.
+    ClockIsWrong,
     /// The store does not answer.
     Failing,
     /// It is shutting down.
@@ -94,7 +96,9 @@ impl Watching {
 fn status_of(health: ServerHealth) -> ServingStatus {
     match health {
         ServerHealth::Serving => ServingStatus::Serving,
-        ServerHealth::Failing | ServerHealth::Ending => ServingStatus::NotServing,
+        ServerHealth::ClockIsWrong | ServerHealth::Failing | ServerHealth::Ending => {
+            ServingStatus::NotServing
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use countersign::domain::factor::{
     WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
+use countersign::domain::node::{ClockOffset, DutyHolder, NodeId, NodeRecord, SettingMark};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
 use countersign::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use countersign::domain::outbox::{DeadLetter, Reason};
@@ -639,6 +640,22 @@ fn of_the_store() -> Vec<Sample> {
     let seal = StoreSeal {
         identity: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 16 + 16]),
     };
+    let id = NodeId::from_bytes([17; 16]);
+    let node = NodeRecord {
+        host: "one.example".to_owned(),
+        version: "0.1.0".to_owned(),
+        started: moment(24),
+        until: moment(25),
+        clock: ClockOffset::measured(moment(24), moment(25), moment(24)),
+        settings: vec![SettingMark {
+            name: "limits.max_pending_challenges".to_owned(),
+            mark: [18; 8],
+        }],
+    };
+    let duty = DutyHolder {
+        node: id,
+        until: moment(26),
+    };
     let conversion = FillSource::Conversion {
         master_key_id: format.master_key_id.clone(),
     };
@@ -672,6 +689,8 @@ fn of_the_store() -> Vec<Sample> {
         sample("service count", &ServiceCount { count: 3 }),
         sample("store format", &format),
         sample("seal of a store", &seal),
+        sample("server", &node),
+        sample("duty of a server", &duty),
         sample("VAPID key", &vapid_key),
         sample(
             "half an import",

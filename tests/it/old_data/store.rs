@@ -41,6 +41,7 @@ use countersign::flows::check_store::check_store;
 use countersign::flows::client_key::{self, ClientKeyName};
 use countersign::flows::credential::{self, NewCredential, NewKey};
 use countersign::flows::factor::{self, EnrolmentProof, FactorChanges, NewPushFactor, NewTotpFactor};
+use countersign::flows::nodes::{self, NewNode};
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::reading::Foreseen;
@@ -208,11 +209,27 @@ pub(super) async fn write() -> String {
     vapid_public_key(&app).await.unwrap();
     store_format::check(&app).await.unwrap();
     assert_eq!(app.clock.now(), written_at());
+    run_beside_others(&app).await;
     give_up_one(&app).await;
 
     let mut file = Vec::new();
     transfer::export(app.store.as_ref(), &mut file).await.unwrap();
     String::from_utf8(file).unwrap()
+}
+
+/// A server that stands in the register, with its duties.
+async fn run_beside_others(app: &App) {
+    let new = NewNode {
+        host: "one.example".to_owned(),
+        version: "0.1.0".to_owned(),
+        settings: vec![nodes::mark(
+            &app.vault,
+            "public_url".to_owned(),
+            &Zeroizing::default(),
+        )],
+        rolling: false,
+    };
+    nodes::join(app, new).await.unwrap().unwrap();
 }
 
 /// A row that nobody took.

@@ -19,6 +19,7 @@ mod limits;
 mod ops;
 mod outbox;
 pub(crate) mod process;
+mod register;
 mod rolling;
 mod secrets;
 mod settings;

@@ -100,12 +100,12 @@ fn until_more_are_answered(answered: &AtomicUsize) {
 }
 
 /// A server and where it says whether it is ready.
-struct Server {
-    process: Process,
-    ops: String,
+pub(super) struct Server {
+    pub(super) process: Process,
+    pub(super) ops: String,
 }
 
-fn started(data: &Path, arguments: &[&str]) -> Server {
+pub(super) fn started(data: &Path, arguments: &[&str]) -> Server {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);

@@ -18,6 +18,19 @@ async fn what_one_commits_the_other_reads() {
     assert_eq!(value(&one.store, "key").await.unwrap(), "2");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_nodes_are_told_the_same_time() {
+    let one = or_return!(EmptyStore::new().await);
+    let other = one.another().await;
+    // The database is on this machine, so its clock is this one.
+    let mut moments = vec![SystemClock.now()];
+    for store in [&one.store, &other] {
+        moments.push(store.clock().await.unwrap().unwrap());
+    }
+    moments.push(SystemClock.now());
+    assert!(moments.is_sorted(), "{moments:?}");
+}
+
 /// Each round, all nodes try to be the one that uses a version up, with a row beside it that only tells who it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_is_used_up_by_one_of_many_nodes() {
