@@ -1,14 +1,15 @@
 //! Faults of servers, of their database and of what is between them, while clients work; and then the checks of
 //! [`crate::server_kill`].
 //!
-//! `COUNTERSIGN_KILL_ROUNDS` sets how often: a tenth of it (of 20 unless told), but each fault at least once.
+//! `COUNTERSIGN_KILL_ROUNDS` sets how often: each fault once for a hundred, but at least once.
 //! `COUNTERSIGN_KILL_SEED` sets the moments.
 
+use std::io::{self, Write as _};
 use std::thread;
 use std::time::Duration;
 
 use super::servers::Nodes;
-use crate::postgres_server::Proxy;
+use crate::postgres_server::{Cluster, ClusterOptions, Proxy};
 use crate::server_kill::everybody::{Answers, Everybody};
 use crate::server_kill::number_from;
 use crate::server_kill::random::Random;
@@ -29,6 +30,23 @@ fn acknowledged_answers_survive_connections_to_the_database_that_fail() {
     ]);
 }
 
+/// Its log as well, so it cannot even say what it lacks. Needs root, as nobody else can have a disk that is small.
+#[test]
+fn acknowledged_answers_survive_a_database_whose_disk_is_full() {
+    let options = ClusterOptions {
+        disk: Some(160),
+        settings: "min_wal_size = '32MB'\nmax_wal_size = '48MB'",
+        ..ClusterOptions::default()
+    };
+    if !Cluster::may_have_disk() {
+        let line = "SKIPPED: a database whose disk is full, which needs root and PostgreSQL\n";
+        io::stderr().write_all(line.as_bytes()).unwrap();
+        return;
+    }
+    let cluster = Cluster::own(options).unwrap();
+    survive_on(Nodes::start_on(cluster, &[None; 3]), &[Fault::DiskFull]);
+}
+
 /// What happens while clients work.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -40,6 +58,8 @@ enum Fault {
     CutBeforeCommit,
     /// All its processes at once; it is started again soon after.
     DatabaseKilled,
+    /// Until somebody makes space, and starts the database if it has ended.
+    DiskFull,
     /// To one server's database first, then to all: nothing comes, and nothing is closed.
     HalfOpen,
     /// And once more while it starts.
@@ -50,9 +70,14 @@ enum Fault {
 
 /// Lets one fault after the other happen to three servers on one database.
 fn survive(faults: &[Fault]) {
-    let Some(mut nodes) = Nodes::start(3) else { return };
-    let rounds = number_from("COUNTERSIGN_KILL_ROUNDS", 20) / 10;
-    let rounds = rounds.max(u64::try_from(faults.len()).unwrap());
+    if let Some(nodes) = Nodes::start(3) {
+        survive_on(nodes, faults);
+    }
+}
+
+fn survive_on(mut nodes: Nodes, faults: &[Fault]) {
+    let each = (number_from("COUNTERSIGN_KILL_ROUNDS", 20) / 100).max(1);
+    let rounds = each * u64::try_from(faults.len()).unwrap();
     let seed = number_from("COUNTERSIGN_KILL_SEED", 0x5eed);
     eprintln!("{rounds} rounds, seed {seed}");
     let mut random = Random::new(seed);
@@ -98,6 +123,13 @@ impl Fault {
                 nodes.cluster().kill();
                 thread::sleep(Duration::from_millis(random.below(1000)));
                 nodes.cluster().start();
+            }
+            Self::DiskFull => {
+                nodes.cluster().fill_disk();
+                let filling = "CREATE TABLE filling AS SELECT generate_series(1, 1000000)";
+                nodes.database().try_psql(filling).unwrap_err();
+                thread::sleep(Duration::from_secs(12));
+                nodes.cluster().clear_disk();
             }
             Self::HalfOpen => {
                 nodes.proxies().next().unwrap().freeze();

@@ -1,5 +1,7 @@
-//! Several real servers on one database: races between them, and faults of theirs, of the database and of what is between them.
+//! Several real servers on one database: races between them, clocks that differ, and faults of the servers, of the database and
+//! of what is between them.
 
+mod clocks;
 mod faults;
 mod races;
 mod servers;

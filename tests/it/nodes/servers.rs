@@ -14,6 +14,7 @@ use countersign::domain::time::SystemClock;
 use countersign::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use tempfile::TempDir;
 
+use super::clocks::MovingClock;
 use crate::postgres_server::{Cluster, ClusterOptions, Database, Proxy};
 use crate::server_kill::line::Servers;
 use crate::server_kill::server::{self, DATA, Server};
@@ -32,6 +33,7 @@ struct Node {
     directory: PathBuf,
     /// Stands between it and the database.
     proxy: Proxy,
+    variables: Vec<(&'static str, String)>,
     server: Option<Server>,
 }
 
@@ -39,9 +41,18 @@ impl Nodes {
     /// So many servers, all up. None where PostgreSQL is not installed.
     pub(super) fn start(number: usize) -> Option<Self> {
         let cluster = Cluster::own(ClusterOptions::default())?;
+        Some(Self::start_on(cluster, &vec![None; number]))
+    }
+
+    /// Servers on a database of this cluster, one for each of the clocks that they are to have.
+    pub(super) fn start_on(cluster: Cluster, clocks: &[Option<&MovingClock>]) -> Self {
+        let number = clocks.len();
         let database = cluster.database();
         let directory = TempDir::new().unwrap();
-        let node = |number: usize| Node::new(&directory.path().join(number.to_string()), &database);
+        let node = |number: usize| {
+            let variables = clocks[number].map_or(Vec::new(), MovingClock::variables);
+            Node::new(&directory.path().join(number.to_string()), &database, variables)
+        };
         let mut nodes = Self {
             all: (0..number).map(node).collect(),
             servers: Servers::sharing(number),
@@ -52,7 +63,7 @@ impl Nodes {
         let migrate = ["store", "migrate", "--store", &nodes.database.url()];
         server::run(&nodes.all[0].directory, &migrate);
         nodes.recover();
-        Some(nodes)
+        nodes
     }
 
     pub(super) fn servers(&self) -> Arc<Servers> {
@@ -89,6 +100,10 @@ impl Nodes {
         self.all.iter().map(|node| &node.proxy)
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
     pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
@@ -101,7 +116,7 @@ impl Nodes {
     /// Starts one that was killed, and does not wait until it listens.
     pub(super) fn half_start(&self, number: usize) -> server::Process {
         let node = &self.all[number];
-        server::spawn_with(&node.directory, &node.arguments(&self.database), &[])
+        server::spawn_with(&node.directory, &node.arguments(&self.database), &node.variables)
     }
 
     /// Starts what was killed. All of it must be of use again soon.
@@ -110,7 +125,8 @@ impl Nodes {
         for number in 0..self.all.len() {
             let node = &mut self.all[number];
             if node.server.is_none() {
-                let server = Server::start_with(&node.directory, &node.arguments(&self.database), &[]);
+                let server =
+                    Server::start_with(&node.directory, &node.arguments(&self.database), &node.variables);
                 self.servers.is_up(number, &server.address);
                 node.server = Some(server);
             }
@@ -126,7 +142,7 @@ impl Nodes {
 }
 
 impl Node {
-    fn new(directory: &Path, database: &Database) -> Self {
+    fn new(directory: &Path, database: &Database, variables: Vec<(&'static str, String)>) -> Self {
         let data = directory.join(DATA);
         fs::create_dir_all(&data).unwrap();
         let key = data.join("master.key");
@@ -135,6 +151,7 @@ impl Node {
         Self {
             directory: directory.to_owned(),
             proxy: Proxy::start(database.address()),
+            variables,
             server: None,
         }
     }

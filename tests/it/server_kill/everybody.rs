@@ -59,12 +59,22 @@ impl Answers {
 impl Everybody {
     /// Clients of servers that are up and new.
     pub(crate) fn new(servers: &Arc<Servers>, random: &mut Random) -> Self {
+        Self::with(servers, random, true)
+    }
+
+    /// Those of servers whose clocks differ: no challenge ends while somebody looks at it, as it does so at another moment for
+    /// each server.
+    pub(crate) fn of_different_clocks(servers: &Arc<Servers>, random: &mut Random) -> Self {
+        Self::with(servers, random, false)
+    }
+
+    fn with(servers: &Arc<Servers>, random: &mut Random, lets_end: bool) -> Self {
         let receiver = Receiver::start();
         let mut line = servers.line(0);
         let service = create_service(&mut line, &receiver.url());
         let user = |number| User::new(number, &service, random.below(u64::MAX));
         let users = (0..USERS).map(user).collect();
-        let owner = |number| PhoneOwner::new(number, &service, random.below(u64::MAX));
+        let owner = |number| PhoneOwner::new(number, &service, random.below(u64::MAX), lets_end);
         Self {
             users,
             owners: (0..PHONE_OWNERS).map(owner).collect(),
@@ -187,6 +197,11 @@ impl Everybody {
         for directory in directories {
             assert_eq!(secret.found(directory), "", "these files hold secrets");
         }
+    }
+
+    /// Checks that nobody was told of anything a second time.
+    pub(crate) fn check_told_once(&self) {
+        assert_eq!(self.receiver.tries(), self.receiver.taken().len());
     }
 
     pub(crate) fn summarize(&self, rounds: u64) {

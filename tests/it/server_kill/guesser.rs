@@ -92,7 +92,7 @@ impl Guesser {
             });
             return Ok(());
         };
-        let code = wrong_code(&victim.totp);
+        let code = victim.totp.wrong_code();
         let begin = Instant::now();
         let path = challenge.path.as_str();
         let answers: Vec<io::Result<Answer>> = thread::scope(|scope| {
@@ -163,14 +163,6 @@ impl Victim {
             challenge: None,
         })
     }
-}
-
-/// A code that belongs to no time step near now.
-fn wrong_code(totp: &Totp) -> String {
-    let now = current_step();
-    let near: Vec<String> = (now - 5..=now + 5).map(|step| totp.code(step)).collect();
-    let mut candidates = (0..).map(|number| format!("{number:08}"));
-    candidates.find(|code| !near.contains(code)).unwrap()
 }
 
 const DIGITS: u8 = 8;

@@ -21,6 +21,8 @@ pub(super) struct PhoneOwner {
     path: String,
     random: Random,
     phones: Vec<Phone>,
+    /// Whether some challenges are left to end by themselves.
+    lets_end: bool,
     /// How many entities were begun, answered or not.
     entities: usize,
     statuses: Statuses,
@@ -46,11 +48,12 @@ struct Asked {
 }
 
 impl PhoneOwner {
-    pub(super) fn new(number: u64, service: &str, seed: u64) -> Self {
+    pub(super) fn new(number: u64, service: &str, seed: u64, lets_end: bool) -> Self {
         Self {
             path: format!("/v2/Services/{service}/Entities/owner-{number:04}-"),
             random: Random::new(seed),
             phones: Vec::new(),
+            lets_end,
             entities: 0,
             statuses: Statuses::default(),
         }
@@ -86,8 +89,7 @@ impl PhoneOwner {
         let (phone, statuses) = (self.phones.last_mut().unwrap(), &mut self.statuses);
         phone.verify(line)?;
         report();
-        // One is left to end by itself, at times.
-        if self.random.below(4) == 0 {
+        if self.lets_end && self.random.below(4) == 0 {
             phone.ask(line, Duration::from_secs(2))?;
             report();
         }

@@ -40,7 +40,7 @@ impl Server {
     pub(crate) fn start_with(
         directory: &Path,
         arguments: &[impl AsRef<OsStr>],
-        variables: &[(&str, &str)],
+        variables: &[(&str, String)],
     ) -> Self {
         let mut process = spawn_with(directory, arguments, variables);
         let mut first = String::new();
@@ -87,7 +87,7 @@ pub(crate) fn spawn(directory: &Path) -> Process {
 pub(crate) fn spawn_with(
     directory: &Path,
     arguments: &[impl AsRef<OsStr>],
-    variables: &[(&str, &str)],
+    variables: &[(&str, String)],
 ) -> Process {
     let log = directory.join(LOG);
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
@@ -102,7 +102,7 @@ pub(crate) fn spawn_with(
         .env("COUNTERSIGN_BOOTSTRAP", CREDENTIALS)
         .env("COUNTERSIGN_LOG", "trace")
         .envs(receivers_allowed())
-        .envs(variables.iter().copied())
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(&log).unwrap())

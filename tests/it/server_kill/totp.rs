@@ -62,6 +62,15 @@ impl Totp {
         let code = code_at(&self.secret, TotpAlgorithm::Sha1, self.digits, step).unwrap();
         code.reveal().to_owned()
     }
+
+    /// A code that belongs to no time step near now.
+    pub(crate) fn wrong_code(&self) -> String {
+        let now = current_step();
+        let near: Vec<String> = (now - 5..=now + 5).map(|step| self.code(step)).collect();
+        let digits = usize::from(self.digits);
+        let mut candidates = (0..).map(|number| format!("{number:0digits$}"));
+        candidates.find(|code| !near.contains(code)).unwrap()
+    }
 }
 
 pub(crate) fn secret_of(bytes: [u8; 20]) -> TotpSecret {

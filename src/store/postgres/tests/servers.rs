@@ -15,6 +15,7 @@ const LOAD: Workload = Workload {
 };
 
 const DURABLE: ClusterOptions = ClusterOptions {
+    disk: None,
     fsync: true,
     password: None,
     settings: "",

@@ -13,6 +13,8 @@ use super::programs::Programs;
 /// What a cluster of a test's own is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClusterOptions {
+    /// How many megabytes the disk holds that everything of it lies on, if that is one of its own. Needs root.
+    pub disk: Option<u32>,
     /// Whether a commit waits for the disk.
     pub fsync: bool,
     /// The password of the user `postgres`, which is asked for as SCRAM-SHA-256. Whoever connects is trusted without one.
@@ -54,7 +56,10 @@ impl Cluster {
     /// As [`Self::shared`].
     pub fn own(options: ClusterOptions) -> Option<Self> {
         let programs = Programs::installed()?;
-        let mut keeper = Keeper::new(programs);
+        let mut keeper = match options.disk {
+            None => Keeper::new(programs),
+            Some(megabytes) => Keeper::on_small_disk(programs, megabytes),
+        };
         let mut initdb = "initdb -D data -U postgres -E UTF8 --locale=C --no-sync".to_owned();
         if let Some(password) = options.password {
             keeper.write("password", password);
@@ -161,6 +166,23 @@ impl Cluster {
     /// Starts it again, on the same port. Returns when it can be used.
     pub fn start(&self) {
         self.keeper().run("start");
+    }
+
+    /// Fills the disk, if it has one of its own, to the last byte.
+    pub fn fill_disk(&self) {
+        assert!(self.options.disk.is_some());
+        self.keeper().run("cat /dev/zero >filler || :");
+    }
+
+    /// There is space again. If the server has ended for want of it, it is started.
+    pub fn clear_disk(&self) {
+        self.keeper()
+            .run("rm filler && { pg_ctl -D data status || { forget && start; }; }");
+    }
+
+    /// Whether a server can have a disk of its own.
+    pub fn may_have_disk() -> bool {
+        Programs::installed().is_some_and(|programs| programs.owner().is_some())
     }
 
     pub(super) fn keeper(&self) -> MutexGuard<'_, Keeper> {

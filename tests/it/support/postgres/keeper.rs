@@ -14,17 +14,40 @@ use super::programs::Programs;
 pub(super) struct Keeper {
     shell: Child,
     answers: BufReader<ChildStdout>,
+    /// As this process reaches it.
     directory: PathBuf,
+    /// Where others see nothing, if it is a disk of its own.
+    mounted_on: Option<PathBuf>,
     programs: &'static Programs,
 }
 
 impl Keeper {
     pub(super) fn new(programs: &'static Programs) -> Self {
+        Self::with(programs, None)
+    }
+
+    /// One whose directory is a disk of its own, which holds so much. Needs root.
+    pub(super) fn on_small_disk(programs: &'static Programs, megabytes: u32) -> Self {
+        Self::with(programs, Some(megabytes))
+    }
+
+    fn with(programs: &'static Programs, megabytes: Option<u32>) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("countersign-postgres-")
             .tempdir()
             .unwrap();
-        let mut command = Programs::command("sh");
+        let mut command = match megabytes {
+            None => Programs::command("sh"),
+            // Nobody else sees the disk, and it is gone with the last who does.
+            Some(megabytes) => {
+                let owner = programs.owner().expect("root");
+                let mut command = Programs::command("unshare");
+                command.args(["--mount", "sh", "-c", SMALL_DISK, "small-disk"]);
+                command.arg(directory.path());
+                command.args([megabytes, owner.user, owner.group].map(|number| number.to_string()));
+                command
+            }
+        };
         command
             .args(["-c", include_str!("keeper.sh"), "keeper"])
             .args([directory.path(), programs.directory()])
@@ -35,17 +58,27 @@ impl Keeper {
             .process_group(0);
         if let Some(owner) = programs.owner() {
             chown(directory.path(), Some(owner.user), Some(owner.group)).unwrap();
-            command.uid(owner.user).gid(owner.group);
+            if megabytes.is_none() {
+                command.uid(owner.user).gid(owner.group);
+            }
         }
         let mut shell = command.spawn().unwrap();
         let answers = BufReader::new(shell.stdout.take().unwrap());
-        Self {
+        // From here on the shell removes it.
+        let directory = directory.keep();
+        let mut keeper = Self {
+            directory: match megabytes {
+                None => directory.clone(),
+                Some(_) => format!("/proc/{}/root{}", shell.id(), directory.display()).into(),
+            },
             shell,
             answers,
-            // From here on the shell removes it.
-            directory: directory.keep(),
+            mounted_on: megabytes.map(|_| directory),
             programs,
-        }
+        };
+        // Once it answers, the disk is there.
+        keeper.run("true");
+        keeper
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -95,8 +128,19 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let _status = self.shell.wait();
+        if let Some(directory) = &self.mounted_on {
+            let _empty = fs::remove_dir(directory);
+        }
     }
 }
+
+/// Mounts the disk on `$1`, of `$2` megabytes that belong to `$3:$4`, and runs the rest as that user.
+const SMALL_DISK: &str = r#"
+    mount -t tmpfs -o "size=$2m,uid=$3,gid=$4,mode=700" tmpfs "$1" && cd "$1" || exit
+    user=$3 group=$4
+    shift 4
+    exec setpriv --reuid "$user" --regid "$group" --clear-groups sh "$@"
+"#;
 
 /// The word as the shell takes it for itself.
 pub(super) fn quoted(word: impl AsRef<Path>) -> String {
