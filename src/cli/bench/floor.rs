@@ -33,7 +33,7 @@ pub(super) fn measure(pool: ClientPool, duration: Duration) -> Result<LoadOutcom
     target.write(&mut request, &AccountCredentials::new(SID, SID), &parts);
     load::run(
         pool,
-        &target,
+        &[target],
         &Arc::new(Repeat(request)),
         totp::APPROVED,
         duration,

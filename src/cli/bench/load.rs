@@ -1,6 +1,7 @@
 //! The measured phase: every connection sends its next request as soon as its last one is answered.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -62,10 +63,10 @@ pub(super) fn count(number: u64) -> f64 {
     number as f64
 }
 
-/// Loads `target` for `duration`, or until the work runs out.
+/// Loads `targets` for `duration`, or until the work runs out. They share the connections.
 pub(super) fn run<W: Work>(
     pool: ClientPool,
-    target: &Target,
+    targets: &[Target],
     work: &Arc<W>,
     expected: ExpectedAnswer,
     duration: Duration,
@@ -73,14 +74,14 @@ pub(super) fn run<W: Work>(
     let stop = Arc::new(AtomicBool::new(false));
     let round = Arc::new(LoadRound {
         work: Arc::clone(work),
-        target: target.clone(),
+        addresses: targets.iter().map(|target| target.address).collect(),
         expected,
         duration,
         ready: Barrier::new(pool.connections),
         started: OnceLock::new(),
         stop: Arc::clone(&stop),
     });
-    let lanes = pool.work(&stop, |_| Arc::clone(&round).run_lane())?;
+    let lanes = pool.work(&stop, |number| Arc::clone(&round).run_lane(number))?;
     let ran_out = stop.load(Ordering::Relaxed);
     let mut outcome = LoadOutcome {
         latencies: Histogram::new(),
@@ -100,7 +101,7 @@ pub(super) fn run<W: Work>(
 
 struct LoadRound<W> {
     work: Arc<W>,
-    target: Target,
+    addresses: Vec<SocketAddr>,
     expected: ExpectedAnswer,
     duration: Duration,
     ready: Barrier,
@@ -118,8 +119,9 @@ struct LoadLane {
 }
 
 impl<W: Work> LoadRound<W> {
-    async fn run_lane(self: Arc<Self>) -> Result<LoadLane, String> {
-        let mut connection = self.connect().await?;
+    async fn run_lane(self: Arc<Self>, number: usize) -> Result<LoadLane, String> {
+        let address = self.addresses[number % self.addresses.len()];
+        let mut connection = connect(address).await?;
         tokio::time::timeout(PATIENCE, self.ready.wait())
             .await
             .map_err(|_| "the server does not take so many connections".to_owned())?;
@@ -157,7 +159,7 @@ impl<W: Work> LoadRound<W> {
                 Some(fault) => {
                     lane.errors += 1;
                     if fault.connection_lost {
-                        connection = self.connect().await?;
+                        connection = connect(address).await?;
                     }
                     lane.sample_error.get_or_insert(fault.text);
                 }
@@ -166,13 +168,12 @@ impl<W: Work> LoadRound<W> {
         }
         Ok(lane)
     }
+}
 
-    async fn connect(&self) -> Result<Connection, String> {
-        let address = self.target.address;
-        Connection::open(address)
-            .await
-            .map_err(|error| format!("cannot connect to {address}: {error}"))
-    }
+async fn connect(address: SocketAddr) -> Result<Connection, String> {
+    Connection::open(address)
+        .await
+        .map_err(|error| format!("cannot connect to {address}: {error}"))
 }
 
 fn fault(answer: io::Result<Response<'_>>, expected: ExpectedAnswer) -> Option<LoadFault> {

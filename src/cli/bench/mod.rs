@@ -13,6 +13,7 @@ mod http2;
 mod load;
 mod numbers;
 mod operations;
+mod pgbench;
 mod pool;
 mod push;
 mod report;
@@ -35,6 +36,7 @@ use crate::domain::time::SystemClock;
 
 use self::api::SetUp;
 use self::load::{ExpectedAnswer, LoadOutcome, Work};
+use self::pgbench::PgBench;
 use self::pool::ClientPool;
 use self::report::Report;
 use self::target::{AccountCredentials, Target};
@@ -49,7 +51,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Create challenges with correct TOTP codes; each is approved and durable before it is answered.
-    Totp(ServerArgs),
+    Totp(TotpArgs),
     /// Approve push challenges with signed answers; each is durable before it is answered.
     Push(ServerArgs),
     /// Create verifications with codes of its own choice, and check them; both durable before they are answered. A pair is
@@ -156,10 +158,22 @@ struct VerifyArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct TotpArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The database that the server keeps its store in: also has `pgbench` update a row by its primary key, in a table as
+    /// large and from as many connections, half before and half after, and prints the ratio. It makes the table
+    /// `countersign_bench` there, and drops it.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    store: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 struct ServerArgs {
-    /// The server, like <http://127.0.0.1:8080>.
-    #[arg(long)]
-    url: String,
+    /// The server, like <http://127.0.0.1:8080>. Several on one store, each named by a `--url`, share the connections; the first one
+    /// is where the benchmark prepares.
+    #[arg(long = "url", value_name = "URL", required = true)]
+    urls: Vec<String>,
     /// The account that the benchmark makes a service in. The service stays.
     #[arg(
         long,
@@ -204,7 +218,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         .map_err(|error| error.to_string())?
 }
 
-fn totp(args: &ServerArgs) -> Result<(), String> {
+fn totp(TotpArgs { server: args, store }: &TotpArgs) -> Result<(), String> {
     let set_up = args.set_up()?;
     let (target, service) = (set_up.target.clone(), set_up.service.clone());
     let codes = totp::Codes::set_up(set_up)?;
@@ -212,7 +226,26 @@ fn totp(args: &ServerArgs) -> Result<(), String> {
     if let Some(script) = &args.wrk_script {
         return wrk::write(script, &target, codes.into_lines());
     }
-    let report = args.measure(&target, &Arc::new(codes), totp::APPROVED)?;
+    let codes = Arc::new(codes);
+    let Some(store) = store else {
+        return args.measure(&codes, totp::APPROVED)?.print(args.load.json);
+    };
+    let Some(control) = PgBench::set_up(store, args.load.pool())? else {
+        return Err(
+            "pgbench and psql are not installed (Debian's packages postgresql-contrib and postgresql-client)"
+                .to_owned(),
+        );
+    };
+    progress(&format!("{} rows for pgbench", control.rows()))?;
+    let half = args.load.duration() / 2;
+    let before = control.measure(half)?;
+    let mut report = args.measure(&codes, totp::APPROVED)?;
+    let after = control.measure(half)?;
+    report.ratio(
+        "pgbench",
+        "pgbench_updates_per_second",
+        f64::midpoint(before, after),
+    );
     report.print(args.load.json)
 }
 
@@ -228,7 +261,7 @@ fn push(args: &ServerArgs) -> Result<(), String> {
         return wrk::write(script, &target, approvals.into_lines());
     }
     let verified = verify_rate::measure(Duration::from_secs(1))?;
-    let mut report = args.measure(&target, &Arc::new(approvals), push::APPROVED)?;
+    let mut report = args.measure(&Arc::new(approvals), push::APPROVED)?;
     report.ratio("verify", "verify_per_second_one_core", verified);
     report.print(args.load.json)
 }
@@ -239,7 +272,7 @@ fn verify(args: &VerifyArgs) -> Result<(), String> {
     let pairs = verify::Pairs::new(target.clone(), args.account.clone(), &service);
     let (outcome, floor) = args
         .load
-        .measure(args.floor, &target, &Arc::new(pairs), verify::CREATED)?;
+        .measure(args.floor, &[target], &Arc::new(pairs), verify::CREATED)?;
     let mut report = Report::of_pairs(&outcome);
     if let Some(floor) = floor {
         report.ratio("floor", "floor_requests_per_second", floor);
@@ -291,7 +324,7 @@ fn create_service(
 
 impl ServerArgs {
     fn set_up(&self) -> Result<SetUp, String> {
-        let (target, service) = create_service(&self.url, &self.account, &[])?;
+        let (target, service) = create_service(&self.urls[0], &self.account, &[])?;
         Ok(SetUp {
             pool: self.load.pool(),
             target,
@@ -303,13 +336,9 @@ impl ServerArgs {
         })
     }
 
-    fn measure<W: Work>(
-        &self,
-        target: &Target,
-        work: &Arc<W>,
-        expected: ExpectedAnswer,
-    ) -> Result<Report, String> {
-        let (outcome, floor) = self.load.measure(self.floor, target, work, expected)?;
+    fn measure<W: Work>(&self, work: &Arc<W>, expected: ExpectedAnswer) -> Result<Report, String> {
+        let targets: Result<Vec<Target>, String> = self.urls.iter().map(|url| Target::parse(url)).collect();
+        let (outcome, floor) = self.load.measure(self.floor, &targets?, work, expected)?;
         let mut report = Report::new(&outcome);
         if let Some(floor) = floor {
             report.ratio("floor", "floor_requests_per_second", floor);
@@ -334,16 +363,16 @@ impl LoadArgs {
     fn measure<W: Work>(
         self,
         floor: bool,
-        target: &Target,
+        targets: &[Target],
         work: &Arc<W>,
         expected: ExpectedAnswer,
     ) -> Result<(LoadOutcome, Option<f64>), String> {
         let (pool, duration) = (self.pool(), self.duration());
         if !floor {
-            return Ok((load::run(pool, target, work, expected, duration)?, None));
+            return Ok((load::run(pool, targets, work, expected, duration)?, None));
         }
         let before = floor::measure(pool, duration / 2)?;
-        let outcome = load::run(pool, target, work, expected, duration)?;
+        let outcome = load::run(pool, targets, work, expected, duration)?;
         let after = floor::measure(pool, duration / 2)?;
         let floor = f64::midpoint(before.per_second(), after.per_second());
         Ok((outcome, Some(floor)))
