@@ -18,6 +18,7 @@ mod key;
 mod key_file;
 mod logging;
 mod manual;
+mod node;
 mod open;
 mod outbox;
 mod output;
@@ -64,6 +65,9 @@ enum Command {
     /// See what waits to be delivered and what was given up, and put it back or forget it.
     #[command(subcommand)]
     Outbox(outbox::Command),
+    /// See which servers run on the database.
+    #[command(subcommand)]
+    Node(node::Command),
     /// Check, export, import and convert what is stored.
     #[command(subcommand)]
     Store(store::Command),
@@ -134,6 +138,10 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Outbox(command) => {
+            let (request, flags) = command.into_request();
+            block_on(admin::client::run(request, flags, environment))
+        }
+        Command::Node(command) => {
             let (request, flags) = command.into_request();
             block_on(admin::client::run(request, flags, environment))
         }

@@ -1,8 +1,8 @@
-//! Administering: what `countersign account`, `countersign key`, `countersign token` and `countersign outbox` ask for, and
-//! what they are answered, whether a running server does it (over the [`socket`] in its data directory) or the command itself
+//! Administering: what `countersign account`, `key`, `token`, `outbox` and `node` ask for, and what they are answered, whether a running server does it (over the [`socket`] in its data directory) or the command itself
 //! (see [`client`]).
 
 pub(super) mod client;
+mod nodes;
 mod outbox;
 mod render;
 pub(super) mod socket;
@@ -25,6 +25,7 @@ use crate::flows::bearer_token::NewBearerToken;
 use crate::flows::outbox::dead_letters::Disposal;
 use crate::flows::{self, account, api_key, webhook_secret};
 
+pub(super) use self::nodes::NodeView;
 pub(super) use self::outbox::OutboxView;
 
 /// What is asked for. Identifiers are checked by whoever does it.
@@ -71,6 +72,7 @@ pub(super) enum AdminRequest {
         /// `None` as in [`AdminRequest::CreateKey`].
         account: Option<String>,
     },
+    ListNodes,
     ListOutbox {
         /// What waits, rather than what was given up.
         waiting: bool,
@@ -122,6 +124,8 @@ pub(super) enum Reply {
     Done(String),
     /// All API keys, oldest first.
     Keys(Vec<KeyView>),
+    /// The servers that run on the store.
+    Nodes(Vec<NodeView>),
     Outbox(OutboxView),
     /// It was not done; why.
     Refused(String),
@@ -273,15 +277,13 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             key,
             secret,
         } => import_key(app, account, &name, &key, &secret).await,
-        AdminRequest::ListAccounts => {
-            let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
-            Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
-        }
+        AdminRequest::ListAccounts => all_accounts(app).await,
         AdminRequest::ListKeys { account } => {
             let account = account_or_only_one(app, account).await?;
             let keys = api_key::list(app, account).await.map_err(no_account)?;
             Ok(Reply::Keys(keys.iter().map(KeyView::from).collect()))
         }
+        AdminRequest::ListNodes => nodes::list(app).await,
         AdminRequest::ListOutbox {
             waiting,
             after,
@@ -325,6 +327,11 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             Ok(Reply::Done(format!("suspended {account}")))
         }
     }
+}
+
+async fn all_accounts(app: &App) -> Result<Reply, String> {
+    let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
+    Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
 }
 
 async fn import_key(

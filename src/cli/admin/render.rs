@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{NewSecret, NewToken, NewWebhookSecret, Reply};
+use super::{NewSecret, NewToken, NewWebhookSecret, NodeView, Reply};
 
 /// The reply as it is shown: as one JSON value if `json`, or for people. `Err` if it says that nothing was done.
 pub(super) fn render(reply: &Reply, json: bool) -> Result<String, String> {
@@ -14,6 +14,7 @@ fn to_json(reply: &Reply) -> Result<String, String> {
         Reply::Accounts(accounts) => serde_json::to_string(accounts),
         Reply::Done(_) => Ok("{}".to_owned()),
         Reply::Keys(keys) => serde_json::to_string(keys),
+        Reply::Nodes(nodes) => serde_json::to_string(nodes),
         Reply::Outbox(outbox) => serde_json::to_string(outbox),
         Reply::Refused(why) => return Err(why.clone()),
         Reply::Secret(secret) => serde_json::to_string(secret),
@@ -45,6 +46,7 @@ fn to_text(reply: &Reply) -> Result<String, String> {
                 };
             }
         }
+        Reply::Nodes(nodes) => text = nodes.iter().map(NodeView::line).collect(),
         Reply::Outbox(outbox) => {
             for row in &outbox.rows {
                 let (sid, receiver, what, attempts) = (&row.sid, &row.receiver, &row.what, row.attempts);

@@ -22,6 +22,7 @@ use crate::domain::sid::{EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid}
 use crate::domain::text::Identity;
 use crate::doubles::{SeededEntropy, TestParts};
 use crate::flows::access;
+use crate::flows::nodes::NewNode;
 use crate::flows::reading::Foreseen;
 use crate::store::{Batch, keys};
 
@@ -306,6 +307,25 @@ async fn lists_show_no_secret() {
         }
     }
     assert!(!format!("{account:?}").contains(account.secret.as_str()));
+}
+
+#[tokio::test]
+async fn servers_that_run_on_the_store_are_listed() {
+    let app = app();
+    let new = NewNode {
+        host: "one.example".to_owned(),
+        version: "1.2.3".to_owned(),
+        settings: Vec::new(),
+        rolling: false,
+    };
+    let node = flows::nodes::join(&app, new).await.unwrap().unwrap().node();
+    let asked = TestParts::of(&app).wire();
+    let reply = execute(&asked, AdminRequest::ListNodes).await;
+    let expected = format!("{node}  one.example  1.2.3  since 2027-01-15T08:00:00Z\n");
+    assert_eq!(render::render(&reply, false).unwrap(), expected);
+    flows::nodes::leave(&app, node).await.unwrap();
+    let reply = execute(&asked, AdminRequest::ListNodes).await;
+    assert_eq!(render::render(&reply, true).unwrap(), "[]\n");
 }
 
 #[tokio::test]

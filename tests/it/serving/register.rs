@@ -67,6 +67,13 @@ fn a_server_with_other_settings_starts_only_if_it_is_said_to() {
     ];
     let second = started(&other, &own);
     assert!(get(&second.ops, "/metrics").contains("\ncountersign_nodes 2\n"));
+    let listed = stdout_of(&other, &["node", "list", "--store", &servers.url]);
+    let lines: Vec<&str> = listed.lines().collect();
+    let version = concat!("  ", env!("CARGO_PKG_VERSION"), "  since ");
+    assert!(
+        lines.len() == 2 && lines.iter().all(|line| line.contains(version)),
+        "{listed}"
+    );
     assert_eq!(stop(second), Some(0));
 
     let file = configured(&other, OTHERS);
