@@ -68,6 +68,14 @@ impl AccessToken {
         self.date_created + Duration::from_secs(self.life.seconds().into())
     }
 
+    /// Has it end at `end`, if it does not end before.
+    pub fn end_at(&mut self, end: Timestamp) {
+        if end < self.expires_at() {
+            self.life = TokenLife(0);
+            self.date_created = self.date_created.min(end);
+        }
+    }
+
     /// Spends the token on a factor of `identity`.
     ///
     /// # Errors

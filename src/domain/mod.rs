@@ -44,6 +44,7 @@ pub mod sender_name;
 pub mod service;
 pub mod shares;
 pub mod sid;
+pub mod store_epoch;
 pub mod text;
 pub mod time;
 pub mod totp_algorithm;

@@ -25,8 +25,8 @@ impl Timestamp {
 
     /// The moment `millis` milliseconds after the epoch, [`Timestamp::MAX`] at the latest.
     #[must_use]
-    pub fn from_millis(millis: u64) -> Self {
-        Self(millis.min(Self::MAX.0))
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(if millis < Self::MAX.0 { millis } else { Self::MAX.0 })
     }
 
     /// The moment `seconds` seconds after the epoch, [`Timestamp::MAX`] at the latest.

@@ -248,7 +248,7 @@ pub async fn list(
     request: PageRequest,
 ) -> Result<Page<Credential>, Error<Refusal>> {
     let raw = page(app, &keys::credentials(account), request).await?;
-    Ok(raw.decoded()?)
+    Ok(raw.decoded(app)?)
 }
 
 /// What is secret in the credential.

@@ -138,7 +138,7 @@ pub async fn list(
         .require(&keys::service(account, service))
         .await?;
     let raw = page_below(app, &keys::messaging_configurations(service), request).await?;
-    Ok(raw.decoded()?)
+    Ok(raw.decoded(app)?)
 }
 
 /// The configuration of exactly this region, of one of the account's services.

@@ -22,6 +22,7 @@ pub mod credential;
 pub mod deliveries;
 pub mod dialect_service;
 pub mod entity;
+pub mod epoch;
 mod error;
 pub mod event;
 pub mod factor;

@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::flows::Fault;
-use crate::flows::reading::Reading;
+use crate::flows::reading::{DecisionEpoch, Reading};
 use crate::store::keys::{self, Prefix};
-use crate::store::records::{self, Record};
+use crate::store::records::Record;
 use crate::store::{Entry, Scan, StoreError};
 
 pub use crate::store::Order;
@@ -76,9 +76,10 @@ impl<T> Page<T> {
 
 impl Page<([u8; 16], Entry)> {
     /// Reads each entry as a record of one type.
-    pub(crate) fn decoded<T: Record>(mut self) -> Result<Page<T>, StoreError> {
+    pub(crate) fn decoded<T: Record>(mut self, app: &App) -> Result<Page<T>, StoreError> {
         let entries = std::mem::take(&mut self.items);
-        let records = entries.iter().map(|(_, entry)| records::decode(&entry.value));
+        let epoch = DecisionEpoch::of(&app.memory.epoch);
+        let records = entries.iter().map(|(_, entry)| epoch.record(entry));
         let records = records.collect::<Result<_, _>>()?;
         Ok(self.with_items(records))
     }

@@ -186,7 +186,7 @@ pub async fn list(
     request: PageRequest,
 ) -> Result<Page<Service>, Error<Refusal>> {
     let raw = page(app, &keys::services(account), request).await?;
-    Ok(raw.decoded()?)
+    Ok(raw.decoded(app)?)
 }
 
 /// Writes into `batch` that the credentials which a service is to name are there when it applies, and cannot be deleted

@@ -2,8 +2,9 @@
 
 use crate::app::App;
 use crate::crypto::vault::Vault;
+use crate::domain::store_epoch::StoreEpoch;
 use crate::flows::reading::Reading;
-use crate::flows::{Fault, retry_on_conflict};
+use crate::flows::{Fault, epoch, retry_on_conflict};
 use crate::store::records::{Filling, StoreFormat, StoreSeal};
 use crate::store::{Batch, StoreError, keys};
 
@@ -27,6 +28,7 @@ pub enum UnusableStore {
 /// [`UnusableStore`]: [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master
 /// key.
 pub async fn check(app: &App) -> Result<(), UnusableStore> {
+    epoch::learn(app).await?;
     match retry_on_conflict(app, || check_once(app)).await? {
         None => Ok(()),
         Some(filling) => Err(UnusableStore::HalfFilled(filling)),
@@ -45,7 +47,14 @@ async fn check_once(app: &App) -> Result<Option<Filling>, Fault> {
     match look(app).await? {
         Condition::HalfFilled(filling) => Ok(Some(filling)),
         // Of two that are the first, with different keys, one finds here that the other was.
-        Condition::Usable(reading, missing) => reading.commit(missing).await.map(|()| None),
+        Condition::Usable(reading, missing) => {
+            let is_new = !missing.is_empty();
+            reading.commit(missing).await?;
+            if is_new {
+                epoch::learn(app).await?;
+            }
+            Ok(None)
+        }
     }
 }
 
@@ -85,6 +94,10 @@ async fn look(app: &App) -> Result<Condition<'_>, Fault> {
         None => missing = missing.put_record(seal, &new_seal(app))?,
         Some(found) if !opens(&app.vault, &found) => return Err(other_key()),
         Some(_) => {}
+    }
+    if app.shares_store() && app.memory.epoch.get().is_none() {
+        // Every commit rests on it, so it is there from the beginning.
+        missing = missing.put_record(keys::store_epoch(), &StoreEpoch::FIRST)?;
     }
     Ok(Condition::Usable(reading, missing))
 }

@@ -157,7 +157,7 @@ pub async fn list(
         .require(&keys::service(account, service))
         .await?;
     let raw = page(app, &keys::webhooks(service), request).await?;
-    Ok(raw.decoded()?)
+    Ok(raw.decoded(app)?)
 }
 
 /// The webhook, and the service that it belongs to.

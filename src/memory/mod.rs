@@ -10,6 +10,7 @@
 pub(crate) mod backlog;
 pub(crate) mod breaker;
 pub(crate) mod conversions;
+pub mod epoch;
 pub mod fraud;
 pub(crate) mod gates;
 pub mod news;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use self::backlog::Backlog;
 use self::breaker::SenderBreakers;
 use self::conversions::SenderConversions;
+use self::epoch::KnownEpoch;
 use self::fraud::FraudMemory;
 use self::nodes::NodeMemory;
 use self::tallies::{DeliveryTally, SenderTally};
@@ -41,6 +43,8 @@ pub struct Memory {
     pub wakeups: Wakeups,
     /// Who decides next about a record for which many come at once.
     pub turns: RecordTurns,
+    /// The epoch that the store is in.
+    pub epoch: KnownEpoch,
     /// How many messages of each account wait in the outbox.
     pub backlog: Backlog,
     /// What became of the outbox's rows.

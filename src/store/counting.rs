@@ -125,6 +125,18 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.is_exclusive()
     }
 
+    fn has_lost_commits(&self) -> bool {
+        self.inner.has_lost_commits()
+    }
+
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        self.inner.go_on_after_loss(key, value).await
+    }
+
+    async fn raise_versions(&self) -> Result<(), StoreError> {
+        self.inner.raise_versions().await
+    }
+
     fn announcements(&self) -> Option<Box<dyn Announcements>> {
         self.inner.announcements()
     }

@@ -110,6 +110,31 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Whether the engine has found that changes are gone which it had acknowledged to this process, as when a standby took over
+    /// that was behind. It refuses everything then until [`Store::go_on_after_loss`].
+    fn has_lost_commits(&self) -> bool {
+        false
+    }
+
+    /// Ends what [`Store::has_lost_commits`] says: has versions rise above all that any process has given so far, writes `value`
+    /// at `key` under the first of them, whatever is there, and goes on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that could not be done, or nothing is lost.
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        let _ = (key, value);
+        Err(StoreError::Unavailable("it has lost nothing".into()))
+    }
+
+    /// Has versions of this process rise above all that were in the store before. Where all processes take theirs from one
+    /// place, they do anyway.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that could not be done: this process must not write then.
+    async fn raise_versions(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// How processes that share the store tell each other of changes; `None` where no other process can share it, or nothing
     /// can be told.
     fn announcements(&self) -> Option<Box<dyn Announcements>> {

@@ -15,6 +15,7 @@ use crate::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use crate::domain::sid::{
     AccountSid, ApiKeySid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid,
 };
+use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 
@@ -24,6 +25,11 @@ pub trait Record: Serialize + DeserializeOwned {
     const KIND: u8;
     /// The version of the format that is written.
     const VERSION: u8 = 1;
+
+    /// Makes it what it is worth in `epoch`, which began behind it.
+    fn void(&mut self, epoch: StoreEpoch) {
+        let _ = epoch;
+    }
 }
 
 /// Records and marks whose entries stay until somebody deletes them.

@@ -11,7 +11,7 @@ use crate::domain::node::Duty;
 use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::count_waiting;
 use crate::flows::verification::PlanKeeper;
-use crate::flows::{challenge, news, relearn, sweep};
+use crate::flows::{challenge, epoch, news, relearn, sweep};
 use crate::web::ops::Ops;
 use crate::web::rpc::ServerHealth;
 
@@ -40,6 +40,10 @@ pub(super) fn begin(
             nodes::keep_up(&running, &mut member).await;
         });
     }
+    let learning = Arc::clone(app);
+    tasks.spawn(async move {
+        epoch::keep_up(learning).await;
+    });
     let telling = Arc::clone(app);
     tasks.spawn(async move {
         news::keep_up(telling).await;

@@ -163,6 +163,12 @@ impl AcceptedSteps {
         }
     }
 
+    /// Uses up every step up to `last`.
+    pub fn use_up_to(&mut self, last: u64) {
+        self.floor = self.floor.max(Some(last));
+        self.recent.retain(|step| *step > last);
+    }
+
     /// Whether a step was accepted behind [`TotpConfig::last_honest_step`]: the clock was set back since.
     #[must_use]
     pub fn ahead_of(&self, last_honest: u64) -> bool {

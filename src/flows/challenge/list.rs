@@ -10,10 +10,10 @@ use crate::domain::sid::{ChallengeSid, FactorSid};
 use crate::domain::time::Timestamp;
 use crate::flows::access::Actor;
 use crate::flows::page::{Cursor, Page, PageRequest, page};
-use crate::flows::reading::{Admitted, Reading};
+use crate::flows::reading::{Admitted, DecisionEpoch, Reading};
 use crate::flows::{Error, Fault, entity};
 use crate::store::keys::{self, Key};
-use crate::store::{self, Scan, records};
+use crate::store::{self, Scan};
 
 /// Which challenges; `None` means all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,7 +109,7 @@ pub(super) async fn pending_of(
 
 async fn list_all(app: &App, scope: &EntityScope, request: PageRequest) -> Result<Page<Challenge>, Fault> {
     let raw = page(app, &keys::challenges(scope), request).await?;
-    Ok(raw.decoded()?)
+    Ok(raw.decoded(app)?)
 }
 
 /// Reads on in pieces until the page is full: a match in front must not cost what a long search costs.
@@ -130,6 +130,7 @@ async fn list_filtered(
         ..request
     };
     let (mut matching, mut cursor, mut left) = (Vec::new(), request.cursor, MOST_READ);
+    let epoch = DecisionEpoch::of(&app.memory.epoch);
     // Where the page's neighbours begin: at the outer ends of what was read.
     let (mut previous, mut next) = (None, None);
     loop {
@@ -154,7 +155,7 @@ async fn list_filtered(
         left = left.saturating_sub(raw.items.len());
         let mut found = Vec::new();
         for (sid, entry) in &raw.items {
-            let challenge: Challenge = records::decode(&entry.value)?;
+            let challenge: Challenge = epoch.record(entry)?;
             if wanted(&challenge) {
                 found.push((*sid, challenge));
             }

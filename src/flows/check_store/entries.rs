@@ -109,6 +109,7 @@ impl Walk<'_> {
             | KeyParts::Duty(_)
             | KeyParts::Node(_)
             | KeyParts::PrefixBlock(..)
+            | KeyParts::StoreEpoch()
             | KeyParts::WrongCodes(..) => {}
         }
         Ok(())

@@ -140,5 +140,5 @@ pub async fn list(
     let Admitted { who, mut prior } = account.into();
     let located = entity::locate(&mut prior.reading(app), who, name).await?;
     let raw = page(app, &keys::factors(&located.scope), request).await?;
-    Ok((located.scope, raw.decoded()?))
+    Ok((located.scope, raw.decoded(app)?))
 }

@@ -156,7 +156,7 @@ pub async fn list(
         .require(&keys::service(account, service))
         .await?;
     let raw = page(app, &keys::rate_limits(service), request).await?;
-    Ok(raw.decoded()?)
+    Ok(raw.decoded(app)?)
 }
 
 /// The rate limit, of one of the account's services.

@@ -4,8 +4,10 @@
 //! the commit apply only if everything that the decision rests on is still as it was read. A new attempt begins a new one.
 
 mod contention;
+mod epoch;
 mod prior;
 
+pub(super) use self::epoch::DecisionEpoch;
 pub use self::prior::{Admitted, Foreseen, Prior};
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,6 +18,7 @@ use crate::app::App;
 use crate::domain::outbox::Receiver;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
+use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
 use crate::memory::backlog::Backlog;
@@ -37,6 +40,7 @@ pub struct Reading<'a> {
     memory: &'a Memory,
     /// The most messages of one account that a commit lets wait in the outbox.
     most_waiting: usize,
+    epoch: DecisionEpoch,
     /// A handful in most flows, so looking through them is quicker than keeping them in order.
     seen: Vec<Seen>,
     /// What a scan has found, of which the decision rests on this version.
@@ -77,6 +81,7 @@ impl<'a> Reading<'a> {
             store,
             memory,
             most_waiting: outbox_rows.saturating_mul(2),
+            epoch: DecisionEpoch::of(&memory.epoch),
             seen: Vec::new(),
             found: Vec::new(),
         }
@@ -108,7 +113,8 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn get<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Fault> {
-        self.decisive(key.bytes()).await?.record()
+        let epoch = self.epoch;
+        self.decisive(key.bytes()).await?.record(epoch)
     }
 
     /// The record at `key`, which has to be there. The decision rests on it.
@@ -132,7 +138,8 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn glance<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Fault> {
-        self.see(key.bytes()).await?.record()
+        let epoch = self.epoch;
+        self.see(key.bytes()).await?.record(epoch)
     }
 
     /// Whether there is something at `key`, whatever it says, which may change before the commit without changing the
@@ -160,7 +167,7 @@ impl<'a> Reading<'a> {
         let entries = self.store.scan(scan).await?;
         let mut records = Vec::with_capacity(entries.len());
         for (key, entry) in entries {
-            records.push(records::decode(&entry.value)?);
+            records.push(self.epoch.record(&entry)?);
             // What was seen before stays as it was then: if it has changed, the commit notices.
             if self.position(&key).is_none() {
                 self.seen.push(Seen::new(key, Some(entry)));
@@ -213,6 +220,29 @@ impl<'a> Reading<'a> {
     /// [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, Fault> {
         Ok(self.store.expired(now, limit).await?)
+    }
+
+    /// Reads which epoch the store is in, for whoever decides from now on.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub(crate) async fn learn_epoch(self) -> Result<(), Fault> {
+        epoch::learn(self.store, self.memory).await
+    }
+
+    /// Whether the store refuses everything, because it has lost what it had acknowledged.
+    pub(crate) fn has_lost_commits(&self) -> bool {
+        self.store.has_lost_commits()
+    }
+
+    /// Writes the epoch of a store that has lost commits, and uses it again.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    pub(crate) async fn begin_epoch_after_loss(self, epoch: StoreEpoch) -> Result<(), Fault> {
+        let value = records::encode(&epoch)?;
+        let key = keys::store_epoch().into_bytes();
+        Ok(self.store.go_on_after_loss(key, value).await?)
     }
 
     /// Counts anew how many messages of the account wait, unless that was done a moment ago.
@@ -280,13 +310,15 @@ impl<'a> Reading<'a> {
         let found = self.found.into_iter();
         let batch = found.fold(batch, |batch, (key, version)| batch.assert_at(key, version));
         let decisive = self.seen.into_iter().filter(|seen| seen.decisive);
-        let mut batch = decisive.fold(batch, |batch, Seen { key, entry, .. }| match entry {
+        let batch = decisive.fold(batch, |batch, Seen { key, entry, .. }| match entry {
             Some(entry) => batch.assert_at(key, entry.version),
             None => batch.assert_absent(key),
         });
+        let mut batch = self.epoch.require(batch, self.store);
         let mut change = OutboxChange::of(&batch);
         if change.is_none() {
-            return contestable.commit(self.store, batch).await;
+            let committed = contestable.commit(self.store, batch).await;
+            return heed(self.store, self.memory, committed).await;
         }
         let backlog = &self.memory.backlog;
         let mut added = backlog.try_add(&change.more, most_waiting);
@@ -316,19 +348,16 @@ impl<'a> Reading<'a> {
         if !added {
             return Err(Fault::OutboxFull);
         }
-        match contestable.commit(self.store, batch).await {
-            Ok(()) => {
-                backlog.take(&change.fewer);
-                Ok(())
-            }
+        let committed = contestable.commit(self.store, batch).await;
+        let committed = heed(self.store, self.memory, committed).await;
+        match &committed {
+            Ok(()) => backlog.take(&change.fewer),
+            Err(Fault::Conflict(_)) => backlog.take(&change.more),
             // Of what else goes wrong, and of a commit that nobody waits for any more, it is not known whether it was written:
             // too high a count heals before anything is refused.
-            Err(conflict @ Fault::Conflict(_)) => {
-                backlog.take(&change.more);
-                Err(conflict)
-            }
-            Err(fault) => Err(fault),
+            Err(_) => {}
         }
+        committed
     }
 
     async fn decisive(&mut self, key: &[u8]) -> Result<&Seen, Fault> {
@@ -351,6 +380,17 @@ impl<'a> Reading<'a> {
     fn position(&self, key: &[u8]) -> Option<usize> {
         self.seen.iter().position(|seen| seen.key == key)
     }
+}
+
+/// What became of a commit. If another change came first, that may have been an epoch that another process began: it is read.
+async fn heed(store: &dyn Store, memory: &Memory, committed: Result<(), Fault>) -> Result<(), Fault> {
+    if matches!(committed, Err(Fault::Conflict(_)))
+        && !store.is_exclusive()
+        && let Err(error) = Box::pin(epoch::learn(store, memory)).await
+    {
+        tracing::debug!("which epoch the store is in could not be read: {error}");
+    }
+    committed
 }
 
 /// Counts anew how many messages of the account wait, unless that was done a moment ago. Whether it did.
@@ -446,9 +486,9 @@ impl Seen {
         }
     }
 
-    fn record<T: Record>(&self) -> Result<Option<T>, Fault> {
+    fn record<T: Record>(&self, epoch: DecisionEpoch) -> Result<Option<T>, Fault> {
         let entry = self.entry.as_ref();
-        Ok(entry.map(|entry| records::decode(&entry.value)).transpose()?)
+        Ok(entry.map(|entry| epoch.record(entry)).transpose()?)
     }
 }
 

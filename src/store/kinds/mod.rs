@@ -63,6 +63,7 @@ use crate::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
     EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
+use crate::domain::store_epoch::{StoreEpoch, Voidable};
 use crate::domain::text::{DialectName, Identity, KeyName};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
@@ -87,6 +88,10 @@ kinds! {
         /// Who does what one of all servers has to do.
         b'J' Duty duty(duty: Duty)
             => record DutyHolder, Ends, "duties of servers", "duty {duty:?} of servers";
+        /// The epoch that the store is in. What was written before it, and along with it, may be void; so its key is the last
+        /// one, and whoever copies a store writes it behind everything else.
+        b'~' StoreEpoch store_epoch()
+            => record StoreEpoch, Stays, "epochs of the store", "epoch of the store";
         /// The key that push services know this server by.
         b'K' VapidKey vapid_key()
             => record VapidKeyRecord, Stays, "VAPID keys", "VAPID key";
@@ -179,10 +184,10 @@ kinds! {
             => record Webhook, Stays, "webhooks", "webhook {sid} of {service}";
         /// An access token of a service.
         b't' AccessToken access_token(service: ServiceSid; sid: AccessTokenSid) in access_tokens
-            => record AccessToken, Ends, "access tokens", "access token {sid} of {service}";
+            => record AccessToken voided, Ends, "access tokens", "access token {sid} of {service}";
         /// A verification of a service; one whose rules give it no end stays.
         b'v' Verification verification(service: ServiceSid; sid: VerificationSid) in verifications
-            => record Verification, MayEnd, "verifications", "verification {sid} of {service}";
+            => record Verification voided, MayEnd, "verifications", "verification {sid} of {service}";
         /// What a service remembers of a destination, for as long as its last verification is.
         b'y' Destination destination(service: ServiceSid, destination: &'_ Destination)
             => record DestinationRecord, MayEnd, "destinations", "destination {destination:?} of {service}";
@@ -205,10 +210,10 @@ kinds! {
     Entity {
         /// A factor of an entity; one that is not verified ends.
         b'f' Factor factor(owner: &'_ EntityScope as Owner; sid: FactorSid) in factors
-            => record Factor, MayEnd, "factors", "factor {sid} of {owner}";
+            => record Factor voided, MayEnd, "factors", "factor {sid} of {owner}";
         /// A challenge of an entity.
         b'c' Challenge challenge(owner: &'_ EntityScope as Owner; sid: ChallengeSid) in challenges
-            => record Challenge, Ends, "challenges", "challenge {sid} of {owner}";
+            => record Challenge voided, Ends, "challenges", "challenge {sid} of {owner}";
         /// That a challenge waits for a factor's answer.
         b'p' Pending pending_challenge(owner: &'_ EntityScope as Owner, factor: FactorSid; sid: ChallengeSid) in pending
             => mark PendingChallenge, Ends, "challenges in their factors' lists",

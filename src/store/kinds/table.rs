@@ -3,7 +3,7 @@
 //! A row is
 //! `LETTER Kind function(part: Type, ...; last: Type) in listing under prefix(part: Type) => record Type, Lifetime, "plural",
 //! "one {part}";`, in a block for what its entries belong to. A part that is borrowed is written `&'_ Type`, and one that a key says less
-//! of than its writer knows `Type as What`.
+//! of than its writer knows `Type as What`. `record Type voided` is what an epoch of the store that began later makes void.
 
 /// Makes of the rows: `KeyParts`, `KINDS`, the functions that write keys, the types of marks, and what records implement.
 macro_rules! kinds {
@@ -33,6 +33,15 @@ macro_rules! kinds {
     (@form record $letter:literal $record:ident) => {
         impl Record for $record {
             const KIND: u8 = $letter;
+        }
+    };
+    (@form record $letter:literal $record:ident voided) => {
+        impl Record for $record {
+            const KIND: u8 = $letter;
+
+            fn void(&mut self, epoch: StoreEpoch) {
+                Voidable::void(self, epoch);
+            }
         }
     };
 
@@ -78,7 +87,7 @@ macro_rules! kinds {
         $(#[$doc:meta])*
         $letter:literal $kind:ident $function:ident $parts:tt
             $(in $listing:ident)? $(under $under:ident $owners:tt)?
-            => $form:ident $record:ident, $lifetime:ident, $plural:literal, $text:literal;
+            => $form:ident $record:ident $($voided:ident)?, $lifetime:ident, $plural:literal, $text:literal;
     )* })*) => {
         /// The functions that write keys.
         pub(super) mod functions {
@@ -93,7 +102,7 @@ macro_rules! kinds {
         }
 
         $($(
-            kinds!(@form $form $letter $record);
+            kinds!(@form $form $letter $record $($voided)?);
             kinds!(@lifetime $lifetime $record);
         )*)*
 
@@ -110,7 +119,7 @@ macro_rules! kinds {
         $(#[$doc:meta])*
         $letter:literal $kind:ident $function:ident (
             $($part:ident: $(&$life:lifetime)? $ty:ident $(as $read:ident)?),* $(; $last:ident: $last_ty:ident)?
-        ) $(in $listing:ident)? $(under $under:ident $owners:tt)? => $form:ident $record:ident, $lifetime:ident, $plural:literal, $text:literal;
+        ) $(in $listing:ident)? $(under $under:ident $owners:tt)? => $form:ident $record:ident $($voided:ident)?, $lifetime:ident, $plural:literal, $text:literal;
     )* })*) => {
         /// What a key says of its entry.
         ///

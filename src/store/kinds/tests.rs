@@ -57,6 +57,7 @@ fn samples() -> Vec<Sample> {
         sample(duty(Duty::Sweep), "4a73".to_owned(), KeyParts::Duty(Duty::Sweep)),
         sample(store_seal(), "4d".to_owned(), KeyParts::StoreSeal()),
         sample(filling(), "46".to_owned(), KeyParts::Filling()),
+        sample(store_epoch(), "7e".to_owned(), KeyParts::StoreEpoch()),
         sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),
         sample(
             account(account_sid),

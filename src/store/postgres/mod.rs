@@ -10,7 +10,7 @@
 //! * `schema`, `layout`: the tables, and what stands in them
 //! * `queue`, `statement`, `writer`: how batches are decided and written; `slot_writer`, `slot`: what a lost connection means
 //! * `bounds`: within what time
-//! * `versions`: where versions come from; `acknowledgements`: how lost commits are noticed
+//! * `versions`: where versions come from; `acknowledgements`: how lost commits are noticed; `renewal`: how it goes on then
 //!
 //! Only SQL is used that PostgreSQL 13 and later, Citus, CockroachDB and YugabyteDB all have.
 
@@ -24,6 +24,7 @@ mod layout;
 mod password_file;
 mod pool;
 mod queue;
+mod renewal;
 mod schema;
 mod slot;
 mod slot_writer;
@@ -58,8 +59,9 @@ pub use self::tls::TlsError;
 use self::acknowledgements::Acknowledgements;
 use self::announcements::Notifications;
 use self::connection::{Connector, ErrorKind, SessionPurpose, StatementFailure, within};
-use self::layout::{ENTRIES, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
+use self::layout::{ENTRIES, EPOCH_KEY, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
 use self::pool::ReadPool;
+use self::renewal::Renewal;
 use self::versions::VersionSource;
 use self::writer::{CommitCounts, Writer, WriterContext};
 use super::{
@@ -112,6 +114,8 @@ impl PostgresStore {
         let versions = begin(&connector, clock.now()).await?;
         let node = versions.epoch();
         let acknowledgements = Arc::new(Acknowledgements::default());
+        // Whoever has lost this draw has lost commits, too.
+        acknowledgements.acknowledge(0, EPOCH_KEY, Version(node.into()));
         let context = Arc::new(WriterContext {
             connector: Arc::clone(&connector),
             queue: Arc::default(),
@@ -215,6 +219,30 @@ impl Store for PostgresStore {
         let rows = self.pool.query(CLOCK, &[]).await?;
         let millis = |row: &Row| number(column(row, 0)?).map(Timestamp::from_millis);
         rows.first().map(millis).transpose()
+    }
+
+    fn has_lost_commits(&self) -> bool {
+        self.context.acknowledgements.are_lost()
+    }
+
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        let acknowledgements = &self.context.acknowledgements;
+        if !acknowledgements.are_lost() {
+            return Err(StoreError::Unavailable("it has lost nothing".into()));
+        }
+        Renewal::AfterLoss {
+            key: entry_key(&key),
+            value,
+        }
+        .carry_out(&self.context)
+        .await?;
+        self.pool.begin_anew();
+        acknowledgements.begin_anew();
+        Ok(())
+    }
+
+    async fn raise_versions(&self) -> Result<(), StoreError> {
+        Renewal::OfVersions.carry_out(&self.context).await
     }
 
     fn announcements(&self) -> Option<Box<dyn Announcements>> {

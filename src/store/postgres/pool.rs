@@ -139,6 +139,11 @@ impl ReadPool {
         }
     }
 
+    /// Those that lie idle may lead to what is not used any more.
+    pub(super) fn begin_anew(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     /// Nothing is read any more.
     pub(super) fn close(&self) {
         self.pool.close();

@@ -30,6 +30,8 @@ pub(super) struct SlotWriter {
     context: Arc<WriterContext>,
     link: Option<WriteSession>,
     slot: Option<Slot>,
+    /// The era of the database's memory in which the slot was made.
+    era: u64,
     /// How often in a row something was not done.
     failures: u32,
     /// What the database said last, of those failures that it said anything of.
@@ -65,6 +67,7 @@ impl SlotWriter {
             context,
             link: None,
             slot: None,
+            era: 0,
             failures: 0,
             said: None,
         }
@@ -145,8 +148,15 @@ impl SlotWriter {
                 self.failures = 0;
                 self.said = None;
                 slot.acknowledge(version);
-                self.context.acknowledgements.acknowledge(slot.key(), version);
-                return Ok(failed);
+                // Whatever acknowledged it, perhaps an old primary, is not what is used now.
+                let acknowledgements = &self.context.acknowledgements;
+                if acknowledgements.acknowledge(self.era, slot.key(), version) {
+                    return Ok(failed);
+                }
+                return Err(StatementFailure::new(
+                    ErrorKind::OutOfStep,
+                    "it is of before a loss",
+                ));
             }
             Ok(_) => StatementFailure::new(ErrorKind::Lost, "it warned of the commit"),
             Err(failure) => failure,
@@ -172,8 +182,13 @@ impl SlotWriter {
     ) -> Result<Option<FailedBatches>, StoreError> {
         // The marks that were sent here, and what became of the group if they are seen.
         let mut fences: Vec<(Version, Option<FailedBatches>)> = Vec::new();
+        let era = self.era;
         loop {
             let fence = self.ready_unseen(deadline).await?;
+            if self.era != era {
+                // The slot that would tell is not looked at any more.
+                return Err(in_doubt());
+            }
             let failure = match self.see_slot().await {
                 Ok((found, value)) => {
                     let outcome = if found == version {
@@ -227,6 +242,7 @@ impl SlotWriter {
     /// Makes the slot if there is none, and draws the next version.
     async fn make_slot(&mut self) -> Result<Version, StatementFailure> {
         let context = &self.context;
+        let era = context.acknowledgements.era();
         let link = self.link.as_mut().ok_or_else(no_connection)?;
         let client = &link.connection.client;
         let bound = context.connector.bounds().statement;
@@ -249,6 +265,7 @@ impl SlotWriter {
                 }
                 Ok(slot) => {
                     self.slot = Some(slot);
+                    self.era = era;
                     link.slot_seen = true;
                 }
                 // Another process was given this epoch, too: the database has forgotten that this one was.
@@ -279,6 +296,10 @@ impl SlotWriter {
 
     /// Makes sure that there is a connection.
     async fn connect(&mut self, deadline: Instant) -> Result<(), StoreError> {
+        if self.slot.is_some() && self.era != self.context.acknowledgements.era() {
+            // Both are of a database that is not used any more, or not as it was.
+            (self.link, self.slot) = (None, None);
+        }
         while !self.is_connected() {
             self.link = None;
             let bound = deadline.saturating_duration_since(Instant::now());

@@ -32,6 +32,7 @@ use countersign::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
     FactorSid, ServiceSid, TemplateSid, VerificationSid, WebhookSid,
 };
+use countersign::domain::store_epoch::StoreEpoch;
 use countersign::domain::text::{
     ApnsIdentifier, ApnsTopic, AppId, Attributes, DialectName, FieldLabel, FieldValue, FriendlyName,
     Identity, Issuer, KeyName, Message, NotificationToken, ServiceName,
@@ -677,6 +678,13 @@ fn of_the_store() -> Vec<Sample> {
     };
     vec![
         sample("timer of a challenge", &timer),
+        sample(
+            "epoch",
+            &StoreEpoch {
+                number: 2,
+                began: moment(24),
+            },
+        ),
         sample("device", &device),
         sample("deleted service", &Purge { since: moment(23) }),
         sample(

@@ -11,6 +11,7 @@ mod conversions;
 mod crowd;
 mod curl;
 mod database;
+mod failover;
 mod half_filled;
 mod heads;
 pub(crate) mod http;

@@ -11,6 +11,7 @@ mod deleting;
 mod device_tokens;
 mod enrolment;
 mod enumeration;
+mod epochs;
 mod events;
 mod factor_events;
 mod failures;

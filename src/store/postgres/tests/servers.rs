@@ -119,20 +119,7 @@ async fn a_standby_that_was_behind_is_not_used() {
     for store in &stores {
         store.commit(put("code", "unused")).await.unwrap();
     }
-    block_in_place(|| {
-        let position = database.psql("SELECT pg_current_wal_flush_lsn()");
-        let behind = database.at(standby.address());
-        wait_until(
-            &behind,
-            &format!("SELECT WHERE pg_last_wal_replay_lsn() >= '{position}'"),
-        );
-        behind.psql("ALTER SYSTEM SET primary_conninfo = ''");
-        behind.psql("SELECT pg_reload_conf()");
-        wait_until(
-            &database,
-            "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_replication)",
-        );
-    });
+    block_in_place(|| standby.stop_following(&database));
     for store in &stores {
         store.commit(put("code", "used")).await.unwrap();
     }
@@ -174,6 +161,36 @@ async fn a_standby_that_was_behind_is_not_used() {
     });
     noticed.await.unwrap();
     assert_lost(idle.get(b"code").await);
+    goes_on(idle, asked, &of_a_new_process).await;
+}
+
+/// What goes on rests on nothing of before, and no version is given again.
+async fn goes_on(one: &PostgresStore, other: &PostgresStore, new: &ReadPool) {
+    let before = new.query(GET, &[&entry_key(b"code")]).await.unwrap();
+    let before = entry_in(&before[0], 1).unwrap().version;
+    one.go_on_after_loss(b"epoch".to_vec(), b"1".to_vec())
+        .await
+        .unwrap();
+    assert!(!one.has_lost_commits() && other.has_lost_commits());
+    let epoch = one.get(b"epoch").await.unwrap().unwrap();
+    assert_eq!(epoch.value, b"1");
+    assert!(epoch.version > before && epoch.version.0 > u64::from(other.node) << 32);
+    assert_eq!(one.get(b"code").await.unwrap().unwrap().value, b"unused");
+    one.commit(put("code", "void")).await.unwrap();
+    assert!(one.get(b"code").await.unwrap().unwrap().version > epoch.version);
+    assert_lost(other.get(b"code").await);
+    other
+        .go_on_after_loss(b"epoch".to_vec(), b"2".to_vec())
+        .await
+        .unwrap();
+    let second = other.get(b"epoch").await.unwrap().unwrap();
+    assert!(second.version > one.get(b"code").await.unwrap().unwrap().version);
+    // Whoever hears of it goes on above it.
+    one.raise_versions().await.unwrap();
+    one.commit(put("code", "new")).await.unwrap();
+    assert!(one.get(b"code").await.unwrap().unwrap().version > second.version);
+    let refused = one.go_on_after_loss(b"epoch".to_vec(), b"3".to_vec()).await;
+    assert!(refused.unwrap_err().to_string().contains("lost nothing"));
 }
 
 fn assert_lost<T: fmt::Debug>(outcome: Result<T, StoreError>) {

@@ -1,6 +1,7 @@
 //! A second server that follows a first.
 
 use super::cluster::Cluster;
+use super::database::Database;
 use super::keeper::{Keeper, quoted};
 
 /// What a commit on the primary waits for.
@@ -45,6 +46,25 @@ impl Cluster {
     /// Makes a standby a server of its own right. Returns when it can be written.
     pub fn promote(&self) {
         self.keeper().run("promote");
+    }
+
+    /// Has a standby follow its primary no more, once it has what is there now; `database` is one of the primary's.
+    pub fn stop_following(&self, database: &Database) {
+        let position = database.psql("SELECT pg_current_wal_flush_lsn()");
+        let behind = self.administration();
+        self.wait_until(&format!("SELECT WHERE pg_last_wal_replay_lsn() >= '{position}'"));
+        behind.psql("ALTER SYSTEM SET primary_conninfo = ''");
+        behind.psql("SELECT pg_reload_conf()");
+        // It has ended there, not only been told to.
+        database.psql(
+            "DO $$ BEGIN
+               FOR attempt IN 1..3000 LOOP
+                 IF NOT EXISTS (SELECT FROM pg_stat_replication) THEN RETURN; END IF;
+                 PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+               END LOOP;
+               RAISE 'not within 30 s';
+             END $$",
+        );
     }
 
     /// Waits until the query has a row. The server asks itself.
