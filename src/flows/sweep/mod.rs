@@ -66,7 +66,8 @@ pub async fn round(app: &App) -> Result<usize, Fault> {
 }
 
 async fn sweep(app: &App, over_by: Timestamp) -> Result<usize, Fault> {
-    Ok(sweep_expired(app, over_by).await? + sweep_purges(app).await?)
+    // On the heap: it is large, and part of everything around it.
+    Ok(Box::pin(sweep_expired(app, over_by)).await? + sweep_purges(app).await?)
 }
 
 /// What ended by then is reclaimed beside a server. What is over here may still count on another node whose clock is behind, where

@@ -68,16 +68,18 @@ fn with_everything() -> NewVerification {
 #[tokio::test]
 async fn a_start_reads_four_times_at_the_most_and_commits_once() {
     let counted = CountingWorld::new().await;
-    let (first, reads, commits) = counted.count(counted.world.start(&to_ada())).await;
+    let (first, reads, commits) = counted.count(Box::pin(counted.world.start(&to_ada()))).await;
     first.unwrap();
     assert_eq!((reads, commits), (2, 1), "service and destination; budgets");
-    let (again, reads, commits) = counted.count(counted.world.start(&to_ada())).await;
+    let (again, reads, commits) = counted.count(Box::pin(counted.world.start(&to_ada()))).await;
     again.unwrap();
     assert_eq!((reads, commits), (3, 1), "and the verification that waits");
     for name in ["session", "address"] {
         counted.limit(name).await;
     }
-    let (limited, reads, commits) = counted.count(counted.world.start(&with_everything())).await;
+    let (limited, reads, commits) = counted
+        .count(Box::pin(counted.world.start(&with_everything())))
+        .await;
     limited.unwrap();
     assert_eq!((reads, commits), (4, 1), "and the rate limits");
 }
