@@ -65,6 +65,9 @@ pub struct SettingMark {
 }
 
 impl NodeRecord {
+    /// For how long a server counts as running without saying so.
+    pub const LIFE: Duration = Duration::from_mins(1);
+
     /// Whether it counts as running at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
@@ -229,10 +232,11 @@ impl DutyHolder {
     /// How long a duty is held without being renewed.
     pub const LEASE: Duration = Duration::from_secs(15);
 
-    /// Whether others may take it: they wait until it is over by the holder's clock, too.
+    /// Whether others may take it: they wait until it is over by the holder's clock, too. What nobody can have written by `now`
+    /// is of a clock that was set back since.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
-        now > self.until + CLOCKS_APART
+        now > self.until + CLOCKS_APART || self.until > now + Self::LEASE + CLOCKS_APART
     }
 }
 

@@ -28,6 +28,16 @@ impl StoreEpoch {
         began: Timestamp::from_millis(0),
     };
 
+    /// Of those that are known the one that voids more.
+    #[must_use]
+    pub fn later(one: Option<Self>, other: Option<Self>) -> Self {
+        let (one, other) = (one.unwrap_or(Self::FIRST), other.unwrap_or(Self::FIRST));
+        Self {
+            number: one.number.max(other.number),
+            began: one.began.max(other.began),
+        }
+    }
+
     /// The one that begins behind it.
     #[must_use]
     pub fn next(self, now: Timestamp) -> Self {
@@ -95,6 +105,20 @@ mod tests {
         let at = Timestamp::from_seconds;
         let next = StoreEpoch::FIRST.next(at(100));
         assert_eq!((next.voids(), next.number, next.began), (true, 1, at(100)));
+        let apart = (
+            Some(next),
+            Some(StoreEpoch {
+                number: 4,
+                began: at(90),
+            }),
+        );
+        let both = StoreEpoch {
+            number: 4,
+            began: at(100),
+        };
+        assert_eq!(StoreEpoch::later(apart.0, apart.1), both);
+        assert_eq!(StoreEpoch::later(apart.1, apart.0), both);
+        assert_eq!(StoreEpoch::later(None, None), StoreEpoch::FIRST);
         // No clock that is set back opens what was closed.
         assert_eq!(next.next(at(50)).began, at(100));
     }

@@ -53,10 +53,17 @@ pub async fn keep_up(app: Arc<App>) -> Infallible {
 /// # Errors
 /// [`Fault::Unavailable`]: nothing can be used as before.
 pub async fn begin_after_loss(app: &App) -> Result<(), Fault> {
+    let (ours, nodes) = (app.clock.now(), &app.memory.nodes);
+    // A clock that is known to be wrong would leave codes good that were used, or lock everybody out.
+    let now = if nodes.clock_is_wrong() {
+        nodes.database_at(ours)
+    } else {
+        nodes.database_at(ours).max(ours)
+    };
+    Reading::new(app).begin_epoch_after_loss(now).await?;
+    learn(app).await?;
     let known = app.memory.epoch.get();
-    let known = known.map_or(StoreEpoch::FIRST, |(epoch, _)| epoch);
-    let epoch = known.next(app.clock.now());
-    Reading::new(app).begin_epoch_after_loss(epoch).await?;
+    let epoch = known.map_or(StoreEpoch::FIRST, |(epoch, _)| epoch);
     tracing::error!(
         "the store has lost what it had acknowledged, so epoch {} begins: challenges, codes and access tokens from before {} \
          are void, and so are the time steps of TOTP up to then; what was created, changed or revoked in the last moments \
@@ -64,7 +71,6 @@ pub async fn begin_after_loss(app: &App) -> Result<(), Fault> {
         epoch.number,
         epoch.began
     );
-    learn(app).await?;
     relearn(app).await?;
     count_waiting(app).await
 }

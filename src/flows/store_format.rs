@@ -95,8 +95,8 @@ async fn look(app: &App) -> Result<Condition<'_>, Fault> {
         Some(found) if !opens(&app.vault, &found) => return Err(other_key()),
         Some(_) => {}
     }
-    if app.shares_store() && app.memory.epoch.get().is_none() {
-        // Every commit rests on it, so it is there from the beginning.
+    if app.memory.epoch.get().is_none() {
+        // Where others share the store every commit rests on it, so it is there from the beginning.
         missing = missing.put_record(keys::store_epoch(), &StoreEpoch::FIRST)?;
     }
     Ok(Condition::Usable(reading, missing))

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use super::{
+    Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, ValueAfterLoss,
+    Version,
+};
 use crate::domain::time::Timestamp;
 
 /// A wrapper that counts the operations that reach the store it wraps.
@@ -129,7 +132,11 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.has_lost_commits()
     }
 
-    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    fn report_loss(&self) {
+        self.inner.report_loss();
+    }
+
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: &ValueAfterLoss<'_>) -> Result<(), StoreError> {
         self.inner.go_on_after_loss(key, value).await
     }
 

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use super::{
+    Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, ValueAfterLoss,
+    Version,
+};
 use crate::domain::time::Timestamp;
 
 /// A wrapper whose reads or commits fail on demand, with [`StoreError::Unavailable`] and without an effect.
@@ -125,7 +128,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.has_lost_commits()
     }
 
-    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    fn report_loss(&self) {
+        self.inner.report_loss();
+    }
+
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: &ValueAfterLoss<'_>) -> Result<(), StoreError> {
         self.inner.go_on_after_loss(key, value).await
     }
 

@@ -116,12 +116,15 @@ pub trait Store: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Ends what [`Store::has_lost_commits`] says: has versions rise above all that any process has given so far, writes `value`
-    /// at `key` under the first of them, whatever is there, and goes on.
+    /// Notes that somebody has found what [`Store::has_lost_commits`] says: something is older than it was read before, or gone.
+    fn report_loss(&self) {}
+
+    /// Ends what [`Store::has_lost_commits`] says: has versions rise above all that any process has given so far, writes at `key`,
+    /// under the first of them, what `value` makes of the value that is there, and goes on.
     ///
     /// # Errors
     /// [`StoreError`] when that could not be done, or nothing is lost.
-    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: &ValueAfterLoss<'_>) -> Result<(), StoreError> {
         let _ = (key, value);
         Err(StoreError::Unavailable("it has lost nothing".into()))
     }
@@ -141,6 +144,9 @@ pub trait Store: Send + Sync + fmt::Debug {
         None
     }
 }
+
+/// Makes a value of the one that a store has after it has lost commits; `None` where it has none.
+pub type ValueAfterLoss<'a> = dyn Fn(Option<&[u8]>) -> Result<Vec<u8>, StoreError> + Send + Sync + 'a;
 
 /// What processes that share a store tell each other. It may be lost, late or repeated: whoever hears it looks at the store.
 #[async_trait]

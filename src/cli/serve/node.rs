@@ -38,20 +38,24 @@ pub(super) async fn join(
     nodes::join(app, new).await.map_err(|error| {
         Failure::new(match error {
             NotJoined::Failed(fault) => format!("cannot look for the other servers of the store: {fault}"),
-            NotJoined::ClockIsWrong(_) | NotJoined::OtherSettings(_) => error.to_string(),
+            NotJoined::ClockIsUnknown | NotJoined::ClockIsWrong(_) | NotJoined::OtherSettings(_) => {
+                error.to_string()
+            }
         })
     })
 }
 
-/// A device that set its clock by one server must not be refused by another one.
+/// A device that set its clock by one server must not be refused by another one: one may be ahead of the database's clock by as much
+/// as the other is behind.
 fn check_device_clocks(app: &App) -> Result<(), Failure> {
-    if app.policy.device_clock_skew >= CLOCKS_APART {
+    let least = 2 * CLOCKS_APART;
+    if app.policy.device_clock_skew >= least {
         return Ok(());
     }
     Err(Failure::new(format!(
         "devices.clock_skew_seconds must be at least {} where servers share a database: a device that goes by the clock of one \
          server would be refused by another",
-        CLOCKS_APART.as_secs()
+        least.as_secs()
     )))
 }
 

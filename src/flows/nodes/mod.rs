@@ -68,6 +68,12 @@ pub enum NotJoined {
         apart = CLOCKS_APART.as_secs()
     )]
     ClockIsWrong(ClockOffset),
+    /// The database does not say in time what time it is, so neither its clock nor the register can be compared.
+    #[error(
+        "the database takes too long to say what time it is, so it is not known whether the clock of this machine is right; \
+         start again when it answers within two seconds"
+    )]
+    ClockIsUnknown,
     /// The register could not be read or written.
     #[error(transparent)]
     Failed(#[from] Fault),
@@ -121,7 +127,7 @@ pub async fn join(app: &App, new: NewNode) -> Result<Option<RegisteredNode>, Not
         warned: BTreeSet::new(),
         verdict: ClockVerdict::Right,
     };
-    clock::measure(app).await?;
+    clock::measure_surely(app).await?;
     let others = retry_on_conflict(app, || join_once(app, &member)).await?;
     app.memory.nodes.joined(member.node);
     member.look_at(app, &others);
@@ -218,7 +224,7 @@ impl RegisteredNode {
     }
 
     fn put(&self, app: &App, batch: Batch) -> Result<Batch, Fault> {
-        let until = app.memory.nodes.database_at(app.clock.now()) + LIFE;
+        let until = app.memory.nodes.database_at(app.clock.now()) + NodeRecord::LIFE;
         let record = NodeRecord {
             until,
             clock: app.memory.nodes.clock(),
@@ -262,7 +268,7 @@ impl RegisteredNode {
 /// All that run but this one.
 async fn running(app: &App, reading: &mut Reading<'_>, ours: NodeId) -> Result<Vec<RunningNode>, Fault> {
     let now = app.memory.nodes.database_at(app.clock.now());
-    let all = reading.list_with_keys(&keys::nodes(), MOST_NODES).await?;
+    let all = reading.list_readable(&keys::nodes(), MOST_NODES).await?;
     let live = all.into_iter().filter(|(_, record)| record.is_live(now));
     let nodes = live.filter_map(|(key, record)| {
         let node = NodeId::from_bytes(key.get(1..)?.try_into().ok()?);
@@ -286,16 +292,13 @@ impl FlowError for NotJoined {
     fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Failed(fault) => Some(fault),
-            Self::ClockIsWrong(_) | Self::OtherSettings(_) => None,
+            Self::ClockIsUnknown | Self::ClockIsWrong(_) | Self::OtherSettings(_) => None,
         }
     }
 }
 
 /// How often a server says that it runs.
 pub const PERIOD: Duration = Duration::from_secs(10);
-
-/// For how long it counts as running without saying so.
-const LIFE: Duration = Duration::from_mins(1);
 
 /// More than anybody has.
 const MOST_NODES: usize = 1000;

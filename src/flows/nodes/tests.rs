@@ -181,7 +181,7 @@ async fn a_server_that_left_or_has_ended_is_no_reason_to_refuse() {
         .unwrap();
     // This one is killed.
     let third = world.server(0);
-    world.pass(LIFE.saturating_sub(Duration::from_millis(1)));
+    world.pass(NodeRecord::LIFE.saturating_sub(Duration::from_millis(1)));
     let line = refusal(join(&third.app, new(&third.app, "alike")).await);
     assert!(line.contains("limits.rate"), "{line}");
     world.pass(Duration::from_millis(1));
@@ -196,6 +196,7 @@ async fn of_two_that_start_together_with_other_settings_one_is_refused() {
     // Both have read before either writes.
     let mut readings = Vec::new();
     for server in [&one, &other] {
+        crate::flows::epoch::learn(&server.app).await.unwrap();
         let mut reading = Reading::new(&server.app);
         let format = reading.get(&keys::store_format()).await.unwrap().unwrap();
         let nobody = NodeId::from_bytes([0; 16]);

@@ -1,9 +1,10 @@
 //! What an epoch of the store means to whoever reads and decides: records that are older than it count only as far as it lets
 //! them, and nothing is committed that was decided in another one.
 
-use super::Fault;
+use super::{Fault, Reading};
 use crate::domain::fraud::ledger::Ledger;
 use crate::domain::store_epoch::StoreEpoch;
+use crate::domain::time::Timestamp;
 use crate::memory::Memory;
 use crate::memory::epoch::KnownEpoch;
 use crate::memory::news::NewsItem;
@@ -18,7 +19,7 @@ pub(in crate::flows) struct DecisionEpoch(Option<(StoreEpoch, Version)>);
 impl DecisionEpoch {
     /// The one that is known now.
     pub(in crate::flows) fn of(known: &KnownEpoch) -> Self {
-        Self(known.get())
+        Self(known.get().map(|(epoch, version)| (epoch, Version(version))))
     }
 
     /// The record of an entry, as far as it counts.
@@ -54,10 +55,19 @@ impl DecisionEpoch {
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`]: what was known stays.
 pub(super) async fn learn(store: &dyn Store, memory: &Memory) -> Result<(), Fault> {
+    // One after the other: what was read first is not noted last, and many who lost to one epoch ask once for versions.
+    let _learning = memory.epoch.learning().await;
     let stored = records::read(store, &keys::store_epoch()).await?;
-    let read = stored.map(|stored| (stored.record, stored.version));
-    if read == memory.epoch.get() {
+    let read = stored.map(|stored| (stored.record, stored.version.0));
+    let known = memory.epoch.get();
+    if read == known {
         return Ok(());
+    }
+    let version = |epoch: Option<(StoreEpoch, u64)>| epoch.map(|(_, version)| version);
+    if version(read) < version(known) {
+        // It does not go back by itself: the store has forgotten it, and more with it.
+        store.report_loss();
+        return Err(StoreError::Unavailable("it has forgotten which epoch it was in".into()).into());
     }
     // What is written from now on must not be taken for older than the epoch.
     store.raise_versions().await?;
@@ -66,4 +76,50 @@ pub(super) async fn learn(store: &dyn Store, memory: &Memory) -> Result<(), Faul
     *memory.fraud.ledger() = Ledger::default();
     memory.waiters.heard(NewsItem::Everything);
     Ok(())
+}
+
+/// What became of a commit. If another change came first, that may have been an epoch that another process began: it is read.
+pub(super) async fn heed(
+    store: &dyn Store,
+    memory: &Memory,
+    committed: Result<(), Fault>,
+) -> Result<(), Fault> {
+    if matches!(committed, Err(Fault::Conflict(_)))
+        && !store.is_exclusive()
+        && memory.epoch.is_to_be_looked_at()
+        && let Err(error) = Box::pin(learn(store, memory)).await
+    {
+        tracing::debug!("which epoch the store is in could not be read: {error}");
+    }
+    committed
+}
+
+impl Reading<'_> {
+    /// Reads which epoch the store is in, for whoever decides from now on.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub(crate) async fn learn_epoch(self) -> Result<(), Fault> {
+        learn(self.store, self.memory).await
+    }
+
+    /// Whether the store refuses everything, because it has lost what it had acknowledged.
+    pub(crate) fn has_lost_commits(&self) -> bool {
+        self.store.has_lost_commits()
+    }
+
+    /// Writes the epoch of a store that has lost commits, and uses it again.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    pub(crate) async fn begin_epoch_after_loss(self, now: Timestamp) -> Result<(), Fault> {
+        let known = self.memory.epoch.get().map(|(epoch, _)| epoch);
+        // The database may have another one, of whoever has lost commits as well.
+        let next = move |found: Option<&[u8]>| {
+            let found = found.and_then(|value| records::decode::<StoreEpoch>(value).ok());
+            records::encode(&StoreEpoch::later(known, found).next(now))
+        };
+        let key = keys::store_epoch().into_bytes();
+        Ok(self.store.go_on_after_loss(key, &next).await?)
+    }
 }

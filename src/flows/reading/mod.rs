@@ -18,7 +18,6 @@ use crate::app::App;
 use crate::domain::outbox::Receiver;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
-use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
 use crate::memory::backlog::Backlog;
@@ -176,11 +175,12 @@ impl<'a> Reading<'a> {
         Ok(records)
     }
 
-    /// The first `limit` records of a listing with their keys, which the decision does not rest on.
+    /// The first `limit` records of a listing with their keys, which the decision does not rest on. What a later release may have
+    /// written, so that this one cannot read it, is left out.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-    pub async fn list_with_keys<T: Record>(
+    /// [`Fault::Unavailable`].
+    pub async fn list_readable<T: Record>(
         &mut self,
         prefix: &Prefix<T>,
         limit: usize,
@@ -192,8 +192,8 @@ impl<'a> Reading<'a> {
             limit,
         };
         let entries = self.scan(scan).await?.into_iter();
-        let keyed = entries.map(|(key, entry)| Ok((key, records::decode(&entry.value)?)));
-        keyed.collect()
+        let readable = entries.filter_map(|(key, entry)| Some((key, records::decode(&entry.value).ok()?)));
+        Ok(readable.collect())
     }
 
     /// What time it is by the clock that all who share the store can ask; `None` where there is none.
@@ -220,29 +220,6 @@ impl<'a> Reading<'a> {
     /// [`Fault::Unavailable`], [`Fault::Corrupt`].
     pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, Fault> {
         Ok(self.store.expired(now, limit).await?)
-    }
-
-    /// Reads which epoch the store is in, for whoever decides from now on.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-    pub(crate) async fn learn_epoch(self) -> Result<(), Fault> {
-        epoch::learn(self.store, self.memory).await
-    }
-
-    /// Whether the store refuses everything, because it has lost what it had acknowledged.
-    pub(crate) fn has_lost_commits(&self) -> bool {
-        self.store.has_lost_commits()
-    }
-
-    /// Writes the epoch of a store that has lost commits, and uses it again.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`].
-    pub(crate) async fn begin_epoch_after_loss(self, epoch: StoreEpoch) -> Result<(), Fault> {
-        let value = records::encode(&epoch)?;
-        let key = keys::store_epoch().into_bytes();
-        Ok(self.store.go_on_after_loss(key, value).await?)
     }
 
     /// Counts anew how many messages of the account wait, unless that was done a moment ago.
@@ -318,7 +295,7 @@ impl<'a> Reading<'a> {
         let mut change = OutboxChange::of(&batch);
         if change.is_none() {
             let committed = contestable.commit(self.store, batch).await;
-            return heed(self.store, self.memory, committed).await;
+            return epoch::heed(self.store, self.memory, committed).await;
         }
         let backlog = &self.memory.backlog;
         let mut added = backlog.try_add(&change.more, most_waiting);
@@ -349,7 +326,7 @@ impl<'a> Reading<'a> {
             return Err(Fault::OutboxFull);
         }
         let committed = contestable.commit(self.store, batch).await;
-        let committed = heed(self.store, self.memory, committed).await;
+        let committed = epoch::heed(self.store, self.memory, committed).await;
         match &committed {
             Ok(()) => backlog.take(&change.fewer),
             Err(Fault::Conflict(_)) => backlog.take(&change.more),
@@ -380,17 +357,6 @@ impl<'a> Reading<'a> {
     fn position(&self, key: &[u8]) -> Option<usize> {
         self.seen.iter().position(|seen| seen.key == key)
     }
-}
-
-/// What became of a commit. If another change came first, that may have been an epoch that another process began: it is read.
-async fn heed(store: &dyn Store, memory: &Memory, committed: Result<(), Fault>) -> Result<(), Fault> {
-    if matches!(committed, Err(Fault::Conflict(_)))
-        && !store.is_exclusive()
-        && let Err(error) = Box::pin(epoch::learn(store, memory)).await
-    {
-        tracing::debug!("which epoch the store is in could not be read: {error}");
-    }
-    committed
 }
 
 /// Counts anew how many messages of the account wait, unless that was done a moment ago. Whether it did.

@@ -37,7 +37,7 @@ impl Acknowledgements {
     /// Notes that the database has acknowledged what left this mark there; whether that still counts, or another era has begun.
     pub(super) fn acknowledge(&self, era: u64, key: &[u8], version: Version) -> bool {
         let mut marks = self.marks();
-        if self.era() != era {
+        if self.era() != era || self.are_lost() {
             return false;
         }
         if let Some(mark) = marks.get_mut(key) {

@@ -61,11 +61,11 @@ use self::announcements::Notifications;
 use self::connection::{Connector, ErrorKind, SessionPurpose, StatementFailure, within};
 use self::layout::{ENTRIES, EPOCH_KEY, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
 use self::pool::ReadPool;
-use self::renewal::Renewal;
 use self::versions::VersionSource;
 use self::writer::{CommitCounts, Writer, WriterContext};
 use super::{
-    Announcements, Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
+    Announcements, Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError,
+    ValueAfterLoss, Version,
 };
 use crate::domain::time::{Clock, Timestamp};
 
@@ -111,11 +111,13 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`] when it cannot be reached, or its tables are not of this release.
     pub async fn open(options: &PostgresOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let connector = Connector::new(options.address.clone(), options.bounds)?;
-        let versions = begin(&connector, clock.now()).await?;
+        let (versions, surely) = begin(&connector, clock.now()).await?;
         let node = versions.epoch();
         let acknowledgements = Arc::new(Acknowledgements::default());
-        // Whoever has lost this draw has lost commits, too.
-        acknowledgements.acknowledge(0, EPOCH_KEY, Version(node.into()));
+        if surely {
+            // Whoever has lost this draw has lost commits, too.
+            acknowledgements.acknowledge(0, EPOCH_KEY, Version(node.into()));
+        }
         let context = Arc::new(WriterContext {
             connector: Arc::clone(&connector),
             queue: Arc::default(),
@@ -225,24 +227,23 @@ impl Store for PostgresStore {
         self.context.acknowledgements.are_lost()
     }
 
-    async fn go_on_after_loss(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    fn report_loss(&self) {
+        self.context.acknowledgements.lost_commits();
+    }
+
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: &ValueAfterLoss<'_>) -> Result<(), StoreError> {
         let acknowledgements = &self.context.acknowledgements;
         if !acknowledgements.are_lost() {
             return Err(StoreError::Unavailable("it has lost nothing".into()));
         }
-        Renewal::AfterLoss {
-            key: entry_key(&key),
-            value,
-        }
-        .carry_out(&self.context)
-        .await?;
+        renewal::overwrite(&self.context, &entry_key(&key), value).await?;
         self.pool.begin_anew();
         acknowledgements.begin_anew();
         Ok(())
     }
 
     async fn raise_versions(&self) -> Result<(), StoreError> {
-        Renewal::OfVersions.carry_out(&self.context).await
+        renewal::raise_versions(&self.context).await
     }
 
     fn announcements(&self) -> Option<Box<dyn Announcements>> {
@@ -277,8 +278,9 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// What a process does first: looks at the tables, draws its versions, and removes what other processes have left.
-async fn begin(connector: &Connector, now: Timestamp) -> Result<VersionSource, StoreError> {
+/// What a process does first: looks at the tables, draws its versions, and removes what other processes have left. Whether that is as
+/// durable as what is acknowledged.
+async fn begin(connector: &Connector, now: Timestamp) -> Result<(VersionSource, bool), StoreError> {
     let at_address =
         |failure: StatementFailure| StoreError::Unavailable(format!("{}: {failure}", connector.address()));
     let session = connector
@@ -296,9 +298,11 @@ async fn begin(connector: &Connector, now: Timestamp) -> Result<VersionSource, S
             if let Err(unusable) = schema::check(client).await? {
                 return Ok(Err(unusable));
             }
+            let warnings = session.warnings();
             let versions = VersionSource::draw(client).await?;
+            let surely = session.warnings() == warnings;
             client.execute(DROP_OLD_SLOTS, &slots).await?;
-            Ok::<_, StatementFailure>(Ok(versions))
+            Ok::<_, StatementFailure>(Ok((versions, surely)))
         });
         match begun.await {
             Ok(begun) => return begun,

@@ -270,7 +270,8 @@ impl SlotWriter {
                 }
                 // Another process was given this epoch, too: the database has forgotten that this one was.
                 Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                    within(bound, context.versions.draw_next(client)).await?;
+                    let error = context.acknowledgements.lost_commits();
+                    return Err(StatementFailure::new(ErrorKind::Refused, error.to_string()));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -304,10 +305,15 @@ impl SlotWriter {
             self.link = None;
             let bound = deadline.saturating_duration_since(Instant::now());
             let connector = Arc::clone(&self.context.connector);
+            let acknowledgements = Arc::clone(&self.context.acknowledgements);
             let connected = within(bound, async {
                 let connection = connector.connect(SessionPurpose::Write).await?;
                 let prepared = WriteStatements::prepare(&connection.client);
                 let statements = within(connector.bounds().statement, prepared).await?;
+                // What another writer was acknowledged may be gone, though its own slot is as it was.
+                let verified = acknowledgements.verify(&connection.client);
+                let verified = async { Ok::<_, StatementFailure>(verified.await?) };
+                within(connector.bounds().statement, verified).await?;
                 Ok::<_, StatementFailure>(WriteSession {
                     connection,
                     statements,
@@ -315,7 +321,10 @@ impl SlotWriter {
                 })
             });
             match connected.await {
-                Ok(link) => self.link = Some(link),
+                Ok(link) => {
+                    self.context.acknowledgements.check()?;
+                    self.link = Some(link);
+                }
                 // The table is missing: that is no matter of time.
                 Err(failure) if failure.kind == ErrorKind::Refused => return Err(failure.unavailable()),
                 Err(failure) => self.pause(deadline, &failure).await?,

@@ -39,7 +39,7 @@ fn acknowledged_answers_survive_a_database_whose_disk_is_full() {
         ..ClusterOptions::default()
     };
     if !Cluster::may_have_disk() {
-        let line = "SKIPPED: a database whose disk is full, which needs root and PostgreSQL\n";
+        let line = "SKIPPED: a database whose disk is full, which needs PostgreSQL and root that may mount\n";
         io::stderr().write_all(line.as_bytes()).unwrap();
         return;
     }

@@ -148,7 +148,7 @@ fn an_export_of_a_running_server_fills_a_new_data_directory() {
     stdout_of(&old, &["store", "export", "--to", by_server.to_str().unwrap()]);
     drop(server);
     let checked = stdout_of(&old, &["store", "check"]);
-    assert!(checked.ends_with("3 entries, all sound\n"), "{checked}");
+    assert!(checked.ends_with("4 entries, all sound\n"), "{checked}");
     stdout_of(&old, &["store", "export", "--to", by_command.to_str().unwrap()]);
     assert_eq!(fs::read(&by_server).unwrap(), fs::read(&by_command).unwrap());
     assert_eq!(by_server.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -159,7 +159,7 @@ fn an_export_of_a_running_server_fills_a_new_data_directory() {
     let line = complaint(&run(&new, &import), 1);
     assert!(line.starts_with("put the master key"), "{line}");
     fs::copy(old.join("master.key"), new.join("master.key")).unwrap();
-    assert_eq!(stdout_of(&new, &import), "3 entries imported\n");
+    assert_eq!(stdout_of(&new, &import), "4 entries imported\n");
     assert_eq!(
         stdout_of(&new, &["account", "list"]),
         stdout_of(&old, &["account", "list"])

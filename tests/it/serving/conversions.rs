@@ -32,7 +32,7 @@ fn a_converted_store_is_served_with_the_key_that_came_along() {
     assert_eq!(
         said(&convert(&old, &new)),
         format!(
-            "3 entries copied to {} and verified\nthe master key is in {}\n",
+            "4 entries copied to {} and verified\nthe master key is in {}\n",
             new.display(),
             key.canonicalize().unwrap().display()
         )

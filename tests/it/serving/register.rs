@@ -110,9 +110,9 @@ fn devices_must_be_allowed_to_go_by_the_clock_of_any_server() {
     let servers = Servers::on(&database);
     let data = servers.data("one", 1);
     stdout_of(&data, &["store", "migrate", "--store", &servers.url]);
-    let line = refused(&servers, &data, "[devices]\nclock_skew_seconds = 9");
+    let line = refused(&servers, &data, "[devices]\nclock_skew_seconds = 19");
     assert!(
-        line.starts_with("devices.clock_skew_seconds must be at least 10 where "),
+        line.starts_with("devices.clock_skew_seconds must be at least 20 where "),
         "{line}"
     );
 }

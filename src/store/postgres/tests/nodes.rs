@@ -149,7 +149,8 @@ async fn slots_that_nobody_has_go_with_the_next_start() {
     assert_eq!(slots().trim().parse(), Ok(before - 1));
 }
 
-/// A process whose epoch the database has forgotten, and gave to another one, notices it before it writes.
+/// A process whose epoch the database has forgotten, and gave to another one, notices it before it writes: what it forgot was
+/// acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_epoch_that_was_given_twice_is_noticed() {
     let one = or_return!(EmptyStore::new().await);
@@ -157,6 +158,13 @@ async fn an_epoch_that_was_given_twice_is_noticed() {
         .psql("UPDATE countersign_entries SET version = version - 1 WHERE key = 'e'");
     let other = one.another().await;
     other.commit(put("other", "")).await.unwrap();
+    let lost = one.store.commit(put("one", "")).await.unwrap_err();
+    assert!(lost.to_string().contains("lost commits"), "{lost}");
+    let value = |_: Option<&[u8]>| Ok(b"1".to_vec());
+    one.store
+        .go_on_after_loss(b"epoch".to_vec(), &value)
+        .await
+        .unwrap();
     one.store.commit(put("one", "")).await.unwrap();
     let epoch = |version: Version| version.0 >> 32;
     let (theirs, ours) = (version(&other, "other").await, version(&one.store, "one").await);

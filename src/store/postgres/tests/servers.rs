@@ -168,7 +168,7 @@ async fn a_standby_that_was_behind_is_not_used() {
 async fn goes_on(one: &PostgresStore, other: &PostgresStore, new: &ReadPool) {
     let before = new.query(GET, &[&entry_key(b"code")]).await.unwrap();
     let before = entry_in(&before[0], 1).unwrap().version;
-    one.go_on_after_loss(b"epoch".to_vec(), b"1".to_vec())
+    one.go_on_after_loss(b"epoch".to_vec(), &|_| Ok(b"1".to_vec()))
         .await
         .unwrap();
     assert!(!one.has_lost_commits() && other.has_lost_commits());
@@ -180,7 +180,7 @@ async fn goes_on(one: &PostgresStore, other: &PostgresStore, new: &ReadPool) {
     assert!(one.get(b"code").await.unwrap().unwrap().version > epoch.version);
     assert_lost(other.get(b"code").await);
     other
-        .go_on_after_loss(b"epoch".to_vec(), b"2".to_vec())
+        .go_on_after_loss(b"epoch".to_vec(), &|_| Ok(b"2".to_vec()))
         .await
         .unwrap();
     let second = other.get(b"epoch").await.unwrap().unwrap();
@@ -189,7 +189,9 @@ async fn goes_on(one: &PostgresStore, other: &PostgresStore, new: &ReadPool) {
     one.raise_versions().await.unwrap();
     one.commit(put("code", "new")).await.unwrap();
     assert!(one.get(b"code").await.unwrap().unwrap().version > second.version);
-    let refused = one.go_on_after_loss(b"epoch".to_vec(), b"3".to_vec()).await;
+    let refused = one
+        .go_on_after_loss(b"epoch".to_vec(), &|_| Ok(b"3".to_vec()))
+        .await;
     assert!(refused.unwrap_err().to_string().contains("lost nothing"));
 }
 

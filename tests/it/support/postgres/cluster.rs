@@ -180,9 +180,14 @@ impl Cluster {
             .run("rm filler && { pg_ctl -D data status || { forget && start; }; }");
     }
 
-    /// Whether a server can have a disk of its own.
+    /// Whether a server can have a disk of its own: in some containers root may not mount one either.
     pub fn may_have_disk() -> bool {
-        Programs::installed().is_some_and(|programs| programs.owner().is_some())
+        let may_mount = || {
+            let mut mount = Programs::command("unshare");
+            mount.args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+            mount.output().is_ok_and(|output| output.status.success())
+        };
+        Programs::installed().is_some_and(|programs| programs.owner().is_some()) && may_mount()
     }
 
     pub(super) fn keeper(&self) -> MutexGuard<'_, Keeper> {
