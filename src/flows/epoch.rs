@@ -79,3 +79,6 @@ pub async fn begin_after_loss(app: &App) -> Result<(), Fault> {
 const LOOK_PERIOD: Duration = Duration::from_millis(200);
 /// How old what is read without a decision may be.
 const LEARNING_PERIOD: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;
