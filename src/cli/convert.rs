@@ -1,7 +1,6 @@
 //! `countersign store convert`: a store is copied to another place, and its master key with it where both are directories.
 
 use std::fmt;
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::open_store;
+use super::progress::ProgressLine;
 use super::{Failure, key_file, output};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
@@ -248,31 +248,24 @@ fn bring_key(
     }
 }
 
-/// One line on a terminal, written again and again; nothing elsewhere.
+/// How far it is, on a terminal.
 struct ShownProgress<'c> {
     clock: &'c dyn Clock,
-    on_terminal: bool,
-    shown_at: Option<Timestamp>,
+    line: ProgressLine,
     /// The stage that is shown, and since when.
     stage: Option<(ConvertStage, Timestamp)>,
 }
 
 impl<'c> ShownProgress<'c> {
-    const INTERVAL_MILLIS: u64 = 200;
-
     fn begin(clock: &'c dyn Clock) -> Self {
         Self {
             clock,
-            on_terminal: std::io::stderr().is_terminal(),
-            shown_at: None,
+            line: ProgressLine::begin(),
             stage: None,
         }
     }
 
     fn show(&mut self, progress: Progress) {
-        if !self.on_terminal {
-            return;
-        }
         let now = self.clock.now();
         let since = match self.stage {
             Some((stage, since)) if stage == progress.stage => since,
@@ -281,24 +274,14 @@ impl<'c> ShownProgress<'c> {
                 now
             }
         };
-        let due = |shown: Timestamp| now.millis().saturating_sub(shown.millis()) >= Self::INTERVAL_MILLIS;
-        if self.shown_at.is_none_or(due) {
-            self.shown_at = Some(now);
-            rewrite(&line(progress, now.millis().saturating_sub(since.millis())));
-        }
+        let millis = now.millis().saturating_sub(since.millis());
+        self.line.show(now, || line(progress, millis));
     }
 
     /// Takes the line away.
     fn end(&self) {
-        if self.shown_at.is_some() {
-            rewrite("");
-        }
+        self.line.end();
     }
-}
-
-fn rewrite(line: &str) {
-    let mut err = std::io::stderr().lock();
-    let _unread = write!(err, "\r\x1b[K{line}").and_then(|()| err.flush());
 }
 
 /// What a stage has done within so many milliseconds.

@@ -22,6 +22,7 @@ mod node;
 mod open;
 mod outbox;
 mod output;
+mod progress;
 mod senders;
 mod serve;
 mod signals;
@@ -81,7 +82,7 @@ enum Command {
     Device(device::Args),
     /// Print the code of an otpauth URI, as an authenticator app would.
     Totp(totp::Args),
-    /// Load a running server and say what it reaches.
+    /// Load a running server and say what it reaches, or fill a store for that.
     Bench(bench::Args),
     /// Show the manual, or one of its pages.
     Manual(manual::Args),
@@ -153,7 +154,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
         }
         Command::Device(args) => block_on(async { device::run(args).await.map_err(Failure::new) }),
         Command::Totp(args) => block_on(async { totp::run(args).await.map_err(Failure::new) }),
-        Command::Bench(args) => block_on(async { bench::run(args).await.map_err(Failure::new) }),
+        Command::Bench(args) => block_on(bench::run(args, environment)),
         Command::Manual(args) => block_on(manual::run(args)),
     }
 }

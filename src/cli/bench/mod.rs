@@ -1,5 +1,7 @@
 //! `countersign bench`: load a running server and say what it reaches.
 //!
+//! `bench fill` makes a store to do so with: one with millions of factors takes too long through the API.
+//!
 //! The figures of a machine say little by themselves, so each run can measure its control too: `--floor` a bare
 //! handler under the same load, `push` also the rate at which one core checks signatures.
 
@@ -7,6 +9,8 @@ mod api;
 mod comparison;
 mod connection;
 mod cpu;
+mod fill;
+mod filled;
 mod floor;
 mod histogram;
 mod http2;
@@ -27,14 +31,20 @@ mod vonage;
 mod waiters;
 mod wrk;
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cli::Failure;
+use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 
 use self::api::SetUp;
+use self::cpu::ServerProcess;
+use self::fill::{MOST_FACTORS, Population};
+use self::filled::FilledCodes;
 use self::load::{ExpectedAnswer, LoadOutcome, Work};
 use self::pgbench::PgBench;
 use self::pool::ClientPool;
@@ -76,6 +86,12 @@ enum Command {
     Vonage(vonage::VonageArgs),
     /// Wait with many connections, decide a few challenges, and say how long that takes to reach those who wait.
     Waiters(WaitersArgs),
+    /// Fill a store that no server uses with verified TOTP factors, for `totp --filled`. It is for stores that are thrown away:
+    /// whoever knows the seed has the account and all secrets.
+    ///
+    /// It makes an account and a service of its own and prints the account's credentials. Run again with the same seed it goes
+    /// on behind the factors that are there, also after it was interrupted.
+    Fill(fill::FillArgs),
     /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
     Floor(LoadArgs),
     /// Be that handler.
@@ -166,6 +182,18 @@ struct TotpArgs {
     /// `countersign_bench` there, and drops it.
     #[arg(long, value_name = "URL", hide_env_values = true)]
     store: Option<String>,
+    /// Load it with the factors from 1 to N of those that `bench fill` put into the server's store, in random order, instead of
+    /// enrolling some. A step's code is good for once, so wait a minute between two runs, or five if the first has used up all
+    /// codes.
+    #[arg(long, value_name = "N", requires = "seed", conflicts_with_all = ["factors", "wrk_script"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=MOST_FACTORS.cast_signed()))]
+    filled: Option<u32>,
+    /// What `bench fill` was told.
+    #[arg(long, value_name = "TEXT", requires = "filled")]
+    seed: Option<String>,
+    /// The server's process, to print the processor time that an approval takes.
+    #[arg(long)]
+    pid: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -198,10 +226,11 @@ struct ServerArgs {
 /// Runs one `countersign bench` command.
 ///
 /// # Errors
-/// A sentence for the terminal: why nothing could be measured, or that some answers were no success.
-pub(super) async fn run(args: Args) -> Result<(), String> {
+/// A sentence for the terminal: why nothing could be measured or filled, or that some answers were no success.
+pub(super) async fn run(args: Args, environment: Vec<(OsString, OsString)>) -> Result<(), Failure> {
     let measurement: Box<dyn FnOnce() -> Result<(), String> + Send> = match args.command {
-        Command::FloorServer => return floor::serve().await,
+        Command::FloorServer => return floor::serve().await.map_err(Failure::new),
+        Command::Fill(args) => return fill::run(args, environment).await,
         Command::Totp(args) => Box::new(move || totp(&args)),
         Command::Push(args) => Box::new(move || push(&args)),
         Command::Verify(args) => Box::new(move || verify(&args)),
@@ -213,40 +242,35 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         }
     };
     // The generator has threads of its own; this one only waits.
-    tokio::task::spawn_blocking(measurement)
-        .await
-        .map_err(|error| error.to_string())?
+    let measured = tokio::task::spawn_blocking(measurement).await;
+    measured
+        .map_err(|error| error.to_string())
+        .flatten()
+        .map_err(Failure::new)
 }
 
-fn totp(TotpArgs { server: args, store }: &TotpArgs) -> Result<(), String> {
-    let set_up = args.set_up()?;
+fn totp(args: &TotpArgs) -> Result<(), String> {
+    let server = &args.server;
+    if let (Some(count), Some(seed)) = (args.filled, &args.seed) {
+        let codes = FilledCodes::new(
+            Target::parse(&server.urls[0])?,
+            server.account.clone(),
+            Population::of(seed),
+            count,
+            Arc::new(SystemClock),
+            &SystemEntropy,
+        );
+        progress(&format!("{count} factors that were filled"))?;
+        return args.measure(&Arc::new(codes));
+    }
+    let set_up = server.set_up()?;
     let (target, service) = (set_up.target.clone(), set_up.service.clone());
     let codes = totp::Codes::set_up(set_up)?;
     progress(&format!("{} factors in the service {service}", codes.len()))?;
-    if let Some(script) = &args.wrk_script {
+    if let Some(script) = &server.wrk_script {
         return wrk::write(script, &target, codes.into_lines());
     }
-    let codes = Arc::new(codes);
-    let Some(store) = store else {
-        return args.measure(&codes, totp::APPROVED)?.print(args.load.json);
-    };
-    let Some(control) = PgBench::set_up(store, args.load.pool())? else {
-        return Err(
-            "pgbench and psql are not installed (Debian's packages postgresql-contrib and postgresql-client)"
-                .to_owned(),
-        );
-    };
-    progress(&format!("{} rows for pgbench", control.rows()))?;
-    let half = args.load.duration() / 2;
-    let before = control.measure(half)?;
-    let mut report = args.measure(&codes, totp::APPROVED)?;
-    let after = control.measure(half)?;
-    report.ratio(
-        "pgbench",
-        "pgbench_updates_per_second",
-        f64::midpoint(before, after),
-    );
-    report.print(args.load.json)
+    args.measure(&Arc::new(codes))
 }
 
 fn push(args: &ServerArgs) -> Result<(), String> {
@@ -320,6 +344,42 @@ fn create_service(
         api::create_service(target.clone(), account.clone(), settings)
     })?;
     Ok((target, service.concat()))
+}
+
+impl TotpArgs {
+    fn measure<W: Work>(&self, codes: &Arc<W>) -> Result<(), String> {
+        let Self { server, store, .. } = self;
+        let Some(store) = store else {
+            return self.measure_server(codes)?.print(server.load.json);
+        };
+        let Some(control) = PgBench::set_up(store, server.load.pool())? else {
+            return Err(
+                "pgbench and psql are not installed (Debian's packages postgresql-contrib and postgresql-client)"
+                    .to_owned(),
+            );
+        };
+        progress(&format!("{} rows for pgbench", control.rows()))?;
+        let half = server.load.duration() / 2;
+        let before = control.measure(half)?;
+        let mut report = self.measure_server(codes)?;
+        let after = control.measure(half)?;
+        report.ratio(
+            "pgbench",
+            "pgbench_updates_per_second",
+            f64::midpoint(before, after),
+        );
+        report.print(server.load.json)
+    }
+
+    fn measure_server<W: Work>(&self, codes: &Arc<W>) -> Result<Report, String> {
+        let process = ServerProcess(self.pid);
+        let before = process.seconds()?;
+        let mut report = self.server.measure(codes, totp::APPROVED)?;
+        if let (Some(before), Some(after)) = (before, process.seconds()?) {
+            report.cpu_of_each(after - before);
+        }
+        Ok(report)
+    }
 }
 
 impl ServerArgs {

@@ -220,13 +220,13 @@ fn codes(secret: &[u8], first_step: u64) -> Result<Option<FactorCodes>, String> 
     let totp = Builder::new()
         .with_algorithm(Algorithm::SHA1)
         .with_digits(6)
-        .with_step_duration(STEP)
+        .with_step_duration(STEP.into())
         .with_secret(secret)
         .build()
         .map_err(|error| error.to_string())?;
     let code = |step: u64| {
         let mut digits = [b'0'; DIGITS];
-        digits.copy_from_slice(totp.generate(step * STEP).to_string().as_bytes());
+        digits.copy_from_slice(totp.generate(step * u64::from(STEP)).to_string().as_bytes());
         digits
     };
     let enrolment = code(first_step);
@@ -239,12 +239,15 @@ fn codes(secret: &[u8], first_step: u64) -> Result<Option<FactorCodes>, String> 
 }
 
 /// The steps that the server accepts now and in a moment, when a request has reached it.
-fn live_steps(now: Timestamp) -> RangeInclusive<u64> {
+pub(super) fn live_steps(now: Timestamp) -> RangeInclusive<u64> {
     let soon = now + Duration::from_secs(2);
-    soon.seconds() / STEP - 2..=now.seconds() / STEP + 2
+    let (step, skew) = (u64::from(STEP), u64::from(SKEW));
+    soon.seconds() / step - skew..=now.seconds() / step + skew
 }
 
-const STEP: u64 = 60;
+/// How many seconds a step lasts, and how many before and after the current one are live.
+pub(super) const STEP: u8 = 60;
+pub(super) const SKEW: u8 = 2;
 const DIGITS: usize = 6;
 const CODES: usize = 4;
 
@@ -253,6 +256,8 @@ mod tests {
     use crate::doubles::ManualClock;
 
     use super::*;
+
+    const STEP: u64 = super::STEP as u64;
 
     #[test]
     fn a_factor_is_used_four_times_and_never_by_two_at_once() {

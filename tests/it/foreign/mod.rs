@@ -3,6 +3,7 @@
 mod clients;
 mod commands;
 mod device;
+mod fill;
 mod programs;
 mod raw;
 mod watch;
@@ -39,7 +40,11 @@ impl Server {
     }
 
     fn start_with(variables: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(tempfile::tempdir().expect("a temporary directory"), variables)
+    }
+
+    /// With the data directory `data` in this one.
+    fn start_in(data: tempfile::TempDir, variables: &[(&str, &str)]) -> Self {
         let log = data.path().join("log");
         let mut process = countersign()
             .arg("serve")
@@ -110,11 +115,15 @@ impl Server {
     }
 
     fn bench(&self, command: &str, more: &[&str]) -> Value {
+        self.bench_as(&format!("{ACCOUNT}:{TOKEN}"), command, more)
+    }
+
+    fn bench_as(&self, credentials: &str, command: &str, more: &[&str]) -> Value {
         let output = countersign()
             .args(["bench", command, "--url", &self.url])
             .args(["--connections", "8", "--seconds", "2", "--json"])
             .args(more)
-            .env("COUNTERSIGN_ACCOUNT", format!("{ACCOUNT}:{TOKEN}"))
+            .env("COUNTERSIGN_ACCOUNT", credentials)
             .output()
             .expect("the benchmark runs");
         assert!(output.status.success(), "{output:?}");
