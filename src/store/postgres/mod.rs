@@ -1,12 +1,14 @@
 //! The engine for those who outgrow one machine: one table of a database that speaks PostgreSQL's protocol, shared by any
 //! number of processes.
 //!
-//! Reads are single statements on a pool of connections, each seeing what is committed. A commit goes through a queue to one
+//! Reads are single statements on a pool of connections, each seeing what is committed; those of single keys that come
+//! together are one statement. A commit goes through a queue to one
 //! of a few writers, which takes whatever waits as one group and has the database decide and write it in one round trip, in
 //! a serializable transaction. That all decisive keys are asserted, absent ones too, and that all writers are serializable,
 //! is what makes assertions hold between processes.
 //!
 //! * `address`: where the database is; `password_file`, `tls`, `connection`: how it is reached
+//! * `pool`, `read_groups`: how it is read
 //! * `schema`, `layout`: the tables, and what stands in them
 //! * `queue`, `statement`, `writer`: how batches are decided and written; `slot_writer`, `slot`: what a lost connection means
 //! * `bounds`: within what time
@@ -24,6 +26,7 @@ mod layout;
 mod password_file;
 mod pool;
 mod queue;
+mod read_groups;
 mod renewal;
 mod schema;
 mod slot;
@@ -36,7 +39,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,6 +63,7 @@ use self::announcements::Notifications;
 use self::connection::{Connector, ErrorKind, SessionPurpose, StatementFailure, within};
 use self::layout::{ENTRIES, EPOCH_KEY, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
 use self::pool::ReadPool;
+use self::read_groups::ReadGroups;
 use self::versions::VersionSource;
 use self::writer::{CommitCounts, Writer, WriterContext};
 use super::{
@@ -85,6 +88,7 @@ pub struct PostgresOptions {
 /// A store in a database that speaks PostgreSQL's protocol.
 pub struct PostgresStore {
     pool: Arc<ReadPool>,
+    reads: ReadGroups,
     /// The epoch that it began with, which tells processes apart.
     node: u32,
     context: Arc<WriterContext>,
@@ -129,8 +133,10 @@ impl PostgresStore {
         });
         let spawn = |_| tokio::spawn(Writer::new(Arc::clone(&context)).run());
         let writers = (0..options.writers.max(1)).map(spawn).collect();
+        let pool = Arc::new(ReadPool::new(connector, acknowledgements, options.readers.max(1)));
         Ok(Self {
-            pool: Arc::new(ReadPool::new(connector, acknowledgements, options.readers.max(1))),
+            reads: ReadGroups::new(Arc::clone(&pool)),
+            pool,
             node,
             writers: Mutex::new(writers),
             context,
@@ -150,19 +156,15 @@ impl PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
-        let rows = self.pool.query(GET, &[&entry_key(key)]).await?;
-        rows.first().map(|row| entry_in(row, 1)).transpose()
+        let found = self.reads.get_many(&[key.to_vec()]).await?;
+        Ok(found.into_iter().next().flatten())
     }
 
     async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
         if keys.is_empty() {
             return self.pool.check().map(|()| Vec::new());
         }
-        let row_keys: Vec<Vec<u8>> = keys.iter().map(|key| entry_key(key)).collect();
-        let rows = self.pool.query(GET_MANY, &[&row_keys]).await?;
-        let found: Result<HashMap<Vec<u8>, Entry>, StoreError> = rows.iter().map(keyed_entry_in).collect();
-        let found = found?;
-        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+        self.reads.get_many(keys).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
@@ -338,8 +340,6 @@ fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-const GET: &str = "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = $1";
-const GET_MANY: &str = "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = ANY($1)";
 const SCAN_UP: &str = "SELECT key, value, version, expires_at FROM countersign_entries
 WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 const SCAN_DOWN: &str = "SELECT key, value, version, expires_at FROM countersign_entries

@@ -83,6 +83,11 @@ impl ReadPool {
         }
     }
 
+    /// How long a read may take.
+    pub(super) fn bound(&self) -> Duration {
+        self.bounds.read
+    }
+
     /// The rows that `statement` finds.
     pub(super) async fn query(
         &self,
@@ -90,6 +95,16 @@ impl ReadPool {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         let deadline = Instant::now() + self.bounds.read;
+        self.query_until(deadline, statement, parameters).await
+    }
+
+    /// The same, given up at `deadline`.
+    pub(super) async fn query_until(
+        &self,
+        deadline: Instant,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
             self.check()?;
@@ -98,7 +113,10 @@ impl ReadPool {
                     // Making it may have shown that commits are lost.
                     self.acknowledgements.check()?;
                     let asked_at = Instant::now();
-                    let bound = self.bounds.statement.min(deadline - asked_at);
+                    let bound = self
+                        .bounds
+                        .statement
+                        .min(deadline.saturating_duration_since(asked_at));
                     match within(bound, run(&connection, statement, parameters)).await {
                         Ok(rows) => return Ok(rows),
                         Err(failure) => {

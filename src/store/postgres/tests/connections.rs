@@ -279,3 +279,33 @@ async fn what_is_asked_for_is_one_round_trip() {
     // With deletes four requests go together: begin, put, delete, commit.
     assert_eq!(requests, [1, 1, 1, 1, 4]);
 }
+
+/// Reads of many keys at once, a third of which nobody waits for in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_reads_at_once_gets_its_own() {
+    let one = or_return!(EmptyStore::new().await);
+    for number in (0..200).step_by(2) {
+        let text = number.to_string();
+        one.store.commit(put(&text, &text)).await.unwrap();
+    }
+    let reads = (0..600).map(|number| {
+        let store = &one.store;
+        async move {
+            let key = (number % 200).to_string();
+            let read = value(store, &key);
+            if number % 3 == 0 {
+                let _dropped = timeout(Duration::ZERO, read).await;
+                return;
+            }
+            assert_eq!(read.await, (number % 2 == 0).then_some(key));
+        }
+    });
+    join_all(reads).await;
+    let keys: Vec<Vec<u8>> = ["4", "none", "2", "4"].map(Into::into).into();
+    let found = one.store.get_many(&keys).await.unwrap();
+    let values: Vec<_> = found
+        .iter()
+        .map(|entry| entry.as_ref().map(|entry| entry.value.as_slice()))
+        .collect();
+    assert_eq!(values, [Some(b"4".as_slice()), None, Some(b"2"), Some(b"4")]);
+}
