@@ -79,7 +79,8 @@ pub struct PostgresOptions {
     pub address: PostgresAddress,
     /// How many connections read at the most. Each is made when it is needed.
     pub readers: usize,
-    /// How many connections write. Commits that come in while all are busy are written together.
+    /// How many connections write at the most. Commits that come in while one is at it are written together; only if it takes
+    /// long, another one goes beside it.
     pub writers: usize,
     /// Within what time things are done, or given up.
     pub bounds: PostgresBounds,
@@ -133,9 +134,10 @@ impl PostgresStore {
         });
         let spawn = |_| tokio::spawn(Writer::new(Arc::clone(&context)).run());
         let writers = (0..options.writers.max(1)).map(spawn).collect();
-        let pool = Arc::new(ReadPool::new(connector, acknowledgements, options.readers.max(1)));
+        let readers = options.readers.max(1);
+        let pool = Arc::new(ReadPool::new(connector, acknowledgements, readers));
         Ok(Self {
-            reads: ReadGroups::new(Arc::clone(&pool)),
+            reads: ReadGroups::new(Arc::clone(&pool), readers),
             pool,
             node,
             writers: Mutex::new(writers),

@@ -7,12 +7,17 @@
 //! What waits and rests on what was just overwritten is refused at once, without asking the database: it would be in vain.
 //!
 //! Each key has a line of those that use it. A batch may go when it is its turn in all its lines, however many wait in others.
+//!
+//! Groups go one after the other, too, as long as the database is quick: what comes meanwhile is one group then, which costs
+//! the database less than two, and two at once come in each other's way there. One that takes long holds nobody up.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout_at};
 
 use crate::store::{Assertion, Batch, CommitError, StoreError, Version};
 
@@ -32,6 +37,10 @@ struct QueueState {
     /// What the puts of those that wait hold.
     waiting_bytes: usize,
     next_ticket: Ticket,
+    /// Groups that have not ended, by the first ticket of each, and since when.
+    under_way: BTreeMap<Ticket, Instant>,
+    /// Somebody waits for a group to end or to have taken long.
+    watched: bool,
     closed: bool,
 }
 
@@ -59,6 +68,22 @@ struct LinePlace {
     writes: bool,
     has_turn: bool,
 }
+
+/// Batches that left the queue together.
+pub(super) struct TakenGroup {
+    pub(super) batches: Vec<TakenBatch>,
+    /// While it lives, the next group waits a little.
+    pub(super) pass: GroupPass,
+}
+
+/// A group that is under way, until this is dropped.
+pub(super) struct GroupPass {
+    queue: Arc<CommitQueue>,
+    group: Ticket,
+}
+
+/// Whoever waits for groups that are under way. One is enough.
+struct Watch<'q>(&'q CommitQueue);
 
 /// A batch that left the queue. Others wait for its keys until it is answered, or dropped.
 pub(super) struct TakenBatch {
@@ -90,35 +115,55 @@ impl CommitQueue {
             ));
         }
         state.add(batch, answer, deadline);
+        // Whoever watches will see it.
+        let is_seen = state.watched && state.next_group_at(Instant::now()).is_some();
         drop(state);
-        self.changed.notify_one();
+        if !is_seen {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
     /// The next batches that go together; `None` when the queue is closed and empty.
-    pub(super) async fn next(self: &Arc<Self>) -> Option<Vec<TakenBatch>> {
+    pub(super) async fn next(self: &Arc<Self>) -> Option<TakenGroup> {
         loop {
+            // Whoever can run now may have something that goes with it.
+            yield_now().await;
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            {
+            let watch = {
                 let mut state = self.state();
-                let group = state.take_group(self);
-                if !group.is_empty() {
-                    let more = !state.ready.is_empty();
-                    drop(state);
-                    if more {
-                        self.changed.notify_one();
+                let now = Instant::now();
+                match state.next_group_at(now) {
+                    None => {
+                        if let Some(group) = state.take_group(self, now) {
+                            // What may not go with it waits for it, or for its end.
+                            let more = !state.ready.is_empty();
+                            drop(state);
+                            if more {
+                                self.changed.notify_one();
+                            }
+                            return Some(group);
+                        }
+                        if state.closed && state.waiting.is_empty() {
+                            // The next writer is to see it, too.
+                            self.changed.notify_one();
+                            return None;
+                        }
+                        None
                     }
-                    return Some(group);
+                    Some(_) if state.watched => None,
+                    Some(until) => {
+                        state.watched = true;
+                        Some((Watch(self), until))
+                    }
                 }
-                if state.closed && state.waiting.is_empty() {
-                    // The next writer is to see it, too.
-                    self.changed.notify_one();
-                    return None;
-                }
+            };
+            match watch {
+                None => changed.await,
+                Some((_watch, until)) => _ = timeout_at(until, changed).await,
             }
-            changed.await;
         }
     }
 
@@ -167,9 +212,18 @@ impl QueueState {
         self.waiting.insert(ticket, waiting);
     }
 
+    /// Until when another group need not go, unless those that are under way end before; nothing if one may go now.
+    fn next_group_at(&self, now: Instant) -> Option<Instant> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let last = self.under_way.values().max()?;
+        let until = *last + ALONE;
+        (until > now).then_some(until)
+    }
+
     /// Takes what may go now, in order. What has waited too long is refused instead.
-    fn take_group(&mut self, queue: &Arc<CommitQueue>) -> Vec<TakenBatch> {
-        let now = Instant::now();
+    fn take_group(&mut self, queue: &Arc<CommitQueue>, now: Instant) -> Option<TakenGroup> {
         let mut group = Vec::new();
         let mut bytes = 0;
         while group.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES {
@@ -195,7 +249,15 @@ impl QueueState {
                 deadline: waiting.deadline,
             });
         }
-        group
+        let first = group.first()?.ticket;
+        self.under_way.insert(first, now);
+        Some(TakenGroup {
+            batches: group,
+            pass: GroupPass {
+                queue: Arc::clone(queue),
+                group: first,
+            },
+        })
     }
 
     /// Takes out what waits and rests on another version of what `batch` has written as `version`.
@@ -223,8 +285,9 @@ impl QueueState {
         answers
     }
 
-    /// Leaves all lines. Whose turn it is then, may go.
-    fn release(&mut self, ticket: Ticket, batch: &Batch) {
+    /// Leaves all lines. Whose turn it is then, may go; whether there is one.
+    fn release(&mut self, ticket: Ticket, batch: &Batch) -> bool {
+        let mut freed = false;
         for (key, _) in keys_used(batch) {
             let Some(line) = self.lines.get_mut(key) else {
                 continue;
@@ -240,11 +303,12 @@ impl QueueState {
                 if let Some(waiting) = self.waiting.get_mut(&next) {
                     waiting.blocked_in -= 1;
                     if waiting.blocked_in == 0 {
-                        self.ready.insert(next);
+                        freed |= self.ready.insert(next);
                     }
                 }
             }
         }
+        freed
     }
 }
 
@@ -321,8 +385,23 @@ impl TakenBatch {
 
 impl Drop for TakenBatch {
     fn drop(&mut self) {
-        self.queue.state().release(self.ticket, &self.batch);
+        let freed = self.queue.state().release(self.ticket, &self.batch);
+        if freed {
+            self.queue.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for GroupPass {
+    fn drop(&mut self) {
+        self.queue.state().under_way.remove(&self.group);
         self.queue.changed.notify_one();
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.state().watched = false;
     }
 }
 
@@ -361,6 +440,10 @@ fn bytes_of(batch: &Batch) -> usize {
 
 /// How many batches one group has at the most: a group that is refused for one of them is tried again for all.
 const MAX_GROUP: usize = 64;
+
+/// How long a group goes alone: longer than a database nearby takes for one. Serializable transactions that overlap are
+/// refused now and then for having read pages of an index that the other one wrote, whatever rows they were about.
+const ALONE: Duration = Duration::from_millis(20);
 
 /// With how many bytes a group takes no more batches.
 const MAX_GROUP_BYTES: usize = 512 * 1024;

@@ -1,14 +1,16 @@
 //! Reads by key that come at the same moment, answered together.
 //!
 //! A read costs the database and this process far more for being asked than for what is found. So only a few are under way at
-//! the same time, each of all the keys that were asked for when it was sent; one that comes alone waits for nobody.
+//! the same time, each of all the keys that were asked for when it was sent; one that comes alone waits for nobody. What they do
+//! not come to within a moment is asked for all the same: a connection whose other end is silent holds up nobody else.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::Row;
 
 use super::layout::{entry_key, key_of};
@@ -22,6 +24,7 @@ pub(super) struct ReadGroups(Arc<ReadQueue>);
 
 struct ReadQueue {
     pool: Arc<ReadPool>,
+    connections: usize,
     state: Mutex<ReadState>,
 }
 
@@ -43,9 +46,11 @@ type FoundEntries = Result<Vec<Option<Entry>>, StoreError>;
 struct GroupReader(Arc<ReadQueue>);
 
 impl ReadGroups {
-    pub(super) fn new(pool: Arc<ReadPool>) -> Self {
+    /// Reads of `pool`, of which no more are under way at the same time than it has connections.
+    pub(super) fn new(pool: Arc<ReadPool>, connections: usize) -> Self {
         Self(Arc::new(ReadQueue {
             pool,
+            connections,
             state: Mutex::default(),
         }))
     }
@@ -66,8 +71,18 @@ impl ReadGroups {
         if self.0.push(waiting) {
             tokio::spawn(GroupReader(Arc::clone(&self.0)).run());
         }
-        // Whoever reads gives up at this moment, too, and says why.
-        let given_up = timeout_at(deadline + MOMENT, answered).await;
+        tokio::pin!(answered);
+        let quick = timeout(QUICK, answered.as_mut()).await;
+        let given_up = match quick {
+            Ok(answered) => Ok(answered),
+            Err(_elapsed) => {
+                if self.0.begin_another() {
+                    tokio::spawn(GroupReader(Arc::clone(&self.0)).run());
+                }
+                // Whoever reads gives up at this moment, too, and says why.
+                timeout_at(deadline + MOMENT, answered).await
+            }
+        };
         let ended = |why: &str| StoreError::Unavailable(format!("the database cannot be read: {why}"));
         match given_up {
             Ok(Ok(found)) => found,
@@ -82,7 +97,15 @@ impl ReadQueue {
     fn push(&self, read: WaitingRead) -> bool {
         let mut state = self.state();
         state.waiting.push_back(read);
-        let wanted = state.under_way < MOST_UNDER_WAY;
+        let wanted = state.under_way < FEW.min(self.connections);
+        state.under_way += usize::from(wanted);
+        wanted
+    }
+
+    /// Whether another reader is wanted, because those that are under way take long and some wait.
+    fn begin_another(&self) -> bool {
+        let mut state = self.state();
+        let wanted = !state.waiting.is_empty() && state.under_way < self.connections;
         state.under_way += usize::from(wanted);
         wanted
     }
@@ -131,6 +154,8 @@ impl ReadQueue {
 impl GroupReader {
     async fn run(self) {
         loop {
+            // Whoever can run now may want something, too.
+            yield_now().await;
             let group = self.0.take_group();
             if group.is_empty() {
                 break;
@@ -159,8 +184,11 @@ fn found_in(row: &Row) -> Result<(Vec<u8>, Result<Entry, StoreError>), StoreErro
     Ok((key_of(column(row, 0)?), entry_in(row, 1)))
 }
 
-/// How many round trips there are at the same time. So many reads are not made to wait at all.
-const MOST_UNDER_WAY: usize = 4;
+/// How many round trips there are at the same time while all are quick. So many reads are not made to wait at all.
+const FEW: usize = 2;
+
+/// After which time a round trip is not quick.
+const QUICK: Duration = Duration::from_millis(20);
 
 /// With how many keys a round trip takes no more reads.
 const MOST_KEYS: usize = 256;
@@ -182,6 +210,7 @@ mod tests {
         let connector = Connector::new(address, PostgresBounds::default()).unwrap();
         ReadQueue {
             pool: Arc::new(ReadPool::new(connector, Arc::default(), 1)),
+            connections: 4,
             state: Mutex::default(),
         }
     }
@@ -211,7 +240,7 @@ mod tests {
         for number in 0..10 {
             let (read, answered) = read(&number.to_string());
             answers.push(answered);
-            assert_eq!(queue.push(read), number < MOST_UNDER_WAY, "{number}");
+            assert_eq!(queue.push(read), number < FEW, "{number}");
         }
         // Whoever does not wait any longer is not read for.
         answers.remove(3);
@@ -231,5 +260,19 @@ mod tests {
         }
         assert_eq!(queue.take_group().len(), MOST_KEYS);
         assert_eq!(queue.take_group().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_long_gets_another_connection_while_there_are_some() {
+        let queue = queue();
+        let (reads, _answers): (Vec<_>, Vec<_>) = ["0", "1", "2"].map(read).into_iter().unzip();
+        for read in reads {
+            queue.push(read);
+        }
+        assert_eq!(queue.state().under_way, FEW);
+        assert_eq!([(); 3].map(|()| queue.begin_another()), [true, true, false]);
+        assert_eq!(queue.take_group().len(), 3);
+        queue.state().under_way = FEW;
+        assert!(!queue.begin_another(), "nothing waits");
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::acknowledgements::Acknowledgements;
 use super::connection::Connector;
-use super::queue::{CommitQueue, TakenBatch};
+use super::queue::{CommitQueue, TakenBatch, TakenGroup};
 use super::slot_writer::{BACKOFF, DecidedGroup, GroupError, SlotWriter};
 use super::statement::GroupArrays;
 use super::versions::VersionSource;
@@ -87,11 +87,12 @@ impl Writer {
 
     /// Has the database decide about each batch and write what is to be written: together, or, if others come in the way of
     /// one of them, in ever smaller parts, so that its neighbours do not wait for that one.
-    async fn write(&mut self, group: Vec<TakenBatch>) {
+    async fn write(&mut self, group: TakenGroup) {
+        let TakenGroup { batches, pass: _pass } = group;
         let now = Instant::now();
-        let last = group.iter().map(TakenBatch::deadline).max().unwrap_or(now);
+        let last = batches.iter().map(TakenBatch::deadline).max().unwrap_or(now);
         let deadline = last.max(now + self.context.connector.bounds().statement);
-        let mut parts = vec![group];
+        let mut parts = vec![batches];
         let mut contended = Vec::new();
         while let Some(mut part) = parts.pop() {
             let patience = if part.len() > 1 { MAX_TRIES_TOGETHER } else { 1 };

@@ -18,9 +18,9 @@ fn put(key: &str) -> Batch {
     Batch::new().put(key.into(), vec![])
 }
 
-fn written(group: &[TakenBatch]) -> Vec<String> {
+fn written(group: &TakenGroup) -> Vec<String> {
     let key = |taken: &TakenBatch| String::from_utf8(taken.batch.puts[0].key.clone()).unwrap();
-    group.iter().map(key).collect()
+    group.batches.iter().map(key).collect()
 }
 
 #[tokio::test]
@@ -81,16 +81,16 @@ async fn what_rests_on_what_was_overwritten_is_refused_at_once() {
     ];
     // Whoever has read the new version already, and who rests on nothing.
     let _others = [push(&queue, at(2)), push(&queue, put("a"))];
-    let winner = queue.next().await.unwrap().remove(0);
+    let winner = queue.next().await.unwrap().batches.remove(0);
     assert_eq!(winner.answer(Ok(Version(2))), 2);
     for lost in lost {
         assert!(matches!(lost.await.unwrap(), Err(CommitError::Conflict)));
     }
     let reader = queue.next().await.unwrap();
-    assert_eq!(reader.len(), 1);
-    assert_eq!(reader[0].batch.assertions.len(), 1);
+    assert_eq!(reader.batches.len(), 1);
+    assert_eq!(reader.batches[0].batch.assertions.len(), 1);
     drop(reader);
-    assert!(queue.next().await.unwrap()[0].batch.assertions.is_empty());
+    assert!(queue.next().await.unwrap().batches[0].batch.assertions.is_empty());
     assert!(queue.state().lines.is_empty());
     assert_eq!(queue.state().waiting_bytes, 0);
 }
@@ -101,7 +101,7 @@ async fn what_rests_on_the_absence_of_what_was_deleted_is_not_refused() {
     let _winner = push(&queue, Batch::new().delete(b"a".to_vec()));
     let _absent = push(&queue, put("b").assert_absent(b"a".to_vec()));
     let lost = push(&queue, put("c").assert_at(b"a".to_vec(), Version(1)));
-    let winner = queue.next().await.unwrap().remove(0);
+    let winner = queue.next().await.unwrap().batches.remove(0);
     assert_eq!(winner.answer(Ok(Version(2))), 1);
     assert!(matches!(lost.await.unwrap(), Err(CommitError::Conflict)));
     assert_eq!(written(&queue.next().await.unwrap()), ["b"]);
@@ -118,7 +118,7 @@ async fn who_waits_behind_one_that_is_refused_goes_in_its_place() {
     let _behind = push(&queue, at("d", 1));
     let mut first = queue.next().await.unwrap();
     assert_eq!(written(&first), ["x", "c"]);
-    assert_eq!(first.remove(0).answer(Ok(Version(2))), 1);
+    assert_eq!(first.batches.remove(0).answer(Ok(Version(2))), 1);
     assert!(matches!(lost.await.unwrap(), Err(CommitError::Conflict)));
     assert_eq!(written(&queue.next().await.unwrap()), ["d"]);
 }
@@ -140,7 +140,7 @@ async fn what_has_waited_too_long_is_refused_and_not_written() {
     tokio::time::advance(Duration::from_secs(61)).await;
     let _in_time = push(&queue, put("a"));
     let group = queue.next().await.unwrap();
-    assert_eq!(group.len(), 1);
+    assert_eq!(group.batches.len(), 1);
     assert!(matches!(late.await.unwrap(), Err(CommitError::Store(_))));
 }
 
@@ -171,4 +171,74 @@ async fn a_closed_queue_is_emptied_and_then_ends() {
     assert_eq!(written(&queue.next().await.unwrap()), ["a"]);
     assert!(queue.next().await.is_none());
     assert!(queue.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_go_one_after_the_other_while_they_are_quick() {
+    let queue = Arc::new(CommitQueue::default());
+    let _answers = ["a", "b"].map(|key| push(&queue, put(key)));
+    let first = queue.next().await.unwrap();
+    let next = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.next().await.unwrap() }
+    });
+    let _more = ["c", "d"].map(|key| push(&queue, put(key)));
+    tokio::time::sleep(ALONE / 2).await;
+    assert!(!next.is_finished());
+    let _last = push(&queue, put("e"));
+    drop(first);
+    let second = next.await.unwrap();
+    assert_eq!(written(&second), ["c", "d", "e"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_takes_long_holds_nobody_up() {
+    let queue = Arc::new(CommitQueue::default());
+    let mut answers = vec![push(&queue, put("0"))];
+    let begun = Instant::now();
+    let mut stuck = Vec::new();
+    for number in 1..=5_u32 {
+        stuck.push(queue.next().await.unwrap());
+        answers.push(push(&queue, put(&number.to_string())));
+        assert_eq!(
+            begun.elapsed().as_millis() / ALONE.as_millis(),
+            u128::from(number) - 1
+        );
+    }
+}
+
+/// Two writers wait, and whichever of them hears of the end of a group: what comes then is not left lying.
+#[tokio::test(start_paused = true)]
+async fn what_comes_when_nothing_is_under_way_goes_at_once() {
+    let queue = Arc::new(CommitQueue::default());
+    let writer = |queue: &Arc<CommitQueue>| {
+        let queue = Arc::clone(queue);
+        async move {
+            while let Some(group) = queue.next().await {
+                tokio::time::sleep(ALONE / 4).await;
+                for batch in group.batches {
+                    batch.answer(Ok(Version(1)));
+                }
+            }
+        }
+    };
+    let writers = [(); 4].map(|()| tokio::spawn(writer(&queue)));
+    for number in 0..100_u32 {
+        // Two of three come while another one is under way.
+        let begun = Instant::now();
+        let mut answers = Vec::new();
+        for part in 0..3_u32 {
+            answers.push(push(&queue, put(&format!("{number} {part}"))));
+            tokio::time::sleep(ALONE / 16).await;
+        }
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        assert!(begun.elapsed() < ALONE * 3 / 4, "{number}: {:?}", begun.elapsed());
+        tokio::time::sleep(ALONE * (number % 3)).await;
+    }
+    queue.close();
+    for writer in writers {
+        writer.await.unwrap();
+    }
 }

@@ -166,7 +166,10 @@ async fn a_standby_that_was_behind_is_not_used() {
 
 /// What goes on rests on nothing of before, and no version is given again.
 async fn goes_on(one: &PostgresStore, other: &PostgresStore, new: &ReadPool) {
-    let before = new.query(GET, &[&entry_key(b"code")]).await.unwrap();
+    let before = new
+        .query(SCAN_UP, &[&entry_key(b"code"), &entry_key(b"codf"), &1_i64])
+        .await
+        .unwrap();
     let before = entry_in(&before[0], 1).unwrap().version;
     one.go_on_after_loss(b"epoch".to_vec(), &|_| Ok(b"1".to_vec()))
         .await
