@@ -2,10 +2,9 @@
 //! number of processes.
 //!
 //! Reads are single statements on a pool of connections, each seeing what is committed; those of single keys that come
-//! together are one statement. A commit goes through a queue to one
-//! of a few writers, which takes whatever waits as one group and has the database decide and write it in one round trip, in
-//! a serializable transaction. That all decisive keys are asserted, absent ones too, and that all writers are serializable,
-//! is what makes assertions hold between processes.
+//! together are one statement. A commit goes through a queue to one of a few writers, which takes whatever waits as one group
+//! and has the database decide and write it in one round trip, in a serializable transaction. That all decisive keys are
+//! asserted, absent ones too, and that all writers are serializable, is what makes assertions hold between processes.
 //!
 //! * `address`: where the database is; `password_file`, `tls`, `connection`: how it is reached
 //! * `pool`, `read_groups`: how it is read

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -26,6 +26,8 @@ pub(super) struct ReadPool {
     pool: Pool,
     bounds: PostgresBounds,
     acknowledgements: Arc<Acknowledgements>,
+    /// Why the last read was not answered at once, until one is.
+    last_failure: Mutex<Option<String>>,
 }
 
 /// Makes the pool's connections.
@@ -69,7 +71,17 @@ impl ReadPool {
             pool: pool.unwrap_or_else(|_| unreachable!("it has a runtime for its timeouts")),
             bounds,
             acknowledgements,
+            last_failure: Mutex::default(),
         }
+    }
+
+    /// Why the last read was not answered at once, if none was answered since.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.failure().clone()
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<String>> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// # Errors
@@ -118,7 +130,10 @@ impl ReadPool {
                         .statement
                         .min(deadline.saturating_duration_since(asked_at));
                     match within(bound, run(&connection, statement, parameters)).await {
-                        Ok(rows) => return Ok(rows),
+                        Ok(rows) => {
+                            *self.failure() = None;
+                            return Ok(rows);
+                        }
                         Err(failure) => {
                             self.put_away(connection, &failure, asked_at);
                             if failure.kind == ErrorKind::Refused {
@@ -133,6 +148,7 @@ impl ReadPool {
                 Ok(Err(other)) => other.to_string(),
                 Err(_elapsed) => "no connection in time".to_owned(),
             };
+            *self.failure() = Some(why.clone());
             if Instant::now() + pause >= deadline {
                 return Err(StoreError::Unavailable(format!(
                     "the database cannot be read: {why}"

@@ -85,6 +85,12 @@ pub(super) struct GroupPass {
 /// Whoever waits for groups that are under way. One is enough.
 struct Watch<'q>(&'q CommitQueue);
 
+/// One who waits for a group. If this is dropped before it has one, whatever woke it is told to another one.
+struct IdleWriter<'q> {
+    queue: &'q CommitQueue,
+    is_served: bool,
+}
+
 /// A batch that left the queue. Others wait for its keys until it is answered, or dropped.
 pub(super) struct TakenBatch {
     queue: Arc<CommitQueue>,
@@ -124,8 +130,12 @@ impl CommitQueue {
         Ok(())
     }
 
-    /// The next batches that go together; `None` when the queue is closed and empty.
+    /// The next batches that go together; `None` when the queue is closed and empty. It may be dropped while it waits.
     pub(super) async fn next(self: &Arc<Self>) -> Option<TakenGroup> {
+        let mut writer = IdleWriter {
+            queue: self,
+            is_served: false,
+        };
         loop {
             // Whoever can run now may have something that goes with it.
             yield_now().await;
@@ -144,11 +154,11 @@ impl CommitQueue {
                             if more {
                                 self.changed.notify_one();
                             }
+                            writer.is_served = true;
                             return Some(group);
                         }
                         if state.closed && state.waiting.is_empty() {
-                            // The next writer is to see it, too.
-                            self.changed.notify_one();
+                            // The next writer is told of it, too.
                             return None;
                         }
                         None
@@ -218,7 +228,12 @@ impl QueueState {
             return None;
         }
         let last = self.under_way.values().max()?;
-        let until = *last + ALONE;
+        let alone = if self.ready.len() < MAX_GROUP {
+            ALONE
+        } else {
+            ALONE_BEFORE_A_FULL_ONE
+        };
+        let until = *last + alone;
         (until > now).then_some(until)
     }
 
@@ -370,6 +385,10 @@ impl TakenBatch {
             Ok(version) => self.queue.state().take_refused(&self.batch, *version),
             Err(_) => Vec::new(),
         };
+        if !refused.is_empty() {
+            // Whoever waited behind those may go.
+            self.queue.changed.notify_one();
+        }
         drop(self);
         // Nobody need wait for it any more.
         if let Some(answer) = answer {
@@ -396,6 +415,14 @@ impl Drop for GroupPass {
     fn drop(&mut self) {
         self.queue.state().under_way.remove(&self.group);
         self.queue.changed.notify_one();
+    }
+}
+
+impl Drop for IdleWriter<'_> {
+    fn drop(&mut self) {
+        if !self.is_served {
+            self.queue.changed.notify_one();
+        }
     }
 }
 
@@ -444,6 +471,9 @@ const MAX_GROUP: usize = 64;
 /// How long a group goes alone: longer than a database nearby takes for one. Serializable transactions that overlap are
 /// refused now and then for having read pages of an index that the other one wrote, whatever rows they were about.
 const ALONE: Duration = Duration::from_millis(20);
+
+/// How long a group goes alone when the next one cannot become larger.
+const ALONE_BEFORE_A_FULL_ONE: Duration = Duration::from_millis(5);
 
 /// With how many bytes a group takes no more batches.
 const MAX_GROUP_BYTES: usize = 512 * 1024;

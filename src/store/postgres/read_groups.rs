@@ -4,13 +4,13 @@
 //! the same time, each of all the keys that were asked for when it was sent; one that comes alone waits for nobody. What they do
 //! not come to within a moment is asked for all the same: a connection whose other end is silent holds up nobody else.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
 use super::layout::{entry_key, key_of};
@@ -31,7 +31,9 @@ struct ReadQueue {
 #[derive(Default)]
 struct ReadState {
     waiting: VecDeque<WaitingRead>,
-    under_way: usize,
+    /// The readers by their numbers, and since when each is on its round trip.
+    under_way: BTreeMap<u64, Instant>,
+    next_reader: u64,
 }
 
 struct WaitingRead {
@@ -42,8 +44,12 @@ struct WaitingRead {
 
 type FoundEntries = Result<Vec<Option<Entry>>, StoreError>;
 
-/// One who does round trips until nothing waits any more.
-struct GroupReader(Arc<ReadQueue>);
+/// One who does round trips until nothing waits any more, or enough others do them.
+struct GroupReader {
+    queue: Arc<ReadQueue>,
+    number: u64,
+    has_left: bool,
+}
 
 impl ReadGroups {
     /// Reads of `pool`, of which no more are under way at the same time than it has connections.
@@ -60,69 +66,69 @@ impl ReadGroups {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     pub(super) async fn get_many(&self, keys: &[Vec<u8>]) -> FoundEntries {
-        self.0.pool.check()?;
+        let queue = &self.0;
+        queue.pool.check()?;
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + self.0.pool.bound();
-        let waiting = WaitingRead {
+        tokio::pin!(answered);
+        let deadline = Instant::now() + queue.pool.bound();
+        queue.push(WaitingRead {
             keys: keys.to_vec(),
             deadline,
             answer,
-        };
-        if self.0.push(waiting) {
-            tokio::spawn(GroupReader(Arc::clone(&self.0)).run());
-        }
-        tokio::pin!(answered);
-        let quick = timeout(QUICK, answered.as_mut()).await;
-        let given_up = match quick {
-            Ok(answered) => Ok(answered),
-            Err(_elapsed) => {
-                if self.0.begin_another() {
-                    tokio::spawn(GroupReader(Arc::clone(&self.0)).run());
-                }
-                // Whoever reads gives up at this moment, too, and says why.
-                timeout_at(deadline + MOMENT, answered).await
+        })?;
+        let mut patience = QUICK;
+        loop {
+            if let Some(reader) = queue.wanted_reader() {
+                tokio::spawn(reader.run());
             }
-        };
-        let ended = |why: &str| StoreError::Unavailable(format!("the database cannot be read: {why}"));
-        match given_up {
-            Ok(Ok(found)) => found,
-            Ok(Err(_gone)) => Err(ended("whoever read it stopped")),
-            Err(_elapsed) => Err(ended("others were not answered in time")),
+            let until = deadline.min(Instant::now() + patience);
+            match timeout_at(until, answered.as_mut()).await {
+                Ok(Ok(found)) => return found,
+                Ok(Err(_gone)) => return Err(unreadable("whoever read it stopped")),
+                Err(_elapsed) if until == deadline => {
+                    let said = queue.pool.last_failure();
+                    return Err(unreadable(said.as_deref().unwrap_or("no answer in time")));
+                }
+                // Those who are under way may take for ever.
+                Err(_elapsed) => patience *= 2,
+            }
         }
     }
 }
 
 impl ReadQueue {
-    /// Puts a read behind the others. Whether another reader is wanted.
-    fn push(&self, read: WaitingRead) -> bool {
+    /// Puts a read behind the others.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when too many wait already.
+    fn push(&self, read: WaitingRead) -> Result<(), StoreError> {
         let mut state = self.state();
-        state.waiting.push_back(read);
-        let wanted = state.under_way < FEW.min(self.connections);
-        state.under_way += usize::from(wanted);
-        wanted
-    }
-
-    /// Whether another reader is wanted, because those that are under way take long and some wait.
-    fn begin_another(&self) -> bool {
-        let mut state = self.state();
-        let wanted = !state.waiting.is_empty() && state.under_way < self.connections;
-        state.under_way += usize::from(wanted);
-        wanted
-    }
-
-    fn take_group(&self) -> Vec<WaitingRead> {
-        let mut state = self.state();
-        let mut keys = 0;
-        let mut group = Vec::new();
-        while keys < MOST_KEYS
-            && let Some(read) = state.waiting.pop_front()
-        {
-            if !read.answer.is_closed() {
-                keys += read.keys.len();
-                group.push(read);
+        if state.waiting.len() >= MAX_WAITING {
+            state.waiting.retain(|read| !read.answer.is_closed());
+            if state.waiting.len() >= MAX_WAITING {
+                return Err(unreadable("too many wait for it"));
             }
         }
-        group
+        state.waiting.push_back(read);
+        Ok(())
+    }
+
+    /// Another reader, if some wait and not enough are on a quick round trip.
+    fn wanted_reader(self: &Arc<Self>) -> Option<GroupReader> {
+        let mut state = self.state();
+        let now = Instant::now();
+        let wanted =
+            !state.waiting.is_empty() && state.quick(now) < FEW && state.under_way.len() < self.connections;
+        wanted.then(|| {
+            let number = state.next_reader;
+            state.next_reader += 1;
+            state.under_way.insert(number, now);
+            GroupReader {
+                queue: Arc::clone(self),
+                number,
+                has_left: false,
+            }
+        })
     }
 
     async fn read(&self, group: Vec<WaitingRead>) {
@@ -151,32 +157,69 @@ impl ReadQueue {
     }
 }
 
+impl ReadState {
+    /// How many are on a round trip that may be over soon.
+    fn quick(&self, now: Instant) -> usize {
+        let begun = self.under_way.values();
+        begun.filter(|begun| now - **begun < QUICK).count()
+    }
+
+    /// What waits, as far as it goes in one round trip. Nobody waits any more for what is too late to be asked for.
+    fn take_group(&mut self, now: Instant) -> Vec<WaitingRead> {
+        let mut keys = 0;
+        let mut group = Vec::new();
+        while keys < MOST_KEYS
+            && let Some(read) = self.waiting.pop_front()
+        {
+            if !read.answer.is_closed() && read.deadline > now + MOMENT {
+                keys += read.keys.len();
+                group.push(read);
+            }
+        }
+        group
+    }
+}
+
 impl GroupReader {
-    async fn run(self) {
+    async fn run(mut self) {
         loop {
             // Whoever can run now may want something, too.
             yield_now().await;
-            let group = self.0.take_group();
-            if group.is_empty() {
+            let Some(group) = self.take_group() else {
                 break;
-            }
-            self.0.read(group).await;
+            };
+            self.queue.read(group).await;
         }
+    }
+
+    /// What is to be read next. Without anything this one has left: what comes later finds that out.
+    fn take_group(&mut self) -> Option<Vec<WaitingRead>> {
+        let mut state = self.queue.state();
+        let now = Instant::now();
+        state.under_way.remove(&self.number);
+        let enough = state.quick(now) >= FEW;
+        let group = if enough { Vec::new() } else { state.take_group(now) };
+        if group.is_empty() {
+            drop(state);
+            self.has_left = true;
+            return None;
+        }
+        state.under_way.insert(self.number, now);
+        Some(group)
     }
 }
 
 impl Drop for GroupReader {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.under_way -= 1;
-        // What came since this one looked; or it panicked, and others still wait.
-        if !state.waiting.is_empty()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            state.under_way += 1;
-            runtime.spawn(GroupReader(Arc::clone(&self.0)).run());
+        if !self.has_left {
+            // It panicked, or everything ends. If some still wait, they find that nobody reads for them.
+            self.queue.state().under_way.remove(&self.number);
         }
     }
+}
+
+fn unreadable(why: &str) -> StoreError {
+    StoreError::Unavailable(format!("the database cannot be read: {why}"))
 }
 
 /// The key and the entry in a row. An entry that cannot be read is a matter of who asked for it.
@@ -193,10 +236,14 @@ const QUICK: Duration = Duration::from_millis(20);
 /// With how many keys a round trip takes no more reads.
 const MOST_KEYS: usize = 256;
 
-/// How much longer one waits than whoever reads.
+/// How many reads may wait. More could not be answered in time.
+const MAX_WAITING: usize = 20_000;
+
+/// What comes to its end within that is not asked for: a statement that is given up costs its connection.
 const MOMENT: Duration = Duration::from_millis(100);
 
-const GET_MANY: &str = "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = ANY($1)";
+pub(super) const GET_MANY: &str =
+    "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = ANY($1)";
 
 #[cfg(test)]
 mod tests {
@@ -205,24 +252,27 @@ mod tests {
     use super::*;
     use crate::store::postgres::PostgresAddress;
 
-    fn queue() -> ReadQueue {
+    fn queue() -> Arc<ReadQueue> {
         let address = PostgresAddress::parse("postgres://nobody@127.0.0.1:1/none", None).unwrap();
         let connector = Connector::new(address, PostgresBounds::default()).unwrap();
-        ReadQueue {
+        Arc::new(ReadQueue {
             pool: Arc::new(ReadPool::new(connector, Arc::default(), 1)),
             connections: 4,
             state: Mutex::default(),
-        }
+        })
     }
 
-    fn read(key: &str) -> (WaitingRead, oneshot::Receiver<FoundEntries>) {
+    type Answered = oneshot::Receiver<FoundEntries>;
+
+    fn push(queue: &ReadQueue, key: &impl ToString) -> Answered {
         let (answer, answered) = oneshot::channel();
-        let read = WaitingRead {
-            keys: vec![key.into()],
-            deadline: Instant::now(),
+        let pushed = queue.push(WaitingRead {
+            keys: vec![key.to_string().into()],
+            deadline: Instant::now() + Duration::from_secs(8),
             answer,
-        };
-        (read, answered)
+        });
+        pushed.unwrap();
+        answered
     }
 
     fn keys(group: &[WaitingRead]) -> Vec<&[u8]> {
@@ -233,46 +283,74 @@ mod tests {
             .collect()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_few_wait_for_nobody_and_the_others_go_together() {
         let queue = queue();
         let mut answers = Vec::new();
+        let mut readers = Vec::new();
         for number in 0..10 {
-            let (read, answered) = read(&number.to_string());
-            answers.push(answered);
-            assert_eq!(queue.push(read), number < FEW, "{number}");
+            answers.push(push(&queue, &number));
+            readers.extend(queue.wanted_reader());
+            assert_eq!(readers.len(), FEW.min(number + 1));
         }
         // Whoever does not wait any longer is not read for.
         answers.remove(3);
-        let group = queue.take_group();
+        let group = readers[0].take_group().unwrap();
         let expected = ["0", "1", "2", "4", "5", "6", "7", "8", "9"].map(str::as_bytes);
         assert_eq!(keys(&group), expected);
-        assert!(queue.take_group().is_empty());
+        assert!(readers[1].take_group().is_none());
+        assert_eq!(queue.state().under_way.len(), 1);
     }
 
-    #[tokio::test]
-    async fn a_group_is_bounded() {
+    #[tokio::test(start_paused = true)]
+    async fn those_who_take_long_are_made_up_for_while_there_are_connections() {
         let queue = queue();
-        let reads: Vec<_> = (0..=MOST_KEYS).map(|number| read(&number.to_string())).collect();
-        let (reads, _answers): (Vec<_>, Vec<_>) = reads.into_iter().unzip();
-        for read in reads {
-            queue.push(read);
+        let _answers = [0, 1, 2].map(|key| push(&queue, &key));
+        let mut readers = Vec::new();
+        for number in 1..=3 {
+            readers.extend(std::iter::from_fn(|| queue.wanted_reader()));
+            assert_eq!(readers.len(), (number * FEW).min(queue.connections));
+            tokio::time::advance(QUICK).await;
         }
-        assert_eq!(queue.take_group().len(), MOST_KEYS);
-        assert_eq!(queue.take_group().len(), 1);
+        assert_eq!(readers[0].take_group().unwrap().len(), 3);
+        drop(readers.pop());
+        assert!(queue.wanted_reader().is_none(), "nothing waits");
+        // When all are quick again, there are soon no more than are wanted.
+        let _more = push(&queue, &"more");
+        assert!(readers[1].take_group().is_some());
+        let _more = push(&queue, &"more");
+        assert!(readers[2].take_group().is_none());
+        assert!(!queue.state().waiting.is_empty());
     }
 
-    #[tokio::test]
-    async fn who_waits_for_long_gets_another_connection_while_there_are_some() {
+    #[tokio::test(start_paused = true)]
+    async fn a_group_is_bounded_and_holds_nothing_that_is_too_late() {
         let queue = queue();
-        let (reads, _answers): (Vec<_>, Vec<_>) = ["0", "1", "2"].map(read).into_iter().unzip();
-        for read in reads {
-            queue.push(read);
-        }
-        assert_eq!(queue.state().under_way, FEW);
-        assert_eq!([(); 3].map(|()| queue.begin_another()), [true, true, false]);
-        assert_eq!(queue.take_group().len(), 3);
-        queue.state().under_way = FEW;
-        assert!(!queue.begin_another(), "nothing waits");
+        let _answers: Vec<_> = (0..=MOST_KEYS).map(|key| push(&queue, &key)).collect();
+        let now = Instant::now();
+        assert_eq!(queue.state().take_group(now).len(), MOST_KEYS);
+        assert_eq!(queue.state().take_group(now).len(), 1);
+        let _late = push(&queue, &"late");
+        tokio::time::advance(Duration::from_secs(8)).await;
+        let _in_time = push(&queue, &"in time");
+        let group = queue.state().take_group(Instant::now());
+        assert_eq!(keys(&group), [b"in time"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_wait_and_those_who_left_do_not_count() {
+        let queue = queue();
+        let mut answers: Vec<_> = (0..MAX_WAITING).map(|key| push(&queue, &key)).collect();
+        let (answer, _answered) = oneshot::channel();
+        let one_more = WaitingRead {
+            keys: vec![],
+            deadline: Instant::now(),
+            answer,
+        };
+        let refused = queue.push(one_more).unwrap_err();
+        assert!(refused.to_string().contains("too many"), "{refused}");
+        answers.pop();
+        answers.push(push(&queue, &"more"));
+        assert_eq!(queue.state().waiting.len(), MAX_WAITING);
     }
 }

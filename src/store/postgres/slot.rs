@@ -116,3 +116,20 @@ const REMOVE: &str = "DELETE FROM countersign_entries WHERE key = $1";
 const REFRESH: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const LIFE: Duration = Duration::from_hours(7 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_ends_at_one_moment_all_day_and_not_too_soon() {
+        let midnight = 20_000 * 86_400;
+        let end = |seconds| Slot::end(Timestamp::from_seconds(seconds));
+        assert_eq!(end(midnight + 1), end(midnight + 86_400));
+        assert_ne!(end(midnight), end(midnight + 1));
+        for seconds in [midnight, midnight + 1, midnight + 86_399] {
+            let now = Timestamp::from_seconds(seconds);
+            assert!(now + LIFE <= Slot::end(now) && Slot::end(now) < now + LIFE + DAY);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! of what is between them.
 
 mod clocks;
+mod crowds;
 mod faults;
 mod races;
 mod servers;

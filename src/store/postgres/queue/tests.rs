@@ -1,5 +1,6 @@
 //! What leaves the queue together, in which order, and what does not leave it at all.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use super::*;
@@ -176,6 +177,7 @@ async fn a_closed_queue_is_emptied_and_then_ends() {
 #[tokio::test(start_paused = true)]
 async fn groups_go_one_after_the_other_while_they_are_quick() {
     let queue = Arc::new(CommitQueue::default());
+    let begun = Instant::now();
     let _answers = ["a", "b"].map(|key| push(&queue, put(key)));
     let first = queue.next().await.unwrap();
     let next = tokio::spawn({
@@ -189,6 +191,20 @@ async fn groups_go_one_after_the_other_while_they_are_quick() {
     drop(first);
     let second = next.await.unwrap();
     assert_eq!(written(&second), ["c", "d", "e"]);
+    assert!(begun.elapsed() < ALONE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fills_a_group_waits_less() {
+    let queue = Arc::new(CommitQueue::default());
+    let begun = Instant::now();
+    let _first = push(&queue, put("first"));
+    let _under_way = queue.next().await.unwrap();
+    let _more: Vec<Answered> = (0..MAX_GROUP)
+        .map(|key| push(&queue, put(&key.to_string())))
+        .collect();
+    assert_eq!(queue.next().await.unwrap().batches.len(), MAX_GROUP);
+    assert_eq!(begun.elapsed(), ALONE_BEFORE_A_FULL_ONE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +223,7 @@ async fn a_group_that_takes_long_holds_nobody_up() {
     }
 }
 
-/// Two writers wait, and whichever of them hears of the end of a group: what comes then is not left lying.
+/// Several writers wait, and whichever of them hears of the end of a group: what comes then is not left lying.
 #[tokio::test(start_paused = true)]
 async fn what_comes_when_nothing_is_under_way_goes_at_once() {
     let queue = Arc::new(CommitQueue::default());
@@ -240,5 +256,63 @@ async fn what_comes_when_nothing_is_under_way_goes_at_once() {
     queue.close();
     for writer in writers {
         writer.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_freed_by_a_part_of_a_group_does_not_wait_for_its_rest() {
+    let queue = Arc::new(CommitQueue::default());
+    let at = |key: &str, version| put(key).assert_at(b"a".to_vec(), Version(version));
+    let _winner = push(&queue, put("x").put(b"b".to_vec(), vec![]));
+    let _reader = push(&queue, at("c", 1));
+    let _lost = push(&queue, put("a").assert_at(b"b".to_vec(), Version(1)));
+    let _behind = push(&queue, at("d", 1));
+    let mut group = queue.next().await.unwrap();
+    let next = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.next().await.unwrap() }
+    });
+    tokio::time::sleep(ALONE * 2).await;
+    assert!(!next.is_finished());
+    assert_eq!(group.batches.remove(0).answer(Ok(Version(2))), 1);
+    let next = tokio::time::timeout(ALONE, next).await.unwrap().unwrap();
+    assert_eq!(written(&next), ["d"]);
+}
+
+/// Polls once.
+async fn poll<T>(waiting: &mut (impl Future<Output = T> + Unpin)) {
+    let mut waiting = std::pin::Pin::new(waiting);
+    let polled = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context)));
+    assert!(polled.await.is_pending());
+}
+
+/// As a writer does that has waited long and looks after its connection.
+#[tokio::test(start_paused = true)]
+async fn who_ceases_to_wait_leaves_what_came_to_another_one() {
+    let queue = Arc::new(CommitQueue::default());
+    let _under_way = push(&queue, put("under way"));
+    for another_is_under_way in [false, true] {
+        let group = queue.next().await.unwrap();
+        let under_way = another_is_under_way.then_some(group);
+        let mut ceases = Box::pin(queue.next());
+        let mut stays = Box::pin(queue.next());
+        // Until nothing is left of what woke them before.
+        for waiting in [&mut ceases, &mut stays] {
+            for _ in 0..4 {
+                poll(waiting).await;
+            }
+        }
+        let _first = push(&queue, put("what came"));
+        // It is woken, and goes to look, or watches what is under way.
+        for _ in 0..=u32::from(another_is_under_way) {
+            poll(&mut ceases).await;
+        }
+        assert_eq!(queue.state().watched, another_is_under_way);
+        drop(ceases);
+        let got = tokio::time::timeout(ALONE * 2, stays).await.unwrap().unwrap();
+        assert_eq!(written(&got), ["what came"], "{another_is_under_way}");
+        drop(under_way);
+        drop(got);
+        let _next = push(&queue, put("under way"));
     }
 }

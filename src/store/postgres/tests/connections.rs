@@ -161,6 +161,34 @@ async fn connections_that_hang_are_replaced() {
     assert_eq!(value(store, "key").await.as_deref(), Some("2"));
 }
 
+/// Two reads are under way and are answered late. What comes then goes on another connection, and does not wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_take_long_hold_no_other_read_up() {
+    let behind = or_return!(BehindProxy::new(PostgresBounds::default()).await);
+    let store = &behind.store;
+    store.commit(put("key", "1")).await.unwrap();
+    // Each on a connection of its own, which is there then and knows the statement.
+    behind.proxy.delay_answers(Duration::from_millis(200));
+    let keys = vec![entry_key(b"key")];
+    let parameters: [&(dyn ToSql + Sync); 1] = [&keys];
+    join_all((0..4).map(|_| store.pool.query(read_groups::GET_MANY, &parameters))).await;
+    let late = Duration::from_secs(2);
+    behind.proxy.delay_answers(late);
+    let begun = Instant::now();
+    let mut reads = Vec::new();
+    for _ in 0..4 {
+        let store = Arc::clone(store);
+        reads.push(tokio::spawn(async move { store.get(b"key").await }));
+        sleep(Duration::from_millis(5)).await;
+    }
+    for read in reads {
+        assert!(read.await.unwrap().unwrap().is_some());
+    }
+    // One after the other on two connections they take twice as long.
+    assert!(begun.elapsed() < late * 2, "{:?}", begun.elapsed());
+    behind.proxy.delay_answers(Duration::ZERO);
+}
+
 /// A host that takes connections and says nothing must not keep from the one behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_says_nothing_is_passed_over() {
