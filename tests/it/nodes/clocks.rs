@@ -5,6 +5,7 @@
 //!
 //! `COUNTERSIGN_KILL_ROUNDS` sets how long clients work meanwhile, `COUNTERSIGN_KILL_SEED` the moments.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use countersign::domain::limits::Failures;
 use tempfile::TempDir;
 
 use super::servers::Nodes;
+use super::sms_provider::SmsProvider;
 use crate::postgres_server::{Cluster, ClusterOptions};
 use crate::server_kill::client::Client;
 use crate::server_kill::everybody::{Everybody, create_service};
@@ -57,6 +59,11 @@ impl MovingClock {
 /// Three servers, and their clocks, which are ahead by so much. None, and a line that says so, where libfaketime is not
 /// installed.
 fn nodes(ahead: [i64; 3]) -> Option<(Nodes, [MovingClock; 3])> {
+    nodes_with(ahead, None)
+}
+
+/// The same with a configuration file.
+fn nodes_with(ahead: [i64; 3], settings: Option<&str>) -> Option<(Nodes, [MovingClock; 3])> {
     let Some(library) = library() else {
         assert!(
             std::env::var_os("COUNTERSIGN_TEST_ALL").is_none_or(|all| all != "1"),
@@ -75,7 +82,7 @@ fn nodes(ahead: [i64; 3]) -> Option<(Nodes, [MovingClock; 3])> {
         clock
     });
     let cluster = Cluster::own(ClusterOptions::default())?;
-    let nodes = Nodes::start_on(cluster, &clocks.each_ref().map(Some));
+    let nodes = Nodes::start_configured(cluster, &clocks.each_ref().map(Some), settings);
     Some((nodes, clocks))
 }
 
@@ -118,6 +125,45 @@ fn clocks_that_are_ten_seconds_apart_do_no_harm() {
     everybody.check_told_once();
     nodes.within(async |app| everybody.check_records(app).await);
     everybody.summarize(rounds);
+}
+
+/// The provider takes its time over each message, and the clocks of all servers are moved meanwhile.
+#[test]
+fn no_message_is_sent_twice_while_clocks_are_moved() {
+    let provider = SmsProvider::start();
+    let Some((nodes, clocks)) = nodes_with([-5, 0, 5], Some(&provider.settings())) else {
+        return;
+    };
+    let servers = nodes.servers();
+    let mut line = servers.line(0);
+    let service = create_service(&mut line, &Receiver::start().url());
+    let addresses = servers.addresses();
+    let path = format!("/v2/Services/{service}/Verifications");
+    let mut asked = BTreeSet::new();
+    for round in 0..MESSAGES / addresses.len() {
+        for (number, address) in addresses.iter().enumerate() {
+            let to = format!("+1212555{:04}", 100 + round * addresses.len() + number);
+            let form = [("To", to.as_str()), ("Channel", "sms")];
+            let sent = Client::connect(address, CREDENTIALS).call("POST", &path, &form);
+            assert_eq!(sent.unwrap().expect(201)["status"], "pending");
+            asked.insert(to);
+        }
+        let ahead = [[5, -5, 0], [0, 5, -5], [-5, 0, 5]][round % 3];
+        for (clock, ahead) in clocks.iter().zip(ahead) {
+            clock.set(ahead);
+        }
+        thread::sleep(SmsProvider::TAKES / 4);
+    }
+    let begun = Instant::now();
+    while provider.taken().len() < asked.len() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", provider.taken());
+        thread::sleep(Duration::from_millis(50));
+    }
+    // Longer than what is under way is left to its server.
+    thread::sleep(SmsProvider::TAKES + APART);
+    let mut taken = provider.taken();
+    taken.sort_unstable();
+    assert_eq!(taken, asked.into_iter().collect::<Vec<_>>());
 }
 
 /// The wait after wrong guesses is shorter or longer by the difference at the most, whichever servers evaluate them.
@@ -254,3 +300,5 @@ fn challenge(client: &mut Client, totp: &Totp) -> String {
 const APART: Duration = Duration::from_secs(10);
 /// What requests may take.
 const SLOW: Duration = Duration::from_secs(10);
+/// How many messages there are, over all servers.
+const MESSAGES: usize = 24;

@@ -6,3 +6,4 @@ mod crowds;
 mod faults;
 mod races;
 mod servers;
+mod sms_provider;

@@ -46,11 +46,25 @@ impl Nodes {
 
     /// Servers on a database of this cluster, one for each of the clocks that they are to have.
     pub(super) fn start_on(cluster: Cluster, clocks: &[Option<&MovingClock>]) -> Self {
+        Self::start_configured(cluster, clocks, None)
+    }
+
+    /// The same with a configuration file for all.
+    pub(super) fn start_configured(
+        cluster: Cluster,
+        clocks: &[Option<&MovingClock>],
+        settings: Option<&str>,
+    ) -> Self {
         let number = clocks.len();
         let database = cluster.database();
         let directory = TempDir::new().unwrap();
         let node = |number: usize| {
-            let variables = clocks[number].map_or(Vec::new(), MovingClock::variables);
+            let mut variables = clocks[number].map_or(Vec::new(), MovingClock::variables);
+            if let Some(settings) = settings {
+                let path = directory.path().join("countersign.toml");
+                fs::write(&path, settings).unwrap();
+                variables.push(("COUNTERSIGN_CONFIG", path.to_str().unwrap().to_owned()));
+            }
             Node::new(&directory.path().join(number.to_string()), &database, variables)
         };
         let mut nodes = Self {
