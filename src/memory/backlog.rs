@@ -2,9 +2,10 @@
 //! from then on with each commit.
 //!
 //! It is a hint: another process that shares the store adds and takes away unseen. So all is counted anew now and then, and
-//! an account's own before anything is refused for it.
+//! an account's own before anything is refused for it. What commits of this process are just adding counts as well, as the store
+//! does not show it yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,8 +20,21 @@ pub struct Backlog(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     waiting: HashMap<AccountSid, usize>,
+    /// What is being added by commits whose outcome is not known yet, of which a count may have seen the end.
+    under_way: HashMap<AccountSid, Vec<Added>>,
+    /// What was added while an account's messages are counted anew: the count has it, or not.
+    counting: HashMap<AccountSid, Vec<Added>>,
     /// When those were counted anew that seemed to have too many.
     recounted: HashMap<AccountSid, Instant>,
+}
+
+/// What one commit adds to an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// How many messages.
+    pub count: usize,
+    /// Where the store has one of them once it is written.
+    pub key: Vec<u8>,
 }
 
 impl Backlog {
@@ -29,26 +43,29 @@ impl Backlog {
 
     /// How many messages of the account wait.
     pub fn of(&self, account: AccountSid) -> usize {
-        self.lock().waiting.get(&account).copied().unwrap_or_default()
+        self.lock().of(account)
     }
 
-    /// Counts what a commit is about to add, all of it or nothing: `false` if an account to which something is added would
+    /// Counts what a commit is about to add, all of it or nothing: nothing if an account to which something is added would
     /// have more than `most` then.
-    pub fn try_add(&self, added: &HashMap<AccountSid, usize>, most: usize) -> bool {
-        let waiting = &mut self.lock().waiting;
-        let fits = added.iter().all(|(account, more)| {
-            let before = waiting.get(account).copied().unwrap_or_default();
-            before.saturating_add(*more) <= most
-        });
-        if fits {
-            for (account, more) in added {
-                *waiting.entry(*account).or_default() += more;
-            }
+    pub fn try_add(&self, added: &HashMap<AccountSid, Added>, most: usize) -> Option<AddedMessages<'_>> {
+        let counts = &mut *self.lock();
+        let fits =
+            |(account, more): (&AccountSid, &Added)| counts.of(*account).saturating_add(more.count) <= most;
+        if !added.iter().all(fits) {
+            return None;
         }
-        fits
+        for (account, more) in added {
+            counts.under_way.entry(*account).or_default().push(more.clone());
+        }
+        Some(AddedMessages {
+            backlog: self,
+            added: added.clone(),
+            is_written: true,
+        })
     }
 
-    /// Counts what a commit took away, or did not add after all.
+    /// Counts what a commit took away.
     pub fn take(&self, taken: &HashMap<AccountSid, usize>) {
         let waiting = &mut self.lock().waiting;
         for (account, fewer) in taken {
@@ -64,22 +81,32 @@ impl Backlog {
     /// Whether the account's messages are to be counted anew now, by whoever asks.
     pub fn may_recount(&self, account: AccountSid) -> bool {
         let now = Instant::now();
-        let recounted = &mut self.lock().recounted;
+        let counts = &mut *self.lock();
+        let recounted = &mut counts.recounted;
         recounted.retain(|_, at| now.duration_since(*at) < Self::RECOUNT_PERIOD);
         let due = !recounted.contains_key(&account);
         if due {
             recounted.insert(account, now);
+            counts.counting.insert(account, Vec::new());
         }
         due
     }
 
-    /// So many messages of the account were found to wait.
-    pub fn set(&self, account: AccountSid, found: usize) {
-        let waiting = &mut self.lock().waiting;
-        if found == 0 {
-            waiting.remove(&account);
+    /// These messages of the account were found to wait since [`Self::may_recount`], by their keys.
+    pub fn set(&self, account: AccountSid, found: &HashSet<Vec<u8>>) {
+        let counts = &mut *self.lock();
+        let count = |added: &[Added], is_found: bool| -> usize {
+            let alike = added.iter().filter(|one| found.contains(&one.key) == is_found);
+            alike.map(|one| one.count).sum()
+        };
+        let ended = counts.counting.remove(&account).unwrap_or_default();
+        let under_way = counts.under_way.get(&account).map_or(&[][..], Vec::as_slice);
+        // What ended after the store was looked at is missing there, and what has not ended may be there already.
+        let waiting = (found.len() + count(&ended, false)).saturating_sub(count(under_way, true));
+        if waiting == 0 {
+            counts.waiting.remove(&account);
         } else {
-            waiting.insert(account, found);
+            counts.waiting.insert(account, waiting);
         }
     }
 
@@ -93,6 +120,53 @@ impl Backlog {
     }
 }
 
+impl Counts {
+    fn of(&self, account: AccountSid) -> usize {
+        let under_way = self.under_way.get(&account);
+        let under_way: usize = under_way.map_or(0, |added| added.iter().map(|one| one.count).sum());
+        self.waiting.get(&account).copied().unwrap_or_default() + under_way
+    }
+}
+
+/// What a commit adds. When this is dropped, it counts as added: whether a commit that nobody waits for any more was written is
+/// not known, and too high a count heals before anything is refused.
+#[must_use]
+#[derive(Debug)]
+pub struct AddedMessages<'b> {
+    backlog: &'b Backlog,
+    added: HashMap<AccountSid, Added>,
+    is_written: bool,
+}
+
+impl AddedMessages<'_> {
+    /// The commit was not written.
+    pub fn withdraw(mut self) {
+        self.is_written = false;
+    }
+}
+
+impl Drop for AddedMessages<'_> {
+    fn drop(&mut self) {
+        let counts = &mut *self.backlog.lock();
+        for (account, more) in std::mem::take(&mut self.added) {
+            if let Some(under_way) = counts.under_way.get_mut(&account) {
+                if let Some(position) = under_way.iter().position(|one| *one == more) {
+                    under_way.swap_remove(position);
+                }
+                if under_way.is_empty() {
+                    counts.under_way.remove(&account);
+                }
+            }
+            if self.is_written {
+                *counts.waiting.entry(account).or_default() += more.count;
+                if let Some(ended) = counts.counting.get_mut(&account) {
+                    ended.push(more);
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,8 +177,18 @@ mod tests {
         HashMap::from([(AccountSid::from_bytes([number; 16]), count)])
     }
 
+    fn adding(backlog: &Backlog, number: u8, count: usize) -> Option<AddedMessages<'_>> {
+        let key = vec![number, u8::try_from(count).unwrap()];
+        let added = HashMap::from([(AccountSid::from_bytes([number; 16]), Added { count, key })]);
+        backlog.try_add(&added, 10)
+    }
+
     fn add(backlog: &Backlog, number: u8, count: usize) -> bool {
-        backlog.try_add(&of(number, count), 10)
+        adding(backlog, number, count).is_some()
+    }
+
+    fn rows<const N: usize>(keys: [[u8; 2]; N]) -> HashSet<Vec<u8>> {
+        keys.into_iter().map(Vec::from).collect()
     }
 
     #[test]
@@ -130,8 +214,27 @@ mod tests {
         assert!(!backlog.may_recount(ACCOUNT));
         tokio::time::advance(Backlog::RECOUNT_PERIOD).await;
         assert!(backlog.may_recount(ACCOUNT));
-        backlog.set(ACCOUNT, 3);
+        backlog.set(ACCOUNT, &rows([[1, 0], [1, 1], [1, 2]]));
         backlog.set_all(of(2, 4));
         assert_eq!((backlog.of(ACCOUNT), backlog.of(another)), (0, 4));
+    }
+
+    #[test]
+    fn what_is_being_added_counts_once_whether_the_store_shows_it_or_not() {
+        let backlog = Backlog::default();
+        let seen = adding(&backlog, 1, 2).unwrap();
+        let unseen = adding(&backlog, 1, 1).unwrap();
+        let ended = adding(&backlog, 1, 3).unwrap();
+        assert!(backlog.may_recount(ACCOUNT));
+        drop(ended);
+        // The store was looked at when it had two of the first, and one of before.
+        backlog.set(ACCOUNT, &rows([[1, 2], [1, 0], [9, 9]]));
+        assert_eq!(backlog.of(ACCOUNT), 3 + 3 + 1);
+        drop(seen);
+        unseen.withdraw();
+        assert_eq!(backlog.of(ACCOUNT), 6);
+        assert!(!add(&backlog, 1, 5) && add(&backlog, 1, 4));
+        let counts = backlog.lock();
+        assert!(counts.under_way.is_empty() && counts.counting.is_empty());
     }
 }

@@ -10,7 +10,7 @@ mod prior;
 pub(super) use self::epoch::DecisionEpoch;
 pub use self::prior::{Admitted, Foreseen, Prior};
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use self::contention::Contestable;
 use super::{Error, Fault};
@@ -20,7 +20,7 @@ use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
-use crate::memory::backlog::Backlog;
+use crate::memory::backlog::{Added, Backlog};
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Entry, Order, Scan, Store, Version};
@@ -299,7 +299,7 @@ impl<'a> Reading<'a> {
         }
         let backlog = &self.memory.backlog;
         let mut added = backlog.try_add(&change.more, most_waiting);
-        if !added {
+        if added.is_none() {
             for account in change.more.keys() {
                 // Said as seldom as it is counted.
                 if recount(self.store, backlog, *account).await? && backlog.of(*account) >= most_waiting {
@@ -313,7 +313,7 @@ impl<'a> Reading<'a> {
         }
         // Others may take meanwhile what room there is: then these events get none.
         for gets_room in [true, false] {
-            if !added && without_room == WithoutRoom::LeavesEventsOut {
+            if added.is_none() && without_room == WithoutRoom::LeavesEventsOut {
                 let most = if gets_room { most_waiting } else { 0 };
                 let room = |account: &AccountSid| (*account, most.saturating_sub(backlog.of(*account)));
                 let room = change.more.keys().map(room);
@@ -322,17 +322,19 @@ impl<'a> Reading<'a> {
                 added = backlog.try_add(&change.more, most_waiting);
             }
         }
-        if !added {
+        let Some(added) = added else {
             return Err(Fault::OutboxFull);
-        }
+        };
         let committed = contestable.commit(self.store, batch).await;
         let committed = epoch::heed(self.store, self.memory, committed).await;
         match &committed {
-            Ok(()) => backlog.take(&change.fewer),
-            Err(Fault::Conflict(_)) => backlog.take(&change.more),
-            // Of what else goes wrong, and of a commit that nobody waits for any more, it is not known whether it was written:
-            // too high a count heals before anything is refused.
-            Err(_) => {}
+            Ok(()) => {
+                drop(added);
+                backlog.take(&change.fewer);
+            }
+            Err(Fault::Conflict(_)) => added.withdraw(),
+            // Of what else goes wrong it is not known whether it was written.
+            Err(_) => drop(added),
         }
         committed
     }
@@ -367,7 +369,7 @@ async fn recount(store: &dyn Store, backlog: &Backlog, account: AccountSid) -> R
     if !backlog.may_recount(account) {
         return Ok(false);
     }
-    let mut found = 0;
+    let mut found = HashSet::new();
     for prefix in keys::lanes_of(account) {
         let mut after = None;
         loop {
@@ -378,15 +380,15 @@ async fn recount(store: &dyn Store, backlog: &Backlog, account: AccountSid) -> R
                 limit: COUNTED_AT_ONCE,
             };
             let rows = store.scan(scan).await?;
-            found += rows.len();
-            match rows.into_iter().next_back() {
-                Some((key, _)) => after = Some(key),
-                None => break,
-            }
+            let Some((last, _)) = rows.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            found.extend(rows.into_iter().map(|(key, _)| key));
             tokio::task::yield_now().await;
         }
     }
-    backlog.set(account, found);
+    backlog.set(account, &found);
     Ok(true)
 }
 
@@ -413,28 +415,32 @@ fn drop_events(batch: &mut Batch, mut room: HashMap<AccountSid, usize>) {
 
 /// How many rows of whom there are more or fewer in the outbox by a batch.
 struct OutboxChange {
-    more: HashMap<AccountSid, usize>,
+    more: HashMap<AccountSid, Added>,
     fewer: HashMap<AccountSid, usize>,
 }
 
 impl OutboxChange {
     /// What is written over a row of which the batch rests on a version is no addition; nor is what takes another row's place.
     fn of(batch: &Batch) -> Self {
-        let (mut more, mut fewer) = (HashMap::new(), HashMap::new());
+        let (mut more, mut fewer): (HashMap<_, Added>, HashMap<_, usize>) = Default::default();
         for key in batch.written_keys() {
             if let Some(lane) = keys::lane_of(key)
                 && !batch.rests_on(key)
             {
-                *more.entry(lane.account).or_default() += 1;
+                let key = || Added {
+                    count: 0,
+                    key: key.to_vec(),
+                };
+                more.entry(lane.account).or_insert_with(key).count += 1;
             }
         }
         for lane in batch.deleted_keys().filter_map(keys::lane_of) {
             match more.get_mut(&lane.account) {
-                Some(count) if *count > 0 => *count -= 1,
+                Some(added) if added.count > 0 => added.count -= 1,
                 _ => *fewer.entry(lane.account).or_default() += 1,
             }
         }
-        more.retain(|_, count| *count > 0);
+        more.retain(|_, added| added.count > 0);
         Self { more, fewer }
     }
 

@@ -121,6 +121,7 @@ impl ReadPool {
         loop {
             self.check()?;
             let why = match timeout_at(deadline, self.pool.get()).await {
+                Ok(Ok(_)) if Instant::now() + MOMENT > deadline => "no connection in time".to_owned(),
                 Ok(Ok(connection)) => {
                     // Making it may have shown that commits are lost.
                     self.acknowledgements.check()?;
@@ -149,7 +150,7 @@ impl ReadPool {
                 Err(_elapsed) => "no connection in time".to_owned(),
             };
             *self.failure() = Some(why.clone());
-            if Instant::now() + pause >= deadline {
+            if Instant::now() + pause + MOMENT >= deadline {
                 return Err(StoreError::Unavailable(format!(
                     "the database cannot be read: {why}"
                 )));
@@ -214,3 +215,6 @@ impl Connect for ReadConnector {
 /// The pause between the first two tries; each is twice the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// What comes to its end within that is not asked for: a statement that is given up costs its connection.
+pub(super) const MOMENT: Duration = Duration::from_millis(100);

@@ -39,8 +39,8 @@ struct QueueState {
     next_ticket: Ticket,
     /// Groups that have not ended, by the first ticket of each, and since when.
     under_way: BTreeMap<Ticket, Instant>,
-    /// Somebody waits for a group to end or to have taken long.
-    watched: bool,
+    /// Until when somebody waits for a group to end or to have taken long.
+    watched: Option<Instant>,
     closed: bool,
 }
 
@@ -82,8 +82,8 @@ pub(super) struct GroupPass {
     group: Ticket,
 }
 
-/// Whoever waits for groups that are under way. One is enough.
-struct Watch<'q>(&'q CommitQueue);
+/// Whoever waits for groups that are under way, until a moment. One is enough.
+struct Watch<'q>(&'q CommitQueue, Instant);
 
 /// One who waits for a group. If this is dropped before it has one, whatever woke it is told to another one.
 struct IdleWriter<'q> {
@@ -122,7 +122,8 @@ impl CommitQueue {
         }
         state.add(batch, answer, deadline);
         // Whoever watches will see it.
-        let is_seen = state.watched && state.next_group_at(Instant::now()).is_some();
+        let next_at = state.next_group_at(Instant::now());
+        let is_seen = next_at.is_some_and(|at| state.watched.is_some_and(|watched| watched <= at));
         drop(state);
         if !is_seen {
             self.changed.notify_one();
@@ -163,10 +164,11 @@ impl CommitQueue {
                         }
                         None
                     }
-                    Some(_) if state.watched => None,
-                    Some(until) => {
-                        state.watched = true;
-                        Some((Watch(self), until))
+                    Some(at) if state.watched.is_some_and(|watched| watched <= at) => None,
+                    // Whoever watches already looks later than that.
+                    Some(at) => {
+                        state.watched = Some(at);
+                        Some((Watch(self, at), at))
                     }
                 }
             };
@@ -428,7 +430,11 @@ impl Drop for IdleWriter<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.0.state().watched = false;
+        let mut state = self.0.state();
+        // Another one may have taken over.
+        if state.watched == Some(self.1) {
+            state.watched = None;
+        }
     }
 }
 

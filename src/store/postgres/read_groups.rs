@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
 use super::layout::{entry_key, key_of};
-use super::pool::ReadPool;
+use super::pool::{MOMENT, ReadPool};
 use super::{column, entry_in};
 use crate::store::{Entry, StoreError};
 
@@ -48,6 +48,7 @@ type FoundEntries = Result<Vec<Option<Entry>>, StoreError>;
 struct GroupReader {
     queue: Arc<ReadQueue>,
     number: u64,
+    has_read: bool,
     has_left: bool,
 }
 
@@ -84,13 +85,16 @@ impl ReadGroups {
             let until = deadline.min(Instant::now() + patience);
             match timeout_at(until, answered.as_mut()).await {
                 Ok(Ok(found)) => return found,
-                Ok(Err(_gone)) => return Err(unreadable("whoever read it stopped")),
-                Err(_elapsed) if until == deadline => {
+                // It is not asked for at the last moment.
+                Ok(Err(_gone)) if Instant::now() + MOMENT < deadline => {
+                    return Err(unreadable("whoever read it stopped"));
+                }
+                // Those who are under way may take for ever.
+                Err(_elapsed) if until < deadline => patience = (patience * 2).min(MOMENT),
+                Ok(Err(_)) | Err(_) => {
                     let said = queue.pool.last_failure();
                     return Err(unreadable(said.as_deref().unwrap_or("no answer in time")));
                 }
-                // Those who are under way may take for ever.
-                Err(_elapsed) => patience *= 2,
             }
         }
     }
@@ -126,6 +130,7 @@ impl ReadQueue {
             GroupReader {
                 queue: Arc::clone(self),
                 number,
+                has_read: false,
                 has_left: false,
             }
         })
@@ -197,7 +202,8 @@ impl GroupReader {
         let mut state = self.queue.state();
         let now = Instant::now();
         state.under_way.remove(&self.number);
-        let enough = state.quick(now) >= FEW;
+        // Others may not have come to it yet, just as this one: whoever leaves must have read something.
+        let enough = self.has_read && state.quick(now) >= FEW;
         let group = if enough { Vec::new() } else { state.take_group(now) };
         if group.is_empty() {
             drop(state);
@@ -205,6 +211,8 @@ impl GroupReader {
             return None;
         }
         state.under_way.insert(self.number, now);
+        drop(state);
+        self.has_read = true;
         Some(group)
     }
 }
@@ -238,9 +246,6 @@ const MOST_KEYS: usize = 256;
 
 /// How many reads may wait. More could not be answered in time.
 const MAX_WAITING: usize = 20_000;
-
-/// What comes to its end within that is not asked for: a statement that is given up costs its connection.
-const MOMENT: Duration = Duration::from_millis(100);
 
 pub(super) const GET_MANY: &str =
     "SELECT key, value, version, expires_at FROM countersign_entries WHERE key = ANY($1)";
@@ -312,7 +317,10 @@ mod tests {
             assert_eq!(readers.len(), (number * FEW).min(queue.connections));
             tokio::time::advance(QUICK).await;
         }
+        // They have been waiting for a processor: although others are under way, one of them reads.
+        let more = readers.split_off(FEW);
         assert_eq!(readers[0].take_group().unwrap().len(), 3);
+        readers.extend(more);
         drop(readers.pop());
         assert!(queue.wanted_reader().is_none(), "nothing waits");
         // When all are quick again, there are soon no more than are wanted.

@@ -87,9 +87,12 @@ fn work<'s>(servers: &Servers, of_bystanders: &[String], of_crowd: impl Fn(usize
                 scope.spawn(move || waits_of(&mut client, service))
             })
             .collect();
-        let waits = bystanders.into_iter().flat_map(|one| one.join().unwrap());
-        let waits = waits.collect();
+        let ended: Vec<_> = bystanders
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
         stop.store(true, Ordering::Relaxed);
+        let waits = ended.into_iter().flat_map(Result::unwrap).collect();
         let changes = changes.load(Ordering::Relaxed);
         Phase { waits, changes }
     })

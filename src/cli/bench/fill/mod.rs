@@ -58,6 +58,9 @@ pub(super) struct FillArgs {
 
 /// Fills the store and says what is in it.
 pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) -> Result<(), Failure> {
+    if args.seed.len() < SHORTEST_SEED {
+        return Err(NotFilled::SeedTooShort.into());
+    }
     let config = Config::load(args.flags.into_settings(), environment)?;
     logging::start(config.log.min(LevelFilter::WARN));
     let opened = open::open(
@@ -83,7 +86,7 @@ pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) 
     .await;
     shown.line.end();
     let closed = opened.close().await;
-    let there = filled.map_err(|error| Failure::new(error.to_string()))?;
+    let there = filled?;
     closed?;
     output::say(&format!(
         "{there} factors in the service {}\nCOUNTERSIGN_ACCOUNT={}:{}\n",
@@ -97,6 +100,13 @@ pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) 
 /// Why a store was not filled.
 #[derive(Debug, thiserror::Error)]
 enum NotFilled {
+    #[error(
+        "the seed has fewer than {SHORTEST_SEED} letters: whoever guesses it has the account's token and all secrets, so draw \
+         one with: openssl rand -hex 16"
+    )]
+    SeedTooShort,
+    #[error("{0} servers run on the store, or did so a minute ago: stop them first")]
+    ServersRun(usize),
     #[error(
         "the store has {0} other accounts: what is filled is for measurements and thrown away afterwards, so take a new \
          store; --beside-others fills this one all the same"
@@ -118,6 +128,12 @@ enum NotFilled {
     Factor(u64, Error<factor::Refusal>),
     #[error("the service cannot be made: {0}")]
     Service(#[from] Error<service::Refusal>),
+}
+
+impl From<NotFilled> for Failure {
+    fn from(why: NotFilled) -> Self {
+        Self::new(why.to_string())
+    }
 }
 
 /// Who is to be filled into what.
@@ -168,6 +184,10 @@ impl Fill<'_> {
 
     /// The account and the service, if they are not there yet.
     async fn prepare(&self, turn: &Arc<EnrolmentTurn>) -> Result<(), NotFilled> {
+        let running = flows::nodes::list(self.app).await?.len();
+        if running > 0 {
+            return Err(NotFilled::ServersRun(running));
+        }
         let (ours, token) = (self.population.account(), self.population.token());
         let accounts = flows::account::list(self.app).await?;
         let is_there = accounts.iter().any(|account| account.sid == ours);
@@ -300,6 +320,9 @@ impl ShownFactors<'_> {
         });
     }
 }
+
+/// How many letters a seed has at the least.
+const SHORTEST_SEED: usize = 16;
 
 /// How many are written in one commit: few enough that none takes long, many enough that a sync is not felt.
 const AT_ONCE: u64 = 1000;
