@@ -8,7 +8,7 @@ use super::Failure;
 use super::data_directory::{DataDirectory, has_store};
 use super::key_file;
 use crate::app::{App, Policy};
-use crate::config::{KeySource, Storage};
+use crate::config::{Config, KeySource, Storage};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
@@ -31,6 +31,11 @@ pub(super) enum OpenPurpose {
     /// To be filled with an export, with which its master key must come.
     Fill,
     Use,
+}
+
+/// Opens the store for a command that sends nothing.
+pub(super) async fn open_for_command(config: Config, purpose: OpenPurpose) -> Result<Opened, Failure> {
+    open(config.storage, config.policy, Senders::default(), purpose).await
 }
 
 /// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.

@@ -16,7 +16,6 @@ use super::flags::StoreFlags;
 use super::open::{self, OpenPurpose};
 use super::{Failure, logging, output};
 use crate::config::{Config, password_file};
-use crate::delivery::Senders;
 use crate::flows::check_store::check_store;
 use crate::flows::store_format;
 use crate::store::postgres::PostgresStore;
@@ -86,13 +85,7 @@ pub(super) async fn run(
 
 async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage)?;
-    let opened = open::open(
-        config.storage,
-        config.policy,
-        Senders::default(),
-        OpenPurpose::Use,
-    )
-    .await?;
+    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
@@ -148,13 +141,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
         return Ok(count);
     }
     require_store(&config.storage)?;
-    let opened = open::open(
-        config.storage,
-        config.policy,
-        Senders::default(),
-        OpenPurpose::Use,
-    )
-    .await?;
+    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
     let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
@@ -163,13 +150,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
 async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let opened = open::open(
-        config.storage,
-        config.policy,
-        Senders::default(),
-        OpenPurpose::Fill,
-    )
-    .await?;
+    let opened = open::open_for_command(config, OpenPurpose::Fill).await?;
     let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
     let checked = match &imported {
         Ok(_) => store_format::check(&opened.app).await,

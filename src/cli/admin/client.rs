@@ -18,7 +18,6 @@ use crate::cli::flags::StoreFlags;
 use crate::cli::open::{self, OpenPurpose};
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
-use crate::delivery::Senders;
 
 /// What every such command takes.
 #[derive(Args, Debug, Default)]
@@ -130,13 +129,7 @@ async fn do_oneself(config: Config, request: AdminRequest) -> Result<Reply, Fail
     if !matches!(request, AdminRequest::CreateAccount { .. }) {
         require_store(&config.storage)?;
     }
-    let opened = open::open(
-        config.storage,
-        config.policy,
-        Senders::default(),
-        OpenPurpose::Use,
-    )
-    .await?;
+    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
     let reply = execute(&opened.app, request).await;
     opened.close().await?;
     Ok(reply)

@@ -2,7 +2,8 @@
 //!
 //! A read costs the database and this process far more for being asked than for what is found. So only a few are under way at
 //! the same time, each of all the keys that were asked for when it was sent; one that comes alone waits for nobody. What they do
-//! not come to within a moment is asked for all the same: a connection whose other end is silent holds up nobody else.
+//! not come to within a moment is asked for all the same: a connection whose other end is silent holds up those whose keys went
+//! on it, and nobody else while there are other connections.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,7 +91,7 @@ impl ReadGroups {
                     return Err(unreadable("whoever read it stopped"));
                 }
                 // Those who are under way may take for ever.
-                Err(_elapsed) if until < deadline => patience = (patience * 2).min(MOMENT),
+                Err(_elapsed) if until < deadline => patience = (patience * 2).min(LONGEST_PATIENCE),
                 Ok(Err(_)) | Err(_) => {
                     let said = queue.pool.last_failure();
                     return Err(unreadable(said.as_deref().unwrap_or("no answer in time")));
@@ -240,6 +241,9 @@ const FEW: usize = 2;
 
 /// After which time a round trip is not quick.
 const QUICK: Duration = Duration::from_millis(20);
+
+/// How long a read waits at the most before it looks again whether another reader is wanted.
+const LONGEST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// With how many keys a round trip takes no more reads.
 const MOST_KEYS: usize = 256;

@@ -30,16 +30,33 @@ fn a_server_on_a_filled_store_knows_everybody(database: Option<&Database>) {
         variables.push(("COUNTERSIGN_STORE", url));
         variables.push(("COUNTERSIGN_MASTER_KEY", MASTER_KEY));
     }
-    let run = |arguments: &[&str]| {
+    let output = |arguments: &[&str]| {
         let mut command = countersign();
         let output = command.args(arguments).envs(variables.iter().copied()).output();
-        let output = output.expect("it runs");
+        output.expect("it runs")
+    };
+    let run = |arguments: &[&str]| {
+        let output = output(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).expect("text")
+    };
+    let own = tempfile::tempdir().expect("a temporary directory");
+    let own = own.path().to_str().expect("text");
+    let refused = |seed: &str| {
+        let mut arguments = vec!["bench", "fill", "--factors", "2401", "--seed", seed];
+        if database.is_some() {
+            // As from another machine.
+            arguments.extend(["--data", own]);
+        }
+        let output = output(&arguments);
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).expect("text")
     };
     if database.is_some() {
         run(&["store", "migrate"]);
     }
+    let guessable = refused("fifteen letters");
+    assert!(guessable.contains("the seed has fewer than 16"), "{guessable}");
     let fill = |factors: &str| run(&["bench", "fill", "--factors", factors, "--seed", SEED]);
     let first = fill("1200");
     let (count, credentials) = first.trim().split_once('\n').expect("two lines");
@@ -55,6 +72,12 @@ fn a_server_on_a_filled_store_knows_everybody(database: Option<&Database>) {
         .expect("the credentials");
     crate::doubles::watch::secret(credentials.split_once(':').expect("a token").1);
     let server = Server::start_in(home, &variables);
+    let busy = refused(SEED);
+    let why = match database {
+        Some(_) => "servers run on the store",
+        None => "another countersign uses the data directory",
+    };
+    assert!(busy.contains(why), "{busy}");
     let service = count.rsplit(' ').next().expect("its identifier");
     let (number, identity) = (2400, identity(2400));
     let call = |method: reqwest::Method, path: &str, form: &[(&str, &str)]| {

@@ -25,7 +25,6 @@ use crate::cli::progress::ProgressLine;
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 use crate::crypto::totp::code_at;
-use crate::delivery::Senders;
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{FactorStatus, KeyProof, Skew, TimeStep};
 use crate::domain::opaque::DevicePublicKey;
@@ -63,13 +62,7 @@ pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) 
     }
     let config = Config::load(args.flags.into_settings(), environment)?;
     logging::start(config.log.min(LevelFilter::WARN));
-    let opened = open::open(
-        config.storage,
-        config.policy,
-        Senders::default(),
-        OpenPurpose::Use,
-    )
-    .await?;
+    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
     let population = Population::of(&args.seed);
     let mut shown = ShownFactors {
         clock: &SystemClock,
@@ -105,7 +98,7 @@ enum NotFilled {
          one with: openssl rand -hex 16"
     )]
     SeedTooShort,
-    #[error("{0} servers run on the store, or did so a minute ago: stop them first")]
+    #[error("servers run on the store, or did so a minute ago ({0}): stop them first")]
     ServersRun(usize),
     #[error(
         "the store has {0} other accounts: what is filled is for measurements and thrown away afterwards, so take a new \
