@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Connect, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -62,7 +62,9 @@ impl ReadPool {
             create: Some(bounds.connect),
             recycle: Some(bounds.statement),
         };
+        // The one that was used last: what it uses in the database is still in the caches, and those that nobody needs lie idle.
         let builder = Pool::builder(manager)
+            .queue_mode(QueueMode::Lifo)
             .max_size(size)
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1);

@@ -416,7 +416,8 @@ impl Drop for TakenBatch {
 impl Drop for GroupPass {
     fn drop(&mut self) {
         self.queue.state().under_way.remove(&self.group);
-        self.queue.changed.notify_one();
+        // The writer that came last: the database's process behind it has at hand what it needs.
+        self.queue.changed.notify_last();
     }
 }
 
