@@ -7,6 +7,7 @@ use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::domain::email::EmailAddress;
 use crate::domain::entropy::Entropy;
+use crate::domain::factor::DriftLimit;
 use crate::domain::fraud::settings::Settings as TollFraudSettings;
 use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
@@ -53,6 +54,8 @@ pub struct Policy {
     pub services_per_account: u32,
     /// Whether new TOTP factors may have secrets of 80 to 127 bits, as older systems made them.
     pub legacy_totp_secrets: bool,
+    /// How far what is learned of the clock of a device with codes may be off.
+    pub totp_drift: DriftLimit,
     /// How long a factor is kept that nobody verifies.
     pub unverified_factor_retention: Duration,
     /// How long an entity is kept that has no factors.

@@ -41,6 +41,7 @@ use self::table::{
 };
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
+use crate::domain::factor::DriftLimit;
 use crate::domain::fraud::settings::{ConversionRule, Settings as TollFraud};
 use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
@@ -203,6 +204,7 @@ fn policy(
     let limits = LimitSettings::read(given)?;
     let retention = RetentionSettings::read(given)?;
     let codes = CodeSettings::read(given)?;
+    let totp = TotpSettings::read(given)?;
     let public_https = network.public_url.as_ref().filter(|url| url.scheme() == "https");
     // Those who wait leave room for those who come to change something.
     let room = network.max_connections / 4 * 3;
@@ -210,7 +212,8 @@ fn policy(
         entity_creations_per_second: limits.entity_creations_per_second,
         outbox_rows_per_account: limits.outbox_rows_per_account,
         services_per_account: limits.services_per_account,
-        legacy_totp_secrets: TotpSettings::read(given)?.legacy_secrets,
+        legacy_totp_secrets: totp.legacy_secrets,
+        totp_drift: DriftLimit::of_steps(totp.drift_steps),
         unverified_factor_retention: retention.unverified_factors_days,
         empty_entity_retention: retention.empty_entities_days,
         max_waiters: WaitingSettings::read(given)?.max_waiters.min(room),

@@ -26,6 +26,7 @@ use super::{Bootstrap, ConfigError};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::country::Country;
 use crate::domain::email::EmailAddress;
+use crate::domain::factor::DriftLimit;
 use crate::domain::fraud::settings::Countries;
 use crate::domain::price::Price;
 use crate::domain::push_guard::PushLimits;
@@ -225,6 +226,11 @@ settings! {
         /// weaker than RFC 4226 asks for; the factor says so for good. Factors that have one keep working when this is
         /// set back to `refuse`.
         legacy_secrets: bool = "refuse", permission(), file();
+
+        /// Up to how many time steps away from its own clock the server follows the clock of a factor's device, by the codes
+        /// that it accepted. 0 learns nothing. Codes are then tried around both: with a skew of 1, up to six are live instead
+        /// of three.
+        drift_steps: u8 = "0", number(0, DriftLimit::LARGEST), file();
     }
 
     /// How long things are kept

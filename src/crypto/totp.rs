@@ -149,19 +149,20 @@ pub fn code_at(secret: &TotpSecret, algorithm: TotpAlgorithm, digits: u8, step: 
         .then(|| Generator::new(secret, algorithm, digits).code(step))
 }
 
-/// All the given steps whose code this is, earliest first. Two steps may well share a code; the caller may then take
+/// All the given steps whose code this is, in their order. Two steps may well share a code; the caller may then take
 /// one that was not used yet. Every step is computed and compared in constant time, whatever the others gave.
 ///
-/// The work grows with the number of steps: callers give the few that their skew allows.
+/// The work grows with the number of steps: callers give the few that their windows allow.
 #[must_use]
 pub fn matching_steps(
     secret: &TotpSecret,
     algorithm: TotpAlgorithm,
     code: &Code,
-    steps: RangeInclusive<u64>,
+    steps: impl IntoIterator<Item = u64>,
 ) -> Vec<u64> {
     let generator = Generator::new(secret, algorithm, code.digits());
     let compared: Vec<_> = steps
+        .into_iter()
         .map(|step| (step, generator.code(step).0.as_bytes().ct_eq(code.0.as_bytes())))
         .collect();
     compared

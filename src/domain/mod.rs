@@ -12,6 +12,7 @@ pub mod challenge;
 pub mod channel;
 pub mod circuit;
 pub mod client_key;
+pub mod code_offsets;
 pub mod code_routing;
 pub mod country;
 pub mod credential;

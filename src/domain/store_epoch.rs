@@ -89,7 +89,7 @@ impl Voidable for AccessToken {
 impl Voidable for Factor {
     fn void(&mut self, epoch: StoreEpoch) {
         if let FactorKind::Totp(totp) = &mut self.kind {
-            let last = totp.config.last_honest_step(epoch.began + CLOCKS_APART);
+            let last = totp.last_honest_step(epoch.began + CLOCKS_APART);
             totp.accepted.use_up_to(last);
         }
     }

@@ -10,6 +10,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod breaker;
+pub mod code_offsets;
 pub(crate) mod conversions;
 pub mod epoch;
 pub mod fraud;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use self::backlog::Backlog;
 use self::breaker::SenderBreakers;
+use self::code_offsets::AcceptedOffsets;
 use self::conversions::SenderConversions;
 use self::epoch::KnownEpoch;
 use self::fraud::FraudMemory;
@@ -56,6 +58,8 @@ pub struct Memory {
     pub sender_breakers: SenderBreakers,
     /// Whether the codes that they sent came back.
     pub conversions: SenderConversions,
+    /// How far the codes that were accepted were off.
+    pub code_offsets: AcceptedOffsets,
     /// Which servers share the store.
     pub nodes: NodeMemory,
     /// What guards codes by message against toll fraud.

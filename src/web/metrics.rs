@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
 
+use crate::memory::code_offsets::AcceptedOffsets;
 use crate::memory::tallies::BlockTally;
 
 /// Answered requests by the class of their status.
@@ -36,4 +37,24 @@ pub(super) fn blocked_codes(tally: &BlockTally, text: &mut String) {
     for (reason, count) in tally.by_reason() {
         let _ = writeln!(text, "{name}{{reason=\"{}\"}} {count}", reason.name());
     }
+}
+
+/// Adds how far the codes of authenticator apps were off that were accepted.
+pub(super) fn code_offsets(offsets: &AcceptedOffsets, text: &mut String) {
+    let name = "countersign_totp_accepted_codes_total";
+    let _ = write!(
+        text,
+        "# HELP {name} Accepted codes of authenticator apps by how many time steps they were ahead of this server's clock.\n\
+         # TYPE {name} counter\n"
+    );
+    for (ahead, count) in offsets.counts() {
+        let _ = writeln!(text, "{name}{{ahead=\"{ahead}\"}} {count}");
+    }
+    let name = "countersign_totp_clock_hints_total";
+    let hints = offsets.hints();
+    let _ = write!(
+        text,
+        "# HELP {name} How often the codes of many apps said that this server's clock is off.\n\
+         # TYPE {name} counter\n{name} {hints}\n"
+    );
 }

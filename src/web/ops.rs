@@ -12,7 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::metrics::{Requests, blocked_codes};
+use super::metrics::{Requests, blocked_codes, code_offsets};
 use super::rpc::ServerHealth;
 use crate::app::App;
 use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, RequestId};
@@ -156,6 +156,7 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     outbox_metrics(&ops.app, &mut text);
     sender_metrics(&ops.app, &mut text);
     blocked_codes(&ops.app.memory.fraud.refused, &mut text);
+    code_offsets(&ops.app.memory.code_offsets, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 

@@ -8,6 +8,7 @@ use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::delivery::Senders;
 use countersign::domain::entropy::Entropy;
+use countersign::domain::factor::DriftLimit;
 use countersign::domain::fraud::settings::Settings;
 use countersign::domain::message::template::Templates;
 use countersign::domain::push_guard::PushLimits;
@@ -99,6 +100,7 @@ pub(crate) fn policy() -> Policy {
         outbox_rows_per_account: 100_000,
         services_per_account: 1000,
         legacy_totp_secrets: false,
+        totp_drift: DriftLimit::OFF,
         unverified_factor_retention: Duration::from_hours(14 * 24),
         empty_entity_retention: Duration::from_hours(90 * 24),
         challenge_retention: Duration::from_hours(30 * 24),

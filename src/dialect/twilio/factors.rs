@@ -347,6 +347,9 @@ enum ConfigJson<'a> {
         /// Only while no code is looked at (not part of Twilio's API).
         #[serde(skip_serializing_if = "Option::is_none")]
         codes_paused_until: Option<Text<Timestamp>>,
+        /// Only if it is not 0: by how many time steps the device's clock is ahead (not part of Twilio's API).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        learned_drift: Option<i8>,
     },
 }
 
@@ -403,6 +406,7 @@ impl<'a> ConfigJson<'a> {
                 time_step: totp.config.time_step.get(),
                 legacy_secret: totp.legacy_secret.then_some(true),
                 codes_paused_until: factor.failures.delay(now).map(|delay| Text(now + delay)),
+                learned_drift: Some(totp.drift.steps()).filter(|steps| *steps != 0),
             },
         })
     }

@@ -1,11 +1,13 @@
 //! Factors: what an entity proves itself with.
 
+mod drift;
 mod lock;
 mod push;
 mod refusal;
 mod totp;
 mod web_push;
 
+pub use drift::{DriftLimit, LearnedDrift};
 pub use lock::{FactorLock, LockReason};
 pub use push::{KeyProof, NotificationChannel, PushFactor, Unreachable};
 pub use refusal::Refusal;
@@ -172,14 +174,18 @@ impl Factor {
             .unwrap_or_default()
     }
 
-    /// Takes in what became of a code: replay state and failure counter change together.
-    pub fn settle_code(&mut self, verdict: CodeVerdict, now: Timestamp) {
+    /// Takes in what became of a code: replay state, failure counter and what is known of the device's clock change
+    /// together.
+    pub fn settle_code(&mut self, verdict: CodeVerdict, limit: DriftLimit, now: Timestamp) {
         let FactorKind::Totp(totp) = &mut self.kind else {
             return;
         };
         match verdict {
             CodeVerdict::Fresh { step } => {
                 totp.accepted.accept(step);
+                totp.drift = totp
+                    .drift
+                    .after_code(totp.config.steps_ahead(step, now), limit, now);
                 self.failures.clear();
             }
             CodeVerdict::Replayed => {}
@@ -197,9 +203,14 @@ impl Factor {
     /// # Errors
     /// [`Refusal::TooManyAttempts`] after [`Factor::MAX_VERIFICATION_ATTEMPTS`] codes,
     /// [`Refusal::AlreadyVerified`], [`Refusal::Disabled`].
-    pub fn verify_by_code(&mut self, verdict: CodeVerdict, now: Timestamp) -> Result<bool, Refusal> {
+    pub fn verify_by_code(
+        &mut self,
+        verdict: CodeVerdict,
+        limit: DriftLimit,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
         let attempts = self.verification_attempts()?;
-        self.settle_code(verdict, now);
+        self.settle_code(verdict, limit, now);
         let verified = matches!(verdict, CodeVerdict::Fresh { .. });
         if verified {
             self.status = FactorStatus::Verified;

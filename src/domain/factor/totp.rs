@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::{DriftLimit, LearnedDrift};
 use crate::domain::opaque::{Fingerprint, Sealed};
 use crate::domain::text::Invalid;
 use crate::domain::time::Timestamp;
@@ -20,6 +21,34 @@ pub struct TotpFactor {
     pub config: TotpConfig,
     /// Which time steps were used.
     pub accepted: AcceptedSteps,
+    /// What was learned of the device's clock.
+    pub drift: LearnedDrift,
+}
+
+impl TotpFactor {
+    /// The time steps whose codes are live at `now`: those around the server's time, and those around what was learned of
+    /// the device's clock. There are as many wherever that is, so some may be there twice.
+    pub fn live_steps(&self, limit: DriftLimit, now: Timestamp) -> impl Iterator<Item = u64> {
+        let around = move |ahead: i8| self.config.steps_around(i64::from(ahead), now);
+        let learned = self.drift.within(limit);
+        around(0).chain(learned.into_iter().flat_map(around))
+    }
+
+    /// The last time step that can have been accepted at `now` unless the server's clock was ahead. It does not depend
+    /// on the skew and the limit that hold now: a step that was accepted under larger ones was accepted honestly.
+    #[must_use]
+    pub fn last_honest_step(&self, now: Timestamp) -> u64 {
+        let ahead = u64::from(self.drift.steps().max(0).unsigned_abs());
+        self.config.step_at(now) + u64::from(Skew::LARGEST) + ahead
+    }
+
+    /// Has codes made in another way. What was used stays used.
+    pub fn change_config(&mut self, config: TotpConfig, now: Timestamp) {
+        let (old, new) = (self.config.time_step, config.time_step);
+        self.accepted = self.accepted.rescaled(old, new, self.last_honest_step(now));
+        self.drift = self.drift.rescaled(old, new);
+        self.config = config;
+    }
 }
 
 /// How codes are made and how far clocks may differ.
@@ -46,19 +75,17 @@ impl TotpConfig {
         now.seconds() / u64::from(self.time_step.get())
     }
 
-    /// The first and the last time step whose codes are live at `now`.
+    /// By how many time steps `step` is ahead of the one at `now`.
     #[must_use]
-    pub fn live_steps(&self, now: Timestamp) -> std::ops::RangeInclusive<u64> {
-        let current = self.step_at(now);
-        let skew = u64::from(self.skew.get());
-        current.saturating_sub(skew)..=current + skew
+    pub fn steps_ahead(&self, step: u64, now: Timestamp) -> i64 {
+        step.cast_signed() - self.step_at(now).cast_signed()
     }
 
-    /// The last time step that can have been accepted at `now` unless the server's clock was ahead. It does not depend
-    /// on the skew that holds now: a step that was accepted under a larger one was accepted honestly.
-    #[must_use]
-    pub fn last_honest_step(&self, now: Timestamp) -> u64 {
-        self.step_at(now) + u64::from(Skew::LARGEST)
+    /// The time steps that are live for a clock that is `ahead` steps ahead of `now`.
+    fn steps_around(self, ahead: i64, now: Timestamp) -> std::ops::RangeInclusive<u64> {
+        let centre = self.step_at(now).saturating_add_signed(ahead);
+        let skew = u64::from(self.skew.get());
+        centre.saturating_sub(skew)..=centre + skew
     }
 }
 
@@ -138,7 +165,7 @@ impl AcceptedSteps {
     /// How many accepted steps are remembered one by one.
     pub const REMEMBERED: usize = 8;
 
-    /// Decides on a code whose matching steps are `matching`, given [`TotpConfig::last_honest_step`].
+    /// Decides on a code whose matching steps are `matching`, given [`TotpFactor::last_honest_step`].
     #[must_use]
     pub fn judge(&self, matching: &[u64], last_honest: u64) -> CodeVerdict {
         let fresh = matching
@@ -163,20 +190,27 @@ impl AcceptedSteps {
         }
     }
 
+    /// The step that was accepted since it was `before`.
+    #[must_use]
+    pub fn gained_since(&self, before: &Self) -> Option<u64> {
+        let is_new = |step: &&u64| before.recent.binary_search(step).is_err();
+        self.recent.iter().rfind(is_new).copied()
+    }
+
     /// Uses up every step up to `last`.
     pub fn use_up_to(&mut self, last: u64) {
         self.floor = self.floor.max(Some(last));
         self.recent.retain(|step| *step > last);
     }
 
-    /// Whether a step was accepted behind [`TotpConfig::last_honest_step`]: the clock was set back since.
+    /// Whether a step was accepted behind [`TotpFactor::last_honest_step`]: the clock was set back since.
     #[must_use]
     pub fn ahead_of(&self, last_honest: u64) -> bool {
         self.recent.last().is_some_and(|last| *last > last_honest)
     }
 
     /// The same moments in steps of another length: everything that overlaps a used step is used. `last_honest` is
-    /// [`TotpConfig::last_honest_step`] in steps of the old length.
+    /// [`TotpFactor::last_honest_step`] in steps of the old length.
     #[must_use]
     pub fn rescaled(&self, from: TimeStep, to: TimeStep, last_honest: u64) -> Self {
         if from == to {

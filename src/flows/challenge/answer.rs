@@ -83,7 +83,7 @@ async fn answer_once(
             let verdict = factor::check_code(app, &located.scope, &factor, totp, answer.code(), now)
                 .map_err(Error::into_area)?;
             challenge.settle_code(verdict, now)?;
-            answered.settle_code(verdict, now);
+            answered.settle_code(verdict, app.policy.totp_drift, now);
             factor_changed = true;
         }
         (Some(answer), FactorKind::Push(push)) => {
@@ -138,7 +138,7 @@ async fn answer_once(
     } else {
         app.memory.waiters.entity_changed(located.scope.entity);
     }
-    factor::warn_of_failures(&factor, &answered);
+    factor::tell_of_code(app, &factor, &answered, now);
     Ok((located.scope, challenge))
 }
 

@@ -89,7 +89,7 @@ async fn create_once(
         };
         let verdict = factor::check_code(app, scope, &factor, totp, code, now).map_err(Error::into_area)?;
         challenge.settle_code(verdict, now)?;
-        factor.settle_code(verdict, now);
+        factor.settle_code(verdict, app.policy.totp_drift, now);
     }
     let mut batch = put_new(app, scope, &challenge, now, Batch::new())?;
     batch = watch_expiry(&located, &challenge, now, batch)?;
@@ -114,7 +114,7 @@ async fn create_once(
     app.memory
         .waiters
         .challenge_changed(scope.entity, factor.sid, challenge.sid);
-    factor::warn_of_failures(&before, &factor);
+    factor::tell_of_code(app, &before, &factor, now);
     Ok((located.scope, challenge))
 }
 

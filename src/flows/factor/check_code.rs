@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
-use crate::domain::factor::{CodeVerdict, Factor, FactorLock, Refusal, TotpFactor};
+use crate::domain::factor::{CodeVerdict, Factor, FactorKind, FactorLock, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::time::{CLOCKS_APART, Timestamp};
 use crate::flows::Error;
@@ -37,25 +37,35 @@ pub(crate) fn check_code(
         .open(place.bytes(), &totp.secret)
         .map_err(|error| unreadable(&error))?;
     let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
-    let last_honest = config.last_honest_step(now);
+    let last_honest = totp.last_honest_step(now);
     // Another node's clock that is somewhat ahead is in the next step before this one's is.
-    if totp
-        .accepted
-        .ahead_of(config.last_honest_step(now + CLOCKS_APART))
-    {
+    if totp.accepted.ahead_of(totp.last_honest_step(now + CLOCKS_APART)) {
         tracing::warn!(
             factor.sid = %factor.sid,
             "the clock was set back: factor {} accepted a code that is not due yet; was the time changed by hand?",
             factor.sid
         );
     }
-    let matching = matching_steps(&secret, config.algorithm, &code, config.live_steps(now));
+    let live = totp.live_steps(app.policy.totp_drift, now);
+    let matching = matching_steps(&secret, config.algorithm, &code, live);
     Ok(totp.accepted.judge(&matching, last_honest))
 }
 
-/// Tells the operator, once it is committed, of the wrong code from which on a factor is delayed and of the one that
+/// Takes in what became of a code, once it is committed: what the operator is told of.
+pub(crate) fn tell_of_code(app: &App, before: &Factor, after: &Factor, now: Timestamp) {
+    warn_of_failures(before, after);
+    if let (FactorKind::Totp(before), FactorKind::Totp(totp)) = (&before.kind, &after.kind)
+        && let Some(step) = totp.accepted.gained_since(&before.accepted)
+        && before.config.time_step == totp.config.time_step
+    {
+        let ahead = totp.config.steps_ahead(step, now);
+        app.memory.code_offsets.accepted(after.sid, ahead, now);
+    }
+}
+
+/// Tells the operator of the wrong code from which on a factor is delayed and of the one that
 /// disabled it: somebody is guessing, or somebody needs help.
-pub(crate) fn warn_of_failures(before: &Factor, after: &Factor) {
+fn warn_of_failures(before: &Factor, after: &Factor) {
     let failures = after.failures.count();
     let what = match failures {
         _ if failures <= before.failures.count() => return,

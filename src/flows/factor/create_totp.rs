@@ -9,8 +9,8 @@ use crate::crypto::totp::TotpSecret;
 use crate::domain::access_token;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
-    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, Refusal, Skew, TimeStep,
-    TotpConfig, TotpFactor,
+    AcceptedSteps, CodeLength, Factor, FactorKind, FactorStatus, FactorType, LearnedDrift, Refusal, Skew,
+    TimeStep, TotpConfig, TotpFactor,
 };
 use crate::domain::limits::{Failures, SlidingLog};
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid};
@@ -182,6 +182,7 @@ pub(crate) async fn create_totp_within(
         legacy_secret: secret.is_legacy(),
         config,
         accepted: AcceptedSteps::default(),
+        drift: LearnedDrift::default(),
     };
     let mut factor = Factor {
         sid,

@@ -6,7 +6,7 @@ mod create_totp;
 mod enrolment;
 mod update;
 
-pub(crate) use self::check_code::{announce_locks, check_code, warn_of_failures};
+pub(crate) use self::check_code::{announce_locks, check_code, tell_of_code};
 pub use self::create_push::{NewPushFactor, create_push};
 pub use self::create_totp::{EnrolledTotpFactor, NewTotpFactor, create_totp};
 pub(crate) use self::create_totp::{StoredTotpFactor, TotpOrder, create_totp_within};

@@ -226,7 +226,7 @@ impl ChangedFactor {
         batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
         let key = keys::factor(&located.scope, factor.sid);
         reading.commit(factor::put(app, batch, key, &factor)?).await?;
-        factor::warn_of_failures(&before, &factor);
+        factor::tell_of_code(app, &before, &factor, now);
         Ok((located.scope, factor))
     }
 }
@@ -278,13 +278,12 @@ fn change_push(push: &mut PushFactor, changes: &FactorChanges, now: Timestamp) -
 }
 
 fn change_totp(totp: &mut TotpFactor, changes: &FactorChanges, now: Timestamp) {
-    let config = &mut totp.config;
-    let (old_step, last_honest) = (config.time_step, config.last_honest_step(now));
+    let mut config = totp.config;
     config.algorithm = changes.algorithm.unwrap_or(config.algorithm);
     config.skew = changes.skew.unwrap_or(config.skew);
     config.code_length = changes.code_length.unwrap_or(config.code_length);
-    config.time_step = changes.time_step.unwrap_or(old_step);
-    totp.accepted = totp.accepted.rescaled(old_step, config.time_step, last_honest);
+    config.time_step = changes.time_step.unwrap_or(config.time_step);
+    totp.change_config(config, now);
 }
 
 /// Whether `proof` verified the factor just now.
@@ -322,5 +321,5 @@ fn prove_by_code(
     };
     factor.verification_attempts()?;
     let verdict = factor::check_code(app, scope, factor, totp, code, now)?;
-    Ok(factor.verify_by_code(verdict, now)?)
+    Ok(factor.verify_by_code(verdict, app.policy.totp_drift, now)?)
 }

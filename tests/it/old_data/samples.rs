@@ -16,8 +16,8 @@ use countersign::domain::destination::Destination;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
-    AcceptedSteps, CodeLength, Factor, FactorKind, FactorLock, FactorStatus, FactorType, LockReason,
-    NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor, Unreachable,
+    AcceptedSteps, CodeLength, Factor, FactorKind, FactorLock, FactorStatus, FactorType, LearnedDrift,
+    LockReason, NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor, Unreachable,
     WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
@@ -370,6 +370,7 @@ fn totp_factors() -> Vec<Sample> {
             time_step: TimeStep::new(config.2).unwrap(),
         },
         accepted,
+        drift: LearnedDrift::default(),
     };
     let fresh = factor(
         FactorStatus::Unverified { attempts: 0 },

@@ -161,6 +161,18 @@ impl Ground {
         (app.authenticator.code_of(step), wrong)
     }
 
+    /// The code that the app shows now if its clock is so many steps ahead.
+    pub(super) fn app_code(&self, app: &App, ahead: u64) -> String {
+        app.authenticator.code_of(self.step() + ahead)
+    }
+
+    /// Time passes, within the test.
+    pub(super) fn wait(&self, seconds: u64) {
+        if let Server::Here(server, _) = &self.server {
+            server.wait(seconds);
+        }
+    }
+
     fn step(&self) -> u64 {
         let now = match &self.server {
             Server::Here(server, _) => server.seconds(),

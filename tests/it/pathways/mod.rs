@@ -5,6 +5,7 @@
 //! the table of its [`Spoken`]), and add it to [`all`]. What else counts in a dialect is in its own folder.
 
 mod counters;
+mod drift;
 mod ground;
 mod kills;
 mod races;

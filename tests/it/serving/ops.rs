@@ -40,6 +40,10 @@ fn health_readiness_and_metrics_are_served_on_their_own_listener_only() {
         assert!(metrics.contains(&line), "{metrics}");
     }
     assert!(
+        metrics.contains("\ncountersign_totp_clock_hints_total 0\n"),
+        "{metrics}"
+    );
+    assert!(
         metrics.contains("\ncountersign_codes_blocked_total{reason=\"low_conversion\"} 0\n"),
         "{metrics}"
     );

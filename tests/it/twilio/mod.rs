@@ -9,6 +9,7 @@ mod counters;
 mod credentials;
 mod deleting;
 mod device_tokens;
+mod drift;
 mod enrolment;
 mod enumeration;
 mod epochs;
