@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign::delivery::http::{AddressGuard, HttpClient, HttpPolicy, Plaintext, Reach, SystemNames};
-use countersign::flows::outbox::worker::{Limits, Worker};
+use countersign::flows::outbox::worker::Limits;
 
-use super::abuse::{Arrivals, Load, prove_with};
-use super::abuse_sockets::{OverSockets, Senders, hang, listen, mail, relay, take, url};
-use crate::support::TestApp;
+use super::abuse::{Arrivals, Delivering, Load, prove_with};
+use super::abuse_sockets::{Senders, hang, listen, mail, relay, take, url};
 
 /// A name server that knows all names below `fine.test`, and never answers about others.
 #[derive(Clone)]
@@ -76,6 +75,35 @@ impl NameServer {
         let server = self.clone();
         Arc::new(SystemNames::asking(move |host| server.look_up(host)))
     }
+
+    /// A server with resolvers of its own, and receivers at these ports: one hangs, one takes what comes, one relays mail.
+    async fn delivering(&self, [hangs, takes, relay]: [u16; 3]) -> Delivering {
+        let guard = AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
+        let senders = Senders {
+            webhooks: HttpClient::new(HttpPolicy::webhooks(guard.clone(), self.names())),
+            push_services: HttpClient::new(HttpPolicy {
+                plaintext: Plaintext::Permitted,
+                ..HttpPolicy::push_services(guard.clone(), self.names())
+            }),
+            gateway: HttpClient::new(HttpPolicy {
+                reach: Reach::Public {
+                    guard,
+                    names: self.names(),
+                },
+                ..HttpPolicy::gateway(Duration::from_secs(10), None)
+            }),
+            mail: mail(relay),
+            hangs: url(hangs),
+            takes: url(takes),
+            has_names: true,
+            arrivals: Arrivals::default(),
+        };
+        let limits = Limits {
+            delivery: Duration::from_secs(5),
+            ..Limits::default()
+        };
+        senders.delivering(limits).await
+    }
 }
 
 /// A query for the IPv4 addresses of `host` (RFC 1035, 4.1).
@@ -104,44 +132,13 @@ fn answer(query: &[u8]) -> Vec<u8> {
 async fn an_accounts_messages_leave_at_once_while_names_of_two_others_do_not_resolve() {
     for lookups in [400, 800] {
         let names = NameServer::start();
-        let (hangs, takes, relay) = (listen(hang).await, listen(take).await, listen(relay).await);
-        let guard = AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
-        let senders = Senders {
-            webhooks: HttpClient::new(HttpPolicy::webhooks(guard.clone(), names.names())),
-            push_services: HttpClient::new(HttpPolicy {
-                plaintext: Plaintext::Permitted,
-                ..HttpPolicy::push_services(guard.clone(), names.names())
-            }),
-            gateway: HttpClient::new(HttpPolicy {
-                reach: Reach::Public {
-                    guard,
-                    names: names.names(),
-                },
-                ..HttpPolicy::gateway(Duration::from_secs(10), None)
-            }),
-            mail: mail(relay),
-            hangs: url(hangs),
-            takes: url(takes),
-            has_names: true,
-            arrivals: Arrivals::default(),
-        };
-        let arrivals = Arc::clone(&senders.arrivals);
-        let server = TestApp::new().await;
-        let limits = Limits {
-            delivery: Duration::from_secs(5),
-            ..Limits::default()
-        };
-        let worker = Worker::new(
-            Arc::clone(&server.app),
-            Arc::new(OverSockets(Arc::new(senders))),
-            limits,
-        );
+        let ports = [listen(hang).await, listen(take).await, listen(relay).await];
         let load = Load {
             webhooks: lookups / 2,
             pushes: lookups / 2,
             mails: lookups,
         };
-        prove_with(load, &server, worker, &arrivals).await;
+        prove_with(load, names.delivering(ports).await, names.delivering(ports).await).await;
         names.over.store(true, Ordering::Relaxed);
         let unanswered = names.unanswered.lock().unwrap().len();
         eprintln!("{unanswered} names of {} were asked for in vain", 2 * lookups);

@@ -17,14 +17,14 @@ use countersign::domain::events::{OutboxMessage, OutboxRow};
 use countersign::domain::time::SystemClock;
 use countersign::flows::Fault;
 use countersign::flows::deliveries::Deliveries;
-use countersign::flows::outbox::worker::Worker;
+use countersign::flows::outbox::worker::{Limits, Worker};
 use countersign::flows::outbox::{Parcel, Settled, Unpack};
 use reqwest::header::HeaderMap;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use super::abuse::{Arrivals, GOOD, arrive, limits, prove};
+use super::abuse::{Arrivals, Delivering, GOOD, arrive, limits, prove};
 use crate::code_senders::email;
 use crate::support::TestApp;
 
@@ -111,7 +111,7 @@ pub(super) struct Senders {
 }
 
 #[derive(Clone)]
-pub(super) struct OverSockets(pub(super) Arc<Senders>);
+struct OverSockets(Arc<Senders>);
 
 /// A sender of e-mail through the relay at `port`.
 pub(super) fn mail(port: u16) -> Smtp {
@@ -135,6 +135,18 @@ pub(super) fn url(port: u16) -> Url {
 }
 
 impl Senders {
+    /// A server that delivers with them.
+    pub(super) async fn delivering(self, limits: Limits) -> Delivering {
+        let (server, arrivals) = (TestApp::new().await, Arc::clone(&self.arrivals));
+        let unpack = Arc::new(OverSockets(Arc::new(self)));
+        let worker = Worker::new(Arc::clone(&server.app), unpack, limits);
+        Delivering {
+            server,
+            worker,
+            arrivals,
+        }
+    }
+
     async fn post(&self, client: &HttpClient, row: &OutboxRow) -> DeliveryOutcome {
         let (url, domain) = if row.message.account() == GOOD {
             (&self.takes, "fine.test")
@@ -227,25 +239,23 @@ async fn an_accounts_messages_leave_at_once_over_real_connections() {
         hang(stream)
     })
     .await;
-    let takes = listen(take).await;
-    let relay = listen(relay).await;
-    let guard = AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
-    let names = Arc::new(SystemNames::default());
-    let senders = Senders {
-        webhooks: HttpClient::new(HttpPolicy::webhooks(guard.clone(), names.clone())),
-        push_services: HttpClient::new(HttpPolicy::push_services(guard, names)),
-        gateway: HttpClient::new(HttpPolicy::gateway(Duration::from_secs(10), None)),
-        mail: mail(relay),
-        hangs: url(hangs),
-        takes: url(takes),
-        has_names: false,
-        arrivals: Arrivals::default(),
+    let (takes, relay) = (listen(take).await, listen(relay).await);
+    let delivering = async || {
+        let guard = AddressGuard::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
+        let names = Arc::new(SystemNames::default());
+        let senders = Senders {
+            webhooks: HttpClient::new(HttpPolicy::webhooks(guard.clone(), names.clone())),
+            push_services: HttpClient::new(HttpPolicy::push_services(guard, names)),
+            gateway: HttpClient::new(HttpPolicy::gateway(Duration::from_secs(10), None)),
+            mail: mail(relay),
+            hangs: url(hangs),
+            takes: url(takes),
+            has_names: false,
+            arrivals: Arrivals::default(),
+        };
+        senders.delivering(limits()).await
     };
-    let arrivals = Arc::clone(&senders.arrivals);
-    let server = TestApp::new().await;
-    let unpack = Arc::new(OverSockets(Arc::new(senders)));
-    let worker = Worker::new(Arc::clone(&server.app), unpack, limits());
-    prove(&server, worker, &arrivals).await;
+    prove(delivering().await, delivering().await).await;
     let hung = hung.load(Ordering::Relaxed);
     assert!(hung >= limits().visits, "only {hung} connections hung");
 }
