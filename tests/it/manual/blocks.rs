@@ -97,6 +97,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("deploying", "sh", "builds and runs a container"),
     ("database", "sh", "it needs a database"),
     ("performance", "sh", "loads the server for half a minute"),
+    ("performance", "sh", "two servers with a quarter of a core each"),
     ("performance", "sh", "fills a store with a million factors"),
     ("performance", "sh", "10,000 connections"),
 ];
