@@ -19,15 +19,17 @@ use crate::store::Store;
 /// The wired parts.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Where everything is kept.
+    /// Where everything is kept: an [`AuthenticStore`](crate::store::authentic::AuthenticStore) on the engine.
     pub store: Arc<dyn Store>,
+    /// The engine below it, for whoever moves entries as they are.
+    pub engine: Arc<dyn Store>,
     /// What time it is, for every flow: none asks the system.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
     /// Where identifiers come from: one source in a process, so that they rise.
     pub sids: Arc<dyn SidSource>,
-    /// What seals secrets and hashes tokens.
+    /// What seals secrets, vouches for entries and hashes tokens.
     pub vault: Arc<Vault>,
     /// How messages leave.
     pub senders: Arc<Senders>,

@@ -6,7 +6,8 @@
 //! - [`domain`]: what factors and challenges are and how they are decided; pure.
 //! - [`flows`]: the use cases, a file or folder for each kind of thing: read, decide, commit.
 //! - [`memory`]: what one process remembers and no store holds.
-//! - [`store`]: the ordered key-value trait, the key map, the records, the engines (sled, PostgreSQL, memory).
+//! - [`store`]: the ordered key-value trait, the key map, the records, the engines (sled, PostgreSQL, memory), and the layer
+//!   that vouches for what is in them.
 //! - [`crypto`]: sealing, tokens, one-time codes, device signatures.
 //! - [`delivery`]: senders, each for one protocol of somebody else's.
 //! - [`dialect`]: the protocols that clients speak; each only translates.

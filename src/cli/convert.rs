@@ -11,12 +11,13 @@ use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::open_store;
 use super::progress::ProgressLine;
 use super::{Failure, key_file, output};
+use crate::crypto::key_ring::KeyRing;
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::key_ring::SealedKeyRing;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
-use crate::flows::store_format;
+use crate::store::authentic::read_unverified;
 use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
-use crate::store::records;
 use crate::store::sled::Options;
 use crate::store::transfer::{self, Checksum, ConvertError, ConvertStage, Progress};
 use crate::store::{Store, keys};
@@ -150,26 +151,34 @@ enum KeyOutcome {
 
 /// Copies the store at `from` to `to`, verifies the copy and says what there is to know.
 ///
-/// `password_file` is where passwords for databases are, if their URLs do not say.
+/// `password_file` is where passwords for databases are, if their URLs do not say; `given` the master key, if it is kept
+/// elsewhere than beside the store.
 pub(super) async fn convert(
     from: &StorePlace,
     to: &StorePlace,
     password_file: Option<&Path>,
+    given: Option<MasterKey>,
 ) -> Result<(), Failure> {
     let source_place = from.take_source(password_file)?;
     let target_place = to.take_target(&source_place, password_file)?;
     let source = source_place.open().await?;
-    let converted = fill(source.as_ref(), &source_place, &target_place).await;
+    let converted = fill(source.as_ref(), given, &source_place, &target_place).await;
     let closed = source.close().await;
-    let (copied, key) = converted?;
+    let Copied { sum, key, verified } = converted?;
     // Whatever becomes of the source: the copy is whole.
     if let Err(error) = closed {
         tracing::warn!("closing the store in {source_place} failed: {error}");
     }
-    let Checksum { entries, .. } = copied;
+    let Checksum { entries, .. } = sum;
     output::say(&format!(
         "{entries} entries copied to {target_place} and verified\n"
     ));
+    if !verified {
+        output::say(
+            "whether a server of the store wrote them was not verified, for the master key is not at hand: \
+             `countersign store check` does it where the key is\n",
+        );
+    }
     output::say(&match key {
         KeyOutcome::InPlace(path) => format!("the master key is in {}\n", path.display()),
         KeyOutcome::Elsewhere => {
@@ -179,33 +188,64 @@ pub(super) async fn convert(
     Ok(())
 }
 
+/// What became of a conversion.
+struct Copied {
+    sum: Checksum,
+    key: KeyOutcome,
+    /// Whether every entry was found to be one that a server of the store wrote.
+    verified: bool,
+}
+
 async fn fill(
     source: &dyn Store,
+    given: Option<MasterKey>,
     source_place: &TakenPlace,
     target_place: &TakenPlace,
-) -> Result<(Checksum, KeyOutcome), Failure> {
+) -> Result<Copied, Failure> {
     let failure = |error: ConvertError| Failure::new(error.to_string());
-    let format = records::read(source, &keys::store_format()).await;
-    let format = format.map_err(|error| failure(ConvertError::Source(error)))?;
-    let format = format.ok_or_else(|| failure(ConvertError::NoFormat))?.record;
-    let seal = records::read(source, &keys::store_seal()).await;
-    let seal = seal.map_err(|error| failure(ConvertError::Source(error)))?;
-    let fits = |key: &MasterKey| {
-        let vault = Vault::new(key);
-        vault.key_id().as_bytes() == format.master_key_id.as_slice()
-            && seal
-                .as_ref()
-                .is_none_or(|seal| store_format::opens(&vault, &seal.record))
-    };
+    let ring = read_unverified(source, &keys::key_ring()).await;
+    let ring = ring.map_err(|error| failure(ConvertError::Source(error)))?;
+    let ring = ring.ok_or_else(|| failure(ConvertError::NoKeys))?;
+    let fits = |key: &MasterKey| KeyRing::open(ring.clone(), key).is_ok();
+    let places = [source_place.directory(), target_place.directory()];
+    let vault = vault(&ring, given, places)?;
+    if let Some(vault) = &vault {
+        let verified = transfer::verify_store(source, vault).await;
+        verified.map_err(|error| Failure::new(format!("{source_place} is not copied: {error}")))?;
+    }
     let key = bring_key(fits, source_place.directory(), target_place.directory())?;
     let target = target_place.open().await?;
     let mut shown = ShownProgress::begin(&SystemClock);
     let converted = transfer::convert(source, target.as_ref(), &mut |progress| shown.show(progress)).await;
     shown.end();
     let closed = target.close().await;
-    let copied = converted.map_err(failure)?;
+    let sum = converted.map_err(failure)?;
     closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))?;
-    Ok((copied, key))
+    Ok(Copied {
+        sum,
+        key,
+        verified: vault.is_some(),
+    })
+}
+
+/// The keys of the store, if the master key was given or is beside one of the stores.
+fn vault(
+    ring: &SealedKeyRing,
+    given: Option<MasterKey>,
+    places: [Option<&DataDirectory>; 2],
+) -> Result<Option<Vault>, Failure> {
+    let open = |key: &MasterKey| KeyRing::open(ring.clone(), key);
+    if let Some(key) = given {
+        let opened = open(&key).map_err(|error| Failure::new(format!("nothing is copied: {error}")))?;
+        return Ok(Some(Vault::new(&opened)));
+    }
+    for place in places.into_iter().flatten() {
+        let beside = key_file::read(&place.master_key())?;
+        if let Some(opened) = beside.and_then(|key| open(&key).ok()) {
+            return Ok(Some(Vault::new(&opened)));
+        }
+    }
+    Ok(None)
 }
 
 /// Brings the master key along, before there is a store that would be of no use without it. None is ever replaced.

@@ -10,12 +10,12 @@ use super::key_file;
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, Storage};
 use crate::crypto::master_key::MasterKey;
-use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::domain::entropy::SystemEntropy;
-use crate::domain::time::SystemClock;
+use crate::domain::time::{Clock as _, SystemClock};
 use crate::flows::store_format::{self, UnusableStore};
 use crate::memory::sids::RisingSids;
+use crate::store::authentic::AuthenticStore;
 use crate::store::postgres::{PostgresAddress, PostgresBounds, PostgresOptions, PostgresStore};
 use crate::store::sled::{Options, SledStore};
 use crate::store::{Store, StoreError};
@@ -26,54 +26,90 @@ pub(super) struct Opened {
     pub(super) directory: DataDirectory,
 }
 
+/// An engine whose store is to be filled with an export, with which its master key must come.
+pub(super) struct StoreToFill {
+    pub(super) engine: Arc<dyn Store>,
+    pub(super) master_key: MasterKey,
+    _directory: DataDirectory,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OpenPurpose {
-    /// To be filled with an export, with which its master key must come.
+enum OpenPurpose {
     Fill,
     Use,
 }
 
 /// Opens the store for a command that sends nothing.
-pub(super) async fn open_for_command(config: Config, purpose: OpenPurpose) -> Result<Opened, Failure> {
-    open(config.storage, config.policy, Senders::default(), purpose).await
+pub(super) async fn open_for_command(config: Config) -> Result<Opened, Failure> {
+    open(config.storage, config.policy, Senders::default()).await
 }
 
 /// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.
-pub(super) async fn open(
-    mut storage: Storage,
-    policy: Policy,
-    senders: Senders,
-    purpose: OpenPurpose,
-) -> Result<Opened, Failure> {
+pub(super) async fn open(mut storage: Storage, policy: Policy, senders: Senders) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
     let source = std::mem::replace(&mut storage.master_key, KeySource::InDirectory);
-    let master_key = master_key(source, &storage, &directory, purpose)?;
+    let master_key = master_key(source, &storage, &directory, OpenPurpose::Use)?;
     let place = StoreLocation::of(&storage, &directory)?;
-    let store = place.open(&storage).await?;
-    let app = Arc::new(App {
-        store,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
-        vault: Arc::new(Vault::new(&master_key)),
-        senders: Arc::new(senders),
-        memory: Arc::default(),
-        policy,
-    });
-    let opened = Opened { app, directory };
-    if purpose == OpenPurpose::Fill {
-        return Ok(opened);
+    let engine = place.open(&storage).await?;
+    match Box::pin(wire(&engine, &master_key, policy, senders)).await {
+        Ok(app) => Ok(Opened { app, directory }),
+        Err(error) => {
+            let begin_anew = match error {
+                UnusableStore::Fault(_) => String::new(),
+                UnusableStore::HalfFilled(_) => format!(", or {} to begin anew", place.how_to_empty()),
+            };
+            close(engine.as_ref()).await?;
+            Err(Failure::new(format!(
+                "cannot use the store in {place}: {error}{begin_anew}"
+            )))
+        }
     }
-    if let Err(error) = store_format::check(&opened.app).await {
-        let begin_anew = match error {
-            UnusableStore::Fault(_) => String::new(),
-            UnusableStore::HalfFilled(_) => format!(", or {} to begin anew", place.how_to_empty()),
+}
+
+/// Opens the store to fill it.
+pub(super) async fn open_to_fill(mut storage: Storage) -> Result<StoreToFill, Failure> {
+    let directory = DataDirectory::take(&storage.directory)?;
+    let source = std::mem::replace(&mut storage.master_key, KeySource::InDirectory);
+    let master_key = master_key(source, &storage, &directory, OpenPurpose::Fill)?;
+    let engine = StoreLocation::of(&storage, &directory)?.open(&storage).await?;
+    Ok(StoreToFill {
+        engine,
+        master_key,
+        _directory: directory,
+    })
+}
+
+/// The parts around a store that was opened with its keys.
+async fn wire(
+    engine: &Arc<dyn Store>,
+    master_key: &MasterKey,
+    policy: Policy,
+    senders: Senders,
+) -> Result<Arc<App>, UnusableStore> {
+    let senders = Arc::new(senders);
+    let mut first = true;
+    loop {
+        let now = SystemClock.now();
+        let keys = store_format::open_keys(engine.as_ref(), master_key, &SystemEntropy, now).await?;
+        let vault = Arc::new(keys.vault);
+        let app = App {
+            store: Arc::new(AuthenticStore::new(Arc::clone(engine), Arc::clone(&vault))),
+            engine: Arc::clone(engine),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
+            vault,
+            senders: Arc::clone(&senders),
+            memory: Arc::default(),
+            policy: policy.clone(),
         };
-        let failure = Failure::new(format!("cannot use the store in {place}: {error}{begin_anew}"));
-        opened.close().await?;
-        return Err(failure);
+        match store_format::check(&app).await {
+            Ok(()) => return Ok(Arc::new(app)),
+            // Another server began with the store at the same moment, and its keys are there now.
+            Err(_) if keys.are_new && first => first = false,
+            Err(error) => return Err(error),
+        }
     }
-    Ok(opened)
 }
 
 /// Opens the store in a directory, which is created if there is none.
@@ -152,9 +188,20 @@ pub(super) fn database(url: &str, storage: &Storage) -> Result<PostgresAddress, 
 impl Opened {
     /// Makes everything durable and lets go of the files.
     pub(super) async fn close(self) -> Result<(), Failure> {
-        let closed = self.app.store.close().await;
-        closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))
+        close(self.app.store.as_ref()).await
     }
+}
+
+impl StoreToFill {
+    /// Makes everything durable and lets go of the files.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        close(self.engine.as_ref()).await
+    }
+}
+
+async fn close(store: &dyn Store) -> Result<(), Failure> {
+    let closed = store.close().await;
+    closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))
 }
 
 fn master_key(

@@ -13,9 +13,12 @@ use super::admin::client;
 use super::convert::{StorePlace, convert};
 use super::data_directory::require_store;
 use super::flags::StoreFlags;
-use super::open::{self, OpenPurpose};
-use super::{Failure, logging, output};
-use crate::config::{Config, password_file};
+use super::open::{self, StoreToFill};
+use super::{Failure, key_file, logging, output};
+use crate::config::{Config, KeySource, password_file};
+use crate::crypto::master_key::MasterKey;
+use crate::domain::entropy::SystemEntropy;
+use crate::domain::time::{Clock as _, SystemClock};
 use crate::flows::check_store::check_store;
 use crate::flows::store_format;
 use crate::store::postgres::PostgresStore;
@@ -67,7 +70,7 @@ pub(super) async fn run(
     let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
     let password_file = password_file(&environment);
     let load = |flags: StoreFlags| -> Result<Config, Failure> {
-        let config = Config::load(flags.into_settings(), environment)?;
+        let config = Config::load(flags.into_settings(), environment.clone())?;
         logging::start(config.log.min(LevelFilter::WARN));
         Ok(config)
     };
@@ -75,7 +78,13 @@ pub(super) async fn run(
         Command::Check { flags } => check(load(flags)?).await,
         Command::Convert { from, to } => {
             logging::start(LevelFilter::WARN);
-            convert(&from, &to, password_file.as_deref()).await
+            convert(
+                &from,
+                &to,
+                password_file.as_deref(),
+                given_master_key(&environment)?,
+            )
+            .await
         }
         Command::Export { to, flags } => export(load(flags)?, &to).await,
         Command::Import { from, flags } => import(load(flags)?, &from).await,
@@ -83,9 +92,19 @@ pub(super) async fn run(
     }
 }
 
+/// The master key of the store that is converted, if the environment has it.
+fn given_master_key(environment: &[(OsString, OsString)]) -> Result<Option<MasterKey>, Failure> {
+    let config = Config::load(StoreFlags::default().into_settings(), environment.to_vec())?;
+    match config.storage.master_key {
+        KeySource::Given(key) => Ok(Some(key)),
+        KeySource::File(path) => key_file::read(&path),
+        KeySource::InDirectory => Ok(None),
+    }
+}
+
 async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage)?;
-    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
+    let opened = open::open_for_command(config).await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
@@ -141,8 +160,8 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
         return Ok(count);
     }
     require_store(&config.storage)?;
-    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
-    let exported = transfer::export(opened.app.store.as_ref(), output.as_mut()).await;
+    let opened = open::open_for_command(config).await?;
+    let exported = transfer::export(opened.app.engine.as_ref(), output.as_mut()).await;
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
 }
@@ -150,17 +169,25 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
 async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let opened = open::open_for_command(config, OpenPurpose::Fill).await?;
-    let imported = transfer::import(opened.app.store.as_ref(), &mut BufReader::new(input)).await;
-    let checked = match &imported {
-        Ok(_) => store_format::check(&opened.app).await,
-        Err(_) => Ok(()),
-    };
-    opened.close().await?;
-    let count = imported.map_err(|error| Failure::new(error.to_string()))?;
-    checked.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
-    output::say(&format!("{count} entries imported\n"));
+    let mut input = BufReader::new(input);
+    let filled = open::open_to_fill(config.storage).await?;
+    let imported = fill(&filled, &mut input).await;
+    filled.close().await?;
+    output::say(&format!("{} entries imported\n", imported?));
     Ok(())
+}
+
+/// Every entry is verified before the first is written.
+async fn fill(filled: &StoreToFill, input: &mut BufReader<File>) -> Result<u64, Failure> {
+    let verified = transfer::verify_export(input, &filled.master_key);
+    verified.map_err(|error| Failure::new(format!("the export is not imported: {error}")))?;
+    let engine = filled.engine.as_ref();
+    let imported = transfer::import(engine, input).await;
+    let count = imported.map_err(|error| Failure::new(error.to_string()))?;
+    let opened = store_format::open_keys(engine, &filled.master_key, &SystemEntropy, SystemClock.now());
+    let opened = opened.await;
+    opened.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
+    Ok(count)
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use aws_lc_rs::hkdf::Prk;
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::derived_key;
 use crate::domain::entropy::Entropy;
+use crate::domain::key_ring::KeyId;
 
 /// 32 random bytes.
 // Boxed, so that moving the value leaves no copy behind that nobody wipes.
@@ -51,7 +53,18 @@ impl MasterKey {
         Zeroizing::new(STANDARD.encode(self.bytes()))
     }
 
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    /// Which one it is, without a word about what it is.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId::from_bytes(derived_key::bytes(&self.root(), b"key id"))
+    }
+
+    /// What its own keys are derived from.
+    pub(super) fn root(&self) -> Prk {
+        derived_key::root(b"countersign master key 1", self.bytes())
+    }
+
+    fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
@@ -74,37 +87,6 @@ pub enum MasterKeyError {
     /// The text has 64 characters, but some are no hexadecimal digits.
     #[error("the master key has 64 characters, but not all are hexadecimal digits")]
     NotHex,
-}
-
-/// Which master key: four bytes derived from it that tell keys apart and nothing about them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct KeyId(#[serde(with = "serde_bytes")] [u8; 4]);
-
-impl KeyId {
-    #[must_use]
-    pub(crate) fn from_bytes(bytes: [u8; 4]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, as they stand in envelopes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 4] {
-        &self.0
-    }
-}
-
-/// Eight hexadecimal digits.
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", u32::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
@@ -174,14 +156,5 @@ mod tests {
     fn debug_shows_nothing() {
         let key = MasterKey::generate(&SeededEntropy::new(2));
         assert_eq!(format!("{key:?}"), "MasterKey(..)");
-    }
-
-    #[test]
-    fn a_key_id_prints_as_hexadecimal() {
-        let id = KeyId::from_bytes([0, 1, 0xab, 0xcd]);
-        assert_eq!(
-            (id.to_string().as_str(), format!("{id:?}").as_str()),
-            ("0001abcd", "KeyId(0001abcd)")
-        );
     }
 }

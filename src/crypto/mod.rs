@@ -1,6 +1,6 @@
 //! Sealing, tokens, one-time codes and device signatures.
 //!
-//! - At rest: [`master_key`], [`vault`], `sealed`, `plain_token`.
+//! - At rest: [`master_key`], [`key_ring`], [`vault`], [`sealed`], `derived_key`, `plain_token`.
 //! - Webhooks: [`webhook_secret`].
 //! - Codes by message: [`plain_code`].
 //! - TOTP: [`totp`], [`otpauth`], `qr`.
@@ -16,15 +16,17 @@
 //! - Secrets are compared in constant time.
 //! - Of a signed token nobody sees more than the header before its signature was checked.
 
+mod derived_key;
 pub(crate) mod device_key;
 pub(crate) mod jws;
+pub mod key_ring;
 pub mod master_key;
 pub mod otpauth;
 pub mod plain_code;
 pub mod plain_token;
 pub(crate) mod provider_key;
 pub(crate) mod qr;
-pub(crate) mod sealed;
+pub mod sealed;
 pub mod service_account;
 pub(crate) mod short_digest;
 pub(crate) mod template_sid;

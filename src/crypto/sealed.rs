@@ -1,28 +1,41 @@
 //! The envelope of a secret at rest.
 //!
 //! ```text
-//! format (1 byte, = 1) | key id (4) | nonce (12) | AES-256-GCM-SIV ciphertext | tag (16)
+//! format (1 byte, = 1) | key number (2) | nonce (12) | AES-256-GCM-SIV ciphertext | tag (16)
 //! ```
-//! The format and the key id are authenticated together with what the caller associates, so that an envelope cannot be
+//! The format and the key's number are authenticated together with what the caller associates, so that an envelope cannot be
 //! read as another format's or another key's.
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
-use super::master_key::KeyId;
 use crate::domain::entropy::Entropy;
+use crate::domain::key_ring::KeyNumber;
 use crate::domain::opaque::Sealed;
 
+/// Which field of its record a sealed value is: none opens in another's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say what they are")]
+pub enum SealedField {
+    ClientKey = 1,
+    Code = 2,
+    CredentialKey = 3,
+    SubmittedCode = 4,
+    TotpSecret = 5,
+    VapidKey = 6,
+    WebhookSecret = 7,
+}
+
 impl Sealed {
-    /// Which master key sealed it; none if the bytes are no envelope of a known format.
+    /// Which key sealed it; none if the bytes are no envelope of a known format.
     #[must_use]
-    pub fn key_id(&self) -> Option<KeyId> {
-        read_header(&self.0).ok().map(|(key_id, _)| key_id)
+    pub fn key_number(&self) -> Option<KeyNumber> {
+        read_header(&self.0).ok().map(|(number, _)| number)
     }
 
     pub(super) fn seal(
         key: &LessSafeKey,
-        key_id: KeyId,
+        number: KeyNumber,
         entropy: &dyn Entropy,
         associated: &[u8],
         plain: &[u8],
@@ -31,7 +44,7 @@ impl Sealed {
         entropy.fill(&mut nonce);
         let mut envelope = Vec::with_capacity(BODY + plain.len() + TAG_LENGTH);
         envelope.push(FORMAT);
-        envelope.extend_from_slice(key_id.as_bytes());
+        envelope.extend_from_slice(&number.0.to_be_bytes());
         envelope.extend_from_slice(&nonce);
         envelope.extend_from_slice(plain);
         let aad = associated_data(&envelope, associated);
@@ -42,16 +55,9 @@ impl Sealed {
         Self(envelope)
     }
 
-    pub(super) fn open(
-        &self,
-        key: &LessSafeKey,
-        ours: KeyId,
-        associated: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (sealed_with, nonce) = read_header(&self.0)?;
-        if sealed_with != ours {
-            return Err(SealError::OtherKey { sealed_with, ours });
-        }
+    /// Opens it with the key of its [number](Sealed::key_number).
+    pub(super) fn open(&self, key: &LessSafeKey, associated: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (_, nonce) = read_header(&self.0)?;
         let mut body = Zeroizing::new(self.0[BODY..].to_vec());
         let aad = associated_data(&self.0, associated);
         let length = key
@@ -61,6 +67,10 @@ impl Sealed {
         body.truncate(length);
         Ok(body)
     }
+
+    pub(super) fn require_key_number(&self) -> Result<KeyNumber, SealError> {
+        read_header(&self.0).map(|(number, _)| number)
+    }
 }
 
 /// Why an envelope does not open.
@@ -69,18 +79,18 @@ pub enum SealError {
     /// The bytes were changed, or stand in another place than the one they were sealed for.
     #[error("a sealed value was changed or moved")]
     NotAuthentic,
-    /// Another master key sealed it.
-    #[error("sealed with master key {sealed_with}, but the master key given is {ours}")]
-    OtherKey { sealed_with: KeyId, ours: KeyId },
     /// The bytes are too short for an envelope.
     #[error("a sealed value is cut short")]
     TooShort,
     /// A later release wrote it, or it is no envelope.
     #[error("a sealed value has the unknown format {0}")]
     UnknownFormat(u8),
+    /// The store has no key of this number.
+    #[error("a sealed value names the key {0}, which the store does not have")]
+    UnknownKey(KeyNumber),
 }
 
-fn read_header(envelope: &[u8]) -> Result<(KeyId, [u8; NONCE_LEN]), SealError> {
+fn read_header(envelope: &[u8]) -> Result<(KeyNumber, [u8; NONCE_LEN]), SealError> {
     match envelope.first() {
         None => return Err(SealError::TooShort),
         Some(&FORMAT) => {}
@@ -89,10 +99,10 @@ fn read_header(envelope: &[u8]) -> Result<(KeyId, [u8; NONCE_LEN]), SealError> {
     if envelope.len() < BODY + TAG_LENGTH {
         return Err(SealError::TooShort);
     }
-    let (mut key_id, mut nonce) = ([0; 4], [0; NONCE_LEN]);
-    key_id.copy_from_slice(&envelope[1..HEADER]);
+    let (mut number, mut nonce) = ([0; 2], [0; NONCE_LEN]);
+    number.copy_from_slice(&envelope[1..HEADER]);
     nonce.copy_from_slice(&envelope[HEADER..BODY]);
-    Ok((KeyId::from_bytes(key_id), nonce))
+    Ok((KeyNumber(u16::from_be_bytes(number)), nonce))
 }
 
 fn associated_data(envelope: &[u8], associated: &[u8]) -> Aad<Vec<u8>> {
@@ -100,6 +110,6 @@ fn associated_data(envelope: &[u8], associated: &[u8]) -> Aad<Vec<u8>> {
 }
 
 const FORMAT: u8 = 1;
-const HEADER: usize = 1 + 4;
+const HEADER: usize = 1 + 2;
 const BODY: usize = HEADER + NONCE_LEN;
 const TAG_LENGTH: usize = 16;

@@ -26,6 +26,7 @@ pub mod events;
 pub mod factor;
 pub mod fraud;
 pub mod gsm_alphabet;
+pub mod key_ring;
 pub mod limits;
 pub mod message;
 pub mod messaging_configuration;

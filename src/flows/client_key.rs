@@ -5,6 +5,7 @@
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::crypto::sealed::SealedField;
 use crate::domain::client_key::{ClientKey, ClientLogin, KeyLives, Refusal};
 use crate::domain::opaque::Fingerprint;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -58,7 +59,9 @@ pub async fn keep(
     let place = keys::client_key(&name.0);
     let now = app.clock.now();
     let record = ClientKey {
-        key: app.vault.seal(app.entropy.as_ref(), place.bytes(), key),
+        key: app
+            .vault
+            .seal(app.entropy.as_ref(), place.bytes(), SealedField::ClientKey, key),
         login: None,
         version: None,
         date_created: now,
@@ -86,7 +89,7 @@ pub async fn open(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<Ope
     let place = keys::client_key(&name.0);
     let key = app
         .vault
-        .open(place.bytes(), &record.key)
+        .open(place.bytes(), SealedField::ClientKey, &record.key)
         .map_err(|error| Error::corrupt(format!("a client's key cannot be opened: {error}")))?;
     Ok(OpenedKey {
         key,

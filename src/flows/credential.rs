@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::crypto::provider_key::P256Pem;
-use crate::crypto::sealed::SealError;
+use crate::crypto::sealed::{SealError, SealedField};
 use crate::crypto::service_account::ServiceAccount;
 use crate::domain::credential::{ApnCredential, Credential, CredentialKey, Refusal};
 use crate::domain::opaque::Sealed;
@@ -261,7 +261,9 @@ pub(crate) fn open_key(app: &App, credential: &Credential) -> Result<Zeroizing<S
         CredentialKey::Apn(apn) => &apn.private_key,
         CredentialKey::Fcm { service_account } => service_account,
     };
-    let mut bytes = app.vault.open(place.bytes(), sealed)?;
+    let mut bytes = app
+        .vault
+        .open(place.bytes(), SealedField::CredentialKey, sealed)?;
     // Only texts are sealed here.
     String::from_utf8(std::mem::take(&mut *bytes))
         .map(Zeroizing::new)
@@ -269,8 +271,12 @@ pub(crate) fn open_key(app: &App, credential: &Credential) -> Result<Zeroizing<S
 }
 
 fn seal(app: &App, place: &Key<Credential>, secret: &str) -> Sealed {
-    app.vault
-        .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes())
+    app.vault.seal(
+        app.entropy.as_ref(),
+        place.bytes(),
+        SealedField::CredentialKey,
+        secret.as_bytes(),
+    )
 }
 
 /// A service account that wants its tokens from somebody else than Google is refused: nobody would ask there.

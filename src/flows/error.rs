@@ -28,6 +28,9 @@ pub enum Fault {
     /// The store holds something that this program cannot read.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// The store holds something that was changed by somebody else.
+    #[error("the store holds an entry that was changed by somebody else: {0}")]
+    Forged(String),
     /// As many messages of the account wait in the outbox as may.
     #[error("too many messages of this account wait for their receivers")]
     OutboxFull,
@@ -97,6 +100,7 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(why) => Self::Corrupt(why),
+            StoreError::Forged(why) => Self::Forged(why),
             // No record of ours comes near the limit: one that does is a fault of this program.
             StoreError::TooLarge { .. } => Self::Corrupt(error.to_string()),
             StoreError::Unavailable(why) => Self::Unavailable(why),

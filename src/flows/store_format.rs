@@ -1,12 +1,18 @@
 //! Makes sure that a store is one that this program and this master key can read.
 
 use crate::app::App;
+use crate::crypto::key_ring::{KeyRing, KeyRingError};
+use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::entropy::Entropy;
+use crate::domain::key_ring::SealedKeyRing;
 use crate::domain::store_epoch::StoreEpoch;
+use crate::domain::time::Timestamp;
 use crate::flows::reading::Reading;
 use crate::flows::{Fault, epoch, retry_on_conflict};
-use crate::store::records::{Filling, StoreFormat, StoreSeal};
-use crate::store::{Batch, StoreError, keys};
+use crate::store::authentic::{self, read_unverified};
+use crate::store::records::{Filling, StoreFormat};
+use crate::store::{Batch, Store, keys};
 
 /// The version of the key map that this program writes.
 pub const FORMAT: u32 = 1;
@@ -22,13 +28,63 @@ pub enum UnusableStore {
     HalfFilled(Filling),
 }
 
-/// Notes the format and the master key in a new store; checks them in an old one. What an earlier release did not note is added.
+/// The keys of a store.
+#[derive(Debug)]
+pub struct StoreKeys {
+    /// What they are good for.
+    pub vault: Vault,
+    /// Whether they were made just now: they are not in the store yet, and those of another server may come first.
+    pub are_new: bool,
+}
+
+/// Opens the keys of the store on `engine`, or makes those of a new one.
 ///
 /// # Errors
-/// [`UnusableStore`]: [`StoreError::Corrupt`] when the store was written by a later version or sealed under another master
-/// key.
+/// [`UnusableStore`]: [`Fault::Corrupt`] when the store was written by a later version or is under another master key.
+pub async fn open_keys(
+    engine: &dyn Store,
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+    now: Timestamp,
+) -> Result<StoreKeys, UnusableStore> {
+    // First, for half a store may have no keys yet.
+    let mark = read_unverified(engine, &keys::filling())
+        .await
+        .map_err(Fault::from)?;
+    if let Some(filling) = mark {
+        return Err(UnusableStore::HalfFilled(filling));
+    }
+    let format = read_unverified(engine, &keys::store_format())
+        .await
+        .map_err(Fault::from)?;
+    if let Some(format) = &format {
+        require_readable(format)?;
+    }
+    let key = keys::key_ring();
+    let Some(entry) = engine.get(key.bytes()).await.map_err(Fault::from)? else {
+        if format.is_some() {
+            return Err(unusable("its key ring is gone; restore the last export into an empty place").into());
+        }
+        let ring = KeyRing::generate(master, entropy, now);
+        let (vault, are_new) = (Vault::new(&ring), true);
+        return Ok(StoreKeys { vault, are_new });
+    };
+    let sealed = authentic::record_of(&entry.value).map_err(Fault::from)?;
+    let ring = KeyRing::open(sealed, master).map_err(|error| match error {
+        KeyRingError::OtherMasterKey { .. } => unusable(format!("{error}; {OTHER_KEY}")),
+        KeyRingError::Damaged => unusable(CHANGED_RING),
+    })?;
+    let vault = Vault::new(&ring);
+    authentic::verified(&vault, key.bytes(), entry).map_err(|_| unusable(CHANGED_RING))?;
+    let are_new = false;
+    Ok(StoreKeys { vault, are_new })
+}
+
+/// Notes the format and the keys in a new store; checks them in an old one.
+///
+/// # Errors
+/// [`UnusableStore`]: [`Fault::Corrupt`] when the store was written by a later version, or has other keys.
 pub async fn check(app: &App) -> Result<(), UnusableStore> {
-    epoch::learn(app).await?;
     match retry_on_conflict(app, || check_once(app)).await? {
         None => Ok(()),
         Some(filling) => Err(UnusableStore::HalfFilled(filling)),
@@ -60,41 +116,29 @@ async fn check_once(app: &App) -> Result<Option<Filling>, Fault> {
 
 async fn look(app: &App) -> Result<Condition<'_>, Fault> {
     let mut reading = Reading::new(app);
-    let (key, seal, mark) = (keys::store_format(), keys::store_seal(), keys::filling());
+    let (key, ring, mark) = (keys::store_format(), keys::key_ring(), keys::filling());
     reading
-        .prefetch([key.bytes(), seal.bytes(), mark.bytes()])
+        .prefetch([key.bytes(), ring.bytes(), mark.bytes()])
         .await?;
-    // First, for half a store may have no format yet. A new store's format rests on there being no mark, and the first
-    // entries of one that is filled on there being no format.
+    // A new store's format rests on there being no mark, and the first entries of one that is filled on there being no format.
     if let Some(filling) = reading.get(&mark).await? {
         return Ok(Condition::HalfFilled(filling));
     }
-    let ours = app.vault.key_id();
     let mut missing = Batch::new();
+    match reading.get(&ring).await {
+        Ok(None) => missing = missing.put_record(ring, &app.vault.sealed_ring())?,
+        Ok(Some(SealedKeyRing { store, .. })) if store == app.vault.store_identity() => {}
+        Ok(Some(_)) | Err(Fault::Forged(_)) => return Err(unusable(OTHER_RING)),
+        Err(fault) => return Err(fault),
+    }
     match reading.get(&key).await? {
         None => {
-            let format = StoreFormat {
-                version: FORMAT,
-                master_key_id: ours.as_bytes().to_vec(),
-            };
+            let format = StoreFormat { version: FORMAT };
             missing = missing.put_record(key, &format)?;
         }
-        Some(found) if found.version != FORMAT => {
-            return Err(StoreError::Corrupt(format!(
-                "it has format {}, this program reads format {FORMAT}; use the program that wrote it to export it",
-                found.version
-            ))
-            .into());
-        }
-        Some(found) if found.master_key_id != ours.as_bytes() => return Err(other_key()),
-        Some(_) => {}
+        Some(found) => require_readable(&found)?,
     }
-    // Four bytes can agree by chance, and whoever writes the store can write them. Earlier releases wrote them alone.
-    match reading.get(&seal).await? {
-        None => missing = missing.put_record(seal, &new_seal(app))?,
-        Some(found) if !opens(&app.vault, &found) => return Err(other_key()),
-        Some(_) => {}
-    }
+    epoch::learn(app).await?;
     if app.memory.epoch.get().is_none() {
         // Where others share the store every commit rests on it, so it is there from the beginning.
         missing = missing.put_record(keys::store_epoch(), &StoreEpoch::FIRST)?;
@@ -102,106 +146,145 @@ async fn look(app: &App) -> Result<Condition<'_>, Fault> {
     Ok(Condition::Usable(reading, missing))
 }
 
-/// Whether the seal is of this master key.
-pub(crate) fn opens(vault: &Vault, seal: &StoreSeal) -> bool {
-    vault.open(keys::store_seal().bytes(), &seal.identity).is_ok()
-}
-
-fn new_seal(app: &App) -> StoreSeal {
-    let mut identity = [0; 16];
-    app.entropy.fill(&mut identity);
-    let key = keys::store_seal();
-    StoreSeal {
-        identity: app.vault.seal(app.entropy.as_ref(), key.bytes(), &identity),
+fn require_readable(format: &StoreFormat) -> Result<(), Fault> {
+    if format.version == FORMAT {
+        return Ok(());
     }
+    Err(unusable(format!(
+        "it has format {}, this program reads format {FORMAT}; use the program that wrote it to export it",
+        format.version
+    )))
 }
 
-fn other_key() -> Fault {
-    StoreError::Corrupt(
-        "its secrets are sealed under another master key; start with the key file that belongs to it"
-            .to_owned(),
-    )
-    .into()
+fn unusable(why: impl Into<String>) -> Fault {
+    Fault::Corrupt(why.into())
 }
+
+const OTHER_KEY: &str = "start with the key file that belongs to it";
+const CHANGED_RING: &str = "its key ring was changed by somebody else, or is another store's; restore the last export into an empty place";
+const OTHER_RING: &str = "it has the keys of another store, or is under another master key; start with the key file that belongs to it";
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::crypto::master_key::MasterKey;
     use crate::doubles::{SeededEntropy, TestParts};
+    use crate::store::memory::MemoryStore;
     use crate::store::records;
 
-    /// Another server of the same store, with a master key of its own.
-    fn with_other_key(app: &App) -> App {
-        let key = MasterKey::generate(&SeededEntropy::new(77));
-        TestParts {
-            vault: Arc::new(Vault::new(&key)),
-            ..TestParts::of(app)
-        }
-        .wire()
+    fn master(seed: u64) -> MasterKey {
+        MasterKey::generate(&SeededEntropy::new(seed))
     }
 
-    fn is_refused(checked: &Result<(), UnusableStore>) -> bool {
-        matches!(checked, Err(UnusableStore::Fault(Fault::Corrupt(why))) if why.contains("another master key"))
-    }
-
-    async fn stored<T: records::Record>(app: &App, key: &keys::Key<T>) -> Option<T> {
-        let found = records::read(app.store.as_ref(), key).await.unwrap();
-        found.map(|found| found.record)
-    }
-
-    #[tokio::test]
-    async fn another_master_key_is_refused_though_the_store_names_it() {
-        let app = TestParts::default().wire();
-        let other = with_other_key(&app);
-        check(&app).await.unwrap();
-        assert!(is_refused(&check(&other).await));
-        // As it would be with keys that begin alike, or if somebody wrote it there.
-        let format = StoreFormat {
-            version: FORMAT,
-            master_key_id: other.vault.key_id().as_bytes().to_vec(),
+    /// A server of the store on `engine` with this master key, and whether it would make new keys.
+    async fn server(engine: &Arc<dyn Store>, seed: u64) -> Result<(App, bool), UnusableStore> {
+        let parts = TestParts::default();
+        let (master, entropy) = (master(seed), SeededEntropy::new(seed + 100));
+        let now = parts.clock.now();
+        let keys = open_keys(engine.as_ref(), &master, &entropy, now).await?;
+        let parts = TestParts {
+            store: Arc::clone(engine),
+            vault: Arc::new(keys.vault),
+            ..parts
         };
-        let batch = Batch::new().put_record(keys::store_format(), &format).unwrap();
-        app.store.commit(batch).await.unwrap();
-        assert!(is_refused(&check(&other).await));
+        Ok((parts.wire(), keys.are_new))
+    }
+
+    fn engine() -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new())
+    }
+
+    fn refusal<T>(opened: Result<T, UnusableStore>) -> String {
+        match opened {
+            Err(UnusableStore::Fault(Fault::Corrupt(why))) => why,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it was opened"),
+        }
     }
 
     #[tokio::test]
-    async fn a_store_of_an_earlier_release_gets_its_seal_and_keeps_it() {
-        let app = TestParts::default().wire();
+    async fn a_store_keeps_its_keys_and_opens_with_its_master_key_only() {
+        let engine = engine();
+        let (app, new) = server(&engine, 1).await.unwrap();
         check(&app).await.unwrap();
-        let unsealed = Batch::new().delete(keys::store_seal().into_bytes());
-        app.store.commit(unsealed).await.unwrap();
-        assert!(is_refused(&check(&with_other_key(&app)).await));
+        assert!(new);
+        let (again, new) = server(&engine, 1).await.unwrap();
+        check(&again).await.unwrap();
+        assert!(!new && again.vault.store_identity() == app.vault.store_identity());
+        let why = refusal(server(&engine, 2).await);
         assert!(
-            stored(&app, &keys::store_seal()).await.is_none(),
-            "none is made with a wrong key"
+            why.contains("start with the key file") && why.contains(&master(1).id().to_string()),
+            "{why}"
         );
-        check(&app).await.unwrap();
-        let seal = stored(&app, &keys::store_seal()).await.unwrap();
-        check(&app).await.unwrap();
-        assert_eq!(
-            stored(&app, &keys::store_seal()).await.unwrap().identity,
-            seal.identity
-        );
-        assert!(opens(&app.vault, &seal));
     }
 
     #[tokio::test]
-    async fn of_two_first_servers_with_different_keys_exactly_one_begins() {
-        let app = TestParts::default().wire();
-        let other = with_other_key(&app);
-        let (first, second) = (look(&app).await.unwrap(), look(&other).await.unwrap());
-        let (Condition::Usable(first, of_first), Condition::Usable(second, of_second)) = (first, second)
+    async fn another_stores_key_ring_is_refused_though_the_master_key_is_the_same() {
+        let (one, two) = (engine(), engine());
+        for engine in [&one, &two] {
+            let entropy = SeededEntropy::new(if Arc::ptr_eq(engine, &one) { 7 } else { 8 });
+            let parts = TestParts::default();
+            let (master, now) = (master(1), parts.clock.now());
+            let keys = open_keys(engine.as_ref(), &master, &entropy, now).await;
+            let vault = Arc::new(keys.unwrap().vault);
+            let store = Arc::clone(engine);
+            let app = TestParts {
+                store,
+                vault,
+                ..parts
+            };
+            check(&app.wire()).await.unwrap();
+        }
+        let (app, _) = server(&one, 1).await.unwrap();
+        let ring = keys::key_ring().into_bytes();
+        let theirs = two.get(&ring).await.unwrap().unwrap().value;
+        one.commit(Batch::new().put(ring, theirs)).await.unwrap();
+        let running = check(&app).await;
+        assert!(refusal(running).contains("the keys of another store"));
+        // It opens, but vouches for nothing that is there.
+        let (swapped, _) = server(&one, 1).await.unwrap();
+        assert!(matches!(
+            check(&swapped).await,
+            Err(UnusableStore::Fault(Fault::Forged(_)))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_key_ring_that_was_changed_or_is_gone_is_refused() {
+        let engine = engine();
+        let (app, _) = server(&engine, 1).await.unwrap();
+        check(&app).await.unwrap();
+        let ring = keys::key_ring().into_bytes();
+        let mut changed = app.vault.sealed_ring();
+        changed.data[0].since = Timestamp::from_seconds(1);
+        let vouched = engine.get(&ring).await.unwrap().unwrap().value;
+        let value = [
+            &vouched[..authentic::MAC_BYTES],
+            &records::encode(&changed).unwrap()[..],
+        ];
+        let batch = Batch::new().put(ring.clone(), value.concat());
+        engine.commit(batch).await.unwrap();
+        assert!(refusal(server(&engine, 1).await).contains("was changed by somebody else"));
+        engine.commit(Batch::new().delete(ring)).await.unwrap();
+        assert!(refusal(server(&engine, 1).await).contains("its key ring is gone"));
+    }
+
+    #[tokio::test]
+    async fn of_two_first_servers_exactly_one_begins() {
+        let engine = engine();
+        let (first, _) = server(&engine, 1).await.unwrap();
+        let (second, new) = server(&engine, 2).await.unwrap();
+        assert!(new);
+        let (of_first, of_second) = (look(&first).await.unwrap(), look(&second).await.unwrap());
+        let (Condition::Usable(reading, missing), Condition::Usable(others, theirs)) = (of_first, of_second)
         else {
             panic!("nobody fills it");
         };
-        second.commit(of_second).await.unwrap();
-        let late = first.commit(of_first).await;
+        others.commit(theirs).await.unwrap();
+        let late = reading.commit(missing).await;
         assert!(matches!(late, Err(Fault::Conflict(_))), "{late:?}");
-        assert!(is_refused(&check(&app).await));
-        check(&other).await.unwrap();
+        assert!(refusal(check(&first).await).contains("the keys of another store"));
+        check(&second).await.unwrap();
     }
 }

@@ -257,7 +257,7 @@ mod tests {
     use crate::store::keys::{self, KeyParts};
     use crate::store::memory::MemoryStore;
     use crate::store::records::VerificationTimer;
-    use crate::store::{Batch, Store as _, records};
+    use crate::store::{Batch, records};
 
     const NOW: u64 = 1_800_000_000;
 
@@ -297,7 +297,7 @@ mod tests {
                     .put_record(keys::verification_timer(due, verification), &timer)
                     .unwrap();
             }
-            self.store.commit(batch).await.unwrap();
+            self.app.store.commit(batch).await.unwrap();
         }
 
         async fn take<Taking>(
@@ -336,7 +336,7 @@ mod tests {
         }
 
         async fn delete(&self, taken: Batch) -> Result<(), Untaken<Fault>> {
-            self.store.commit(taken).await.unwrap();
+            self.app.store.commit(taken).await.unwrap();
             Ok(())
         }
 
@@ -347,7 +347,7 @@ mod tests {
                 order: Order::Ascending,
                 limit: usize::MAX,
             };
-            self.store.scan(scan).await.unwrap().len()
+            self.app.store.scan(scan).await.unwrap().len()
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
+use crate::crypto::sealed::SealedField;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::account::{Account, Refusal};
 use crate::domain::opaque::Sealed;
@@ -49,8 +50,12 @@ async fn rotate_once(
 /// The secret, sealed for the account's record.
 pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Sealed {
     let place = keys::account(account);
-    app.vault
-        .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes())
+    app.vault.seal(
+        app.entropy.as_ref(),
+        place.bytes(),
+        SealedField::WebhookSecret,
+        secret.as_bytes(),
+    )
 }
 
 /// The secrets that sign the account's webhooks at `now`, the oldest first, the current one last.
@@ -66,7 +71,7 @@ pub(crate) fn signing_secrets(
     let signing = account.webhook_secrets.signing(now);
     signing
         .map(|sealed| {
-            let opened = app.vault.open(place.bytes(), sealed);
+            let opened = app.vault.open(place.bytes(), SealedField::WebhookSecret, sealed);
             let bytes = opened.map_err(|error| Fault::Corrupt(error.to_string()))?;
             WebhookSecret::from_bytes(&bytes)
                 .ok_or_else(|| Fault::Corrupt("a webhook signing secret has a wrong length".to_owned()))

@@ -7,9 +7,13 @@
 //! To add an engine: implement [`Store`] in a module of its own and name a fixture for it in
 //! `contract::contract_tests!`; the suite is the definition of what the trait promises.
 //!
+//! Between them and everybody else stands [`authentic`], which vouches for every entry that is written and verifies those that
+//! are read.
+//!
 //! Invariant: engines know bytes only. What is stored stands in one table, [`kinds`], which makes the [`keys`]; values are
 //! made in [`records`].
 
+pub mod authentic;
 pub mod counting;
 pub mod faulty;
 pub mod keys;
@@ -193,6 +197,8 @@ pub struct Statistics {
     pub conflicts: u64,
     /// How often batches were made durable together.
     pub groups: u64,
+    /// Reads of entries that no server of this store wrote; 0 where nobody verifies.
+    pub forged: u64,
     /// Bytes that the engine occupies on disk; 0 if it keeps none there, or cannot tell.
     pub disk_bytes: u64,
 }
@@ -389,6 +395,9 @@ pub enum StoreError {
     /// Stored bytes that this version cannot read.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// An entry that no server of this store wrote as it is.
+    #[error("the store holds an entry that was changed by somebody else: {0}")]
+    Forged(String),
     /// A batch that no engine takes.
     #[error("a {what} of {bytes} bytes is larger than the store takes ({limit})")]
     TooLarge {

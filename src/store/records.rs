@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::Key;
 use super::{Batch, Store, StoreError, Version};
 use crate::domain::entity::EntityScope;
+use crate::domain::key_ring::StoreIdentity;
 use crate::domain::opaque::{DevicePublicKey, P256Point, Sealed};
 use crate::domain::sid::{
     AccountSid, ApiKeySid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid,
@@ -157,16 +158,6 @@ pub struct DialectServiceRecord {
 pub struct StoreFormat {
     /// The version of the key map.
     pub version: u32,
-    /// Which master key seals its secrets.
-    #[serde(with = "serde_bytes")]
-    pub master_key_id: Vec<u8>,
-}
-
-/// What only the master key of a store opens.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoreSeal {
-    /// What tells the store from all others, sealed for this record.
-    pub identity: Sealed,
 }
 
 /// That a store is not whole yet: what fills it, and how far it has got. It comes with the first entries and goes with the
@@ -187,9 +178,8 @@ pub struct Filling {
 pub enum FillSource {
     /// Another store.
     Conversion {
-        /// Which master key seals its secrets.
-        #[serde(with = "serde_bytes")]
-        master_key_id: Vec<u8>,
+        /// Which one.
+        store: StoreIdentity,
     },
     /// An export.
     Import {

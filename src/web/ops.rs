@@ -140,6 +140,12 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             store.groups,
         ),
         (
+            "forged_reads_total",
+            "counter",
+            "Reads that were refused because somebody else changed the entry.",
+            store.forged,
+        ),
+        (
             "disk_bytes",
             "gauge",
             "Bytes on disk; 0 if the engine cannot tell.",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::app::{App, Policy};
+use countersign::crypto::key_ring::KeyRing;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::delivery::Senders;
@@ -15,6 +16,7 @@ use countersign::domain::push_guard::PushLimits;
 use countersign::domain::time::{Clock, Timestamp};
 use countersign::memory::sids::RisingSids;
 use countersign::store::Store;
+use countersign::store::authentic::AuthenticStore;
 use countersign::store::memory::MemoryStore;
 
 use super::{ManualClock, SeededEntropy, watch};
@@ -25,6 +27,7 @@ use super::{ManualClock, SeededEntropy, watch};
 /// TestParts { policy, ..TestParts::default() }.wire()
 /// ```
 pub(crate) struct TestParts {
+    /// The engine: what vouches for entries is put before it.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -37,7 +40,8 @@ impl TestParts {
     /// The parts of another process that works beside this one, or after it.
     pub(crate) fn of(app: &App) -> Self {
         let App {
-            store,
+            store: _,
+            engine: store,
             clock,
             entropy,
             sids: _,
@@ -60,7 +64,11 @@ impl TestParts {
     pub(crate) fn wire(self) -> App {
         watch::begin();
         let app = App {
-            store: self.store,
+            store: Arc::new(AuthenticStore::new(
+                Arc::clone(&self.store),
+                Arc::clone(&self.vault),
+            )),
+            engine: self.store,
             clock: self.clock,
             sids: Arc::new(RisingSids::new(Arc::clone(&self.entropy))),
             entropy: self.entropy,
@@ -79,13 +87,15 @@ impl TestParts {
 
 impl Default for TestParts {
     fn default() -> Self {
-        let master = MasterKey::generate(&SeededEntropy::new(0));
+        let entropy = SeededEntropy::new(0);
+        let master = MasterKey::generate(&entropy);
+        let ring = KeyRing::generate(&master, &entropy, Timestamp::from_seconds(1_800_000_000));
         watch::secret(&master.to_text());
         Self {
             store: Arc::new(MemoryStore::new()),
             clock: Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000))),
             entropy: Arc::new(SeededEntropy::new(1)),
-            vault: Arc::new(Vault::new(&master)),
+            vault: Arc::new(Vault::new(&ring)),
             senders: Arc::default(),
             policy: policy(),
         }

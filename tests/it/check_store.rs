@@ -8,9 +8,10 @@ use async_trait::async_trait;
 
 use crate::doubles::TestParts;
 use crate::old_data::samples::device_key;
-use crate::old_data::store::{identity, newest};
+use crate::old_data::store::{identity, master_key, newest};
 use countersign::app::App;
-use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::key_ring::KeyRing;
+use countersign::crypto::sealed::SealedField;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::AccessToken;
 use countersign::domain::account::Account;
@@ -242,10 +243,12 @@ async fn entries_that_contradict_each_other_are_found() {
 #[tokio::test]
 async fn a_webhook_secret_that_does_not_open_is_found() {
     let mut damaged = Damaged::store().await;
-    let elsewhere = damaged
-        .app
-        .vault
-        .seal(damaged.app.entropy.as_ref(), b"elsewhere", &[7; 32]);
+    let elsewhere = damaged.app.vault.seal(
+        damaged.app.entropy.as_ref(),
+        b"elsewhere",
+        SealedField::WebhookSecret,
+        &[7; 32],
+    );
     let moved =
         |account: &mut Account| account.webhook_secrets = WebhookSecrets::new(elsewhere.clone(), true);
     damaged.edit::<Account>(is_active_account, moved).await;
@@ -296,14 +299,11 @@ async fn a_secret_that_does_not_open_is_found() {
     damaged.edit::<Credential>(is_kind("credentials"), moved).await;
     damaged.says("its key does not open: ").await;
 
-    damaged.app.vault = Arc::new(Vault::new(&MasterKey::parse(&"43".repeat(32)).unwrap()));
-    damaged
-        .finds("its secret does not open: sealed with master key 1f760d65")
-        .await;
-    damaged
-        .finds("format of the store: its secrets are sealed under another master key")
-        .await;
-    damaged.app.vault = Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap()));
+    let (ours, master) = (Arc::clone(&damaged.app.vault), master_key());
+    let another = KeyRing::generate(&master, damaged.app.entropy.as_ref(), Timestamp::MAX);
+    damaged.app.vault = Arc::new(Vault::new(&another));
+    damaged.finds("key ring of the store: its MAC is wrong").await;
+    damaged.app.vault = ours;
     damaged
         .edit::<StoreFormat>(is_kind("formats"), |format| format.version = 2)
         .await;
@@ -453,28 +453,28 @@ struct Busy(App);
 #[async_trait]
 impl Store for Busy {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
-        self.0.store.get(key).await
+        self.0.engine.get(key).await
     }
 
     async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
-        self.0.store.get_many(keys).await
+        self.0.engine.get_many(keys).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
-        self.0.store.scan(scan).await
+        self.0.engine.scan(scan).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.0.store.commit(batch).await
+        self.0.engine.commit(batch).await
     }
 
     async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.0.store.expired(now, limit).await
+        self.0.engine.expired(now, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
-        let export = self.0.store.export().await?;
-        let entries = everything(self.0.store.as_ref()).await;
+        let export = self.0.engine.export().await?;
+        let entries = everything(self.0.engine.as_ref()).await;
         let mut keys = entries.iter().filter_map(|(key, _)| KeyParts::parse(key));
         let (account, service) = keys
             .find_map(|parts| match parts {
@@ -492,10 +492,10 @@ impl Store for Busy {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.0.store.close().await
+        self.0.engine.close().await
     }
 
     fn statistics(&self) -> Statistics {
-        self.0.store.statistics()
+        self.0.engine.statistics()
     }
 }

@@ -10,6 +10,7 @@ mod delivery;
 #[path = "../doubles/mod.rs"]
 mod doubles;
 mod foreign;
+mod forgeries;
 mod manual;
 mod mutations;
 mod nodes;

@@ -15,7 +15,7 @@ use super::render::render;
 use super::{AdminRequest, Reply, execute, socket};
 use crate::cli::data_directory::require_store;
 use crate::cli::flags::StoreFlags;
-use crate::cli::open::{self, OpenPurpose};
+use crate::cli::open;
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 
@@ -129,7 +129,7 @@ async fn do_oneself(config: Config, request: AdminRequest) -> Result<Reply, Fail
     if !matches!(request, AdminRequest::CreateAccount { .. }) {
         require_store(&config.storage)?;
     }
-    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
+    let opened = open::open_for_command(config).await?;
     let reply = execute(&opened.app, request).await;
     opened.close().await?;
     Ok(reply)

@@ -131,7 +131,7 @@ async fn send_export(stream: UnixStream, app: Arc<App>) -> io::Result<()> {
     let runtime = tokio::runtime::Handle::current();
     let sent = tokio::task::spawn_blocking(move || {
         let mut output = io::BufWriter::new(stream);
-        runtime.block_on(transfer::export(app.store.as_ref(), &mut output))
+        runtime.block_on(transfer::export(app.engine.as_ref(), &mut output))
     });
     match sent.await.map_err(io::Error::other)? {
         Ok(_) => Ok(()),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use self::setup::{Started, senders, warn_of_log_senders};
-use super::open::{OpenPurpose, open};
+use super::open::open;
 use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
@@ -37,7 +37,6 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         config.storage,
         config.policy,
         senders(config.outbound, config.senders),
-        OpenPurpose::Use,
     )
     .await?;
     let member = match node::join(&opened, config.alike, &config.telegram, rolling).await {

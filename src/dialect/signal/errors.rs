@@ -18,7 +18,9 @@ pub(super) fn failed(fault: &Fault) -> Status {
         Fault::Busy | Fault::Conflict(_) => {
             Status::aborted("too many calls change the same thing at once; try again")
         }
-        Fault::Corrupt(_) => rpc::failed(Status::internal("an internal error occurred"), fault),
+        Fault::Corrupt(_) | Fault::Forged(_) => {
+            rpc::failed(Status::internal("an internal error occurred"), fault)
+        }
         Fault::OutboxFull => Status::resource_exhausted(
             "too many messages of this account wait for their senders; see to it that these answer, and try again",
         ),

@@ -17,7 +17,7 @@ impl Walk<'_> {
         self.refer(here, &account, "its account does not exist", |_| None)
             .await?;
         let listed = keys::api_keys_of(key.account).key(key.sid.as_bytes());
-        if self.app.store.get(listed.bytes()).await?.is_none() {
+        if self.look(listed.bytes()).await?.is_none() {
             self.confirm(here, "it is not in its account's list").await?;
         }
         if let Some(name) = &key.imported {
@@ -39,7 +39,7 @@ impl Walk<'_> {
         self.refer(here, &account, "its account does not exist", |_| None)
             .await?;
         let listed = keys::bearer_tokens_of(token.account).key(sid.as_bytes());
-        if self.app.store.get(listed.bytes()).await?.is_none() {
+        if self.look(listed.bytes()).await?.is_none() {
             self.confirm(here, "it is not in its account's list").await?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! is sealed in it.
 
 use super::walk::{Here, Walk};
+use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::TotpSecret;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
@@ -27,11 +28,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::push::web_push;
-use crate::flows::store_format::{self, FORMAT};
+use crate::flows::store_format::FORMAT;
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
 use crate::store::records::{
-    self, ChallengeTimer, DeviceRecord, Filling, ServiceCount, StoreFormat, StoreSeal, Stored, VapidKeyRecord,
+    self, ChallengeTimer, DeviceRecord, Filling, ServiceCount, StoreFormat, Stored, VapidKeyRecord,
 };
 use crate::store::{Order, Scan};
 
@@ -90,7 +91,6 @@ impl Walk<'_> {
                 self.blame(here, filling);
             }
             KeyParts::StoreFormat() => self.check_format(here)?,
-            KeyParts::StoreSeal() => self.check_seal(here)?,
             KeyParts::User(service, identity) => {
                 let user: User = here.record()?;
                 self.check_sid(here, user.identity == *identity && user.service == *service);
@@ -105,6 +105,8 @@ impl Walk<'_> {
             | KeyParts::Budget(_)
             | KeyParts::CreationRate(_)
             | KeyParts::Destination(..)
+            // It was verified, and the keys in it are those that verify.
+            | KeyParts::KeyRing()
             | KeyParts::DialectService(..)
             | KeyParts::Duty(_)
             | KeyParts::Node(_)
@@ -122,17 +124,6 @@ impl Walk<'_> {
                 here,
                 format_args!("it is {}, this program reads {FORMAT}", format.version),
             );
-        }
-        if format.master_key_id != self.app.vault.key_id().as_bytes() {
-            self.blame(here, "its secrets are sealed under another master key");
-        }
-        Ok(())
-    }
-
-    fn check_seal(&mut self, here: &Here<'_>) -> Result<(), Fault> {
-        let seal: StoreSeal = here.record()?;
-        if !store_format::opens(&self.app.vault, &seal) {
-            self.blame(here, "it is of another master key");
         }
         Ok(())
     }
@@ -154,7 +145,7 @@ impl Walk<'_> {
         let challenge: Challenge = here.record()?;
         self.check_sid(here, challenge.sid == sid);
         let listed = keys::pending(&scope(owner), challenge.factor).key(sid.as_bytes());
-        if self.app.store.get(listed.bytes()).await?.is_some() {
+        if self.look(listed.bytes()).await?.is_some() {
             return Ok(());
         }
         // Only what still waits has to be listed: the sweeper takes the rest off the list.
@@ -263,7 +254,7 @@ impl Walk<'_> {
 
     fn check_client_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let key: ClientKey = here.record()?;
-        if let Err(error) = self.app.vault.open(here.key, &key.key) {
+        if let Err(error) = self.app.vault.open(here.key, SealedField::ClientKey, &key.key) {
             self.blame(here, format_args!("it does not open: {error}"));
         }
         Ok(())
@@ -271,7 +262,7 @@ impl Walk<'_> {
 
     fn check_webhook_secrets(&mut self, here: &Here<'_>, account: &Account) {
         for sealed in account.webhook_secrets.all() {
-            let problem = match self.app.vault.open(here.key, sealed) {
+            let problem = match self.app.vault.open(here.key, SealedField::WebhookSecret, sealed) {
                 Ok(bytes) if WebhookSecret::from_bytes(&bytes).is_some() => continue,
                 Ok(_) => "it has a wrong length".to_owned(),
                 Err(error) => error.to_string(),
@@ -281,7 +272,10 @@ impl Walk<'_> {
     }
 
     fn check_secret(&mut self, here: &Here<'_>, totp: &TotpFactor) {
-        let opened = self.app.vault.open(here.key, &totp.secret);
+        let opened = self
+            .app
+            .vault
+            .open(here.key, SealedField::TotpSecret, &totp.secret);
         let problem = match opened.map(TotpSecret::from_bytes) {
             Ok(Ok(secret)) => {
                 if secret.is_legacy() != totp.legacy_secret {

@@ -1,4 +1,4 @@
-//! Checks a whole store: every key, every record, every index in both directions, every sealed secret.
+//! Checks a whole store: every key, every MAC, every record, every index in both directions, every sealed secret.
 //!
 //! The entries are those of one moment. What they say of each other is looked up as it is then, so that the server may go
 //! on meanwhile: an entry is only blamed if it is still the one that was read, so no change that comes in between looks
@@ -18,6 +18,7 @@ pub use self::report::StoreReport;
 use self::walk::Walk;
 use crate::app::App;
 use crate::flows::Fault;
+use crate::store::authentic;
 
 /// Checks everything in the store. A problem is no error: the report has it.
 ///
@@ -27,8 +28,11 @@ pub async fn check_store(app: &App) -> Result<StoreReport, Fault> {
     let mut walk = Walk::begin(app).await?;
     let mut export = app.store.export().await?;
     while let Some(entries) = export.next().await? {
-        for (key, entry) in &entries {
-            walk.visit(key, entry).await?;
+        for (key, entry) in entries {
+            match authentic::verified(&app.vault, &key, entry) {
+                Ok(entry) => walk.visit(&key, &entry).await?,
+                Err(forgery) => walk.blame_forged(&key, forgery),
+            }
         }
     }
     walk.finish().await

@@ -1,6 +1,7 @@
 //! What must hold for verifications and the timers of their plans.
 
 use super::walk::{Here, Walk};
+use crate::crypto::sealed::SealedField;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
@@ -18,8 +19,20 @@ impl Walk<'_> {
         let verification: Verification = here.record()?;
         self.check_sid(here, verification.sid == sid && verification.service == service);
         for code in &verification.codes {
-            if let Err(error) = self.app.vault.open(here.key, &code.sealed) {
+            if let Err(error) = self.app.vault.open(here.key, SealedField::Code, &code.sealed) {
                 self.blame(here, format_args!("a code does not open: {error}"));
+            }
+        }
+        for sealed in verification
+            .checks
+            .iter()
+            .filter_map(|check| check.submitted.as_ref())
+        {
+            if let Err(error) = self.app.vault.open(here.key, SealedField::SubmittedCode, sealed) {
+                self.blame(
+                    here,
+                    format_args!("what was given for a code does not open: {error}"),
+                );
             }
         }
         self.check_account(here, service, verification.account);

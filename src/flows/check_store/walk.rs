@@ -10,10 +10,11 @@ use crate::domain::factor::FactorType;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Fault;
+use crate::store::authentic::Forgery;
 use crate::store::keys::{self, Key, KeyParts, Owner};
 use crate::store::kinds::{EntryKind, Holds, Home, Lifetime};
 use crate::store::records::{self, Record};
-use crate::store::{Entry, Order, Scan};
+use crate::store::{Entry, Order, Scan, StoreError};
 
 /// A check under way.
 pub(super) struct Walk<'a> {
@@ -77,11 +78,26 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
+    /// Notes an entry that no server of this store wrote. What it says is not looked at.
+    pub(super) fn blame_forged(&mut self, key: &[u8], forgery: Forgery) {
+        match KeyParts::parse(key) {
+            Some(parts) => {
+                self.report.count(parts.kind().name);
+                self.report.note(format!("{parts}: {forgery}"));
+            }
+            None => self.note_unknown(key),
+        }
+    }
+
+    fn note_unknown(&mut self, key: &[u8]) {
+        self.report.count("entries of no known kind");
+        self.report
+            .note(format!("key {}: it is none of the key map's", key.escape_ascii()));
+    }
+
     pub(super) async fn visit(&mut self, key: &[u8], entry: &Entry) -> Result<(), Fault> {
         let Some(parts) = KeyParts::parse(key) else {
-            self.report.count("entries of no known kind");
-            self.report
-                .note(format!("key {}: it is none of the key map's", key.escape_ascii()));
+            self.note_unknown(key);
             return Ok(());
         };
         let kind = parts.kind();
@@ -134,12 +150,20 @@ impl<'a> Walk<'a> {
     /// Notes a problem that shows in what other entries are now, if this one is still as it was read and its service
     /// was not deleted.
     pub(super) async fn confirm(&mut self, here: &Here<'_>, problem: &str) -> Result<(), Fault> {
-        let now = self.app.store.get(here.key).await?;
+        let now = self.look(here.key).await?;
         let unchanged = now.is_some_and(|entry| entry.version == here.entry.version);
         if unchanged && !self.is_deleted(here.parts.service()).await? {
             self.blame(here, problem);
         }
         Ok(())
+    }
+
+    /// What is at `key` now; nothing, if somebody else wrote it, which is a problem of its own.
+    pub(super) async fn look(&self, key: &[u8]) -> Result<Option<Entry>, Fault> {
+        match self.app.store.get(key).await {
+            Err(StoreError::Forged(_)) => Ok(None),
+            found => Ok(found?),
+        }
     }
 
     /// Looks at the record at `key`: notes `absent` if there is none, and otherwise what is `wrong` with it. One that
@@ -151,9 +175,11 @@ impl<'a> Walk<'a> {
         absent: &str,
         wrong: impl FnOnce(&T) -> Option<&'static str>,
     ) -> Result<(), Fault> {
-        let problem = match self.app.store.get(key.bytes()).await? {
-            None => Some(absent),
-            Some(entry) => records::decode(&entry.value)
+        let problem = match self.app.store.get(key.bytes()).await {
+            Err(StoreError::Forged(_)) => None,
+            Err(error) => return Err(error.into()),
+            Ok(None) => Some(absent),
+            Ok(Some(entry)) => records::decode(&entry.value)
                 .ok()
                 .and_then(|record| wrong(&record)),
         };
@@ -186,7 +212,7 @@ impl<'a> Walk<'a> {
 
     async fn is_deleted(&self, service: Option<ServiceSid>) -> Result<bool, Fault> {
         match service {
-            Some(service) => Ok(self.app.store.get(keys::purge(service).bytes()).await?.is_some()),
+            Some(service) => Ok(self.look(keys::purge(service).bytes()).await?.is_some()),
             None => Ok(false),
         }
     }

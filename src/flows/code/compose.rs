@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::deliver::DueCode;
 use crate::app::App;
+use crate::crypto::sealed::SealedField;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::channel::Channel;
 use crate::domain::message::locale::Locale;
@@ -29,7 +30,7 @@ pub(super) fn compose(
         code: issued,
     } = due;
     let key = keys::verification(verification.service, verification.sid);
-    let opened = app.vault.open(key.bytes(), &issued.sealed);
+    let opened = app.vault.open(key.bytes(), SealedField::Code, &issued.sealed);
     let opened = opened.map_err(|error| format!("the code does not open: {error}"))?;
     let code = std::str::from_utf8(&opened).map_err(|_| "the code is no text".to_owned())?;
     let content = &verification.content;

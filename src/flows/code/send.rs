@@ -5,6 +5,7 @@ use super::records::{SendingAt, new_attempt, put_new_attempt};
 use super::route::{Way, keys_to_route, route_preferring};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
+use crate::crypto::sealed::SealedField;
 use crate::delivery::codes::ConfiguredSender;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Channel;
@@ -175,9 +176,12 @@ pub(crate) fn next_code(
     });
     let key = keys::verification(verification.service, verification.sid);
     Ok(Some(NewCode {
-        sealed: app
-            .vault
-            .seal(app.entropy.as_ref(), key.bytes(), code.reveal().as_bytes()),
+        sealed: app.vault.seal(
+            app.entropy.as_ref(),
+            key.bytes(),
+            SealedField::Code,
+            code.reveal().as_bytes(),
+        ),
         length: code.length(),
     }))
 }
@@ -193,7 +197,7 @@ pub(crate) fn open_code(
     let key = keys::verification(verification.service, verification.sid);
     let opened = app
         .vault
-        .open(key.bytes(), &code.sealed)
+        .open(key.bytes(), SealedField::Code, &code.sealed)
         .map_err(|error| corrupt(&error))?;
     PlainCode::from_opened(&opened).ok_or_else(|| corrupt(&"its code is none"))
 }

@@ -1,6 +1,7 @@
 //! Checks a one-time code against a factor, without counting it yet, and tells of a factor that wrong ones close.
 
 use crate::app::App;
+use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
@@ -34,7 +35,7 @@ pub(crate) fn check_code(
         |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("factor {}: {error}", factor.sid));
     let opened = app
         .vault
-        .open(place.bytes(), &totp.secret)
+        .open(place.bytes(), SealedField::TotpSecret, &totp.secret)
         .map_err(|error| unreadable(&error))?;
     let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
     let last_honest = totp.last_honest_step(now);

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::enrolment::{Enrolling, Enrolment};
 use crate::app::App;
 use crate::crypto::otpauth::OtpauthUri;
+use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::TotpSecret;
 use crate::domain::access_token;
 use crate::domain::entity::{EntityName, EntityScope};
@@ -173,9 +174,12 @@ pub(crate) async fn create_totp_within(
         time_step: new.time_step.unwrap_or(defaults.time_step),
     };
     let totp = TotpFactor {
-        secret: app
-            .vault
-            .seal(app.entropy.as_ref(), place.bytes(), secret.as_bytes()),
+        secret: app.vault.seal(
+            app.entropy.as_ref(),
+            place.bytes(),
+            SealedField::TotpSecret,
+            secret.as_bytes(),
+        ),
         fingerprint: app
             .vault
             .fingerprint(enrolment.scope.entity.as_bytes(), secret.as_bytes()),

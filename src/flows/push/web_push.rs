@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::crypto::sealed::SealedField;
 use crate::crypto::web_push::vapid::VapidKey;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::push::web_push::WebPushAccess;
@@ -28,7 +29,7 @@ pub async fn deliver_web_push(
         Err(error) => {
             let why = error.to_string();
             return PushOutcome::Settled(match error {
-                Fault::Corrupt(_) => DeliveryOutcome::Refused { why },
+                Fault::Corrupt(_) | Fault::Forged(_) => DeliveryOutcome::Refused { why },
                 _ => DeliveryOutcome::Retry {
                     why,
                     after: None,
@@ -81,7 +82,11 @@ pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Fault
     let corrupt = |why: String| Fault::Corrupt(format!("VAPID key: {why}"));
     let bytes = app
         .vault
-        .open(keys::vapid_key().bytes(), &record.private_key)
+        .open(
+            keys::vapid_key().bytes(),
+            SealedField::VapidKey,
+            &record.private_key,
+        )
         .map_err(|error| corrupt(error.to_string()))?;
     VapidKey::from_bytes(&bytes)
         .filter(|key| *key.public() == record.public_key)
@@ -98,9 +103,12 @@ async fn read_or_make(app: &App) -> Result<VapidKeyRecord, Fault> {
     let (bytes, public_key) = VapidKey::generate(app.entropy.as_ref());
     let record = VapidKeyRecord {
         public_key,
-        private_key: app
-            .vault
-            .seal(app.entropy.as_ref(), key.bytes(), bytes.as_slice()),
+        private_key: app.vault.seal(
+            app.entropy.as_ref(),
+            key.bytes(),
+            SealedField::VapidKey,
+            bytes.as_slice(),
+        ),
     };
     reading.commit(Batch::new().put_record(key, &record)?).await?;
     Ok(record)

@@ -23,7 +23,7 @@ use crate::memory::Memory;
 use crate::memory::backlog::{Added, Backlog};
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
-use crate::store::{Batch, Entry, Order, Scan, Store, Version};
+use crate::store::{Batch, Entry, Order, Scan, Store, StoreError, Version};
 
 /// What becomes of a commit for whose messages there is no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,11 @@ impl<'a> Reading<'a> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let entries = self.store.get_many(&unknown).await?;
+        let entries = match self.store.get_many(&unknown).await {
+            // Whoever asks for that one is refused; all others go on.
+            Err(StoreError::Forged(_)) => return Ok(()),
+            entries => entries?,
+        };
         let pairs = unknown.into_iter().zip(entries);
         self.seen.extend(pairs.map(|(key, entry)| Seen::new(key, entry)));
         Ok(())

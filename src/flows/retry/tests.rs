@@ -13,6 +13,7 @@ use super::*;
 use crate::domain::sid::AccountSid;
 use crate::doubles::TestParts;
 use crate::flows::reading::Reading;
+use crate::store::authentic::vouched;
 use crate::store::counting::CountingStore;
 use crate::store::keys::{self, Key};
 use crate::store::memory::MemoryStore;
@@ -71,7 +72,8 @@ impl SharedWorld {
     async fn lose_once(&self, number: u8) -> Result<(), Fault> {
         let mut reading = Reading::new(&self.app);
         let count = reading.get(&key(number)).await?.map_or(0, |rate| rate.count);
-        self.store.inner().commit(put(number, count + 1)?).await?;
+        let theirs = vouched(&self.app.vault, put(number, count + 1)?);
+        self.store.inner().commit(theirs).await?;
         reading.commit(put(number, count + 1)?).await
     }
 

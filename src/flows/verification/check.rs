@@ -6,6 +6,7 @@ use super::unlock::{Decided, announce_locks};
 use super::{FoundVerification, Scope, VerificationName, find, put_destination, put_wrong_codes};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
+use crate::crypto::sealed::SealedField;
 use crate::domain::destination::Destination;
 use crate::domain::limits::Failures;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -197,7 +198,12 @@ async fn evaluate(
         .filter(|_| verification.policy.keeps_submitted)
         .map(|given| {
             let entropy = app.entropy.as_ref();
-            app.vault.seal(entropy, key.bytes(), given.reveal().as_bytes())
+            app.vault.seal(
+                entropy,
+                key.bytes(),
+                SealedField::SubmittedCode,
+                given.reveal().as_bytes(),
+            )
         });
     let submission = Submission {
         sealed: kept,

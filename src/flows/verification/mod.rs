@@ -34,6 +34,7 @@ pub use self::unlock::unlock;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::crypto::sealed::SealedField;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::service::Service;
@@ -90,7 +91,7 @@ pub fn given(
     let key = keys::verification(verification.service, verification.sid);
     let opened = app
         .vault
-        .open(key.bytes(), sealed)
+        .open(key.bytes(), SealedField::SubmittedCode, sealed)
         .map_err(|error| error.to_string());
     let text = opened.and_then(|bytes| {
         let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;

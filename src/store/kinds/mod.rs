@@ -33,7 +33,7 @@ use self::table::kinds;
 use super::StoreError;
 use super::records::{
     self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Filling, ImportedKey, Purge,
-    Record, ServiceCount, StoreFormat, StoreSeal, VapidKeyRecord, VerificationTimer,
+    Record, ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
@@ -50,6 +50,7 @@ use crate::domain::factor::Factor;
 use crate::domain::fraud::PrefixBlock;
 use crate::domain::fraud::budget::{Counter, Taken};
 use crate::domain::fraud::prefix::DestinationPrefix;
+use crate::domain::key_ring::SealedKeyRing;
 use crate::domain::limits::Permits;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::node::{Duty, DutyHolder, NodeId, NodeRecord};
@@ -76,9 +77,9 @@ kinds! {
         /// The format of the store itself.
         b'm' StoreFormat store_format()
             => record StoreFormat, Stays, "formats", "format of the store";
-        /// What only the master key of the store opens.
-        b'M' StoreSeal store_seal()
-            => record StoreSeal, Stays, "seals", "seal of the store";
+        /// The store's own keys, which only its master key opens.
+        b'M' KeyRing key_ring()
+            => record SealedKeyRing, Stays, "key rings", "key ring of the store";
         /// That the store is being filled, and what with.
         b'F' Filling filling()
             => record Filling, Stays, "marks of stores that are not whole", "mark of a store that is not whole";

@@ -55,7 +55,7 @@ fn samples() -> Vec<Sample> {
         sample(store_format(), "6d".to_owned(), KeyParts::StoreFormat()),
         sample(node(node_id), format!("48{four}"), KeyParts::Node(node_id)),
         sample(duty(Duty::Sweep), "4a73".to_owned(), KeyParts::Duty(Duty::Sweep)),
-        sample(store_seal(), "4d".to_owned(), KeyParts::StoreSeal()),
+        sample(key_ring(), "4d".to_owned(), KeyParts::KeyRing()),
         sample(filling(), "46".to_owned(), KeyParts::Filling()),
         sample(store_epoch(), "7e".to_owned(), KeyParts::StoreEpoch()),
         sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),

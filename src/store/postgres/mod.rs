@@ -261,6 +261,7 @@ impl Store for PostgresStore {
             commits: counts.commits.load(Ordering::Relaxed),
             conflicts: counts.conflicts.load(Ordering::Relaxed),
             groups: counts.groups.load(Ordering::Relaxed),
+            forged: 0,
             disk_bytes: 0,
         }
     }

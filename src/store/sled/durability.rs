@@ -123,6 +123,7 @@ impl Durability {
             commits: self.commits.load(Ordering::Relaxed),
             conflicts: self.conflicts.load(Ordering::Relaxed),
             groups: self.groups.load(Ordering::Relaxed),
+            forged: 0,
             disk_bytes,
         }
     }

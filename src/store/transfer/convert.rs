@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use super::checksum::{Checksum, Summing};
 use super::filling::{BATCH_BYTES, FillError, Filler};
+use crate::store::authentic::read_unverified;
 use crate::store::records::{self, FillSource, Filling, Stored};
 use crate::store::{Entry, Order, Scan, Store, StoreError, keys};
 
@@ -28,7 +29,7 @@ pub enum ConvertError {
     Differs,
     /// The source holds no store of ours.
     #[error("there is nothing to convert: the source holds no store of Countersign's")]
-    NoFormat,
+    NoKeys,
     /// The source is not whole.
     #[error("the source is not whole: {0}")]
     HalfFilled(Filling),
@@ -120,12 +121,10 @@ async fn source_of(from: &dyn Store) -> Result<FillSource, ConvertError> {
     if let Some(Stored { record, .. }) = mark.map_err(ConvertError::Source)? {
         return Err(ConvertError::HalfFilled(record));
     }
-    let format = records::read(from, &keys::store_format()).await;
-    match format.map_err(ConvertError::Source)? {
-        None => Err(ConvertError::NoFormat),
-        Some(Stored { record, .. }) => Ok(FillSource::Conversion {
-            master_key_id: record.master_key_id,
-        }),
+    let ring = read_unverified(from, &keys::key_ring()).await;
+    match ring.map_err(ConvertError::Source)? {
+        None => Err(ConvertError::NoKeys),
+        Some(ring) => Ok(FillSource::Conversion { store: ring.store }),
     }
 }
 

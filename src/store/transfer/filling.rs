@@ -201,11 +201,9 @@ impl fmt::Display for Filling {
 impl fmt::Display for FillSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conversion { master_key_id } => write!(
-                f,
-                "`countersign store convert` from the store with the master key {}",
-                hexadecimal(master_key_id)
-            ),
+            Self::Conversion { store } => {
+                write!(f, "`countersign store convert` from the store {store}")
+            }
             Self::Import { sha256 } => write!(
                 f,
                 "`countersign store import` of the export whose last line says {}",

@@ -49,7 +49,7 @@ pub enum ImportError {
     },
 }
 
-/// Fills the empty `store` from `input` and returns how many entries there are. In a store that was half filled from the
+/// Fills the empty `store` from `input`, whose entries were [verified](super::verify_export), and returns how many entries there are. In a store that was half filled from the
 /// same export, it goes on behind the last entry.
 ///
 /// # Errors
@@ -137,13 +137,13 @@ fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<Verified, ImportErro
 /// Any line but the first.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Line {
+pub(super) enum Line {
     Row(Row),
     Trailer(Trailer),
 }
 
 /// Reads lines of bounded length and digests them on the way.
-struct LinesIn<'i, R> {
+pub(super) struct LinesIn<'i, R> {
     input: &'i mut R,
     digest: Context,
     line: Vec<u8>,
@@ -151,7 +151,7 @@ struct LinesIn<'i, R> {
 }
 
 impl<'i, R: BufRead> LinesIn<'i, R> {
-    fn new(input: &'i mut R) -> Self {
+    pub(super) fn new(input: &'i mut R) -> Self {
         Self {
             input,
             digest: Context::new(&SHA256),
@@ -160,7 +160,7 @@ impl<'i, R: BufRead> LinesIn<'i, R> {
         }
     }
 
-    fn header(&mut self) -> Result<(), ImportError> {
+    pub(super) fn header(&mut self) -> Result<(), ImportError> {
         if !self.read()? {
             return Err(ImportError::Truncated);
         }
@@ -175,7 +175,7 @@ impl<'i, R: BufRead> LinesIn<'i, R> {
         }
     }
 
-    fn next(&mut self) -> Result<Line, ImportError> {
+    pub(super) fn next(&mut self) -> Result<Line, ImportError> {
         if !self.read()? {
             return Err(ImportError::Truncated);
         }
@@ -202,7 +202,7 @@ impl<'i, R: BufRead> LinesIn<'i, R> {
         })
     }
 
-    fn damaged(&self, detail: &str) -> ImportError {
+    pub(super) fn damaged(&self, detail: &str) -> ImportError {
         ImportError::Line {
             line: self.number,
             detail: detail.into(),

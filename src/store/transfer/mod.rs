@@ -9,7 +9,8 @@
 //! {"entries":2,"sha256":"<of all bytes above, in hexadecimal>"}
 //! ```
 //!
-//! Keys and values are in base64; keys rise from line to line. Secrets are in it as they are in the store: sealed.
+//! Keys and values are in base64; keys rise from line to line. Entries are in it as the engine has them: what is secret is
+//! sealed, each carries its MAC, and the key ring goes along.
 //!
 //! A store that is being filled has a [mark](super::records::Filling) until it is whole. Whoever filled it goes on where it
 //! stopped; everybody else refuses it.
@@ -19,12 +20,14 @@ mod convert;
 mod export;
 mod filling;
 mod import;
+mod verify;
 
 pub use self::checksum::Checksum;
 pub use self::convert::{ConvertError, ConvertStage, Progress, convert};
 pub use self::export::{ExportError, export};
 pub use self::filling::FillError;
 pub use self::import::{ImportError, import};
+pub use self::verify::{NotVerified, verify_export, verify_store};
 
 use serde::{Deserialize, Serialize};
 

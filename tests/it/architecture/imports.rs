@@ -49,6 +49,17 @@ const RULES: &[Rule] = &[
             "tokio_postgres",
         ],
     },
+    // It vouches for entries; engines know bytes only.
+    Rule {
+        module: "store::authentic",
+        ours: &["crypto", "domain", "store"],
+        never: &["axum", "hyper", "reqwest"],
+    },
+    Rule {
+        module: "store::transfer::verify",
+        ours: &["crypto", "domain", "store"],
+        never: &["axum", "hyper", "reqwest"],
+    },
     Rule {
         module: "store",
         ours: &["domain"],

@@ -76,7 +76,7 @@ async fn what_a_server_committed_before_it_was_killed_is_sent_by_the_next_one() 
     world.start(Channel::Sms, None).await;
     assert!(one.requests().is_empty());
     let codes = vec![sender("one", one.url("/"), &[Channel::Sms])];
-    let server = world.server.restarted(world.server.app.store.clone());
+    let server = world.server.restarted(world.server.app.engine.clone());
     let server = server.with_senders(senders(codes));
     let next = World { server, ..world };
     next.deliver().await;

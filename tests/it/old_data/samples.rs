@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::doubles::SeededEntropy;
+use countersign::crypto::key_ring::KeyRing;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::{AccessToken, TokenLife};
@@ -45,7 +46,7 @@ use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVe
 use countersign::domain::webhook_secrets::WebhookSecrets;
 use countersign::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, FillSource,
-    Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, StoreSeal, VapidKeyRecord,
+    Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
 };
 use serde_json::Value;
 
@@ -635,13 +636,8 @@ fn of_the_store() -> Vec<Sample> {
         address,
         public_key: device_key(),
     };
-    let format = StoreFormat {
-        version: 1,
-        master_key_id: vault().key_id().as_bytes().to_vec(),
-    };
-    let seal = StoreSeal {
-        identity: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 16 + 16]),
-    };
+    let format = StoreFormat { version: 1 };
+    let ring = vault().sealed_ring();
     let id = NodeId::from_bytes([17; 16]);
     let node = NodeRecord {
         host: "one.example".to_owned(),
@@ -658,9 +654,7 @@ fn of_the_store() -> Vec<Sample> {
         node: id,
         until: moment(26),
     };
-    let conversion = FillSource::Conversion {
-        master_key_id: format.master_key_id.clone(),
-    };
+    let conversion = FillSource::Conversion { store: ring.store };
     let filling = |source| Filling {
         source,
         entries: 70_000,
@@ -697,7 +691,7 @@ fn of_the_store() -> Vec<Sample> {
         ),
         sample("service count", &ServiceCount { count: 3 }),
         sample("store format", &format),
-        sample("seal of a store", &seal),
+        sample("key ring", &ring),
         sample("server", &node),
         sample("duty of a server", &duty),
         sample("VAPID key", &vapid_key),
@@ -769,7 +763,11 @@ pub(super) fn pairs() -> Vec<(String, String)> {
 }
 
 pub(super) fn vault() -> Vault {
-    Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())
+    let (master, entropy) = (
+        MasterKey::parse(&"42".repeat(32)).unwrap(),
+        SeededEntropy::new(42),
+    );
+    Vault::new(&KeyRing::generate(&master, &entropy, moment(0)))
 }
 
 /// The first point whose x is the SHA-256 of `countersign fuzz` and a counter byte (7): nobody knows its private key.

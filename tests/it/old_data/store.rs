@@ -10,14 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{codes, files};
-use crate::doubles::{ManualClock, TestParts};
+use crate::doubles::{ManualClock, SeededEntropy, TestParts};
 use crate::support::credentials::service_account;
 use countersign::app::{App, Policy};
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::plain_token::ImportedSecret;
 use countersign::crypto::service_account::ServiceAccount;
 use countersign::crypto::totp::{Code, TotpSecret, code_at};
-use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::TokenLife;
 use countersign::domain::challenge::{Challenge, ChallengeStatus, Fields};
 use countersign::domain::client_key::KeyLives;
@@ -75,7 +74,7 @@ async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
     transfer::import(store.as_ref(), &mut Cursor::new(file))
         .await
         .unwrap();
-    let (app, clock) = app(store);
+    let (app, clock) = app(store).await;
     store_format::check(&app).await.unwrap();
     for later in [Duration::ZERO, Duration::from_hours(24)] {
         clock.set(written_at() + later);
@@ -140,7 +139,7 @@ async fn rows_wait_in_their_lanes(app: &App) {
 
 /// An export of a new store with every kind of entry.
 pub(super) async fn write() -> String {
-    let (app, clock) = app(Arc::new(MemoryStore::new()));
+    let (app, clock) = app(Arc::new(MemoryStore::new())).await;
     clock.set(written_at().before(Duration::from_mins(1)));
     let account = account::create_as(&app, account_sid(), TOKEN, name("owner"))
         .await
@@ -213,7 +212,7 @@ pub(super) async fn write() -> String {
     give_up_one(&app).await;
 
     let mut file = Vec::new();
-    transfer::export(app.store.as_ref(), &mut file).await.unwrap();
+    transfer::export(app.engine.as_ref(), &mut file).await.unwrap();
     String::from_utf8(file).unwrap()
 }
 
@@ -386,15 +385,19 @@ pub(crate) async fn newest() -> (App, Arc<ManualClock>) {
     transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1))
         .await
         .unwrap();
-    app(store)
+    app(store).await
 }
 
-fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
+async fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(written_at()));
+    let entropy = SeededEntropy::new(42);
+    let master = master_key();
+    let opened = store_format::open_keys(store.as_ref(), &master, &entropy, written_at()).await;
+    let vault = opened.unwrap().vault;
     let app = TestParts {
         store,
         clock: clock.clone(),
-        vault: Arc::new(Vault::new(&MasterKey::parse(&"42".repeat(32)).unwrap())),
+        vault: Arc::new(vault),
         policy: Policy {
             entity_creations_per_second: Some(100),
             ..crate::doubles::policy()
@@ -403,6 +406,11 @@ fn app(store: Arc<dyn Store>) -> (App, Arc<ManualClock>) {
     }
     .wire();
     (app, clock)
+}
+
+/// What opens the stores.
+pub(crate) fn master_key() -> MasterKey {
+    MasterKey::parse(&"42".repeat(32)).unwrap()
 }
 
 /// Where the authenticator app's factor is: the last of the entity's factors.

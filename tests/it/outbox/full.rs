@@ -87,7 +87,7 @@ async fn what_begins_is_refused_first_then_everything_and_other_accounts_never()
     assert_eq!(waiting().await, 2 * MOST, "twice as many, and not one more");
 
     // A restart counts them, and what is delivered makes room.
-    let restarted = server.restarted(server.app.store.clone());
+    let restarted = server.restarted(server.app.engine.clone());
     count_waiting(&restarted.app).await.unwrap();
     restarted.client().post(&factors, &FORM).await.refused(429, 20429);
     let mut worker = Receivers::good().worker(&restarted.app);
@@ -219,7 +219,7 @@ async fn fill(server: &TestApp, user: &User) -> usize {
 async fn another_process_that_delivers_makes_room() {
     let (server, user) = begin().await;
     subscribe(&server.client(), &user, &["*"]).await;
-    let other = server.restarted(server.app.store.clone());
+    let other = server.restarted(server.app.engine.clone());
     for round in 0..6 {
         let (makes, delivers) = if round % 2 == 0 {
             (&server, &other)

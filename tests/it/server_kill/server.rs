@@ -11,10 +11,9 @@ use std::sync::Arc;
 use countersign::app::App;
 use countersign::config::SECTIONS;
 use countersign::crypto::master_key::MasterKey;
-use countersign::crypto::vault::Vault;
 use countersign::domain::entropy::SystemEntropy;
-use countersign::domain::time::SystemClock;
-use countersign::flows;
+use countersign::domain::time::{Clock as _, SystemClock};
+use countersign::flows::{self, store_format};
 use countersign::store::Store;
 use countersign::store::sled::{Options, SledStore};
 
@@ -163,11 +162,13 @@ pub(crate) fn within_store<S: Store + 'static>(
         .unwrap();
     runtime.block_on(async {
         let store = open().await;
+        let now = SystemClock.now();
+        let keys = store_format::open_keys(store.as_ref(), &master, &SystemEntropy, now).await;
         let app = TestParts {
             store: store.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            vault: Arc::new(Vault::new(&master)),
+            vault: Arc::new(keys.unwrap().vault),
             ..TestParts::default()
         }
         .wire();

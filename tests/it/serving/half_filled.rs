@@ -10,11 +10,12 @@ use countersign::domain::sid::AccountSid;
 use countersign::domain::time::Timestamp;
 use countersign::domain::wrong_codes::WrongCodes;
 use countersign::store::sled::{Options, SledStore};
-use countersign::store::{Batch, Store as _, keys};
+use countersign::store::{Batch, Store, keys};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{Process, command, complaint, program, run, stdout_of};
+use crate::server_kill::server::within;
 
 #[test]
 fn half_an_import_is_not_served_and_the_same_import_completes_it() {
@@ -27,7 +28,7 @@ fn half_an_import_is_not_served_and_the_same_import_completes_it() {
     let (file, other) = (file.to_str().unwrap(), other.to_str().unwrap());
     stdout_of(&old, &["account", "create", "--name", "Shop"]);
     stdout_of(&old, &["store", "export", "--to", other]);
-    fill(&old.join("store"));
+    fill(&old);
     stdout_of(&old, &["store", "export", "--to", file]);
     let import = ["store", "import", "--from", file];
     let by_import = format!(
@@ -76,7 +77,7 @@ fn half_a_conversion_is_not_served_and_the_same_conversion_completes_it() {
     let directory = TempDir::new().unwrap();
     let old = directory.path().join("old");
     stdout_of(&old, &["account", "create", "--name", "Shop"]);
-    fill(&old.join("store"));
+    fill(&old);
     let convert = |target: &Target| {
         let (from, to) = (old.to_str().unwrap(), target.0.to_str().unwrap());
         program(&["store", "convert", "--from", from, "--to", to])
@@ -91,7 +92,7 @@ fn half_a_conversion_is_not_served_and_the_same_conversion_completes_it() {
         target.fill_and_kill(convert(&target), empty + grown * share / 7);
         target.is_refused(
             &["serve", "--listen", "127.0.0.1:0"],
-            "`countersign store convert` from the store with the master key ",
+            "`countersign store convert` from the store ",
         );
         // The source goes on as if nothing had happened, and what happens there is not lost.
         stdout_of(&old, &["account", "create", "--name", "Another"]);
@@ -108,9 +109,11 @@ fn exported(data: &Path) -> String {
 }
 
 /// Many long entries that make no difference to anybody.
-#[tokio::main(flavor = "current_thread")]
-async fn fill(store: &Path) {
-    let store = SledStore::open(&Options::new(store)).unwrap();
+fn fill(data: &Path) {
+    within(data, async |app| write_many(app.store.as_ref()).await);
+}
+
+async fn write_many(store: &dyn Store) {
     let account = AccountSid::from_bytes([7; 16]);
     let domain = ["d".repeat(60), "e".repeat(60), "f".repeat(60)].join(".");
     let numbers: Vec<u32> = (0..ENTRIES).collect();
@@ -124,7 +127,6 @@ async fn fill(store: &Path) {
         }
         store.commit(batch).await.unwrap();
     }
-    store.close().await.unwrap();
 }
 
 /// A data directory that is to be filled.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use countersign::crypto::sealed::SealedField;
 use countersign::domain::verification::Verification;
 use countersign::store::keys;
 use countersign::store::records::decode;
@@ -30,7 +31,11 @@ impl TestApp {
         let verification = self.verification(sid).await;
         let key = keys::verification(verification.service, verification.sid);
         let open = |sealed| {
-            let opened = self.app.vault.open(key.bytes(), sealed).unwrap();
+            let opened = self
+                .app
+                .vault
+                .open(key.bytes(), SealedField::Code, sealed)
+                .unwrap();
             String::from_utf8(opened.to_vec()).unwrap()
         };
         verification.codes.iter().map(|code| open(&code.sealed)).collect()

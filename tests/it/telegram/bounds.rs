@@ -211,7 +211,7 @@ async fn the_version_that_a_client_named_holds_for_its_key_and_none_is_asked_for
     client.send(true, &in_layer(229, &CONFIG_CALL)).await;
     assert_eq!(client.receive().await[0].result().1, CONFIG);
     // Another process, another session: the code was not used, and the version is known.
-    let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.store))).await;
+    let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.engine))).await;
     restarted.server.clock.advance(std::time::Duration::from_secs(2));
     let mut client = RawClient::settled(&restarted, 6).await;
     client.send(true, &sign_in).await;

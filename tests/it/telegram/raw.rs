@@ -452,7 +452,7 @@ async fn a_message_that_comes_again_is_answered_alike_and_counts_once() {
     client.send_as(id, seqno, &send_code()).await;
     assert_eq!(client.receive().await[0].constructor(), MSGS_ACK);
     // Nor does a process that was started again take it as it was.
-    let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.store))).await;
+    let restarted = Bare::of(bare.server.restarted(Arc::clone(&bare.server.app.engine))).await;
     restarted.server.clock.advance(std::time::Duration::from_secs(2));
     let mut later = restarted.client(5).await;
     later.salt = client.salt;

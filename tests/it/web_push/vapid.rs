@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign::crypto::sealed::SealedField;
 use countersign::flows::check_store::check_store;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format;
@@ -83,9 +84,11 @@ async fn a_key_that_was_moved_or_changed_is_noticed() {
         .await
         .unwrap()
         .unwrap();
-    let elsewhere = app
-        .vault
-        .open(keys::store_format().bytes(), &found.record.private_key);
+    let elsewhere = app.vault.open(
+        keys::store_format().bytes(),
+        SealedField::VapidKey,
+        &found.record.private_key,
+    );
     assert!(elsewhere.is_err(), "it is sealed for its own place");
     let other = countersign::crypto::web_push::vapid::VapidKey::generate(app.entropy.as_ref());
     let swapped = VapidKeyRecord {

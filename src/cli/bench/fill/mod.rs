@@ -20,7 +20,7 @@ use self::population::EnrolmentTurn;
 use super::totp::{SKEW, STEP};
 use crate::app::{App, Policy};
 use crate::cli::flags::StoreFlags;
-use crate::cli::open::{self, OpenPurpose};
+use crate::cli::open;
 use crate::cli::progress::ProgressLine;
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
@@ -62,7 +62,7 @@ pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) 
     }
     let config = Config::load(args.flags.into_settings(), environment)?;
     logging::start(config.log.min(LevelFilter::WARN));
-    let opened = open::open_for_command(config, OpenPurpose::Use).await?;
+    let opened = open::open_for_command(config).await?;
     let population = Population::of(&args.seed);
     let mut shown = ShownFactors {
         clock: &SystemClock,

@@ -99,7 +99,9 @@ impl RpcError {
         match fault {
             Fault::Busy | Fault::Conflict(_) => Self::AUTH_RESTART,
             Fault::OutboxFull => Self::flood_wait(Duration::from_mins(1)),
-            Fault::Corrupt(_) | Fault::Unavailable(_) => Self::internal(format!("a call failed: {fault}")),
+            Fault::Corrupt(_) | Fault::Forged(_) | Fault::Unavailable(_) => {
+                Self::internal(format!("a call failed: {fault}"))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! A server with senders that do as a test says.
 
+use crate::crypto::sealed::SealedField;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -250,7 +251,12 @@ impl CodeWorld {
         };
         let mut verification = Verification::begin(draft, now);
         verification.codes.push(IssuedCode {
-            sealed: app.vault.seal(app.entropy.as_ref(), key.bytes(), code.as_bytes()),
+            sealed: app.vault.seal(
+                app.entropy.as_ref(),
+                key.bytes(),
+                SealedField::Code,
+                code.as_bytes(),
+            ),
             length: 6,
             issued_at: now,
             expires_at: now + Duration::from_mins(10),

@@ -77,8 +77,17 @@ async fn counts_survive_a_restart() {
     }
     store.close().await.unwrap();
     drop(store);
-    world.app.store = Arc::new(MemoryStore::new());
-    world.app.store = open();
+    // The one that is open lets go first.
+    let nowhere = TestParts {
+        store: Arc::new(MemoryStore::new()),
+        ..TestParts::of(&world.app)
+    };
+    world.app = nowhere.wire();
+    let opened = TestParts {
+        store: open(),
+        ..TestParts::of(&world.app)
+    };
+    world.app = opened.wire();
     world.check(&which, &wrong(&right, 4)).await.unwrap();
     let refusal = refused(world.check(&which, &right).await);
     assert!(matches!(refusal, Refusal::TooManyChecks { .. }));

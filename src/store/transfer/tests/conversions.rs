@@ -7,8 +7,10 @@ use super::super::checksum::Summing;
 use super::super::convert::convert_in_batches;
 use super::super::filling::Filler;
 use super::*;
+use crate::domain::key_ring::{SealedKeyRing, StoreIdentity};
+use crate::store::authentic::MAC_BYTES;
 use crate::store::faulty::FaultyStore;
-use crate::store::records::{FillSource, StoreFormat};
+use crate::store::records::{self, FillSource};
 
 #[tokio::test]
 async fn a_copy_on_either_engine_has_the_same_entries() {
@@ -215,7 +217,7 @@ async fn a_target_that_is_not_empty_is_refused_and_unchanged() {
     for of_others in [
         FillSource::Import { sha256: [1; 32] },
         FillSource::Conversion {
-            master_key_id: vec![2; 4],
+            store: StoreIdentity::from_bytes([2; 16]),
         },
     ] {
         let target = MemoryStore::new();
@@ -239,7 +241,7 @@ async fn what_is_no_whole_store_is_no_source() {
     let error = in_batches(&half, &target).await.unwrap_err();
     assert!(matches!(error, ConvertError::HalfFilled(_)), "{error}");
     let error = in_batches(&sample().await, &target).await.unwrap_err();
-    assert!(matches!(error, ConvertError::NoFormat), "{error}");
+    assert!(matches!(error, ConvertError::NoKeys), "{error}");
     assert_eq!(count(&target).await, 0);
 }
 
@@ -297,14 +299,16 @@ fn the_checksum_is_byte_exact() {
     assert_eq!(hexadecimal(checksum.sha256()), CHECKSUM);
 }
 
-/// A store of 300 entries, of which 100 end, and its format.
-async fn source(master_key: u8) -> MemoryStore {
+/// A store of 300 entries, of which 100 end, and its key ring.
+async fn source(number: u8) -> MemoryStore {
     let store = MemoryStore::new();
-    let format = StoreFormat {
-        version: 1,
-        master_key_id: vec![master_key; 4],
+    let ring = SealedKeyRing {
+        store: StoreIdentity::from_bytes([number; 16]),
+        lasting: Vec::new(),
+        data: Vec::new(),
     };
-    let mut batch = Batch::new().put_record(keys::store_format(), &format).unwrap();
+    let value = [&[0; MAC_BYTES][..], &records::encode(&ring).unwrap()];
+    let mut batch = Batch::new().put(keys::key_ring().into_bytes(), value.concat());
     for number in 0..300_u16 {
         let value = number.to_le_bytes().repeat(15);
         batch = if number % 3 == 0 {

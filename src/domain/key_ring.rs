@@ -1,0 +1,136 @@
+//! The keys of a store, as the store keeps them: sealed under the master key.
+//!
+//! A store has random keys of its own. The operator's master key opens them and nothing else, so it can be changed without a
+//! record being written anew, and two stores under one master key still have nothing in common.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::opaque::Sealed;
+use super::time::Timestamp;
+
+/// What tells a store from all others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StoreIdentity(#[serde(with = "serde_bytes")] [u8; 16]);
+
+/// Which master key: four bytes derived from it that tell keys apart and nothing about them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(#[serde(with = "serde_bytes")] [u8; 4]);
+
+/// Which of a store's data keys. They are counted from 1 and no number comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyNumber(pub u16);
+
+/// The keys of a store, sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedKeyRing {
+    /// Whose they are.
+    pub store: StoreIdentity,
+    /// The key of what cannot be made anew: whoever presents a token is known by its hash under it. It stays for the store's
+    /// life. It also vouches for this record.
+    pub lasting: Vec<WrappedKey>,
+    /// The keys that seal and vouch for everything else, by their numbers.
+    pub data: Vec<SealedDataKey>,
+}
+
+/// One of a store's data keys, sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct SealedDataKey {
+    pub number: KeyNumber,
+    pub state: DataKeyState,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    pub wraps: Vec<WrappedKey>,
+}
+
+/// What a data key is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataKeyState {
+    /// What is written is sealed and vouched for with it; so with one of them.
+    Active,
+    /// Only what was written with it before.
+    Reading,
+}
+
+/// A key sealed under one master key. While the master key is changed there are several of the same key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct WrappedKey {
+    pub master_key: KeyId,
+    pub sealed: Sealed,
+}
+
+impl StoreIdentity {
+    /// The one with these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl KeyId {
+    /// The one with these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// In hexadecimal.
+impl fmt::Display for StoreIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for StoreIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreIdentity({self})")
+    }
+}
+
+/// In hexadecimal.
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl fmt::Display for KeyNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_print_as_hexadecimal() {
+        let id = KeyId::from_bytes([0, 1, 0xab, 0xcd]);
+        assert_eq!(
+            (id.to_string().as_str(), format!("{id:?}").as_str()),
+            ("0001abcd", "KeyId(0001abcd)")
+        );
+        let store = StoreIdentity::from_bytes([0xa0; 16]);
+        assert_eq!(store.to_string(), "a0".repeat(16));
+    }
+}

@@ -1,0 +1,367 @@
+//! Entries that only this store's servers can have written: each carries a MAC, which every read verifies.
+//!
+//! An entry as an engine has it:
+//!
+//! ```text
+//! key number (2 bytes) | HMAC-SHA256, the first half (16) | value
+//! ```
+//! The MAC is over the entry's key (which says its kind), its end and its value, under a key that is derived from the data key
+//! of that number. So whoever can write the store, or a copy of it, but has no master key can delete entries, but can change
+//! none, move none to another key, and bring none from another store. Marks, whose key says it all, carry one like records do.
+//!
+//! Two entries are special. The key ring vouches for itself: number 0, under the key that stays for the store's life. The mark
+//! of a store that is not whole has no MAC, for it is written before there are keys; whoever writes one only keeps a store from
+//! being used.
+//!
+//! What does not verify fails alone: a read of it is refused, whether it asks for the record or only whether there is one, and
+//! a scan goes past it, as if it were deleted.
+//!
+//! Exports hold entries as the engine has them, with their MACs: whoever reads those verifies them with [`verified`].
+
+mod known_versions;
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use self::known_versions::KnownVersions;
+use super::keys::{self, KeyParts};
+use super::records::{self, Record};
+use super::{
+    Announcements, Assertion, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError,
+    ValueAfterLoss, Version,
+};
+use crate::crypto::vault::{EntryTag, Vault};
+use crate::domain::key_ring::KeyNumber;
+use crate::domain::time::Timestamp;
+
+/// A store whose entries carry MACs, on an engine that knows nothing of them.
+pub struct AuthenticStore {
+    engine: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    versions: KnownVersions,
+    forged: AtomicU64,
+    /// For which keys it was said that their entry is forged, by a digest.
+    told: Mutex<HashSet<u64>>,
+    digests: RandomState,
+}
+
+/// Why an entry is not taken for one that this store's servers wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forgery {
+    /// It is too short to carry a MAC.
+    #[error("it has no MAC")]
+    NoMac,
+    /// It was read or written in a later version before.
+    #[error("it is older than it was before")]
+    Older,
+    /// The store has no key of the number that it names.
+    #[error("its MAC is of key {0}, which the store does not have")]
+    UnknownKey(KeyNumber),
+    /// It was changed, or moved from another key or another store.
+    #[error("its MAC is wrong: it was changed, or is of another key or store")]
+    WrongMac,
+}
+
+impl AuthenticStore {
+    /// A store on `engine`, whose entries the keys in `vault` vouch for.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Store>, vault: Arc<Vault>) -> Self {
+        Self {
+            engine,
+            vault,
+            versions: KnownVersions::default(),
+            forged: AtomicU64::new(0),
+            told: Mutex::default(),
+            digests: RandomState::new(),
+        }
+    }
+
+    /// The entry as it was written, if it was.
+    fn open(&self, key: &[u8], entry: Entry, began: u64) -> Result<Entry, Forgery> {
+        let opened = verified(&self.vault, key, entry)?;
+        if self.versions.is_superseded(key, opened.version, began) {
+            // Where others share the store, it may have forgotten more.
+            if !self.engine.is_exclusive() {
+                self.engine.report_loss();
+            }
+            return Err(Forgery::Older);
+        }
+        Ok(opened)
+    }
+
+    /// Counts a forged entry, and says so once.
+    fn refuse(&self, key: &[u8], forgery: Forgery) -> StoreError {
+        self.forged.fetch_add(1, Ordering::Relaxed);
+        let kind = KeyParts::parse(key).map_or("of no known kind", |parts| parts.kind().name);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST_TOLD && told.insert(self.digests.hash_one(key)) {
+            tracing::error!(
+                "an entry ({kind}) is not as a server of this store wrote it: {forgery}; it is refused. Somebody else writes to \
+                 the store, or its disk is failing: `countersign store check` names all such entries"
+            );
+        }
+        StoreError::Forged(format!("{kind}: {forgery}"))
+    }
+
+    fn opened(&self, key: &[u8], entry: Entry, began: u64) -> Result<Entry, StoreError> {
+        self.open(key, entry, began)
+            .map_err(|forgery| self.refuse(key, forgery))
+    }
+}
+
+#[async_trait]
+impl Store for AuthenticStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        let began = self.versions.now();
+        let found = self.engine.get(key).await?;
+        found.map(|entry| self.opened(key, entry, began)).transpose()
+    }
+
+    /// Fails if one of the entries is forged: whoever wants the others reads them one by one.
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let began = self.versions.now();
+        let found = self.engine.get_many(keys).await?.into_iter().zip(keys);
+        found
+            .map(|(entry, key)| entry.map(|entry| self.opened(key, entry, began)).transpose())
+            .collect()
+    }
+
+    async fn scan(&self, mut scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        let mut found = Vec::new();
+        loop {
+            let began = self.versions.now();
+            let page = self.engine.scan(scan.clone()).await?;
+            let (is_last, mut passed_over) = (page.len() < scan.limit, None);
+            for (key, entry) in page {
+                match self.open(&key, entry, began) {
+                    Ok(entry) => {
+                        if passed_over.is_some() {
+                            passed_over = Some(key.clone());
+                        }
+                        found.push((key, entry));
+                        scan.limit -= 1;
+                    }
+                    Err(forgery) => {
+                        self.refuse(&key, forgery);
+                        passed_over = Some(key);
+                    }
+                }
+            }
+            // As many more as were passed over.
+            let Some(last) = passed_over.filter(|_| !is_last && scan.limit > 0) else {
+                return Ok(found);
+            };
+            scan.after = Some(last);
+        }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let batch = vouched(&self.vault, batch);
+        let replaced = self.versions.replaced_by(&batch);
+        self.engine.commit(batch).await?;
+        self.versions.note_replaced(replaced);
+        Ok(())
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+        self.engine.expired(now, limit).await
+    }
+
+    /// The entries as the engine has them, with their MACs.
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.engine.export().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.engine.close().await
+    }
+
+    fn statistics(&self) -> Statistics {
+        Statistics {
+            forged: self.forged.load(Ordering::Relaxed),
+            ..self.engine.statistics()
+        }
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.engine.clock().await
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.engine.is_exclusive()
+    }
+
+    fn has_lost_commits(&self) -> bool {
+        self.engine.has_lost_commits()
+    }
+
+    fn report_loss(&self) {
+        self.engine.report_loss();
+    }
+
+    async fn go_on_after_loss(&self, key: Vec<u8>, value: &ValueAfterLoss<'_>) -> Result<(), StoreError> {
+        let vouched = {
+            let key = key.clone();
+            move |found: Option<&[u8]>| {
+                // One that is forged says nothing.
+                let found = found.and_then(|value| value_of(&self.vault, &key, None, value).ok());
+                Ok(vouched_for(&self.vault, &key, None, &value(found)?))
+            }
+        };
+        self.engine.go_on_after_loss(key, &vouched).await?;
+        self.versions.forget();
+        Ok(())
+    }
+
+    async fn raise_versions(&self) -> Result<(), StoreError> {
+        // What is older than it was is what the epoch that begins stands for.
+        self.versions.forget();
+        self.engine.raise_versions().await
+    }
+
+    fn announcements(&self) -> Option<Box<dyn Announcements>> {
+        self.engine.announcements()
+    }
+}
+
+impl fmt::Debug for AuthenticStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticStore")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The entry as it was written, of one as the engine has it.
+///
+/// # Errors
+/// [`Forgery`].
+pub fn verified(vault: &Vault, key: &[u8], entry: Entry) -> Result<Entry, Forgery> {
+    let value = value_of(vault, key, entry.expires_at, &entry.value)?;
+    let without = entry.value.len() - value.len();
+    let mut value = entry.value;
+    value.drain(..without);
+    Ok(Entry { value, ..entry })
+}
+
+/// The batch as the engine gets it.
+pub(crate) fn vouched(vault: &Vault, mut batch: Batch) -> Batch {
+    for put in &mut batch.puts {
+        put.value = vouched_for(vault, &put.key, put.expires_at, &put.value);
+    }
+    batch
+}
+
+/// The record of an entry as the engine has it, before there are keys to verify it with: to find those, and what to say if
+/// there are none.
+///
+/// # Errors
+/// [`StoreError::Corrupt`], also if there is no MAC; [`StoreError`] if the engine cannot read.
+pub async fn read_unverified<T: Record>(
+    engine: &dyn Store,
+    key: &keys::Key<T>,
+) -> Result<Option<T>, StoreError> {
+    let Some(entry) = engine.get(key.bytes()).await? else {
+        return Ok(None);
+    };
+    record_of(&entry.value).map(Some)
+}
+
+/// The record in the value of an entry as the engine has it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn record_of<T: Record>(value: &[u8]) -> Result<T, StoreError> {
+    if T::KIND == keys::filling().bytes()[0] {
+        return records::decode(value);
+    }
+    records::decode(value.get(MAC_BYTES..).unwrap_or_default())
+}
+
+/// The value, of an entry's as the engine has it.
+fn value_of<'v>(
+    vault: &Vault,
+    key: &[u8],
+    expires_at: Option<Timestamp>,
+    value: &'v [u8],
+) -> Result<&'v [u8], Forgery> {
+    let special = Special::of(key);
+    if special == Some(Special::Mark) {
+        return Ok(value);
+    }
+    let (number, rest) = value.split_first_chunk().ok_or(Forgery::NoMac)?;
+    let (tag, value): (&EntryTag, _) = rest.split_first_chunk().ok_or(Forgery::NoMac)?;
+    let number = KeyNumber(u16::from_be_bytes(*number));
+    let (front, end) = front_and_end(key, expires_at);
+    let parts = [&front[..], key, &end, value];
+    let matches = match special {
+        Some(Special::Ring) => number == RING && vault.ring_tag_matches(tag, &parts),
+        _ => vault
+            .entry_tag_matches(number, tag, &parts)
+            .ok_or(Forgery::UnknownKey(number))?,
+    };
+    if matches {
+        Ok(value)
+    } else {
+        Err(Forgery::WrongMac)
+    }
+}
+
+/// The value of an entry as the engine gets it.
+fn vouched_for(vault: &Vault, key: &[u8], expires_at: Option<Timestamp>, value: &[u8]) -> Vec<u8> {
+    let (front, end) = front_and_end(key, expires_at);
+    let parts = [&front[..], key, &end, value];
+    let (number, tag) = match Special::of(key) {
+        Some(Special::Mark) => return value.to_vec(),
+        Some(Special::Ring) => (RING, vault.ring_tag(&parts)),
+        None => vault.entry_tag(&parts),
+    };
+    [&number.0.to_be_bytes()[..], &tag, value].concat()
+}
+
+/// What stands before the key and behind it, so that no two entries have the same bytes.
+fn front_and_end(key: &[u8], expires_at: Option<Timestamp>) -> ([u8; 8], [u8; 9]) {
+    let mut end = [0; 9];
+    if let Some(moment) = expires_at {
+        end[0] = 1;
+        end[1..].copy_from_slice(&moment.millis().to_be_bytes());
+    }
+    ((key.len() as u64).to_be_bytes(), end)
+}
+
+/// An entry that is not as all others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Special {
+    /// That the store is not whole.
+    Mark,
+    /// The keys that vouch for all others.
+    Ring,
+}
+
+impl Special {
+    fn of(key: &[u8]) -> Option<Self> {
+        match key {
+            [letter] if *letter == records::Filling::KIND => Some(Self::Mark),
+            [letter] if *letter == crate::domain::key_ring::SealedKeyRing::KIND => Some(Self::Ring),
+            _ => None,
+        }
+    }
+}
+
+/// The number under which the key ring vouches for itself.
+const RING: KeyNumber = KeyNumber(0);
+
+/// How much longer an entry is for its MAC.
+pub const MAC_BYTES: usize = 2 + size_of::<EntryTag>();
+
+/// For how many keys is said that their entry is forged.
+const MOST_TOLD: usize = 1000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! What is written verifies; what somebody else wrote fails alone.
+
+use super::*;
+use crate::crypto::key_ring::KeyRing;
+use crate::crypto::master_key::MasterKey;
+use crate::doubles::SeededEntropy;
+use crate::store::Order;
+use crate::store::memory::MemoryStore;
+
+/// A store of its own, with so many entries: `y`, a number, and a value of the same number.
+struct VouchedStore {
+    engine: Arc<MemoryStore>,
+    store: AuthenticStore,
+}
+
+fn vault(seed: u64) -> Arc<Vault> {
+    let master = MasterKey::parse(&"42".repeat(32)).unwrap();
+    let ring = KeyRing::generate(&master, &SeededEntropy::new(seed), Timestamp::from_seconds(1));
+    Arc::new(Vault::new(&ring))
+}
+
+fn key(number: u8) -> Vec<u8> {
+    vec![b'y', number]
+}
+
+impl VouchedStore {
+    async fn with(count: u8, seed: u64) -> Self {
+        let engine = Arc::new(MemoryStore::new());
+        let store = AuthenticStore::new(engine.clone(), vault(seed));
+        let mut batch = Batch::new();
+        for number in 0..count {
+            let end = Timestamp::from_seconds(number.into());
+            batch = batch.put_until(key(number), vec![number; 9], end);
+        }
+        if count > 0 {
+            store.commit(batch).await.unwrap();
+        }
+        Self { engine, store }
+    }
+
+    async fn raw(&self, number: u8) -> Entry {
+        self.engine.get(&key(number)).await.unwrap().unwrap()
+    }
+
+    /// Writes past the layer that vouches.
+    async fn write(&self, number: u8, value: Vec<u8>, expires_at: Option<Timestamp>) {
+        let batch = match expires_at {
+            Some(end) => Batch::new().put_until(key(number), value, end),
+            None => Batch::new().put(key(number), value),
+        };
+        self.engine.commit(batch).await.unwrap();
+    }
+
+    async fn refused(&self, number: u8) -> String {
+        match self.store.get(&key(number)).await {
+            Err(StoreError::Forged(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn scanned(&self, after: Option<u8>, order: Order, limit: usize) -> Vec<u8> {
+        let scan = Scan {
+            prefix: b"y".to_vec(),
+            after: after.map(key),
+            order,
+            limit,
+        };
+        let found = self.store.scan(scan).await.unwrap();
+        found.iter().map(|(key, _)| key[1]).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_as_it_was() {
+    let world = VouchedStore::with(3, 1).await;
+    let entry = world.store.get(&key(2)).await.unwrap().unwrap();
+    assert_eq!(entry.value, [2; 9]);
+    assert_eq!(entry.expires_at, Some(Timestamp::from_seconds(2)));
+    assert_eq!(world.raw(2).await.value.len(), MAC_BYTES + 9);
+    let many = world.store.get_many(&[key(1), key(9)]).await.unwrap();
+    assert_eq!(many[0].as_ref().unwrap().value, [1; 9]);
+    assert!(many[1].is_none());
+    assert_eq!(world.scanned(None, Order::Ascending, 9).await, [0, 1, 2]);
+    let mark = Batch::new().put(b"b".to_vec(), Vec::new());
+    world.store.commit(mark).await.unwrap();
+    assert_eq!(world.store.get(b"b").await.unwrap().unwrap().value, b"");
+    assert_eq!(world.store.statistics().forged, 0);
+}
+
+#[tokio::test]
+async fn no_flipped_bit_and_no_cut_is_read() {
+    let world = VouchedStore::with(1, 1).await;
+    let whole = world.raw(0).await;
+    for bit in 0..whole.value.len() * 8 {
+        let mut value = whole.value.clone();
+        value[bit / 8] ^= 1 << (bit % 8);
+        world.write(0, value, whole.expires_at).await;
+        let why = world.refused(0).await;
+        let expected = if bit < 16 {
+            "does not have"
+        } else {
+            "its MAC is wrong"
+        };
+        assert!(why.contains(expected), "{bit}: {why}");
+    }
+    for length in 0..whole.value.len() {
+        world
+            .write(0, whole.value[..length].to_vec(), whole.expires_at)
+            .await;
+        let why = world.refused(0).await;
+        let expected = if length < MAC_BYTES {
+            "it has no MAC"
+        } else {
+            "its MAC is wrong"
+        };
+        assert!(why.contains(expected), "{length}: {why}");
+    }
+    assert_eq!(world.store.statistics().forged, (whole.value.len() * 9) as u64);
+}
+
+#[tokio::test]
+async fn neither_key_nor_end_nor_store_can_be_changed() {
+    let world = VouchedStore::with(2, 1).await;
+    let [first, second] = [world.raw(0).await, world.raw(1).await];
+    world.write(0, second.value.clone(), first.expires_at).await;
+    assert!(world.refused(0).await.contains("its MAC is wrong"));
+    for end in [None, Some(Timestamp::MAX)] {
+        world.write(0, first.value.clone(), end).await;
+        assert!(world.refused(0).await.contains("its MAC is wrong"));
+    }
+    let theirs = VouchedStore::with(1, 2).await.raw(0).await;
+    world.write(0, theirs.value, theirs.expires_at).await;
+    assert!(world.refused(0).await.contains("its MAC is wrong"));
+    world.write(0, first.value, first.expires_at).await;
+    // It is the older one in a later version: that it was there before does not show.
+    assert!(world.store.get(&key(0)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_forged_entry_fails_alone() {
+    let world = VouchedStore::with(9, 1).await;
+    for number in [0, 3, 4, 8] {
+        world.write(number, vec![7; 40], None).await;
+    }
+    assert_eq!(world.scanned(None, Order::Ascending, 99).await, [1, 2, 5, 6, 7]);
+    // Whoever asks for so many gets them, as long as there are more.
+    assert_eq!(world.scanned(None, Order::Ascending, 3).await, [1, 2, 5]);
+    assert_eq!(world.scanned(Some(5), Order::Ascending, 3).await, [6, 7]);
+    assert_eq!(world.scanned(None, Order::Descending, 3).await, [7, 6, 5]);
+    assert_eq!(world.scanned(Some(5), Order::Descending, 9).await, [2, 1]);
+    assert_eq!(world.scanned(None, Order::Ascending, 0).await, [0; 0]);
+    assert!(world.store.get_many(&[key(1), key(3)]).await.is_err());
+    assert!(world.store.get(&key(1)).await.unwrap().is_some());
+    let due = world.store.expired(Timestamp::MAX, 99).await.unwrap();
+    assert!(!due.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_ring_is_no_other_entry_and_no_other_entry_is_one() {
+    let world = VouchedStore::with(1, 1).await;
+    let ring = keys::key_ring().into_bytes();
+    let batch = Batch::new().put(ring.clone(), b"ring".to_vec());
+    world.store.commit(batch).await.unwrap();
+    assert_eq!(world.store.get(&ring).await.unwrap().unwrap().value, b"ring");
+    let raw = world.engine.get(&ring).await.unwrap().unwrap();
+    assert_eq!(raw.value[..2], [0, 0]);
+    let mut other = raw.value.clone();
+    other[1] = 1;
+    world
+        .engine
+        .commit(Batch::new().put(ring.clone(), other))
+        .await
+        .unwrap();
+    assert!(world.store.get(&ring).await.is_err());
+    world.write(0, raw.value, None).await;
+    assert!(
+        world
+            .refused(0)
+            .await
+            .contains("key 0, which the store does not have")
+    );
+}
+
+#[tokio::test]
+async fn an_older_version_that_comes_back_is_refused() {
+    let world = VouchedStore::with(1, 1).await;
+    let old = world.raw(0).await;
+    let read = world.store.get(&key(0)).await.unwrap().unwrap();
+    let batch = Batch::new()
+        .assert_at(key(0), read.version)
+        .put(key(0), b"new".to_vec());
+    world.store.commit(batch).await.unwrap();
+    assert!(world.store.get(&key(0)).await.unwrap().is_some());
+    assert!(!world.store.versions.is_superseded(&key(0), Version(99), 99));
+    assert_eq!(world.store.open(&key(0), old, u64::MAX), Err(Forgery::Older));
+}
