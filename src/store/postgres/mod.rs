@@ -13,7 +13,8 @@
 //! * `bounds`: within what time
 //! * `versions`: where versions come from; `acknowledgements`: how lost commits are noticed; `renewal`: how it goes on then
 //!
-//! Only SQL is used that PostgreSQL 13 and later, Citus, CockroachDB and YugabyteDB all have.
+//! Only SQL is used that PostgreSQL 13 and later, CockroachDB and YugabyteDB all have; a table that Citus distributes is not
+//! read and written in serializable transactions, so it will not do.
 
 mod acknowledgements;
 mod address;

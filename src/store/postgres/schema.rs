@@ -90,7 +90,7 @@ fn current() -> i32 {
 }
 
 const VERSIONS: &str = "
-CREATE TABLE IF NOT EXISTS countersign_schema (id integer PRIMARY KEY, version integer NOT NULL);
+CREATE TABLE IF NOT EXISTS countersign_schema (id int4 PRIMARY KEY, version int4 NOT NULL);
 INSERT INTO countersign_schema (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING";
 const LOCK_VERSION: &str = "SELECT version FROM countersign_schema WHERE id = 1 FOR UPDATE";
 const SET_VERSION: &str = "UPDATE countersign_schema SET version = $1 WHERE id = 1";
