@@ -70,8 +70,10 @@ async fn serialization_failures_are_nobodys_errors() {
         let behind = or_return!(BehindProxy::new(PostgresBounds::default()).await);
         behind.proxy.fail_one_statement_in(10);
         behind.proxy.fail_one_commit_in(10);
+        // The quicker the database, the more commits go in one statement: enough of them for many statements all the same.
         let workload = Workload {
             deletes,
+            attempts: 4 * MANY_AT_ONCE.attempts,
             ..MANY_AT_ONCE
         };
         let history = workload.run(&behind.store, |_, _| ()).await;
