@@ -129,6 +129,12 @@ impl Vault {
         (*number, short_mac(entries, parts))
     }
 
+    /// The number of the key that vouches for entries now.
+    #[must_use]
+    pub fn entry_key(&self) -> KeyNumber {
+        self.ring.load().active.number
+    }
+
     /// Whether the key of this number made the tag for these bytes; none if the store has no such key.
     #[must_use]
     pub fn entry_tag_matches(&self, number: KeyNumber, tag: &EntryTag, parts: &[&[u8]]) -> Option<bool> {

@@ -32,10 +32,10 @@ pub async fn authenticate_bearer(
     let (sid, secret) = presented.split_once('_').ok_or(Refusal::Credentials)?;
     let sid: BearerTokenSid = sid.parse().map_err(|_| Refusal::Credentials)?;
     let mut reading = Reading::new(app);
-    let (token, known) = or_decoy(reading.get(&keys::bearer_token(sid)).await?)?;
+    let (token, known) = or_decoy(app, reading.get(&keys::bearer_token(sid)).await?)?;
     let foreseen = foresee(token.account).and(keys::account(token.account));
     reading.prefetch(foreseen.keys()).await?;
-    let (account, has_account) = or_decoy(reading.glance(&keys::account(token.account)).await?)?;
+    let (account, has_account) = or_decoy(app, reading.glance(&keys::account(token.account)).await?)?;
     let holds = known & has_account & account.is_active() & token.holds(dialect, app.clock.now());
     // The secret is looked at in any case.
     if app.vault.token_matches(sid.as_bytes(), secret, &token.secret) & holds {

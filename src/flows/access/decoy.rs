@@ -7,6 +7,7 @@
 use std::hint::black_box;
 use std::sync::LazyLock;
 
+use crate::app::App;
 use crate::domain::account::{Account, AccountStatus, ApiKey};
 use crate::domain::bearer_token::BearerToken;
 use crate::domain::opaque::{DevicePublicKey, Sealed, TokenHash};
@@ -15,6 +16,7 @@ use crate::domain::text::{DialectName, FriendlyName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Fault;
+use crate::store::authentic::verified_decoy;
 use crate::store::records::{self, DeviceAddress, DeviceRecord, ImportedKey, Record};
 use crate::store::{Entry, Version};
 
@@ -25,17 +27,20 @@ pub(super) trait Decoy: Record {
 }
 
 /// What was found, or else what stands in for it, and whether it was found. A decoy is copied and decoded as what comes out
-/// of a store is, so that nothing that follows has to know which of both it has.
+/// of a store is, and its MAC verified, so that nothing that follows has to know which of both it has.
 ///
 /// # Errors
 /// [`Fault::Corrupt`], which no decoy of ours is.
-pub(super) fn or_decoy<T: Decoy>(found: Option<T>) -> Result<(T, bool), Fault> {
+pub(super) fn or_decoy<T: Decoy>(app: &App, found: Option<T>) -> Result<(T, bool), Fault> {
     if let Some(found) = found {
         return Ok((found, true));
     }
-    let copied = black_box(T::entry().clone());
-    Ok((records::decode(&copied.value)?, false))
+    let value = black_box(verified_decoy(&app.vault, &USUAL_KEY, &T::entry().value));
+    Ok((records::decode(&value)?, false))
 }
+
+/// As long as the keys of most callers' entries.
+const USUAL_KEY: [u8; 17] = [0; 17];
 
 macro_rules! decoys {
     ($($kind:ty: $record:expr;)+) => {$(

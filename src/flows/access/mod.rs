@@ -106,13 +106,13 @@ pub async fn authenticate(
     let mut reading = Reading::new(app);
     let (account, owner, hash, known, active) = if let Ok(sid) = user.parse::<AccountSid>() {
         prefetch_account(&mut reading, sid, &foresee).await?;
-        let (found, known) = or_decoy(reading.get(&keys::account(sid)).await?)?;
+        let (found, known) = or_decoy(app, reading.get(&keys::account(sid)).await?)?;
         let active = found.is_active();
         (sid, *sid.as_bytes(), found.token, known, active)
-    } else if let Some(sid) = named_key(&mut reading, user).await? {
-        let (key, known) = or_decoy(reading.get(&keys::api_key(sid)).await?)?;
+    } else if let Some(sid) = named_key(app, &mut reading, user).await? {
+        let (key, known) = or_decoy(app, reading.get(&keys::api_key(sid)).await?)?;
         prefetch_account(&mut reading, key.account, &foresee).await?;
-        let (owner, has_owner) = or_decoy(reading.glance(&keys::account(key.account)).await?)?;
+        let (owner, has_owner) = or_decoy(app, reading.glance(&keys::account(key.account)).await?)?;
         let (known, active) = (known & has_owner, owner.is_active());
         (key.account, *sid.as_bytes(), key.secret, known, active)
     } else {
@@ -132,14 +132,14 @@ pub async fn authenticate(
 
 /// The API key that `user` names, by its SID or by what it was called elsewhere; any SID for a name that no key has. `None` for
 /// what names no key.
-async fn named_key(reading: &mut Reading<'_>, user: &str) -> Result<Option<ApiKeySid>, Fault> {
+async fn named_key(app: &App, reading: &mut Reading<'_>, user: &str) -> Result<Option<ApiKeySid>, Fault> {
     if let Ok(sid) = user.parse() {
         return Ok(Some(sid));
     }
     let Ok(name) = KeyName::parse(user) else {
         return Ok(None);
     };
-    let (imported, _) = or_decoy(reading.get(&keys::imported_key(&name)).await?)?;
+    let (imported, _) = or_decoy(app, reading.get(&keys::imported_key(&name)).await?)?;
     Ok(Some(imported.key))
 }
 
@@ -177,7 +177,7 @@ pub async fn authenticate_device(
     foresee: impl Fn(&Actor) -> Foreseen,
 ) -> Result<Admitted<AuthenticatedDevice>, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let (device, known) = or_decoy(reading.get(&keys::device(pass.credential())).await?)?;
+    let (device, known) = or_decoy(app, reading.get(&keys::device(pass.credential())).await?)?;
     let signed = pass.verify(&device.public_key);
     // What follows is only seen by whoever has the key.
     let claims = signed.filter(|_| known).ok_or(Refusal::Credentials)?;

@@ -24,6 +24,7 @@ use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -248,6 +249,19 @@ pub fn verified(vault: &Vault, key: &[u8], entry: Entry) -> Result<Entry, Forger
     let mut value = entry.value;
     value.drain(..without);
     Ok(Entry { value, ..entry })
+}
+
+/// What [`verified`] would make of an entry that holds `record`, with as much work: for one that stands in for an entry that does
+/// not exist.
+#[must_use]
+pub fn verified_decoy(vault: &Vault, key: &[u8], record: &[u8]) -> Vec<u8> {
+    let number = vault.entry_key().0.to_be_bytes();
+    let tag = EntryTag::default();
+    let mut value = [&number[..], &tag, record].concat();
+    // It is wrong, which is found out at the end.
+    let _wrong = black_box(value_of(vault, key, None, &value));
+    value.drain(..number.len() + tag.len());
+    value
 }
 
 /// The batch as the engine gets it.

@@ -51,7 +51,7 @@ impl LoginServer {
     /// Another process on the same store, at the same address: what only memory held is gone.
     async fn restart(&mut self) {
         let address = self.served.address.to_string();
-        let store = Arc::clone(&self.app().store);
+        let store = Arc::clone(&self.app().engine);
         self.called.server = self.called.server.restarted(store);
         let next = Served {
             ..serve(&self.called, "127.0.0.1:0")
