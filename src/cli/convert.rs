@@ -11,7 +11,7 @@ use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::open_store;
 use super::progress::ProgressLine;
 use super::{Failure, key_file, output};
-use crate::crypto::key_ring::KeyRing;
+use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::key_ring::SealedKeyRing;
@@ -241,8 +241,13 @@ fn vault(
     }
     for place in places.into_iter().flatten() {
         let beside = key_file::read(&place.master_key())?;
-        if let Some(opened) = beside.and_then(|key| open(&key).ok()) {
-            return Ok(Some(Vault::new(&opened)));
+        match beside.map(|key| open(&key)) {
+            Some(Ok(opened)) => return Ok(Some(Vault::new(&opened))),
+            // Nobody could use the copy either.
+            Some(Err(error @ KeyRingError::Damaged)) => {
+                return Err(Failure::new(format!("nothing is copied: {error}")));
+            }
+            Some(Err(KeyRingError::OtherMasterKey { .. })) | None => {}
         }
     }
     Ok(None)
@@ -354,6 +359,9 @@ fn line(progress: Progress, millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::key_ring::KeyNumber;
+    use crate::domain::time::Timestamp;
+    use crate::doubles::SeededEntropy;
 
     #[test]
     fn a_line_says_how_far_it_is_and_how_fast() {
@@ -373,6 +381,32 @@ mod tests {
             ..progress
         };
         assert_eq!(line(unknown, 0), "reading: 12345 entries, 3.4 MB, 0.0 MB/s");
+    }
+
+    /// The master key is at hand, so a ring that it does not open was changed, and what else was is not known.
+    #[test]
+    fn a_store_whose_key_ring_was_changed_is_not_copied_unverified() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = DataDirectory::take(directory.path()).unwrap();
+        let entropy = SeededEntropy::new(5);
+        let key = key_file::generate(&place.master_key(), &entropy).unwrap();
+        let ring = KeyRing::generate(&key, &entropy, Timestamp::from_seconds(1));
+        let mut sealed = ring.sealed().clone();
+        assert!(vault(&sealed, None, [Some(&place), None]).unwrap().is_some());
+        assert!(vault(&sealed, None, [None, None]).unwrap().is_none());
+        sealed.data[0].number = KeyNumber(9);
+        assert!(vault(&sealed, None, [Some(&place), None]).is_err());
+        // One of another store says nothing of this one.
+        let other = KeyRing::generate(
+            &MasterKey::generate(&entropy),
+            &entropy,
+            Timestamp::from_seconds(1),
+        );
+        assert!(
+            vault(other.sealed(), None, [Some(&place), None])
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
