@@ -39,6 +39,27 @@ pub enum Fault {
     Unavailable(String),
 }
 
+impl Fault {
+    /// Whether a record is the reason, which will be as it is when it is read again: there is nothing to wait for.
+    pub(crate) fn is_of_a_record(&self) -> bool {
+        match self {
+            Self::Corrupt(_) | Self::Forged(_) => true,
+            Self::Busy | Self::Conflict(_) | Self::OutboxFull | Self::Unavailable(_) => false,
+        }
+    }
+}
+
+/// What was read, or that there is nothing if it cannot be read, now or later: for a decision that does without it.
+///
+/// # Errors
+/// All other [`Fault`]s.
+pub(crate) fn readable<T>(read: Result<Option<T>, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Err(fault) if fault.is_of_a_record() => Ok(None),
+        read => read,
+    }
+}
+
 /// What a dialect keeps with a record cannot be read, or it wants to keep too much.
 impl<R> From<AttachedError> for Error<R> {
     fn from(error: AttachedError) -> Self {

@@ -49,5 +49,6 @@ mod waiting;
 pub mod webhook;
 pub mod webhook_secret;
 
+pub(crate) use self::error::readable;
 pub use self::error::{Error, Fault};
 pub(crate) use self::retry::retry_on_conflict;

@@ -84,6 +84,12 @@ impl Parcel for CodeParcel {
             Ok(outcome) => outcome,
             // What it is about is gone.
             Err(NotRead::Absent) => DeliveryOutcome::Obsolete,
+            // What it is about will never be readable, with this sender or another one.
+            Err(NotRead::Failed(fault)) if fault.is_of_a_record() => {
+                self.note.refused_here = true;
+                let why = fault.to_string();
+                DeliveryOutcome::Refused { why }
+            }
             // It says nothing of the sender.
             Err(NotRead::Failed(fault)) => {
                 self.untried(fault.to_string(), Untried::Fault(app.clock.now() + AFTER_A_FAULT))

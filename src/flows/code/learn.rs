@@ -13,7 +13,7 @@ use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::flows::reading::Reading;
-use crate::flows::{Fault, account, fraud};
+use crate::flows::{Fault, account, fraud, readable};
 use crate::memory::conversions::SenderConversions;
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, Order, Scan, records};
@@ -100,7 +100,8 @@ pub(crate) async fn note_conversion(
     let Some(key) = key_to_convert(verification) else {
         return Ok((batch, None));
     };
-    let Some(mut attempt) = reading.get(&key).await? else {
+    // One that cannot be read keeps nobody out who has the right code.
+    let Some(mut attempt) = readable(reading.get(&key).await)? else {
         return Ok((batch, None));
     };
     attempt.converted_at = Some(now);

@@ -26,7 +26,7 @@ use crate::domain::verification::{Sending, Try, Verification};
 use crate::flows::fraud::{Charge, charge};
 use crate::flows::outbox::{Settled, give_up, put_row, still_leased};
 use crate::flows::reading::Reading;
-use crate::flows::{Fault, retry_on_conflict};
+use crate::flows::{Fault, readable, retry_on_conflict};
 use crate::store::{Batch, StoreError, keys};
 
 /// Settles the row of `parcel` by what came of its try.
@@ -46,7 +46,7 @@ pub(super) async fn settle(
 async fn note(app: &App, parcel: &CodeParcel, outcome: &DeliveryOutcome) -> Result<(), Fault> {
     let code = &parcel.code;
     let key = keys::attempt(code.account, code.attempt);
-    if let Some(attempt) = Reading::new(app).glance(&key).await? {
+    if let Some(attempt) = readable(Reading::new(app).glance(&key).await)? {
         learn(app, &attempt, outcome);
     }
     Ok(())
@@ -69,9 +69,15 @@ async fn attempt(
     let Some(row) = still_leased(&mut reading, leased).await? else {
         return Ok(Settled::TakenAway);
     };
+    let attempt = reading.get(&attempt).await;
+    // What needs no other try does without the attempt; for another one, all that it is about has to be readable.
+    let attempt = match outcome {
+        DeliveryOutcome::Delivered | DeliveryOutcome::Obsolete => readable(attempt)?,
+        DeliveryOutcome::Refused { .. } | DeliveryOutcome::Retry { .. } => attempt?,
+    };
     let mut settling = Settling {
         app,
-        attempt: reading.get(&attempt).await?,
+        attempt,
         reading,
         now: app.clock.now(),
         code: code.clone(),

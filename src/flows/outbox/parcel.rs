@@ -91,7 +91,11 @@ pub(super) async fn settle(
     leased: &OutboxRow,
     outcome: &DeliveryOutcome,
 ) -> Result<Settled, Fault> {
-    let settled = parcel.settle(app, leased, outcome).await?;
+    let settled = match parcel.settle(app, leased, outcome).await {
+        // What it is about cannot be read, and will not be when the lease is over: the row must not come again for ever.
+        Err(fault) if fault.is_of_a_record() => settle_without_records(app, leased, outcome, &fault).await?,
+        settled => settled?,
+    };
     let tally = &app.memory.deliveries;
     match settled {
         Settled::Delivered => tally.delivered(),
@@ -114,6 +118,29 @@ pub(crate) async fn still_leased(
     let key = keys::outbox_row(leased.message.lane(), leased.sid);
     let found = reading.get(&key).await?;
     Ok(found.filter(|found| found.lease == leased.lease))
+}
+
+/// Settles a row that is about records which cannot be read: it is gone if its receiver has it or needs it no more, and is a
+/// dead letter otherwise.
+async fn settle_without_records(
+    app: &App,
+    leased: &OutboxRow,
+    outcome: &DeliveryOutcome,
+    fault: &Fault,
+) -> Result<Settled, Fault> {
+    tracing::error!("what a message in the outbox is about cannot be read: {fault}");
+    let refused = DeliveryOutcome::Refused {
+        why: fault.to_string(),
+    };
+    let outcome = match outcome {
+        DeliveryOutcome::Delivered | DeliveryOutcome::Obsolete => outcome,
+        DeliveryOutcome::Refused { .. } | DeliveryOutcome::Retry { .. } => &refused,
+    };
+    match settle_by_outcome(app, leased, outcome).await {
+        // It is the row itself: nobody reads it any more.
+        Err(fault) if fault.is_of_a_record() => Ok(Settled::TakenAway),
+        settled => settled,
+    }
 }
 
 /// Settles a row of which nothing else has to be known: it is gone, or waits for its next try, or is given up.
