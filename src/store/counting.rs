@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::{
-    Announcements, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, ValueAfterLoss,
-    Version,
+    Announcements, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store,
+    StoreError, ValueAfterLoss,
 };
 use crate::domain::time::Timestamp;
 
@@ -102,9 +102,14 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.commit(batch).await
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
         self.expired.fetch_add(1, Ordering::SeqCst);
-        self.inner.expired(now, limit).await
+        self.inner.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::range::KeyRange;
 use super::{
-    Assertion, Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
+    Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics,
+    Store, StoreError, Version,
 };
 use crate::domain::time::Timestamp;
 
@@ -77,11 +79,33 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
         let tables = self.tables()?;
-        let due = tables.expiries.iter().take_while(|(moment, _)| *moment <= now);
-        let versioned = due.filter_map(|(_, key)| Some((key.clone(), tables.entries.get(key)?.version)));
-        Ok(versioned.take(limit).collect())
+        let behind = match after.and_then(|ExpiryPosition(bytes)| bytes.split_first_chunk()) {
+            Some((moment, key)) => {
+                let moment = Timestamp::from_millis(u64::from_be_bytes(*moment));
+                Bound::Excluded((moment, key.to_vec()))
+            }
+            None => Bound::Unbounded,
+        };
+        let due = tables.expiries.range((behind, Bound::Unbounded));
+        let due = due.take_while(|(moment, _)| *moment <= now).take(limit);
+        let mut page = ExpiredPage::default();
+        for (moment, key) in due {
+            if let Some(entry) = tables.entries.get(key) {
+                page.entries.push((key.clone(), entry.clone()));
+            }
+            if page.entries.len() == limit {
+                let position = [&moment.millis().to_be_bytes()[..], key].concat();
+                page.next = Some(ExpiryPosition(position));
+            }
+        }
+        Ok(page)
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

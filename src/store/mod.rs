@@ -78,12 +78,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`CommitError::Store`] when the engine failed (the outcome is unknown until the store is opened anew).
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 
-    /// Up to `limit` entries that expired at or before `now`, with the versions to assert when deleting them. Those of
-    /// an earlier second come first.
+    /// Up to `limit` entries that expired at or before `now`, from the first one on or from where an earlier page ended. Those
+    /// of an earlier second come first. A page that ends with a next one may have fewer, if some were not to be had.
     ///
     /// # Errors
     /// As [`Store::get`].
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError>;
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError>;
 
     /// Begins to read all entries as they are at this one moment, in key order, while commits go on.
     ///
@@ -188,6 +193,19 @@ pub trait Export: Send {
     async fn next(&mut self) -> Result<Option<Vec<(Vec<u8>, Entry)>>, StoreError>;
 }
 
+/// Some of what has expired.
+#[derive(Clone, Debug, Default)]
+pub struct ExpiredPage {
+    /// The entries with their keys, in the versions to assert when deleting them.
+    pub entries: Vec<(Vec<u8>, Entry)>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<ExpiryPosition>,
+}
+
+/// How far expired entries were read; only the engine knows what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiryPosition(Vec<u8>);
+
 /// Counts for the operators' metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -212,6 +230,18 @@ pub struct Entry {
     pub version: Version,
     /// When a sweeper may reclaim the entry.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Entry {
+    /// What an engine returns for an entry whose stored form it cannot read, so that others beside it are read: nothing that a
+    /// server can have written, which nobody takes for anything else. No batch can assert its version.
+    fn unreadable() -> Self {
+        Self {
+            value: Vec::new(),
+            version: Version(0),
+            expires_at: None,
+        }
+    }
 }
 
 /// Values may hold sealed secrets and tokens' hashes, so only their size is shown.

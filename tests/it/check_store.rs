@@ -31,7 +31,8 @@ use countersign::store::keys::{self, KeyParts};
 use countersign::store::memory::MemoryStore;
 use countersign::store::records::{DeviceRecord, FillSource, Filling, Record, StoreFormat, decode, encode};
 use countersign::store::{
-    Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version,
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics, Store,
+    StoreError,
 };
 
 #[tokio::test]
@@ -468,8 +469,13 @@ impl Store for Busy {
         self.0.engine.commit(batch).await
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.0.engine.expired(now, limit).await
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        self.0.engine.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

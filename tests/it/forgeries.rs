@@ -17,6 +17,7 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::account::ApiKey;
 use countersign::domain::factor::{Factor, FactorKind};
 use countersign::domain::opaque::DevicePublicKey;
+use countersign::domain::sid::EventSid;
 use countersign::domain::time::Timestamp;
 use countersign::flows::check_store::{StoreReport, check_store};
 use countersign::flows::store_format::{self, UnusableStore};
@@ -389,6 +390,44 @@ async fn a_forged_entry_stops_nothing_that_walks() {
     store_format::check(&again.app).await.unwrap();
     epoch::learn(&again.app).await.unwrap();
     relearn::relearn(&again.app).await.unwrap();
+}
+
+/// Ends that somebody else gave to entries, of kinds that have none as well, or to garbage: more of them than the sweeper takes at
+/// once, and before all that is over.
+#[tokio::test]
+async fn forged_ends_neither_stop_the_sweeper_nor_have_it_delete() {
+    let (app, _) = newest().await;
+    let engine = app.engine.as_ref();
+    let over = Timestamp::from_seconds(1);
+    let mut forged = BTreeSet::new();
+    for (key, entry) in raw_entries(engine).await {
+        // Every commit rests on that one.
+        if key != keys::store_epoch().into_bytes() {
+            write(engine, &key, entry.value, Some(over)).await;
+        }
+        forged.insert(key);
+    }
+    let mut batch = Batch::new();
+    for number in 0..8_100_u32 {
+        let bytes: Vec<u8> = number.to_be_bytes().repeat(4);
+        let key = keys::dead_letter(EventSid::from_bytes(bytes.try_into().unwrap())).into_bytes();
+        batch = batch.put_until(key.clone(), vec![7; 30], over);
+        forged.insert(key);
+    }
+    engine.commit(batch).await.unwrap();
+    let honest = keys::dead_letter(EventSid::from_bytes([0xee; 16])).into_bytes();
+    let batch = Batch::new().put_until(honest.clone(), Vec::new(), Timestamp::from_seconds(2));
+    app.store.commit(batch).await.unwrap();
+
+    assert_eq!(sweep::round(&app).await.unwrap(), 1);
+    assert!(engine.get(&honest).await.unwrap().is_none());
+    let left: BTreeSet<_> = raw_entries(engine)
+        .await
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(left, forged);
+    assert!(app.store.statistics().forged > 8_000);
 }
 
 /// Changes a record and leaves its MAC as it was.

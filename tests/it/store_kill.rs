@@ -162,8 +162,8 @@ async fn check(store: &SledStore, reported: &[u64; TASKS], context: &str) -> ([u
         }
         *tip = found;
     }
-    let indexed = store.expired(Timestamp::MAX, usize::MAX).await.unwrap();
-    let indexed: BTreeSet<Vec<u8>> = indexed.into_iter().map(|(key, _)| key).collect();
+    let indexed = store.expired(Timestamp::MAX, None, usize::MAX).await.unwrap();
+    let indexed: BTreeSet<Vec<u8>> = indexed.entries.into_iter().map(|(key, _)| key).collect();
     assert_eq!(indexed, due, "{context}");
     (tips, newest)
 }

@@ -43,7 +43,7 @@ async fn what_is_over_is_gone_by_the_time_that_as_much_was_made_again() {
     let made_in = begun.elapsed();
     server.wait(2 * 24 * 3600);
     let now = server.clock.now();
-    assert!(store.expired(now, usize::MAX).await.unwrap().len() >= count);
+    assert!(store.expired(now, None, usize::MAX).await.unwrap().entries.len() >= count);
     let begun = Instant::now();
     let sweeping = tokio::spawn(sweep::keep_up(Arc::clone(&server.app)));
     let load = async {
@@ -51,7 +51,7 @@ async fn what_is_over_is_gone_by_the_time_that_as_much_was_made_again() {
         begun.elapsed()
     };
     let reclaiming = async {
-        while !store.expired(now, 1).await.unwrap().is_empty() {
+        while !store.expired(now, None, 1).await.unwrap().entries.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         begun.elapsed()
@@ -102,7 +102,14 @@ async fn so_are_factors_that_nobody_verifies_and_the_users_whom_they_leave() {
     ] {
         server.wait(retention.as_secs());
         let now = server.clock.now();
-        let found = server.app.store.expired(now, usize::MAX).await.unwrap().len();
+        let found = server
+            .app
+            .store
+            .expired(now, None, usize::MAX)
+            .await
+            .unwrap()
+            .entries
+            .len();
         assert!(found >= count, "{found} {what}");
         let begun = Instant::now();
         let sweeping = tokio::spawn(sweep::keep_up(Arc::clone(&server.app)));
@@ -111,7 +118,15 @@ async fn so_are_factors_that_nobody_verifies_and_the_users_whom_they_leave() {
             begun.elapsed()
         };
         let reclaiming = async {
-            while !server.app.store.expired(now, 1).await.unwrap().is_empty() {
+            while !server
+                .app
+                .store
+                .expired(now, None, 1)
+                .await
+                .unwrap()
+                .entries
+                .is_empty()
+            {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             begun.elapsed()

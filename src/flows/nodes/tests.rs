@@ -11,7 +11,9 @@ use crate::doubles::{ManualClock, SeededEntropy, TestParts};
 use crate::flows::{store_format, sweep};
 use crate::store::counting::{CountingStore, RoundTrips};
 use crate::store::memory::MemoryStore;
-use crate::store::{CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use crate::store::{
+    CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store, StoreError,
+};
 
 /// A store in memory with a clock that all who share it can ask.
 #[derive(Debug)]
@@ -38,8 +40,13 @@ impl Store for ClockedStore {
         self.inner.commit(batch).await
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.inner.expired(now, limit).await
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        self.inner.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

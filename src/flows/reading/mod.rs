@@ -23,7 +23,7 @@ use crate::memory::Memory;
 use crate::memory::backlog::{Added, Backlog};
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
-use crate::store::{Batch, Entry, Order, Scan, Store, StoreError, Version};
+use crate::store::{Batch, Entry, ExpiredPage, ExpiryPosition, Order, Scan, Store, StoreError, Version};
 
 /// What becomes of a commit for whose messages there is no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -217,13 +217,18 @@ impl<'a> Reading<'a> {
         Ok(self.store.scan(scan).await?)
     }
 
-    /// At most `limit` of the entries whose end has come by `now`, in which versions. As with [`Reading::scan`], the decision
-    /// rests on none of them by itself.
+    /// At most `limit` of the entries whose end has come by `now`, from where an earlier page ended. As with [`Reading::scan`],
+    /// the decision rests on none of them by itself.
     ///
     /// # Errors
     /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-    pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, Fault> {
-        Ok(self.store.expired(now, limit).await?)
+    pub async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, Fault> {
+        Ok(self.store.expired(now, after, limit).await?)
     }
 
     /// Counts anew how many messages of the account wait, unless that was done a moment ago.

@@ -68,8 +68,9 @@ pub(super) async fn delete(app: &App, lapsed: &[Lapsed]) -> Result<usize, Fault>
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([first, second]);
             }
-            Err(Fault::Busy | Fault::Conflict(_) | Fault::OutboxFull) => {}
-            Err(Fault::Corrupt(why) | Fault::Forged(why)) => {
+            // That something with it is forged was said when it was read.
+            Err(Fault::Busy | Fault::Conflict(_) | Fault::Forged(_) | Fault::OutboxFull) => {}
+            Err(Fault::Corrupt(why)) => {
                 tracing::error!("something that is over is not reclaimed: {why}");
             }
             Err(fault @ Fault::Unavailable(_)) => return Err(fault),

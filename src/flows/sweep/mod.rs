@@ -14,8 +14,9 @@ use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
 use crate::store::keys::KeyParts;
+use crate::store::kinds::Lifetime;
 use crate::store::records::{self, Purge};
-use crate::store::{Batch, Order, Scan, Version, keys};
+use crate::store::{Batch, ExpiredPage, ExpiryPosition, Order, Scan, Version, keys};
 
 /// How many entries one batch deletes at the most.
 const CHUNK: usize = 1000;
@@ -36,16 +37,17 @@ const PERIOD: Duration = Duration::from_secs(30);
 /// Reclaims space, for ever. Behind a full round there is more, so it goes on at once: it is one client among many, with four
 /// batches under way, and rests as soon as it has caught up.
 pub async fn keep_up(app: Arc<App>) {
-    let mut failing = false;
+    let (mut failing, mut after) = (false, None);
     loop {
         if !app.memory.nodes.has_duty(Duty::Sweep, app.clock.now()) {
             tokio::time::sleep(PERIOD).await;
             continue;
         }
-        let swept = sweep(&app, over_by(&app)).await;
+        let swept = sweep(&app, over_by(&app), &mut after).await;
         match swept {
             Ok(CHUNK..) => tokio::task::yield_now().await,
             Ok(1..) => tokio::time::sleep(PAUSE).await,
+            Ok(0) if after.is_some() => tokio::time::sleep(PAUSE).await,
             Ok(0) | Err(_) => tokio::time::sleep(PERIOD).await,
         }
         // A store that failed stays so: one line says it.
@@ -62,12 +64,20 @@ pub async fn keep_up(app: Arc<App>) {
 /// # Errors
 /// [`Fault`].
 pub async fn round(app: &App) -> Result<usize, Fault> {
-    sweep(app, app.clock.now()).await
+    let mut after = None;
+    loop {
+        let swept = sweep(app, app.clock.now(), &mut after).await?;
+        if swept > 0 || after.is_none() {
+            return Ok(swept);
+        }
+    }
 }
 
-async fn sweep(app: &App, over_by: Timestamp) -> Result<usize, Fault> {
+/// Sweeps a page, and moves `after` behind it. What stays there is looked at again once the end was reached: entries that
+/// somebody else wrote or gave an end to, which nobody may delete, hold up none of those behind them.
+async fn sweep(app: &App, over_by: Timestamp, after: &mut Option<ExpiryPosition>) -> Result<usize, Fault> {
     // On the heap: it is large, and part of everything around it.
-    Ok(Box::pin(sweep_expired(app, over_by)).await? + sweep_purges(app).await?)
+    Ok(Box::pin(sweep_expired(app, over_by, after)).await? + sweep_purges(app).await?)
 }
 
 /// What ended by then is reclaimed beside a server. What is over here may still count on another node whose clock is behind, where
@@ -84,21 +94,36 @@ fn over_by(app: &App) -> Timestamp {
 /// For how long what is over is kept for nodes whose clocks are behind.
 const BEHIND: Duration = Duration::from_mins(1);
 
-async fn sweep_expired(app: &App, over_by: Timestamp) -> Result<usize, Fault> {
-    // Four batches are under way at once: most of the time each waits for the disk.
-    let expired = Reading::new(app).expired(over_by, 4 * CHUNK).await?;
-    let (mut lapsed, mut alone) = (Vec::new(), Vec::with_capacity(expired.len()));
-    for (key, version) in expired {
-        match Lapsed::of(&key, version) {
+async fn sweep_expired(
+    app: &App,
+    over_by: Timestamp,
+    after: &mut Option<ExpiryPosition>,
+) -> Result<usize, Fault> {
+    // Four batches are under way at once: most of the time each waits for the disk. Should one fail, all begins anew.
+    let from = after.take();
+    let reading = Reading::new(app);
+    let ExpiredPage { entries, next } = reading.expired(over_by, from.as_ref(), 4 * CHUNK).await?;
+    let (mut lapsed, mut alone) = (Vec::new(), Vec::with_capacity(entries.len()));
+    for (key, entry) in entries {
+        if stays(&key) {
+            continue;
+        }
+        match Lapsed::of(&key, entry.version) {
             Some(found) => lapsed.push(found),
-            None => alone.push((key, version)),
+            None => alone.push((key, entry.version)),
         }
     }
     let mut parts = alone.chunks(CHUNK).chain(std::iter::repeat(&[][..]));
-    let mut next = || delete_expired(app, parts.next().unwrap_or_default());
+    let mut part = || delete_expired(app, parts.next().unwrap_or_default());
     let (first, second, third, fourth, lapsed) =
-        tokio::try_join!(next(), next(), next(), next(), delete_lapsed(app, lapsed))?;
+        tokio::try_join!(part(), part(), part(), part(), delete_lapsed(app, lapsed))?;
+    *after = next;
     Ok(first + second + third + fourth + lapsed)
+}
+
+/// Whether what is at `key` has no end, whatever the engine says of one.
+fn stays(key: &[u8]) -> bool {
+    KeyParts::parse(key).is_some_and(|parts| parts.kind().lifetime == Lifetime::Stays)
 }
 
 /// Deletes what must not go alone, four batches at a time, too. Those of one entity lie in one batch as far as they can, so that

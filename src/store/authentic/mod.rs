@@ -34,8 +34,8 @@ use self::known_versions::KnownVersions;
 use super::keys::{self, KeyParts};
 use super::records::{self, Record};
 use super::{
-    Announcements, Assertion, Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError,
-    ValueAfterLoss, Version,
+    Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan,
+    Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::crypto::vault::{EntryTag, Vault};
 use crate::domain::key_ring::KeyNumber;
@@ -55,8 +55,8 @@ pub struct AuthenticStore {
 /// Why an entry is not taken for one that this store's servers wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forgery {
-    /// It is too short to carry a MAC.
-    #[error("it has no MAC")]
+    /// It is too short to carry a MAC, or the engine cannot read what is stored of it.
+    #[error("it has no MAC, or a version or end that cannot be")]
     NoMac,
     /// It was read or written in a later version before.
     #[error("it is older than it was before")]
@@ -170,8 +170,23 @@ impl Store for AuthenticStore {
         Ok(())
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.engine.expired(now, limit).await
+    /// Goes past those that are forged: a page of nothing else is empty and has a next one.
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        let began = self.versions.now();
+        let ExpiredPage { entries, next } = self.engine.expired(now, after, limit).await?;
+        let opened = entries.into_iter().filter_map(|(key, entry)| {
+            let entry = self.opened(&key, entry, began).ok()?;
+            Some((key, entry))
+        });
+        Ok(ExpiredPage {
+            entries: opened.collect(),
+            next,
+        })
     }
 
     /// The entries as the engine has them, with their MACs.
@@ -378,4 +393,4 @@ pub const MAC_BYTES: usize = 2 + size_of::<EntryTag>();
 const MOST_TOLD: usize = 1000;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@ use crate::crypto::key_ring::KeyRing;
 use crate::crypto::master_key::MasterKey;
 use crate::doubles::SeededEntropy;
 use crate::store::Order;
+use crate::store::contract::expired;
 use crate::store::memory::MemoryStore;
 
 /// A store of its own, with so many entries: `y`, a number, and a value of the same number.
@@ -13,7 +14,8 @@ struct VouchedStore {
     store: AuthenticStore,
 }
 
-fn vault(seed: u64) -> Arc<Vault> {
+/// Some keys.
+pub(crate) fn vault(seed: u64) -> Arc<Vault> {
     let master = MasterKey::parse(&"42".repeat(32)).unwrap();
     let ring = KeyRing::generate(&master, &SeededEntropy::new(seed), Timestamp::from_seconds(1));
     Arc::new(Vault::new(&ring))
@@ -151,7 +153,7 @@ async fn a_forged_entry_fails_alone() {
     assert_eq!(world.scanned(None, Order::Ascending, 0).await, [0; 0]);
     assert!(world.store.get_many(&[key(1), key(3)]).await.is_err());
     assert!(world.store.get(&key(1)).await.unwrap().is_some());
-    let due = world.store.expired(Timestamp::MAX, 99).await.unwrap();
+    let due = expired(&world.store, Timestamp::MAX, 99).await.unwrap();
     assert!(!due.is_empty());
 }
 

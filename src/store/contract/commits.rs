@@ -1,6 +1,6 @@
 //! Committing: assertions, atomicity, versions, limits.
 
-use super::{apply, keys, put, value, version};
+use super::{apply, expired, keys, put, value, version};
 use crate::domain::time::Timestamp;
 use crate::store::{Batch, CommitError, MAX_KEY_BYTES, MAX_VALUE_BYTES, Order, Scan, Store, StoreError};
 
@@ -35,7 +35,7 @@ pub(crate) async fn a_conflict_changes_nothing(store: &dyn Store) {
     assert_eq!(value(store, b"b").await.unwrap(), b"1");
     assert_eq!(version(store, b"b").await, before);
     assert_eq!(value(store, b"c").await, None);
-    assert!(store.expired(Timestamp::MAX, 9).await.unwrap().is_empty());
+    assert!(expired(store, Timestamp::MAX, 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn absent_is_asserted(store: &dyn Store) {
@@ -137,7 +137,7 @@ pub(crate) async fn a_put_wins_over_a_delete_of_the_same_key(store: &dyn Store) 
     )
     .await;
     assert_eq!(value(store, b"key").await.unwrap(), b"2");
-    assert_eq!(store.expired(moment, 9).await.unwrap().len(), 1);
+    assert_eq!(expired(store, moment, 9).await.unwrap().len(), 1);
     let current = version(store, b"key").await;
     apply(
         store,
@@ -148,7 +148,7 @@ pub(crate) async fn a_put_wins_over_a_delete_of_the_same_key(store: &dyn Store) 
     )
     .await;
     assert_eq!(value(store, b"key").await.unwrap(), b"3");
-    assert!(store.expired(Timestamp::MAX, 9).await.unwrap().is_empty());
+    assert!(expired(store, Timestamp::MAX, 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn the_last_put_of_a_key_counts(store: &dyn Store) {
@@ -158,14 +158,13 @@ pub(crate) async fn the_last_put_of_a_key_counts(store: &dyn Store) {
     apply(store, batch).await;
     assert_eq!(value(store, b"key").await.unwrap(), b"2");
     assert!(
-        store
-            .expired(Timestamp::from_millis(1), 9)
+        expired(store, Timestamp::from_millis(1), 9)
             .await
             .unwrap()
             .is_empty()
     );
     assert_eq!(
-        store.expired(Timestamp::from_millis(2), 9).await.unwrap().len(),
+        expired(store, Timestamp::from_millis(2), 9).await.unwrap().len(),
         1
     );
 }
@@ -191,7 +190,7 @@ pub(crate) async fn a_new_entry_is_like_any_other(store: &dyn Store) {
     assert_eq!(value(store, b"b").await.unwrap(), b"2");
     let current = version(store, b"b").await;
     assert_eq!(
-        store.expired(moment, 9).await.unwrap(),
+        expired(store, moment, 9).await.unwrap(),
         [(b"b".to_vec(), current)]
     );
     apply(
@@ -201,7 +200,7 @@ pub(crate) async fn a_new_entry_is_like_any_other(store: &dyn Store) {
             .delete(b"b".to_vec()),
     )
     .await;
-    assert!(store.expired(Timestamp::MAX, 9).await.unwrap().is_empty());
+    assert!(expired(store, Timestamp::MAX, 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn an_entry_that_was_not_new_is_overwritten(store: &dyn Store) {
@@ -217,15 +216,14 @@ pub(crate) async fn an_entry_that_was_not_new_is_overwritten(store: &dyn Store) 
     assert!(version(store, b"key").await > before);
     // The former expiry no longer counts, whether or not the engine still has a note of it.
     assert!(
-        store
-            .expired(Timestamp::from_millis(6), 9)
+        expired(store, Timestamp::from_millis(6), 9)
             .await
             .unwrap()
             .is_empty()
     );
-    assert_eq!(store.expired(later, 9).await.unwrap().len(), 1);
+    assert_eq!(expired(store, later, 9).await.unwrap().len(), 1);
     apply(store, Batch::new().put_new(key(), b"newer".to_vec())).await;
-    assert!(store.expired(Timestamp::MAX, 9).await.unwrap().is_empty());
+    assert!(expired(store, Timestamp::MAX, 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn oversized_keys_and_values_are_refused(store: &dyn Store) {
@@ -274,7 +272,7 @@ pub(crate) async fn a_closed_store_refuses_everything(store: &dyn Store) {
     assert!(store.get(b"key").await.is_err());
     assert!(store.get_many(&[b"key".to_vec()]).await.is_err());
     assert!(store.scan(all).await.is_err());
-    assert!(store.expired(Timestamp::MAX, 1).await.is_err());
+    assert!(expired(store, Timestamp::MAX, 1).await.is_err());
     assert!(store.export().await.is_err());
     let outcome = store.commit(Batch::new().delete(b"key".to_vec())).await;
     assert!(

@@ -8,7 +8,8 @@ pub(crate) mod exports;
 pub(crate) mod races;
 pub(crate) mod reads;
 
-use super::{Batch, Order, Scan, Store, Version};
+use super::{Batch, Order, Scan, Store, StoreError, Version};
+use crate::domain::time::Timestamp;
 
 /// Runs the suite on an engine. `$fixture` makes an object whose `store()` is an empty `&dyn Store`.
 macro_rules! contract_tests {
@@ -54,6 +55,7 @@ macro_rules! contract_tests {
                 an_expired_entry_is_still_read,
                 expired_versions_can_be_asserted,
                 the_same_expiry_survives_an_overwrite,
+                pages_of_what_expired_add_up_to_the_whole,
             }
             races::{
                 parallel_increments_are_never_lost,
@@ -118,4 +120,14 @@ async fn keys(
         .into_iter()
         .map(|(key, _)| key)
         .collect()
+}
+
+/// The first of what has expired, each in which version.
+pub(crate) async fn expired(
+    store: &dyn Store,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+    let page = store.expired(now, None, limit).await?.entries.into_iter();
+    Ok(page.map(|(key, entry)| (key, entry.version)).collect())
 }

@@ -1,6 +1,6 @@
 //! Reading: single keys, prefixes, pages.
 
-use super::{apply, keys, put, value};
+use super::{apply, expired, keys, put, value};
 use crate::domain::time::Timestamp;
 use crate::store::{Batch, Order, Store};
 
@@ -161,5 +161,5 @@ pub(crate) async fn pages_add_up_to_the_whole(store: &dyn Store) {
 pub(crate) async fn a_limit_of_zero_is_empty(store: &dyn Store) {
     put(store, b"key", b"value").await;
     assert!(keys(store, b"", None, Order::Ascending, 0).await.is_empty());
-    assert!(store.expired(Timestamp::MAX, 0).await.unwrap().is_empty());
+    assert!(expired(store, Timestamp::MAX, 0).await.unwrap().is_empty());
 }

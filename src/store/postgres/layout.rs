@@ -13,7 +13,7 @@
 use std::ops::Bound;
 
 use crate::domain::time::Timestamp;
-use crate::store::{Entry, Scan, StoreError, Version};
+use crate::store::{Entry, ExpiryPosition, Scan, StoreError, Version};
 
 /// The table.
 pub(super) const TABLE: &str = "countersign_entries";
@@ -60,12 +60,29 @@ pub(super) fn rows_of(scan: &Scan) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((low, high))
 }
 
-/// The entry in a row.
-pub(super) fn entry(value: Vec<u8>, version: i64, expires_at: Option<i64>) -> Result<Entry, StoreError> {
-    Ok(Entry {
-        value,
-        version: Version(number(version)?),
-        expires_at: expires_at.map(number).transpose()?.map(Timestamp::from_millis),
+/// The entry in a row. No server writes a number below zero: a row that has one is an entry that nobody can read.
+pub(super) fn entry(value: Vec<u8>, version: i64, expires_at: Option<i64>) -> Entry {
+    let end = expires_at.map(u64::try_from).transpose();
+    match (u64::try_from(version), end) {
+        (Ok(version), Ok(end)) => Entry {
+            value,
+            version: Version(version),
+            expires_at: end.map(Timestamp::from_millis),
+        },
+        _ => Entry::unreadable(),
+    }
+}
+
+/// Behind the expired entry in a row.
+pub(super) fn position(row_key: &[u8], expires_at: i64) -> ExpiryPosition {
+    ExpiryPosition([&expires_at.to_be_bytes()[..], row_key].concat())
+}
+
+/// The end and the key of the row that a page of expired entries begins behind.
+pub(super) fn behind(position: Option<&ExpiryPosition>) -> (i64, &[u8]) {
+    let parts = position.and_then(|ExpiryPosition(bytes)| bytes.split_first_chunk());
+    parts.map_or((i64::MIN, &[]), |(end, row_key)| {
+        (i64::from_be_bytes(*end), row_key)
     })
 }
 

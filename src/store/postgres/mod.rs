@@ -61,14 +61,16 @@ pub use self::tls::TlsError;
 use self::acknowledgements::Acknowledgements;
 use self::announcements::Notifications;
 use self::connection::{Connector, ErrorKind, SessionPurpose, StatementFailure, within};
-use self::layout::{ENTRIES, EPOCH_KEY, SLOTS, bigint, entry, entry_key, key_of, number, rows_of};
+use self::layout::{
+    ENTRIES, EPOCH_KEY, SLOTS, behind, bigint, entry, entry_key, key_of, number, position, rows_of,
+};
 use self::pool::ReadPool;
 use self::read_groups::ReadGroups;
 use self::versions::VersionSource;
 use self::writer::{CommitCounts, Writer, WriterContext};
 use super::{
-    Announcements, Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError,
-    ValueAfterLoss, Version,
+    Announcements, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics,
+    Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::domain::time::{Clock, Timestamp};
 
@@ -196,15 +198,28 @@ impl Store for PostgresStore {
         answered.await.unwrap_or_else(|_| Err(fallen().into()))
     }
 
-    async fn expired(&self, now: Timestamp, count: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        let parameters: [&(dyn ToSql + Sync); 4] =
-            [&bigint(now.millis()), &ENTRIES.0, &ENTRIES.1, &limit(count)];
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        count: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        let (end, row_key) = behind(after);
+        let parameters: [&(dyn ToSql + Sync); 6] = [
+            &bigint(now.millis()),
+            &ENTRIES.0,
+            &ENTRIES.1,
+            &limit(count),
+            &end,
+            &row_key,
+        ];
         let rows = self.pool.query(EXPIRED, &parameters).await?;
-        let versioned = |row: &Row| {
-            let version: i64 = column(row, 1)?;
-            Ok((key_of(column(row, 0)?), Version(number(version)?)))
+        let next = match rows.last().filter(|_| rows.len() == count) {
+            Some(last) => Some(position(column(last, 0)?, column(last, 3)?)),
+            None => None,
         };
-        rows.iter().map(versioned).collect()
+        let entries = rows.iter().map(keyed_entry_in).collect::<Result<_, _>>()?;
+        Ok(ExpiredPage { entries, next })
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
@@ -327,11 +342,11 @@ fn keyed_entry_in(row: &Row) -> Result<(Vec<u8>, Entry), StoreError> {
 
 /// The entry in a row whose value, version and expiry begin at the column `first`.
 fn entry_in(row: &Row, first: usize) -> Result<Entry, StoreError> {
-    entry(
+    Ok(entry(
         column(row, first)?,
         column(row, first + 1)?,
         column(row, first + 2)?,
-    )
+    ))
 }
 
 fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, number: usize) -> Result<T, StoreError> {
@@ -347,8 +362,9 @@ const SCAN_UP: &str = "SELECT key, value, version, expires_at FROM countersign_e
 WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 const SCAN_DOWN: &str = "SELECT key, value, version, expires_at FROM countersign_entries
 WHERE key >= $1 AND key < $2 ORDER BY key DESC LIMIT $3";
-const EXPIRED: &str = "SELECT key, version FROM countersign_entries
-WHERE expires_at <= $1 AND key >= $2 AND key < $3 ORDER BY expires_at LIMIT $4";
+const EXPIRED: &str = "SELECT key, value, version, expires_at FROM countersign_entries
+WHERE expires_at <= $1 AND key >= $2 AND key < $3 AND expires_at >= $5 AND (expires_at > $5 OR key > $6)
+ORDER BY expires_at, key LIMIT $4";
 const CLOCK: &str = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::int8";
 /// A slot goes if it is old by the clock of this process and by that of the database: one of them can be wrong, and whoever
 /// misses its slot takes the database for one that has lost commits.

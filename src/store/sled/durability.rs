@@ -16,6 +16,8 @@ use crate::store::{Statistics, StoreError};
 pub(super) struct Durability {
     /// Every batch up to this version is on disk.
     durable: AtomicU64,
+    /// No batch that was applied has a version above this one.
+    given: AtomicU64,
     /// Says without a lock that `deleting` is empty, as it mostly is.
     deletes: AtomicBool,
     /// The tree's keys that groups delete which are not durable yet, each with the last version of its group. An entry's
@@ -35,12 +37,14 @@ impl Durability {
     pub(super) fn from_version(version: u64) -> Self {
         Self {
             durable: AtomicU64::new(version.saturating_sub(1)),
+            given: AtomicU64::new(version.saturating_sub(1)),
             ..Self::default()
         }
     }
 
-    /// Announces the deletes of a group, before the group is applied.
+    /// Announces a group whose last version is `until`, with its deletes, before it is applied.
     pub(super) fn announce(&self, keys: BTreeSet<IVec>, until: u64) {
+        self.given.store(until, Ordering::SeqCst);
         if !keys.is_empty() {
             let mut deleting = self.lock();
             deleting.extend(keys.into_iter().map(|key| (key, until)));
@@ -66,7 +70,12 @@ impl Durability {
         self.moved.notify_waiters();
     }
 
-    /// Waits until `version` is on disk.
+    /// Whether a batch can have had this version.
+    pub(super) fn was_given(&self, version: u64) -> bool {
+        version <= self.given.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `version`, which was given, is on disk.
     pub(super) async fn reached(&self, version: u64) -> Result<(), StoreError> {
         if self.is_durable(version)? {
             return Ok(());

@@ -174,9 +174,7 @@ impl CommitGroup {
             Some(stored) => Some(stored),
             None => view.tree.get(data_key)?,
         };
-        let head = stored
-            .map(|stored| layout::decode(&stored).map(|(head, _)| head))
-            .transpose()?;
+        let head = stored.map(|stored| layout::head(&stored));
         let data_key = IVec::from(data_key);
         self.heads.insert(data_key.clone(), head);
         Ok((data_key, head))

@@ -8,14 +8,12 @@
 //! Invariant: whatever entry has an expiry is named with it by a row.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use sled::{IVec, Tree};
 
 use super::ReadError;
 use super::layout;
 use crate::domain::time::Timestamp;
-use crate::store::Version;
 
 /// The rows of one group, in the making.
 #[derive(Default)]
@@ -47,55 +45,87 @@ impl NewRows {
 /// What a stretch of the index says.
 #[derive(Default)]
 pub(super) struct Due {
-    /// Moments, keys and versions of entries that have expired, in the order of the rows.
-    pub(super) entries: Vec<(u64, Vec<u8>, Version)>,
+    /// Moments, keys and stored forms of entries that have expired, in the order of the rows.
+    pub(super) entries: Vec<(u64, Vec<u8>, IVec)>,
     /// Rows that seem to have no valid name.
     pub(super) dead: Vec<IVec>,
-    /// The last row that was read, if there may be more behind it.
-    pub(super) position: Option<IVec>,
+    /// How far it was read, if there may be more behind it.
+    pub(super) position: Option<RowPosition>,
 }
 
-/// Reads the rows behind `position` until `limit` expired entries are found or a stretch is over.
+/// How far the index was read.
+pub(super) struct RowPosition {
+    row_key: IVec,
+    /// How many of the row's names were read.
+    names: u32,
+}
+
+impl RowPosition {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        [&self.names.to_be_bytes()[..], &self.row_key].concat()
+    }
+
+    /// What [`RowPosition::to_bytes`] was made of.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (names, row_key) = bytes.split_first_chunk()?;
+        Some(Self {
+            row_key: row_key.into(),
+            names: u32::from_be_bytes(*names),
+        })
+    }
+}
+
+/// Reads on from `position` until `limit` expired entries are found or a stretch is over.
 pub(super) fn due(
     tree: &Tree,
     now: Timestamp,
     limit: usize,
-    position: Option<&IVec>,
+    position: Option<&RowPosition>,
 ) -> Result<Due, ReadError> {
     let (start, end) = layout::row_range(now);
-    let low = match position {
-        None => Bound::Included(start.as_slice()),
-        Some(row_key) => Bound::Excluded(&**row_key),
-    };
+    let low = position.map_or(start.as_slice(), |position| &position.row_key);
     let mut due = Due::default();
     let mut data_key = Vec::new();
-    for (number, row) in tree
-        .range::<&[u8], _>((low, Bound::Excluded(end.as_slice())))
-        .enumerate()
-    {
+    if low >= end.as_slice() {
+        return Ok(due);
+    }
+    for (number, row) in tree.range(low..end.as_slice()).enumerate() {
         let (row_key, row) = row?;
-        let mut valid = false;
-        for name in layout::names(&row_key, &row) {
-            let (moment, key) = name?;
+        let read = position.filter(|position| position.row_key == row_key);
+        let read = read.map_or(0, |position| position.names);
+        let mut valid = read > 0;
+        for (nth, name) in (0_u32..).zip(layout::names(&row_key, &row)) {
+            let Ok((moment, key)) = name else {
+                // Nobody knows what it says of others; all that hangs on it is space.
+                valid = true;
+                break;
+            };
+            if nth < read {
+                continue;
+            }
+            if due.entries.len() >= limit {
+                due.position = Some(RowPosition {
+                    row_key: row_key.clone(),
+                    names: nth,
+                });
+                return Ok(due);
+            }
             let Some(stored) = tree.get(layout::data_key(&mut data_key, key))? else {
                 continue;
             };
-            let (head, _) = layout::decode(&stored)?;
-            if head.expires_at == Some(moment) {
+            if layout::head(&stored).expires_at == Some(moment) {
                 valid = true;
                 if moment <= now.millis() {
-                    due.entries.push((moment, key.to_vec(), Version(head.version)));
+                    due.entries.push((moment, key.to_vec(), stored));
                 }
             }
         }
         if !valid {
             due.dead.push(row_key.clone());
         }
-        if due.entries.len() >= limit {
-            break;
-        }
         if number + 1 == STRETCH_ROWS {
-            due.position = Some(row_key);
+            let names = u32::MAX;
+            due.position = Some(RowPosition { row_key, names });
             break;
         }
     }

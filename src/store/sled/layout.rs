@@ -32,6 +32,14 @@ pub(super) struct EntryHead {
     pub(super) expires_at: Option<u64>,
 }
 
+impl EntryHead {
+    /// As [`Entry::unreadable`] has it.
+    const UNREADABLE: Self = Self {
+        version: 0,
+        expires_at: None,
+    };
+}
+
 /// Writes the tree's key of the entry at `key` into `buffer`.
 pub(super) fn data_key<'b>(buffer: &'b mut Vec<u8>, key: &[u8]) -> &'b [u8] {
     buffer.clear();
@@ -131,37 +139,40 @@ pub(super) fn encode<'b>(buffer: &'b mut Vec<u8>, head: EntryHead, value: &[u8])
     buffer
 }
 
-/// Splits the stored form of an entry.
-pub(super) fn decode(stored: &[u8]) -> Result<(EntryHead, &[u8]), StoreError> {
-    let (version, rest) = stored.split_first_chunk().ok_or_else(short)?;
+/// Splits the stored form of an entry; `None` if it is none.
+pub(super) fn decode(stored: &[u8]) -> Option<(EntryHead, &[u8])> {
+    let (version, rest) = stored.split_first_chunk()?;
     let version = u64::from_be_bytes(*version);
-    let (expires_at, value) = match rest.split_first().ok_or_else(short)? {
+    let (expires_at, value) = match rest.split_first()? {
         (0, value) => (None, value),
         (1, rest) => {
-            let (moment, value) = rest.split_first_chunk().ok_or_else(short)?;
+            let (moment, value) = rest.split_first_chunk()?;
             (Some(u64::from_be_bytes(*moment)), value)
         }
-        (other, _) => {
-            return Err(StoreError::Corrupt(format!(
-                "an entry is marked with the unknown byte {other}"
-            )));
-        }
+        _ => return None,
     };
-    Ok((EntryHead { version, expires_at }, value))
+    Some((EntryHead { version, expires_at }, value))
+}
+
+/// What is to be known of an entry in its stored form. Whoever cannot read it sees that it is there.
+pub(super) fn head(stored: &[u8]) -> EntryHead {
+    decode(stored).map_or(EntryHead::UNREADABLE, |(head, _)| head)
 }
 
 /// The entry in its stored form.
-pub(super) fn entry(stored: &IVec) -> Result<Entry, StoreError> {
-    let (head, value) = decode(stored)?;
-    Ok(Entry {
-        value: value.to_vec(),
-        version: Version(head.version),
-        expires_at: head.expires_at.map(Timestamp::from_millis),
-    })
+pub(super) fn entry(stored: &IVec) -> Entry {
+    match decode(stored) {
+        Some((head, value)) => Entry {
+            value: value.to_vec(),
+            version: Version(head.version),
+            expires_at: head.expires_at.map(Timestamp::from_millis),
+        },
+        None => Entry::unreadable(),
+    }
 }
 
 fn short() -> StoreError {
-    StoreError::Corrupt("an entry is too short to be one".into())
+    StoreError::Corrupt("a row of the index of expiries is too short".into())
 }
 
 /// The milliseconds that share an index row.
@@ -237,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_bytes_are_an_error() {
+    fn damaged_bytes_are_no_entry() {
         let whole = encode(
             &mut Vec::new(),
             EntryHead {
@@ -248,9 +259,9 @@ mod tests {
         )
         .to_vec();
         for length in 0..whole.len() {
-            assert!(decode(&whole[..length]).is_err(), "{length}");
+            assert!(decode(&whole[..length]).is_none(), "{length}");
         }
-        assert!(decode(b"\0\0\0\0\0\0\0\0\x02rest").is_err());
+        assert!(decode(b"\0\0\0\0\0\0\0\0\x02rest").is_none());
         let key = row_key(1, 2, 3);
         for row in [&b"\0"[..], b"\0\0\0", b"\0\0\0\x02a"] {
             let found: Vec<_> = names(&key, row).collect();

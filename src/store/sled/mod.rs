@@ -37,17 +37,21 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use sled::Db;
+use sled::{Db, IVec};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub use self::open::OpenError;
 
 use self::committer::{Committer, CommitterCommand};
 use self::durability::Durability;
+use self::index::RowPosition;
 use self::open::OpenedDatabase;
 use self::recent::Recent;
 use self::syncer::{Pages, Sync, Syncer};
-use super::{Batch, CommitError, Entry, Export, Order, Scan, Statistics, Store, StoreError, Version};
+use super::{
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics, Store,
+    StoreError,
+};
 use crate::domain::time::Timestamp;
 
 /// Where the data is and how much memory it may take.
@@ -138,6 +142,17 @@ impl SledStore {
         })
     }
 
+    /// The entry in its stored form. Nothing waits for a version that no batch was given: what has one is an entry that nobody
+    /// can read.
+    fn entry(&self, stored: &IVec) -> Entry {
+        let entry = layout::entry(stored);
+        if self.durability.was_given(entry.version.0) {
+            entry
+        } else {
+            Entry::unreadable()
+        }
+    }
+
     /// Runs `read` on the database, unless the store failed or is closed.
     fn read<T>(&self, read: impl FnOnce(&Db) -> Result<T, ReadError>) -> Result<T, StoreError> {
         self.durability.usable()?;
@@ -145,7 +160,6 @@ impl SledStore {
         let db = db.as_ref().ok_or_else(|| self.durability.absence())?;
         read(db).map_err(|error| match error {
             ReadError::Database(error) => StoreError::Unavailable(error.to_string()),
-            ReadError::Entry(error) => error,
         })
     }
 }
@@ -156,7 +170,7 @@ impl Store for SledStore {
         let mut data_key = Vec::with_capacity(key.len() + 1);
         layout::data_key(&mut data_key, key);
         let entry = self.read(|db| match self.recent.get(&data_key, || db.get(&data_key))? {
-            Some(stored) => Ok(Some(layout::entry(&stored)?)),
+            Some(stored) => Ok(Some(self.entry(&stored))),
             None => Ok(None),
         })?;
         match &entry {
@@ -173,7 +187,7 @@ impl Store for SledStore {
             for key in keys {
                 let data_key = layout::data_key(&mut data_key, key);
                 let stored = self.recent.get(data_key, || db.get(data_key))?;
-                entries.push(stored.as_ref().map(layout::entry).transpose()?);
+                entries.push(stored.as_ref().map(|stored| self.entry(stored)));
             }
             Ok(entries)
         })?;
@@ -205,7 +219,7 @@ impl Store for SledStore {
                 };
                 let Some(row) = row else { break };
                 let (data_key, stored) = row?;
-                entries.push((layout::key_of(&data_key).to_vec(), layout::entry(&stored)?));
+                entries.push((layout::key_of(&data_key).to_vec(), self.entry(&stored)));
             }
             Ok(entries)
         })?;
@@ -228,33 +242,41 @@ impl Store for SledStore {
             .unwrap_or_else(|_| Err(self.durability.absence().into()))
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        let mut entries = Vec::new();
-        let mut position = None;
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        let mut found = Vec::new();
+        let mut position = after.and_then(|ExpiryPosition(bytes)| RowPosition::from_bytes(bytes));
         loop {
-            let left = limit - entries.len();
-            let found = self.read(|db| index::due(db, now, left, position.as_ref()))?;
-            if !found.dead.is_empty() {
+            let left = limit - found.len();
+            let due = self.read(|db| index::due(db, now, left, position.as_ref()))?;
+            if !due.dead.is_empty() {
                 // Nothing depends on it but space, and a store that is being closed has other worries.
-                let _closed = self.queue.send(CommitterCommand::DropRows(found.dead)).await;
+                let _closed = self.queue.send(CommitterCommand::DropRows(due.dead)).await;
             }
-            entries.extend(found.entries);
-            position = found.position;
-            if position.is_none() || entries.len() >= limit {
+            found.extend(due.entries);
+            position = due.position;
+            if position.is_none() || found.len() >= limit {
                 break;
             }
             tokio::task::yield_now().await;
         }
         // A name may stand in two rows.
-        entries.sort_unstable();
-        entries.dedup();
-        entries.truncate(limit);
+        found.sort_unstable();
+        found.dedup_by(|one, other| (one.0, &one.1) == (other.0, &other.1));
+        let entries: Vec<_> = found
+            .into_iter()
+            .map(|(_, key, stored)| (key, self.entry(&stored)))
+            .collect();
         // What an unfinished group deletes is merely missed, which a sweeper can bear.
-        if let Some(newest) = entries.iter().map(|(_, _, version)| *version).max() {
+        if let Some(newest) = entries.iter().map(|(_, entry)| entry.version).max() {
             self.durability.reached(newest.0).await?;
         }
-        let versioned = entries.into_iter().map(|(_, key, version)| (key, version));
-        Ok(versioned.collect())
+        let next = position.map(|position| ExpiryPosition(position.to_bytes()));
+        Ok(ExpiredPage { entries, next })
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
@@ -315,8 +337,6 @@ impl fmt::Debug for SledStore {
 enum ReadError {
     #[error(transparent)]
     Database(#[from] sled::Error),
-    #[error(transparent)]
-    Entry(#[from] StoreError),
 }
 
 /// A handle of our own to sled's data file, to sync it.

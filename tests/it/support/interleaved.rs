@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign::domain::time::Timestamp;
 use countersign::store::memory::MemoryStore;
-use countersign::store::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use countersign::store::{
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store, StoreError,
+};
 use tokio::task::yield_now;
 
 /// A store in memory that lets everybody else go first.
@@ -41,9 +43,14 @@ impl Store for Interleaved {
         self.0.commit(batch).await
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
         yield_now().await;
-        self.0.expired(now, limit).await
+        self.0.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

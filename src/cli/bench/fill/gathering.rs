@@ -11,7 +11,8 @@ use async_trait::async_trait;
 
 use crate::domain::time::Timestamp;
 use crate::store::{
-    Assertion, Batch, CommitError, Entry, Export, Order, Put, Scan, Statistics, Store, StoreError, Version,
+    Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Put, Scan, Statistics,
+    Store, StoreError, Version,
 };
 
 /// What is gathered, before a store that is not written to meanwhile.
@@ -230,8 +231,13 @@ impl Store for GatheringStore {
         Ok(())
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.stored.expired(now, limit).await
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        self.stored.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

@@ -22,7 +22,9 @@ use crate::flows::reading::Reading;
 use crate::memory::breaker::SenderBreakers;
 use crate::store::keys::KeyParts;
 use crate::store::memory::MemoryStore;
-use crate::store::{Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version};
+use crate::store::{
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store, StoreError,
+};
 
 #[tokio::test]
 async fn a_code_arrives_with_its_text_and_the_attempt_says_so() {
@@ -309,8 +311,13 @@ impl Store for Contended {
         self.inner.commit(batch).await
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.inner.expired(now, limit).await
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        self.inner.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

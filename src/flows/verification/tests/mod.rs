@@ -39,7 +39,8 @@ use crate::flows::code::open_code;
 use crate::flows::{Error, account, service, verification};
 use crate::store::memory::MemoryStore;
 use crate::store::{
-    Batch, CommitError, Entry, Export, Scan, Statistics, Store, StoreError, Version, keys, records,
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store, StoreError,
+    keys, records,
 };
 
 /// An account with a service.
@@ -236,8 +237,13 @@ impl Store for Interleaved {
         self.0.commit(batch).await
     }
 
-    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(Vec<u8>, Version)>, StoreError> {
-        self.0.expired(now, limit).await
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        self.0.expired(now, after, limit).await
     }
 
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {

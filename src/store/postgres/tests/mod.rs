@@ -6,6 +6,7 @@ mod nodes;
 mod outages;
 mod reaching;
 mod servers;
+mod unreadable;
 
 use self::history::Workload;
 use super::*;

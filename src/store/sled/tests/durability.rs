@@ -6,6 +6,7 @@ use std::sync::mpsc as channel;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::store::contract::expired;
 
 #[tokio::test]
 async fn a_read_waits_until_what_it_saw_is_durable() {
@@ -120,7 +121,7 @@ async fn deletes_of_several_groups_in_flight_are_each_waited_for() {
     // Answered at once, and the delete was applied before that.
     let behind = gated
         .store
-        .commit(Batch::new().assert_at(b"b".to_vec(), Version(0)));
+        .commit(Batch::new().assert_at(b"b".to_vec(), crate::store::Version(0)));
     assert!(behind.await.is_err());
     let (mut a, mut b) = (pin!(gated.store.get(b"a")), pin!(gated.store.get(b"b")));
     assert!(is_pending(a.as_mut()));
@@ -191,7 +192,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_or_read() {
     }
     assert!(store.get(b"before").await.is_err());
     assert!(store.get(b"missing").await.is_err());
-    assert!(store.expired(Timestamp::MAX, 1).await.is_err());
+    assert!(expired(&store, Timestamp::MAX, 1).await.is_err());
     assert!(store.export().await.is_err());
     assert!(store.close().await.is_err());
     assert_eq!(

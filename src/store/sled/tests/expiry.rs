@@ -1,6 +1,7 @@
 //! The index of expiries takes little space, and gives it back.
 
 use super::*;
+use crate::store::contract::expired;
 
 #[tokio::test]
 async fn one_group_writes_few_rows() {
@@ -8,7 +9,9 @@ async fn one_group_writes_few_rows() {
     let store = open(directory.path());
     store.commit(many(0..1000, 5_000)).await.unwrap();
     assert!((1..20).contains(&rows(&store)), "{}", rows(&store));
-    let due = store.expired(Timestamp::from_millis(5_000), 2000).await.unwrap();
+    let due = expired(&store, Timestamp::from_millis(5_000), 2000)
+        .await
+        .unwrap();
     assert_eq!(due.len(), 1000);
     store.close().await.unwrap();
 }
@@ -37,7 +40,7 @@ async fn when_everything_is_swept_no_row_is_left() {
     }
     let mut swept = 0;
     loop {
-        let due = store.expired(Timestamp::MAX, 70).await.unwrap();
+        let due = expired(&store, Timestamp::MAX, 70).await.unwrap();
         if due.is_empty() {
             break;
         }
@@ -64,7 +67,7 @@ async fn an_entry_that_returns_to_its_former_expiry_is_found_once() {
     }
     assert_eq!(rows(&store), 3);
     for _ in 0..2 {
-        let due = store.expired(Timestamp::MAX, 9).await.unwrap();
+        let due = expired(&store, Timestamp::MAX, 9).await.unwrap();
         assert_eq!(due.len(), 1);
     }
     store.close().await.unwrap();
@@ -85,7 +88,7 @@ async fn a_row_whose_name_became_valid_again_stays() {
         .await
         .unwrap();
     store.commit(put("last", "")).await.unwrap();
-    assert_eq!(store.expired(Timestamp::MAX, 9).await.unwrap().len(), 1);
+    assert_eq!(expired(&store, Timestamp::MAX, 9).await.unwrap().len(), 1);
     store.close().await.unwrap();
 }
 

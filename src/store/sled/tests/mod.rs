@@ -3,6 +3,7 @@
 mod durability;
 mod expiry;
 mod opening;
+mod unreadable;
 
 use tempfile::TempDir;
 

@@ -26,7 +26,7 @@ async fn a_copy_on_either_engine_has_the_same_entries() {
     assert_eq!(checksum.entries, 301);
     for store in [&second as &dyn Store, &third, &fourth] {
         assert_eq!(exported(store).await, exported(&first).await);
-        assert_eq!(store.expired(Timestamp::MAX, 1000).await.unwrap().len(), 100);
+        assert_eq!(expired(store, Timestamp::MAX, 1000).await.unwrap().len(), 100);
         store.close().await.unwrap();
     }
 }
@@ -133,8 +133,8 @@ async fn what_changed_in_the_source_after_an_interruption_is_copied_anew() {
         in_batches(&source, &target).await.unwrap();
         assert_eq!(exported(&target).await, exported(&source).await);
         assert_eq!(
-            target.expired(Timestamp::MAX, 1000).await.unwrap().len(),
-            source.expired(Timestamp::MAX, 1000).await.unwrap().len()
+            expired(&target, Timestamp::MAX, 1000).await.unwrap().len(),
+            expired(&source, Timestamp::MAX, 1000).await.unwrap().len()
         );
     }
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::time::Timestamp;
+use crate::store::contract::expired;
 use crate::store::memory::MemoryStore;
 use crate::store::records::{self, Filling, Stored};
 use crate::store::sled::{Options, SledStore};
@@ -28,7 +29,7 @@ async fn memory_to_sled_to_memory_is_byte_identical() {
     let third = MemoryStore::new();
     imported(&third, &exported).await.unwrap();
     assert_eq!(self::exported(&third).await, exported);
-    assert_eq!(third.expired(Timestamp::MAX, 9).await.unwrap().len(), 1);
+    assert_eq!(expired(&third, Timestamp::MAX, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
