@@ -147,6 +147,9 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// Forgets what this process knows of versions that are over: an epoch has begun in which the store may have older ones.
+    fn forget_versions(&self) {}
+
     /// How processes that share the store tell each other of changes; `None` where no other process can share it, or nothing
     /// can be told.
     fn announcements(&self) -> Option<Box<dyn Announcements>> {

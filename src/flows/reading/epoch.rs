@@ -69,8 +69,17 @@ pub(super) async fn learn(store: &dyn Store, memory: &Memory) -> Result<(), Faul
         store.report_loss();
         return Err(StoreError::Unavailable("it has forgotten which epoch it was in".into()).into());
     }
+    let number = |epoch: Option<(StoreEpoch, u64)>| epoch.map(|(epoch, _)| epoch.number);
+    if number(read) < number(known) {
+        // It is in a later version, so nothing was forgotten: somebody put it there, and what is void would be good again.
+        let why = "the store's epoch is one that is over; what was written in its place is gone";
+        return Err(Fault::Forged(why.into()));
+    }
     // What is written from now on must not be taken for older than the epoch.
     store.raise_versions().await?;
+    if number(read) > number(known) {
+        store.forget_versions();
+    }
     memory.epoch.set(read);
     // What is held of budgets may be of commits that are gone; and whoever waits looks at what is there.
     *memory.fraud.ledger() = Ledger::default();
@@ -78,7 +87,8 @@ pub(super) async fn learn(store: &dyn Store, memory: &Memory) -> Result<(), Faul
     Ok(())
 }
 
-/// What became of a commit. If another change came first, that may have been an epoch that another process began: it is read.
+/// What became of a commit. If another change came first, that may have been an epoch that another process began: it is read. If
+/// that cannot be, no commit will ever do, and nobody need try again.
 pub(super) async fn heed(
     store: &dyn Store,
     memory: &Memory,
@@ -89,6 +99,9 @@ pub(super) async fn heed(
         && memory.epoch.is_to_be_looked_at()
         && let Err(error) = Box::pin(learn(store, memory)).await
     {
+        if error.is_of_a_record() {
+            return Err(error);
+        }
         tracing::debug!("which epoch the store is in could not be read: {error}");
     }
     committed

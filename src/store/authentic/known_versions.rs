@@ -1,4 +1,4 @@
-//! Which versions of factors and destinations are known to be over: an old one that comes back was put there by somebody who
+//! Which versions of factors, destinations and counts of wrong codes are known to be over: an old one that comes back was put there by somebody who
 //! has a copy of it, for its MAC is right.
 //!
 //! It is known for as long as the process runs, of what it read or wrote itself, and of so many entries: whoever puts the
@@ -12,6 +12,8 @@ use super::{Assertion, Batch, Version};
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::Entity;
 use crate::domain::factor::Factor;
+use crate::domain::wrong_codes::WrongCodes;
+use crate::store::keys::KeyParts;
 use crate::store::records::Record;
 
 /// What one process knows of versions.
@@ -51,24 +53,24 @@ impl KnownVersions {
         if !is_watched(key) {
             return false;
         }
-        let mut known = self.lock();
-        let found = known.find_or_insert(key);
-        if found.noted > began {
-            // Two reads were under way at once, and nobody knows which one looked first.
-            return false;
-        }
-        let version = halves(version);
-        if found.current == Some(version) {
-            return false;
-        }
-        if found.is_over(version) {
-            return true;
-        }
-        if let Some(before) = found.current.replace(version) {
-            found.end(before);
-        }
-        found.noted = self.next();
-        false
+        self.lock().with(key, |found| {
+            if found.noted > began {
+                // Two reads were under way at once, and nobody knows which one looked first.
+                return false;
+            }
+            let version = halves(version);
+            if found.current == Some(version) {
+                return false;
+            }
+            if found.is_over(version) {
+                return true;
+            }
+            if let Some(before) = found.current.replace(version) {
+                found.end(before);
+            }
+            found.noted = self.next();
+            false
+        })
     }
 
     /// Of which versions a batch says that they are over once it is committed.
@@ -88,10 +90,10 @@ impl KnownVersions {
     /// Notes that these versions are over.
     pub(super) fn note_replaced(&self, replaced: Vec<(Vec<u8>, Version)>) {
         for (key, version) in replaced {
-            let mut known = self.lock();
-            let found = known.find_or_insert(&key);
-            found.end(halves(version));
-            found.noted = self.next();
+            self.lock().with(&key, |found| {
+                found.end(halves(version));
+                found.noted = self.next();
+            });
         }
     }
 
@@ -132,28 +134,36 @@ impl VersionHistory {
 }
 
 impl Generations {
-    fn find_or_insert(&mut self, key: &[u8]) -> &mut VersionHistory {
-        if !self.young.contains_key(key) {
-            if self.young.len() >= MOST_KNOWN / 2 {
-                self.old = std::mem::take(&mut self.young);
-            }
-            let known = self.old.remove(key).unwrap_or_default();
-            self.young.insert(key.into(), known);
+    /// What `visit` says of what is known of `key`, and may change.
+    fn with<T>(&mut self, key: &[u8], visit: impl FnOnce(&mut VersionHistory) -> T) -> T {
+        if let Some(known) = self.young.get_mut(key) {
+            return visit(known);
         }
-        self.young.entry(key.into()).or_default()
+        if self.young.len() >= MOST_KNOWN / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let mut known = self.old.remove(key).unwrap_or_default();
+        let said = visit(&mut known);
+        self.young.insert(key.into(), known);
+        said
     }
 }
 
-/// Whether the entry at `key` is one whose past would let somebody guess on: a factor, or a destination.
+/// Whether the entry at `key` is one whose past would let somebody guess on: a factor, a destination, or the wrong codes for one.
 fn is_watched(key: &[u8]) -> bool {
-    match key {
-        [letter, ..] if *letter == DestinationRecord::KIND => true,
-        // Below an entity, behind whose SID the letter stands; another SID is behind it.
+    // Most entries are none of them, and are told by less.
+    let may_be = match key {
         [letter, rest @ ..] if *letter == Entity::KIND => {
-            rest.len() > SID + 1 && rest[rest.len() - SID - 1] == Factor::KIND
+            rest.len() > SID && rest[rest.len() - SID - 1] == Factor::KIND
         }
-        _ => false,
-    }
+        [letter, ..] => [DestinationRecord::KIND, WrongCodes::KIND].contains(letter),
+        [] => false,
+    };
+    may_be
+        && matches!(
+            KeyParts::parse(key),
+            Some(KeyParts::Factor(..) | KeyParts::Destination(..) | KeyParts::WrongCodes(..))
+        )
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
@@ -172,9 +182,49 @@ const MOST_COUNTS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::destination::Destination;
+    use crate::domain::entity::EntityScope;
+    use crate::domain::phone::PhoneNumber;
+    use crate::domain::sid::{AccountSid, ChallengeSid, EntitySid, FactorSid, ServiceSid};
+    use crate::domain::text::Identity;
+    use crate::store::keys;
 
-    fn key(number: u8) -> Vec<u8> {
-        vec![DestinationRecord::KIND, number]
+    fn key(number: u32) -> Vec<u8> {
+        let number = PhoneNumber::try_from(format!("+32470{number:06}")).unwrap();
+        let destination = Destination::Phone(number);
+        keys::destination(ServiceSid::from_bytes([7; 16]), &destination).into_bytes()
+    }
+
+    /// What is over of each that is watched does not come back, and of nothing else is anything known.
+    #[test]
+    fn what_would_let_somebody_guess_on_is_watched() {
+        let (account, service) = (AccountSid::from_bytes([1; 16]), ServiceSid::from_bytes([2; 16]));
+        let phone = Destination::Phone(PhoneNumber::try_from("+32470123456".to_owned()).unwrap());
+        let scope = EntityScope {
+            account,
+            service,
+            identity: Identity::parse("owl-of-the-bank").unwrap(),
+            entity: EntitySid::from_bytes([3; 16]),
+        };
+        let sid = [4; 16];
+        let watched = [
+            keys::factor(&scope, FactorSid::from_bytes(sid)).into_bytes(),
+            keys::destination(service, &phone).into_bytes(),
+            keys::wrong_codes(account, &phone).into_bytes(),
+        ];
+        let others = [
+            keys::challenge(&scope, ChallengeSid::from_bytes(sid)).into_bytes(),
+            keys::entity(service, &scope.identity).into_bytes(),
+            keys::account(account).into_bytes(),
+        ];
+        let known = KnownVersions::default();
+        for (keys, comes_back) in [(&watched[..], false), (&others[..], true)] {
+            for key in keys {
+                let read = |version| known.is_superseded(key, Version(version), known.now());
+                assert!(!read(5) && !read(7), "{key:?}");
+                assert_eq!(read(5), !comes_back, "{key:?}");
+            }
+        }
     }
 
     fn read(known: &KnownVersions, version: u64) -> bool {
@@ -215,9 +265,8 @@ mod tests {
     #[test]
     fn so_many_are_known_and_no_more() {
         let known = KnownVersions::default();
-        for number in 0..2 * MOST_KNOWN as u64 {
-            let key = [&[DestinationRecord::KIND][..], &number.to_be_bytes()].concat();
-            known.is_superseded(&key, Version(1), known.now());
+        for number in 0..2 * u32::try_from(MOST_KNOWN).unwrap() {
+            known.is_superseded(&key(number), Version(1), known.now());
         }
         let held = known.lock();
         assert!(held.young.len() + held.old.len() <= MOST_KNOWN);

@@ -59,7 +59,7 @@ pub enum Forgery {
     #[error("it has no MAC, or a version or end that cannot be")]
     NoMac,
     /// It was read or written in a later version before.
-    #[error("it is older than it was before")]
+    #[error("it is older than it was before; if a standby took over that was behind, start this server anew")]
     Older,
     /// The store has no key of the number that it names.
     #[error("its MAC is of key {0}, which the store does not have")]
@@ -86,11 +86,9 @@ impl AuthenticStore {
     /// The entry as it was written, if it was.
     fn open(&self, key: &[u8], entry: Entry, began: u64) -> Result<Entry, Forgery> {
         let opened = verified(&self.vault, key, entry)?;
+        // Whoever puts one back must not gain more by it than that this one is refused: it is no sign of lost commits, after
+        // which all is forgotten that is known here. Those are found by what was acknowledged.
         if self.versions.is_superseded(key, opened.version, began) {
-            // Where others share the store, it may have forgotten more.
-            if !self.engine.is_exclusive() {
-                self.engine.report_loss();
-            }
             return Err(Forgery::Older);
         }
         Ok(opened)
@@ -236,9 +234,11 @@ impl Store for AuthenticStore {
     }
 
     async fn raise_versions(&self) -> Result<(), StoreError> {
-        // What is older than it was is what the epoch that begins stands for.
-        self.versions.forget();
         self.engine.raise_versions().await
+    }
+
+    fn forget_versions(&self) {
+        self.versions.forget();
     }
 
     fn announcements(&self) -> Option<Box<dyn Announcements>> {

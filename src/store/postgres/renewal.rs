@@ -122,5 +122,5 @@ impl Tries {
 
 const READ: &str = "SELECT value, version FROM countersign_entries WHERE key = $1";
 const OVERWRITE: &str = "INSERT INTO countersign_entries (key, value, version) VALUES ($1, $2, $3)
-ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = EXCLUDED.version
+ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, version = EXCLUDED.version, expires_at = NULL
 WHERE countersign_entries.version = $4";
