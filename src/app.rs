@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
+use crate::domain::audit::AuditDetail;
 use crate::domain::email::EmailAddress;
 use crate::domain::entropy::Entropy;
 use crate::domain::factor::DriftLimit;
@@ -78,6 +79,10 @@ pub struct Policy {
     pub push: PushLimits,
     /// How long a dead letter is kept after it was given up.
     pub outbox_dead_retention: Duration,
+    /// How much is written into the audit log.
+    pub audit_detail: AuditDetail,
+    /// How long entries of the audit log are kept.
+    pub audit_retention: Duration,
     /// What messages may say: the templates of every server and the operator's own.
     pub templates: Templates,
     /// Which addresses a caller may have an e-mail come from.

@@ -7,6 +7,7 @@
 
 mod account;
 mod admin;
+mod audit;
 mod banner;
 mod bench;
 mod config;
@@ -69,6 +70,9 @@ enum Command {
     /// See which servers run on the database.
     #[command(subcommand)]
     Node(node::Command),
+    /// See who did what, and whether the audit log is whole.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Check, export, import and convert what is stored.
     #[command(subcommand)]
     Store(store::Command),
@@ -146,6 +150,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             let (request, flags) = command.into_request();
             block_on(admin::client::run(request, flags, environment))
         }
+        Command::Audit(command) => block_on(audit::run(command, environment)),
         Command::Store(command) => block_on(store::run(command, environment)),
         Command::Telegram(command) => telegram::run(command, environment),
         Command::Config(command) => {

@@ -193,6 +193,11 @@ impl Opened {
 }
 
 impl StoreToFill {
+    /// The parts around the store, once it was filled.
+    pub(super) async fn use_with(&self, policy: Policy) -> Result<Arc<App>, UnusableStore> {
+        wire(&self.engine, &self.master_key, policy, Senders::default()).await
+    }
+
     /// Makes everything durable and lets go of the files.
     pub(super) async fn close(self) -> Result<(), Failure> {
         close(self.engine.as_ref()).await

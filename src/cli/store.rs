@@ -15,12 +15,12 @@ use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, StoreToFill};
 use super::{Failure, key_file, logging, output};
+use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, password_file};
 use crate::crypto::master_key::MasterKey;
-use crate::domain::entropy::SystemEntropy;
-use crate::domain::time::{Clock as _, SystemClock};
+use crate::domain::audit::AuditAct;
+use crate::flows::audit::{AuditScope, record_act, within};
 use crate::flows::check_store::check_store;
-use crate::flows::store_format;
 use crate::store::postgres::PostgresStore;
 use crate::store::transfer;
 
@@ -161,6 +161,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u
     }
     require_store(&config.storage)?;
     let opened = open::open_for_command(config).await?;
+    note_act(&opened.app, AuditAct::Export).await;
     let exported = transfer::export(opened.app.engine.as_ref(), output.as_mut()).await;
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
@@ -171,23 +172,29 @@ async fn import(config: Config, file: &Path) -> Result<(), Failure> {
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
     let mut input = BufReader::new(input);
     let filled = open::open_to_fill(config.storage).await?;
-    let imported = fill(&filled, &mut input).await;
+    let imported = fill(&filled, config.policy, &mut input).await;
     filled.close().await?;
     output::say(&format!("{} entries imported\n", imported?));
     Ok(())
 }
 
 /// Every entry is verified before the first is written.
-async fn fill(filled: &StoreToFill, input: &mut BufReader<File>) -> Result<u64, Failure> {
+async fn fill(filled: &StoreToFill, policy: Policy, input: &mut BufReader<File>) -> Result<u64, Failure> {
     let verified = transfer::verify_export(input, &filled.master_key);
     verified.map_err(|error| Failure::new(format!("the export is not imported: {error}")))?;
     let engine = filled.engine.as_ref();
     let imported = transfer::import(engine, input).await;
     let count = imported.map_err(|error| Failure::new(error.to_string()))?;
-    let opened = store_format::open_keys(engine, &filled.master_key, &SystemEntropy, SystemClock.now());
-    let opened = opened.await;
-    opened.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
+    let opened = Box::pin(filled.use_with(policy)).await;
+    let app = opened.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
+    note_act(&app, AuditAct::Import).await;
     Ok(count)
+}
+
+/// Has the audit log tell what this command does.
+async fn note_act(app: &App, act: AuditAct) {
+    let scope = AuditScope::of_operator(client::own_user());
+    Box::pin(within(scope, record_act(app, act))).await;
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::Bootstrap;
 use crate::crypto::master_key::MasterKey;
+use crate::domain::audit::AuditDetail;
 use crate::domain::country::Country;
 use crate::domain::email::EmailAddress;
 use crate::domain::fraud::settings::Countries;
@@ -240,6 +241,16 @@ pub(super) fn permission() -> Format<bool> {
     Format::new("allow or refuse", |text| match text {
         "allow" => Some(true),
         "refuse" => Some(false),
+        _ => None,
+    })
+}
+
+/// How much is written into the audit log.
+pub(super) fn audit_detail() -> Format<AuditDetail> {
+    Format::new("decisions, all or off", |text| match text {
+        "decisions" => Some(AuditDetail::Decisions),
+        "all" => Some(AuditDetail::All),
+        "off" => Some(AuditDetail::Off),
         _ => None,
     })
 }

@@ -36,8 +36,8 @@ pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS, ZitadelSettin
 
 use self::sources::GivenSettings;
 use self::table::{
-    CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings, SignalSettings,
-    StorageSettings, TelegramSettings, TlsSettings, TotpSettings, WaitingSettings,
+    AuditSettings, CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings,
+    SignalSettings, StorageSettings, TelegramSettings, TlsSettings, TotpSettings, WaitingSettings,
 };
 use crate::app::Policy;
 use crate::crypto::master_key::MasterKey;
@@ -205,6 +205,7 @@ fn policy(
     let retention = RetentionSettings::read(given)?;
     let codes = CodeSettings::read(given)?;
     let totp = TotpSettings::read(given)?;
+    let audit = AuditSettings::read(given)?;
     let public_https = network.public_url.as_ref().filter(|url| url.scheme() == "https");
     // Those who wait leave room for those who come to change something.
     let room = network.max_connections / 4 * 3;
@@ -230,6 +231,8 @@ fn policy(
             pause: limits.push_pause_seconds,
         },
         outbox_dead_retention: retention.outbox_dead_days,
+        audit_detail: audit.detail,
+        audit_retention: retention.audit_days,
         templates: Templates::default(),
         email_from: codes.email_from.clone().unwrap_or_default(),
         sna_client_token: codes.sna_client_token,

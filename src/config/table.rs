@@ -13,10 +13,10 @@ use tracing::level_filters::LevelFilter;
 use url::{Origin, Url};
 
 use super::formats::{
-    account_sid, address, address_or_none, addresses, app_hash, bearer_or_none, bootstrap, bytes, contact,
-    countries, countries_or_all, days, directory, file_path, level, master_key, minutes, networks, number,
-    number_or_none, page_origins, permission, provider_url, public_url, seconds, spend_or_none, store_url,
-    truth,
+    account_sid, address, address_or_none, addresses, app_hash, audit_detail, bearer_or_none, bootstrap,
+    bytes, contact, countries, countries_or_all, days, directory, file_path, level, master_key, minutes,
+    networks, number, number_or_none, page_origins, permission, provider_url, public_url, seconds,
+    spend_or_none, store_url, truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
@@ -24,6 +24,7 @@ use super::setting::{
 use super::sources::GivenSettings;
 use super::{Bootstrap, ConfigError};
 use crate::crypto::master_key::MasterKey;
+use crate::domain::audit::AuditDetail;
 use crate::domain::country::Country;
 use crate::domain::email::EmailAddress;
 use crate::domain::factor::DriftLimit;
@@ -250,6 +251,15 @@ settings! {
 
         /// For how many days what was given up (a dead letter) is kept.
         outbox_dead_days: Duration = "30", days(3650), file();
+
+        /// For how many days entries of the audit log are kept.
+        audit_days: Duration = "90", days(3650), file();
+    }
+
+    /// The audit log
+    pub(super) AuditSettings [audit] {
+        /// What is written down of who did what: what was decided and set up, or each change besides, or nothing.
+        detail: AuditDetail = "decisions", audit_detail(), file();
     }
 
     /// Codes by message: guards against toll fraud

@@ -7,6 +7,7 @@
 //! - Web Push: [`web_push`].
 //! - Push providers: `provider_key`, [`service_account`].
 //! - Messages: `template_sid`.
+//! - The audit log: [`audit_chain`].
 //! - Devices: `device_key`; `jws`; `unique_json`.
 //!
 //! Invariants:
@@ -16,6 +17,7 @@
 //! - Secrets are compared in constant time.
 //! - Of a signed token nobody sees more than the header before its signature was checked.
 
+pub mod audit_chain;
 mod derived_key;
 pub(crate) mod device_key;
 pub(crate) mod jws;

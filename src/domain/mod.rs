@@ -7,6 +7,7 @@ pub mod access_token;
 pub mod account;
 pub mod attached;
 pub mod attempt;
+pub mod audit;
 pub mod bearer_token;
 pub mod challenge;
 pub mod channel;

@@ -129,6 +129,8 @@ sid! {
     VerificationSid = "VE";
     /// An attempt: one try to send a verification's code.
     AttemptSid = "VL";
+    /// An entry of the audit log.
+    AuditSid = "AE";
     /// A rate limit of a service.
     RateLimitSid = "RK";
     /// A bucket of a rate limit: how many in how long.

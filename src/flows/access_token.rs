@@ -9,12 +9,13 @@ use crate::app::App;
 use crate::crypto::vault::Purpose;
 use crate::domain::access;
 use crate::domain::access_token::{AccessToken, Refusal, TokenLife};
+use crate::domain::audit::Author;
 use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid, ServiceSid};
 use crate::domain::text::FriendlyName;
 use crate::domain::time::Timestamp;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
-use crate::flows::{Error, account, retry_on_conflict, service};
+use crate::flows::{Error, account, audit, retry_on_conflict, service};
 use crate::store::{Batch, keys};
 
 /// Issues permission for one device of the entity `name`, which need not exist yet, to create one push
@@ -86,6 +87,7 @@ pub async fn authenticate(
     let foreseen = foresee(account).and(keys::account(account));
     reading.prefetch(foreseen.keys()).await?;
     if account::is_active(&mut reading, account).await? {
+        audit::note_author(account, Author::AccessToken(sid));
         let prior = Prior::of(reading);
         Ok((Admitted { who: account, prior }, sid))
     } else {

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
-use crate::flows::{Error, retry_on_conflict, service};
+use crate::flows::{Error, audit, retry_on_conflict, service};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, CreationRate};
 use crate::store::{Batch, StoreError};
@@ -87,6 +87,7 @@ pub(crate) async fn locate(
     account: AccountSid,
     name: &EntityName,
 ) -> Result<LocatedEntity, NotRead> {
+    audit::note_entity(name);
     reading.prefetch(foresee(account, name).keys()).await?;
     let service = reading.require(&keys::service(account, name.service)).await?;
     let key = keys::entity(name.service, &name.identity);

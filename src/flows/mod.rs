@@ -13,6 +13,7 @@ pub mod access_token;
 pub mod account;
 pub mod api_key;
 pub mod attempt;
+pub mod audit;
 pub mod bearer_token;
 pub mod challenge;
 pub mod check_store;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::reading::record_refusal;
 use super::{Error, Fault};
 use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
@@ -26,10 +27,14 @@ where
     let mut contention = Contention::new(app);
     for _ in 0..MOST_ATTEMPTS {
         let settled = contention.run(pin!(attempt())).await;
-        let lost = match settled.as_ref().map_err(E::fault) {
-            Err(Some(Fault::Conflict(record))) => *record,
-            _ => return settled,
+        let Err(Some(Fault::Conflict(lost))) = settled.as_ref().map_err(E::fault) else {
+            if let Some(why) = settled.as_ref().err().and_then(E::refusal) {
+                // Rare, so it is no part of what every request takes of memory.
+                Box::pin(record_refusal(app, &why)).await;
+            }
+            return settled;
         };
+        let lost = *lost;
         if app.shares_store() {
             // Rare, so it is no part of what every request takes of memory.
             Box::pin(contention.get_ready(lost)).await;
@@ -42,6 +47,14 @@ where
 pub(crate) trait FlowError: From<Fault> {
     /// The fault, if it is one.
     fn fault(&self) -> Option<&Fault>;
+
+    /// Why it was refused, in words, if it was: the domain said no, or what it rests on is not as this store's servers wrote it.
+    fn refusal(&self) -> Option<String> {
+        match self.fault()? {
+            Fault::Forged(why) => Some(format!("not as this store's servers wrote it: {why}")),
+            _ => None,
+        }
+    }
 }
 
 impl FlowError for Fault {
@@ -55,6 +68,13 @@ impl<R: AreaRefusal> FlowError for Error<R> {
         match self {
             Self::Failed(fault) => Some(fault),
             Self::Refused(_) => None,
+        }
+    }
+
+    fn refusal(&self) -> Option<String> {
+        match self {
+            Self::Failed(fault) => fault.refusal(),
+            Self::Refused(refusal) => Some(refusal.to_string()),
         }
     }
 }

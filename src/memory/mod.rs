@@ -8,6 +8,7 @@
 //! those wait who read the `epoch`, which are there to be waited at).
 //! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
 
+pub mod audit;
 pub(crate) mod backlog;
 pub(crate) mod breaker;
 pub mod code_offsets;
@@ -25,6 +26,7 @@ pub(crate) mod wakeups;
 
 use std::sync::Arc;
 
+use self::audit::AuditMemory;
 use self::backlog::Backlog;
 use self::breaker::SenderBreakers;
 use self::code_offsets::AcceptedOffsets;
@@ -62,6 +64,8 @@ pub struct Memory {
     pub code_offsets: AcceptedOffsets,
     /// Which servers share the store.
     pub nodes: NodeMemory,
+    /// What is to be sealed in the audit log, and what was refused lately.
+    pub audit: AuditMemory,
     /// What guards codes by message against toll fraud.
     pub fraud: Arc<FraudMemory>,
 }

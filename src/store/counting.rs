@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use super::keys::KeyParts;
 use super::{
     Announcements, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store,
     StoreError, ValueAfterLoss,
@@ -18,6 +19,7 @@ pub struct CountingStore<S> {
     get_many: AtomicUsize,
     scan: AtomicUsize,
     commit: AtomicUsize,
+    audit: AtomicUsize,
     expired: AtomicUsize,
     export: AtomicUsize,
 }
@@ -33,6 +35,8 @@ pub struct RoundTrips {
     pub scan: usize,
     /// Batches committed.
     pub commit: usize,
+    /// Those of them that wrote into the audit log and nowhere else.
+    pub audit: usize,
     /// Searches for what has ended.
     pub expired: usize,
     /// Copies of everything begun.
@@ -56,6 +60,7 @@ impl<S: Store> CountingStore<S> {
             get_many: AtomicUsize::new(0),
             scan: AtomicUsize::new(0),
             commit: AtomicUsize::new(0),
+            audit: AtomicUsize::new(0),
             expired: AtomicUsize::new(0),
             export: AtomicUsize::new(0),
         }
@@ -69,6 +74,7 @@ impl<S: Store> CountingStore<S> {
             get_many: take(&self.get_many),
             scan: take(&self.scan),
             commit: take(&self.commit),
+            audit: take(&self.audit),
             expired: take(&self.expired),
             export: take(&self.export),
         }
@@ -99,6 +105,10 @@ impl<S: Store> Store for CountingStore<S> {
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         self.commit.fetch_add(1, Ordering::SeqCst);
+        let is_audit = |key: &[u8]| matches!(KeyParts::parse(key), Some(KeyParts::AuditEntry(..)));
+        if batch.written_keys().chain(batch.deleted_keys()).all(is_audit) {
+            self.audit.fetch_add(1, Ordering::SeqCst);
+        }
         self.inner.commit(batch).await
     }
 

@@ -2,11 +2,12 @@
 //!
 //! What a client is told of a failure, and in which header it finds the identifier, the dialect says.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST, USER_AGENT};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Response, Version};
 use bytes::Bytes;
@@ -21,7 +22,9 @@ use super::metrics::Requests;
 use super::panics;
 use super::request_id::RequestIds;
 use crate::dialect::{AnswerForm, FailureAnswers, Http, HttpFailure, RequestId, Stage};
+use crate::domain::audit::{AuditRequest, clipped};
 use crate::domain::entropy::Entropy;
+use crate::flows::audit::{self, AuditScope};
 
 /// The largest head (first line and headers) that is answered.
 pub const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -94,6 +97,7 @@ impl Boundary {
                 Stage::Body
             });
             let client = shared.proxies.client(origin.peer, request.headers());
+            let audited = audit_scope(&request, request_id, client);
             request.extensions_mut().insert(Arrival {
                 entrance: origin.entrance,
                 client,
@@ -107,7 +111,7 @@ impl Boundary {
                 form,
                 held: origin.held,
             };
-            asking.ask(self.router, request).await
+            asking.ask(self.router, request, audited).await
         };
         page.admit(response.headers_mut());
         shared.sign(response, request_id, form)
@@ -158,7 +162,7 @@ struct Asking {
 
 impl Asking {
     /// The router's answer.
-    async fn ask<B>(self, mut router: Router, request: Request<B>) -> Response<Body>
+    async fn ask<B>(self, mut router: Router, request: Request<B>, audited: AuditScope) -> Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
@@ -172,7 +176,8 @@ impl Asking {
         let changes = !request.method().is_safe();
         let parts = Arc::clone(&shared);
         let asking = async move {
-            let asked = panics::guard(async move { router.call(request).await }).await;
+            let told = audit::within(audited, async move { router.call(request).await });
+            let asked = panics::guard(told).await;
             asked.map_or_else(|place| parts.panicked(&place, form), |Ok(response)| response)
         };
         if !changes {
@@ -191,6 +196,20 @@ impl Asking {
             .unwrap_or_else(|_| shared.panicked("an end of the process", form))
     }
 }
+
+/// What the audit log is told of a request, until it is known who sends it.
+fn audit_scope<B>(request: &Request<B>, id: RequestId, client: IpAddr) -> AuditScope {
+    let agent = request.headers().get(USER_AGENT);
+    AuditScope::of_request(AuditRequest {
+        id: id.0,
+        dialect: String::new(),
+        address: client.to_string(),
+        agent: agent.map(|agent| clipped(&String::from_utf8_lossy(agent.as_bytes()), MOST_OF_AGENT)),
+    })
+}
+
+/// How much of what a client calls itself is kept.
+const MOST_OF_AGENT: usize = 120;
 
 /// Whether the head is one that is answered.
 fn check_head<B>(request: &Request<B>) -> Result<(), HttpFailure<'static>> {

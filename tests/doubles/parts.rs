@@ -8,6 +8,7 @@ use countersign::crypto::key_ring::KeyRing;
 use countersign::crypto::master_key::MasterKey;
 use countersign::crypto::vault::Vault;
 use countersign::delivery::Senders;
+use countersign::domain::audit::AuditDetail;
 use countersign::domain::entropy::Entropy;
 use countersign::domain::factor::DriftLimit;
 use countersign::domain::fraud::settings::Settings;
@@ -119,6 +120,8 @@ pub(crate) fn policy() -> Policy {
         webpush_contact: None,
         push: PushLimits::default(),
         outbox_dead_retention: Duration::from_hours(30 * 24),
+        audit_detail: AuditDetail::Decisions,
+        audit_retention: Duration::from_hours(90 * 24),
         templates: Templates::default(),
         email_from: Vec::new(),
         sna_client_token: true,

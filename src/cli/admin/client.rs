@@ -1,8 +1,10 @@
 //! The command's side: ask the running server, or do it oneself when none runs.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -15,7 +17,7 @@ use super::render::render;
 use super::{AdminRequest, Reply, execute, socket};
 use crate::cli::data_directory::require_store;
 use crate::cli::flags::StoreFlags;
-use crate::cli::open;
+use crate::cli::open::{self, Opened};
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 
@@ -29,6 +31,13 @@ pub(crate) struct ClientFlags {
     store: StoreFlags,
 }
 
+impl ClientFlags {
+    /// Whether the answer is to be in JSON.
+    pub(in crate::cli) fn json(&self) -> bool {
+        self.json
+    }
+}
+
 /// Has `request` done and shows the reply.
 pub(in crate::cli) async fn run(
     request: AdminRequest,
@@ -39,20 +48,76 @@ pub(in crate::cli) async fn run(
     // What is only worth knowing of a server would get between the lines of an answer.
     logging::start(config.log.min(LevelFilter::WARN));
     let directory = &config.storage.directory;
-    let asked = tokio::time::timeout(PATIENCE, ask(directory, &request)).await;
-    let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-    let reply = match asked {
-        Ok(Some(reply)) => reply,
-        Ok(None) => do_oneself(config, request).await?,
-        Err(error) => {
-            return Err(Failure::new(format!(
-                "the server of the data directory {} does not answer: {error}",
-                directory.display()
-            )));
-        }
+    let reply = match ask_server(directory, &request).await? {
+        Some(reply) => reply,
+        None => do_oneself(config, request).await?,
     };
     output::say(&render(&reply, flags.json).map_err(Failure::new)?);
     Ok(())
+}
+
+/// Several requests one after the other, all to the running server, or all done by oneself.
+pub(in crate::cli) enum AdminSession {
+    Server { directory: PathBuf },
+    Own(Box<Opened>),
+}
+
+impl AdminSession {
+    /// Finds out whether a server runs, and opens the store if none does.
+    pub(in crate::cli) async fn open(
+        flags: ClientFlags,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Failure> {
+        let config = Config::load(flags.store.into_settings(), environment)?;
+        logging::start(config.log.min(LevelFilter::WARN));
+        let directory = config.storage.directory.clone();
+        if ask_server(&directory, &AdminRequest::ListNodes).await?.is_some() {
+            return Ok(Self::Server { directory });
+        }
+        require_store(&config.storage)?;
+        let opened = open::open_for_command(config).await?;
+        Ok(Self::Own(Box::new(opened)))
+    }
+
+    /// Whether a server answers.
+    pub(in crate::cli) fn is_server(&self) -> bool {
+        matches!(self, Self::Server { .. })
+    }
+
+    /// Has `request` done.
+    pub(in crate::cli) async fn ask(&mut self, request: AdminRequest) -> Result<Reply, Failure> {
+        match self {
+            Self::Server { directory } => ask_server(directory, &request)
+                .await?
+                .ok_or_else(|| Failure::new("the server stopped")),
+            Self::Own(opened) => Ok(execute(&opened.app, request, own_user()).await),
+        }
+    }
+
+    /// Closes the store, if it was opened.
+    pub(in crate::cli) async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Server { .. } => Ok(()),
+            Self::Own(opened) => opened.close().await,
+        }
+    }
+}
+
+/// The running server's reply; `None` if no server runs.
+async fn ask_server(directory: &Path, request: &AdminRequest) -> Result<Option<Reply>, Failure> {
+    let asked = tokio::time::timeout(PATIENCE, ask(directory, request)).await;
+    let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    asked.map_err(|error| {
+        Failure::new(format!(
+            "the server of the data directory {} does not answer: {error}",
+            directory.display()
+        ))
+    })
+}
+
+/// The number of the user that this process runs as; 0 where the system does not say.
+pub(in crate::cli) fn own_user() -> u32 {
+    fs::metadata("/proc/self").map_or(0, |process| process.uid())
 }
 
 /// Writes what a running server has stored to `output`, and says how many entries that is; `None` if no server runs.
@@ -130,7 +195,7 @@ async fn do_oneself(config: Config, request: AdminRequest) -> Result<Reply, Fail
         require_store(&config.storage)?;
     }
     let opened = open::open_for_command(config).await?;
-    let reply = execute(&opened.app, request).await;
+    let reply = execute(&opened.app, request, own_user()).await;
     opened.close().await?;
     Ok(reply)
 }

@@ -1,6 +1,7 @@
 //! Administering: what `countersign account`, `key`, `token`, `outbox` and `node` ask for, and what they are answered, whether a running server does it (over the [`socket`] in its data directory) or the command itself
 //! (see [`client`]).
 
+mod audit;
 pub(super) mod client;
 mod nodes;
 mod outbox;
@@ -21,10 +22,12 @@ use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::text::{FriendlyName, KeyName};
+use crate::flows::audit::{AuditScope, within};
 use crate::flows::bearer_token::NewBearerToken;
 use crate::flows::outbox::dead_letters::Disposal;
 use crate::flows::{self, account, api_key, webhook_secret};
 
+pub(super) use self::audit::{AuditEntryView, AuditPageView, AuditQuery, ChainPlace, ChainView};
 pub(super) use self::nodes::NodeView;
 pub(super) use self::outbox::OutboxView;
 
@@ -67,6 +70,7 @@ pub(super) enum AdminRequest {
         secret: ImportedSecret,
     },
     ListAccounts,
+    ListAudit(AuditQuery),
     /// Oldest first.
     ListKeys {
         /// `None` as in [`AdminRequest::CreateKey`].
@@ -112,6 +116,12 @@ pub(super) enum AdminRequest {
     SuspendAccount {
         account: String,
     },
+    /// A part of an account's chain of seals.
+    VerifyAudit {
+        /// Or `none`.
+        account: String,
+        place: ChainPlace,
+    },
 }
 
 /// The answer to an [`AdminRequest`].
@@ -120,6 +130,8 @@ pub(super) enum AdminRequest {
 pub(super) enum Reply {
     /// All accounts, oldest first.
     Accounts(Vec<AccountView>),
+    AuditChain(ChainView),
+    AuditPage(AuditPageView),
     /// It is done; there is nothing to show.
     Done(String),
     /// All API keys, oldest first.
@@ -225,9 +237,10 @@ impl fmt::Debug for NewSecret {
     }
 }
 
-/// Does what is asked for.
-pub(super) async fn execute(app: &App, request: AdminRequest) -> Reply {
-    attempt(app, request).await.unwrap_or_else(Reply::Refused)
+/// Does what this user of the machine asks for.
+pub(super) async fn execute(app: &App, request: AdminRequest, user: u32) -> Reply {
+    let attempt = within(AuditScope::of_operator(user), attempt(app, request));
+    Box::pin(attempt).await.unwrap_or_else(Reply::Refused)
 }
 
 async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
@@ -277,6 +290,8 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             key,
             secret,
         } => import_key(app, account, &name, &key, &secret).await,
+        AdminRequest::ListAudit(query) => audit::list(app, query).await,
+        AdminRequest::VerifyAudit { account, place } => audit::verify(app, &account, place).await,
         AdminRequest::ListAccounts => all_accounts(app).await,
         AdminRequest::ListKeys { account } => {
             let account = account_or_only_one(app, account).await?;

@@ -12,6 +12,8 @@ pub(super) fn render(reply: &Reply, json: bool) -> Result<String, String> {
 fn to_json(reply: &Reply) -> Result<String, String> {
     let value = match reply {
         Reply::Accounts(accounts) => serde_json::to_string(accounts),
+        Reply::AuditChain(chain) => serde_json::to_string(chain),
+        Reply::AuditPage(page) => serde_json::to_string(page),
         Reply::Done(_) => Ok("{}".to_owned()),
         Reply::Keys(keys) => serde_json::to_string(keys),
         Reply::Nodes(nodes) => serde_json::to_string(nodes),
@@ -34,6 +36,8 @@ fn to_text(reply: &Reply) -> Result<String, String> {
                 let _ = writeln!(text, "{sid}  {}  {status:9}  {name}", account.date_created);
             }
         }
+        // Their command shows them.
+        Reply::AuditChain(_) | Reply::AuditPage(_) => {}
         Reply::Done(what) => {
             let _ = writeln!(text, "{what}");
         }

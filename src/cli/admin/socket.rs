@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 
 use super::{AdminRequest, Reply, execute};
 use crate::app::App;
+use crate::domain::audit::AuditAct;
+use crate::flows::audit::{self, AuditScope};
 use crate::store::transfer;
 
 /// The socket; its file is removed with it.
@@ -103,6 +105,7 @@ async fn converse(
     app: &Arc<App>,
     mut stopping: watch::Receiver<()>,
 ) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
     let mut line = Vec::new();
     let mut lines = BufReader::new((&mut stream).take(MOST_BYTES));
     tokio::select! {
@@ -112,8 +115,12 @@ async fn converse(
         _ = stopping.changed() => return Ok(()),
     };
     let reply = match serde_json::from_slice(&line) {
-        Ok(AdminRequest::ExportStore) => return send_export(stream, Arc::clone(app)).await,
-        Ok(request) => execute(app, request).await,
+        Ok(AdminRequest::ExportStore) => {
+            let noted = audit::record_act(app, AuditAct::Export);
+            Box::pin(audit::within(AuditScope::of_operator(user), noted)).await;
+            return send_export(stream, Arc::clone(app)).await;
+        }
+        Ok(request) => execute(app, request, user).await,
         Err(error) => Reply::Refused(format!("the server does not know this request: {error}")),
     };
     let mut text = zeroize::Zeroizing::new(serde_json::to_vec(&reply)?);

@@ -31,14 +31,14 @@ fn app() -> App {
 }
 
 async fn created(app: &App, request: AdminRequest) -> NewSecret {
-    match execute(app, request).await {
+    match execute(app, request, 0).await {
         Reply::Secret(secret) => secret,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refused(app: &App, request: AdminRequest) -> String {
-    match execute(app, request).await {
+    match execute(app, request, 0).await {
         Reply::Refused(why) => why,
         other => panic!("{other:?}"),
     }
@@ -86,7 +86,7 @@ async fn outbox(app: &App, waiting: bool, after: Option<String>, limit: u16) -> 
         after,
         limit,
     };
-    match execute(app, request).await {
+    match execute(app, request, 0).await {
         Reply::Outbox(view) => view,
         other => panic!("{other:?}"),
     }
@@ -124,11 +124,11 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
 
     let one = |sid: &str| (Some(sid.to_owned()), None);
     let (sid, receiver) = one(&expected[0]);
-    execute(&app, AdminRequest::RetryOutbox { sid, receiver }).await;
+    execute(&app, AdminRequest::RetryOutbox { sid, receiver }, 0).await;
     let receiver = Some(letters[1].row.message.receiver().to_string());
-    execute(&app, AdminRequest::RetryOutbox { sid: None, receiver }).await;
+    execute(&app, AdminRequest::RetryOutbox { sid: None, receiver }, 0).await;
     let (sid, receiver) = one(&expected[2]);
-    execute(&app, AdminRequest::DropOutbox { sid, receiver }).await;
+    execute(&app, AdminRequest::DropOutbox { sid, receiver }, 0).await;
     assert_eq!(outbox(&app, false, None, 9).await.rows.len(), 2);
     let waiting = outbox(&app, true, None, 1).await;
     assert_eq!(
@@ -172,7 +172,7 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
         key: "abcd1234".to_owned(),
         secret: secret(),
     };
-    let Reply::Done(imported) = execute(&app, import()).await else {
+    let Reply::Done(imported) = execute(&app, import(), 0).await else {
         panic!("it was not imported");
     };
     assert!(works("abcd1234", "Zwyx9876").await);
@@ -184,22 +184,22 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
         assert!(!works(user, secret).await, "{user}");
     }
     // Whoever has the name already keeps it.
-    let Reply::Refused(why) = execute(&app, import()).await else {
+    let Reply::Refused(why) = execute(&app, import(), 0).await else {
         panic!("two keys have one name");
     };
     assert_eq!(why, "an API key has this name already; revoke it first");
     let sid = imported.rsplit(' ').next().unwrap();
     assert!(works(sid, "Zwyx9876").await);
-    let Reply::Keys(keys) = execute(&app, AdminRequest::ListKeys { account: None }).await else {
+    let Reply::Keys(keys) = execute(&app, AdminRequest::ListKeys { account: None }, 0).await else {
         panic!("no keys");
     };
     let names: Vec<_> = keys.iter().map(|key| key.imported.as_deref()).collect();
     assert_eq!(names, [None, Some("abcd1234")]);
     let revoke = AdminRequest::RevokeKey { key: sid.to_owned() };
-    assert!(matches!(execute(&app, revoke).await, Reply::Done(_)));
+    assert!(matches!(execute(&app, revoke, 0).await, Reply::Done(_)));
     assert!(!works("abcd1234", "Zwyx9876").await && !works(sid, "Zwyx9876").await);
     // Its name is free again.
-    assert!(matches!(execute(&app, import()).await, Reply::Done(_)));
+    assert!(matches!(execute(&app, import(), 0).await, Reply::Done(_)));
     assert!(works("abcd1234", "Zwyx9876").await);
 
     let rotated = created(
@@ -216,6 +216,7 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
         AdminRequest::SuspendAccount {
             account: account.sid.clone(),
         },
+        0,
     )
     .await;
     assert!(!works(&account.sid, &rotated.secret).await && !works(&key.sid, &key.secret).await);
@@ -224,11 +225,12 @@ async fn credentials_work_until_they_are_replaced_revoked_or_suspended() {
         AdminRequest::ResumeAccount {
             account: account.sid.clone(),
         },
+        0,
     )
     .await;
     assert!(works(&account.sid, &rotated.secret).await && works(&key.sid, &key.secret).await);
 
-    execute(&app, AdminRequest::RevokeKey { key: key.sid.clone() }).await;
+    execute(&app, AdminRequest::RevokeKey { key: key.sid.clone() }, 0).await;
     assert!(!works(&key.sid, &key.secret).await);
 }
 
@@ -247,7 +249,7 @@ async fn a_webhook_secret_is_shown_when_it_is_made_and_says_how_long_the_old_one
             account: account.sid.clone(),
             overlap_seconds,
         };
-        let reply = execute(&app, request).await;
+        let reply = execute(&app, request, 0).await;
         let Reply::WebhookSecret(rotated) = &reply else {
             panic!("{reply:?}")
         };
@@ -293,7 +295,7 @@ async fn lists_show_no_secret() {
         (AdminRequest::ListAccounts, &account.sid),
         (AdminRequest::ListKeys { account: None }, &key.sid),
     ] {
-        let reply = execute(&app, request).await;
+        let reply = execute(&app, request, 0).await;
         for json in [false, true] {
             let text = render::render(&reply, json).unwrap();
             assert!(
@@ -320,11 +322,11 @@ async fn servers_that_run_on_the_store_are_listed() {
     };
     let node = flows::nodes::join(&app, new).await.unwrap().unwrap().node();
     let asked = TestParts::of(&app).wire();
-    let reply = execute(&asked, AdminRequest::ListNodes).await;
+    let reply = execute(&asked, AdminRequest::ListNodes, 0).await;
     let expected = format!("{node}  one.example  1.2.3  since 2027-01-15T08:00:00Z\n");
     assert_eq!(render::render(&reply, false).unwrap(), expected);
     flows::nodes::leave(&app, node).await.unwrap();
-    let reply = execute(&asked, AdminRequest::ListNodes).await;
+    let reply = execute(&asked, AdminRequest::ListNodes, 0).await;
     assert_eq!(render::render(&reply, true).unwrap(), "[]\n");
 }
 

@@ -11,7 +11,7 @@ use crate::domain::node::Duty;
 use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::count_waiting;
 use crate::flows::verification::PlanKeeper;
-use crate::flows::{challenge, epoch, news, relearn, sweep};
+use crate::flows::{audit, challenge, epoch, news, relearn, sweep};
 use crate::web::ops::Ops;
 use crate::web::rpc::ServerHealth;
 
@@ -33,6 +33,7 @@ pub(super) fn begin(
     tasks.spawn(expire_again_and_again(Arc::clone(app)));
     tasks.spawn(count_again_and_again(Arc::clone(app)));
     tasks.spawn(relearn::keep_up(Arc::clone(app)));
+    tasks.spawn(audit::seal::keep_up(Arc::clone(app)));
     tasks.spawn(advance_again_and_again(Arc::clone(app)));
     if let Some(mut member) = member {
         let running = Arc::clone(app);

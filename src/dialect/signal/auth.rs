@@ -6,11 +6,12 @@ use tonic::metadata::MetadataMap;
 use super::NAME;
 use super::errors::failed;
 use crate::app::App;
+use crate::domain::audit::Author;
 use crate::domain::service::Refusal;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::text::{DialectName, ServiceName};
 use crate::flows::reading::{Admitted, Foreseen};
-use crate::flows::{Error, access, account, dialect_service};
+use crate::flows::{Error, access, account, audit, dialect_service};
 use crate::web::rpc;
 
 /// Who may call.
@@ -83,6 +84,7 @@ async fn of_this_machine(
     account: Option<AccountSid>,
     metadata: &MetadataMap,
 ) -> Result<Admitted<AccountSid>, Status> {
+    audit::note_dialect(NAME);
     if FROM_ELSEWHERE.iter().any(|name| metadata.contains_key(*name)) {
         return Err(Status::unauthenticated(
             "calls of pages and through proxies need a token: set signal_auth to bearer",
@@ -93,7 +95,10 @@ async fn of_this_machine(
         .map_err(|fault| failed(&fault))?;
     let refuse = |why: &str| Err(Status::failed_precondition(why));
     match found {
-        account::FoundAccount::One(found) if found.is_active() => Ok(found.sid.into()),
+        account::FoundAccount::One(found) if found.is_active() => {
+            audit::note_author(found.sid, Author::Anyone);
+            Ok(found.sid.into())
+        }
         account::FoundAccount::One(_) => refuse("the account that calls act for is suspended"),
         account::FoundAccount::None if account.is_some() => {
             refuse("the account that the setting signal_account names does not exist")

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::NAME;
 use super::connection::{MtprotoServer, locked};
 use super::content::{MOST_INFLATED, MessagePart, inflated, is_confirmed, is_container, parts};
 use super::envelope::{AuthKey, MtprotoMessage};
@@ -20,9 +21,10 @@ use super::schema::{
 use super::session::{BadMessage, MessageArrival, SentMessage, Session, bad_salt, require_timely};
 use super::sessions::Salting;
 use super::tl::{MalformedTl, TlReader, TlWriter};
+use crate::domain::audit::AuditRequest;
 use crate::domain::time::Timestamp;
-use crate::flows::Error;
-use crate::flows::client_key;
+use crate::flows::audit::{self, AuditScope};
+use crate::flows::{Error, client_key};
 
 /// What a message is taken with.
 #[derive(Debug)]
@@ -378,7 +380,8 @@ impl Exchange<'_> {
         let called = match (called, known) {
             (Ok(called), Ok(layer)) => {
                 self.caller.layer = layer;
-                let answered = Box::pin(rpc::call(&self.caller, called.method)).await;
+                let calling = rpc::call(&self.caller, called.method);
+                let answered = Box::pin(audit::within(self.audited(call.id), calling)).await;
                 // Now it is kept rather than others: the client may not have heard of it when its connection breaks.
                 let logs_in = |body: &Vec<u8>| TlReader::new(body).word() == Ok(AUTH_AUTHORIZATION);
                 if answered.as_ref().is_ok_and(logs_in) {
@@ -405,6 +408,19 @@ impl Exchange<'_> {
                 Ok(Ok(known.version))
             }
         }
+    }
+
+    /// What the audit log is told of a call: by the key and the message's identifier a client knows its own.
+    fn audited(&self, id: i64) -> AuditScope {
+        let mut call = [0; 16];
+        call[..8].copy_from_slice(&self.key.id().to_be_bytes());
+        call[8..].copy_from_slice(&id.to_be_bytes());
+        AuditScope::of_request(AuditRequest {
+            id: call,
+            dialect: NAME.to_owned(),
+            address: self.caller.peer.to_string(),
+            agent: None,
+        })
     }
 
     async fn destroy_key(&self, id: i64) -> Result<Vec<u8>, KeyIsGone> {

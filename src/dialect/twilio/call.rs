@@ -24,7 +24,7 @@ use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::flows::access::{Actor, Admission};
 use crate::flows::reading::{Admitted, Prior};
-use crate::flows::{self, Fault};
+use crate::flows::{self, Fault, audit};
 use crate::web::body;
 use crate::web::public_url::PublicUrl;
 
@@ -196,6 +196,7 @@ impl FromRequest<Twilio> for Call {
         let (mut parts, request_body) = request.into_parts();
         let names = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
         let refuse = |error| ApiError::from_flow(error, parts.uri.path()).into_response();
+        audit::note_dialect(super::NAME);
         let credentials = credentials(&parts.headers).map_err(|refusal| refuse(refusal.into()))?;
         // Before anything is read from the store: what is read for the caller is not old when the operation begins, however
         // long the body takes, and what the body names is read in the same round trip.

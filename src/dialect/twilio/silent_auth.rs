@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::call::Twilio;
 use super::error::ApiError;
 use crate::domain::verification::Refusal;
-use crate::flows;
 use crate::flows::verification::{self, SilentAnswer, SilentCall};
+use crate::flows::{self, audit};
 use crate::web::arrival::Arrival;
 
 /// Where devices call; behind the public URL; what it ends in was given out when the verification was started.
@@ -100,11 +100,12 @@ async fn call(
     };
     let (app, token) = (twilio.app, Zeroizing::new(token));
     let (address, held) = (arrival.client, arrival.hold());
+    audit::note_dialect(super::NAME);
     // What the network says is taken in even if the device has gone away by then.
-    let asking = tokio::spawn(async move {
+    let asking = tokio::spawn(audit::carried(async move {
         let _until_the_end = held;
         verification::confirm_silent(&app, &token, address, how).await
-    });
+    }));
     let told = match asking.await {
         Ok(Ok(SilentAnswer::Confirmed { client_token })) => Told {
             error_code: 0,

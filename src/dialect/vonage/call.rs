@@ -20,7 +20,7 @@ use crate::domain::text::{DialectName, ServiceName};
 use crate::flows::access::Actor;
 use crate::flows::reading::{Admitted, Foreseen, Prior};
 use crate::flows::verification::{self, VerificationName};
-use crate::flows::{access, dialect_service};
+use crate::flows::{access, audit, dialect_service};
 use crate::web::basic::BasicCredentials;
 use crate::web::body;
 
@@ -116,6 +116,7 @@ pub(super) async fn admit(app: &App, parts: &Parts, bytes: &[u8]) -> Result<Admi
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let parameters = RequestParameters::read(query, syntax(&parts.headers), bytes);
     let parameters = parameters.map_err(VerifyError::unreadable);
+    audit::note_dialect(NAME);
     let shown = credentials(&parts.headers, parameters.as_ref())?;
     let (Ok(dialect), Ok(name)) = (DialectName::parse(NAME), ServiceName::parse(SERVICE_NAME)) else {
         return Err(VerifyError::failed(&crate::flows::Fault::Corrupt(

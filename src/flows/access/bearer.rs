@@ -6,10 +6,11 @@ use super::decoy::or_decoy;
 use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
 use crate::domain::access::Refusal;
+use crate::domain::audit::Author;
 use crate::domain::bearer_token::BearerToken;
 use crate::domain::sid::{AccountSid, BearerTokenSid};
-use crate::flows::Error;
 use crate::flows::reading::{Admitted, Foreseen, Prior, Reading};
+use crate::flows::{Error, audit};
 use crate::store::keys;
 
 /// A token as callers present it: its SID, an underscore and its secret.
@@ -39,9 +40,14 @@ pub async fn authenticate_bearer(
     let holds = known & has_account & account.is_active() & token.holds(dialect, app.clock.now());
     // The secret is looked at in any case.
     if app.vault.token_matches(sid.as_bytes(), secret, &token.secret) & holds {
+        audit::note_author(token.account, Author::BearerToken(sid));
+        audit::note_dialect(dialect);
         let prior = Prior::of(reading);
         Ok(Admitted { who: token, prior })
     } else {
+        if known {
+            audit::note_stranger(app, token.account);
+        }
         Err(Refusal::Credentials.into())
     }
 }

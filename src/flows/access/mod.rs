@@ -9,6 +9,7 @@ pub use self::bearer::{authenticate_bearer, presented};
 use self::decoy::or_decoy;
 use crate::app::App;
 use crate::domain::access::{DevicePass, Refusal};
+use crate::domain::audit::Author;
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{Factor, FactorStatus};
 use crate::domain::opaque::TokenHash;
@@ -16,7 +17,7 @@ use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
 use crate::domain::text::KeyName;
 use crate::domain::time::Timestamp;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
-use crate::flows::{Error, Fault, account};
+use crate::flows::{Error, Fault, account, audit};
 use crate::store::keys;
 use crate::store::records::DeviceAddress;
 
@@ -104,29 +105,37 @@ pub async fn authenticate(
     foresee: impl Fn(&Actor) -> Foreseen,
 ) -> Result<Admitted<AccountSid>, Error<Refusal>> {
     let mut reading = Reading::new(app);
-    let (account, owner, hash, known, active) = if let Ok(sid) = user.parse::<AccountSid>() {
+    let (account, author, owner, hash, known, active) = if let Ok(sid) = user.parse::<AccountSid>() {
         prefetch_account(&mut reading, sid, &foresee).await?;
         let (found, known) = or_decoy(app, reading.get(&keys::account(sid)).await?)?;
         let active = found.is_active();
-        (sid, *sid.as_bytes(), found.token, known, active)
+        (sid, Author::Account, *sid.as_bytes(), found.token, known, active)
     } else if let Some(sid) = named_key(app, &mut reading, user).await? {
         let (key, known) = or_decoy(app, reading.get(&keys::api_key(sid)).await?)?;
         prefetch_account(&mut reading, key.account, &foresee).await?;
         let (owner, has_owner) = or_decoy(app, reading.glance(&keys::account(key.account)).await?)?;
         let (known, active) = (known & has_owner, owner.is_active());
-        (key.account, *sid.as_bytes(), key.secret, known, active)
+        let author = Author::ApiKey(sid);
+        (key.account, author, *sid.as_bytes(), key.secret, known, active)
     } else {
-        (NO_ACCOUNT, [0; 16], TokenHash([0; 32]), false, false)
+        let none = TokenHash([0; 32]);
+        (NO_ACCOUNT, Author::Unknown, [0; 16], none, false, false)
     };
     // The token is looked at in any case.
     let right = app.vault.token_matches(&owner, password, &hash) & known;
     match (right, active) {
         (true, true) => {
+            audit::note_author(account, author);
             let prior = Prior::of(reading);
             Ok(Admitted { who: account, prior })
         }
         (true, false) => Err(Refusal::Suspended.into()),
-        (false, _) => Err(Refusal::Credentials.into()),
+        (false, _) => {
+            if known {
+                audit::note_stranger(app, account);
+            }
+            Err(Refusal::Credentials.into())
+        }
     }
 }
 
@@ -193,6 +202,7 @@ pub async fn authenticate_device(
         address,
         until: claims.expires + app.policy.device_clock_skew,
     };
+    audit::note_author(who.address.account, Author::Device(who.address.factor));
     let prior = Prior::of(reading);
     Ok(Admitted { who, prior })
 }

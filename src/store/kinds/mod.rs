@@ -38,6 +38,7 @@ use super::records::{
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::attempt::Attempt;
+use crate::domain::audit::{AuditEntry, AuditHead, AuditSeal};
 use crate::domain::bearer_token::BearerToken;
 use crate::domain::challenge::Challenge;
 use crate::domain::client_key::ClientKey;
@@ -61,7 +62,7 @@ use crate::domain::rate_limit::{RateLimit, RateLimitUses};
 use crate::domain::safe_list::SafeNumber;
 use crate::domain::service::Service;
 use crate::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, AuditSid, BearerTokenSid, ChallengeSid, CredentialSid,
     EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
 use crate::domain::store_epoch::{StoreEpoch, Voidable};
@@ -157,6 +158,15 @@ kinds! {
         /// How many services an account has.
         b'N' ServiceCount service_count(account: AccountSid)
             => record ServiceCount, Stays, "counts of services", "count of the services of {account}";
+        /// What somebody did, or was refused.
+        b'A' AuditEntry audit_entry(account: AccountSid; sid: AuditSid) in audit_entries
+            => record AuditEntry, Ends, "entries of the audit log", "audit entry {sid} of {account}";
+        /// What seals a stretch of those entries, by the last of them.
+        b'U' AuditSeal audit_seal(account: AccountSid; last: AuditSid) in audit_seals
+            => record AuditSeal, Ends, "seals of the audit log", "audit seal of {account} up to {last}";
+        /// The end of the chain of those seals.
+        b'R' AuditHead audit_head(account: AccountSid)
+            => record AuditHead, Stays, "heads of the audit log", "head of the audit log of {account}";
         /// A number of an account's safe list.
         b'S' SafeNumber safe_number(account: AccountSid, number: &'_ PhoneNumber)
             => record SafeNumber, Stays, "safe numbers", "safe number {number:?} of {account}";

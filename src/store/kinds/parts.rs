@@ -14,7 +14,7 @@ use crate::domain::opaque::Fingerprint;
 use crate::domain::outbox::Lane;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, AuditSid, BearerTokenSid, ChallengeSid, CredentialSid,
     EntitySid, EventSid, FactorSid, RateLimitSid, ServiceSid, VerificationSid, WebhookSid,
 };
 use crate::domain::text::{DialectName, Identity, KeyName};
@@ -164,7 +164,7 @@ macro_rules! sids {
 }
 
 sids! {
-    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, AuditSid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid,
     RateLimitSid, ServiceSid means service, VerificationSid, WebhookSid
 }
 

@@ -42,6 +42,7 @@ fn samples() -> Vec<Sample> {
         AttemptSid::from_bytes([4; 16]),
         AccessTokenSid::from_bytes([4; 16]),
     );
+    let audit_sid = AuditSid::from_bytes([4; 16]);
     let node_id = NodeId::from_bytes([4; 16]);
     let key_name = KeyName::parse("abcd1234").unwrap();
     let due = Timestamp::from_millis(0x0102_0304);
@@ -118,6 +119,21 @@ fn samples() -> Vec<Sample> {
             dialect_service(account_sid, &dialect),
             format!("44{ac}6578616d706c6500"),
             KeyParts::DialectService(account_sid, dialect.clone()),
+        ),
+        sample(
+            audit_entry(account_sid, audit_sid),
+            format!("41{ac}{four}"),
+            KeyParts::AuditEntry(account_sid, audit_sid),
+        ),
+        sample(
+            audit_seal(account_sid, audit_sid),
+            format!("55{ac}{four}"),
+            KeyParts::AuditSeal(account_sid, audit_sid),
+        ),
+        sample(
+            audit_head(account_sid),
+            format!("52{ac}"),
+            KeyParts::AuditHead(account_sid),
         ),
         sample(
             client_key(&value),

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use super::{failed, form, refuse};
 use crate::dialect::{AnswerForm, HttpFailure};
+use crate::flows::audit;
 use crate::web::arrival::Arrival;
 use crate::web::{failure, panics};
 
@@ -87,6 +88,7 @@ impl Deadline {
         // A change that is under way is carried to its end, whoever still waits for it. What its caller does not wait for is
         // as much work as what it does, and fails as much.
         let (tell, told) = oneshot::channel();
+        let call = audit::carried(call);
         tokio::spawn(async move {
             let answered = panics::guard(call).await.map_err(|place| {
                 let told = form::status(HttpFailure::Panicked);

@@ -154,7 +154,8 @@ impl Breaker {
         self.recorded = recorded;
     }
 
-    /// Makes so many broken requests. What only reads, and what no operation was asked, changes nothing of the store.
+    /// Makes so many broken requests. What only reads, and what no operation was asked, changes nothing of the store, but that
+    /// the audit log may tell of it.
     pub(super) async fn round(
         &mut self,
         requests: usize,
@@ -164,7 +165,10 @@ impl Breaker {
         for _ in 0..requests {
             store.map(CountingStore::take);
             let (sent, said) = self.one().await;
-            let commits = store.map_or(0, |store| store.take().commit);
+            let commits = store.map_or(0, |store| {
+                let made = store.take();
+                made.commit - made.audit
+            });
             // What was not sent is counted.
             let refused_unasked = said.code != Code::Ok && !said.identified;
             if sent.reads || refused_unasked && !said.text.starts_with("the code was not sent") {

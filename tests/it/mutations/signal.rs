@@ -151,6 +151,7 @@ async fn break_sessions(sessions: usize, forms: &'static [Form], seed: u32) -> T
             VerificationStatus::Approved
         );
     }
+    server.assert_audited("signal").await;
     let report = check_store(&server.app).await.unwrap();
     assert!(report.is_healthy(), "{report}");
     all

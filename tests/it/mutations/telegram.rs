@@ -144,6 +144,7 @@ async fn whatever_comes_of_a_broken_session_others_go_on() {
     let sign_in = about(AUTH_SIGN_IN, PATIENT, &attempt, Some(&code));
     let signed_in = patient.call(&sign_in).await.unwrap();
     assert_eq!(signed_in[..4], AUTH_AUTHORIZATION.to_le_bytes());
+    bare.server.assert_audited("telegram").await;
 }
 
 /// The number of whoever is not disturbed.

@@ -290,6 +290,7 @@ async fn break_users(users: usize, forms: &'static [Form], over_http2: bool, see
         server.wait(61);
     }
     assert_eq!([told(&others[0]).await, told(&others[1]).await], before_all);
+    server.assert_audited("zitadel").await;
     let report = check_store(&server.app).await.unwrap();
     assert!(report.is_healthy(), "{report}");
     all

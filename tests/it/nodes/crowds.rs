@@ -35,7 +35,7 @@ fn a_crowd_at_one_record_keeps_nobody_waiting_who_wants_another() {
         );
     }
     // Those at one record come to it as well, all together.
-    assert!(at_one.changes > CROWD, "{}", at_one.changes);
+    assert!(at_one.changes * 2 > CROWD, "{}", at_one.changes);
     for percent in [50, 95] {
         let (apart, at_one) = (apart.wait_of(percent), at_one.wait_of(percent));
         assert!(at_one <= apart * 2, "{percent} %: {at_one:?} beside {apart:?}");

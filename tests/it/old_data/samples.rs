@@ -9,6 +9,10 @@ use countersign::crypto::vault::Vault;
 use countersign::domain::access_token::{AccessToken, TokenLife};
 use countersign::domain::account::{Account, AccountStatus, ApiKey};
 use countersign::domain::attached::{Attached, AttachedChange, AttachedError, Attachment};
+use countersign::domain::audit::{
+    AuditAct, AuditChange, AuditDecision, AuditEntry, AuditHead, AuditOutcome, AuditRequest, AuditSeal,
+    AuditSubject, Author, ChangeKind,
+};
 use countersign::domain::bearer_token::{BearerToken, TokenUser};
 use countersign::domain::challenge::{Answer, Challenge, DenyReason, Details, Field, Fields, Outcome};
 use countersign::domain::client_key::{ClientKey, ClientLogin, ClientVersion};
@@ -30,8 +34,8 @@ use countersign::domain::phone::PhoneNumber;
 use countersign::domain::push_guard::{PushGuard, PushLimits};
 use countersign::domain::service::{PushSettings, Service, ServiceSettings, Subscription, TotpSettings};
 use countersign::domain::sid::{
-    AccessTokenSid, AccountSid, ApiKeySid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid, EventSid,
-    FactorSid, ServiceSid, TemplateSid, VerificationSid, WebhookSid,
+    AccessTokenSid, AccountSid, ApiKeySid, AuditSid, BearerTokenSid, ChallengeSid, CredentialSid, EntitySid,
+    EventSid, FactorSid, ServiceSid, TemplateSid, VerificationSid, WebhookSid,
 };
 use countersign::domain::store_epoch::StoreEpoch;
 use countersign::domain::text::{
@@ -77,6 +81,7 @@ pub(super) fn all() -> Vec<Sample> {
         credentials(),
         outbox_rows(),
         of_the_store(),
+        audit_log(),
     ]
     .into_iter()
     .flatten()
@@ -777,4 +782,117 @@ pub(crate) fn device_key() -> DevicePublicKey {
         "Ucv56DDXjzgIOpk4BeasGuGV0Lid6wxt0St1phzZLiqxR2/wpPsesFWkCw=="
     );
     DevicePublicKey::from_spki_base64(text).unwrap()
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn audit_log() -> Vec<Sample> {
+    let plain = AuditEntry {
+        author: Author::Server,
+        request: None,
+        decision: None,
+        changes: Vec::new(),
+        unwritten: 0,
+    };
+    let of = |author| AuditEntry {
+        author,
+        ..plain.clone()
+    };
+    let full = AuditEntry {
+        author: Author::ApiKey(ApiKeySid::from_bytes([2; 16])),
+        request: Some(AuditRequest {
+            id: [19; 16],
+            dialect: "example".to_owned(),
+            address: "2001:db8::1".to_owned(),
+            agent: Some("owlbank/1.0".to_owned()),
+        }),
+        decision: Some(AuditDecision {
+            act: AuditAct::CheckCode,
+            subject: AuditSubject {
+                service: Some(ServiceSid::from_bytes([3; 16])),
+                identity: Some(identity()),
+                factor: Some(FactorSid::from_bytes([13; 16])),
+                challenge: Some(ChallengeSid::from_bytes([16; 16])),
+                verification: Some(VerificationSid::from_bytes([20; 16])),
+                destination: Some(Destination::Phone(
+                    PhoneNumber::parse("+4915112345678", None).unwrap(),
+                )),
+            },
+            outcome: AuditOutcome::Refused,
+            reason: Some("wrong code".to_owned()),
+        }),
+        changes: [ChangeKind::Created, ChangeKind::Changed, ChangeKind::Deleted]
+            .map(|change| AuditChange {
+                change,
+                what: "webhook".to_owned(),
+            })
+            .to_vec(),
+        unwritten: 3,
+    };
+    let decided = |act, outcome| AuditEntry {
+        decision: Some(AuditDecision {
+            act,
+            subject: AuditSubject::default(),
+            outcome,
+            reason: None,
+        }),
+        ..plain.clone()
+    };
+    let seal = AuditSeal {
+        number: 2,
+        previous: [21; 32],
+        first: AuditSid::from_bytes([22; 16]),
+        last: AuditSid::from_bytes([23; 16]),
+        entries: 500,
+        digest: [24; 32],
+        whole_until: moment(27),
+        ends_at: moment(28),
+        previous_ends_at: Some(moment(26)),
+    };
+    let first = AuditSeal {
+        number: 1,
+        previous: [0; 32],
+        previous_ends_at: None,
+        ..seal.clone()
+    };
+    let head = AuditHead {
+        seals: 2,
+        hash: [25; 32],
+        last: seal.last,
+        ends_at: seal.ends_at,
+        entries: 1000,
+    };
+    let by = [
+        ("the account", Author::Account),
+        (
+            "a bearer token",
+            Author::BearerToken(BearerTokenSid::from_bytes([3; 16])),
+        ),
+        (
+            "an access token",
+            Author::AccessToken(AccessTokenSid::from_bytes([3; 16])),
+        ),
+        ("a device", Author::Device(FactorSid::from_bytes([13; 16]))),
+        ("an operator", Author::Operator(1000)),
+        ("anyone", Author::Anyone),
+        ("a stranger", Author::Unknown),
+    ]
+    .map(|(name, author)| sample(&format!("audit entry of {name}"), &of(author)));
+    let decisions = [
+        (AuditAct::AnswerChallenge, AuditOutcome::Denied),
+        (AuditAct::CheckVerification, AuditOutcome::Approved),
+        (AuditAct::Authenticate, AuditOutcome::Refused),
+        (AuditAct::Change, AuditOutcome::Done),
+    ]
+    .map(|(act, outcome)| {
+        let name = format!("audit entry, {} {}", act.name(), outcome.name());
+        sample(&name, &decided(act, outcome))
+    });
+    let rest = [
+        sample("audit entry of the server", &plain),
+        sample("audit entry, full", &full),
+        sample("audit seal", &seal),
+        sample("audit seal, first", &first),
+        sample("audit head", &head),
+    ];
+    by.into_iter().chain(decisions).chain(rest).collect()
 }

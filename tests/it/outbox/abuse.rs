@@ -99,7 +99,8 @@ pub(super) async fn prove_with(load: Load, beside_others: Delivering, alone: Del
     }
     let p99_alone = alone.p99("alone", &sent_alone).await;
     let p99 = beside_others.p99("beside others", &sent_beside).await;
-    let allowed = p99_alone * 3 / 2 + SLACK;
+    // Beside two others that have more to be sent, an account's share of the machine is a third.
+    let allowed = p99_alone * 3 + SLACK;
     assert!(p99 < allowed, "p99 {p99:?} beside others, {p99_alone:?} alone");
 }
 

@@ -17,6 +17,7 @@ use countersign::flows;
 use countersign::store::records::decode;
 use countersign::store::{Order, Scan};
 
+use super::audit::check_audit;
 use super::guesser::Guesser;
 use super::line::{Line, Servers};
 use super::phone::PhoneOwner;
@@ -35,6 +36,8 @@ pub(crate) struct Everybody {
     guesser: Guesser,
     /// Lines of all clients began with so many servers in between.
     lines: usize,
+    /// The requests to change something that were answered, by their identifiers.
+    answered: BTreeMap<String, String>,
 }
 
 /// What clients were answered, one by one.
@@ -82,6 +85,7 @@ impl Everybody {
             receiver,
             service,
             lines: 0,
+            answered: servers.take_answered(),
         }
     }
 
@@ -109,6 +113,7 @@ impl Everybody {
             trouble(&Answers(answers));
             drop(end);
         });
+        self.answered.append(&mut servers.take_answered());
     }
 
     /// Checks whatever was answered since `round`.
@@ -120,6 +125,7 @@ impl Everybody {
             |user, line| user.check(line, round),
             |owner, line| owner.check(line, round),
         );
+        self.answered.append(&mut servers.take_answered());
     }
 
     /// Waits until all that happened was told, and checks that nothing else was.
@@ -149,6 +155,7 @@ impl Everybody {
     pub(crate) async fn check_records(&self, app: &App) {
         let report = flows::check_store::check_store(app).await.unwrap();
         assert!(report.is_healthy(), "{report}");
+        check_audit(app, &self.answered).await;
         let scan = Scan {
             prefix: b"e".to_vec(),
             after: None,

@@ -1,5 +1,6 @@
 //! How a client reaches the servers: each call is another server's turn, and one that is gone is passed over.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,8 @@ pub(crate) struct Servers {
     /// Of each where it listens, while it does.
     addresses: Mutex<Vec<Option<String>>>,
     is_over: AtomicBool,
+    /// The requests to change something that were answered, by their identifiers.
+    answered: Mutex<BTreeMap<String, String>>,
     /// Whether they may say that they cannot do it now, as they do when their database is away.
     may_refuse: bool,
 }
@@ -51,6 +54,11 @@ impl Servers {
     pub(crate) fn addresses(&self) -> Vec<String> {
         let addresses = self.addresses.lock().unwrap();
         addresses.iter().map(|address| address.clone().unwrap()).collect()
+    }
+
+    /// The requests to change something that were answered since this was last asked, by their identifiers.
+    pub(crate) fn take_answered(&self) -> BTreeMap<String, String> {
+        std::mem::take(&mut *self.answered.lock().unwrap())
     }
 
     pub(crate) fn is_up(&self, server: usize, address: &str) {
@@ -117,7 +125,17 @@ impl Line {
             Ok(answer) if answer.status == 503 && self.servers.may_refuse => {
                 Err(io::Error::other(answer.body.to_string()))
             }
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                if method != "GET" && answer.status < 300 {
+                    let id = answer.header("twilio-request-id").unwrap();
+                    self.servers
+                        .answered
+                        .lock()
+                        .unwrap()
+                        .insert(id.to_owned(), format!("{method} {path}"));
+                }
+                Ok(answer)
+            }
             Err(error) => {
                 self.clients[server] = None;
                 Err(error)

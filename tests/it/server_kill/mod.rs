@@ -8,10 +8,11 @@
 //!
 //! What is checked, here and by [`crate::nodes`] of several servers on a database: a code is accepted once; guesses are bounded, whichever server evaluates
 //! them; what was answered is there; a challenge that ended stays as it is; an approval by phone is kept with a signature that
-//! verifies; every change is told at least once, and nothing else; no secret is on the disk; the server starts.
+//! verifies; every change stands once in the audit log; every change is told at least once, and nothing else; no secret is on the disk; the server starts.
 //!
 //! `COUNTERSIGN_KILL_ROUNDS` sets how often (20 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
+mod audit;
 pub(crate) mod client;
 pub(crate) mod everybody;
 mod guesser;

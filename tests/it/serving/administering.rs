@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{Process, complaint, run, stdout_of};
+use super::process::{Process, complaint, lasting, run, stdout_of};
 
 fn json_of(data: &Path, arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--json"]].concat();
@@ -148,9 +148,13 @@ fn an_export_of_a_running_server_fills_a_new_data_directory() {
     stdout_of(&old, &["store", "export", "--to", by_server.to_str().unwrap()]);
     drop(server);
     let checked = stdout_of(&old, &["store", "check"]);
-    assert!(checked.ends_with("4 entries, all sound\n"), "{checked}");
+    assert!(checked.ends_with("6 entries, all sound\n"), "{checked}");
     stdout_of(&old, &["store", "export", "--to", by_command.to_str().unwrap()]);
-    assert_eq!(fs::read(&by_server).unwrap(), fs::read(&by_command).unwrap());
+    let (from_server, from_command) = (
+        fs::read_to_string(&by_server).unwrap(),
+        fs::read_to_string(&by_command).unwrap(),
+    );
+    assert_eq!(lasting(&from_server), lasting(&from_command));
     assert_eq!(by_server.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let again = run(&old, &["store", "export", "--to", by_server.to_str().unwrap()]);
     assert!(complaint(&again, 1).starts_with("cannot write the export to "));
@@ -159,7 +163,13 @@ fn an_export_of_a_running_server_fills_a_new_data_directory() {
     let line = complaint(&run(&new, &import), 1);
     assert!(line.starts_with("put the master key"), "{line}");
     fs::copy(old.join("master.key"), new.join("master.key")).unwrap();
-    assert_eq!(stdout_of(&new, &import), "4 entries imported\n");
+    assert_eq!(stdout_of(&new, &import), "6 entries imported\n");
+    let acts = stdout_of(&new, &["audit", "list", "--account", "none"]);
+    let named: Vec<_> = acts
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .collect();
+    assert_eq!(named, ["export", "import"], "{acts}");
     assert_eq!(
         stdout_of(&new, &["account", "list"]),
         stdout_of(&old, &["account", "list"])

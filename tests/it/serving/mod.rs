@@ -6,6 +6,7 @@
 )]
 
 mod administering;
+mod audit;
 mod codes;
 mod conversions;
 mod crowd;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign::store::keys::KeyParts;
+use serde_json::Value;
 
 use crate::doubles::watch;
 
@@ -244,3 +246,13 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The entries of an export, without those that commands that copy a store write themselves: they are in the audit log.
+pub(super) fn lasting(export: &str) -> Vec<&str> {
+    let lasts = |line: &&str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let key = line["key"].as_str().map(|key| STANDARD.decode(key).unwrap());
+        key.is_some_and(|key| !matches!(KeyParts::parse(&key), Some(KeyParts::AuditEntry(..))))
+    };
+    export.lines().filter(lasts).collect()
+}

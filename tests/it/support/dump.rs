@@ -1,11 +1,13 @@
 //! Everything that the store holds.
 
+use countersign::domain::audit::{AuditEntry, Author};
 use countersign::domain::challenge::Challenge;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::OutboxRow;
 use countersign::domain::factor::Factor;
+use countersign::store::keys::{self, KeyParts};
 use countersign::store::records::{Record, decode};
-use countersign::store::{Entry, Order, Scan, keys};
+use countersign::store::{Entry, Order, Scan};
 
 use super::TestApp;
 
@@ -16,6 +18,31 @@ impl TestApp {
     /// Everything that the store holds.
     pub(crate) async fn dump(&self) -> Dump {
         self.scan(Vec::new()).await
+    }
+
+    /// Everything but the entries of the audit log, which stay when what they tell of is gone.
+    pub(crate) async fn dump_unaudited(&self) -> Dump {
+        let mut dump = self.dump().await;
+        dump.retain(|(key, _)| !matches!(KeyParts::parse(key), Some(KeyParts::AuditEntry(..))));
+        dump
+    }
+
+    /// Finds that something was decided, each time in a request of `dialect` by somebody who is known.
+    pub(crate) async fn assert_audited(&self, dialect: &str) {
+        let entries = self.scan(b"A".to_vec()).await;
+        let entries = entries
+            .iter()
+            .map(|(_, entry)| decode::<AuditEntry>(&entry.value).unwrap());
+        let decided: Vec<_> = entries.filter(|entry| entry.decision.is_some()).collect();
+        assert!(!decided.is_empty(), "nothing was told of");
+        for entry in decided {
+            let request = entry.request.as_ref().map(|request| request.dialect.as_str());
+            assert_eq!(request, Some(dialect), "{entry:?}");
+            assert!(
+                !matches!(entry.author, Author::Server | Author::Unknown),
+                "{entry:?}"
+            );
+        }
     }
 
     /// Everything whose key begins with `prefix`.

@@ -25,6 +25,7 @@ use crate::cli::progress::ProgressLine;
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 use crate::crypto::totp::code_at;
+use crate::domain::audit::AuditDetail;
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{FactorStatus, KeyProof, Skew, TimeStep};
 use crate::domain::opaque::DevicePublicKey;
@@ -211,6 +212,8 @@ impl Fill<'_> {
             sids: Arc::clone(turn) as _,
             policy: Policy {
                 entity_creations_per_second: None,
+                // Nobody did what is not real.
+                audit_detail: AuditDetail::Off,
                 ..self.app.policy.clone()
             },
             ..self.app.clone()

@@ -15,6 +15,7 @@ use crate::dialect::telegram::schema::{
 };
 use crate::dialect::telegram::tl::{MalformedTl, TlReader, TlWriter};
 use crate::domain::account::Account;
+use crate::domain::audit::Author;
 use crate::domain::channel::Channel;
 use crate::domain::destination::Destination;
 use crate::domain::service::Refusal as ServiceRefusal;
@@ -26,7 +27,7 @@ use crate::flows::reading::{Admitted, Foreseen};
 use crate::flows::verification::{
     self, Guess, Resend, SessionDraft, SessionPermits, Settlement, VerificationName,
 };
-use crate::flows::{Error, account, dialect_service};
+use crate::flows::{Error, account, audit, dialect_service};
 
 impl From<MalformedTl> for RpcError {
     fn from(_: MalformedTl) -> Self {
@@ -185,7 +186,10 @@ async fn owner(caller: &RpcCaller) -> Result<(Admitted<AccountSid>, ServiceSid),
     let app = caller.app.as_ref();
     let found = account::find(app, caller.settings.account).await;
     let mut account = match found.map_err(|fault| RpcError::of_fault(&fault))? {
-        account::FoundAccount::One(found) if Account::is_active(&found) => Admitted::from(found.sid),
+        account::FoundAccount::One(found) if Account::is_active(&found) => {
+            audit::note_author(found.sid, Author::Anyone);
+            Admitted::from(found.sid)
+        }
         account::FoundAccount::One(_) => {
             return Err(unconfigured("the account that clients log in for is suspended"));
         }

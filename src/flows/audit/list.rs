@@ -1,0 +1,126 @@
+//! The entries of an account, for whoever looks for some.
+
+use crate::app::App;
+use crate::domain::audit::{AuditEntry, AuditOutcome};
+use crate::domain::sid::{AccountSid, AuditSid, FactorSid};
+use crate::domain::time::Timestamp;
+use crate::flows::Fault;
+use crate::flows::reading::Reading;
+use crate::store::{Order, Scan, keys, records};
+
+/// Which entries are looked for. What is not said does not matter.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct AuditFilter {
+    pub identity: Option<String>,
+    pub factor: Option<FactorSid>,
+    /// A phone number or an e-mail address, as it was given or as it is counted.
+    pub destination: Option<String>,
+    pub outcome: Option<AuditOutcome>,
+    /// At this moment or later.
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    fn admits(&self, entry: &AuditEntry) -> bool {
+        let subject = entry.decision.as_ref().map(|decision| &decision.subject);
+        let names = |text: &str| entry.changes.iter().any(|change| change.what.contains(text));
+        let identity = self.identity.as_ref().is_none_or(|wanted| {
+            let identity = subject.and_then(|subject| subject.identity.as_ref());
+            identity.is_some_and(|identity| identity.as_str() == wanted) || names(wanted)
+        });
+        let factor = self.factor.is_none_or(|wanted| {
+            subject.and_then(|subject| subject.factor) == Some(wanted) || names(&wanted.to_string())
+        });
+        let destination = self.destination.as_ref().is_none_or(|wanted| {
+            let destination = subject.and_then(|subject| subject.destination.as_ref());
+            destination.is_some_and(|destination| destination.as_str() == wanted) || names(wanted)
+        });
+        let outcome = self.outcome.is_none_or(|wanted| entry.outcome() == wanted);
+        identity && factor && destination && outcome
+    }
+}
+
+/// Some of the entries that were looked for.
+#[derive(Debug)]
+pub struct AuditPage {
+    /// In the order that was asked for.
+    pub entries: Vec<(AuditSid, AuditEntry)>,
+    /// Where to go on; `None` behind the last one.
+    pub next: Option<AuditSid>,
+}
+
+/// The entries that `filter` admits, up to `limit`, behind `after` in this order. A page may have fewer, or none, and not be the
+/// last: it looks at a bounded number.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn page(
+    app: &App,
+    account: AccountSid,
+    filter: &AuditFilter,
+    order: Order,
+    after: Option<AuditSid>,
+    limit: usize,
+) -> Result<AuditPage, Fault> {
+    let listing = keys::audit_entries(account);
+    let mut after = after.or_else(|| beginning(filter, order));
+    let mut entries = Vec::new();
+    for _ in 0..MOST_SCANS {
+        let scan = Scan {
+            prefix: listing.bytes().to_vec(),
+            after: after.map(|after| listing.key(after.as_bytes()).into_bytes()),
+            order,
+            limit: SCANNED_AT_ONCE,
+        };
+        let found = Reading::new(app).scan(scan).await?;
+        let is_last = found.len() < SCANNED_AT_ONCE;
+        for (key, entry) in found {
+            let Some(sid) = keys::last_sid(&key).map(AuditSid::from_bytes) else {
+                continue;
+            };
+            let at = sid.created_at();
+            let (is_early, is_late) = (
+                filter.since.is_some_and(|since| at < since),
+                filter.until.is_some_and(|until| at >= until),
+            );
+            if matches!(
+                (order, is_early, is_late),
+                (Order::Ascending, _, true) | (Order::Descending, true, _)
+            ) {
+                return Ok(AuditPage { entries, next: None });
+            }
+            after = Some(sid);
+            let record: AuditEntry = records::decode(&entry.value)?;
+            if !is_early && !is_late && filter.admits(&record) {
+                entries.push((sid, record));
+                if entries.len() == limit {
+                    return Ok(AuditPage { entries, next: after });
+                }
+            }
+        }
+        if is_last {
+            return Ok(AuditPage { entries, next: None });
+        }
+    }
+    Ok(AuditPage { entries, next: after })
+}
+
+/// Behind which identifier the entries begin that the filter's times admit.
+fn beginning(filter: &AuditFilter, order: Order) -> Option<AuditSid> {
+    let first_at = |moment: Timestamp| {
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&moment.millis().to_be_bytes()[2..]);
+        AuditSid::from_bytes(bytes)
+    };
+    match order {
+        Order::Ascending => filter.since.map(first_at),
+        Order::Descending => filter.until.map(first_at),
+    }
+}
+
+/// How many scans one page takes at the most, and of how many entries each.
+const MOST_SCANS: usize = 20;
+const SCANNED_AT_ONCE: usize = 500;

@@ -1,0 +1,21 @@
+//! The audit log. Each commit tells of itself (see [`reading`](super::reading)); here is what follows.
+//!
+//! - `acts`: what operators do that changes no record.
+//! - `strangers`: who was not let in.
+//! - [`seal`]: the chain behind the entries.
+//! - [`verify`]: whether it holds.
+//! - [`list`]: the entries, for whoever looks for some.
+
+mod acts;
+pub mod list;
+pub mod seal;
+mod strangers;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::acts::record_act;
+pub(crate) use self::strangers::note_stranger;
+pub use super::reading::{AuditScope, NOBODY, carried, note_author, note_dialect, within};
+pub(crate) use super::reading::{decide, note_decided_challenge, note_entity, note_factor, note_subject};

@@ -1,0 +1,209 @@
+//! Finds out whether entries are missing, changed or out of order.
+
+use crate::app::App;
+use crate::crypto::audit_chain::{StretchDigest, hash_of};
+use crate::domain::audit::{AuditEntry, AuditHead, AuditSeal, SETTLED};
+use crate::domain::sid::{AccountSid, AuditSid};
+use crate::domain::time::Timestamp;
+use crate::flows::Fault;
+use crate::flows::reading::Reading;
+use crate::store::{Entry, Order, Scan, keys, records};
+
+/// How far a chain was followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainPosition {
+    /// The last seal that was looked at, and its hash.
+    pub seal: Option<(u64, [u8; 32])>,
+    /// The last entry that it covers.
+    pub last: Option<AuditSid>,
+}
+
+/// What was found in some part of a chain.
+#[derive(Clone, Debug, Default)]
+pub struct ChainPart {
+    /// Where the next part begins.
+    pub position: ChainPosition,
+    /// Whether this one was the last.
+    pub is_last: bool,
+    /// How many entries are as they were sealed.
+    pub entries: u64,
+    /// How many are not sealed yet.
+    pub unsealed: u64,
+    /// What is wrong, in words.
+    pub problems: Vec<String>,
+}
+
+/// Follows an account's chain of seals from `position`, a bounded part of it.
+///
+/// Whoever can write the store, but has no master key, can take away or put back whole entries and seals: that a seal fits the
+/// one before it and all its entries, and the head the last one, tells.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn follow(app: &App, account: AccountSid, position: ChainPosition) -> Result<ChainPart, Fault> {
+    let now = app.clock.now();
+    // Before the seals: what is sealed meanwhile does not seem to be too much.
+    let head = Reading::new(app).glance(&keys::audit_head(account)).await?;
+    let mut part = ChainPart {
+        position,
+        ..ChainPart::default()
+    };
+    let listing = keys::audit_seals(account);
+    let after = part
+        .position
+        .last
+        .map(|last| listing.key(last.as_bytes()).into_bytes());
+    let seals = scan(app, listing.bytes(), after, SEALS_AT_ONCE).await?;
+    part.is_last = seals.len() < SEALS_AT_ONCE;
+    for (key, entry) in seals {
+        match records::decode::<AuditSeal>(&entry.value) {
+            Ok(seal) => follow_seal(app, account, &key, &seal, now, &mut part).await?,
+            Err(error) => part.problems.push(format!("a seal cannot be read: {error}")),
+        }
+        if head
+            .as_ref()
+            .is_some_and(|head| Some(head.last) == part.position.last)
+        {
+            part.is_last = true;
+            break;
+        }
+    }
+    if part.is_last {
+        finish(app, account, head.as_ref(), now, &mut part).await?;
+    }
+    Ok(part)
+}
+
+async fn follow_seal(
+    app: &App,
+    account: AccountSid,
+    key: &[u8],
+    seal: &AuditSeal,
+    now: Timestamp,
+    part: &mut ChainPart,
+) -> Result<(), Fault> {
+    let number = seal.number;
+    if keys::last_sid(key).map(AuditSid::from_bytes) != Some(seal.last) {
+        part.problems
+            .push(format!("seal {number} stands in another one's place"));
+    }
+    match part.position.seal {
+        Some((before, hash)) if before + 1 == number => {
+            if seal.previous != hash {
+                part.problems
+                    .push(format!("seal {number} is of another seal than the one before it"));
+            }
+        }
+        Some((before, _)) => part.problems.push(format!(
+            "behind seal {before} comes seal {number}: what is between is missing"
+        )),
+        // The first one that is left: those before it ended, or never were.
+        None if number == 1 => {}
+        None if seal.previous_ends_at.is_some_and(|end| end <= now) => {}
+        None => part.problems.push(format!(
+            "the seals before seal {number} are missing, and they are not to be reclaimed yet"
+        )),
+    }
+    let (mut digest, mut after) = (StretchDigest::default(), part.position.last);
+    let from = (after.is_none() && number > 1).then_some(seal.first);
+    loop {
+        let found = entries(app, account, after).await?;
+        let full = found.len() == ENTRIES_AT_ONCE;
+        for (sid, entry) in found.into_iter().take_while(|(sid, _)| *sid <= seal.last) {
+            after = Some(sid);
+            // Before the first seal that is left there may be what ended.
+            if from.is_none_or(|from| sid >= from) {
+                digest.add(sid, &entry.value);
+            }
+            if let Err(error) = records::decode::<AuditEntry>(&entry.value) {
+                part.problems.push(format!("entry {sid} cannot be read: {error}"));
+            }
+        }
+        if !full || after >= Some(seal.last) {
+            break;
+        }
+    }
+    let count = digest.entries();
+    if digest.finish() == seal.digest {
+        part.entries += u64::from(count);
+    } else if count >= seal.entries || seal.whole_until > now {
+        part.problems.push(format!(
+            "the entries from {} to {} are not as they were sealed: {count} are there, {} were sealed",
+            seal.first, seal.last, seal.entries
+        ));
+    }
+    part.position.seal = Some((number, hash_of(seal)));
+    part.position.last = Some(seal.last);
+    Ok(())
+}
+
+/// Compares the end of the chain with what the head says of it, and counts what comes behind.
+async fn finish(
+    app: &App,
+    account: AccountSid,
+    head: Option<&AuditHead>,
+    now: Timestamp,
+    part: &mut ChainPart,
+) -> Result<(), Fault> {
+    match (head, part.position.seal) {
+        (Some(head), Some(seal)) if seal == (head.seals, head.hash) => {}
+        // All of them ended.
+        (Some(head), None) if head.ends_at <= now => part.position.last = Some(head.last),
+        (None, None) => {}
+        (Some(head), _) => part.problems.push(format!(
+            "the last of {} seals is missing, or is another one",
+            head.seals
+        )),
+        (None, Some(_)) => part.problems.push("the head of the chain is missing".to_owned()),
+    }
+    let mut after = part.position.last;
+    loop {
+        let found = entries(app, account, after).await?;
+        let full = found.len() == ENTRIES_AT_ONCE;
+        for (sid, _) in found {
+            after = Some(sid);
+            part.unsealed += 1;
+            if part.unsealed == 1 && now.since(sid.created_at()) > SETTLED * 60 {
+                part.problems.push(format!(
+                    "the entries from {sid} on are not sealed, and have been there for more than an hour; does a server run?"
+                ));
+            }
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+async fn entries(
+    app: &App,
+    account: AccountSid,
+    after: Option<AuditSid>,
+) -> Result<Vec<(AuditSid, Entry)>, Fault> {
+    let listing = keys::audit_entries(account);
+    let after = after.map(|after| listing.key(after.as_bytes()).into_bytes());
+    let found = scan(app, listing.bytes(), after, ENTRIES_AT_ONCE).await?;
+    let with_sid =
+        |(key, entry): (Vec<u8>, Entry)| Some((AuditSid::from_bytes(keys::last_sid(&key)?), entry));
+    Ok(found.into_iter().filter_map(with_sid).collect())
+}
+
+async fn scan(
+    app: &App,
+    prefix: &[u8],
+    after: Option<Vec<u8>>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Entry)>, Fault> {
+    let scan = Scan {
+        prefix: prefix.to_vec(),
+        after,
+        order: Order::Ascending,
+        limit,
+    };
+    Reading::new(app).scan(scan).await
+}
+
+/// How many seals one part follows.
+const SEALS_AT_ONCE: usize = 50;
+
+const ENTRIES_AT_ONCE: usize = 500;

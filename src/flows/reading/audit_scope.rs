@@ -1,0 +1,154 @@
+//! Who asks, and for what, while a request or a command is under way.
+//!
+//! It goes with the task, as a tracing span does: every commit of the request is told of with it, and no use case has to hand
+//! on what it does not need. Nothing is decided by it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditRequest, AuditSubject, Author};
+use crate::domain::entity::EntityName;
+use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid};
+
+/// Who asks, as far as it is known by now.
+#[derive(Debug)]
+pub struct AuditScope {
+    known: Mutex<KnownAsker>,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::flows) struct KnownAsker {
+    pub(in crate::flows) author: Author,
+    pub(in crate::flows) account: Option<AccountSid>,
+    pub(in crate::flows) request: Option<AuditRequest>,
+    pub(in crate::flows) act: AuditAct,
+    pub(in crate::flows) subject: AuditSubject,
+    /// What was decided and is not committed yet.
+    pub(in crate::flows) decided: Option<AuditDecision>,
+}
+
+tokio::task_local! {
+    static SCOPE: Arc<AuditScope>;
+}
+
+impl AuditScope {
+    /// A request of somebody who is not known yet.
+    #[must_use]
+    pub fn of_request(request: AuditRequest) -> Self {
+        Self::new(Author::Unknown, Some(request))
+    }
+
+    /// A command of this user of the machine.
+    #[must_use]
+    pub fn of_operator(user: u32) -> Self {
+        Self::new(Author::Operator(user), None)
+    }
+
+    fn new(author: Author, request: Option<AuditRequest>) -> Self {
+        Self {
+            known: Mutex::new(KnownAsker {
+                author,
+                account: None,
+                request,
+                act: AuditAct::Change,
+                subject: AuditSubject::default(),
+                decided: None,
+            }),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownAsker> {
+        // Each change is one assignment.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does `work` as what this scope says.
+pub async fn within<F: Future>(scope: AuditScope, work: F) -> F::Output {
+    SCOPE.scope(Arc::new(scope), work).await
+}
+
+/// The same work on behalf of whoever asks here, for a task of its own: a task does not know who began it.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let scope = SCOPE.try_with(Arc::clone).ok();
+    async move {
+        match scope {
+            Some(scope) => SCOPE.scope(scope, work).await,
+            None => work.await,
+        }
+    }
+}
+
+/// Who asks, if anybody does, with what was decided for the commit that comes next.
+pub(in crate::flows) fn current() -> Option<KnownAsker> {
+    let taken = |known: &mut KnownAsker| KnownAsker {
+        decided: known.decided.take(),
+        ..known.clone()
+    };
+    SCOPE.try_with(|scope| taken(&mut scope.known())).ok()
+}
+
+fn change(with: impl FnOnce(&mut KnownAsker)) {
+    // What nobody asked for, the server does by itself.
+    let _nobody_asked = SCOPE.try_with(|scope| with(&mut scope.known()));
+}
+
+/// Notes who was let in, to which account.
+pub fn note_author(account: AccountSid, author: Author) {
+    change(|known| {
+        known.account = Some(account);
+        known.author = author;
+    });
+}
+
+/// Notes the protocol that the request is made in.
+pub fn note_dialect(dialect: &str) {
+    change(|known| {
+        if let Some(request) = &mut known.request {
+            dialect.clone_into(&mut request.dialect);
+        }
+    });
+}
+
+/// Notes what was decided about whom: the commit that comes next tells of it. `reason` is only asked for if anybody asks.
+pub(crate) fn decide(outcome: AuditOutcome, reason: impl FnOnce() -> Option<String>) {
+    change(|known| {
+        known.decided = Some(AuditDecision {
+            act: known.act,
+            subject: known.subject.clone(),
+            outcome,
+            reason: reason(),
+        });
+    });
+}
+
+/// Notes the entity that something is done to.
+pub(crate) fn note_entity(name: &EntityName) {
+    change(|known| {
+        known.subject.service = Some(name.service);
+        known.subject.identity = Some(name.identity.clone());
+    });
+}
+
+/// Notes the factor that something is done to.
+pub(crate) fn note_factor(factor: FactorSid) {
+    change(|known| known.subject.factor = Some(factor));
+}
+
+/// Notes which challenge the decision is about that was noted last.
+pub(crate) fn note_decided_challenge(challenge: ChallengeSid) {
+    change(|known| {
+        known.subject.challenge = Some(challenge);
+        if let Some(decided) = &mut known.decided {
+            decided.subject.challenge = Some(challenge);
+        }
+    });
+}
+
+/// Notes what is to be decided about whom: if it is refused, that is what was refused.
+pub(crate) fn note_subject(act: AuditAct, subject: impl FnOnce() -> AuditSubject) {
+    change(|known| {
+        known.act = act;
+        known.subject = subject();
+    });
+}
