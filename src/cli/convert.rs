@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::open_store;
 use super::progress::ProgressLine;
+use super::store::report_left_out;
 use super::{Failure, key_file, output};
 use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
@@ -19,7 +20,7 @@ use crate::domain::time::{Clock, SystemClock, Timestamp};
 use crate::store::authentic::read_unverified;
 use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use crate::store::sled::Options;
-use crate::store::transfer::{self, Checksum, ConvertError, ConvertStage, Progress};
+use crate::store::transfer::{self, Checksum, ConvertError, ConvertStage, LeftOut, Progress, Sieve};
 use crate::store::{Store, keys};
 
 /// Where a store is said to be.
@@ -149,22 +150,30 @@ enum KeyOutcome {
     Elsewhere,
 }
 
-/// Copies the store at `from` to `to`, verifies the copy and says what there is to know.
-///
-/// `password_file` is where passwords for databases are, if their URLs do not say; `given` the master key, if it is kept
-/// elsewhere than beside the store.
+/// What opens the places.
+pub(super) struct ConversionKeys<'k> {
+    /// Where passwords for databases are, if their URLs do not say.
+    pub(super) password_file: Option<&'k Path>,
+    /// The master key, if it is kept elsewhere than beside the store.
+    pub(super) given: Option<MasterKey>,
+}
+
+/// Copies the store at `from` to `to`, verifies the copy and says what there is to know. What no server of the store wrote is no
+/// reason to refuse if it is to be left out.
 pub(super) async fn convert(
     from: &StorePlace,
     to: &StorePlace,
-    password_file: Option<&Path>,
-    given: Option<MasterKey>,
+    keys: ConversionKeys<'_>,
+    leave_out_forged: bool,
 ) -> Result<(), Failure> {
+    let ConversionKeys { password_file, given } = keys;
     let source_place = from.take_source(password_file)?;
     let target_place = to.take_target(&source_place, password_file)?;
     let source = source_place.open().await?;
-    let converted = fill(source.as_ref(), given, &source_place, &target_place).await;
+    let places = [&source_place, &target_place];
+    let converted = fill(source.as_ref(), given, places, leave_out_forged).await;
     let closed = source.close().await;
-    let Copied { sum, key, verified } = converted?;
+    let Copied { sum, key, left_out } = converted?;
     // Whatever becomes of the source: the copy is whole.
     if let Err(error) = closed {
         tracing::warn!("closing the store in {source_place} failed: {error}");
@@ -173,7 +182,7 @@ pub(super) async fn convert(
     output::say(&format!(
         "{entries} entries copied to {target_place} and verified\n"
     ));
-    if !verified {
+    if left_out.is_none() {
         output::say(
             "whether a server of the store wrote them was not verified, for the master key is not at hand: \
              `countersign store check` does it where the key is\n",
@@ -185,22 +194,22 @@ pub(super) async fn convert(
             "its secrets are sealed as before: start the server with the same master key\n".to_owned()
         }
     });
-    Ok(())
+    report_left_out(&left_out.unwrap_or_default())
 }
 
 /// What became of a conversion.
 struct Copied {
     sum: Checksum,
     key: KeyOutcome,
-    /// Whether every entry was found to be one that a server of the store wrote.
-    verified: bool,
+    /// What no server of the store wrote; `None` if nobody looked.
+    left_out: Option<LeftOut>,
 }
 
 async fn fill(
     source: &dyn Store,
     given: Option<MasterKey>,
-    source_place: &TakenPlace,
-    target_place: &TakenPlace,
+    [source_place, target_place]: [&TakenPlace; 2],
+    leave_out_forged: bool,
 ) -> Result<Copied, Failure> {
     let failure = |error: ConvertError| Failure::new(error.to_string());
     let ring = read_unverified(source, &keys::key_ring()).await;
@@ -209,23 +218,36 @@ async fn fill(
     let fits = |key: &MasterKey| KeyRing::open(ring.clone(), key).is_ok();
     let places = [source_place.directory(), target_place.directory()];
     let vault = vault(&ring, given, places)?;
-    if let Some(vault) = &vault {
-        let verified = transfer::verify_store(source, vault).await;
-        verified.map_err(|error| Failure::new(format!("{source_place} is not copied: {error}")))?;
-    }
+    let (sieve, left_out) = match vault {
+        Some(vault) => {
+            let sieve = Sieve::new(Arc::new(vault), SystemClock.now());
+            let sieve = sieve.map_err(|error| Failure::new(error.to_string()))?;
+            let left_out = transfer::verify_store(source, &sieve).await;
+            let left_out = left_out.map_err(|error| failure(ConvertError::Source(error)))?;
+            if !leave_out_forged {
+                let refused = |error| Failure::new(format!("{source_place} is not copied: {error}"));
+                left_out.refuse().map_err(refused)?;
+            }
+            (Some(sieve), Some(left_out))
+        }
+        None if leave_out_forged => {
+            return Err(Failure::misused(
+                "--leave-out-forged needs the master key, which tells what was forged: give it with COUNTERSIGN_MASTER_KEY or \
+                 COUNTERSIGN_MASTER_KEY_FILE",
+            ));
+        }
+        None => (None, None),
+    };
     let key = bring_key(fits, source_place.directory(), target_place.directory())?;
     let target = target_place.open().await?;
     let mut shown = ShownProgress::begin(&SystemClock);
-    let converted = transfer::convert(source, target.as_ref(), &mut |progress| shown.show(progress)).await;
+    let mut show = |progress| shown.show(progress);
+    let converted = transfer::convert(source, target.as_ref(), sieve.as_ref(), &mut show).await;
     shown.end();
     let closed = target.close().await;
     let sum = converted.map_err(failure)?;
     closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))?;
-    Ok(Copied {
-        sum,
-        key,
-        verified: vault.is_some(),
-    })
+    Ok(Copied { sum, key, left_out })
 }
 
 /// The keys of the store, if the master key was given or is beside one of the stores.

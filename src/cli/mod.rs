@@ -1,7 +1,8 @@
 //! The commands of the binary.
 //!
 //! Without a command it serves. What a command shows goes to standard output; what went wrong is one line on standard
-//! error, and the exit status is 2 when the settings or the command line are at fault, 1 otherwise.
+//! error, and the exit status is 2 when the settings or the command line are at fault, 3 when entries that somebody else wrote were
+//! left out of a copy, 1 otherwise.
 //!
 //! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`.
 
@@ -194,6 +195,14 @@ impl Failure {
         Self {
             line: line.into(),
             status: 2,
+        }
+    }
+
+    /// What was asked for was done, and that is not everything.
+    fn incomplete(line: impl Into<String>) -> Self {
+        Self {
+            line: line.into(),
+            status: 3,
         }
     }
 

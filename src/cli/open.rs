@@ -10,10 +10,12 @@ use super::key_file;
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, Storage};
 use crate::crypto::master_key::MasterKey;
+use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
 use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::{Clock as _, SystemClock};
-use crate::flows::store_format::{self, UnusableStore};
+use crate::flows::Fault;
+use crate::flows::store_format::{self, StoreKeys, UnusableStore};
 use crate::memory::sids::RisingSids;
 use crate::store::authentic::AuthenticStore;
 use crate::store::postgres::{PostgresAddress, PostgresBounds, PostgresOptions, PostgresStore};
@@ -36,6 +38,7 @@ pub(super) struct StoreToFill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OpenPurpose {
     Fill,
+    Read,
     Use,
 }
 
@@ -44,14 +47,40 @@ pub(super) async fn open_for_command(config: Config) -> Result<Opened, Failure> 
     open(config.storage, config.policy, Senders::default()).await
 }
 
+/// Opens the store for a command that looks at all of it, whatever is in it: only its keys have to be sound. What the epoch makes
+/// void is not known then.
+pub(super) async fn open_to_read(config: Config) -> Result<Opened, Failure> {
+    let Config { storage, policy, .. } = config;
+    open_for(OpenPurpose::Read, storage, policy, Senders::default()).await
+}
+
 /// Opens the store, which is created if there is none; so is the master key, unless it is kept elsewhere.
-pub(super) async fn open(mut storage: Storage, policy: Policy, senders: Senders) -> Result<Opened, Failure> {
+pub(super) async fn open(storage: Storage, policy: Policy, senders: Senders) -> Result<Opened, Failure> {
+    open_for(OpenPurpose::Use, storage, policy, senders).await
+}
+
+async fn open_for(
+    purpose: OpenPurpose,
+    mut storage: Storage,
+    policy: Policy,
+    senders: Senders,
+) -> Result<Opened, Failure> {
     let directory = DataDirectory::take(&storage.directory)?;
     let source = std::mem::replace(&mut storage.master_key, KeySource::InDirectory);
-    let master_key = master_key(source, &storage, &directory, OpenPurpose::Use)?;
+    let master_key = master_key(source, &storage, &directory, purpose)?;
     let place = StoreLocation::of(&storage, &directory)?;
     let engine = place.open(&storage).await?;
-    match Box::pin(wire(&engine, &master_key, policy, senders)).await {
+    let parts = Parts {
+        engine: &engine,
+        master_key: &master_key,
+        policy,
+        senders: Arc::new(senders),
+    };
+    let wired = match purpose {
+        OpenPurpose::Read => parts.wire_to_read().await,
+        OpenPurpose::Fill | OpenPurpose::Use => Box::pin(parts.wire()).await,
+    };
+    match wired {
         Ok(app) => Ok(Opened { app, directory }),
         Err(error) => {
             let begin_anew = match error {
@@ -79,35 +108,56 @@ pub(super) async fn open_to_fill(mut storage: Storage) -> Result<StoreToFill, Fa
     })
 }
 
-/// The parts around a store that was opened with its keys.
-async fn wire(
-    engine: &Arc<dyn Store>,
-    master_key: &MasterKey,
+/// What is put around a store.
+struct Parts<'p> {
+    engine: &'p Arc<dyn Store>,
+    master_key: &'p MasterKey,
     policy: Policy,
-    senders: Senders,
-) -> Result<Arc<App>, UnusableStore> {
-    let senders = Arc::new(senders);
-    let mut first = true;
-    loop {
-        let now = SystemClock.now();
-        let keys = store_format::open_keys(engine.as_ref(), master_key, &SystemEntropy, now).await?;
-        let vault = Arc::new(keys.vault);
-        let app = App {
-            store: Arc::new(AuthenticStore::new(Arc::clone(engine), Arc::clone(&vault))),
-            engine: Arc::clone(engine),
+    senders: Arc<Senders>,
+}
+
+impl Parts<'_> {
+    async fn keys(&self) -> Result<StoreKeys, UnusableStore> {
+        let (engine, now) = (self.engine.as_ref(), SystemClock.now());
+        store_format::open_keys(engine, self.master_key, &SystemEntropy, now).await
+    }
+
+    fn around(&self, vault: Vault) -> App {
+        let vault = Arc::new(vault);
+        App {
+            store: Arc::new(AuthenticStore::new(Arc::clone(self.engine), Arc::clone(&vault))),
+            engine: Arc::clone(self.engine),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
             vault,
-            senders: Arc::clone(&senders),
+            senders: Arc::clone(&self.senders),
             memory: Arc::default(),
-            policy: policy.clone(),
-        };
-        match store_format::check(&app).await {
-            Ok(()) => return Ok(Arc::new(app)),
-            // Another server began with the store at the same moment, and its keys are there now.
-            Err(_) if keys.are_new && first => first = false,
-            Err(error) => return Err(error),
+            policy: self.policy.clone(),
+        }
+    }
+
+    /// The parts around a store that has keys.
+    async fn wire_to_read(&self) -> Result<Arc<App>, UnusableStore> {
+        let StoreKeys { vault, are_new } = self.keys().await?;
+        if are_new {
+            return Err(Fault::Corrupt("there is no store".into()).into());
+        }
+        Ok(Arc::new(self.around(vault)))
+    }
+
+    /// The parts around a store that was opened with its keys, and is of this release.
+    async fn wire(&self) -> Result<Arc<App>, UnusableStore> {
+        let mut first = true;
+        loop {
+            let StoreKeys { vault, are_new } = self.keys().await?;
+            let app = self.around(vault);
+            match store_format::check(&app).await {
+                Ok(()) => return Ok(Arc::new(app)),
+                // Another server began with the store at the same moment, and its keys are there now.
+                Err(_) if are_new && first => first = false,
+                Err(error) => return Err(error),
+            }
         }
     }
 }
@@ -195,7 +245,13 @@ impl Opened {
 impl StoreToFill {
     /// The parts around the store, once it was filled.
     pub(super) async fn use_with(&self, policy: Policy) -> Result<Arc<App>, UnusableStore> {
-        wire(&self.engine, &self.master_key, policy, Senders::default()).await
+        let parts = Parts {
+            engine: &self.engine,
+            master_key: &self.master_key,
+            policy,
+            senders: Arc::new(Senders::default()),
+        };
+        parts.wire().await
     }
 
     /// Makes everything durable and lets go of the files.

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Subcommand;
 use tracing::level_filters::LevelFilter;
 
 use super::admin::client;
-use super::convert::{StorePlace, convert};
+use super::convert::{ConversionKeys, StorePlace, convert};
 use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, StoreToFill};
@@ -19,10 +20,11 @@ use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, password_file};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditAct;
+use crate::domain::time::{Clock as _, SystemClock};
 use crate::flows::audit::{AuditScope, record_act, within};
 use crate::flows::check_store::check_store;
 use crate::store::postgres::PostgresStore;
-use crate::store::transfer;
+use crate::store::transfer::{self, ExportSummary, LeftOut, NotVerified, Sieve};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -39,6 +41,9 @@ pub(super) enum Command {
         /// Where it goes: a data directory without a store, which is made if need be, or the URL of a database
         #[arg(long, value_name = "PLACE")]
         to: StorePlace,
+        /// Go on without the entries that no server of the store wrote
+        #[arg(long)]
+        leave_out_forged: bool,
     },
     /// Write everything that is stored, as it is at one moment, to a file; a running server goes on meanwhile
     Export {
@@ -53,6 +58,9 @@ pub(super) enum Command {
         /// The file that `store export` wrote
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
+        /// Go on without the entries that no server of the store wrote
+        #[arg(long)]
+        leave_out_forged: bool,
         #[command(flatten)]
         flags: StoreFlags,
     },
@@ -76,18 +84,24 @@ pub(super) async fn run(
     };
     match command {
         Command::Check { flags } => check(load(flags)?).await,
-        Command::Convert { from, to } => {
+        Command::Convert {
+            from,
+            to,
+            leave_out_forged,
+        } => {
             logging::start(LevelFilter::WARN);
-            convert(
-                &from,
-                &to,
-                password_file.as_deref(),
-                given_master_key(&environment)?,
-            )
-            .await
+            let keys = ConversionKeys {
+                password_file: password_file.as_deref(),
+                given: given_master_key(&environment)?,
+            };
+            convert(&from, &to, keys, leave_out_forged).await
         }
         Command::Export { to, flags } => export(load(flags)?, &to).await,
-        Command::Import { from, flags } => import(load(flags)?, &from).await,
+        Command::Import {
+            from,
+            leave_out_forged,
+            flags,
+        } => import(load(flags)?, &from, leave_out_forged).await,
         Command::Migrate { flags } => migrate(&load(flags)?).await,
     }
 }
@@ -104,7 +118,7 @@ fn given_master_key(environment: &[(OsString, OsString)]) -> Result<Option<Maste
 
 async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage)?;
-    let opened = open::open_for_command(config).await?;
+    let opened = open::open_to_read(config).await?;
     let checked = check_store(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
@@ -128,8 +142,8 @@ async fn check(config: Config) -> Result<(), Failure> {
 
 async fn export(config: Config, file: &Path) -> Result<(), Failure> {
     if file == Path::new("-") {
-        copy_out(config, Box::new(io::stdout())).await?;
-        return Ok(());
+        let exported = copy_out(config, Box::new(io::stdout())).await?;
+        return report_left_out(&exported.left_out);
     }
     let failure =
         |error: io::Error| Failure::new(format!("cannot write the export to {}: {error}", file.display()));
@@ -142,10 +156,10 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
         .map_err(failure)?;
     let output = written.try_clone().map_err(failure)?;
     let copied = copy_out(config, Box::new(BufWriter::new(output))).await;
-    match copied.and_then(|count| written.sync_all().map(|()| count).map_err(failure)) {
-        Ok(count) => {
-            output::say(&format!("{count} entries exported to {}\n", file.display()));
-            Ok(())
+    match copied.and_then(|exported| written.sync_all().map(|()| exported).map_err(failure)) {
+        Ok(ExportSummary { entries, left_out }) => {
+            output::say(&format!("{entries} entries exported to {}\n", file.display()));
+            report_left_out(&left_out)
         }
         Err(failure) => {
             let _unfinished = fs::remove_file(file);
@@ -155,40 +169,78 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
 }
 
 /// Writes everything to `output`: what a running server sends, or what is in the store that nobody has open.
-async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<u64, Failure> {
-    if let Some(count) = client::export(&config.storage.directory, output.as_mut()).await? {
-        return Ok(count);
+async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<ExportSummary, Failure> {
+    if let Some(exported) = client::export(&config.storage.directory, output.as_mut()).await? {
+        return Ok(exported);
     }
     require_store(&config.storage)?;
-    let opened = open::open_for_command(config).await?;
+    let opened = open::open_to_read(config).await?;
     note_act(&opened.app, AuditAct::Export).await;
-    let exported = transfer::export(opened.app.engine.as_ref(), output.as_mut()).await;
+    let exported = match Sieve::new(Arc::clone(&opened.app.vault), SystemClock.now()) {
+        Ok(sieve) => transfer::export(opened.app.engine.as_ref(), Some(&sieve), output.as_mut()).await,
+        Err(error) => Err(error.into()),
+    };
     opened.close().await?;
     exported.map_err(|error| Failure::new(error.to_string()))
 }
 
-async fn import(config: Config, file: &Path) -> Result<(), Failure> {
+/// Names what was left out of a copy that is good for use otherwise.
+pub(super) fn report_left_out(left_out: &LeftOut) -> Result<(), Failure> {
+    if left_out.is_nothing() {
+        return Ok(());
+    }
+    for name in &left_out.names {
+        output::complain(&format!("left out: {name}"));
+    }
+    Err(Failure::incomplete(format!(
+        "{} entries were left out that no server of the store wrote: somebody else changed it; an export of before that has them \
+         as they were",
+        left_out.count
+    )))
+}
+
+async fn import(config: Config, file: &Path, leave_out_forged: bool) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
     let mut input = BufReader::new(input);
     let filled = open::open_to_fill(config.storage).await?;
-    let imported = fill(&filled, config.policy, &mut input).await;
+    let imported = fill(&filled, config.policy, &mut input, leave_out_forged).await;
     filled.close().await?;
-    output::say(&format!("{} entries imported\n", imported?));
-    Ok(())
+    let (count, left_out) = imported?;
+    output::say(&format!("{count} entries imported\n"));
+    report_left_out(&left_out)
 }
 
 /// Every entry is verified before the first is written.
-async fn fill(filled: &StoreToFill, policy: Policy, input: &mut BufReader<File>) -> Result<u64, Failure> {
-    let verified = transfer::verify_export(input, &filled.master_key);
-    verified.map_err(|error| Failure::new(format!("the export is not imported: {error}")))?;
+async fn fill(
+    filled: &StoreToFill,
+    policy: Policy,
+    input: &mut BufReader<File>,
+    leave_out_forged: bool,
+) -> Result<(u64, LeftOut), Failure> {
     let engine = filled.engine.as_ref();
-    let imported = transfer::import(engine, input).await;
+    let (sieve, left_out) = verified(filled, input, leave_out_forged)
+        .map_err(|error| Failure::new(format!("the export is not imported: {error}")))?;
+    let imported = transfer::import(engine, input, Some(&sieve)).await;
     let count = imported.map_err(|error| Failure::new(error.to_string()))?;
     let opened = Box::pin(filled.use_with(policy)).await;
     let app = opened.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
     note_act(&app, AuditAct::Import).await;
-    Ok(count)
+    Ok((count, left_out))
+}
+
+fn verified(
+    filled: &StoreToFill,
+    input: &mut BufReader<File>,
+    leave_out_forged: bool,
+) -> Result<(Sieve, LeftOut), NotVerified> {
+    let vault = transfer::keys_of_export(input, &filled.master_key)?;
+    let sieve = Sieve::new(Arc::new(vault), SystemClock.now())?;
+    let left_out = transfer::verify_export(input, &sieve)?;
+    if !leave_out_forged {
+        left_out.refuse()?;
+    }
+    Ok((sieve, left_out))
 }
 
 /// Has the audit log tell what this command does.

@@ -12,7 +12,7 @@ use crate::flows::reading::Reading;
 use crate::flows::{Fault, epoch, retry_on_conflict};
 use crate::store::authentic::{self, read_unverified};
 use crate::store::records::{Filling, StoreFormat};
-use crate::store::{Batch, Store, keys};
+use crate::store::{Batch, Store, is_empty, keys};
 
 /// The version of the key map that this program writes.
 pub const FORMAT: u32 = 1;
@@ -61,9 +61,15 @@ pub async fn open_keys(
         require_readable(format)?;
     }
     let key = keys::key_ring();
-    let Some(entry) = engine.get(key.bytes()).await.map_err(Fault::from)? else {
-        if format.is_some() {
-            return Err(unusable("its key ring is gone; restore the last export into an empty place").into());
+    let mut found = engine.get(key.bytes()).await.map_err(Fault::from)?;
+    let is_used = format.is_some() || !is_empty(engine).await.map_err(Fault::from)?;
+    if found.is_none() && is_used {
+        // Another server may have begun with it meanwhile.
+        found = engine.get(key.bytes()).await.map_err(Fault::from)?;
+    }
+    let Some(entry) = found else {
+        if is_used {
+            return Err(unusable(GONE_RING).into());
         }
         let ring = KeyRing::generate(master, entropy, now);
         let (vault, are_new) = (Vault::new(&ring), true);
@@ -115,6 +121,11 @@ async fn check_once(app: &App) -> Result<Option<Filling>, Fault> {
 }
 
 async fn look(app: &App) -> Result<Condition<'_>, Fault> {
+    // Looked at before it is verified: that another first server has written it is no forgery.
+    let written = read_unverified(app.engine.as_ref(), &keys::key_ring()).await?;
+    if written.is_some_and(|SealedKeyRing { store, .. }| store != app.vault.store_identity()) {
+        return Err(unusable(OTHER_RING));
+    }
     let mut reading = Reading::new(app);
     let (key, ring, mark) = (keys::store_format(), keys::key_ring(), keys::filling());
     reading
@@ -161,6 +172,7 @@ fn unusable(why: impl Into<String>) -> Fault {
 }
 
 const OTHER_KEY: &str = "start with the key file that belongs to it";
+const GONE_RING: &str = "its key ring is gone, and what is in it is of no use without; restore the last export into an empty place";
 const CHANGED_RING: &str = "its key ring was changed by somebody else, or is another store's; restore the last export into an empty place";
 const OTHER_RING: &str = "it has the keys of another store, or is under another master key; start with the key file that belongs to it";
 
@@ -268,6 +280,13 @@ mod tests {
         assert!(refusal(server(&engine, 1).await).contains("was changed by somebody else"));
         engine.commit(Batch::new().delete(ring)).await.unwrap();
         assert!(refusal(server(&engine, 1).await).contains("its key ring is gone"));
+        // No new one is made over what is there, whatever else is gone.
+        let format = keys::store_format().into_bytes();
+        engine.commit(Batch::new().delete(format)).await.unwrap();
+        assert!(refusal(server(&engine, 1).await).contains("its key ring is gone"));
+        let epoch = keys::store_epoch().into_bytes();
+        engine.commit(Batch::new().delete(epoch)).await.unwrap();
+        assert!(server(&engine, 1).await.unwrap().1, "nothing is left");
     }
 
     #[tokio::test]
@@ -284,7 +303,13 @@ mod tests {
         others.commit(theirs).await.unwrap();
         let late = reading.commit(missing).await;
         assert!(matches!(late, Err(Fault::Conflict(_))), "{late:?}");
+        let forged = first.store.statistics().forged;
         assert!(refusal(check(&first).await).contains("the keys of another store"));
+        assert_eq!(
+            first.store.statistics().forged,
+            forged,
+            "nobody did anything wrong"
+        );
         check(&second).await.unwrap();
     }
 }

@@ -157,6 +157,20 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 }
 
+/// Whether there is nothing in `store`.
+///
+/// # Errors
+/// As [`Store::get`].
+pub async fn is_empty(store: &dyn Store) -> Result<bool, StoreError> {
+    let first = Scan {
+        prefix: Vec::new(),
+        after: None,
+        order: Order::Ascending,
+        limit: 1,
+    };
+    Ok(store.scan(first).await?.is_empty())
+}
+
 /// Makes a value of the one that a store has after it has lost commits; `None` where it has none.
 pub type ValueAfterLoss<'a> = dyn Fn(Option<&[u8]>) -> Result<Vec<u8>, StoreError> + Send + Sync + 'a;
 

@@ -20,6 +20,7 @@ use crate::cli::flags::StoreFlags;
 use crate::cli::open::{self, Opened};
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
+use crate::store::transfer::{ExportSummary, LeftOut};
 
 /// What every such command takes.
 #[derive(Args, Debug, Default)]
@@ -120,11 +121,11 @@ pub(in crate::cli) fn own_user() -> u32 {
     fs::metadata("/proc/self").map_or(0, |process| process.uid())
 }
 
-/// Writes what a running server has stored to `output`, and says how many entries that is; `None` if no server runs.
+/// Writes what a running server has stored to `output`, and says what that is; `None` if no server runs.
 pub(in crate::cli) async fn export(
     directory: &Path,
     output: &mut (dyn Write + Send),
-) -> Result<Option<u64>, Failure> {
+) -> Result<Option<ExportSummary>, Failure> {
     let failure = |error: io::Error| Failure::new(format!("the export failed: {error}"));
     let Some(stream) = send(directory, &AdminRequest::ExportStore)
         .await
@@ -149,7 +150,7 @@ pub(in crate::cli) async fn export(
     }
     output.flush().map_err(failure)?;
     match serde_json::from_slice(&last) {
-        Ok(LastLine { entries }) => Ok(Some(entries)),
+        Ok(LastLine { entries, left_out }) => Ok(Some(ExportSummary { entries, left_out })),
         Err(_) => Err(Failure::new(
             "the server stopped in the middle of the export; its log says why",
         )),
@@ -160,6 +161,8 @@ pub(in crate::cli) async fn export(
 #[derive(Deserialize)]
 struct LastLine {
     entries: u64,
+    #[serde(default)]
+    left_out: LeftOut,
 }
 
 /// The running server's reply; `None` if no server runs.

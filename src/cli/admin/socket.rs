@@ -19,7 +19,7 @@ use super::{AdminRequest, Reply, execute};
 use crate::app::App;
 use crate::domain::audit::AuditAct;
 use crate::flows::audit::{self, AuditScope};
-use crate::store::transfer;
+use crate::store::transfer::{self, ExportSummary, Sieve};
 
 /// The socket; its file is removed with it.
 #[derive(Debug)]
@@ -138,10 +138,18 @@ async fn send_export(stream: UnixStream, app: Arc<App>) -> io::Result<()> {
     let runtime = tokio::runtime::Handle::current();
     let sent = tokio::task::spawn_blocking(move || {
         let mut output = io::BufWriter::new(stream);
-        runtime.block_on(transfer::export(app.engine.as_ref(), &mut output))
+        let sieve = Sieve::new(Arc::clone(&app.vault), app.clock.now())?;
+        let exported = transfer::export(app.engine.as_ref(), Some(&sieve), &mut output);
+        runtime.block_on(exported)
     });
     match sent.await.map_err(io::Error::other)? {
-        Ok(_) => Ok(()),
+        Ok(ExportSummary { left_out, .. }) => {
+            if !left_out.is_nothing() {
+                let count = left_out.count;
+                tracing::error!("an export leaves out {count} entries that no server of this store wrote");
+            }
+            Ok(())
+        }
         Err(error) => {
             tracing::error!("an export was not completed: {error}");
             Ok(())

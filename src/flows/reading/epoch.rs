@@ -99,7 +99,8 @@ pub(super) async fn heed(
         && memory.epoch.is_to_be_looked_at()
         && let Err(error) = Box::pin(learn(store, memory)).await
     {
-        if error.is_of_a_record() {
+        // Whoever knows none yet is about to begin with a store, and may find that another server was first.
+        if error.is_of_a_record() && memory.epoch.get().is_some() {
             return Err(error);
         }
         tracing::debug!("which epoch the store is in could not be read: {error}");

@@ -266,6 +266,14 @@ pub fn verified(vault: &Vault, key: &[u8], entry: Entry) -> Result<Entry, Forger
     Ok(Entry { value, ..entry })
 }
 
+/// Whether [`verified`] has the entry as it was written.
+///
+/// # Errors
+/// [`Forgery`].
+pub fn verify(vault: &Vault, key: &[u8], entry: &Entry) -> Result<(), Forgery> {
+    value_of(vault, key, entry.expires_at, &entry.value).map(drop)
+}
+
 /// What [`verified`] would make of an entry that holds `record`, with as much work: for one that stands in for an entry that does
 /// not exist.
 #[must_use]

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use super::checksum::{Checksum, Summing};
 use super::filling::{BATCH_BYTES, FillError, Filler};
+use super::verify::Sieve;
 use crate::store::authentic::read_unverified;
 use crate::store::records::{self, FillSource, Filling, Stored};
 use crate::store::{Entry, Order, Scan, Store, StoreError, keys};
@@ -65,7 +66,7 @@ pub enum ConvertStage {
     Verifying,
 }
 
-/// Makes of the empty store `to` a copy of `from` and returns what both hold. In a store that was half filled by another
+/// Makes of the empty store `to` a copy of what `sieve` lets pass of `from`, and returns what that is. In a store that was half filled by another
 /// conversion, it goes on.
 ///
 /// Nobody may write to `from` meanwhile; if somebody does, that is noticed as long as this runs.
@@ -75,37 +76,52 @@ pub enum ConvertStage {
 pub async fn convert(
     from: &dyn Store,
     to: &dyn Store,
+    sieve: Option<&Sieve>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Checksum, ConvertError> {
-    convert_in_batches(from, to, progress, BATCH_BYTES).await
+    convert_in_batches(ConvertSource { from, sieve }, to, progress, BATCH_BYTES).await
+}
+
+/// What is copied.
+#[derive(Clone, Copy)]
+pub(super) struct ConvertSource<'s> {
+    pub(super) from: &'s dyn Store,
+    pub(super) sieve: Option<&'s Sieve>,
 }
 
 pub(super) async fn convert_in_batches(
-    from: &dyn Store,
+    source: ConvertSource<'_>,
     to: &dyn Store,
     progress: &mut (dyn FnMut(Progress) + Send),
     batch_bytes: usize,
 ) -> Result<Checksum, ConvertError> {
-    let source = source_of(from).await?;
+    let ConvertSource { from, sieve } = source;
+    let mark = source_of(from).await?;
     // Before the source is read, which may take long.
-    let mut filler = Filler::begin(to, source, batch_bytes).await?;
+    let mut filler = Filler::begin(to, mark, batch_bytes).await?;
     let mut report = Reporter {
         progress,
         stage: ConvertStage::Reading,
         of_bytes: None,
         before: (0, 0),
     };
-    let counted = sum(from, &mut report).await.map_err(ConvertError::Source)?;
+    let counted = sum(from, sieve, &mut report)
+        .await
+        .map_err(ConvertError::Source)?;
     report.of_bytes = Some(counted.bytes);
     report.stage = ConvertStage::Copying;
-    if copy(from, to, &mut filler, &mut report).await? != counted {
+    if copy(source, to, &mut filler, &mut report).await? != counted {
         return Err(ConvertError::Changing);
     }
     report.of_bytes = Some(counted.bytes.saturating_mul(2));
     report.stage = ConvertStage::Verifying;
-    let written = sum(to, &mut report).await.map_err(FillError::Stopped)?;
+    let written = sum(to, None, &mut report).await.map_err(FillError::Stopped)?;
     report.before = (written.entries, written.bytes);
-    if sum(from, &mut report).await.map_err(ConvertError::Source)? != counted {
+    if sum(from, sieve, &mut report)
+        .await
+        .map_err(ConvertError::Source)?
+        != counted
+    {
         return Err(ConvertError::Changing);
     }
     if written != counted {
@@ -129,11 +145,16 @@ async fn source_of(from: &dyn Store) -> Result<FillSource, ConvertError> {
 }
 
 /// Reads all entries but the mark.
-async fn sum(store: &dyn Store, report: &mut Reporter<'_>) -> Result<Checksum, StoreError> {
+async fn sum(
+    store: &dyn Store,
+    sieve: Option<&Sieve>,
+    report: &mut Reporter<'_>,
+) -> Result<Checksum, StoreError> {
     let mark = keys::filling();
     let mut summing = Summing::new();
     let mut entries = store.export().await?;
     while let Some(piece) = entries.next().await? {
+        let piece = Sieve::pass(sieve, piece);
         for (key, entry) in piece.iter().filter(|(key, _)| key != mark.bytes()) {
             summing.add(key, entry);
         }
@@ -144,7 +165,7 @@ async fn sum(store: &dyn Store, report: &mut Reporter<'_>) -> Result<Checksum, S
 
 /// Makes the target equal to the source as it is at one moment; what that was.
 async fn copy(
-    from: &dyn Store,
+    source: ConvertSource<'_>,
     to: &dyn Store,
     filler: &mut Filler<'_>,
     report: &mut Reporter<'_>,
@@ -152,9 +173,9 @@ async fn copy(
     filler.rewind();
     let mut summing = Summing::new();
     let mut present = Present::of(to);
-    let mut entries = from.export().await.map_err(ConvertError::Source)?;
+    let mut entries = source.from.export().await.map_err(ConvertError::Source)?;
     while let Some(piece) = entries.next().await.map_err(ConvertError::Source)? {
-        for (key, entry) in piece {
+        for (key, entry) in Sieve::pass(source.sieve, piece) {
             if key == keys::filling().bytes() {
                 return Err(ConvertError::Changing);
             }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::verify::{LeftOut, Sieve, Sifted};
 use super::{FORMAT, Header, Row, Trailer, VERSION, hexadecimal};
 use crate::domain::time::Timestamp;
 use crate::store::records::{self, Filling, Stored};
@@ -23,13 +24,26 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
-/// Writes all entries of this moment to `output` and returns how many there are. Commits go on meanwhile.
+/// What was exported.
+#[derive(Debug)]
+pub struct ExportSummary {
+    /// How many entries.
+    pub entries: u64,
+    /// And which not.
+    pub left_out: LeftOut,
+}
+
+/// Writes all entries of this moment that `sieve` lets pass to `output`. Commits go on meanwhile.
 ///
 /// `output` is flushed, but syncing it is the caller's business.
 ///
 /// # Errors
 /// [`ExportError`] when the store or `output` fails.
-pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Result<u64, ExportError> {
+pub async fn export(
+    store: &dyn Store,
+    sieve: Option<&Sieve>,
+    output: &mut (dyn Write + Send),
+) -> Result<ExportSummary, ExportError> {
     let mark = keys::filling();
     if let Some(Stored { record, .. }) = records::read(store, &mark).await? {
         return Err(ExportError::HalfFilled(record));
@@ -40,16 +54,23 @@ pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Resul
         digest: Context::new(&SHA256),
         buffer: Vec::new(),
     };
-    let mut count = 0;
+    let (mut count, mut left_out) = (0, LeftOut::default());
     lines.write(&Header {
         format: FORMAT.into(),
         version: VERSION,
     })?;
     while let Some(piece) = entries.next().await? {
-        for (key, entry) in piece {
+        for (key, mut entry) in piece {
             if key == mark.bytes() {
                 // Somebody began to fill the store since.
                 return Err(ExportError::HalfFilled(records::decode(&entry.value)?));
+            }
+            if let Some(Sifted::Forged(name, instead)) = sieve.map(|sieve| sieve.sift(&key, &entry)) {
+                left_out.add(name);
+                match instead {
+                    Some(instead) => entry = instead,
+                    None => continue,
+                }
             }
             lines.write(&Row {
                 key,
@@ -62,10 +83,14 @@ pub async fn export(store: &dyn Store, output: &mut (dyn Write + Send)) -> Resul
     let sha256 = hexadecimal(lines.digest.clone().finish().as_ref());
     lines.write(&Trailer {
         entries: count,
+        left_out: left_out.clone(),
         sha256,
     })?;
     lines.output.flush()?;
-    Ok(count)
+    Ok(ExportSummary {
+        entries: count,
+        left_out,
+    })
 }
 
 /// Writes lines and digests them on the way.

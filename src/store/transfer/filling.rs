@@ -5,7 +5,7 @@ use std::fmt;
 use super::hexadecimal;
 use crate::domain::time::Timestamp;
 use crate::store::records::{self, FillSource, Filling, Stored};
-use crate::store::{Batch, CommitError, Order, Scan, Store, StoreError, Version, keys};
+use crate::store::{Batch, CommitError, Store, StoreError, Version, is_empty, keys};
 
 /// Why a store was not filled.
 #[derive(Debug, thiserror::Error)]
@@ -175,16 +175,6 @@ impl<'s> Filler<'s> {
             CommitError::Store(error) => FillError::Stopped(error),
         })
     }
-}
-
-async fn is_empty(store: &dyn Store) -> Result<bool, StoreError> {
-    let first = Scan {
-        prefix: Vec::new(),
-        after: None,
-        order: Order::Ascending,
-        limit: 1,
-    };
-    Ok(store.scan(first).await?.is_empty())
 }
 
 /// What is the matter, and what to do.

@@ -6,10 +6,11 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::Deserialize;
 
 use super::filling::{BATCH_BYTES, FillError, Filler};
+use super::verify::Sieve;
 use super::{FORMAT, Header, MAX_LINE_BYTES, Row, Trailer, VERSION, hexadecimal};
 use crate::domain::time::Timestamp;
 use crate::store::records::FillSource;
-use crate::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, keys};
+use crate::store::{Entry, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, Version, keys};
 
 /// Why nothing was imported, or, for [`ImportError::Fill`] alone, not everything.
 #[derive(Debug, thiserror::Error)]
@@ -49,45 +50,48 @@ pub enum ImportError {
     },
 }
 
-/// Fills the empty `store` from `input`, whose entries were [verified](super::verify_export), and returns how many entries there are. In a store that was half filled from the
-/// same export, it goes on behind the last entry.
+/// Fills the empty `store` from `input` with the entries that `sieve` lets pass, which are those that were
+/// [verified](super::verify_export), and returns how many these are. In a store that was half filled from the same export, it goes
+/// on behind the last entry.
 ///
 /// # Errors
 /// [`ImportError`]; nothing was written unless it is [`ImportError::Fill`].
-pub async fn import<R: BufRead + Seek + Send>(store: &dyn Store, input: &mut R) -> Result<u64, ImportError> {
-    import_in_batches(store, input, BATCH_BYTES).await
+pub async fn import<R: BufRead + Seek + Send>(
+    store: &dyn Store,
+    input: &mut R,
+    sieve: Option<&Sieve>,
+) -> Result<u64, ImportError> {
+    import_in_batches(store, input, sieve, BATCH_BYTES).await
 }
 
 pub(super) async fn import_in_batches<R: BufRead + Seek + Send>(
     store: &dyn Store,
     input: &mut R,
+    sieve: Option<&Sieve>,
     batch_bytes: usize,
 ) -> Result<u64, ImportError> {
     let start = input.stream_position()?;
-    let Verified { entries, sha256 } = verify(&mut LinesIn::new(input))?;
+    let sha256 = verify(&mut LinesIn::new(input))?;
     let mut filler = Filler::begin(store, FillSource::Import { sha256 }, batch_bytes).await?;
     input.seek(SeekFrom::Start(start))?;
     let mut lines = LinesIn::new(input);
     lines.header()?;
+    let mut count = 0;
     while let Line::Row(row) = lines.next()? {
-        if filler.has_passed(&row.key) {
-            continue;
+        let (key, entry) = row.into_entry();
+        for (key, entry) in Sieve::pass(sieve, vec![(key, entry)]) {
+            count += 1;
+            if !filler.has_passed(&key) {
+                filler.put(key, entry.value, entry.expires_at).await?;
+            }
         }
-        let expires_at = row.expires_at.map(Timestamp::from_millis);
-        filler.put(row.key, row.value, expires_at).await?;
     }
     filler.finish().await?;
-    Ok(entries)
+    Ok(count)
 }
 
-/// What was read and found sound.
-struct Verified {
-    entries: u64,
-    sha256: [u8; 32],
-}
-
-/// Reads everything.
-fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<Verified, ImportError> {
+/// Reads everything; the checksum that says which export it is.
+fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<[u8; 32], ImportError> {
     let mark = keys::filling();
     lines.header()?;
     let mut count = 0;
@@ -124,13 +128,22 @@ fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<Verified, ImportErro
                 return if lines.read()? {
                     Err(lines.damaged("it is behind the last line"))
                 } else {
-                    Ok(Verified {
-                        entries: count,
-                        sha256,
-                    })
+                    Ok(sha256)
                 };
             }
         }
+    }
+}
+
+impl Row {
+    /// The entry, which has no version yet.
+    pub(super) fn into_entry(self) -> (Vec<u8>, Entry) {
+        let entry = Entry {
+            value: self.value,
+            version: Version(0),
+            expires_at: self.expires_at.map(Timestamp::from_millis),
+        };
+        (self.key, entry)
     }
 }
 

@@ -9,6 +9,8 @@
 //! {"entries":2,"sha256":"<of all bytes above, in hexadecimal>"}
 //! ```
 //!
+//! If entries were left out that no server of the store wrote, the last line has `"left_out":{"count":1,"names":["..."]}`, too.
+//!
 //! Keys and values are in base64; keys rise from line to line. Entries are in it as the engine has them: what is secret is
 //! sealed, each carries its MAC, and the key ring goes along.
 //!
@@ -24,10 +26,10 @@ mod verify;
 
 pub use self::checksum::Checksum;
 pub use self::convert::{ConvertError, ConvertStage, Progress, convert};
-pub use self::export::{ExportError, export};
+pub use self::export::{ExportError, ExportSummary, export};
 pub use self::filling::FillError;
 pub use self::import::{ImportError, import};
-pub use self::verify::{NotVerified, verify_export, verify_store};
+pub use self::verify::{LeftOut, NotVerified, Sieve, keys_of_export, verify_export, verify_store};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +59,9 @@ struct Row {
 #[serde(deny_unknown_fields)]
 struct Trailer {
     entries: u64,
+    /// What the store had besides.
+    #[serde(default, skip_serializing_if = "LeftOut::is_nothing")]
+    left_out: LeftOut,
     sha256: String,
 }
 

@@ -1,15 +1,19 @@
 //! Whether everything that is to be copied was written by servers of its store: every MAC, before anything is written.
 
 use std::io::{BufRead, Seek, SeekFrom};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::import::{ImportError, Line, LinesIn};
 use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::store::authentic::{self, Forgery};
 use crate::store::keys::{self, KeyParts};
-use crate::store::{Entry, Store, StoreError, Version};
+use crate::store::{Batch, Entry, Store, StoreError};
 
 /// Why something is not to be copied.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +21,7 @@ pub enum NotVerified {
     /// There is an entry that no server of the store wrote.
     #[error(
         "it holds {count} entries that no server of its store wrote, the first of them {first}: somebody else changed it; take \
-         an export of before that"
+         an export of before that, or go on without those entries with --leave-out-forged"
     )]
     Forged {
         /// How many.
@@ -34,16 +38,112 @@ pub enum NotVerified {
     /// There are no keys.
     #[error("it holds no store of Countersign's: its key ring is missing")]
     NoKeys,
-    /// The store cannot be read.
-    #[error("cannot read it: {0}")]
+    /// Its key ring cannot be read.
+    #[error("cannot read its key ring: {0}")]
     Store(#[from] StoreError),
 }
 
-/// Verifies every entry of an export, which is read from where `input` stands, and left there.
+/// Tells the entries that a server of a store wrote from all others.
+pub struct Sieve {
+    vault: Arc<Vault>,
+    /// What stands for an epoch that somebody else wrote.
+    epoch: Vec<u8>,
+}
+
+/// What a sieve makes of an entry.
+pub(super) enum Sifted {
+    /// A server of the store wrote it.
+    Sound,
+    /// One that somebody else wrote, of this name; what takes its place, if anything does.
+    Forged(String, Option<Entry>),
+}
+
+/// Which entries were left out, because no server of their store wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// How many.
+    pub count: u64,
+    /// The first of them, each with the reason.
+    pub names: Vec<String>,
+}
+
+impl Sieve {
+    /// One for the store with these keys. Which codes were void in it is not known if its epoch was changed: then all that waits
+    /// is, as in an epoch that begins `now`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub fn new(vault: Arc<Vault>, now: Timestamp) -> Result<Self, StoreError> {
+        let epoch = StoreEpoch::FIRST.next(now);
+        let batch = Batch::new().put_record(keys::store_epoch(), &epoch)?;
+        let written = authentic::vouched(&vault, batch).puts.into_iter().next();
+        let epoch = written.map(|put| put.value).unwrap_or_default();
+        Ok(Self { vault, epoch })
+    }
+
+    pub(super) fn sift(&self, key: &[u8], entry: &Entry) -> Sifted {
+        let Err(forgery) = authentic::verify(&self.vault, key, entry) else {
+            return Sifted::Sound;
+        };
+        let epoch = (key == keys::store_epoch().bytes()).then(|| Entry {
+            value: self.epoch.clone(),
+            version: entry.version,
+            expires_at: None,
+        });
+        Sifted::Forged(name(key, forgery), epoch)
+    }
+
+    /// What is to be copied of these entries, which follow each other.
+    pub(super) fn pass(sieve: Option<&Self>, entries: Vec<(Vec<u8>, Entry)>) -> Vec<(Vec<u8>, Entry)> {
+        let Some(sieve) = sieve else {
+            return entries;
+        };
+        let sifted = entries
+            .into_iter()
+            .filter_map(|(key, entry)| match sieve.sift(&key, &entry) {
+                Sifted::Sound => Some((key, entry)),
+                Sifted::Forged(_, instead) => Some((key, instead?)),
+            });
+        sifted.collect()
+    }
+}
+
+impl LeftOut {
+    /// Whether nothing was.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn add(&mut self, mut name: String) {
+        self.count += 1;
+        if self.names.len() < MOST_NAMES {
+            while name.len() > LONGEST_NAME {
+                name.pop();
+            }
+            self.names.push(name);
+        }
+    }
+
+    /// # Errors
+    /// [`NotVerified::Forged`] if something would be left out.
+    pub fn refuse(&self) -> Result<(), NotVerified> {
+        match self.names.first() {
+            None => Ok(()),
+            Some(first) => Err(NotVerified::Forged {
+                count: self.count,
+                first: first.clone(),
+            }),
+        }
+    }
+}
+
+/// Opens the keys of an export, which is read from where `input` stands, and left there.
 ///
 /// # Errors
 /// [`NotVerified`].
-pub fn verify_export<R: BufRead + Seek>(input: &mut R, master: &MasterKey) -> Result<(), NotVerified> {
+pub fn keys_of_export<R: BufRead + Seek>(input: &mut R, master: &MasterKey) -> Result<Vault, NotVerified> {
     let start = input.stream_position().map_err(ImportError::Read)?;
     let ring = keys::key_ring();
     let mut sealed = None;
@@ -53,56 +153,43 @@ pub fn verify_export<R: BufRead + Seek>(input: &mut R, master: &MasterKey) -> Re
         }
         Ok(())
     })?;
-    let vault = Vault::new(&KeyRing::open(sealed.ok_or(NotVerified::NoKeys)?, master)?);
     input.seek(SeekFrom::Start(start)).map_err(ImportError::Read)?;
-    let mut found = ForgedEntries::default();
+    let sealed = sealed.ok_or(NotVerified::NoKeys)?;
+    Ok(Vault::new(&KeyRing::open(sealed, master)?))
+}
+
+/// Verifies every entry of an export, which is read from where `input` stands, and left there.
+///
+/// # Errors
+/// [`NotVerified`].
+pub fn verify_export<R: BufRead + Seek>(input: &mut R, sieve: &Sieve) -> Result<LeftOut, NotVerified> {
+    let start = input.stream_position().map_err(ImportError::Read)?;
+    let mut found = LeftOut::default();
     rows(input, |key, entry| {
-        found.look_at(&vault, key, entry);
+        if let Sifted::Forged(name, _) = sieve.sift(key, &entry) {
+            found.add(name);
+        }
         Ok(())
     })?;
     input.seek(SeekFrom::Start(start)).map_err(ImportError::Read)?;
-    found.verdict()
+    Ok(found)
 }
 
 /// Verifies every entry of a store, which is not to change meanwhile.
 ///
 /// # Errors
-/// [`NotVerified`].
-pub async fn verify_store(engine: &dyn Store, vault: &Vault) -> Result<(), NotVerified> {
-    let mut found = ForgedEntries::default();
+/// [`StoreError`] if the store cannot be read.
+pub async fn verify_store(engine: &dyn Store, sieve: &Sieve) -> Result<LeftOut, StoreError> {
+    let mut found = LeftOut::default();
     let mut entries = engine.export().await?;
     while let Some(piece) = entries.next().await? {
         for (key, entry) in piece {
-            found.look_at(vault, &key, entry);
+            if let Sifted::Forged(name, _) = sieve.sift(&key, &entry) {
+                found.add(name);
+            }
         }
     }
-    found.verdict()
-}
-
-/// Those that were found so far.
-#[derive(Default)]
-struct ForgedEntries {
-    forged: u64,
-    first: Option<String>,
-}
-
-impl ForgedEntries {
-    fn look_at(&mut self, vault: &Vault, key: &[u8], entry: Entry) {
-        if let Err(forgery) = authentic::verified(vault, key, entry) {
-            self.forged += 1;
-            self.first.get_or_insert_with(|| name(key, forgery));
-        }
-    }
-
-    fn verdict(self) -> Result<(), NotVerified> {
-        match self.first {
-            None => Ok(()),
-            Some(first) => Err(NotVerified::Forged {
-                count: self.forged,
-                first,
-            }),
-        }
-    }
+    Ok(found)
 }
 
 fn name(key: &[u8], forgery: Forgery) -> String {
@@ -120,12 +207,14 @@ fn rows<R: BufRead>(
     let mut lines = LinesIn::new(input);
     lines.header()?;
     while let Line::Row(row) = lines.next()? {
-        let entry = Entry {
-            value: row.value,
-            version: Version(0),
-            expires_at: row.expires_at.map(Timestamp::from_millis),
-        };
-        look(&row.key, entry)?;
+        let (key, entry) = row.into_entry();
+        look(&key, entry)?;
     }
     Ok(())
 }
+
+/// How many of those that were left out are named.
+const MOST_NAMES: usize = 100;
+
+/// How long a name may be, so that all of them have room in a line of an export.
+const LONGEST_NAME: usize = 300;

@@ -71,7 +71,7 @@ async fn every_released_store_still_opens() {
 }
 
 async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
-    transfer::import(store.as_ref(), &mut Cursor::new(file))
+    transfer::import(store.as_ref(), &mut Cursor::new(file), None)
         .await
         .unwrap();
     let (app, clock) = app(store).await;
@@ -213,7 +213,9 @@ pub(super) async fn write() -> String {
     audit::seal::round(&app).await.unwrap();
 
     let mut file = Vec::new();
-    transfer::export(app.engine.as_ref(), &mut file).await.unwrap();
+    transfer::export(app.engine.as_ref(), None, &mut file)
+        .await
+        .unwrap();
     String::from_utf8(file).unwrap()
 }
 
@@ -383,7 +385,7 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
 pub(crate) async fn newest() -> (App, Arc<ManualClock>) {
     let files = files::all("store", "jsonl");
     let store = Arc::new(MemoryStore::new());
-    transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1))
+    transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1), None)
         .await
         .unwrap();
     app(store).await

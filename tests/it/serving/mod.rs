@@ -13,6 +13,7 @@ mod crowd;
 mod curl;
 mod database;
 mod failover;
+mod forged;
 mod half_filled;
 mod heads;
 pub(crate) mod http;

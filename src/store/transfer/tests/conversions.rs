@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::super::checksum::Summing;
-use super::super::convert::convert_in_batches;
+use super::super::convert::{ConvertSource, convert_in_batches};
 use super::super::filling::Filler;
 use super::*;
 use crate::domain::key_ring::{SealedKeyRing, StoreIdentity};
@@ -17,12 +17,18 @@ async fn a_copy_on_either_engine_has_the_same_entries() {
     let first = source(1).await;
     let directory = TempDir::new().unwrap();
     let second = SledStore::open(&Options::new(directory.path())).unwrap();
-    let checksum = convert(&first, &second, &mut |_| {}).await.unwrap();
+    let checksum = convert(&first, &second, None, &mut |_| {}).await.unwrap();
     let third = MemoryStore::new();
-    assert_eq!(convert(&second, &third, &mut |_| {}).await.unwrap(), checksum);
+    assert_eq!(
+        convert(&second, &third, None, &mut |_| {}).await.unwrap(),
+        checksum
+    );
     let other = TempDir::new().unwrap();
     let fourth = SledStore::open(&Options::new(other.path())).unwrap();
-    assert_eq!(convert(&second, &fourth, &mut |_| {}).await.unwrap(), checksum);
+    assert_eq!(
+        convert(&second, &fourth, None, &mut |_| {}).await.unwrap(),
+        checksum
+    );
     assert_eq!(checksum.entries, 301);
     for store in [&second as &dyn Store, &third, &fourth] {
         assert_eq!(exported(store).await, exported(&first).await);
@@ -49,7 +55,7 @@ async fn a_conversion_that_stops_anywhere_goes_on_where_it_stopped() {
             Some(Filling { source, .. }) => {
                 marks += 1;
                 assert!(matches!(source, FillSource::Conversion { .. }));
-                let refused = export(target, &mut Vec::new()).await.unwrap_err();
+                let refused = export(target, None, &mut Vec::new()).await.unwrap_err();
                 assert!(matches!(refused, ExportError::HalfFilled(_)), "{refused}");
             }
         }
@@ -166,10 +172,10 @@ async fn a_source_that_is_written_to_meanwhile_is_noticed() {
                 changed = true;
             }
         };
-        let error = convert(&source, &target, &mut change).await.unwrap_err();
+        let error = convert(&source, &target, None, &mut change).await.unwrap_err();
         assert!(matches!(error, ConvertError::Changing), "{stage:?}: {error}");
         assert!(mark(&target).await.is_some());
-        convert(&source, &target, &mut |_| {}).await.unwrap();
+        convert(&source, &target, None, &mut |_| {}).await.unwrap();
         assert_eq!(exported(&target).await, exported(&source).await);
     }
 }
@@ -192,12 +198,12 @@ async fn a_target_that_does_not_hold_what_was_written_is_not_released() {
                 target.commit(done).now_or_never().unwrap().unwrap();
             }
         };
-        let error = convert_in_batches(&source, &target, &mut lose, 1)
+        let error = convert_in_batches(whole(&source), &target, &mut lose, 1)
             .await
             .unwrap_err();
         assert!(matches!(error, ConvertError::Differs), "{error}");
         assert!(mark(&target).await.is_some());
-        convert(&source, &target, &mut |_| {}).await.unwrap();
+        convert(&source, &target, None, &mut |_| {}).await.unwrap();
         assert_eq!(exported(&target).await, exported(&source).await);
     }
 }
@@ -250,9 +256,11 @@ async fn progress_is_told_in_order_and_up_to_the_end() {
     let mut told: Vec<Progress> = Vec::new();
     let directory = TempDir::new().unwrap();
     let target = SledStore::open(&Options::new(directory.path())).unwrap();
-    let checksum = convert(&source(1).await, &target, &mut |progress| told.push(progress))
-        .await
-        .unwrap();
+    let checksum = convert(&source(1).await, &target, None, &mut |progress| {
+        told.push(progress);
+    })
+    .await
+    .unwrap();
     assert!(told.is_sorted_by_key(|told| (told.stage, told.entries, told.bytes)));
     let last = |stage| *told.iter().rfind(|told| told.stage == stage).unwrap();
     let whole = Progress {
@@ -328,7 +336,11 @@ fn key(number: u16) -> Vec<u8> {
 }
 
 async fn in_batches(from: &dyn Store, to: &dyn Store) -> Result<Checksum, ConvertError> {
-    convert_in_batches(from, to, &mut |_| {}, 256).await
+    convert_in_batches(whole(from), to, &mut |_| {}, 256).await
 }
 
 const CHECKSUM: &str = "0dd2815e8cbbcab8eeef4e931a899bc337b6434f9c201b60ffd93c87cf40fb7f";
+
+fn whole(from: &dyn Store) -> ConvertSource<'_> {
+    ConvertSource { from, sieve: None }
+}

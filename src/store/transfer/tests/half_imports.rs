@@ -34,7 +34,7 @@ async fn an_import_that_stops_anywhere_goes_on_where_it_stopped() {
                 // The mark is one more, and lies in front of the others.
                 assert_eq!(usize::try_from(entries).unwrap() + 1, before.len());
                 assert_eq!(before.last().map(|(key, _)| key), Some(&last_key));
-                let refused = export(store, &mut Vec::new()).await.unwrap_err();
+                let refused = export(store, None, &mut Vec::new()).await.unwrap_err();
                 assert!(matches!(refused, ExportError::HalfFilled(_)), "{refused}");
             }
         }
@@ -164,7 +164,7 @@ async fn many() -> Vec<u8> {
 }
 
 async fn in_batches(store: &dyn Store, file: &[u8]) -> Result<u64, ImportError> {
-    import_in_batches(store, &mut Cursor::new(file), 256).await
+    import_in_batches(store, &mut Cursor::new(file), None, 256).await
 }
 
 /// What the last line of an export says.

@@ -152,7 +152,7 @@ async fn an_endless_line_is_refused_without_reading_it_all() {
     let mut text = format!("{{\"format\":\"{FORMAT}\",\"version\":1}}\n").into_bytes();
     text.resize(text.len() + 4 * MAX_LINE_BYTES, b' ');
     let mut input = Cursor::new(&text);
-    let error = import(&MemoryStore::new(), &mut input).await.unwrap_err();
+    let error = import(&MemoryStore::new(), &mut input, None).await.unwrap_err();
     assert!(matches!(error, ImportError::Line { line: 2, .. }), "{error}");
     assert!(input.position() < 2 * MAX_LINE_BYTES as u64);
 }
@@ -200,12 +200,12 @@ async fn small() -> Vec<u8> {
 
 async fn exported(store: &dyn Store) -> Vec<u8> {
     let mut output = Vec::new();
-    export(store, &mut output).await.unwrap();
+    export(store, None, &mut output).await.unwrap();
     output
 }
 
 async fn imported(store: &dyn Store, file: &[u8]) -> Result<u64, ImportError> {
-    import(store, &mut Cursor::new(file)).await
+    import(store, &mut Cursor::new(file), None).await
 }
 
 /// The error of an import that must fail and leave the store empty.
