@@ -150,6 +150,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Forgets what this process knows of versions that are over: an epoch has begun in which the store may have older ones.
     fn forget_versions(&self) {}
 
+    /// The entries that somebody else wrote and that were found since this was last asked, each once, so many at the most. None
+    /// where entries carry no MACs.
+    fn take_forged(&self) -> Vec<ForgedEntry> {
+        Vec::new()
+    }
+
     /// How processes that share the store tell each other of changes; `None` where no other process can share it, or nothing
     /// can be told.
     fn announcements(&self) -> Option<Box<dyn Announcements>> {
@@ -208,6 +214,15 @@ pub trait Export: Send {
     /// # Errors
     /// [`StoreError`] when the engine failed, or can no longer tell what the entries of that moment were.
     async fn next(&mut self) -> Result<Option<Vec<(Vec<u8>, Entry)>>, StoreError>;
+}
+
+/// An entry that no server of the store wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgedEntry {
+    /// Where it is.
+    pub key: Vec<u8>,
+    /// How it was found out.
+    pub why: String,
 }
 
 /// Some of what has expired.

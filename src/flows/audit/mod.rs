@@ -1,12 +1,14 @@
 //! The audit log. Each commit tells of itself (see [`reading`](super::reading)); here is what follows.
 //!
 //! - `acts`: what operators do that changes no record.
+//! - `integrity`: what was read that no server of this store wrote.
 //! - `strangers`: who was not let in.
 //! - [`seal`]: the chain behind the entries.
 //! - [`verify`]: whether it holds.
 //! - [`list`]: the entries, for whoever looks for some.
 
 mod acts;
+mod integrity;
 pub mod list;
 pub mod seal;
 mod strangers;

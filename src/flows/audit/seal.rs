@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::integrity::record_forged;
 use super::strangers::record_strangers;
 use crate::app::App;
 use crate::crypto::audit_chain::{StretchDigest, hash_of};
@@ -28,6 +29,7 @@ pub async fn keep_up(app: Arc<App>) {
     loop {
         tokio::time::sleep(PERIOD).await;
         record_strangers(&app).await;
+        record_forged(&app).await;
         let sealed = Box::pin(round(&app)).await;
         if let (Err(error), false) = (&sealed, failing) {
             tracing::error!("audit entries are not sealed: {error}");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::integrity::record_forged;
 use super::list::{AuditFilter, page};
 use super::seal::round;
 use super::verify::{ChainPosition, follow};
@@ -504,4 +505,42 @@ async fn two_servers_seal_one_chain() {
     let _versions: Version = world.stored(keys::audit_seals(world.account).bytes()).await[0]
         .1
         .version;
+}
+
+#[tokio::test]
+async fn an_entry_that_somebody_else_wrote_is_told_of_once() {
+    let world = AuditWorld::new(AuditDetail::Decisions).await;
+    let key = keys::account(world.account).into_bytes();
+    let there = world.app.engine.get(&key).await.unwrap().unwrap();
+    let mut value = there.value;
+    *value.last_mut().unwrap() ^= 1;
+    world
+        .app
+        .engine
+        .commit(Batch::new().put(key.clone(), value))
+        .await
+        .unwrap();
+    record_forged(&world.app).await;
+    let told = async || {
+        let all = world.entries().await.into_iter();
+        let decided = all.filter_map(|entry| Some((entry.author, entry.decision?)));
+        decided.collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, []);
+    for _ in 0..3 {
+        assert!(world.app.store.get(&key).await.is_err());
+        record_forged(&world.app).await;
+    }
+    let [(author, decision)] = &*told().await else {
+        panic!("one entry: {:?}", told().await);
+    };
+    assert_eq!(
+        (author, decision.act, decision.outcome),
+        (&Author::Server, AuditAct::Integrity, AuditOutcome::Refused)
+    );
+    let reason = decision.reason.as_deref().unwrap();
+    assert!(
+        reason.starts_with(&format!("account {}: its MAC is wrong", world.account)),
+        "{reason}"
+    );
 }

@@ -126,7 +126,7 @@ fn changes_of(batch: &Batch, is_decided: bool, is_asked: bool, detail: AuditDeta
 }
 
 /// The account that what is at one of these keys belongs to.
-pub(super) fn account_of<'k>(mut keys: impl Iterator<Item = &'k [u8]>) -> Option<AccountSid> {
+pub(in crate::flows) fn account_of<'k>(mut keys: impl Iterator<Item = &'k [u8]>) -> Option<AccountSid> {
     keys.find_map(|key| match key.split_first()? {
         // Kinds whose keys begin with their account.
         (b'a' | b'b' | b'E' | b's' | b'r' | b'S' | b'P' | b'W' | b'D', rest) => {

@@ -61,4 +61,4 @@ pub(in crate::flows) async fn write_refusal(app: &App, put: Result<Batch, StoreE
 }
 
 /// How long a reason is at the most.
-const MOST_REASON: usize = 200;
+pub(in crate::flows) const MOST_REASON: usize = 200;

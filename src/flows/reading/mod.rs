@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 
 use self::audit_entry::AuditParts;
 pub use self::audit_entry::NOBODY;
-use self::audit_entry::account_of;
-pub(in crate::flows) use self::audit_refusal::{record_refusal, write_entry, write_refusal};
+pub(in crate::flows) use self::audit_entry::account_of;
+pub(in crate::flows) use self::audit_refusal::{MOST_REASON, record_refusal, write_entry, write_refusal};
 pub(in crate::flows) use self::audit_scope::current;
 pub use self::audit_scope::{AuditScope, carried, note_author, note_dialect, within};
 pub(crate) use self::audit_scope::{decide, note_decided_challenge, note_entity, note_factor, note_subject};
@@ -34,7 +34,9 @@ use crate::domain::time::Timestamp;
 use crate::memory::Memory;
 use crate::store::keys::{self, Key, Prefix};
 use crate::store::records::{self, Record};
-use crate::store::{Batch, Entry, ExpiredPage, ExpiryPosition, Order, Scan, Store, StoreError, Version};
+use crate::store::{
+    Batch, Entry, ExpiredPage, ExpiryPosition, ForgedEntry, Order, Scan, Store, StoreError, Version,
+};
 
 /// What becomes of a commit for whose messages there is no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -255,6 +257,11 @@ impl<'a> Reading<'a> {
     /// [`Fault::Unavailable`].
     pub(crate) async fn recount(self, account: AccountSid) -> Result<(), Fault> {
         recount(self.store, &self.memory.backlog, account).await.map(drop)
+    }
+
+    /// What was found since this was last asked that no server of this store wrote.
+    pub(in crate::flows) fn take_forged(&self) -> Vec<ForgedEntry> {
+        self.store.take_forged()
     }
 
     /// The decision rests on what a scan has found at `key`, which was in this version.

@@ -34,8 +34,8 @@ use self::known_versions::KnownVersions;
 use super::keys::{self, KeyParts};
 use super::records::{self, Record};
 use super::{
-    Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan,
-    Statistics, Store, StoreError, ValueAfterLoss, Version,
+    Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, ForgedEntry,
+    Scan, Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::crypto::vault::{EntryTag, Vault};
 use crate::domain::key_ring::KeyNumber;
@@ -49,6 +49,8 @@ pub struct AuthenticStore {
     forged: AtomicU64,
     /// For which keys it was said that their entry is forged, by a digest.
     told: Mutex<HashSet<u64>>,
+    /// Those of them that nobody has taken since; no more than were told of.
+    untold: Mutex<Vec<ForgedEntry>>,
     digests: RandomState,
 }
 
@@ -79,6 +81,7 @@ impl AuthenticStore {
             versions: KnownVersions::default(),
             forged: AtomicU64::new(0),
             told: Mutex::default(),
+            untold: Mutex::default(),
             digests: RandomState::new(),
         }
     }
@@ -100,6 +103,11 @@ impl AuthenticStore {
         let kind = KeyParts::parse(key).map_or("of no known kind", |parts| parts.kind().name);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MOST_TOLD && told.insert(self.digests.hash_one(key)) {
+            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+            untold.push(ForgedEntry {
+                key: key.to_vec(),
+                why: forgery.to_string(),
+            });
             tracing::error!(
                 "an entry ({kind}) is not as a server of this store wrote it: {forgery}; it is refused. Somebody else writes to \
                  the store, or its disk is failing: `countersign store check` names all such entries"
@@ -235,6 +243,10 @@ impl Store for AuthenticStore {
 
     async fn raise_versions(&self) -> Result<(), StoreError> {
         self.engine.raise_versions().await
+    }
+
+    fn take_forged(&self) -> Vec<ForgedEntry> {
+        std::mem::take(&mut self.untold.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn forget_versions(&self) {

@@ -1,0 +1,25 @@
+//! What was read that no server of this store wrote.
+
+use crate::app::App;
+use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditSubject, clipped};
+use crate::flows::reading::{MOST_REASON, NOBODY, Reading, account_of, write_entry};
+use crate::store::ForgedEntry;
+use crate::store::keys::KeyParts;
+
+/// Writes down which entries were found to be forged since this was last done. Whoever read one was refused then and there.
+pub(super) async fn record_forged(app: &App) {
+    for ForgedEntry { key, why } in Reading::new(app).take_forged() {
+        let what = KeyParts::parse(&key).map_or_else(
+            || format!("key {}", key.escape_ascii()),
+            |parts| parts.to_string(),
+        );
+        let decision = AuditDecision {
+            act: AuditAct::Integrity,
+            subject: AuditSubject::default(),
+            outcome: AuditOutcome::Refused,
+            reason: Some(clipped(&format!("{what}: {why}"), MOST_REASON)),
+        };
+        let account = account_of([key.as_slice()].into_iter()).unwrap_or(NOBODY);
+        write_entry(app, account, decision, 0).await;
+    }
+}
