@@ -20,8 +20,9 @@ use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, password_file};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditAct;
+use crate::domain::events::EventType;
 use crate::domain::time::{Clock as _, SystemClock};
-use crate::flows::audit::{AuditScope, record_act, within};
+use crate::flows::audit::{AuditScope, record_act, tell_accounts, within};
 use crate::flows::check_store::check_store;
 use crate::store::postgres::PostgresStore;
 use crate::store::transfer::{self, ExportSummary, LeftOut, NotVerified, Sieve};
@@ -175,7 +176,7 @@ async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<E
     }
     require_store(&config.storage)?;
     let opened = open::open_to_read(config).await?;
-    note_act(&opened.app, AuditAct::Export).await;
+    note_act(&opened.app, AuditAct::Export, EventType::StoreExported).await;
     let exported = match Sieve::new(Arc::clone(&opened.app.vault), SystemClock.now()) {
         Ok(sieve) => transfer::export(opened.app.engine.as_ref(), Some(&sieve), output.as_mut()).await,
         Err(error) => Err(error.into()),
@@ -225,7 +226,7 @@ async fn fill(
     let count = imported.map_err(|error| Failure::new(error.to_string()))?;
     let opened = Box::pin(filled.use_with(policy)).await;
     let app = opened.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
-    note_act(&app, AuditAct::Import).await;
+    note_act(&app, AuditAct::Import, EventType::StoreImported).await;
     Ok((count, left_out))
 }
 
@@ -243,10 +244,11 @@ fn verified(
     Ok((sieve, left_out))
 }
 
-/// Has the audit log tell what this command does.
-async fn note_act(app: &App, act: AuditAct) {
+/// Has the audit log tell what this command does, and the accounts' webhooks hear of it when a server runs.
+async fn note_act(app: &App, act: AuditAct, event_type: EventType) {
     let scope = AuditScope::of_operator(client::own_user());
     Box::pin(within(scope, record_act(app, act))).await;
+    Box::pin(tell_accounts(app, event_type)).await;
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {

@@ -34,6 +34,14 @@ pub enum EventType {
     /// What closed a factor is lifted, by its account or by a right answer.
     FactorUnlocked,
     FactorVerified,
+    /// Something of the account's was read that no server of the store wrote.
+    IntegrityFailed,
+    /// Somebody has a new API key of the account.
+    KeyCreated,
+    /// An operator took a copy of everything that is stored.
+    StoreExported,
+    /// The store was filled with such a copy.
+    StoreImported,
     /// A guard against toll fraud begins to refuse codes, or wrong codes close a destination for a while.
     VerificationBlocked,
     /// What was blocked is lifted, by its account or by a right code.
@@ -42,7 +50,7 @@ pub enum EventType {
 
 impl EventType {
     /// All of them: first those of the API's documents in their order, then our own.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::FactorDeleted,
         Self::FactorCreated,
         Self::FactorVerified,
@@ -55,6 +63,10 @@ impl EventType {
         Self::FactorDisabled,
         Self::VerificationBlocked,
         Self::VerificationUnblocked,
+        Self::KeyCreated,
+        Self::IntegrityFailed,
+        Self::StoreExported,
+        Self::StoreImported,
     ];
 
     /// The name on the wire, such as `factor.created`.
@@ -71,6 +83,10 @@ impl EventType {
             Self::FactorLocked => "factor.locked",
             Self::FactorUnlocked => "factor.unlocked",
             Self::FactorVerified => "factor.verified",
+            Self::IntegrityFailed => "integrity.failed",
+            Self::KeyCreated => "key.created",
+            Self::StoreExported => "store.exported",
+            Self::StoreImported => "store.imported",
             Self::VerificationBlocked => "verification.blocked",
             Self::VerificationUnblocked => "verification.unblocked",
         }
@@ -155,6 +171,19 @@ impl Event {
     }
 }
 
+/// Something that an account should hear of at once, whichever of its services it is told by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are")]
+pub struct AccountNotice {
+    pub event_type: EventType,
+    pub at: Timestamp,
+    pub account: AccountSid,
+    /// Whose webhook hears of it.
+    pub service: ServiceSid,
+    /// What it is about, as in `API key SK...`; `None` for the whole store.
+    pub subject: Option<String>,
+}
+
 /// Something to be sent, written in the batch of the state change that it tells of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OutboxRow {
@@ -215,6 +244,11 @@ pub enum OutboxMessage {
     Code(QueuedCode),
     /// That something is blocked, to a webhook.
     Blocked { webhook: WebhookSid, event: BlockEvent },
+    /// What the account should hear of, to a webhook.
+    Notice {
+        webhook: WebhookSid,
+        notice: AccountNotice,
+    },
 }
 
 /// A code that waits for its sender. It holds neither the code nor where it goes.

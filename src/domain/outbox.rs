@@ -250,6 +250,7 @@ impl OutboxMessage {
         match self {
             Self::Blocked { event, .. } => event.account,
             Self::Code(code) => code.account,
+            Self::Notice { notice, .. } => notice.account,
             Self::Push { account, .. } => *account,
             Self::Webhook { event, .. } => event.account,
         }
@@ -265,7 +266,9 @@ impl OutboxMessage {
             } => Receiver::Credential(*credential),
             Self::Code(code) => Receiver::Sender(code.sender),
             Self::Push { factor, .. } => Receiver::Factor(*factor),
-            Self::Blocked { webhook, .. } | Self::Webhook { webhook, .. } => Receiver::Webhook(*webhook),
+            Self::Blocked { webhook, .. } | Self::Notice { webhook, .. } | Self::Webhook { webhook, .. } => {
+                Receiver::Webhook(*webhook)
+            }
         }
     }
 
@@ -275,6 +278,7 @@ impl OutboxMessage {
         match self {
             Self::Code(code) => *code.verification.as_bytes(),
             Self::Blocked { event, .. } => *event.service.as_bytes(),
+            Self::Notice { notice, .. } => *notice.account.as_bytes(),
             Self::Push { challenge, .. } => *challenge.as_bytes(),
             Self::Webhook { event, .. } => *event.factor.as_bytes(),
         }
@@ -286,7 +290,9 @@ impl OutboxMessage {
     pub fn target(&self) -> TryTarget {
         let (recipient, group) = match self {
             Self::Push { factor, entity, .. } => (*factor.as_bytes(), *entity.as_bytes()),
-            Self::Blocked { .. } | Self::Code(_) | Self::Webhook { .. } => (self.thread(), self.thread()),
+            Self::Blocked { .. } | Self::Code(_) | Self::Notice { .. } | Self::Webhook { .. } => {
+                (self.thread(), self.thread())
+            }
         };
         TryTarget {
             account: self.account(),
@@ -301,7 +307,7 @@ impl OutboxMessage {
         match self {
             Self::Code(code) => Some(code.expires_at),
             Self::Push { expires_at, .. } => Some(*expires_at),
-            Self::Blocked { .. } | Self::Webhook { .. } => None,
+            Self::Blocked { .. } | Self::Notice { .. } | Self::Webhook { .. } => None,
         }
     }
 
@@ -311,7 +317,7 @@ impl OutboxMessage {
     pub fn reclaimed_at(&self) -> Option<Timestamp> {
         match self {
             Self::Push { expires_at, .. } => Some(*expires_at),
-            Self::Blocked { .. } | Self::Code(_) | Self::Webhook { .. } => None,
+            Self::Blocked { .. } | Self::Code(_) | Self::Notice { .. } | Self::Webhook { .. } => None,
         }
     }
 
@@ -321,6 +327,7 @@ impl OutboxMessage {
         match self {
             Self::Code(_) => "code",
             Self::Blocked { event, .. } => event.event_type().name(),
+            Self::Notice { notice, .. } => notice.event_type.name(),
             Self::Push { .. } => "push",
             Self::Webhook { event, .. } => event.event_type.name(),
         }

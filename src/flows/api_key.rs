@@ -3,13 +3,15 @@
 use crate::app::App;
 use crate::crypto::plain_token::{ImportedSecret, PlainToken};
 use crate::domain::account::{ApiKey, ImportRefusal, Refusal};
+use crate::domain::events::EventType;
 use crate::domain::sid::{AccountSid, ApiKeySid};
 use crate::domain::text::{FriendlyName, KeyName};
+use crate::flows::event::announce_notice;
 use crate::flows::reading::Reading;
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, Fault, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records::ImportedKey;
-use crate::store::{Batch, Order, Scan, StoreError};
+use crate::store::{Batch, Order, Scan};
 
 /// Creates an API key of an account. Its secret is shown to nobody again.
 ///
@@ -65,7 +67,7 @@ pub async fn import(
 async fn import_once(app: &App, key: &ApiKey) -> Result<(), Error<ImportRefusal>> {
     let mut reading = Reading::new(app);
     reading.require(&keys::account(key.account)).await?;
-    let mut batch = put_new(key)?;
+    let mut batch = put_new(app, &mut reading, key).await?;
     if let Some(name) = &key.imported {
         let by_name = keys::imported_key(name);
         if reading.contains(&by_name).await? {
@@ -79,13 +81,15 @@ async fn import_once(app: &App, key: &ApiKey) -> Result<(), Error<ImportRefusal>
 async fn create_once(app: &App, key: &ApiKey) -> Result<(), Error<Refusal>> {
     let mut reading = Reading::new(app);
     reading.require(&keys::account(key.account)).await?;
-    let batch = put_new(key)?;
+    let batch = put_new(app, &mut reading, key).await?;
     Ok(reading.commit(batch).await?)
 }
 
-fn put_new(key: &ApiKey) -> Result<Batch, StoreError> {
+async fn put_new(app: &App, reading: &mut Reading<'_>, key: &ApiKey) -> Result<Batch, Fault> {
     let batch = Batch::new().put_new_record(keys::api_key(key.sid), key)?;
-    Ok(batch.mark(keys::api_keys_of(key.account).key(key.sid.as_bytes())))
+    let batch = batch.mark(keys::api_keys_of(key.account).key(key.sid.as_bytes()));
+    let subject = Some(format!("API key {}", key.sid));
+    announce_notice(app, reading, key.account, EventType::KeyCreated, subject, batch).await
 }
 
 /// The API keys of an account, oldest first.

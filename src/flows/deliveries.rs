@@ -13,7 +13,9 @@ pub struct Deliveries;
 impl Unpack for Deliveries {
     fn unpack(&self, row: &OutboxRow) -> Box<dyn Parcel> {
         match &row.message {
-            OutboxMessage::Blocked { .. } | OutboxMessage::Webhook { .. } => Box::new(EventParcel),
+            OutboxMessage::Blocked { .. } | OutboxMessage::Notice { .. } | OutboxMessage::Webhook { .. } => {
+                Box::new(EventParcel)
+            }
             OutboxMessage::Code(code) => Box::new(CodeParcel::new(code.clone())),
             OutboxMessage::Push { .. } => Box::new(PushParcel),
         }

@@ -7,7 +7,7 @@ use crate::crypto::webhook_secret::WebhookSecret;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::webhook::{self, News, WebhookMessage};
 use crate::domain::circuit::FailureScope;
-use crate::domain::events::{Event, EventType, OutboxMessage, OutboxRow};
+use crate::domain::events::{AccountNotice, Event, EventType, OutboxMessage, OutboxRow};
 use crate::domain::factor::Factor;
 use crate::domain::fraud::BlockEvent;
 use crate::domain::service::Service;
@@ -62,6 +62,56 @@ pub(crate) fn announce_block(
     Ok(batch)
 }
 
+/// Adds a row for each webhook, of whichever service of the account, that wants to hear of this; none if nobody does. What it is
+/// about is its `subject`.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub(crate) async fn announce_notice(
+    app: &App,
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    event_type: EventType,
+    subject: Option<String>,
+    mut batch: Batch,
+) -> Result<Batch, Fault> {
+    let now = app.clock.now();
+    for (_, service) in reading
+        .list_readable(&keys::services(account), MOST_SERVICES)
+        .await?
+    {
+        for webhook in service.subscribers(event_type) {
+            let notice = AccountNotice {
+                event_type,
+                at: now,
+                account,
+                service: service.sid,
+                subject: subject.clone(),
+            };
+            let message = OutboxMessage::Notice { webhook, notice };
+            let sid = EventSid::generate(now, app.sids.as_ref());
+            batch = put_new_row(batch, sid, message, now)?;
+        }
+    }
+    Ok(batch)
+}
+
+/// Tells an account of what no commit of its own tells. What keeps it from being told is logged.
+pub(crate) async fn notify(app: &App, account: AccountSid, event_type: EventType, subject: Option<String>) {
+    let told = async {
+        let mut reading = Reading::new(app);
+        let batch = announce_notice(app, &mut reading, account, event_type, subject, Batch::new()).await?;
+        reading.commit_unaudited(batch).await
+    };
+    if let Err(error) = Box::pin(told).await {
+        let name = event_type.name();
+        tracing::warn!("webhooks of the account {account} are not told of {name}: {error}");
+    }
+}
+
+/// Of how many services of an account webhooks hear of what concerns all of it.
+const MOST_SERVICES: usize = 1000;
+
 /// An event on its way to a webhook.
 #[derive(Debug)]
 pub struct EventParcel;
@@ -87,6 +137,15 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> DeliveryOutcome {
                 event_type: event.event_type(),
             };
             (letter, News::Blocked(event))
+        }
+        OutboxMessage::Notice { webhook, notice } => {
+            let letter = WebhookLetter {
+                webhook: *webhook,
+                account: notice.account,
+                service: notice.service,
+                event_type: notice.event_type,
+            };
+            (letter, News::Notice(notice))
         }
         OutboxMessage::Webhook { webhook, event } => {
             let letter = WebhookLetter {

@@ -134,6 +134,10 @@ impl RowView {
                 attempt_sid: Some(code.attempt.to_string()),
                 ..view
             },
+            OutboxMessage::Notice { notice, .. } => Self {
+                service_sid: notice.service.to_string(),
+                ..view
+            },
             OutboxMessage::Push {
                 service,
                 identity,

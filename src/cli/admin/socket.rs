@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::{AdminRequest, Reply, execute};
 use crate::app::App;
 use crate::domain::audit::AuditAct;
+use crate::domain::events::EventType;
 use crate::flows::audit::{self, AuditScope};
 use crate::store::transfer::{self, ExportSummary, Sieve};
 
@@ -118,7 +119,9 @@ async fn converse(
         Ok(AdminRequest::ExportStore) => {
             let noted = audit::record_act(app, AuditAct::Export);
             Box::pin(audit::within(AuditScope::of_operator(user), noted)).await;
-            return send_export(stream, Arc::clone(app)).await;
+            // Of many accounts this takes a while, for which nobody waits.
+            let told = Box::pin(audit::tell_accounts(app, EventType::StoreExported));
+            return tokio::join!(send_export(stream, Arc::clone(app)), told).0;
         }
         Ok(request) => execute(app, request, user).await,
         Err(error) => Reply::Refused(format!("the server does not know this request: {error}")),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::{News, WebhookMessage, signature};
-use crate::domain::events::{Event, OutboxRow};
+use crate::domain::events::{AccountNotice, Event, OutboxRow};
 use crate::domain::factor::FactorType;
 use crate::domain::fraud::BlockEvent;
 use crate::domain::webhook::WebhookVersion;
@@ -26,6 +26,10 @@ impl WebhookBody {
                 Self::form(BlockFields::of(uuid, event).parameters())
             }
             (News::Blocked(event), WebhookVersion::V2) => Self::json(&BlockFields::of(uuid, event)),
+            (News::Notice(notice), WebhookVersion::V1) => {
+                Self::form(NoticeFields::of(uuid, notice).parameters())
+            }
+            (News::Notice(notice), WebhookVersion::V2) => Self::json(&NoticeFields::of(uuid, notice)),
             (News::Event(event), WebhookVersion::V1) => Self::form(EventFields::of(uuid, event).parameters()),
             (News::Event(event), WebhookVersion::V2) => Self::json(&EventFields::of(uuid, event)),
         }
@@ -189,6 +193,42 @@ impl BlockFields {
         ];
         parameters.extend(self.country.map(|country| ("country", country)));
         parameters.extend(self.blocked_until.map(|until| ("blocked_until", until)));
+        parameters
+    }
+}
+
+/// All that is told of what an account should hear of, in the order of the JSON.
+#[derive(Serialize)]
+struct NoticeFields {
+    uuid: String,
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    account_sid: String,
+    service_sid: String,
+    subject: Option<String>,
+    date_created: String,
+}
+
+impl NoticeFields {
+    fn of(uuid: String, notice: &AccountNotice) -> Self {
+        Self {
+            uuid,
+            event_type: notice.event_type.name(),
+            account_sid: notice.account.to_string(),
+            service_sid: notice.service.to_string(),
+            subject: notice.subject.clone(),
+            date_created: notice.at.to_string(),
+        }
+    }
+
+    fn parameters(self) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![
+            ("uuid", self.uuid),
+            ("type", self.event_type.to_owned()),
+            ("account_sid", self.account_sid),
+            ("service_sid", self.service_sid),
+        ];
+        parameters.extend(self.subject.map(|subject| ("subject", subject)));
         parameters
     }
 }

@@ -17,7 +17,7 @@ use super::DeliveryOutcome;
 use super::http::{HttpAnswer, HttpClient, HttpError};
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::circuit::FailureScope;
-use crate::domain::events::{Event, OutboxRow};
+use crate::domain::events::{AccountNotice, Event, OutboxRow};
 use crate::domain::fraud::BlockEvent;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{WebhookUrl, WebhookVersion};
@@ -41,6 +41,8 @@ pub enum News<'a> {
     Blocked(&'a BlockEvent),
     /// What happened to a factor or a challenge.
     Event(&'a Event),
+    /// What an account should hear of.
+    Notice(&'a AccountNotice),
 }
 
 /// Sends `message`, signed with `secrets`: the oldest that still signs comes first, the current one last.

@@ -1,8 +1,12 @@
-//! What operators do that changes no record of an account.
+//! What operators do that changes no record of an account, but that all should hear of.
 
 use crate::app::App;
 use crate::domain::audit::{AuditAct, AuditDecision, AuditDetail, AuditOutcome, AuditSubject};
-use crate::flows::reading::{NOBODY, write_entry};
+use crate::domain::events::EventType;
+use crate::domain::sid::AccountSid;
+use crate::flows::event;
+use crate::flows::reading::{NOBODY, Reading, write_entry};
+use crate::store::{Order, Scan, keys};
 
 /// Writes down that `act` was done by whoever asks.
 ///
@@ -19,3 +23,37 @@ pub async fn record_act(app: &App, act: AuditAct) {
     };
     write_entry(app, NOBODY, decision, 0).await;
 }
+
+/// Tells the webhooks of every account that want to hear of it that `event_type` happened. What keeps some from being told is
+/// logged.
+pub async fn tell_accounts(app: &App, event_type: EventType) {
+    let mut after = None;
+    loop {
+        let scan = Scan {
+            prefix: keys::accounts().bytes().to_vec(),
+            after: after.take(),
+            order: Order::Ascending,
+            limit: ACCOUNTS_AT_ONCE,
+        };
+        let found = match Reading::new(app).scan(scan).await {
+            Ok(found) => found,
+            Err(error) => {
+                let name = event_type.name();
+                tracing::warn!("not all accounts are told of {name}: {error}");
+                return;
+            }
+        };
+        for (key, _) in &found {
+            if let Some(account) = keys::last_sid(key) {
+                let account = AccountSid::from_bytes(account);
+                event::notify(app, account, event_type, None).await;
+            }
+        }
+        match found.into_iter().next_back() {
+            Some((last, _)) => after = Some(last),
+            None => return,
+        }
+    }
+}
+
+const ACCOUNTS_AT_ONCE: usize = 500;

@@ -2,6 +2,8 @@
 
 use crate::app::App;
 use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditSubject, clipped};
+use crate::domain::events::EventType;
+use crate::flows::event;
 use crate::flows::reading::{MOST_REASON, NOBODY, Reading, account_of, write_entry};
 use crate::store::ForgedEntry;
 use crate::store::keys::KeyParts;
@@ -21,5 +23,8 @@ pub(super) async fn record_forged(app: &App) {
         };
         let account = account_of([key.as_slice()].into_iter()).unwrap_or(NOBODY);
         write_entry(app, account, decision, 0).await;
+        if account != NOBODY {
+            event::notify(app, account, EventType::IntegrityFailed, Some(what)).await;
+        }
     }
 }

@@ -19,7 +19,7 @@ use countersign::domain::client_key::{ClientKey, ClientLogin, ClientVersion};
 use countersign::domain::credential::{ApnCredential, Credential, CredentialKey};
 use countersign::domain::destination::Destination;
 use countersign::domain::entity::Entity;
-use countersign::domain::events::{Event, EventType, EventTypes, OutboxMessage, OutboxRow};
+use countersign::domain::events::{AccountNotice, Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
     AcceptedSteps, CodeLength, Factor, FactorKind, FactorLock, FactorStatus, FactorType, LearnedDrift,
     LockReason, NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor, Unreachable,
@@ -625,6 +625,20 @@ fn outbox_rows() -> Vec<Sample> {
     samples.extend(EventType::ALL.map(|event_type| {
         let name = format!("outbox row, webhook, {}", event_type.name());
         sample(&name, &row(event(event_type, FactorType::Totp, None)))
+    }));
+    samples.extend([None, Some("API key SK1")].map(|subject| {
+        let notice = AccountNotice {
+            event_type: EventType::KeyCreated,
+            at: moment(22),
+            account: AccountSid::from_bytes([1; 16]),
+            service: ServiceSid::from_bytes([3; 16]),
+            subject: subject.map(str::to_owned),
+        };
+        let message = OutboxMessage::Notice {
+            webhook: WebhookSid::from_bytes([9; 16]),
+            notice,
+        };
+        sample(&format!("outbox row, notice of {subject:?}"), &row(message))
     }));
     samples
 }

@@ -181,7 +181,7 @@ impl Senders {
             }
             OutboxMessage::Code(_) => self.post(&self.gateway, row).await,
             OutboxMessage::Push { .. } => self.post(&self.push_services, row).await,
-            OutboxMessage::Blocked { .. } | OutboxMessage::Webhook { .. } => {
+            OutboxMessage::Blocked { .. } | OutboxMessage::Notice { .. } | OutboxMessage::Webhook { .. } => {
                 self.post(&self.webhooks, row).await
             }
         }

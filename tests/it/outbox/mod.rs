@@ -31,7 +31,10 @@ async fn subscribe(client: &Client<'_>, user: &User, events: &[&str]) -> String 
 pub(crate) fn event(row: &OutboxRow) -> (&'static str, String) {
     match &row.message {
         OutboxMessage::Webhook { event, .. } => (event.event_type.name(), event.factor.to_string()),
-        OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => {
+        OutboxMessage::Blocked { .. }
+        | OutboxMessage::Code(_)
+        | OutboxMessage::Notice { .. }
+        | OutboxMessage::Push { .. } => {
             panic!("another message")
         }
     }

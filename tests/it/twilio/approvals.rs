@@ -282,7 +282,10 @@ async fn events_of(server: &TestApp, challenge: &str) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|row| match row.message {
             OutboxMessage::Webhook { event, .. } => Some(event),
-            OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => None,
+            OutboxMessage::Blocked { .. }
+            | OutboxMessage::Code(_)
+            | OutboxMessage::Notice { .. }
+            | OutboxMessage::Push { .. } => None,
         });
     rows.filter(|event| event.challenge.is_some_and(|sid| sid.to_string() == challenge))
         .map(|event| event.event_type.name())

@@ -28,6 +28,7 @@ async fn told(server: &TestApp) -> Vec<&'static str> {
     rows.map(|row| match row.message {
         OutboxMessage::Webhook { event, .. } => event.event_type.name(),
         OutboxMessage::Blocked { .. } => "block",
+        OutboxMessage::Notice { .. } => "notice",
         OutboxMessage::Push { .. } => "push",
         OutboxMessage::Code(_) => "code",
     })

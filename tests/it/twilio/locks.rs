@@ -44,7 +44,7 @@ async fn told(server: &TestApp) -> Vec<String> {
             assert!(!event.subject.contains("12345678"), "{}", event.subject);
             Some(format!("{} {}", event.event_type().name(), event.reason.name()))
         }
-        OutboxMessage::Code(_) | OutboxMessage::Push { .. } => None,
+        OutboxMessage::Code(_) | OutboxMessage::Notice { .. } | OutboxMessage::Push { .. } => None,
     });
     told.collect()
 }

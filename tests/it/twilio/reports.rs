@@ -47,7 +47,10 @@ async fn told(server: &TestApp) -> Vec<(&'static str, Option<String>)> {
     let rows = server.outbox().await.into_iter();
     let events = rows.filter_map(|row| match row.message {
         OutboxMessage::Webhook { event, .. } => Some(event),
-        OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => None,
+        OutboxMessage::Blocked { .. }
+        | OutboxMessage::Code(_)
+        | OutboxMessage::Notice { .. }
+        | OutboxMessage::Push { .. } => None,
     });
     events
         .map(|event| {

@@ -3,6 +3,7 @@
 mod blocked;
 mod forgery;
 mod hostile;
+mod notices;
 mod outcomes;
 mod secrets;
 mod signatures;
@@ -94,7 +95,10 @@ async fn one_row(server: &TestApp, url: &str) -> OutboxRow {
     user.unverified_totp(&client, "one", &[]).await;
     let is_its = |row: &OutboxRow| match &row.message {
         OutboxMessage::Webhook { webhook: of, .. } => of.to_string() == sid_of(&webhook),
-        OutboxMessage::Blocked { .. } | OutboxMessage::Code(_) | OutboxMessage::Push { .. } => false,
+        OutboxMessage::Blocked { .. }
+        | OutboxMessage::Code(_)
+        | OutboxMessage::Notice { .. }
+        | OutboxMessage::Push { .. } => false,
     };
     server.outbox().await.into_iter().find(is_its).unwrap()
 }
