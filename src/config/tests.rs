@@ -476,3 +476,21 @@ fn networks_that_are_none_are_refused() {
         assert!(refused.contains(problem), "{refused}");
     }
 }
+
+#[test]
+fn how_far_clocks_of_devices_are_followed_is_as_the_file_says() {
+    let followed = |text: &str| {
+        let (_directory, path) = file(text);
+        load(&[("config", &path)], &[]).map(|config| config.policy.totp_drift)
+    };
+    assert_eq!(followed("").unwrap(), DriftLimit::OFF);
+    assert_eq!(
+        followed("[totp]\ndrift_steps = 6").unwrap(),
+        DriftLimit::of_steps(6)
+    );
+    assert_eq!(
+        followed("[totp]\ndrift_steps = 10").unwrap(),
+        DriftLimit::of_steps(10)
+    );
+    assert!(followed("[totp]\ndrift_steps = 11").is_err());
+}

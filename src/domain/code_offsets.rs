@@ -1,12 +1,15 @@
 //! Whether it is the server's own clock that is off: the clocks of many devices hardly err in the same direction.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::sid::FactorSid;
+use super::sid::{AccountSid, FactorSid};
 use super::time::Timestamp;
 
 /// How far the codes were off that were accepted last, one of each factor.
+///
+/// Of whoever shares the server each account has one voice, however many factors it has: nobody makes others believe alone that
+/// the server's clock is wrong, or right.
 #[derive(Debug, Default)]
 pub struct CodeOffsets {
     /// The oldest first.
@@ -16,6 +19,7 @@ pub struct CodeOffsets {
 
 #[derive(Debug)]
 struct CodeOffset {
+    account: AccountSid,
     factor: FactorSid,
     ahead: i64,
     at: Timestamp,
@@ -29,15 +33,23 @@ impl CodeOffsets {
     /// None is remembered for longer, and nothing is told again sooner.
     const WINDOW: Duration = Duration::from_hours(1);
 
-    /// Takes in that a code of `factor` was accepted that was `ahead` time steps ahead of the server's clock. If the operator
-    /// should hear of it: by how many steps at least half of the factors are ahead (behind, if negative).
-    pub fn accepted(&mut self, factor: FactorSid, ahead: i64, now: Timestamp) -> Option<i64> {
+    /// Takes in that a code of `factor` of `account` was accepted that was `ahead` time steps ahead of the server's clock. If the
+    /// operator should hear of it: by how many steps at least half of the accounts are ahead (behind, if negative), each with
+    /// at least half of its factors.
+    pub fn accepted(
+        &mut self,
+        account: AccountSid,
+        factor: FactorSid,
+        ahead: i64,
+        now: Timestamp,
+    ) -> Option<i64> {
         self.latest
             .retain(|seen| seen.factor != factor && now.since(seen.at) < Self::WINDOW);
         if self.latest.len() >= Self::MOST {
-            self.latest.pop_front();
+            self.forget_one();
         }
         self.latest.push_back(CodeOffset {
+            account,
             factor,
             ahead,
             at: now,
@@ -53,16 +65,39 @@ impl CodeOffsets {
         Some(median)
     }
 
-    /// Of two in the middle the one that is closer to none, which is none if they are on both sides of it.
+    /// Forgets the oldest of the account that has most.
+    fn forget_one(&mut self) {
+        let mut counts: HashMap<AccountSid, usize> = HashMap::new();
+        for seen in &self.latest {
+            *counts.entry(seen.account).or_default() += 1;
+        }
+        let most = counts.values().copied().max();
+        let oldest = self
+            .latest
+            .iter()
+            .position(|seen| counts.get(&seen.account).copied() == most);
+        if let Some(oldest) = oldest {
+            self.latest.remove(oldest);
+        }
+    }
+
     fn median(&self) -> Option<i64> {
         if self.latest.len() < Self::FEWEST {
             return None;
         }
-        let mut all: Vec<i64> = self.latest.iter().map(|seen| seen.ahead).collect();
-        all.sort_unstable();
-        let (low, high) = (*all.get((all.len() - 1) / 2)?, *all.get(all.len() / 2)?);
-        Some(0.clamp(low, high))
+        let mut accounts: HashMap<AccountSid, Vec<i64>> = HashMap::new();
+        for seen in &self.latest {
+            accounts.entry(seen.account).or_default().push(seen.ahead);
+        }
+        median(accounts.into_values().filter_map(median).collect())
     }
+}
+
+/// Of two in the middle the one that is closer to none, which is none if they are on both sides of it.
+fn median(mut all: Vec<i64>) -> Option<i64> {
+    all.sort_unstable();
+    let (low, high) = (*all.get(all.len().checked_sub(1)? / 2)?, *all.get(all.len() / 2)?);
+    Some(0.clamp(low, high))
 }
 
 #[cfg(test)]
@@ -72,6 +107,10 @@ mod tests {
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(1_800_000_000 + seconds)
+    }
+
+    fn account(number: u8) -> AccountSid {
+        AccountSid::from_bytes([number; 16])
     }
 
     fn factors(count: usize) -> Vec<FactorSid> {
@@ -87,19 +126,23 @@ mod tests {
         let mut offsets = CodeOffsets::default();
         let (last, others) = factors.split_last().unwrap();
         for factor in others {
-            assert_eq!(offsets.accepted(*factor, 1, at(0)), None);
-            assert_eq!(offsets.accepted(*factor, 1, at(1)), None, "the same one again");
+            assert_eq!(offsets.accepted(account(1), *factor, 1, at(0)), None);
+            assert_eq!(
+                offsets.accepted(account(1), *factor, 1, at(1)),
+                None,
+                "the same one again"
+            );
         }
-        assert_eq!(offsets.accepted(*last, 2, at(2)), Some(1));
-        assert_eq!(offsets.accepted(*last, 2, at(3)), None, "it was told");
+        assert_eq!(offsets.accepted(account(1), *last, 2, at(2)), Some(1));
+        assert_eq!(offsets.accepted(account(1), *last, 2, at(3)), None, "it was told");
         assert_eq!(
-            offsets.accepted(*last, 2, at(3602)),
+            offsets.accepted(account(1), *last, 2, at(3602)),
             None,
             "nobody else came for an hour"
         );
         let told = factors
             .iter()
-            .map(|factor| offsets.accepted(*factor, -1, at(3603)));
+            .map(|factor| offsets.accepted(account(1), *factor, -1, at(3603)));
         assert_eq!(told.flatten().collect::<Vec<_>>(), [-1]);
     }
 
@@ -108,7 +151,36 @@ mod tests {
         let mut offsets = CodeOffsets::default();
         for (index, factor) in factors(90).into_iter().enumerate() {
             let ahead = [-1, -1, 0, 1, 2, 1][index % 6];
-            assert_eq!(offsets.accepted(factor, ahead, at(0)), None, "{index}");
+            assert_eq!(
+                offsets.accepted(account(1), factor, ahead, at(0)),
+                None,
+                "{index}"
+            );
+        }
+    }
+
+    /// One tenant has most of the factors, and they say what it likes.
+    #[test]
+    fn no_account_speaks_for_the_others() {
+        let all = factors(1000);
+        let (theirs, others) = all.split_at(900);
+        for (lying, honest) in [(1, 0), (0, 1), (-1, 1)] {
+            let mut offsets = CodeOffsets::default();
+            let mut told = Vec::new();
+            let mut seen = |tenant: u8, factor: FactorSid, ahead| {
+                told.extend(offsets.accepted(account(tenant), factor, ahead, at(0)));
+            };
+            for (index, factor) in others.iter().take(6).enumerate() {
+                seen(u8::try_from(index % 3).unwrap() + 2, *factor, honest);
+            }
+            for factor in theirs {
+                seen(1, *factor, lying);
+            }
+            for (index, factor) in others.iter().skip(6).take(6).enumerate() {
+                seen(u8::try_from(index % 3).unwrap() + 2, *factor, honest);
+            }
+            let expected: Vec<i64> = Some(honest).filter(|ahead| *ahead != 0).into_iter().collect();
+            assert_eq!(told, expected, "{lying} {honest}");
         }
     }
 
@@ -116,7 +188,7 @@ mod tests {
     fn no_more_is_remembered_than_is_needed() {
         let mut offsets = CodeOffsets::default();
         for factor in factors(1000) {
-            offsets.accepted(factor, 0, at(0));
+            offsets.accepted(account(1), factor, 0, at(0));
         }
         assert_eq!(offsets.latest.len(), CodeOffsets::MOST);
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access_token::AccessToken;
 use super::challenge::{Challenge, Outcome};
-use super::factor::{Factor, FactorKind};
+use super::factor::{DriftLimit, Factor, FactorKind};
 use super::time::{CLOCKS_APART, Timestamp};
 use super::verification::Verification;
 
@@ -19,6 +19,9 @@ pub struct StoreEpoch {
     pub number: u32,
     /// When it began, by the clock of the server that began it.
     pub began: Timestamp,
+    /// How far servers followed the clocks of devices then. What they had learned of one may be forgotten, and so may be that a
+    /// code was used which was that far ahead.
+    pub drift: DriftLimit,
 }
 
 impl StoreEpoch {
@@ -26,6 +29,7 @@ impl StoreEpoch {
     pub const FIRST: Self = Self {
         number: 0,
         began: Timestamp::from_millis(0),
+        drift: DriftLimit::OFF,
     };
 
     /// Of those that are known the one that voids more.
@@ -35,15 +39,17 @@ impl StoreEpoch {
         Self {
             number: one.number.max(other.number),
             began: one.began.max(other.began),
+            drift: one.drift.max(other.drift),
         }
     }
 
-    /// The one that begins behind it.
+    /// The one that begins behind it, while servers follow clocks so far.
     #[must_use]
-    pub fn next(self, now: Timestamp) -> Self {
+    pub fn next(self, now: Timestamp, drift: DriftLimit) -> Self {
         Self {
             number: self.number.saturating_add(1),
             began: now.max(self.began),
+            drift: drift.max(self.drift),
         }
     }
 
@@ -89,7 +95,7 @@ impl Voidable for AccessToken {
 impl Voidable for Factor {
     fn void(&mut self, epoch: StoreEpoch) {
         if let FactorKind::Totp(totp) = &mut self.kind {
-            let last = totp.last_honest_step(epoch.began + CLOCKS_APART);
+            let last = totp.last_possible_step(epoch.began, epoch.drift);
             totp.accepted.use_up_to(last);
         }
     }
@@ -103,23 +109,28 @@ mod tests {
     fn a_store_that_has_never_forgotten_anything_voids_nothing() {
         assert!(!StoreEpoch::FIRST.voids());
         let at = Timestamp::from_seconds;
-        let next = StoreEpoch::FIRST.next(at(100));
+        let next = StoreEpoch::FIRST.next(at(100), DriftLimit::of_steps(2));
         assert_eq!((next.voids(), next.number, next.began), (true, 1, at(100)));
         let apart = (
             Some(next),
             Some(StoreEpoch {
                 number: 4,
                 began: at(90),
+                drift: DriftLimit::OFF,
             }),
         );
         let both = StoreEpoch {
             number: 4,
             began: at(100),
+            drift: DriftLimit::of_steps(2),
         };
         assert_eq!(StoreEpoch::later(apart.0, apart.1), both);
         assert_eq!(StoreEpoch::later(apart.1, apart.0), both);
         assert_eq!(StoreEpoch::later(None, None), StoreEpoch::FIRST);
         // No clock that is set back opens what was closed.
-        assert_eq!(next.next(at(50)).began, at(100));
+        assert_eq!(
+            next.next(at(50), DriftLimit::OFF),
+            StoreEpoch { number: 2, ..next }
+        );
     }
 }

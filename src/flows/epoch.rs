@@ -60,7 +60,8 @@ pub async fn begin_after_loss(app: &App) -> Result<(), Fault> {
     } else {
         nodes.database_at(ours).max(ours)
     };
-    Reading::new(app).begin_epoch_after_loss(now).await?;
+    let drift = app.policy.totp_drift;
+    Reading::new(app).begin_epoch_after_loss(now, drift).await?;
     learn(app).await?;
     let known = app.memory.epoch.get();
     let epoch = known.map_or(StoreEpoch::FIRST, |(epoch, _)| epoch);

@@ -21,8 +21,8 @@ use crate::crypto::totp::TotpSecret;
 use crate::domain::attached::AttachedError;
 use crate::domain::entity::{EntityName, EntityScope};
 use crate::domain::factor::{
-    CodeLength, Factor, FactorKind, FactorStatus, FactorType, KeyProof, NotificationChannel, Skew, TimeStep,
-    WebPushSubscription,
+    CodeLength, DriftLimit, Factor, FactorKind, FactorStatus, FactorType, KeyProof, NotificationChannel,
+    Skew, TimeStep, WebPushSubscription,
 };
 use crate::domain::opaque::DevicePublicKey;
 use crate::domain::sid::{AccountSid, CredentialSid, EntitySid, FactorSid, ServiceSid};
@@ -347,7 +347,7 @@ enum ConfigJson<'a> {
         /// Only while no code is looked at (not part of Twilio's API).
         #[serde(skip_serializing_if = "Option::is_none")]
         codes_paused_until: Option<Text<Timestamp>>,
-        /// Only if it is not 0: by how many time steps the device's clock is ahead (not part of Twilio's API).
+        /// Only if it is used and not 0: by how many time steps the device's clock is ahead (not part of Twilio's API).
         #[serde(skip_serializing_if = "Option::is_none")]
         learned_drift: Option<i8>,
     },
@@ -355,7 +355,8 @@ enum ConfigJson<'a> {
 
 impl<'a> FactorJson<'a> {
     fn new(call: &Call, scope: &'a EntityScope, factor: &'a Factor) -> Result<Self, ApiError> {
-        let config = ConfigJson::new(factor, call.now()).map_err(|error| ApiError::unreadable(&error))?;
+        let config = ConfigJson::new(factor, call.app().policy.totp_drift, call.now())
+            .map_err(|error| ApiError::unreadable(&error))?;
         Ok(Self {
             sid: Text(factor.sid),
             account_sid: Text(scope.account),
@@ -384,7 +385,7 @@ impl<'a> FactorJson<'a> {
 }
 
 impl<'a> ConfigJson<'a> {
-    fn new(factor: &'a Factor, now: Timestamp) -> Result<Self, AttachedError> {
+    fn new(factor: &'a Factor, limit: DriftLimit, now: Timestamp) -> Result<Self, AttachedError> {
         Ok(match &factor.kind {
             FactorKind::Push(push) => Self::Push {
                 sdk_version: SdkVersion::of(push)?,
@@ -406,7 +407,7 @@ impl<'a> ConfigJson<'a> {
                 time_step: totp.config.time_step.get(),
                 legacy_secret: totp.legacy_secret.then_some(true),
                 codes_paused_until: factor.failures.delay(now).map(|delay| Text(now + delay)),
-                learned_drift: Some(totp.drift.steps()).filter(|steps| *steps != 0),
+                learned_drift: totp.drift.within(limit).filter(|steps| *steps != 0),
             },
         })
     }

@@ -13,7 +13,8 @@ use super::TimeStep;
 use crate::domain::time::Timestamp;
 
 /// How far what is learned may be off, in time steps; 0 learns nothing, and does not use what was learned before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct DriftLimit(u8);
 
 impl DriftLimit {
@@ -26,6 +27,10 @@ impl DriftLimit {
     #[must_use]
     pub fn of_steps(steps: u8) -> Self {
         Self(steps.min(Self::LARGEST))
+    }
+
+    pub(super) fn steps(self) -> u64 {
+        u64::from(self.0)
     }
 }
 

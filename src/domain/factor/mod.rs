@@ -183,9 +183,7 @@ impl Factor {
         match verdict {
             CodeVerdict::Fresh { step } => {
                 totp.accepted.accept(step);
-                totp.drift = totp
-                    .drift
-                    .after_code(totp.config.steps_ahead(step, now), limit, now);
+                totp.learn_drift(step, limit, now);
                 self.failures.clear();
             }
             CodeVerdict::Replayed => {}

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::drift::{DriftLimit, LearnedDrift};
 use crate::domain::opaque::{Fingerprint, Sealed};
 use crate::domain::text::Invalid;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{CLOCKS_APART, Timestamp};
 use crate::domain::totp_algorithm::TotpAlgorithm;
 
 /// A shared secret, how codes are made from it, and which were used.
@@ -34,12 +34,28 @@ impl TotpFactor {
         around(0).chain(learned.into_iter().flat_map(around))
     }
 
-    /// The last time step that can have been accepted at `now` unless the server's clock was ahead. It does not depend
-    /// on the skew and the limit that hold now: a step that was accepted under larger ones was accepted honestly.
+    /// The last time step that can have been accepted at `now` unless a server's clock was wrong: that of another one may be
+    /// somewhat ahead. It does not depend on the skew and the limit that hold now: a step that was accepted under larger ones was
+    /// accepted honestly.
     #[must_use]
     pub fn last_honest_step(&self, now: Timestamp) -> u64 {
-        let ahead = u64::from(self.drift.steps().max(0).unsigned_abs());
-        self.config.step_at(now) + u64::from(Skew::LARGEST) + ahead
+        self.last_possible_step(now, DriftLimit::OFF)
+    }
+
+    /// The same if more may have been learned of the device's clock than is known here, up to `limit`.
+    #[must_use]
+    pub fn last_possible_step(&self, now: Timestamp, limit: DriftLimit) -> u64 {
+        let known = u64::from(self.drift.steps().max(0).unsigned_abs());
+        self.config.step_at(now + CLOCKS_APART) + u64::from(Skew::LARGEST) + known.max(limit.steps())
+    }
+
+    /// Takes in that the code of `step` was accepted. Without a skew it is of one centre or the other, so it tells nothing of where
+    /// the device's clock goes.
+    pub fn learn_drift(&mut self, step: u64, limit: DriftLimit, now: Timestamp) {
+        if self.config.skew.get() > 0 {
+            let seen = self.config.steps_ahead(step, now);
+            self.drift = self.drift.after_code(seen, limit, now);
+        }
     }
 
     /// Has codes made in another way. What was used stays used.

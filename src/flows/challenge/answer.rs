@@ -149,7 +149,7 @@ async fn answer_once(
     } else {
         app.memory.waiters.entity_changed(located.scope.entity);
     }
-    factor::tell_of_code(app, &factor, &answered, now);
+    factor::tell_of_code(app, located.scope.account, &factor, &answered, now);
     Ok((located.scope, challenge))
 }
 

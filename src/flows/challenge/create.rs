@@ -116,7 +116,7 @@ async fn create_once(
     app.memory
         .waiters
         .challenge_changed(scope.entity, factor.sid, challenge.sid);
-    factor::tell_of_code(app, &before, &factor, now);
+    factor::tell_of_code(app, scope.account, &before, &factor, now);
     Ok((located.scope, challenge))
 }
 

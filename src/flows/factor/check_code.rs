@@ -8,7 +8,8 @@ use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{CodeVerdict, Factor, FactorKind, FactorLock, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
-use crate::domain::time::{CLOCKS_APART, Timestamp};
+use crate::domain::sid::AccountSid;
+use crate::domain::time::Timestamp;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
 use crate::flows::{Error, audit};
@@ -46,8 +47,7 @@ pub(crate) fn check_code(
         .map_err(|error| unreadable(&error))?;
     let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
     let last_honest = totp.last_honest_step(now);
-    // Another node's clock that is somewhat ahead is in the next step before this one's is.
-    if totp.accepted.ahead_of(totp.last_honest_step(now + CLOCKS_APART)) {
+    if totp.accepted.ahead_of(last_honest) {
         tracing::warn!(
             factor.sid = %factor.sid,
             "the clock was set back: factor {} accepted a code that is not due yet; was the time changed by hand?",
@@ -99,14 +99,14 @@ fn steps_off(secret: &TotpSecret, totp: &TotpFactor, code: &Code, live: &[u64]) 
 const LOOKED_AT: u64 = 122;
 
 /// Takes in what became of a code, once it is committed: what the operator is told of.
-pub(crate) fn tell_of_code(app: &App, before: &Factor, after: &Factor, now: Timestamp) {
+pub(crate) fn tell_of_code(app: &App, account: AccountSid, before: &Factor, after: &Factor, now: Timestamp) {
     warn_of_failures(before, after);
     if let (FactorKind::Totp(before), FactorKind::Totp(totp)) = (&before.kind, &after.kind)
         && let Some(step) = totp.accepted.gained_since(&before.accepted)
         && before.config.time_step == totp.config.time_step
     {
         let ahead = totp.config.steps_ahead(step, now);
-        app.memory.code_offsets.accepted(after.sid, ahead, now);
+        app.memory.code_offsets.accepted(account, after.sid, ahead, now);
     }
 }
 

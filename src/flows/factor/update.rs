@@ -228,7 +228,7 @@ impl ChangedFactor {
         batch = factor::announce_locks(app, &located, &before, &mut factor, now, batch)?;
         let key = keys::factor(&located.scope, factor.sid);
         reading.commit(factor::put(app, batch, key, &factor)?).await?;
-        factor::tell_of_code(app, &before, &factor, now);
+        factor::tell_of_code(app, located.scope.account, &before, &factor, now);
         Ok((located.scope, factor))
     }
 }

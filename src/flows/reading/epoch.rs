@@ -2,6 +2,7 @@
 //! them, and nothing is committed that was decided in another one.
 
 use super::{Fault, Reading};
+use crate::domain::factor::DriftLimit;
 use crate::domain::fraud::ledger::Ledger;
 use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
@@ -122,16 +123,16 @@ impl Reading<'_> {
         self.store.has_lost_commits()
     }
 
-    /// Writes the epoch of a store that has lost commits, and uses it again.
+    /// Writes the epoch of a store that has lost commits, in which clocks of devices were followed so far, and uses it again.
     ///
     /// # Errors
     /// [`Fault::Unavailable`].
-    pub(crate) async fn begin_epoch_after_loss(self, now: Timestamp) -> Result<(), Fault> {
+    pub(crate) async fn begin_epoch_after_loss(self, now: Timestamp, drift: DriftLimit) -> Result<(), Fault> {
         let known = self.memory.epoch.get().map(|(epoch, _)| epoch);
         // The database may have another one, of whoever has lost commits as well.
         let next = move |found: Option<&[u8]>| {
             let found = found.and_then(|value| records::decode::<StoreEpoch>(value).ok());
-            records::encode(&StoreEpoch::later(known, found).next(now))
+            records::encode(&StoreEpoch::later(known, found).next(now, drift))
         };
         let key = keys::store_epoch().into_bytes();
         Ok(self.store.go_on_after_loss(key, &next).await?)

@@ -9,6 +9,7 @@ use super::import::{ImportError, Line, LinesIn};
 use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
+use crate::domain::factor::DriftLimit;
 use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::store::authentic::{self, Forgery};
@@ -75,7 +76,8 @@ impl Sieve {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn new(vault: Arc<Vault>, now: Timestamp) -> Result<Self, StoreError> {
-        let epoch = StoreEpoch::FIRST.next(now);
+        let drift = DriftLimit::of_steps(DriftLimit::LARGEST);
+        let epoch = StoreEpoch::FIRST.next(now, drift);
         let batch = Batch::new().put_record(keys::store_epoch(), &epoch)?;
         let written = authentic::vouched(&vault, batch).puts.into_iter().next();
         let epoch = written.map(|put| put.value).unwrap_or_default();

@@ -21,9 +21,9 @@ use countersign::domain::destination::Destination;
 use countersign::domain::entity::Entity;
 use countersign::domain::events::{AccountNotice, Event, EventType, EventTypes, OutboxMessage, OutboxRow};
 use countersign::domain::factor::{
-    AcceptedSteps, CodeLength, Factor, FactorKind, FactorLock, FactorStatus, FactorType, LearnedDrift,
-    LockReason, NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor, Unreachable,
-    WebPushSubscription,
+    AcceptedSteps, CodeLength, DriftLimit, Factor, FactorKind, FactorLock, FactorStatus, FactorType,
+    LearnedDrift, LockReason, NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor,
+    Unreachable, WebPushSubscription,
 };
 use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::node::{ClockOffset, DutyHolder, NodeId, NodeRecord, SettingMark};
@@ -697,6 +697,7 @@ fn of_the_store() -> Vec<Sample> {
             &StoreEpoch {
                 number: 2,
                 began: moment(24),
+                drift: DriftLimit::of_steps(3),
             },
         ),
         sample("device", &device),

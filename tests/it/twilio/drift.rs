@@ -2,10 +2,14 @@
 
 use countersign::app::Policy;
 use countersign::domain::factor::DriftLimit;
+use countersign::domain::store_epoch::StoreEpoch;
+use countersign::flows::epoch;
+use countersign::store::Batch;
+use countersign::store::keys::{self, KeyParts};
 use serde_json::Value;
 
 use crate::support::stores::new_store;
-use crate::support::world::Totp;
+use crate::support::world::{Totp, answer};
 use crate::support::{Client, TestApp, User};
 
 const DAY: u64 = 24 * 3600;
@@ -212,4 +216,163 @@ async fn the_operator_hears_of_it_once_an_hour_when_the_servers_own_clock_is_off
     }
     let counts = offsets.counts();
     assert_eq!(counts.iter().find(|(ahead, _)| *ahead == 1), Some(&(1, 72)));
+}
+
+/// What was learned may be among what a store has forgotten, and then so may be the codes that were taken by it.
+#[tokio::test]
+async fn after_an_epoch_no_code_is_taken_that_a_forgotten_offset_may_have_let_in() {
+    let server = following(4).await;
+    let client = server.client();
+    let totp = User::create(&client).await.totp(&server, &client).await;
+    server.wait(600);
+    // The record that the store has forgotten: with an offset, and a code that was used.
+    let of_factor = |key: &[u8]| matches!(KeyParts::parse(key), Some(KeyParts::Factor(_, sid)) if sid.to_string() == totp.sid);
+    let mut stored = server.scan(b"e".to_vec()).await.into_iter();
+    let (key, _) = stored.find(|(key, _)| of_factor(key)).unwrap();
+    let forgotten = server.app.store.get(&key).await.unwrap().unwrap();
+    days(&server, &client, &totp, 1, 1).await;
+    for ahead in [2, 3, 4] {
+        days(&server, &client, &totp, ahead, 2).await;
+    }
+    assert_eq!(learned(&client, &totp).await, 4);
+    server.wait(600);
+    assert!(is_taken(&server, &client, &totp, 5).await);
+    let used = (server.seconds() / 30).checked_add_signed(5).unwrap();
+    server
+        .app
+        .store
+        .commit(Batch::new().put(key, forgotten.value))
+        .await
+        .unwrap();
+    assert_eq!(learned(&client, &totp).await, Value::Null);
+
+    let began = StoreEpoch::FIRST.next(server.app.clock.now(), server.app.policy.totp_drift);
+    let batch = Batch::new().put_record(keys::store_epoch(), &began).unwrap();
+    server.app.store.commit(batch).await.unwrap();
+    epoch::learn(&server.app).await.unwrap();
+    // Its own time comes round to what was used.
+    for _ in 0..6 {
+        server.wait(30);
+        let code = totp.app.code_of(used);
+        let taken = totp.check(&client, &code).await.ok();
+        assert_eq!(taken["status"], "pending");
+    }
+    server.wait(60);
+    assert!(is_taken(&server, &client, &totp, 0).await);
+}
+
+/// A skew of 0 has nothing to learn from, and forgets nothing of what was learned before.
+#[tokio::test]
+async fn without_a_skew_an_offset_stays_as_it_was_learned() {
+    let server = following(3).await;
+    let client = server.client();
+    let totp = User::create(&client).await.totp(&server, &client).await;
+    days(&server, &client, &totp, 1, 1).await;
+    days(&server, &client, &totp, 2, 1).await;
+    assert_eq!(learned(&client, &totp).await, 2);
+    client.post(&totp.path, &[("Config.Skew", "0")]).await.ok();
+    days(&server, &client, &totp, 0, 3).await;
+    assert_eq!(learned(&client, &totp).await, 2);
+    server.wait(600);
+    assert!(is_taken(&server, &client, &totp, 2).await);
+}
+
+/// What is shown is what is used.
+#[tokio::test]
+async fn an_offset_that_is_not_used_is_not_shown() {
+    let mut server = following(3).await;
+    let client = server.client();
+    let totp = User::create(&client).await.totp(&server, &client).await;
+    days(&server, &client, &totp, 1, 1).await;
+    days(&server, &client, &totp, 2, 1).await;
+    assert_eq!(learned(&client, &totp).await, 2);
+    for (limit, shown) in [(1, Value::from(1)), (0, Value::Null), (2, Value::from(2))] {
+        let policy = Policy {
+            totp_drift: DriftLimit::of_steps(limit),
+            ..crate::doubles::policy()
+        };
+        server = server.with_policy(policy);
+        assert_eq!(learned(&server.client(), &totp).await, shown);
+    }
+}
+
+/// With steps of another length the offset is the same time, and what was used stays used.
+#[tokio::test]
+async fn an_offset_is_the_same_time_with_steps_of_another_length() {
+    let server = following(10).await;
+    let client = server.client();
+    let totp = User::create(&client).await.totp(&server, &client).await;
+    days(&server, &client, &totp, 1, 1).await;
+    days(&server, &client, &totp, 2, 1).await;
+    assert_eq!(learned(&client, &totp).await, 2);
+    for (seconds, shown) in [("60", 1), ("20", 3), ("30", 2)] {
+        client
+            .post(&totp.path, &[("Config.TimeStep", seconds)])
+            .await
+            .ok();
+        assert_eq!(learned(&client, &totp).await, shown, "{seconds}");
+    }
+    server.wait(600);
+    let used = (server.seconds() / 30).checked_add_signed(3).unwrap();
+    assert!(is_taken(&server, &client, &totp, 3).await);
+    for seconds in ["60", "30"] {
+        client
+            .post(&totp.path, &[("Config.TimeStep", seconds)])
+            .await
+            .ok();
+    }
+    for _ in 0..6 {
+        let code = totp.app.code_of(used);
+        assert_eq!(totp.check(&client, &code).await.ok()["status"], "pending");
+        server.wait(30);
+    }
+}
+
+/// By whichever way a code comes, it counts once for the hint that the server's own clock is off.
+#[tokio::test]
+async fn every_way_of_a_code_tells_how_far_it_was_off() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let counted = || -> u64 {
+        let counts = server.app.memory.code_offsets.counts();
+        counts
+            .iter()
+            .filter(|(ahead, _)| *ahead == 0)
+            .map(|(_, count)| count)
+            .sum()
+    };
+    // The enrolment.
+    let totp = User::create(&client).await.totp(&server, &client).await;
+    assert_eq!(counted(), 1);
+    // A challenge that comes with its code, and one that is answered.
+    server.wait(60);
+    assert!(is_taken(&server, &client, &totp, 0).await);
+    assert_eq!(counted(), 2);
+    server.wait(60);
+    let waiting = totp.challenge(&client).await;
+    answer(&client, &waiting, &totp.app.code(&server)).await.ok();
+    assert_eq!(counted(), 3);
+    // What is refused tells nothing.
+    let refused = totp.check(&client, &totp.app.code(&server)).await.ok();
+    assert_eq!((refused["status"].as_str(), counted()), (Some("pending"), 3));
+}
+
+/// Of two servers one is somewhat ahead, and in the next step already: what it has taken counts for the one that is behind.
+#[tokio::test]
+async fn a_server_that_is_behind_takes_no_code_of_before_one_that_another_took() {
+    let behind = following(0).await;
+    let client = behind.client();
+    let totp = User::create(&client).await.totp(&behind, &client).await;
+    client.post(&totp.path, &[("Config.Skew", "2")]).await.ok();
+    behind.wait(600);
+    behind.wait(25 + 30 - behind.seconds() % 30);
+    let ahead = behind.restarted(std::sync::Arc::clone(&behind.app.engine));
+    ahead.wait(10);
+    assert!(is_taken(&ahead, &ahead.client(), &totp, 2).await);
+    assert!(
+        !is_taken(&behind, &client, &totp, 2).await,
+        "it is of the step before"
+    );
+    behind.wait(90);
+    assert!(is_taken(&behind, &client, &totp, 2).await);
 }

@@ -13,7 +13,7 @@ use crate::support::{Credentials, Device, Service, TestApp, User};
 
 /// Another process begins an epoch, of which nobody tells this one.
 async fn another_process_begins_an_epoch(server: &TestApp) {
-    let began = StoreEpoch::FIRST.next(server.app.clock.now());
+    let began = StoreEpoch::FIRST.next(server.app.clock.now(), server.app.policy.totp_drift);
     let batch = Batch::new().put_record(keys::store_epoch(), &began).unwrap();
     server.app.store.commit(batch).await.unwrap();
 }
