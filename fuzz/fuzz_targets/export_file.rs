@@ -19,7 +19,7 @@ fuzz_target!(|file: &[u8]| {
 
 fn check(file: &[u8]) {
     let store = MemoryStore::new();
-    match at_once(import(&store, &mut Cursor::new(file), None)) {
+    match at_once(import(&store, &mut Cursor::new(file), None, None)) {
         Err(error) => {
             assert_eq!(entries(&store), 0, "{error}");
             assert!(!error.to_string().contains('\n'));
@@ -28,9 +28,9 @@ fn check(file: &[u8]) {
             assert_eq!(entries(&store), usize::try_from(count).expect("a small number"));
             let exported = exported(&store);
             let copy = MemoryStore::new();
-            at_once(import(&copy, &mut Cursor::new(&exported), None)).expect("an export is imported");
+            at_once(import(&copy, &mut Cursor::new(&exported), None, None)).expect("an export is imported");
             assert_eq!(self::exported(&copy), exported);
-            assert!(at_once(import(&copy, &mut Cursor::new(file), None)).is_err() || count == 0);
+            assert!(at_once(import(&copy, &mut Cursor::new(file), None, None)).is_err() || count == 0);
         }
     }
 }

@@ -9,6 +9,7 @@
 mod account;
 mod admin;
 mod audit;
+mod backup;
 mod banner;
 mod bench;
 mod config;
@@ -32,6 +33,7 @@ mod store;
 mod telegram;
 mod token;
 mod totp;
+mod whole_file;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -74,6 +76,9 @@ enum Command {
     /// See who did what, and whether the audit log is whole.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Make encrypted backups of what is stored, verify and restore them.
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Check, export, import and convert what is stored.
     #[command(subcommand)]
     Store(store::Command),
@@ -152,6 +157,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Audit(command) => block_on(audit::run(command, environment)),
+        Command::Backup(command) => block_on(backup::run(command, environment)),
         Command::Store(command) => block_on(store::run(command, environment)),
         Command::Telegram(command) => telegram::run(command, environment),
         Command::Config(command) => {

@@ -42,6 +42,25 @@ enum OpenPurpose {
     Use,
 }
 
+/// Makes something of the master key of a store that a server may have open. None is made.
+pub(super) fn with_master_key<T>(
+    storage: &Storage,
+    make: impl FnOnce(&MasterKey) -> T,
+) -> Result<T, Failure> {
+    let path = match &storage.master_key {
+        KeySource::Given(key) => return Ok(make(key)),
+        KeySource::File(path) => path.clone(),
+        KeySource::InDirectory => storage.directory.join("master.key"),
+    };
+    let key = key_file::read(&path)?.ok_or_else(|| {
+        Failure::new(format!(
+            "there is no master key in {}; say where it is with --master-key-file or COUNTERSIGN_MASTER_KEY",
+            path.display()
+        ))
+    })?;
+    Ok(make(&key))
+}
+
 /// Opens the store for a command that sends nothing.
 pub(super) async fn open_for_command(config: Config) -> Result<Opened, Failure> {
     open(config.storage, config.policy, Senders::default()).await

@@ -19,13 +19,14 @@ use super::{Failure, key_file, logging, output};
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, password_file};
 use crate::crypto::master_key::MasterKey;
+use crate::crypto::vault::Vault;
 use crate::domain::audit::AuditAct;
 use crate::domain::events::EventType;
-use crate::domain::time::{Clock as _, SystemClock};
+use crate::domain::time::{Clock as _, SystemClock, Timestamp};
 use crate::flows::audit::{AuditScope, record_act, tell_accounts, within};
 use crate::flows::check_store::check_store;
 use crate::store::postgres::PostgresStore;
-use crate::store::transfer::{self, ExportSummary, LeftOut, NotVerified, Sieve};
+use crate::store::transfer::{self, EpochAfterImport, ExportSummary, LeftOut, NotVerified, Rewind, Sieve};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -137,13 +138,13 @@ async fn check(config: Config) -> Result<(), Failure> {
     let unlisted = report.unlisted_problems();
     let count = report.problems().len() as u64 + unlisted;
     Err(Failure::new(format!(
-        "{count} problems ({unlisted} not shown); keep the directory, and restore the last export into a new one"
+        "{count} problems ({unlisted} not shown); keep the directory, and restore the last backup into a new one"
     )))
 }
 
 async fn export(config: Config, file: &Path) -> Result<(), Failure> {
     if file == Path::new("-") {
-        let exported = copy_out(config, Box::new(io::stdout())).await?;
+        let exported = copy_out(config, &mut io::stdout()).await?;
         return report_left_out(&exported.left_out);
     }
     let failure =
@@ -156,7 +157,7 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
         .open(file)
         .map_err(failure)?;
     let output = written.try_clone().map_err(failure)?;
-    let copied = copy_out(config, Box::new(BufWriter::new(output))).await;
+    let copied = copy_out(config, &mut BufWriter::new(output)).await;
     match copied.and_then(|exported| written.sync_all().map(|()| exported).map_err(failure)) {
         Ok(ExportSummary { entries, left_out }) => {
             output::say(&format!("{entries} entries exported to {}\n", file.display()));
@@ -170,15 +171,18 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
 }
 
 /// Writes everything to `output`: what a running server sends, or what is in the store that nobody has open.
-async fn copy_out(config: Config, mut output: Box<dyn Write + Send>) -> Result<ExportSummary, Failure> {
-    if let Some(exported) = client::export(&config.storage.directory, output.as_mut()).await? {
+pub(super) async fn copy_out(
+    config: Config,
+    output: &mut (dyn Write + Send),
+) -> Result<ExportSummary, Failure> {
+    if let Some(exported) = client::export(&config.storage.directory, output).await? {
         return Ok(exported);
     }
     require_store(&config.storage)?;
     let opened = open::open_to_read(config).await?;
     note_act(&opened.app, AuditAct::Export, EventType::StoreExported).await;
     let exported = match Sieve::new(Arc::clone(&opened.app.vault), SystemClock.now()) {
-        Ok(sieve) => transfer::export(opened.app.engine.as_ref(), Some(&sieve), output.as_mut()).await,
+        Ok(sieve) => transfer::export(opened.app.engine.as_ref(), Some(&sieve), output).await,
         Err(error) => Err(error.into()),
     };
     opened.close().await?;
@@ -207,41 +211,50 @@ async fn import(config: Config, file: &Path, leave_out_forged: bool) -> Result<(
     let filled = open::open_to_fill(config.storage).await?;
     let imported = fill(&filled, config.policy, &mut input, leave_out_forged).await;
     filled.close().await?;
-    let (count, left_out) = imported?;
+    let (_, count, left_out) = imported?;
     output::say(&format!("{count} entries imported\n"));
     report_left_out(&left_out)
 }
 
-/// Every entry is verified before the first is written.
-async fn fill(
+/// Fills a store with an export, of which every entry is verified before the first is written, and begins an epoch: nobody knows how
+/// old it is, and what was used since.
+pub(super) async fn fill(
     filled: &StoreToFill,
     policy: Policy,
-    input: &mut BufReader<File>,
+    input: &mut impl Rewind,
     leave_out_forged: bool,
-) -> Result<(u64, LeftOut), Failure> {
+) -> Result<(Arc<App>, u64, LeftOut), Failure> {
     let engine = filled.engine.as_ref();
-    let (sieve, left_out) = verified(filled, input, leave_out_forged)
+    let now = SystemClock.now();
+    let (vault, sieve, left_out) = verified(&filled.master_key, input, leave_out_forged, now)
         .map_err(|error| Failure::new(format!("the export is not imported: {error}")))?;
-    let imported = transfer::import(engine, input, Some(&sieve)).await;
+    let epoch = EpochAfterImport {
+        vault: &vault,
+        at: now,
+        drift: policy.totp_drift,
+    };
+    let imported = transfer::import(engine, input, Some(&sieve), Some(epoch)).await;
     let count = imported.map_err(|error| Failure::new(error.to_string()))?;
     let opened = Box::pin(filled.use_with(policy)).await;
     let app = opened.map_err(|error| Failure::new(format!("everything was imported, but {error}")))?;
     note_act(&app, AuditAct::Import, EventType::StoreImported).await;
-    Ok((count, left_out))
+    Ok((app, count, left_out))
 }
 
-fn verified(
-    filled: &StoreToFill,
-    input: &mut BufReader<File>,
+/// The keys of an export, and what of it is not to be taken.
+pub(super) fn verified(
+    master_key: &MasterKey,
+    input: &mut impl Rewind,
     leave_out_forged: bool,
-) -> Result<(Sieve, LeftOut), NotVerified> {
-    let vault = transfer::keys_of_export(input, &filled.master_key)?;
-    let sieve = Sieve::new(Arc::new(vault), SystemClock.now())?;
+    now: Timestamp,
+) -> Result<(Arc<Vault>, Sieve, LeftOut), NotVerified> {
+    let vault = Arc::new(transfer::keys_of_export(input, master_key)?);
+    let sieve = Sieve::new(Arc::clone(&vault), now)?;
     let left_out = transfer::verify_export(input, &sieve)?;
     if !leave_out_forged {
         left_out.refuse()?;
     }
-    Ok((sieve, left_out))
+    Ok((vault, sieve, left_out))
 }
 
 /// Has the audit log tell what this command does, and the accounts' webhooks hear of it when a server runs.

@@ -1,6 +1,7 @@
 //! Sealing, tokens, one-time codes and device signatures.
 //!
 //! - At rest: [`master_key`], [`key_ring`], [`vault`], [`sealed`], `derived_key`, `plain_token`.
+//! - Backups: [`age`].
 //! - Webhooks: [`webhook_secret`].
 //! - Codes by message: [`plain_code`].
 //! - TOTP: [`totp`], [`otpauth`], `qr`.
@@ -17,6 +18,7 @@
 //! - Secrets are compared in constant time.
 //! - Of a signed token nobody sees more than the header before its signature was checked.
 
+pub mod age;
 pub mod audit_chain;
 mod derived_key;
 pub(crate) mod device_key;

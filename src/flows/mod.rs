@@ -14,6 +14,7 @@ pub mod account;
 pub mod api_key;
 pub mod attempt;
 pub mod audit;
+pub mod backup;
 pub mod bearer_token;
 pub mod challenge;
 pub mod check_store;

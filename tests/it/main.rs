@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod architecture;
+mod backups;
 mod check_store;
 mod code_delivery;
 mod code_senders;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::hexadecimal;
+use super::{EpochAfterImport, hexadecimal};
 use crate::domain::time::Timestamp;
 use crate::store::records::{self, FillSource, Filling, Stored};
 use crate::store::{Batch, CommitError, Store, StoreError, Version, is_empty, keys};
@@ -124,6 +124,18 @@ impl<'s> Filler<'s> {
             return Ok(());
         }
         self.commit_with_mark().await
+    }
+
+    /// Writes what is left, begins an epoch behind it, and takes the mark away with that: what is in the store is older than
+    /// the epoch, whatever versions it got here.
+    pub(super) async fn finish_in_new_epoch(mut self, epoch: EpochAfterImport<'_>) -> Result<(), FillError> {
+        self.commit_with_mark().await?;
+        self.store.raise_versions().await.map_err(FillError::Stopped)?;
+        let copied = self.store.get(keys::store_epoch().bytes()).await;
+        let begins = epoch.begin(copied.map_err(FillError::Stopped)?);
+        let begins = begins.map_err(FillError::Stopped)?;
+        self.batch.puts.extend(begins.puts);
+        self.finish().await
     }
 
     /// Writes what is left, and takes the mark away.

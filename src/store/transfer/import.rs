@@ -6,13 +6,29 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::Deserialize;
 
 use super::filling::{BATCH_BYTES, FillError, Filler};
-use super::verify::Sieve;
+use super::verify::{EpochAfterImport, Sieve};
 use super::{FORMAT, Header, MAX_LINE_BYTES, Row, Trailer, VERSION, hexadecimal};
 use crate::domain::time::Timestamp;
 use crate::store::records::FillSource;
 use crate::store::{Entry, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, Version, keys};
 
-/// Why nothing was imported, or, for [`ImportError::Fill`] alone, not everything.
+/// An export that is read more than once: to verify all of it, and to write it.
+pub trait Rewind: Send {
+    /// The export from its beginning.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn rewound(&mut self) -> io::Result<Box<dyn BufRead + Send + '_>>;
+}
+
+impl<R: BufRead + Seek + Send> Rewind for R {
+    fn rewound(&mut self) -> io::Result<Box<dyn BufRead + Send + '_>> {
+        self.seek(SeekFrom::Start(0))?;
+        Ok(Box::new(self))
+    }
+}
+
+/// Why nothing was imported, or, for [`ImportError::Fill`] and [`ImportError::Replaced`] alone, not everything.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The checksum is wrong.
@@ -29,6 +45,12 @@ pub enum ImportError {
         /// What is wrong with it.
         detail: String,
     },
+    /// It is not what it was when it was verified.
+    #[error(
+        "the export changed while it was imported: what is in the store is not whole, so remove it, and import a file that \
+         stays as it is"
+    )]
+    Replaced,
     /// The first line is not an export's.
     #[error("this is no export of Countersign: give the file that `countersign store export` wrote")]
     NotAnExport,
@@ -52,32 +74,44 @@ pub enum ImportError {
 
 /// Fills the empty `store` from `input` with the entries that `sieve` lets pass, which are those that were
 /// [verified](super::verify_export), and returns how many these are. In a store that was half filled from the same export, it goes
-/// on behind the last entry.
+/// on behind the last entry. An `epoch` begins behind them all, unless nothing can have been decided since the export.
 ///
 /// # Errors
-/// [`ImportError`]; nothing was written unless it is [`ImportError::Fill`].
-pub async fn import<R: BufRead + Seek + Send>(
+/// [`ImportError`]; nothing was written unless it is [`ImportError::Fill`] or [`ImportError::Replaced`].
+pub async fn import(
     store: &dyn Store,
-    input: &mut R,
+    input: &mut impl Rewind,
     sieve: Option<&Sieve>,
+    epoch: Option<EpochAfterImport<'_>>,
 ) -> Result<u64, ImportError> {
-    import_in_batches(store, input, sieve, BATCH_BYTES).await
+    import_in_batches(store, input, sieve, epoch, BATCH_BYTES).await
 }
 
-pub(super) async fn import_in_batches<R: BufRead + Seek + Send>(
+/// Reads all of an export, whoever wrote its entries, and returns how many there are.
+///
+/// # Errors
+/// [`ImportError`].
+pub fn read_through(input: &mut impl Rewind) -> Result<u64, ImportError> {
+    Ok(verify(&mut LinesIn::new(input.rewound()?))?.entries)
+}
+
+pub(super) async fn import_in_batches(
     store: &dyn Store,
-    input: &mut R,
+    input: &mut impl Rewind,
     sieve: Option<&Sieve>,
+    epoch: Option<EpochAfterImport<'_>>,
     batch_bytes: usize,
 ) -> Result<u64, ImportError> {
-    let start = input.stream_position()?;
-    let sha256 = verify(&mut LinesIn::new(input))?;
+    let sha256 = verify(&mut LinesIn::new(input.rewound()?))?.sha256;
     let mut filler = Filler::begin(store, FillSource::Import { sha256 }, batch_bytes).await?;
-    input.seek(SeekFrom::Start(start))?;
-    let mut lines = LinesIn::new(input);
+    let mut lines = LinesIn::new(input.rewound()?);
     lines.header()?;
     let mut count = 0;
-    while let Line::Row(row) = lines.next()? {
+    let read = loop {
+        let digest = lines.digest.clone();
+        let Line::Row(row) = lines.next()? else {
+            break digest;
+        };
         let (key, entry) = row.into_entry();
         for (key, entry) in Sieve::pass(sieve, vec![(key, entry)]) {
             count += 1;
@@ -85,13 +119,26 @@ pub(super) async fn import_in_batches<R: BufRead + Seek + Send>(
                 filler.put(key, entry.value, entry.expires_at).await?;
             }
         }
+    };
+    if read.finish().as_ref() != sha256 {
+        return Err(ImportError::Replaced);
     }
-    filler.finish().await?;
+    match epoch {
+        Some(epoch) => filler.finish_in_new_epoch(epoch).await?,
+        None => filler.finish().await?,
+    }
     Ok(count)
 }
 
-/// Reads everything; the checksum that says which export it is.
-fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<[u8; 32], ImportError> {
+/// What was read and found sound.
+struct SoundExport {
+    entries: u64,
+    /// Which export it is.
+    sha256: [u8; 32],
+}
+
+/// Reads everything.
+fn verify<R: BufRead>(lines: &mut LinesIn<R>) -> Result<SoundExport, ImportError> {
     let mark = keys::filling();
     lines.header()?;
     let mut count = 0;
@@ -128,7 +175,10 @@ fn verify<R: BufRead>(lines: &mut LinesIn<'_, R>) -> Result<[u8; 32], ImportErro
                 return if lines.read()? {
                     Err(lines.damaged("it is behind the last line"))
                 } else {
-                    Ok(sha256)
+                    Ok(SoundExport {
+                        entries: count,
+                        sha256,
+                    })
                 };
             }
         }
@@ -156,15 +206,15 @@ pub(super) enum Line {
 }
 
 /// Reads lines of bounded length and digests them on the way.
-pub(super) struct LinesIn<'i, R> {
-    input: &'i mut R,
+pub(super) struct LinesIn<R> {
+    input: R,
     digest: Context,
     line: Vec<u8>,
     number: u64,
 }
 
-impl<'i, R: BufRead> LinesIn<'i, R> {
-    pub(super) fn new(input: &'i mut R) -> Self {
+impl<R: BufRead> LinesIn<R> {
+    pub(super) fn new(input: R) -> Self {
         Self {
             input,
             digest: Context::new(&SHA256),
@@ -199,7 +249,7 @@ impl<'i, R: BufRead> LinesIn<'i, R> {
     fn read(&mut self) -> Result<bool, ImportError> {
         self.line.clear();
         let limit = MAX_LINE_BYTES as u64 + 1;
-        let read = Read::take(&mut *self.input, limit).read_until(b'\n', &mut self.line)?;
+        let read = Read::take(&mut self.input, limit).read_until(b'\n', &mut self.line)?;
         if read == 0 {
             return Ok(false);
         }

@@ -28,8 +28,10 @@ pub use self::checksum::Checksum;
 pub use self::convert::{ConvertError, ConvertStage, Progress, convert};
 pub use self::export::{ExportError, ExportSummary, export};
 pub use self::filling::FillError;
-pub use self::import::{ImportError, import};
-pub use self::verify::{LeftOut, NotVerified, Sieve, keys_of_export, verify_export, verify_store};
+pub use self::import::{ImportError, Rewind, import, read_through};
+pub use self::verify::{
+    EpochAfterImport, LeftOut, NotVerified, Sieve, keys_of_export, verify_export, verify_store,
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,10 @@
 //! Whether everything that is to be copied was written by servers of its store: every MAC, before anything is written.
 
-use std::io::{BufRead, Seek, SeekFrom};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::import::{ImportError, Line, LinesIn};
+use super::import::{ImportError, Line, LinesIn, Rewind};
 use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
@@ -14,6 +13,7 @@ use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::store::authentic::{self, Forgery};
 use crate::store::keys::{self, KeyParts};
+use crate::store::records;
 use crate::store::{Batch, Entry, Store, StoreError};
 
 /// Why something is not to be copied.
@@ -49,6 +49,37 @@ pub struct Sieve {
     vault: Arc<Vault>,
     /// What stands for an epoch that somebody else wrote.
     epoch: Vec<u8>,
+}
+
+/// The epoch that a store is in once it was filled: what was decided before is void.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochAfterImport<'a> {
+    /// The keys of the store.
+    pub vault: &'a Vault,
+    /// When it begins.
+    pub at: Timestamp,
+    /// How far clocks of devices are followed by whoever serves the store.
+    pub drift: DriftLimit,
+}
+
+impl EpochAfterImport<'_> {
+    /// The entry of the epoch, behind the one that was `copied`.
+    ///
+    /// # Errors
+    /// [`StoreError::Forged`], [`StoreError::Corrupt`].
+    pub(super) fn begin(self, copied: Option<Entry>) -> Result<Batch, StoreError> {
+        let key = keys::store_epoch();
+        let copied = match copied {
+            Some(entry) => {
+                let entry = authentic::verified(self.vault, key.bytes(), entry)
+                    .map_err(|forgery| StoreError::Forged(format!("epoch: {forgery}")))?;
+                records::decode(&entry.value)?
+            }
+            None => StoreEpoch::FIRST,
+        };
+        let begins = Batch::new().put_record(key, &copied.next(self.at, self.drift))?;
+        Ok(authentic::vouched(self.vault, begins))
+    }
 }
 
 /// What a sieve makes of an entry.
@@ -141,12 +172,11 @@ impl LeftOut {
     }
 }
 
-/// Opens the keys of an export, which is read from where `input` stands, and left there.
+/// Opens the keys of an export.
 ///
 /// # Errors
 /// [`NotVerified`].
-pub fn keys_of_export<R: BufRead + Seek>(input: &mut R, master: &MasterKey) -> Result<Vault, NotVerified> {
-    let start = input.stream_position().map_err(ImportError::Read)?;
+pub fn keys_of_export(input: &mut impl Rewind, master: &MasterKey) -> Result<Vault, NotVerified> {
     let ring = keys::key_ring();
     let mut sealed = None;
     rows(input, |key, entry| {
@@ -155,17 +185,15 @@ pub fn keys_of_export<R: BufRead + Seek>(input: &mut R, master: &MasterKey) -> R
         }
         Ok(())
     })?;
-    input.seek(SeekFrom::Start(start)).map_err(ImportError::Read)?;
     let sealed = sealed.ok_or(NotVerified::NoKeys)?;
     Ok(Vault::new(&KeyRing::open(sealed, master)?))
 }
 
-/// Verifies every entry of an export, which is read from where `input` stands, and left there.
+/// Verifies every entry of an export.
 ///
 /// # Errors
 /// [`NotVerified`].
-pub fn verify_export<R: BufRead + Seek>(input: &mut R, sieve: &Sieve) -> Result<LeftOut, NotVerified> {
-    let start = input.stream_position().map_err(ImportError::Read)?;
+pub fn verify_export(input: &mut impl Rewind, sieve: &Sieve) -> Result<LeftOut, NotVerified> {
     let mut found = LeftOut::default();
     rows(input, |key, entry| {
         if let Sifted::Forged(name, _) = sieve.sift(key, &entry) {
@@ -173,7 +201,6 @@ pub fn verify_export<R: BufRead + Seek>(input: &mut R, sieve: &Sieve) -> Result<
         }
         Ok(())
     })?;
-    input.seek(SeekFrom::Start(start)).map_err(ImportError::Read)?;
     Ok(found)
 }
 
@@ -202,11 +229,11 @@ fn name(key: &[u8], forgery: Forgery) -> String {
 }
 
 /// Has all rows of an export looked at.
-fn rows<R: BufRead>(
-    input: &mut R,
+fn rows(
+    input: &mut impl Rewind,
     mut look: impl FnMut(&[u8], Entry) -> Result<(), NotVerified>,
 ) -> Result<(), NotVerified> {
-    let mut lines = LinesIn::new(input);
+    let mut lines = LinesIn::new(input.rewound().map_err(ImportError::Read)?);
     lines.header()?;
     while let Line::Row(row) = lines.next()? {
         let (key, entry) = row.into_entry();

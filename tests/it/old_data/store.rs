@@ -71,7 +71,7 @@ async fn every_released_store_still_opens() {
 }
 
 async fn opens(store: Arc<dyn Store>, file: &str, kinds: Option<usize>) {
-    transfer::import(store.as_ref(), &mut Cursor::new(file), None)
+    transfer::import(store.as_ref(), &mut Cursor::new(file), None, None)
         .await
         .unwrap();
     let (app, clock) = app(store).await;
@@ -385,9 +385,14 @@ fn new_challenge(factor: FactorSid, message: Option<Message>) -> NewChallenge {
 pub(crate) async fn newest() -> (App, Arc<ManualClock>) {
     let files = files::all("store", "jsonl");
     let store = Arc::new(MemoryStore::new());
-    transfer::import(store.as_ref(), &mut Cursor::new(&files.last().unwrap().1), None)
-        .await
-        .unwrap();
+    transfer::import(
+        store.as_ref(),
+        &mut Cursor::new(&files.last().unwrap().1),
+        None,
+        None,
+    )
+    .await
+    .unwrap();
     app(store).await
 }
 

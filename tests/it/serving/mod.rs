@@ -7,6 +7,7 @@
 
 mod administering;
 mod audit;
+mod backups;
 mod codes;
 mod conversions;
 mod crowd;

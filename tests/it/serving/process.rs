@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign::store::keys::KeyParts;
+use countersign::store::keys::{self, KeyParts};
 use serde_json::Value;
 
 use crate::doubles::watch;
@@ -247,12 +247,17 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The entries of an export, without those that commands that copy a store write themselves: they are in the audit log.
+/// The entries of an export, without those that commands that copy a store write themselves: in the audit log, and the epoch that
+/// an import begins.
 pub(super) fn lasting(export: &str) -> Vec<&str> {
     let lasts = |line: &&str| {
         let line: Value = serde_json::from_str(line).unwrap();
         let key = line["key"].as_str().map(|key| STANDARD.decode(key).unwrap());
-        key.is_some_and(|key| !matches!(KeyParts::parse(&key), Some(KeyParts::AuditEntry(..))))
+        let is_ours = |key: &Vec<u8>| {
+            key == keys::store_epoch().bytes()
+                || matches!(KeyParts::parse(key), Some(KeyParts::AuditEntry(..)))
+        };
+        key.is_some_and(|key| !is_ours(&key))
     };
     export.lines().filter(lasts).collect()
 }

@@ -46,6 +46,26 @@ impl StorePlace {
         Self::Database(database)
     }
 
+    /// A place of each engine to copy from and one to copy to; directories alone where there is no PostgreSQL.
+    pub(crate) async fn pairs() -> Vec<(Self, Self)> {
+        let directory = || Self::Directory(TempDir::new().unwrap());
+        let mut pairs = vec![(directory(), directory())];
+        let has_postgres = tokio::task::spawn_blocking(|| Cluster::shared().is_some());
+        if has_postgres.await.unwrap() {
+            for from_database in [false, true] {
+                let database = Arc::new(new_database().await);
+                drop_with(&database, &database);
+                let database = Self::Database(database);
+                pairs.push(if from_database {
+                    (database, directory())
+                } else {
+                    (directory(), database)
+                });
+            }
+        }
+        pairs
+    }
+
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match self {
             Self::Directory(directory) => sled_in(directory.path()),

@@ -164,7 +164,7 @@ async fn many() -> Vec<u8> {
 }
 
 async fn in_batches(store: &dyn Store, file: &[u8]) -> Result<u64, ImportError> {
-    import_in_batches(store, &mut Cursor::new(file), None, 256).await
+    import_in_batches(store, &mut Cursor::new(file), None, None, 256).await
 }
 
 /// What the last line of an export says.

@@ -152,7 +152,9 @@ async fn an_endless_line_is_refused_without_reading_it_all() {
     let mut text = format!("{{\"format\":\"{FORMAT}\",\"version\":1}}\n").into_bytes();
     text.resize(text.len() + 4 * MAX_LINE_BYTES, b' ');
     let mut input = Cursor::new(&text);
-    let error = import(&MemoryStore::new(), &mut input, None).await.unwrap_err();
+    let error = import(&MemoryStore::new(), &mut input, None, None)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ImportError::Line { line: 2, .. }), "{error}");
     assert!(input.position() < 2 * MAX_LINE_BYTES as u64);
 }
@@ -205,7 +207,7 @@ async fn exported(store: &dyn Store) -> Vec<u8> {
 }
 
 async fn imported(store: &dyn Store, file: &[u8]) -> Result<u64, ImportError> {
-    import(store, &mut Cursor::new(file), None).await
+    import(store, &mut Cursor::new(file), None, None).await
 }
 
 /// The error of an import that must fail and leave the store empty.
