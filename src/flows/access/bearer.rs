@@ -45,9 +45,7 @@ pub async fn authenticate_bearer(
         let prior = Prior::of(reading);
         Ok(Admitted { who: token, prior })
     } else {
-        if known {
-            audit::note_stranger(app, token.account);
-        }
+        audit::note_stranger(app, token.account, known);
         Err(Refusal::Credentials.into())
     }
 }

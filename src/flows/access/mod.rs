@@ -131,9 +131,7 @@ pub async fn authenticate(
         }
         (true, false) => Err(Refusal::Suspended.into()),
         (false, _) => {
-            if known {
-                audit::note_stranger(app, account);
-            }
+            audit::note_stranger(app, account, known);
             Err(Refusal::Credentials.into())
         }
     }
@@ -189,14 +187,18 @@ pub async fn authenticate_device(
     let (device, known) = or_decoy(app, reading.get(&keys::device(pass.credential())).await?)?;
     let signed = pass.verify(&device.public_key);
     // What follows is only seen by whoever has the key.
-    let claims = signed.filter(|_| known).ok_or(Refusal::Credentials)?;
+    let address = device.address;
+    let refuse = || {
+        audit::note_stranger(app, address.account, known);
+        Refusal::Credentials
+    };
+    let claims = signed.filter(|_| known).ok_or_else(refuse)?;
     claims
         .check(app.clock.now(), app.policy.device_clock_skew)
-        .map_err(|_| Refusal::Credentials)?;
-    let address = device.address;
+        .map_err(|_| refuse())?;
     let (_, active) = read_device(&mut reading, &address, foresee).await?;
     if claims.account_sid != address.account || !active {
-        return Err(Refusal::Credentials.into());
+        return Err(refuse().into());
     }
     let who = AuthenticatedDevice {
         address,

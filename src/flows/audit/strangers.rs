@@ -5,14 +5,15 @@ use crate::domain::audit::{
     AuditAct, AuditDecision, AuditDetail, AuditEntry, AuditOutcome, AuditRequest, AuditSubject, Author,
 };
 use crate::domain::sid::AccountSid;
-use crate::flows::reading::{current, write_refusal};
+use crate::flows::reading::{NOBODY, current, write_refusal};
 use crate::store::{Batch, keys};
 
-/// Notes that whoever asks was not let in as `account`. It is written by [`record_strangers`]: how long the answer takes must not
-/// tell which accounts there are.
-pub(crate) fn note_stranger(app: &App, account: AccountSid) {
+/// Notes that whoever asks was not let in as `account`, or as nobody if that is none that is `known`. It is written by
+/// [`record_strangers`]: how long the answer takes must not tell which accounts there are.
+pub(crate) fn note_stranger(app: &App, account: AccountSid, known: bool) {
     if app.policy.audit_detail != AuditDetail::Off {
-        let request: Option<AuditRequest> = current().and_then(|known| known.request);
+        let request: Option<AuditRequest> = current().and_then(|asker| asker.request);
+        let account = if known { account } else { NOBODY };
         app.memory.audit.note_stranger(account, request);
     }
 }

@@ -343,15 +343,23 @@ async fn refusals_are_written_up_to_a_bound_and_strangers_once_in_a_while() {
     assert_eq!(world.entries().await.last().unwrap().unwritten, 7);
 
     let count = world.entries().await.len();
-    for password in ["wrong", "wrong again", world.token.as_str()] {
+    let (ours, nobodys) = (
+        world.account.to_string(),
+        AccountSid::from_bytes([9; 16]).to_string(),
+    );
+    for (user, password) in [
+        (&ours, "wrong"),
+        (&ours, "wrong again"),
+        (&ours, world.token.as_str()),
+        (&nobodys, "wrong"),
+    ] {
         let request = AuditRequest {
             id: [8; 16],
             dialect: "example".to_owned(),
             address: "192.0.2.9".to_owned(),
             agent: Some("x".to_owned()),
         };
-        let user = world.account.to_string();
-        let asked = access::authenticate(&world.app, &user, password, |_| Foreseen::default());
+        let asked = access::authenticate(&world.app, user, password, |_| Foreseen::default());
         let _outcome = within(AuditScope::of_request(request), asked).await;
     }
     assert_eq!(
@@ -369,6 +377,20 @@ async fn refusals_are_written_up_to_a_bound_and_strangers_once_in_a_while() {
         (&Author::Unknown, 1, AuditOutcome::Refused)
     );
     assert_eq!(last.request.as_ref().unwrap().address, "192.0.2.9");
+    // Whoever names an account that there is not is told of beside all accounts.
+    let found = page(
+        &world.app,
+        NOBODY,
+        &AuditFilter::default(),
+        Order::Ascending,
+        None,
+        10,
+    )
+    .await;
+    let [(_, entry)] = &*found.unwrap().entries else {
+        panic!("one entry");
+    };
+    assert_eq!((&entry.author, entry.unwritten), (&Author::Unknown, 0));
 }
 
 /// Each way to change what was written, and each is found.
