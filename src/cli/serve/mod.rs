@@ -18,6 +18,7 @@ use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
 use crate::config::Config;
+use crate::flows::audit;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
@@ -156,9 +157,16 @@ impl Started {
         while serving.join_next().await.is_some() {}
         // Operators see the end of the drain; certificates are of no more use.
         helpers.shutdown().await;
+        let told = tokio::time::timeout(LAST_WORDS, audit::seal::tell_the_rest(app)).await;
+        if told.is_err() {
+            tracing::warn!("what was not written into the audit log yet is lost: the store does not answer");
+        }
         drop(stop_ops);
         while beside.join_next().await.is_some() {}
     }
 }
+
+/// How long the store may take for what the audit log is told at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const CERTIFICATE_PERIOD: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditSubject, clipped};
 use crate::domain::events::EventType;
+use crate::domain::sid::AccountSid;
 use crate::flows::event;
 use crate::flows::reading::{MOST_REASON, NOBODY, Reading, account_of, write_entry};
 use crate::store::ForgedEntry;
@@ -15,16 +16,30 @@ pub(super) async fn record_forged(app: &App) {
             || format!("key {}", key.escape_ascii()),
             |parts| parts.to_string(),
         );
-        let decision = AuditDecision {
-            act: AuditAct::Integrity,
-            subject: AuditSubject::default(),
-            outcome: AuditOutcome::Refused,
-            reason: Some(clipped(&format!("{what}: {why}"), MOST_REASON)),
-        };
         let account = account_of([key.as_slice()].into_iter()).unwrap_or(NOBODY);
-        write_entry(app, account, decision, 0).await;
-        if account != NOBODY {
-            event::notify(app, account, EventType::IntegrityFailed, Some(what)).await;
-        }
+        tell(app, account, what, &why).await;
     }
 }
+
+/// Writes down once that the head of an account's chain is gone.
+pub(super) async fn record_lost_head(app: &App, account: AccountSid) {
+    if app.memory.audit.note_lost_head(account) {
+        let what = KeyParts::AuditHead(account).to_string();
+        tell(app, account, what, LOST_HEAD).await;
+    }
+}
+
+async fn tell(app: &App, account: AccountSid, what: String, why: &str) {
+    let decision = AuditDecision {
+        act: AuditAct::Integrity,
+        subject: AuditSubject::default(),
+        outcome: AuditOutcome::Refused,
+        reason: Some(clipped(&format!("{what}: {why}"), MOST_REASON)),
+    };
+    write_entry(app, account, decision, 0).await;
+    if account != NOBODY {
+        event::notify(app, account, EventType::IntegrityFailed, Some(what)).await;
+    }
+}
+
+pub(super) const LOST_HEAD: &str = "it is gone, or names less than was sealed; entries may be gone with it";

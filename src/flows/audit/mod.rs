@@ -3,12 +3,14 @@
 //! - `acts`: what operators do that changes no record.
 //! - `integrity`: what was read that no server of this store wrote.
 //! - `strangers`: who was not let in.
+//! - `left_out`: what was only counted.
 //! - [`seal`]: the chain behind the entries.
 //! - [`verify`]: whether it holds.
 //! - [`list`]: the entries, for whoever looks for some.
 
 mod acts;
 mod integrity;
+mod left_out;
 pub mod list;
 pub mod seal;
 mod strangers;

@@ -5,14 +5,15 @@ use crate::domain::audit::{
     AuditAct, AuditDecision, AuditDetail, AuditEntry, AuditOutcome, AuditRequest, AuditSubject, Author,
 };
 use crate::domain::sid::AccountSid;
-use crate::flows::reading::{NOBODY, current, write_refusal};
-use crate::store::{Batch, keys};
+use crate::flows::reading::{AuditParts, NOBODY, with_asker, write_entries};
+use crate::memory::audit::{Strangers, TakenStrangers};
+use crate::store::Batch;
 
 /// Notes that whoever asks was not let in as `account`, or as nobody if that is none that is `known`. It is written by
 /// [`record_strangers`]: how long the answer takes must not tell which accounts there are.
 pub(crate) fn note_stranger(app: &App, account: AccountSid, known: bool) {
     if app.policy.audit_detail != AuditDetail::Off {
-        let request: Option<AuditRequest> = current().and_then(|asker| asker.request);
+        let request = with_asker(|asker| asker.and_then(|asker| asker.request.clone()));
         let account = if known { account } else { NOBODY };
         app.memory.audit.note_stranger(account, request);
     }
@@ -20,24 +21,39 @@ pub(crate) fn note_stranger(app: &App, account: AccountSid, known: bool) {
 
 /// Writes down who was not let in since this was last done: one entry for each account.
 pub(super) async fn record_strangers(app: &App) {
-    for (account, strangers) in app.memory.audit.take_strangers() {
-        let decision = AuditDecision {
+    let TakenStrangers { by_account, beyond } = app.memory.audit.take_strangers();
+    let told = by_account.into_iter();
+    let mut entries: Vec<_> = told
+        .map(|(account, Strangers { request, count })| {
+            (account, entry(request, "wrong credentials", count - 1))
+        })
+        .collect();
+    if beyond > 0 {
+        let why = "wrong credentials, of more accounts than are told apart";
+        entries.push((NOBODY, entry(None, why, beyond - 1)));
+    }
+    for together in entries.chunks(WRITTEN_TOGETHER) {
+        let put = together.iter().try_fold(Batch::new(), |batch, (account, entry)| {
+            AuditParts::of(app).put_entry(batch, *account, entry)
+        });
+        write_entries(app, put).await;
+    }
+}
+
+fn entry(request: Option<AuditRequest>, why: &str, unwritten: u32) -> AuditEntry {
+    AuditEntry {
+        author: Author::Unknown,
+        request,
+        decision: Some(AuditDecision {
             act: AuditAct::Authenticate,
             subject: AuditSubject::default(),
             outcome: AuditOutcome::Refused,
-            reason: Some("wrong credentials".to_owned()),
-        };
-        let entry = AuditEntry {
-            author: Author::Unknown,
-            request: strangers.request,
-            decision: Some(decision),
-            changes: Vec::new(),
-            unwritten: strangers.count - 1,
-        };
-        let now = app.clock.now();
-        let sid = app.memory.audit.next_entry(account, now, app.sids.as_ref());
-        let key = keys::audit_entry(account, sid);
-        let put = Batch::new().put_new_record_until(key, &entry, now + app.policy.audit_retention);
-        write_refusal(app, put).await;
+            reason: Some(why.to_owned()),
+        }),
+        changes: Vec::new(),
+        unwritten,
     }
 }
+
+/// How many entries go in one batch.
+const WRITTEN_TOGETHER: usize = 100;

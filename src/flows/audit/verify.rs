@@ -1,5 +1,6 @@
 //! Finds out whether entries are missing, changed or out of order.
 
+use super::integrity::LOST_HEAD;
 use crate::app::App;
 use crate::crypto::audit_chain::{StretchDigest, hash_of};
 use crate::domain::audit::{AuditEntry, AuditHead, AuditSeal, SETTLED};
@@ -43,10 +44,17 @@ pub struct ChainPart {
 pub async fn follow(app: &App, account: AccountSid, position: ChainPosition) -> Result<ChainPart, Fault> {
     let now = app.clock.now();
     // Before the seals: what is sealed meanwhile does not seem to be too much.
-    let head = Reading::new(app).glance(&keys::audit_head(account)).await?;
+    let head = Reading::new(app).glance(&keys::audit_head(account)).await;
     let mut part = ChainPart {
         position,
         ..ChainPart::default()
+    };
+    let head = match head {
+        Err(Fault::Forged(why)) => {
+            part.problems.push(format!("the head of the chain: {why}"));
+            None
+        }
+        head => head?,
     };
     let listing = keys::audit_seals(account);
     let after = part
@@ -145,6 +153,11 @@ async fn finish(
     now: Timestamp,
     part: &mut ChainPart,
 ) -> Result<(), Fault> {
+    // It may fit what is there, and all of it be of an earlier time.
+    let last = head.map(|head| head.last);
+    if app.memory.audit.is_sealed_beyond(account, last) {
+        part.problems.push(format!("the head of the chain: {LOST_HEAD}"));
+    }
     match (head, part.position.seal) {
         (Some(head), Some(seal)) if seal == (head.seals, head.hash) => {}
         // All of them ended.

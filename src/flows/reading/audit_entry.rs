@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::audit_scope::{self, KnownAsker};
+use super::audit_scope::{KnownAsker, with_asker};
 use crate::app::App;
 use crate::domain::audit::{AuditChange, AuditDecision, AuditDetail, AuditEntry, Author, ChangeKind};
 use crate::domain::sid::{AccountSid, SidSource};
@@ -16,7 +16,7 @@ pub const NOBODY: AccountSid = AccountSid::from_bytes([0; 16]);
 
 /// What entries are made with.
 #[derive(Clone, Copy)]
-pub(crate) struct AuditParts<'a> {
+pub(in crate::flows) struct AuditParts<'a> {
     detail: AuditDetail,
     retention: Duration,
     clock: &'a dyn Clock,
@@ -25,7 +25,7 @@ pub(crate) struct AuditParts<'a> {
 }
 
 impl<'a> AuditParts<'a> {
-    pub(crate) fn of(app: &'a App) -> Self {
+    pub(in crate::flows) fn of(app: &'a App) -> Self {
         Self {
             detail: app.policy.audit_detail,
             retention: app.policy.audit_retention,
@@ -37,33 +37,60 @@ impl<'a> AuditParts<'a> {
 
     /// Adds to `batch` the entry that tells of it and of the decision that it follows from; nothing if it is not to be told of.
     /// What was read for it is an `owner`'s.
-    pub(crate) fn add_entry(self, batch: Batch, owner: Option<AccountSid>) -> Result<Batch, StoreError> {
+    pub(super) fn add_entry(self, batch: Batch, owner: Option<AccountSid>) -> Result<Batch, StoreError> {
         if self.detail == AuditDetail::Off {
             return Ok(batch);
         }
-        let mut known = audit_scope::current();
-        let decision = known.as_mut().and_then(|known| known.decided.take());
-        let changes = changes_of(&batch, decision.is_some(), known.is_some(), self.detail);
-        if decision.is_none() && changes.is_empty() {
-            return Ok(batch);
-        }
-        let account = known.as_ref().and_then(|known| known.account);
-        let written = || account_of(batch.written_keys().chain(batch.deleted_keys()));
-        let account = account.or_else(written).or(owner);
-        self.put(batch, account, known, decision, changes, 0)
+        with_asker(|mut known| {
+            let decision = known.as_mut().and_then(|known| known.decided.take());
+            let changes = changes_of(&batch, decision.is_some(), known.is_some(), self.detail);
+            if decision.is_none() && changes.is_empty() {
+                return Ok(batch);
+            }
+            let account = known.as_ref().and_then(|known| known.account);
+            let written = || account_of(batch.written_keys().chain(batch.deleted_keys()));
+            let account = account.or_else(written).or(owner).unwrap_or(NOBODY);
+            self.put(batch, account, known, decision, changes, 0)
+        })
     }
 
-    pub(super) fn put(
+    /// Adds an entry of what was decided on behalf of whoever asks.
+    pub(super) fn put_decision(
+        self,
+        account: AccountSid,
+        decision: AuditDecision,
+        unwritten: u32,
+    ) -> Result<Batch, StoreError> {
+        with_asker(|mut known| {
+            // What else was decided is not what is told of here.
+            if let Some(known) = &mut known {
+                known.decided = None;
+            }
+            self.put(
+                Batch::new(),
+                account,
+                known,
+                Some(decision),
+                Vec::new(),
+                unwritten,
+            )
+        })
+    }
+
+    fn put(
         self,
         batch: Batch,
-        account: Option<AccountSid>,
-        known: Option<KnownAsker>,
+        account: AccountSid,
+        mut known: Option<&mut KnownAsker>,
         decision: Option<AuditDecision>,
         changes: Vec<AuditChange>,
         unwritten: u32,
     ) -> Result<Batch, StoreError> {
-        let account = account.unwrap_or(NOBODY);
-        let (author, request) = known.map_or((Author::Server, None), |known| (known.author, known.request));
+        let author = known
+            .as_ref()
+            .map_or(Author::Server, |known| known.author.clone());
+        // Lent: whoever asks may have more to be told of.
+        let request = known.as_mut().and_then(|known| known.request.take());
         let entry = AuditEntry {
             author,
             request,
@@ -71,9 +98,23 @@ impl<'a> AuditParts<'a> {
             changes,
             unwritten,
         };
+        let put = self.put_entry(batch, account, &entry);
+        if let Some(known) = known {
+            known.request = entry.request;
+        }
+        put
+    }
+
+    /// Adds an entry of the account's.
+    pub(in crate::flows) fn put_entry(
+        self,
+        batch: Batch,
+        account: AccountSid,
+        entry: &AuditEntry,
+    ) -> Result<Batch, StoreError> {
         let now = self.clock.now();
         let key = keys::audit_entry(account, self.memory.next_entry(account, now, self.sids));
-        batch.put_new_record_until(key, &entry, now + self.retention)
+        batch.put_new_record_until(key, entry, now + self.retention)
     }
 }
 
@@ -129,7 +170,7 @@ fn changes_of(batch: &Batch, is_decided: bool, is_asked: bool, detail: AuditDeta
 pub(in crate::flows) fn account_of<'k>(mut keys: impl Iterator<Item = &'k [u8]>) -> Option<AccountSid> {
     keys.find_map(|key| match key.split_first()? {
         // Kinds whose keys begin with their account.
-        (b'a' | b'b' | b'E' | b's' | b'r' | b'S' | b'P' | b'W' | b'D', rest) => {
+        (b'a' | b'b' | b'E' | b's' | b'r' | b'S' | b'P' | b'W' | b'D' | b'A' | b'U' | b'R', rest) => {
             Some(AccountSid::from_bytes(*rest.first_chunk()?))
         }
         _ => None,

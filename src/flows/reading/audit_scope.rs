@@ -16,7 +16,7 @@ pub struct AuditScope {
     known: Mutex<KnownAsker>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(in crate::flows) struct KnownAsker {
     pub(in crate::flows) author: Author,
     pub(in crate::flows) account: Option<AccountSid>,
@@ -79,13 +79,12 @@ pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Who asks, if anybody does, with what was decided for the commit that comes next.
-pub(in crate::flows) fn current() -> Option<KnownAsker> {
-    let taken = |known: &mut KnownAsker| KnownAsker {
-        decided: known.decided.take(),
-        ..known.clone()
-    };
-    SCOPE.try_with(|scope| taken(&mut scope.known())).ok()
+/// What `visit` makes of who asks, if anybody does.
+pub(in crate::flows) fn with_asker<T>(visit: impl FnOnce(Option<&mut KnownAsker>) -> T) -> T {
+    match SCOPE.try_with(Arc::clone) {
+        Ok(scope) => visit(Some(&mut scope.known())),
+        Err(_) => visit(None),
+    }
 }
 
 fn change(with: impl FnOnce(&mut KnownAsker)) {

@@ -80,6 +80,7 @@ pub(super) async fn learn(store: &dyn Store, memory: &Memory) -> Result<(), Faul
     store.raise_versions().await?;
     if number(read) > number(known) {
         store.forget_versions();
+        memory.audit.note_loss();
     }
     memory.epoch.set(read);
     // What is held of budgets may be of commits that are gone; and whoever waits looks at what is there.
@@ -135,6 +136,8 @@ impl Reading<'_> {
             records::encode(&StoreEpoch::later(known, found).next(now, drift))
         };
         let key = keys::store_epoch().into_bytes();
-        Ok(self.store.go_on_after_loss(key, &next).await?)
+        self.store.go_on_after_loss(key, &next).await?;
+        self.memory.audit.note_loss();
+        Ok(())
     }
 }

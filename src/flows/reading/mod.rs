@@ -16,11 +16,10 @@ pub use self::prior::{Admitted, Foreseen, Prior};
 
 use std::collections::BTreeSet;
 
-use self::audit_entry::AuditParts;
 pub use self::audit_entry::NOBODY;
-pub(in crate::flows) use self::audit_entry::account_of;
-pub(in crate::flows) use self::audit_refusal::{MOST_REASON, record_refusal, write_entry, write_refusal};
-pub(in crate::flows) use self::audit_scope::current;
+pub(in crate::flows) use self::audit_entry::{AuditParts, account_of};
+pub(in crate::flows) use self::audit_refusal::{MOST_REASON, record_refusal, write_entries, write_entry};
+pub(in crate::flows) use self::audit_scope::with_asker;
 pub use self::audit_scope::{AuditScope, carried, note_author, note_dialect, within};
 pub(crate) use self::audit_scope::{decide, note_decided_challenge, note_entity, note_factor, note_subject};
 use self::contention::Contestable;

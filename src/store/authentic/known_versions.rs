@@ -1,5 +1,5 @@
-//! Which versions of factors, destinations and counts of wrong codes are known to be over: an old one that comes back was put there by somebody who
-//! has a copy of it, for its MAC is right.
+//! Which versions of factors, destinations, counts of wrong codes and heads of the audit log are known to be over: an old one that
+//! comes back was put there by somebody who has a copy of it, for its MAC is right.
 //!
 //! It is known for as long as the process runs, of what it read or wrote itself, and of so many entries: whoever puts the
 //! whole store back while no server runs is not noticed here.
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Assertion, Batch, Version};
+use crate::domain::audit::AuditHead;
 use crate::domain::destination_record::DestinationRecord;
 use crate::domain::entity::Entity;
 use crate::domain::factor::Factor;
@@ -21,7 +22,14 @@ use crate::store::records::Record;
 pub(super) struct KnownVersions {
     /// Counts what is noted, to tell what was noted before a read began.
     time: AtomicU64,
-    known: Mutex<Generations>,
+    known: Mutex<KnownEntries>,
+}
+
+/// However many users come by, nothing is forgotten of the accounts.
+#[derive(Default)]
+struct KnownEntries {
+    of_users: Generations,
+    of_accounts: Generations,
 }
 
 /// Those that were of use lately, and those before them, which go when there are too many of the first.
@@ -99,14 +107,14 @@ impl KnownVersions {
 
     /// Forgets all: what is older than it was counts again.
     pub(super) fn forget(&self) {
-        *self.lock() = Generations::default();
+        *self.lock() = KnownEntries::default();
     }
 
     fn next(&self) -> u64 {
         self.time.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn lock(&self) -> MutexGuard<'_, Generations> {
+    fn lock(&self) -> MutexGuard<'_, KnownEntries> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -133,8 +141,18 @@ impl VersionHistory {
     }
 }
 
-impl Generations {
+impl KnownEntries {
     /// What `visit` says of what is known of `key`, and may change.
+    fn with<T>(&mut self, key: &[u8], visit: impl FnOnce(&mut VersionHistory) -> T) -> T {
+        if key.first() == Some(&AuditHead::KIND) {
+            self.of_accounts.with(key, visit)
+        } else {
+            self.of_users.with(key, visit)
+        }
+    }
+}
+
+impl Generations {
     fn with<T>(&mut self, key: &[u8], visit: impl FnOnce(&mut VersionHistory) -> T) -> T {
         if let Some(known) = self.young.get_mut(key) {
             return visit(known);
@@ -149,20 +167,26 @@ impl Generations {
     }
 }
 
-/// Whether the entry at `key` is one whose past would let somebody guess on: a factor, a destination, or the wrong codes for one.
+/// Whether the entry at `key` is one whose past would let somebody guess on (a factor, a destination, or the wrong codes for one), or
+/// hide what the audit log had told: its head.
 fn is_watched(key: &[u8]) -> bool {
     // Most entries are none of them, and are told by less.
     let may_be = match key {
         [letter, rest @ ..] if *letter == Entity::KIND => {
             rest.len() > SID && rest[rest.len() - SID - 1] == Factor::KIND
         }
-        [letter, ..] => [DestinationRecord::KIND, WrongCodes::KIND].contains(letter),
+        [letter, ..] => [DestinationRecord::KIND, WrongCodes::KIND, AuditHead::KIND].contains(letter),
         [] => false,
     };
     may_be
         && matches!(
             KeyParts::parse(key),
-            Some(KeyParts::Factor(..) | KeyParts::Destination(..) | KeyParts::WrongCodes(..))
+            Some(
+                KeyParts::Factor(..)
+                    | KeyParts::Destination(..)
+                    | KeyParts::WrongCodes(..)
+                    | KeyParts::AuditHead(..)
+            )
         )
 }
 
@@ -173,7 +197,7 @@ fn halves(version: Version) -> (u32, u32) {
 
 const SID: usize = 16;
 
-/// Of how many entries versions are known at the most.
+/// Of how many entries versions are known at the most: of users, and of accounts.
 const MOST_KNOWN: usize = 32_768;
 
 /// Of how many processes' counts they are.
@@ -197,7 +221,7 @@ mod tests {
 
     /// What is over of each that is watched does not come back, and of nothing else is anything known.
     #[test]
-    fn what_would_let_somebody_guess_on_is_watched() {
+    fn what_would_let_somebody_guess_on_or_hide_is_watched() {
         let (account, service) = (AccountSid::from_bytes([1; 16]), ServiceSid::from_bytes([2; 16]));
         let phone = Destination::Phone(PhoneNumber::try_from("+32470123456".to_owned()).unwrap());
         let scope = EntityScope {
@@ -211,6 +235,7 @@ mod tests {
             keys::factor(&scope, FactorSid::from_bytes(sid)).into_bytes(),
             keys::destination(service, &phone).into_bytes(),
             keys::wrong_codes(account, &phone).into_bytes(),
+            keys::audit_head(account).into_bytes(),
         ];
         let others = [
             keys::challenge(&scope, ChallengeSid::from_bytes(sid)).into_bytes(),
@@ -265,10 +290,16 @@ mod tests {
     #[test]
     fn so_many_are_known_and_no_more() {
         let known = KnownVersions::default();
+        let head = keys::audit_head(AccountSid::from_bytes([1; 16])).into_bytes();
+        known.is_superseded(&head, Version(2), known.now());
         for number in 0..2 * u32::try_from(MOST_KNOWN).unwrap() {
             known.is_superseded(&key(number), Version(1), known.now());
         }
-        let held = known.lock();
-        assert!(held.young.len() + held.old.len() <= MOST_KNOWN);
+        assert!(
+            known.is_superseded(&head, Version(1), known.now()),
+            "none of those is an account's"
+        );
+        let locked = known.lock();
+        assert!(locked.of_users.young.len() + locked.of_users.old.len() <= MOST_KNOWN);
     }
 }
