@@ -86,7 +86,7 @@ pub(super) async fn run(
             from,
             identity,
             flags,
-        } => verify(&load(flags)?, &from, identity.as_deref()),
+        } => verify(load(flags)?, &from, identity.as_deref()),
         Command::Restore {
             from,
             identity,
@@ -103,9 +103,9 @@ pub(super) async fn run(
     }
 }
 
-async fn create(config: Config, to: &Path, mut recipients: Vec<AgeRecipient>) -> Result<(), Failure> {
+async fn create(mut config: Config, to: &Path, mut recipients: Vec<AgeRecipient>) -> Result<(), Failure> {
     if recipients.is_empty() {
-        recipients.push(own_identity(&config)?.recipient());
+        recipients.push(own_identity(&mut config)?.recipient());
     }
     if to == Path::new("-") {
         let (_, written) = write(config, io::stdout(), &recipients).await?;
@@ -139,14 +139,14 @@ async fn write<W: Write + Send>(
     Ok((watched.inner.finish().map_err(failure)?, entries))
 }
 
-fn verify(config: &Config, from: &Path, identity: Option<&Path>) -> Result<(), Failure> {
-    let mut backup = opened(config, from, identity)?;
+fn verify(mut config: Config, from: &Path, identity: Option<&Path>) -> Result<(), Failure> {
+    let mut backup = opened(&mut config, from, identity)?;
     let failure =
         |error: NotVerified| Failure::new(format!("{} cannot be restored: {error}", from.display()));
     let entries = transfer::read_through(&mut backup).map_err(|error| failure(error.into()))?;
     // Whoever has another identity need not have the master key: then it is not known who wrote the entries.
     if identity.is_none() {
-        let sifted = open::with_master_key(&config.storage, |key| {
+        let sifted = open::with_master_key(&mut config.storage, |key| {
             verified(key, &mut backup, false, SystemClock.now())
         })?;
         sifted.map_err(failure)?;
@@ -162,12 +162,12 @@ struct RestoreChoices {
 }
 
 async fn restore(
-    config: Config,
+    mut config: Config,
     from: &Path,
     identity: Option<&Path>,
     choices: RestoreChoices,
 ) -> Result<(), Failure> {
-    let mut backup = opened(&config, from, identity)?;
+    let mut backup = opened(&mut config, from, identity)?;
     let filled = open::open_to_fill(config.storage).await?;
     let restored = async {
         let (app, entries, left_out) =
@@ -254,7 +254,7 @@ fn shown(name: &str) -> String {
     format!("\"{}\"", name.escape_debug())
 }
 
-fn opened(config: &Config, from: &Path, identity: Option<&Path>) -> Result<BackupFile, Failure> {
+fn opened(config: &mut Config, from: &Path, identity: Option<&Path>) -> Result<BackupFile, Failure> {
     let identity = match identity {
         Some(path) => {
             let failure = |why: &dyn std::fmt::Display| {
@@ -271,8 +271,8 @@ fn opened(config: &Config, from: &Path, identity: Option<&Path>) -> Result<Backu
 }
 
 /// What opens the backups that are sealed for the master key.
-fn own_identity(config: &Config) -> Result<AgeIdentity, Failure> {
-    let identity = open::with_master_key(&config.storage, AgeIdentity::of_master_key)?;
+fn own_identity(config: &mut Config) -> Result<AgeIdentity, Failure> {
+    let identity = open::with_master_key(&mut config.storage, AgeIdentity::of_master_key)?;
     identity.ok_or_else(|| Failure::new("nothing can be sealed for this master key: make another one"))
 }
 

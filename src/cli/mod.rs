@@ -18,6 +18,7 @@ mod data_directory;
 mod device;
 mod flags;
 mod key;
+mod key_command;
 mod key_file;
 mod logging;
 mod manual;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::Failure;
 use super::data_directory::{DataDirectory, has_store};
-use super::key_file;
+use super::{key_command, key_file};
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, Storage};
 use crate::crypto::master_key::MasterKey;
@@ -42,19 +43,34 @@ enum OpenPurpose {
     Use,
 }
 
+/// Asks the command for the master key, if one is to be asked: once, however often the key is needed after that.
+pub(super) fn ask_for_key(storage: &mut Storage, give_up: &AtomicBool) -> Result<(), Failure> {
+    if let KeySource::Command(line) = &storage.master_key {
+        storage.master_key = KeySource::Given(key_command::ask(line, give_up)?);
+    }
+    Ok(())
+}
+
 /// Makes something of the master key of a store that a server may have open. None is made.
 pub(super) fn with_master_key<T>(
-    storage: &Storage,
+    storage: &mut Storage,
     make: impl FnOnce(&MasterKey) -> T,
 ) -> Result<T, Failure> {
     let path = match &storage.master_key {
+        KeySource::Command(line) => {
+            let key = key_command::ask(line, &AtomicBool::new(false))?;
+            let value = make(&key);
+            // Whoever needs it again does not ask again.
+            storage.master_key = KeySource::Given(key);
+            return Ok(value);
+        }
         KeySource::Given(key) => return Ok(make(key)),
         KeySource::File(path) => path.clone(),
         KeySource::InDirectory => storage.directory.join("master.key"),
     };
     let key = key_file::read(&path)?.ok_or_else(|| {
         Failure::new(format!(
-            "there is no master key in {}; say where it is with --master-key-file or COUNTERSIGN_MASTER_KEY",
+            "there is no master key in {}; say where it is with --master-key-file, --master-key-command or COUNTERSIGN_MASTER_KEY",
             path.display()
         ))
     })?;
@@ -291,6 +307,7 @@ fn master_key(
     purpose: OpenPurpose,
 ) -> Result<MasterKey, Failure> {
     match source {
+        KeySource::Command(line) => key_command::ask(&line, &AtomicBool::new(false)),
         KeySource::Given(key) => Ok(key),
         KeySource::File(path) => key_file::read(&path)?.ok_or_else(|| {
             let path = path.display();
@@ -322,7 +339,7 @@ fn key_in(directory: &DataDirectory, path: &Path, purpose: OpenPurpose) -> Resul
     if has_store(directory.path()) {
         return Err(Failure::new(format!(
             "there is a store in {} but not its master key, which is expected in {}; restore that file, or say where the \
-             key is with --master-key-file or COUNTERSIGN_MASTER_KEY",
+             key is with --master-key-file, --master-key-command or COUNTERSIGN_MASTER_KEY",
             directory.store().display(),
             path.display()
         )));

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::Subcommand;
 use tracing::level_filters::LevelFilter;
@@ -15,7 +16,7 @@ use super::convert::{ConversionKeys, StorePlace, convert};
 use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, StoreToFill};
-use super::{Failure, key_file, logging, output};
+use super::{Failure, key_command, key_file, logging, output};
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, password_file};
 use crate::crypto::master_key::MasterKey;
@@ -112,6 +113,7 @@ pub(super) async fn run(
 fn given_master_key(environment: &[(OsString, OsString)]) -> Result<Option<MasterKey>, Failure> {
     let config = Config::load(StoreFlags::default().into_settings(), environment.to_vec())?;
     match config.storage.master_key {
+        KeySource::Command(line) => key_command::ask(&line, &AtomicBool::new(false)).map(Some),
         KeySource::Given(key) => Ok(Some(key)),
         KeySource::File(path) => key_file::read(&path),
         KeySource::InDirectory => Ok(None),

@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use url::{Host, Origin, Url};
 use zeroize::Zeroizing;
 
-use super::Bootstrap;
+use super::{Bootstrap, CommandLine};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditDetail;
 use crate::domain::country::Country;
@@ -96,6 +96,13 @@ pub(super) fn bytes(least: u64, most: u64) -> Format<u64> {
 
 /// Where an operator is reached (RFC 8292, section 2.1). Push services refuse tokens with a contact that nobody outside can
 /// reach, or that they cannot read (Apple: `BadJwtToken`), and with them every message.
+/// No shell runs it, so what only a shell understands is a mistake.
+pub(super) fn command_line() -> Format<CommandLine> {
+    let expected = "a program and its arguments; quotes are as in a shell, but none runs it, so pipes, variables and file name \
+                    patterns need: sh -c '...'";
+    Format::new(expected, CommandLine::parse)
+}
+
 pub(super) fn contact() -> Format<String> {
     let expected =
         "mailto: and an e-mail address without blanks, or an https URL, neither of them of this machine";

@@ -11,6 +11,7 @@
 //! reference page of the manual is made anew with `countersign config reference`.
 
 mod alike;
+mod command_line;
 mod formats;
 mod reference;
 pub(crate) mod senders;
@@ -29,6 +30,7 @@ use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 pub(crate) use self::alike::AlikeSettings;
+pub(crate) use self::command_line::CommandLine;
 pub use self::reference::reference;
 pub use self::setting::{Flag, Section, Setting, Unset};
 pub use self::sources::ConfigError;
@@ -121,6 +123,8 @@ impl fmt::Debug for Storage {
 /// Where the master key is.
 #[derive(Debug)]
 pub(crate) enum KeySource {
+    /// This prints it.
+    Command(CommandLine),
     /// In this file, which must exist.
     File(PathBuf),
     Given(MasterKey),
@@ -283,16 +287,30 @@ fn storage(
     settings: StorageSettings,
     password_file: Option<PathBuf>,
 ) -> Result<(Storage, Option<Bootstrap>), ConfigError> {
-    let master_key = match (settings.master_key_file, settings.master_key) {
-        (Some(_), Some(_)) => {
-            return Err(ConfigError::new(
-                "master_key_file must not be given together with COUNTERSIGN_MASTER_KEY; leave one of them out",
-            ));
-        }
-        (Some(path), None) => KeySource::File(path),
-        (None, Some(key)) => KeySource::Given(key),
-        (None, None) => KeySource::InDirectory,
-    };
+    let (command, file, key) = (
+        settings.master_key_command,
+        settings.master_key_file,
+        settings.master_key,
+    );
+    let given = [
+        ("master_key_command", command.is_some()),
+        ("master_key_file", file.is_some()),
+        ("COUNTERSIGN_MASTER_KEY", key.is_some()),
+    ];
+    let mut given = given
+        .into_iter()
+        .filter_map(|(name, is_given)| is_given.then_some(name));
+    if let (Some(one), Some(other)) = (given.next(), given.next()) {
+        return Err(ConfigError::new(format!(
+            "{one} must not be given together with {other}: nobody could tell which of two master keys is meant; leave one \
+             of them out"
+        )));
+    }
+    let command = command.map(KeySource::Command);
+    let master_key = command
+        .or_else(|| file.map(KeySource::File))
+        .or_else(|| key.map(KeySource::Given))
+        .unwrap_or(KeySource::InDirectory);
     let storage = Storage {
         directory: settings.data,
         database: settings.store.map(Zeroizing::new),

@@ -14,15 +14,15 @@ use url::{Origin, Url};
 
 use super::formats::{
     account_sid, address, address_or_none, addresses, app_hash, audit_detail, bearer_or_none, bootstrap,
-    bytes, contact, countries, countries_or_all, days, directory, file_path, level, master_key, minutes,
-    networks, number, number_or_none, page_origins, permission, provider_url, public_url, seconds,
+    bytes, command_line, contact, countries, countries_or_all, days, directory, file_path, level, master_key,
+    minutes, networks, number, number_or_none, page_origins, permission, provider_url, public_url, seconds,
     spend_or_none, store_url, truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
 };
 use super::sources::GivenSettings;
-use super::{Bootstrap, ConfigError};
+use super::{Bootstrap, CommandLine, ConfigError};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditDetail;
 use crate::domain::country::Country;
@@ -56,6 +56,10 @@ settings! {
         /// The file with the master key. Only its owner may be able to read it. It must exist; that in the data directory
         /// is made on the first start.
         master_key_file: PathBuf | "master.key in the data directory", file_path(), every_command("FILE"), own;
+
+        /// The command that prints the master key, instead of `master_key_file`: the client of a key service, say. It is split
+        /// into words as a shell does it, and run without one, once, at the start; it has 30 seconds.
+        master_key_command: CommandLine | "none", command_line(), every_command("COMMAND"), own;
 
         /// The master key itself, instead of `master_key_file`.
         master_key: MasterKey | "none", master_key(), secret(), own;

@@ -378,6 +378,19 @@ fn settings_that_need_each_other_are_asked_for() {
     let key = "00".repeat(32);
     let refused = line(&[("master_key_file", "k")], &[("COUNTERSIGN_MASTER_KEY", &key)]);
     assert!(refused.starts_with("master_key_file must not"), "{refused}");
+    let command = ("master_key_command", "cat key");
+    let refused = line(&[command, ("master_key_file", "k")], &[]);
+    assert!(
+        refused.starts_with("master_key_command must not") && refused.contains("with master_key_file:"),
+        "{refused}"
+    );
+    let refused = line(&[command], &[("COUNTERSIGN_MASTER_KEY", &key)]);
+    assert!(refused.contains("with COUNTERSIGN_MASTER_KEY:"), "{refused}");
+    let refused = line(&[("master_key_command", "cat key | base64 -d")], &[]);
+    assert!(
+        refused.contains("(--master-key-command) must be") && refused.contains("sh -c"),
+        "{refused}"
+    );
 }
 
 #[test]

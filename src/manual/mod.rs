@@ -74,6 +74,7 @@ pages! {
     deploying
     database
     backup
+    keys
     performance
     troubleshooting
     security

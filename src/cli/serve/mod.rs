@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use self::setup::{Started, senders, warn_of_log_senders};
-use super::open::open;
+use super::open::{ask_for_key, open};
 use super::signals::Signals;
 use super::{Failure, output};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Storage};
 use crate::flows::audit;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::nodes::{self, RegisteredNode};
@@ -31,15 +31,11 @@ use crate::web::rpc::ServerHealth;
 /// Serves until a signal comes.
 pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
-    let signals =
+    let mut signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
     let rolling = config.storage.rolling;
-    let opened = open(
-        config.storage,
-        config.policy,
-        senders(config.outbound, config.senders),
-    )
-    .await?;
+    let storage = with_asked_key(config.storage, &mut signals).await?;
+    let opened = open(storage, config.policy, senders(config.outbound, config.senders)).await?;
     let member = match node::join(&opened, config.alike, &config.telegram, rolling).await {
         Ok(member) => member,
         Err(failure) => {
@@ -72,6 +68,21 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         tracing::warn!("other servers take this one for running for up to a minute: {error}");
     }
     served.and(opened.close().await)
+}
+
+/// Asks the command for the master key, if one is to be asked. Whoever stops the server meanwhile need not wait for it.
+async fn with_asked_key(mut storage: Storage, signals: &mut Signals) -> Result<Storage, Failure> {
+    let give_up = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&give_up);
+    let mut asking = tokio::task::spawn_blocking(move || ask_for_key(&mut storage, &seen).map(|()| storage));
+    let asked = tokio::select! {
+        asked = &mut asking => asked,
+        () = signals.next() => {
+            give_up.store(true, Ordering::Relaxed);
+            asking.await
+        }
+    };
+    asked.unwrap_or_else(|_| Err(Failure::new("asking for the master key failed")))
 }
 
 impl Started {

@@ -40,7 +40,8 @@ fn servers_start_as_they_are_told_to() {
 fn settings_are_those_that_a_server_starts_with() {
     assert_all(|document| {
         let blocks = document.blocks();
-        let mut settings = blocks.iter().filter(|block| block.language == "toml");
+        let is_run = |block: &&Block| block.language == "toml" && block.treatment == Treatment::Run;
+        let mut settings = blocks.iter().filter(is_run);
         settings.try_for_each(|block| configure(document, block))
     });
 }

@@ -19,6 +19,7 @@ mod half_filled;
 mod heads;
 pub(crate) mod http;
 pub(crate) mod http2;
+mod key_commands;
 mod limits;
 mod ops;
 mod outbox;
