@@ -10,6 +10,7 @@ mod account;
 mod admin;
 mod audit;
 mod backup;
+mod backup_shelf;
 mod banner;
 mod bench;
 mod config;
@@ -35,6 +36,7 @@ mod telegram;
 mod token;
 mod totp;
 mod whole_file;
+mod witness;
 
 use std::ffi::OsString;
 use std::future::Future;

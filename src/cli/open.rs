@@ -7,9 +7,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::Failure;
 use super::data_directory::{DataDirectory, has_store};
+use super::witness::Witness;
 use super::{key_command, key_file};
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, Storage};
+use crate::crypto::age::{AgeIdentity, AgeRecipient};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::delivery::Senders;
@@ -27,6 +29,10 @@ use crate::store::{Store, StoreError};
 pub(super) struct Opened {
     pub(super) app: Arc<App>,
     pub(super) directory: DataDirectory,
+    /// Whom backups are sealed for if nobody else is named.
+    pub(super) own_recipient: Option<AgeRecipient>,
+    /// What knows outside of the directory how far the store has come.
+    pub(super) witness: Option<Witness>,
 }
 
 /// An engine whose store is to be filled with an export, with which its master key must come.
@@ -116,7 +122,25 @@ async fn open_for(
         OpenPurpose::Fill | OpenPurpose::Use => Box::pin(parts.wire()).await,
     };
     match wired {
-        Ok(app) => Ok(Opened { app, directory }),
+        Ok(app) => {
+            let asked = storage.witness.as_deref().filter(|_| purpose == OpenPurpose::Use);
+            let witness = match asked {
+                Some(path) => match Box::pin(Witness::begin(&app, path, directory.path())).await {
+                    Ok(witness) => Some(witness),
+                    Err(failure) => {
+                        close(engine.as_ref()).await?;
+                        return Err(failure);
+                    }
+                },
+                None => None,
+            };
+            Ok(Opened {
+                app,
+                directory,
+                own_recipient: AgeIdentity::of_master_key(&master_key).map(|own| own.recipient()),
+                witness,
+            })
+        }
         Err(error) => {
             let begin_anew = match error {
                 UnusableStore::Fault(_) => String::new(),
@@ -273,6 +297,9 @@ pub(super) fn database(url: &str, storage: &Storage) -> Result<PostgresAddress, 
 impl Opened {
     /// Makes everything durable and lets go of the files.
     pub(super) async fn close(self) -> Result<(), Failure> {
+        if let Some(witness) = self.witness {
+            witness.end(&self.app).await;
+        }
         close(self.app.store.as_ref()).await
     }
 }

@@ -1,6 +1,6 @@
 //! A new file that is there whole or not at all, and for its owner alone.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,21 @@ impl WholeFile {
             unfinished,
             file,
         })
+    }
+
+    /// Marks it as being written, for whoever removes what was left half done.
+    pub(super) fn lock(&self) -> io::Result<()> {
+        match self.file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+            // Not every file system has locks; then nobody can tell that it is not being written, and it stays.
+            Err(TryLockError::Error(_)) | Ok(()) => Ok(()),
+        }
+    }
+
+    /// What was written so far, from the disk's point of view.
+    pub(super) fn written(&self) -> io::Result<File> {
+        self.file.sync_all()?;
+        File::open(&self.unfinished)
     }
 
     /// Gives it its name, once it is on disk; never in the place of another file.

@@ -13,6 +13,7 @@ use url::{Host, Origin, Url};
 use zeroize::Zeroizing;
 
 use super::{Bootstrap, CommandLine};
+use crate::crypto::age::AgeRecipient;
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditDetail;
 use crate::domain::country::Country;
@@ -96,6 +97,13 @@ pub(super) fn bytes(least: u64, most: u64) -> Format<u64> {
 
 /// Where an operator is reached (RFC 8292, section 2.1). Push services refuse tokens with a contact that nobody outside can
 /// reach, or that they cannot read (Apple: `BadJwtToken`), and with them every message.
+pub(super) fn age_recipients() -> Format<Vec<AgeRecipient>> {
+    Format::list(
+        "recipients of age (age1... of an X25519 key), separated by commas",
+        |text| text.split(',').map(|part| part.trim().parse().ok()).collect(),
+    )
+}
+
 /// No shell runs it, so what only a shell understands is a mistake.
 pub(super) fn command_line() -> Format<CommandLine> {
     let expected = "a program and its arguments; quotes are as in a shell, but none runs it, so pipes, variables and file name \

@@ -25,6 +25,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
@@ -38,10 +39,12 @@ pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS, ZitadelSettin
 
 use self::sources::GivenSettings;
 use self::table::{
-    AuditSettings, CodeSettings, DeviceSettings, LimitSettings, LoggingSettings, RetentionSettings,
-    SignalSettings, StorageSettings, TelegramSettings, TlsSettings, TotpSettings, WaitingSettings,
+    AuditSettings, BackupSettings, CodeSettings, DeviceSettings, LimitSettings, LoggingSettings,
+    RetentionSettings, SignalSettings, StorageSettings, TelegramSettings, TlsSettings, TotpSettings,
+    WaitingSettings,
 };
 use crate::app::Policy;
+use crate::crypto::age::AgeRecipient;
 use crate::crypto::master_key::MasterKey;
 use crate::domain::factor::DriftLimit;
 use crate::domain::fraud::settings::{ConversionRule, Settings as TollFraud};
@@ -55,6 +58,8 @@ use crate::domain::text::AppHash;
 pub(crate) struct Config {
     /// What all servers of the store must have alike.
     pub alike: AlikeSettings,
+    /// Which backups the server makes by itself.
+    pub backup: Option<BackupSchedule>,
     /// What is created in an empty store.
     pub bootstrap: Option<Bootstrap>,
     /// How much is logged.
@@ -77,6 +82,17 @@ pub(crate) struct Config {
     pub tls: Option<Tls>,
     /// Which pages may call Zitadel's services.
     pub zitadel: ZitadelSettings,
+}
+
+/// Which backups a server makes by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct BackupSchedule {
+    pub every: Duration,
+    pub directory: PathBuf,
+    /// How many there are at the most.
+    pub keep: usize,
+    /// Who can open them; only the master key if there are none.
+    pub recipients: Vec<AgeRecipient>,
 }
 
 /// How Signal's registration service is spoken.
@@ -108,6 +124,8 @@ pub(crate) struct Storage {
     /// How much of the store in the directory is kept in memory.
     pub cache_bytes: u64,
     pub master_key: KeySource,
+    /// The file that knows how far the store in the directory has come.
+    pub witness: Option<PathBuf>,
     /// Whether servers that share the database may have other settings.
     pub rolling: bool,
 }
@@ -169,6 +187,7 @@ impl Config {
         let outbound = OutboundSettings::read(&given)?;
         let mut policy = policy(&given, &network, &outbound)?;
         let (storage, bootstrap) = storage(StorageSettings::read(&given)?, password_file)?;
+        let backup = backup(BackupSettings::read(&given)?)?;
         let tls = tls(TlsSettings::read(&given)?)?;
         let log = LoggingSettings::read(&given)?.log;
         let senders = senders::read(&mut given)?;
@@ -185,6 +204,7 @@ impl Config {
         let signal = signal(SignalSettings::read(&given)?, &network, tls.as_ref())?;
         Ok(Self {
             alike,
+            backup,
             bootstrap,
             log,
             network,
@@ -311,6 +331,12 @@ fn storage(
         .or_else(|| file.map(KeySource::File))
         .or_else(|| key.map(KeySource::Given))
         .unwrap_or(KeySource::InDirectory);
+    if settings.store.is_some() && settings.witness.is_some() {
+        return Err(ConfigError::new(
+            "witness must not be given together with store: several servers have a database, and each knows by itself when it \
+             lost what it had acknowledged; leave it out",
+        ));
+    }
     let storage = Storage {
         directory: settings.data,
         database: settings.store.map(Zeroizing::new),
@@ -318,9 +344,28 @@ fn storage(
         password_file,
         cache_bytes: settings.cache_bytes,
         master_key,
+        witness: settings.witness,
         rolling: settings.rolling,
     };
     Ok((storage, settings.bootstrap))
+}
+
+fn backup(settings: BackupSettings) -> Result<Option<BackupSchedule>, ConfigError> {
+    match (settings.every_minutes, settings.directory) {
+        (Some(every), Some(directory)) => Ok(Some(BackupSchedule {
+            every,
+            directory,
+            keep: settings.keep,
+            recipients: settings.recipients.unwrap_or_default(),
+        })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError::new(
+            "backup.directory must be given together with backup.every_minutes",
+        )),
+        (None, Some(_)) => Err(ConfigError::new(
+            "backup.every_minutes must be given together with backup.directory: no backup would be made",
+        )),
+    }
 }
 
 fn tls(settings: TlsSettings) -> Result<Option<Tls>, ConfigError> {

@@ -13,16 +13,17 @@ use tracing::level_filters::LevelFilter;
 use url::{Origin, Url};
 
 use super::formats::{
-    account_sid, address, address_or_none, addresses, app_hash, audit_detail, bearer_or_none, bootstrap,
-    bytes, command_line, contact, countries, countries_or_all, days, directory, file_path, level, master_key,
-    minutes, networks, number, number_or_none, page_origins, permission, provider_url, public_url, seconds,
-    spend_or_none, store_url, truth,
+    account_sid, address, address_or_none, addresses, age_recipients, app_hash, audit_detail, bearer_or_none,
+    bootstrap, bytes, command_line, contact, countries, countries_or_all, days, directory, file_path, level,
+    master_key, minutes, networks, number, number_or_none, page_origins, permission, provider_url,
+    public_url, seconds, spend_or_none, store_url, truth,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
 };
 use super::sources::GivenSettings;
 use super::{Bootstrap, CommandLine, ConfigError};
+use crate::crypto::age::AgeRecipient;
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditDetail;
 use crate::domain::country::Country;
@@ -63,6 +64,10 @@ settings! {
 
         /// The master key itself, instead of `master_key_file`.
         master_key: MasterKey | "none", master_key(), secret(), own;
+
+        /// A file outside of the data directory, on another disk or machine, that notices when the store was put back to an older
+        /// state: a directory that was copied back, a machine that was rolled back. What was used since is void then.
+        witness: PathBuf | "none", file_path(), every_command("FILE"), own;
 
         /// Start although other servers of the database have other settings, and only warn of it: for a change of settings
         /// server by server.
@@ -264,6 +269,21 @@ settings! {
     pub(super) AuditSettings [audit] {
         /// What is written down of who did what: what was decided and set up, or each change besides, or nothing.
         detail: AuditDetail = "decisions", audit_detail(), file();
+    }
+
+    /// Backups that the server makes by itself
+    pub(super) BackupSettings [backup] {
+        /// Every how many minutes a backup is made. It needs `backup.directory`. Of servers that share a database one does it.
+        every_minutes: Duration | "never", minutes(1, 44_640), file();
+
+        /// Where backups are put. The directory must exist, and nobody but its owner may be able to write to it.
+        directory: PathBuf | "none", directory(), file();
+
+        /// How many backups of the store are kept there. The oldest one beyond that goes once a new one is whole.
+        keep: usize = "14", number(1, 10_000), file();
+
+        /// Whom backups are encrypted to: recipients of age (age1...), separated by commas. In the file they may be a list.
+        recipients: Vec<AgeRecipient> | "the master key", age_recipients(), file();
     }
 
     /// Codes by message: guards against toll fraud

@@ -386,6 +386,15 @@ fn settings_that_need_each_other_are_asked_for() {
     );
     let refused = line(&[command], &[("COUNTERSIGN_MASTER_KEY", &key)]);
     assert!(refused.contains("with COUNTERSIGN_MASTER_KEY:"), "{refused}");
+    for (name, value, other) in [
+        ("COUNTERSIGN_BACKUP_EVERY_MINUTES", "60", "backup.directory must"),
+        ("COUNTERSIGN_BACKUP_DIRECTORY", "d", "backup.every_minutes must"),
+    ] {
+        let refused = line(&[], &[(name, value)]);
+        assert!(refused.starts_with(other), "{refused}");
+    }
+    let refused = line(&[("witness", "w"), ("store", "postgres://u@h/d")], &[]);
+    assert!(refused.starts_with("witness must not"), "{refused}");
     let refused = line(&[("master_key_command", "cat key | base64 -d")], &[]);
     assert!(
         refused.contains("(--master-key-command) must be") && refused.contains("sh -c"),

@@ -57,4 +57,5 @@ pub mod verification;
 pub mod web_url;
 pub mod webhook;
 pub mod webhook_secrets;
+pub mod witness;
 pub mod wrong_codes;

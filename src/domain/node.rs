@@ -193,6 +193,8 @@ impl ClockVerdict {
 /// What one server does for all that share a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Duty {
+    /// Makes backups.
+    Backup,
     /// Announces what was not answered in time.
     ChallengeTimers,
     /// Reclaims space.
@@ -201,12 +203,13 @@ pub enum Duty {
 
 impl Duty {
     /// All that there are.
-    pub const ALL: [Self; 2] = [Self::ChallengeTimers, Self::Sweep];
+    pub const ALL: [Self; 3] = [Self::Backup, Self::ChallengeTimers, Self::Sweep];
 
     /// As it stands in a key.
     #[must_use]
     pub fn to_byte(self) -> u8 {
         match self {
+            Self::Backup => b'b',
             Self::ChallengeTimers => b'c',
             Self::Sweep => b's',
         }

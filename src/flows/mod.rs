@@ -50,6 +50,7 @@ pub mod verification;
 mod waiting;
 pub mod webhook;
 pub mod webhook_secret;
+pub mod witness;
 
 pub(crate) use self::error::readable;
 pub use self::error::{Error, Fault};

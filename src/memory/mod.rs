@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub(crate) mod backlog;
+pub mod backups;
 pub(crate) mod breaker;
 pub mod code_offsets;
 pub(crate) mod conversions;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use self::audit::AuditMemory;
 use self::backlog::Backlog;
+use self::backups::BackupTally;
 use self::breaker::SenderBreakers;
 use self::code_offsets::AcceptedOffsets;
 use self::conversions::SenderConversions;
@@ -64,6 +66,8 @@ pub struct Memory {
     pub code_offsets: AcceptedOffsets,
     /// Which servers share the store.
     pub nodes: NodeMemory,
+    /// What became of the backups that this process makes by itself.
+    pub backups: BackupTally,
     /// What is to be sealed in the audit log, and what was refused lately.
     pub audit: AuditMemory,
     /// What guards codes by message against toll fraud.

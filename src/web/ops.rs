@@ -159,6 +159,7 @@ async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
         );
     }
     node_metrics(&ops.app, &mut text);
+    backup_metrics(&ops.app, &mut text);
     outbox_metrics(&ops.app, &mut text);
     sender_metrics(&ops.app, &mut text);
     blocked_codes(&ops.app.memory.fraud.refused, &mut text);
@@ -180,6 +181,20 @@ fn node_metrics(app: &App, text: &mut String) {
     if let Some(offset) = app.memory.nodes.clock() {
         let _ = writeln!(text, "countersign_clock_offset_seconds {}", offset.seconds());
     }
+}
+
+fn backup_metrics(app: &App, text: &mut String) {
+    let (last, failures) = (app.memory.backups.last_good(), app.memory.backups.failures());
+    let _ = write!(
+        text,
+        "# HELP countersign_backup_last_success_seconds When the last backup that a server made by itself was made; 0 if this \
+         one knows of none.\n\
+         # TYPE countersign_backup_last_success_seconds gauge\n\
+         countersign_backup_last_success_seconds {last}\n\
+         # HELP countersign_backup_failures_total How often none was made when one was due.\n\
+         # TYPE countersign_backup_failures_total counter\n\
+         countersign_backup_failures_total {failures}\n"
+    );
 }
 
 fn outbox_metrics(app: &App, text: &mut String) {

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::cli::witness::Witness;
+use crate::config::BackupSchedule;
 use crate::domain::node::Duty;
 use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::count_waiting;
@@ -15,13 +17,27 @@ use crate::flows::{audit, challenge, epoch, news, relearn, sweep};
 use crate::web::ops::Ops;
 use crate::web::rpc::ServerHealth;
 
+/// What not every server does.
+pub(super) struct Beside {
+    /// Its place among those that share the store.
+    pub(super) member: Option<RegisteredNode>,
+    pub(super) witness: Option<Witness>,
+    /// The backups that it makes by itself.
+    pub(super) backups: Option<BackupSchedule>,
+}
+
 /// Begins all of it; it ends with what is returned.
 pub(super) fn begin(
     app: &Arc<App>,
     ops: &Arc<Ops>,
     health: watch::Sender<ServerHealth>,
-    member: Option<RegisteredNode>,
+    with: Beside,
 ) -> JoinSet<()> {
+    let Beside {
+        member,
+        witness,
+        backups,
+    } = with;
     let mut tasks = JoinSet::new();
     let reclaiming = Arc::clone(app);
     tasks.spawn(async move {
@@ -40,6 +56,12 @@ pub(super) fn begin(
         tasks.spawn(async move {
             nodes::keep_up(&running, &mut member).await;
         });
+    }
+    if let Some(witness) = witness {
+        tasks.spawn(witness.keep_up(Arc::clone(app)));
+    }
+    if let Some(schedule) = backups {
+        tasks.spawn(super::backups::keep_up(Arc::clone(app), schedule));
     }
     let learning = Arc::clone(app);
     tasks.spawn(async move {

@@ -3,6 +3,7 @@
 //! `setup` is what has to go well first, `background` what goes on beside the requests; here is how it begins and ends.
 
 mod background;
+mod backups;
 mod node;
 mod setup;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use self::background::Beside;
 use self::setup::{Started, senders, warn_of_log_senders};
 use super::open::{ask_for_key, open};
 use super::signals::Signals;
@@ -33,7 +35,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
     let mut signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-    let rolling = config.storage.rolling;
+    let (rolling, backup) = (config.storage.rolling, config.backup);
     let storage = with_asked_key(config.storage, &mut signals).await?;
     let opened = open(storage, config.policy, senders(config.outbound, config.senders)).await?;
     let member = match node::join(&opened, config.alike, &config.telegram, rolling).await {
@@ -57,7 +59,12 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let served = match started {
         Ok(started) => {
             warn_of_log_senders(&opened.app);
-            started.serve(&opened.app, member, signals).await;
+            let beside = Beside {
+                member,
+                witness: opened.witness.clone(),
+                backups: backup.and_then(|schedule| backups::with_recipients(schedule, opened.own_recipient)),
+            };
+            started.serve(&opened.app, beside, signals).await;
             Ok(())
         }
         Err(failure) => Err(failure),
@@ -86,7 +93,7 @@ async fn with_asked_key(mut storage: Storage, signals: &mut Signals) -> Result<S
 }
 
 impl Started {
-    async fn serve(self, app: &Arc<App>, member: Option<RegisteredNode>, signals: Signals) {
+    async fn serve(self, app: &Arc<App>, with: Beside, signals: Signals) {
         let ops = Arc::new(Ops {
             app: Arc::clone(app),
             requests: Arc::default(),
@@ -107,7 +114,7 @@ impl Started {
                 let _dropped_or_sent = ops_stopped.await;
             }));
         }
-        let mut helpers = background::begin(app, &ops, self.health.clone(), member);
+        let mut helpers = background::begin(app, &ops, self.health.clone(), with);
         if let Some(certificates) = self.certificates {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
         }

@@ -122,6 +122,7 @@ impl Walk<'_> {
             | KeyParts::Node(_)
             | KeyParts::PrefixBlock(..)
             | KeyParts::StoreEpoch()
+            | KeyParts::WitnessCount()
             | KeyParts::WrongCodes(..) => {}
         }
         Ok(())

@@ -71,6 +71,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::domain::verification::Verification;
 use crate::domain::webhook::Webhook;
+use crate::domain::witness::WitnessCount;
 use crate::domain::wrong_codes::WrongCodes;
 
 kinds! {
@@ -94,6 +95,9 @@ kinds! {
         /// one, and whoever copies a store writes it behind everything else.
         b'~' StoreEpoch store_epoch()
             => record StoreEpoch, Stays, "epochs of the store", "epoch of the store";
+        /// How far the store has come, for a witness outside of it.
+        b'O' WitnessCount witness_count()
+            => record WitnessCount, Stays, "counts of the store's witness", "count of the store's witness";
         /// The key that push services know this server by.
         b'K' VapidKey vapid_key()
             => record VapidKeyRecord, Stays, "VAPID keys", "VAPID key";

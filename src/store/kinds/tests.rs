@@ -59,6 +59,7 @@ fn samples() -> Vec<Sample> {
         sample(key_ring(), "4d".to_owned(), KeyParts::KeyRing()),
         sample(filling(), "46".to_owned(), KeyParts::Filling()),
         sample(store_epoch(), "7e".to_owned(), KeyParts::StoreEpoch()),
+        sample(witness_count(), "4f".to_owned(), KeyParts::WitnessCount()),
         sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),
         sample(
             account(account_sid),

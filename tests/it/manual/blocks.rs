@@ -96,6 +96,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "builds and runs a container"),
     ("database", "sh", "it needs a database"),
+    ("backup", "toml", "needs another disk"),
     ("keys", "sh", "needs a key in AWS KMS"),
     ("keys", "toml", "needs a key in AWS KMS"),
     ("keys", "sh", "needs a server of Vault"),

@@ -48,6 +48,7 @@ use countersign::domain::user::User;
 use countersign::domain::verification::SentCodeLength;
 use countersign::domain::webhook::{Webhook, WebhookStatus, WebhookUrl, WebhookVersion};
 use countersign::domain::webhook_secrets::WebhookSecrets;
+use countersign::domain::witness::WitnessCount;
 use countersign::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, FillSource,
     Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
@@ -700,6 +701,7 @@ fn of_the_store() -> Vec<Sample> {
                 drift: DriftLimit::of_steps(3),
             },
         ),
+        sample("count of the witness", &WitnessCount { count: 25 }),
         sample("device", &device),
         sample("deleted service", &Purge { since: moment(23) }),
         sample(

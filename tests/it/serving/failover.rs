@@ -72,7 +72,7 @@ fn a_code_whose_use_was_lost_is_not_taken_again() {
 }
 
 /// Whoever has an authenticator app.
-struct Holder {
+pub(super) struct Holder {
     entity: String,
     factor: String,
     secret: TotpSecret,
@@ -80,7 +80,7 @@ struct Holder {
 
 impl Holder {
     /// The code of the step before is the proof.
-    fn enrol(client: &mut Client, service: &str, identity: &str) -> Self {
+    pub(super) fn enrol(client: &mut Client, service: &str, identity: &str) -> Self {
         let secret = TotpSecret::generate(TotpAlgorithm::Sha1, &SystemEntropy);
         let entity = format!("/v2/Services/{service}/Entities/{identity}");
         let base32 = secret.to_base32();
@@ -105,7 +105,7 @@ impl Holder {
     }
 
     /// The newest code that is live, and will be for a while.
-    fn code(&self) -> String {
+    pub(super) fn code(&self) -> String {
         self.code_of(now() + 1)
     }
 
@@ -116,7 +116,7 @@ impl Holder {
             .to_owned()
     }
 
-    fn check(&self, client: &mut Client, code: &str) -> Answer {
+    pub(super) fn check(&self, client: &mut Client, code: &str) -> Answer {
         let form = [("FactorSid", self.factor.as_str()), ("AuthPayload", code)];
         client
             .call("POST", &format!("{}/Challenges", self.entity), &form)
