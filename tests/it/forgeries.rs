@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::doubles::SeededEntropy;
@@ -13,6 +15,8 @@ use crate::support::world::answer;
 use crate::support::{Credentials, Service, TestApp, User};
 use countersign::app::App;
 use countersign::crypto::key_ring::KeyRing;
+use countersign::crypto::master_key::MasterKey;
+use countersign::crypto::sealed::SealedField;
 use countersign::crypto::vault::Vault;
 use countersign::domain::account::ApiKey;
 use countersign::domain::factor::{Factor, FactorKind};
@@ -204,7 +208,60 @@ async fn every_cut_of_every_entry_is_noticed() {
     }
 }
 
-/// The layer below: with a MAC that is right, as if the first one were broken, a sealed value still opens in its place only.
+/// SECURITY.md, row 26: whoever has all of the store, but another master key or none, has no seed; with the right one it is there.
+#[tokio::test]
+async fn a_stolen_store_yields_no_seed() {
+    let server = TestApp::new().await;
+    store_format::check(&server.app).await.unwrap();
+    let client = server.client();
+    let user = User::create(&client).await;
+    let totp = user.totp(&server, &client).await;
+    let entries = raw_entries(server.app.engine.as_ref()).await;
+    let written_as = |bytes: &[u8]| {
+        [
+            bytes.to_vec(),
+            STANDARD.encode(bytes).into_bytes(),
+            totp.app.base32().into_bytes(),
+        ]
+    };
+    for (key, entry) in &entries {
+        for seed in written_as(&totp.app.secret) {
+            let is_in = |bytes: &[u8]| bytes.windows(seed.len()).any(|part| part == seed);
+            assert!(!is_in(&entry.value) && !is_in(key), "{:?}", KeyParts::parse(key));
+        }
+    }
+    // The same bytes behind a vault of another key, and behind that of the store.
+    let opens = |vault: &Vault| {
+        let sealed = |(key, entry): &(Vec<u8>, Entry)| {
+            let Some(KeyParts::Factor(..)) = KeyParts::parse(key) else {
+                return false;
+            };
+            let factor: Factor = record_of(&entry.value).unwrap();
+            let FactorKind::Totp(totp) = factor.kind else {
+                return false;
+            };
+            vault.open(key, SealedField::TotpSecret, &totp.secret).is_ok()
+        };
+        entries.iter().any(sealed)
+    };
+    let (master, entropy) = (MasterKey::generate(&SeededEntropy::new(7)), SeededEntropy::new(8));
+    let other = Vault::new(&KeyRing::generate(&master, &entropy, Timestamp::from_seconds(1)));
+    assert!(opens(&server.app.vault) && !opens(&other));
+    let opened = store_format::open_keys(
+        server.app.engine.as_ref(),
+        &master,
+        &entropy,
+        Timestamp::from_seconds(1),
+    )
+    .await;
+    let why = opened.unwrap_err().to_string();
+    assert!(
+        why.contains("start with the key file that belongs to it"),
+        "{why}"
+    );
+}
+
+/// SECURITY.md, row 26. The layer below: with a MAC that is right, as if the first one were broken, a sealed value still opens in its place only.
 #[tokio::test]
 async fn every_swap_of_sealed_values_is_noticed_though_the_macs_are_right() {
     let (app, _) = newest().await;
