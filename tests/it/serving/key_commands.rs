@@ -140,7 +140,7 @@ fn the_command_inherits_no_secret_and_no_input() {
     let data = directory.path().join("data");
     let seen = directory.path().join("seen");
     let text = format!(
-        "env >{0}; wc -c >>{0}; ls -l /proc/self/fd >>{0}; ps -o pgid= -p $$ >>{0}; echo $$ >>{0}; echo {KEY}",
+        "env >{0}; wc -c >>{0}; ls -l /proc/self/fd >>{0}; cut -d' ' -f5 /proc/$$/stat >>{0}; echo $$ >>{0}; echo {KEY}",
         seen.display()
     );
     let line = script(&directory.path().join("kms"), &text);
