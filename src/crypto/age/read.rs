@@ -117,7 +117,7 @@ impl<R: BufRead> HeaderLines<'_, R> {
             let line = self.next()?.to_vec();
             if let Some(mac) = line.strip_prefix(b"--- ") {
                 let mac = BASE64
-                    .decode(mac.trim_ascii_end())
+                    .decode(without_its_end(mac))
                     .map_err(|_| AgeError::Changed)?;
                 let covered = self.read.len() - line.len() + 3;
                 let file_key = found.ok_or(AgeError::OtherKey)?;
@@ -139,7 +139,7 @@ impl<R: BufRead> HeaderLines<'_, R> {
     fn read_body(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let line = self.next()?.trim_ascii_end();
+            let line = without_its_end(self.next()?);
             let is_last = line.len() < BODY_COLUMNS;
             body.extend(BASE64.decode(line).map_err(|_| AgeError::Changed)?);
             if is_last {
@@ -161,9 +161,14 @@ impl<R: BufRead> HeaderLines<'_, R> {
     }
 }
 
+/// The line as it is written: a blank behind it would be one that nobody vouches for.
+fn without_its_end(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
+}
+
 /// What is said of a recipient of the type X25519; of others we know nothing.
 fn x25519_stanza(arguments: &[u8], body: &[u8]) -> Option<Stanza> {
-    let share = arguments.strip_prefix(b"X25519 ")?.trim_ascii_end();
+    let share = without_its_end(arguments.strip_prefix(b"X25519 ")?);
     Some(Stanza {
         ephemeral: BASE64.decode(share).ok()?.try_into().ok()?,
         sealed: body.try_into().ok()?,

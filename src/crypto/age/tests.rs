@@ -51,6 +51,22 @@ fn whatever_was_sealed_is_opened_by_each_of_its_recipients() {
     }
 }
 
+/// The last line of the header is the only one that its MAC does not cover.
+#[test]
+fn a_blank_behind_a_line_of_the_header_is_noticed() {
+    let one = identity(1);
+    let file = sealed(b"plain", &[one.recipient()]);
+    let header = file.windows(5).position(|part| part == b"\n--- ").unwrap() + 5 + 43;
+    for end in (0..=header).filter(|place| file[*place] == b'\n') {
+        for blank in [b' ', b'\r', b'\t', b'\n'] {
+            let mut changed = file.clone();
+            changed.insert(end, blank);
+            assert!(opened(&changed, &one).is_err(), "{end}");
+        }
+    }
+    assert_eq!(file[header], b'\n');
+}
+
 #[test]
 fn a_file_that_is_cut_short_anywhere_is_refused() {
     let one = identity(1);
