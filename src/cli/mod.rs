@@ -21,6 +21,7 @@ mod flags;
 mod key;
 mod key_command;
 mod key_file;
+mod keys;
 mod logging;
 mod manual;
 mod node;
@@ -82,6 +83,9 @@ enum Command {
     /// Make encrypted backups of what is stored, verify and restore them.
     #[command(subcommand)]
     Backup(backup::Command),
+    /// See and change the keys that the store is sealed with.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Check, export, import and convert what is stored.
     #[command(subcommand)]
     Store(store::Command),
@@ -161,6 +165,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
         }
         Command::Audit(command) => block_on(audit::run(command, environment)),
         Command::Backup(command) => block_on(backup::run(command, environment)),
+        Command::Keys(command) => block_on(keys::run(command, environment)),
         Command::Store(command) => block_on(store::run(command, environment)),
         Command::Telegram(command) => telegram::run(command, environment),
         Command::Config(command) => {

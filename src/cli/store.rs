@@ -23,9 +23,11 @@ use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::audit::AuditAct;
 use crate::domain::events::EventType;
+use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::{Clock as _, SystemClock, Timestamp};
 use crate::flows::audit::{AuditScope, record_act, tell_accounts, within};
 use crate::flows::check_store::check_store;
+use crate::flows::{data_keys, epoch};
 use crate::store::postgres::PostgresStore;
 use crate::store::transfer::{self, EpochAfterImport, ExportSummary, LeftOut, NotVerified, Rewind, Sieve};
 
@@ -124,6 +126,8 @@ async fn check(config: Config) -> Result<(), Failure> {
     require_store(&config.storage)?;
     let opened = open::open_to_read(config).await?;
     let checked = check_store(&opened.app).await;
+    let keys = data_keys::list(&opened.app).await;
+    let epoch = epoch::stored(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
     let counts = report
@@ -131,6 +135,25 @@ async fn check(config: Config) -> Result<(), Failure> {
         .iter()
         .map(|(kind, count)| format!("{count:>10}  {kind}\n"));
     output::say(&counts.collect::<String>());
+    // What cannot be read of them is one of the problems.
+    if let Ok(keys) = keys {
+        for key in &keys.ring.data {
+            let (number, state, since) = (key.number, key.state.name(), key.since);
+            let count = report.keys().get(&number).unwrap_or(&0);
+            output::say(&format!(
+                "{count:>10}  of data key {number}, {state} since {since}\n"
+            ));
+        }
+    }
+    // What cannot be read of it is one of the problems, too.
+    if let Ok(Some(StoreEpoch {
+        number: 1.., began, ..
+    })) = epoch
+    {
+        output::say(&format!(
+            "what was decided before {began} is void: the last epoch began then\n"
+        ));
+    }
     if report.is_healthy() {
         output::say(&format!("{} entries, all sound\n", report.entries()));
         return Ok(());
@@ -184,7 +207,7 @@ pub(super) async fn copy_out(
     let opened = open::open_to_read(config).await?;
     note_act(&opened.app, AuditAct::Export, EventType::StoreExported).await;
     let exported = match Sieve::new(Arc::clone(&opened.app.vault), SystemClock.now()) {
-        Ok(sieve) => transfer::export(opened.app.engine.as_ref(), Some(&sieve), output).await,
+        Ok(sieve) => transfer::export(opened.app.store.as_ref(), Some(&sieve), output).await,
         Err(error) => Err(error.into()),
     };
     opened.close().await?;

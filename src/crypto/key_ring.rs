@@ -4,6 +4,7 @@
 //! number, what for), so that none can stand in another's place or come from another store.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::LessSafeKey;
 use zeroize::Zeroizing;
@@ -19,7 +20,8 @@ use crate::domain::time::Timestamp;
 
 /// A store's keys, opened.
 pub struct KeyRing {
-    master: KeyId,
+    /// Of the master key that opened it.
+    wrapping: Arc<Wrapping>,
     lasting: StoreKey,
     data: Vec<(KeyNumber, StoreKey)>,
     active: KeyNumber,
@@ -37,9 +39,10 @@ impl KeyRing {
         entropy.fill(&mut identity);
         let store = StoreIdentity::from_bytes(identity);
         let (number, lasting, first) = (KeyNumber(1), random(entropy), random(entropy));
-        let wrapping = Wrapping::of(master);
+        let wrapping = Arc::new(Wrapping::of(master));
         let sealed = SealedKeyRing {
             store,
+            generation: 1,
             lasting: vec![wrapping.wrap(entropy, store, LASTING, &lasting)],
             data: vec![SealedDataKey {
                 number,
@@ -49,7 +52,7 @@ impl KeyRing {
             }],
         };
         Self {
-            master: master.id(),
+            wrapping,
             lasting,
             data: vec![(number, first)],
             active: number,
@@ -62,7 +65,11 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`].
     pub fn open(sealed: SealedKeyRing, master: &MasterKey) -> Result<Self, KeyRingError> {
-        let (store, wrapping) = (sealed.store, Wrapping::of(master));
+        Self::unwrap(sealed, Arc::new(Wrapping::of(master)))
+    }
+
+    pub(super) fn unwrap(sealed: SealedKeyRing, wrapping: Arc<Wrapping>) -> Result<Self, KeyRingError> {
+        let store = sealed.store;
         let lasting = wrapping.unwrap(store, LASTING, &sealed.lasting)?;
         let mut data = Vec::with_capacity(sealed.data.len());
         let mut active = None;
@@ -73,7 +80,7 @@ impl KeyRing {
             data.push((key.number, wrapping.unwrap(store, key.number, &key.wraps)?));
         }
         Ok(Self {
-            master: master.id(),
+            wrapping,
             lasting,
             data,
             active: active.ok_or(KeyRingError::Damaged)?,
@@ -87,9 +94,140 @@ impl KeyRing {
         &self.sealed
     }
 
+    /// The same with one more data key, which is the one that what is written is sealed with from then on. Its number.
+    ///
+    /// # Errors
+    /// [`RingChangeError::TwoMasters`], for the key could be sealed under one of them only; [`RingChangeError::NoNumbers`];
+    /// [`RingChangeError::TooManyKeys`].
+    pub fn rotated(
+        &self,
+        entropy: &dyn Entropy,
+        now: Timestamp,
+    ) -> Result<(SealedKeyRing, KeyNumber), RingChangeError> {
+        if self.masters().len() > 1 {
+            return Err(RingChangeError::TwoMasters);
+        }
+        if self.data.len() >= MOST_KEYS {
+            return Err(RingChangeError::TooManyKeys);
+        }
+        let number = KeyNumber(
+            self.last_number()
+                .checked_add(1)
+                .ok_or(RingChangeError::NoNumbers)?,
+        );
+        let mut changed = self.next()?;
+        for key in changed
+            .data
+            .iter_mut()
+            .filter(|key| key.state == DataKeyState::Active)
+        {
+            (key.state, key.since) = (DataKeyState::Reading, now);
+        }
+        let wrap = self
+            .wrapping
+            .wrap(entropy, changed.store, number, &random(entropy));
+        changed.data.push(SealedDataKey {
+            number,
+            state: DataKeyState::Active,
+            since: now,
+            wraps: vec![wrap],
+        });
+        Ok((changed, number))
+    }
+
+    /// The same, with nothing being written any more that the key of this number seals.
+    ///
+    /// # Errors
+    /// [`RingChangeError::Unknown`], [`RingChangeError::Active`].
+    pub fn leaving(&self, number: KeyNumber, now: Timestamp) -> Result<SealedKeyRing, RingChangeError> {
+        let mut changed = self.next()?;
+        let key = changed.data.iter_mut().find(|key| key.number == number);
+        let key = key.ok_or(RingChangeError::Unknown(number))?;
+        if key.state == DataKeyState::Active {
+            return Err(RingChangeError::Active);
+        }
+        (key.state, key.since) = (DataKeyState::Leaving, now);
+        Ok(changed)
+    }
+
+    /// The same without the keys that are leaving. Whatever is still sealed with them is lost.
+    ///
+    /// # Errors
+    /// [`RingChangeError::NoNumbers`].
+    pub fn without_leaving(&self) -> Result<SealedKeyRing, RingChangeError> {
+        let mut changed = self.next()?;
+        changed.data.retain(|key| key.state != DataKeyState::Leaving);
+        Ok(changed)
+    }
+
+    /// The same, which another master key opens as well.
+    ///
+    /// # Errors
+    /// [`RingChangeError::TwoMasters`].
+    pub fn wrapped_for(
+        &self,
+        other: &MasterKey,
+        entropy: &dyn Entropy,
+    ) -> Result<SealedKeyRing, RingChangeError> {
+        if self.masters().len() > 1 || self.wrapping.id == other.id() {
+            return Err(RingChangeError::TwoMasters);
+        }
+        let wrapping = Wrapping::of(other);
+        let mut changed = self.next()?;
+        let store = changed.store;
+        changed
+            .lasting
+            .push(wrapping.wrap(entropy, store, LASTING, &self.lasting));
+        for (sealed, (number, key)) in changed.data.iter_mut().zip(&self.data) {
+            sealed.wraps.push(wrapping.wrap(entropy, store, *number, key));
+        }
+        Ok(changed)
+    }
+
+    /// The same, which only the master key opens that opened this one.
+    ///
+    /// # Errors
+    /// [`RingChangeError::OneMaster`].
+    pub fn for_this_master_only(&self) -> Result<SealedKeyRing, RingChangeError> {
+        if self.masters().len() == 1 {
+            return Err(RingChangeError::OneMaster);
+        }
+        let mut changed = self.next()?;
+        let ours = |wrap: &WrappedKey| wrap.master_key == self.wrapping.id;
+        changed.lasting.retain(ours);
+        for key in &mut changed.data {
+            key.wraps.retain(ours);
+        }
+        Ok(changed)
+    }
+
+    /// The master keys that open it.
+    #[must_use]
+    pub fn masters(&self) -> Vec<KeyId> {
+        self.sealed.lasting.iter().map(|wrap| wrap.master_key).collect()
+    }
+
+    fn next(&self) -> Result<SealedKeyRing, RingChangeError> {
+        let mut changed = self.sealed.clone();
+        changed.generation = changed
+            .generation
+            .checked_add(1)
+            .ok_or(RingChangeError::NoNumbers)?;
+        Ok(changed)
+    }
+
+    /// The greatest number that a key had: the active one has it, for every new one is active and the active one does not go.
+    fn last_number(&self) -> u16 {
+        self.active.0
+    }
+
     /// Which master key opened it.
     pub(super) fn master(&self) -> KeyId {
-        self.master
+        self.wrapping.id
+    }
+
+    pub(super) fn wrapping(&self) -> &Arc<Wrapping> {
+        &self.wrapping
     }
 
     pub(super) fn lasting(&self) -> &StoreKey {
@@ -101,7 +239,8 @@ impl KeyRing {
     }
 
     /// The number of the key that what is written is sealed with.
-    pub(super) fn active(&self) -> KeyNumber {
+    #[must_use]
+    pub fn active(&self) -> KeyNumber {
         self.active
     }
 }
@@ -128,8 +267,39 @@ pub enum KeyRingError {
     },
 }
 
+/// Why a ring is not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RingChangeError {
+    /// It is the one that what is written is sealed with.
+    #[error("it is the active key: make another one with `countersign keys rotate` first")]
+    Active,
+    /// There have been too many of them, or changes.
+    #[error("the store has no numbers for keys left")]
+    NoNumbers,
+    /// Only one master key opens the ring.
+    #[error("only one master key opens the store, and that one stays")]
+    OneMaster,
+    /// Whoever reads has to look through all of them.
+    #[error(
+        "the store has {MOST_KEYS} data keys: retire older ones with `countersign keys retire NUMBER` first"
+    )]
+    TooManyKeys,
+    /// The store is on its way from one master key to another.
+    #[error(
+        "two master keys open the store: start all servers with the new one, and end the change with `countersign keys retire \
+         --master`"
+    )]
+    TwoMasters,
+    /// There is none.
+    #[error("the store has no data key {0}")]
+    Unknown(KeyNumber),
+}
+
+/// The most data keys of a store at a time.
+const MOST_KEYS: usize = 8;
+
 /// What a master key wraps keys with.
-struct Wrapping {
+pub(super) struct Wrapping {
     id: KeyId,
     key: LessSafeKey,
 }
@@ -273,5 +443,73 @@ mod tests {
         assert_ne!(one.lasting().as_slice(), two.lasting().as_slice());
         assert_ne!(one.data()[0].1.as_slice(), two.data()[0].1.as_slice());
         assert_ne!(one.sealed().store, two.sealed().store);
+    }
+
+    fn opened(sealed: SealedKeyRing, byte: &str) -> Result<KeyRing, KeyRingError> {
+        KeyRing::open(sealed, &master(byte))
+    }
+
+    #[test]
+    fn a_new_key_seals_at_once_and_the_old_one_can_go() {
+        let (entropy, later) = (SeededEntropy::new(9), Timestamp::from_seconds(2));
+        let first = opened(ring(1), "42").unwrap();
+        assert_eq!(first.leaving(KeyNumber(1), later), Err(RingChangeError::Active));
+        let (sealed, number) = first.rotated(&entropy, later).unwrap();
+        assert_eq!((number, sealed.generation), (KeyNumber(2), 2));
+        let both = opened(sealed, "42").unwrap();
+        assert_eq!((both.active(), both.data().len()), (number, 2));
+        assert_ne!(both.data()[0].1.as_slice(), both.data()[1].1.as_slice());
+        assert_eq!(both.sealed().data[0].state, DataKeyState::Reading);
+        assert_eq!(both.sealed().data[0].since, later);
+        let unknown = Err(RingChangeError::Unknown(KeyNumber(3)));
+        assert_eq!(both.leaving(KeyNumber(3), later), unknown);
+        assert_eq!(both.without_leaving().unwrap().data.len(), 2);
+        let leaving = opened(both.leaving(KeyNumber(1), later).unwrap(), "42").unwrap();
+        assert_eq!(leaving.data().len(), 2, "it still reads");
+        let alone = opened(leaving.without_leaving().unwrap(), "42").unwrap();
+        assert_eq!((alone.data().len(), alone.sealed().generation), (1, 4));
+        assert_eq!(alone.lasting().as_slice(), first.lasting().as_slice());
+        // No number comes again.
+        let (_, next) = alone.rotated(&entropy, later).unwrap();
+        assert_eq!(next, KeyNumber(3));
+    }
+
+    #[test]
+    fn there_are_only_so_many_keys_at_a_time() {
+        let (entropy, now) = (SeededEntropy::new(9), Timestamp::from_seconds(2));
+        let mut keys = opened(ring(1), "42").unwrap();
+        for _ in 1..MOST_KEYS {
+            keys = opened(keys.rotated(&entropy, now).unwrap().0, "42").unwrap();
+        }
+        let refused = keys.rotated(&entropy, now).map(drop);
+        assert_eq!(refused, Err(RingChangeError::TooManyKeys));
+    }
+
+    #[test]
+    fn two_master_keys_open_a_ring_until_one_is_taken_away() {
+        let entropy = SeededEntropy::new(9);
+        let old = opened(ring(1), "42").unwrap();
+        let both = old.wrapped_for(&master("43"), &entropy).unwrap();
+        assert_eq!(
+            old.wrapped_for(&master("42"), &entropy),
+            Err(RingChangeError::TwoMasters)
+        );
+        let (by_old, by_new) = (opened(both.clone(), "42").unwrap(), opened(both, "43").unwrap());
+        assert_eq!(by_old.masters(), [master("42").id(), master("43").id()]);
+        for ring in [&by_old, &by_new] {
+            assert_eq!(ring.lasting().as_slice(), old.lasting().as_slice());
+            assert_eq!(ring.data()[0].1.as_slice(), old.data()[0].1.as_slice());
+            let now = Timestamp::from_seconds(3);
+            let refused = ring.rotated(&entropy, now).map(drop);
+            assert_eq!(refused, Err(RingChangeError::TwoMasters));
+        }
+        let new_only = by_new.for_this_master_only().unwrap();
+        assert!(matches!(
+            opened(new_only.clone(), "42"),
+            Err(KeyRingError::OtherMasterKey { .. })
+        ));
+        let alone = opened(new_only, "43").unwrap();
+        assert_eq!(alone.masters(), [master("43").id()]);
+        assert_eq!(alone.for_this_master_only(), Err(RingChangeError::OneMaster));
     }
 }

@@ -13,19 +13,6 @@ use crate::domain::entropy::Entropy;
 use crate::domain::key_ring::KeyNumber;
 use crate::domain::opaque::Sealed;
 
-/// Which field of its record a sealed value is: none opens in another's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say what they are")]
-pub enum SealedField {
-    ClientKey = 1,
-    Code = 2,
-    CredentialKey = 3,
-    SubmittedCode = 4,
-    TotpSecret = 5,
-    VapidKey = 6,
-    WebhookSecret = 7,
-}
-
 impl Sealed {
     /// Which key sealed it; none if the bytes are no envelope of a known format.
     #[must_use]

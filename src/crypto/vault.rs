@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::LessSafeKey;
@@ -15,18 +16,19 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::derived_key;
-use super::key_ring::{KeyRing, StoreKey};
-use super::sealed::{SealError, SealedField};
+use super::key_ring::{KeyRing, KeyRingError, StoreKey, Wrapping};
+use super::sealed::SealError;
 use crate::domain::entropy::Entropy;
-use crate::domain::key_ring::{KeyId, KeyNumber, SealedKeyRing, StoreIdentity};
+use crate::domain::key_ring::{DataKeyState, KeyId, KeyNumber, SealedKeyRing, StoreIdentity};
 use crate::domain::opaque::{Fingerprint, Sealed, TokenHash};
+use crate::domain::sealing::SealedField;
 
 /// The keys derived from a store's own.
 pub struct Vault {
     store: StoreIdentity,
     lasting: LastingKeys,
     /// Changed at once when the store has other data keys.
-    ring: ArcSwap<RingKeys>,
+    ring: ArcSwap<DataKeys>,
 }
 
 /// What is derived from the key that stays.
@@ -37,14 +39,30 @@ struct LastingKeys {
     rings: hmac::Key,
 }
 
-/// What is derived from the data keys.
-struct RingKeys {
+/// What is derived from the data keys, as a store has them at one moment.
+#[derive(Clone)]
+pub struct DataKeys {
     master: KeyId,
+    /// For the keys that the store has later.
+    wrapping: Arc<Wrapping>,
     sealed: SealedKeyRing,
+    /// Where the ring was read.
+    place: RingPlace,
     /// The active one.
-    active: DataKey,
+    active: Arc<DataKey>,
     /// Those that only read.
-    reading: Vec<DataKey>,
+    reading: Vec<Arc<DataKey>>,
+}
+
+/// In what state of its store a ring was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingPlace {
+    /// The store has none yet.
+    Absent,
+    /// In this version of its entry.
+    At(u64),
+    /// Its entry may have been written since.
+    Unknown,
 }
 
 struct DataKey {
@@ -66,18 +84,40 @@ impl Vault {
                 access_tokens: derived_key::mac(&root, b"access token"),
                 rings: derived_key::mac(&root, b"key ring"),
             },
-            ring: ArcSwap::from_pointee(RingKeys::of(ring)),
+            ring: ArcSwap::from_pointee(DataKeys::of(ring, RingPlace::Unknown)),
         }
     }
 
-    /// Goes on with these data keys, which the same store has by now; whether they are of the same store.
+    /// Goes on with these data keys, which the same store has by now and which were read there; whether they are of the same
+    /// store.
     #[must_use]
-    pub fn renew(&self, ring: &KeyRing) -> bool {
+    pub fn renew(&self, ring: &KeyRing, place: RingPlace) -> bool {
         let same = ring.sealed().store == self.store;
         if same {
-            self.ring.store(RingKeys::of(ring).into());
+            self.ring.store(DataKeys::of(ring, place).into());
         }
         same
+    }
+
+    /// Notes where the keys were read, as which they are known.
+    pub fn place_keys(&self, place: RingPlace) {
+        let keys = DataKeys::clone(&self.ring.load());
+        self.ring.store(DataKeys { place, ..keys }.into());
+    }
+
+    /// The data keys as they are now.
+    #[must_use]
+    pub fn data_keys(&self) -> Arc<DataKeys> {
+        self.ring.load_full()
+    }
+
+    /// Opens a ring of the store with the master key that opened these keys.
+    ///
+    /// # Errors
+    /// [`KeyRingError`].
+    pub fn open_ring(&self, sealed: SealedKeyRing) -> Result<KeyRing, KeyRingError> {
+        let wrapping = Arc::clone(&self.ring.load().wrapping);
+        KeyRing::unwrap(sealed, wrapping)
     }
 
     /// Whose keys these are.
@@ -102,7 +142,8 @@ impl Vault {
     /// ever repeat, it shows whether two secrets of the same place are equal, and nothing else.
     #[must_use]
     pub fn seal(&self, entropy: &dyn Entropy, key: &[u8], field: SealedField, plain: &[u8]) -> Sealed {
-        let DataKey { number, sealing, .. } = &self.ring.load().active;
+        let ring = self.ring.load();
+        let DataKey { number, sealing, .. } = ring.active.as_ref();
         Sealed::seal(sealing, *number, entropy, &place(key, field), plain)
     }
 
@@ -122,13 +163,6 @@ impl Vault {
         sealed.open(&data_key.sealing, &place(key, field))
     }
 
-    /// Vouches for an entry, whose bytes these are: with which key, and the tag (HMAC-SHA256, the first half).
-    #[must_use]
-    pub fn entry_tag(&self, parts: &[&[u8]]) -> (KeyNumber, EntryTag) {
-        let DataKey { number, entries, .. } = &self.ring.load().active;
-        (*number, short_mac(entries, parts))
-    }
-
     /// The number of the key that vouches for entries now.
     #[must_use]
     pub fn entry_key(&self) -> KeyNumber {
@@ -143,16 +177,16 @@ impl Vault {
         Some(short_mac(&key.entries, parts).ct_eq(tag).into())
     }
 
-    /// Vouches for the entry that holds the keys themselves.
+    /// Vouches, with the key that stays, for an entry that no change of the data keys writes anew.
     #[must_use]
-    pub fn ring_tag(&self, parts: &[&[u8]]) -> EntryTag {
+    pub fn lasting_tag(&self, parts: &[&[u8]]) -> EntryTag {
         short_mac(&self.lasting.rings, parts)
     }
 
-    /// Whether [`Vault::ring_tag`] made the tag for these bytes.
+    /// Whether [`Vault::lasting_tag`] made the tag for these bytes.
     #[must_use]
-    pub fn ring_tag_matches(&self, tag: &EntryTag, parts: &[&[u8]]) -> bool {
-        self.ring_tag(parts).ct_eq(tag).into()
+    pub fn lasting_tag_matches(&self, tag: &EntryTag, parts: &[&[u8]]) -> bool {
+        self.lasting_tag(parts).ct_eq(tag).into()
     }
 
     /// The hash of a token that an account or API key (`owner`: the bytes of its SID) presents. It is keyed, so that a
@@ -206,12 +240,12 @@ impl Vault {
     }
 }
 
-impl RingKeys {
-    fn of(ring: &KeyRing) -> Self {
+impl DataKeys {
+    fn of(ring: &KeyRing, place: RingPlace) -> Self {
         let active = ring.active();
         let (mut ours, mut reading) = (None, Vec::new());
         for (number, key) in ring.data() {
-            let data_key = DataKey::of(*number, key);
+            let data_key = Arc::new(DataKey::of(*number, key));
             if *number == active {
                 ours = Some(data_key);
             } else {
@@ -220,15 +254,61 @@ impl RingKeys {
         }
         Self {
             master: ring.master(),
+            wrapping: Arc::clone(ring.wrapping()),
             sealed: ring.sealed().clone(),
+            place,
             active: ours.expect("a ring opens with its active key only"),
             reading,
         }
     }
 
+    /// The keys as the store keeps them.
+    #[must_use]
+    pub fn sealed(&self) -> &SealedKeyRing {
+        &self.sealed
+    }
+
+    /// Where they were read.
+    #[must_use]
+    pub fn place(&self) -> RingPlace {
+        self.place
+    }
+
+    /// The number of the key that seals and vouches for what is written.
+    #[must_use]
+    pub fn active(&self) -> KeyNumber {
+        self.active.number
+    }
+
+    /// Whether there is no other one.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.reading.is_empty()
+    }
+
+    /// Whether there is one of this number.
+    #[must_use]
+    pub fn has(&self, number: KeyNumber) -> bool {
+        self.key(number).is_some()
+    }
+
+    /// Whether what the key of this number seals may be written.
+    #[must_use]
+    pub fn takes(&self, number: KeyNumber) -> bool {
+        let mut keys = self.sealed.data.iter();
+        keys.any(|key| key.number == number && key.state != DataKeyState::Leaving)
+    }
+
+    /// Vouches for an entry, whose bytes these are: with which key, and the tag (HMAC-SHA256, the first half).
+    #[must_use]
+    pub fn entry_tag(&self, parts: &[&[u8]]) -> (KeyNumber, EntryTag) {
+        let DataKey { number, entries, .. } = self.active.as_ref();
+        (*number, short_mac(entries, parts))
+    }
+
     fn key(&self, number: KeyNumber) -> Option<&DataKey> {
         let mut keys = std::iter::once(&self.active).chain(&self.reading);
-        keys.find(|key| key.number == number)
+        keys.find(|key| key.number == number).map(Arc::as_ref)
     }
 }
 
@@ -240,6 +320,17 @@ impl DataKey {
             sealing: derived_key::sealing(&root, b"sealing, AES-256-GCM-SIV"),
             entries: derived_key::mac(&root, b"entry"),
         }
+    }
+}
+
+impl fmt::Debug for DataKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "DataKeys({} and {} more)",
+            self.active.number,
+            self.reading.len()
+        )
     }
 }
 

@@ -30,6 +30,8 @@ pub struct KeyNumber(pub u16);
 pub struct SealedKeyRing {
     /// Whose they are.
     pub store: StoreIdentity,
+    /// How often they were changed: one that counts less is over.
+    pub generation: u32,
     /// The key of what cannot be made anew: whoever presents a token is known by its hash under it. It stays for the store's
     /// life. It also vouches for this record.
     pub lasting: Vec<WrappedKey>,
@@ -55,6 +57,26 @@ pub enum DataKeyState {
     Active,
     /// Only what was written with it before.
     Reading,
+    /// The same, until what is left of that was written anew; then it goes. Nothing that it seals is written any more.
+    Leaving,
+}
+
+/// How far entries were written anew since the data keys changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyWalk {
+    /// The [generation](SealedKeyRing::generation) of the ring that it is about.
+    pub generation: u32,
+    /// Behind which entry it goes on.
+    #[serde(with = "serde_bytes")]
+    pub after: Vec<u8>,
+    /// How many entries were looked at.
+    pub seen: u64,
+    /// How many were written anew.
+    pub written: u64,
+    /// Whether the round that is under way has found any to write anew: then another one follows.
+    pub found: bool,
+    /// Whether a whole round has found none.
+    pub is_done: bool,
 }
 
 /// A key sealed under one master key. While the master key is changed there are several of the same key.
@@ -63,6 +85,55 @@ pub enum DataKeyState {
 pub struct WrappedKey {
     pub master_key: KeyId,
     pub sealed: Sealed,
+}
+
+impl SealedKeyRing {
+    /// The number of the key that seals what is written.
+    #[must_use]
+    pub fn active(&self) -> Option<KeyNumber> {
+        let active = self.data.iter().find(|key| key.state == DataKeyState::Active);
+        active.map(|key| key.number)
+    }
+
+    /// Whether a key is to go.
+    #[must_use]
+    pub fn has_leaving(&self) -> bool {
+        self.data.iter().any(|key| key.state == DataKeyState::Leaving)
+    }
+}
+
+impl KeyWalk {
+    /// One that begins.
+    #[must_use]
+    pub fn new(generation: u32) -> Self {
+        Self {
+            generation,
+            after: Vec::new(),
+            seen: 0,
+            written: 0,
+            found: false,
+            is_done: false,
+        }
+    }
+
+    /// The end of a round.
+    pub fn end_round(&mut self) {
+        self.is_done = !self.found;
+        self.found = false;
+        self.after.clear();
+    }
+}
+
+impl DataKeyState {
+    /// As it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Reading => "reading",
+            Self::Leaving => "leaving",
+        }
+    }
 }
 
 impl StoreIdentity {

@@ -43,6 +43,7 @@ pub mod push_guard;
 pub mod rate_limit;
 pub mod refusal;
 pub mod safe_list;
+pub mod sealing;
 pub mod sender_name;
 pub mod service;
 pub mod shares;

@@ -197,13 +197,15 @@ pub enum Duty {
     Backup,
     /// Announces what was not answered in time.
     ChallengeTimers,
+    /// Writes entries anew when the data keys have changed.
+    KeyWalk,
     /// Reclaims space.
     Sweep,
 }
 
 impl Duty {
     /// All that there are.
-    pub const ALL: [Self; 3] = [Self::Backup, Self::ChallengeTimers, Self::Sweep];
+    pub const ALL: [Self; 4] = [Self::Backup, Self::ChallengeTimers, Self::KeyWalk, Self::Sweep];
 
     /// As it stands in a key.
     #[must_use]
@@ -211,6 +213,7 @@ impl Duty {
         match self {
             Self::Backup => b'b',
             Self::ChallengeTimers => b'c',
+            Self::KeyWalk => b'k',
             Self::Sweep => b's',
         }
     }

@@ -85,6 +85,12 @@ impl WebhookSecrets {
     pub fn all(&self) -> impl Iterator<Item = &Sealed> {
         self.signing(Timestamp::from_millis(0))
     }
+
+    /// The same, to be replaced.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Sealed> {
+        let older = self.retiring.iter_mut().map(|older| &mut older.secret);
+        older.chain([&mut self.current])
+    }
 }
 
 #[cfg(test)]

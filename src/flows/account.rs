@@ -32,16 +32,20 @@ pub struct NewAccount {
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn create(app: &App, friendly_name: FriendlyName) -> Result<NewAccount, Fault> {
-    let sid = AccountSid::generate(app.clock.now(), app.sids.as_ref());
-    let token = PlainToken::auth_token(app.entropy.as_ref());
-    let webhook_secret = WebhookSecret::generate(app.entropy.as_ref());
-    let secrets = WebhookSecrets::new(webhook_secret::seal(app, sid, &webhook_secret), true);
-    let account = put_new(app, sid, token.reveal(), friendly_name, secrets).await?;
-    Ok(NewAccount {
-        account,
-        token,
-        webhook_secret,
+    // Sealed anew in each attempt: what is sealed with a key that is gone by now is not written.
+    retry_on_conflict(app, || async {
+        let sid = AccountSid::generate(app.clock.now(), app.sids.as_ref());
+        let token = PlainToken::auth_token(app.entropy.as_ref());
+        let webhook_secret = WebhookSecret::generate(app.entropy.as_ref());
+        let secrets = WebhookSecrets::new(webhook_secret::seal(app, sid, &webhook_secret), true);
+        let account = put_new(app, sid, token.reveal(), friendly_name.clone(), secrets).await?;
+        Ok(NewAccount {
+            account,
+            token,
+            webhook_secret,
+        })
     })
+    .await
 }
 
 /// Creates an account whose SID and auth token were chosen elsewhere. Its webhook signing secret is shown to nobody:

@@ -96,7 +96,7 @@ pub enum LetsIn {
 /// # Errors
 /// [`StoreError`].
 pub async fn show_what_lets_in(app: &App, show: &mut (dyn FnMut(LetsIn) + Send)) -> Result<(), StoreError> {
-    let mut entries = app.engine.export().await?;
+    let mut entries = app.store.export().await?;
     while let Some(piece) = entries.next().await? {
         for (key, entry) in piece {
             // What does not verify lets nobody in.

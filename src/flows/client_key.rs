@@ -5,9 +5,9 @@
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::crypto::sealed::SealedField;
 use crate::domain::client_key::{ClientKey, ClientLogin, KeyLives, Refusal};
 use crate::domain::opaque::Fingerprint;
+use crate::domain::sealing::SealedField;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::text::DialectName;
 use crate::domain::time::Timestamp;
@@ -56,24 +56,25 @@ pub async fn keep(
     lives: KeyLives,
     expires_at: Option<Timestamp>,
 ) -> Result<(), Error<Refusal>> {
-    let place = keys::client_key(&name.0);
     let now = app.clock.now();
-    let record = ClientKey {
-        key: app
-            .vault
-            .seal(app.entropy.as_ref(), place.bytes(), SealedField::ClientKey, key),
-        login: None,
-        version: None,
-        date_created: now,
-        last_used: now,
-        expires_at,
-    };
     retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         let place = keys::client_key(&name.0);
         if reading.contains(&place).await? {
             return Err(Refusal::Taken.into());
         }
+        // Sealed anew in each attempt: what is sealed with a key that is gone by now is not written.
+        let entropy = app.entropy.as_ref();
+        let record = ClientKey {
+            key: app
+                .vault
+                .seal(entropy, place.bytes(), SealedField::ClientKey, key),
+            login: None,
+            version: None,
+            date_created: now,
+            last_used: now,
+            expires_at,
+        };
         let batch = Batch::new().put_record_until(place, &record, record.forgotten_at(lives))?;
         Ok(reading.commit(batch).await?)
     })

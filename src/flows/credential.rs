@@ -8,10 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::crypto::provider_key::P256Pem;
-use crate::crypto::sealed::{SealError, SealedField};
+use crate::crypto::sealed::SealError;
 use crate::crypto::service_account::ServiceAccount;
 use crate::domain::credential::{ApnCredential, Credential, CredentialKey, Refusal};
 use crate::domain::opaque::Sealed;
+use crate::domain::sealing::SealedField;
 use crate::domain::service::{Change, Service};
 use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
 use crate::domain::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
@@ -55,10 +56,19 @@ pub async fn create(
     account: AccountSid,
     new: NewCredential,
 ) -> Result<Credential, Error<Refusal>> {
+    // Sealed anew in each attempt: what is sealed with a key that is gone by now is not written.
+    retry_on_conflict(app, || create_once(app, account, &new)).await
+}
+
+async fn create_once(
+    app: &App,
+    account: AccountSid,
+    new: &NewCredential,
+) -> Result<Credential, Error<Refusal>> {
     let now = app.clock.now();
     let sid = CredentialSid::generate(now, app.sids.as_ref());
     let place = keys::credential(account, sid);
-    let key = match new.key {
+    let key = match &new.key {
         NewKey::Apn {
             private_key,
             key_id,
@@ -67,13 +77,13 @@ pub async fn create(
             sandbox,
         } => CredentialKey::Apn(ApnCredential {
             private_key: seal(app, &place, private_key.reveal()),
-            key_id,
-            team_id,
-            topic,
-            sandbox,
+            key_id: key_id.clone(),
+            team_id: team_id.clone(),
+            topic: topic.clone(),
+            sandbox: *sandbox,
         }),
         NewKey::Fcm(file) => {
-            require_known_token_uri(app, &file)?;
+            require_known_token_uri(app, file)?;
             let service_account = seal(app, &place, &file.to_json());
             CredentialKey::Fcm { service_account }
         }
@@ -81,7 +91,7 @@ pub async fn create(
     let credential = Credential {
         sid,
         account,
-        friendly_name: new.friendly_name,
+        friendly_name: new.friendly_name.clone(),
         key,
         date_created: now,
         date_updated: now,

@@ -16,6 +16,7 @@ use super::reading::Reading;
 use super::relearn::relearn;
 use crate::app::App;
 use crate::domain::store_epoch::StoreEpoch;
+use crate::store::keys;
 
 /// Reads which epoch the store is in.
 ///
@@ -23,6 +24,14 @@ use crate::domain::store_epoch::StoreEpoch;
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn learn(app: &App) -> Result<(), Fault> {
     Reading::new(app).learn_epoch().await
+}
+
+/// The epoch that the store is in, as it says itself.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn stored(app: &App) -> Result<Option<StoreEpoch>, Fault> {
+    Reading::new(app).glance(&keys::store_epoch()).await
 }
 
 /// Goes on learning, and begins an epoch where commits are lost, for as long as others may share the store, which is for good.

@@ -21,6 +21,7 @@ pub mod check_store;
 pub mod client_key;
 pub mod code;
 pub mod credential;
+pub mod data_keys;
 pub mod deliveries;
 pub mod dialect_service;
 pub mod entity;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::crypto::sealed::SealedField;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::account::{Account, Refusal};
 use crate::domain::opaque::Sealed;
+use crate::domain::sealing::SealedField;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::reading::Reading;

@@ -135,7 +135,7 @@ pub fn heard(vault: &Vault, text: &str) -> WitnessWord {
 
 fn tag(vault: &Vault, text: &str) -> EntryTag {
     // The tags of key rings begin with the length of their key, which is no text.
-    vault.ring_tag(&[text.as_bytes()])
+    vault.lasting_tag(&[text.as_bytes()])
 }
 
 const MAC: &str = "mac ";

@@ -4,8 +4,8 @@
 //! else: that costs a look at the store, a pause, or a number on a page of metrics, and never lets anything happen that
 //! the store would not. Requests are counted by whoever serves them (`web::metrics`), which nothing is decided by either.
 //!
-//! Invariant: locks are held for moments, and never across an `await` (but for `gates`, `turns` and the one at which
-//! those wait who read the `epoch`, which are there to be waited at).
+//! Invariant: locks are held for moments, and never across an `await` (but for `gates`, `turns`, `key_walk` and the one at
+//! which those wait who read the `epoch`, which are there to be waited at).
 //! What is decided with what is remembered is decided by plain values of [`crate::domain`]; here are the locks around them.
 
 pub mod audit;
@@ -70,6 +70,8 @@ pub struct Memory {
     pub backups: BackupTally,
     /// What is to be sealed in the audit log, and what was refused lately.
     pub audit: AuditMemory,
+    /// Held by whoever writes entries anew because the data keys have changed.
+    pub key_walk: tokio::sync::Mutex<()>,
     /// What guards codes by message against toll fraud.
     pub fraud: Arc<FraudMemory>,
 }

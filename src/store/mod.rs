@@ -32,6 +32,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::domain::key_ring::KeyNumber;
 use crate::domain::time::Timestamp;
 
 /// The longest value that a batch may put. Records are far shorter; see [`sled`] for what long ones cost there.
@@ -320,6 +321,8 @@ pub struct Batch {
     pub(crate) assertions: Vec<Assertion>,
     pub(crate) puts: Vec<Put>,
     pub(crate) deletes: Vec<Vec<u8>>,
+    /// The keys that seal what is in it.
+    pub(crate) sealed_with: Vec<KeyNumber>,
 }
 
 /// What must hold for a batch to apply.
@@ -447,6 +450,7 @@ impl fmt::Debug for Batch {
             .field("assertions", &self.assertions.len())
             .field("puts", &self.puts.len())
             .field("deletes", &self.deletes.len())
+            .field("sealed_with", &self.sealed_with)
             .finish()
     }
 }

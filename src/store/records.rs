@@ -13,6 +13,7 @@ use super::{Batch, Store, StoreError, Version};
 use crate::domain::entity::EntityScope;
 use crate::domain::key_ring::StoreIdentity;
 use crate::domain::opaque::{DevicePublicKey, P256Point, Sealed};
+use crate::domain::sealing::{HoldsSealed, SealedField};
 use crate::domain::sid::{
     AccountSid, ApiKeySid, ChallengeSid, EntitySid, FactorSid, ServiceSid, VerificationSid,
 };
@@ -30,6 +31,16 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Makes it what it is worth in `epoch`, which began behind it.
     fn void(&mut self, epoch: StoreEpoch) {
         let _ = epoch;
+    }
+
+    /// Has each sealed value in it looked at.
+    fn look_at_sealed(&self, look: &mut dyn FnMut(&Sealed)) {
+        let _ = look;
+    }
+
+    /// Has each sealed value in it replaced, or left.
+    fn change_sealed(&mut self, change: &mut dyn FnMut(SealedField, &mut Sealed)) {
+        let _ = change;
     }
 }
 
@@ -198,6 +209,16 @@ pub struct VapidKeyRecord {
     pub private_key: Sealed,
 }
 
+impl HoldsSealed for VapidKeyRecord {
+    fn look_at_sealed(&self, look: &mut dyn FnMut(&Sealed)) {
+        look(&self.private_key);
+    }
+
+    fn change_sealed(&mut self, change: &mut dyn FnMut(SealedField, &mut Sealed)) {
+        change(SealedField::VapidKey, &mut self.private_key);
+    }
+}
+
 /// A record as it was read, with what to assert when a decision rests on it.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields say what they are")]
@@ -243,6 +264,35 @@ pub(super) fn read_only<T: Record>(bytes: &[u8]) -> Result<(), StoreError> {
     decode::<T>(bytes).map(drop)
 }
 
+/// How a record's bytes are written anew: what is older than an epoch that voids it is so from then on, and what is sealed in it
+/// may be sealed anew.
+pub type WriteAnew =
+    fn(&[u8], Option<StoreEpoch>, &mut dyn FnMut(SealedField, &mut Sealed)) -> Result<Vec<u8>, StoreError>;
+
+pub(super) fn write_anew<T: Record>(
+    bytes: &[u8],
+    voids: Option<StoreEpoch>,
+    change: &mut dyn FnMut(SealedField, &mut Sealed),
+) -> Result<Vec<u8>, StoreError> {
+    let mut record = decode::<T>(bytes)?;
+    if let Some(epoch) = voids {
+        record.void(epoch);
+    }
+    record.change_sealed(change);
+    encode(&record)
+}
+
+/// Has each sealed value in a record's bytes looked at.
+pub type LookAtSealed = fn(&[u8], &mut dyn FnMut(&Sealed)) -> Result<(), StoreError>;
+
+pub(super) fn look_at_sealed<T: Record>(
+    bytes: &[u8],
+    look: &mut dyn FnMut(&Sealed),
+) -> Result<(), StoreError> {
+    decode::<T>(bytes)?.look_at_sealed(look);
+    Ok(())
+}
+
 /// The record at `key`.
 ///
 /// # Errors
@@ -273,7 +323,7 @@ impl Batch {
     /// # Errors
     /// As [`encode`].
     pub fn put_record<T: Record + Stays>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
-        Ok(self.put(key.into_bytes(), encode(record)?))
+        Ok(self.noting_seals(record).put(key.into_bytes(), encode(record)?))
     }
 
     /// Writes `record` at `key`, to be reclaimed at `expires_at`.
@@ -286,7 +336,9 @@ impl Batch {
         record: &T,
         expires_at: Timestamp,
     ) -> Result<Self, StoreError> {
-        Ok(self.put_until(key.into_bytes(), encode(record)?, expires_at))
+        Ok(self
+            .noting_seals(record)
+            .put_until(key.into_bytes(), encode(record)?, expires_at))
     }
 
     /// Writes `record` at `key`, to be reclaimed at `end` if it has one.
@@ -310,7 +362,9 @@ impl Batch {
     /// # Errors
     /// As [`encode`].
     pub fn put_new_record<T: Record + Stays>(self, key: Key<T>, record: &T) -> Result<Self, StoreError> {
-        Ok(self.put_new(key.into_bytes(), encode(record)?))
+        Ok(self
+            .noting_seals(record)
+            .put_new(key.into_bytes(), encode(record)?))
     }
 
     /// As [`Batch::put_new_record`], to be reclaimed at `end` if it has one.
@@ -339,7 +393,21 @@ impl Batch {
         record: &T,
         expires_at: Timestamp,
     ) -> Result<Self, StoreError> {
-        Ok(self.put_new_until(key.into_bytes(), encode(record)?, expires_at))
+        Ok(self
+            .noting_seals(record)
+            .put_new_until(key.into_bytes(), encode(record)?, expires_at))
+    }
+
+    /// Notes which keys seal what is in `record`: should one of them be on its way out, the batch does not apply.
+    fn noting_seals<T: Record>(mut self, record: &T) -> Self {
+        record.look_at_sealed(&mut |sealed| {
+            if let Some(number) = sealed.key_number()
+                && !self.sealed_with.contains(&number)
+            {
+                self.sealed_with.push(number);
+            }
+        });
+        self
     }
 
     /// Writes a key that says it all.

@@ -16,11 +16,11 @@ use crate::support::{Credentials, Service, TestApp, User};
 use countersign::app::App;
 use countersign::crypto::key_ring::KeyRing;
 use countersign::crypto::master_key::MasterKey;
-use countersign::crypto::sealed::SealedField;
 use countersign::crypto::vault::Vault;
 use countersign::domain::account::ApiKey;
 use countersign::domain::factor::{Factor, FactorKind};
 use countersign::domain::opaque::DevicePublicKey;
+use countersign::domain::sealing::SealedField;
 use countersign::domain::sid::EventSid;
 use countersign::domain::time::Timestamp;
 use countersign::flows::check_store::{StoreReport, check_store};
@@ -458,8 +458,8 @@ async fn forged_ends_neither_stop_the_sweeper_nor_have_it_delete() {
     let over = Timestamp::from_seconds(1);
     let mut forged = BTreeSet::new();
     for (key, entry) in raw_entries(engine).await {
-        // Every commit rests on that one.
-        if key != keys::store_epoch().into_bytes() {
+        // Every commit rests on these.
+        if ![keys::store_epoch().bytes(), keys::key_ring().bytes()].contains(&key.as_slice()) {
             write(engine, &key, entry.value, Some(over)).await;
         }
         forged.insert(key);

@@ -12,6 +12,7 @@ mod delivery;
 mod doubles;
 mod foreign;
 mod forgeries;
+mod key_changes;
 mod manual;
 mod mutations;
 mod nodes;

@@ -3,6 +3,7 @@
 
 mod audit;
 pub(super) mod client;
+mod data_keys;
 mod nodes;
 mod outbox;
 mod render;
@@ -28,13 +29,19 @@ use crate::flows::outbox::dead_letters::Disposal;
 use crate::flows::{self, account, api_key, webhook_secret};
 
 pub(super) use self::audit::{AuditEntryView, AuditPageView, AuditQuery, ChainPlace, ChainView};
+pub(super) use self::data_keys::{DataKeysView, KeyRequest, MasterKeyText};
 pub(super) use self::nodes::NodeView;
 pub(super) use self::outbox::OutboxView;
+pub(super) use self::render::render;
 
 /// What is asked for. Identifiers are checked by whoever does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum AdminRequest {
+    /// The store's own keys.
+    AboutKeys {
+        what: KeyRequest,
+    },
     CreateAccount {
         name: String,
     },
@@ -132,6 +139,7 @@ pub(super) enum Reply {
     Accounts(Vec<AccountView>),
     AuditChain(ChainView),
     AuditPage(AuditPageView),
+    DataKeys(DataKeysView),
     /// It is done; there is nothing to show.
     Done(String),
     /// All API keys, oldest first.
@@ -245,6 +253,7 @@ pub(super) async fn execute(app: &App, request: AdminRequest, user: u32) -> Repl
 
 async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
     match request {
+        AdminRequest::AboutKeys { what } => data_keys::execute(app, what).await,
         AdminRequest::CreateAccount { name } => {
             let new = account::create(app, friendly_name(&name)?)
                 .await
@@ -326,11 +335,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             Ok(Reply::Done(format!("revoked {key}")))
         }
         AdminRequest::RevokeToken { token } => tokens::revoke(app, &token).await,
-        AdminRequest::RotateToken { account } => {
-            let account = account_sid(&account)?;
-            let token = account::rotate_token(app, account).await.map_err(no_account)?;
-            Ok(secret(&account, account, token.reveal()))
-        }
+        AdminRequest::RotateToken { account } => rotate_token(app, &account).await,
         AdminRequest::RotateWebhookSecret {
             account,
             overlap_seconds,
@@ -362,6 +367,12 @@ async fn import_key(
         .await
         .map_err(no_account)?;
     Ok(Reply::Done(format!("imported {key} as {}", imported.sid)))
+}
+
+async fn rotate_token(app: &App, account: &str) -> Result<Reply, String> {
+    let account = account_sid(account)?;
+    let token = account::rotate_token(app, account).await.map_err(no_account)?;
+    Ok(secret(&account, account, token.reveal()))
 }
 
 async fn rotate_webhook_secret(app: &App, account: &str, overlap: Duration) -> Result<Reply, String> {

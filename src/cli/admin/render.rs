@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{NewSecret, NewToken, NewWebhookSecret, NodeView, Reply};
 
 /// The reply as it is shown: as one JSON value if `json`, or for people. `Err` if it says that nothing was done.
-pub(super) fn render(reply: &Reply, json: bool) -> Result<String, String> {
+pub(in crate::cli) fn render(reply: &Reply, json: bool) -> Result<String, String> {
     if json { to_json(reply) } else { to_text(reply) }
 }
 
@@ -14,6 +14,7 @@ fn to_json(reply: &Reply) -> Result<String, String> {
         Reply::Accounts(accounts) => serde_json::to_string(accounts),
         Reply::AuditChain(chain) => serde_json::to_string(chain),
         Reply::AuditPage(page) => serde_json::to_string(page),
+        Reply::DataKeys(keys) => serde_json::to_string(keys),
         Reply::Done(_) => Ok("{}".to_owned()),
         Reply::Keys(keys) => serde_json::to_string(keys),
         Reply::Nodes(nodes) => serde_json::to_string(nodes),
@@ -38,6 +39,7 @@ fn to_text(reply: &Reply) -> Result<String, String> {
         }
         // Their command shows them.
         Reply::AuditChain(_) | Reply::AuditPage(_) => {}
+        Reply::DataKeys(keys) => text = keys.text(),
         Reply::Done(what) => {
             let _ = writeln!(text, "{what}");
         }

@@ -142,7 +142,7 @@ async fn send_export(stream: UnixStream, app: Arc<App>) -> io::Result<()> {
     let sent = tokio::task::spawn_blocking(move || {
         let mut output = io::BufWriter::new(stream);
         let sieve = Sieve::new(Arc::clone(&app.vault), app.clock.now())?;
-        let exported = transfer::export(app.engine.as_ref(), Some(&sieve), &mut output);
+        let exported = transfer::export(app.store.as_ref(), Some(&sieve), &mut output);
         runtime.block_on(exported)
     });
     match sent.await.map_err(io::Error::other)? {

@@ -112,7 +112,7 @@ async fn dead_letters_are_listed_page_by_page_put_back_and_dropped() {
     }
     let expected: Vec<_> = letters.iter().map(|letter| letter.row.sid.to_string()).collect();
     assert_eq!(seen, expected);
-    let text = render::render(&Reply::Outbox(outbox(&app, false, None, 1).await), false).unwrap();
+    let text = render(&Reply::Outbox(outbox(&app, false, None, 1).await), false).unwrap();
     assert!(
         text.contains("factor.created") && text.contains("status 410"),
         "{text}"
@@ -255,7 +255,7 @@ async fn a_webhook_secret_is_shown_when_it_is_made_and_says_how_long_the_old_one
         };
         assert!(!format!("{reply:?}").contains(&rotated.webhook_secret));
         assert_ne!(rotated.webhook_secret, first);
-        let text = render::render(&reply, false).unwrap();
+        let text = render(&reply, false).unwrap();
         assert!(text.contains(&rotated.webhook_secret), "{text}");
         text
     };
@@ -272,7 +272,7 @@ async fn a_webhook_secret_is_shown_when_it_is_made_and_says_how_long_the_old_one
     };
     assert_eq!(refused(&app, unknown).await, "there is no such account");
     // Of both it can be said that they are not shown again.
-    let text = render::render(&Reply::Secret(account), false).unwrap();
+    let text = render(&Reply::Secret(account), false).unwrap();
     assert!(
         text.contains(&first) && text.ends_with("They are not shown again.\n"),
         "{text}"
@@ -297,7 +297,7 @@ async fn lists_show_no_secret() {
     ] {
         let reply = execute(&app, request, 0).await;
         for json in [false, true] {
-            let text = render::render(&reply, json).unwrap();
+            let text = render(&reply, json).unwrap();
             assert!(
                 text.contains(sid.as_str()) && text.contains("2027-01-15T08:00:00Z"),
                 "{text}"
@@ -324,10 +324,10 @@ async fn servers_that_run_on_the_store_are_listed() {
     let asked = TestParts::of(&app).wire();
     let reply = execute(&asked, AdminRequest::ListNodes, 0).await;
     let expected = format!("{node}  one.example  1.2.3  since 2027-01-15T08:00:00Z\n");
-    assert_eq!(render::render(&reply, false).unwrap(), expected);
+    assert_eq!(render(&reply, false).unwrap(), expected);
     flows::nodes::leave(&app, node).await.unwrap();
     let reply = execute(&asked, AdminRequest::ListNodes, 0).await;
-    assert_eq!(render::render(&reply, true).unwrap(), "[]\n");
+    assert_eq!(render(&reply, true).unwrap(), "[]\n");
 }
 
 #[tokio::test]

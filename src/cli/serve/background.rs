@@ -13,7 +13,7 @@ use crate::domain::node::Duty;
 use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::count_waiting;
 use crate::flows::verification::PlanKeeper;
-use crate::flows::{audit, challenge, epoch, news, relearn, sweep};
+use crate::flows::{audit, challenge, data_keys, epoch, news, relearn, sweep};
 use crate::web::ops::Ops;
 use crate::web::rpc::ServerHealth;
 
@@ -66,6 +66,10 @@ pub(super) fn begin(
     let learning = Arc::clone(app);
     tasks.spawn(async move {
         epoch::keep_up(learning).await;
+    });
+    let writing = Arc::clone(app);
+    tasks.spawn(async move {
+        data_keys::keep_up(writing).await;
     });
     let telling = Arc::clone(app);
     tasks.spawn(async move {

@@ -147,7 +147,7 @@ impl BackupJob {
 
     fn write(&self, now: Timestamp, runtime: &Handle) -> Result<ExportSummary, NotMade> {
         let App {
-            engine,
+            store,
             entropy,
             vault,
             ..
@@ -166,7 +166,7 @@ impl BackupJob {
         };
         let mut backup = BackupWriter::begin(target, &recipients, entropy.as_ref())?;
         let sieve = Sieve::new(Arc::clone(vault), now)?;
-        let exported = transfer::export(engine.as_ref(), Some(&sieve), &mut backup);
+        let exported = transfer::export(store.as_ref(), Some(&sieve), &mut backup);
         let summary = runtime.block_on(Box::pin(exported))?;
         let file = backup.finish()?.file;
         let read = transfer::read_through(&mut BackupFile::new(file.written()?, reader))?;

@@ -92,24 +92,24 @@ fn what_another_store_sealed_does_not_open() {
     let (ours, theirs) = (vault(1), vault(2));
     let sealed = theirs.seal(&SeededEntropy::new(9), b"place", FIELD, b"secret");
     assert_eq!(ours.open(b"place", FIELD, &sealed), Err(SealError::NotAuthentic));
-    let (number, tag) = theirs.entry_tag(&[b"entry"]);
+    let (number, tag) = theirs.data_keys().entry_tag(&[b"entry"]);
     assert_eq!(ours.entry_tag_matches(number, &tag, &[b"entry"]), Some(false));
-    assert!(!ours.renew(&ring(2)));
-    assert!(ours.renew(&ring(1)));
+    assert!(!ours.renew(&ring(2), RingPlace::At(1)));
+    assert!(ours.renew(&ring(1), RingPlace::At(1)));
 }
 
 #[test]
 fn an_entry_is_vouched_for_by_one_key() {
     let vault = vault(1);
-    let (number, tag) = vault.entry_tag(&[b"one ", b"entry"]);
+    let (number, tag) = vault.data_keys().entry_tag(&[b"one ", b"entry"]);
     assert_eq!(vault.entry_tag_matches(number, &tag, &[b"one entry"]), Some(true));
     assert_eq!(
         vault.entry_tag_matches(number, &tag, &[b"one entrY"]),
         Some(false)
     );
     assert_eq!(vault.entry_tag_matches(KeyNumber(2), &tag, &[b"one entry"]), None);
-    assert_ne!(vault.ring_tag(&[b"one entry"]), tag);
-    assert!(vault.ring_tag_matches(&vault.ring_tag(&[b"ring"]), &[b"ring"]));
+    assert_ne!(vault.lasting_tag(&[b"one entry"]), tag);
+    assert!(vault.lasting_tag_matches(&vault.lasting_tag(&[b"ring"]), &[b"ring"]));
 }
 
 /// Computed with another implementation of HKDF, HMAC and AES-GCM-SIV: whatever a release has stored must open
@@ -125,6 +125,7 @@ fn keys_and_format_of_the_first_release_stay() {
         }]
     };
     let sealed = SealedKeyRing {
+        generation: 1,
         store: StoreIdentity::from_bytes([1; 16]),
         lasting: wraps(concat!(
             "010000000102030405060708090a0b5acabb385fe128679071390f22bf7e8efb",
@@ -145,9 +146,9 @@ fn keys_and_format_of_the_first_release_stay() {
     let opened = vault.open(b"place", FIELD, &Sealed::from_bytes(sealed)).unwrap();
     assert_eq!(opened.as_slice(), b"secret");
     let tag = hex("f813576624f07cd460ff8e62e0ef1496");
-    assert_eq!(vault.entry_tag(&[b"entry"]).1.as_slice(), tag);
+    assert_eq!(vault.data_keys().entry_tag(&[b"entry"]).1.as_slice(), tag);
     let tag = hex("96cfd9a86d8a3fb04275b3ebf635f8ec");
-    assert_eq!(vault.ring_tag(&[b"ring"]).as_slice(), tag);
+    assert_eq!(vault.lasting_tag(&[b"ring"]).as_slice(), tag);
     let token = vault.token_hash(&[1; 16], "token").0;
     assert_eq!(
         token.as_slice(),

@@ -4,7 +4,6 @@
 //! is sealed in it.
 
 use super::walk::{Here, Walk};
-use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::TotpSecret;
 use crate::crypto::webhook_secret::WebhookSecret;
 use crate::domain::access_token::AccessToken;
@@ -20,6 +19,7 @@ use crate::domain::factor::{Factor, FactorKind, FactorStatus, TotpFactor};
 use crate::domain::messaging_configuration::MessagingConfiguration;
 use crate::domain::outbox::{DeadLetter, Lane, Receiver};
 use crate::domain::safe_list::SafeNumber;
+use crate::domain::sealing::SealedField;
 use crate::domain::service::Service;
 use crate::domain::sid::{
     AccountSid, ChallengeSid, CredentialSid, EntitySid, EventSid, FactorSid, ServiceSid, WebhookSid,
@@ -117,6 +117,7 @@ impl Walk<'_> {
             | KeyParts::Destination(..)
             // It was verified, and the keys in it are those that verify.
             | KeyParts::KeyRing()
+            | KeyParts::KeyWalk()
             | KeyParts::DialectService(..)
             | KeyParts::Duty(_)
             | KeyParts::Node(_)

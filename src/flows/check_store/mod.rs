@@ -29,8 +29,14 @@ pub async fn check_store(app: &App) -> Result<StoreReport, Fault> {
     let mut export = app.store.export().await?;
     while let Some(entries) = export.next().await? {
         for (key, entry) in entries {
+            let number = authentic::key_of(&entry.value).filter(|_| !authentic::is_of_no_data_key(&key));
             match authentic::verified(&app.vault, &key, entry) {
-                Ok(entry) => walk.visit(&key, &entry).await?,
+                Ok(entry) => {
+                    if let Some(number) = number {
+                        walk.count_key(number);
+                    }
+                    walk.visit(&key, &entry).await?;
+                }
                 Err(forgery) => walk.blame_forged(&key, forgery),
             }
         }

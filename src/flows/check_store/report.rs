@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::domain::key_ring::KeyNumber;
+
 /// What a check has found. It names entries by their identifiers and repeats nothing of what is in them.
 #[derive(Clone, Debug, Default)]
 pub struct StoreReport {
     counts: BTreeMap<&'static str, u64>,
+    keys: BTreeMap<KeyNumber, u64>,
     problems: Vec<String>,
     unlisted: u64,
 }
@@ -25,6 +28,12 @@ impl StoreReport {
     #[must_use]
     pub fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
+    }
+
+    /// How many entries each data key vouches for.
+    #[must_use]
+    pub fn keys(&self) -> &BTreeMap<KeyNumber, u64> {
+        &self.keys
     }
 
     /// Those of all kinds together.
@@ -47,6 +56,10 @@ impl StoreReport {
 
     pub(super) fn count(&mut self, kind: &'static str) {
         *self.counts.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn count_key(&mut self, number: KeyNumber) {
+        *self.keys.entry(number).or_default() += 1;
     }
 
     pub(super) fn note(&mut self, problem: String) {

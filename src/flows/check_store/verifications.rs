@@ -1,7 +1,7 @@
 //! What must hold for verifications and the timers of their plans.
 
 use super::walk::{Here, Walk};
-use crate::crypto::sealed::SealedField;
+use crate::domain::sealing::SealedField;
 use crate::domain::sid::{ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;

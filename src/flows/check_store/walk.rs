@@ -7,6 +7,7 @@ use super::report::StoreReport;
 use crate::app::App;
 use crate::domain::entity::Entity;
 use crate::domain::factor::FactorType;
+use crate::domain::key_ring::KeyNumber;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Fault;
@@ -87,6 +88,11 @@ impl<'a> Walk<'a> {
             }
             None => self.note_unknown(key),
         }
+    }
+
+    /// Counts an entry that the key of this number vouches for.
+    pub(super) fn count_key(&mut self, number: KeyNumber) {
+        self.report.count_key(number);
     }
 
     fn note_unknown(&mut self, key: &[u8]) {
@@ -295,7 +301,7 @@ impl<'a> Walk<'a> {
 fn problem_of(kind: &EntryKind, value: &[u8]) -> Option<String> {
     let (letter, version, read) = match kind.holds {
         Holds::Mark => return (!value.is_empty()).then(|| "it should be empty".to_owned()),
-        Holds::Record { version, read } => (kind.letter, version, read),
+        Holds::Record { version, read, .. } => (kind.letter, version, read),
     };
     read(value).is_err().then(|| match value {
         [found, ..] if *found != letter => format!("it holds a record of kind {}", found.escape_ascii()),

@@ -4,12 +4,12 @@ use zeroize::Zeroizing;
 
 use super::deliver::DueCode;
 use crate::app::App;
-use crate::crypto::sealed::SealedField;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::channel::Channel;
 use crate::domain::message::locale::Locale;
 use crate::domain::message::render;
 use crate::domain::phone::PhoneNumber;
+use crate::domain::sealing::SealedField;
 use crate::domain::sid::AttemptSid;
 use crate::domain::verification::Verification;
 use crate::store::keys;

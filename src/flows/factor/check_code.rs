@@ -1,13 +1,13 @@
 //! Checks a one-time code against a factor, without counting it yet, and tells of a factor that wrong ones close.
 
 use crate::app::App;
-use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::{Code, TotpSecret, matching_steps};
 use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
 use crate::domain::entity::EntityScope;
 use crate::domain::events::{Event, EventType};
 use crate::domain::factor::{CodeVerdict, Factor, FactorKind, FactorLock, Refusal, TotpFactor};
 use crate::domain::limits::Failures;
+use crate::domain::sealing::SealedField;
 use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::entity::LocatedEntity;

@@ -5,7 +5,6 @@ use zeroize::Zeroizing;
 use super::enrolment::{Enrolling, Enrolment};
 use crate::app::App;
 use crate::crypto::otpauth::OtpauthUri;
-use crate::crypto::sealed::SealedField;
 use crate::crypto::totp::TotpSecret;
 use crate::domain::access_token;
 use crate::domain::entity::{EntityName, EntityScope};
@@ -14,6 +13,7 @@ use crate::domain::factor::{
     TimeStep, TotpConfig, TotpFactor,
 };
 use crate::domain::limits::{Failures, SlidingLog};
+use crate::domain::sealing::SealedField;
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid};
 use crate::domain::text::{Attributes, FriendlyName};
 use crate::domain::totp_algorithm::TotpAlgorithm;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::crypto::sealed::SealedField;
 use crate::crypto::web_push::vapid::VapidKey;
 use crate::delivery::DeliveryOutcome;
 use crate::delivery::push::web_push::WebPushAccess;
@@ -12,6 +11,7 @@ use crate::delivery::push::{PushMessage, PushOutcome, PushProvider as _};
 use crate::domain::circuit::FailureScope;
 use crate::domain::factor::WebPushSubscription;
 use crate::domain::opaque::P256Point;
+use crate::domain::sealing::SealedField;
 use crate::flows::reading::Reading;
 use crate::flows::{Fault, retry_on_conflict};
 use crate::store::records::VapidKeyRecord;

@@ -132,8 +132,8 @@ fn changes_of(batch: &Batch, is_decided: bool, is_asked: bool, detail: AuditDeta
         };
         let told = match key.first() {
             // Accounts, keys, tokens, services, credentials, safe numbers, blocks, webhooks, rate limits, messaging configurations,
-            // users.
-            Some(b'a' | b'k' | b'T' | b's' | b'r' | b'S' | b'P' | b'w' | b'i' | b'h' | b'u') => true,
+            // users; the store's own keys.
+            Some(b'M' | b'a' | b'k' | b'T' | b's' | b'r' | b'S' | b'P' | b'w' | b'i' | b'h' | b'u') => true,
             // Access tokens, verifications; entities and all that is theirs.
             Some(b't' | b'v' | b'e') => detail == AuditDetail::All || (is_asked && !is_decided),
             _ => false,
@@ -145,6 +145,8 @@ fn changes_of(batch: &Batch, is_decided: bool, is_asked: bool, detail: AuditDeta
         let is_told = match parts {
             KeyParts::Pending(..) => false,
             KeyParts::Entity(..) => change != ChangeKind::Changed,
+            // A store begins with one.
+            KeyParts::KeyRing() => change != ChangeKind::Created,
             _ => true,
         };
         if !is_told {

@@ -29,13 +29,16 @@ impl DecisionEpoch {
     /// [`StoreError::Corrupt`].
     pub(in crate::flows) fn record<T: Record>(self, entry: &Entry) -> Result<T, StoreError> {
         let mut record: T = records::decode(&entry.value)?;
-        if let Some((epoch, began)) = self.0
-            && epoch.voids()
-            && entry.version <= began
-        {
+        if let Some(epoch) = self.voids(entry.version) {
             record.void(epoch);
         }
         Ok(record)
+    }
+
+    /// The epoch in which what has this version is void, as far as its kind can be.
+    pub(super) fn voids(self, version: Version) -> Option<StoreEpoch> {
+        let (epoch, began) = self.0?;
+        (epoch.voids() && version <= began).then_some(epoch)
     }
 
     /// Has `batch` apply only in this epoch. Where no other process can begin one, it does anyway.

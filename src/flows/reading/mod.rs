@@ -29,6 +29,7 @@ use super::{Error, Fault};
 use crate::app::App;
 use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::AccountSid;
+use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
 use crate::store::keys::{self, Key, Prefix};
@@ -256,6 +257,36 @@ impl<'a> Reading<'a> {
     /// [`Fault::Unavailable`].
     pub(crate) async fn recount(self, account: AccountSid) -> Result<(), Fault> {
         recount(self.store, &self.memory.backlog, account).await.map(drop)
+    }
+
+    /// The entries at `keys` as servers of this store wrote them; what somebody else wrote, and what is gone, is left out. As with
+    /// [`Reading::scan`], the decision rests on none of them by itself.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
+    pub(in crate::flows) async fn entries(&self, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Entry)>, Fault> {
+        let found = match self.store.get_many(keys).await {
+            Err(StoreError::Forged(_)) => {
+                let mut found = Vec::with_capacity(keys.len());
+                for key in keys {
+                    found.push(match self.store.get(key).await {
+                        Err(StoreError::Forged(_)) => None,
+                        entry => entry?,
+                    });
+                }
+                found
+            }
+            found => found?,
+        };
+        let pairs = keys.iter().zip(found);
+        Ok(pairs
+            .filter_map(|(key, entry)| Some((key.clone(), entry?)))
+            .collect())
+    }
+
+    /// The epoch in which an entry of this `version` is void, as far as its kind can be.
+    pub(in crate::flows) fn voids(&self, version: Version) -> Option<StoreEpoch> {
+        self.epoch.voids(version)
     }
 
     /// What was found since this was last asked that no server of this store wrote.

@@ -34,9 +34,9 @@ pub use self::unlock::unlock;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::crypto::sealed::SealedField;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
+use crate::domain::sealing::SealedField;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;

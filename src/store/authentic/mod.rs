@@ -9,9 +9,9 @@
 //! of that number. So whoever can write the store, or a copy of it, but has no master key can delete entries, but can change
 //! none, move none to another key, and bring none from another store. Marks, whose key says it all, carry one like records do.
 //!
-//! Two entries are special. The key ring vouches for itself: number 0, under the key that stays for the store's life. The mark
-//! of a store that is not whole has no MAC, for it is written before there are keys; whoever writes one only keeps a store from
-//! being used.
+//! Three entries are special. The key ring and the store's epoch are vouched for under the key that stays for the store's life,
+//! whose number is 0: the ring holds all others, and to write an epoch anew would be to begin one. The mark of a store that is
+//! not whole has no MAC, for it is written before there are keys; whoever writes one only keeps a store from being used.
 //!
 //! What does not verify fails alone: a read of it is refused, whether it asks for the record or only whether there is one, and
 //! a scan goes past it, as if it were deleted.
@@ -19,6 +19,7 @@
 //! Exports hold entries as the engine has them, with their MACs: whoever reads those verifies them with [`verified`].
 
 mod known_versions;
+mod ring;
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -31,14 +32,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use self::known_versions::KnownVersions;
+use self::ring::RingWatch;
 use super::keys::{self, KeyParts};
 use super::records::{self, Record};
 use super::{
     Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, ForgedEntry,
     Scan, Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
-use crate::crypto::vault::{EntryTag, Vault};
-use crate::domain::key_ring::KeyNumber;
+use crate::crypto::vault::{DataKeys, EntryTag, Vault};
+use crate::domain::key_ring::{KeyNumber, SealedKeyRing};
+use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 
 /// A store whose entries carry MACs, on an engine that knows nothing of them.
@@ -46,6 +49,7 @@ pub struct AuthenticStore {
     engine: Arc<dyn Store>,
     vault: Arc<Vault>,
     versions: KnownVersions,
+    ring: RingWatch,
     forged: AtomicU64,
     /// For which keys it was said that their entry is forged, by a digest.
     told: Mutex<HashSet<u64>>,
@@ -79,6 +83,7 @@ impl AuthenticStore {
             engine,
             vault,
             versions: KnownVersions::default(),
+            ring: RingWatch::default(),
             forged: AtomicU64::new(0),
             told: Mutex::default(),
             untold: Mutex::default(),
@@ -89,6 +94,7 @@ impl AuthenticStore {
     /// The entry as it was written, if it was.
     fn open(&self, key: &[u8], entry: Entry, began: u64) -> Result<Entry, Forgery> {
         let opened = verified(&self.vault, key, entry)?;
+        self.require_current_ring(key, &opened)?;
         // Whoever puts one back must not gain more by it than that this one is refused: it is no sign of lost commits, after
         // which all is forgotten that is known here. Those are found by what was acknowledged.
         if self.versions.is_superseded(key, opened.version, began) {
@@ -127,13 +133,20 @@ impl Store for AuthenticStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         let began = self.versions.now();
         let found = self.engine.get(key).await?;
+        if let Some(known) = self.lacks_key_of(&found) {
+            self.look_if_it_can_be_read(&known).await?;
+        }
         found.map(|entry| self.opened(key, entry, began)).transpose()
     }
 
     /// Fails if one of the entries is forged: whoever wants the others reads them one by one.
     async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
         let began = self.versions.now();
-        let found = self.engine.get_many(keys).await?.into_iter().zip(keys);
+        let found = self.engine.get_many(keys).await?;
+        if let Some(known) = self.lacks_key_of(found.iter().flatten()) {
+            self.look_if_it_can_be_read(&known).await?;
+        }
+        let found = found.into_iter().zip(keys);
         found
             .map(|(entry, key)| entry.map(|entry| self.opened(key, entry, began)).transpose())
             .collect()
@@ -144,6 +157,9 @@ impl Store for AuthenticStore {
         loop {
             let began = self.versions.now();
             let page = self.engine.scan(scan.clone()).await?;
+            if let Some(known) = self.lacks_key_of(page.iter().map(|(_, entry)| entry)) {
+                self.look_if_it_can_be_read(&known).await?;
+            }
             let (is_last, mut passed_over) = (page.len() < scan.limit, None);
             for (key, entry) in page {
                 match self.open(&key, entry, began) {
@@ -169,9 +185,8 @@ impl Store for AuthenticStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let batch = vouched(&self.vault, batch);
         let replaced = self.versions.replaced_by(&batch);
-        self.engine.commit(batch).await?;
+        self.commit_with_keys(batch).await?;
         self.versions.note_replaced(replaced);
         Ok(())
     }
@@ -185,6 +200,9 @@ impl Store for AuthenticStore {
     ) -> Result<ExpiredPage, StoreError> {
         let began = self.versions.now();
         let ExpiredPage { entries, next } = self.engine.expired(now, after, limit).await?;
+        if let Some(known) = self.lacks_key_of(entries.iter().map(|(_, entry)| entry)) {
+            self.look_if_it_can_be_read(&known).await?;
+        }
         let opened = entries.into_iter().filter_map(|(key, entry)| {
             let entry = self.opened(&key, entry, began).ok()?;
             Some((key, entry))
@@ -195,9 +213,11 @@ impl Store for AuthenticStore {
         })
     }
 
-    /// The entries as the engine has them, with their MACs.
+    /// The entries as the engine has them, with their MACs, all of which are of keys that are known from then on.
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
-        self.engine.export().await
+        let export = self.engine.export().await?;
+        self.look_for_keys().await?;
+        Ok(export)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -233,11 +253,17 @@ impl Store for AuthenticStore {
             move |found: Option<&[u8]>| {
                 // One that is forged says nothing.
                 let found = found.and_then(|value| value_of(&self.vault, &key, None, value).ok());
-                Ok(vouched_for(&self.vault, &key, None, &value(found)?))
+                Ok(vouched_for(
+                    &self.vault,
+                    &self.vault.data_keys(),
+                    &key,
+                    None,
+                    &value(found)?,
+                ))
             }
         };
         self.engine.go_on_after_loss(key, &vouched).await?;
-        self.versions.forget();
+        self.forget_versions();
         Ok(())
     }
 
@@ -251,6 +277,7 @@ impl Store for AuthenticStore {
 
     fn forget_versions(&self) {
         self.versions.forget();
+        self.forget_keys();
     }
 
     fn announcements(&self) -> Option<Box<dyn Announcements>> {
@@ -300,11 +327,22 @@ pub fn verified_decoy(vault: &Vault, key: &[u8], record: &[u8]) -> Vec<u8> {
 }
 
 /// The batch as the engine gets it.
-pub(crate) fn vouched(vault: &Vault, mut batch: Batch) -> Batch {
+pub(crate) fn vouched(vault: &Vault, batch: Batch) -> Batch {
+    vouched_with(vault, &vault.data_keys(), batch)
+}
+
+fn vouched_with(vault: &Vault, keys: &DataKeys, mut batch: Batch) -> Batch {
     for put in &mut batch.puts {
-        put.value = vouched_for(vault, &put.key, put.expires_at, &put.value);
+        put.value = vouched_for(vault, keys, &put.key, put.expires_at, &put.value);
     }
     batch
+}
+
+/// Which key vouches for an entry as the engine has it; none if it says nothing of one.
+#[must_use]
+pub fn key_of(value: &[u8]) -> Option<KeyNumber> {
+    let number = value.first_chunk()?;
+    Some(KeyNumber(u16::from_be_bytes(*number)))
 }
 
 /// The record of an entry as the engine has it, before there are keys to verify it with: to find those, and what to say if
@@ -350,7 +388,7 @@ fn value_of<'v>(
     let (front, end) = front_and_end(key, expires_at);
     let parts = [&front[..], key, &end, value];
     let matches = match special {
-        Some(Special::Ring) => number == RING && vault.ring_tag_matches(tag, &parts),
+        Some(Special::Lasting) => number == LASTING && vault.lasting_tag_matches(tag, &parts),
         _ => vault
             .entry_tag_matches(number, tag, &parts)
             .ok_or(Forgery::UnknownKey(number))?,
@@ -363,13 +401,19 @@ fn value_of<'v>(
 }
 
 /// The value of an entry as the engine gets it.
-fn vouched_for(vault: &Vault, key: &[u8], expires_at: Option<Timestamp>, value: &[u8]) -> Vec<u8> {
+fn vouched_for(
+    vault: &Vault,
+    keys: &DataKeys,
+    key: &[u8],
+    expires_at: Option<Timestamp>,
+    value: &[u8],
+) -> Vec<u8> {
     let (front, end) = front_and_end(key, expires_at);
     let parts = [&front[..], key, &end, value];
     let (number, tag) = match Special::of(key) {
         Some(Special::Mark) => return value.to_vec(),
-        Some(Special::Ring) => (RING, vault.ring_tag(&parts)),
-        None => vault.entry_tag(&parts),
+        Some(Special::Lasting) => (LASTING, vault.lasting_tag(&parts)),
+        None => keys.entry_tag(&parts),
     };
     [&number.0.to_be_bytes()[..], &tag, value].concat()
 }
@@ -389,22 +433,28 @@ fn front_and_end(key: &[u8], expires_at: Option<Timestamp>) -> ([u8; 8], [u8; 9]
 enum Special {
     /// That the store is not whole.
     Mark,
-    /// The keys that vouch for all others.
-    Ring,
+    /// What no change of the data keys writes anew: those keys, and the epoch.
+    Lasting,
 }
 
 impl Special {
     fn of(key: &[u8]) -> Option<Self> {
         match key {
-            [letter] if *letter == records::Filling::KIND => Some(Self::Mark),
-            [letter] if *letter == crate::domain::key_ring::SealedKeyRing::KIND => Some(Self::Ring),
+            [records::Filling::KIND] => Some(Self::Mark),
+            [SealedKeyRing::KIND | StoreEpoch::KIND] => Some(Self::Lasting),
             _ => None,
         }
     }
 }
 
-/// The number under which the key ring vouches for itself.
-const RING: KeyNumber = KeyNumber(0);
+/// Whether the entry at `key` is of none of the data keys, so that it stays as it is when they change.
+#[must_use]
+pub fn is_of_no_data_key(key: &[u8]) -> bool {
+    Special::of(key).is_some()
+}
+
+/// The number of the key that stays.
+const LASTING: KeyNumber = KeyNumber(0);
 
 /// How much longer an entry is for its MAC.
 pub const MAC_BYTES: usize = 2 + size_of::<EntryTag>();

@@ -164,9 +164,11 @@ async fn a_forged_entry_fails_alone() {
 async fn a_key_ring_is_no_other_entry_and_no_other_entry_is_one() {
     let world = VouchedStore::with(1, 1).await;
     let ring = keys::key_ring().into_bytes();
-    let batch = Batch::new().put(ring.clone(), b"ring".to_vec());
+    let written = records::encode(&world.store.vault.sealed_ring()).unwrap();
+    // The entries that are there were written before there was one.
+    let batch = Batch::new().put(ring.clone(), written.clone());
     world.store.commit(batch).await.unwrap();
-    assert_eq!(world.store.get(&ring).await.unwrap().unwrap().value, b"ring");
+    assert_eq!(world.store.get(&ring).await.unwrap().unwrap().value, written);
     let raw = world.engine.get(&ring).await.unwrap().unwrap();
     assert_eq!(raw.value[..2], [0, 0]);
     let mut other = raw.value.clone();

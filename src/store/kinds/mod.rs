@@ -32,8 +32,8 @@ use self::parts::{KeyReader, ReadPart, written};
 use self::table::kinds;
 use super::StoreError;
 use super::records::{
-    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Filling, ImportedKey, Purge,
-    Record, ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer,
+    self, ChallengeTimer, CreationRate, DeviceRecord, DialectServiceRecord, Filling, ImportedKey,
+    LookAtSealed, Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord, VerificationTimer, WriteAnew,
 };
 use crate::domain::access_token::AccessToken;
 use crate::domain::account::{Account, ApiKey};
@@ -51,15 +51,16 @@ use crate::domain::factor::Factor;
 use crate::domain::fraud::PrefixBlock;
 use crate::domain::fraud::budget::{Counter, Taken};
 use crate::domain::fraud::prefix::DestinationPrefix;
-use crate::domain::key_ring::SealedKeyRing;
+use crate::domain::key_ring::{KeyWalk, SealedKeyRing};
 use crate::domain::limits::Permits;
 use crate::domain::messaging_configuration::{MessagingConfiguration, Region};
 use crate::domain::node::{Duty, DutyHolder, NodeId, NodeRecord};
-use crate::domain::opaque::Fingerprint;
+use crate::domain::opaque::{Fingerprint, Sealed};
 use crate::domain::outbox::{DeadLetter, Lane};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::rate_limit::{RateLimit, RateLimitUses};
 use crate::domain::safe_list::SafeNumber;
+use crate::domain::sealing::{HoldsSealed, SealedField};
 use crate::domain::service::Service;
 use crate::domain::sid::{
     AccessTokenSid, AccountSid, ApiKeySid, AttemptSid, AuditSid, BearerTokenSid, ChallengeSid, CredentialSid,
@@ -82,6 +83,9 @@ kinds! {
         /// The store's own keys, which only its master key opens.
         b'M' KeyRing key_ring()
             => record SealedKeyRing, Stays, "key rings", "key ring of the store";
+        /// How far entries were written anew with the keys that are there now.
+        b'Q' KeyWalk key_walk()
+            => record KeyWalk, Stays, "walks of the data keys", "walk of the data keys";
         /// That the store is being filled, and what with.
         b'F' Filling filling()
             => record Filling, Stays, "marks of stores that are not whole", "mark of a store that is not whole";
@@ -100,10 +104,10 @@ kinds! {
             => record WitnessCount, Stays, "counts of the store's witness", "count of the store's witness";
         /// The key that push services know this server by.
         b'K' VapidKey vapid_key()
-            => record VapidKeyRecord, Stays, "VAPID keys", "VAPID key";
+            => record VapidKeyRecord sealed, Stays, "VAPID keys", "VAPID key";
         /// An account.
         b'a' Account account(; sid: AccountSid) in accounts
-            => record Account, Stays, "accounts", "account {sid}";
+            => record Account sealed, Stays, "accounts", "account {sid}";
         /// An API key.
         b'k' ApiKey api_key(sid: ApiKeySid)
             => record ApiKey, Stays, "API keys", "API key {sid}";
@@ -115,7 +119,7 @@ kinds! {
             => record BearerToken, Stays, "bearer tokens", "bearer token {sid}";
         /// A key that a client and this server agreed on, by a digest of its name.
         b'C' ClientKey client_key(name: &'_ Fingerprint)
-            => record ClientKey, Ends, "keys of clients", "key of a client {name:?}";
+            => record ClientKey sealed, Ends, "keys of clients", "key of a client {name:?}";
         /// The key of a device, and where the factor is that its credential belongs to.
         b'd' Device device(credential: CredentialSid)
             => record DeviceRecord, Stays, "devices", "device {credential}";
@@ -152,7 +156,7 @@ kinds! {
             => record DialectServiceRecord, Stays, "services of protocols", "service of {account} for {dialect}";
         /// A push provider's key of an account.
         b'r' Credential credential(account: AccountSid; sid: CredentialSid) in credentials
-            => record Credential, Stays, "credentials", "credential {sid} of {account}";
+            => record Credential sealed, Stays, "credentials", "credential {sid} of {account}";
         /// A try to send a code.
         b'l' Attempt attempt(account: AccountSid; sid: AttemptSid) in attempts
             => record Attempt, Ends, "attempts", "attempt {sid} of {account}";
@@ -202,7 +206,7 @@ kinds! {
             => record AccessToken voided, Ends, "access tokens", "access token {sid} of {service}";
         /// A verification of a service; one whose rules give it no end stays.
         b'v' Verification verification(service: ServiceSid; sid: VerificationSid) in verifications
-            => record Verification voided, MayEnd, "verifications", "verification {sid} of {service}";
+            => record Verification voided sealed, MayEnd, "verifications", "verification {sid} of {service}";
         /// What a service remembers of a destination, for as long as its last verification is.
         b'y' Destination destination(service: ServiceSid, destination: &'_ Destination)
             => record DestinationRecord, MayEnd, "destinations", "destination {destination:?} of {service}";
@@ -225,7 +229,7 @@ kinds! {
     Entity {
         /// A factor of an entity; one that is not verified ends.
         b'f' Factor factor(owner: &'_ EntityScope as Owner; sid: FactorSid) in factors
-            => record Factor voided, MayEnd, "factors", "factor {sid} of {owner}";
+            => record Factor voided sealed, MayEnd, "factors", "factor {sid} of {owner}";
         /// A challenge of an entity.
         b'c' Challenge challenge(owner: &'_ EntityScope as Owner; sid: ChallengeSid) in challenges
             => record Challenge voided, Ends, "challenges", "challenge {sid} of {owner}";
@@ -286,6 +290,10 @@ pub enum Holds {
         version: u8,
         /// Reads it, to see whether it can be read.
         read: fn(&[u8]) -> Result<(), StoreError>,
+        /// Where something is sealed in it.
+        sealed: Option<LookAtSealed>,
+        /// Writes it anew, where that changes it: something is sealed in it, or it can be void.
+        write_anew: Option<WriteAnew>,
     },
 }
 

@@ -3,7 +3,7 @@
 //! A row is
 //! `LETTER Kind function(part: Type, ...; last: Type) in listing under prefix(part: Type) => record Type, Lifetime, "plural",
 //! "one {part}";`, in a block for what its entries belong to. A part that is borrowed is written `&'_ Type`, and one that a key says less
-//! of than its writer knows `Type as What`. `record Type voided` is what an epoch of the store that began later makes void.
+//! of than its writer knows `Type as What`. `record Type voided` is what an epoch of the store that began later makes void, and `record Type sealed` what holds sealed values.
 
 /// Makes of the rows: `KeyParts`, `KINDS`, the functions that write keys, the types of marks, and what records implement.
 macro_rules! kinds {
@@ -11,37 +11,56 @@ macro_rules! kinds {
     (@read $ty:ident) => { $ty };
     (@read $ty:ident $read:ident) => { $read };
 
-    (@kind $letter:literal $home:ident $form:ident $record:ident $lifetime:ident $plural:literal) => {
+    (@kind $letter:literal $home:ident $form:ident $record:ident ($($flag:ident)*) $lifetime:ident $plural:literal) => {
         EntryKind {
             letter: $letter,
             name: $plural,
             home: Home::$home,
             lifetime: Lifetime::$lifetime,
-            holds: kinds!(@holds $form $record),
+            holds: kinds!(@holds $form $record $($flag)*),
         }
     };
     (@holds mark $mark:ident) => { Holds::Mark };
-    (@holds record $record:ident) => {
-        Holds::Record { version: <$record as Record>::VERSION, read: records::read_only::<$record> }
+    (@holds record $record:ident $($flag:ident)*) => {
+        Holds::Record {
+            version: <$record as Record>::VERSION,
+            read: records::read_only::<$record>,
+            sealed: kinds!(@sealed $record $($flag)*),
+            write_anew: kinds!(@write_anew $record $($flag)*),
+        }
     };
+
+    (@sealed $record:ident) => { None };
+    (@sealed $record:ident voided) => { None };
+    (@sealed $record:ident $($flag:ident)+) => { Some(records::look_at_sealed::<$record>) };
+    (@write_anew $record:ident) => { None };
+    (@write_anew $record:ident $($flag:ident)+) => { Some(records::write_anew::<$record>) };
 
     (@form mark $letter:literal $mark:ident) => {
         /// Stands for entries that hold nothing.
         pub struct $mark;
         impl records::Mark for $mark {}
     };
-    (@form record $letter:literal $record:ident) => {
-        impl Record for $record {
-            const KIND: u8 = $letter;
-        }
-    };
-    (@form record $letter:literal $record:ident voided) => {
+    (@form record $letter:literal $record:ident $($flag:ident)*) => {
         impl Record for $record {
             const KIND: u8 = $letter;
 
-            fn void(&mut self, epoch: StoreEpoch) {
-                Voidable::void(self, epoch);
-            }
+            $(kinds!(@flag $flag);)*
+        }
+    };
+
+    (@flag voided) => {
+        fn void(&mut self, epoch: StoreEpoch) {
+            Voidable::void(self, epoch);
+        }
+    };
+    (@flag sealed) => {
+        fn look_at_sealed(&self, look: &mut dyn FnMut(&Sealed)) {
+            HoldsSealed::look_at_sealed(self, look);
+        }
+
+        fn change_sealed(&mut self, change: &mut dyn FnMut(SealedField, &mut Sealed)) {
+            HoldsSealed::change_sealed(self, change);
         }
     };
 
@@ -87,7 +106,7 @@ macro_rules! kinds {
         $(#[$doc:meta])*
         $letter:literal $kind:ident $function:ident $parts:tt
             $(in $listing:ident)? $(under $under:ident $owners:tt)?
-            => $form:ident $record:ident $($voided:ident)?, $lifetime:ident, $plural:literal, $text:literal;
+            => $form:ident $record:ident $($flag:ident)*, $lifetime:ident, $plural:literal, $text:literal;
     )* })*) => {
         /// The functions that write keys.
         pub(super) mod functions {
@@ -102,12 +121,12 @@ macro_rules! kinds {
         }
 
         $($(
-            kinds!(@form $form $letter $record $($voided)?);
+            kinds!(@form $form $letter $record $($flag)*);
             kinds!(@lifetime $lifetime $record);
         )*)*
 
         /// One for each row of the table, in its order.
-        pub const KINDS: &[EntryKind] = &[$($(kinds!(@kind $letter $home $form $record $lifetime $plural)),*),*];
+        pub const KINDS: &[EntryKind] = &[$($(kinds!(@kind $letter $home $form $record ($($flag)*) $lifetime $plural)),*),*];
 
         /// Has every type of record visited, in the order of the table.
         pub fn visit_records(visitor: &mut impl RecordVisitor) {
@@ -119,7 +138,7 @@ macro_rules! kinds {
         $(#[$doc:meta])*
         $letter:literal $kind:ident $function:ident (
             $($part:ident: $(&$life:lifetime)? $ty:ident $(as $read:ident)?),* $(; $last:ident: $last_ty:ident)?
-        ) $(in $listing:ident)? $(under $under:ident $owners:tt)? => $form:ident $record:ident $($voided:ident)?, $lifetime:ident, $plural:literal, $text:literal;
+        ) $(in $listing:ident)? $(under $under:ident $owners:tt)? => $form:ident $record:ident $($flag:ident)*, $lifetime:ident, $plural:literal, $text:literal;
     )* })*) => {
         /// What a key says of its entry.
         ///
@@ -156,7 +175,7 @@ macro_rules! kinds {
                 match self {
                     $($(
                         Self::$kind(..) => {
-                            const KIND: EntryKind = kinds!(@kind $letter $home $form $record $lifetime $plural);
+                            const KIND: EntryKind = kinds!(@kind $letter $home $form $record ($($flag)*) $lifetime $plural);
                             &KIND
                         }
                     )*)*

@@ -58,6 +58,7 @@ fn samples() -> Vec<Sample> {
         sample(duty(Duty::Sweep), "4a73".to_owned(), KeyParts::Duty(Duty::Sweep)),
         sample(key_ring(), "4d".to_owned(), KeyParts::KeyRing()),
         sample(filling(), "46".to_owned(), KeyParts::Filling()),
+        sample(key_walk(), "51".to_owned(), KeyParts::KeyWalk()),
         sample(store_epoch(), "7e".to_owned(), KeyParts::StoreEpoch()),
         sample(witness_count(), "4f".to_owned(), KeyParts::WitnessCount()),
         sample(vapid_key(), "4b".to_owned(), KeyParts::VapidKey()),

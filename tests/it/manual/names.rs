@@ -287,7 +287,8 @@ const NAMING: &[&str] = &["--name", "-o", "-s", "-t", "-u"];
 /// Options of other programs that stand in sentences.
 const FOREIGN: &[&str] = &[];
 
-const OF_TESTS: [&str; 7] = [
+const OF_TESTS: [&str; 8] = [
+    "COUNTERSIGN_KEY_ROUNDS",
     "COUNTERSIGN_KILL_ROUNDS",
     "COUNTERSIGN_SENDER_",
     "COUNTERSIGN_TEST_ALL",

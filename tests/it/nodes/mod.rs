@@ -7,3 +7,5 @@ mod faults;
 mod races;
 mod servers;
 mod sms_provider;
+
+pub(crate) use servers::Nodes;

@@ -20,7 +20,7 @@ use crate::server_kill::line::Servers;
 use crate::server_kill::server::{self, DATA, Server};
 
 /// Servers on one database.
-pub(super) struct Nodes {
+pub(crate) struct Nodes {
     // Before what it needs, so that it goes first.
     all: Vec<Node>,
     servers: Arc<Servers>,
@@ -39,7 +39,7 @@ struct Node {
 
 impl Nodes {
     /// So many servers, all up. None where PostgreSQL is not installed.
-    pub(super) fn start(number: usize) -> Option<Self> {
+    pub(crate) fn start(number: usize) -> Option<Self> {
         let cluster = Cluster::own(ClusterOptions::default())?;
         Some(Self::start_on(cluster, &vec![None; number]))
     }
@@ -80,19 +80,19 @@ impl Nodes {
         nodes
     }
 
-    pub(super) fn servers(&self) -> Arc<Servers> {
+    pub(crate) fn servers(&self) -> Arc<Servers> {
         Arc::clone(&self.servers)
     }
 
     /// Where the database keeps its files.
-    pub(super) fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         // What is in memory only is none of them yet.
         self.cluster.administration().psql("CHECKPOINT");
         self.cluster.directory().join("data")
     }
 
     /// Does something with the store, as a server would.
-    pub(super) fn within(&self, work: impl AsyncFnOnce(&App)) {
+    pub(crate) fn within(&self, work: impl AsyncFnOnce(&App)) {
         let address = PostgresAddress::parse(&self.database.url(), None).unwrap();
         let open = async || {
             let options = PostgresOptions::new(address);
@@ -105,6 +105,11 @@ impl Nodes {
         server::within_store(&self.all[0].directory.join(DATA), open, work);
     }
 
+    /// The directory of one of them, for commands that are given there.
+    pub(crate) fn directory(&self, number: usize) -> &Path {
+        &self.all[number].directory
+    }
+
     pub(super) fn number(&self) -> usize {
         self.all.len()
     }
@@ -114,7 +119,7 @@ impl Nodes {
         self.all.iter().map(|node| &node.proxy)
     }
 
-    pub(super) fn database(&self) -> &Database {
+    pub(crate) fn database(&self) -> &Database {
         &self.database
     }
 
@@ -122,7 +127,7 @@ impl Nodes {
         &self.cluster
     }
 
-    pub(super) fn kill(&mut self, number: usize) {
+    pub(crate) fn kill(&mut self, number: usize) {
         self.all[number].server = None;
         self.servers.is_down(number);
     }
@@ -134,7 +139,7 @@ impl Nodes {
     }
 
     /// Starts what was killed. All of it must be of use again soon.
-    pub(super) fn recover(&mut self) {
+    pub(crate) fn recover(&mut self) {
         let begin = Instant::now();
         for number in 0..self.all.len() {
             let node = &mut self.all[number];

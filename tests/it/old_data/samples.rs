@@ -25,6 +25,7 @@ use countersign::domain::factor::{
     LearnedDrift, LockReason, NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor,
     Unreachable, WebPushSubscription,
 };
+use countersign::domain::key_ring::KeyWalk;
 use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::node::{ClockOffset, DutyHolder, NodeId, NodeRecord, SettingMark};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
@@ -714,6 +715,17 @@ fn of_the_store() -> Vec<Sample> {
         sample("service count", &ServiceCount { count: 3 }),
         sample("store format", &format),
         sample("key ring", &ring),
+        sample(
+            "walk of the data keys",
+            &KeyWalk {
+                generation: 3,
+                after: vec![b'f', 0, 0xff],
+                seen: 70_000,
+                written: 69_000,
+                found: true,
+                is_done: false,
+            },
+        ),
         sample("server", &node),
         sample("duty of a server", &duty),
         sample("VAPID key", &vapid_key),

@@ -46,7 +46,7 @@ use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::reading::Foreseen;
 use countersign::flows::store_format;
 use countersign::flows::webhook::{self, NewWebhook};
-use countersign::flows::{access_token, account, api_key, audit, entity, service, witness};
+use countersign::flows::{access_token, account, api_key, audit, data_keys, entity, service, witness};
 use countersign::store::keys::{self, KeyParts};
 use countersign::store::kinds::KINDS;
 use countersign::store::memory::MemoryStore;
@@ -211,6 +211,7 @@ pub(super) async fn write() -> String {
     run_beside_others(&app).await;
     witness::advance(&app).await.unwrap();
     give_up_one(&app).await;
+    data_keys::rotate(&app).await.unwrap();
     audit::seal::round(&app).await.unwrap();
 
     let mut file = Vec::new();

@@ -135,6 +135,25 @@ pub(crate) fn run(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Begins what `countersign` does at this command, which is killed when what is returned is dropped.
+pub(crate) fn begin(directory: &Path, arguments: &[&str]) -> Process {
+    let log = directory.join("command.log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
+        command.env_remove(name);
+    }
+    let child = command
+        .args(arguments)
+        .arg("--data")
+        .arg(directory.join(DATA))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    Process { child, log }
+}
+
 /// Opens the store that a killed server left, and checks that everything in it fits together.
 pub(crate) fn check_store(directory: &Path) {
     within(&directory.join(DATA), async |app| {

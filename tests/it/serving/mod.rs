@@ -20,6 +20,7 @@ mod heads;
 pub(crate) mod http;
 pub(crate) mod http2;
 mod key_commands;
+mod keys;
 mod limits;
 mod ops;
 mod outbox;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use countersign::crypto::sealed::SealedField;
+use countersign::domain::sealing::SealedField;
 use countersign::domain::verification::Verification;
 use countersign::store::keys;
 use countersign::store::records::decode;

@@ -1,9 +1,10 @@
 //! A store that may have forgotten something: what was decided before is void, and everything can be had anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign::domain::store_epoch::StoreEpoch;
-use countersign::flows::epoch;
+use countersign::flows::{data_keys, epoch, store_format};
 use countersign::store::{Batch, Store, keys};
 
 use crate::support::messages::next_number;
@@ -18,7 +19,7 @@ async fn another_process_begins_an_epoch(server: &TestApp) {
     server.app.store.commit(batch).await.unwrap();
 }
 
-async fn what_waited_is_void(server: TestApp) {
+async fn what_waited_is_void(server: TestApp, keys_change: bool) {
     let client = server.client();
     let user = User::create(&client).await;
     let totp = user.totp(&server, &client).await;
@@ -45,6 +46,16 @@ async fn what_waited_is_void(server: TestApp) {
     if server.app.store.is_exclusive() {
         // There it is this process that does it.
         epoch::learn(&server.app).await.unwrap();
+    }
+    if keys_change {
+        // All that is void is written anew behind the epoch.
+        store_format::check(&server.app).await.unwrap();
+        data_keys::rotate(&server.app).await.unwrap();
+        while data_keys::go_on(&server.app, Duration::from_millis(50))
+            .await
+            .unwrap()
+            .is_under_way()
+        {}
     }
     // Codes that are live now may have been used in what is forgotten.
     for steps in [-1, 0, 1] {
@@ -92,15 +103,20 @@ async fn what_waited_is_void(server: TestApp) {
 
 #[tokio::test]
 async fn what_waited_when_another_process_began_an_epoch_is_void() {
-    what_waited_is_void(TestApp::new().await).await;
+    what_waited_is_void(TestApp::new().await, false).await;
 }
 
 #[tokio::test]
 async fn what_waited_in_a_store_of_one_process_is_void() {
     let directory = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = sled_in(directory.path());
-    what_waited_is_void(TestApp::on(Arc::clone(&store)).await).await;
+    what_waited_is_void(TestApp::on(Arc::clone(&store)).await, false).await;
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_waited_is_void_though_it_was_written_anew() {
+    what_waited_is_void(TestApp::new().await, true).await;
 }
 
 /// What was decided before an epoch that nobody knew of then is not written.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::crypto::sealed::SealedField;
+use countersign::domain::sealing::SealedField;
 use countersign::flows::check_store::check_store;
 use countersign::flows::push::web_push::vapid_public_key;
 use countersign::flows::store_format;

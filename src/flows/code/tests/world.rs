@@ -1,6 +1,6 @@
 //! A server with senders that do as a test says.
 
-use crate::crypto::sealed::SealedField;
+use crate::domain::sealing::SealedField;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -311,6 +311,7 @@ fn the_checksum_is_byte_exact() {
 async fn source(number: u8) -> MemoryStore {
     let store = MemoryStore::new();
     let ring = SealedKeyRing {
+        generation: 1,
         store: StoreIdentity::from_bytes([number; 16]),
         lasting: Vec::new(),
         data: Vec::new(),

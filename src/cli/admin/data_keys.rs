@@ -1,0 +1,166 @@
+//! The store's own keys, as operators see and change them.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Reply;
+use crate::app::App;
+use crate::crypto::master_key::MasterKey;
+use crate::domain::key_ring::KeyNumber;
+use crate::flows::Fault;
+use crate::flows::data_keys::{self, KeyChangeError, KeyState};
+
+/// What is asked for of a store's own keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(in crate::cli) enum KeyRequest {
+    /// Another master key that opens the store, too.
+    AddMaster {
+        key: MasterKeyText,
+    },
+    List,
+    Retire {
+        number: u16,
+    },
+    /// All master keys but the server's.
+    RetireMasters,
+    Rotate,
+    /// Goes on for a moment with writing entries anew.
+    Walk,
+}
+
+/// What is shown of a store's keys: nothing that is secret.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct DataKeysView {
+    store: String,
+    /// The identifier of the master key that the server has.
+    master_key: String,
+    /// Those of all that open the store.
+    master_keys: Vec<String>,
+    pub(in crate::cli) data_keys: Vec<DataKeyView>,
+    /// Whether entries are being written anew.
+    pub(in crate::cli) under_way: bool,
+    entries_seen: u64,
+    entries_written: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct DataKeyView {
+    pub(in crate::cli) number: u16,
+    /// `active`, `reading` or `leaving`.
+    state: String,
+    since: String,
+}
+
+impl DataKeysView {
+    /// It, for people.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("store {}\n", self.store);
+        for id in &self.master_keys {
+            let ours = if *id == self.master_key { "  (given)" } else { "" };
+            let _ = writeln!(text, "master key {id}{ours}");
+        }
+        for key in &self.data_keys {
+            let DataKeyView { number, state, since } = key;
+            let _ = writeln!(text, "data key {number}  {state}  since {since}");
+        }
+        if self.data_keys.len() > 1 {
+            let _ = writeln!(text, "{}", self.progress());
+        }
+        text
+    }
+
+    /// How far entries were written anew.
+    pub(in crate::cli) fn progress(&self) -> String {
+        let (seen, written) = (self.entries_seen, self.entries_written);
+        let end = if self.under_way { "; going on" } else { "; done" };
+        format!("{seen} entries looked at, {written} written anew{end}")
+    }
+}
+
+impl From<&KeyState> for DataKeysView {
+    fn from(state: &KeyState) -> Self {
+        let KeyState { ring, master, walk } = state;
+        let data_keys = ring.data.iter().map(|key| DataKeyView {
+            number: key.number.0,
+            state: key.state.name().to_owned(),
+            since: key.since.to_string(),
+        });
+        Self {
+            store: ring.store.to_string(),
+            master_key: master.to_string(),
+            master_keys: ring
+                .lasting
+                .iter()
+                .map(|wrap| wrap.master_key.to_string())
+                .collect(),
+            data_keys: data_keys.collect(),
+            under_way: state.is_under_way(),
+            entries_seen: walk.as_ref().map_or(0, |walk| walk.seen),
+            entries_written: walk.as_ref().map_or(0, |walk| walk.written),
+        }
+    }
+}
+
+pub(super) async fn execute(app: &App, request: KeyRequest) -> Result<Reply, String> {
+    let explain = |error: KeyChangeError| error.to_string();
+    let done = match request {
+        KeyRequest::AddMaster { key } => {
+            let key = MasterKey::parse(key.reveal()).map_err(|error| error.to_string())?;
+            data_keys::add_master(app, &key).await.map_err(explain)?;
+            format!(
+                "master key {} opens the store, too; start every server with it, then end the change with `countersign keys \
+                 retire --master`",
+                key.id()
+            )
+        }
+        KeyRequest::List => return show(data_keys::list(app).await),
+        KeyRequest::Retire { number } => {
+            let retired = data_keys::retire(app, KeyNumber(number)).await;
+            retired.map_err(explain)?;
+            format!("data key {number} is to go")
+        }
+        KeyRequest::RetireMasters => {
+            data_keys::retire_other_masters(app).await.map_err(explain)?;
+            format!("only master key {} opens the store", app.vault.master_key())
+        }
+        KeyRequest::Rotate => {
+            let number = data_keys::rotate(app).await.map_err(explain)?;
+            format!("data key {number} is the active one")
+        }
+        KeyRequest::Walk => return show(data_keys::go_on(app, MOMENT).await),
+    };
+    Ok(Reply::Done(done))
+}
+
+fn show(state: Result<KeyState, Fault>) -> Result<Reply, String> {
+    let state = state.map_err(|fault| fault.to_string())?;
+    Ok(Reply::DataKeys((&state).into()))
+}
+
+/// For how long is gone on, or waited for whoever does.
+const MOMENT: Duration = Duration::from_millis(300);
+
+/// A master key as text, on its way to a server of the same machine.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::cli) struct MasterKeyText(Zeroizing<String>);
+
+impl MasterKeyText {
+    pub(in crate::cli) fn new(key: &MasterKey) -> Self {
+        Self(key.to_text())
+    }
+
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for MasterKeyText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKeyText(..)")
+    }
+}

@@ -1,0 +1,139 @@
+//! The store's data keys change while clients work and servers are killed, and then the checks of [`crate::server_kill`]: nothing
+//! that was answered is lost, nothing is forged, and when the old keys are gone everything is still there.
+//!
+//! `COUNTERSIGN_KEY_ROUNDS` sets how often a key is made or taken away (10 unless told), `COUNTERSIGN_KILL_SEED` the moments.
+
+mod changer;
+mod walk;
+
+use changer::KeyChanger;
+
+use countersign::app::App;
+use countersign::domain::text::FriendlyName;
+use countersign::flows::{account, api_key};
+use futures_util::future::join_all;
+
+use crate::nodes::Nodes;
+use crate::server_kill::everybody::Everybody;
+use crate::server_kill::line::Servers;
+use crate::server_kill::number_from;
+use crate::server_kill::random::Random;
+use crate::server_kill::server::{self, DATA, Server};
+
+/// Creates so much that killing somebody in the middle of it is the rule.
+async fn fill(app: &App) {
+    let name = |text: &str| FriendlyName::parse(text).unwrap();
+    let account = account::create(app, name("of many keys")).await.unwrap().account;
+    for _ in 0..8 {
+        let create = |_| api_key::create(app, account.sid, name("one of many"));
+        for created in join_all((0..100).map(create)).await {
+            created.unwrap();
+        }
+    }
+}
+
+fn rounds() -> (u64, Random) {
+    let rounds = number_from("COUNTERSIGN_KEY_ROUNDS", 10);
+    let seed = number_from("COUNTERSIGN_KILL_SEED", 0x5eed);
+    eprintln!("{rounds} rounds, seed {seed}");
+    (rounds, Random::new(seed))
+}
+
+#[test]
+fn data_keys_change_while_the_server_is_killed() {
+    let (rounds, mut random) = rounds();
+    let directory = tempfile::tempdir().unwrap();
+    let changer = KeyChanger::on(directory.path(), &[]);
+    let first = Server::start(directory.path());
+    let mut everybody = Everybody::new(&Servers::only(&first.address), &mut random);
+    drop(first);
+    let data = directory.path().join(DATA);
+    server::within(&data, fill);
+    let (mut interrupted, mut gone) = (0, 0);
+    for round in 0..rounds {
+        let server = Server::start(directory.path());
+        let servers = Servers::only(&server.address);
+        everybody.check(&servers, round.saturating_sub(1));
+        let (until_kill, spins) = (random.below(250), random.below(2_000_000));
+        everybody.work(&servers, round, |answers| {
+            if round % 8 == 2 {
+                changer.retire_oldest();
+            }
+            let _killed_when_dropped = changer.begin_next();
+            answers.wait_for(until_kill);
+            (0..spins).for_each(|_| std::hint::spin_loop());
+            drop(server);
+        });
+        let state = changer.state();
+        interrupted += u64::from(state.is_under_way);
+        gone = gone.max(state.first_key - 1);
+        if round % 4 == 3 {
+            server::check_store(directory.path());
+        }
+    }
+    assert!(
+        interrupted > 0 && gone > 0,
+        "{interrupted} of {rounds} were interrupted, {gone} keys gone"
+    );
+    let server = Server::start(directory.path());
+    let servers = Servers::only(&server.address);
+    everybody.check(&servers, 0);
+    everybody.check_events(&servers);
+    changer.leave_one_new_key();
+    drop(server);
+    // Nothing is left of all the others, and nothing is missing.
+    let server = Server::start(directory.path());
+    let servers = Servers::only(&server.address);
+    everybody.check(&servers, 0);
+    drop(server);
+    server::within(&data, async |app| everybody.check_records(app).await);
+    server::check_store(directory.path());
+    everybody.check_files(&[&data.join("store")]);
+    server::run(directory.path(), &["audit", "verify"]);
+    everybody.summarize(rounds);
+}
+
+#[test]
+fn data_keys_change_while_servers_of_a_database_are_killed() {
+    let (rounds, mut random) = rounds();
+    let Some(mut nodes) = Nodes::start(2) else {
+        return;
+    };
+    let url = nodes.database().url();
+    let changer = KeyChanger::on(nodes.directory(0), &["--store", &url]);
+    let servers = nodes.servers();
+    let mut everybody = Everybody::new(&servers, &mut random);
+    nodes.within(fill);
+    let (mut interrupted, mut gone) = (0, 0);
+    for round in 0..rounds {
+        let (until_kill, number) = (random.below(250), random.below(3));
+        everybody.work(&servers, round, |answers| {
+            if round % 8 == 2 {
+                changer.retire_oldest();
+            }
+            let _killed_when_dropped = changer.begin_next();
+            answers.wait_for(until_kill);
+            // One of them, or both.
+            for node in 0..2 {
+                if number == node || number == 2 {
+                    nodes.kill(usize::try_from(node).unwrap());
+                }
+            }
+        });
+        let state = changer.state();
+        interrupted += u64::from(state.is_under_way);
+        gone = gone.max(state.first_key - 1);
+        nodes.recover();
+        everybody.check(&servers, round);
+    }
+    assert!(
+        interrupted > 0 && gone > 0,
+        "{interrupted} of {rounds} were interrupted, {gone} keys gone"
+    );
+    changer.leave_one_new_key();
+    everybody.check(&servers, 0);
+    everybody.check_events(&servers);
+    nodes.within(async |app| everybody.check_records(app).await);
+    everybody.check_files(&[&nodes.files()]);
+    everybody.summarize(rounds);
+}
