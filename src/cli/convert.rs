@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::admin::client;
 use super::data_directory::{DataDirectory, has_store, require_store_in};
-use super::open::open_store;
+use super::open::{around, open_store};
 use super::progress::ProgressLine;
 use super::store::report_left_out;
 use super::{Failure, key_file, output};
+use crate::app::Policy;
 use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::key_ring::SealedKeyRing;
 use crate::domain::time::{Clock, SystemClock, Timestamp};
+use crate::flows::audit::{AuditScope, record_conversion, within};
+use crate::flows::store_format::{self, UnusableStore};
 use crate::store::authentic::read_unverified;
 use crate::store::postgres::{PostgresAddress, PostgresOptions, PostgresStore};
 use crate::store::sled::Options;
@@ -113,14 +117,14 @@ impl StorePlace {
 }
 
 impl TakenPlace {
-    async fn open(&self) -> Result<Box<dyn Store>, Failure> {
+    async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
         match self {
-            Self::Directory { taken, .. } => Ok(Box::new(open_store(Options::new(taken.store())).await?)),
+            Self::Directory { taken, .. } => Ok(Arc::new(open_store(Options::new(taken.store())).await?)),
             Self::Database(address) => {
                 let options = PostgresOptions::new(PostgresAddress::clone(address));
                 let opened = PostgresStore::open(&options, Arc::new(SystemClock)).await;
                 let failure = |error| Failure::new(format!("cannot use the store in {address}: {error}"));
-                Ok(Box::new(opened.map_err(failure)?))
+                Ok(Arc::new(opened.map_err(failure)?))
             }
         }
     }
@@ -164,6 +168,7 @@ pub(super) async fn convert(
     from: &StorePlace,
     to: &StorePlace,
     keys: ConversionKeys<'_>,
+    policy: Policy,
     leave_out_forged: bool,
 ) -> Result<(), Failure> {
     let ConversionKeys { password_file, given } = keys;
@@ -172,8 +177,27 @@ pub(super) async fn convert(
     let source = source_place.open().await?;
     let places = [&source_place, &target_place];
     let converted = fill(source.as_ref(), given, places, leave_out_forged).await;
+    if let Ok(Copied {
+        vault: Some(vault),
+        target,
+        ..
+    }) = &converted
+    {
+        // After both were compared. Whoever takes a store elsewhere is told of where it was, and where it is now.
+        let (source, target) = (Arc::clone(&source), Arc::clone(target));
+        note(source, vault, &policy, &format!("to {target_place}")).await;
+        note(target, vault, &policy, &format!("from {source_place}")).await;
+    }
     let closed = source.close().await;
-    let Copied { sum, key, left_out } = converted?;
+    let Copied {
+        sum,
+        key,
+        left_out,
+        vault: _,
+        target,
+    } = converted?;
+    let target_closed = target.close().await;
+    target_closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))?;
     // Whatever becomes of the source: the copy is whole.
     if let Err(error) = closed {
         tracing::warn!("closing the store in {source_place} failed: {error}");
@@ -203,6 +227,23 @@ struct Copied {
     key: KeyOutcome,
     /// What no server of the store wrote; `None` if nobody looked.
     left_out: Option<LeftOut>,
+    /// The keys of both, if they are at hand.
+    vault: Option<Arc<Vault>>,
+    target: Arc<dyn Store>,
+}
+
+/// Has the audit log of a store tell of the conversion. It is done, whether that can be written or not.
+async fn note(engine: Arc<dyn Store>, vault: &Arc<Vault>, policy: &Policy, which_way: &str) {
+    let app = around(engine, Arc::clone(vault), policy.clone(), Arc::default());
+    let scope = AuditScope::of_operator(client::own_user());
+    let told = async {
+        store_format::check(&app).await?;
+        record_conversion(&app, which_way).await;
+        Ok::<_, UnusableStore>(())
+    };
+    if let Err(error) = Box::pin(within(scope, told)).await {
+        tracing::warn!("the conversion {which_way} is not in the audit log: {error}");
+    }
 }
 
 async fn fill(
@@ -217,10 +258,10 @@ async fn fill(
     let ring = ring.ok_or_else(|| failure(ConvertError::NoKeys))?;
     let fits = |key: &MasterKey| KeyRing::open(ring.clone(), key).is_ok();
     let places = [source_place.directory(), target_place.directory()];
-    let vault = vault(&ring, given, places)?;
-    let (sieve, left_out) = match vault {
+    let vault = vault(&ring, given, places)?.map(Arc::new);
+    let (sieve, left_out) = match &vault {
         Some(vault) => {
-            let sieve = Sieve::new(Arc::new(vault), SystemClock.now());
+            let sieve = Sieve::new(Arc::clone(vault), SystemClock.now());
             let sieve = sieve.map_err(|error| Failure::new(error.to_string()))?;
             let left_out = transfer::verify_store(source, &sieve).await;
             let left_out = left_out.map_err(|error| failure(ConvertError::Source(error)))?;
@@ -244,10 +285,19 @@ async fn fill(
     let mut show = |progress| shown.show(progress);
     let converted = transfer::convert(source, target.as_ref(), sieve.as_ref(), &mut show).await;
     shown.end();
-    let closed = target.close().await;
-    let sum = converted.map_err(failure)?;
-    closed.map_err(|error| Failure::new(format!("closing the store failed: {error}")))?;
-    Ok(Copied { sum, key, left_out })
+    match converted {
+        Ok(sum) => Ok(Copied {
+            sum,
+            key,
+            left_out,
+            vault,
+            target,
+        }),
+        Err(error) => {
+            let _failed_before = target.close().await;
+            Err(failure(error))
+        }
+    }
 }
 
 /// The keys of the store, if the master key was given or is beside one of the stores.

@@ -182,18 +182,13 @@ impl Parts<'_> {
     }
 
     fn around(&self, vault: Vault) -> App {
-        let vault = Arc::new(vault);
-        App {
-            store: Arc::new(AuthenticStore::new(Arc::clone(self.engine), Arc::clone(&vault))),
-            engine: Arc::clone(self.engine),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
-            vault,
-            senders: Arc::clone(&self.senders),
-            memory: Arc::default(),
-            policy: self.policy.clone(),
-        }
+        let engine = Arc::clone(self.engine);
+        around(
+            engine,
+            Arc::new(vault),
+            self.policy.clone(),
+            Arc::clone(&self.senders),
+        )
     }
 
     /// The parts around a store that has keys.
@@ -218,6 +213,26 @@ impl Parts<'_> {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// The parts around a store with these keys.
+pub(super) fn around(
+    engine: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    policy: Policy,
+    senders: Arc<Senders>,
+) -> App {
+    App {
+        store: Arc::new(AuthenticStore::new(Arc::clone(&engine), Arc::clone(&vault))),
+        engine,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        sids: Arc::new(RisingSids::new(Arc::new(SystemEntropy))),
+        vault,
+        senders,
+        memory: Arc::default(),
+        policy,
     }
 }
 

@@ -95,11 +95,12 @@ pub(super) async fn run(
             leave_out_forged,
         } => {
             logging::start(LevelFilter::WARN);
+            let given = Config::load(StoreFlags::default().into_settings(), environment.clone())?;
             let keys = ConversionKeys {
                 password_file: password_file.as_deref(),
-                given: given_master_key(&environment)?,
+                given: given_master_key(given.storage.master_key)?,
             };
-            convert(&from, &to, keys, leave_out_forged).await
+            convert(&from, &to, keys, given.policy, leave_out_forged).await
         }
         Command::Export { to, flags } => export(load(flags)?, &to).await,
         Command::Import {
@@ -112,9 +113,8 @@ pub(super) async fn run(
 }
 
 /// The master key of the store that is converted, if the environment has it.
-fn given_master_key(environment: &[(OsString, OsString)]) -> Result<Option<MasterKey>, Failure> {
-    let config = Config::load(StoreFlags::default().into_settings(), environment.to_vec())?;
-    match config.storage.master_key {
+fn given_master_key(source: KeySource) -> Result<Option<MasterKey>, Failure> {
+    match source {
         KeySource::Command(line) => key_command::ask(&line, &AtomicBool::new(false)).map(Some),
         KeySource::Given(key) => Ok(Some(key)),
         KeySource::File(path) => key_file::read(&path),

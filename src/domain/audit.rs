@@ -111,6 +111,8 @@ pub enum AuditAct {
     Import,
     /// Something was read that no server of this store wrote.
     Integrity,
+    /// Everything that is stored was copied to another place, to be served there.
+    Convert,
 }
 
 impl AuditAct {
@@ -126,6 +128,7 @@ impl AuditAct {
             Self::Export => "export",
             Self::Import => "import",
             Self::Integrity => "integrity",
+            Self::Convert => "convert",
         }
     }
 }
@@ -273,12 +276,33 @@ pub const MOST_SEALED: usize = 500;
 /// What somebody else said, fit to be kept and shown: at most `most` characters, everything that does not print replaced.
 #[must_use]
 pub fn clipped(text: &str, most: usize) -> String {
-    let printable = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
-    let mut clipped: String = text.chars().take(most).map(printable).collect();
-    if text.chars().nth(most).is_some() {
+    let mut rest = text.chars();
+    let mut clipped: String = rest.by_ref().take(most).map(shown).collect();
+    if rest.next().is_some() {
         clipped.push('…');
     }
     clipped
+}
+
+/// The text with everything that does not print replaced.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+fn shown(letter: char) -> char {
+    if is_printable(letter) { letter } else { '\u{fffd}' }
+}
+
+/// Whether a letter is shown as one: it moves no cursor, ends no line, and does not change the order in which others are read.
+#[must_use]
+pub fn is_printable(letter: char) -> bool {
+    let is_format = matches!(
+        letter,
+        '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    !letter.is_control() && !is_format
 }
 
 #[cfg(test)]
@@ -293,6 +317,10 @@ mod tests {
         assert_eq!(
             clipped("a\u{1b}[31m\r\nb\u{85}", 120),
             "a\u{fffd}[31m\u{fffd}\u{fffd}b\u{fffd}"
+        );
+        assert_eq!(
+            clipped("a\u{202e}b\u{2028}c\u{feff}", 120),
+            "a\u{fffd}b\u{fffd}c\u{fffd}"
         );
         assert_eq!(clipped("żółć", 4), "żółć");
         assert_eq!(clipped("żółć", 3), "żół…");

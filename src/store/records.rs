@@ -410,6 +410,19 @@ impl Batch {
         self
     }
 
+    /// As [`Batch::put_new_record_until`], of what is read with its neighbours only; see [`Batch::append_until`].
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn append_record_until<T: Record + Ends>(
+        self,
+        key: Key<T>,
+        record: &T,
+        expires_at: Timestamp,
+    ) -> Result<Self, StoreError> {
+        Ok(self.append_until(key.into_bytes(), encode(record)?, expires_at))
+    }
+
     /// Writes a key that says it all.
     pub fn mark<T: Mark + Stays>(self, key: Key<T>) -> Self {
         self.put(key.into_bytes(), Vec::new())

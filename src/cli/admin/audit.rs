@@ -107,6 +107,7 @@ pub(in crate::cli) struct ChainView {
 pub(in crate::cli) struct ChainPlace {
     pub(in crate::cli) seal: Option<(u64, [u8; 32])>,
     pub(in crate::cli) last: Option<String>,
+    pub(in crate::cli) counted: Option<String>,
 }
 
 pub(super) async fn list(app: &App, query: AuditQuery) -> Result<Reply, String> {
@@ -153,16 +154,20 @@ pub(super) async fn verify(app: &App, account: &str, place: ChainPlace) -> Resul
         view.accounts = accounts.iter().map(|account| account.sid.to_string()).collect();
     }
     let account = account_of(app, Some(account.to_owned())).await?;
-    let last = place.last.map(|text| text.parse::<AuditSid>());
-    let last = last.transpose().map_err(|error| error.to_string())?;
+    let entry = |text: Option<String>| {
+        let sid = text.map(|text| text.parse::<AuditSid>());
+        sid.transpose().map_err(|error| error.to_string())
+    };
     let position = ChainPosition {
         seal: place.seal,
-        last,
+        last: entry(place.last)?,
+        counted: entry(place.counted)?,
     };
     let part = verify::follow(app, account, position).await.map_err(failed)?;
     view.position = ChainPlace {
         seal: part.position.seal,
         last: part.position.last.map(|last| last.to_string()),
+        counted: part.position.counted.map(|counted| counted.to_string()),
     };
     view.is_last = part.is_last;
     (view.entries, view.unsealed, view.problems) = (part.entries, part.unsealed, part.problems);

@@ -1,17 +1,26 @@
 //! What operators do that changes no record of an account, but that all should hear of.
 
 use crate::app::App;
-use crate::domain::audit::{AuditAct, AuditDecision, AuditDetail, AuditOutcome, AuditSubject};
+use crate::domain::audit::{AuditAct, AuditDecision, AuditDetail, AuditOutcome, AuditSubject, clipped};
 use crate::domain::events::EventType;
 use crate::domain::sid::AccountSid;
 use crate::flows::event;
-use crate::flows::reading::{NOBODY, Reading, write_entry};
+use crate::flows::reading::{MOST_REASON, NOBODY, Reading, write_entry};
 use crate::store::{Order, Scan, keys};
 
 /// Writes down that `act` was done by whoever asks.
 ///
 /// It goes on if that cannot be written: whoever has to save a store whose disk is full is not kept from it. The log says so.
 pub async fn record_act(app: &App, act: AuditAct) {
+    record(app, act, None).await;
+}
+
+/// Writes down that whoever asks has converted the store from or to somewhere, in the same way.
+pub async fn record_conversion(app: &App, which_way: &str) {
+    record(app, AuditAct::Convert, Some(clipped(which_way, MOST_REASON))).await;
+}
+
+async fn record(app: &App, act: AuditAct, reason: Option<String>) {
     if app.policy.audit_detail == AuditDetail::Off {
         return;
     }
@@ -19,7 +28,7 @@ pub async fn record_act(app: &App, act: AuditAct) {
         act,
         subject: AuditSubject::default(),
         outcome: AuditOutcome::Done,
-        reason: None,
+        reason,
     };
     write_entry(app, NOBODY, decision, 0).await;
 }

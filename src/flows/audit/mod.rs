@@ -19,7 +19,7 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use self::acts::{record_act, tell_accounts};
+pub use self::acts::{record_act, record_conversion, tell_accounts};
 pub(crate) use self::strangers::note_stranger;
 pub use super::reading::{AuditScope, NOBODY, carried, note_author, note_dialect, within};
 pub(crate) use super::reading::{decide, note_decided_challenge, note_entity, note_factor, note_subject};

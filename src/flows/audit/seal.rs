@@ -68,7 +68,11 @@ async fn seal_again_and_again(app: &App) {
 /// How often is looked for what has settled.
 const PERIOD: Duration = Duration::from_secs(5);
 
-pub(super) async fn note_all(app: &App) -> Result<(), Fault> {
+/// Notes what is to be sealed, of whatever server.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn note_all(app: &App) -> Result<(), Fault> {
     let scan = Scan {
         prefix: keys::accounts().bytes().to_vec(),
         after: None,
@@ -220,7 +224,7 @@ async fn seal_stretch(app: &App, account: AccountSid) -> Result<Rest, Fault> {
     };
     let key = keys::audit_seal(account, last);
     let batch = Batch::new()
-        .put_new_record_until(key, &seal, seal.ends_at)?
+        .append_record_until(key, &seal, seal.ends_at)?
         .put_record(head_key, &next)?;
     reading.commit_unaudited(batch).await?;
     app.memory.audit.note_sealed(account, last);

@@ -17,6 +17,8 @@ pub struct ChainPosition {
     pub seal: Option<(u64, [u8; 32])>,
     /// The last entry that it covers.
     pub last: Option<AuditSid>,
+    /// Behind the last seal: up to which entry those that are not sealed were counted.
+    pub counted: Option<AuditSid>,
 }
 
 /// What was found in some part of a chain.
@@ -56,6 +58,10 @@ pub async fn follow(app: &App, account: AccountSid, position: ChainPosition) -> 
         }
         head => head?,
     };
+    if part.position.counted.is_some() {
+        count_unsealed(app, account, now, &mut part).await?;
+        return Ok(part);
+    }
     let listing = keys::audit_seals(account);
     let after = part
         .position
@@ -95,31 +101,37 @@ async fn follow_seal(
         part.problems
             .push(format!("seal {number} stands in another one's place"));
     }
+    let before = part.position.seal.map_or(0, |(before, _)| before);
+    let follows = before + 1 == number;
     match part.position.seal {
-        Some((before, hash)) if before + 1 == number => {
+        Some((_, hash)) if follows => {
             if seal.previous != hash {
                 part.problems
                     .push(format!("seal {number} is of another seal than the one before it"));
             }
         }
-        Some((before, _)) => part.problems.push(format!(
+        // What is between ended since the one before it was looked at.
+        Some(_) if before < number && seal.previous_ends_at.is_some_and(|end| end <= now) => {}
+        Some(_) => part.problems.push(format!(
             "behind seal {before} comes seal {number}: what is between is missing"
         )),
         // The first one that is left: those before it ended, or never were.
-        None if number == 1 => {}
+        None if follows => {}
         None if seal.previous_ends_at.is_some_and(|end| end <= now) => {}
         None => part.problems.push(format!(
             "the seals before seal {number} are missing, and they are not to be reclaimed yet"
         )),
     }
     let (mut digest, mut after) = (StretchDigest::default(), part.position.last);
-    let from = (after.is_none() && number > 1).then_some(seal.first);
+    let from = (!follows).then_some(seal.first);
     loop {
         let found = entries(app, account, after).await?;
-        let full = found.len() == ENTRIES_AT_ONCE;
+        // Those that it covers may all be gone: then the first one found is another's.
+        let is_through =
+            found.len() < ENTRIES_AT_ONCE || found.last().is_some_and(|(sid, _)| *sid >= seal.last);
         for (sid, entry) in found.into_iter().take_while(|(sid, _)| *sid <= seal.last) {
             after = Some(sid);
-            // Before the first seal that is left there may be what ended.
+            // Before a seal that follows none that is left there may be what ended.
             if from.is_none_or(|from| sid >= from) {
                 digest.add(sid, &entry.value);
             }
@@ -127,7 +139,7 @@ async fn follow_seal(
                 part.problems.push(format!("entry {sid} cannot be read: {error}"));
             }
         }
-        if !full || after >= Some(seal.last) {
+        if is_through {
             break;
         }
     }
@@ -160,8 +172,10 @@ async fn finish(
     }
     match (head, part.position.seal) {
         (Some(head), Some(seal)) if seal == (head.seals, head.hash) => {}
-        // All of them ended.
-        (Some(head), None) if head.ends_at <= now => part.position.last = Some(head.last),
+        // All of them ended, or those that were not looked at did meanwhile.
+        (Some(head), seal) if head.ends_at <= now && seal.is_none_or(|(number, _)| number < head.seals) => {
+            part.position.last = Some(head.last);
+        }
         (None, None) => {}
         (Some(head), _) => part.problems.push(format!(
             "the last of {} seals is missing, or is another one",
@@ -169,23 +183,36 @@ async fn finish(
         )),
         (None, Some(_)) => part.problems.push("the head of the chain is missing".to_owned()),
     }
-    let mut after = part.position.last;
-    loop {
+    count_unsealed(app, account, now, part).await
+}
+
+/// Counts some of the entries behind the last seal.
+async fn count_unsealed(
+    app: &App,
+    account: AccountSid,
+    now: Timestamp,
+    part: &mut ChainPart,
+) -> Result<(), Fault> {
+    let is_first = part.position.counted.is_none();
+    let mut after = part.position.counted.or(part.position.last);
+    for _ in 0..SEALS_AT_ONCE {
         let found = entries(app, account, after).await?;
-        let full = found.len() == ENTRIES_AT_ONCE;
+        part.is_last = found.len() < ENTRIES_AT_ONCE;
         for (sid, _) in found {
             after = Some(sid);
             part.unsealed += 1;
-            if part.unsealed == 1 && now.since(sid.created_at()) > SETTLED * 60 {
+            if is_first && part.unsealed == 1 && now.since(sid.created_at()) > SETTLED * 60 {
                 part.problems.push(format!(
                     "the entries from {sid} on are not sealed, and have been there for more than an hour; does a server run?"
                 ));
             }
         }
-        if !full {
-            return Ok(());
+        if part.is_last {
+            break;
         }
     }
+    part.position.counted = after;
+    Ok(())
 }
 
 async fn entries(
@@ -216,7 +243,7 @@ async fn scan(
     Reading::new(app).scan(scan).await
 }
 
-/// How many seals one part follows.
-const SEALS_AT_ONCE: usize = 50;
+/// How many seals one part follows, or stretches of entries behind them: somebody waits for the answer.
+pub(super) const SEALS_AT_ONCE: usize = 10;
 
 const ENTRIES_AT_ONCE: usize = 500;

@@ -114,7 +114,7 @@ impl<'a> AuditParts<'a> {
     ) -> Result<Batch, StoreError> {
         let now = self.clock.now();
         let key = keys::audit_entry(account, self.memory.next_entry(account, now, self.sids));
-        batch.put_new_record_until(key, entry, now + self.retention)
+        batch.append_record_until(key, entry, now + self.retention)
     }
 }
 

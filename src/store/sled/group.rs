@@ -117,7 +117,10 @@ impl CommitGroup {
             let stored = IVec::from(layout::encode(&mut self.buffer, head, &put.value));
             self.changes.insert(data_key.clone(), stored.clone());
             self.deleted.remove(&data_key);
-            self.written.push((data_key.clone(), Some(stored)));
+            // A reader can have found nothing there that it might keep.
+            if !(put.appended && old.is_none()) {
+                self.written.push((data_key.clone(), Some(stored)));
+            }
             self.heads.insert(data_key, Some(head));
         }
         Ok(GroupDecision::Accepted)

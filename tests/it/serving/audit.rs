@@ -165,6 +165,9 @@ fn what_was_refused_is_found_with_its_reason_and_the_answers_own_identifier() {
                 .all(|line| line.starts_with("CEF:0|Countersign|countersign|")),
             "{cef}"
         );
+        let csv = stdout_of(data, &["audit", "export", "--format", "csv"]);
+        assert_eq!(csv.lines().count(), 1 + all.len(), "{csv}");
+        assert!(csv.starts_with("time,sid,") && !csv.contains(",\"="), "{csv}");
         let verified = stdout_of(data, &["audit", "verify"]);
         assert!(verified.ends_with("are not sealed yet.\n"), "{verified}");
         assert_eq!(entries(data, &["--since", "1h", "--until", "59m"]).len(), 0);

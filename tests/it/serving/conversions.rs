@@ -39,6 +39,17 @@ fn a_converted_store_is_served_with_the_key_that_came_along() {
     );
     assert_eq!(fs::read(&key).unwrap(), fs::read(old.join("master.key")).unwrap());
     assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    for (data, other) in [
+        (&old, format!("(to {})", new.display())),
+        (&new, format!("(from {})", old.display())),
+    ] {
+        let acts = stdout_of(data, &["audit", "list", "--account", "none"]);
+        assert_eq!(acts.lines().count(), 1, "{acts}");
+        assert!(
+            acts.contains(&other) && acts.contains(" convert ") && acts.contains("operator"),
+            "{acts}"
+        );
+    }
     let export = ["store", "export", "--to", "-"];
     assert_eq!(
         lasting(&stdout_of(&new, &export)),

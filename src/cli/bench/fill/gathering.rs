@@ -80,6 +80,7 @@ impl GatheringStore {
                     value: entry.value,
                     expires_at: entry.expires_at,
                     new,
+                    appended: false,
                 }),
                 None => batch.deletes.push(key),
             }
@@ -217,6 +218,8 @@ impl Store for GatheringStore {
                 value,
                 expires_at,
                 new,
+                // As much is written that few are still at hand.
+                appended: _,
             } = put;
             let entry = Entry {
                 value,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::flows::sweep;
+use crate::store::Store as _;
+use crate::store::memory::MemoryStore;
 
 /// Each way to change what was written, and each is found.
 #[tokio::test]
@@ -123,4 +125,113 @@ async fn entries_after_a_clock_was_set_back_stand_behind_what_is_sealed() {
     seal::note_all(&after.app).await.unwrap();
     after.fill(3).await;
     assert_eq!(after.verify().await, (11, 3, vec![]));
+}
+
+/// A long log is followed in parts, while seals and entries of it go because they are old.
+#[tokio::test]
+async fn a_chain_whose_beginning_goes_while_it_is_followed_has_no_gap() {
+    let world = AuditWorld::new(AuditDetail::Decisions).await;
+    let seals = 3 * verify::SEALS_AT_ONCE;
+    let first = world.app.clock.now();
+    for _ in 0..seals {
+        world.flood(3).await;
+        world.clock.advance(Duration::from_hours(1));
+        world.seal().await;
+    }
+    let retention = world.app.policy.audit_retention;
+    let part = async |position| follow(&world.app, world.account, position).await.unwrap();
+    for hours in [5_u32, 15, 25, 35] {
+        let mut position = part(ChainPosition::default()).await.position;
+        assert_eq!(position.seal.unwrap().0, verify::SEALS_AT_ONCE as u64);
+        // Behind what was followed seals go, and in the end all of them.
+        let over = first + retention + Duration::from_hours(1) * (hours + 10);
+        let aside = AuditWorld {
+            app: copy_of(&world, over).await,
+            clock: Arc::clone(&world.clock),
+            account: world.account,
+            token: world.token.clone(),
+        };
+        while sweep::round(&aside.app).await.unwrap() > 0 {}
+        loop {
+            let part = follow(&aside.app, world.account, position).await.unwrap();
+            assert_eq!(part.problems, [""; 0], "{hours}");
+            position = part.position;
+            if part.is_last {
+                break;
+            }
+        }
+    }
+}
+
+/// A server of a later time, on a copy of all that is stored.
+async fn copy_of(world: &AuditWorld, now: Timestamp) -> App {
+    let store = MemoryStore::new();
+    let everything = Scan {
+        prefix: Vec::new(),
+        after: None,
+        order: Order::Ascending,
+        limit: usize::MAX,
+    };
+    let all = world.app.engine.scan(everything).await.unwrap();
+    let put = |batch: Batch,
+               (
+        key,
+        Entry {
+            value, expires_at, ..
+        },
+    )| match expires_at {
+        Some(end) => batch.put_until(key, value, end),
+        None => batch.put(key, value),
+    };
+    store
+        .commit(all.into_iter().fold(Batch::new(), put))
+        .await
+        .unwrap();
+    let parts = TestParts {
+        store: Arc::new(store),
+        clock: Arc::new(ManualClock::new(now)),
+        ..TestParts::of(&world.app)
+    };
+    parts.wire()
+}
+
+/// Verifying comes to an end also where a whole stretch is missing and enough others are behind it.
+#[tokio::test]
+async fn a_stretch_that_is_gone_is_found_before_a_long_rest() {
+    let world = AuditWorld::new(AuditDetail::Decisions).await;
+    for _ in 0..3 {
+        world.flood(MOST_SEALED).await;
+        world.seal().await;
+    }
+    let entries = world.stored(keys::audit_entries(world.account).bytes()).await;
+    let of_first = entries[..MOST_SEALED].iter();
+    let gone = of_first.fold(Batch::new(), |batch, (key, _)| batch.delete(key.clone()));
+    world.write(gone).await;
+    let (_, _, problems) = world.verify().await;
+    assert!(
+        matches!(&*problems, [one] if one.contains("0 are there, 500 were sealed")),
+        "{problems:?}"
+    );
+}
+
+/// What nobody has sealed may be much: it is counted in parts, too.
+#[tokio::test]
+async fn entries_that_are_not_sealed_are_counted_in_parts() {
+    let world = AuditWorld::new(AuditDetail::Decisions).await;
+    world.seal().await;
+    let count = (verify::SEALS_AT_ONCE + 2) * MOST_SEALED;
+    world.flood(count).await;
+    let first = follow(&world.app, world.account, ChainPosition::default())
+        .await
+        .unwrap();
+    assert!(!first.is_last);
+    assert_eq!(first.unsealed, (verify::SEALS_AT_ONCE * MOST_SEALED) as u64);
+    assert_eq!(world.verify().await, (1, count as u64, vec![]));
+    world.clock.advance(SETTLED * 61);
+    let (_, unsealed, problems) = world.verify().await;
+    assert_eq!(unsealed, count as u64);
+    assert!(
+        matches!(&*problems, [one] if one.contains("does a server run")),
+        "{problems:?}"
+    );
 }

@@ -1,13 +1,16 @@
 //! `countersign audit`.
 
+mod lines;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
+use self::lines::{AuditFormat, head, line};
 use super::admin::client::{AdminSession, ClientFlags};
-use super::admin::{AdminRequest, AuditEntryView, AuditPageView, AuditQuery, ChainPlace, Reply};
+use super::admin::{AdminRequest, AuditPageView, AuditQuery, ChainPlace, Reply};
 use super::progress::ProgressLine;
 use super::{Failure, output};
 use crate::domain::time::{Clock as _, SystemClock, Timestamp};
@@ -24,7 +27,7 @@ pub(super) enum Command {
         #[command(flatten)]
         flags: ClientFlags,
     },
-    /// Write all entries, the oldest first, as lines of JSON or CEF
+    /// Write all entries, the oldest first, as lines of JSON, CEF or CSV
     Export {
         #[command(flatten)]
         which: WhichEntries,
@@ -80,17 +83,6 @@ pub(super) struct WhichEntries {
     format: Option<AuditFormat>,
 }
 
-/// How entries are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum AuditFormat {
-    /// A line for people.
-    Table,
-    /// An object on a line.
-    Json,
-    /// `ArcSight`'s Common Event Format, version 0.
-    Cef,
-}
-
 pub(super) async fn run(
     command: Command,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -106,6 +98,7 @@ pub(super) async fn run(
         Command::Export { which, flags } => {
             let format = which.format_or(&flags, AuditFormat::Json);
             let mut session = AdminSession::open(flags, environment).await?;
+            output::say(head(format));
             let exported = show_all(&mut session, which.query()?, format).await;
             session.close().await?;
             exported.map(drop)
@@ -123,6 +116,7 @@ pub(super) async fn run(
             if query.since_millis.is_none() {
                 query.since_millis = Some(SystemClock.now().millis());
             }
+            output::say(head(format));
             loop {
                 if let Some(last) = show_all(&mut session, query.clone(), format).await? {
                     query.after = Some(last);
@@ -213,7 +207,7 @@ async fn list(
     }
     // The newest last, where the eye is.
     let lines: String = found.iter().rev().map(|entry| line(entry, format)).collect();
-    output::say(&lines);
+    output::say(&format!("{}{lines}", head(format)));
     Ok(())
 }
 
@@ -309,155 +303,9 @@ async fn verify(session: &mut AdminSession, account: Option<String>, json: bool)
     }
 }
 
-fn line(entry: &AuditEntryView, format: AuditFormat) -> String {
-    match format {
-        AuditFormat::Table => table_line(entry),
-        // It was made of such a text, or can be.
-        AuditFormat::Json => serde_json::to_string(entry).unwrap_or_default() + "\n",
-        AuditFormat::Cef => cef_line(entry),
-    }
-}
-
-fn table_line(entry: &AuditEntryView) -> String {
-    let mut line = format!(
-        "{}  {:8}  {:18}  {}",
-        entry.time, entry.outcome, entry.act, entry.author
-    );
-    let whom = [
-        &entry.identity,
-        &entry.destination,
-        &entry.factor_sid,
-        &entry.challenge_sid,
-        &entry.verification_sid,
-    ];
-    for part in whom.into_iter().flatten().chain(&entry.changes) {
-        let _ = write!(line, "  {part}");
-    }
-    if let Some(reason) = &entry.reason {
-        let _ = write!(line, "  ({reason})");
-    }
-    if entry.unwritten > 0 {
-        let _ = write!(line, "  [{} more before it were only counted]", entry.unwritten);
-    }
-    for (name, value) in [
-        ("from", &entry.address),
-        ("in", &entry.dialect),
-        ("request", &entry.request_id),
-    ] {
-        if let Some(value) = value {
-            let _ = write!(line, "  {name} {value}");
-        }
-    }
-    line.push('\n');
-    line
-}
-
-/// `CEF:0|vendor|product|version|class|name|severity|extension`.
-fn cef_line(entry: &AuditEntryView) -> String {
-    let severity = match entry.outcome.as_str() {
-        "refused" | "denied" => 5,
-        _ => 2,
-    };
-    let mut line = format!(
-        "CEF:0|Countersign|countersign|{}|{}|{}|{severity}|rt={} externalId={} outcome={} suser={}",
-        cef_header(env!("CARGO_PKG_VERSION")),
-        cef_header(&entry.act),
-        cef_header(&entry.act.replace('_', " ")),
-        entry.millis,
-        cef_value(&entry.sid),
-        cef_value(&entry.outcome),
-        cef_value(&entry.author),
-    );
-    let changes = (!entry.changes.is_empty()).then(|| entry.changes.join("; "));
-    for (key, value) in [
-        ("src", &entry.address),
-        ("reason", &entry.reason),
-        ("duser", &entry.identity),
-        ("app", &entry.dialect),
-        ("requestClientApplication", &entry.agent),
-        ("msg", &changes),
-    ] {
-        if let Some(value) = value {
-            let _ = write!(line, " {key}={}", cef_value(value));
-        }
-    }
-    let account = Some(entry.account_sid.clone());
-    let labelled = [
-        ("account", &account),
-        ("service", &entry.service_sid),
-        ("factor", &entry.factor_sid),
-        (
-            "challenge",
-            entry
-                .challenge_sid
-                .as_ref()
-                .map_or(&entry.verification_sid, |_| &entry.challenge_sid),
-        ),
-        ("request", &entry.request_id),
-        ("destination", &entry.destination),
-    ];
-    for (number, (label, value)) in (1..).zip(labelled) {
-        if let Some(value) = value {
-            let _ = write!(line, " cs{number}Label={label} cs{number}={}", cef_value(value));
-        }
-    }
-    line.push('\n');
-    line
-}
-
-fn cef_header(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('|', "\\|")
-        .replace(['\r', '\n'], " ")
-}
-
-fn cef_value(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('=', "\\=")
-        .replace('\r', "\\r")
-        .replace('\n', "\\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry() -> AuditEntryView {
-        AuditEntryView {
-            sid: "AE1".to_owned(),
-            time: "2026-11-30T08:00:00Z".to_owned(),
-            millis: 1_796_025_600_000,
-            account_sid: "AC1".to_owned(),
-            author: "key SK1".to_owned(),
-            act: "check_code".to_owned(),
-            outcome: "refused".to_owned(),
-            reason: Some("wrong code".to_owned()),
-            identity: Some("user-0001".to_owned()),
-            agent: Some("=cmd|' /C calc'!A0 \\ x".to_owned()),
-            ..AuditEntryView::default()
-        }
-    }
-
-    #[test]
-    fn nothing_that_a_client_says_makes_another_field_or_line() {
-        let cef = line(&entry(), AuditFormat::Cef);
-        assert!(
-            cef.contains("requestClientApplication=\\=cmd|' /C calc'!A0 \\\\ x"),
-            "{cef}"
-        );
-        assert_eq!(cef.lines().count(), 1);
-        let broken = AuditEntryView {
-            reason: Some("a\nsrc=1.2.3.4|b".to_owned()),
-            act: "a|b\n".to_owned(),
-            ..entry()
-        };
-        let cef = line(&broken, AuditFormat::Cef);
-        assert_eq!(cef.lines().count(), 1);
-        assert!(cef.contains("reason=a\\nsrc\\=1.2.3.4|b"), "{cef}");
-        assert!(cef.contains("|a\\|b |a\\|b |5|"), "{cef}");
-        let json = line(&entry(), AuditFormat::Json);
-        assert_eq!(serde_json::from_str::<AuditEntryView>(&json).unwrap(), entry());
-    }
 
     #[test]
     fn moments_are_dates_or_how_long_ago() {
