@@ -97,7 +97,8 @@ async fn many_on_one_record_cost_a_few_round_trips_each() {
     let outcomes = join_all((0..64).map(|_| world.add(1))).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     let asked = world.store.take();
-    assert!(asked.commit <= 2 * 64 && asked.reads() <= 2 * 64, "{asked:?}");
+    // And a few looks whether it is the keys that have changed.
+    assert!(asked.commit <= 2 * 64 && asked.reads() <= 2 * 64 + 4, "{asked:?}");
     assert_eq!(world.count(1).await, 64);
 }
 
