@@ -386,16 +386,6 @@ impl Batch {
         self.put_one(key, value, Some(expires_at), true)
     }
 
-    /// As [`Batch::put_new_until`], of what is read with its neighbours only, by scans: an engine that keeps what was written lately
-    /// at hand need not keep this.
-    pub fn append_until(self, key: Vec<u8>, value: Vec<u8>, expires_at: Timestamp) -> Self {
-        let mut batch = self.put_one(key, value, Some(expires_at), true);
-        if let Some(put) = batch.puts.last_mut() {
-            put.appended = true;
-        }
-        batch
-    }
-
     /// Removes the entry at `key`, if there is one.
     pub fn delete(mut self, key: Vec<u8>) -> Self {
         self.deletes.push(key);

@@ -410,7 +410,8 @@ impl Batch {
         self
     }
 
-    /// As [`Batch::put_new_record_until`], of what is read with its neighbours only; see [`Batch::append_until`].
+    /// As [`Batch::put_new_record_until`], of what is read with its neighbours only, by scans: an engine that keeps what was written
+    /// lately at hand need not keep this.
     ///
     /// # Errors
     /// As [`encode`].
@@ -420,7 +421,11 @@ impl Batch {
         record: &T,
         expires_at: Timestamp,
     ) -> Result<Self, StoreError> {
-        Ok(self.append_until(key.into_bytes(), encode(record)?, expires_at))
+        let mut batch = self.put_new_record_until(key, record, expires_at)?;
+        if let Some(put) = batch.puts.last_mut() {
+            put.appended = true;
+        }
+        Ok(batch)
     }
 
     /// Writes a key that says it all.
