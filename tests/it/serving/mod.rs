@@ -7,6 +7,7 @@
 
 mod administering;
 mod audit;
+mod audit_chain;
 mod backups;
 mod codes;
 mod conversions;
