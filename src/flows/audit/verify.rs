@@ -45,7 +45,8 @@ pub struct ChainPart {
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn follow(app: &App, account: AccountSid, position: ChainPosition) -> Result<ChainPart, Fault> {
     let now = app.clock.now();
-    // Before the seals: what is sealed meanwhile does not seem to be too much.
+    // Each before the next: what is sealed meanwhile seems to be neither missing nor too much.
+    let sealed = app.memory.audit.sealed_up_to(account);
     let head = Reading::new(app).glance(&keys::audit_head(account)).await;
     let mut part = ChainPart {
         position,
@@ -83,6 +84,10 @@ pub async fn follow(app: &App, account: AccountSid, position: ChainPosition) -> 
         }
     }
     if part.is_last {
+        // It may fit what is there, and all of it be of an earlier time.
+        if head.as_ref().map(|head| head.last) < sealed {
+            part.problems.push(format!("the head of the chain: {LOST_HEAD}"));
+        }
         finish(app, account, head.as_ref(), now, &mut part).await?;
     }
     Ok(part)
@@ -165,11 +170,6 @@ async fn finish(
     now: Timestamp,
     part: &mut ChainPart,
 ) -> Result<(), Fault> {
-    // It may fit what is there, and all of it be of an earlier time.
-    let last = head.map(|head| head.last);
-    if app.memory.audit.is_sealed_beyond(account, last) {
-        part.problems.push(format!("the head of the chain: {LOST_HEAD}"));
-    }
     match (head, part.position.seal) {
         (Some(head), Some(seal)) if seal == (head.seals, head.hash) => {}
         // All of them ended, or those that were not looked at did meanwhile.

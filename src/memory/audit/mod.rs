@@ -61,26 +61,26 @@ impl AuditMemory {
     /// Notes up to which entry an account's are sealed.
     pub(crate) fn note_sealed(&self, account: AccountSid, last: AuditSid) {
         let mut entries = locked(&self.entries);
-        let known = entries
-            .sealed
-            .get(&account)
-            .map_or(last, |sealed| sealed.last.max(last));
-        let is_certain = true;
-        entries.sealed.insert(
-            account,
-            SealedUpTo {
-                last: known,
-                is_certain,
-            },
-        );
+        let sealed = entries.sealed.entry(account).or_insert(SealedUpTo {
+            last,
+            is_certain: true,
+        });
+        // What may be lost is not certain again because something before it is there.
+        sealed.is_certain |= last >= sealed.last;
+        sealed.last = sealed.last.max(last);
     }
 
     /// Whether an account's entries are known to be sealed farther than `last`, the last one that its head names: nothing takes a
     /// seal back.
     pub(crate) fn is_sealed_beyond(&self, account: AccountSid, last: Option<AuditSid>) -> bool {
+        last < self.sealed_up_to(account)
+    }
+
+    /// Up to which entry an account's are known to be sealed.
+    pub(crate) fn sealed_up_to(&self, account: AccountSid) -> Option<AuditSid> {
         let entries = locked(&self.entries);
         let known = entries.sealed.get(&account).filter(|sealed| sealed.is_certain);
-        known.is_some_and(|sealed| last < Some(sealed.last))
+        known.map(|sealed| sealed.last)
     }
 
     /// Whether it is news that the head of an account's chain is gone.
@@ -214,6 +214,24 @@ mod tests {
             assert_eq!(sid.created_at(), *moment, "they tell the time");
         }
         assert_eq!(given.last().unwrap().created_at(), START + Duration::from_secs(1));
+    }
+
+    /// What may be lost is not taken for known again because an older seal is there, only when the chain has come so far.
+    #[test]
+    fn an_older_seal_does_not_vouch_for_a_lost_one() {
+        let (memory, sids) = (AuditMemory::default(), sids(1));
+        let [first, second, third] = [0, 1, 2].map(|_| memory.next_entry(ACCOUNT, START, &sids));
+        memory.note_sealed(ACCOUNT, second);
+        assert!(memory.is_sealed_beyond(ACCOUNT, Some(first)));
+        memory.note_loss();
+        memory.note_sealed(ACCOUNT, first);
+        assert!(!memory.is_sealed_beyond(ACCOUNT, Some(first)));
+        assert!(
+            memory.next_entry(ACCOUNT, START, &sids) > third,
+            "no identifier comes again"
+        );
+        memory.note_sealed(ACCOUNT, third);
+        assert!(memory.is_sealed_beyond(ACCOUNT, Some(second)));
     }
 
     /// Nothing looks whether an identifier was used before it is written.
