@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 use super::admin::client::{AdminSession, ClientFlags};
 use super::admin::{AdminRequest, DataKeysView, KeyRequest, MasterKeyText, Reply, render};
 use super::progress::ProgressLine;
-use super::{Failure, key_file, output};
+use super::{Failure, key_file, open, output};
+use crate::crypto::master_key::MasterKey;
+use crate::domain::key_ring::KeyId;
 use crate::domain::time::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
@@ -75,11 +77,19 @@ pub(super) async fn run(
         },
         Command::Retire { which, flags } => match which.number {
             Some(number) => (flags, KeyChange::WithoutDataKey(number)),
-            None => (flags, KeyChange::WithoutOtherMasters),
+            None => (flags, KeyChange::WithoutOtherMasters(None)),
         },
     };
     let json = flags.json();
-    let mut session = AdminSession::open(flags, environment).await?;
+    let mut config = flags.load(environment)?;
+    let what = match what {
+        // Which one that is must be said, for a server may run with another one.
+        KeyChange::WithoutOtherMasters(_) => {
+            KeyChange::WithoutOtherMasters(Some(open::with_master_key(&mut config.storage, MasterKey::id)?))
+        }
+        what => what,
+    };
+    let mut session = AdminSession::of(config).await?;
     let changed = change(&mut session, what, json).await;
     session.close().await?;
     changed
@@ -90,7 +100,8 @@ enum KeyChange {
     NewDataKey,
     NewMaster(MasterKeyText),
     WithoutDataKey(u16),
-    WithoutOtherMasters,
+    /// But for this one.
+    WithoutOtherMasters(Option<KeyId>),
 }
 
 async fn change(session: &mut AdminSession, what: KeyChange, json: bool) -> Result<(), Failure> {
@@ -110,7 +121,10 @@ async fn change(session: &mut AdminSession, what: KeyChange, json: bool) -> Resu
             })
             .await?;
         }
-        KeyChange::WithoutOtherMasters => done(session, KeyRequest::RetireMasters, json).await?,
+        KeyChange::WithoutOtherMasters(kept) => {
+            let kept = kept.ok_or_else(|| Failure::new("it is not known which master key is to be kept"))?;
+            done(session, KeyRequest::RetireMasters { kept }, json).await?;
+        }
     }
     let reply = ask(session, KeyRequest::List).await?;
     output::say(&render(&reply, json).map_err(Failure::new)?);

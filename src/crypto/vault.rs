@@ -99,6 +99,12 @@ impl Vault {
         same
     }
 
+    /// What is derived from the data keys of a ring of this store, which is about to be written.
+    #[must_use]
+    pub fn keys_of(ring: &KeyRing) -> DataKeys {
+        DataKeys::of(ring, RingPlace::Unknown)
+    }
+
     /// Notes where the keys were read, as which they are known.
     pub fn place_keys(&self, place: RingPlace) {
         let keys = DataKeys::clone(&self.ring.load());
@@ -172,9 +178,7 @@ impl Vault {
     /// Whether the key of this number made the tag for these bytes; none if the store has no such key.
     #[must_use]
     pub fn entry_tag_matches(&self, number: KeyNumber, tag: &EntryTag, parts: &[&[u8]]) -> Option<bool> {
-        let ring = self.ring.load();
-        let key = ring.key(number)?;
-        Some(short_mac(&key.entries, parts).ct_eq(tag).into())
+        self.ring.load().entry_tag_matches(number, tag, parts)
     }
 
     /// Vouches, with the key that stays, for an entry that no change of the data keys writes anew.
@@ -304,6 +308,13 @@ impl DataKeys {
     pub fn entry_tag(&self, parts: &[&[u8]]) -> (KeyNumber, EntryTag) {
         let DataKey { number, entries, .. } = self.active.as_ref();
         (*number, short_mac(entries, parts))
+    }
+
+    /// Whether the key of this number made the tag for these bytes; none if there is no such key.
+    #[must_use]
+    pub fn entry_tag_matches(&self, number: KeyNumber, tag: &EntryTag, parts: &[&[u8]]) -> Option<bool> {
+        let key = self.key(number)?;
+        Some(short_mac(&key.entries, parts).ct_eq(tag).into())
     }
 
     fn key(&self, number: KeyNumber) -> Option<&DataKey> {

@@ -75,6 +75,9 @@ pub struct KeyWalk {
     pub written: u64,
     /// Whether the round that is under way has found any to write anew: then another one follows.
     pub found: bool,
+    /// How many of a key that is to go it has found, that this server refuses because they are older than they were before: another
+    /// one, or a new start, may take them, so the key stays for as long as there are any.
+    pub held: u64,
     /// Whether a whole round has found none.
     pub is_done: bool,
 }
@@ -112,14 +115,15 @@ impl KeyWalk {
             seen: 0,
             written: 0,
             found: false,
+            held: 0,
             is_done: false,
         }
     }
 
     /// The end of a round.
     pub fn end_round(&mut self) {
-        self.is_done = !self.found;
-        self.found = false;
+        self.is_done = !self.found && self.held == 0;
+        (self.found, self.held) = (false, 0);
         self.after.clear();
     }
 }

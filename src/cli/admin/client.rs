@@ -33,6 +33,16 @@ pub(crate) struct ClientFlags {
 }
 
 impl ClientFlags {
+    /// Reads the settings. What is only worth knowing of a server is not said from then on.
+    pub(in crate::cli) fn load(
+        self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Config, Failure> {
+        let config = Config::load(self.store.into_settings(), environment)?;
+        logging::start(config.log.min(LevelFilter::WARN));
+        Ok(config)
+    }
+
     /// Whether the answer is to be in JSON.
     pub(in crate::cli) fn json(&self) -> bool {
         self.json
@@ -69,8 +79,11 @@ impl AdminSession {
         flags: ClientFlags,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Failure> {
-        let config = Config::load(flags.store.into_settings(), environment)?;
-        logging::start(config.log.min(LevelFilter::WARN));
+        Self::of(flags.load(environment)?).await
+    }
+
+    /// The same with settings that were read.
+    pub(in crate::cli) async fn of(config: Config) -> Result<Self, Failure> {
         let directory = config.storage.directory.clone();
         if ask_server(&directory, &AdminRequest::ListNodes).await?.is_some() {
             return Ok(Self::Server { directory });
@@ -186,7 +199,7 @@ async fn send(directory: &Path, request: &AdminRequest) -> io::Result<Option<Uni
             return if absent { Ok(None) } else { Err(error) };
         }
     };
-    let mut line = serde_json::to_vec(request)?;
+    let mut line = zeroize::Zeroizing::new(serde_json::to_vec(request)?);
     line.push(b'\n');
     stream.write_all(&line).await?;
     Ok(Some(stream))

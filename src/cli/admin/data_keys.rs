@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::Reply;
 use crate::app::App;
 use crate::crypto::master_key::MasterKey;
-use crate::domain::key_ring::KeyNumber;
+use crate::domain::key_ring::{KeyId, KeyNumber};
 use crate::flows::Fault;
 use crate::flows::data_keys::{self, KeyChangeError, KeyState};
 
@@ -25,8 +25,10 @@ pub(in crate::cli) enum KeyRequest {
     Retire {
         number: u16,
     },
-    /// All master keys but the server's.
-    RetireMasters,
+    /// All master keys but this one, which has to be the server's.
+    RetireMasters {
+        kept: KeyId,
+    },
     Rotate,
     /// Goes on for a moment with writing entries anew.
     Walk,
@@ -45,6 +47,7 @@ pub(in crate::cli) struct DataKeysView {
     pub(in crate::cli) under_way: bool,
     entries_seen: u64,
     entries_written: u64,
+    entries_held: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +80,11 @@ impl DataKeysView {
     pub(in crate::cli) fn progress(&self) -> String {
         let (seen, written) = (self.entries_seen, self.entries_written);
         let end = if self.under_way { "; going on" } else { "; done" };
-        format!("{seen} entries looked at, {written} written anew{end}")
+        let held = match self.entries_held {
+            0 => String::new(),
+            held => format!(", {held} refused as older than they were: start the server anew"),
+        };
+        format!("{seen} entries looked at, {written} written anew{held}{end}")
     }
 }
 
@@ -101,6 +108,7 @@ impl From<&KeyState> for DataKeysView {
             under_way: state.is_under_way(),
             entries_seen: walk.as_ref().map_or(0, |walk| walk.seen),
             entries_written: walk.as_ref().map_or(0, |walk| walk.written),
+            entries_held: walk.as_ref().map_or(0, |walk| walk.held),
         }
     }
 }
@@ -123,9 +131,10 @@ pub(super) async fn execute(app: &App, request: KeyRequest) -> Result<Reply, Str
             retired.map_err(explain)?;
             format!("data key {number} is to go")
         }
-        KeyRequest::RetireMasters => {
-            data_keys::retire_other_masters(app).await.map_err(explain)?;
-            format!("only master key {} opens the store", app.vault.master_key())
+        KeyRequest::RetireMasters { kept } => {
+            let retired = data_keys::retire_other_masters(app, kept).await;
+            retired.map_err(explain)?;
+            format!("only master key {kept} opens the store")
         }
         KeyRequest::Rotate => {
             let number = data_keys::rotate(app).await.map_err(explain)?;

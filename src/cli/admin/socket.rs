@@ -107,7 +107,7 @@ async fn converse(
     mut stopping: watch::Receiver<()>,
 ) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
-    let mut line = Vec::new();
+    let mut line = zeroize::Zeroizing::new(Vec::new());
     let mut lines = BufReader::new((&mut stream).take(MOST_BYTES));
     tokio::select! {
         biased;

@@ -26,11 +26,14 @@ use crate::store::authentic;
 /// [`Fault`] when the store cannot be read.
 pub async fn check_store(app: &App) -> Result<StoreReport, Fault> {
     let mut walk = Walk::begin(app).await?;
+    let before = app.vault.data_keys();
     let mut export = app.store.export().await?;
+    let then = app.vault.data_keys();
     while let Some(entries) = export.next().await? {
         for (key, entry) in entries {
             let number = authentic::key_of(&entry.value).filter(|_| !authentic::is_of_no_data_key(&key));
-            match authentic::verified(&app.vault, &key, entry) {
+            let keys = [before.as_ref(), then.as_ref()];
+            match authentic::verified_of(&app.vault, &keys, &key, entry) {
                 Ok(entry) => {
                     if let Some(number) = number {
                         walk.count_key(number);

@@ -26,6 +26,16 @@ pub enum KeyChangeError {
     /// The ring does not allow it.
     #[error(transparent)]
     Ring(#[from] RingChangeError),
+    /// Nobody would have a key in the end.
+    #[error(
+        "the server has the master key {ours}, and {kept} is to be kept: start every server with the one that is to be kept first"
+    )]
+    OtherMaster {
+        /// Which one is to be kept.
+        kept: KeyId,
+        /// Which one this process has.
+        ours: KeyId,
+    },
     /// Something may still be sealed with the key.
     #[error("what the key seals is still being written anew: `countersign keys list` says how far that is")]
     StillInUse,
@@ -35,14 +45,14 @@ impl FlowError for KeyChangeError {
     fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Fault(fault) => Some(fault),
-            Self::Ring(_) | Self::StillInUse => None,
+            Self::OtherMaster { .. } | Self::Ring(_) | Self::StillInUse => None,
         }
     }
 
     fn refusal(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => fault.refusal(),
-            Self::Ring(_) | Self::StillInUse => Some(self.to_string()),
+            Self::OtherMaster { .. } | Self::Ring(_) | Self::StillInUse => Some(self.to_string()),
         }
     }
 }
@@ -129,22 +139,26 @@ pub async fn add_master(app: &App, other: &MasterKey) -> Result<(), KeyChangeErr
         let ring = open_ring(app, &mut reading).await?;
         let changed = ring.wrapped_for(other, app.entropy.as_ref())?;
         let told = format!("master key {} opens the store, too", other.id());
-        commit_for_masters(reading, &changed, told).await
+        commit_for_masters(reading, ring.sealed(), &changed, told).await
     })
     .await
 }
 
-/// Has only the master key open the store that this process has.
+/// Has only the master key `kept` open the store, which has to be the one that this process has.
 ///
 /// # Errors
 /// [`KeyChangeError`].
-pub async fn retire_other_masters(app: &App) -> Result<(), KeyChangeError> {
+pub async fn retire_other_masters(app: &App, kept: KeyId) -> Result<(), KeyChangeError> {
+    let ours = app.vault.master_key();
+    if kept != ours {
+        return Err(KeyChangeError::OtherMaster { kept, ours });
+    }
     retry_on_conflict(app, || async {
         let mut reading = Reading::new(app);
         let ring = open_ring(app, &mut reading).await?;
         let changed = ring.for_this_master_only()?;
-        let told = format!("only master key {} opens the store", app.vault.master_key());
-        commit_for_masters(reading, &changed, told).await
+        let told = format!("only master key {ours} opens the store");
+        commit_for_masters(reading, ring.sealed(), &changed, told).await
     })
     .await
 }
@@ -152,10 +166,11 @@ pub async fn retire_other_masters(app: &App) -> Result<(), KeyChangeError> {
 /// The data keys stay as they are, and so does what is known of entries that have to be written anew.
 async fn commit_for_masters(
     mut reading: Reading<'_>,
+    before: &SealedKeyRing,
     changed: &SealedKeyRing,
     told: String,
 ) -> Result<(), KeyChangeError> {
-    let walk = reading.get(&keys::key_walk()).await?;
+    let walk = read_walk(&mut reading, before).await?;
     let walk = walk.map(|walk| KeyWalk {
         generation: changed.generation,
         ..walk

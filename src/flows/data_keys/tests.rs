@@ -212,7 +212,7 @@ async fn the_master_key_is_changed_without_a_record_being_written_anew() {
     add_account(&app, "ada").await;
     let new = MasterKey::generate(&SeededEntropy::new(2));
     assert_eq!(
-        retire_other_masters(&app).await,
+        retire_other_masters(&app, app.vault.master_key()).await,
         Err(KeyChangeError::Ring(RingChangeError::OneMaster))
     );
     add_master(&app, &new).await.unwrap();
@@ -236,7 +236,12 @@ async fn the_master_key_is_changed_without_a_record_being_written_anew() {
         ..TestParts::of(&app)
     };
     let later = parts.wire();
-    retire_other_masters(&later).await.unwrap();
+    let (ours, kept) = (master().id(), later.vault.master_key());
+    assert_eq!(
+        retire_other_masters(&app, kept).await,
+        Err(KeyChangeError::OtherMaster { kept, ours })
+    );
+    retire_other_masters(&later, kept).await.unwrap();
     assert!(opened(master()).await.is_err());
     assert_eq!(account::list(&later).await.unwrap().len(), 1);
     // Whoever has only the old one changes nothing any more.

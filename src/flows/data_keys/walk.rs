@@ -7,6 +7,7 @@
 //! A round that finds nothing is the last one: whatever is written meanwhile is of the active key, but for what was sealed just
 //! before that one was, and what was sealed earlier and is only written on.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +42,11 @@ pub async fn keep_up(app: Arc<App>) -> Infallible {
             tracing::error!("entries are not written anew with the active data key: {error}");
         }
         failing = went.is_err();
-        if !went.is_ok_and(|state| state.is_under_way()) {
-            sleep(PERIOD).await;
+        match went {
+            // A round has come to its end, and another one finds what this one could not take.
+            Ok(state)
+                if state.is_under_way() && state.walk.as_ref().is_none_or(|walk| !walk.after.is_empty()) => {}
+            Ok(_) | Err(_) => sleep(PERIOD).await,
         }
     }
 }
@@ -111,6 +115,14 @@ async fn page(app: &App) -> Result<WalkStep, Fault> {
         .filter_map(|(key, entry)| Older::of(&ring, key, &entry.value));
     let older: Vec<Older> = older.collect();
     let together = Anew::of(app, &reading, &ring, &older).await?;
+    if ring.has_leaving() {
+        let raw: BTreeMap<&[u8], &Entry> = found.iter().map(|(key, entry)| (key.as_slice(), entry)).collect();
+        let is_held = |key: &&Vec<u8>| {
+            let entry = raw.get(key.as_slice());
+            entry.is_some_and(|entry| authentic::verify(&app.vault, &[], key, entry).is_ok())
+        };
+        walk.held += together.missing.iter().filter(is_held).count() as u64;
+    }
     let after = walk_behind(&walk, together.count, is_last);
     match together.commit(reading, Some(&after)).await {
         Err(Fault::Conflict(_)) => {}
@@ -253,6 +265,8 @@ struct Anew {
     batch: Batch,
     versions: Vec<(Vec<u8>, Version)>,
     count: u64,
+    /// Those that are gone, or refused.
+    missing: Vec<Vec<u8>>,
 }
 
 impl Anew {
@@ -266,6 +280,7 @@ impl Anew {
             batch: Batch::new(),
             versions: Vec::new(),
             count: 0,
+            missing: Vec::new(),
         };
         let keys: Vec<Vec<u8>> = older.iter().map(|one| one.key.clone()).collect();
         let mut entries = reading.entries(&keys).await?.into_iter().peekable();
@@ -280,6 +295,7 @@ impl Anew {
                 },
             )) = entries.next_if(|(key, _)| *key == one.key)
             else {
+                anew.missing.push(one.key.clone());
                 continue;
             };
             let Some(value) = one.anew(app, ring, reading.voids(version), value) else {

@@ -132,7 +132,11 @@ impl AuthenticStore {
 impl Store for AuthenticStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         let began = self.versions.now();
-        let found = self.engine.get(key).await?;
+        let mut found = self.engine.get(key).await?;
+        if key == [SealedKeyRing::KIND] && self.is_of_before(found.as_ref()) {
+            // It was changed between that and now, or else it is an older one.
+            found = self.engine.get(key).await?;
+        }
         if let Some(known) = self.lacks_key_of(&found) {
             self.look_if_it_can_be_read(&known).await?;
         }
@@ -298,19 +302,27 @@ impl fmt::Debug for AuthenticStore {
 /// # Errors
 /// [`Forgery`].
 pub fn verified(vault: &Vault, key: &[u8], entry: Entry) -> Result<Entry, Forgery> {
-    let value = value_of(vault, key, entry.expires_at, &entry.value)?;
+    verified_of(vault, &[], key, entry)
+}
+
+/// The same, of a moment at which the store had one of these `keys`, or has those of now.
+///
+/// # Errors
+/// [`Forgery`].
+pub fn verified_of(vault: &Vault, keys: &[&DataKeys], key: &[u8], entry: Entry) -> Result<Entry, Forgery> {
+    let value = value_of_moment(vault, keys, key, entry.expires_at, &entry.value)?;
     let without = entry.value.len() - value.len();
     let mut value = entry.value;
     value.drain(..without);
     Ok(Entry { value, ..entry })
 }
 
-/// Whether [`verified`] has the entry as it was written.
+/// Whether an entry is as it was written, of a moment at which the store had one of these `keys`, or has those of now.
 ///
 /// # Errors
 /// [`Forgery`].
-pub fn verify(vault: &Vault, key: &[u8], entry: &Entry) -> Result<(), Forgery> {
-    value_of(vault, key, entry.expires_at, &entry.value).map(drop)
+pub fn verify(vault: &Vault, keys: &[&DataKeys], key: &[u8], entry: &Entry) -> Result<(), Forgery> {
+    value_of_moment(vault, keys, key, entry.expires_at, &entry.value).map(drop)
 }
 
 /// What [`verified`] would make of an entry that holds `record`, with as much work: for one that stands in for an entry that does
@@ -378,6 +390,17 @@ fn value_of<'v>(
     expires_at: Option<Timestamp>,
     value: &'v [u8],
 ) -> Result<&'v [u8], Forgery> {
+    value_of_moment(vault, &[], key, expires_at, value)
+}
+
+/// The same for an entry of a moment at which the store had one of these `keys`.
+fn value_of_moment<'v>(
+    vault: &Vault,
+    keys: &[&DataKeys],
+    key: &[u8],
+    expires_at: Option<Timestamp>,
+    value: &'v [u8],
+) -> Result<&'v [u8], Forgery> {
     let special = Special::of(key);
     if special == Some(Special::Mark) {
         return Ok(value);
@@ -387,11 +410,14 @@ fn value_of<'v>(
     let number = KeyNumber(u16::from_be_bytes(*number));
     let (front, end) = front_and_end(key, expires_at);
     let parts = [&front[..], key, &end, value];
-    let matches = match special {
-        Some(Special::Lasting) => number == LASTING && vault.lasting_tag_matches(tag, &parts),
-        _ => vault
+    let matches = if special == Some(Special::Lasting) {
+        number == LASTING && vault.lasting_tag_matches(tag, &parts)
+    } else {
+        let mut former = keys.iter();
+        let matches = vault
             .entry_tag_matches(number, tag, &parts)
-            .ok_or(Forgery::UnknownKey(number))?,
+            .or_else(|| former.find_map(|keys| keys.entry_tag_matches(number, tag, &parts)));
+        matches.ok_or(Forgery::UnknownKey(number))?
     };
     if matches {
         Ok(value)

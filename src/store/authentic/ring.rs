@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
 
-use super::{AuthenticStore, Forgery, LASTING, key_of, vouched_with};
-use crate::crypto::vault::{DataKeys, RingPlace};
+use super::{AuthenticStore, Forgery, LASTING, MAC_BYTES, key_of, vouched_with};
+use crate::crypto::vault::{DataKeys, RingPlace, Vault};
 use crate::domain::key_ring::SealedKeyRing;
 use crate::store::keys;
 use crate::store::records::{self, Record as _};
@@ -89,7 +89,8 @@ impl AuthenticStore {
         let ring = self.vault.open_ring(changed);
         let ring = ring.map_err(|error| StoreError::Corrupt(format!("key ring: {error}")))?;
         let _alone = self.ring.commits.write().await;
-        let batch = vouched_with(&self.vault, &self.vault.data_keys(), batch);
+        // With what the store has then: this process may be far behind what it had before.
+        let batch = vouched_with(&self.vault, &Vault::keys_of(&ring), batch);
         // Should nobody learn what becomes of it, the next commit looks.
         self.vault.place_keys(RingPlace::Unknown);
         self.engine.commit(batch).await?;
@@ -140,6 +141,15 @@ impl AuthenticStore {
             Err(StoreError::Forged(_)) => Ok(()),
             looked => looked,
         }
+    }
+
+    /// Whether this is a ring of before the keys that are known.
+    pub(super) fn is_of_before(&self, found: Option<&Entry>) -> bool {
+        let opened = found.and_then(|entry| {
+            let value = entry.value.get(MAC_BYTES..)?;
+            records::decode::<SealedKeyRing>(value).ok()
+        });
+        opened.is_some_and(|ring| ring.generation < self.vault.data_keys().sealed().generation)
     }
 
     /// # Errors

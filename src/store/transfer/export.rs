@@ -49,6 +49,8 @@ pub async fn export(
         return Err(ExportError::HalfFilled(record));
     }
     let mut entries = store.export().await?;
+    // Of that moment. One of them may be taken away while this is written.
+    let keys = sieve.map(Sieve::known_keys);
     let mut lines = LinesOut {
         output,
         digest: Context::new(&SHA256),
@@ -65,7 +67,10 @@ pub async fn export(
                 // Somebody began to fill the store since.
                 return Err(ExportError::HalfFilled(records::decode(&entry.value)?));
             }
-            if let Some(Sifted::Forged(name, instead)) = sieve.map(|sieve| sieve.sift(&key, &entry)) {
+            let sifted = sieve.zip(keys.as_ref()).map(|(sieve, [before, then])| {
+                sieve.sift_of(&[before.as_ref(), then.as_ref()], &key, &entry)
+            });
+            if let Some(Sifted::Forged(name, instead)) = sifted {
                 left_out.add(name);
                 match instead {
                     Some(instead) => entry = instead,

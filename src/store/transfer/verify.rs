@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::import::{ImportError, Line, LinesIn, Rewind};
 use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
-use crate::crypto::vault::Vault;
+use crate::crypto::vault::{DataKeys, Vault};
 use crate::domain::factor::DriftLimit;
 use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
@@ -47,6 +47,8 @@ pub enum NotVerified {
 /// Tells the entries that a server of a store wrote from all others.
 pub struct Sieve {
     vault: Arc<Vault>,
+    /// The data keys when this was made: what is copied may be of one that is taken away meanwhile.
+    began: Arc<DataKeys>,
     /// What stands for an epoch that somebody else wrote.
     epoch: Vec<u8>,
 }
@@ -112,11 +114,22 @@ impl Sieve {
         let batch = Batch::new().put_record(keys::store_epoch(), &epoch)?;
         let written = authentic::vouched(&vault, batch).puts.into_iter().next();
         let epoch = written.map(|put| put.value).unwrap_or_default();
-        Ok(Self { vault, epoch })
+        let began = vault.data_keys();
+        Ok(Self { vault, began, epoch })
     }
 
     pub(super) fn sift(&self, key: &[u8], entry: &Entry) -> Sifted {
-        let Err(forgery) = authentic::verify(&self.vault, key, entry) else {
+        self.sift_of(&[&self.began], key, entry)
+    }
+
+    /// The data keys that were known at one moment since this was made, or before it.
+    pub(super) fn known_keys(&self) -> [Arc<DataKeys>; 2] {
+        [Arc::clone(&self.began), self.vault.data_keys()]
+    }
+
+    /// What it makes of an entry of a moment at which these were the data keys.
+    pub(super) fn sift_of(&self, keys: &[&DataKeys], key: &[u8], entry: &Entry) -> Sifted {
+        let Err(forgery) = authentic::verify(&self.vault, keys, key, entry) else {
             return Sifted::Sound;
         };
         let epoch = (key == keys::store_epoch().bytes()).then(|| Entry {

@@ -723,6 +723,7 @@ fn of_the_store() -> Vec<Sample> {
                 seen: 70_000,
                 written: 69_000,
                 found: true,
+                held: 2,
                 is_done: false,
             },
         ),
