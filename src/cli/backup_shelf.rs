@@ -16,8 +16,9 @@ use crate::domain::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct BackupShelf {
     directory: PathBuf,
-    /// What their names begin with.
+    /// What their names begin and end with.
     prefix: String,
+    ending: &'static str,
 }
 
 /// Why a directory is no place for backups.
@@ -39,13 +40,24 @@ impl BackupShelf {
         Self {
             directory: directory.to_owned(),
             prefix: format!("countersign-{store}-"),
+            ending: ENDING,
+        }
+    }
+
+    /// Those that leave something out, which take no other one's place: `countersign-STORE-MOMENT.incomplete.age`.
+    pub(super) fn incomplete(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            prefix: self.prefix.clone(),
+            ending: ENDING_OF_INCOMPLETE,
         }
     }
 
     /// Where the backup of this moment goes.
     pub(super) fn path(&self, made: Timestamp) -> PathBuf {
         let moment = made.to_string().replace(['-', ':'], "");
-        self.directory.join(format!("{}{moment}{ENDING}", self.prefix))
+        self.directory
+            .join(format!("{}{moment}{}", self.prefix, self.ending))
     }
 
     /// The moments of the backups that are there, the oldest one first; without those that a clock which was ahead has made at
@@ -118,7 +130,7 @@ impl BackupShelf {
 
     /// The moment of a backup of this store, by its whole name.
     fn moment(&self, name: &str) -> Option<Timestamp> {
-        let text = name.strip_prefix(&self.prefix)?.strip_suffix(ENDING)?;
+        let text = name.strip_prefix(&self.prefix)?.strip_suffix(self.ending)?;
         if text.len() != 16 || !text.is_ascii() {
             return None;
         }
@@ -153,6 +165,7 @@ pub(super) fn until_due(
 }
 
 const ENDING: &str = ".age";
+const ENDING_OF_INCOMPLETE: &str = ".incomplete.age";
 
 /// How far the clock may be ahead of whoever made a backup.
 const AHEAD: Duration = Duration::from_mins(1);
@@ -230,6 +243,33 @@ mod tests {
         assert_eq!(names(place.path()).len(), 5 + 3 + 3);
         shelf.remove_beyond(1, at(NOW - 100), at(NOW));
         assert_eq!(shelf.moments(at(NOW)).unwrap(), [at(NOW - 100)]);
+    }
+
+    #[test]
+    fn what_leaves_something_out_neither_counts_nor_takes_the_place_of_a_whole_one() {
+        let place = tempfile::tempdir().unwrap();
+        let shelf = shelf(place.path());
+        let incomplete = shelf.incomplete();
+        for ago in [500, 400] {
+            fs::write(shelf.path(at(NOW - ago)), "whole").unwrap();
+        }
+        for ago in [300, 200, 100] {
+            fs::write(incomplete.path(at(NOW - ago)), "not all").unwrap();
+            incomplete.remove_beyond(2, at(NOW - ago), at(NOW));
+        }
+        assert_eq!(shelf.moments(at(NOW)).unwrap(), [at(NOW - 500), at(NOW - 400)]);
+        assert_eq!(
+            incomplete.moments(at(NOW)).unwrap(),
+            [at(NOW - 200), at(NOW - 100)]
+        );
+        shelf.remove_beyond(2, at(NOW - 400), at(NOW));
+        assert_eq!(names(place.path()).len(), 4);
+        let name = incomplete.path(at(NOW));
+        assert!(
+            name.to_str()
+                .unwrap()
+                .ends_with("-20270115T080000Z.incomplete.age")
+        );
     }
 
     #[test]

@@ -49,6 +49,12 @@ impl WholeFile {
         File::open(&self.unfinished)
     }
 
+    /// As [`keep`](Self::keep), under another name in the same directory.
+    pub(super) fn keep_as(mut self, path: PathBuf) -> io::Result<()> {
+        self.path = path;
+        self.keep()
+    }
+
     /// Gives it its name, once it is on disk; never in the place of another file.
     pub(super) fn keep(self) -> io::Result<()> {
         self.file.sync_all()?;

@@ -29,6 +29,15 @@ pub async fn was_put_back(app: &App, witness: Option<&Testimony>) -> Result<bool
     Ok(witness.map_or(count > 0, |witness| store < witness.progress))
 }
 
+/// How far a store has come that has never counted.
+#[must_use]
+pub fn uncounted(app: &App) -> StoreProgress {
+    StoreProgress {
+        epoch: epoch_of(app).number,
+        count: 0,
+    }
+}
+
 /// Has the store count on.
 ///
 /// # Errors
@@ -174,6 +183,13 @@ mod tests {
     #[tokio::test]
     async fn a_store_counts_on_within_its_epoch() {
         let app = app().await;
+        assert_eq!(uncounted(&app), StoreProgress { epoch: 0, count: 0 });
+        let first = testimony(&app, 0, 0, NOW);
+        assert_eq!(
+            was_put_back(&app, Some(&first)).await,
+            Ok(false),
+            "not counted yet"
+        );
         for count in 1..4 {
             let counted = StoreProgress { epoch: 0, count };
             assert_eq!(advance(&app).await, Ok(counted));

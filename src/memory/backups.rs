@@ -13,9 +13,9 @@ pub struct BackupTally {
 }
 
 impl BackupTally {
-    /// Notes that there is a whole backup of this moment.
+    /// Notes that the newest whole backup is of this moment, which may be earlier than what a clock has said that was ahead.
     pub fn note_good(&self, made: Timestamp) {
-        self.last.fetch_max(made.seconds(), Ordering::Relaxed);
+        self.last.store(made.seconds(), Ordering::Relaxed);
     }
 
     /// Notes that none was made when one should have been.
@@ -31,5 +31,20 @@ impl BackupTally {
     /// How often none was made.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else one that was made by a clock which was ahead would hide for long that none is made any more.
+    #[test]
+    fn the_newest_one_may_turn_out_to_be_older() {
+        let tally = BackupTally::default();
+        for seconds in [1_800_003_600, 1_800_000_000] {
+            tally.note_good(Timestamp::from_seconds(seconds));
+            assert_eq!(tally.last_good(), seconds);
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! is logged and counted, and tried again soon. All of it is done on a thread of its own, in constant memory.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -67,13 +68,17 @@ pub(super) async fn keep_up(app: Arc<App>, schedule: BackupSchedule) {
                 retry = FIRST_RETRY;
                 rest
             }
-            Ok(BackupOutcome::Made(made, ExportSummary { entries, left_out })) => {
+            Ok(BackupOutcome::Made(path, ExportSummary { entries, left_out })) => {
                 own = Some(Instant::now());
                 retry = FIRST_RETRY;
-                tracing::info!("{entries} entries backed up to {}", shelf.path(made).display());
+                tracing::info!("{entries} entries backed up to {}", path.display());
                 if !left_out.is_nothing() {
+                    app.memory.backups.note_failure();
                     let count = left_out.count;
-                    tracing::error!("a backup leaves out {count} entries that no server of this store wrote");
+                    tracing::error!(
+                        "a backup leaves out {count} entries that no server of this store wrote, so it does not count as one; see \
+                         what they are with `countersign store check`"
+                    );
                 }
                 audit::record_act(&app, AuditAct::Export).await;
                 schedule.every
@@ -105,7 +110,7 @@ struct BackupJob {
 }
 
 enum BackupOutcome {
-    Made(Timestamp, ExportSummary),
+    Made(PathBuf, ExportSummary),
     NotDue(Duration),
 }
 
@@ -140,9 +145,15 @@ impl BackupJob {
         }
         self.shelf.remove_half_done();
         let summary = self.write(now, runtime)?;
-        self.app.memory.backups.note_good(now);
-        self.shelf.remove_beyond(self.schedule.keep, now, now);
-        Ok(BackupOutcome::Made(now, summary))
+        let keep = self.schedule.keep;
+        if summary.left_out.is_nothing() {
+            self.app.memory.backups.note_good(now);
+            self.shelf.remove_beyond(keep, now, now);
+            return Ok(BackupOutcome::Made(self.shelf.path(now), summary));
+        }
+        let incomplete = self.shelf.incomplete();
+        incomplete.remove_beyond(keep, now, now);
+        Ok(BackupOutcome::Made(incomplete.path(now), summary))
     }
 
     fn write(&self, now: Timestamp, runtime: &Handle) -> Result<ExportSummary, NotMade> {
@@ -173,7 +184,11 @@ impl BackupJob {
         if read != summary.entries {
             return Err(NotMade::Incomplete(summary.entries, read));
         }
-        file.keep()?;
+        if summary.left_out.is_nothing() {
+            file.keep()?;
+        } else {
+            file.keep_as(self.shelf.incomplete().path(now))?;
+        }
         Ok(summary)
     }
 }

@@ -13,7 +13,7 @@ use countersign::store::sled::{Options, SledStore};
 use countersign::store::{Batch, Store as _, keys, transfer};
 
 /// Writes into a store that nobody has open.
-async fn forge(data: &Path, keys: &[Vec<u8>]) {
+pub(super) async fn forge(data: &Path, keys: &[Vec<u8>]) {
     let engine = SledStore::open(&Options::new(data.join("store"))).unwrap();
     let garbage = |batch: Batch, key: &Vec<u8>| batch.put(key.clone(), b"garbage".to_vec());
     engine

@@ -9,8 +9,11 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::database::Servers;
+use super::forged::forge;
 use super::process::{Process, command, get, run, stdout_of};
 use crate::postgres_server::Cluster;
+use countersign::domain::sid::EventSid;
+use countersign::store::keys;
 
 const SEED: &str = "what everybody in these backups follows from";
 
@@ -345,4 +348,35 @@ fn a_backup_for_recipients_is_for_them_alone() {
         }
     }
     assert_eq!(stanzas, 2);
+}
+
+/// It is there for whoever needs it, but whole ones stay, and somebody is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_leaves_something_out_takes_no_place_of_a_whole_one() {
+    let site = Site::new();
+    let server = site.start();
+    let whole = made(&server.wait_for_log(" entries backed up to "));
+    server.rest_after_sigterm();
+    let old = of_year(&whole, "2021");
+    fs::rename(&whole, &old).unwrap();
+    let letter = keys::dead_letter(EventSid::from_bytes([7; 16])).into_bytes();
+    forge(&site.data, &[letter]).await;
+
+    let server = site.start_with(&[("COUNTERSIGN_BACKUP_KEEP", "1")]);
+    let ops = server.wait_for_log("serving /health");
+    let ops = ops.split(" on ").last().unwrap();
+    let incomplete = made(&server.wait_for_log(" entries backed up to "));
+    server.wait_for_log("a backup leaves out 1 entries that no server of this store wrote");
+    server.wait_for_log("the next backup is due in 3600 s");
+    let mut expected = [&old, &incomplete].map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    expected.sort_unstable();
+    assert!(expected[1].ends_with("Z.incomplete.age"), "{expected:?}");
+    assert_eq!(site.names(), expected);
+    let metrics = get(ops, "/metrics");
+    assert!(
+        metrics.contains("\ncountersign_backup_failures_total 1\n")
+            && metrics.contains("\ncountersign_backup_last_success_seconds 16"),
+        "{metrics}"
+    );
+    server.rest_after_sigterm();
 }

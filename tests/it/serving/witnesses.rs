@@ -302,3 +302,83 @@ fn a_witness_that_cannot_be_written_keeps_nobody_from_being_served() {
             .any(|line| line.contains("so epoch "))
     );
 }
+
+/// Otherwise the rehearsal of a restore would raise it above the store itself.
+#[test]
+fn a_copy_of_the_store_does_not_get_the_witness_of_a_server_that_runs() {
+    let site = Site::new();
+    stop(site.start());
+    let copy = site.copy("copy");
+    let server = site.start();
+    let witness = site.witness.to_str().unwrap();
+    let refused = complaint(&run(&copy, &["account", "list", "--witness", witness]), 1);
+    assert!(
+        refused.contains("another server uses the witness in ")
+            && refused.contains("if this one is a copy, start it without a witness"),
+        "{refused}"
+    );
+    // What only reads is not refused.
+    let checked = stdout_of(&copy, &["store", "check", "--witness", witness]);
+    assert!(checked.ends_with(" all sound\n"), "{checked}");
+    stop(server);
+    no_epoch_begins(&site);
+}
+
+/// Nothing was counted then, and nothing voided.
+#[test]
+fn a_start_that_is_refused_because_of_its_witness_has_not_counted() {
+    let site = Site::new();
+    // A store that never had one.
+    stdout_of(&site.data, &["account", "create"]);
+    // Nothing can be put beside it.
+    let blocked = site.witness.with_file_name("witness.new");
+    let away = site.witness.with_file_name("away");
+    for is_first in [true, false] {
+        if !is_first {
+            fs::rename(&site.witness, &away).unwrap();
+        }
+        fs::create_dir(&blocked).unwrap();
+        let refused = site.refusal(&site.witness);
+        assert!(refused.contains("cannot write the witness to "), "{refused}");
+        fs::remove_dir(&blocked).unwrap();
+        if !is_first {
+            fs::rename(&away, &site.witness).unwrap();
+        }
+        no_epoch_begins(&site);
+    }
+}
+
+/// Somebody is told of a volume that hangs; a pipe that nobody writes to does.
+#[test]
+fn a_witness_that_hangs_is_told_of_and_written_anew_once_it_answers() {
+    let site = Site::new();
+    let server = site.start();
+    let pipe = site.witness.with_file_name("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::rename(&pipe, &site.witness).unwrap();
+    server.wait_for_log("the volume of the witness has not answered for 10 s");
+    let holder = holder(&server);
+    assert_eq!(status(&server, &holder, &holder.code()), "approved");
+    // Whoever waits at the pipe reads its end; if it is a file by now, nothing happens to it.
+    while !fs::metadata(&site.witness).unwrap().is_file() {
+        drop(
+            fs::File::options()
+                .read(true)
+                .write(true)
+                .open(&site.witness)
+                .unwrap(),
+        );
+        std::thread::yield_now();
+    }
+    server.wait_for_log("is not as this server wrote it, and is written anew");
+    stop(server);
+    no_epoch_begins(&site);
+}
+
+fn no_epoch_begins(site: &Site) {
+    let server = site.start();
+    server.signal("TERM");
+    let log = server.log_until("stopping");
+    assert!(!log.iter().any(|line| line.contains("so epoch ")), "{log:?}");
+    assert_eq!(server.wait(), Some(0));
+}
