@@ -1,7 +1,7 @@
 //! `countersign keys`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -60,39 +60,45 @@ pub(super) async fn run(
     command: Command,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
-    let (flags, what) = match command {
-        Command::List { flags } => (flags, KeyChange::None),
-        Command::Rotate { master, flags } => match master.new_master_key_file {
-            None => (flags, KeyChange::NewDataKey),
-            Some(file) => {
-                let key = key_file::read(&file)?;
-                let key = key.ok_or_else(|| {
-                    let file = file.display();
-                    Failure::new(format!(
-                        "there is no {file}; make a master key with: (umask 077; head -c 32 /dev/urandom | base64 > {file})"
-                    ))
-                })?;
-                (flags, KeyChange::NewMaster(MasterKeyText::new(&key)))
-            }
-        },
-        Command::Retire { which, flags } => match which.number {
-            Some(number) => (flags, KeyChange::WithoutDataKey(number)),
-            None => (flags, KeyChange::WithoutOtherMasters(None)),
-        },
+    let load = |flags: ClientFlags| {
+        let json = flags.json();
+        flags.load(environment).map(|config| (config, json))
     };
-    let json = flags.json();
-    let mut config = flags.load(environment)?;
-    let what = match what {
-        // Which one that is must be said, for a server may run with another one.
-        KeyChange::WithoutOtherMasters(_) => {
-            KeyChange::WithoutOtherMasters(Some(open::with_master_key(&mut config.storage, MasterKey::id)?))
+    let ((config, json), what) = match command {
+        Command::List { flags } => (load(flags)?, KeyChange::None),
+        Command::Rotate { master, flags } => {
+            let what = match master.new_master_key_file {
+                None => KeyChange::NewDataKey,
+                Some(file) => KeyChange::NewMaster(read_new_master(&file)?),
+            };
+            (load(flags)?, what)
         }
-        what => what,
+        Command::Retire { which, flags } => {
+            let (mut config, json) = load(flags)?;
+            let what = if let Some(number) = which.number {
+                KeyChange::WithoutDataKey(number)
+            } else {
+                // Which one that is must be said, for a server may run with another one.
+                let kept = open::with_master_key(&mut config.storage, MasterKey::id)?;
+                KeyChange::WithoutOtherMasters(kept)
+            };
+            ((config, json), what)
+        }
     };
     let mut session = AdminSession::of(config).await?;
     let changed = change(&mut session, what, json).await;
     session.close().await?;
     changed
+}
+
+fn read_new_master(file: &Path) -> Result<MasterKeyText, Failure> {
+    let key = key_file::read(file)?.ok_or_else(|| {
+        let file = file.display();
+        Failure::new(format!(
+            "there is no {file}; make a master key with: (umask 077; head -c 32 /dev/urandom | base64 > {file})"
+        ))
+    })?;
+    Ok(MasterKeyText::new(&key))
 }
 
 enum KeyChange {
@@ -101,7 +107,7 @@ enum KeyChange {
     NewMaster(MasterKeyText),
     WithoutDataKey(u16),
     /// But for this one.
-    WithoutOtherMasters(Option<KeyId>),
+    WithoutOtherMasters(KeyId),
 }
 
 async fn change(session: &mut AdminSession, what: KeyChange, json: bool) -> Result<(), Failure> {
@@ -122,7 +128,6 @@ async fn change(session: &mut AdminSession, what: KeyChange, json: bool) -> Resu
             .await?;
         }
         KeyChange::WithoutOtherMasters(kept) => {
-            let kept = kept.ok_or_else(|| Failure::new("it is not known which master key is to be kept"))?;
             done(session, KeyRequest::RetireMasters { kept }, json).await?;
         }
     }
@@ -159,6 +164,10 @@ async fn wait(session: &mut AdminSession, enough: impl Fn(&DataKeysView) -> bool
         if !keys.under_way && enough(&keys) {
             line.end();
             return Ok(());
+        }
+        if let Some(why) = keys.what_stays() {
+            line.end();
+            return Err(Failure::new(why));
         }
         line.show(SystemClock.now(), || keys.progress());
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::opaque::Sealed;
 use super::time::Timestamp;
@@ -75,11 +76,22 @@ pub struct KeyWalk {
     pub written: u64,
     /// Whether the round that is under way has found any to write anew: then another one follows.
     pub found: bool,
-    /// How many of a key that is to go it has found, that this server refuses because they are older than they were before: another
-    /// one, or a new start, may take them, so the key stays for as long as there are any.
-    pub held: u64,
+    /// What the round that is under way has found that keeps a key from going.
+    pub held: HeldEntries,
+    /// What the round before it found of that.
+    pub still_held: HeldEntries,
     /// Whether a whole round has found none.
     pub is_done: bool,
+}
+
+/// Entries of a key that is to go, which a server refuses because they are older than they were before: another one, or a new
+/// start, may take them, so the key stays for as long as there are any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldEntries {
+    /// How many.
+    pub count: u64,
+    /// The keys of the first of them.
+    pub first: Vec<ByteBuf>,
 }
 
 /// A key sealed under one master key. While the master key is changed there are several of the same key.
@@ -115,16 +127,27 @@ impl KeyWalk {
             seen: 0,
             written: 0,
             found: false,
-            held: 0,
+            held: HeldEntries::default(),
+            still_held: HeldEntries::default(),
             is_done: false,
         }
     }
 
     /// The end of a round.
     pub fn end_round(&mut self) {
-        self.is_done = !self.found && self.held == 0;
-        (self.found, self.held) = (false, 0);
+        self.is_done = !self.found && self.held.count == 0;
+        (self.found, self.still_held) = (false, std::mem::take(&mut self.held));
         self.after.clear();
+    }
+}
+
+impl HeldEntries {
+    /// One more, with this key.
+    pub fn add(&mut self, key: &[u8]) {
+        self.count += 1;
+        if self.first.len() < MOST_HELD_NAMED {
+            self.first.push(ByteBuf::from(key));
+        }
     }
 }
 
@@ -193,6 +216,9 @@ impl fmt::Display for KeyNumber {
         self.0.fmt(f)
     }
 }
+
+/// How many entries that keep a key from going are named.
+const MOST_HELD_NAMED: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,23 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Everything, as a standby has it that gets no more from now on.
+    #[cfg(test)]
+    pub(crate) fn copy(&self) -> BTreeMap<Vec<u8>, Entry> {
+        self.tables().unwrap().entries.clone()
+    }
+
+    /// That standby takes over: everything is as it was, in the versions of then. So it is for whoever writes past the engine.
+    #[cfg(test)]
+    pub(crate) fn put_back(&self, copy: BTreeMap<Vec<u8>, Entry>) {
+        let mut tables = self.tables().unwrap();
+        let ends = copy
+            .iter()
+            .filter_map(|(key, entry)| Some((entry.expires_at?, key.clone())));
+        tables.expiries = ends.collect();
+        tables.entries = copy;
+    }
+
     fn tables(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
         // No panic can leave the tables half changed: `commit` decides first and then only inserts and removes.
         let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,6 +27,8 @@ pub mod transfer;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+pub(crate) mod gated;
 
 use std::fmt;
 

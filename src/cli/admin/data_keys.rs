@@ -9,9 +9,10 @@ use zeroize::Zeroizing;
 use super::Reply;
 use crate::app::App;
 use crate::crypto::master_key::MasterKey;
-use crate::domain::key_ring::{KeyId, KeyNumber};
+use crate::domain::key_ring::{DataKeyState, HeldEntries, KeyId, KeyNumber};
 use crate::flows::Fault;
 use crate::flows::data_keys::{self, KeyChangeError, KeyState};
+use crate::store::keys::KeyParts;
 
 /// What is asked for of a store's own keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +48,9 @@ pub(in crate::cli) struct DataKeysView {
     pub(in crate::cli) under_way: bool,
     entries_seen: u64,
     entries_written: u64,
+    /// How many entries keep a key from going, and the first of them.
     entries_held: u64,
+    held: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,18 +76,43 @@ impl DataKeysView {
         if self.data_keys.len() > 1 {
             let _ = writeln!(text, "{}", self.progress());
         }
+        if let Some(why) = self.what_stays() {
+            let _ = writeln!(text, "{why}");
+        }
         text
+    }
+
+    /// What keeps a data key that is to go, and what to do about it; none if nothing does.
+    pub(in crate::cli) fn what_stays(&self) -> Option<String> {
+        let leaving = |key: &&DataKeyView| key.state == DataKeyState::Leaving.name();
+        let numbers: Vec<String> = self
+            .data_keys
+            .iter()
+            .filter(leaving)
+            .map(|key| key.number.to_string())
+            .collect();
+        if self.entries_held == 0 || numbers.is_empty() {
+            return None;
+        }
+        let more = if self.entries_held > self.held.len() as u64 {
+            ", ..."
+        } else {
+            ""
+        };
+        Some(format!(
+            "data key {} stays: {} entries of it are refused as older than they were ({}{more}), and could not be read without it; \
+             start every server of the store anew, one after the other, and it goes by itself",
+            numbers.join(", "),
+            self.entries_held,
+            self.held.join(", "),
+        ))
     }
 
     /// How far entries were written anew.
     pub(in crate::cli) fn progress(&self) -> String {
         let (seen, written) = (self.entries_seen, self.entries_written);
         let end = if self.under_way { "; going on" } else { "; done" };
-        let held = match self.entries_held {
-            0 => String::new(),
-            held => format!(", {held} refused as older than they were: start the server anew"),
-        };
-        format!("{seen} entries looked at, {written} written anew{held}{end}")
+        format!("{seen} entries looked at, {written} written anew{end}")
     }
 }
 
@@ -108,9 +136,18 @@ impl From<&KeyState> for DataKeysView {
             under_way: state.is_under_way(),
             entries_seen: walk.as_ref().map_or(0, |walk| walk.seen),
             entries_written: walk.as_ref().map_or(0, |walk| walk.written),
-            entries_held: walk.as_ref().map_or(0, |walk| walk.held),
+            entries_held: walk.as_ref().map_or(0, |walk| walk.still_held.count),
+            held: walk
+                .as_ref()
+                .map_or_else(Vec::new, |walk| names(&walk.still_held)),
         }
     }
+}
+
+/// What the entries are.
+fn names(held: &HeldEntries) -> Vec<String> {
+    let parts = held.first.iter().filter_map(|key| KeyParts::parse(key));
+    parts.map(|parts| parts.to_string()).collect()
 }
 
 pub(super) async fn execute(app: &App, request: KeyRequest) -> Result<Reply, String> {
@@ -171,5 +208,63 @@ impl MasterKeyText {
 impl std::fmt::Debug for MasterKeyText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MasterKeyText(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::key_ring::{KeyWalk, SealedDataKey, SealedKeyRing, StoreIdentity};
+    use crate::domain::sid::AccountSid;
+    use crate::domain::time::Timestamp;
+    use crate::store::keys;
+
+    fn state(first: DataKeyState, held: u8) -> KeyState {
+        let key = |number, state| SealedDataKey {
+            number: KeyNumber(number),
+            state,
+            since: Timestamp::from_seconds(1),
+            wraps: Vec::new(),
+        };
+        let mut walk = KeyWalk::new(3);
+        for number in 0..held {
+            let account = AccountSid::from_bytes([number; 16]);
+            walk.held.add(keys::audit_head(account).bytes());
+        }
+        walk.end_round();
+        KeyState {
+            ring: SealedKeyRing {
+                store: StoreIdentity::from_bytes([7; 16]),
+                generation: 3,
+                lasting: Vec::new(),
+                data: vec![key(1, first), key(2, DataKeyState::Active)],
+            },
+            master: KeyId::from_bytes([1; 4]),
+            walk: Some(walk),
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_key_is_named_and_says_what_to_do() {
+        let view = DataKeysView::from(&state(DataKeyState::Leaving, 7));
+        let why = view.what_stays().unwrap();
+        assert!(
+            why.starts_with("data key 1 stays: 7 entries of it are refused"),
+            "{why}"
+        );
+        assert!(
+            why.contains(&AccountSid::from_bytes([4; 16]).to_string()),
+            "{why}"
+        );
+        assert!(
+            !why.contains(&AccountSid::from_bytes([5; 16]).to_string()) && why.contains(", ...)"),
+            "{why}"
+        );
+        assert!(why.contains("start every server of the store anew"), "{why}");
+        assert!(view.text().ends_with(&format!("{why}\n")));
+        for (first, held) in [(DataKeyState::Leaving, 0), (DataKeyState::Reading, 1)] {
+            let view = DataKeysView::from(&state(first, held));
+            assert_eq!(view.what_stays(), None);
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Walk<'_> {
             KeyParts::Account(sid) => {
                 let account: Account = here.record()?;
                 self.check_sid(here, account.sid == *sid);
-                self.check_webhook_secrets(here, &account);
+                self.check_webhook_secrets(here, &account).await?;
             }
             KeyParts::ApiKey(sid) => self.check_api_key(here, *sid).await?,
             KeyParts::ImportedKey(name) => self.check_imported_key(here, name).await?,
@@ -93,7 +93,7 @@ impl Walk<'_> {
                 let safe: SafeNumber = here.record()?;
                 self.check_sid(here, safe.number == *number);
             }
-            KeyParts::ClientKey(_) => self.check_client_key(here)?,
+            KeyParts::ClientKey(_) => self.check_client_key(here).await?,
             KeyParts::Service(account, sid) => self.check_service(here, *account, *sid).await?,
             KeyParts::ServiceCount(account) => self.check_service_count(here, *account).await?,
             KeyParts::Filling() => {
@@ -106,8 +106,8 @@ impl Walk<'_> {
                 self.check_sid(here, user.identity == *identity && user.service == *service);
                 self.check_account(here, *service, user.account);
             }
-            KeyParts::VapidKey() => self.check_vapid_key(here)?,
-            KeyParts::Verification(service, sid) => self.check_verification(here, *service, *sid)?,
+            KeyParts::VapidKey() => self.check_vapid_key(here).await?,
+            KeyParts::Verification(service, sid) => self.check_verification(here, *service, *sid).await?,
             KeyParts::VerificationTimer(due, sid) => self.check_plan_timer(here, *due, *sid).await?,
             KeyParts::Webhook(service, sid) => self.check_webhook(here, *service, *sid).await?,
             // Counters, blocks and leases outlive what they were made for, so there is nothing to look up.
@@ -140,12 +140,10 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn check_vapid_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
+    async fn check_vapid_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let record: VapidKeyRecord = here.record()?;
-        if let Err(error) = web_push::open(self.app, &record) {
-            self.blame(here, format_args!("it does not open: {error}"));
-        }
-        Ok(())
+        let opened = web_push::open(self.app, &record);
+        self.require_open(here, "it", opened).await
     }
 
     async fn check_challenge(
@@ -176,9 +174,8 @@ impl Walk<'_> {
     ) -> Result<(), Fault> {
         let credential: Credential = here.record()?;
         self.check_sid(here, credential.sid == sid && credential.account == account);
-        if let Err(error) = credential::open_key(self.app, &credential) {
-            self.blame(here, format_args!("its key does not open: {error}"));
-        }
+        let opened = credential::open_key(self.app, &credential);
+        self.require_open(here, "its key", opened).await?;
         let owner = keys::account(account);
         self.refer(here, &owner, "its account does not exist", |_| None)
             .await
@@ -257,51 +254,41 @@ impl Walk<'_> {
                 let device = keys::device(push.credential);
                 self.refer(here, &device, "its device leads nowhere", wrong).await
             }
-            FactorKind::Totp(totp) => {
-                self.check_secret(here, totp);
-                Ok(())
-            }
+            FactorKind::Totp(totp) => self.check_secret(here, totp).await,
         }
     }
 
-    fn check_client_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
+    async fn check_client_key(&mut self, here: &Here<'_>) -> Result<(), Fault> {
         let key: ClientKey = here.record()?;
-        if let Err(error) = self.app.vault.open(here.key, SealedField::ClientKey, &key.key) {
-            self.blame(here, format_args!("it does not open: {error}"));
+        let opened = self.app.vault.open(here.key, SealedField::ClientKey, &key.key);
+        self.require_open(here, "it", opened).await
+    }
+
+    async fn check_webhook_secrets(&mut self, here: &Here<'_>, account: &Account) -> Result<(), Fault> {
+        for sealed in account.webhook_secrets.all() {
+            let opened = self.app.vault.open(here.key, SealedField::WebhookSecret, sealed);
+            let secret = opened.map_err(|error| error.to_string()).and_then(|bytes| {
+                WebhookSecret::from_bytes(&bytes).ok_or_else(|| "it has a wrong length".to_owned())
+            });
+            self.require_open(here, "a webhook secret", secret).await?;
         }
         Ok(())
     }
 
-    fn check_webhook_secrets(&mut self, here: &Here<'_>, account: &Account) {
-        for sealed in account.webhook_secrets.all() {
-            let problem = match self.app.vault.open(here.key, SealedField::WebhookSecret, sealed) {
-                Ok(bytes) if WebhookSecret::from_bytes(&bytes).is_some() => continue,
-                Ok(_) => "it has a wrong length".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            self.blame(here, format_args!("a webhook secret does not open: {problem}"));
-        }
-    }
-
-    fn check_secret(&mut self, here: &Here<'_>, totp: &TotpFactor) {
+    async fn check_secret(&mut self, here: &Here<'_>, totp: &TotpFactor) -> Result<(), Fault> {
         let opened = self
             .app
             .vault
             .open(here.key, SealedField::TotpSecret, &totp.secret);
-        let problem = match opened.map(TotpSecret::from_bytes) {
-            Ok(Ok(secret)) => {
-                if secret.is_legacy() != totp.legacy_secret {
-                    self.blame(
-                        here,
-                        format_args!("it is wrong about whether its secret is a legacy one"),
-                    );
-                }
-                return;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        self.blame(here, format_args!("its secret does not open: {problem}"));
+        let secret = opened
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| TotpSecret::from_bytes(bytes).map_err(|error| error.to_string()));
+        if let Ok(secret) = &secret
+            && secret.is_legacy() != totp.legacy_secret
+        {
+            self.blame(here, "it is wrong about whether its secret is a legacy one");
+        }
+        self.require_open(here, "its secret", secret).await
     }
 
     async fn check_pending(

@@ -10,7 +10,7 @@ use crate::store::keys;
 use crate::store::records::{self, Stored, VerificationTimer};
 
 impl Walk<'_> {
-    pub(super) fn check_verification(
+    pub(super) async fn check_verification(
         &mut self,
         here: &Here<'_>,
         service: ServiceSid,
@@ -19,21 +19,14 @@ impl Walk<'_> {
         let verification: Verification = here.record()?;
         self.check_sid(here, verification.sid == sid && verification.service == service);
         for code in &verification.codes {
-            if let Err(error) = self.app.vault.open(here.key, SealedField::Code, &code.sealed) {
-                self.blame(here, format_args!("a code does not open: {error}"));
-            }
+            let opened = self.app.vault.open(here.key, SealedField::Code, &code.sealed);
+            self.require_open(here, "a code", opened).await?;
         }
-        for sealed in verification
-            .checks
-            .iter()
-            .filter_map(|check| check.submitted.as_ref())
-        {
-            if let Err(error) = self.app.vault.open(here.key, SealedField::SubmittedCode, sealed) {
-                self.blame(
-                    here,
-                    format_args!("what was given for a code does not open: {error}"),
-                );
-            }
+        let submitted = verification.checks.iter();
+        for sealed in submitted.filter_map(|check| check.submitted.as_ref()) {
+            let opened = self.app.vault.open(here.key, SealedField::SubmittedCode, sealed);
+            self.require_open(here, "what was given for a code", opened)
+                .await?;
         }
         self.check_account(here, service, verification.account);
         Ok(())

@@ -164,6 +164,20 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Notes `what` of the entry if it does not open. Its key may have gone since the entry was read, and then it was sealed anew.
+    pub(super) async fn require_open<T>(
+        &mut self,
+        here: &Here<'_>,
+        what: &str,
+        opened: Result<T, impl Display>,
+    ) -> Result<(), Fault> {
+        let problem = match opened {
+            Ok(_) => return Ok(()),
+            Err(error) => format!("{what} does not open: {error}"),
+        };
+        self.confirm(here, &problem).await
+    }
+
     /// What is at `key` now; nothing, if somebody else wrote it, which is a problem of its own.
     pub(super) async fn look(&self, key: &[u8]) -> Result<Option<Entry>, Fault> {
         match self.app.store.get(key).await {

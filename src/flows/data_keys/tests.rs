@@ -1,5 +1,8 @@
 //! Keys change while the store is in use, and nothing is lost.
 
+mod gone;
+mod meanwhile;
+
 use std::sync::Arc;
 
 use super::*;

@@ -121,7 +121,9 @@ async fn page(app: &App) -> Result<WalkStep, Fault> {
             let entry = raw.get(key.as_slice());
             entry.is_some_and(|entry| authentic::verify(&app.vault, &[], key, entry).is_ok())
         };
-        walk.held += together.missing.iter().filter(is_held).count() as u64;
+        for key in together.missing.iter().filter(is_held) {
+            walk.held.add(key);
+        }
     }
     let after = walk_behind(&walk, together.count, is_last);
     match together.commit(reading, Some(&after)).await {

@@ -93,13 +93,14 @@ pub(super) async fn learn(store: &dyn Store, memory: &Memory) -> Result<(), Faul
 }
 
 /// What became of a commit. If another change came first, that may have been an epoch that another process began: it is read. If
-/// that cannot be, no commit will ever do, and nobody need try again.
+/// that cannot be, no commit will ever do, and nobody need try again. So it is if something is older than it was: an epoch says
+/// that it may be.
 pub(super) async fn heed(
     store: &dyn Store,
     memory: &Memory,
     committed: Result<(), Fault>,
 ) -> Result<(), Fault> {
-    if matches!(committed, Err(Fault::Conflict(_)))
+    if matches!(committed, Err(Fault::Conflict(_) | Fault::Forged(_)))
         && !store.is_exclusive()
         && memory.epoch.is_to_be_looked_at()
         && let Err(error) = Box::pin(learn(store, memory)).await

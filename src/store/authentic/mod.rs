@@ -19,12 +19,12 @@
 //! Exports hold entries as the engine has them, with their MACs: whoever reads those verifies them with [`verified`].
 
 mod known_versions;
+mod opening;
 mod ring;
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher as _;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +33,7 @@ use async_trait::async_trait;
 
 use self::known_versions::KnownVersions;
 use self::ring::RingWatch;
-use super::keys::{self, KeyParts};
+use super::keys;
 use super::records::{self, Record};
 use super::{
     Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, ForgedEntry,
@@ -49,7 +49,7 @@ pub struct AuthenticStore {
     engine: Arc<dyn Store>,
     vault: Arc<Vault>,
     versions: KnownVersions,
-    ring: RingWatch,
+    ring: Arc<RingWatch>,
     forged: AtomicU64,
     /// For which keys it was said that their entry is forged, by a digest.
     told: Mutex<HashSet<u64>>,
@@ -67,6 +67,12 @@ pub enum Forgery {
     /// It was read or written in a later version before.
     #[error("it is older than it was before; if a standby took over that was behind, start this server anew")]
     Older,
+    /// It is a key ring of before the one that is known.
+    #[error(
+        "it is older than the one that this server knows, so nothing is written with either; if a standby took over that was \
+         behind, start every server of this store anew and change the keys again, or else somebody put it back"
+    )]
+    OlderRing,
     /// The store has no key of the number that it names.
     #[error("its MAC is of key {0}, which the store does not have")]
     UnknownKey(KeyNumber),
@@ -83,90 +89,65 @@ impl AuthenticStore {
             engine,
             vault,
             versions: KnownVersions::default(),
-            ring: RingWatch::default(),
+            ring: Arc::default(),
             forged: AtomicU64::new(0),
             told: Mutex::default(),
             untold: Mutex::default(),
             digests: RandomState::new(),
         }
     }
-
-    /// The entry as it was written, if it was.
-    fn open(&self, key: &[u8], entry: Entry, began: u64) -> Result<Entry, Forgery> {
-        let opened = verified(&self.vault, key, entry)?;
-        self.require_current_ring(key, &opened)?;
-        // Whoever puts one back must not gain more by it than that this one is refused: it is no sign of lost commits, after
-        // which all is forgotten that is known here. Those are found by what was acknowledged.
-        if self.versions.is_superseded(key, opened.version, began) {
-            return Err(Forgery::Older);
-        }
-        Ok(opened)
-    }
-
-    /// Counts a forged entry, and says so once.
-    fn refuse(&self, key: &[u8], forgery: Forgery) -> StoreError {
-        self.forged.fetch_add(1, Ordering::Relaxed);
-        let kind = KeyParts::parse(key).map_or("of no known kind", |parts| parts.kind().name);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < MOST_TOLD && told.insert(self.digests.hash_one(key)) {
-            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-            untold.push(ForgedEntry {
-                key: key.to_vec(),
-                why: forgery.to_string(),
-            });
-            tracing::error!(
-                "an entry ({kind}) is not as a server of this store wrote it: {forgery}; it is refused. Somebody else writes to \
-                 the store, or its disk is failing: `countersign store check` names all such entries"
-            );
-        }
-        StoreError::Forged(format!("{kind}: {forgery}"))
-    }
-
-    fn opened(&self, key: &[u8], entry: Entry, began: u64) -> Result<Entry, StoreError> {
-        self.open(key, entry, began)
-            .map_err(|forgery| self.refuse(key, forgery))
-    }
 }
 
 #[async_trait]
 impl Store for AuthenticStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
-        let began = self.versions.now();
-        let mut found = self.engine.get(key).await?;
-        if key == [SealedKeyRing::KIND] && self.is_of_before(found.as_ref()) {
-            // It was changed between that and now, or else it is an older one.
-            found = self.engine.get(key).await?;
+        loop {
+            let begun = self.begin_read();
+            let mut found = self.engine.get(key).await?;
+            if key == [SealedKeyRing::KIND] && self.is_of_before(found.as_ref()) {
+                // It was changed between that and now, or else it is an older one.
+                found = self.engine.get(key).await?;
+            }
+            self.look_if_lacking(self.lacks_key_of(&found)).await?;
+            let opened = found.map(|entry| self.open(key, entry, begun.began)).transpose();
+            match opened {
+                Err(forgery) if self.is_to_be_read_again(&begun, forgery) => {}
+                opened => return opened.map_err(|forgery| self.refuse(key, forgery)),
+            }
         }
-        if let Some(known) = self.lacks_key_of(&found) {
-            self.look_if_it_can_be_read(&known).await?;
-        }
-        found.map(|entry| self.opened(key, entry, began)).transpose()
     }
 
     /// Fails if one of the entries is forged: whoever wants the others reads them one by one.
     async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
-        let began = self.versions.now();
-        let found = self.engine.get_many(keys).await?;
-        if let Some(known) = self.lacks_key_of(found.iter().flatten()) {
-            self.look_if_it_can_be_read(&known).await?;
+        loop {
+            let begun = self.begin_read();
+            let found = self.engine.get_many(keys).await?;
+            self.look_if_lacking(self.lacks_key_of(found.iter().flatten()))
+                .await?;
+            let opened = found.into_iter().zip(keys).map(|(entry, key)| {
+                let opened = entry.map(|entry| self.open(key, entry, begun.began));
+                opened.transpose().map_err(|forgery| (key, forgery))
+            });
+            match opened.collect() {
+                Err((_, forgery)) if self.is_to_be_read_again(&begun, forgery) => {}
+                opened => return opened.map_err(|(key, forgery)| self.refuse(key, forgery)),
+            }
         }
-        let found = found.into_iter().zip(keys);
-        found
-            .map(|(entry, key)| entry.map(|entry| self.opened(key, entry, began)).transpose())
-            .collect()
     }
 
     async fn scan(&self, mut scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
         let mut found = Vec::new();
         loop {
-            let began = self.versions.now();
+            let begun = self.begin_read();
             let page = self.engine.scan(scan.clone()).await?;
-            if let Some(known) = self.lacks_key_of(page.iter().map(|(_, entry)| entry)) {
-                self.look_if_it_can_be_read(&known).await?;
-            }
+            self.look_if_lacking(self.lacks_key_of(page.iter().map(|(_, entry)| entry)))
+                .await?;
+            let Some(page) = self.open_page(&begun, page) else {
+                continue;
+            };
             let (is_last, mut passed_over) = (page.len() < scan.limit, None);
             for (key, entry) in page {
-                match self.open(&key, entry, began) {
+                match entry {
                     Ok(entry) => {
                         if passed_over.is_some() {
                             passed_over = Some(key.clone());
@@ -202,19 +183,26 @@ impl Store for AuthenticStore {
         after: Option<&ExpiryPosition>,
         limit: usize,
     ) -> Result<ExpiredPage, StoreError> {
-        let began = self.versions.now();
-        let ExpiredPage { entries, next } = self.engine.expired(now, after, limit).await?;
-        if let Some(known) = self.lacks_key_of(entries.iter().map(|(_, entry)| entry)) {
-            self.look_if_it_can_be_read(&known).await?;
+        loop {
+            let begun = self.begin_read();
+            let ExpiredPage { entries, next } = self.engine.expired(now, after, limit).await?;
+            self.look_if_lacking(self.lacks_key_of(entries.iter().map(|(_, entry)| entry)))
+                .await?;
+            let Some(opened) = self.open_page(&begun, entries) else {
+                continue;
+            };
+            let entries = opened.into_iter().filter_map(|(key, entry)| match entry {
+                Ok(entry) => Some((key, entry)),
+                Err(forgery) => {
+                    self.refuse(&key, forgery);
+                    None
+                }
+            });
+            return Ok(ExpiredPage {
+                entries: entries.collect(),
+                next,
+            });
         }
-        let opened = entries.into_iter().filter_map(|(key, entry)| {
-            let entry = self.opened(&key, entry, began).ok()?;
-            Some((key, entry))
-        });
-        Ok(ExpiredPage {
-            entries: opened.collect(),
-            next,
-        })
     }
 
     /// The entries as the engine has them, with their MACs, all of which are of keys that are known from then on.
@@ -484,9 +472,6 @@ const LASTING: KeyNumber = KeyNumber(0);
 
 /// How much longer an entry is for its MAC.
 pub const MAC_BYTES: usize = 2 + size_of::<EntryTag>();
-
-/// For how many keys is said that their entry is forged.
-const MOST_TOLD: usize = 1000;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -57,7 +57,16 @@ impl AuthenticStore {
         }
         let is_news = |known: &Arc<DataKeys>| !Arc::ptr_eq(known, &self.vault.data_keys());
         if !is_news(&keys) && self.ring.is_to_be_looked_for() {
-            self.look(&keys).await?;
+            match self.look(&keys).await {
+                Ok(()) => {}
+                // With an older ring nothing is ever committed, however often it is decided again.
+                Err(error @ StoreError::Forged(_)) => return Err(error.into()),
+                // That nothing was written is known all the same, and whoever decides again looks again.
+                Err(error) => {
+                    tracing::debug!("which keys the store has could not be read: {error}");
+                    return committed;
+                }
+            }
         }
         if !is_news(&keys) {
             return committed;
@@ -85,19 +94,27 @@ impl AuthenticStore {
     }
 
     /// Commits a batch that writes the ring, which are the keys from then on.
+    ///
+    /// Once begun it is carried to its end: whoever gives it up must not leave the store with other keys than are known here.
     async fn commit_ring(&self, batch: Batch, changed: SealedKeyRing) -> Result<(), CommitError> {
         let ring = self.vault.open_ring(changed);
         let ring = ring.map_err(|error| StoreError::Corrupt(format!("key ring: {error}")))?;
-        let _alone = self.ring.commits.write().await;
-        // With what the store has then: this process may be far behind what it had before.
-        let batch = vouched_with(&self.vault, &Vault::keys_of(&ring), batch);
-        // Should nobody learn what becomes of it, the next commit looks.
-        self.vault.place_keys(RingPlace::Unknown);
-        self.engine.commit(batch).await?;
-        let same = self.vault.renew(&ring, RingPlace::Unknown);
-        debug_assert!(same, "a store keeps its identity");
-        self.ring.may_be_older.store(false, Ordering::SeqCst);
-        Ok(())
+        let (engine, vault) = (Arc::clone(&self.engine), Arc::clone(&self.vault));
+        let watch = Arc::clone(&self.ring);
+        let carried = tokio::spawn(async move {
+            let _alone = watch.commits.write().await;
+            // With what the store has then: this process may be far behind what it had before.
+            let batch = vouched_with(&vault, &Vault::keys_of(&ring), batch);
+            // Should nobody learn what becomes of it, the next commit looks.
+            vault.place_keys(RingPlace::Unknown);
+            engine.commit(batch).await?;
+            let same = vault.renew(&ring, RingPlace::Unknown);
+            debug_assert!(same, "a store keeps its identity");
+            watch.may_be_older.store(false, Ordering::SeqCst);
+            Ok(())
+        });
+        let stopped = |error| StoreError::Unavailable(format!("the change of the keys was stopped: {error}"));
+        carried.await.unwrap_or_else(|error| Err(stopped(error).into()))
     }
 
     async fn keys_to_commit(&self) -> Result<Arc<DataKeys>, StoreError> {
@@ -134,9 +151,17 @@ impl AuthenticStore {
         self.look_if_it_can_be_read(&keys).await
     }
 
+    /// Looks if [something was lacking](Self::lacks_key_of).
+    pub(super) async fn look_if_lacking(&self, known: Option<Arc<DataKeys>>) -> Result<(), StoreError> {
+        match known {
+            Some(known) => self.look_if_it_can_be_read(&known).await,
+            None => Ok(()),
+        }
+    }
+
     /// The same as [`look`](Self::look) for whoever only reads: if somebody else wrote the ring, entries that are not of the keys
     /// that are known fail by themselves.
-    pub(super) async fn look_if_it_can_be_read(&self, known: &Arc<DataKeys>) -> Result<(), StoreError> {
+    async fn look_if_it_can_be_read(&self, known: &Arc<DataKeys>) -> Result<(), StoreError> {
         match self.look(known).await {
             Err(StoreError::Forged(_)) => Ok(()),
             looked => looked,
@@ -153,14 +178,14 @@ impl AuthenticStore {
     }
 
     /// # Errors
-    /// [`Forgery::Older`] if it is the ring, and one of before the keys that are known.
+    /// [`Forgery::OlderRing`] if it is the ring, and one of before the keys that are known.
     pub(super) fn require_current_ring(&self, key: &[u8], opened: &Entry) -> Result<(), Forgery> {
         if key != [SealedKeyRing::KIND] || self.ring.may_be_older.load(Ordering::SeqCst) {
             return Ok(());
         }
         let known = self.vault.data_keys().sealed().generation;
         match records::decode::<SealedKeyRing>(&opened.value) {
-            Ok(ring) if ring.generation < known => Err(Forgery::Older),
+            Ok(ring) if ring.generation < known => Err(Forgery::OlderRing),
             _ => Ok(()),
         }
     }
@@ -193,7 +218,7 @@ impl AuthenticStore {
         let sealed: SealedKeyRing = records::decode(&opened.value)?;
         let may_be_older = self.ring.may_be_older.load(Ordering::SeqCst);
         if sealed.generation < known.sealed().generation && !may_be_older {
-            return Err(self.refuse(key.bytes(), Forgery::Older));
+            return Err(self.refuse(key.bytes(), Forgery::OlderRing));
         }
         self.ring.may_be_older.store(false, Ordering::SeqCst);
         if sealed == *known.sealed() {

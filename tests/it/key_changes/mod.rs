@@ -4,13 +4,18 @@
 //! `COUNTERSIGN_KEY_ROUNDS` sets how often a key is made or taken away (10 unless told), `COUNTERSIGN_KILL_SEED` the moments.
 
 mod changer;
+mod load;
 mod walk;
 
 use changer::KeyChanger;
 
 use countersign::app::App;
+use countersign::domain::key_ring::KeyNumber;
 use countersign::domain::text::FriendlyName;
+use countersign::flows::check_store::check_store;
 use countersign::flows::{account, api_key};
+use countersign::store::authentic::key_of;
+use countersign::store::keys;
 use futures_util::future::join_all;
 
 use crate::nodes::Nodes;
@@ -39,6 +44,7 @@ fn rounds() -> (u64, Random) {
     (rounds, Random::new(seed))
 }
 
+/// SECURITY.md, row 26: every factor still verifies when the keys have changed, whenever that was interrupted by `kill -9`.
 #[test]
 fn data_keys_change_while_the_server_is_killed() {
     let (rounds, mut random) = rounds();
@@ -86,7 +92,10 @@ fn data_keys_change_while_the_server_is_killed() {
     let servers = Servers::only(&server.address);
     everybody.check(&servers, 0);
     drop(server);
-    server::within(&data, async |app| everybody.check_records(app).await);
+    server::within(&data, async |app| {
+        everybody.check_records(app).await;
+        everybody.check_seeds(app).await;
+    });
     server::check_store(directory.path());
     everybody.check_files(&[&data.join("store")]);
     server::run(directory.path(), &["audit", "verify"]);
@@ -133,7 +142,43 @@ fn data_keys_change_while_servers_of_a_database_are_killed() {
     changer.leave_one_new_key();
     everybody.check(&servers, 0);
     everybody.check_events(&servers);
-    nodes.within(async |app| everybody.check_records(app).await);
+    nodes.within(async |app| {
+        everybody.check_records(app).await;
+        everybody.check_seeds(app).await;
+    });
     everybody.check_files(&[&nodes.files()]);
     everybody.summarize(rounds);
+}
+
+/// One that was not told reads the keys again by itself, and writes with the one that another server made.
+#[test]
+fn another_server_of_the_database_reads_the_keys_again() {
+    let Some(nodes) = Nodes::start(2) else {
+        return;
+    };
+    let url = nodes.database().url();
+    let create = |name| {
+        let command = ["account", "create", "--name", name, "--store", &url];
+        server::run(nodes.directory(1), &command);
+    };
+    create("before");
+    KeyChanger::on(nodes.directory(0), &["--store", &url]).leave_one_new_key();
+    create("after");
+    assert_eq!(
+        KeyChanger::on(nodes.directory(1), &["--store", &url])
+            .state()
+            .first_key,
+        2
+    );
+    nodes.within(async |app| {
+        let accounts = account::list(app).await.unwrap();
+        assert!(accounts.len() >= 2);
+        for account in accounts {
+            let key = keys::account(account.sid).into_bytes();
+            let entry = app.engine.get(&key).await.unwrap().unwrap();
+            assert_eq!(key_of(&entry.value), Some(KeyNumber(2)));
+        }
+        let report = check_store(app).await.unwrap();
+        assert!(report.is_healthy(), "{report}");
+    });
 }

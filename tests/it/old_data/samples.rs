@@ -25,7 +25,7 @@ use countersign::domain::factor::{
     LearnedDrift, LockReason, NotificationChannel, PushFactor, Skew, TimeStep, TotpConfig, TotpFactor,
     Unreachable, WebPushSubscription,
 };
-use countersign::domain::key_ring::KeyWalk;
+use countersign::domain::key_ring::{HeldEntries, KeyWalk};
 use countersign::domain::limits::{Failures, SlidingLog};
 use countersign::domain::node::{ClockOffset, DutyHolder, NodeId, NodeRecord, SettingMark};
 use countersign::domain::number_matching::{MatchingNumber, NumberLength};
@@ -54,6 +54,7 @@ use countersign::store::records::{
     self, ChallengeTimer, CreationRate, DeviceAddress, DeviceRecord, DialectServiceRecord, FillSource,
     Filling, ImportedKey, Purge, Record, ServiceCount, StoreFormat, VapidKeyRecord,
 };
+use serde_bytes::ByteBuf;
 use serde_json::Value;
 
 use super::code_samples;
@@ -681,6 +682,10 @@ fn of_the_store() -> Vec<Sample> {
         entries: 70_000,
         last_key: vec![b'a', 0, 0xff],
     };
+    let held = |count| HeldEntries {
+        count,
+        first: vec![ByteBuf::from(vec![b'W', 0, 0xff])],
+    };
     let vapid_key = VapidKeyRecord {
         public_key: P256Point::from_sec1(device_key().as_bytes()).unwrap(),
         private_key: Sealed::from_bytes(vec![1; 1 + 4 + 12 + 32 + 16]),
@@ -723,7 +728,8 @@ fn of_the_store() -> Vec<Sample> {
                 seen: 70_000,
                 written: 69_000,
                 found: true,
-                held: 2,
+                held: held(2),
+                still_held: held(1),
                 is_done: false,
             },
         ),

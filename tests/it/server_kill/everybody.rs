@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use countersign::app::App;
 use countersign::domain::challenge::Challenge;
-use countersign::domain::factor::FactorType;
+use countersign::domain::factor::{Factor, FactorKind, FactorType};
+use countersign::domain::sealing::SealedField;
 use countersign::flows;
 use countersign::store::records::decode;
 use countersign::store::{Order, Scan};
@@ -179,6 +180,35 @@ impl Everybody {
         for challenge in unasked {
             assert!(challenge.answer().is_none(), "{challenge:?}");
         }
+    }
+
+    /// Checks that the seed of every factor is the one that was enrolled, whatever keys seal it by now: its codes are the same.
+    pub(crate) async fn check_seeds(&self, app: &App) {
+        let scan = Scan {
+            prefix: b"e".to_vec(),
+            after: None,
+            order: Order::Ascending,
+            limit: usize::MAX,
+        };
+        let mut seeds = BTreeMap::new();
+        for (key, entry) in app.store.scan(scan).await.unwrap() {
+            if let Ok(Factor {
+                sid,
+                kind: FactorKind::Totp(totp),
+                ..
+            }) = decode(&entry.value)
+            {
+                let seed = app.vault.open(&key, SealedField::TotpSecret, &totp.secret);
+                seeds.insert(sid.to_string(), seed.unwrap());
+            }
+        }
+        let enrolled = self.users.iter().flat_map(User::seeds);
+        let mut count = 0;
+        for (sid, secret) in enrolled {
+            assert_eq!(seeds[sid].as_slice(), secret.as_bytes(), "{sid}");
+            count += 1;
+        }
+        assert!(count > 0, "nobody enrolled anything");
     }
 
     /// Checks that no secret is in any file below these directories, where names are that are none.

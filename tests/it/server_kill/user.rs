@@ -133,6 +133,12 @@ impl User {
         self.factors.iter().map(|factor| &factor.totp.secret)
     }
 
+    /// The factors with what was enrolled.
+    pub(super) fn seeds(&self) -> impl Iterator<Item = (&str, &TotpSecret)> {
+        let totps = self.factors.iter().map(|factor| &factor.totp);
+        totps.map(|totp| (totp.sid.as_str(), &totp.secret))
+    }
+
     /// The path of the entity of the factor of this number.
     fn entity(&self, number: usize) -> String {
         format!("{}{:08}", self.path, number / FACTORS_OF_AN_ENTITY)
