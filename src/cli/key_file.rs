@@ -1,13 +1,14 @@
 //! The file of the master key.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::write_beside::TextBeside;
 use crate::crypto::master_key::MasterKey;
 use crate::domain::entropy::Entropy;
 
@@ -47,26 +48,10 @@ pub(super) fn generate(path: &Path, entropy: &dyn Entropy) -> Result<MasterKey, 
     Ok(key)
 }
 
-/// Whole or not at all: a key that is cut short would stop every later start. The caller has the directory to itself.
+/// Whole or not at all: a key that is cut short would stop every later start. Never in the place of another key. The caller has the
+/// directory to itself.
 pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    let unfinished = Path::new(&unfinished);
-    match fs::remove_file(unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    // Not a renaming, which would replace a key that came in between.
-    fs::hard_link(unfinished, path)?;
-    fs::remove_file(unfinished)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    TextBeside::write(path, text)?.keep()
 }
 
 /// Many times as long as any key, and short enough for a file that is none.
@@ -74,6 +59,8 @@ const MOST_BYTES: u64 = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::*;

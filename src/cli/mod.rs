@@ -38,6 +38,7 @@ mod token;
 mod totp;
 mod whole_file;
 mod witness;
+mod write_beside;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::Failure;
 use super::data_directory::{DataDirectory, has_store};
-use super::witness::Witness;
+use super::witness::{Witness, WitnessPlace};
 use super::{key_command, key_file};
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, Storage};
@@ -123,16 +123,16 @@ async fn open_for(
     };
     match wired {
         Ok(app) => {
-            let asked = storage.witness.as_deref().filter(|_| purpose == OpenPurpose::Use);
-            let witness = match asked {
-                Some(path) => match Box::pin(Witness::begin(&app, path, directory.path())).await {
-                    Ok(witness) => Some(witness),
+            let witness = if purpose == OpenPurpose::Use {
+                match Box::pin(begin_witness(&app, &storage, directory.path())).await {
+                    Ok(witness) => witness,
                     Err(failure) => {
                         close(engine.as_ref()).await?;
                         return Err(failure);
                     }
-                },
-                None => None,
+                }
+            } else {
+                None
             };
             Ok(Opened {
                 app,
@@ -151,6 +151,14 @@ async fn open_for(
                 "cannot use the store in {place}: {error}{begin_anew}"
             )))
         }
+    }
+}
+
+/// Asks the witness that the settings name, if they do.
+async fn begin_witness(app: &App, storage: &Storage, data: &Path) -> Result<Option<Witness>, Failure> {
+    match WitnessPlace::take(storage, data, app.vault.store_identity()).await? {
+        Some(place) => Ok(Some(Witness::begin(app, place).await?)),
+        None => Ok(None),
     }
 }
 

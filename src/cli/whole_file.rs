@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::write_beside::sync_directory_of;
+
 /// A file under way. Unless it is [kept](WholeFile::keep) nothing is left of it; after a kill, what was written is beside it
 /// under a name of its own.
 pub(super) struct WholeFile {
@@ -60,11 +62,7 @@ impl WholeFile {
         self.file.sync_all()?;
         // Unlike a rename this takes no name that somebody else took meanwhile.
         fs::hard_link(&self.unfinished, &self.path)?;
-        let directory = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(directory)?.sync_all()
+        sync_directory_of(&self.path)
     }
 }
 

@@ -183,6 +183,14 @@ pub(super) fn store_url() -> Format<String> {
     )
 }
 
+pub(super) fn witness() -> Format<String> {
+    // As it is: what is refused is shown, and a password may be in it.
+    Format::new(
+        "the path of a file, or a URL such as postgres://countersign@db.example/witness",
+        |text| Some(text.to_owned()),
+    )
+}
+
 pub(super) fn file_path() -> Format<PathBuf> {
     Format::new("the path of a file", |text| Some(PathBuf::from(text)))
 }

@@ -124,8 +124,8 @@ pub(crate) struct Storage {
     /// How much of the store in the directory is kept in memory.
     pub cache_bytes: u64,
     pub master_key: KeySource,
-    /// The file that knows how far the store in the directory has come.
-    pub witness: Option<PathBuf>,
+    /// What knows how far the store in the directory has come.
+    pub witness: Option<WitnessSetting>,
     /// Whether servers that share the database may have other settings.
     pub rolling: bool,
 }
@@ -135,6 +135,36 @@ impl fmt::Debug for Storage {
         f.debug_struct("Storage")
             .field("directory", &self.directory)
             .finish_non_exhaustive()
+    }
+}
+
+/// Where the witness of a store is.
+pub(crate) enum WitnessSetting {
+    /// In the database with this URL. A password may be in it.
+    Database(Zeroizing<String>),
+    File(PathBuf),
+}
+
+impl WitnessSetting {
+    fn parse(text: String) -> Self {
+        let is_url = ["postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        // Another URL is a mistake, which the address says without showing it: a password may be in it.
+        if is_url || text.contains("://") {
+            Self::Database(Zeroizing::new(text))
+        } else {
+            Self::File(PathBuf::from(text))
+        }
+    }
+}
+
+impl fmt::Debug for WitnessSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(_) => f.write_str("a database"),
+            Self::File(path) => path.fmt(f),
+        }
     }
 }
 
@@ -331,10 +361,11 @@ fn storage(
         .or_else(|| file.map(KeySource::File))
         .or_else(|| key.map(KeySource::Given))
         .unwrap_or(KeySource::InDirectory);
-    if settings.store.is_some() && settings.witness.is_some() {
+    let witness = settings.witness.map(WitnessSetting::parse);
+    if settings.store.is_some() && witness.is_some() {
         return Err(ConfigError::new(
             "witness must not be given together with store: several servers have a database, and each knows by itself when it \
-             lost what it had acknowledged; leave it out",
+             lost what it had acknowledged, and a witness in that database would be put back along with it; leave it out",
         ));
     }
     let storage = Storage {
@@ -344,7 +375,7 @@ fn storage(
         password_file,
         cache_bytes: settings.cache_bytes,
         master_key,
-        witness: settings.witness,
+        witness,
         rolling: settings.rolling,
     };
     Ok((storage, settings.bootstrap))

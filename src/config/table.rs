@@ -16,7 +16,7 @@ use super::formats::{
     account_sid, address, address_or_none, addresses, age_recipients, app_hash, audit_detail, bearer_or_none,
     bootstrap, bytes, command_line, contact, countries, countries_or_all, days, directory, file_path, level,
     master_key, minutes, networks, number, number_or_none, page_origins, permission, provider_url,
-    public_url, seconds, spend_or_none, store_url, truth,
+    public_url, seconds, spend_or_none, store_url, truth, witness,
 };
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
@@ -65,9 +65,10 @@ settings! {
         /// The master key itself, instead of `master_key_file`.
         master_key: MasterKey | "none", master_key(), secret(), own;
 
-        /// A file outside of the data directory, on another disk or machine, that notices when the store was put back to an older
-        /// state: a directory that was copied back, a machine that was rolled back. What was used since is void then.
-        witness: PathBuf | "none", file_path(), every_command("FILE"), own;
+        /// What notices when the store was put back to an older state: a directory that was copied back, a machine that was rolled
+        /// back. What was used since is void then. It is a file outside of the data directory, on another disk or machine, or a
+        /// row in a database, `postgres://USER@HOST/DATABASE`, as in `store`.
+        witness: String | "none", witness(), every_command("FILE|URL"), own;
 
         /// Start although other servers of the database have other settings, and only warn of it: for a change of settings
         /// server by server.

@@ -319,6 +319,12 @@ fn settings_that_need_each_other_are_asked_for() {
     }
     let refused = line(&[("witness", "w"), ("store", "postgres://u@h/d")], &[]);
     assert!(refused.starts_with("witness must not"), "{refused}");
+    let same = "postgres://u:hush@h/d";
+    let refused = line(&[("witness", same), ("store", same)], &[]);
+    assert!(
+        refused.contains("would be put back along with it") && !refused.contains("hush"),
+        "{refused}"
+    );
     let refused = line(&[("master_key_command", "cat key | base64 -d")], &[]);
     assert!(
         refused.contains("(--master-key-command) must be") && refused.contains("sh -c"),

@@ -1,7 +1,7 @@
 //! The witness of a store: what somebody outside of it knows of how far it has come.
 //!
 //! A store that is put back as a whole (its directory was copied back, its machine rolled back) knows nothing of it. So it counts, in
-//! its own record and in a file elsewhere, and a store that is behind that file was put back.
+//! its own record and elsewhere, and a store that is behind what stands there was put back.
 
 use std::fmt;
 

@@ -92,7 +92,7 @@ fn epoch_of(app: &App) -> StoreEpoch {
         .map_or(StoreEpoch::FIRST, |(epoch, _)| epoch)
 }
 
-/// The testimony as it stands in a file: with a MAC under the key that stays for the store's life, so that nobody raises it who
+/// The testimony as it stands outside of the store: with a MAC under the key that stays for the store's life, so that nobody raises it who
 /// could not write the store, and a damaged one is told from an old one.
 #[must_use]
 pub fn signed(vault: &Vault, testimony: &Testimony) -> String {

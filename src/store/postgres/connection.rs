@@ -39,6 +39,8 @@ pub(super) enum SessionPurpose {
     Listen,
     /// Makes the table, which may take as long as it takes.
     Migrate,
+    /// Has a witness for as long as it is there.
+    Witness,
 }
 
 /// A connection that is closed when this is dropped.
@@ -225,6 +227,7 @@ impl SessionPurpose {
             ),
             Self::Listen => format!("SET statement_timeout = {millis}"),
             Self::Migrate => "SET lock_timeout = '60s'".to_owned(),
+            Self::Witness => format!("SET statement_timeout = {millis}; {WITNESS_SETTINGS}"),
         }
     }
 }
@@ -235,6 +238,13 @@ const WRITE_SETTINGS: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATI
 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings
 WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan', 'jit');
 SELECT set_config(name, 'force_generic_plan', false) FROM pg_catalog.pg_settings WHERE name = 'plan_cache_mode';
+SELECT set_config(name, 'on', false) FROM pg_catalog.pg_settings
+WHERE name = 'synchronous_commit' AND setting IN ('off', 'local')";
+
+/// So that a database notices soon that a machine is gone, and lets others have its locks.
+const WITNESS_SETTINGS: &str = "SELECT set_config(known.name, wanted.value, false) FROM pg_catalog.pg_settings known
+JOIN (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3')) wanted (name, value)
+ON wanted.name = known.name;
 SELECT set_config(name, 'on', false) FROM pg_catalog.pg_settings
 WHERE name = 'synchronous_commit' AND setting IN ('off', 'local')";
 

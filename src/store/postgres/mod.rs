@@ -12,6 +12,7 @@
 //! * `queue`, `statement`, `writer`: how batches are decided and written; `slot_writer`, `slot`: what a lost connection means
 //! * `bounds`: within what time
 //! * `versions`: where versions come from; `acknowledgements`: how lost commits are noticed; `renewal`: how it goes on then
+//! * `witness_row`: a row in the database of another store, or of none
 //!
 //! Only SQL is used that PostgreSQL 13 and later, CockroachDB and YugabyteDB all have; a table that Citus distributes is not
 //! read and written in serializable transactions, so it will not do.
@@ -34,6 +35,7 @@ mod slot_writer;
 mod statement;
 mod tls;
 mod versions;
+mod witness_row;
 mod writer;
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub use self::bounds::PostgresBounds;
 pub use self::password_file::PasswordFileError;
 pub use self::schema::Migrated;
 pub use self::tls::TlsError;
+pub use self::witness_row::{RowFailure, WitnessRow};
 
 use self::acknowledgements::Acknowledgements;
 use self::announcements::Notifications;

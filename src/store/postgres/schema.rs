@@ -26,7 +26,7 @@ pub(super) async fn migrate(connector: &Connector) -> Result<Migrated, StoreErro
     let mut tries = 0;
     while let Err(error) = connection.client.batch_execute(VERSIONS).await {
         tries += 1;
-        if tries == 3 || !is_made_by_another(&error) {
+        if tries == 3 || !error.code().is_some_and(is_made_by_another) {
             return Err(unavailable(&error));
         }
     }
@@ -76,13 +76,14 @@ fn newer(found: i32) -> StoreError {
     ))
 }
 
-fn is_made_by_another(error: &Error) -> bool {
+/// Whether a table was not made because another process made it at the same moment.
+pub(super) fn is_made_by_another(code: &SqlState) -> bool {
     let made = [
-        &SqlState::UNIQUE_VIOLATION,
-        &SqlState::DUPLICATE_OBJECT,
-        &SqlState::DUPLICATE_TABLE,
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::DUPLICATE_TABLE,
     ];
-    error.code().is_some_and(|code| made.contains(&code))
+    made.contains(code)
 }
 
 fn current() -> i32 {

@@ -37,4 +37,5 @@ mod starting;
 mod streams;
 pub(crate) mod tls;
 mod waiters;
+mod witness_rows;
 mod witnesses;

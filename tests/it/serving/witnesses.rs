@@ -14,14 +14,14 @@ use crate::server_kill::client::Client;
 const CREDENTIALS: &str = "AC0123456789abcdef0123456789abcdef:a-token-of-our-own";
 
 /// A data directory, and its witness elsewhere.
-struct Site {
-    place: TempDir,
-    data: PathBuf,
+pub(super) struct Site {
+    pub(super) place: TempDir,
+    pub(super) data: PathBuf,
     witness: PathBuf,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place = TempDir::new().unwrap();
         let [data, elsewhere] = ["data", "elsewhere"].map(|name| place.path().join(name));
         fs::create_dir(&elsewhere).unwrap();
@@ -33,7 +33,7 @@ impl Site {
         self.start_with(&["--witness", self.witness.to_str().unwrap()])
     }
 
-    fn start_with(&self, arguments: &[&str]) -> Process {
+    pub(super) fn start_with(&self, arguments: &[&str]) -> Process {
         Process::start_with(&self.data, arguments, &[("COUNTERSIGN_BOOTSTRAP", CREDENTIALS)])
     }
 
@@ -49,13 +49,13 @@ impl Site {
         complaint(&run(&self.data, &arguments), 1)
     }
 
-    fn copy(&self, name: &str) -> PathBuf {
+    pub(super) fn copy(&self, name: &str) -> PathBuf {
         let copy = self.place.path().join(name);
         copy_directory(&self.data, &copy);
         copy
     }
 
-    fn put_back(&self, copy: &Path) {
+    pub(super) fn put_back(&self, copy: &Path) {
         fs::remove_dir_all(&self.data).unwrap();
         copy_directory(copy, &self.data);
     }
@@ -70,19 +70,19 @@ fn client(server: &Process) -> Client {
     Client::connect(server.url.trim_start_matches("http://"), CREDENTIALS)
 }
 
-fn holder(server: &Process) -> Holder {
+pub(super) fn holder(server: &Process) -> Holder {
     let mut client = client(server);
     let form = [("FriendlyName", "Put back")];
     let service = client.call("POST", "/v2/Services", &form).unwrap().expect(201);
     Holder::enrol(&mut client, service["sid"].as_str().unwrap(), "user-0001")
 }
 
-fn status(server: &Process, holder: &Holder, code: &str) -> String {
+pub(super) fn status(server: &Process, holder: &Holder, code: &str) -> String {
     let answer = holder.check(&mut client(server), code).expect(201);
     answer["status"].as_str().unwrap().to_owned()
 }
 
-fn stop(server: Process) {
+pub(super) fn stop(server: Process) {
     server.rest_after_sigterm();
 }
 

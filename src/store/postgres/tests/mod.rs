@@ -7,6 +7,7 @@ mod outages;
 mod reaching;
 mod servers;
 mod unreadable;
+mod witness_rows;
 
 use self::history::Workload;
 use super::*;
