@@ -3,7 +3,7 @@
 //! A backup is called `countersign-STORE-MOMENT.age`, with the identity of its store in hexadecimal and the moment in UTC. Nothing else
 //! that is there is looked at or touched, and nothing of another store.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::domain::key_ring::StoreIdentity;
 use crate::domain::time::Timestamp;
 
 /// The backups of one store in one directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BackupShelf {
     directory: PathBuf,
     /// What their names begin and end with.
@@ -50,6 +50,15 @@ impl BackupShelf {
             directory: self.directory.clone(),
             prefix: self.prefix.clone(),
             ending: ENDING_OF_INCOMPLETE,
+        }
+    }
+
+    /// Those that wait for the command which takes them elsewhere: `countersign-STORE-MOMENT.unsent.age`.
+    pub(super) fn unsent(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            prefix: self.prefix.clone(),
+            ending: ENDING_OF_UNSENT,
         }
     }
 
@@ -91,8 +100,9 @@ impl BackupShelf {
         Ok(moments)
     }
 
-    /// Removes what processes that were killed have left half done. What is under way is locked by whoever writes it.
-    pub(super) fn remove_half_done(&self) {
+    /// Removes what processes that were killed have left half done. What is under way is locked by whoever writes it. Where files
+    /// have no locks it goes if nobody else makes backups of this store (`is_alone`), or after an hour in which nobody wrote to it.
+    pub(super) fn remove_half_done(&self, is_alone: bool) {
         let entries = self.directory.read_dir().into_iter().flatten().flatten();
         for entry in entries {
             let name = entry.file_name();
@@ -102,8 +112,14 @@ impl BackupShelf {
                 continue;
             }
             let path = entry.path();
-            let is_locked = File::open(&path).is_ok_and(|file| file.try_lock().is_err());
-            if !is_locked && fs::remove_file(&path).is_ok() {
+            // Over NFS a lock needs a file that is open for writing.
+            let file = File::options().read(true).write(true).open(&path);
+            let is_under_way = file.is_ok_and(|file| {
+                let written = file.metadata().and_then(|file| file.modified());
+                let rest = written.ok().and_then(|written| written.elapsed().ok());
+                is_under_way(&file.try_lock(), is_alone, rest.unwrap_or_default())
+            });
+            if !is_under_way && fs::remove_file(&path).is_ok() {
                 tracing::info!("removed {}, which was not finished", path.display());
             }
         }
@@ -151,6 +167,15 @@ impl BackupShelf {
     }
 }
 
+/// Whether somebody may be writing what is half done, and was last written to so long ago.
+fn is_under_way(locked: &Result<(), TryLockError>, is_alone: bool, rest: Duration) -> bool {
+    match locked {
+        Ok(()) => false,
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(_)) => !is_alone && rest < LONGEST_PAUSE,
+    }
+}
+
 /// How long it is until the next one is due. Both must say so: how long ago this process made one, by a clock that nobody sets,
 /// and how old the newest one is that is there, whoever made it.
 pub(super) fn until_due(
@@ -166,6 +191,10 @@ pub(super) fn until_due(
 
 const ENDING: &str = ".age";
 const ENDING_OF_INCOMPLETE: &str = ".incomplete.age";
+const ENDING_OF_UNSENT: &str = ".unsent.age";
+
+/// How long nobody writes to a backup that is being made, or read back.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// How far the clock may be ahead of whoever made a backup.
 const AHEAD: Duration = Duration::from_mins(1);
@@ -273,6 +302,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_sent_is_told_from_what_was() {
+        let place = tempfile::tempdir().unwrap();
+        let shelf = shelf(place.path());
+        fs::write(shelf.unsent().path(at(NOW)), "whole").unwrap();
+        assert_eq!(shelf.moments(at(NOW)).unwrap(), []);
+        assert_eq!(shelf.incomplete().moments(at(NOW)).unwrap(), []);
+        assert_eq!(shelf.unsent().moments(at(NOW)).unwrap(), [at(NOW)]);
+        shelf.remove_beyond(1, at(NOW), at(NOW));
+        assert_eq!(names(place.path()).len(), 1);
+    }
+
+    #[test]
     fn what_was_left_half_done_goes_and_what_is_under_way_stays() {
         let place = tempfile::tempdir().unwrap();
         let shelf = shelf(place.path());
@@ -285,12 +326,32 @@ mod tests {
         fs::write(place.path().join("theirs.4711.partial"), "half").unwrap();
         let under_way = File::create(partial(2)).unwrap();
         under_way.lock().unwrap();
-        shelf.remove_half_done();
+        shelf.remove_half_done(true);
         assert!(!partial(1).exists() && partial(2).exists());
         assert_eq!(names(place.path()).len(), 2);
         drop(under_way);
-        shelf.remove_half_done();
+        shelf.remove_half_done(false);
         assert_eq!(names(place.path()), ["theirs.4711.partial"]);
+    }
+
+    /// As over NFS without its lock manager.
+    #[test]
+    fn where_there_are_no_locks_what_is_half_done_goes_once_nobody_can_be_writing_it() {
+        let hour = Duration::from_hours(1);
+        let none = || Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+        for (locked, is_alone, rest, expected) in [
+            (none(), true, Duration::ZERO, false),
+            (none(), false, Duration::ZERO, true),
+            (none(), false, hour, false),
+            (Err(TryLockError::WouldBlock), true, 10 * hour, true),
+            (Ok(()), false, Duration::ZERO, false),
+        ] {
+            assert_eq!(
+                is_under_way(&locked, is_alone, rest),
+                expected,
+                "{locked:?} {is_alone} {rest:?}"
+            );
+        }
     }
 
     #[test]

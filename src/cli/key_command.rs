@@ -4,17 +4,16 @@
 //! it prints stays in memory that is wiped; nothing of it is ever shown.
 
 use std::io::Read;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::child_group::{ChildGroup, LOOK_PERIOD};
 use crate::config::CommandLine;
 use crate::crypto::master_key::MasterKey;
 
@@ -28,48 +27,23 @@ pub(super) fn ask(line: &CommandLine, give_up: &AtomicBool) -> Result<MasterKey,
 }
 
 fn ask_within(line: &CommandLine, limit: Duration, give_up: &AtomicBool) -> Result<MasterKey, String> {
-    let mut child = start(line)?;
-    let printed = child.stdout.take().map(read_key);
-    let complaints = child.stderr.take().map(read_complaints);
-    let ended = KeyWait {
+    let mut group = ChildGroup::start(line, |command| {
+        command.stdin(Stdio::null()).stdout(Stdio::piped())
+    })?;
+    let printed = group.take_output().map(read_key);
+    let waited = KeyWait {
         deadline: Instant::now() + limit,
         limit,
         give_up,
         printed: printed.as_ref(),
     }
-    .until_the_end(&child);
-    if ended.is_err() {
-        end_group(&child);
-    }
-    // It has ended, or was made to.
-    let status = child
-        .wait()
-        .map_err(|error| format!("cannot be waited for: {error}"))?;
-    let printed = ended?;
-    if !status.success() {
-        let said = complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok());
-        return Err(failed(status, &said.unwrap_or_default()));
-    }
+    .until_the_end(&group);
+    let printed = match waited {
+        Ok(printed) => printed,
+        Err(why) => return Err(group.end(why)),
+    };
+    group.outcome()?;
     key_in(&printed)
-}
-
-fn start(line: &CommandLine) -> Result<Child, String> {
-    let mut command = Command::new(&line.program);
-    command
-        .args(&line.arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    // Secrets of senders and accounts are among them, and it needs none.
-    for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"COUNTERSIGN_") {
-            command.env_remove(name);
-        }
-    }
-    command.spawn().map_err(|error| {
-        format!("cannot be started: {error}; name a program that this user can run, by its whole path or as found in PATH")
-    })
 }
 
 /// What the wait for a command goes by.
@@ -83,7 +57,7 @@ struct KeyWait<'w> {
 impl KeyWait<'_> {
     /// What the command printed, once it and all that write for it have ended. It is not reaped then: until that its number, and
     /// that of its group, is nobody else's.
-    fn until_the_end(&self, child: &Child) -> Result<Printed, String> {
+    fn until_the_end(&self, group: &ChildGroup) -> Result<Printed, String> {
         let (mut printed, mut has_ended) = (None, false);
         loop {
             if let Some(Ok(all)) = self.printed.map(mpsc::Receiver::try_recv) {
@@ -94,7 +68,7 @@ impl KeyWait<'_> {
                 }
                 printed = Some(all);
             }
-            has_ended = has_ended || ended(child);
+            has_ended = has_ended || group.has_ended();
             if let (true, Some(_)) = (has_ended, &printed) {
                 return printed.ok_or_else(String::new);
             }
@@ -111,23 +85,6 @@ impl KeyWait<'_> {
             thread::sleep(LOOK_PERIOD);
         }
     }
-}
-
-/// Whether the command has ended. It is not reaped by that.
-fn ended(child: &Child) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    pid(child).is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))))
-}
-
-/// Ends the command with all that it has started in its group, whatever they make of softer signals.
-fn end_group(child: &Child) {
-    if let Some(pid) = pid(child) {
-        let _gone_already = kill_process_group(pid, Signal::KILL);
-    }
-}
-
-fn pid(child: &Child) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(child.id()).ok()?)
 }
 
 /// What was printed; wiped when it is dropped.
@@ -149,52 +106,6 @@ fn read_key(output: impl Read + Send + 'static) -> mpsc::Receiver<Printed> {
         let _nobody_waits = sender.send(all);
     });
     receiver
-}
-
-/// Reads to the end, and keeps the last bytes.
-fn read_complaints(mut output: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let (mut last, mut piece) = (Vec::new(), [0; 512]);
-        while let Ok(read @ 1..) = output.read(&mut piece) {
-            last.extend_from_slice(&piece[..read]);
-            let above = last.len().saturating_sub(MOST_COMPLAINTS);
-            last.drain(..above);
-        }
-        let _nobody_waits = sender.send(last);
-    });
-    receiver
-}
-
-fn failed(status: ExitStatus, said: &[u8]) -> String {
-    let said = quoted(said);
-    let said = if said.is_empty() {
-        "it said nothing on standard error".to_owned()
-    } else {
-        format!("it said: {said}")
-    };
-    format!("failed ({status}); {said}")
-}
-
-/// On one line, without what a terminal would act on, and without anything that could be a key: a command that says what it does
-/// may say too much.
-fn quoted(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_digit = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
-    let (mut quoted, mut rest) = (String::new(), said.as_str());
-    while !rest.is_empty() {
-        let (word, behind) = rest.split_at(rest.find(|c| !is_digit(c)).unwrap_or(rest.len()));
-        quoted.push_str(if MasterKey::parse(word).is_ok() {
-            "[...]"
-        } else {
-            word
-        });
-        let (between, next) = behind.split_at(behind.find(is_digit).unwrap_or(behind.len()));
-        quoted.extend(between.escape_debug());
-        rest = next;
-    }
-    quoted
 }
 
 fn key_in(printed: &[u8]) -> Result<MasterKey, String> {
@@ -221,20 +132,13 @@ fn key_in(printed: &[u8]) -> Result<MasterKey, String> {
 /// How long it may take. A key service that needs longer is down.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How often is looked whether it has ended.
-const LOOK_PERIOD: Duration = Duration::from_millis(10);
-
-/// For how long what it said is waited for, if something that it left behind may go on saying more.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// Many times as long as any key.
 const MOST_BYTES: usize = 4096;
 
-/// How much of what it says is shown: the last of it.
-const MOST_COMPLAINTS: usize = 1000;
-
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Pid, Signal};
+
     use super::*;
 
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -299,6 +203,9 @@ mod tests {
             why.contains("+ echo [...]= key=[...]=") && !why.contains(&KEY[..20]),
             "{why}"
         );
+        let digits = "0123456789abcdef".repeat(3) + "0123456789";
+        let why = refused(&format!("echo {digits} 012345 >&2; exit 1"));
+        assert!(why.ends_with("it said: [...] 012345"), "{why}");
         let line = CommandLine {
             program: "/nowhere/kms".to_owned(),
             arguments: Vec::new(),
@@ -308,6 +215,26 @@ mod tests {
             why.starts_with("master_key_command (\"/nowhere/kms\") cannot be started: "),
             "{why}"
         );
+    }
+
+    /// It leaves its group, so that no signal to that reaches it: as one that belongs to somebody else would.
+    #[test]
+    fn what_cannot_be_ended_is_named_and_left() {
+        let began = Instant::now();
+        let line = CommandLine {
+            program: "perl".to_owned(),
+            arguments: ["-e", "setpgrp(0, getpgrp(getppid())); sleep 600"]
+                .map(str::to_owned)
+                .to_vec(),
+        };
+        let why = ask_within(&line, Duration::from_secs(1), &AtomicBool::new(false)).unwrap_err();
+        assert!(began.elapsed() < Duration::from_mins(1));
+        let (limit, left) = why.split_once("; process ").unwrap();
+        assert!(limit.starts_with("did not end within 1 s"), "{why}");
+        let (pid, advice) = left.split_once(" has not ended all the same: ").unwrap();
+        assert!(advice.starts_with("end it yourself"), "{why}");
+        let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).unwrap();
     }
 
     /// Ends within the limit, with the children that ignore what they are asked.

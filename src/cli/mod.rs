@@ -13,6 +13,7 @@ mod backup;
 mod backup_shelf;
 mod banner;
 mod bench;
+mod child_group;
 mod config;
 mod convert;
 mod data_directory;
@@ -24,6 +25,7 @@ mod key_file;
 mod keys;
 mod logging;
 mod manual;
+mod no_dumps;
 mod node;
 mod open;
 mod outbox;
@@ -131,6 +133,7 @@ fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit
         }
         Err(error) => return Failure::usage(&error).report(),
     };
+    no_dumps::leave_no_core_dumps(&environment);
     match run_command(cli, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -40,8 +40,16 @@ impl WholeFile {
     pub(super) fn lock(&self) -> io::Result<()> {
         match self.file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
-            // Not every file system has locks; then nobody can tell that it is not being written, and it stays.
-            Err(TryLockError::Error(_)) | Ok(()) => Ok(()),
+            // Not every file system has locks; what is left half done stays longer there.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(
+                    "cannot lock {}: {error}; what a server that is killed leaves half done stays there for an hour, or until the \
+                     next start",
+                    self.unfinished.display()
+                );
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 

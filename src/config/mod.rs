@@ -93,6 +93,10 @@ pub(crate) struct BackupSchedule {
     pub keep: usize,
     /// Who can open them; only the master key if there are none.
     pub recipients: Vec<AgeRecipient>,
+    /// What takes them elsewhere.
+    pub command: Option<CommandLine>,
+    /// How long that may take for one.
+    pub command_limit: Duration,
 }
 
 /// How Signal's registration service is spoken.
@@ -388,7 +392,12 @@ fn backup(settings: BackupSettings) -> Result<Option<BackupSchedule>, ConfigErro
             directory,
             keep: settings.keep,
             recipients: settings.recipients.unwrap_or_default(),
+            command: settings.command,
+            command_limit: settings.command_minutes,
         })),
+        (None, None) if settings.command.is_some() => Err(ConfigError::new(
+            "backup.directory and backup.every_minutes must be given together with backup.command: it gets what was made there",
+        )),
         (None, None) => Ok(None),
         (Some(_), None) => Err(ConfigError::new(
             "backup.directory must be given together with backup.every_minutes",

@@ -351,6 +351,8 @@ pub(super) const REFERENCE: &str = "; see `countersign manual settings`";
 const OTHERS: &[&str] = &[
     "COUNTERSIGN_ACCESS_TOKEN",
     "COUNTERSIGN_ACCOUNT",
+    "COUNTERSIGN_BACKUP",
+    "COUNTERSIGN_CORE_DUMPS",
     "COUNTERSIGN_KILL_DIRECTORY",
     "COUNTERSIGN_KEY_ROUNDS",
     "COUNTERSIGN_KILL_ROUNDS",

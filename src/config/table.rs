@@ -285,6 +285,13 @@ settings! {
 
         /// Whom backups are encrypted to: recipients of age (age1...), separated by commas. In the file they may be a list.
         recipients: Vec<AgeRecipient> | "the master key", age_recipients(), file();
+
+        /// A command that each backup is piped to once it is whole in `backup.directory`, to take it elsewhere. It is split into
+        /// words as a shell does it, and run without one; `COUNTERSIGN_BACKUP` in its environment is the name of the backup.
+        command: CommandLine | "none", command_line(), file();
+
+        /// For how many minutes that command may run.
+        command_minutes: Duration = "60", minutes(1, 1440), file();
     }
 
     /// Codes by message: guards against toll fraud

@@ -313,6 +313,11 @@ fn settings_that_need_each_other_are_asked_for() {
     for (name, value, other) in [
         ("COUNTERSIGN_BACKUP_EVERY_MINUTES", "60", "backup.directory must"),
         ("COUNTERSIGN_BACKUP_DIRECTORY", "d", "backup.every_minutes must"),
+        (
+            "COUNTERSIGN_BACKUP_COMMAND",
+            "cat",
+            "backup.directory and backup.every_minutes must",
+        ),
     ] {
         let refused = line(&[], &[(name, value)]);
         assert!(refused.starts_with(other), "{refused}");

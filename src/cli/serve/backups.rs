@@ -1,10 +1,12 @@
 //! The backups that a server makes by itself: one server of all that share a store, again and again.
 //!
 //! Each is written beside its name, read back to its end, and then given its name; only then do the oldest ones go. A failure
-//! is logged and counted, and tried again soon. All of it is done on a thread of its own, in constant memory.
+//! is logged and counted, and tried again soon. If a command is to take them elsewhere, each waits for that under another name. All
+//! of it is done beside the requests, in constant memory.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,9 +15,11 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use super::backup_command;
 use crate::app::App;
 use crate::cli::backup_shelf::{BackupShelf, UnusableShelf, until_due};
 use crate::cli::whole_file::WholeFile;
+use crate::cli::write_beside::sync_directory_of;
 use crate::config::BackupSchedule;
 use crate::crypto::age::{AgeIdentity, AgeRecipient};
 use crate::domain::audit::AuditAct;
@@ -48,56 +52,63 @@ pub(super) async fn keep_up(app: Arc<App>, schedule: BackupSchedule) {
     let stop = StopsWriting::default();
     let shelf = Arc::new(BackupShelf::new(&schedule.directory, app.vault.store_identity()));
     let (mut own, mut next, mut retry) = (None::<Instant>, Instant::now(), FIRST_RETRY);
+    let mut is_first = true;
     loop {
         sleep(next.saturating_duration_since(Instant::now()).max(LOOK_PERIOD)).await;
         if !app.memory.nodes.has_duty(Duty::Backup, app.clock.now()) {
             next = Instant::now();
             continue;
         }
-        let job = BackupJob {
+        let job = Arc::new(BackupJob {
             app: Arc::clone(&app),
             shelf: Arc::clone(&shelf),
             schedule: schedule.clone(),
             since_own: own.map(|own| own.elapsed()),
+            is_first: std::mem::take(&mut is_first),
             stop: Arc::clone(&stop.0),
-        };
-        let runtime = Handle::current();
+        });
+        let (runtime, handing) = (Handle::current(), Arc::clone(&job));
         let done = tokio::task::spawn_blocking(move || job.run(&runtime)).await;
-        let rest = match done.unwrap_or(Err(NotMade::Broken)) {
-            Ok(BackupOutcome::NotDue(rest)) => {
-                retry = FIRST_RETRY;
-                rest
-            }
-            Ok(BackupOutcome::Made(path, ExportSummary { entries, left_out })) => {
-                own = Some(Instant::now());
-                retry = FIRST_RETRY;
-                tracing::info!("{entries} entries backed up to {}", path.display());
-                if !left_out.is_nothing() {
-                    app.memory.backups.note_failure();
-                    let count = left_out.count;
-                    tracing::error!(
-                        "a backup leaves out {count} entries that no server of this store wrote, so it does not count as one; see \
-                         what they are with `countersign store check`"
-                    );
+        let done = done.unwrap_or(Err(NotMade::Broken));
+        let failure = match done {
+            Ok(round) => {
+                if let Some((path, summary)) = &round.made {
+                    own = Some(Instant::now());
+                    tell(&app, path, summary).await;
                 }
-                audit::record_act(&app, AuditAct::Export).await;
-                schedule.every
+                tracing::debug!("the next backup is due in {} s", round.rest.as_secs());
+                next = Instant::now() + round.rest.min(LONGEST_REST);
+                let failure = Box::pin(handing.hand_over_all()).await.err();
+                failure.map(|why| format!("a backup was not taken elsewhere: {why}"))
             }
-            Err(error) => {
-                app.memory.backups.note_failure();
-                let rest = retry.min(schedule.every);
-                retry = (retry * 2).min(LONGEST_RETRY);
-                tracing::error!(
-                    "no backup was made: {error}; the next try is in {} s",
-                    rest.as_secs()
-                );
-                rest
-            }
+            Err(error) => Some(format!("no backup was made: {error}")),
         };
-        tracing::debug!("the next backup is due in {} s", rest.as_secs());
-        // The clock and the directory may change meanwhile.
-        next = Instant::now() + rest.min(LONGEST_REST);
+        if let Some(failure) = failure {
+            app.memory.backups.note_failure();
+            let rest = retry.min(schedule.every);
+            retry = (retry * 2).min(LONGEST_RETRY);
+            tracing::error!("{failure}; the next try is in {} s", rest.as_secs());
+            // The clock and the directory may change meanwhile.
+            next = Instant::now() + rest.min(LONGEST_REST);
+        } else {
+            retry = FIRST_RETRY;
+        }
     }
+}
+
+/// Says that a backup was made.
+async fn tell(app: &App, path: &Path, summary: &ExportSummary) {
+    let ExportSummary { entries, left_out } = summary;
+    tracing::info!("{entries} entries backed up to {}", path.display());
+    if !left_out.is_nothing() {
+        app.memory.backups.note_failure();
+        let count = left_out.count;
+        tracing::error!(
+            "a backup leaves out {count} entries that no server of this store wrote, so it does not count as one; see what they \
+             are with `countersign store check`"
+        );
+    }
+    audit::record_act(app, AuditAct::Export).await;
 }
 
 /// One look at the directory, and the backup that is due.
@@ -106,12 +117,16 @@ struct BackupJob {
     shelf: Arc<BackupShelf>,
     schedule: BackupSchedule,
     since_own: Option<Duration>,
+    /// Whether this process has not looked before.
+    is_first: bool,
     stop: Arc<AtomicBool>,
 }
 
-enum BackupOutcome {
-    Made(PathBuf, ExportSummary),
-    NotDue(Duration),
+/// What came of a look.
+struct BackupRound {
+    made: Option<(PathBuf, ExportSummary)>,
+    /// How long it is until the next one is due.
+    rest: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -133,27 +148,67 @@ enum NotMade {
 }
 
 impl BackupJob {
-    fn run(self, runtime: &Handle) -> Result<BackupOutcome, NotMade> {
+    fn run(&self, runtime: &Handle) -> Result<BackupRound, NotMade> {
         let now = self.app.clock.now();
+        if self.is_first {
+            self.shelf.remove_half_done(!self.app.shares_store());
+        }
         let newest = self.shelf.moments(now)?.last().copied();
         if let Some(newest) = newest {
             self.app.memory.backups.note_good(newest);
         }
-        let rest = until_due(self.schedule.every, self.since_own, newest, now);
-        if !rest.is_zero() {
-            return Ok(BackupOutcome::NotDue(rest));
+        let unsent = self.shelf.unsent().moments(now)?.last().copied();
+        let mut rest = until_due(self.schedule.every, self.since_own, newest.max(unsent), now);
+        let mut made = None;
+        if rest.is_zero() {
+            self.shelf.remove_half_done(!self.app.shares_store());
+            let summary = self.write(now, runtime)?;
+            rest = self.schedule.every;
+            let goes_to = self.shelf_of(&summary);
+            goes_to.remove_beyond(self.schedule.keep, now, now);
+            if summary.left_out.is_nothing() && self.schedule.command.is_none() {
+                self.app.memory.backups.note_good(now);
+            }
+            made = Some((goes_to.path(now), summary));
         }
-        self.shelf.remove_half_done();
-        let summary = self.write(now, runtime)?;
-        let keep = self.schedule.keep;
-        if summary.left_out.is_nothing() {
-            self.app.memory.backups.note_good(now);
-            self.shelf.remove_beyond(keep, now, now);
-            return Ok(BackupOutcome::Made(self.shelf.path(now), summary));
+        Ok(BackupRound { made, rest })
+    }
+
+    /// Where what was made goes.
+    fn shelf_of(&self, summary: &ExportSummary) -> BackupShelf {
+        if !summary.left_out.is_nothing() {
+            self.shelf.incomplete()
+        } else if self.schedule.command.is_some() {
+            self.shelf.unsent()
+        } else {
+            BackupShelf::clone(&self.shelf)
         }
-        let incomplete = self.shelf.incomplete();
-        incomplete.remove_beyond(keep, now, now);
-        Ok(BackupOutcome::Made(incomplete.path(now), summary))
+    }
+
+    /// Hands what was not sent yet to the command, the oldest one first. Without a command nothing has to be sent.
+    async fn hand_over_all(self: Arc<Self>) -> Result<(), String> {
+        let unsent = self.shelf.unsent();
+        let listing = unsent.clone();
+        let now = self.app.clock.now();
+        let moments = aside(move || listing.moments(now).map_err(|error| error.to_string())).await?;
+        for moment in moments {
+            let (from, to) = (unsent.path(moment), self.shelf.path(moment));
+            if let Some(command) = &self.schedule.command {
+                let taken = backup_command::hand_over(command, self.schedule.command_limit, &from, &to).await;
+                taken.map_err(|why| format!("backup.command ({:?}) {why}", command.program))?;
+                tracing::info!("{} was taken by backup.command", to.display());
+            }
+            let job = Arc::clone(&self);
+            aside(move || {
+                let renamed = fs::rename(&from, &to).and_then(|()| sync_directory_of(&to));
+                renamed.map_err(|error| format!("cannot rename {}: {error}", from.display()))?;
+                job.app.memory.backups.note_good(moment);
+                job.shelf.remove_beyond(job.schedule.keep, moment, now);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     fn write(&self, now: Timestamp, runtime: &Handle) -> Result<ExportSummary, NotMade> {
@@ -184,13 +239,17 @@ impl BackupJob {
         if read != summary.entries {
             return Err(NotMade::Incomplete(summary.entries, read));
         }
-        if summary.left_out.is_nothing() {
-            file.keep()?;
-        } else {
-            file.keep_as(self.shelf.incomplete().path(now))?;
-        }
+        file.keep_as(self.shelf_of(&summary).path(now))?;
         Ok(summary)
     }
+}
+
+/// Does what a directory that hangs must not hold up.
+async fn aside<T: Send + 'static>(
+    done: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(done).await;
+    done.unwrap_or_else(|_| Err(NotMade::Broken.to_string()))
 }
 
 /// A file that is written until somebody has it stopped.

@@ -3,6 +3,7 @@
 //! `setup` is what has to go well first, `background` what goes on beside the requests; here is how it begins and ends.
 
 mod background;
+mod backup_command;
 mod backups;
 mod node;
 mod setup;

@@ -42,6 +42,8 @@ fn variables_of_other_readers_are_none_of_ours() {
     for name in [
         "COUNTERSIGN_ACCESS_TOKEN",
         "COUNTERSIGN_ACCOUNT",
+        "COUNTERSIGN_BACKUP",
+        "COUNTERSIGN_CORE_DUMPS",
         "COUNTERSIGN_KILL_ROUNDS",
         "COUNTERSIGN_TEST_PYTHON",
         "COUNTERSIGN_TEST_VONAGE",

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -206,3 +208,61 @@ fn a_server_that_waits_for_its_key_can_be_stopped() {
         "all of them are gone"
     );
 }
+
+/// A crash leaves nothing of the key in a file, and no process of the same user looks into this one; unless a developer wants it.
+#[test]
+fn whatever_has_the_key_leaves_no_core_dump() {
+    let directory = TempDir::new().unwrap();
+    let (data, seen) = (directory.path().join("data"), directory.path().join("seen"));
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    // The command's parent is who asked for the key. What is in `/proc` of a process that cannot be dumped belongs to root.
+    let text = format!(
+        "grep '^Max core' /proc/$PPID/limits >{0}; stat -c 'owner %u' /proc/$PPID/environ >>{0}; echo {KEY}",
+        seen.display()
+    );
+    let line = format!("sh -c {}", quoted(&text));
+    for wanted in [false, true] {
+        // The test may be root, from whom nothing can be kept.
+        let program = env!("CARGO_BIN_EXE_countersign");
+        let mut created = Command::new(program);
+        created
+            .args(["account", "create", "--data", data.to_str().unwrap()])
+            .args(["--master-key-command", &line])
+            .env("COUNTERSIGN_CORE_DUMPS", if wanted { "1" } else { "" });
+        let uid = fs::metadata("/proc/self").unwrap().uid();
+        let is_other = uid == 0 && may_run(program);
+        if is_other {
+            created.uid(NOBODY).gid(NOBODY);
+        }
+        let created = created.output().unwrap();
+        assert!(created.status.success(), "{created:?}");
+        let seen = fs::read_to_string(&seen).unwrap();
+        let (limits, owner) = seen.split_once("owner ").unwrap();
+        let ours = fs::read_to_string("/proc/self/limits").unwrap();
+        let ours = ours.lines().find(|line| line.starts_with("Max core")).unwrap();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let none = ["0", "0"].map(str::to_owned).to_vec();
+        assert_eq!(
+            words(limits)[4..6],
+            if wanted { words(ours)[4..6].to_vec() } else { none },
+            "{seen}"
+        );
+        let own = if is_other { NOBODY } else { uid };
+        assert_eq!(owner.trim(), if wanted { own } else { 0 }.to_string(), "{seen}");
+        fs::remove_dir_all(&data).unwrap();
+    }
+}
+
+/// Whether somebody without any rights can run it, wherever it was built.
+fn may_run(program: &str) -> bool {
+    let mut version = Command::new(program);
+    version.arg("--version").uid(NOBODY).gid(NOBODY);
+    version.output().is_ok_and(|output| output.status.success())
+}
+
+/// One word of a command line.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+const NOBODY: u32 = 65534;

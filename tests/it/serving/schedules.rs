@@ -380,3 +380,67 @@ async fn a_backup_that_leaves_something_out_takes_no_place_of_a_whole_one() {
     );
     server.rest_after_sigterm();
 }
+
+/// What is not taken stays in the directory, is sent again by whoever serves next, and counts as a backup only then.
+#[test]
+fn a_command_takes_backups_elsewhere_and_what_it_did_not_take_waits_for_it() {
+    let site = Site::new();
+    let elsewhere = site.place.path().join("elsewhere");
+    let command = format!("sh -c 'cat >\"{}/$COUNTERSIGN_BACKUP\"'", elsewhere.display());
+    let with_command = [("COUNTERSIGN_BACKUP_COMMAND", command.as_str())];
+    // Its target is not there.
+    let server = site.start_with(&with_command);
+    let ops = server.wait_for_log("serving /health");
+    let ops = ops.split(" on ").last().unwrap();
+    let unsent = made(&server.wait_for_log(" entries backed up to "));
+    let line = server.wait_for_log("a backup was not taken elsewhere: backup.command (\"sh\") failed");
+    assert!(line.contains("the next try is in 5 s"), "{line}");
+    let metrics = get(ops, "/metrics");
+    assert!(
+        metrics.contains("\ncountersign_backup_failures_total 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\ncountersign_backup_last_success_seconds 0\n"),
+        "{metrics}"
+    );
+    server.rest_after_sigterm();
+    let name = unsent.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(name.ends_with(".unsent.age"), "{name}");
+    assert_eq!(site.names(), [name.as_str()]);
+
+    fs::create_dir(&elsewhere).unwrap();
+    let server = site.start_with(&with_command);
+    server.wait_for_log(" was taken by backup.command");
+    server.rest_after_sigterm();
+    let sent = name.replace(".unsent.age", ".age");
+    assert_eq!(site.names(), [sent.as_str()], "it is the same one");
+    assert_eq!(names(&elsewhere), [sent.as_str()]);
+    let copy = elsewhere.join(&sent);
+    assert_eq!(
+        fs::read(&copy).unwrap(),
+        fs::read(site.backups.join(&sent)).unwrap()
+    );
+    let from = copy.to_str().unwrap();
+    assert!(stdout_of(&site.data, &["backup", "verify", "--from", from]).ends_with(" all sound\n"));
+}
+
+/// A server that is told to stop does not wait for a command that hangs, and does not leave it behind.
+#[test]
+fn a_command_that_hangs_is_ended_with_the_server() {
+    let site = Site::new();
+    let fifo = site.place.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Whoever of them lives holds the pipe open.
+    let command = format!("sh -c 'exec 9>{}; echo ready >&9; sleep 600'", fifo.display());
+    let server = site.start_with(&[("COUNTERSIGN_BACKUP_COMMAND", &command)]);
+    let mut held = BufReader::new(File::open(&fifo).unwrap());
+    let mut said = String::new();
+    held.read_line(&mut said).unwrap();
+    server.rest_after_sigterm();
+    assert_eq!(held.read_line(&mut said).unwrap(), 0, "all of them are gone");
+    let [name] = &site.names()[..] else {
+        panic!("{:?}", site.names())
+    };
+    assert!(name.ends_with(".unsent.age"), "{name}");
+}

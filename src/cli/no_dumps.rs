@@ -1,0 +1,31 @@
+//! Keeps what is in this process's memory, keys among it, out of files and away from other processes of the same user.
+//!
+//! A process that crashes would leave all of its memory in a file, wherever the machine puts such files, for whoever may read them
+//! there. Debuggers of the same user are kept off by the same means; root is not.
+
+use std::ffi::OsString;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Whoever looks for a fault of the server may want them all the same.
+const WANTED: (&str, &str) = ("COUNTERSIGN_CORE_DUMPS", "1");
+
+/// Has this process leave none, nor what it starts.
+pub(super) fn leave_no_core_dumps(environment: &[(OsString, OsString)]) {
+    let (name, value) = WANTED;
+    if environment
+        .iter()
+        .any(|(given, said)| given == name && said == value)
+    {
+        return;
+    }
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Lowering it is always allowed, where there is such a limit.
+    let _limited = setrlimit(Resource::Core, none);
+    // Where cores go through a pipe to a program the limit does not hold; this does.
+    #[cfg(target_os = "linux")]
+    let _kept = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
