@@ -176,7 +176,8 @@ async fn the_end_leaves_nothing_behind_something_that_hangs() {
     witness.end_within(Duration::from_millis(50), &bench.app).await;
     bench.release_one().await;
     // Whoever waited for it would have it before this does.
-    let held = held.lock_owned().await;
+    let held = tokio::time::timeout(Duration::from_secs(30), held.lock_owned()).await;
+    let held = held.expect("the end has begun something that hangs");
     assert_eq!(held.written, None, "the end has written after it gave up");
     assert!(!fs::metadata(bench.path()).unwrap().is_file());
 }
