@@ -99,7 +99,7 @@ fn data_keys_change_while_the_server_is_killed() {
     server::check_store(directory.path());
     everybody.check_files(&[&data.join("store")]);
     server::run(directory.path(), &["audit", "verify"]);
-    everybody.summarize(rounds);
+    everybody.summarize(&servers, rounds);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn data_keys_change_while_servers_of_a_database_are_killed() {
         everybody.check_seeds(app).await;
     });
     everybody.check_files(&[&nodes.files()]);
-    everybody.summarize(rounds);
+    everybody.summarize(&servers, rounds);
 }
 
 /// One that was not told reads the keys again by itself, and writes with the one that another server made.

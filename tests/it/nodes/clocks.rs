@@ -124,7 +124,7 @@ fn clocks_that_are_ten_seconds_apart_do_no_harm() {
     everybody.check_events(&servers);
     everybody.check_told_once();
     nodes.within(async |app| everybody.check_records(app).await);
-    everybody.summarize(rounds);
+    everybody.summarize(&servers, rounds);
 }
 
 /// The provider takes its time over each message, and the clocks of all servers are moved meanwhile.

@@ -97,7 +97,7 @@ fn survive_on(mut nodes: Nodes, faults: &[Fault]) {
     everybody.check_events(&servers);
     nodes.within(async |app| everybody.check_records(app).await);
     everybody.check_files(&[&nodes.files()]);
-    everybody.summarize(rounds);
+    everybody.summarize(&servers, rounds);
 }
 
 impl Fault {

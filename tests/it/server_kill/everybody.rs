@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver as Queue};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use countersign::app::App;
@@ -99,20 +100,22 @@ impl Everybody {
             servers.line(self.lines)
         };
         thread::scope(|scope| {
+            let mut clients = Vec::new();
             for user in &mut self.users {
                 let (mut line, answered) = (line(), answered.clone());
-                scope.spawn(move || user.work(&mut line, round, &answered));
+                clients.push(scope.spawn(move || user.work(&mut line, round, &answered)));
             }
             for owner in &mut self.owners {
                 let (mut line, answered) = (line(), answered.clone());
-                scope.spawn(move || owner.work(&mut line, round, &answered));
+                clients.push(scope.spawn(move || owner.work(&mut line, round, &answered)));
             }
             let mut lines: Vec<Line> = (0..servers.number()).map(|_| line()).collect();
             let guesser = &mut self.guesser;
-            scope.spawn(move || guesser.work(&mut lines, &answered));
+            clients.push(scope.spawn(move || guesser.work(&mut lines, &answered)));
             let end = EndWhenDropped(servers);
             trouble(&Answers(answers));
             drop(end);
+            clients.into_iter().for_each(join);
         });
         self.answered.append(&mut servers.take_answered());
     }
@@ -241,13 +244,14 @@ impl Everybody {
         assert_eq!(self.receiver.tries(), self.receiver.taken().len());
     }
 
-    pub(crate) fn summarize(&self, rounds: u64) {
+    pub(crate) fn summarize(&self, servers: &Servers, rounds: u64) {
         let approvals: usize = self.users.iter().map(User::approvals).sum();
         let replays: usize = self.users.iter().map(User::replays).sum();
         let answers: usize = self.owners.iter().map(PhoneOwner::answers).sum();
         let guesses = self.guesser.guesses();
         eprintln!(
-            "{approvals} approvals by code, {replays} replays, {answers} signed answers, {guesses} guesses"
+            "{approvals} approvals by code, {replays} replays, {answers} signed answers, {guesses} guesses; {}",
+            servers.slowest_answer()
         );
         let enough = usize::try_from(rounds).unwrap();
         assert!(
@@ -285,16 +289,23 @@ impl Everybody {
     ) {
         let (user_asks, owner_asks) = (&user_asks, &owner_asks);
         thread::scope(|scope| {
+            let mut clients = Vec::new();
             for (number, user) in self.users.iter_mut().enumerate() {
                 let mut line = servers.line(number);
-                scope.spawn(move || user_asks(user, &mut line));
+                clients.push(scope.spawn(move || user_asks(user, &mut line)));
             }
             for (number, owner) in self.owners.iter_mut().enumerate() {
                 let mut line = servers.line(number);
-                scope.spawn(move || owner_asks(owner, &mut line));
+                clients.push(scope.spawn(move || owner_asks(owner, &mut line)));
             }
+            clients.into_iter().for_each(join);
         });
     }
+}
+
+/// What a client found wrong is what the test fails with, not that some thread failed.
+fn join(client: ScopedJoinHandle<'_, ()>) {
+    client.join().unwrap_or_else(|found| resume_unwind(found));
 }
 
 /// Tells everybody that it is over, also if whoever was to tell them panics: they would go on for ever.

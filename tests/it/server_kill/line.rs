@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::client::{Answer, Client};
 use super::server::CREDENTIALS;
@@ -16,6 +17,8 @@ pub(crate) struct Servers {
     is_over: AtomicBool,
     /// The requests to change something that were answered, by their identifiers.
     answered: Mutex<BTreeMap<String, String>>,
+    /// How long the answer took that took longest, and what was asked.
+    slowest: Mutex<(Duration, String)>,
     /// Whether they may say that they cannot do it now, as they do when their database is away.
     may_refuse: bool,
 }
@@ -61,6 +64,12 @@ impl Servers {
         std::mem::take(&mut *self.answered.lock().unwrap())
     }
 
+    /// What was answered last of all, for whoever wonders how near that came to a client's patience.
+    pub(crate) fn slowest_answer(&self) -> String {
+        let (took, asked) = &*self.slowest.lock().unwrap();
+        format!("the slowest answer took {took:?}: {asked}")
+    }
+
     pub(crate) fn is_up(&self, server: usize, address: &str) {
         self.addresses.lock().unwrap()[server] = Some(address.to_owned());
     }
@@ -81,6 +90,14 @@ impl Servers {
 
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn note_time(&self, took: Duration, method: &str, path: &str, answer: &io::Result<Answer>) {
+        let mut slowest = self.slowest.lock().unwrap();
+        if took > slowest.0 {
+            let status = answer.as_ref().map_or(0, |answer| answer.status);
+            *slowest = (took, format!("{method} {path}, {status}"));
+        }
     }
 
     /// A line that begins with the server of this number, or with the one that is as much further as there are none.
@@ -121,7 +138,10 @@ impl Line {
     ) -> io::Result<Answer> {
         let server = self.next_server()?;
         let client = self.clients[server].as_mut().unwrap();
-        match client.call_as(credentials, method, path, form) {
+        let begin = Instant::now();
+        let answer = client.call_as(credentials, method, path, form);
+        self.servers.note_time(begin.elapsed(), method, path, &answer);
+        match answer {
             Ok(answer) if answer.status == 503 && self.servers.may_refuse => {
                 Err(io::Error::other(answer.body.to_string()))
             }

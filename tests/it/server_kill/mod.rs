@@ -68,7 +68,7 @@ fn acknowledged_answers_survive_kills() {
     let data = directory.path().join(server::DATA);
     server::within(&data, async |app| everybody.check_records(app).await);
     everybody.check_files(&[&data.join("store")]);
-    everybody.summarize(rounds);
+    everybody.summarize(&servers, rounds);
 }
 
 fn kill_while_it_starts(directory: &std::path::Path, random: &mut Random) {

@@ -273,15 +273,22 @@ pub(crate) fn verify(line: &mut Line, device: &Device) -> io::Result<()> {
 }
 
 /// Asks the phone's holder; the path of the challenge.
+///
+/// # Errors
+/// As [`Line::call`]; also when it ended before it was asked, as behind a database that was away for longer than it lasts.
 pub(crate) fn ask(line: &mut Line, device: &Device, lasting: Duration) -> io::Result<String> {
-    let end = (SystemClock.now() + lasting).to_string();
+    let end = SystemClock.now() + lasting;
     let form = [
         ("FactorSid", device.factor.as_str()),
         ("Details.Message", "Log in?"),
-        ("ExpirationDate", &end),
+        ("ExpirationDate", &end.to_string()),
     ];
     let path = format!("{}/Challenges", device.entity);
-    let created = line.call("POST", &path, &form)?.expect(201);
+    let answer = line.call("POST", &path, &form)?;
+    if answer.status == 400 && SystemClock.now() >= end {
+        return Err(io::Error::other(answer.body.to_string()));
+    }
+    let created = answer.expect(201);
     Ok(format!("{path}/{}", created["sid"].as_str().unwrap()))
 }
 
