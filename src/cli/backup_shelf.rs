@@ -125,14 +125,15 @@ impl BackupShelf {
         }
     }
 
-    /// Removes the oldest ones until `keep` are left, of which `made` is one, whatever its clock shows.
-    pub(super) fn remove_beyond(&self, keep: usize, made: Timestamp, now: Timestamp) {
+    /// Removes the oldest ones until `keep` are left, of which `made` is one, whatever its clock shows. How many they were.
+    pub(super) fn remove_beyond(&self, keep: usize, made: Timestamp, now: Timestamp) -> usize {
         let others = self.moments(now).unwrap_or_default();
         let others: Vec<_> = others
             .into_iter()
             .filter(|moment| moment.seconds() != made.seconds())
             .collect();
         let beyond = (others.len() + 1).saturating_sub(keep.max(1));
+        let mut removed = 0;
         for moment in &others[..beyond] {
             let path = self.path(*moment);
             if let Err(error) = fs::remove_file(&path) {
@@ -140,8 +141,11 @@ impl BackupShelf {
                     "cannot remove the backup {}, which is beyond backup.keep: {error}",
                     path.display()
                 );
+            } else {
+                removed += 1;
             }
         }
+        removed
     }
 
     /// The moment of a backup of this store, by its whole name.

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::config::CommandLine;
-use crate::crypto::master_key::MasterKey;
 
 /// A child that runs, and whoever it has started. They are ended when this is dropped, unless the child has ended by itself.
 pub(super) struct ChildGroup {
@@ -52,11 +51,6 @@ impl ChildGroup {
             is_over: false,
             complaints,
         })
-    }
-
-    /// Where it reads its standard input from, if that is a pipe.
-    pub(super) fn take_input(&mut self) -> Option<ChildStdin> {
-        self.child.stdin.take()
     }
 
     /// What it writes to its standard output, if that is a pipe.
@@ -149,7 +143,7 @@ fn read_complaints(mut output: impl Read + Send + 'static) -> mpsc::Receiver<Vec
 
 /// What keys are written with.
 fn is_key_digit(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '+' || c == '/'
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '_' | '-' | ':')
 }
 
 fn failed(status: ExitStatus, said: &[u8]) -> String {
@@ -178,10 +172,10 @@ fn quoted(said: &[u8]) -> String {
     quoted
 }
 
-/// Whether a word is a key, or most of one that was written on two lines.
+/// Whether a word may be a key, or most of one that was written on two lines. A long path or name goes as well: somebody can look it
+/// up.
 fn could_be_key(word: &str) -> bool {
-    let is_hexadecimal = word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    MasterKey::parse(word).is_ok() || (is_hexadecimal && word.len() >= 32)
+    word.len() >= 32
 }
 
 /// How often is looked whether a command has ended.

@@ -19,13 +19,15 @@ pub(super) fn leave_no_core_dumps(environment: &[(OsString, OsString)]) {
     {
         return;
     }
+    // Less than any core is long, so there is no file; and where cores go through a pipe to a program, Linux takes a limit of 0 for
+    // none at all, and this one for "not even there". What is started here inherits it.
     let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
+        current: Some(1),
+        maximum: Some(1),
     };
-    // Lowering it is always allowed, where there is such a limit.
+    // Lowering it is always allowed; where there may be none anyway, it is lower already.
     let _limited = setrlimit(Resource::Core, none);
-    // Where cores go through a pipe to a program the limit does not hold; this does.
+    // Also keeps other processes of this user away, and does not survive the start of another program.
     #[cfg(target_os = "linux")]
     let _kept = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

@@ -78,7 +78,7 @@ pub(super) async fn keep_up(app: Arc<App>, schedule: BackupSchedule) {
                 }
                 tracing::debug!("the next backup is due in {} s", round.rest.as_secs());
                 next = Instant::now() + round.rest.min(LONGEST_REST);
-                let failure = Box::pin(handing.hand_over_all()).await.err();
+                let failure = Box::pin(handing.hand_over_all(next)).await.err();
                 failure.map(|why| format!("a backup was not taken elsewhere: {why}"))
             }
             Err(error) => Some(format!("no backup was made: {error}")),
@@ -165,7 +165,15 @@ impl BackupJob {
             let summary = self.write(now, runtime)?;
             rest = self.schedule.every;
             let goes_to = self.shelf_of(&summary);
-            goes_to.remove_beyond(self.schedule.keep, now, now);
+            let removed = goes_to.remove_beyond(self.schedule.keep, now, now);
+            if removed > 0 && self.schedule.command.is_some() && summary.left_out.is_nothing() {
+                self.app.memory.backups.note_failure();
+                tracing::error!(
+                    "{removed} of the backups that backup.command has never taken are gone from the directory, which keeps {} of them \
+                     (backup.keep)",
+                    self.schedule.keep
+                );
+            }
             if summary.left_out.is_nothing() && self.schedule.command.is_none() {
                 self.app.memory.backups.note_good(now);
             }
@@ -185,30 +193,40 @@ impl BackupJob {
         }
     }
 
-    /// Hands what was not sent yet to the command, the oldest one first. Without a command nothing has to be sent.
-    async fn hand_over_all(self: Arc<Self>) -> Result<(), String> {
+    /// Hands what was not sent yet to the command, the oldest one first, until the next backup is `due`. One that is not taken does
+    /// not keep the others from being; the first failure is told. Without a command nothing has to be sent.
+    async fn hand_over_all(self: Arc<Self>, due: Instant) -> Result<(), String> {
         let unsent = self.shelf.unsent();
         let listing = unsent.clone();
         let now = self.app.clock.now();
         let moments = aside(move || listing.moments(now).map_err(|error| error.to_string())).await?;
+        let mut handed = Ok(());
         for moment in moments {
-            let (from, to) = (unsent.path(moment), self.shelf.path(moment));
-            if let Some(command) = &self.schedule.command {
-                let taken = backup_command::hand_over(command, self.schedule.command_limit, &from, &to).await;
-                taken.map_err(|why| format!("backup.command ({:?}) {why}", command.program))?;
-                tracing::info!("{} was taken by backup.command", to.display());
+            let another_has_it = !self.app.memory.nodes.has_duty(Duty::Backup, self.app.clock.now());
+            if another_has_it || Instant::now() >= due {
+                break;
             }
-            let job = Arc::clone(&self);
-            aside(move || {
-                let renamed = fs::rename(&from, &to).and_then(|()| sync_directory_of(&to));
-                renamed.map_err(|error| format!("cannot rename {}: {error}", from.display()))?;
-                job.app.memory.backups.note_good(moment);
-                job.shelf.remove_beyond(job.schedule.keep, moment, now);
-                Ok(())
-            })
-            .await?;
+            let (from, to) = (unsent.path(moment), self.shelf.path(moment));
+            handed = handed.and(Arc::clone(&self).hand_over(moment, from, to).await);
         }
-        Ok(())
+        handed
+    }
+
+    async fn hand_over(self: Arc<Self>, moment: Timestamp, from: PathBuf, to: PathBuf) -> Result<(), String> {
+        if let Some(command) = &self.schedule.command {
+            let taken = backup_command::hand_over(command, self.schedule.command_limit, &from, &to).await;
+            taken.map_err(|why| format!("backup.command ({:?}) {why}", command.program))?;
+            tracing::info!("{} was taken by backup.command", to.display());
+        }
+        aside(move || {
+            let renamed = fs::rename(&from, &to).and_then(|()| sync_directory_of(&to));
+            renamed.map_err(|error| format!("cannot rename {}: {error}", from.display()))?;
+            self.app.memory.backups.note_good(moment);
+            self.shelf
+                .remove_beyond(self.schedule.keep, moment, self.app.clock.now());
+            Ok(())
+        })
+        .await
     }
 
     fn write(&self, now: Timestamp, runtime: &Handle) -> Result<ExportSummary, NotMade> {

@@ -242,8 +242,10 @@ SELECT set_config(name, 'on', false) FROM pg_catalog.pg_settings
 WHERE name = 'synchronous_commit' AND setting IN ('off', 'local')";
 
 /// So that a database notices soon that a machine is gone, and lets others have its locks.
-const WITNESS_SETTINGS: &str = "SELECT set_config(known.name, wanted.value, false) FROM pg_catalog.pg_settings known
-JOIN (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3')) wanted (name, value)
+const WITNESS_SETTINGS: &str =
+    "SELECT set_config(known.name, wanted.value, false) FROM pg_catalog.pg_settings known
+JOIN (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
+ ('tcp_user_timeout', '10000')) wanted (name, value)
 ON wanted.name = known.name;
 SELECT set_config(name, 'on', false) FROM pg_catalog.pg_settings
 WHERE name = 'synchronous_commit' AND setting IN ('off', 'local')";

@@ -81,13 +81,33 @@ impl WitnessRow {
         };
         row.make_table().await?;
         let deadline = Instant::now() + patience;
+        let mut had_an_owner = false;
         while !row.ready().await?.is_locked {
+            had_an_owner = true;
             if Instant::now() >= deadline {
                 return Err(RowFailure::Taken);
             }
             sleep(LOCK_PERIOD).await;
         }
+        if had_an_owner {
+            // It may have lost its connection and nothing else, as when the database starts anew: then it is the first to ask again.
+            row.unlock().await?;
+            sleep(OWNER_ASKS_AGAIN).await;
+            if !row.ready().await?.is_locked {
+                return Err(RowFailure::Taken);
+            }
+        }
         Ok(row)
+    }
+
+    /// Lets whoever else wants it have the lock.
+    async fn unlock(&mut self) -> Result<(), RowFailure> {
+        let lock = lock_of(&self.store);
+        self.query(UNLOCK, &[&lock]).await?;
+        if let Some(session) = &mut self.session {
+            session.is_locked = false;
+        }
+        Ok(())
     }
 
     /// What stands in it, cut where it is longer than anything that was written; `None` if it is not there.
@@ -96,7 +116,15 @@ impl WitnessRow {
     /// [`RowFailure::Database`].
     pub async fn read(&mut self) -> Result<Option<String>, RowFailure> {
         let store = self.store.clone();
-        let rows = self.query(READ, &[&store]).await?;
+        let rows = match self.statement(READ, &[&store]).await {
+            Ok(rows) => rows,
+            // Somebody has taken it away: so there is no row.
+            Err(failure) if failure.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                self.make_table().await?;
+                return Ok(None);
+            }
+            Err(failure) => return Err(RowFailure::Database(failure.unavailable())),
+        };
         let said = rows.first().map(|row| row.try_get(0)).transpose();
         said.map_err(|error| RowFailure::Database(StoreError::Corrupt(error.to_string())))
     }
@@ -240,6 +268,7 @@ fn lock_of(store: &str) -> i64 {
 const CREATE: &str =
     "CREATE TABLE IF NOT EXISTS countersign_witness (store text PRIMARY KEY, said text NOT NULL)";
 const LOCK: &str = "SELECT pg_try_advisory_lock($1)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock($1)";
 // No testimony is longer, and nobody has memory for what else may stand there.
 const READ: &str = "SELECT left(said, 1000) FROM countersign_witness WHERE store = $1";
 const INSERT: &str = "INSERT INTO countersign_witness (store, said) VALUES ($1, $2) ON CONFLICT (store) DO NOTHING RETURNING true";
@@ -251,4 +280,7 @@ ON CONFLICT (store) DO UPDATE SET said = countersign_witness.said";
 /// For how long a lock that somebody has is waited for: a little longer than a database takes to notice that a machine is gone, as
 /// [`SessionPurpose::Witness`] tells it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(13);
+/// How long whoever has lost its connection takes to ask for the lock again, and a little more: it does so every two seconds.
+const OWNER_ASKS_AGAIN: Duration = Duration::from_secs(5);
+
 const LOCK_PERIOD: Duration = Duration::from_millis(250);
