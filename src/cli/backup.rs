@@ -73,7 +73,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let load = |flags: StoreFlags| -> Result<Config, Failure> {
         let config = Config::load(flags.into_settings(), environment)?;
-        logging::start(config.log.min(LevelFilter::WARN));
+        logging::start(&config.log.at_most(LevelFilter::WARN));
         Ok(config)
     };
     match command {
@@ -114,7 +114,7 @@ async fn create(mut config: Config, to: &Path, mut recipients: Vec<AgeRecipient>
     let failure =
         |error: io::Error| Failure::new(format!("cannot write the backup to {}: {error}", to.display()));
     let file = WholeFile::begin(to).map_err(failure)?;
-    let (file, ExportSummary { entries, left_out }) = write(config, file, &recipients).await?;
+    let (file, ExportSummary { entries, left_out }) = Box::pin(write(config, file, &recipients)).await?;
     file.keep().map_err(failure)?;
     output::say(&format!("{entries} entries backed up to {}\n", to.display()));
     report_left_out(&left_out)

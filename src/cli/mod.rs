@@ -53,7 +53,7 @@ use crate::config::{Config, ConfigError};
 
 /// A self-hosted second factor: TOTP and push challenges over the API that your clients already speak.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, args_conflicts_with_subcommands = true)]
+#[command(name = "countersign", version = VERSION, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -108,6 +108,9 @@ enum Command {
     Manual(manual::Args),
 }
 
+/// This program's release, and the commit that it was built from.
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILT_FROM"), ")");
+
 /// All commands and their options, for whoever checks what is said of them.
 #[must_use]
 pub fn command_line() -> clap::Command {
@@ -134,7 +137,9 @@ fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit
         Err(error) => return Failure::usage(&error).report(),
     };
     no_dumps::leave_no_core_dumps(&environment);
-    match run_command(cli, environment) {
+    let done = run_command(cli, environment);
+    logging::finish();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -144,7 +149,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(flags) => {
             let config = Config::load(flags.into_settings(), environment)?;
-            logging::start(config.log);
+            logging::start_server(&config.log, config.log_format);
             block_on(serve::serve(config))
         }
         Command::Account(command) => {

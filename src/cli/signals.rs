@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::logging;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGTERM and SIGINT, counted from the moment this was made.
@@ -25,6 +26,7 @@ impl Signals {
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("stopping at once");
+            logging::finish();
             std::process::exit(130);
         });
     }

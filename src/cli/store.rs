@@ -18,7 +18,7 @@ use super::flags::StoreFlags;
 use super::open::{self, StoreToFill};
 use super::{Failure, key_command, key_file, logging, output};
 use crate::app::{App, Policy};
-use crate::config::{Config, KeySource, password_file};
+use crate::config::{Config, KeySource, LogDirectives, password_file};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::audit::AuditAct;
@@ -84,7 +84,7 @@ pub(super) async fn run(
     let password_file = password_file(&environment);
     let load = |flags: StoreFlags| -> Result<Config, Failure> {
         let config = Config::load(flags.into_settings(), environment.clone())?;
-        logging::start(config.log.min(LevelFilter::WARN));
+        logging::start(&config.log.at_most(LevelFilter::WARN));
         Ok(config)
     };
     match command {
@@ -94,7 +94,7 @@ pub(super) async fn run(
             to,
             leave_out_forged,
         } => {
-            logging::start(LevelFilter::WARN);
+            logging::start(&LogDirectives::of(LevelFilter::WARN));
             let given = Config::load(StoreFlags::default().into_settings(), environment.clone())?;
             let keys = ConversionKeys {
                 password_file: password_file.as_deref(),

@@ -44,7 +44,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let Command::Key { flags } = command;
     let config = Config::load(flags.into_settings(), environment)?;
-    logging::start(config.log.min(LevelFilter::WARN));
+    logging::start(&config.log.at_most(LevelFilter::WARN));
     let path = key_path(&config.telegram, &config.storage.directory);
     let key = read(&path)?.ok_or_else(|| {
         absent(

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tracing::level_filters::LevelFilter;
 use url::{Host, Origin, Url};
 use zeroize::Zeroizing;
 
+use super::log_directives::{LogDirectives, LogFormat};
 use super::{Bootstrap, CommandLine};
 use crate::crypto::age::AgeRecipient;
 use crate::crypto::master_key::MasterKey;
@@ -195,14 +195,17 @@ pub(super) fn file_path() -> Format<PathBuf> {
     Format::new("the path of a file", |text| Some(PathBuf::from(text)))
 }
 
-pub(super) fn level() -> Format<LevelFilter> {
-    Format::new("off, error, warn, info, debug or trace", |text| match text {
-        "off" => Some(LevelFilter::OFF),
-        "error" => Some(LevelFilter::ERROR),
-        "warn" => Some(LevelFilter::WARN),
-        "info" => Some(LevelFilter::INFO),
-        "debug" => Some(LevelFilter::DEBUG),
-        "trace" => Some(LevelFilter::TRACE),
+pub(super) fn log_directives() -> Format<LogDirectives> {
+    Format::new(
+        "off, error, warn, info, debug or trace, and behind commas others for modules of this program",
+        LogDirectives::parse,
+    )
+}
+
+pub(super) fn log_format() -> Format<LogFormat> {
+    Format::new("text or json", |text| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
         _ => None,
     })
 }

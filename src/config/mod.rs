@@ -13,6 +13,7 @@
 mod alike;
 mod command_line;
 mod formats;
+mod log_directives;
 mod reference;
 pub(crate) mod senders;
 mod setting;
@@ -27,11 +28,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 pub(crate) use self::alike::AlikeSettings;
 pub(crate) use self::command_line::CommandLine;
+pub use self::log_directives::{LogDirectives, LogFormat};
 pub use self::reference::reference;
 pub use self::setting::{Flag, Section, Setting, Unset};
 pub use self::sources::ConfigError;
@@ -63,7 +64,9 @@ pub(crate) struct Config {
     /// What is created in an empty store.
     pub bootstrap: Option<Bootstrap>,
     /// How much is logged.
-    pub log: LevelFilter,
+    pub log: LogDirectives,
+    /// In which form a server logs it.
+    pub log_format: LogFormat,
     /// Where requests arrive.
     pub network: NetworkSettings,
     /// Whom the server connects to.
@@ -223,7 +226,7 @@ impl Config {
         let (storage, bootstrap) = storage(StorageSettings::read(&given)?, password_file)?;
         let backup = backup(BackupSettings::read(&given)?)?;
         let tls = tls(TlsSettings::read(&given)?)?;
-        let log = LoggingSettings::read(&given)?.log;
+        let LoggingSettings { log, log_format } = LoggingSettings::read(&given)?;
         let senders = senders::read(&mut given)?;
         if let Some(own) = given.take_templates() {
             policy.templates = templates::templates(own)?;
@@ -241,6 +244,7 @@ impl Config {
             backup,
             bootstrap,
             log,
+            log_format,
             network,
             outbound,
             policy,

@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tracing::level_filters::LevelFilter;
 use url::{Origin, Url};
 
 use super::formats::{
     account_sid, address, address_or_none, addresses, age_recipients, app_hash, audit_detail, bearer_or_none,
-    bootstrap, bytes, command_line, contact, countries, countries_or_all, days, directory, file_path, level,
-    master_key, minutes, networks, number, number_or_none, page_origins, permission, provider_url,
-    public_url, seconds, spend_or_none, store_url, truth, witness,
+    bootstrap, bytes, command_line, contact, countries, countries_or_all, days, directory, file_path,
+    log_directives, log_format, master_key, minutes, networks, number, number_or_none, page_origins,
+    permission, provider_url, public_url, seconds, spend_or_none, store_url, truth, witness,
 };
+use super::log_directives::{LogDirectives, LogFormat};
 use super::setting::{
     Described, Section, Setting, Unset, every_command, file, not_in_file, secret, serve, settings, switch,
 };
@@ -168,8 +168,12 @@ settings! {
 
     /// What is logged
     pub(super) LoggingSettings [] {
-        /// How much is logged on standard error: off, error, warn, info, debug or trace.
-        log: LevelFilter = "info", level(), every_command("LEVEL"), own;
+        /// How much is logged on standard error: off, error, warn, info, debug or trace. Behind a comma, others for modules of this
+        /// program: `warn,countersign::decision=info` logs what was decided and what went wrong.
+        log: LogDirectives = "info", log_directives(), every_command("DIRECTIVES"), own;
+
+        /// In which form a server logs: text, or json for an object on each line.
+        log_format: LogFormat = "text", log_format(), serve("FORMAT"), own;
     }
 
     /// Whom the server connects to

@@ -45,7 +45,7 @@ fn nothing_given_means_the_defaults() {
     assert_eq!(config.storage.directory.to_str(), Some("countersign-data"));
     assert!(matches!(config.storage.master_key, KeySource::InDirectory));
     assert!(config.tls.is_none() && config.bootstrap.is_none() && config.network.ops_listen.is_none());
-    assert_eq!(config.log, LevelFilter::INFO);
+    assert_eq!(Some(config.log), LogDirectives::parse("info"));
     let policy = Policy {
         // Three quarters of the connections.
         max_waiters: 6144,
@@ -69,7 +69,7 @@ fn the_command_line_precedes_the_environment_and_that_the_file() {
     .unwrap();
     assert_eq!(config.network.listen, "127.0.0.1:1".parse().ok());
     assert_eq!(config.storage.directory.to_str(), Some("environment"));
-    assert_eq!(config.log, LevelFilter::WARN);
+    assert_eq!(Some(config.log), LogDirectives::parse("warn"));
     assert_eq!(config.policy.device_clock_skew, Duration::from_secs(7));
 }
 

@@ -72,7 +72,8 @@ impl DeviceClaims {
 }
 
 /// Why a caller is not let in, or not to what it asks for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The credentials are wrong. All kinds of wrong look the same.
     #[error("the credentials are wrong, revoked, or their account is suspended")]
@@ -88,6 +89,10 @@ pub enum Refusal {
 impl AreaRefusal for Refusal {
     /// What credentials name and the store does not know makes them wrong.
     const NOT_FOUND: Self = Self::Credentials;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ impl AccessToken {
 }
 
 /// Why nothing became of what somebody wanted of an access token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The access token, or its service, does not exist, or not for whoever asks.
     #[error("there is no such access token")]
@@ -102,4 +103,8 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }

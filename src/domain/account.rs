@@ -62,7 +62,8 @@ pub struct ApiKey {
 }
 
 /// Why nothing became of what somebody wanted of an account, its secrets or its API keys.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// There is no such account, or no such key.
     #[error("the account or API key does not exist")]
@@ -70,7 +71,8 @@ pub enum Refusal {
 }
 
 /// Why an API key that was made elsewhere was not taken over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum ImportRefusal {
     /// Another key has this name already, of this account or of another one.
     #[error("an API key has this name already; revoke it first")]
@@ -82,8 +84,16 @@ pub enum ImportRefusal {
 
 impl AreaRefusal for ImportRefusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }

@@ -65,7 +65,8 @@ impl Attempt {
 }
 
 /// Why attempts were not shown or counted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The attempt does not exist any more, or not for whoever asks.
     #[error("there is no such attempt")]
@@ -80,4 +81,8 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }

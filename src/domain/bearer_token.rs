@@ -45,7 +45,8 @@ impl BearerToken {
 }
 
 /// Why nothing became of what somebody wanted of a bearer token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// There is no such account, or no such token.
     #[error("the account or bearer token does not exist")]
@@ -54,4 +55,8 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }

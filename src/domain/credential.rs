@@ -82,7 +82,8 @@ pub struct ApnCredential {
 }
 
 /// Why nothing became of what somebody wanted of a push provider's key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// A service uses it.
     #[error("the credential is used by service {service}")]
@@ -100,4 +101,8 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }

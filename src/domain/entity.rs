@@ -138,7 +138,8 @@ impl Entity {
 }
 
 /// Why nothing became of what somebody wanted of an entity.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The service has an entity of this name.
     #[error("the service has an entity with this identity already")]
@@ -153,6 +154,10 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {

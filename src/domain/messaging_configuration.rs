@@ -55,7 +55,8 @@ impl fmt::Display for Region {
 }
 
 /// Why nothing became of what somebody wanted of a messaging configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The service has one for this region.
     #[error("the service has a messaging configuration for this country already")]
@@ -67,6 +68,10 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 #[cfg(test)]

@@ -385,6 +385,10 @@ pub struct NoSuchLetter;
 
 impl AreaRefusal for NoSuchLetter {
     const NOT_FOUND: Self = Self;
+
+    fn code(&self) -> &'static str {
+        "not_found"
+    }
 }
 
 /// What went wrong, for the operator: one line of at most [`Reason::MAX_CHARACTERS`].

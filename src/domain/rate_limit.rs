@@ -171,7 +171,8 @@ impl RateLimitUses {
 }
 
 /// Why nothing became of what somebody wanted of a rate limit, or why it let nothing through.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The rate limit has a bucket of this length.
     #[error("the rate limit has a bucket of this interval already")]
@@ -203,6 +204,10 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -17,7 +17,8 @@ pub struct SafeNumber {
 }
 
 /// Why nothing became of what somebody wanted of the safe list.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
     #[error("the number is on the safe list already")]
@@ -28,4 +29,8 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }

@@ -254,7 +254,8 @@ impl ServiceSettings {
 }
 
 /// Why nothing became of what somebody wanted of a service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// Landlines are to be skipped, but numbers are not looked up.
     #[error("landlines can only be skipped if numbers are looked up")]
@@ -278,6 +279,10 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 #[cfg(test)]

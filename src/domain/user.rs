@@ -141,7 +141,8 @@ impl User {
 }
 
 /// Why nothing became of what somebody wanted of a user. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// Codes by text message are a second factor already, or are none.
     #[error("codes by text message are set up already, or not at all")]
@@ -183,6 +184,14 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Factor(refusal) => refusal.code(),
+            Self::Verification(refusal) => refusal.code(),
+            other => other.into(),
+        }
+    }
 
     fn retry_after(&self) -> Option<std::time::Duration> {
         match self {

@@ -96,7 +96,8 @@ impl WebhookUrl {
 }
 
 /// Why nothing became of what somebody wanted of a webhook.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The webhook, or its service, does not exist, or not for whoever asks.
     #[error("there is no such webhook")]
@@ -108,6 +109,10 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 #[cfg(test)]

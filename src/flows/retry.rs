@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::reading::record_refusal;
 use super::{Error, Fault};
 use crate::app::App;
-use crate::domain::refusal::AreaRefusal;
+use crate::domain::refusal::{AreaRefusal, RefusalReason};
 use crate::memory::turns::{RecordTurn, TurnKey};
 
 /// Runs a read-decide-commit attempt until no other change comes first.
@@ -48,10 +48,13 @@ pub(crate) trait FlowError: From<Fault> {
     /// The fault, if it is one.
     fn fault(&self) -> Option<&Fault>;
 
-    /// Why it was refused, in words, if it was: the domain said no, or what it rests on is not as this store's servers wrote it.
-    fn refusal(&self) -> Option<String> {
+    /// Why it was refused, if it was: the domain said no, or what it rests on is not as this store's servers wrote it.
+    fn refusal(&self) -> Option<RefusalReason> {
         match self.fault()? {
-            Fault::Forged(why) => Some(format!("not as this store's servers wrote it: {why}")),
+            Fault::Forged(why) => Some(RefusalReason {
+                code: "forged",
+                words: format!("not as this store's servers wrote it: {why}"),
+            }),
             _ => None,
         }
     }
@@ -71,10 +74,13 @@ impl<R: AreaRefusal> FlowError for Error<R> {
         }
     }
 
-    fn refusal(&self) -> Option<String> {
+    fn refusal(&self) -> Option<RefusalReason> {
         match self {
             Self::Failed(fault) => fault.refusal(),
-            Self::Refused(refusal) => Some(refusal.to_string()),
+            Self::Refused(refusal) => Some(RefusalReason {
+                code: refusal.code(),
+                words: refusal.to_string(),
+            }),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod backups;
 pub(crate) mod breaker;
 pub mod code_offsets;
 pub(crate) mod conversions;
+pub mod decisions;
 pub mod epoch;
 pub mod fraud;
 pub(crate) mod gates;
@@ -33,6 +34,7 @@ use self::backups::BackupTally;
 use self::breaker::SenderBreakers;
 use self::code_offsets::AcceptedOffsets;
 use self::conversions::SenderConversions;
+use self::decisions::DecisionTally;
 use self::epoch::KnownEpoch;
 use self::fraud::FraudMemory;
 use self::nodes::NodeMemory;
@@ -70,6 +72,8 @@ pub struct Memory {
     pub backups: BackupTally,
     /// What is to be sealed in the audit log, and what was refused lately.
     pub audit: AuditMemory,
+    /// What was decided, and how often.
+    pub decisions: DecisionTally,
     /// Held by whoever writes entries anew because the data keys have changed.
     pub key_walk: tokio::sync::Mutex<()>,
     /// What guards codes by message against toll fraud.

@@ -1,60 +1,356 @@
-//! What the listeners count.
+//! What `/metrics` tells: counts of requests, and what the parts of the server know of themselves.
+//!
+//! Each label's values are names that this program or its operator gives, so there are no more series than those.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
 
-use crate::memory::code_offsets::AcceptedOffsets;
-use crate::memory::tallies::BlockTally;
+use super::process::ProcessFigures;
+use crate::app::App;
+use crate::domain::node::ClockOffset;
 
-/// Answered requests by the class of their status.
-#[derive(Debug, Default)]
-pub struct Requests([AtomicU64; 5]);
+/// What there is to be told.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Arc<Requests>,
+}
+
+impl Metrics {
+    /// Of this app, built as `version` from `commit`.
+    #[must_use]
+    pub fn of(app: &Arc<App>, version: &'static str, commit: &'static str) -> Self {
+        let requests = Arc::new(Requests::default());
+        let mut registry = Registry::with_prefix("countersign");
+        registry.register(
+            "build",
+            "This program's release and commit",
+            Info::new([("version", version), ("commit", commit)]),
+        );
+        registry.register(
+            "http_request_seconds",
+            "How long answers of the APIs took, waits included, by what was asked",
+            requests.durations.clone(),
+        );
+        registry.register(
+            "decisions",
+            "What was decided, by the protocol it was asked in, what it was, how it ended and why",
+            app.memory.decisions.counts(),
+        );
+        registry.register_collector(Box::new(Arc::clone(&requests)));
+        registry.register_collector(Box::new(Arc::clone(app)));
+        registry.register_collector(Box::new(ProcessFigures));
+        Self { registry, requests }
+    }
+
+    /// The requests of the APIs, for whoever answers them.
+    #[must_use]
+    pub fn requests(&self) -> Arc<Requests> {
+        Arc::clone(&self.requests)
+    }
+
+    /// All of it, in the format of `OpenMetrics` 1.0.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(8 * 1024);
+        // Writing into memory does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Answered requests.
+#[derive(Debug)]
+pub struct Requests {
+    by_class: [AtomicU64; 5],
+    durations: Family<TimedOperation, Histogram>,
+}
+
+/// What was asked, as the route says it that answers: not the path, which names people and things.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TimedOperation {
+    pub(super) method: &'static str,
+    pub(super) route: String,
+    pub(super) status: &'static str,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            by_class: Default::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
+        }
+    }
+}
 
 impl Requests {
     pub(super) fn count(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
-        self.0[class - 1].fetch_add(1, Ordering::Relaxed);
+        self.by_class[class(status)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts how long an answer of a route took.
+    pub(super) fn time(&self, method: &'static str, route: &str, status: StatusCode, took: Duration) {
+        let operation = TimedOperation {
+            method,
+            route: route.to_owned(),
+            status: CLASSES[class(status)],
+        };
+        self.durations
+            .get_or_create(&operation)
+            .observe(took.as_secs_f64());
     }
 
     /// How many were answered with each class, `1xx` first.
     pub fn by_class(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        classes
+        let counts = self.by_class.iter();
+        CLASSES
             .into_iter()
-            .zip(self.0.iter().map(|count| count.load(Ordering::Relaxed)))
+            .zip(counts.map(|count| count.load(Ordering::Relaxed)))
     }
 }
 
-/// Adds the codes that guards against toll fraud refused to `text`, by the reason.
-pub(super) fn blocked_codes(tally: &BlockTally, text: &mut String) {
-    let name = "countersign_codes_blocked_total";
-    let _ = write!(
-        text,
-        "# HELP {name} Codes by message that guards against toll fraud refused, by the reason.\n# TYPE {name} counter\n"
-    );
-    for (reason, count) in tally.by_reason() {
-        let _ = writeln!(text, "{name}{{reason=\"{}\"}} {count}", reason.name());
+fn class(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).clamp(1, 5) - 1
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// What durations are told apart by, in seconds: from a read out of memory to what a client waits for at the most.
+const BOUNDS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// Puts single figures on the page.
+pub(super) struct MetricsPage<'e>(pub(super) DescriptorEncoder<'e>);
+
+impl MetricsPage<'_> {
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let metric = ConstCounter::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    pub(super) fn float_counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let metric = ConstCounter::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    pub(super) fn gauge<N: EncodeGaugeValue>(&mut self, name: &str, help: &str, value: N) -> fmt::Result {
+        let metric = ConstGauge::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    /// One that is named, and has no value while that is not known.
+    fn gauge_if_known<N: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: Option<N>,
+    ) -> fmt::Result {
+        let described = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        value.map_or(Ok(()), |value| ConstGauge::new(value).encode(described))
+    }
+
+    fn counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
+            ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (L, i64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 
-/// Adds how far the codes of authenticator apps were off that were accepted.
-pub(super) fn code_offsets(offsets: &AcceptedOffsets, text: &mut String) {
-    let name = "countersign_totp_accepted_codes_total";
-    let _ = write!(
-        text,
-        "# HELP {name} Accepted codes of authenticator apps by how many time steps they were ahead of this server's clock.\n\
-         # TYPE {name} counter\n"
-    );
-    for (ahead, count) in offsets.counts() {
-        let _ = writeln!(text, "{name}{{ahead=\"{ahead}\"}} {count}");
+impl Collector for Requests {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        MetricsPage(encoder).counters(
+            "http_requests",
+            "Answered requests of the APIs by the class of their status",
+            self.by_class().map(|(class, count)| ([("status", class)], count)),
+        )
     }
-    let name = "countersign_totp_clock_hints_total";
-    let hints = offsets.hints();
-    let _ = write!(
-        text,
-        "# HELP {name} How often the codes of many apps said that this server's clock is off.\n\
-         # TYPE {name} counter\n{name} {hints}\n"
-    );
+}
+
+impl Collector for App {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = MetricsPage(encoder);
+        store(self, &mut page)?;
+        nodes(self, &mut page)?;
+        backups(self, &mut page)?;
+        outbox(self, &mut page)?;
+        senders(self, &mut page)?;
+        totp(self, &mut page)?;
+        let waiting = whole(self.memory.waiters.waiting());
+        page.gauge("waiters", "Requests and streams that wait for a change", waiting)
+    }
+}
+
+fn store(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    let store = app.store.statistics();
+    page.counter("store_commits", "Batches that were applied", store.commits)?;
+    page.counter(
+        "store_conflicts",
+        "Batches that came second and were decided anew",
+        store.conflicts,
+    )?;
+    page.counter(
+        "store_groups",
+        "How often batches were made durable together",
+        store.groups,
+    )?;
+    page.counter(
+        "store_forged_reads",
+        "Reads that were refused because somebody else changed the entry",
+        store.forged,
+    )?;
+    page.gauge(
+        "store_disk_bytes",
+        "Bytes on disk; 0 if the engine cannot tell",
+        whole(store.disk_bytes),
+    )
+}
+
+/// A server that has its store to itself is alone, and has no clock to compare its own with.
+fn nodes(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    page.gauge(
+        "nodes",
+        "Servers that run on the same store, this one included",
+        whole(app.memory.nodes.live().unwrap_or(1)),
+    )?;
+    let offset = app.memory.nodes.clock();
+    page.gauge_if_known(
+        "clock_offset_seconds",
+        "How far the database's clock is ahead of this machine's",
+        offset.map(ClockOffset::seconds),
+    )
+}
+
+fn backups(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    page.gauge(
+        "backup_last_success_seconds",
+        "When the last backup that a server made by itself was made; 0 if this one knows of none",
+        whole(app.memory.backups.last_good()),
+    )?;
+    page.counter(
+        "backup_failures",
+        "How often none was made when one was due",
+        app.memory.backups.failures(),
+    )
+}
+
+fn outbox(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    let counts = app.memory.deliveries.counts();
+    page.counter(
+        "outbox_delivered",
+        "Events, pushes and codes that their receivers took",
+        counts.delivered,
+    )?;
+    page.counter("outbox_failed", "Tries to deliver that failed", counts.failed)?;
+    page.counter(
+        "outbox_dead_letters",
+        "Events, pushes and codes that were given up",
+        counts.given_up,
+    )?;
+    page.counter(
+        "outbox_obsolete",
+        "Events, pushes and codes that nobody wanted any more",
+        counts.obsolete,
+    )?;
+    page.gauge(
+        "outbox_waiting_receivers",
+        "Receivers for whom something waits or is on its way",
+        whole(counts.waiting_lanes),
+    )
+}
+
+/// How the senders of codes do; they are named as the operator named them.
+fn senders(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    let counts = app.memory.senders.counts();
+    page.counters(
+        "codes_sent",
+        "Codes that the sender took",
+        counts
+            .iter()
+            .map(|(sender, counts)| ([("sender", sender.to_string())], counts.sent)),
+    )?;
+    page.counters(
+        "codes_failed",
+        "Codes that the sender did not take",
+        counts
+            .iter()
+            .map(|(sender, counts)| ([("sender", sender.to_string())], counts.failed)),
+    )?;
+    let open = app.memory.sender_breakers.open(app.clock.now());
+    let senders = app.senders.codes.iter().map(|sender| sender.name);
+    page.gauges(
+        "code_sender_circuit_open",
+        "1 while a sender gets no codes because it failed several times in a row",
+        senders.map(|sender| {
+            (
+                [("sender", sender.to_string())],
+                i64::from(open.contains(&sender)),
+            )
+        }),
+    )?;
+    page.counters(
+        "codes_blocked",
+        "Codes by message that guards against toll fraud refused, by the reason",
+        app.memory
+            .fraud
+            .refused
+            .by_reason()
+            .map(|(reason, count)| ([("reason", reason.name())], count)),
+    )
+}
+
+/// How far the codes of authenticator apps were off that were accepted.
+fn totp(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    let offsets = &app.memory.code_offsets;
+    page.counters(
+        "totp_accepted_codes",
+        "Accepted codes of authenticator apps by how many time steps they were ahead of this server's clock",
+        offsets
+            .counts()
+            .into_iter()
+            .map(|(ahead, count)| ([("ahead", ahead)], count)),
+    )?;
+    page.counter(
+        "totp_clock_hints",
+        "How often the codes of many apps said that this server's clock is off",
+        offsets.hints(),
+    )
+}
+
+fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

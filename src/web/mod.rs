@@ -17,8 +17,10 @@ pub(crate) mod failure;
 pub mod metrics;
 pub mod ops;
 mod panics;
+mod process;
 pub mod public_url;
 pub(crate) mod request_id;
+pub(crate) mod routes;
 pub mod rpc;
 
 pub use self::panics::log_panics;

@@ -39,7 +39,7 @@ impl ClientFlags {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Config, Failure> {
         let config = Config::load(self.store.into_settings(), environment)?;
-        logging::start(config.log.min(LevelFilter::WARN));
+        logging::start(&config.log.at_most(LevelFilter::WARN));
         Ok(config)
     }
 
@@ -57,7 +57,7 @@ pub(in crate::cli) async fn run(
 ) -> Result<(), Failure> {
     let config = Config::load(flags.store.into_settings(), environment)?;
     // What is only worth knowing of a server would get between the lines of an answer.
-    logging::start(config.log.min(LevelFilter::WARN));
+    logging::start(&config.log.at_most(LevelFilter::WARN));
     let directory = &config.storage.directory;
     let reply = match ask_server(directory, &request).await? {
         Some(reply) => reply,

@@ -18,7 +18,7 @@ use self::background::Beside;
 use self::setup::{Started, senders, warn_of_log_senders};
 use super::open::{ask_for_key, open};
 use super::signals::Signals;
-use super::{Failure, output};
+use super::{Failure, VERSION, output};
 use crate::app::App;
 use crate::config::{Config, Storage};
 use crate::flows::audit;
@@ -28,6 +28,7 @@ use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::server::connections::OpenConnections;
 use crate::server::{self, ClientLimits, Protocol};
 use crate::web::boundary::Boundary;
+use crate::web::metrics::Metrics;
 use crate::web::ops::{self, Ops};
 use crate::web::rpc::ServerHealth;
 
@@ -75,7 +76,11 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     {
         tracing::warn!("other servers take this one for running for up to a minute: {error}");
     }
-    served.and(opened.close().await)
+    let ended = served.and(opened.close().await);
+    if ended.is_ok() {
+        tracing::info!("stopped: countersign {VERSION}");
+    }
+    ended
 }
 
 /// Asks the command for the master key, if one is to be asked. Whoever stops the server meanwhile need not wait for it.
@@ -97,7 +102,7 @@ impl Started {
     async fn serve(self, app: &Arc<App>, with: Beside, signals: Signals) {
         let ops = Arc::new(Ops {
             app: Arc::clone(app),
-            requests: Arc::default(),
+            figures: Metrics::of(app, env!("CARGO_PKG_VERSION"), env!("BUILT_FROM")),
             draining: AtomicBool::new(false),
         });
         let (stop_ops, ops_stopped) = oneshot::channel::<()>();
@@ -130,13 +135,14 @@ impl Started {
             beside.spawn(admin.serve(Arc::clone(app), admin_stopped, self.limits.drain));
         }
         output::say(&self.welcome);
+        tracing::info!("started: countersign {VERSION}, process {}", std::process::id());
         let (stop_apis, _) = watch::channel(());
         let mut serving = tokio::task::JoinSet::new();
         // One for all dialects: it is the process that has only so many.
         let connections = OpenConnections::new(self.limits.connections, self.proxies.clone());
         for (listeners, dialect) in self.apis {
             let protocol = Protocol::of(dialect, |http| {
-                let boundary = Boundary::new(http, Arc::clone(&ops.requests), app.entropy.as_ref());
+                let boundary = Boundary::new(http, ops.figures.requests(), app.entropy.as_ref());
                 boundary.set_up(self.proxies.clone(), self.pages.clone())
             });
             let mut stopped = stop_apis.subscribe();

@@ -24,6 +24,7 @@ use self::registration::Registration;
 use crate::app::App;
 use crate::dialect::{Http, HttpFailure};
 use crate::domain::text::AppHash;
+use crate::web::routes::noted;
 use crate::web::rpc;
 
 /// As operators write it.
@@ -62,9 +63,7 @@ pub fn http(app: Arc<App>, callers: Callers, android_app_hash: Option<AppHash>) 
     let service = MapRequest::new(rpc::serve(service), in_todays_spelling);
     let path = format!("/{SERVICE_NAME}/{{method}}");
     Http {
-        router: Router::new()
-            .route_service(&path, service)
-            .fallback(no_such_method),
+        router: noted(Router::new().route_service(&path, service)).fallback(no_such_method),
         failures: Arc::new(rpc::CallFailures),
     }
 }

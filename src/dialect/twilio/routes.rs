@@ -21,6 +21,7 @@ use super::{
 use crate::app::App;
 use crate::dialect::{Http, HttpFailure};
 use crate::web::public_url::PublicUrl;
+use crate::web::routes::noted;
 
 /// An operation: what is asked for, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,11 +134,11 @@ pub fn http(app: Arc<App>, public_url: PublicUrl) -> Http {
 ///
 /// A path with slashes at its end is that without.
 pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
-    let router = operations()
-        .route(
-            silent_auth::PATH,
-            get(silent_auth::open).post(silent_auth::confirm),
-        )
+    let router = operations().route(
+        silent_auth::PATH,
+        get(silent_auth::open).post(silent_auth::confirm),
+    );
+    let router = noted(router)
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(Twilio { app, public_url });

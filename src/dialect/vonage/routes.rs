@@ -11,6 +11,7 @@ use super::failures::respond;
 use super::reply::ReplyFormat;
 use super::{check, control, network_unblock, search, start};
 use crate::dialect::HttpFailure;
+use crate::web::routes::noted;
 
 /// Where everything of this protocol is.
 pub(super) const PREFIX: &str = "/verify/";
@@ -41,8 +42,7 @@ operations! {
 pub const NETWORK_UNBLOCK: &str = "/verify/network-unblock";
 
 pub(super) fn router(vonage: Vonage) -> Router {
-    operations()
-        .route(NETWORK_UNBLOCK, post(network_unblock::unblock))
+    noted(operations().route(NETWORK_UNBLOCK, post(network_unblock::unblock)))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
         .with_state(vonage)

@@ -32,6 +32,7 @@ pub use self::routes::claims;
 use self::user_service::NamedUsers;
 use crate::app::App;
 use crate::dialect::{Http, HttpFailure};
+use crate::web::routes::noted;
 use crate::web::rpc;
 use crate::web::rpc::json::JsonFailures;
 
@@ -64,6 +65,7 @@ pub fn http(app: Arc<App>) -> Http {
     let calls = Router::new()
         .route_service(&methods(auth_service_server::SERVICE_NAME), rpc::serve(own))
         .route_service(&methods(user_service_server::SERVICE_NAME), rpc::serve(named));
+    let calls = noted(calls);
     let json = rpc::json::serve(calls.clone().fallback(no_such_method), DESCRIPTORS, ROUTES);
     Http {
         router: calls.fallback_service(json.expect("each route is of a call")),

@@ -8,7 +8,8 @@ use crate::domain::refusal::AreaRefusal;
 use crate::domain::{access, factor};
 
 /// Why nothing became of what somebody wanted of a challenge, or to say to it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
     /// Whoever asks is not let in to the challenge.
@@ -64,6 +65,14 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Access(refusal) => refusal.code(),
+            Self::Factor(refusal) => refusal.code(),
+            other => other.into(),
+        }
+    }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {

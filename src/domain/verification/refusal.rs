@@ -10,7 +10,8 @@ use crate::domain::refusal::AreaRefusal;
 use crate::domain::sid::VerificationSid;
 
 /// Why nothing became of what somebody wanted of a verification. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say what they are")]
 pub enum Refusal {
     /// It was approved; there is nothing left to send.
@@ -106,6 +107,13 @@ pub enum Refusal {
 
 impl AreaRefusal for Refusal {
     const NOT_FOUND: Self = Self::NotFound;
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::RateLimit(refusal) => refusal.code(),
+            other => other.into(),
+        }
+    }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -27,7 +27,7 @@ pub fn presented(sid: BearerTokenSid, secret: &PlainToken) -> Zeroizing<String> 
 pub async fn authenticate_bearer(
     app: &App,
     presented: &str,
-    dialect: &str,
+    dialect: &'static str,
     foresee: impl Fn(AccountSid) -> Foreseen,
 ) -> Result<Admitted<BearerToken>, Error<Refusal>> {
     let (sid, secret) = presented.split_once('_').ok_or(Refusal::Credentials)?;

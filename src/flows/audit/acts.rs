@@ -5,7 +5,7 @@ use crate::domain::audit::{AuditAct, AuditDecision, AuditDetail, AuditOutcome, A
 use crate::domain::events::EventType;
 use crate::domain::sid::AccountSid;
 use crate::flows::event;
-use crate::flows::reading::{MOST_REASON, NOBODY, Reading, write_entry};
+use crate::flows::reading::{CodedDecision, MOST_REASON, NOBODY, Reading, write_entry};
 use crate::store::{Order, Scan, keys};
 
 /// Writes down that `act` was done by whoever asks.
@@ -30,7 +30,11 @@ async fn record(app: &App, act: AuditAct, reason: Option<String>) {
         outcome: AuditOutcome::Done,
         reason,
     };
-    write_entry(app, NOBODY, decision, 0).await;
+    let decided = CodedDecision {
+        decision,
+        code: act.name(),
+    };
+    write_entry(app, NOBODY, decided, 0).await;
 }
 
 /// Tells the webhooks of every account that want to hear of it that `event_type` happened. What keeps some from being told is

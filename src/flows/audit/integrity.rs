@@ -5,7 +5,7 @@ use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditSubject, 
 use crate::domain::events::EventType;
 use crate::domain::sid::AccountSid;
 use crate::flows::event;
-use crate::flows::reading::{MOST_REASON, NOBODY, Reading, account_of, write_entry};
+use crate::flows::reading::{CodedDecision, MOST_REASON, NOBODY, Reading, account_of, write_entry};
 use crate::store::ForgedEntry;
 use crate::store::keys::KeyParts;
 
@@ -36,7 +36,11 @@ async fn tell(app: &App, account: AccountSid, what: String, why: &str) {
         outcome: AuditOutcome::Refused,
         reason: Some(clipped(&format!("{what}: {why}"), MOST_REASON)),
     };
-    write_entry(app, account, decision, 0).await;
+    let decided = CodedDecision {
+        decision,
+        code: "forged",
+    };
+    write_entry(app, account, decided, 0).await;
     if account != NOBODY {
         event::notify(app, account, EventType::IntegrityFailed, Some(what)).await;
     }

@@ -5,13 +5,19 @@ use crate::domain::audit::{
     AuditAct, AuditDecision, AuditDetail, AuditEntry, AuditOutcome, AuditRequest, AuditSubject, Author,
 };
 use crate::domain::sid::AccountSid;
-use crate::flows::reading::{AuditParts, NOBODY, with_asker, write_entries};
+use crate::flows::reading::{AuditParts, NOBODY, ToTell, with_asker, write_entries};
 use crate::memory::audit::{Strangers, TakenStrangers};
 use crate::store::Batch;
 
 /// Notes that whoever asks was not let in as `account`, or as nobody if that is none that is `known`. It is written by
 /// [`record_strangers`]: how long the answer takes must not tell which accounts there are.
 pub(crate) fn note_stranger(app: &App, account: AccountSid, known: bool) {
+    let refused = ToTell {
+        account,
+        entry: entry(None, WRONG, 0),
+        code: "wrong_credentials",
+    };
+    refused.tell(&app.memory);
     if app.policy.audit_detail != AuditDetail::Off {
         let request = with_asker(|asker| asker.and_then(|asker| asker.request.clone()));
         let account = if known { account } else { NOBODY };
@@ -24,9 +30,7 @@ pub(super) async fn record_strangers(app: &App) {
     let TakenStrangers { by_account, beyond } = app.memory.audit.take_strangers();
     let told = by_account.into_iter();
     let mut entries: Vec<_> = told
-        .map(|(account, Strangers { request, count })| {
-            (account, entry(request, "wrong credentials", count - 1))
-        })
+        .map(|(account, Strangers { request, count })| (account, entry(request, WRONG, count - 1)))
         .collect();
     if beyond > 0 {
         let why = "wrong credentials, of more accounts than are told apart";
@@ -39,6 +43,8 @@ pub(super) async fn record_strangers(app: &App) {
         write_entries(app, put).await;
     }
 }
+
+const WRONG: &str = "wrong credentials";
 
 fn entry(request: Option<AuditRequest>, why: &str, unwritten: u32) -> AuditEntry {
     AuditEntry {

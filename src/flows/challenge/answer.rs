@@ -156,16 +156,15 @@ async fn answer_once(
 /// Has the audit log tell what a device answered.
 fn audit_answer(challenge: &Challenge) {
     match challenge.outcome {
-        Outcome::Approved(_) => audit::decide(AuditOutcome::Approved, || None),
-        Outcome::Denied(_) => audit::decide(AuditOutcome::Denied, || {
-            challenge.deny_reason.map(|reason| {
-                match reason {
-                    DenyReason::NotMe => "its holder did not ask for it",
-                    DenyReason::WrongNumber => "the number that was typed is wrong",
-                }
-                .to_owned()
-            })
-        }),
+        Outcome::Approved(_) => audit::decide(AuditOutcome::Approved, || ("right_answer", None)),
+        Outcome::Denied(_) => {
+            let (code, why) = match challenge.deny_reason {
+                Some(DenyReason::NotMe) => ("not_me", Some("its holder did not ask for it")),
+                Some(DenyReason::WrongNumber) => ("wrong_number", Some("the number that was typed is wrong")),
+                None => ("denied", None),
+            };
+            audit::decide(AuditOutcome::Denied, || (code, why.map(str::to_owned)));
+        }
         Outcome::Expired | Outcome::Pending => {}
     }
 }

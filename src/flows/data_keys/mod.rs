@@ -14,6 +14,7 @@ use crate::crypto::key_ring::{KeyRing, RingChangeError};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::audit::AuditOutcome;
 use crate::domain::key_ring::{DataKeyState, KeyId, KeyNumber, KeyWalk, SealedKeyRing};
+use crate::domain::refusal::RefusalReason;
 use crate::flows::retry::FlowError;
 use crate::store::{Batch, keys};
 
@@ -49,11 +50,15 @@ impl FlowError for KeyChangeError {
         }
     }
 
-    fn refusal(&self) -> Option<String> {
-        match self {
-            Self::Fault(fault) => fault.refusal(),
-            Self::OtherMaster { .. } | Self::Ring(_) | Self::StillInUse => Some(self.to_string()),
-        }
+    fn refusal(&self) -> Option<RefusalReason> {
+        let code = match self {
+            Self::Fault(fault) => return fault.refusal(),
+            Self::OtherMaster { .. } => "other_master_key",
+            Self::Ring(_) => "key_ring",
+            Self::StillInUse => "key_in_use",
+        };
+        let words = self.to_string();
+        Some(RefusalReason { code, words })
     }
 }
 
@@ -188,7 +193,7 @@ async fn commit(
     if let Some(walk) = walk {
         batch = batch.put_record(keys::key_walk(), &walk)?;
     }
-    reading::decide(AuditOutcome::Done, || Some(told));
+    reading::decide(AuditOutcome::Done, || ("data_keys_changed", Some(told)));
     reading.commit(batch).await
 }
 

@@ -66,15 +66,20 @@ pub(crate) fn check_code(
 /// Has the audit log tell what became of a code.
 fn audit_verdict(verdict: CodeVerdict, steps_off: impl FnOnce() -> Option<i64>) {
     match verdict {
-        CodeVerdict::Fresh { .. } => audit::decide(AuditOutcome::Approved, || None),
+        CodeVerdict::Fresh { .. } => audit::decide(AuditOutcome::Approved, || ("right_code", None)),
         CodeVerdict::Replayed => audit::decide(AuditOutcome::Refused, || {
-            Some("replayed: its time step, or a later one, was accepted before".to_owned())
+            let why = "replayed: its time step, or a later one, was accepted before";
+            ("replayed", Some(why.to_owned()))
         }),
         CodeVerdict::Wrong => audit::decide(AuditOutcome::Refused, || {
-            Some(steps_off().map_or_else(
-                || "wrong code".to_owned(),
-                |steps| format!("outside the window by {steps} time steps"),
-            ))
+            let (code, why) = match steps_off() {
+                Some(steps) => (
+                    "outside_window",
+                    format!("outside the window by {steps} time steps"),
+                ),
+                None => ("wrong_code", "wrong code".to_owned()),
+            };
+            (code, Some(why))
         }),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::audit_scope::{KnownAsker, with_asker};
+use super::audit_scope::{CodedDecision, KnownAsker, with_asker};
+use super::decision_line::ToTell;
 use crate::app::App;
 use crate::domain::audit::{AuditChange, AuditDecision, AuditDetail, AuditEntry, Author, ChangeKind};
 use crate::domain::sid::{AccountSid, SidSource};
@@ -10,6 +11,9 @@ use crate::domain::time::Clock;
 use crate::memory::audit::AuditMemory;
 use crate::store::keys::KeyParts;
 use crate::store::{Batch, StoreError, keys};
+
+/// What is counted for changes that rest on no decision.
+const DONE: &str = "done";
 
 /// Whose entries those are that belong to no account.
 pub const NOBODY: AccountSid = AccountSid::from_bytes([0; 16]);
@@ -36,31 +40,37 @@ impl<'a> AuditParts<'a> {
     }
 
     /// Adds to `batch` the entry that tells of it and of the decision that it follows from; nothing if it is not to be told of.
-    /// What was read for it is an `owner`'s.
-    pub(super) fn add_entry(self, batch: Batch, owner: Option<AccountSid>) -> Result<Batch, StoreError> {
-        if self.detail == AuditDetail::Off {
-            return Ok(batch);
-        }
+    /// What was read for it is an `owner`'s. Also what is to be told of it elsewhere once it is committed.
+    pub(super) fn add_entry(
+        self,
+        batch: Batch,
+        owner: Option<AccountSid>,
+    ) -> Result<(Batch, Option<Box<ToTell>>), StoreError> {
         with_asker(|mut known| {
-            let decision = known.as_mut().and_then(|known| known.decided.take());
-            let changes = changes_of(&batch, decision.is_some(), known.is_some(), self.detail);
-            if decision.is_none() && changes.is_empty() {
-                return Ok(batch);
+            let decided = known.as_mut().and_then(|known| known.decided.take());
+            let changes = changes_of(&batch, decided.is_some(), known.is_some(), self.detail);
+            if decided.is_none() && changes.is_empty() {
+                return Ok((batch, None));
             }
             let account = known.as_ref().and_then(|known| known.account);
             let written = || account_of(batch.written_keys().chain(batch.deleted_keys()));
             let account = account.or_else(written).or(owner).unwrap_or(NOBODY);
-            self.put(batch, account, known, decision, changes, 0)
+            let (decision, code) = match decided {
+                Some(CodedDecision { decision, code }) => (Some(decision), code),
+                None => (None, DONE),
+            };
+            let (batch, entry) = self.put(batch, account, known, decision, changes, 0)?;
+            Ok((batch, Some(Box::new(ToTell { account, entry, code }))))
         })
     }
 
-    /// Adds an entry of what was decided on behalf of whoever asks.
+    /// Adds an entry of what was decided on behalf of whoever asks; the entry, too, for whoever tells of it elsewhere.
     pub(super) fn put_decision(
         self,
         account: AccountSid,
         decision: AuditDecision,
         unwritten: u32,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<(Batch, AuditEntry), StoreError> {
         with_asker(|mut known| {
             // What else was decided is not what is told of here.
             if let Some(known) = &mut known {
@@ -85,24 +95,28 @@ impl<'a> AuditParts<'a> {
         decision: Option<AuditDecision>,
         changes: Vec<AuditChange>,
         unwritten: u32,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<(Batch, AuditEntry), StoreError> {
         let author = known
             .as_ref()
             .map_or(Author::Server, |known| known.author.clone());
         // Lent: whoever asks may have more to be told of.
         let request = known.as_mut().and_then(|known| known.request.take());
-        let entry = AuditEntry {
+        let mut entry = AuditEntry {
             author,
             request,
             decision,
             changes,
             unwritten,
         };
-        let put = self.put_entry(batch, account, &entry);
+        let put = match self.detail {
+            AuditDetail::Off => Ok(batch),
+            AuditDetail::Decisions | AuditDetail::All => self.put_entry(batch, account, &entry),
+        };
+        let request = entry.request.take();
         if let Some(known) = known {
-            known.request = entry.request;
+            known.request = request;
         }
-        put
+        Ok((put?, entry))
     }
 
     /// Adds an entry of the account's.

@@ -2,48 +2,85 @@
 
 use super::Reading;
 use super::audit_entry::AuditParts;
-use super::audit_scope::with_asker;
+use super::audit_scope::{CodedDecision, with_asker};
+use super::decision_line::ToTell;
 use crate::app::App;
-use crate::domain::audit::{AuditDecision, AuditDetail, AuditOutcome, clipped};
+use crate::domain::audit::{AuditDecision, AuditDetail, AuditEntry, AuditOutcome, clipped};
+use crate::domain::refusal::RefusalReason;
 use crate::domain::sid::AccountSid;
 use crate::store::{Batch, StoreError};
 
-/// Writes down that what is asked for was refused, and why. More refusals than an account may have written are only counted.
-pub(crate) async fn record_refusal(app: &App, why: &str) {
-    if app.policy.audit_detail == AuditDetail::Off {
-        return;
-    }
+/// Tells that what is asked for was refused, and why. More refusals than an account may have written into the audit log are only
+/// counted there.
+pub(crate) async fn record_refusal(app: &App, why: &RefusalReason) {
     let refused = with_asker(|known| {
         let known = known?;
         // What was decided before is not what was refused.
         known.decided = None;
         // Who was not let in is another matter.
         let account = known.account?;
-        let unwritten = app
-            .memory
-            .audit
-            .admit_refusal(account, &known.author, app.clock.now())?;
+        let admitted = match app.policy.audit_detail {
+            AuditDetail::Off => None,
+            AuditDetail::Decisions | AuditDetail::All => {
+                let now = app.clock.now();
+                app.memory.audit.admit_refusal(account, &known.author, now)
+            }
+        };
         let decision = AuditDecision {
             act: known.act,
             subject: known.subject.clone(),
             outcome: AuditOutcome::Refused,
-            reason: Some(clipped(why, MOST_REASON)),
+            reason: Some(clipped(&why.words, MOST_REASON)),
         };
-        Some((account, decision, unwritten))
+        let author = known.author.clone();
+        Some((account, author, decision, admitted))
     });
-    if let Some((account, decision, unwritten)) = refused {
-        write_entry(app, account, decision, unwritten).await;
-    }
+    let Some((account, author, decision, admitted)) = refused else {
+        return;
+    };
+    let Some(unwritten) = admitted else {
+        let entry = AuditEntry {
+            author,
+            request: None,
+            decision: Some(decision),
+            changes: Vec::new(),
+            unwritten: 0,
+        };
+        ToTell {
+            account,
+            entry,
+            code: why.code,
+        }
+        .tell(&app.memory);
+        return;
+    };
+    write_entry(
+        app,
+        account,
+        CodedDecision {
+            decision,
+            code: why.code,
+        },
+        unwritten,
+    )
+    .await;
 }
 
 /// Writes an entry of its own of what was decided about whom. That stays so, whether it can be written down or not.
 pub(in crate::flows) async fn write_entry(
     app: &App,
     account: AccountSid,
-    decision: AuditDecision,
+    decided: CodedDecision,
     unwritten: u32,
 ) {
-    let put = AuditParts::of(app).put_decision(account, decision, unwritten);
+    let CodedDecision { decision, code } = decided;
+    let put = match AuditParts::of(app).put_decision(account, decision, unwritten) {
+        Ok((put, entry)) => {
+            ToTell { account, entry, code }.tell(&app.memory);
+            Ok(put)
+        }
+        Err(error) => Err(error),
+    };
     write_entries(app, put).await;
 }
 

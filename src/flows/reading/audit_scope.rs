@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditRequest, AuditSubject, Author};
 use crate::domain::entity::EntityName;
@@ -21,10 +22,22 @@ pub(in crate::flows) struct KnownAsker {
     pub(in crate::flows) author: Author,
     pub(in crate::flows) account: Option<AccountSid>,
     pub(in crate::flows) request: Option<AuditRequest>,
+    /// The protocol that it is made in; empty if it has not said enough to know.
+    pub(in crate::flows) dialect: &'static str,
     pub(in crate::flows) act: AuditAct,
     pub(in crate::flows) subject: AuditSubject,
     /// What was decided and is not committed yet.
-    pub(in crate::flows) decided: Option<AuditDecision>,
+    pub(in crate::flows) decided: Option<CodedDecision>,
+    /// When it was asked.
+    pub(in crate::flows) began: Instant,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub(in crate::flows) struct CodedDecision {
+    pub(in crate::flows) decision: AuditDecision,
+    /// What its reason is counted as: one of few.
+    pub(in crate::flows) code: &'static str,
 }
 
 tokio::task_local! {
@@ -50,9 +63,11 @@ impl AuditScope {
                 author,
                 account: None,
                 request,
+                dialect: "",
                 act: AuditAct::Change,
                 subject: AuditSubject::default(),
                 decided: None,
+                began: Instant::now(),
             }),
         }
     }
@@ -101,23 +116,27 @@ pub fn note_author(account: AccountSid, author: Author) {
 }
 
 /// Notes the protocol that the request is made in.
-pub fn note_dialect(dialect: &str) {
+pub fn note_dialect(dialect: &'static str) {
     change(|known| {
+        known.dialect = dialect;
         if let Some(request) = &mut known.request {
             dialect.clone_into(&mut request.dialect);
         }
     });
 }
 
-/// Notes what was decided about whom: the commit that comes next tells of it. `reason` is only asked for if anybody asks.
-pub(crate) fn decide(outcome: AuditOutcome, reason: impl FnOnce() -> Option<String>) {
+/// Notes what was decided about whom: the commit that comes next tells of it. The reason is only asked for if anybody asks: what
+/// it is counted as, one of few, and in words.
+pub(crate) fn decide(outcome: AuditOutcome, reason: impl FnOnce() -> (&'static str, Option<String>)) {
     change(|known| {
-        known.decided = Some(AuditDecision {
+        let (code, reason) = reason();
+        let decision = AuditDecision {
             act: known.act,
             subject: known.subject.clone(),
             outcome,
-            reason: reason(),
-        });
+            reason,
+        };
+        known.decided = Some(CodedDecision { decision, code });
     });
 }
 
@@ -139,7 +158,7 @@ pub(crate) fn note_decided_challenge(challenge: ChallengeSid) {
     change(|known| {
         known.subject.challenge = Some(challenge);
         if let Some(decided) = &mut known.decided {
-            decided.subject.challenge = Some(challenge);
+            decided.decision.subject.challenge = Some(challenge);
         }
     });
 }

@@ -7,6 +7,7 @@ mod audit_entry;
 mod audit_refusal;
 mod audit_scope;
 mod contention;
+mod decision_line;
 mod epoch;
 mod outbox_room;
 mod prior;
@@ -19,10 +20,11 @@ use std::collections::BTreeSet;
 pub use self::audit_entry::NOBODY;
 pub(in crate::flows) use self::audit_entry::{AuditParts, account_of};
 pub(in crate::flows) use self::audit_refusal::{MOST_REASON, record_refusal, write_entries, write_entry};
-pub(in crate::flows) use self::audit_scope::with_asker;
 pub use self::audit_scope::{AuditScope, carried, note_author, note_dialect, within};
+pub(in crate::flows) use self::audit_scope::{CodedDecision, with_asker};
 pub(crate) use self::audit_scope::{decide, note_decided_challenge, note_entity, note_factor, note_subject};
 use self::contention::Contestable;
+pub(in crate::flows) use self::decision_line::ToTell;
 pub(crate) use self::outbox_room::COUNTED_AT_ONCE;
 use self::outbox_room::{OutboxChange, drop_events, recount};
 use super::{Error, Fault};
@@ -366,15 +368,19 @@ impl<'a> Reading<'a> {
             None => batch.assert_absent(key),
         });
         // What it rests on is known by now: what is written over what was read is a change, anything else is new.
-        let batch = match self.audit {
+        let (batch, to_tell) = match self.audit {
             Some(audit) => audit.add_entry(batch, owner)?,
-            None => batch,
+            None => (batch, None),
         };
         let mut batch = self.epoch.require(batch, self.store);
         let mut change = OutboxChange::of(&batch);
         if change.is_none() {
             let committed = contestable.commit(self.store, batch).await;
-            return epoch::heed(self.store, self.memory, committed).await;
+            epoch::heed(self.store, self.memory, committed).await?;
+            if let Some(told) = to_tell {
+                told.tell(self.memory);
+            }
+            return Ok(());
         }
         let backlog = &self.memory.backlog;
         let mut added = backlog.try_add(&change.more, most_waiting);
@@ -410,6 +416,9 @@ impl<'a> Reading<'a> {
             Ok(()) => {
                 drop(added);
                 backlog.take(&change.fewer);
+                if let Some(told) = to_tell {
+                    told.tell(self.memory);
+                }
             }
             Err(Fault::Conflict(_)) => added.withdraw(),
             // Of what else goes wrong it is not known whether it was written.

@@ -354,9 +354,11 @@ impl Checked {
             return Ok(verification);
         };
         if right {
-            audit::decide(AuditOutcome::Approved, || None);
+            audit::decide(AuditOutcome::Approved, || ("right_code", None));
         } else {
-            audit::decide(AuditOutcome::Refused, || Some("wrong code".to_owned()));
+            audit::decide(AuditOutcome::Refused, || {
+                ("wrong_code", Some("wrong code".to_owned()))
+            });
         }
         let mut record = found.destination.clone().unwrap_or_default();
         // One that goes on beside others is nobody's last: what is remembered would stay as long as it does, which may be for

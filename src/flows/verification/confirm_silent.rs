@@ -260,7 +260,10 @@ async fn finish(
             changed.status = AttemptStatus::Sent;
             silent.confirmed = true;
             audit::decide(AuditOutcome::Done, || {
-                Some("the network confirmed the number".to_owned())
+                (
+                    "confirmed_by_network",
+                    Some("the network confirmed the number".to_owned()),
+                )
             });
             let client_token = silent.wants_client_token.then(|| {
                 let token = draw_client_token(app.entropy.as_ref());
@@ -274,7 +277,8 @@ async fn finish(
             changed.status = failed(why);
             fail(silent, SilentFailure::Mismatch);
             audit::decide(AuditOutcome::Refused, || {
-                Some("the network says that the number is not the device's".to_owned())
+                let why = "the network says that the number is not the device's";
+                ("other_number", Some(why.to_owned()))
             });
             SilentAnswer::Mismatch
         }
@@ -282,7 +286,10 @@ async fn finish(
             changed.status = failed(why);
             fail(silent, SilentFailure::Undecided);
             audit::decide(AuditOutcome::Refused, || {
-                Some("the network could not be asked".to_owned())
+                (
+                    "network_silent",
+                    Some("the network could not be asked".to_owned()),
+                )
             });
             SilentAnswer::Undecided
         }

@@ -21,6 +21,7 @@ use super::health::HealthService;
 use super::streams::{Bounded, MOST, StreamPlaces};
 use super::{Bodies, CallFailures, MAX_MESSAGE_BYTES, ServerHealth, Web, answer, form, serve};
 use crate::dialect::{Http, HttpFailure};
+use crate::web::routes::noted;
 
 /// What dialects with these services say of themselves: the encoded `FileDescriptorSet` of each.
 ///
@@ -75,10 +76,9 @@ pub fn http(described: &[&[u8]], health: watch::Receiver<ServerHealth>) -> Resul
         .route_service(
             "/grpc.reflection.v1alpha.ServerReflection/{method}",
             asked(v1alpha, places),
-        )
-        .fallback(no_such_method);
+        );
     Ok(Http {
-        router,
+        router: noted(router).fallback(no_such_method),
         failures: Arc::new(CallFailures),
     })
 }

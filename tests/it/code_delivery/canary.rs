@@ -10,6 +10,7 @@ use countersign::flows::outbox::dead_letters::list_dead_letters;
 use countersign::flows::outbox::list_waiting;
 use countersign::flows::page::{Cursor, PageRequest};
 use countersign::store::Order;
+use countersign::web::metrics::Metrics;
 use countersign::web::ops::{self, Ops};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -52,7 +53,7 @@ fn assert_clean(place: &str, text: &str) {
 async fn metrics(world: &World) -> String {
     let ops = ops::http(Arc::new(Ops {
         app: world.server.app.clone(),
-        requests: Arc::default(),
+        figures: Metrics::of(&world.server.app, "0", "unknown"),
         draining: false.into(),
     }));
     let request = Request::get("/metrics").body(Body::empty()).unwrap();

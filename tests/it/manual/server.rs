@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -39,27 +41,19 @@ impl Server {
             .unwrap();
         let address =
             listening(&mut process).unwrap_or_else(|| panic!("{}", fs::read_to_string(&log).unwrap()));
-        let log = fs::read_to_string(log).unwrap();
-        let ops = log.split("/metrics on http://").nth(1).unwrap();
+        let ops = ops_listener(&log);
         Self {
             process,
             directory,
             address,
-            ops: ops.lines().next().unwrap().to_owned(),
+            ops,
         }
     }
 
-    /// What `/metrics` answers.
+    /// What `/metrics` answers once somebody has asked something.
     pub(super) fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(&self.ops).unwrap();
-        write!(
-            stream,
-            "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        get(&self.address, "/");
+        get(&self.ops, "/metrics")
     }
 
     /// The text with the addresses that this server has.
@@ -108,7 +102,7 @@ pub(super) fn listening(process: &mut Child) -> Option<String> {
     let mut printed = lines.by_ref().map_while(Result::ok);
     let line = printed.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))?;
     // Whatever else it prints must not fill the pipe.
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
     Some(
         line.trim_start_matches("http://")
             .trim_start_matches("https://")
@@ -124,4 +118,30 @@ pub(super) fn put_keys_of_providers(directory: &Path) {
         service_account().to_string(),
     )
     .unwrap();
+}
+
+/// Where the paths of operators are served, as the log says it: a moment after it was so.
+fn ops_listener(log: &Path) -> String {
+    let begin = Instant::now();
+    loop {
+        let text = fs::read_to_string(log).unwrap();
+        let said = text.split("/metrics on http://").nth(1);
+        if let Some((address, _)) = said.and_then(|rest| rest.split_once('\n')) {
+            return address.to_owned();
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{text}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

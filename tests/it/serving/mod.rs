@@ -14,6 +14,7 @@ mod conversions;
 mod crowd;
 mod curl;
 mod database;
+mod decisions;
 mod failover;
 mod forged;
 mod half_filled;

@@ -18,7 +18,7 @@ fn health_readiness_and_metrics_are_served_on_their_own_listener_only() {
     }
     let metrics = get(ops, "/metrics");
     assert!(
-        metrics.contains("\r\nContent-Type: text/plain; version=0.0.4\r\n"),
+        metrics.contains("\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"),
         "{metrics}"
     );
     assert!(
@@ -47,5 +47,15 @@ fn health_readiness_and_metrics_are_served_on_their_own_listener_only() {
         metrics.contains("\ncountersign_codes_blocked_total{reason=\"low_conversion\"} 0\n"),
         "{metrics}"
     );
-    assert!(!metrics.contains(env!("CARGO_PKG_VERSION")), "{metrics}");
+    let build = concat!(
+        "\ncountersign_build_info{version=\"",
+        env!("CARGO_PKG_VERSION"),
+        "\",commit=\""
+    );
+    assert!(metrics.contains(build), "{metrics}");
+    assert!(
+        metrics.contains("\ncountersign_process_resident_memory_bytes "),
+        "{metrics}"
+    );
+    assert!(metrics.ends_with("\n# EOF\n"), "{metrics}");
 }

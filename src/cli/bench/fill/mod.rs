@@ -62,7 +62,7 @@ pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) 
         return Err(NotFilled::SeedTooShort.into());
     }
     let config = Config::load(args.flags.into_settings(), environment)?;
-    logging::start(config.log.min(LevelFilter::WARN));
+    logging::start(&config.log.at_most(LevelFilter::WARN));
     let opened = open::open_for_command(config).await?;
     let population = Population::of(&args.seed);
     let mut shown = ShownFactors {

@@ -103,7 +103,9 @@ impl AuditWorld {
         for number in 0..count {
             self.request(async {
                 note_subject(AuditAct::CheckCode, Default::default);
-                decide(AuditOutcome::Approved, || Some(number.to_string()));
+                decide(AuditOutcome::Approved, || {
+                    ("right_code", Some(number.to_string()))
+                });
                 // Something has to be committed that they go with.
                 let key = keys::service_count(self.account).into_bytes();
                 let batch = Batch::new().put(key, vec![1]);
