@@ -44,6 +44,15 @@ pub(super) fn start_server(directives: &LogDirectives, format: LogFormat) {
     *UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
 }
 
+/// Calls [`finish`] when it is dropped.
+pub(super) struct WrittenAtEnd;
+
+impl Drop for WrittenAtEnd {
+    fn drop(&mut self) {
+        finish();
+    }
+}
+
 /// Writes what is not written yet, within a second. Whoever ends the process calls this first.
 pub(super) fn finish() {
     drop(UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take());

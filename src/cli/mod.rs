@@ -137,8 +137,11 @@ fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit
         Err(error) => return Failure::usage(&error).report(),
     };
     no_dumps::leave_no_core_dumps(&environment);
-    let done = run_command(cli, environment);
-    logging::finish();
+    let done = {
+        // Also if it panics.
+        let _written = logging::WrittenAtEnd;
+        run_command(cli, environment)
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

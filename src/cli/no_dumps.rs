@@ -25,7 +25,7 @@ pub(super) fn leave_no_core_dumps(environment: &[(OsString, OsString)]) {
         current: Some(1),
         maximum: Some(1),
     };
-    // Lowering it is always allowed; where there may be none anyway, it is lower already.
+    // Lowering it is always allowed; where the limit is 0 already, that stays.
     let _limited = setrlimit(Resource::Core, none);
     // Also keeps other processes of this user away, and does not survive the start of another program.
     #[cfg(target_os = "linux")]

@@ -55,6 +55,10 @@ pub(crate) trait FlowError: From<Fault> {
                 code: "forged",
                 words: format!("not as this store's servers wrote it: {why}"),
             }),
+            Fault::OutboxFull => Some(RefusalReason {
+                code: "outbox_full",
+                words: "too many messages of the account wait to be sent".to_owned(),
+            }),
             _ => None,
         }
     }

@@ -16,7 +16,6 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::process::ProcessFigures;
@@ -36,11 +35,7 @@ impl Metrics {
     pub fn of(app: &Arc<App>, version: &'static str, commit: &'static str) -> Self {
         let requests = Arc::new(Requests::default());
         let mut registry = Registry::with_prefix("countersign");
-        registry.register(
-            "build",
-            "This program's release and commit",
-            Info::new([("version", version), ("commit", commit)]),
-        );
+        registry.register_collector(Box::new(Build { version, commit }));
         registry.register(
             "http_request_seconds",
             "How long answers of the APIs took, waits included, by what was asked",
@@ -188,6 +183,20 @@ impl MetricsPage<'_> {
             ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+}
+
+/// A gauge, as other readers of metrics than Prometheus know of no `info`.
+#[derive(Debug)]
+struct Build {
+    version: &'static str,
+    commit: &'static str,
+}
+
+impl Collector for Build {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let labels = [("version", self.version), ("commit", self.commit)];
+        MetricsPage(encoder).gauges("build_info", "This program's release and commit", [(labels, 1)])
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -98,8 +98,16 @@ impl Ops {
     }
 }
 
-/// The text format that Prometheus and its kin read: `OpenMetrics` 1.0.
-async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, TYPE)], ops.figures.text())
+/// Prometheus' text format, or `OpenMetrics` 1.0 for whoever asks for that: it is the same text, but for how counters are described.
+async fn metrics(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let wants_open_metrics = accepted
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("application/openmetrics-text"));
+    let form = if wants_open_metrics {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4"
+    };
+    ([(header::CONTENT_TYPE, form)], ops.figures.text())
 }

@@ -104,9 +104,16 @@ fn likely(text: &str) -> Option<Found> {
     }
     // `+324701****` is a prefix that codes are refused for, and no number.
     // `0.250000 EUR` is a price.
-    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "*.".contains(letter)));
-    let words = words.map(|word| word.trim_matches('.'));
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "*.-".contains(letter)));
+    // What letters and hyphens hold together is a name: of a user, as in `owner-0001-00000013`, or a UUID.
+    let is_name =
+        |word: &&str| word.contains('-') && word.contains(|letter: char| letter.is_ascii_alphabetic());
+    let is_date = |word: &&str| word.len() == 10 && word.as_bytes()[4] == b'-' && word.as_bytes()[7] == b'-';
+    let words = words
+        .filter(|word| !is_name(word) && !is_date(word))
+        .map(|word| word.replace('-', ""));
     for word in words {
+        let word = word.trim_matches('.');
         // One-time codes and phone numbers, which have 15 digits at the most. Identifiers have letters, too, or more.
         if (6..=15).contains(&word.len()) && word.bytes().all(|digit| digit.is_ascii_digit()) {
             return Some(("what looks like a code or a phone number", word.to_owned()));

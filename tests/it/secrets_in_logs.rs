@@ -108,11 +108,9 @@ async fn logs_what_it_is_told_to() {
             // It logs this when it starts.
             watch::secret("serving /health, /ready");
             let directory = tempfile::tempdir().unwrap();
-            drop(Process::start_with(
-                directory.path(),
-                &["--ops-listen", "127.0.0.1:0"],
-                &[],
-            ));
+            let server = Process::start_with(directory.path(), &["--ops-listen", "127.0.0.1:0"], &[]);
+            // It is written a moment after the server listens.
+            server.wait_for_log("serving /health");
         }
         "a code" => log("471142"),
         "a phone number" => log("+32470012345"),

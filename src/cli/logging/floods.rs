@@ -115,7 +115,7 @@ pub(super) const WINDOW: Duration = Duration::from_mins(1);
 const MOST_TIMES: u32 = 5;
 
 /// How many different lines of one place in the program are written in a window.
-const MOST_LINES: usize = 50;
+const MOST_LINES: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -182,8 +182,8 @@ mod tests {
             }
             floods.tell(3);
         });
-        assert_eq!(times(&log, "takes nothing"), 50 + 1, "{log}");
-        assert_eq!(times(&log, "1550 more lines"), 1, "{log}");
+        assert_eq!(times(&log, "takes nothing"), 500 + 1, "{log}");
+        assert_eq!(times(&log, "1100 more lines"), 1, "{log}");
         assert_eq!(times(&log, "is full"), 40);
         assert_eq!(times(&log, "3 lines were lost"), 1);
     }

@@ -52,7 +52,7 @@ pub(super) async fn keep_up(app: Arc<App>, schedule: BackupSchedule) {
     let stop = StopsWriting::default();
     let shelf = Arc::new(BackupShelf::new(&schedule.directory, app.vault.store_identity()));
     let (mut own, mut next, mut retry) = (None::<Instant>, Instant::now(), FIRST_RETRY);
-    let mut is_first = true;
+    let (mut is_first, mut refused) = (true, None);
     loop {
         sleep(next.saturating_duration_since(Instant::now()).max(LOOK_PERIOD)).await;
         if !app.memory.nodes.has_duty(Duty::Backup, app.clock.now()) {
@@ -78,7 +78,7 @@ pub(super) async fn keep_up(app: Arc<App>, schedule: BackupSchedule) {
                 }
                 tracing::debug!("the next backup is due in {} s", round.rest.as_secs());
                 next = Instant::now() + round.rest.min(LONGEST_REST);
-                let failure = Box::pin(handing.hand_over_all(next)).await.err();
+                let failure = Box::pin(handing.hand_over_all(next, &mut refused)).await.err();
                 failure.map(|why| format!("a backup was not taken elsewhere: {why}"))
             }
             Err(error) => Some(format!("no backup was made: {error}")),
@@ -194,12 +194,18 @@ impl BackupJob {
     }
 
     /// Hands what was not sent yet to the command, the oldest one first, until the next backup is `due`. One that is not taken does
-    /// not keep the others from being; the first failure is told. Without a command nothing has to be sent.
-    async fn hand_over_all(self: Arc<Self>, due: Instant) -> Result<(), String> {
+    /// not keep the others from being: it comes last in the next round, as the one that was `refused`. The first failure is told.
+    /// Without a command nothing has to be sent.
+    async fn hand_over_all(
+        self: Arc<Self>,
+        due: Instant,
+        refused: &mut Option<Timestamp>,
+    ) -> Result<(), String> {
         let unsent = self.shelf.unsent();
         let listing = unsent.clone();
         let now = self.app.clock.now();
-        let moments = aside(move || listing.moments(now).map_err(|error| error.to_string())).await?;
+        let mut moments = aside(move || listing.moments(now).map_err(|error| error.to_string())).await?;
+        moments.sort_by_key(|moment| (*refused == Some(*moment), *moment));
         let mut handed = Ok(());
         for moment in moments {
             let another_has_it = !self.app.memory.nodes.has_duty(Duty::Backup, self.app.clock.now());
@@ -207,7 +213,11 @@ impl BackupJob {
                 break;
             }
             let (from, to) = (unsent.path(moment), self.shelf.path(moment));
-            handed = handed.and(Arc::clone(&self).hand_over(moment, from, to).await);
+            let taken = Arc::clone(&self).hand_over(moment, from, to).await;
+            if taken.is_err() {
+                *refused = Some(moment);
+            }
+            handed = handed.and(taken);
         }
         handed
     }

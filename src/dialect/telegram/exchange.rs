@@ -415,12 +415,13 @@ impl Exchange<'_> {
         let mut call = [0; 16];
         call[..8].copy_from_slice(&self.key.id().to_be_bytes());
         call[8..].copy_from_slice(&id.to_be_bytes());
-        AuditScope::of_request(AuditRequest {
+        let request = AuditRequest {
             id: call,
-            dialect: NAME.to_owned(),
+            dialect: String::new(),
             address: self.caller.peer.to_string(),
             agent: None,
-        })
+        };
+        AuditScope::in_dialect(request, NAME)
     }
 
     async fn destroy_key(&self, id: i64) -> Result<Vec<u8>, KeyIsGone> {

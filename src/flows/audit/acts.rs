@@ -1,7 +1,7 @@
 //! What operators do that changes no record of an account, but that all should hear of.
 
 use crate::app::App;
-use crate::domain::audit::{AuditAct, AuditDecision, AuditDetail, AuditOutcome, AuditSubject, clipped};
+use crate::domain::audit::{AuditAct, AuditDecision, AuditOutcome, AuditSubject, clipped};
 use crate::domain::events::EventType;
 use crate::domain::sid::AccountSid;
 use crate::flows::event;
@@ -21,9 +21,6 @@ pub async fn record_conversion(app: &App, which_way: &str) {
 }
 
 async fn record(app: &App, act: AuditAct, reason: Option<String>) {
-    if app.policy.audit_detail == AuditDetail::Off {
-        return;
-    }
     let decision = AuditDecision {
         act,
         subject: AuditSubject::default(),

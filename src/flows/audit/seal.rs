@@ -18,16 +18,17 @@ use crate::store::{Batch, Order, Scan, keys};
 /// Seals what has settled, for ever, and writes down what nobody waited for. Entries that a server left unsealed when it ended are
 /// found at the start of any.
 pub async fn keep_up(app: Arc<App>) {
-    if app.policy.audit_detail != AuditDetail::Off {
-        // Neither waits for the other: there may be much to seal.
-        tokio::join!(tell_again_and_again(&app), seal_again_and_again(&app));
+    if app.policy.audit_detail == AuditDetail::Off {
+        return tell_again_and_again(&app).await;
     }
+    // Neither waits for the other: there may be much to seal.
+    tokio::join!(tell_again_and_again(&app), seal_again_and_again(&app));
 }
 
 /// Writes down what is known in memory only, when the process ends.
 pub async fn tell_the_rest(app: &App) {
+    record_strangers(app).await;
     if app.policy.audit_detail != AuditDetail::Off {
-        record_strangers(app).await;
         record_forged(app).await;
         record_all_left_out(app).await;
     }
@@ -37,8 +38,10 @@ async fn tell_again_and_again(app: &App) {
     loop {
         tokio::time::sleep(PERIOD).await;
         record_strangers(app).await;
-        record_forged(app).await;
-        record_left_out(app).await;
+        if app.policy.audit_detail != AuditDetail::Off {
+            record_forged(app).await;
+            record_left_out(app).await;
+        }
     }
 }
 

@@ -1,31 +1,28 @@
 //! A refusal in the audit log, where nothing is committed that could tell of it.
 
-use super::Reading;
 use super::audit_entry::AuditParts;
 use super::audit_scope::{CodedDecision, with_asker};
 use super::decision_line::ToTell;
+use super::{NOBODY, Reading};
 use crate::app::App;
-use crate::domain::audit::{AuditDecision, AuditDetail, AuditEntry, AuditOutcome, clipped};
+use crate::domain::audit::{AuditDecision, AuditDetail, AuditEntry, AuditOutcome, Author, clipped};
 use crate::domain::refusal::RefusalReason;
 use crate::domain::sid::AccountSid;
 use crate::store::{Batch, StoreError};
 
-/// Tells that what is asked for was refused, and why. More refusals than an account may have written into the audit log are only
-/// counted there.
+/// Tells that what is asked for was refused, and why. More refusals than an account may have written are only counted.
 pub(crate) async fn record_refusal(app: &App, why: &RefusalReason) {
     let refused = with_asker(|known| {
         let known = known?;
         // What was decided before is not what was refused.
         known.decided = None;
         // Who was not let in is another matter.
-        let account = known.account?;
-        let admitted = match app.policy.audit_detail {
-            AuditDetail::Off => None,
-            AuditDetail::Decisions | AuditDetail::All => {
-                let now = app.clock.now();
-                app.memory.audit.admit_refusal(account, &known.author, now)
-            }
+        let account = match known.author {
+            Author::Operator(_) => known.account.unwrap_or(NOBODY),
+            _ => known.account?,
         };
+        let now = app.clock.now();
+        let admitted = app.memory.audit.admit_refusal(account, &known.author, now);
         let decision = AuditDecision {
             act: known.act,
             subject: known.subject.clone(),
@@ -46,24 +43,18 @@ pub(crate) async fn record_refusal(app: &App, why: &RefusalReason) {
             changes: Vec::new(),
             unwritten: 0,
         };
-        ToTell {
+        let refused = ToTell {
             account,
             entry,
             code: why.code,
-        }
-        .tell(&app.memory);
-        return;
+        };
+        return refused.count(&app.memory);
     };
-    write_entry(
-        app,
-        account,
-        CodedDecision {
-            decision,
-            code: why.code,
-        },
-        unwritten,
-    )
-    .await;
+    let decided = CodedDecision {
+        decision,
+        code: why.code,
+    };
+    write_entry(app, account, decided, unwritten).await;
 }
 
 /// Writes an entry of its own of what was decided about whom. That stays so, whether it can be written down or not.
@@ -81,7 +72,9 @@ pub(in crate::flows) async fn write_entry(
         }
         Err(error) => Err(error),
     };
-    write_entries(app, put).await;
+    if app.policy.audit_detail != AuditDetail::Off {
+        write_entries(app, put).await;
+    }
 }
 
 /// Commits entries that tell of what stays so, whether it can be written down or not.

@@ -51,6 +51,24 @@ impl AuditScope {
         Self::new(Author::Unknown, Some(request))
     }
 
+    /// The same of one whose protocol is known from the beginning.
+    #[must_use]
+    pub fn in_dialect(request: AuditRequest, dialect: &'static str) -> Self {
+        let mut scope = Self::new(
+            Author::Unknown,
+            Some(AuditRequest {
+                dialect: dialect.to_owned(),
+                ..request
+            }),
+        );
+        scope
+            .known
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .dialect = dialect;
+        scope
+    }
+
     /// A command of this user of the machine.
     #[must_use]
     pub fn of_operator(user: u32) -> Self {

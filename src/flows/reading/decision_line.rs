@@ -2,8 +2,10 @@
 //!
 //! Both tell the same as the audit log, in the same words, whether that is written or not; and only what was committed.
 
+use std::time::Duration;
+
 use super::NOBODY;
-use super::audit_scope::{KnownAsker, with_asker};
+use super::audit_scope::with_asker;
 use crate::domain::audit::{AuditAct, AuditEntry, AuditRequest};
 use crate::domain::destination::Destination;
 use crate::domain::sid::AccountSid;
@@ -22,49 +24,67 @@ pub(in crate::flows) struct ToTell {
 }
 
 impl ToTell {
-    /// Tells of it on behalf of whoever asks.
+    /// Tells of it on behalf of whoever asks, and counts it.
     pub(in crate::flows) fn tell(&self, memory: &Memory) {
-        with_asker(|known| self.tell_as(memory, known.as_deref()));
+        self.count(memory);
+        with_asker(|known| match known {
+            Some(known) => line(
+                self.account,
+                &self.entry,
+                known.request.as_ref(),
+                Some(known.began.elapsed()),
+            ),
+            None => line(self.account, &self.entry, None, None),
+        });
     }
 
-    fn tell_as(&self, memory: &Memory, known: Option<&KnownAsker>) {
-        let request = known.and_then(|known| known.request.as_ref());
-        let decision = self.entry.decision.as_ref();
-        let act = match (decision, known) {
-            (Some(decision), _) => decision.act,
-            (None, Some(known)) => known.act,
-            (None, None) => AuditAct::Change,
-        };
-        let outcome = self.entry.outcome();
+    /// Only counts it: as much was told of the account lately as of anybody.
+    pub(in crate::flows) fn count(&self, memory: &Memory) {
+        let dialect = with_asker(|known| known.map_or("", |known| known.dialect));
         memory.decisions.count(&CountedDecision {
-            dialect: known.map_or("", |known| known.dialect),
-            act: act.name(),
-            outcome: outcome.name(),
+            dialect,
+            act: act_of(&self.entry).name(),
+            outcome: self.entry.outcome().name(),
             reason: self.code,
         });
-        let subject = decision.map(|decision| &decision.subject);
-        tracing::info!(
-            target: TARGET,
-            request = request.map(id_of).as_deref(),
-            dialect = known.map(|known| known.dialect).filter(|name| !name.is_empty()),
-            account = (self.account != NOBODY).then(|| tracing::field::display(self.account)),
-            service = subject.and_then(|subject| subject.service).map(tracing::field::display),
-            identity = subject.and_then(|subject| subject.identity.as_ref()).map(Identity::as_str),
-            factor = subject.and_then(|subject| subject.factor).map(tracing::field::display),
-            challenge = subject.and_then(|subject| subject.challenge).map(tracing::field::display),
-            verification = subject.and_then(|subject| subject.verification).map(tracing::field::display),
-            to = subject.and_then(|subject| subject.destination.as_ref()).map(Destination::masked).as_deref(),
-            by = %self.entry.author,
-            from = request.map(|request| request.address.as_str()),
-            reason = decision.and_then(|decision| decision.reason.as_deref()),
-            changes = changes_of(&self.entry).as_deref(),
-            unwritten = (self.entry.unwritten > 0).then_some(self.entry.unwritten),
-            ms = known.map(|known| u64::try_from(known.began.elapsed().as_millis()).unwrap_or(u64::MAX)),
-            "{} {}",
-            act.name(),
-            outcome.name(),
-        );
     }
+}
+
+/// Tells of what was decided about somebody before.
+pub(in crate::flows) fn decision_line(account: AccountSid, entry: &AuditEntry) {
+    line(account, entry, entry.request.as_ref(), None);
+}
+
+/// What was to be decided, as the audit log shows it.
+fn act_of(entry: &AuditEntry) -> AuditAct {
+    let decision = entry.decision.as_ref();
+    decision.map_or(AuditAct::Change, |decision| decision.act)
+}
+
+fn line(account: AccountSid, entry: &AuditEntry, request: Option<&AuditRequest>, took: Option<Duration>) {
+    let decision = entry.decision.as_ref();
+    let subject = decision.map(|decision| &decision.subject);
+    tracing::info!(
+        target: TARGET,
+        request = request.map(id_of).as_deref(),
+        dialect = request.map(|request| request.dialect.as_str()).filter(|name| !name.is_empty()),
+        account = (account != NOBODY).then(|| tracing::field::display(account)),
+        service = subject.and_then(|subject| subject.service).map(tracing::field::display),
+        identity = subject.and_then(|subject| subject.identity.as_ref()).map(Identity::as_str),
+        factor = subject.and_then(|subject| subject.factor).map(tracing::field::display),
+        challenge = subject.and_then(|subject| subject.challenge).map(tracing::field::display),
+        verification = subject.and_then(|subject| subject.verification).map(tracing::field::display),
+        to = subject.and_then(|subject| subject.destination.as_ref()).map(Destination::masked).as_deref(),
+        by = %entry.author,
+        from = request.map(|request| request.address.as_str()),
+        reason = decision.and_then(|decision| decision.reason.as_deref()),
+        changes = changes_of(entry).as_deref(),
+        unwritten = (entry.unwritten > 0).then_some(entry.unwritten),
+        ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        "{} {}",
+        act_of(entry).name(),
+        entry.outcome().name(),
+    );
 }
 
 /// As the audit log shows it, and answers carry it.

@@ -24,7 +24,7 @@ pub use self::audit_scope::{AuditScope, carried, note_author, note_dialect, with
 pub(in crate::flows) use self::audit_scope::{CodedDecision, with_asker};
 pub(crate) use self::audit_scope::{decide, note_decided_challenge, note_entity, note_factor, note_subject};
 use self::contention::Contestable;
-pub(in crate::flows) use self::decision_line::ToTell;
+pub(in crate::flows) use self::decision_line::decision_line;
 pub(crate) use self::outbox_room::COUNTED_AT_ONCE;
 use self::outbox_room::{OutboxChange, drop_events, recount};
 use super::{Error, Fault};

@@ -122,7 +122,6 @@ fn metrics_exist_and_are_in_the_chapter_on_monitoring() {
     let served: BTreeSet<_> = served
         .map(|line| match line.split_once(' ').unwrap() {
             (name, "counter") => format!("{name}_total"),
-            (name, "info") => format!("{name}_info"),
             (name, _) => name.to_owned(),
         })
         .collect();

@@ -18,7 +18,7 @@ fn health_readiness_and_metrics_are_served_on_their_own_listener_only() {
     }
     let metrics = get(ops, "/metrics");
     assert!(
-        metrics.contains("\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"),
+        metrics.contains("\r\nContent-Type: text/plain; version=0.0.4\r\n"),
         "{metrics}"
     );
     assert!(

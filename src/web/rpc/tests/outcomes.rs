@@ -174,7 +174,10 @@ async fn a_failure_of_ours_is_counted_and_logged_with_the_identifier_that_its_ca
             let id = answer.headers["x-request-id"].to_str().unwrap();
             let lines = failing.lines();
             assert_eq!(lines.matches("ERROR").count(), 1, "{lines}");
-            assert!(lines.contains(&format!("request {id} {cause}")), "{lines}");
+            assert!(
+                lines.contains(cause) && lines.contains(&format!("request={id}")),
+                "{lines}"
+            );
         }
         assert_eq!(failing.count(), [0, 0, 0, 0, 2]);
         failing.go_on.notify_one();
