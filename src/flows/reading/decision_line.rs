@@ -1,6 +1,7 @@
 //! The line in the log that each decision leaves, and its count.
 //!
-//! Both tell the same as the audit log, in the same words, whether that is written or not; and only what was committed.
+//! Both tell the same as the audit log, in the same words, whether that is written or not: of what changes something once it is
+//! committed, of a refusal at once. Of more refusals than the audit log takes of an account there is the count alone.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
 //! A server beside the commands of a page, as the manual tells to start it.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::serving::process::get;
 use crate::support::credentials::{p256, service_account};
 use crate::support::look_through;
 
@@ -52,8 +52,8 @@ impl Server {
 
     /// What `/metrics` answers once somebody has asked something.
     pub(super) fn metrics(&self) -> String {
-        get(&self.address, "/");
-        get(&self.ops, "/metrics")
+        get(&format!("http://{}", self.address), "/");
+        get(&format!("http://{}", self.ops), "/metrics")
     }
 
     /// The text with the addresses that this server has.
@@ -132,16 +132,4 @@ fn ops_listener(log: &Path) -> String {
         assert!(begin.elapsed() < Duration::from_secs(20), "{text}");
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

@@ -228,7 +228,7 @@ fn lines_are_objects_if_that_is_set_and_modules_have_levels_of_their_own() {
 fn nobody_waits_for_whoever_does_not_read_the_log() {
     let directory = TempDir::new().unwrap();
     let mut server = super::process::command(directory.path(), &["serve", "--listen", "127.0.0.1:0"])
-        .env("COUNTERSIGN_LOG", "trace")
+        .env("COUNTERSIGN_BOOTSTRAP", format!("{ACCOUNT}:{TOKEN}"))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -240,19 +240,25 @@ fn nobody_waits_for_whoever_does_not_read_the_log() {
     )
     .unwrap();
     let url = first.trim_end().strip_prefix("listening on ").unwrap().to_owned();
-    // A pipe holds 64 KB, and each of these leaves a line.
-    for _ in 0..2000 {
+    // A pipe holds 64 KB, and each of these leaves a line of more than 200 bytes.
+    let authorization = basic(ACCOUNT, TOKEN);
+    let form = "FriendlyName=Shop";
+    for _ in 0..500 {
         let mut stream = super::process::connect(&url);
-        let authorization = basic("AC00000000000000000000000000000000", "wrong");
         write!(
             stream,
-            "GET /v2/Services HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"
+            "POST /v2/Services HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
+            form.len()
         )
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     }
     server.kill().unwrap();
     server.wait().unwrap();
 }
+
+const ACCOUNT: &str = "AC00112233445566778899aabbccddeeff";
+const TOKEN: &str = "ffeeddccbbaa99887766554433221100";
