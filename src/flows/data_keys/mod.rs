@@ -221,4 +221,4 @@ fn is_older(ring: &SealedKeyRing, number: KeyNumber) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::flows) mod tests;

@@ -70,6 +70,14 @@ async fn walk_to_the_end(app: &App) -> KeyState {
     panic!("it does not end");
 }
 
+/// Makes a key, and takes the one before it away.
+pub(in crate::flows) async fn replace_key(app: &App) {
+    let new = rotate(app).await.unwrap();
+    walk_to_the_end(app).await;
+    retire(app, KeyNumber(new.0 - 1)).await.unwrap();
+    walk_to_the_end(app).await;
+}
+
 #[tokio::test]
 async fn a_key_is_made_used_everywhere_and_the_old_one_goes() {
     let app = server(&engine()).await;

@@ -103,11 +103,7 @@ impl Store for AuthenticStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         loop {
             let begun = self.begin_read();
-            let mut found = self.engine.get(key).await?;
-            if key == [SealedKeyRing::KIND] && self.is_of_before(found.as_ref()) {
-                // It was changed between that and now, or else it is an older one.
-                found = self.engine.get(key).await?;
-            }
+            let found = self.engine.get(key).await?;
             self.look_if_lacking(self.lacks_key_of(&found)).await?;
             let opened = found.map(|entry| self.open(key, entry, begun.began)).transpose();
             match opened {

@@ -1,7 +1,8 @@
 //! Opens what the engine has found.
 //!
 //! A data key may go between the engine's read and the check of the MAC. What it vouched for was written anew before that, so
-//! whatever lacks a key is read again if the keys have changed meanwhile, and is only refused if they have not.
+//! whatever lacks a key is read again if the keys have changed meanwhile, and is only refused if they have not. So is a key ring
+//! that is older than the one that is known by then.
 
 use std::hash::BuildHasher as _;
 use std::sync::atomic::Ordering;
@@ -60,9 +61,11 @@ impl AuthenticStore {
         Some(all)
     }
 
-    /// Whether the entry may only lack a key that went since. It does not come to that again before the keys change again.
+    /// Whether the entry may only lack a key that went since, or is a ring that was replaced since. It does not come to that again
+    /// before the keys change again.
     pub(super) fn is_to_be_read_again(&self, begun: &BegunRead, forgery: Forgery) -> bool {
-        matches!(forgery, Forgery::UnknownKey(_)) && begun.keys.sealed() != self.vault.data_keys().sealed()
+        matches!(forgery, Forgery::OlderRing | Forgery::UnknownKey(_))
+            && begun.keys.sealed() != self.vault.data_keys().sealed()
     }
 
     /// Counts a forged entry, and says so once.

@@ -5,14 +5,14 @@
 //! commit rests on the key ring as it is known, so one of a server that has not heard of other keys does not apply: it looks, and
 //! decides again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::RwLock;
 use tokio::time::Instant;
 
-use super::{AuthenticStore, Forgery, LASTING, MAC_BYTES, key_of, vouched_with};
+use super::{AuthenticStore, Forgery, LASTING, key_of, vouched_with};
 use crate::crypto::vault::{DataKeys, RingPlace, Vault};
 use crate::domain::key_ring::SealedKeyRing;
 use crate::store::keys;
@@ -24,12 +24,14 @@ use crate::store::{Batch, CommitError, Entry, StoreError, Version};
 pub(super) struct RingWatch {
     /// Held by every commit, and by one that changes the keys alone, where nobody else shares the store.
     commits: RwLock<()>,
-    /// Who looks which keys the store has.
+    /// Who looks which keys the store has, or has just changed them: what one read before the other changed it is not known after that.
     looking: tokio::sync::Mutex<()>,
     /// When was last looked because another change came first.
     looked: Mutex<Option<Instant>>,
-    /// Whether the store may have forgotten keys that are known here, and so have older ones.
-    may_be_older: AtomicBool,
+    /// How often the store may have forgotten keys that are known here, and so have older ones; and up to which of these times it
+    /// was looked since which ones it has. What was read before such a time says nothing of what the store has after it.
+    forgotten: AtomicU64,
+    looked_after: AtomicU64,
 }
 
 impl AuthenticStore {
@@ -107,10 +109,12 @@ impl AuthenticStore {
             let batch = vouched_with(&vault, &Vault::keys_of(&ring), batch);
             // Should nobody learn what becomes of it, the next commit looks.
             vault.place_keys(RingPlace::Unknown);
+            let forgotten = watch.forgotten();
             engine.commit(batch).await?;
+            let _turn = watch.looking.lock().await;
             let same = vault.renew(&ring, RingPlace::Unknown);
             debug_assert!(same, "a store keeps its identity");
-            watch.may_be_older.store(false, Ordering::SeqCst);
+            watch.note_looked_after(forgotten);
             Ok(())
         });
         let stopped = |error| StoreError::Unavailable(format!("the change of the keys was stopped: {error}"));
@@ -168,19 +172,10 @@ impl AuthenticStore {
         }
     }
 
-    /// Whether this is a ring of before the keys that are known.
-    pub(super) fn is_of_before(&self, found: Option<&Entry>) -> bool {
-        let opened = found.and_then(|entry| {
-            let value = entry.value.get(MAC_BYTES..)?;
-            records::decode::<SealedKeyRing>(value).ok()
-        });
-        opened.is_some_and(|ring| ring.generation < self.vault.data_keys().sealed().generation)
-    }
-
     /// # Errors
     /// [`Forgery::OlderRing`] if it is the ring, and one of before the keys that are known.
     pub(super) fn require_current_ring(&self, key: &[u8], opened: &Entry) -> Result<(), Forgery> {
-        if key != [SealedKeyRing::KIND] || self.ring.may_be_older.load(Ordering::SeqCst) {
+        if key != [SealedKeyRing::KIND] || self.ring.may_be_older() {
             return Ok(());
         }
         let known = self.vault.data_keys().sealed().generation;
@@ -192,7 +187,7 @@ impl AuthenticStore {
 
     /// From now on the store may have older keys than are known.
     pub(super) fn forget_keys(&self) {
-        self.ring.may_be_older.store(true, Ordering::SeqCst);
+        self.ring.forgotten.fetch_add(1, Ordering::SeqCst);
         self.vault.place_keys(RingPlace::Unknown);
     }
 
@@ -203,6 +198,7 @@ impl AuthenticStore {
             return Ok(());
         }
         let key = keys::key_ring();
+        let forgotten = self.ring.forgotten();
         let Some(entry) = self.engine.get(key.bytes()).await? else {
             if known.place() != RingPlace::Absent {
                 self.vault.place_keys(RingPlace::Absent);
@@ -211,16 +207,16 @@ impl AuthenticStore {
         };
         let place = RingPlace::At(entry.version.0);
         if known.place() == place {
+            self.ring.note_looked_after(forgotten);
             return Ok(());
         }
         let opened = super::verified(&self.vault, key.bytes(), entry);
         let opened = opened.map_err(|forgery| self.refuse(key.bytes(), forgery))?;
         let sealed: SealedKeyRing = records::decode(&opened.value)?;
-        let may_be_older = self.ring.may_be_older.load(Ordering::SeqCst);
-        if sealed.generation < known.sealed().generation && !may_be_older {
+        if sealed.generation < known.sealed().generation && !self.ring.may_be_older() {
             return Err(self.refuse(key.bytes(), Forgery::OlderRing));
         }
-        self.ring.may_be_older.store(false, Ordering::SeqCst);
+        self.ring.note_looked_after(forgotten);
         if sealed == *known.sealed() {
             self.vault.place_keys(place);
             return Ok(());
@@ -239,6 +235,20 @@ impl AuthenticStore {
 }
 
 impl RingWatch {
+    fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
+    }
+
+    /// Whether the store may have older keys than are known.
+    fn may_be_older(&self) -> bool {
+        self.looked_after.load(Ordering::SeqCst) < self.forgotten()
+    }
+
+    /// The keys that are known were read or written after it had been forgotten so often.
+    fn note_looked_after(&self, forgotten: u64) {
+        self.looked_after.fetch_max(forgotten, Ordering::SeqCst);
+    }
+
     /// Whether it is worth a look that another change came first: many lose to each other for every change of the keys.
     fn is_to_be_looked_for(&self) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ use crate::domain::sid::AccountSid;
 use crate::domain::store_epoch::StoreEpoch;
 use crate::store::StoreError;
 use crate::store::faulty::FaultyStore;
+use crate::store::gated::{GatedStore, StoreOperation};
 
 fn put(value: u8) -> Batch {
     Batch::new().put(b"y1".to_vec(), vec![value])
@@ -68,6 +69,37 @@ async fn a_change_that_a_fail_over_lost_says_what_to_do_and_is_healed_by_an_epoc
         (KeyNumber(1), vec![0, 1])
     );
     assert_eq!(rotate(&two).await.unwrap(), KeyNumber(2));
+}
+
+/// A standby takes over while somebody looks which keys there are, and an epoch begins: what was read before that does not count as
+/// a look at what is there now, or this server would never write again.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_loss_is_no_look_at_what_is_left() {
+    let memory = Arc::new(MemoryStore::new());
+    let engine: Arc<dyn Store> = Arc::clone(&memory) as _;
+    let gate = Arc::new(GatedStore::new(Arc::clone(&engine)));
+    let one = server(&engine).await;
+    let gated: Arc<dyn Store> = Arc::clone(&gate) as _;
+    let two = server(&gated).await;
+    let standby = memory.copy();
+    rotate(&one).await.unwrap();
+    let (behind, told) = (Arc::clone(&memory), two.clone());
+    gate.at_next(StoreOperation::Get, async move {
+        behind.put_back(standby);
+        told.store.forget_versions();
+    });
+    // It has not heard, so it looks, and finds what is gone by then; and looks again.
+    two.store.commit(put(1)).await.unwrap();
+    assert!(gate.is_open() && two.vault.entry_key() == KeyNumber(1));
+    // That was the look: a ring from before it is refused again.
+    rotate(&two).await.unwrap();
+    let older = memory.copy();
+    rotate(&two).await.unwrap();
+    memory.put_back(older);
+    assert!(matches!(
+        two.store.get(keys::key_ring().bytes()).await,
+        Err(StoreError::Forged(_))
+    ));
 }
 
 /// What this server refuses because it is older than it was may be what another one takes, so its key must not go.

@@ -20,14 +20,6 @@ async fn server_on(gate: &Arc<GatedStore>) -> App {
     server(&engine).await
 }
 
-/// Makes a key, and takes the one before it away.
-async fn replace_key(app: &App) {
-    let new = rotate(app).await.unwrap();
-    walk_to_the_end(app).await;
-    retire(app, KeyNumber(new.0 - 1)).await.unwrap();
-    walk_to_the_end(app).await;
-}
-
 /// The entry of an account, and of something that ends at once.
 async fn some_entries(app: &App) -> [Vec<u8>; 2] {
     add_account(app, "ada").await;
@@ -214,4 +206,30 @@ async fn the_walk_leaves_half_of_the_store_to_others() {
     assert!(!state.is_under_way() && busy > latency * 40, "{busy:?}");
     // But for what it looks at in the end.
     assert!(took + latency * 8 >= busy * 2, "{busy:?} of {took:?}");
+}
+
+/// The ring itself is read while it is changed, and once more while it is read again: it is refused to nobody.
+#[tokio::test]
+async fn a_ring_that_is_changed_twice_while_it_is_read_is_read_again() {
+    let memory = engine();
+    let gate = gate(&memory);
+    let (changer, reader) = (server(&memory).await, server_on(&gate).await);
+    let known = async |app: &App, generation: u16| {
+        app.store.get(keys::key_walk().bytes()).await.unwrap();
+        assert_eq!(app.vault.entry_key(), KeyNumber(generation));
+    };
+    let (told, again) = (reader.clone(), Arc::clone(&gate));
+    gate.at_next(StoreOperation::Get, async move {
+        rotate(&changer).await.unwrap();
+        known(&told, 2).await;
+        let other = told.clone();
+        again.at_next(StoreOperation::Get, async move {
+            rotate(&changer).await.unwrap();
+            known(&other, 3).await;
+        });
+    });
+    let found = reader.store.get(keys::key_ring().bytes()).await.unwrap();
+    assert!(found.is_some() && gate.is_open());
+    assert_eq!(reader.vault.entry_key(), KeyNumber(3));
+    assert_eq!(reader.store.statistics().forged, 0);
 }
