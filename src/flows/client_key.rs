@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification;
 use crate::flows::reading::Reading;
 use crate::flows::verification::{Guess, check_within};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, Fault, SealedReads, retry_on_conflict};
 use crate::store::{Batch, keys};
 
 /// What a key is found by. It stands in the store as a digest, which tells nobody what clients send in the clear.
@@ -86,16 +86,24 @@ pub async fn keep(
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
 pub async fn open(app: &App, name: ClientKeyName, lives: KeyLives) -> Result<OpenedKey, Error<Refusal>> {
-    let record = find(app, &mut Reading::new(app), name, lives).await?;
     let place = keys::client_key(&name.0);
-    let key = app
-        .vault
-        .open(place.bytes(), SealedField::ClientKey, &record.key)
-        .map_err(|error| Error::corrupt(format!("a client's key cannot be opened: {error}")))?;
-    Ok(OpenedKey {
-        key,
-        login: record.login,
-    })
+    let mut sealed = SealedReads::default();
+    loop {
+        let record = find(app, &mut Reading::new(app), name, lives).await?;
+        let opened = app.vault.open(place.bytes(), SealedField::ClientKey, &record.key);
+        let fault = match opened {
+            Ok(key) => {
+                return Ok(OpenedKey {
+                    key,
+                    login: record.login,
+                });
+            }
+            Err(error) => Fault::unopened("a client's key cannot be opened", error),
+        };
+        if !sealed.is_to_be_read_again(&fault) {
+            return Err(fault.into());
+        }
+    }
 }
 
 /// What is known of whoever speaks with a key.

@@ -18,7 +18,7 @@ use crate::domain::sid::{AccountSid, CredentialSid, ServiceSid};
 use crate::domain::text::{ApnsIdentifier, ApnsTopic, FriendlyName};
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Prior, Reading};
-use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::flows::{Error, Fault, SealedReads, retry_on_conflict};
 use crate::store::keys::{self, Key};
 use crate::store::records;
 use crate::store::{Batch, Order, Scan};
@@ -259,6 +259,31 @@ pub async fn list(
 ) -> Result<Page<Credential>, Error<Refusal>> {
     let raw = page(app, &keys::credentials(account), request).await?;
     Ok(raw.decoded(app)?)
+}
+
+/// The credential with what is secret in it, if there is such a credential.
+///
+/// # Errors
+/// [`Fault`].
+pub(crate) async fn opened(
+    app: &App,
+    account: AccountSid,
+    sid: CredentialSid,
+) -> Result<Option<(Credential, Zeroizing<String>)>, Fault> {
+    let mut sealed = SealedReads::default();
+    loop {
+        let found = Reading::new(app).glance(&keys::credential(account, sid)).await?;
+        let Some(credential) = found else {
+            return Ok(None);
+        };
+        let fault = match open_key(app, &credential) {
+            Ok(secret) => return Ok(Some((credential, secret))),
+            Err(error) => Fault::unopened(format!("the key of credential {sid} does not open"), error),
+        };
+        if !sealed.is_to_be_read_again(&fault) {
+            return Err(fault);
+        }
+    }
 }
 
 /// What is secret in the credential.

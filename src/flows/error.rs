@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::crypto::sealed::SealError;
 use crate::domain::attached::AttachedError;
 use crate::domain::refusal::AreaRefusal;
 use crate::memory::turns::TurnKey;
@@ -31,6 +32,10 @@ pub enum Fault {
     /// The store holds something that was changed by somebody else.
     #[error("the store holds an entry that was changed by somebody else: {0}")]
     Forged(String),
+    /// A record names a data key that the store does not have. If the key went since the record was read, the value is sealed
+    /// anew by now and the record has to be [read again](super::SealedReads).
+    #[error("the store holds a record that cannot be read: {0}")]
+    KeyGone(String),
     /// As many messages of the account wait in the outbox as may.
     #[error("too many messages of this account wait for their receivers")]
     OutboxFull,
@@ -40,10 +45,21 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What is sealed in a record, which `what` names, does not open.
+    pub(crate) fn unopened(what: impl fmt::Display, error: SealError) -> Self {
+        let words = format!("{what}: {error}");
+        match error {
+            SealError::UnknownKey(_) => Self::KeyGone(words),
+            SealError::NotAuthentic | SealError::TooShort | SealError::UnknownFormat(_) => {
+                Self::Corrupt(words)
+            }
+        }
+    }
+
     /// Whether a record is the reason, which will be as it is when it is read again: there is nothing to wait for.
     pub(crate) fn is_of_a_record(&self) -> bool {
         match self {
-            Self::Corrupt(_) | Self::Forged(_) => true,
+            Self::Corrupt(_) | Self::Forged(_) | Self::KeyGone(_) => true,
             Self::Busy | Self::Conflict(_) | Self::OutboxFull | Self::Unavailable(_) => false,
         }
     }

@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::outbox::{Parcel, put_new_row};
 use crate::flows::reading::Reading;
-use crate::flows::{Fault, webhook_secret};
+use crate::flows::{Fault, SealedReads, webhook_secret};
 use crate::store::{Batch, StoreError, keys};
 
 /// Adds a row for each webhook that wants `event`, which is `factor`'s; none if nobody does.
@@ -163,7 +163,14 @@ pub async fn deliver_webhook(app: &App, row: &OutboxRow) -> DeliveryOutcome {
         }
     };
     let now = app.clock.now();
-    let (webhook, secrets) = match prepare(app, letter, now).await {
+    let mut sealed = SealedReads::default();
+    let prepared = loop {
+        match prepare(app, letter, now).await {
+            Err(fault) if sealed.is_to_be_read_again(&fault) => {}
+            prepared => break prepared,
+        }
+    };
+    let (webhook, secrets) = match prepared {
         Ok(Prepared::Go(webhook, secrets)) => (webhook, secrets),
         Ok(Prepared::Obsolete) => return DeliveryOutcome::Obsolete,
         Ok(Prepared::Suspended) => {

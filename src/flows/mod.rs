@@ -55,4 +55,4 @@ pub mod witness;
 
 pub(crate) use self::error::readable;
 pub use self::error::{Error, Fault};
-pub(crate) use self::retry::retry_on_conflict;
+pub(crate) use self::retry::{SealedReads, retry_on_conflict};

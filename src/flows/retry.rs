@@ -1,4 +1,5 @@
-//! Deciding anew when another change came first.
+//! Deciding anew when another change came first, and reading anew when a data key went between a read and the opening of what
+//! it sealed.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -25,9 +26,14 @@ where
 {
     const MOST_ATTEMPTS: u32 = 300;
     let mut contention = Contention::new(app);
+    let mut sealed = SealedReads::default();
     for _ in 0..MOST_ATTEMPTS {
         let settled = contention.run(pin!(attempt())).await;
-        let Err(Some(Fault::Conflict(lost))) = settled.as_ref().map_err(E::fault) else {
+        let fault = settled.as_ref().err().and_then(E::fault);
+        if fault.is_some_and(|fault| sealed.is_to_be_read_again(fault)) {
+            continue;
+        }
+        let Some(Fault::Conflict(lost)) = fault else {
             if let Some(why) = settled.as_ref().err().and_then(E::refusal) {
                 // Rare, so it is no part of what every request takes of memory.
                 Box::pin(record_refusal(app, &why)).await;
@@ -41,6 +47,22 @@ where
         }
     }
     Err(Fault::Busy.into())
+}
+
+/// How often one flow met a value whose data key the store does not have. A key goes when everything that it sealed is sealed
+/// anew, so whoever read such a value before finds it anew; who never does has a record that nobody can open.
+#[derive(Debug, Default)]
+pub(crate) struct SealedReads(u32);
+
+impl SealedReads {
+    /// Whether that is why the flow failed, and it is worth another read.
+    pub(crate) fn is_to_be_read_again(&mut self, fault: &Fault) -> bool {
+        if !matches!(fault, Fault::KeyGone(_)) {
+            return false;
+        }
+        self.0 += 1;
+        self.0 < MOST_SEALED_READS
+    }
 }
 
 /// What a flow may end in: a fault, or besides that the refusals of an area.
@@ -161,6 +183,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The longest first pause, by which each may be longer than the one before, and the longest of all.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a sealed value is read at the most. The second read finds it anew; a third one is for another key that goes
+/// meanwhile.
+const MOST_SEALED_READS: u32 = 3;
 
 #[cfg(test)]
 mod tests;

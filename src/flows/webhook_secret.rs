@@ -61,7 +61,7 @@ pub(super) fn seal(app: &App, account: AccountSid, secret: &WebhookSecret) -> Se
 /// The secrets that sign the account's webhooks at `now`, the oldest first, the current one last.
 ///
 /// # Errors
-/// [`Fault::Corrupt`] when a secret does not open.
+/// [`Fault::Corrupt`] or [`Fault::KeyGone`] when a secret does not open.
 pub(crate) fn signing_secrets(
     app: &App,
     account: &Account,
@@ -72,7 +72,7 @@ pub(crate) fn signing_secrets(
     signing
         .map(|sealed| {
             let opened = app.vault.open(place.bytes(), SealedField::WebhookSecret, sealed);
-            let bytes = opened.map_err(|error| Fault::Corrupt(error.to_string()))?;
+            let bytes = opened.map_err(|error| Fault::unopened("a webhook signing secret", error))?;
             WebhookSecret::from_bytes(&bytes)
                 .ok_or_else(|| Fault::Corrupt("a webhook signing secret has a wrong length".to_owned()))
         })

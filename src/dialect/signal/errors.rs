@@ -18,7 +18,7 @@ pub(super) fn failed(fault: &Fault) -> Status {
         Fault::Busy | Fault::Conflict(_) => {
             Status::aborted("too many calls change the same thing at once; try again")
         }
-        Fault::Corrupt(_) | Fault::Forged(_) => {
+        Fault::Corrupt(_) | Fault::Forged(_) | Fault::KeyGone(_) => {
             rpc::failed(Status::internal("an internal error occurred"), fault)
         }
         Fault::OutboxFull => Status::resource_exhausted(

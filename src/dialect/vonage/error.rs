@@ -127,10 +127,12 @@ impl VerifyError {
                 1,
                 "Throttled: too many messages of this account wait for their senders; see to it that these answer, and try again",
             ),
-            Fault::Corrupt(why) | Fault::Forged(why) | Fault::Unavailable(why) => Self {
-                cause: Some(why.clone()),
-                ..Self::new(5, "Internal Error")
-            },
+            Fault::Corrupt(why) | Fault::Forged(why) | Fault::KeyGone(why) | Fault::Unavailable(why) => {
+                Self {
+                    cause: Some(why.clone()),
+                    ..Self::new(5, "Internal Error")
+                }
+            }
         }
     }
 

@@ -176,7 +176,7 @@ pub(super) fn failed(fault: &Fault) -> Status {
             let told = Status::unavailable("the server cannot read or write its data now; try again");
             failed_call(told, fault)
         }
-        Fault::Corrupt(_) | Fault::Forged(_) => {
+        Fault::Corrupt(_) | Fault::Forged(_) | Fault::KeyGone(_) => {
             failed_call(Status::internal("an internal error occurred"), fault)
         }
     }

@@ -4,17 +4,16 @@ use zeroize::Zeroizing;
 
 use super::deliver::DueCode;
 use crate::app::App;
+use crate::crypto::plain_code::PlainCode;
 use crate::delivery::codes::CodeMessage;
 use crate::domain::channel::Channel;
 use crate::domain::message::locale::Locale;
 use crate::domain::message::render;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::sealing::SealedField;
 use crate::domain::sid::AttemptSid;
 use crate::domain::verification::Verification;
-use crate::store::keys;
 
-/// The message that carries the code that is due, in the language that was asked for, or else in that of the number's
+/// The message that carries `code`, the one that is due, in the language that was asked for, or else in that of the number's
 /// country.
 ///
 /// # Errors
@@ -23,16 +22,14 @@ pub(super) fn compose(
     app: &App,
     verification: &Verification,
     due: DueCode<'_>,
+    code: &PlainCode,
     attempt: AttemptSid,
 ) -> Result<CodeMessage, String> {
     let DueCode {
         sending,
         code: issued,
     } = due;
-    let key = keys::verification(verification.service, verification.sid);
-    let opened = app.vault.open(key.bytes(), SealedField::Code, &issued.sealed);
-    let opened = opened.map_err(|error| format!("the code does not open: {error}"))?;
-    let code = std::str::from_utf8(&opened).map_err(|_| "the code is no text".to_owned())?;
+    let code = code.reveal();
     let content = &verification.content;
     let locale = locale(verification);
     let message = render(&content.message(sending.channel, &locale, code, &app.policy.templates));

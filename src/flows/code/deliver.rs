@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::compose::compose;
 use super::learn::target;
+use super::send::open_code;
 use super::settle::settle;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
@@ -13,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verification::{IssuedCode, Sending, Verification, VerificationStatus};
 use crate::flows::outbox::{Parcel, Settled};
 use crate::flows::reading::{NotRead, Reading};
-use crate::flows::{Fault, account};
+use crate::flows::{Fault, SealedReads, account};
 use crate::memory::breaker::NotNow;
 use crate::store::keys;
 
@@ -80,7 +81,14 @@ impl Parcel for CodeParcel {
 
     /// Sends the code with the sender that it names, unless it is void by now or the sender is left alone.
     async fn deliver(&mut self, app: &App, _row: &OutboxRow) -> DeliveryOutcome {
-        match self.send(app).await {
+        let mut sealed = SealedReads::default();
+        let sent = loop {
+            match self.send(app).await {
+                Err(NotRead::Failed(fault)) if sealed.is_to_be_read_again(&fault) => {}
+                sent => break sent,
+            }
+        };
+        match sent {
             Ok(outcome) => outcome,
             // What it is about is gone.
             Err(NotRead::Absent) => DeliveryOutcome::Obsolete,
@@ -132,7 +140,8 @@ impl CodeParcel {
             self.note.refused_here = true;
             return Ok(DeliveryOutcome::Refused { why });
         };
-        let message = match compose(app, &verification, due, row.attempt) {
+        let code = open_code(app, &verification, due.code)?;
+        let message = match compose(app, &verification, due, &code, row.attempt) {
             Ok(message) => message,
             Err(why) => {
                 self.note.refused_here = true;

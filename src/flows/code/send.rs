@@ -192,12 +192,11 @@ pub(crate) fn open_code(
     verification: &Verification,
     code: &IssuedCode,
 ) -> Result<PlainCode, Fault> {
-    let corrupt =
-        |why: &dyn std::fmt::Display| Fault::Corrupt(format!("verification {}: {why}", verification.sid));
+    let what = format!("verification {}", verification.sid);
     let key = keys::verification(verification.service, verification.sid);
     let opened = app
         .vault
         .open(key.bytes(), SealedField::Code, &code.sealed)
-        .map_err(|error| corrupt(&error))?;
-    PlainCode::from_opened(&opened).ok_or_else(|| corrupt(&"its code is none"))
+        .map_err(|error| Fault::unopened(&what, error))?;
+    PlainCode::from_opened(&opened).ok_or_else(|| Fault::Corrupt(format!("{what}: its code is none")))
 }

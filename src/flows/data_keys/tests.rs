@@ -2,6 +2,7 @@
 
 mod gone;
 mod meanwhile;
+mod sealed;
 
 use std::sync::Arc;
 

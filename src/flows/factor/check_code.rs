@@ -12,7 +12,7 @@ use crate::domain::sid::AccountSid;
 use crate::domain::time::Timestamp;
 use crate::flows::entity::LocatedEntity;
 use crate::flows::event::announce;
-use crate::flows::{Error, audit};
+use crate::flows::{Error, Fault, audit};
 use crate::store::{Batch, StoreError, keys};
 
 /// What `payload` is as a code of `factor` at `now`. The caller counts the verdict and commits it with the factor's
@@ -39,13 +39,13 @@ pub(crate) fn check_code(
     let code = Code::parse(payload, config.code_length.get()).ok_or(Refusal::CodeMalformed)?;
     factor.require_unthrottled(now)?;
     let place = keys::factor(scope, factor.sid);
-    let unreadable =
-        |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("factor {}: {error}", factor.sid));
+    let what = || format!("factor {}", factor.sid);
     let opened = app
         .vault
         .open(place.bytes(), SealedField::TotpSecret, &totp.secret)
-        .map_err(|error| unreadable(&error))?;
-    let secret = TotpSecret::from_bytes(opened).map_err(|error| unreadable(&error))?;
+        .map_err(|error| Fault::unopened(what(), error))?;
+    let secret =
+        TotpSecret::from_bytes(opened).map_err(|error| Fault::Corrupt(format!("{}: {error}", what())))?;
     let last_honest = totp.last_honest_step(now);
     if totp.accepted.ahead_of(last_honest) {
         tracing::warn!(

@@ -187,17 +187,11 @@ impl Notice {
         if self.push.unreachable_with(Some(sid)).is_some() {
             return Ok(PushOutcome::Settled(DeliveryOutcome::Obsolete));
         }
-        let key = keys::credential(self.scope.account, sid);
-        let Some(credential) = Reading::new(app).glance(&key).await? else {
-            return Ok(missing());
-        };
-        let secret = match credential::open_key(app, &credential) {
-            Ok(secret) => secret,
-            Err(error) => {
-                return Ok(refused(format!(
-                    "the key of credential {sid} does not open: {error}"
-                )));
-            }
+        let (credential, secret) = match credential::opened(app, self.scope.account, sid).await {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(missing()),
+            Err(fault @ (Fault::Corrupt(_) | Fault::KeyGone(_))) => return Ok(refused(fault.to_string())),
+            Err(fault) => return Err(fault),
         };
         let sent = self.send(app, &credential, &secret, message).await;
         Ok(sent.unwrap_or_else(missing))

@@ -29,7 +29,7 @@ pub async fn deliver_web_push(
         Err(error) => {
             let why = error.to_string();
             return PushOutcome::Settled(match error {
-                Fault::Corrupt(_) | Fault::Forged(_) => DeliveryOutcome::Refused { why },
+                error if error.is_of_a_record() => DeliveryOutcome::Refused { why },
                 _ => DeliveryOutcome::Retry {
                     why,
                     after: None,
@@ -64,12 +64,12 @@ pub async fn vapid_public_key(app: &App) -> Result<P256Point, Fault> {
 ///
 /// # Errors
 /// [`Fault::Corrupt`] too when it was sealed under another master key or for another place; [`Fault::Unavailable`].
-async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Fault> {
+pub(in crate::flows) async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Fault> {
     if let Some(key) = app.senders.push.web_push.key() {
         return Ok(key);
     }
-    let record = retry_on_conflict(app, || read_or_make(app)).await?;
-    let key = Arc::new(open(app, &record)?);
+    let key = retry_on_conflict(app, || async { open(app, &read_or_make(app).await?) }).await?;
+    let key = Arc::new(key);
     app.senders.push.web_push.remember(&key);
     Ok(key)
 }
@@ -77,9 +77,8 @@ async fn vapid_key(app: &App) -> Result<Arc<VapidKey>, Fault> {
 /// The key in a record, if it opens and belongs to the public half beside it.
 ///
 /// # Errors
-/// [`Fault::Corrupt`].
+/// [`Fault::Corrupt`], [`Fault::KeyGone`].
 pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Fault> {
-    let corrupt = |why: String| Fault::Corrupt(format!("VAPID key: {why}"));
     let bytes = app
         .vault
         .open(
@@ -87,10 +86,12 @@ pub(crate) fn open(app: &App, record: &VapidKeyRecord) -> Result<VapidKey, Fault
             SealedField::VapidKey,
             &record.private_key,
         )
-        .map_err(|error| corrupt(error.to_string()))?;
+        .map_err(|error| Fault::unopened("VAPID key", error))?;
     VapidKey::from_bytes(&bytes)
         .filter(|key| *key.public() == record.public_key)
-        .ok_or_else(|| corrupt("the private key does not belong to the public one".to_owned()))
+        .ok_or_else(|| {
+            Fault::Corrupt("VAPID key: the private key does not belong to the public one".to_owned())
+        })
 }
 
 /// Two makers agree: the second one's commit finds the first one's key.

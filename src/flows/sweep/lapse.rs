@@ -62,15 +62,19 @@ pub(super) async fn delete(app: &App, lapsed: &[Lapsed]) -> Result<usize, Fault>
         match delete_together(app, part).await {
             Ok(()) => gone += part.len(),
             // One of them is in the way of the others.
-            Err(Fault::Conflict(_) | Fault::OutboxFull | Fault::Corrupt(_) | Fault::Forged(_))
-                if part.len() > 1 =>
-            {
+            Err(
+                Fault::Conflict(_)
+                | Fault::OutboxFull
+                | Fault::Corrupt(_)
+                | Fault::Forged(_)
+                | Fault::KeyGone(_),
+            ) if part.len() > 1 => {
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([first, second]);
             }
             // That something with it is forged was said when it was read.
             Err(Fault::Busy | Fault::Conflict(_) | Fault::Forged(_) | Fault::OutboxFull) => {}
-            Err(Fault::Corrupt(why)) => {
+            Err(Fault::Corrupt(why) | Fault::KeyGone(why)) => {
                 tracing::error!("something that is over is not reclaimed: {why}");
             }
             Err(fault @ Fault::Unavailable(_)) => return Err(fault),

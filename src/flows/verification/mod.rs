@@ -44,7 +44,7 @@ use crate::domain::verification::{Check, Refusal, Verification};
 use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::code::key_to_convert;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
-use crate::flows::{Error, Fault};
+use crate::flows::{Error, Fault, SealedReads};
 use crate::store::keys::{self, Key};
 use crate::store::{Batch, StoreError};
 
@@ -76,33 +76,42 @@ pub async fn fetch(
     Ok((found.service, found.verification))
 }
 
+/// The verification as [`fetch`] finds it, and what was given in each of its checks, if its rules keep that.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_with_given(
+    app: &App,
+    account: AccountSid,
+    service: ServiceSid,
+    which: &VerificationName,
+) -> Result<(Verification, Vec<Option<Zeroizing<String>>>), Error<Refusal>> {
+    let mut sealed = SealedReads::default();
+    loop {
+        let (_, found) = fetch(app, account, service, which).await?;
+        let each = found.checks.iter().map(|check| given(app, &found, check));
+        match each.collect::<Result<_, _>>() {
+            Ok(all) => return Ok((found, all)),
+            Err(fault) if sealed.is_to_be_read_again(&fault) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+}
+
 /// What was given in one of a verification's checks, if its rules keep that.
 ///
 /// # Errors
-/// [`Fault::Corrupt`] if it does not open.
-pub fn given(
-    app: &App,
-    verification: &Verification,
-    check: &Check,
-) -> Result<Option<Zeroizing<String>>, Fault> {
+/// [`Fault::Corrupt`] or [`Fault::KeyGone`] if it does not open.
+fn given(app: &App, verification: &Verification, check: &Check) -> Result<Option<Zeroizing<String>>, Fault> {
     let Some(sealed) = &check.submitted else {
         return Ok(None);
     };
     let key = keys::verification(verification.service, verification.sid);
-    let opened = app
-        .vault
-        .open(key.bytes(), SealedField::SubmittedCode, sealed)
-        .map_err(|error| error.to_string());
-    let text = opened.and_then(|bytes| {
-        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-        Ok(Zeroizing::new(text.to_owned()))
-    });
-    text.map(Some).map_err(|why| {
-        Fault::Corrupt(format!(
-            "verification {}: what was given does not open: {why}",
-            verification.sid
-        ))
-    })
+    let what = || format!("verification {}: what was given does not open", verification.sid);
+    let opened = app.vault.open(key.bytes(), SealedField::SubmittedCode, sealed);
+    let bytes = opened.map_err(|error| Fault::unopened(what(), error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| Fault::Corrupt(format!("{}: {error}", what())))?;
+    Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
 /// What is going to be read to find a verification.

@@ -99,7 +99,7 @@ impl RpcError {
         match fault {
             Fault::Busy | Fault::Conflict(_) => Self::AUTH_RESTART,
             Fault::OutboxFull => Self::flood_wait(Duration::from_mins(1)),
-            Fault::Corrupt(_) | Fault::Forged(_) | Fault::Unavailable(_) => {
+            Fault::Corrupt(_) | Fault::Forged(_) | Fault::KeyGone(_) | Fault::Unavailable(_) => {
                 Self::internal(format!("a call failed: {fault}"))
             }
         }

@@ -234,7 +234,7 @@ impl ApiError {
                 "Too many requests for this resource; try again",
             )
             .retry_after(Duration::from_secs(1)),
-            Fault::Corrupt(_) | Fault::Forged(_) => Self::new(
+            Fault::Corrupt(_) | Fault::Forged(_) | Fault::KeyGone(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 20500,
                 "An internal error occurred",

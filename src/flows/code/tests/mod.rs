@@ -2,6 +2,7 @@
 
 mod failover;
 mod forged;
+mod key_change;
 mod recipients;
 mod routing;
 mod silent;

@@ -261,7 +261,7 @@ async fn what_was_given_is_kept_sealed_if_the_rules_say_so() {
         let shown: Vec<_> = checked
             .checks
             .iter()
-            .map(|check| verification::given(&world.app, &checked, check).unwrap())
+            .map(|check| super::super::given(&world.app, &checked, check).unwrap())
             .map(|given| given.map(|text| text.to_string()))
             .collect();
         let expected = [guess, right].map(|text| keeps.then_some(text));

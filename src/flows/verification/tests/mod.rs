@@ -4,6 +4,7 @@ mod clocks;
 mod failures;
 mod guessing;
 mod histories;
+mod key_change;
 mod model;
 mod plans;
 mod round_trips;
