@@ -5,7 +5,7 @@ use crate::flows::Fault;
 use crate::flows::reading::{DecisionEpoch, Reading};
 use crate::store::keys::{self, Prefix};
 use crate::store::records::Record;
-use crate::store::{Entry, Scan, StoreError};
+use crate::store::{Entry, Scan, ScanPage, StoreError};
 
 pub use crate::store::Order;
 
@@ -129,7 +129,7 @@ pub(crate) fn page_of<T>(mut items: Vec<([u8; 16], T)>, request: PageRequest) ->
         }
         Cursor::Start => {}
     }
-    let page = framed(items, request);
+    let page = framed(items, None, request);
     Page {
         items: page.items.into_iter().map(|(_, item)| item).collect(),
         previous: page.previous,
@@ -161,23 +161,46 @@ async fn read(
         order,
         limit: request.size + 1,
     };
-    let entries = Reading::new(app).scan(scan).await?;
+    let ScanPage { entries, next } = Reading::new(app).scan_some(scan).await?;
+    let cut = next.map(|key| {
+        let exact = cursor_of(&key).filter(|cursor| [prefix, &end_of(*cursor)].concat() == key);
+        exact.ok_or_else(|| Fault::Forged(NO_PLACE.to_owned()))
+    });
     let items = entries
         .into_iter()
         .filter_map(|(key, entry)| Some((cursor_of(&key)?, entry)))
         .collect();
-    Ok(framed(items, request))
+    Ok(framed(items, cut.transpose()?, request))
 }
 
-/// The page that begins with `items`, the nearest to its cursor first; there may be more of them than it has room for.
-fn framed<T>(mut items: Vec<([u8; 16], T)>, request: PageRequest) -> Page<([u8; 16], T)> {
+/// Behind entries that no item's key is like there is nothing that a caller can name.
+const NO_PLACE: &str = "so many entries of the listing are not as a server of this store wrote them that it cannot go on behind \
+                        them; `countersign store check` names them, and a store that is copied or restored without them has \
+                        what is left";
+
+/// The page that begins with `items`, the nearest to its cursor first; there may be more of them than it has room for. If it was
+/// `cut` behind something that somebody else wrote, the next page in its direction begins there.
+fn framed<T>(
+    mut items: Vec<([u8; 16], T)>,
+    cut: Option<[u8; 16]>,
+    request: PageRequest,
+) -> Page<([u8; 16], T)> {
     let backwards = matches!(request.cursor, Cursor::Before(_));
-    let more = items.len() > request.size;
+    let cut = cut.filter(|_| items.len() <= request.size);
+    let more = items.len() > request.size || cut.is_some();
     items.truncate(request.size);
     if backwards {
         items.reverse();
     }
-    let (first, last) = (items.first().map(|item| item.0), items.last().map(|item| item.0));
+    let (mut first, mut last) = (items.first().map(|item| item.0), items.last().map(|item| item.0));
+    if let Some(cut) = cut {
+        // Without items, that is where to turn round, too.
+        (first, last) = if backwards {
+            (Some(cut), last.or(Some(cut)))
+        } else {
+            (first.or(Some(cut)), Some(cut))
+        };
+    }
     let has_previous = if backwards {
         more
     } else {
@@ -197,3 +220,6 @@ fn reversed(order: Order) -> Order {
         Order::Descending => Order::Ascending,
     }
 }
+
+#[cfg(test)]
+mod tests;

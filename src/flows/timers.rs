@@ -170,7 +170,7 @@ impl<K> WaitingTimers<K> {
                 order: Order::Ascending,
                 limit: CHUNK,
             };
-            let chunk = Reading::new(app).scan(scan).await?;
+            let chunk = Reading::new(app).scan_past(scan).await?;
             let is_last = chunk.len() < CHUNK;
             for (key, entry) in chunk {
                 let timer = read(&key, &entry);

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod postgres;
 mod range;
 pub mod records;
+mod scan;
 pub mod sled;
 pub mod transfer;
 
@@ -33,6 +34,8 @@ pub(crate) mod gated;
 use std::fmt;
 
 use async_trait::async_trait;
+
+pub use self::scan::{Order, Scan, ScanPage};
 
 use crate::domain::key_ring::KeyNumber;
 use crate::domain::time::Timestamp;
@@ -70,6 +73,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`Store::get`].
     async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError>;
+
+    /// The same, as far as one read goes: past a bounded number of entries that somebody else wrote, where entries carry MACs.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    async fn scan_some(&self, scan: Scan) -> Result<ScanPage, StoreError> {
+        let entries = self.scan(scan).await?;
+        Ok(ScanPage { entries, next: None })
+    }
 
     /// Applies `batch` if all its assertions hold; durable when this returns `Ok`.
     ///
@@ -293,28 +305,6 @@ impl fmt::Debug for Entry {
 /// The version of an entry: changes with every write of its key and never comes back, deletes in between or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
-
-/// Which entries to read.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields say what they are")]
-pub struct Scan {
-    /// What the keys begin with.
-    pub prefix: Vec<u8>,
-    /// Begin behind this key (before it, when descending). It need not exist, but must begin with `prefix`.
-    pub after: Option<Vec<u8>>,
-    pub order: Order,
-    /// How many entries at the most.
-    pub limit: usize,
-}
-
-/// The direction of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest key first.
-    Ascending,
-    /// Largest key first.
-    Descending,
-}
 
 /// Assertions and changes that apply together.
 #[derive(Clone, Default)]

@@ -45,7 +45,7 @@ pub async fn tell_accounts(app: &App, event_type: EventType) {
             order: Order::Ascending,
             limit: ACCOUNTS_AT_ONCE,
         };
-        let found = match Reading::new(app).scan(scan).await {
+        let found = match Reading::new(app).scan_past(scan).await {
             Ok(found) => found,
             Err(error) => {
                 let name = event_type.name();

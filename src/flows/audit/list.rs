@@ -6,7 +6,7 @@ use crate::domain::sid::{AccountSid, AuditSid, FactorSid};
 use crate::domain::time::Timestamp;
 use crate::flows::Fault;
 use crate::flows::reading::Reading;
-use crate::store::{Order, Scan, keys, records};
+use crate::store::{Order, Scan, ScanPage, keys, records};
 
 /// Which entries are looked for. What is not said does not matter.
 #[derive(Clone, Debug, Default)]
@@ -75,8 +75,8 @@ pub async fn page(
             order,
             limit: SCANNED_AT_ONCE,
         };
-        let found = Reading::new(app).scan(scan).await?;
-        let is_last = found.len() < SCANNED_AT_ONCE;
+        let ScanPage { entries: found, next } = Reading::new(app).scan_some(scan).await?;
+        let is_last = next.is_none() && found.len() < SCANNED_AT_ONCE;
         for (key, entry) in found {
             let Some(sid) = keys::last_sid(&key).map(AuditSid::from_bytes) else {
                 continue;
@@ -104,6 +104,12 @@ pub async fn page(
         if is_last {
             return Ok(AuditPage { entries, next: None });
         }
+        if let Some(key) = next {
+            // Behind what is no entry's key there is nothing that a caller can name.
+            let exact = keys::last_sid(&key).filter(|sid| listing.key(sid).into_bytes() == key);
+            let sid = exact.ok_or_else(|| Fault::Forged(SO_MANY_FORGED.to_owned()))?;
+            after = Some(AuditSid::from_bytes(sid));
+        }
     }
     Ok(AuditPage { entries, next: after })
 }
@@ -120,6 +126,9 @@ fn beginning(filter: &AuditFilter, order: Order) -> Option<AuditSid> {
         Order::Descending => filter.until.map(first_at),
     }
 }
+
+const SO_MANY_FORGED: &str = "so many entries of the audit log are not as a server of this store wrote them that they cannot be \
+                              gone past; `countersign audit verify` and `countersign store check` say more";
 
 /// How many scans one page takes at the most, and of how many entries each.
 const MOST_SCANS: usize = 20;

@@ -83,7 +83,7 @@ pub async fn note_all(app: &App) -> Result<(), Fault> {
         order: Order::Ascending,
         limit: usize::MAX,
     };
-    let accounts = Reading::new(app).scan(scan).await?;
+    let accounts = Reading::new(app).scan_past(scan).await?;
     let accounts = accounts.iter().filter_map(|(key, _)| keys::last_sid(key));
     let mut failed = Ok(());
     for account in accounts.map(AccountSid::from_bytes).chain([super::NOBODY]) {
@@ -189,7 +189,7 @@ async fn seal_stretch(app: &App, account: AccountSid) -> Result<Rest, Fault> {
         order: Order::Ascending,
         limit: MOST_SEALED,
     };
-    let found = reading.scan(scan).await?;
+    let found = reading.scan_past(scan).await?;
     let (mut digest, mut ends) = (StretchDigest::default(), Vec::with_capacity(found.len()));
     let mut stretch: Option<(AuditSid, AuditSid)> = None;
     let mut rest = if found.len() < MOST_SEALED {

@@ -240,7 +240,7 @@ async fn scan(
         order: Order::Ascending,
         limit,
     };
-    Reading::new(app).scan(scan).await
+    Reading::new(app).scan_past(scan).await
 }
 
 /// How many seals one part follows, or stretches of entries behind them: somebody waits for the answer.

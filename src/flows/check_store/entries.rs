@@ -29,6 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::push::web_push;
+use crate::flows::reading::Reading;
 use crate::flows::store_format::FORMAT;
 use crate::flows::{Fault, credential};
 use crate::store::keys::{self, KeyParts, Owner};
@@ -401,7 +402,7 @@ impl Walk<'_> {
             order: Order::Ascending,
             limit: usize::MAX,
         };
-        if self.app.store.scan(scan).await?.len() != count as usize {
+        if Reading::new(self.app).scan_past(scan).await?.len() != count as usize {
             self.confirm(here, "the account has more or fewer services")
                 .await?;
         }

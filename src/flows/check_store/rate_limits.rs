@@ -4,6 +4,7 @@ use super::walk::{Here, Walk};
 use crate::domain::rate_limit::{BucketInterval, MAX_BUCKETS, RateLimit, RateLimitUses};
 use crate::domain::sid::{RateLimitSid, ServiceSid};
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::{Order, Scan, keys, records};
 
 impl Walk<'_> {
@@ -31,7 +32,7 @@ impl Walk<'_> {
             order: Order::Descending,
             limit: usize::MAX,
         };
-        let earlier = self.app.store.scan(scan).await?;
+        let earlier = Reading::new(self.app).scan_past(scan).await?;
         let same_name = |limit_before: RateLimit| limit_before.unique_name == limit.unique_name;
         if earlier
             .iter()

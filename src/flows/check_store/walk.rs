@@ -11,6 +11,7 @@ use crate::domain::key_ring::KeyNumber;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
 use crate::domain::text::Identity;
 use crate::flows::Fault;
+use crate::flows::reading::Reading;
 use crate::store::authentic::Forgery;
 use crate::store::keys::{self, Key, KeyParts, Owner};
 use crate::store::kinds::{EntryKind, Holds, Home, Lifetime};
@@ -296,7 +297,7 @@ impl<'a> Walk<'a> {
                 order: Order::Ascending,
                 limit: CHUNK,
             };
-            let services = self.app.store.scan(scan).await?;
+            let services = Reading::new(self.app).scan_past(scan).await?;
             for (key, _) in &services {
                 if let Some(KeyParts::Service(account, service)) = KeyParts::parse(key) {
                     self.accounts.insert(service, account);

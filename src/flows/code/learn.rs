@@ -133,7 +133,7 @@ pub async fn learn_from_stored(app: &App) -> Result<(), Fault> {
                 order: Order::Descending,
                 limit: CHUNK.min(share),
             };
-            let found = Reading::new(app).scan(scan).await?;
+            let found = Reading::new(app).scan_past(scan).await?;
             share -= found.len();
             let more = found.len() == CHUNK && share > 0;
             after = found.last().map(|(key, _)| key.clone());

@@ -53,7 +53,7 @@ async fn recall(
             order: Order::Descending,
             limit: CHUNK,
         };
-        let entries = Reading::new(app).scan(scan).await?;
+        let entries = Reading::new(app).scan_past(scan).await?;
         read += entries.len();
         let full = entries.len() == CHUNK;
         for (key, entry) in entries {

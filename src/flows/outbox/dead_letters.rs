@@ -119,7 +119,7 @@ pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(
             limit: AT_ONCE,
         };
         let (mut reading, mut batch, mut count) = (Reading::new(app), Batch::new(), 0);
-        for (key, entry) in reading.scan(scan).await? {
+        for (key, entry) in reading.scan_past(scan).await? {
             // What cannot be read stays: `countersign store check` names it.
             let Ok(row) = records::decode::<OutboxRow>(&entry.value) else {
                 continue;

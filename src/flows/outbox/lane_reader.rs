@@ -239,7 +239,7 @@ impl LaneReader {
             order: Order::Ascending,
             limit: self.window,
         };
-        let rows = Reading::new(app).scan(scan).await?.into_iter();
+        let rows = Reading::new(app).scan_past(scan).await?.into_iter();
         let rows = rows.map(|(key, entry)| {
             let decoded = records::decode::<OutboxRow>(&entry.value);
             // Others do not wait for what cannot be read; `countersign store check` names it.

@@ -20,7 +20,7 @@ pub(super) async fn lanes(app: &App) -> Result<Vec<Lane>, Fault> {
             order: Order::Ascending,
             limit: 1,
         };
-        let Some((key, _)) = Reading::new(app).scan(scan).await?.pop() else {
+        let Some((key, _)) = Reading::new(app).scan_past(scan).await?.pop() else {
             return Ok(found);
         };
         after = match keys::lane_of(&key) {
@@ -66,7 +66,7 @@ pub async fn count_waiting(app: &App) -> Result<(), Fault> {
             order: Order::Ascending,
             limit: COUNTED_AT_ONCE,
         };
-        let rows = Reading::new(app).scan(scan).await?;
+        let rows = Reading::new(app).scan_past(scan).await?;
         for lane in rows.iter().filter_map(|(key, _)| keys::lane_of(key)) {
             *found.entry(lane.account).or_default() += 1;
         }
@@ -99,7 +99,7 @@ pub async fn list_waiting(
         order: Order::Ascending,
         limit: limit + 1,
     };
-    let entries = Reading::new(app).scan(scan).await?;
+    let entries = Reading::new(app).scan_past(scan).await?;
     let more = entries.len() > limit;
     let rows = entries
         .iter()

@@ -11,6 +11,7 @@ mod decision_line;
 mod epoch;
 mod outbox_room;
 mod prior;
+mod scans;
 
 pub(super) use self::epoch::DecisionEpoch;
 pub use self::prior::{Admitted, Foreseen, Prior};
@@ -35,10 +36,8 @@ use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 use crate::memory::Memory;
 use crate::store::keys::{self, Key, Prefix};
-use crate::store::records::{self, Record};
-use crate::store::{
-    Batch, Entry, ExpiredPage, ExpiryPosition, ForgedEntry, Order, Scan, Store, StoreError, Version,
-};
+use crate::store::records::Record;
+use crate::store::{Batch, Entry, ForgedEntry, Order, Scan, Store, StoreError, Version};
 
 /// What becomes of a commit for whose messages there is no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -201,27 +200,6 @@ impl<'a> Reading<'a> {
         Ok(records)
     }
 
-    /// The first `limit` records of a listing with their keys, which the decision does not rest on. What a later release may have
-    /// written, so that this one cannot read it, is left out.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`].
-    pub async fn list_readable<T: Record>(
-        &mut self,
-        prefix: &Prefix<T>,
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, T)>, Fault> {
-        let scan = Scan {
-            prefix: prefix.bytes().to_vec(),
-            after: None,
-            order: Order::Ascending,
-            limit,
-        };
-        let entries = self.scan(scan).await?.into_iter();
-        let readable = entries.filter_map(|(key, entry)| Some((key, records::decode(&entry.value).ok()?)));
-        Ok(readable.collect())
-    }
-
     /// What time it is by the clock that all who share the store can ask; `None` where there is none.
     ///
     /// # Errors
@@ -230,60 +208,12 @@ impl<'a> Reading<'a> {
         Ok(self.store.clock().await?)
     }
 
-    /// A stretch of the key map, as it is now; what was read before does not show in it. The decision rests on what is said
-    /// to be by [`Reading::rest_on`] afterwards.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-    pub async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, Fault> {
-        Ok(self.store.scan(scan).await?)
-    }
-
-    /// At most `limit` of the entries whose end has come by `now`, from where an earlier page ended. As with [`Reading::scan`],
-    /// the decision rests on none of them by itself.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-    pub async fn expired(
-        &self,
-        now: Timestamp,
-        after: Option<&ExpiryPosition>,
-        limit: usize,
-    ) -> Result<ExpiredPage, Fault> {
-        Ok(self.store.expired(now, after, limit).await?)
-    }
-
     /// Counts anew how many messages of the account wait, unless that was done a moment ago.
     ///
     /// # Errors
     /// [`Fault::Unavailable`].
     pub(crate) async fn recount(self, account: AccountSid) -> Result<(), Fault> {
         recount(self.store, &self.memory.backlog, account).await.map(drop)
-    }
-
-    /// The entries at `keys` as servers of this store wrote them; what somebody else wrote, and what is gone, is left out. As with
-    /// [`Reading::scan`], the decision rests on none of them by itself.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-    pub(in crate::flows) async fn entries(&self, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Entry)>, Fault> {
-        let found = match self.store.get_many(keys).await {
-            Err(StoreError::Forged(_)) => {
-                let mut found = Vec::with_capacity(keys.len());
-                for key in keys {
-                    found.push(match self.store.get(key).await {
-                        Err(StoreError::Forged(_)) => None,
-                        entry => entry?,
-                    });
-                }
-                found
-            }
-            found => found?,
-        };
-        let pairs = keys.iter().zip(found);
-        Ok(pairs
-            .filter_map(|(key, entry)| Some((key.clone(), entry?)))
-            .collect())
     }
 
     /// The epoch in which an entry of this `version` is void, as far as its kind can be.

@@ -6,7 +6,7 @@ use crate::domain::outbox::Receiver;
 use crate::domain::sid::AccountSid;
 use crate::flows::Fault;
 use crate::memory::backlog::{Added, Backlog};
-use crate::store::{Batch, Order, Scan, Store, keys};
+use crate::store::{Batch, Order, Scan, ScanPage, Store, keys};
 
 /// Counts anew how many messages of the account wait, unless that was done a moment ago. Whether it did.
 ///
@@ -23,25 +23,30 @@ pub(super) async fn recount(
     let mut found = HashSet::new();
     for prefix in keys::lanes_of(account) {
         let mut after = None;
-        loop {
+        // A request waits for this, so not all of what somebody else wrote is passed over.
+        for _ in 0..MOST_PIECES {
             let scan = Scan {
                 prefix: prefix.clone(),
                 after: after.take(),
                 order: Order::Ascending,
                 limit: COUNTED_AT_ONCE,
             };
-            let rows = store.scan(scan).await?;
-            let Some((last, _)) = rows.last() else {
+            let ScanPage { entries, next } = store.scan_some(scan).await?;
+            let last = entries.last().map(|(key, _)| key.clone());
+            found.extend(entries.into_iter().map(|(key, _)| key));
+            after = next.or(last);
+            if after.is_none() {
                 break;
-            };
-            after = Some(last.clone());
-            found.extend(rows.into_iter().map(|(key, _)| key));
+            }
             tokio::task::yield_now().await;
         }
     }
     backlog.set(account, &found);
     Ok(true)
 }
+
+/// How many times as many rows of one kind are counted at the most.
+const MOST_PIECES: usize = 1000;
 
 /// How many rows are read in one round trip only to be counted.
 pub(crate) const COUNTED_AT_ONCE: usize = 1000;

@@ -173,7 +173,7 @@ async fn sweep_purges(app: &App) -> Result<usize, Fault> {
         limit: CHUNK,
     };
     let mut swept = 0;
-    for (key, entry) in Reading::new(app).scan(scan).await? {
+    for (key, entry) in Reading::new(app).scan_past(scan).await? {
         let Some(service) = keys::last_sid(&key).map(ServiceSid::from_bytes) else {
             continue;
         };
@@ -194,7 +194,7 @@ async fn sweep_service(app: &App, service: ServiceSid, purge: Version) -> Result
             order: Order::Ascending,
             limit: CHUNK,
         };
-        let entries = reading.scan(scan).await?;
+        let entries = reading.scan_past(scan).await?;
         if entries.is_empty() {
             continue;
         }

@@ -197,7 +197,7 @@ async fn wait_anew(app: &App) -> Result<(), Fault> {
             order: Order::Ascending,
             limit: CHUNK,
         };
-        let timers = Reading::new(app).scan(scan).await?;
+        let timers = Reading::new(app).scan_past(scan).await?;
         let now = app.clock.now();
         let ahead: Vec<_> = timers
             .iter()

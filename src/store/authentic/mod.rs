@@ -14,13 +14,14 @@
 //! not whole has no MAC, for it is written before there are keys; whoever writes one only keeps a store from being used.
 //!
 //! What does not verify fails alone: a read of it is refused, whether it asks for the record or only whether there is one, and
-//! a scan goes past it, as if it were deleted.
+//! a scan goes past it, as if it were deleted. One read goes past a bounded number of them.
 //!
 //! Exports hold entries as the engine has them, with their MACs: whoever reads those verifies them with [`verified`].
 
 mod known_versions;
 mod opening;
 mod ring;
+mod scanning;
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -33,11 +34,12 @@ use async_trait::async_trait;
 
 use self::known_versions::KnownVersions;
 use self::ring::RingWatch;
+use self::scanning::too_many_forged;
 use super::keys;
 use super::records::{self, Record};
 use super::{
     Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, ForgedEntry,
-    Scan, Statistics, Store, StoreError, ValueAfterLoss, Version,
+    Scan, ScanPage, Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::crypto::vault::{DataKeys, EntryTag, Vault};
 use crate::domain::key_ring::{KeyNumber, SealedKeyRing};
@@ -131,38 +133,18 @@ impl Store for AuthenticStore {
         }
     }
 
-    async fn scan(&self, mut scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
-        let mut found = Vec::new();
-        loop {
-            let begun = self.begin_read();
-            let page = self.engine.scan(scan.clone()).await?;
-            self.look_if_lacking(self.lacks_key_of(page.iter().map(|(_, entry)| entry)))
-                .await?;
-            let Some(page) = self.open_page(&begun, page) else {
-                continue;
-            };
-            let (is_last, mut passed_over) = (page.len() < scan.limit, None);
-            for (key, entry) in page {
-                match entry {
-                    Ok(entry) => {
-                        if passed_over.is_some() {
-                            passed_over = Some(key.clone());
-                        }
-                        found.push((key, entry));
-                        scan.limit -= 1;
-                    }
-                    Err(forgery) => {
-                        self.refuse(&key, forgery);
-                        passed_over = Some(key);
-                    }
-                }
-            }
-            // As many more as were passed over.
-            let Some(last) = passed_over.filter(|_| !is_last && scan.limit > 0) else {
-                return Ok(found);
-            };
-            scan.after = Some(last);
+    /// Fails behind so many forged entries as one read passes over: whoever can go on behind them asks for
+    /// [some](Store::scan_some).
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        let page = self.scan_some(scan).await?;
+        match page.next {
+            None => Ok(page.entries),
+            Some(last) => Err(too_many_forged(&last)),
         }
+    }
+
+    async fn scan_some(&self, scan: Scan) -> Result<ScanPage, StoreError> {
+        self.scan_past_forged(scan).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {

@@ -1,5 +1,6 @@
 //! What is written verifies; what somebody else wrote fails alone.
 
+use super::scanning::MOST_PASSED_OVER;
 use super::*;
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::master_key::MasterKey;
@@ -9,6 +10,7 @@ use crate::domain::sid::ServiceSid;
 use crate::doubles::SeededEntropy;
 use crate::store::Order;
 use crate::store::contract::expired;
+use crate::store::counting::CountingStore;
 use crate::store::memory::MemoryStore;
 
 /// A store of its own, with so many entries: `y`, a number, and a value of the same number.
@@ -206,4 +208,93 @@ async fn an_older_version_that_comes_back_is_refused_and_no_sign_of_a_loss() {
     assert_eq!(opened(u64::MAX), Err(Forgery::Older), "it stays refused");
     world.store.forget_versions();
     assert!(opened(u64::MAX).is_ok());
+}
+
+/// Whoever writes the store can put any number of entries anywhere: one read must not go through all of them.
+#[tokio::test]
+async fn one_read_goes_past_so_many_forged_entries_and_says_where_to_go_on() {
+    let engine = Arc::new(CountingStore::new(MemoryStore::new()));
+    let store = AuthenticStore::new(engine.clone(), vault(1));
+    let numbered = |number: u32| [b"y", &number.to_be_bytes()[..]].concat();
+    let ours = [0, 20_000, 40_001];
+    for number in ours {
+        let batch = Batch::new().put(numbered(number), vec![1]);
+        store.commit(batch).await.unwrap();
+    }
+    for chunk in (1..20_000)
+        .chain(20_001..40_001)
+        .collect::<Vec<u32>>()
+        .chunks(1000)
+    {
+        let forge = |batch: Batch, number: &u32| batch.put(numbered(*number), vec![7; 40]);
+        let batch = chunk.iter().fold(Batch::new(), forge);
+        engine.commit(batch).await.unwrap();
+    }
+    for (order, limit) in [
+        (Order::Ascending, 1),
+        (Order::Ascending, 2),
+        (Order::Descending, 3),
+        (Order::Ascending, usize::MAX),
+    ] {
+        let mut scan = Scan {
+            prefix: b"y".to_vec(),
+            after: None,
+            order,
+            limit,
+        };
+        let mut found = Vec::new();
+        loop {
+            engine.take();
+            let forged = store.statistics().forged;
+            let page = store.scan_some(scan.clone()).await.unwrap();
+            let walked = store.statistics().forged - forged;
+            assert!(walked <= MOST_PASSED_OVER + 1024, "{walked}");
+            assert!(engine.take().scan <= 20, "{order:?} {limit}");
+            let count = page.entries.len();
+            found.extend(page.entries.into_iter().map(|(key, _)| key));
+            scan.after = page.next.clone().or(found.last().cloned());
+            if page.next.is_none() && count < limit {
+                break;
+            }
+        }
+        let mut expected = ours.map(numbered);
+        if order == Order::Descending {
+            expected.reverse();
+        }
+        assert_eq!(found, expected, "{order:?} {limit}");
+    }
+    // Whoever cannot go on is told why.
+    let all = Scan {
+        prefix: b"y".to_vec(),
+        after: None,
+        order: Order::Ascending,
+        limit: 2,
+    };
+    match store.scan(all).await {
+        Err(StoreError::Forged(why)) => {
+            assert!(why.contains("`countersign store check` names them"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is read in pieces is all there.
+#[tokio::test]
+async fn a_scan_for_more_than_the_engine_gives_at_once_has_them_all() {
+    let store = AuthenticStore::new(Arc::new(MemoryStore::new()), vault(1));
+    let numbered = |number: u16| [b"y", &number.to_be_bytes()[..]].concat();
+    let put = |batch: Batch, number| batch.put(numbered(number), vec![1]);
+    store.commit((0..2500).fold(Batch::new(), put)).await.unwrap();
+    for limit in [1023, 1024, 1025, 2048, 2500, 2501, usize::MAX] {
+        let scan = Scan {
+            prefix: b"y".to_vec(),
+            after: None,
+            order: Order::Ascending,
+            limit,
+        };
+        let found = store.scan(scan).await.unwrap();
+        let keys: Vec<Vec<u8>> = found.into_iter().map(|(key, _)| key).collect();
+        let expected: Vec<Vec<u8>> = (0..2500).take(limit).map(numbered).collect();
+        assert!(keys == expected, "{limit}: {}", keys.len());
+    }
 }

@@ -94,3 +94,26 @@ async fn a_forged_attempt_keeps_nobody_out_who_has_the_code() {
     let (batch, attempt) = noted.unwrap();
     assert!(batch.is_empty() && attempt.is_none());
 }
+
+/// In front of a lane, and in it, are more rows that somebody else wrote than one read goes past.
+#[tokio::test]
+async fn a_code_behind_many_forged_rows_is_sent() {
+    let world = CodeWorld::new(&["a"]).await;
+    world.text("471100").await;
+    let row = &world.rows().await[0];
+    let key = keys::outbox_row(row.message.lane(), row.sid).into_bytes();
+    let (start, end) = key.split_at(key.len() - 16);
+    let sid = u128::from_be_bytes(end.try_into().unwrap());
+    let in_front = (1..=6000).map(|back| [start, &(sid - back).to_be_bytes()[..]].concat());
+    let first = keys::lanes();
+    let other = (0..6000_u32).map(|number| [&first[..], &number.to_be_bytes()[..]].concat());
+    let all: Vec<Vec<u8>> = in_front.chain(other).collect();
+    for chunk in all.chunks(1000) {
+        let forge = |batch: Batch, key: &Vec<u8>| batch.put(key.clone(), vec![7; 40]);
+        let batch = chunk.iter().fold(Batch::new(), forge);
+        world.app.engine.commit(batch).await.unwrap();
+    }
+    world.deliver().await;
+    assert_eq!(world.senders[0].seen().len(), 1);
+    assert_eq!(world.tries().await, [("a".to_owned(), "sent")]);
+}

@@ -383,7 +383,7 @@ impl CodeWorld {
             order: Order::Ascending,
             limit: 100_000,
         };
-        let found = self.app.store.scan(scan).await.unwrap();
+        let found = Reading::new(&self.app).scan_past(scan).await.unwrap();
         let decode = |(_, entry): &(_, crate::store::Entry)| records::decode(&entry.value).unwrap();
         found.iter().map(decode).collect()
     }
