@@ -253,7 +253,7 @@ mod tests {
         cells
     }
 
-    const HOSTILE: [&str; 12] = [
+    const HOSTILE: [&str; 13] = [
         "\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7}",
         "\u{9b}2J\u{90}q\u{85}next",
         "first\r\nsecond\nthird\u{b}\u{c}\u{2028}\u{2029}",
@@ -264,10 +264,12 @@ mod tests {
         "@SUM(1+1)*cmd|' /C calc'!A0",
         "\t=1+1",
         "\",=1+1,\"",
+        "\",\"outcome\":\"approved\",\"act\":\"\\",
         "a|b=c\\ src=1.2.3.4 act=done",
         "\u{0}\u{7f}\u{feff}\u{ff1d}1",
     ];
 
+    /// SECURITY.md, row 35: new lines, ANSI, formulas, JSON; and a megabyte of them.
     #[test]
     fn nothing_that_somebody_says_makes_another_field_or_line_or_moves_a_cursor() {
         let long = format!("={}\u{1b}[2J", "x,\"\n".repeat(250_000));

@@ -134,6 +134,7 @@ mod tests {
         drift
     }
 
+    /// SECURITY.md, row 15: so many steps at the most, in either direction.
     #[test]
     fn codes_in_a_row_move_it_by_a_step_a_day_and_never_beyond_the_limit() {
         let drift = after(LearnedDrift::default(), 2, 0..2);

@@ -42,6 +42,7 @@ fn entries(data: &Path, arguments: &[&str]) -> Vec<Value> {
         .collect()
 }
 
+/// SECURITY.md, row 35: whatever a client calls itself, its refusals are entries, cut short and escaped, and the chain verifies.
 #[expect(
     clippy::too_many_lines,
     reason = "one story, from the request to what is shown of it"
@@ -70,7 +71,8 @@ fn what_was_refused_is_found_with_its_reason_and_the_answers_own_identifier() {
     let mut followed = BufReader::new(follow.stdout.take().unwrap()).lines();
     // It shows what comes from now on, and now is when it has begun: something is refused until it says so.
     let path = format!("{factors}/{factor}");
-    let agent = format!("\u{9b}31m=HYPERLINK(\"x\")|a=b {}", "\u{e4}".repeat(10_000));
+    let injected = "\u{9b}31m=HYPERLINK(\"x\")|a=b\",\"outcome\":\"approved\",\"b\":\"";
+    let agent = format!("{injected}{}", "\u{e4}".repeat(10_000));
     let (told, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || told.send(followed.next()));
     let mut ids = Vec::new();
@@ -110,7 +112,7 @@ fn what_was_refused_is_found_with_its_reason_and_the_answers_own_identifier() {
         assert!(entry["reason"].as_str().unwrap().contains("length"), "{entry}");
         let agent = entry["agent"].as_str().unwrap();
         assert!(
-            agent.starts_with("\u{fffd}31m=HYPERLINK") && agent.ends_with('…'),
+            agent.starts_with(&injected.replace('\u{9b}', "\u{fffd}")) && agent.ends_with('…'),
             "{agent}"
         );
         assert!(agent.chars().count() <= 121);

@@ -142,6 +142,7 @@ fn rotate(data: &Path, account: &str) -> u64 {
 
 const CACHE: &str = "4194304";
 
+/// SECURITY.md, row 35: the log is rotated in constant memory. `COUNTERSIGN_TEST_AUDIT` says how long it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures of a run by hand (`--nocapture`)")]
 async fn a_long_log_takes_no_more_memory_than_a_short_one() {

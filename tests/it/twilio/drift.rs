@@ -52,6 +52,8 @@ async fn nothing_is_learned_unless_the_operator_wants_it() {
     assert_eq!(learned(&client, &totp).await, Value::Null);
 }
 
+/// SECURITY.md, row 15: both centres are tried, and what is learned is bounded.
+///
 /// A clock that drifts slowly is followed up to the operator's limit, and the server's own time counts as before: whoever
 /// sets the device's clock right is let in at once.
 #[tokio::test]
@@ -86,6 +88,8 @@ async fn a_clock_that_drifts_is_followed_in_both_directions_and_both_centres_cou
     }
 }
 
+/// SECURITY.md, row 15: no more than one time step a day.
+///
 /// Whoever gets hold of a code, or of all codes of a day, does not lock the device out that they were of.
 #[tokio::test]
 async fn codes_in_the_wrong_hands_do_not_pull_the_window_away() {
@@ -110,6 +114,8 @@ async fn codes_in_the_wrong_hands_do_not_pull_the_window_away() {
     }
 }
 
+/// SECURITY.md, row 15: never below the last step.
+///
 /// `LinOTP` issue 110: an automatic resynchronisation moved the window back, and codes that were used counted again. Here no code is
 /// accepted whose step is not above all that were accepted before, wherever the clocks of device and server go.
 #[tokio::test]

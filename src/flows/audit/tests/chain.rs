@@ -7,7 +7,7 @@ use crate::flows::sweep;
 use crate::store::Store as _;
 use crate::store::memory::MemoryStore;
 
-/// Each way to change what was written, and each is found.
+/// SECURITY.md, row 35: one row that is deleted or edited is found. So is each other way to change what was written.
 #[tokio::test]
 async fn deleting_editing_and_reordering_are_found() {
     let world = AuditWorld::new(AuditDetail::Decisions).await;
