@@ -10,7 +10,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 
 use crate::config::CommandLine;
 
@@ -60,9 +61,15 @@ impl ChildGroup {
 
     /// Whether the command has ended. It is not reaped by that: until that its number, and that of its group, is nobody else's.
     pub(super) fn has_ended(&self) -> bool {
+        matches!(self.look(), Ok(Some(_)) | Err(Errno::CHILD))
+    }
+
+    /// How it ended, if it did. There is no such child any more where ended children are reaped at once, as this process was started
+    /// to do: then nobody can tell how.
+    fn look(&self) -> Result<Option<WaitIdStatus>, Errno> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        self.pid()
-            .is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))))
+        let pid = self.pid().ok_or(Errno::CHILD)?;
+        waitid(WaitId::Pid(pid), options)
     }
 
     /// Ends the command with all that it has started in its group, whatever they make of softer signals. Whoever cannot be ended is
@@ -90,7 +97,10 @@ impl ChildGroup {
     pub(super) fn outcome(mut self) -> Result<(), String> {
         let status = self.child.wait();
         self.is_over = true;
-        let status = status.map_err(|error| format!("cannot be waited for: {error}"))?;
+        let status = status.map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::CHILD) => REAPED.to_owned(),
+            _ => format!("cannot be waited for: {error}"),
+        })?;
         if status.success() {
             return Ok(());
         }
@@ -102,7 +112,9 @@ impl ChildGroup {
     }
 
     fn kill(&mut self) {
-        if let (false, Some(pid)) = (self.is_over, self.pid()) {
+        // The number of one that was reaped may be somebody else's.
+        let is_ours = !self.is_over && !matches!(self.look(), Err(Errno::CHILD));
+        if let (true, Some(pid)) = (is_ours, self.pid()) {
             let _gone_already = kill_process_group(pid, Signal::KILL);
         }
         self.is_over = true;
@@ -177,6 +189,9 @@ fn quoted(said: &[u8]) -> String {
 fn could_be_key(word: &str) -> bool {
     word.len() >= 32
 }
+
+const REAPED: &str = "has ended, and how is not known: this process was started with the signal CHLD ignored, so that nobody learns what \
+                      becomes of its children; start it with that signal as it is by default";
 
 /// How often is looked whether a command has ended.
 pub(super) const LOOK_PERIOD: Duration = Duration::from_millis(10);

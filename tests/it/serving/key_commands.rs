@@ -266,3 +266,28 @@ fn quoted(text: &str) -> String {
 }
 
 const NOBODY: u32 = 65534;
+
+/// A service manager or a shell may have it started with the signal ignored: then nobody learns how a child has ended. It is found
+/// out at once, and says what to do.
+#[test]
+fn a_process_that_cannot_learn_how_its_children_end_says_so_at_once() {
+    watch::secret(KEY);
+    let directory = TempDir::new().unwrap();
+    let line = script(&directory.path().join("kms"), &format!("echo {KEY}"));
+    let data = directory.path().join("data");
+    assert!(run_with(&data, &["account", "create"], &line).status.success());
+    let started = command(&data, &["account", "list", "--master-key-command", &line]);
+    let began = std::time::Instant::now();
+    let output = Command::new("perl")
+        .args(["-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV"])
+        .arg(started.get_program())
+        .args(started.get_args())
+        .output()
+        .unwrap();
+    let refused = complaint(&output, 1);
+    assert!(
+        refused.contains("started with the signal CHLD ignored"),
+        "{refused}"
+    );
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
+}
