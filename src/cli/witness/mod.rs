@@ -157,13 +157,14 @@ impl Witness {
         Ok(true)
     }
 
-    /// Waits for the witness, however long it takes: nothing else is begun on a volume that hangs. But somebody is told.
+    /// Waits for the witness, however long it takes: nothing else is begun on a volume or database that hangs. But somebody is told.
     async fn answer<T>(&self, mut answer: Pin<Box<impl Future<Output = T>>>) -> T {
         if let Ok(answer) = tokio::time::timeout(SLOW, answer.as_mut()).await {
             return answer;
         }
         tracing::warn!(
-            "the volume of the witness has not answered for {} s; until it does it is not noticed if the store is put back",
+            "the volume or database of the witness has not answered for {} s; until it does it is not noticed if the store is put \
+             back",
             SLOW.as_secs()
         );
         answer.await
@@ -304,8 +305,8 @@ async fn first_word(place: &mut WitnessPlace, vault: &Vault) -> Result<Option<Te
     match witness::heard(vault, &text) {
         WitnessWord::Said(said) => Ok(Some(said)),
         WitnessWord::OfAnotherStore => Err(Failure::new(format!(
-            "the witness in {place} is that of another store; name another file for this one, or remove it if this store takes \
-             the place of that one"
+            "the witness in {place} is that of another store; name another file or database for this one, or remove that \
+             file or row if this store takes the place of that one"
         ))),
         WitnessWord::Damaged => Err(Failure::new(format!(
             "the witness in {place} is not as a server of this store wrote it; find out who changes it, and remove it: the next \
@@ -314,7 +315,7 @@ async fn first_word(place: &mut WitnessPlace, vault: &Vault) -> Result<Option<Te
     }
 }
 
-/// How long its volume may take before somebody is told.
+/// How long its volume or database may take before somebody is told.
 const SLOW: Duration = Duration::from_secs(10);
 
 /// How much may be used unseen before the store is put back.

@@ -113,7 +113,7 @@ fn a_row_that_is_gone_voids_and_one_that_is_wrong_refuses_the_start() {
     ));
     let refused = watched.refusal();
     assert!(
-        refused.contains("is that of another store; name another file"),
+        refused.contains("is that of another store; name another file or database"),
         "{refused}"
     );
     for damaged in ["''", "replace(k.said, 'epoch 0', 'epoch 1')", "repeat('x', 5000)"] {

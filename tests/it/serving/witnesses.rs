@@ -204,7 +204,7 @@ fn a_witness_that_is_gone_voids_and_one_that_is_wrong_refuses_the_start() {
     assert!(fs::metadata(&site.witness).unwrap().len() < 300);
     let refused = site.refusal(&other.witness);
     assert!(
-        refused.contains("is that of another store; name another file"),
+        refused.contains("is that of another store; name another file or database"),
         "{refused}"
     );
     let written = fs::read_to_string(&site.witness).unwrap();
@@ -356,7 +356,7 @@ fn a_witness_that_hangs_is_told_of_and_written_anew_once_it_answers() {
     let pipe = site.witness.with_file_name("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     fs::rename(&pipe, &site.witness).unwrap();
-    server.wait_for_log("the volume of the witness has not answered for 10 s");
+    server.wait_for_log("the volume or database of the witness has not answered for 10 s");
     let holder = holder(&server);
     assert_eq!(status(&server, &holder, &holder.code()), "approved");
     // Whoever waits at the pipe reads its end; if it is a file by now, nothing happens to it.
