@@ -48,7 +48,7 @@ impl Floods {
     }
 
     /// Says what was left out since this was last done; all may be said again.
-    fn tell(&self, lost: usize) {
+    pub(super) fn tell(&self, lost: usize) {
         let places = std::mem::take(&mut *self.places());
         for FloodedPlace { left_out, last, .. } in places.into_values().filter(|place| place.left_out > 0) {
             tracing::warn!("{left_out} more lines like this one were left out of the log: {last}");

@@ -318,3 +318,6 @@ const LONGEST_REST: Duration = Duration::from_mins(1);
 /// How soon what failed is tried again; each further time it takes twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_mins(10);
+
+#[cfg(test)]
+mod tests;

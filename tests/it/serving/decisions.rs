@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{Process, basic, get, stdout_of};
+use super::process::{Process, basic, complaint, get, run, stdout_of};
 
 /// A server, and an account that asks it.
 struct Asked {
@@ -195,6 +195,28 @@ fn each_decision_is_a_line_with_its_reason_and_the_identifier_of_the_answer() {
     assert!(
         !metrics.contains("user-0001") && !metrics.contains(&enrolled.sid),
         "{metrics}"
+    );
+}
+
+/// What the operator is refused is a line with the same words, and who asked.
+#[test]
+fn what_the_operator_is_refused_is_a_line_with_its_reason() {
+    let directory = TempDir::new().unwrap();
+    let asked = Asked::start(&directory, &[("COUNTERSIGN_LOG", "info")]);
+    let refused = complaint(&run(directory.path(), &["keys", "retire", "1"]), 1);
+    let line = asked.server.wait_for_log(" by=operator");
+    for part in [" INFO ", " refused ", &format!("reason=\"{refused}")] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
+    assert!(!line.contains(" account="), "it is about no account: {line}");
+    let listed = stdout_of(
+        directory.path(),
+        &["audit", "list", "--json", "--account", "none"],
+    );
+    let entry: Value = serde_json::from_str(listed.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&entry["outcome"], &entry["reason"]),
+        (&"refused".into(), &refused.as_str().into())
     );
 }
 

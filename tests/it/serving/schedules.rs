@@ -444,3 +444,48 @@ fn a_command_that_hangs_is_ended_with_the_server() {
     };
     assert!(name.ends_with(".unsent.age"), "{name}");
 }
+
+/// Whoever relies on what the command takes elsewhere has lost what goes before that: it is an error, and counted.
+#[test]
+fn a_backup_that_goes_and_was_never_taken_is_complained_of() {
+    let site = Site::new();
+    let server = site.start();
+    let first = made(&server.wait_for_log(" entries backed up to "));
+    server.rest_after_sigterm();
+    let unsent = |year| {
+        let name = of_year(&first, year);
+        name.with_extension("unsent.age")
+    };
+    for year in ["2021", "2022"] {
+        fs::copy(&first, unsent(year)).unwrap();
+    }
+    fs::remove_file(&first).unwrap();
+    let variables = [
+        ("COUNTERSIGN_BACKUP_COMMAND", "false"),
+        ("COUNTERSIGN_BACKUP_KEEP", "1"),
+    ];
+    let server = site.start_with(&variables);
+    let ops = server.wait_for_log("serving /health");
+    let ops = ops.split(" on ").last().unwrap();
+    let line = server.wait_for_log(" backups that backup.command has never taken are gone");
+    assert!(
+        line.contains("2 of the backups that backup.command has never taken are gone from the directory, which keeps 1 of them \
+                       (backup.keep)"),
+        "{line}"
+    );
+    server.wait_for_log("a backup was not taken elsewhere: ");
+    let metrics = get(ops, "/metrics");
+    assert!(
+        !metrics.contains("\ncountersign_backup_failures_total 0\n")
+            && !metrics.contains("\ncountersign_backup_failures_total 1\n"),
+        "that it went and that it was not taken: {metrics}"
+    );
+    server.rest_after_sigterm();
+    let [name] = &site.names()[..] else {
+        panic!("{:?}", site.names())
+    };
+    assert!(
+        name.ends_with(".unsent.age") && !name.contains("-2021") && !name.contains("-2022"),
+        "{name}"
+    );
+}

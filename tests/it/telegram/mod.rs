@@ -3,6 +3,7 @@
 mod binary;
 mod bounds;
 mod clients;
+mod decisions;
 mod errors;
 mod handshakes;
 mod idle;

@@ -147,3 +147,67 @@ async fn whoever_may_not_make_the_table_is_told_how_it_is_made() {
     // What failed has left no transaction behind.
     assert_eq!(row.read().await.unwrap().as_deref(), Some("one"));
 }
+
+/// As [`CUT`], of whoever has asked for nothing since it wrote the row.
+const CUT_OWNER: &str = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'INSERT INTO countersign_witness%'";
+
+/// Waits until so many connections have asked for this last.
+async fn wait_for_last(database: &Database, asked: &'static str) {
+    while psql(database, asked).await == "0" {}
+}
+
+/// A database that starts anew cuts all connections: whoever waits for a row that has an owner lets that one have it again.
+#[tokio::test]
+async fn whoever_waited_for_a_row_leaves_it_to_an_owner_that_asks_again() {
+    let database = or_return!(empty_database().await);
+    let url = database.url();
+    for owner_asks_again in [true, false] {
+        let mut row = take(&url, STORE).await.unwrap();
+        psql(&database, "DELETE FROM countersign_witness").await;
+        row.replace(None, "ours").await.unwrap();
+        let place = (address(&url), short_bounds(), STORE.to_owned());
+        let waiting = tokio::spawn(async move {
+            let (address, bounds, store) = place;
+            let taken = WitnessRow::take_within(Duration::from_mins(1), address, bounds, store).await;
+            (taken, Instant::now())
+        });
+        wait_for_last(
+            &database,
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND query LIKE 'SELECT pg_try_advisory_lock%'",
+        )
+        .await;
+        assert!(!waiting.is_finished());
+        assert_eq!(psql(&database, CUT_OWNER).await, "1");
+        // It had it, and gives it back.
+        wait_for_last(
+            &database,
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND query LIKE 'SELECT pg_advisory_unlock%'",
+        )
+        .await;
+        let unlocked = Instant::now();
+        if owner_asks_again {
+            while row.read().await.is_err() {}
+            row.replace(Some("ours"), "ours again").await.unwrap();
+        }
+        let (taken, ended) = waiting.await.unwrap();
+        // How long it leaves to the owner, who asks every two seconds; it began before that was seen.
+        assert!(
+            ended + Duration::from_secs(2) > unlocked + Duration::from_secs(5),
+            "{:?}",
+            ended.saturating_duration_since(unlocked)
+        );
+        if owner_asks_again {
+            assert!(matches!(taken, Err(RowFailure::Taken)), "{taken:?}");
+            assert_eq!(row.read().await.unwrap().as_deref(), Some("ours again"));
+            psql(&database, CUT).await;
+            drop(row);
+        } else {
+            let mut theirs = taken.unwrap();
+            assert_eq!(theirs.read().await.unwrap().as_deref(), Some("ours"));
+            theirs.replace(Some("ours"), "theirs").await.unwrap();
+        }
+    }
+}
