@@ -33,10 +33,12 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     };
     let checked = verification::check(call.app(), account, service, &given.which, &guess).await;
     let verification = call.settle_verification(checked)?;
-    Ok(json::resource(
-        StatusCode::CREATED,
-        &CheckJson::new(&call, &verification),
-    ))
+    let mut json = CheckJson::new(&call, &verification);
+    if !json.valid {
+        let paused = verification::codes_paused_until(call.app(), &verification).await;
+        json.codes_paused_until = call.settle(paused)?.map(Text);
+    }
+    Ok(json::resource(StatusCode::CREATED, &json))
 }
 
 /// What is checked besides the code.
@@ -87,6 +89,9 @@ struct CheckJson<'a> {
     amount: Option<&'a str>,
     payee: Option<&'a str>,
     sna_attempts_error_codes: Vec<SnaErrorJson>,
+    /// Only of a wrong code behind which none is looked at for a while (not part of Twilio's API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codes_paused_until: Option<Text<Timestamp>>,
     date_created: Text<Timestamp>,
     date_updated: Text<Timestamp>,
 }
@@ -112,6 +117,7 @@ impl<'a> CheckJson<'a> {
             amount: payment.map(|payment| payment.amount.as_str()),
             payee: payment.map(|payment| payment.payee.as_str()),
             sna_attempts_error_codes: sna_errors(verification, now),
+            codes_paused_until: None,
             date_created: Text(verification.date_created),
             date_updated: Text(verification.date_updated),
         }

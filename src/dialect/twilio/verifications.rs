@@ -50,10 +50,12 @@ pub(super) async fn fetch(call: Call) -> Result<Response, ApiError> {
     let account = call.admitted_account()?;
     let found = verification::fetch(call.app(), account, call.sid("ServiceSid")?, &which(&call)?).await;
     let (service, verification) = call.settle(found)?;
-    Ok(json::resource(
-        StatusCode::OK,
-        &VerificationJson::new(&call, &service, &verification),
-    ))
+    let paused = call.settle(verification::codes_paused_until(call.app(), &verification).await)?;
+    let json = VerificationJson {
+        codes_paused_until: paused.map(Text),
+        ..VerificationJson::new(&call, &service, &verification)
+    };
+    Ok(json::resource(StatusCode::OK, &json))
 }
 
 /// `POST /v2/Services/{ServiceSid}/Verifications/{VerificationSid}`
@@ -109,6 +111,9 @@ struct VerificationJson<'a> {
     payee: Option<&'a str>,
     send_code_attempts: Vec<SendJson>,
     sna: Option<SnaJson>,
+    /// Only when it is fetched, and while no code for the destination is looked at (not part of Twilio's API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codes_paused_until: Option<Text<Timestamp>>,
     url: String,
 }
 
@@ -161,6 +166,7 @@ impl<'a> VerificationJson<'a> {
             payee: payment.map(|payment| payment.payee.as_str()),
             send_code_attempts: verification.sends.iter().map(SendJson::new).collect(),
             sna: None,
+            codes_paused_until: None,
             url: call.url(format_args!(
                 "/v2/Services/{}/Verifications/{}",
                 verification.service, verification.sid

@@ -36,6 +36,7 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::domain::destination::Destination;
 use crate::domain::destination_record::DestinationRecord;
+use crate::domain::refusal::AreaRefusal as _;
 use crate::domain::sealing::SealedField;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid, VerificationSid};
@@ -96,6 +97,24 @@ pub async fn fetch_with_given(
             Err(fault) => return Err(fault.into()),
         }
     }
+}
+
+/// Until when no code for the verification's destination is looked at, because of wrong ones in whichever service of the account;
+/// `None` if one is.
+///
+/// # Errors
+/// [`Error::Failed`].
+pub async fn codes_paused_until(
+    app: &App,
+    verification: &Verification,
+) -> Result<Option<Timestamp>, Error<Refusal>> {
+    let key = keys::wrong_codes(verification.account, &verification.destination);
+    let now = app.clock.now();
+    let wrong_codes: Option<WrongCodes> = Reading::new(app).glance(&key).await?;
+    let refused = wrong_codes.and_then(|codes| codes.require_unlocked(now).err());
+    Ok(refused
+        .and_then(|refusal| refusal.retry_after())
+        .map(|wait| now + wait))
 }
 
 /// What was given in one of a verification's checks, if its rules keep that.

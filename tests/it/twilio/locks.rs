@@ -297,6 +297,33 @@ async fn guess(server: &TestApp, client: &Client<'_>, service: &Service) -> usiz
 }
 
 #[tokio::test]
+async fn until_when_no_code_is_looked_at_is_in_the_check_and_in_the_verification() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    assert_eq!(guess(&server, &client, &service).await, 5);
+    let last = format!("{}/Verifications/{NUMBER}", service.path);
+    client.post(&last, &[("Status", "canceled")]).await.ok();
+    server.wait(1);
+    let sid = service.send(&client, NUMBER, &[]).await.text("sid");
+    let path = format!("{}/Verifications/{sid}", service.path);
+    let wrong = another_code(&server.message_code(&sid).await);
+    for _ in 0..4 {
+        let checked = service.check(&client, NUMBER, &wrong).await.ok();
+        assert!(checked.get("codes_paused_until").is_none(), "{checked}");
+        assert!(client.get(&path).await.ok().get("codes_paused_until").is_none());
+    }
+    let checked = service.check(&client, NUMBER, &wrong).await.ok();
+    assert!(checked["codes_paused_until"].is_string(), "{checked}");
+    assert_eq!(
+        client.get(&path).await.ok()["codes_paused_until"],
+        checked["codes_paused_until"]
+    );
+    server.wait(31);
+    assert!(client.get(&path).await.ok().get("codes_paused_until").is_none());
+}
+
+#[tokio::test]
 async fn used_up_codes_of_a_verification_are_lifted_by_canceling_it() {
     let server = TestApp::new().await;
     let client = server.client();

@@ -15,13 +15,15 @@ use serde_json::{Map, Value};
 use self::shape::Shapes;
 
 /// What this server's answers have beyond the document: the schema, or the member that holds the object, and the names.
-const OWN_MEMBERS: [(&str, &[&str]); 3] = [
+const OWN_MEMBERS: [(&str, &[&str]); 5] = [
     ("error", &["details"]),
     ("verify.v2.service", &["mailer_sid", "new_code_on_resend"]),
     (
         "verify.v2.service.entity.challenge",
         &["number_matching", "deny_reason"],
     ),
+    ("verify.v2.service.verification", &["codes_paused_until"]),
+    ("verify.v2.service.verification_check", &["codes_paused_until"]),
 ];
 
 /// Values that are in no list of the document: the enumeration, the value, and why.
