@@ -38,6 +38,7 @@ mod store;
 mod telegram;
 mod token;
 mod totp;
+mod user;
 mod whole_file;
 mod witness;
 mod write_beside;
@@ -83,6 +84,9 @@ enum Command {
     /// See who did what, and whether the audit log is whole.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// See how things stand with a user and why, and open again what is closed.
+    #[command(subcommand)]
+    User(user::Command),
     /// Make encrypted backups of what is stored, verify and restore them.
     #[command(subcommand)]
     Backup(backup::Command),
@@ -176,6 +180,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             block_on(admin::client::run(request, flags, environment))
         }
         Command::Audit(command) => block_on(audit::run(command, environment)),
+        Command::User(command) => block_on(user::run(command, environment)),
         Command::Backup(command) => block_on(backup::run(command, environment)),
         Command::Keys(command) => block_on(keys::run(command, environment)),
         Command::Store(command) => block_on(store::run(command, environment)),

@@ -124,6 +124,12 @@ impl PushGuard {
         }
     }
 
+    /// When the holder last approved, as far as it is known.
+    #[must_use]
+    pub fn last_success(&self) -> Option<Timestamp> {
+        self.success
+    }
+
     /// How many wrong numbers in a row there were.
     #[must_use]
     pub fn wrong_numbers(&self) -> u8 {

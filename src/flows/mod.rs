@@ -43,6 +43,7 @@ mod retry;
 pub mod safe_list;
 pub mod service;
 pub mod store_format;
+pub mod support;
 pub mod sweep;
 pub mod template;
 mod timers;

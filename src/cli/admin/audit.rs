@@ -191,7 +191,12 @@ fn outcome(name: &str) -> Result<AuditOutcome, String> {
     })
 }
 
-fn view(account: AccountSid, sid: AuditSid, entry: &AuditEntry, shows_destinations: bool) -> AuditEntryView {
+pub(super) fn view(
+    account: AccountSid,
+    sid: AuditSid,
+    entry: &AuditEntry,
+    shows_destinations: bool,
+) -> AuditEntryView {
     let mut view = AuditEntryView {
         sid: sid.to_string(),
         time: sid.created_at().to_string(),

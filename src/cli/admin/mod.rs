@@ -1,4 +1,4 @@
-//! Administering: what `countersign account`, `key`, `token`, `outbox` and `node` ask for, and what they are answered, whether a running server does it (over the [`socket`] in its data directory) or the command itself
+//! Administering: what `countersign account`, `key`, `token`, `outbox`, `node` and `user` ask for, and what they are answered, whether a running server does it (over the [`socket`] in its data directory) or the command itself
 //! (see [`client`]).
 
 mod audit;
@@ -9,6 +9,9 @@ mod outbox;
 mod render;
 pub(super) mod socket;
 mod tokens;
+mod user_reasons;
+mod user_view;
+mod users;
 
 use std::fmt;
 use std::time::Duration;
@@ -33,6 +36,10 @@ pub(super) use self::data_keys::{DataKeysView, KeyRequest, MasterKeyText};
 pub(super) use self::nodes::NodeView;
 pub(super) use self::outbox::OutboxView;
 pub(super) use self::render::render;
+pub(super) use self::user_view::{
+    ChallengeView, DestinationView, FactorView, PlaceView, UserView, VerificationView,
+};
+pub(super) use self::users::{EntityTarget, NumberTarget, UserQuery, UserReply, UserRequest, UserTarget};
 
 /// What is asked for. Identifiers are checked by whoever does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +48,10 @@ pub(super) enum AdminRequest {
     /// The store's own keys.
     AboutKeys {
         what: KeyRequest,
+    },
+    /// One user.
+    AboutUser {
+        what: UserRequest,
     },
     CreateAccount {
         name: String,
@@ -153,6 +164,7 @@ pub(super) enum Reply {
     Token(NewToken),
     /// All bearer tokens, oldest first.
     Tokens(Vec<TokenView>),
+    User(UserReply),
     WebhookSecret(NewWebhookSecret),
 }
 
@@ -254,6 +266,7 @@ pub(super) async fn execute(app: &App, request: AdminRequest, user: u32) -> Repl
 async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
     match request {
         AdminRequest::AboutKeys { what } => data_keys::execute(app, what).await,
+        AdminRequest::AboutUser { what } => users::execute(app, what).await,
         AdminRequest::CreateAccount { name } => {
             let new = account::create(app, friendly_name(&name)?)
                 .await

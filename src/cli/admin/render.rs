@@ -23,6 +23,7 @@ fn to_json(reply: &Reply) -> Result<String, String> {
         Reply::Secret(secret) => serde_json::to_string(secret),
         Reply::Token(token) => serde_json::to_string(token),
         Reply::Tokens(tokens) => serde_json::to_string(tokens),
+        Reply::User(user) => serde_json::to_string(user),
         Reply::WebhookSecret(secret) => serde_json::to_string(secret),
     };
     value.map(|value| value + "\n").map_err(|error| error.to_string())
@@ -38,7 +39,7 @@ fn to_text(reply: &Reply) -> Result<String, String> {
             }
         }
         // Their command shows them.
-        Reply::AuditChain(_) | Reply::AuditPage(_) => {}
+        Reply::AuditChain(_) | Reply::AuditPage(_) | Reply::User(_) => {}
         Reply::DataKeys(keys) => text = keys.text(),
         Reply::Done(what) => {
             let _ = writeln!(text, "{what}");

@@ -29,7 +29,7 @@ pub(super) fn head(format: AuditFormat) -> &'static str {
     }
 }
 
-pub(super) fn line(entry: &AuditEntryView, format: AuditFormat) -> String {
+pub(in crate::cli) fn line(entry: &AuditEntryView, format: AuditFormat) -> String {
     match format {
         AuditFormat::Table => table_line(entry),
         AuditFormat::Json => json_line(entry),
@@ -39,8 +39,13 @@ pub(super) fn line(entry: &AuditEntryView, format: AuditFormat) -> String {
 }
 
 fn json_line(entry: &AuditEntryView) -> String {
+    json_text(entry)
+}
+
+/// The JSON of `value` on a line, with everything escaped that a terminal obeys.
+pub(in crate::cli) fn json_text(value: &impl serde::Serialize) -> String {
     // It was made of such a text, or can be.
-    let text = serde_json::to_string(entry).unwrap_or_default();
+    let text = serde_json::to_string(value).unwrap_or_default();
     let mut line = String::with_capacity(text.len() + 1);
     for letter in text.chars() {
         // JSON lets some stand as they are that a terminal obeys; they are in strings, or there would be none.

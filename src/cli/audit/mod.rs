@@ -1,6 +1,6 @@
 //! `countersign audit`.
 
-mod lines;
+pub(super) mod lines;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

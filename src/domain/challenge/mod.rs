@@ -235,6 +235,16 @@ impl Challenge {
         settles
     }
 
+    /// Ends it unanswered before its time: nobody can answer it any more. Whether it was still pending.
+    pub fn withdraw(&mut self, now: Timestamp) -> bool {
+        let was_pending = self.outcome == Outcome::Pending;
+        if was_pending {
+            self.outcome = Outcome::Expired;
+            self.expires_at = self.expires_at.min(now);
+        }
+        was_pending
+    }
+
     /// The identifier of the push that was counted last. It stands behind those before it because it tells which one it is,
     /// not because of what the clock says.
     #[must_use]

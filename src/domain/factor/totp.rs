@@ -49,6 +49,15 @@ impl TotpFactor {
         self.config.step_at(now + CLOCKS_APART) + u64::from(Skew::LARGEST) + known.max(limit.steps())
     }
 
+    /// When the last time step began that was used, by the device's code; `None` if none was.
+    #[must_use]
+    pub fn last_use(&self) -> Option<Timestamp> {
+        let length = u64::from(self.config.time_step.get());
+        self.accepted
+            .last()
+            .map(|step| Timestamp::from_seconds(step.saturating_mul(length)))
+    }
+
     /// Takes in that the code of `step` was accepted. Without a skew it is of one centre or the other, so it tells nothing of where
     /// the device's clock goes.
     pub fn learn_drift(&mut self, step: u64, limit: DriftLimit, now: Timestamp) {
@@ -211,6 +220,12 @@ impl AcceptedSteps {
     pub fn gained_since(&self, before: &Self) -> Option<u64> {
         let is_new = |step: &&u64| before.recent.binary_search(step).is_err();
         self.recent.iter().rfind(is_new).copied()
+    }
+
+    /// The last step that is used.
+    #[must_use]
+    pub fn last(&self) -> Option<u64> {
+        self.recent.last().copied().max(self.floor)
     }
 
     /// Uses up every step up to `last`.

@@ -29,6 +29,18 @@ impl Verification {
         Ok(())
     }
 
+    /// Ends it because the operator says so, whatever its rules say of when it may be canceled.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] unless it is pending or in the way of others.
+    pub fn withdraw(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        if !self.unblock(now) {
+            self.require_pending(now)?;
+            self.close(Ending::Canceled, now);
+        }
+        Ok(())
+    }
+
     /// Takes it out of the way if its wrong codes are used up and nothing else may begin for its destination: it was canceled
     /// after all. Whether it was in the way.
     pub fn unblock(&mut self, now: Timestamp) -> bool {

@@ -9,14 +9,15 @@ pub use self::bearer::{authenticate_bearer, presented};
 use self::decoy::or_decoy;
 use crate::app::App;
 use crate::domain::access::{DevicePass, Refusal};
-use crate::domain::audit::Author;
+use crate::domain::audit::{AuditAct, AuditSubject, Author};
 use crate::domain::entity::EntityName;
 use crate::domain::factor::{Factor, FactorStatus};
 use crate::domain::opaque::TokenHash;
+use crate::domain::refusal::{AreaRefusal as _, RefusalReason};
 use crate::domain::sid::{AccountSid, ApiKeySid, FactorSid, ServiceSid};
 use crate::domain::text::KeyName;
 use crate::domain::time::Timestamp;
-use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
+use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading, record_refusal};
 use crate::flows::{Error, Fault, account, audit};
 use crate::store::keys;
 use crate::store::records::DeviceAddress;
@@ -129,12 +130,28 @@ pub async fn authenticate(
             let prior = Prior::of(reading);
             Ok(Admitted { who: account, prior })
         }
-        (true, false) => Err(Refusal::Suspended.into()),
+        (true, false) => {
+            audit::note_author(account, author);
+            Err(refuse_suspended(app).await.into())
+        }
         (false, _) => {
             audit::note_stranger(app, account, known);
             Err(Refusal::Credentials.into())
         }
     }
+}
+
+/// Tells of right credentials whose account is suspended: whoever asks why they are refused is to find it.
+async fn refuse_suspended(app: &App) -> Refusal {
+    audit::note_subject(AuditAct::Authenticate, AuditSubject::default);
+    let refusal = Refusal::Suspended;
+    let why = RefusalReason {
+        code: refusal.code(),
+        words: refusal.to_string(),
+    };
+    // Rare, so it is no part of what every request takes of memory.
+    Box::pin(record_refusal(app, &why)).await;
+    refusal
 }
 
 /// The API key that `user` names, by its SID or by what it was called elsewhere; any SID for a name that no key has. `None` for

@@ -114,6 +114,60 @@ pub async fn page(
     Ok(AuditPage { entries, next: after })
 }
 
+/// The latest entries of an account that somebody wants to see.
+#[derive(Debug, Default)]
+pub struct LatestEntries {
+    /// The newest first.
+    pub entries: Vec<(AuditSid, AuditEntry)>,
+    /// Back to when entries were looked at, if there are older ones that were not.
+    pub looked_back_to: Option<Timestamp>,
+}
+
+/// The latest entries that `is_wanted`, up to `limit`. It looks at a bounded number, from the newest on.
+///
+/// # Errors
+/// [`Fault::Unavailable`], [`Fault::Corrupt`].
+pub async fn latest(
+    app: &App,
+    account: AccountSid,
+    is_wanted: &(dyn Fn(&AuditEntry) -> bool + Sync),
+    limit: usize,
+) -> Result<LatestEntries, Fault> {
+    let listing = keys::audit_entries(account);
+    let mut latest = LatestEntries::default();
+    let mut after: Option<Vec<u8>> = None;
+    for _ in 0..MOST_SCANS {
+        let scan = Scan {
+            prefix: listing.bytes().to_vec(),
+            after: after.take(),
+            order: Order::Descending,
+            limit: SCANNED_AT_ONCE,
+        };
+        let found = Reading::new(app).scan(scan).await?;
+        let is_last = found.len() < SCANNED_AT_ONCE;
+        for (key, entry) in found {
+            let Some(sid) = keys::last_sid(&key).map(AuditSid::from_bytes) else {
+                continue;
+            };
+            let record: AuditEntry = records::decode(&entry.value)?;
+            if is_wanted(&record) {
+                if latest.entries.len() == limit {
+                    latest.looked_back_to = Some(sid.created_at());
+                    return Ok(latest);
+                }
+                latest.entries.push((sid, record));
+            }
+            latest.looked_back_to = Some(sid.created_at());
+            after = Some(key);
+        }
+        if is_last {
+            latest.looked_back_to = None;
+            return Ok(latest);
+        }
+    }
+    Ok(latest)
+}
+
 /// Behind which identifier the entries begin that the filter's times admit.
 fn beginning(filter: &AuditFilter, order: Order) -> Option<AuditSid> {
     let first_at = |moment: Timestamp| {

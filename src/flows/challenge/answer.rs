@@ -64,6 +64,7 @@ async fn answer_once(
         );
         reading.prefetch([challenge.bytes(), factor.bytes()]).await?;
     }
+    audit::note_decided_challenge(sid);
     let mut challenge = read(&mut reading, &located.scope, only, sid).await?;
     audit::note_factor(challenge.factor);
     let now = app.clock.now();

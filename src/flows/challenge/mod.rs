@@ -106,7 +106,7 @@ fn reclaimed_at(app: &App, challenge: &Challenge) -> Timestamp {
 }
 
 /// Writes a challenge into `batch` that was just answered.
-fn put_answered(
+pub(crate) fn put_answered(
     app: &App,
     scope: &EntityScope,
     challenge: &Challenge,

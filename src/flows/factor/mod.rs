@@ -97,7 +97,7 @@ pub(crate) async fn delete_within(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Error::Failed`].
-async fn take_away(
+pub(crate) async fn take_away(
     app: &App,
     reading: &mut Reading<'_>,
     service: &Service,

@@ -119,6 +119,6 @@ async fn find(
 }
 
 /// Writes the user.
-fn put(batch: Batch, user: &User) -> Result<Batch, StoreError> {
+pub(crate) fn put(batch: Batch, user: &User) -> Result<Batch, StoreError> {
     batch.put_record(keys::user(user.service, &user.identity), user)
 }

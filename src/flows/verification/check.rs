@@ -166,6 +166,7 @@ async fn evaluate(
     guess: &Guess<'_>,
 ) -> Result<Checked, Error<Refusal>> {
     let now = app.clock.now();
+    audit::note_subject(AuditAct::CheckVerification, || named_by(scope.service, which));
     let found = find(reading, scope, which, now).await?;
     let mut verification = found.verification.clone();
     audit::note_subject(AuditAct::CheckVerification, || AuditSubject {
@@ -232,6 +233,24 @@ async fn evaluate(
         right,
         decided: Some(decided),
     })
+}
+
+/// What is known of a verification before it is found: of one that is over, that is all there is to tell.
+fn named_by(service: ServiceSid, which: &VerificationName) -> AuditSubject {
+    let subject = AuditSubject {
+        service: Some(service),
+        ..AuditSubject::default()
+    };
+    match which {
+        VerificationName::Sid(sid) => AuditSubject {
+            verification: Some(*sid),
+            ..subject
+        },
+        VerificationName::To(destination) => AuditSubject {
+            destination: Some(destination.clone()),
+            ..subject
+        },
+    }
 }
 
 /// Compares a code with the one that `found` was approved by. A wrong one counts as ever: whoever may ask so could find the

@@ -3,12 +3,13 @@
 use super::unlock::{Decided, announce_locks};
 use super::{Scope, VerificationName, find};
 use crate::app::App;
+use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ServiceSid};
 use crate::domain::verification::{Refusal, Verification};
 use crate::flows::code::{note_conversion, put_verification, tell_conversion};
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, audit, retry_on_conflict};
 use crate::store::Batch;
 
 /// How the owner ends it.
@@ -18,6 +19,8 @@ pub enum Settlement {
     Approve,
     /// It is not wanted any more.
     Cancel,
+    /// The operator ends it, whatever its rules say of when.
+    Withdraw,
 }
 
 /// Ends a verification that waits, and returns it with its service. One whose wrong codes are used up can be canceled while
@@ -58,6 +61,18 @@ async fn end(
             (batch, converted) = note_conversion(&mut reading, &verification, now, batch).await?;
         }
         Settlement::Cancel => verification.cancel(now)?,
+        Settlement::Withdraw => {
+            audit::note_subject(AuditAct::Change, || AuditSubject {
+                service: Some(verification.service),
+                verification: Some(verification.sid),
+                destination: Some(verification.destination.clone()),
+                ..AuditSubject::default()
+            });
+            verification.withdraw(now)?;
+            audit::decide(AuditOutcome::Done, || {
+                ("reset", Some("reset: it was ended".to_owned()))
+            });
+        }
     }
     let wrong_codes = found.wrong_codes.unwrap_or_default();
     let decided = Decided {

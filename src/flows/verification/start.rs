@@ -8,6 +8,7 @@ use super::silent_token::SilentToken;
 use super::{Scope, put_destination};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
+use crate::domain::audit::{AuditAct, AuditSubject};
 use crate::domain::channel::{Channel, ChannelChoice};
 use crate::domain::destination::Destination;
 use crate::domain::email::EmailAddress;
@@ -22,7 +23,7 @@ use crate::flows::code::{Outgoing, SendOrder, keys_to_send, next_code, put_verif
 use crate::flows::outbox::require_room;
 use crate::flows::rate_limit::{self, CountedValue};
 use crate::flows::reading::{Admitted, Foreseen, Reading};
-use crate::flows::{Error, retry_on_conflict};
+use crate::flows::{Error, audit, retry_on_conflict};
 use crate::store::Batch;
 use crate::store::keys::{self, Key};
 
@@ -160,6 +161,11 @@ async fn attempt(
     new: &NewVerification,
 ) -> Result<StartedVerification, Error<Refusal>> {
     let Scope { account, service } = scope;
+    audit::note_subject(AuditAct::Change, || AuditSubject {
+        service: Some(service),
+        destination: Some(new.destination.clone()),
+        ..AuditSubject::default()
+    });
     let foreseen = foresee_start(app, account, service, &new.destination);
     reading.prefetch(foreseen.keys()).await?;
     let owner = reading.require(&keys::service(account, service)).await?;

@@ -2,6 +2,7 @@
 
 use super::{Scope, put_destination_at};
 use crate::app::App;
+use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
 use crate::domain::destination::Destination;
 use crate::domain::fraud::budget::{Counter, CounterKind};
 use crate::domain::fraud::conversion::AccountPrefix;
@@ -14,7 +15,7 @@ use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::code::put_verification;
 use crate::flows::event::announce_block;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::{Error, Fault, retry_on_conflict};
+use crate::flows::{Error, Fault, audit, retry_on_conflict};
 use crate::store::keys::Key;
 use crate::store::{Batch, StoreError, keys};
 
@@ -117,6 +118,11 @@ async fn unlock_once(
     guards: &Guards<'_>,
 ) -> Result<(), Error<Refusal>> {
     let now = app.clock.now();
+    audit::note_subject(AuditAct::Change, || AuditSubject {
+        service: Some(scope.service),
+        destination: Some(destination.clone()),
+        ..AuditSubject::default()
+    });
     let owner = reading
         .require(&keys::service(scope.account, scope.service))
         .await?;
@@ -150,12 +156,21 @@ async fn unlock_once(
         }
         batch = put_destination_at(batch, key, Some(&before), &record, now)?;
     }
+    audit::decide(AuditOutcome::Done, || ("unlocked", Some(unlocked(&lifted))));
     for reason in lifted {
         let event = event(scope, destination, reason, now, LockChange::Opens);
         batch = announce_block(app, &owner, &event, batch)?;
     }
     reading.commit(batch).await?;
     Ok(())
+}
+
+fn unlocked(lifted: &[BlockReason]) -> String {
+    if lifted.is_empty() {
+        return "unlocked: the wrong codes so far count no more".to_owned();
+    }
+    let names: Vec<_> = lifted.iter().map(|reason| reason.name()).collect();
+    format!("unlocked: {}", names.join(", "))
 }
 
 /// Whether something closes a destination, and until when, or opens it.

@@ -2,6 +2,7 @@
 //! answer carried.
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -9,23 +10,27 @@ use tempfile::TempDir;
 use super::process::{Process, basic, complaint, get, run, stdout_of};
 
 /// A server, and an account that asks it.
-struct Asked {
-    server: Process,
+pub(super) struct Asked {
+    pub(super) server: Process,
     ops: String,
-    authorization: String,
-    account: String,
+    pub(super) authorization: String,
+    pub(super) account: String,
 }
 
 /// What was answered, and under which identifier.
-struct Told {
-    id: String,
-    status: u16,
-    body: Value,
+pub(super) struct Told {
+    pub(super) id: String,
+    pub(super) status: u16,
+    pub(super) body: Value,
 }
 
 impl Asked {
     fn start(directory: &TempDir, variables: &[(&str, &str)]) -> Self {
-        let mut server = Process::start_with(directory.path(), &["--ops-listen", "127.0.0.1:0"], variables);
+        Self::start_in(directory.path(), variables)
+    }
+
+    pub(super) fn start_in(data: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut server = Process::start_with(data, &["--ops-listen", "127.0.0.1:0"], variables);
         let (account, token) = server.credentials();
         let line = server.wait_for_log("serving /health");
         let ops = line.rsplit(" on ").next().unwrap().trim_end_matches(['"', '}']);
@@ -37,11 +42,25 @@ impl Asked {
         }
     }
 
-    fn post(&self, path: &str, form: &str) -> Told {
+    pub(super) fn post(&self, path: &str, form: &str) -> Told {
         self.post_as(&self.authorization, path, form)
     }
 
-    fn post_as(&self, authorization: &str, path: &str, form: &str) -> Told {
+    /// The status that a request without a body is answered.
+    pub(super) fn request(&self, method: &str, path: &str) -> u16 {
+        let mut stream = self.server.connect();
+        let authorization = &self.authorization;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    pub(super) fn post_as(&self, authorization: &str, path: &str, form: &str) -> Told {
         let mut stream = self.server.connect();
         let length = form.len();
         write!(

@@ -37,6 +37,7 @@ mod shutdown;
 mod starting;
 mod streams;
 pub(crate) mod tls;
+mod user_commands;
 mod waiters;
 mod witness_rows;
 mod witnesses;

@@ -1,0 +1,17 @@
+//! What whoever helps users needs: where somebody is known, how things stand and why, and opening again what is closed.
+//!
+//! - [`find`]: where somebody is known by what they are called.
+//! - [`report`]: how things stand with them, with the decisions of the audit log.
+//! - [`unlock`]: lifts what closes their factors.
+//! - [`reset`]: takes their factors away, so that they enrol anew.
+//!
+//! Invariant: nothing here weakens the protection against replay. What time steps were used stays used, and what ended for good
+//! stays ended.
+
+pub mod find;
+pub mod report;
+pub mod reset;
+pub mod unlock;
+
+#[cfg(test)]
+mod tests;
