@@ -2,7 +2,7 @@
 //!
 //! Without a command it serves. What a command shows goes to standard output; what went wrong is one line on standard
 //! error, and the exit status is 2 when the settings or the command line are at fault, 3 when entries that somebody else wrote were
-//! left out of a copy, 1 otherwise.
+//! left out of a copy, 4 when the store cannot be written and a later start may find that it can, 1 otherwise.
 //!
 //! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`.
 
@@ -234,6 +234,14 @@ impl Failure {
         Self {
             line: line.into(),
             status: 3,
+        }
+    }
+
+    /// The disk of the store is full or broken: whoever starts the program again may find it mended.
+    fn unwritable(line: impl Into<String>) -> Self {
+        Self {
+            line: line.into(),
+            status: 4,
         }
     }
 

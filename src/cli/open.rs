@@ -22,7 +22,7 @@ use crate::flows::store_format::{self, StoreKeys, UnusableStore};
 use crate::memory::sids::RisingSids;
 use crate::store::authentic::AuthenticStore;
 use crate::store::postgres::{PostgresAddress, PostgresBounds, PostgresOptions, PostgresStore};
-use crate::store::sled::{Options, SledStore};
+use crate::store::sled::{OpenError, Options, SledStore};
 use crate::store::{Store, StoreError};
 
 /// The wired parts, and the directory that they hold on to.
@@ -250,7 +250,10 @@ pub(super) async fn open_store(options: Options) -> Result<SledStore, Failure> {
     tokio::task::spawn_blocking(move || SledStore::open(&options))
         .await
         .map_err(|_| Failure::new(format!("opening the store in {} failed", directory.display())))?
-        .map_err(|error| Failure::new(error.to_string()))
+        .map_err(|error| match error {
+            OpenError::Full { .. } => Failure::unwritable(error.to_string()),
+            _ => Failure::new(error.to_string()),
+        })
 }
 
 /// Where a store is.

@@ -86,7 +86,7 @@ settings! {
         /// Serve the API over HTTP here; port 0 takes a free one, `none` serves HTTPS only. That needs `tls_listen`.
         listen: Option<SocketAddr> = "127.0.0.1:8080", address_or_none(), serve("ADDRESS"), own;
 
-        /// Serve /health, /ready and /metrics here. Everybody who reaches this address may read them.
+        /// Serve /livez, /readyz, /startupz and /metrics here. Everybody who reaches this address may read them.
         ops_listen: SocketAddr | "none", address(), serve("ADDRESS"), own;
 
         /// What clients reach the API at. Every URL in answers begins with it; a path is allowed.
@@ -97,7 +97,7 @@ settings! {
         /// There are as many requests at work, of which each client has at most three quarters, whoever brings them.
         max_connections: usize = "8192", number(1, 1_000_000), serve("NUMBER"), own;
 
-        /// For how many seconds the server goes on serving when it was told to stop, while `/ready` says that it will: a load
+        /// For how many seconds the server goes on serving when it was told to stop, while `/readyz` says that it will: a load
         /// balancer has to notice that before connections are refused. A second signal stops at once.
         drain_delay_seconds: Duration | "5 with `store`, else 0", seconds(0, 300), serve("SECONDS"), own;
 

@@ -18,6 +18,7 @@ pub mod decisions;
 pub mod epoch;
 pub mod fraud;
 pub(crate) mod gates;
+pub mod machine;
 pub mod news;
 pub mod nodes;
 pub mod sids;
@@ -37,6 +38,7 @@ use self::conversions::SenderConversions;
 use self::decisions::DecisionTally;
 use self::epoch::KnownEpoch;
 use self::fraud::FraudMemory;
+use self::machine::MachineMemory;
 use self::nodes::NodeMemory;
 use self::tallies::{DeliveryTally, SenderTally};
 use self::turns::RecordTurns;
@@ -66,6 +68,8 @@ pub struct Memory {
     pub conversions: SenderConversions,
     /// How far the codes that were accepted were off.
     pub code_offsets: AcceptedOffsets,
+    /// What the machine that it runs on is like.
+    pub machine: MachineMemory,
     /// Which servers share the store.
     pub nodes: NodeMemory,
     /// What became of the backups that this process makes by itself.

@@ -13,6 +13,11 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_cert::der::Decode as _;
+use x509_cert::time::Time;
+
+use crate::domain::machine::CertificateLife;
+use crate::domain::time::Timestamp;
 
 /// A certificate and its key, as their files were when they last fitted together.
 #[derive(Debug)]
@@ -109,6 +114,12 @@ impl Certificates {
         }
     }
 
+    /// From when to when the certificate that is shown is valid, with those above it that are sent along; `None` if it cannot be told.
+    #[must_use]
+    pub fn life(&self) -> Option<CertificateLife> {
+        life_of(&self.current.load().cert)
+    }
+
     /// Reads the files again if they changed since they were last read; whether there is a new certificate.
     ///
     /// # Errors
@@ -174,6 +185,24 @@ impl Files {
     }
 }
 
+/// Clients accept a chain as long as they accept each of its certificates.
+fn life_of(chain: &[CertificateDer<'_>]) -> Option<CertificateLife> {
+    let lives = chain.iter().map(|certificate| {
+        let read = x509_cert::Certificate::from_der(certificate).ok()?;
+        let moment = |time: Time| Timestamp::from_seconds(time.to_unix_duration().as_secs());
+        let validity = read.tbs_certificate.validity;
+        Some(CertificateLife {
+            begins: moment(validity.not_before),
+            ends: moment(validity.not_after),
+        })
+    });
+    let lives: Vec<_> = lives.collect::<Option<_>>()?;
+    Some(CertificateLife {
+        begins: lives.iter().map(|life| life.begins).max()?,
+        ends: lives.iter().map(|life| life.ends).min()?,
+    })
+}
+
 fn stamp(path: &Path) -> Result<Stamp, CertificateError> {
     let read = || {
         let metadata = fs::metadata(path)?;
@@ -234,6 +263,29 @@ mod tests {
         assert!(!certificates.refresh().unwrap());
         fs::copy(&two.key, &one.key).unwrap();
         assert!(certificates.refresh().unwrap());
+    }
+
+    #[test]
+    fn a_chain_is_valid_as_long_as_all_of_it_is() {
+        let made = |from: i32, to: i32| {
+            let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+            parameters.not_after = rcgen::date_time_ymd(to, 1, 1);
+            let key = rcgen::KeyPair::generate().unwrap();
+            parameters.self_signed(&key).unwrap().der().clone()
+        };
+        let year = |year: u64| Timestamp::parse_iso8601(&format!("{year}-01-01T00:00:00Z")).unwrap();
+        let chain = [made(2025, 2060), made(2024, 2030), made(2026, 2100)];
+        let expected = CertificateLife {
+            begins: year(2026),
+            ends: year(2030),
+        };
+        assert_eq!(life_of(&chain), Some(expected));
+        assert_eq!(life_of(&[]), None);
+        assert_eq!(
+            life_of(&[chain[0].clone(), CertificateDer::from(vec![1, 2])]),
+            None
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     Announcements, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store,
     StoreError, ValueAfterLoss,
 };
+use crate::domain::store_condition::StoreCondition;
 use crate::domain::time::Timestamp;
 
 /// A wrapper that counts the operations that reach the store it wraps.
@@ -137,6 +138,10 @@ impl<S: Store> Store for CountingStore<S> {
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
         self.inner.clock().await
+    }
+
+    fn condition(&self) -> StoreCondition {
+        self.inner.condition()
     }
 
     fn is_exclusive(&self) -> bool {

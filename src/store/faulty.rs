@@ -9,6 +9,7 @@ use super::{
     Announcements, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store,
     StoreError, ValueAfterLoss,
 };
+use crate::domain::store_condition::StoreCondition;
 use crate::domain::time::Timestamp;
 
 /// A wrapper whose reads or commits fail on demand, with [`StoreError::Unavailable`] and without an effect.
@@ -123,6 +124,10 @@ impl<S: Store> Store for FaultyStore<S> {
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
         self.gate(&self.fail_reads)?;
         self.inner.clock().await
+    }
+
+    fn condition(&self) -> StoreCondition {
+        self.inner.condition()
     }
 
     fn is_exclusive(&self) -> bool {

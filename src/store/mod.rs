@@ -24,6 +24,7 @@ mod range;
 pub mod records;
 mod scan;
 pub mod sled;
+mod statistics;
 pub mod transfer;
 
 #[cfg(test)]
@@ -36,8 +37,9 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use self::scan::{Order, Scan, ScanPage};
-
+pub use self::statistics::Statistics;
 use crate::domain::key_ring::KeyNumber;
+use crate::domain::store_condition::StoreCondition;
 use crate::domain::time::Timestamp;
 
 /// The longest value that a batch may put. Records are far shorter; see [`sled`] for what long ones cost there.
@@ -119,6 +121,11 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// What the engine has done since it was opened.
     fn statistics(&self) -> Statistics;
+
+    /// Whether the engine takes changes. Cheap enough to be asked every second; those that cannot say work.
+    fn condition(&self) -> StoreCondition {
+        StoreCondition::Working
+    }
 
     /// Whether no other process can use the same store as long as this one has it open. Engines that cannot say so
     /// need not say anything.
@@ -252,21 +259,6 @@ pub struct ExpiredPage {
 /// How far expired entries were read; only the engine knows what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiryPosition(Vec<u8>);
-
-/// Counts for the operators' metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Batches that were applied.
-    pub commits: u64,
-    /// Batches that were refused with [`CommitError::Conflict`].
-    pub conflicts: u64,
-    /// How often batches were made durable together.
-    pub groups: u64,
-    /// Reads of entries that no server of this store wrote; 0 where nobody verifies.
-    pub forged: u64,
-    /// Bytes that the engine occupies on disk; 0 if it keeps none there, or cannot tell.
-    pub disk_bytes: u64,
-}
 
 /// A value as it was read.
 #[derive(Clone, PartialEq, Eq)]

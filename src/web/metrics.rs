@@ -21,6 +21,7 @@ use prometheus_client::registry::Registry;
 use super::process::ProcessFigures;
 use crate::app::App;
 use crate::domain::node::ClockOffset;
+use crate::domain::store_condition::StoreCondition;
 
 /// What there is to be told.
 #[derive(Debug)]
@@ -215,6 +216,7 @@ impl Collector for App {
         let mut page = MetricsPage(encoder);
         store(self, &mut page)?;
         nodes(self, &mut page)?;
+        machine(self, &mut page)?;
         backups(self, &mut page)?;
         outbox(self, &mut page)?;
         senders(self, &mut page)?;
@@ -243,9 +245,39 @@ fn store(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
         store.forged,
     )?;
     page.gauge(
+        "store_takes_changes",
+        "1 unless the disk of the store is full or a write has failed",
+        i64::from(app.engine.condition() == StoreCondition::Working),
+    )?;
+    page.gauge(
         "store_disk_bytes",
         "Bytes on disk; 0 if the engine cannot tell",
         whole(store.disk_bytes),
+    )
+}
+
+/// What is not known, or not there, has no value.
+fn machine(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
+    let seen = &app.memory.machine;
+    page.gauge_if_known(
+        "disk_free_bytes",
+        "Bytes that can still be written on the disk of the data directory",
+        seen.disk().map(|level| whole(level.free)),
+    )?;
+    page.gauge_if_known(
+        "disk_size_bytes",
+        "The size of that disk",
+        seen.disk().map(|level| whole(level.size)),
+    )?;
+    page.gauge_if_known(
+        "tls_certificate_end_seconds",
+        "Until when the TLS certificate is valid",
+        seen.certificate().map(|life| whole(life.ends.seconds())),
+    )?;
+    page.counter(
+        "clock_jumps",
+        "How often the clock of this machine was moved by five seconds or more",
+        seen.jumps(),
     )
 }
 

@@ -19,6 +19,7 @@ pub mod ops;
 mod panics;
 mod process;
 pub mod public_url;
+mod readiness;
 pub(crate) mod request_id;
 pub(crate) mod routes;
 pub mod rpc;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::machine::WatchedMachine;
 use crate::app::App;
 use crate::cli::witness::Witness;
 use crate::config::BackupSchedule;
@@ -24,6 +25,7 @@ pub(super) struct Beside {
     pub(super) witness: Option<Witness>,
     /// The backups that it makes by itself.
     pub(super) backups: Option<BackupSchedule>,
+    pub(super) machine: WatchedMachine,
 }
 
 /// Begins all of it; it ends with what is returned.
@@ -37,6 +39,7 @@ pub(super) fn begin(
         member,
         witness,
         backups,
+        machine,
     } = with;
     let mut tasks = JoinSet::new();
     let reclaiming = Arc::clone(app);
@@ -45,6 +48,7 @@ pub(super) fn begin(
         let _logged_below = challenge::expire_due(&reclaiming).await;
         sweep::keep_up(reclaiming).await;
     });
+    tasks.spawn(machine.watch());
     tasks.spawn(tell_health(Arc::clone(ops), health));
     tasks.spawn(expire_again_and_again(Arc::clone(app)));
     tasks.spawn(count_again_and_again(Arc::clone(app)));
@@ -78,11 +82,21 @@ pub(super) fn begin(
     tasks
 }
 
-/// Tells those who watch whenever the server begins or ceases to serve.
+/// Tells those who watch whenever the server begins or ceases to serve, and the log why.
 async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
+    let mut before = ops.readiness().await;
     loop {
         tokio::time::sleep(HEALTH_PERIOD).await;
-        let health = ops.health().await;
+        let readiness = ops.readiness().await;
+        let health = readiness.health();
+        if !readiness.is_like(&before) && health != ServerHealth::Ending {
+            if readiness.unready.is_empty() {
+                tracing::info!("ready again");
+            } else {
+                tracing::warn!("not ready: {}", readiness.reasons());
+            }
+        }
+        before = readiness;
         // What ends does not begin anew.
         told.send_if_modified(|known| {
             let news = *known != health && *known != ServerHealth::Ending;

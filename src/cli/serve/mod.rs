@@ -5,7 +5,9 @@
 mod background;
 mod backup_command;
 mod backups;
+mod machine;
 mod node;
+mod ops_server;
 mod setup;
 
 use std::sync::Arc;
@@ -15,21 +17,23 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use self::background::Beside;
+use self::machine::WatchedMachine;
+use self::ops_server::OpsServer;
 use self::setup::{Started, senders, warn_of_log_senders};
 use super::open::{ask_for_key, open};
 use super::signals::Signals;
 use super::{Failure, VERSION, output};
 use crate::app::App;
 use crate::config::{Config, Storage};
+use crate::domain::store_condition::StoreCondition;
 use crate::flows::audit;
 use crate::flows::deliveries::Deliveries;
 use crate::flows::nodes::{self, RegisteredNode};
 use crate::flows::outbox::worker::{Limits as WorkerLimits, Worker};
 use crate::server::connections::OpenConnections;
-use crate::server::{self, ClientLimits, Protocol};
+use crate::server::{self, Protocol};
 use crate::web::boundary::Boundary;
 use crate::web::metrics::Metrics;
-use crate::web::ops::{self, Ops};
 use crate::web::rpc::ServerHealth;
 
 /// Serves until a signal comes.
@@ -37,6 +41,8 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     // From here on a signal is kept until the server can act on it.
     let mut signals =
         Signals::new().map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    // Asked from now on whether the server has started.
+    let ops = OpsServer::start(config.network.ops_listen)?;
     let (rolling, backup) = (config.storage.rolling, config.backup);
     let storage = with_asked_key(config.storage, &mut signals).await?;
     let opened = open(storage, config.policy, senders(config.outbound, config.senders)).await?;
@@ -62,12 +68,16 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         Ok(started) => {
             warn_of_log_senders(&opened.app);
             let beside = Beside {
+                machine: WatchedMachine {
+                    app: Arc::clone(&opened.app),
+                    data: opened.directory.path().to_path_buf(),
+                    certificates: started.certificates.clone(),
+                },
                 member,
                 witness: opened.witness.clone(),
                 backups: backup.and_then(|schedule| backups::with_recipients(schedule, opened.own_recipient)),
             };
-            started.serve(&opened.app, beside, signals).await;
-            Ok(())
+            started.serve(&opened.app, ops, beside, signals).await
         }
         Err(failure) => Err(failure),
     };
@@ -76,7 +86,14 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     {
         tracing::warn!("other servers take this one for running for up to a minute: {error}");
     }
-    let ended = served.and(opened.close().await);
+    let ended = match served {
+        Ok(()) => opened.close().await,
+        Err(failure) => {
+            // A store that failed may not let go, and there is nothing left that it could lose.
+            let _closed_or_not = tokio::time::timeout(LAST_WORDS, opened.close()).await;
+            Err(failure)
+        }
+    };
     if ended.is_ok() {
         tracing::info!("stopped: countersign {VERSION}");
     }
@@ -99,27 +116,18 @@ async fn with_asked_key(mut storage: Storage, signals: &mut Signals) -> Result<S
 }
 
 impl Started {
-    async fn serve(self, app: &Arc<App>, with: Beside, signals: Signals) {
-        let ops = Arc::new(Ops {
-            app: Arc::clone(app),
-            figures: Metrics::of(app, env!("CARGO_PKG_VERSION"), env!("BUILT_FROM")),
-            draining: AtomicBool::new(false),
-        });
-        let (stop_ops, ops_stopped) = oneshot::channel::<()>();
+    /// Serves until a signal comes, or the store has failed.
+    async fn serve(
+        self,
+        app: &Arc<App>,
+        ops_server: OpsServer,
+        with: Beside,
+        signals: Signals,
+    ) -> Result<(), Failure> {
+        let figures = Metrics::of(app, env!("CARGO_PKG_VERSION"), env!("BUILT_FROM"));
+        let requests = figures.requests();
+        let ops = ops_server.begin(app, figures);
         let mut beside = tokio::task::JoinSet::new();
-        if let Some(listener) = self.ops {
-            tracing::info!("serving /health, /ready and /metrics on {}", listener.url());
-            let http = ops::http(Arc::clone(&ops));
-            let protocol = Protocol::Http(Boundary::new(http, Arc::default(), app.entropy.as_ref()));
-            let limits = ClientLimits {
-                connections: 64,
-                drain: Duration::from_secs(1),
-                ..self.limits
-            };
-            beside.spawn(server::run(vec![listener], protocol, limits, async {
-                let _dropped_or_sent = ops_stopped.await;
-            }));
-        }
         let mut helpers = background::begin(app, &ops, self.health.clone(), with);
         if let Some(certificates) = self.certificates {
             helpers.spawn(certificates.watch(CERTIFICATE_PERIOD));
@@ -142,7 +150,7 @@ impl Started {
         let connections = OpenConnections::new(self.limits.connections, self.proxies.clone());
         for (listeners, dialect) in self.apis {
             let protocol = Protocol::of(dialect, |http| {
-                let boundary = Boundary::new(http, ops.figures.requests(), app.entropy.as_ref());
+                let boundary = Boundary::new(http, Arc::clone(&requests), app.entropy.as_ref());
                 boundary.set_up(self.proxies.clone(), self.pages.clone())
             });
             let mut stopped = stop_apis.subscribe();
@@ -158,10 +166,11 @@ impl Started {
                 stopped,
             ));
         }
-        signals.stop().await;
-        ops.draining.store(true, Ordering::Relaxed);
+        let served = until_signal_or_failure(app, signals).await;
+        ops.drain();
         self.health.send_replace(ServerHealth::Ending);
-        if !self.drain_delay.is_zero() {
+        // Nobody can be served any more whose store has failed.
+        if served.is_ok() && !self.drain_delay.is_zero() {
             connections.send_away();
             tracing::info!(
                 "not ready from now on; requests are served for another {} s (drain_delay_seconds)",
@@ -186,12 +195,39 @@ impl Started {
         if told.is_err() {
             tracing::warn!("what was not written into the audit log yet is lost: the store does not answer");
         }
-        drop(stop_ops);
         while beside.join_next().await.is_some() {}
+        ops_server.stop().await;
+        served
+    }
+}
+
+/// Waits for a signal to stop. A store that has failed ends the server as well: what it has acknowledged is found by the next
+/// start, and until then nothing could be answered.
+async fn until_signal_or_failure(app: &App, signals: Signals) -> Result<(), Failure> {
+    let mut stopping = Box::pin(signals.stop());
+    let failed = async {
+        loop {
+            if let StoreCondition::Failed(reason) = app.engine.condition() {
+                return reason;
+            }
+            tokio::time::sleep(STORE_PERIOD).await;
+        }
+    };
+    tokio::select! {
+        () = &mut stopping => Ok(()),
+        reason = failed => {
+            tracing::error!("stopping: the store failed");
+            // A signal still ends what takes too long.
+            tokio::spawn(stopping);
+            Err(Failure::unwritable(format!("the store failed: {reason}")))
+        }
     }
 }
 
 /// How long the store may take for what the audit log is told at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often it is asked whether the store has failed.
+const STORE_PERIOD: Duration = Duration::from_millis(250);
 
 const CERTIFICATE_PERIOD: Duration = Duration::from_secs(2);

@@ -34,7 +34,6 @@ use crate::web::rpc::{ServerHealth, about};
 pub(super) struct Started {
     /// One entry for each dialect.
     pub(super) apis: Vec<(Vec<Listener>, Dialect)>,
-    pub(super) ops: Option<Listener>,
     pub(super) admin: Option<AdminSocket>,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) proxies: TrustedProxies,
@@ -80,12 +79,6 @@ impl Started {
         let Some(door) = door else {
             return Err(Failure::new("listen: there is no listener (see tls_listen)"));
         };
-        let ops = match network.ops_listen {
-            Some(address) => {
-                Some(Listener::plain(address).map_err(|error| occupied("ops_listen", address, &error))?)
-            }
-            None => None,
-        };
         let admin = AdminSocket::bind(opened.directory.path());
         let admin = admin.inspect_err(|error| {
             tracing::warn!(
@@ -118,7 +111,6 @@ impl Started {
             welcome: lines + &welcome,
             apis,
             health,
-            ops,
             admin: admin.ok(),
             certificates,
             proxies: TrustedProxies::these(network.trusted_proxies.unwrap_or_default()),
@@ -270,7 +262,7 @@ async fn first_account(app: &App, bootstrap: Option<Bootstrap>, door: &Door) -> 
     Ok(String::new())
 }
 
-fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+pub(super) fn occupied(key: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     Failure::new(format!("{key}: cannot listen on {address}: {error}"))
 }
 

@@ -43,6 +43,7 @@ use super::{
 };
 use crate::crypto::vault::{DataKeys, EntryTag, Vault};
 use crate::domain::key_ring::{KeyNumber, SealedKeyRing};
+use crate::domain::store_condition::StoreCondition;
 use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::Timestamp;
 
@@ -203,6 +204,10 @@ impl Store for AuthenticStore {
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
         self.engine.clock().await
+    }
+
+    fn condition(&self) -> StoreCondition {
+        self.engine.condition()
     }
 
     fn is_exclusive(&self) -> bool {

@@ -5,7 +5,8 @@
 //! commits cheap: a sync costs the same for one batch as for hundreds.
 //!
 //! Once a write has failed, nobody knows what is on disk (the kernel reports a failed write-back once and forgets it),
-//! so the store stops answering until it is opened anew.
+//! so the store stops answering until it is opened anew. A disk that is nearly full is found out before that, and only refuses
+//! changes.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -21,7 +22,9 @@ use super::group::{AddError, Changes, CommitGroup, GroupDecision, TreeView};
 use super::group_wait::GroupWait;
 use super::layout;
 use super::recent::Recent;
+use super::space::DiskSpace;
 use super::syncer::{self, AppliedGroup, Failed, Pages, Sentinel, WriteError};
+use crate::domain::store_condition::LowSpace;
 use crate::store::{Batch, CommitError, Entry, StoreError};
 
 /// Entries of an export, each behind its key.
@@ -53,6 +56,7 @@ pub(super) struct Committer {
     pub(super) db: Db,
     pub(super) queue: mpsc::Receiver<CommitterCommand>,
     pub(super) durability: Arc<Durability>,
+    pub(super) space: Arc<DiskSpace>,
     pub(super) recent: Arc<Recent>,
     pub(super) pages: Pages,
     pub(super) syncer: syncer::Handle,
@@ -113,6 +117,8 @@ impl Committer {
         {
             self.snapshot = None;
         }
+        // Asked once for all of them: what they write is far less than what has to be free.
+        let shortage = self.space.shortage();
         let mut group = CommitGroup::default();
         let mut accepted = Vec::with_capacity(inbox.len());
         let mut refused = Vec::new();
@@ -122,8 +128,14 @@ impl Committer {
                 tree: &self.db,
                 recent: &self.recent,
             };
-            let decided = match command {
-                CommitterCommand::Commit { batch, answer } => {
+            let decided = match (command, shortage) {
+                (CommitterCommand::Commit { batch, answer }, Some(low)) if !batch.is_empty() => {
+                    refused.push((answer, disk_is_full(low).into()));
+                    Ok(())
+                }
+                // They take up little, and are found again.
+                (CommitterCommand::DropRows(_), Some(_)) => Ok(()),
+                (CommitterCommand::Commit { batch, answer }, _) => {
                     match group.add(view, &mut self.snapshot, batch, self.next_version) {
                         Ok(GroupDecision::Accepted) => {
                             accepted.push(answer);
@@ -141,8 +153,8 @@ impl Committer {
                         Err(AddError::Database(error)) => Err(error),
                     }
                 }
-                CommitterCommand::DropRows(rows) => group.drop_rows(view, rows, self.next_version),
-                other => {
+                (CommitterCommand::DropRows(rows), None) => group.drop_rows(view, rows, self.next_version),
+                (other, _) => {
                     others.push(other);
                     Ok(())
                 }
@@ -221,6 +233,11 @@ impl Committer {
         }
         Ok(())
     }
+}
+
+/// What a change is refused with, without an effect.
+fn disk_is_full(low: LowSpace) -> StoreError {
+    StoreError::Unavailable(format!("its disk is full: {low}"))
 }
 
 /// How many commands one group takes up: enough for every request in flight, few enough that readers, who wait while

@@ -120,6 +120,11 @@ impl Durability {
         }
     }
 
+    /// Why nothing is read or acknowledged any more, if that is so.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
+    }
+
     /// Why nobody answers.
     pub(super) fn absence(&self) -> StoreError {
         let reason = self.failure.get().cloned();

@@ -6,7 +6,7 @@
 //!   durable and answers (`syncer`). Reads wait for what they saw to be durable, so that nobody is ever told of a state
 //!   that a crash takes back (`durability`).
 //! - A cache of entries, because reads of the tree wait while a batch is applied (`recent`).
-//! - Care before and after an opening (`open`), and exports while the server runs (`export`).
+//! - Care before and after an opening (`open`), refusal of changes before the disk is full (`space`), and exports while the server runs (`export`).
 //!
 //! # What to know
 //! - Reads run on the caller's thread: they mostly hit the cache, and a cold page costs one small read.
@@ -24,6 +24,7 @@ mod index;
 mod layout;
 mod open;
 mod recent;
+mod space;
 mod syncer;
 #[cfg(test)]
 mod tests;
@@ -47,11 +48,13 @@ use self::durability::Durability;
 use self::index::RowPosition;
 use self::open::OpenedDatabase;
 use self::recent::Recent;
+use self::space::DiskSpace;
 use self::syncer::{Pages, Sync, Syncer};
 use super::{
     Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics, Store,
     StoreError,
 };
+use crate::domain::store_condition::StoreCondition;
 use crate::domain::time::Timestamp;
 
 /// Where the data is and how much memory it may take.
@@ -80,6 +83,7 @@ pub struct SledStore {
     db: ArcSwapOption<Db>,
     queue: mpsc::Sender<CommitterCommand>,
     durability: Arc<Durability>,
+    space: Arc<DiskSpace>,
     recent: Arc<Recent>,
     resources: Mutex<Option<Resources>>,
 }
@@ -113,6 +117,7 @@ impl SledStore {
         let (queue, commands) = mpsc::channel(QUEUE_LIMIT);
         let durability = Arc::new(Durability::from_version(next_version));
         let recent = Arc::new(Recent::new(options.cache_bytes / RECENT_SHARE));
+        let space = Arc::new(DiskSpace::of(&options.directory));
         let pages = Pages::default();
         let syncer = Syncer::spawn(
             db.clone(),
@@ -125,6 +130,7 @@ impl SledStore {
             recent: Arc::clone(&recent),
             queue: commands,
             durability: Arc::clone(&durability),
+            space: Arc::clone(&space),
             pages,
             syncer: syncer.map_err(io_error)?,
             next_version,
@@ -137,6 +143,7 @@ impl SledStore {
             db: ArcSwapOption::from_pointee(db),
             queue,
             durability,
+            space,
             recent,
             resources: Mutex::new(Some(Resources { committer, lock })),
         })
@@ -316,6 +323,14 @@ impl Store for SledStore {
         let db = self.db.load();
         let disk_bytes = db.as_ref().and_then(|db| db.size_on_disk().ok());
         self.durability.statistics(disk_bytes.unwrap_or(0))
+    }
+
+    fn condition(&self) -> StoreCondition {
+        match (self.durability.failure(), self.space.shortage()) {
+            (Some(reason), _) => StoreCondition::Failed(reason),
+            (None, Some(low)) => StoreCondition::Full(low),
+            (None, None) => StoreCondition::Working,
+        }
     }
 
     /// The files are locked.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use sled::{Config, Db, Mode};
 
 use super::layout;
+use super::space;
 use super::{Options, data_file};
+use crate::domain::store_condition::LowSpace;
 
 /// A data directory that is ready for use.
 #[derive(Debug)]
@@ -42,6 +44,11 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("another countersign has this data directory open: {path}")]
     InUse { path: PathBuf },
+    /// There is no space to write what an opening writes; nothing was touched.
+    #[error(
+        "the disk of the data directory {path} is full ({low}): nothing was changed; make space, and start it again"
+    )]
+    Full { path: PathBuf, low: LowSpace },
     /// The operating system refused.
     #[error("cannot open the data directory {path}: {source}")]
     Io { path: PathBuf, source: io::Error },
@@ -56,6 +63,7 @@ pub(super) fn open(options: &Options) -> Result<OpenedDatabase, OpenError> {
     };
     create(path).map_err(io_error)?;
     let lock = lock(path)?;
+    check_space(path).map_err(io_error)??;
     remove_unfinished_snapshots(path).map_err(io_error)?;
     let db = open_database(options)?;
     let next_version = read_marks(&db, path)?;
@@ -105,6 +113,28 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     Err(OpenError::Io {
         path: path.to_path_buf(),
         source: refused,
+    })
+}
+
+/// Refuses a disk on which sled could not write its snapshot, which is as large as the last one or a little larger.
+fn check_space(path: &Path) -> io::Result<Result<(), OpenError>> {
+    let mut snapshots = 0;
+    for file in fs::read_dir(path)? {
+        let file = file?;
+        if file.file_name().to_string_lossy().starts_with("snap.") {
+            snapshots += file.metadata()?.len();
+        }
+    }
+    let free = space::free_bytes(path)?;
+    Ok(match space::too_little(free.saturating_sub(snapshots)) {
+        Some(low) => Err(OpenError::Full {
+            path: path.to_path_buf(),
+            low: LowSpace {
+                free,
+                needed: low.needed + snapshots,
+            },
+        }),
+        None => Ok(()),
     })
 }
 

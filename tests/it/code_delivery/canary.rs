@@ -51,11 +51,11 @@ fn assert_clean(place: &str, text: &str) {
 }
 
 async fn metrics(world: &World) -> String {
-    let ops = ops::http(Arc::new(Ops {
-        app: world.server.app.clone(),
-        figures: Metrics::of(&world.server.app, "0", "unknown"),
-        draining: false.into(),
-    }));
+    let ops = Arc::new(Ops::default());
+    let app = world.server.app.clone();
+    let figures = Metrics::of(&app, "0", "unknown");
+    ops.begin(app, figures);
+    let ops = ops::http(ops);
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let body = ops.router.oneshot(request).await.unwrap().into_body();
     let bytes = body.collect().await.unwrap().to_bytes();

@@ -27,13 +27,32 @@ use crate::server_kill::server::CREDENTIALS;
 use crate::server_kill::totp::{Totp, current_step, secret_of};
 
 /// A clock that is so many seconds ahead of this machine's, or behind it.
-pub(super) struct MovingClock {
+pub(crate) struct MovingClock {
     directory: TempDir,
     library: &'static Path,
 }
 
 impl MovingClock {
-    fn set(&self, ahead: i64) {
+    /// One that is ahead by so many seconds. None, and a line that says so, where libfaketime is not installed.
+    pub(crate) fn ahead_by(ahead: i64) -> Option<Self> {
+        let Some(library) = library() else {
+            assert!(
+                std::env::var_os("COUNTERSIGN_TEST_ALL").is_none_or(|all| all != "1"),
+                "COUNTERSIGN_TEST_ALL=1, but libfaketime is not installed: install Debian's package faketime"
+            );
+            let line = "SKIPPED: servers whose clocks differ, as libfaketime is not installed (Debian's package faketime)\n";
+            io::stderr().write_all(line.as_bytes()).unwrap();
+            return None;
+        };
+        let clock = Self {
+            directory: TempDir::new().unwrap(),
+            library,
+        };
+        clock.set(ahead);
+        Some(clock)
+    }
+
+    pub(crate) fn set(&self, ahead: i64) {
         // In one piece: who reads half of it would see another time.
         let new = self.directory.path().join("new");
         fs::write(&new, format!("{ahead:+}\n")).unwrap();
@@ -41,7 +60,7 @@ impl MovingClock {
     }
 
     /// What makes it a program's clock.
-    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         vec![
             ("LD_PRELOAD", text(self.library)),
@@ -64,23 +83,8 @@ fn nodes(ahead: [i64; 3]) -> Option<(Nodes, [MovingClock; 3])> {
 
 /// The same with a configuration file.
 fn nodes_with(ahead: [i64; 3], settings: Option<&str>) -> Option<(Nodes, [MovingClock; 3])> {
-    let Some(library) = library() else {
-        assert!(
-            std::env::var_os("COUNTERSIGN_TEST_ALL").is_none_or(|all| all != "1"),
-            "COUNTERSIGN_TEST_ALL=1, but libfaketime is not installed: install Debian's package faketime"
-        );
-        let line = "SKIPPED: servers whose clocks differ, as libfaketime is not installed (Debian's package faketime)\n";
-        io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    };
-    let clocks = ahead.map(|ahead| {
-        let clock = MovingClock {
-            directory: TempDir::new().unwrap(),
-            library,
-        };
-        clock.set(ahead);
-        clock
-    });
+    let [one, two, three] = ahead.map(MovingClock::ahead_by);
+    let clocks = [one?, two?, three?];
     let cluster = Cluster::own(ClusterOptions::default())?;
     let nodes = Nodes::start_configured(cluster, &clocks.each_ref().map(Some), settings);
     Some((nodes, clocks))

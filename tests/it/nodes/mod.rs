@@ -1,7 +1,7 @@
 //! Several real servers on one database: races between them, clocks that differ, and faults of the servers, of the database and
 //! of what is between them.
 
-mod clocks;
+pub(crate) mod clocks;
 mod crowds;
 mod faults;
 mod races;

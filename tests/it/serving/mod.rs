@@ -19,6 +19,7 @@ mod failover;
 mod forged;
 mod half_filled;
 mod heads;
+mod health;
 pub(crate) mod http;
 pub(crate) mod http2;
 mod key_commands;

@@ -45,11 +45,18 @@ impl Process {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        let mut child = command(data, &["serve", "--listen", listen])
+        let mut command = command(data, &["serve", "--listen", listen]);
+        command.args(arguments).envs(variables.iter().copied());
+        Self::begin(command)
+    }
+
+    /// Runs a command that serves.
+    pub(crate) fn begin(mut command: Command) -> Self {
+        if command.get_envs().all(|(name, _)| name != "COUNTERSIGN_LOG") {
             // The finest lines are looked through for secrets, unless the test is about others.
-            .env("COUNTERSIGN_LOG", "trace")
-            .args(arguments)
-            .envs(variables.iter().copied())
+            command.env("COUNTERSIGN_LOG", "trace");
+        }
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -154,6 +161,11 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
         1024 * kilobytes.parse::<u64>().unwrap()
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the end; the exit status.

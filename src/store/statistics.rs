@@ -1,0 +1,16 @@
+//! What an engine has done.
+
+/// Counts for the operators' metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Batches that were applied.
+    pub commits: u64,
+    /// Batches that were refused with [`CommitError::Conflict`](super::CommitError::Conflict).
+    pub conflicts: u64,
+    /// How often batches were made durable together.
+    pub groups: u64,
+    /// Reads of entries that no server of this store wrote; 0 where nobody verifies.
+    pub forged: u64,
+    /// Bytes that the engine occupies on disk; 0 if it keeps none there, or cannot tell.
+    pub disk_bytes: u64,
+}
