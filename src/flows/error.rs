@@ -33,7 +33,7 @@ pub enum Fault {
     #[error("the store holds an entry that was changed by somebody else: {0}")]
     Forged(String),
     /// A record names a data key that the store does not have. If the key went since the record was read, the value is sealed
-    /// anew by now and the record has to be [read again](super::SealedReads).
+    /// anew by now and the record has to be read again.
     #[error("the store holds a record that cannot be read: {0}")]
     KeyGone(String),
     /// As many messages of the account wait in the outbox as may.

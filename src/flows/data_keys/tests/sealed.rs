@@ -151,9 +151,9 @@ async fn an_event_is_signed() {
     assert_gone(&app, &gate);
 }
 
-struct NoDeviceKey;
+struct NoProofOfKey;
 
-impl KeyProof for NoDeviceKey {
+impl KeyProof for NoProofOfKey {
     fn is_signed(&self, _: FactorSid, _: &DevicePublicKey) -> bool {
         false
     }
@@ -196,7 +196,7 @@ async fn a_right_code_is_approved() {
     assert!(app.vault.data_keys().is_single());
     let proof = EnrolmentProof {
         code: code.reveal(),
-        key: &NoDeviceKey,
+        key: &NoProofOfKey,
     };
     let verified = factor::update(&app, actor, &name, sid, FactorChanges::default(), Some(proof)).await;
     let (_, verified) = verified.unwrap();
