@@ -172,8 +172,16 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
         let exported = copy_out(config, &mut io::stdout()).await?;
         return report_left_out(&exported.left_out);
     }
-    let failure =
-        |error: io::Error| Failure::new(format!("cannot write the export to {}: {error}", file.display()));
+    let failure = |error: io::Error| {
+        let shown = file.display();
+        Failure::new(if error.kind() == io::ErrorKind::AlreadyExists {
+            format!(
+                "there is a file {shown} already, and it was left as it is; remove it, or choose another name"
+            )
+        } else {
+            format!("cannot write the export to {shown}: {error}")
+        })
+    };
     // What is in it is sealed where it is secret, but names and times are not.
     let written = File::options()
         .write(true)

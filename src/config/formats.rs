@@ -145,7 +145,7 @@ fn is_elsewhere(url: &Url) -> bool {
 }
 
 pub(super) fn countries() -> Format<Vec<Country>> {
-    Format::list("country codes of two letters", |text| {
+    Format::list("country codes of two letters (GB, not UK)", |text| {
         text.split(',')
             .map(|letters| Country::parse(letters.trim()).ok())
             .collect()
@@ -161,10 +161,13 @@ pub(super) fn addresses() -> Format<Vec<EmailAddress>> {
 }
 
 pub(super) fn countries_or_all() -> Format<Countries> {
-    Format::list("all, or country codes of two letters", |text| match text {
-        "all" => Some(Countries::All),
-        _ => (countries().parse)(text).map(Countries::Only),
-    })
+    Format::list(
+        "all, or country codes of two letters (GB, not UK)",
+        |text| match text {
+            "all" => Some(Countries::All),
+            _ => (countries().parse)(text).map(Countries::Only),
+        },
+    )
 }
 
 pub(super) fn days(most: u64) -> Format<Duration> {

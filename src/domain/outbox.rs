@@ -398,7 +398,7 @@ pub struct Reason(String);
 
 impl Reason {
     /// What is longer is cut: a reason may quote a receiver, and is written with each try.
-    pub const MAX_CHARACTERS: usize = 200;
+    pub const MAX_CHARACTERS: usize = 1000;
 
     /// As much of `text` as is kept; what would break a line or hide one becomes a blank.
     #[must_use]
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_of_bounded_length() {
-        let reason = Reason::new(&format!("status 500\r\n{}", "\u{20ac}".repeat(1000)));
+        let reason = Reason::new(&format!("status 500\r\n{}", "\u{20ac}".repeat(2000)));
         assert_eq!(reason.as_str().chars().count(), Reason::MAX_CHARACTERS);
         assert!(reason.as_str().starts_with("status 500  \u{20ac}"), "{reason}");
     }

@@ -4,13 +4,15 @@
 //! [`web::boundary`](crate::web::boundary) without a stack of layers in between, or by the dialect itself, to which `stream`
 //! hands the bytes. Clients say with ALPN that they speak HTTP/2, or without TLS by how they begin.
 //!
-//! Invariant: no dialect is known here by its name; whatever a client is told comes from the dialect.
+//! Invariant: no dialect is known here by its name; whatever a client is told comes from the dialect, but for whoever
+//! speaks HTTP where TLS is spoken (`plain`).
 
 mod connection;
 pub mod connections;
 mod http1;
 mod http2;
 mod patience;
+mod plain;
 mod requests;
 pub mod self_signed;
 mod stream;
@@ -276,9 +278,20 @@ async fn shake_hands(
     client: connection::Accepted,
     stream: TcpStream,
 ) -> Option<connection::Spoken> {
-    let shaken = tokio::time::timeout(client.limits.handshake, acceptor.accept(stream)).await;
+    let begun = async {
+        if plain::begins(&stream).await? {
+            return Ok(Err(stream));
+        }
+        acceptor.accept(stream).await.map(Ok)
+    };
+    let shaken = tokio::time::timeout(client.limits.handshake, begun).await;
     let stream = match shaken {
-        Ok(Ok(stream)) => stream,
+        Ok(Ok(Ok(stream))) => stream,
+        Ok(Ok(Err(stream))) => {
+            tracing::debug!("a client speaks HTTP where TLS is spoken");
+            plain::refuse(stream).await;
+            return None;
+        }
         Ok(Err(error)) => {
             tracing::debug!("a TLS handshake failed: {error}");
             return None;

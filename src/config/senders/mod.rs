@@ -8,6 +8,8 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use self::keys::SenderKey;
@@ -129,7 +131,7 @@ fn sender(
     let channels = channels(&mut table, kind)?;
     let countries = table.list(
         &keys::COUNTRIES,
-        "country codes of two letters (ISO 3166-1)",
+        "country codes of two letters (ISO 3166-1: GB, not UK)",
         |value| Country::parse(value.as_str()?).ok(),
     )?;
     let messaging_service = table.parsed(
@@ -231,8 +233,7 @@ fn secret(
         )),
         (None, given) => Ok(given),
         (Some(path), None) => {
-            let text = fs::read_to_string(&path).map_err(|error| table.unreadable(key, &path, &error))?;
-            let text = zeroize::Zeroizing::new(text);
+            let text = secret_in(&path).map_err(|error| table.unreadable(key, &path, &error))?;
             // The end of the line that every editor adds.
             let line = text.strip_suffix('\n').unwrap_or(&text);
             let line = line.strip_suffix('\r').unwrap_or(line);
@@ -243,6 +244,24 @@ fn secret(
         }
     }
 }
+
+/// What is in a file that nobody but its owner can read. The file that is looked at is the one that is read.
+fn secret_in(path: &Path) -> io::Result<zeroize::Zeroizing<String>> {
+    let file = fs::File::open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        return Err(io::Error::other(format!(
+            "others than its owner can read it; change that with: chmod 600 {}, or where the mode is not yours to change, \
+             use a variable of the environment instead",
+            path.display()
+        )));
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    file.take(MOST_SECRET_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Far more than any secret has.
+const MOST_SECRET_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
@@ -13,7 +14,12 @@ use crate::delivery::codes::smtp::Security;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Vec<Sender>, ConfigError> {
     let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("secret"), "hunter2\n").unwrap();
+    let secret = directory.path().join("secret");
+    fs::write(&secret, "hunter2\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let open = directory.path().join("open");
+    fs::write(&open, "hunter2\n").unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(directory.path().join("ca.pem"), made.cert.pem()).unwrap();
     let text = text.replace("DIR", directory.path().to_str().unwrap());
@@ -130,6 +136,13 @@ fn secrets_come_from_files_or_the_environment() {
     let text = format!("{HTTP}username = 'owl'\n");
     assert!(load(&text, &[variable]).is_ok());
     assert!(load(&format!("{text}secret_file = 'DIR/secret'"), &[]).is_ok());
+    let open = line(&format!("{text}secret_file = 'DIR/open'"), &[]);
+    assert!(
+        open.contains("senders.sms-gw.secret_file")
+            && open.contains("chmod 600 ")
+            && !open.contains("hunter2"),
+        "{open}"
+    );
     let both = line(&format!("{text}secret_file = 'DIR/secret'"), &[variable]);
     assert!(
         both.contains("senders.sms-gw.secret_file") && both.contains("must not be given together"),

@@ -4,7 +4,7 @@ use super::CodeMessage;
 use crate::domain::text::shown;
 
 /// The most that is kept of them, in characters.
-const MOST: usize = 200;
+const MOST: usize = 1000;
 
 /// What stands for something that must not be shown.
 const HIDDEN: &str = "***";
@@ -109,14 +109,18 @@ mod tests {
             None,
         );
         assert_eq!(spelled, "Ihr Code f\\u00fcr Owl lautet: ***. 4,7,1,2");
-        let cut = of_provider(&format!("{}4711", " ".repeat(798)), &message, None);
+        let cut = of_provider(&format!("{}4711", " ".repeat(998)), &message, None);
         assert_eq!(cut, "***");
+        let long = format!("{} the end", "why ".repeat(200));
+        assert_eq!(of_provider(&long, &message, None), long.replace("  ", " "));
         let message = samples::email("ada@example.com", "", "x");
         let told = of_provider("<Ada@Example.com>: unknown", &message, None);
         assert_eq!(told, "<***>: unknown");
         assert_eq!(
-            of_provider(&"\u{e4}".repeat(999), &message, None).chars().count(),
-            200
+            of_provider(&"\u{e4}".repeat(1999), &message, None)
+                .chars()
+                .count(),
+            1000
         );
     }
 }

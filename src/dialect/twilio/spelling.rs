@@ -15,9 +15,16 @@ pub(super) fn settle(form: Form) -> Result<Form, ApiError> {
     if form.names().all(is_exact) {
         return Ok(form);
     }
+    let mut unknown = 0;
     for name in form.names() {
-        if let Spelling::Wrong(right) = judge(name) {
-            return Err(ApiError::misspelt(name, right));
+        match judge(name) {
+            Spelling::Wrong(right) => return Err(ApiError::misspelt(name, right)),
+            // Looking for what is near takes time, and a body has room for thousands.
+            Spelling::Unknown if unknown < MOST_WARNINGS => {
+                warn_of(name);
+                unknown += 1;
+            }
+            Spelling::Exact | Spelling::Meant(_) | Spelling::Unknown => {}
         }
     }
     Ok(form.renamed(|name| match judge(name) {
@@ -25,6 +32,69 @@ pub(super) fn settle(form: Form) -> Result<Form, ApiError> {
         Spelling::Exact | Spelling::Unknown | Spelling::Wrong(_) => None,
     }))
 }
+
+/// Says in the log that a parameter was dropped. Twilio has parameters that are unknown here, so it is not refused. The log leaves out
+/// what is said too often.
+fn warn_of(name: &str) {
+    if let Some(right) = nearest(name) {
+        tracing::warn!(
+            "a request has a parameter that is nearly {right}, and it was ignored: the client misspells it"
+        );
+    } else if is_a_word(name) {
+        tracing::warn!("a request has the parameter {name}, which is unknown here, and it was ignored");
+    } else if !name.starts_with('_') {
+        tracing::warn!("a request has a parameter that is unknown here, and it was ignored");
+    }
+}
+
+/// The parameter whose name differs from this one by two letters at the most; of a name so short that this would be another word,
+/// none.
+fn nearest(name: &str) -> Option<&'static str> {
+    let near = |known: &&&str| known.len() >= SHORTEST_NEAR && is_within_two(name, known);
+    Parameter::NAMES.iter().find(near).copied()
+}
+
+/// Whether one becomes the other by putting in, leaving out or exchanging two letters at the most, neighbours that changed places
+/// being one.
+fn is_within_two(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    one.len() <= other.len() + 2 && other.len() <= one.len() + 2 && edits_fit(one, other, 2)
+}
+
+fn edits_fit(one: &[u8], other: &[u8], left: u8) -> bool {
+    let same = one
+        .iter()
+        .zip(other)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let (one, other) = (&one[same..], &other[same..]);
+    if one.is_empty() && other.is_empty() {
+        return true;
+    }
+    let Some(left) = left.checked_sub(1) else {
+        return false;
+    };
+    let swapped = matches!((one, other), ([a, b, ..], [c, d, ..]) if a == d && b == c);
+    (swapped && edits_fit(&one[2..], &other[2..], left))
+        || (!one.is_empty() && edits_fit(&one[1..], other, left))
+        || (!other.is_empty() && edits_fit(one, &other[1..], left))
+        || (!one.is_empty() && !other.is_empty() && edits_fit(&one[1..], &other[1..], left))
+}
+
+/// Whether a name can be shown: nobody's secret or number consists of letters and dots alone.
+fn is_a_word(name: &str) -> bool {
+    let letters = |byte: u8| byte.is_ascii_alphabetic() || byte == b'.' || byte == b'_';
+    (1..=LONGEST_SHOWN).contains(&name.len()) && !name.starts_with('_') && name.bytes().all(letters)
+}
+
+/// How many unknown parameters of one request are told of.
+const MOST_WARNINGS: u32 = 8;
+
+/// The fewest letters of a parameter that others can be nearly.
+const SHORTEST_NEAR: usize = 6;
+
+/// The most letters of an unknown name that stand in the log.
+const LONGEST_SHOWN: usize = 40;
 
 /// Refuses what is none of `known`: whoever asks for a part must not be told everything.
 ///
@@ -180,6 +250,34 @@ mod tests {
         ] {
             assert_eq!(judge(name), Spelling::Unknown, "{name}");
         }
+    }
+
+    #[test]
+    fn the_log_names_what_was_meant_and_no_secret() {
+        for (name, right) in [
+            ("CodeLenght", Some("CodeLength")),
+            ("CodLength", Some("CodeLength")),
+            ("CodeLengthh", Some("CodeLength")),
+            ("FreindlyNmae", Some("FriendlyName")),
+            ("FriendlyTitle", None),
+            ("Tx", None),
+            ("Toe", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name), right, "{name}");
+        }
+        for (name, is_shown) in [
+            ("Passkeys.RelyingParty", true),
+            ("utm_source", true),
+            ("_cache", false),
+            ("", false),
+            ("sk_live4711", false),
+            ("{\"a\":", false),
+            ("\u{fc}ber", false),
+        ] {
+            assert_eq!(is_a_word(name), is_shown, "{name}");
+        }
+        assert!(!is_a_word(&"x".repeat(LONGEST_SHOWN + 1)));
     }
 
     #[test]

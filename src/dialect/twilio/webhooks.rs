@@ -87,17 +87,19 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 
 /// The parameter comes once for each event.
 fn event_types(form: &Form) -> Result<Option<EventTypes>, ApiError> {
-    const EXPECTED: &str = "must be *, or any of factor.deleted, factor.created, factor.verified, challenge.approved and \
-         challenge.denied";
+    let expected = || {
+        let names = EventType::ALL.map(EventType::name).join(", ");
+        format!("must be *, or any of {names}")
+    };
     let mut events = Vec::new();
-    let names = form.items("EventTypes").ok_or(EXPECTED);
+    let names = form.items("EventTypes").ok_or_else(expected);
     for name in names.map_err(of_parameter(Parameter::EVENT_TYPES))? {
         if name == "*" {
             return Ok(Some(EventTypes::All));
         }
         let event = EventType::ALL.into_iter().find(|event| event.name() == name);
         let event = event
-            .ok_or(EXPECTED)
+            .ok_or_else(expected)
             .map_err(of_parameter(Parameter::EVENT_TYPES))?;
         if !events.contains(&event) {
             events.push(event);

@@ -20,10 +20,12 @@ pub enum Invalid {
     #[error("must be at most {most} characters long altogether")]
     CharactersAltogether { most: usize },
     /// The two letters of a country.
-    #[error("must be a country code of two letters (ISO 3166-1 alpha-2)")]
+    #[error("must be the two letters of a country (ISO 3166-1 alpha-2), such as GB for the United Kingdom")]
     Country,
     /// The two letters of a country, or a word for all of them.
-    #[error("must be a country code of two letters (ISO 3166-1 alpha-2), or all")]
+    #[error(
+        "must be the two letters of a country (ISO 3166-1 alpha-2), such as GB for the United Kingdom, or all"
+    )]
     CountryOrAll,
     /// An address of e-mail.
     #[error("must be an e-mail address such as ada@example.com")]

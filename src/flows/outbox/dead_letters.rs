@@ -135,7 +135,13 @@ pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(
             return Ok(());
         }
         match reading.commit_without_waking(batch).await {
-            Ok(()) => app.memory.deliveries.given_up(count),
+            Ok(()) => {
+                app.memory.deliveries.given_up(count);
+                tracing::warn!(
+                    "{count} messages to {} waited for too long and are dead letters: {why}",
+                    lane.receiver
+                );
+            }
             // Somebody changed one of them: the next visit sees to the rest.
             Err(Fault::Conflict(_)) => return Ok(()),
             Err(fault) => return Err(fault),

@@ -100,6 +100,7 @@ pub(super) async fn settle(
     match settled {
         Settled::Delivered => tally.delivered(),
         Settled::GivenUp(_) | Settled::Refused => {
+            tell_of_letter(leased, &settled, outcome);
             tally.failed();
             tally.given_up(1);
         }
@@ -108,6 +109,20 @@ pub(super) async fn settle(
         Settled::Handed | Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
     }
     Ok(settled)
+}
+
+/// Says in the log that a row became a dead letter. Why that is may quote the receiver, and is one line.
+fn tell_of_letter(row: &OutboxRow, settled: &Settled, outcome: &DeliveryOutcome) {
+    let (sid, receiver) = (row.sid, row.message.receiver());
+    let why = match (settled, outcome) {
+        (Settled::GivenUp(why), _) => why.clone(),
+        (_, DeliveryOutcome::Refused { why }) => Reason::new(why),
+        _ => Reason::new("it was refused"),
+    };
+    tracing::warn!(
+        account = %row.message.account(),
+        "{sid} to {receiver} is a dead letter: {why}; `countersign outbox list` shows it"
+    );
 }
 
 /// The row as it is now; `None` if the lease is not ours any more.

@@ -377,7 +377,7 @@ impl ReadPart for Region {
         match reader.remainder() {
             b"*" => Some(Self::All),
             letters => {
-                let country = Country::parse(std::str::from_utf8(letters).ok()?).ok()?;
+                let country = Country::stored(std::str::from_utf8(letters).ok()?)?;
                 (country.as_bytes() == letters).then_some(Self::Country(country))
             }
         }

@@ -10,6 +10,7 @@
 
 mod blocks;
 mod command;
+mod leavings;
 mod links;
 mod names;
 mod page;

@@ -146,7 +146,9 @@ fn configure(document: &Document, block: &Block) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
     let place = format!("{}/", directory.path().display());
     for name in ["mail.password", "provider.key", "smsc.password"] {
-        fs::write(directory.path().join(name), "secret\n").unwrap();
+        let secret = directory.path().join(name);
+        fs::write(&secret, "secret\n").unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
     }
     let key = directory.path().join("master.key");
     fs::write(&key, format!("{}\n", "00".repeat(32))).unwrap();

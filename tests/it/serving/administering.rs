@@ -157,7 +157,7 @@ fn an_export_of_a_running_server_fills_a_new_data_directory() {
     assert_eq!(lasting(&from_server), lasting(&from_command));
     assert_eq!(by_server.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let again = run(&old, &["store", "export", "--to", by_server.to_str().unwrap()]);
-    assert!(complaint(&again, 1).starts_with("cannot write the export to "));
+    assert!(complaint(&again, 1).starts_with("there is a file "));
 
     let import = ["store", "import", "--from", by_server.to_str().unwrap()];
     let line = complaint(&run(&new, &import), 1);

@@ -40,5 +40,6 @@ mod streams;
 pub(crate) mod tls;
 mod user_commands;
 mod waiters;
+mod warnings;
 mod witness_rows;
 mod witnesses;

@@ -175,3 +175,45 @@ async fn a_self_signed_certificate_names_this_machine_and_the_public_host_and_is
         );
     }
 }
+
+/// A mistyped `http://` is told what to type, whichever HTTP it is; what is neither is not answered.
+#[tokio::test]
+async fn whoever_speaks_http_to_the_port_of_tls_is_told_so() {
+    let directory = TempDir::new().unwrap();
+    let files = self_signed::ensure(directory.path(), None).unwrap();
+    let certificates = Arc::new(Certificates::load(files.certificate.clone(), files.key).unwrap());
+    let listener = Listener::tls(
+        "127.0.0.1:0".parse().unwrap(),
+        certificates.server_config().unwrap(),
+    );
+    let router = Router::new().route("/", get(async || "fine"));
+    let server = serve_on(listener.unwrap(), router, ClientLimits::default());
+    let address = server.address.to_string();
+    let answer = async |request: &[u8]| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.map(|_| answer)
+    };
+    let long = [
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n".as_slice(),
+        &vec![b'x'; 60_000],
+    ]
+    .concat();
+    for request in [
+        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".as_slice(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &long,
+    ] {
+        let answer = String::from_utf8(answer(request).await.unwrap()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        assert!(
+            answer.ends_with("\r\n\r\nThis port speaks HTTPS: begin with https://.\n"),
+            "{answer}"
+        );
+    }
+    let answer = answer(b"\x16\x03\x01\x00\x05hello").await.unwrap_or_default();
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    let (answer, _) = get_root(&address, "localhost", &files.certificate).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}

@@ -62,7 +62,7 @@ async fn pages_go_through_all_countries_forth_and_back() {
     let client = server.client();
     let service = Service::create(&client).await;
     let path = format!("{}/MessagingConfigurations", service.path);
-    for country in ["US", "AT", "all", "ZZ", "DE"] {
+    for country in ["US", "AT", "all", "ZW", "DE"] {
         let form = [("Country", country), ("MessagingServiceSid", MESSAGING_SERVICE)];
         client.post(&path, &form).await.ok();
     }
@@ -77,7 +77,7 @@ async fn pages_go_through_all_countries_forth_and_back() {
         let url = body["meta"][name].as_str()?;
         Some(url.strip_prefix(BASE).unwrap().to_owned())
     };
-    let expected = [["all", "AT"].as_slice(), &["DE", "US"], &["ZZ"]];
+    let expected = [["all", "AT"].as_slice(), &["DE", "US"], &["ZW"]];
     let mut page = client.get(format!("{path}?PageSize=2")).await.ok();
     let mut pages = vec![page.clone()];
     while let Some(next) = link(&page, "next_page_url") {

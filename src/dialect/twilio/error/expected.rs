@@ -38,8 +38,8 @@ impl From<Invalid> for Expected {
             Invalid::CharactersAltogether { most } => {
                 format!("must be at most {most} characters long altogether").into()
             }
-            Invalid::Country => "must be a country code of two letters (ISO 3166-1 alpha-2)".into(),
-            Invalid::CountryOrAll => "must be a country code of two letters (ISO 3166-1 alpha-2), or all".into(),
+            Invalid::Country => "must be the two letters of a country (ISO 3166-1 alpha-2), such as GB for the United Kingdom".into(),
+            Invalid::CountryOrAll => "must be the two letters of a country (ISO 3166-1 alpha-2), such as GB for the United Kingdom, or all".into(),
             Invalid::EmailAddress => "must be an e-mail address such as ada@example.com".into(),
             Invalid::Fields { most } => format!("must be at most {most} fields").into(),
             Invalid::Locale => "must be a language such as de, or one with its region such as pt-BR".into(),
@@ -283,8 +283,8 @@ mod tests {
             TimeStep::new(0) => "must be a whole number of seconds from 20 to 60",
             BucketMax::parse(0) => "must be a whole number from 1 to 1000000",
             BucketInterval::parse(0) => "must be a whole number of seconds from 1 to 2592000 (30 days)",
-            Country::parse("") => "must be a country code of two letters (ISO 3166-1 alpha-2)",
-            Region::parse("") => "must be a country code of two letters (ISO 3166-1 alpha-2), or all",
+            Country::parse("") => "must be the two letters of a country (ISO 3166-1 alpha-2), such as GB for the United Kingdom",
+            Region::parse("") => "must be the two letters of a country (ISO 3166-1 alpha-2), such as GB for the United Kingdom, or all",
             EmailAddress::parse("") => "must be an e-mail address such as ada@example.com",
             LeadingDigits::parse("") => "must be the beginning of a phone number: + and 1 to 15 digits",
             PhoneNumber::parse("", None) =>

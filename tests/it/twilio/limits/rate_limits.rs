@@ -108,7 +108,7 @@ async fn parameters_of_buckets() {
 
 #[tokio::test]
 async fn parameters_of_messaging_configurations() {
-    let bad_countries = ["C", "USA", "U1", "everywhere", "*", "\u{e9}", "U S"];
+    let bad_countries = ["C", "USA", "UK", "ZZ", "U1", "everywhere", "*", "\u{e9}", "U S"];
     let good = "MGffffffffffffffffffffffffffffffff".to_owned();
     let bad = [
         "x".to_owned(),
@@ -125,7 +125,7 @@ async fn parameters_of_messaging_configurations() {
             CONFIGURATIONS,
             configuration,
             "Country",
-            strings(&["all", "ZZ", "de"]),
+            strings(&["all", "ZW", "de"]),
             strings(&bad_countries),
         ),
         services(CONFIGURATIONS, configuration),
