@@ -13,6 +13,7 @@ use crate::domain::fraud::settings::Settings as TollFraudSettings;
 use crate::domain::message::template::Templates;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::sid::SidSource;
+use crate::domain::text::IdentityRule;
 use crate::domain::time::Clock;
 use crate::memory::Memory;
 use crate::store::Store;
@@ -55,6 +56,8 @@ pub struct Policy {
     pub entity_creations_per_second: Option<u32>,
     /// The most services that one account may have.
     pub services_per_account: u32,
+    /// What callers may call their users.
+    pub identities: IdentityRule,
     /// Whether new TOTP factors may have secrets of 80 to 127 bits, as older systems made them.
     pub legacy_totp_secrets: bool,
     /// How far what is learned of the clock of a device with codes may be off.

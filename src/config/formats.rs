@@ -21,7 +21,7 @@ use crate::domain::email::EmailAddress;
 use crate::domain::fraud::settings::Countries;
 use crate::domain::price::{Currency, Price};
 use crate::domain::sid::AccountSid;
-use crate::domain::text::AppHash;
+use crate::domain::text::{AppHash, IdentityRule};
 use crate::domain::web_url;
 
 /// What a value must be, and how it is read.
@@ -203,6 +203,14 @@ pub(super) fn log_directives() -> Format<LogDirectives> {
         "off, error, warn, info, debug or trace, and behind commas others for modules of this program",
         LogDirectives::parse,
     )
+}
+
+pub(super) fn identity_rule() -> Format<IdentityRule> {
+    Format::new("narrow or wide", |text| match text {
+        "narrow" => Some(IdentityRule::Narrow),
+        "wide" => Some(IdentityRule::Wide),
+        _ => None,
+    })
 }
 
 pub(super) fn log_format() -> Format<LogFormat> {

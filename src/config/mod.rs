@@ -275,6 +275,7 @@ fn policy(
         entity_creations_per_second: limits.entity_creations_per_second,
         outbox_rows_per_account: limits.outbox_rows_per_account,
         services_per_account: limits.services_per_account,
+        identities: limits.identities,
         legacy_totp_secrets: totp.legacy_secrets,
         totp_drift: DriftLimit::of_steps(totp.drift_steps),
         unverified_factor_retention: retention.unverified_factors_days,

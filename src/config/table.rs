@@ -14,8 +14,8 @@ use url::{Origin, Url};
 use super::formats::{
     account_sid, address, address_or_none, addresses, age_recipients, app_hash, audit_detail, bearer_or_none,
     bootstrap, bytes, command_line, contact, countries, countries_or_all, days, directory, file_path,
-    log_directives, log_format, master_key, minutes, networks, number, number_or_none, page_origins,
-    permission, provider_url, public_url, seconds, spend_or_none, store_url, truth, witness,
+    identity_rule, log_directives, log_format, master_key, minutes, networks, number, number_or_none,
+    page_origins, permission, provider_url, public_url, seconds, spend_or_none, store_url, truth, witness,
 };
 use super::log_directives::{LogDirectives, LogFormat};
 use super::setting::{
@@ -33,7 +33,7 @@ use crate::domain::fraud::settings::Countries;
 use crate::domain::price::Price;
 use crate::domain::push_guard::PushLimits;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::AppHash;
+use crate::domain::text::{AppHash, IdentityRule};
 
 settings! {
     /// The configuration file
@@ -227,6 +227,11 @@ settings! {
         /// The most services that one account may have. Services have no lifetime: nobody can tell one that waits for its
         /// users from one that was forgotten.
         services_per_account: u32 = "1000", number(1, 1_000_000), file();
+
+        /// What identities of users may be. narrow: 8 to 64 letters, digits and dashes, which is Twilio's rule. wide: 1 to 64
+        /// letters, digits and - _ . @ +, with a letter or a digit first. After a change back, users whose identities are too wide
+        /// keep their factors and cannot be asked for.
+        identities: IdentityRule = "narrow", identity_rule(), file();
     }
 
     /// Devices

@@ -14,6 +14,7 @@ use countersign::domain::factor::DriftLimit;
 use countersign::domain::fraud::settings::Settings;
 use countersign::domain::message::template::Templates;
 use countersign::domain::push_guard::PushLimits;
+use countersign::domain::text::IdentityRule;
 use countersign::domain::time::{Clock, Timestamp};
 use countersign::memory::sids::RisingSids;
 use countersign::store::Store;
@@ -110,6 +111,7 @@ pub(crate) fn policy() -> Policy {
         max_waiters: 20_000,
         outbox_rows_per_account: 100_000,
         services_per_account: 1000,
+        identities: IdentityRule::Narrow,
         legacy_totp_secrets: false,
         totp_drift: DriftLimit::OFF,
         unverified_factor_retention: Duration::from_hours(14 * 24),

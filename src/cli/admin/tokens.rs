@@ -12,6 +12,10 @@ pub(super) fn dialect(name: &str) -> Result<DialectName, String> {
 }
 
 pub(super) async fn create(app: &App, account: AccountSid, new: NewBearerToken) -> Result<Reply, String> {
+    if let Some(user) = &new.user {
+        let checked = app.policy.identities.parse(user.name.as_str());
+        checked.map_err(|invalid| format!("the name of a user {invalid}"))?;
+    }
     let (token, secret) = bearer_token::create(app, account, new)
         .await
         .map_err(|error| explain(error, "there is no such account"))?;

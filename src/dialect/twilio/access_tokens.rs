@@ -10,7 +10,7 @@ use super::json::{self, Text};
 use crate::domain::access_token::{AccessToken, TokenLife};
 use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, ServiceSid};
-use crate::domain::text::{FriendlyName, Identity};
+use crate::domain::text::FriendlyName;
 use crate::domain::time::Timestamp;
 use crate::flows::access_token;
 
@@ -21,7 +21,8 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let (Some(identity), Some(factor_type)) = (form.filled("Identity"), form.filled("FactorType")) else {
         return Err(ApiError::access_token_incomplete());
     };
-    let identity = Identity::parse(identity).map_err(of_parameter(Parameter::IDENTITY))?;
+    let rule = call.app().policy.identities;
+    let identity = rule.parse(identity).map_err(of_parameter(Parameter::IDENTITY))?;
     if factor_type != "push" {
         return Err(ApiError::invalid(Parameter::FACTOR_TYPE, "must be push"));
     }

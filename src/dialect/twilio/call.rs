@@ -132,7 +132,9 @@ impl Call {
     /// The identity in the path.
     pub(super) fn identity(&self) -> Result<Identity, ApiError> {
         let text = self.name("Identity").unwrap_or_default();
-        Identity::parse(text).map_err(super::error::of_parameter(Parameter::IDENTITY))
+        let rule = self.app().policy.identities;
+        rule.parse(text)
+            .map_err(super::error::of_parameter(Parameter::IDENTITY))
     }
 
     /// The entity in the path.

@@ -10,15 +10,15 @@ use super::json::{self, Text};
 use super::listing::Listing;
 use crate::domain::entity::{Entity, EntityName, EntityScope};
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid};
-use crate::domain::text::Identity;
 use crate::domain::time::Timestamp;
 use crate::flows::entity;
 
 /// `POST /v2/Services/{ServiceSid}/Entities`
 pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
     let account = call.account()?;
-    let identity =
-        Identity::parse(call.form.required("Identity")?).map_err(of_parameter(Parameter::IDENTITY))?;
+    let rule = call.app().policy.identities;
+    let identity = rule.parse(call.form.required("Identity")?);
+    let identity = identity.map_err(of_parameter(Parameter::IDENTITY))?;
     let service = call.sid("ServiceSid")?;
     let name = EntityName { service, identity };
     let (scope, entity) = call.settle(entity::create(call.app(), account, &name).await)?;

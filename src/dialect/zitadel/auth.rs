@@ -10,7 +10,7 @@ use crate::domain::bearer_token::{BearerToken, TokenUser};
 use crate::domain::entity::EntityName;
 use crate::domain::service;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::{DialectName, Identity, ServiceName};
+use crate::domain::text::{DialectName, IdentityRule, ServiceName};
 use crate::domain::user::User;
 use crate::flows::reading::Admitted;
 use crate::flows::{Error, access, dialect_service, user};
@@ -25,6 +25,8 @@ pub(super) struct TokenHolder {
     pub(super) own: EntityName,
     /// Whether it may act for other users of the account, too.
     manages_users: bool,
+    /// What other users can be called.
+    identities: IdentityRule,
     /// The user itself.
     pub(super) user: User,
 }
@@ -43,7 +45,10 @@ impl TokenHolder {
             return Ok(self.own.clone());
         }
         self.require_manager()?;
-        let identity = Identity::parse(user).map_err(|_| Status::not_found(NO_SUCH_USER))?;
+        let identity = self
+            .identities
+            .parse(user)
+            .map_err(|_| Status::not_found(NO_SUCH_USER))?;
         Ok(EntityName {
             service: self.own.service,
             identity,
@@ -106,6 +111,7 @@ pub(super) async fn admit(app: &App, metadata: &MetadataMap) -> Result<TokenHold
         account,
         own,
         manages_users,
+        identities: app.policy.identities,
         user,
     })
 }

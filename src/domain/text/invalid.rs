@@ -97,6 +97,8 @@ pub enum Charset {
     BundleId,
     /// What a telephone dials.
     Dialled,
+    /// Letters A to Z, digits and some signs; the first one is none that spreadsheets or paths take for something else.
+    Identity,
     /// Letters A to Z, digits and dashes.
     LettersDigitsDashes,
     /// Lower-case letters a to z, digits and dashes.
@@ -160,6 +162,10 @@ impl Charset {
             Self::AppHash => all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')),
             Self::BundleId => all(|c| c.is_ascii_graphic()),
             Self::Dialled => all(|c| c.is_ascii_digit() || matches!(c, '*' | '#' | 'w' | 'W')),
+            Self::Identity => {
+                let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+                begins && all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+'))
+            }
             Self::LettersDigitsDashes => all(|c| c.is_ascii_alphanumeric() || c == '-'),
             Self::LowerDigitsDashes => all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
             Self::NoBlanks => all(|c| !c.is_control() && !c.is_whitespace()),
@@ -178,6 +184,7 @@ impl Charset {
             Self::AppHash => ", only letters, digits, + and /",
             Self::BundleId => ", only visible ASCII, such as com.example.app",
             Self::Dialled => ", only digits, *, # and w",
+            Self::Identity => ", only letters A to Z, digits and - _ . @ +, with a letter or a digit first",
             Self::LettersDigitsDashes => ", only letters A to Z, digits and dashes",
             Self::LowerDigitsDashes => ", only lower-case letters, digits and dashes",
             Self::NoBlanks => ", without blanks",

@@ -2,6 +2,7 @@
 //!
 //! Lengths are counted in characters (Unicode scalar values), as the API's documents count them.
 
+mod identity;
 mod invalid;
 mod script;
 
@@ -9,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use identity::IdentityRule;
 pub use invalid::{BadPhone, Charset, Invalid, Unit};
 use script::has_shown_lines;
 pub use script::{directs, is_invisible, may_be_shown, shown};
@@ -46,8 +48,8 @@ macro_rules! text {
 }
 
 text! {
-    /// The caller's own name of an entity, such as a user's UUID. Case counts.
-    Identity, 8, 64, LettersDigitsDashes;
+    /// The caller's own name of an entity, such as a user's UUID. Case counts. What callers may choose says [`IdentityRule`].
+    Identity, 1, 64, Identity;
     /// The name of a protocol that clients speak, as settings have it.
     DialectName, 1, 32, LettersDigitsDashes;
     /// The name of an API key that was made elsewhere, which is what its user names: shorter than any SID. Case counts.
@@ -153,7 +155,7 @@ mod tests {
             "A-------",
             &"x".repeat(64),
         ] {
-            assert!(Identity::parse(good).is_ok(), "{good}");
+            assert!(IdentityRule::Narrow.parse(good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -165,7 +167,7 @@ mod tests {
             "user_001",
             "\u{ff55}ser-001",
         ] {
-            assert!(Identity::parse(bad).is_err(), "{bad:?}");
+            assert!(IdentityRule::Narrow.parse(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -18,6 +18,7 @@ mod factor_events;
 mod failures;
 mod garbage;
 mod guessing;
+mod identities;
 mod legacy_secrets;
 mod lifetimes;
 mod limits;

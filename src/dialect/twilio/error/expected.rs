@@ -154,6 +154,9 @@ fn characters(least: usize, most: usize, only: Charset) -> Expected {
         Charset::Dialled => {
             format!("must be {least} to {most} characters: digits, * and #, and w for each half second to wait")
         }
+        Charset::Identity => format!(
+            "must be {long}, only letters A to Z, digits and - _ . @ +, with a letter or a digit first"
+        ),
         Charset::LettersDigitsDashes => format!("must be {long}, only letters A to Z, digits and dashes"),
         Charset::LowerDigitsDashes => format!("must be {long}, only lower-case letters, digits and dashes"),
         Charset::NoBlanks => format!("must be {long}, without blanks"),
@@ -231,7 +234,7 @@ mod tests {
     use crate::domain::rate_limit::{BucketInterval, BucketMax};
     use crate::domain::sender_name::SenderName;
     use crate::domain::text::{
-        ApnsIdentifier, ApnsTopic, AppHash, AppId, FieldValue, FriendlyName, Identity, Message,
+        ApnsIdentifier, ApnsTopic, AppHash, AppId, FieldValue, FriendlyName, IdentityRule, Message,
         NotificationToken, SendDigits, ServiceName, Substitutions, Tags, UniqueName,
     };
     use crate::domain::webhook::WebhookUrl;
@@ -248,7 +251,9 @@ mod tests {
         let long = "x".repeat(5000);
         let pairs = || vec![(String::new(), long.clone())];
         sentences! {
-            Identity::parse("") => "must be 8 to 64 characters long, only letters A to Z, digits and dashes",
+            IdentityRule::Wide.parse("") =>
+                "must be 1 to 64 characters long, only letters A to Z, digits and - _ . @ +, with a letter or a digit first",
+            IdentityRule::Narrow.parse("") => "must be 8 to 64 characters long, only letters A to Z, digits and dashes",
             FriendlyName::parse("") => "must be 1 to 64 characters long, without control characters and marks of direction",
             UniqueName::parse("") =>
                 "must be 1 to 64 characters long, only letters A to Z, digits, dashes, underscores and dots",
