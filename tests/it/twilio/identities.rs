@@ -17,8 +17,7 @@ fn with(identities: IdentityRule) -> Policy {
 
 #[tokio::test]
 async fn short_names_and_addresses_are_taken_where_the_operator_allows_them() {
-    let store = new_store().await;
-    let server = TestApp::with(store.clone(), with(IdentityRule::Wide)).await;
+    let server = TestApp::with(new_store().await, with(IdentityRule::Wide)).await;
     let client = server.client();
     let service = Service::create(&client).await;
     let totp = [("FriendlyName", "Phone"), ("FactorType", "totp")];
@@ -52,7 +51,7 @@ async fn short_names_and_addresses_are_taken_where_the_operator_allows_them() {
     let report = check_store(&server.app).await.unwrap();
     assert!(report.problems().is_empty(), "{:?}", report.problems());
 
-    let narrow = TestApp::with(store, with(IdentityRule::Narrow)).await;
+    let narrow = server.with_policy(with(IdentityRule::Narrow));
     let client = narrow.client();
     let ada = client.post(&entities, &[("Identity", "ada")]).await;
     ada.refused(400, 60306).naming("8 to 64 characters");
