@@ -2,9 +2,8 @@
 //! closed.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use countersign::domain::time::Timestamp;
+use countersign::domain::time::{Clock as _, SystemClock, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -260,7 +259,7 @@ fn text(value: &Value) -> String {
 }
 
 fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemClock.now().seconds()
 }
 
 fn step() -> u64 {
