@@ -175,7 +175,7 @@ fn an_identity_is_no_prefix_of_a_longer_one() {
 
 #[test]
 fn an_identity_that_no_caller_may_give_is_no_key() {
-    for identity in ["short", "user_001", "", "user-\u{e9}01"] {
+    for identity in ["@user", "a user", "", "user-\u{e9}01", &"x".repeat(65)] {
         let key = [b"e".as_slice(), &[2; 16], identity.as_bytes(), b"\0"].concat();
         assert_eq!(KeyParts::parse(&key), None, "{identity}");
     }
