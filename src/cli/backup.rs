@@ -108,7 +108,7 @@ async fn create(mut config: Config, to: &Path, mut recipients: Vec<AgeRecipient>
         recipients.push(own_identity(&mut config)?.recipient());
     }
     if to == Path::new("-") {
-        let (_, written) = write(config, io::stdout(), &recipients).await?;
+        let (_, written) = Box::pin(write(config, io::stdout(), &recipients)).await?;
         return report_left_out(&written.left_out);
     }
     let failure =

@@ -86,8 +86,11 @@ settings! {
         /// Serve the API over HTTP here; port 0 takes a free one, `none` serves HTTPS only. That needs `tls_listen`.
         listen: Option<SocketAddr> = "127.0.0.1:8080", address_or_none(), serve("ADDRESS"), own;
 
-        /// Serve /livez, /readyz, /startupz and /metrics here. Everybody who reaches this address may read them.
+        /// Serve /livez, /readyz, /startupz, /metrics and the manual (/docs) here. Everybody who reaches this address may read them.
         ops_listen: SocketAddr | "none", address(), serve("ADDRESS"), own;
+
+        /// Serve the manual at /docs of the API's listeners, too, for everybody. What errors mean is served there in any case.
+        public_docs: bool = "false", truth(), switch("true"), own;
 
         /// What clients reach the API at. Every URL in answers begins with it; a path is allowed.
         public_url: Url | "what each request was sent to", public_url(), serve("URL");

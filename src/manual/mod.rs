@@ -77,6 +77,7 @@ pages! {
     keys
     performance
     troubleshooting
+    errors
     security
     architecture
 }

@@ -13,6 +13,7 @@ pub mod body;
 pub mod boundary;
 pub mod client_address;
 pub mod cross_origin;
+pub mod docs;
 pub(crate) mod failure;
 pub mod metrics;
 pub mod ops;

@@ -1,5 +1,6 @@
-//! The operators' endpoints, on a listener of their own: `/livez`, `/readyz`, `/startupz`, `/metrics`. They need no credentials,
-//! so they tell counts and nothing of what is stored. `/health` and `/ready` are what `/livez` and `/readyz` were called first.
+//! The operators' endpoints, on a listener of their own: `/livez`, `/readyz`, `/startupz`, `/metrics`, and the manual at `/docs`.
+//! They need no credentials, so they tell counts and nothing of what is stored. `/health` and `/ready` are what `/livez` and
+//! `/readyz` were called first.
 //!
 //! They are served while the server starts, too, which may take long: a store may have to be read, or a key be asked for.
 
@@ -13,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::docs::{self, ManualScope};
 use super::metrics::Metrics;
 use super::readiness::{Readiness, ReadinessForm, Unready};
 use crate::app::App;
@@ -44,7 +46,8 @@ pub fn http(ops: Arc<Ops>) -> Http {
         .route("/ready", get(ready))
         .route("/startupz", get(started))
         .route("/metrics", get(metrics))
-        .with_state(ops);
+        .with_state(ops)
+        .merge(docs::router(ManualScope::Whole));
     Http {
         router,
         failures: Arc::new(StatusOnly),
@@ -53,7 +56,7 @@ pub fn http(ops: Arc<Ops>) -> Http {
 
 /// Operators' programs go by the status.
 #[derive(Debug)]
-struct StatusOnly;
+pub(super) struct StatusOnly;
 
 impl FailureAnswers for StatusOnly {
     fn request_id(&self, id: RequestId, _: AnswerForm) -> (HeaderName, HeaderValue) {

@@ -26,6 +26,21 @@ impl PublicUrl {
         Self(None)
     }
 
+    /// What was configured, or nothing: what it begins is then a path.
+    #[must_use]
+    pub fn fixed_base(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// [`Self::base`], for whoever outlives the request.
+    #[must_use]
+    pub fn owned_base(&self, request: &Parts) -> Arc<str> {
+        match &self.0 {
+            Some(fixed) => Arc::clone(fixed),
+            None => Arc::from(&*self.base(request)),
+        }
+    }
+
     /// The beginning of the URLs in the answer to this request, without a slash at its end: what was configured, or else
     /// the listener's scheme and the request's `Host`, or else (there is none, or it is no host) the listener's address.
     #[must_use]

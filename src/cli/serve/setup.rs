@@ -27,6 +27,7 @@ use crate::server::tls::Certificates;
 use crate::server::{ClientLimits, Listener, self_signed};
 use crate::web::client_address::TrustedProxies;
 use crate::web::cross_origin::PageOrigins;
+use crate::web::docs::{self, ManualScope};
 use crate::web::public_url::PublicUrl;
 use crate::web::rpc::{ServerHealth, about};
 
@@ -103,9 +104,14 @@ impl Started {
             .public_url
             .as_ref()
             .map_or_else(PublicUrl::from_requests, PublicUrl::fixed);
+        let shelf = if network.public_docs {
+            ManualScope::Whole
+        } else {
+            ManualScope::Errors
+        };
         // The store answered all that was asked above.
         let (health, told) = watch::channel(ServerHealth::Serving);
-        let mut apis = vec![(api, spoken(&opened.app, public_url, signal, told)?)];
+        let mut apis = vec![(api, spoken(&opened.app, public_url, signal, shelf, told)?)];
         apis.extend(telegram.map(|(listener, dialect)| (vec![listener], dialect)));
         Ok(Self {
             welcome: lines + &welcome,
@@ -168,6 +174,7 @@ fn spoken(
     app: &Arc<App>,
     public_url: PublicUrl,
     signal: crate::config::Signal,
+    shelf: ManualScope,
     health: watch::Receiver<ServerHealth>,
 ) -> Result<Dialect, Failure> {
     let callers = if signal.needs_token {
@@ -185,6 +192,7 @@ fn spoken(
             (zitadel::claims, zitadel::http(Arc::clone(app))),
             (vonage::claims, vonage::http(Arc::clone(app))),
             (about::claims, about),
+            (docs::claims, docs::http(shelf)),
         ],
     );
     Ok(Dialect {

@@ -5,12 +5,16 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::error::ApiError;
+use super::error::{ApiError, said};
 use crate::dialect::{AnswerForm, FailureAnswers, HttpFailure, RequestId};
+use crate::web::public_url::PublicUrl;
 
 /// Answers as the operations do: with an error in JSON.
-#[derive(Clone, Copy, Debug)]
-pub struct TwilioFailures;
+#[derive(Clone, Debug, Default)]
+pub struct TwilioFailures {
+    /// How clients reach this server. If only a request can tell, the link to an error's page is a path.
+    pub public_url: PublicUrl,
+}
 
 impl FailureAnswers for TwilioFailures {
     /// Twilio's identifiers of requests are `RQ` and 32 hexadecimal digits.
@@ -22,7 +26,10 @@ impl FailureAnswers for TwilioFailures {
     }
 
     fn answer(&self, failure: HttpFailure<'_>, _: AnswerForm) -> Response {
-        ApiError::from(failure).into_response()
+        said(
+            ApiError::from(failure).into_response(),
+            self.public_url.fixed_base(),
+        )
     }
 }
 
@@ -85,13 +92,13 @@ mod tests {
     #[test]
     fn requests_are_named_as_twilio_names_them() {
         let id = RequestId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef");
-        let (name, value) = TwilioFailures.request_id(id, AnswerForm::default());
+        let (name, value) = TwilioFailures::default().request_id(id, AnswerForm::default());
         assert_eq!(name, "twilio-request-id");
         assert_eq!(value, "RQ0123456789abcdef0123456789abcdef");
     }
 
     async fn body_of(failure: HttpFailure<'_>) -> String {
-        let response = TwilioFailures.answer(failure, AnswerForm::default());
+        let response = TwilioFailures::default().answer(failure, AnswerForm::default());
         assert_eq!(response.headers()["content-type"], "application/json");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(body.to_vec()).unwrap()
@@ -101,11 +108,11 @@ mod tests {
     async fn failures_are_errors_as_the_helper_libraries_read_them() {
         assert_eq!(
             body_of(HttpFailure::Panicked).await,
-            r#"{"code":20500,"message":"An internal error occurred","more_info":"https://www.twilio.com/docs/errors/20500","status":500}"#
+            r#"{"code":20500,"message":"An internal error occurred","more_info":"/docs/errors/20500","status":500}"#
         );
         assert_eq!(
             body_of(HttpFailure::HeadTooLarge { most: 32 * 1024 }).await,
-            r#"{"code":60306,"message":"The headers must be at most 32 KiB long","more_info":"https://www.twilio.com/docs/errors/60306","status":431}"#
+            r#"{"code":60306,"message":"The headers must be at most 32 KiB long","more_info":"/docs/errors/60306","status":431}"#
         );
     }
 }

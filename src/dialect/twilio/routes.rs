@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use tower::{Service as _, service_fn};
 
 use super::call::Twilio;
-use super::error::ApiError;
+use super::error::{ApiError, said};
 use super::failures::TwilioFailures;
 use super::{
     access_tokens, attempts, buckets, challenges, credentials, entities, factor_events, factors, forms,
@@ -125,8 +125,8 @@ operations! {
 #[must_use]
 pub fn http(app: Arc<App>, public_url: PublicUrl) -> Http {
     Http {
-        router: router(app, public_url),
-        failures: Arc::new(TwilioFailures),
+        router: router(app, public_url.clone()),
+        failures: Arc::new(TwilioFailures { public_url }),
     }
 }
 
@@ -141,16 +141,22 @@ pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     let router = noted(router)
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown_path)
-        .with_state(Twilio { app, public_url });
+        .with_state(Twilio {
+            app,
+            public_url: public_url.clone(),
+        });
     // Outside of the router: what is inside sees a request when its path is decided on.
-    Router::new().fallback_service(service_fn(move |mut request: Request| {
+    Router::new().fallback_service(service_fn(move |request: Request| {
         let mut router = router.clone();
+        let (mut head, body) = request.into_parts();
+        let base = public_url.owned_base(&head);
         async move {
-            if !is_text(request.uri().path()) {
-                return Ok(ApiError::not_utf8("path").into_response());
+            if !is_text(head.uri.path()) {
+                return Ok(said(ApiError::not_utf8("path").into_response(), &base));
             }
-            trim_slashes(request.uri_mut());
-            router.call(request).await
+            trim_slashes(&mut head.uri);
+            let Ok(response) = router.call(Request::from_parts(head, body)).await;
+            Ok(said(response, &base))
         }
     }))
 }

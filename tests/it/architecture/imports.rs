@@ -130,7 +130,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "web",
-        ours: &["app", "dialect", "domain", "flows", "memory"],
+        ours: &["app", "dialect", "domain", "flows", "manual", "memory"],
         never: &["deadpool_postgres", "sled", "tokio_postgres"],
     },
     Rule {

@@ -44,7 +44,7 @@ async fn request(world: &World, method: &str, token: &str, headers: &str) -> Str
     let address = listener.address();
     let http = Http {
         router: world.server.router(),
-        failures: Arc::new(twilio::TwilioFailures),
+        failures: Arc::new(twilio::TwilioFailures::default()),
     };
     let protocol = Protocol::Http(Boundary::new(http, Arc::default(), &SeededEntropy::new(1)));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -137,10 +137,10 @@ fn metrics_exist_and_are_in_the_chapter_on_monitoring() {
     assert_eq!(served.difference(&named).collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The numbers of errors that stand in the code of Twilio's dialect are those of the chapter.
+/// The numbers of errors that stand in the code of Twilio's dialect are those of the chapter, and each has its row.
 #[test]
-fn numbers_of_errors_are_in_the_chapter_on_trouble() {
-    let chapter = page("troubleshooting").text;
+fn numbers_of_errors_are_in_the_chapter_on_errors() {
+    let chapter = page("errors").text;
     let mut given = BTreeSet::new();
     let mut folders = vec![root().join("src/dialect/twilio")];
     while let Some(folder) = folders.pop() {
@@ -156,6 +156,10 @@ fn numbers_of_errors_are_in_the_chapter_on_trouble() {
     let named = error_numbers(&chapter);
     assert!(given.len() > 50, "{given:?}");
     assert_eq!(given.symmetric_difference(&named).collect::<Vec<_>>(), [""; 0]);
+    for number in named {
+        let row = format!("\n| [{number}](https://www.twilio.com/docs/errors/{number}) | ");
+        assert_eq!(chapter.matches(&row).count(), 1, "{number}");
+    }
 }
 
 /// Five digits that begin as Twilio's numbers of errors do, outside of comments.

@@ -80,7 +80,7 @@ impl Ground {
     fn of(server: TestApp) -> Arc<Self> {
         let usual = Http {
             router: server.router(),
-            failures: Arc::new(twilio::TwilioFailures),
+            failures: Arc::new(twilio::TwilioFailures::default()),
         };
         let registration = signal::http(server.app.clone(), Callers::Tokens, None);
         let users = zitadel::http(server.app.clone());

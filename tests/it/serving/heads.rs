@@ -153,7 +153,7 @@ fn serve_to(app: &TestApp, pages: PageOrigins) -> Served {
     let address = listener.address();
     let usual = Http {
         router: app.router(),
-        failures: Arc::new(twilio::TwilioFailures),
+        failures: Arc::new(twilio::TwilioFailures::default()),
     };
     let users = zitadel::http(Arc::clone(&app.app));
     let http = together(usual, vec![(zitadel::claims, users)]);

@@ -27,7 +27,7 @@ pub(crate) async fn serve(router: Router, limits: ClientLimits) -> Served {
 }
 
 pub(crate) fn serve_on(listener: Listener, router: Router, limits: ClientLimits) -> Served {
-    let failures = Arc::new(twilio::TwilioFailures);
+    let failures = Arc::new(twilio::TwilioFailures::default());
     let http = Speaks::Http(Http { router, failures });
     serve_dialect(listener, http, limits)
 }

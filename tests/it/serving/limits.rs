@@ -32,7 +32,7 @@ async fn echo(request: Request) -> Response {
     let (parts, body) = request.into_parts();
     match body::read(&parts, body).await {
         Ok(bytes) => bytes.into_response(),
-        Err(failure) => twilio::TwilioFailures.answer(failure, AnswerForm::default()),
+        Err(failure) => twilio::TwilioFailures::default().answer(failure, AnswerForm::default()),
     }
 }
 

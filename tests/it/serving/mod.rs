@@ -16,6 +16,7 @@ mod curl;
 mod database;
 mod decisions;
 mod failover;
+mod first_contact;
 mod forged;
 mod half_filled;
 mod heads;

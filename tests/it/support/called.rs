@@ -237,7 +237,7 @@ pub(crate) fn serve_beside_twilio(
 ) -> Served {
     let usual = Http {
         router: server.router(),
-        failures: Arc::new(twilio::TwilioFailures),
+        failures: Arc::new(twilio::TwilioFailures::default()),
     };
     let all = together(usual, special);
     let listener = Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -34,7 +34,7 @@ fn answer<R: ToApiError>(refusal: R) -> String {
 
 /// The wait that a header and the body tell, the same in both; no header tells it that HTTP clients obey unasked.
 fn told_to_wait(error: ApiError) -> Option<u64> {
-    let response = error.into_response();
+    let response = said(error.into_response(), "");
     assert!(!response.headers().contains_key(RETRY_AFTER));
     let header = response.headers().get(OWN_RETRY_AFTER);
     let header = header.map(|wait| wait.to_str().unwrap().parse().unwrap());
@@ -344,7 +344,7 @@ fn a_reached_rate_limit_is_named_in_a_header() {
     let error = ApiError::from_flow(flows::Error::Refused(refusal), "/v2/Services");
     assert_eq!((error.status.as_u16(), error.code), (429, 20429));
     assert!(error.message.contains("end_user.ip-4") && error.message.contains("60 seconds"));
-    let response = error.clone().into_response();
+    let response = said(error.clone().into_response(), "");
     assert_eq!(response.headers()["Twilio-Reached-Rate-Limit"], "end_user.ip-4");
     assert_eq!(told_to_wait(error), Some(60));
 }
@@ -352,7 +352,7 @@ fn a_reached_rate_limit_is_named_in_a_header() {
 #[test]
 fn clients_are_put_to_sleep_for_five_seconds_at_the_most_and_only_where_they_expect_it() {
     let sleep = |error: ApiError| {
-        let response = error.into_response();
+        let response = said(error.into_response(), "");
         let wait = response.headers().get(RETRY_AFTER)?.to_str().unwrap();
         Some(wait.parse::<u64>().unwrap())
     };
@@ -373,5 +373,20 @@ fn clients_are_put_to_sleep_for_five_seconds_at_the_most_and_only_where_they_exp
         sleep(unavailable.may_put_to_sleep()),
         None,
         "the API declares it for 429"
+    );
+}
+
+#[test]
+fn the_log_is_told_why_we_failed_and_the_client_is_not() {
+    let error = ApiError::from_fault(&Fault::Unavailable("the disk is full".to_owned()));
+    let response = said(error.into_response(), "https://2fa.example.com");
+    let Cause(cause) = response.extensions().get().unwrap();
+    assert!(cause.contains("the disk is full"), "{cause}");
+    let body = response.into_body().collect().now_or_never().unwrap().unwrap();
+    let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+    assert!(!body.contains("disk"), "{body}");
+    assert!(
+        body.contains("https://2fa.example.com/docs/errors/20503"),
+        "{body}"
     );
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -281,19 +281,42 @@ impl ApiError {
     }
 }
 
+/// The error of an answer that [`said`] has yet to write: what wrote this does not know where clients reach this server.
+#[derive(Clone, Debug)]
+struct Unsaid(ApiError);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Unsaid(self));
+        response
+    }
+}
+
+/// The answer as it leaves the dialect: an error says what it is, and where one can read about it. `base` is the beginning of
+/// this server's URLs as the client knows them, without a slash at its end.
+pub(super) fn said(mut response: Response, base: &str) -> Response {
+    if let Some(Unsaid(error)) = response.extensions_mut().remove() {
+        error.say(&mut response, base);
+    }
+    response
+}
+
+impl ApiError {
+    fn say(self, response: &mut Response, base: &str) {
         let wait = self.retry_after.map(seconds);
         let body = ErrorBody {
             code: self.code,
             message: &self.message,
-            more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
+            more_info: format!("{base}/docs/errors/{}", self.code),
             status: self.status.as_u16(),
             details: wait.map(|retry_after| ErrorDetails { retry_after }),
         };
-        let json = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (self.status, [(CONTENT_TYPE, super::json::CONTENT)], json).into_response();
+        *response.body_mut() = serde_json::to_vec(&body).unwrap_or_default().into();
         let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, super::json::CONTENT);
+        // The router counted the bytes of no body.
+        headers.remove(CONTENT_LENGTH);
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(
                 WWW_AUTHENTICATE,
@@ -316,7 +339,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.extensions_mut().insert(Stranger);
         }
-        response
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
     }
 }
 

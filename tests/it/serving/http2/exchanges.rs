@@ -232,7 +232,7 @@ async fn an_answer_that_breaks_off_is_reset() {
 #[tokio::test]
 async fn every_request_is_counted_once_by_the_class_of_its_status() {
     let requests = Arc::new(Requests::default());
-    let failures = Arc::new(twilio::TwilioFailures);
+    let failures = Arc::new(twilio::TwilioFailures::default());
     let http = Http {
         router: router().route("/panic", post(async || -> &'static str { panic!("{}", 1 + 1) })),
         failures,

@@ -92,7 +92,7 @@ async fn proxies_that_are_trusted_say_whom_a_request_comes_from() {
     for (trusted, client_is) in [("127.0.0.0/8", "198.51.100.7"), ("10.0.0.0/8", "127.0.0.1")] {
         let http = Http {
             router: Router::new().route("/who", who.clone()),
-            failures: Arc::new(twilio::TwilioFailures),
+            failures: Arc::new(twilio::TwilioFailures::default()),
         };
         let proxies = TrustedProxies::these(vec![trusted.parse().unwrap()]);
         let boundary =
