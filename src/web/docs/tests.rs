@@ -70,7 +70,7 @@ async fn an_error_says_what_happened_and_what_to_do() {
             "<h1>Error 60202</h1>",
             "HTTP status 429.",
             "are used up.",
-            "start a new verification.",
+            "start a new one then.",
             "https://www.twilio.com/docs/errors/60202",
         ] {
             assert!(page.contains(part), "{part}: {page}");
