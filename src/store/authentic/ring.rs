@@ -216,9 +216,9 @@ impl AuthenticStore {
         if sealed.generation < known.sealed().generation && !self.ring.may_be_older() {
             return Err(self.refuse(key.bytes(), Forgery::OlderRing));
         }
-        self.ring.note_looked_after(forgotten);
         if sealed == *known.sealed() {
             self.vault.place_keys(place);
+            self.ring.note_looked_after(forgotten);
             return Ok(());
         }
         let ring = self.vault.open_ring(sealed);
@@ -226,6 +226,8 @@ impl AuthenticStore {
         if !self.vault.renew(&ring, place) {
             return Err(self.refuse(key.bytes(), Forgery::WrongMac));
         }
+        // Not before they are known: a look that failed is none at what the store has now.
+        self.ring.note_looked_after(forgotten);
         tracing::info!(
             "the store has other keys: number {} is the active one",
             ring.active()
