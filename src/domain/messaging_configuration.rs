@@ -43,6 +43,16 @@ impl Region {
             .map(Self::Country)
             .map_err(|_| Invalid::CountryOrAll)
     }
+
+    /// Reads what names a configuration that may exist: an earlier release took all letters for a country's, and what it stored has
+    /// to be reached.
+    #[must_use]
+    pub fn stored(text: &str) -> Option<Self> {
+        if text.eq_ignore_ascii_case("all") {
+            return Some(Self::All);
+        }
+        Country::stored(text).map(Self::Country)
+    }
 }
 
 impl fmt::Display for Region {
@@ -85,6 +95,11 @@ mod tests {
         }
         for bad in ["", "*", "C", "CAN", "C1", "alle", "\u{e9}"] {
             assert!(Region::parse(bad).is_err(), "{bad}");
+            assert_eq!(Region::stored(bad), None, "{bad}");
         }
+        for (text, displayed) in [("aLL", "all"), ("ca", "CA"), ("uk", "UK"), ("ZZ", "ZZ")] {
+            assert_eq!(Region::stored(text).unwrap().to_string(), displayed);
+        }
+        assert!(Region::parse("UK").is_err());
     }
 }

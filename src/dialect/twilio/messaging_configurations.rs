@@ -73,7 +73,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ApiError> {
 /// The region in the path. What is none has no configuration.
 fn region(call: &Call) -> Result<Region, ApiError> {
     call.name("Country")
-        .and_then(|text| Region::parse(text).ok())
+        .and_then(Region::stored)
         .ok_or_else(|| call.not_found())
 }
 

@@ -1,5 +1,8 @@
 //! Which messaging service sends where: one for each country and one for the rest.
 
+use countersign::domain::country::Country;
+use countersign::domain::messaging_configuration::Region;
+use countersign::flows::messaging_configuration;
 use serde_json::json;
 
 use crate::support::app::BASE;
@@ -53,6 +56,37 @@ async fn a_messaging_configuration_has_exactly_twilios_fields() {
             .refused(404, 20404);
     }
     client.get(format!("{path}/GB")).await.ok();
+}
+
+/// An earlier release took letters that are no country's, and those configurations are still there.
+#[tokio::test]
+async fn what_is_stored_of_no_country_is_reached_and_goes() {
+    let server = TestApp::new().await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let path = format!("{}/MessagingConfigurations", service.path);
+    let form = [("Country", "UK"), ("MessagingServiceSid", MESSAGING_SERVICE)];
+    client.post(&path, &form).await.refused(400, 60200);
+    let uk = Region::Country(Country::stored("UK").unwrap());
+    messaging_configuration::create(
+        &server.app,
+        server.account.user.parse().unwrap(),
+        service.sid.parse().unwrap(),
+        uk,
+        MESSAGING_SERVICE.parse().unwrap(),
+    )
+    .await
+    .unwrap();
+    let fetched = client.get(format!("{path}/uk")).await.ok();
+    assert_eq!(fetched["country"], "UK");
+    let listed = client.get(&path).await.ok();
+    assert_eq!(listed["messaging_configurations"][0], fetched);
+    let other = MESSAGING_SERVICE.replace("01", "ff");
+    let form = [("MessagingServiceSid", other.as_str())];
+    let updated = client.post(format!("{path}/UK"), &form).await.ok();
+    assert_eq!(updated["messaging_service_sid"], other.as_str());
+    assert_eq!(client.delete(format!("{path}/UK")).await.status, 204);
+    client.get(format!("{path}/UK")).await.refused(404, 20404);
 }
 
 /// Their keys are shorter than those of other lists.
