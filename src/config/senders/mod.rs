@@ -245,12 +245,15 @@ fn secret(
     }
 }
 
-/// What is in a file that nobody but its owner can read. The file that is looked at is the one that is read.
+/// What is in a file that only its owner and its group can read. The file that is looked at is the one that is read.
+///
+/// Groups may: that is how a file of root's is given to the server, and how Kubernetes (`fsGroup`) and systemd (whose access list
+/// shows as the group's bits) hand over secrets.
 fn secret_in(path: &Path) -> io::Result<zeroize::Zeroizing<String>> {
     let file = fs::File::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+    if file.metadata()?.permissions().mode() & 0o007 != 0 {
         return Err(io::Error::other(format!(
-            "others than its owner can read it; change that with: chmod 600 {}, or where the mode is not yours to change, \
+            "everybody can read it, or write to it; change that with: chmod o= {}, or where the mode is not yours to change, \
              use a variable of the environment instead",
             path.display()
         )));

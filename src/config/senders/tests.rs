@@ -17,9 +17,11 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Vec<Sender>, ConfigErr
     let secret = directory.path().join("secret");
     fs::write(&secret, "hunter2\n").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let open = directory.path().join("open");
-    fs::write(&open, "hunter2\n").unwrap();
-    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
+    for mode in [0o440, 0o640, 0o644, 0o604, 0o602, 0o601] {
+        let file = directory.path().join(format!("mode-{mode:o}"));
+        fs::write(&file, "hunter2\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    }
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(directory.path().join("ca.pem"), made.cert.pem()).unwrap();
     let text = text.replace("DIR", directory.path().to_str().unwrap());
@@ -136,13 +138,18 @@ fn secrets_come_from_files_or_the_environment() {
     let text = format!("{HTTP}username = 'owl'\n");
     assert!(load(&text, &[variable]).is_ok());
     assert!(load(&format!("{text}secret_file = 'DIR/secret'"), &[]).is_ok());
-    let open = line(&format!("{text}secret_file = 'DIR/open'"), &[]);
-    assert!(
-        open.contains("senders.sms-gw.secret_file")
-            && open.contains("chmod 600 ")
-            && !open.contains("hunter2"),
-        "{open}"
-    );
+    // As a file of root's that the server's group can read, and as Kubernetes and systemd hand over secrets.
+    for mode in ["640", "440"] {
+        let given = load(&format!("{text}secret_file = 'DIR/mode-{mode}'"), &[]);
+        assert!(given.is_ok(), "{mode}: {:?}", given.err());
+    }
+    for mode in ["644", "604", "602", "601"] {
+        let open = line(&format!("{text}secret_file = 'DIR/mode-{mode}'"), &[]);
+        assert!(
+            open.contains("senders.sms-gw.secret_file") && open.contains("chmod o= "),
+            "{mode}: {open}"
+        );
+    }
     let both = line(&format!("{text}secret_file = 'DIR/secret'"), &[variable]);
     assert!(
         both.contains("senders.sms-gw.secret_file") && both.contains("must not be given together"),
