@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Whether the client begins as nobody does who speaks TLS, but as a request of HTTP does. Waits for its first byte, and leaves it to
@@ -19,17 +19,22 @@ pub(super) async fn refuse(mut stream: TcpStream) {
     let said = async {
         stream.write_all(ANSWER).await?;
         stream.shutdown().await?;
-        // What it goes on to send would have the answer thrown away if nobody took it.
-        let mut unread = [0; 4096];
-        for _ in 0..MOST_READS {
-            if stream.read(&mut unread).await? == 0 {
-                break;
-            }
-        }
-        io::Result::Ok(())
+        pass_over(&mut stream).await
     };
     // Whoever does not listen is not waited for.
     let _told_or_not = tokio::time::timeout(PATIENCE, said).await;
+}
+
+/// Takes what the client goes on to send: it would have the answer thrown away if nobody did.
+async fn pass_over(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let (mut unread, mut left) = ([0; 4096], MOST_BYTES);
+    while left > 0 {
+        match stream.read(&mut unread).await? {
+            0 => break,
+            bytes => left = left.saturating_sub(bytes),
+        }
+    }
+    Ok(())
 }
 
 /// The version of HTTP that every client reads, those of HTTP/2 included.
@@ -42,12 +47,29 @@ const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// 64 KiB, which no head has more than.
-const MOST_READS: usize = 16;
+/// Which no head has more than.
+const MOST_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// However small the pieces are that it comes in.
+    #[tokio::test]
+    async fn what_a_client_goes_on_to_send_is_taken_up_to_a_number_of_bytes() {
+        let (mut client, mut stream) = tokio::io::duplex(1);
+        let sending = tokio::spawn(async move {
+            let mut sent = 0;
+            while client.write_all(b"x").await.is_ok() {
+                sent += 1;
+            }
+            sent
+        });
+        pass_over(&mut stream).await.unwrap();
+        drop(stream);
+        let sent = sending.await.unwrap();
+        assert!((MOST_BYTES..MOST_BYTES + 2).contains(&sent), "{sent}");
+    }
 
     #[test]
     fn the_answer_is_as_long_as_it_says() {
