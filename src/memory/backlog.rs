@@ -110,6 +110,11 @@ impl Backlog {
         }
     }
 
+    /// The account's messages are not counted anew after all.
+    pub fn give_up_recount(&self, account: AccountSid) {
+        self.lock().counting.remove(&account);
+    }
+
     /// These were found to wait, and no others.
     pub fn set_all(&self, found: HashMap<AccountSid, usize>) {
         self.lock().waiting = found;
