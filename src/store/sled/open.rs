@@ -46,7 +46,8 @@ pub enum OpenError {
     InUse { path: PathBuf },
     /// There is no space to write what an opening writes; nothing was touched.
     #[error(
-        "the disk of the data directory {path} is full ({low}): nothing was changed; make space, and start it again"
+        "the disk of the data directory {path} is full ({low}): nothing was changed; make space, or copy the whole data \
+         directory to a larger disk while nothing uses it, and start it again"
     )]
     Full { path: PathBuf, low: LowSpace },
     /// The operating system refused.
