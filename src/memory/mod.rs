@@ -14,6 +14,7 @@ pub mod backups;
 pub(crate) mod breaker;
 pub mod code_offsets;
 pub(crate) mod conversions;
+pub mod dead_letters;
 pub mod decisions;
 pub mod epoch;
 pub mod fraud;
@@ -35,6 +36,7 @@ use self::backups::BackupTally;
 use self::breaker::SenderBreakers;
 use self::code_offsets::AcceptedOffsets;
 use self::conversions::SenderConversions;
+use self::dead_letters::SaidLetters;
 use self::decisions::DecisionTally;
 use self::epoch::KnownEpoch;
 use self::fraud::FraudMemory;
@@ -60,6 +62,8 @@ pub struct Memory {
     pub backlog: Backlog,
     /// What became of the outbox's rows.
     pub deliveries: DeliveryTally,
+    /// What the log was told of dead letters.
+    pub dead_letters: SaidLetters,
     /// What became of the codes that each sender was given.
     pub senders: SenderTally,
     /// How the senders of codes do.

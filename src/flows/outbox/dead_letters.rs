@@ -1,5 +1,6 @@
 //! Dead letters: a row that cannot be delivered, or was not for too long, becomes one, and is looked at, put back, or dropped.
 
+use super::letter_lines::tell_of_old_ones;
 use super::rows::put_row;
 use crate::app::App;
 use crate::domain::events::OutboxRow;
@@ -109,6 +110,14 @@ pub(crate) fn give_up(app: &App, batch: Batch, mut row: OutboxRow, why: &Reason)
 /// Gives up the rows of a failing receiver that are too old, tried or not: one that is dead for good must not collect rows
 /// for ever because each of them waits for its turn. The oldest are in front, and a bounded number is looked at.
 pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(), Fault> {
+    let mut count = 0;
+    let ended = give_up_in_front(app, lane, why, &mut count).await;
+    tell_of_old_ones(app, lane, count, why);
+    ended
+}
+
+/// Adds to `given_up` how many rows it gave up.
+async fn give_up_in_front(app: &App, lane: Lane, why: &Reason, given_up: &mut u64) -> Result<(), Fault> {
     const AT_ONCE: usize = 64;
     const MOST_CHUNKS: usize = 100;
     for _ in 0..MOST_CHUNKS {
@@ -137,10 +146,7 @@ pub(super) async fn give_up_old(app: &App, lane: Lane, why: &Reason) -> Result<(
         match reading.commit_without_waking(batch).await {
             Ok(()) => {
                 app.memory.deliveries.given_up(count);
-                tracing::warn!(
-                    "{count} messages to {} waited for too long and are dead letters: {why}",
-                    lane.receiver
-                );
+                *given_up += count;
             }
             // Somebody changed one of them: the next visit sees to the rest.
             Err(Fault::Conflict(_)) => return Ok(()),

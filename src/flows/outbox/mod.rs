@@ -14,6 +14,7 @@
 pub mod dead_letters;
 mod lane_reader;
 mod lanes;
+mod letter_lines;
 mod parcel;
 mod queue;
 mod rows;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::dead_letters::give_up;
+use super::letter_lines::tell_of_one;
 use super::rows::put_row;
 use crate::app::App;
 use crate::delivery::DeliveryOutcome;
@@ -100,7 +101,8 @@ pub(super) async fn settle(
     match settled {
         Settled::Delivered => tally.delivered(),
         Settled::GivenUp(_) | Settled::Refused => {
-            tell_of_letter(leased, &settled, outcome);
+            let lane = leased.message.lane();
+            tell_of_one(app, lane, leased.sid, &why(&settled, outcome));
             tally.failed();
             tally.given_up(1);
         }
@@ -111,18 +113,13 @@ pub(super) async fn settle(
     Ok(settled)
 }
 
-/// Says in the log that a row became a dead letter. Why that is may quote the receiver, and is one line.
-fn tell_of_letter(row: &OutboxRow, settled: &Settled, outcome: &DeliveryOutcome) {
-    let (sid, receiver) = (row.sid, row.message.receiver());
-    let why = match (settled, outcome) {
+/// Why a row became a dead letter. It may quote the receiver, and is one line.
+fn why(settled: &Settled, outcome: &DeliveryOutcome) -> Reason {
+    match (settled, outcome) {
         (Settled::GivenUp(why), _) => why.clone(),
         (_, DeliveryOutcome::Refused { why }) => Reason::new(why),
         _ => Reason::new("it was refused"),
-    };
-    tracing::warn!(
-        account = %row.message.account(),
-        "{sid} to {receiver} is a dead letter: {why}; `countersign outbox list` shows it"
-    );
+    }
 }
 
 /// The row as it is now; `None` if the lease is not ours any more.

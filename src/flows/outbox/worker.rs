@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
 use super::lanes::lanes;
+use super::letter_lines::{self, tell_of_the_rest};
 use super::parcel::Unpack;
 use super::queue::{Queues, Track};
 use super::visit::{Extras, Health, Visited, WorkerContext};
@@ -122,6 +123,7 @@ impl Worker {
     pub async fn run(mut self, stop: impl Future<Output = ()>, drain: Duration) {
         let mut stop = std::pin::pin!(stop);
         let mut looking = tokio::time::interval(LOOK_PERIOD);
+        let mut telling = tokio::time::interval(letter_lines::WINDOW);
         let app = Arc::clone(&self.context.app);
         loop {
             self.begin_due();
@@ -131,6 +133,7 @@ impl Worker {
                 Some(done) = self.visits.join_next_with_id() => self.take_in(done),
                 woken = app.memory.wakeups.wait() => woken.into_iter().for_each(|lane| self.note(lane)),
                 _ = looking.tick() => self.begin_look(),
+                _ = telling.tick() => tell_of_the_rest(&app),
                 Some(found) = self.looks.join_next() => if let Ok(found) = found {
                     self.found(found);
                 },
@@ -144,6 +147,7 @@ impl Worker {
                 "deliveries were still under way after {drain:?}; they are tried again at the next start"
             );
         }
+        tell_of_the_rest(&app);
     }
 
     /// Delivers whatever is due now, and returns when nothing is any more: for whoever moves the clock himself.
