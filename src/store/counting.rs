@@ -144,6 +144,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.condition()
     }
 
+    fn look_at_disk(&self) {
+        self.inner.look_at_disk();
+    }
+
     fn is_exclusive(&self) -> bool {
         self.inner.is_exclusive()
     }

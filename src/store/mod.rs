@@ -122,10 +122,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What the engine has done since it was opened.
     fn statistics(&self) -> Statistics;
 
-    /// Whether the engine takes changes. Cheap enough to be asked every second; those that cannot say work.
+    /// Whether the engine takes changes, as far as it has been found out. Waits for no disk, so it may be asked anywhere; engines
+    /// that cannot say work.
     fn condition(&self) -> StoreCondition {
         StoreCondition::Working
     }
+
+    /// Finds out anew what [`Store::condition`] and [`Store::statistics`] say of the disk. Waits for as long as a volume hangs, so
+    /// call it on a thread that may wait.
+    fn look_at_disk(&self) {}
 
     /// Whether no other process can use the same store as long as this one has it open. Engines that cannot say so
     /// need not say anything.

@@ -25,9 +25,13 @@ impl WatchedMachine {
         let mut last = self.moments();
         loop {
             let memory = &self.app.memory.machine;
-            let data = self.data.clone();
+            let (data, engine) = (self.data.clone(), Arc::clone(&self.app.engine));
             // A volume that hangs holds up this, and nothing else.
-            let level = tokio::task::spawn_blocking(move || level_of(&data)).await;
+            let look = move || {
+                engine.look_at_disk();
+                level_of(&data)
+            };
+            let level = tokio::task::spawn_blocking(look).await;
             memory.note_disk(level.ok().flatten());
             let certificates = self.certificates.as_deref();
             memory.note_certificate(certificates.and_then(Certificates::life));
@@ -107,7 +111,7 @@ const LOOKS_AT_CLOCK: usize = 5;
 const AGAIN: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
     use std::sync::Mutex;
 
@@ -116,7 +120,7 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct WrittenLines(Arc<Mutex<Vec<u8>>>);
+    pub(in super::super) struct WrittenLines(pub(in super::super) Arc<Mutex<Vec<u8>>>);
 
     impl Write for WrittenLines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

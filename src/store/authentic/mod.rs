@@ -210,6 +210,10 @@ impl Store for AuthenticStore {
         self.engine.condition()
     }
 
+    fn look_at_disk(&self) {
+        self.engine.look_at_disk();
+    }
+
     fn is_exclusive(&self) -> bool {
         self.engine.is_exclusive()
     }

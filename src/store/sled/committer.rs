@@ -118,7 +118,7 @@ impl Committer {
             self.snapshot = None;
         }
         // Asked once for all of them: what they write is far less than what has to be free.
-        let shortage = self.space.shortage();
+        let shortage = self.space.look();
         let mut group = CommitGroup::default();
         let mut accepted = Vec::with_capacity(inbox.len());
         let mut refused = Vec::new();

@@ -34,6 +34,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwapOption;
@@ -84,6 +85,8 @@ pub struct SledStore {
     queue: mpsc::Sender<CommitterCommand>,
     durability: Arc<Durability>,
     space: Arc<DiskSpace>,
+    /// How large the files were at the last look.
+    disk_bytes: AtomicU64,
     recent: Arc<Recent>,
     resources: Mutex<Option<Resources>>,
 }
@@ -138,15 +141,18 @@ impl SledStore {
             snapshot: None,
         };
         let committer = committer.spawn().map_err(io_error)?;
-        Ok(Self {
+        let store = Self {
             directory: options.directory.clone(),
             db: ArcSwapOption::from_pointee(db),
             queue,
             durability,
             space,
+            disk_bytes: AtomicU64::new(0),
             recent,
             resources: Mutex::new(Some(Resources { committer, lock })),
-        })
+        };
+        store.look_at_disk();
+        Ok(store)
     }
 
     /// The entry in its stored form. Nothing waits for a version that no batch was given: what has one is an entry that nobody
@@ -320,16 +326,23 @@ impl Store for SledStore {
     }
 
     fn statistics(&self) -> Statistics {
-        let db = self.db.load();
-        let disk_bytes = db.as_ref().and_then(|db| db.size_on_disk().ok());
-        self.durability.statistics(disk_bytes.unwrap_or(0))
+        self.durability
+            .statistics(self.disk_bytes.load(Ordering::Relaxed))
     }
 
     fn condition(&self) -> StoreCondition {
-        match (self.durability.failure(), self.space.shortage()) {
+        match (self.durability.failure(), self.space.found()) {
             (Some(reason), _) => StoreCondition::Failed(reason),
             (None, Some(low)) => StoreCondition::Full(low),
             (None, None) => StoreCondition::Working,
+        }
+    }
+
+    fn look_at_disk(&self) {
+        self.space.look();
+        let db = self.db.load();
+        if let Some(Ok(bytes)) = db.as_ref().map(|db| db.size_on_disk()) {
+            self.disk_bytes.store(bytes, Ordering::Relaxed);
         }
     }
 

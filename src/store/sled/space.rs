@@ -6,39 +6,58 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::store_condition::LowSpace;
 
 /// The space beside a data directory.
+///
+/// Only a [look](Self::look) asks the system, which may take for ever where a volume hangs. What was [found](Self::found) last is
+/// there for everybody else.
 #[derive(Debug)]
 pub(super) struct DiskSpace {
     directory: PathBuf,
-    full: AtomicBool,
+    found: Mutex<Option<LowSpace>>,
 }
 
 impl DiskSpace {
-    /// Of the disk that holds `directory`.
+    /// Of the disk that holds `directory`. Nothing has been found yet.
     pub(super) fn of(directory: &Path) -> Self {
         Self {
             directory: directory.to_path_buf(),
-            full: AtomicBool::new(false),
+            found: Mutex::default(),
         }
     }
 
-    /// How little is left, if that is too little for changes. Looks anew each time, which takes microseconds, and says in the log
-    /// when it has changed.
-    pub(super) fn shortage(&self) -> Option<LowSpace> {
-        let Ok(free) = free_bytes(&self.directory) else {
+    /// How little was left at the last look, if that was too little for changes. Waits for nothing.
+    pub(super) fn found(&self) -> Option<LowSpace> {
+        *self.lock()
+    }
+
+    /// How little is left, if that is too little for changes; says in the log when it has changed. Takes microseconds, or as long
+    /// as the volume hangs: for threads that may wait.
+    pub(super) fn look(&self) -> Option<LowSpace> {
+        self.look_with(|| free_bytes(&self.directory))
+    }
+
+    pub(super) fn look_with(&self, free: impl FnOnce() -> io::Result<u64>) -> Option<LowSpace> {
+        // Not with the lock: whoever asks what was found must not wait for the volume.
+        let Ok(free) = free() else {
             // Whatever is wrong there, the next write says it.
-            return None;
+            return self.found();
         };
-        let was_full = self.full.load(Ordering::Relaxed);
-        let shortage = judge(was_full, free);
-        if shortage.is_some() != was_full && self.full.swap(!was_full, Ordering::Relaxed) == was_full {
+        let mut found = self.lock();
+        let (was_full, shortage) = (found.is_some(), judge(found.is_some(), free));
+        *found = shortage;
+        drop(found);
+        if shortage.is_some() != was_full {
             tell(shortage);
         }
         shortage
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<LowSpace>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,6 +103,10 @@ const ENOUGH_AGAIN: u64 = 2 * ENOUGH;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -101,7 +124,36 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_gone_is_not_full() {
-        assert_eq!(DiskSpace::of(Path::new("/nowhere/at/all")).shortage(), None);
+    fn a_directory_that_is_gone_is_as_full_as_it_was() {
+        let space = DiskSpace::of(Path::new("/nowhere/at/all"));
+        assert_eq!(space.look(), None);
+        let full = space.look_with(|| Ok(0));
+        assert!(full.is_some());
+        assert_eq!(space.look(), full);
+        assert_eq!(space.look_with(|| Ok(ENOUGH_AGAIN)), None);
+        assert_eq!(space.look(), None);
+    }
+
+    #[test]
+    fn a_volume_that_hangs_holds_up_nobody_who_asks_what_was_found() {
+        let space = Arc::new(DiskSpace::of(Path::new("/")));
+        let (hangs, hung) = mpsc::channel();
+        let (goes_on, going_on) = mpsc::channel();
+        let looking = Arc::clone(&space);
+        let look = thread::spawn(move || {
+            looking.look_with(|| {
+                hangs.send(()).unwrap();
+                going_on.recv().unwrap();
+                Ok(0)
+            })
+        });
+        hung.recv().unwrap();
+        let (answers, answered) = mpsc::channel();
+        let asking = Arc::clone(&space);
+        thread::spawn(move || answers.send(asking.found()));
+        assert_eq!(answered.recv_timeout(Duration::from_secs(10)), Ok(None));
+        goes_on.send(()).unwrap();
+        assert_eq!(look.join().unwrap(), space.found());
+        assert!(space.found().is_some());
     }
 }

@@ -3,6 +3,7 @@
 mod durability;
 mod expiry;
 mod opening;
+mod space;
 mod unreadable;
 
 use tempfile::TempDir;
