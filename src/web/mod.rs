@@ -20,7 +20,7 @@ pub mod ops;
 mod panics;
 mod process;
 pub mod public_url;
-mod readiness;
+pub(crate) mod readiness;
 pub(crate) mod request_id;
 pub(crate) mod routes;
 pub mod rpc;

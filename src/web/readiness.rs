@@ -39,6 +39,14 @@ pub(crate) enum ReadinessForm {
 }
 
 impl Readiness {
+    /// Ready, and nothing to warn of.
+    pub(crate) fn ready() -> Self {
+        Self {
+            unready: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Not, and for this reason alone.
     pub(crate) fn not(unready: Unready) -> Self {
         Self {

@@ -16,6 +16,7 @@ use crate::flows::outbox::count_waiting;
 use crate::flows::verification::PlanKeeper;
 use crate::flows::{audit, challenge, data_keys, epoch, news, relearn, sweep};
 use crate::web::ops::Ops;
+use crate::web::readiness::Readiness;
 use crate::web::rpc::ServerHealth;
 
 /// What not every server does.
@@ -84,9 +85,9 @@ pub(super) fn begin(
 
 /// Tells those who watch whenever the server begins or ceases to serve, and the log why.
 async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
-    let mut before = ops.readiness().await;
+    // A server that begins not ready says so.
+    let mut before = Readiness::ready();
     loop {
-        tokio::time::sleep(HEALTH_PERIOD).await;
         let readiness = ops.readiness().await;
         let health = readiness.health();
         if !readiness.is_like(&before) && health != ServerHealth::Ending {
@@ -105,6 +106,7 @@ async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
             }
             news
         });
+        tokio::time::sleep(HEALTH_PERIOD).await;
     }
 }
 
@@ -172,3 +174,28 @@ fn phase(app: &App) -> Duration {
 
 /// New timers are seen after so long at the latest; looking costs one row.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::WrittenLines;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_begins_not_ready_says_so_at_once() {
+        let written = WrittenLines::default();
+        let to = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || to.clone()).finish();
+        let logging = tracing::subscriber::set_default(subscriber);
+        let (told, mut health) = watch::channel(ServerHealth::Serving);
+        let begun = tokio::time::Instant::now();
+        tokio::select! {
+            () = tell_health(Arc::default(), told) => {}
+            changed = health.changed() => changed.unwrap(),
+        }
+        assert!(begun.elapsed().is_zero(), "{:?}", begun.elapsed());
+        assert_eq!(*health.borrow(), ServerHealth::Failing);
+        drop(logging);
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches("not ready: ").count(), 1, "{text}");
+    }
+}
