@@ -132,6 +132,12 @@ impl User {
         Ok(())
     }
 
+    /// Ends what is a factor of the user's besides those of its entity: codes by text message. The number stays.
+    pub fn end_factors(&mut self, now: Timestamp) {
+        self.code_by_sms = false;
+        self.change(now);
+    }
+
     /// Notes that something of the user's changed.
     pub fn change(&mut self, now: Timestamp) {
         self.sequence = self.sequence.saturating_add(1);
@@ -280,6 +286,9 @@ mod tests {
         let mut user = user();
         user.set_phone(number("+3247012345"), None, at(1));
         user.set_code_by_sms(true, at(2)).unwrap();
+        let mut reset = user.clone();
+        reset.end_factors(at(3));
+        assert_eq!((reset.code_by_sms, &reset.phone), (false, &user.phone));
         let mut removed = user.clone();
         removed.remove_phone(at(3)).unwrap();
         assert!(!removed.code_by_sms);

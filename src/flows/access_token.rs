@@ -14,6 +14,7 @@ use crate::domain::entity::EntityName;
 use crate::domain::sid::{AccessTokenSid, AccountSid, FactorSid, ServiceSid};
 use crate::domain::text::FriendlyName;
 use crate::domain::time::Timestamp;
+use crate::flows::access::refuse_suspended;
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Prior, Reading};
 use crate::flows::{Error, account, audit, retry_on_conflict, service};
 use crate::store::{Batch, keys};
@@ -74,7 +75,7 @@ pub async fn fetch(
 /// anything shows when it is spent.
 ///
 /// # Errors
-/// [`access::Refusal::Credentials`] when it is none, or its account is suspended; [`Error::Failed`].
+/// [`access::Refusal::Credentials`] when it is none, [`access::Refusal::Suspended`] when its account is suspended; [`Error::Failed`].
 pub async fn authenticate(
     app: &App,
     service: ServiceSid,
@@ -86,13 +87,13 @@ pub async fn authenticate(
     let account = reading.require(&keys::access_token(service, sid)).await?.account;
     let foreseen = foresee(account).and(keys::account(account));
     reading.prefetch(foreseen.keys()).await?;
-    if account::is_active(&mut reading, account).await? {
-        audit::note_author(account, Author::AccessToken(sid));
-        let prior = Prior::of(reading);
-        Ok((Admitted { who: account, prior }, sid))
-    } else {
-        Err(access::Refusal::Credentials.into())
+    let active = account::is_active(&mut reading, account).await?;
+    audit::note_author(account, Author::AccessToken(sid));
+    if !active {
+        return Err(refuse_suspended(app).await.into());
     }
+    let prior = Prior::of(reading);
+    Ok((Admitted { who: account, prior }, sid))
 }
 
 /// Whether `text` looks like an access token, and not like a device's JWT.

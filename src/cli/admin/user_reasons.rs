@@ -1,8 +1,11 @@
 //! What keeps a user's codes and answers from being accepted, in words.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::user_view::{FactorView, LockView, MomentView, UserView};
+use crate::domain::destination::Destination;
+use crate::domain::fraud::BlockReason;
 
 impl UserView {
     /// What keeps codes and answers from being accepted.
@@ -59,11 +62,31 @@ impl FactorView {
 
 impl LockView {
     fn sentence(&self, whose: &str) -> String {
-        let explanation = &self.explanation;
-        match &self.until {
-            Some(until) => format!("{whose}: {explanation}, until {until}"),
-            None => format!("{whose}: {explanation}"),
+        let mut sentence = format!("{whose}: {}", self.explanation);
+        if let Some(until) = &self.until {
+            let _ = write!(sentence, ", until {until}");
         }
+        if let Some(remedy) = &self.remedy {
+            let _ = write!(sentence, "; what opens it before: {remedy}");
+        }
+        sentence
+    }
+}
+
+/// What opens a number or an address again that is closed for `reason`, where forgetting its wrong codes does not.
+pub(super) fn remedy(reason: BlockReason, destination: &Destination) -> Option<&'static str> {
+    match reason {
+        BlockReason::WrongCodes | BlockReason::MaxAttempts | BlockReason::NumberBudget => None,
+        BlockReason::PrefixBudget | BlockReason::LowConversion if destination.phone().is_none() => None,
+        BlockReason::CountryBudget
+        | BlockReason::DeviceBudget
+        | BlockReason::LowConversion
+        | BlockReason::PrefixBudget => Some("the account's safe list, for this one number"),
+        BlockReason::Country | BlockReason::NumberKind | BlockReason::NumberUnknown => {
+            Some("that setting, or the account's safe list for this one number")
+        }
+        BlockReason::ServiceBudget => Some("the setting codes.sends_per_service_per_day"),
+        BlockReason::SpendCap => Some("that setting"),
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AuditEntryView;
 use super::audit::view;
+use super::user_reasons::remedy;
 use crate::app::Policy;
 use crate::domain::challenge::{Challenge, ChallengeStatus, DenyReason};
 use crate::domain::channel::Channel;
@@ -13,6 +14,7 @@ use crate::domain::limits::Failures;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Ending, Possible, Verification, VerificationStatus};
 use crate::flows::audit::list::LatestEntries;
+use crate::flows::support::guards::DestinationBlock;
 use crate::flows::support::report::{DestinationReport, FactorReport, MOST_PENDING, PlaceReport, UserReport};
 
 /// How things stand with a user.
@@ -21,10 +23,13 @@ pub(in crate::cli) struct UserView {
     pub(in crate::cli) account_sid: String,
     pub(in crate::cli) account_status: String,
     pub(in crate::cli) time: String,
-    /// What keeps codes and answers from being accepted now, in words; none if nothing does.
+    /// What of this user's own, and of the guards that are looked at, keeps codes and answers from being accepted or sent now, in
+    /// words; none if nothing does.
     pub(in crate::cli) refused_now: Vec<String>,
     pub(in crate::cli) places: Vec<PlaceView>,
     pub(in crate::cli) has_more_places: bool,
+    /// Whether the name is the SID of somebody's and the identity of somebody else.
+    pub(in crate::cli) is_ambiguous: bool,
     pub(in crate::cli) destinations: Vec<DestinationView>,
     /// The newest first.
     pub(in crate::cli) decisions: Vec<AuditEntryView>,
@@ -92,6 +97,8 @@ pub(in crate::cli) struct LockView {
     pub(in crate::cli) explanation: String,
     /// `None` if no waiting helps.
     pub(in crate::cli) until: Option<MomentView>,
+    /// What opens it before that, if `countersign user unlock` does not.
+    pub(in crate::cli) remedy: Option<String>,
 }
 
 /// A challenge.
@@ -159,6 +166,7 @@ impl UserView {
             refused_now: Vec::new(),
             places: report.places.iter().map(|place| seen.place(place)).collect(),
             has_more_places: report.has_more_places,
+            is_ambiguous: report.is_ambiguous,
             destinations: report
                 .destinations
                 .iter()
@@ -225,6 +233,8 @@ impl UserSight<'_> {
         let mut locks: Vec<_> = factor
             .locks(&self.policy.push, self.now)
             .iter()
+            // Between two delays of a row a code is looked at.
+            .filter(|lock| lock.until.is_none_or(|until| until > self.now))
             .map(|lock| self.lock(factor, *lock))
             .collect();
         let most = self.policy.push.max_pending;
@@ -236,6 +246,7 @@ impl UserSight<'_> {
                     report.pending
                 ),
                 until: None,
+                remedy: Some("an answer to one of them, also a denial, or the end of its time".to_owned()),
             });
         }
         let view = FactorView {
@@ -300,6 +311,7 @@ impl UserSight<'_> {
             reason: lock.reason.name().to_owned(),
             explanation,
             until: lock.until.map(|until| self.moment(until)),
+            remedy: None,
         }
     }
 
@@ -348,11 +360,7 @@ impl UserSight<'_> {
             locks: report
                 .blocks
                 .iter()
-                .map(|(reason, until)| LockView {
-                    reason: reason.name().to_owned(),
-                    explanation: reason.explanation().to_owned(),
-                    until: Some(self.moment(*until)),
-                })
+                .map(|block| self.block(block, &report.destination))
                 .collect(),
             service_sids: report.services.iter().map(ToString::to_string).collect(),
             verifications: report
@@ -361,6 +369,19 @@ impl UserSight<'_> {
                 .map(|found| self.verification(found))
                 .collect(),
             has_more_verifications: report.has_more_verifications,
+        }
+    }
+
+    fn block(&self, block: &DestinationBlock, destination: &Destination) -> LockView {
+        let mut explanation = block.reason.explanation().to_owned();
+        if let Some(service) = block.service {
+            explanation = format!("{explanation} ({service})");
+        }
+        LockView {
+            reason: block.reason.name().to_owned(),
+            explanation,
+            until: block.until.map(|until| self.moment(until)),
+            remedy: remedy(block.reason, destination).map(str::to_owned),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What `countersign user` asks for.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::user_view::UserView;
@@ -13,7 +15,7 @@ use crate::domain::text::Identity;
 use crate::flows::page::{Cursor, Order, PageRequest};
 use crate::flows::support::find::{Search, SearchPlace, UserHandle, find};
 use crate::flows::support::report::report;
-use crate::flows::support::reset::{ResetUser, reset};
+use crate::flows::support::reset::reset;
 use crate::flows::support::unlock::{UnlockedFactor, Unlocking, unlock};
 use crate::flows::verification::{self, Settlement, VerificationName};
 use crate::flows::{Fault, service};
@@ -33,11 +35,17 @@ pub(in crate::cli) enum UserRequest {
 pub(in crate::cli) struct UserQuery {
     /// `None` stands for the only account.
     pub(in crate::cli) account: Option<String>,
+    /// The only service that is looked at, if it is only one.
+    pub(in crate::cli) service: Option<String>,
     /// An identity, a number, an address or an SID.
     pub(in crate::cli) name: String,
     /// How many of the latest challenges, verifications and decisions: 1 to 200.
     pub(in crate::cli) limit: u16,
     pub(in crate::cli) shows_destinations: bool,
+    /// Whether they were found before, and what was remembered of them may be forgotten since.
+    pub(in crate::cli) was_known: bool,
+    /// Whether the decisions of the audit log are looked at, too.
+    pub(in crate::cli) shows_decisions: bool,
     /// Where a search goes on.
     pub(in crate::cli) place: Option<String>,
 }
@@ -53,13 +61,14 @@ pub(in crate::cli) struct UserTarget {
     pub(in crate::cli) verifications: Vec<(String, String)>,
 }
 
-/// An entity, by all that tells it from one that is created anew.
+/// A user, by all that tells it from one that is created anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct EntityTarget {
     pub(in crate::cli) service: String,
     pub(in crate::cli) identity: String,
-    pub(in crate::cli) entity: String,
+    /// `None` for a user who has none.
+    pub(in crate::cli) entity: Option<String>,
 }
 
 /// A number or an address.
@@ -110,22 +119,35 @@ async fn show(app: &App, query: UserQuery) -> Result<Reply, String> {
              (YE...), a factor (YF...), a challenge (YC...) or a verification (VE...)"
         ));
     }
+    let service = query.service.as_deref().map(service_sid).transpose()?;
+    if let Some(sid) = service {
+        let gone = format!("there is no service {sid} in the account {account}");
+        service::fetch(app, account, sid)
+            .await
+            .map_err(|error| explain(error, &gone))?;
+    }
     let place = query.place.as_deref().map(place).transpose()?;
-    let found = match find(app, account, &handles, place).await.map_err(failed)? {
+    let found = find(app, account, service, &handles, place).await;
+    let found = match found.map_err(failed)? {
         Search::GoesOn(SearchPlace { service, before }) => {
             return Ok(Reply::User(UserReply::Sought(format!("{service}/{before}"))));
         }
         Search::Over(found) => found,
     };
     let limit = usize::from(query.limit.clamp(1, 200));
-    let report = report(app, account, &handles, found, limit)
+    let report = report(app, account, &handles, found, limit, query.shows_decisions)
         .await
         .map_err(failed)?;
     let report = report.ok_or("there is no such account")?;
-    if report.is_empty() {
-        return Err(format!(
-            "nobody in the account {account} is known by this name, and the audit log has no decision about it"
-        ));
+    if report.is_empty() && !query.was_known {
+        let mut why = format!("nobody in the account {account} is known by this name");
+        if let Some(service) = service {
+            let _ = write!(why, " in the service {service}");
+        }
+        if query.shows_decisions {
+            why.push_str(", and the audit log has no decision about it");
+        }
+        return Err(why);
     }
     let view = UserView::new(&report, &app.policy, query.shows_destinations);
     Ok(Reply::User(UserReply::Shown(Box::new(view))))
@@ -158,7 +180,7 @@ async fn change(app: &App, target: UserTarget, how: UserChange) -> Result<Reply,
 
 struct ReadTarget {
     account: AccountSid,
-    entities: Vec<(EntityName, EntitySid)>,
+    entities: Vec<(EntityName, Option<EntitySid>)>,
     /// Each in a service.
     destinations: Vec<(Destination, ServiceSid)>,
     verifications: Vec<(ServiceSid, VerificationSid)>,
@@ -179,9 +201,7 @@ impl ReadTarget {
                 identity: Identity::parse(identity)
                     .map_err(|error| format!("{identity:?} is no identity: it {error}"))?,
             };
-            let entity = entity
-                .parse()
-                .map_err(|error| format!("{entity:?} is no entity's SID: it {error}"))?;
+            let entity = entity.as_deref().map(entity_sid).transpose()?;
             entities.push((name, entity));
         }
         let mut destinations = Vec::new();
@@ -227,14 +247,15 @@ impl ReadTarget {
             let whom = format!("{} of {}", name.identity, name.service);
             match how {
                 UserChange::Reset => {
-                    let ResetUser { factors, challenges } = reset(app, self.account, name, *entity)
+                    let reset = reset(app, self.account, name, *entity)
                         .await
                         .map_err(|error| explain(error, &gone(name)))?;
-                    done.push(format!(
-                        "{whom}: {factors} factors deleted, {challenges} challenges ended"
-                    ));
+                    done.push(format!("{whom}: {}", reset.done()));
                 }
                 UserChange::Unlock => {
+                    let Some(entity) = entity else {
+                        continue;
+                    };
                     let unlocked = unlock(app, self.account, name, *entity)
                         .await
                         .map_err(|error| explain(error, &gone(name)))?;
@@ -261,7 +282,7 @@ impl ReadTarget {
             match verification::unlock(app, self.account, *service, destination).await {
                 Ok(()) => done.push(format!("{whom}: unlocked")),
                 Err(error) if error == crate::domain::verification::Refusal::NotFound.into() => {
-                    done.push(format!("{whom}: nothing was closed"));
+                    done.push(format!("{whom}: nothing of its own was closed"));
                 }
                 Err(error) => return Err(error.to_string()),
             }
@@ -293,6 +314,11 @@ fn unlocked_line(factor: &UnlockedFactor) -> String {
         Unlocking::Lifted { .. } => format!("{sid} unlocked: {}", factor.what.done().unwrap_or_default()),
         Unlocking::Open => format!("{sid} was open"),
     }
+}
+
+fn entity_sid(text: &str) -> Result<EntitySid, String> {
+    text.parse()
+        .map_err(|error| format!("{text:?} is no entity's SID: it {error}"))
 }
 
 fn service_sid(text: &str) -> Result<ServiceSid, String> {

@@ -10,7 +10,8 @@ use clap::{Args, Subcommand};
 use self::text::{subjects, user_text};
 use super::admin::client::{AdminSession, ClientFlags};
 use super::admin::{
-    AdminRequest, EntityTarget, NumberTarget, Reply, UserQuery, UserReply, UserRequest, UserTarget, UserView,
+    AdminRequest, EntityTarget, NumberTarget, PlaceView, Reply, UserQuery, UserReply, UserRequest,
+    UserTarget, UserView,
 };
 use super::audit::lines::json_text;
 use super::progress::ProgressLine;
@@ -35,7 +36,7 @@ pub(super) enum Command {
     },
     /// Forget a user's wrong codes and lift locks, delays and pauses; codes that were used stay used
     Unlock(ChangeFlags),
-    /// Delete a user's factors, so that they enrol anew, and end what waits for them
+    /// Delete all factors of a user, so that they enrol anew, and end what waits for them
     Reset(ChangeFlags),
 }
 
@@ -48,6 +49,9 @@ pub(super) struct Who {
     /// The account (AC...); the only one if none is named
     #[arg(long, value_name = "SID")]
     account: Option<String>,
+    /// The service (VA...), where several know the user
+    #[arg(long, value_name = "SID")]
+    service: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -74,7 +78,13 @@ pub(super) async fn run(
         } => {
             let json = flags.json();
             let mut session = AdminSession::open(flags, environment).await?;
-            let shown = show(&mut session, &who, limit, full_numbers).await;
+            let sight = Sight {
+                limit,
+                shows_destinations: full_numbers,
+                was_known: false,
+                shows_decisions: true,
+            };
+            let shown = show(&mut session, &who, sight).await;
             session.close().await?;
             let user = shown?;
             output::say(&if json { json_text(&user) } else { user_text(&user) });
@@ -91,20 +101,27 @@ enum Act {
     Unlock,
 }
 
-async fn show(
-    session: &mut AdminSession,
-    who: &Who,
+/// How a user is looked at.
+#[derive(Clone, Copy)]
+struct Sight {
     limit: u16,
     shows_destinations: bool,
-) -> Result<UserView, Failure> {
+    was_known: bool,
+    shows_decisions: bool,
+}
+
+async fn show(session: &mut AdminSession, who: &Who, sight: Sight) -> Result<UserView, Failure> {
     let mut place = None;
     let mut progress = ProgressLine::begin();
     loop {
         let query = UserQuery {
             account: who.account.clone(),
+            service: who.service.clone(),
             name: who.name.clone(),
-            limit,
-            shows_destinations,
+            limit: sight.limit,
+            shows_destinations: sight.shows_destinations,
+            was_known: sight.was_known,
+            shows_decisions: sight.shows_decisions,
             place: place.take(),
         };
         match ask(session, UserRequest::Show(query)).await? {
@@ -145,11 +162,21 @@ async fn act(
     let mut session = AdminSession::open(flags, environment).await?;
     let changed = act_on(&mut session, &who, act, yes).await;
     session.close().await?;
-    let (done, failed) = changed?;
+    let ActedOn {
+        done,
+        failed,
+        still_closed,
+    } = changed?;
     if json {
-        output::say(&json_text(&serde_json::json!({"done": done, "failed": failed})));
+        let told = serde_json::json!({"done": done, "failed": failed, "still_closed": still_closed});
+        output::say(&json_text(&told));
     } else {
-        let lines: String = done.iter().map(|line| printable(line) + "\n").collect();
+        let still = still_closed
+            .iter()
+            .flatten()
+            .map(|why| format!("still closed: {why}"));
+        let lines = done.into_iter().chain(still);
+        let lines: String = lines.map(|line| printable(&line) + "\n").collect();
         output::say(&lines);
     }
     match failed {
@@ -158,15 +185,25 @@ async fn act(
     }
 }
 
-/// What was done, and what went wrong then.
-async fn act_on(
-    session: &mut AdminSession,
-    who: &Who,
-    act: Act,
-    yes: bool,
-) -> Result<(Vec<String>, Option<String>), Failure> {
-    let user = show(session, who, MOST_ENDED, true).await?;
-    let target = target(&user);
+/// What came of a change.
+struct ActedOn {
+    done: Vec<String>,
+    /// What went wrong then.
+    failed: Option<String>,
+    /// What closes an unlocked user all the same; `None` if nobody looked.
+    still_closed: Option<Vec<String>>,
+}
+
+async fn act_on(session: &mut AdminSession, who: &Who, act: Act, yes: bool) -> Result<ActedOn, Failure> {
+    let sight = Sight {
+        limit: MOST_ENDED,
+        shows_destinations: true,
+        was_known: false,
+        shows_decisions: false,
+    };
+    let user = show(session, who, sight).await?;
+    require_one(&user, who)?;
+    let target = target(&user, who, act);
     if target.entities.is_empty() && target.destinations.is_empty() {
         return Err(Failure::new(
             "no service knows this user any more, so there is nothing to change",
@@ -174,7 +211,10 @@ async fn act_on(
     }
     if !yes {
         let question = match act {
-            Act::Reset => "All factors of these users are deleted, and what waits for them ends:",
+            Act::Reset => {
+                "All factors of this user are deleted, not only one that was named, codes by text message are no factor any more, and \
+                 what waits for an answer or a code ends:"
+            }
             Act::Unlock => "The wrong codes of these are forgotten, and their locks lifted:",
         };
         confirm(&format!("{question}\n{}", subjects(&user)))?;
@@ -184,29 +224,89 @@ async fn act_on(
         Act::Unlock => UserRequest::Unlock(target),
     };
     match ask(session, request).await? {
-        UserReply::Changed { done, failed } => Ok((done, failed)),
+        UserReply::Changed { mut done, failed } => {
+            if done.is_empty() && failed.is_none() {
+                done.push("there was nothing to change".to_owned());
+            }
+            let still_closed = match (act, &failed) {
+                (Act::Unlock, None) => Some(closed_now(session, who).await?),
+                _ => None,
+            };
+            Ok(ActedOn {
+                done,
+                failed,
+                still_closed,
+            })
+        }
         UserReply::Shown(_) | UserReply::Sought(_) => Err(other_answer()),
     }
+}
+
+/// Nothing is changed of somebody who is not the only one that may be meant.
+fn require_one(user: &UserView, who: &Who) -> Result<(), Failure> {
+    let name = printable(&who.name);
+    let places = user.places.iter();
+    if user.is_ambiguous {
+        let known: Vec<_> = places
+            .map(|place| {
+                let entity = place.entity_sid.as_deref().unwrap_or("no entity");
+                format!("{} of {} ({entity})", place.identity, place.service_sid)
+            })
+            .collect();
+        return Err(Failure::misused(format!(
+            "{name} is the SID of somebody's and the identity of somebody else: {}; say whom you mean by the SID of the entity \
+             (YE...), or by another identity",
+            printable(&known.join(", "))
+        )));
+    }
+    let mut services: Vec<_> = places.map(|place| place.service_sid.as_str()).collect();
+    services.dedup();
+    if services.len() > 1 || user.has_more_places {
+        let more = if user.has_more_places { " and more" } else { "" };
+        return Err(Failure::misused(format!(
+            "several services know {name}: {}{more}; say with --service which one is meant",
+            services.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// What closes the user now, after all.
+async fn closed_now(session: &mut AdminSession, who: &Who) -> Result<Vec<String>, Failure> {
+    let sight = Sight {
+        limit: 1,
+        shows_destinations: false,
+        was_known: true,
+        shows_decisions: false,
+    };
+    Ok(show(session, who, sight).await?.refused_now)
 }
 
 /// How many of the latest verifications are ended if they wait.
 const MOST_ENDED: u16 = 200;
 
-fn target(user: &UserView) -> UserTarget {
-    let entities = user.places.iter().filter_map(|place| {
-        Some(EntityTarget {
-            service: place.service_sid.clone(),
-            identity: place.identity.clone(),
-            entity: place.entity_sid.clone()?,
-        })
+/// Whom the change is about. Of a number that was found with a user, with a verification or in one service, nothing of other services
+/// is: only of one that was named itself.
+fn target(user: &UserView, who: &Who, act: Act) -> UserTarget {
+    let is_changed = |place: &&PlaceView| match act {
+        Act::Reset => place.entity_sid.is_some() || place.code_by_sms == Some(true),
+        Act::Unlock => place.entity_sid.is_some(),
+    };
+    let entities = user.places.iter().filter(is_changed).map(|place| EntityTarget {
+        service: place.service_sid.clone(),
+        identity: place.identity.clone(),
+        entity: place.entity_sid.clone(),
     });
+    let only_in = only_service(user, who);
+    let is_in = |service: &str| only_in.is_none_or(|only| only == service);
     let destinations = user.destinations.iter().map(|to| NumberTarget {
         destination: to.destination.clone(),
-        services: to.service_sids.clone(),
+        services: only_in.map_or_else(|| to.service_sids.clone(), |only| vec![only.to_owned()]),
     });
     let waiting = user.destinations.iter().flat_map(|to| &to.verifications);
     let waiting = waiting
         .filter(|found| ["pending", "max_attempts_reached"].contains(&found.status.as_str()))
+        .filter(|found| is_in(&found.service_sid))
         .map(|found| (found.service_sid.clone(), found.sid.clone()));
     UserTarget {
         account: user.account_sid.clone(),
@@ -214,6 +314,18 @@ fn target(user: &UserView) -> UserTarget {
         destinations: destinations.collect(),
         verifications: waiting.collect(),
     }
+}
+
+/// The only service whose business it is, if a number was not named for all of them.
+fn only_service<'a>(user: &'a UserView, who: &'a Who) -> Option<&'a str> {
+    let of_the_user = user.places.first().map(|place| &place.service_sid);
+    let verifications = user.destinations.iter().flat_map(|to| &to.verifications);
+    let of_the_verification = verifications
+        .filter(|found| found.sid == who.name)
+        .map(|found| &found.service_sid)
+        .next();
+    let only = who.service.as_ref().or(of_the_user).or(of_the_verification);
+    only.map(String::as_str)
 }
 
 /// Asks whoever sits at the terminal.

@@ -18,10 +18,20 @@ pub(super) fn user_text(user: &UserView) -> String {
     );
     section(&mut text, "Refused now");
     if user.refused_now.is_empty() {
-        say(&mut text, "  nothing is closed");
+        say(&mut text, "  nothing of this user's own is closed");
     }
     for reason in &user.refused_now {
         say(&mut text, &format!("  {reason}"));
+    }
+    say(
+        &mut text,
+        "  (not looked at: rate limits, and the budgets of devices' addresses)",
+    );
+    if user.is_ambiguous {
+        say(
+            &mut text,
+            "The name is the SID of somebody's and the identity of somebody else: both are shown.",
+        );
     }
     for place in &user.places {
         write_place(&mut text, place);
@@ -57,7 +67,14 @@ pub(super) fn subjects(user: &UserView) -> String {
     let mut text = String::new();
     for place in &user.places {
         let (identity, service, count) = (&place.identity, &place.service_sid, place.factors.len());
-        say(&mut text, &format!("  {identity} of {service}, factors: {count}"));
+        let by_sms = match place.code_by_sms {
+            Some(true) => ", and codes by text message",
+            _ => "",
+        };
+        say(
+            &mut text,
+            &format!("  {identity} of {service}, factors: {count}{by_sms}"),
+        );
     }
     for to in &user.destinations {
         say(&mut text, &format!("  {}", to.destination));

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::decoy::or_decoy;
+use super::refuse_suspended;
 use crate::app::App;
 use crate::crypto::plain_token::PlainToken;
 use crate::domain::access::Refusal;
@@ -23,7 +24,8 @@ pub fn presented(sid: BearerTokenSid, secret: &PlainToken) -> Zeroizing<String> 
 /// foreseen of the request is read with the account.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] for whatever is wrong with it, [`Error::Failed`].
+/// [`Refusal::Credentials`] for whatever is wrong with it, [`Refusal::Suspended`] for a right one of a suspended account,
+/// [`Error::Failed`].
 pub async fn authenticate_bearer(
     app: &App,
     presented: &str,
@@ -37,15 +39,18 @@ pub async fn authenticate_bearer(
     let foreseen = foresee(token.account).and(keys::account(token.account));
     reading.prefetch(foreseen.keys()).await?;
     let (account, has_account) = or_decoy(app, reading.glance(&keys::account(token.account)).await?)?;
-    let holds = known & has_account & account.is_active() & token.holds(dialect, app.clock.now());
+    let holds = known & has_account & token.holds(dialect, app.clock.now());
     // The secret is looked at in any case.
-    if app.vault.token_matches(sid.as_bytes(), secret, &token.secret) & holds {
-        audit::note_author(token.account, Author::BearerToken(sid));
-        audit::note_dialect(dialect);
-        let prior = Prior::of(reading);
-        Ok(Admitted { who: token, prior })
-    } else {
+    let right = app.vault.token_matches(sid.as_bytes(), secret, &token.secret) & holds;
+    if !right {
         audit::note_stranger(app, token.account, known);
-        Err(Refusal::Credentials.into())
+        return Err(Refusal::Credentials.into());
     }
+    audit::note_author(token.account, Author::BearerToken(sid));
+    audit::note_dialect(dialect);
+    if !account.is_active() {
+        return Err(refuse_suspended(app).await.into());
+    }
+    let prior = Prior::of(reading);
+    Ok(Admitted { who: token, prior })
 }

@@ -141,8 +141,9 @@ pub async fn authenticate(
     }
 }
 
-/// Tells of right credentials whose account is suspended: whoever asks why they are refused is to find it.
-async fn refuse_suspended(app: &App) -> Refusal {
+/// Tells of right credentials whose account is suspended: whoever asks why they are refused is to find it. Their author is noted
+/// before.
+pub(crate) async fn refuse_suspended(app: &App) -> Refusal {
     audit::note_subject(AuditAct::Authenticate, AuditSubject::default);
     let refusal = Refusal::Suspended;
     let why = RefusalReason {
@@ -193,8 +194,8 @@ pub struct AuthenticatedDevice {
 /// holds: the time that an answer takes must not tell which devices there are.
 ///
 /// # Errors
-/// [`Refusal::Credentials`] for everything that is wrong with the pass, the factor, its service or its account;
-/// [`Error::Failed`].
+/// [`Refusal::Credentials`] for everything that is wrong with the pass, the factor or its service; [`Refusal::Suspended`] for a right
+/// one of a suspended account; [`Error::Failed`].
 pub async fn authenticate_device(
     app: &App,
     pass: &dyn DevicePass,
@@ -214,8 +215,12 @@ pub async fn authenticate_device(
         .check(app.clock.now(), app.policy.device_clock_skew)
         .map_err(|_| refuse())?;
     let (_, active) = read_device(&mut reading, &address, foresee).await?;
-    if claims.account_sid != address.account || !active {
+    if claims.account_sid != address.account {
         return Err(refuse().into());
+    }
+    if !active {
+        audit::note_author(address.account, Author::Device(address.factor));
+        return Err(refuse_suspended(app).await.into());
     }
     let who = AuthenticatedDevice {
         address,

@@ -119,53 +119,82 @@ pub async fn page(
 pub struct LatestEntries {
     /// The newest first.
     pub entries: Vec<(AuditSid, AuditEntry)>,
-    /// Back to when entries were looked at, if there are older ones that were not.
+    /// Back to when entries were looked at, if there may be older ones that were not.
     pub looked_back_to: Option<Timestamp>,
 }
 
-/// The latest entries that `is_wanted`, up to `limit`. It looks at a bounded number, from the newest on.
+/// Which of the latest entries somebody wants to see.
+pub struct WantedEntries<'a> {
+    /// Whether this is one.
+    pub is_wanted: &'a (dyn Fn(&AuditEntry) -> bool + Sync),
+    /// How many at the most.
+    pub limit: usize,
+}
+
+/// The latest entries of each kind that is `wanted`, all of them in one pass. It looks at a bounded number, from the newest on.
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
-pub async fn latest(
+pub async fn latest<const KINDS: usize>(
     app: &App,
     account: AccountSid,
-    is_wanted: &(dyn Fn(&AuditEntry) -> bool + Sync),
-    limit: usize,
-) -> Result<LatestEntries, Fault> {
+    wanted: [WantedEntries<'_>; KINDS],
+) -> Result<[LatestEntries; KINDS], Fault> {
     let listing = keys::audit_entries(account);
-    let mut latest = LatestEntries::default();
+    let mut latest = std::array::from_fn(|_| LatestEntries::default());
+    // Those of which there are as many as are wanted, and another one.
+    let mut is_full = [false; KINDS];
     let mut after: Option<Vec<u8>> = None;
     for _ in 0..MOST_SCANS {
         let scan = Scan {
             prefix: listing.bytes().to_vec(),
-            after: after.take(),
+            after: after.clone(),
             order: Order::Descending,
             limit: SCANNED_AT_ONCE,
         };
-        let found = Reading::new(app).scan(scan).await?;
-        let is_last = found.len() < SCANNED_AT_ONCE;
+        let ScanPage { entries: found, next } = Reading::new(app).scan_some(scan).await?;
+        let is_last = next.is_none() && found.len() < SCANNED_AT_ONCE;
         for (key, entry) in found {
-            let Some(sid) = keys::last_sid(&key).map(AuditSid::from_bytes) else {
-                continue;
-            };
-            let record: AuditEntry = records::decode(&entry.value)?;
-            if is_wanted(&record) {
-                if latest.entries.len() == limit {
-                    latest.looked_back_to = Some(sid.created_at());
-                    return Ok(latest);
+            if let Some(sid) = keys::last_sid(&key).map(AuditSid::from_bytes) {
+                let record: AuditEntry = records::decode(&entry.value)?;
+                for ((wanted, latest), is_full) in wanted.iter().zip(&mut latest).zip(&mut is_full) {
+                    add(latest, wanted, is_full, sid, &record);
                 }
-                latest.entries.push((sid, record));
             }
-            latest.looked_back_to = Some(sid.created_at());
             after = Some(key);
         }
+        after = next.or(after);
+        if is_full.iter().all(|full| *full) {
+            break;
+        }
         if is_last {
-            latest.looked_back_to = None;
-            return Ok(latest);
+            for (latest, is_full) in latest.iter_mut().zip(is_full) {
+                latest.looked_back_to = latest.looked_back_to.filter(|_| is_full);
+            }
+            break;
         }
     }
     Ok(latest)
+}
+
+fn add(
+    latest: &mut LatestEntries,
+    wanted: &WantedEntries<'_>,
+    is_full: &mut bool,
+    sid: AuditSid,
+    record: &AuditEntry,
+) {
+    if *is_full {
+        return;
+    }
+    latest.looked_back_to = Some(sid.created_at());
+    if (wanted.is_wanted)(record) {
+        if latest.entries.len() == wanted.limit {
+            *is_full = true;
+        } else {
+            latest.entries.push((sid, record.clone()));
+        }
+    }
 }
 
 /// Behind which identifier the entries begin that the filter's times admit.

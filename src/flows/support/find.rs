@@ -76,6 +76,8 @@ pub struct FoundUser {
     pub destinations: Vec<Destination>,
     /// The verification that was named.
     pub named: Option<Verification>,
+    /// Whether the text is the SID of somebody's and the identity of somebody else.
+    pub is_ambiguous: bool,
 }
 
 /// In how many services somebody is shown.
@@ -100,20 +102,27 @@ pub enum Search {
     GoesOn(SearchPlace),
 }
 
-/// Where whoever is called one of `handles` is known in the account. A search goes on behind `place`.
+/// Where whoever is called one of `handles` is known in the account, or in one `service` of it. A search goes on behind `place`.
+///
+/// An identity may look like an SID. It hides nobody: what the SID is of is looked for all the same.
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
 pub async fn find(
     app: &App,
     account: AccountSid,
+    service: Option<ServiceSid>,
     handles: &[UserHandle],
     place: Option<SearchPlace>,
 ) -> Result<Search, Fault> {
     let services = Reading::new(app)
         .list::<Service>(&keys::services(account), usize::MAX)
         .await?;
-    let services: Vec<ServiceSid> = services.iter().map(|service| service.sid).collect();
+    let services: Vec<ServiceSid> = services
+        .iter()
+        .map(|service| service.sid)
+        .filter(|sid| service.is_none_or(|wanted| *sid == wanted))
+        .collect();
     let mut finding = Finding {
         app,
         account,
@@ -121,26 +130,35 @@ pub async fn find(
         found: FoundUser::default(),
     };
     for handle in handles {
-        match handle {
-            UserHandle::Destination(destination) => finding.add_destination(destination),
-            UserHandle::Entity(sid) => finding.add_entity(*sid).await?,
-            UserHandle::Identity(identity) => finding.add_identity(identity).await?,
-            UserHandle::Verification(sid) => finding.add_verification(*sid).await?,
-            UserHandle::Challenge(_) | UserHandle::Factor(_) => {}
-        }
-    }
-    for handle in handles {
-        let sought = match handle {
-            UserHandle::Challenge(sid) => Sought::Challenge(*sid),
-            UserHandle::Factor(sid) => Sought::Factor(*sid),
-            _ => continue,
+        let goes_on = match handle {
+            UserHandle::Challenge(sid) => finding.search(Sought::Challenge(*sid), place).await?,
+            UserHandle::Factor(sid) => finding.search(Sought::Factor(*sid), place).await?,
+            UserHandle::Entity(sid) => {
+                finding.add_entity(*sid).await?;
+                None
+            }
+            UserHandle::Verification(sid) => {
+                finding.add_verification(*sid).await?;
+                None
+            }
+            UserHandle::Destination(_) | UserHandle::Identity(_) => None,
         };
-        if finding.found.places.is_empty()
-            && let Some(place) = finding.search(sought, place).await?
-        {
+        if let Some(place) = goes_on {
             return Ok(Search::GoesOn(place));
         }
     }
+    // Those of an SID are there first, so that however many users of this identity there are they do not push them out.
+    let of_a_sid = finding.found.places.len();
+    let is_of_a_sid = of_a_sid > 0 || finding.found.named.is_some();
+    for handle in handles {
+        match handle {
+            UserHandle::Destination(destination) => finding.add_destination(destination),
+            UserHandle::Identity(identity) => finding.add_identity(identity).await?,
+            _ => {}
+        }
+    }
+    let found = &mut finding.found;
+    found.is_ambiguous = is_of_a_sid && (found.places.len() > of_a_sid || found.has_more_places);
     Ok(Search::Over(finding.found))
 }
 

@@ -1,6 +1,7 @@
 //! What whoever helps users needs: where somebody is known, how things stand and why, and opening again what is closed.
 //!
 //! - [`find`]: where somebody is known by what they are called.
+//! - [`guards`]: which guards against toll fraud hold up codes to them.
 //! - [`report`]: how things stand with them, with the decisions of the audit log.
 //! - [`unlock`]: lifts what closes their factors.
 //! - [`reset`]: takes their factors away, so that they enrol anew.
@@ -9,6 +10,7 @@
 //! stays ended.
 
 pub mod find;
+pub mod guards;
 pub mod report;
 pub mod reset;
 pub mod unlock;

@@ -1,6 +1,7 @@
 //! How things stand with somebody, and what was decided lately.
 
 use super::find::{FoundUser, KnownPlace, UserHandle};
+use super::guards::{DestinationBlock, holding};
 use crate::app::App;
 use crate::domain::account::Account;
 use crate::domain::audit::{AuditAct, AuditChange, AuditEntry, AuditOutcome};
@@ -8,15 +9,13 @@ use crate::domain::challenge::Challenge;
 use crate::domain::destination::Destination;
 use crate::domain::factor::{Factor, FactorKind};
 use crate::domain::fraud::BlockReason;
-use crate::domain::fraud::budget::{Counter, CounterKind};
-use crate::domain::fraud::conversion::AccountPrefix;
 use crate::domain::service::Service;
 use crate::domain::sid::{AccountSid, ChallengeSid, FactorSid, ServiceSid, VerificationSid};
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::domain::wrong_codes::WrongCodes;
 use crate::flows::Fault;
-use crate::flows::audit::list::{LatestEntries, latest};
+use crate::flows::audit::list::{LatestEntries, WantedEntries, latest};
 use crate::flows::page::{Cursor, Order, PageRequest, page};
 use crate::flows::reading::Reading;
 use crate::store::Scan;
@@ -30,6 +29,8 @@ pub struct UserReport {
     pub at: Timestamp,
     pub places: Vec<PlaceReport>,
     pub has_more_places: bool,
+    /// Whether they were named by what is the SID of somebody's and the identity of somebody else.
+    pub is_ambiguous: bool,
     pub destinations: Vec<DestinationReport>,
     /// What was decided about them, the newest first.
     pub decisions: LatestEntries,
@@ -73,8 +74,8 @@ pub struct FactorReport {
 pub struct DestinationReport {
     pub destination: Destination,
     pub wrong_codes: Option<WrongCodes>,
-    /// What closes it, and until when.
-    pub blocks: Vec<(BlockReason, Timestamp)>,
+    /// What closes it now.
+    pub blocks: Vec<DestinationBlock>,
     /// Whether it is on the account's safe list, so that no guard against toll fraud holds.
     pub is_safe: bool,
     /// The services that remember it.
@@ -94,8 +95,8 @@ impl DestinationReport {
 /// How many challenges that wait for a factor are counted.
 pub const MOST_PENDING: usize = 100;
 
-/// How things stand with whoever was `found` by one of `handles`: the latest `limit` of challenges, verifications and decisions.
-/// `None` if there is no such account.
+/// How things stand with whoever was `found` by one of `handles`: the latest `limit` of challenges, verifications and, if it
+/// `has_decisions`, of these. `None` if there is no such account.
 ///
 /// # Errors
 /// [`Fault::Unavailable`], [`Fault::Corrupt`].
@@ -105,6 +106,7 @@ pub async fn report(
     handles: &[UserHandle],
     found: FoundUser,
     limit: usize,
+    has_decisions: bool,
 ) -> Result<Option<UserReport>, Fault> {
     let Some(owner) = Reading::new(app).glance(&keys::account(account)).await? else {
         return Ok(None);
@@ -122,14 +124,26 @@ pub async fn report(
         let named = found.named.as_ref();
         destinations.push(report_destination(app, account, &services, destination, named, limit).await?);
     }
-    let concerned = Concerned::new(handles, &places, &destinations);
-    let decisions = latest(app, account, &|entry| concerned.is_in(entry), limit).await?;
-    let strangers = latest(app, account, &is_of_a_stranger, limit.min(MOST_STRANGERS)).await?;
+    let [decisions, strangers] = if has_decisions {
+        let concerned = Concerned::new(handles, &places, &destinations);
+        let about_them = WantedEntries {
+            is_wanted: &|entry| concerned.is_in(entry),
+            limit,
+        };
+        let of_strangers = WantedEntries {
+            is_wanted: &is_of_a_stranger,
+            limit: limit.min(MOST_STRANGERS),
+        };
+        latest(app, account, [about_them, of_strangers]).await?
+    } else {
+        Default::default()
+    };
     Ok(Some(UserReport {
         account: owner,
         at,
         places,
         has_more_places: found.has_more_places,
+        is_ambiguous: found.is_ambiguous,
         destinations,
         decisions,
         strangers,
@@ -208,10 +222,11 @@ async fn report_destination(
         None => false,
     };
     let mut blocks = Vec::new();
-    if let Some(until) = wrong_codes.as_ref().and_then(|codes| codes.closed_until(now)) {
-        blocks.push((BlockReason::WrongCodes, until));
+    let closed = wrong_codes.as_ref().and_then(|codes| codes.closed_until(now));
+    // Between two delays of a row a code is looked at.
+    if let Some(until) = closed.filter(|until| *until > now) {
+        blocks.push(DestinationBlock::until(BlockReason::WrongCodes, until));
     }
-    blocks.extend(spent_budgets(app, account, &destination).await?);
     let mut report = DestinationReport {
         destination,
         wrong_codes,
@@ -247,37 +262,13 @@ async fn report_destination(
         is_kept(place - 1, found)
     });
     let blocking = report.verifications.iter().filter(|found| found.blocks(now));
-    report
-        .blocks
-        .extend(blocking.map(|found| (BlockReason::MaxAttempts, found.expires_at)));
+    report.blocks.extend(blocking.map(|found| DestinationBlock {
+        service: Some(found.service),
+        ..DestinationBlock::until(BlockReason::MaxAttempts, found.expires_at)
+    }));
+    let guards = holding(app, account, &report.services, &report.destination, is_safe).await?;
+    report.blocks.extend(guards);
     Ok(report)
-}
-
-/// The guards against toll fraud that hold up codes to the destination, as far as they are about it or its prefix.
-async fn spent_budgets(
-    app: &App,
-    account: AccountSid,
-    destination: &Destination,
-) -> Result<Vec<(BlockReason, Timestamp)>, Fault> {
-    let now = app.clock.now();
-    let mut reading = Reading::new(app);
-    let mut counters = vec![Counter::of_number(account, destination, now)];
-    let mut blocks = Vec::new();
-    if let Some(AccountPrefix { prefix, .. }) = AccountPrefix::of(account, destination) {
-        for kind in [CounterKind::PrefixHour, CounterKind::PrefixDay] {
-            counters.push(Counter::of_prefix(account, kind, &prefix, now));
-        }
-        let block = reading.glance(&keys::prefix_block(account, &prefix)).await?;
-        let holds = block.filter(|block| !block.lifted && block.remaining(now).is_some());
-        blocks.extend(holds.map(|block| (block.reason, block.until)));
-    }
-    for counter in counters {
-        let taken = reading.glance(&keys::budget(&counter)).await?;
-        if taken.is_some_and(|taken| taken.told) {
-            blocks.push((counter.kind.reason(), counter.end()));
-        }
-    }
-    Ok(blocks)
 }
 
 /// The services that remember the destination, each with the last verification there.

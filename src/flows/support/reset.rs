@@ -21,19 +21,23 @@ pub struct ResetUser {
     pub factors: usize,
     /// Those that waited for an answer and were ended.
     pub challenges: usize,
+    /// Whether codes by text message were a factor, too, and are none any more.
+    pub code_by_sms: bool,
 }
 
-/// Deletes all factors of an entity and ends the challenges that wait for them, in one commit. Webhooks are told of each factor as of
-/// one that is deleted over the API. Of more challenges than [`MOST_ENDED`] the rest stays as it is, and nobody can answer it any
+/// Deletes all factors of an entity, ends the challenges that wait for them, and makes codes by text message no factor of its user
+/// any more, in one commit; `None` stands for a user without an entity. The user's number stays. Webhooks are told of each factor as
+/// of one that is deleted over the API. Of more challenges than [`MOST_ENDED`] the rest stays as it is, and nobody can answer it any
 /// more: whose factor is gone, whose challenge is.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] without this very entity: one that was created anew under its identity is another. [`Error::Failed`].
+/// [`Refusal::NotFound`] without this very entity, or with one where there is to be none: one that was created anew under its
+/// identity is another. [`Error::Failed`].
 pub async fn reset(
     app: &App,
     account: AccountSid,
     name: &EntityName,
-    entity: EntitySid,
+    entity: Option<EntitySid>,
 ) -> Result<ResetUser, Error<Refusal>> {
     retry_on_conflict(app, || reset_once(app, account, name, entity)).await
 }
@@ -45,52 +49,91 @@ async fn reset_once(
     app: &App,
     account: AccountSid,
     name: &EntityName,
-    sid: EntitySid,
+    sid: Option<EntitySid>,
 ) -> Result<ResetUser, Error<Refusal>> {
     note(name);
     let mut reading = Reading::new(app);
-    let LocatedEntity { scope, service, .. } = entity::locate(&mut reading, account, name).await?;
+    let (mut reset, mut batch) = (ResetUser::default(), Batch::new());
+    if let Some(sid) = sid {
+        batch = reset_entity(app, &mut reading, account, name, sid, &mut reset, batch).await?;
+    } else {
+        reading.require(&keys::service(account, name.service)).await?;
+        // The decision rests on there being none.
+        if reading
+            .contains(&keys::entity(name.service, &name.identity))
+            .await?
+        {
+            return Err(Refusal::NotFound.into());
+        }
+    }
+    let user = reading
+        .get::<User>(&keys::user(name.service, &name.identity))
+        .await?;
+    if let Some(mut user) = user.filter(|user| user.account == account) {
+        reset.code_by_sms = user.code_by_sms;
+        if reset.factors > 0 || reset.code_by_sms {
+            user.end_factors(app.clock.now());
+            batch = user::put(batch, &user)?;
+        }
+    }
+    if reset == ResetUser::default() {
+        return Ok(reset);
+    }
+    audit::decide(AuditOutcome::Done, || {
+        ("reset", Some(format!("reset: {}", reset.done())))
+    });
+    reading.commit(batch).await?;
+    if let Some(sid) = sid {
+        app.memory.waiters.entity_changed(sid);
+    }
+    Ok(reset)
+}
+
+impl ResetUser {
+    /// What was done, in words.
+    #[must_use]
+    pub fn done(&self) -> String {
+        let Self {
+            factors, challenges, ..
+        } = self;
+        let by_sms = if self.code_by_sms {
+            ", codes by text message are no factor any more"
+        } else {
+            ""
+        };
+        format!("{factors} factors deleted, {challenges} challenges ended{by_sms}")
+    }
+}
+
+/// Adds to `batch` the end of the entity's factors, and of what waits for them; and to `reset` how many that were.
+async fn reset_entity(
+    app: &App,
+    reading: &mut Reading<'_>,
+    account: AccountSid,
+    name: &EntityName,
+    sid: EntitySid,
+    reset: &mut ResetUser,
+    mut batch: Batch,
+) -> Result<Batch, Error<Refusal>> {
+    let LocatedEntity { scope, service, .. } = entity::locate(reading, account, name).await?;
     let key = keys::entity(name.service, &name.identity);
     let mut entity = reading.require(&key).await?;
     if !is_meant(&entity, account, sid) {
         return Err(Refusal::NotFound.into());
     }
-    let (mut reset, mut batch) = (ResetUser::default(), Batch::new());
     let factors: Vec<Factor> = reading.list(&keys::factors(&scope), usize::MAX).await?;
     if factors.is_empty() {
-        return Ok(reset);
+        return Ok(batch);
     }
     for factor in &factors {
-        batch = factor::take_away(
-            app,
-            &mut reading,
-            &service,
-            &scope,
-            &mut entity,
-            factor.sid,
-            batch,
-        )
-        .await?;
+        batch = factor::take_away(app, reading, &service, &scope, &mut entity, factor.sid, batch).await?;
         reset.factors += 1;
         let room = MOST_ENDED - reset.challenges;
-        let (ended, count) = end_challenges(app, &mut reading, &scope, factor, room, batch).await?;
+        let (ended, count) = end_challenges(app, reading, &scope, factor, room, batch).await?;
         batch = ended;
         reset.challenges += count;
     }
-    batch = entity::put(app, batch, key, &entity)?;
-    let user_key = keys::user(name.service, &name.identity);
-    if let Some(mut user) = reading.get::<User>(&user_key).await? {
-        user.change(app.clock.now());
-        batch = user::put(batch, &user)?;
-    }
-    audit::decide(AuditOutcome::Done, || {
-        let ResetUser { factors, challenges } = reset;
-        let what = format!("reset: {factors} factors deleted, {challenges} challenges ended");
-        ("reset", Some(what))
-    });
-    reading.commit(batch).await?;
-    app.memory.waiters.entity_changed(scope.entity);
-    Ok(reset)
+    Ok(entity::put(app, batch, key, &entity)?)
 }
 
 /// Ends what waits for the factor, up to `most`.

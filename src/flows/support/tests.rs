@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::doubles::{ManualClock, TestParts};
 use crate::flows::challenge::NewChallenge;
 use crate::flows::factor::NewTotpFactor;
-use crate::flows::{Error, account, audit, challenge, factor, reading, service};
+use crate::flows::{Error, account, audit, challenge, factor, reading, service, user};
 use crate::store::{Batch, keys};
 
 struct HelpedUser {
@@ -101,12 +101,15 @@ impl HelpedUser {
         let handles = UserHandle::meanings(text);
         let mut place = None;
         let found = loop {
-            match find(&self.app, self.account, &handles, place).await.unwrap() {
+            match find(&self.app, self.account, None, &handles, place)
+                .await
+                .unwrap()
+            {
                 Search::Over(found) => break found,
                 Search::GoesOn(further) => place = Some(further),
             }
         };
-        report(&self.app, self.account, &handles, found, limit)
+        report(&self.app, self.account, &handles, found, limit, true)
             .await
             .unwrap()
             .unwrap()
@@ -158,7 +161,11 @@ async fn no_failure_is_lost_while_a_user_is_unlocked() {
         while let Some(done) = tasks.join_next().await {
             done.unwrap();
         }
-        let latest = audit::list::latest(&world.app, world.account, &|_| true, 100)
+        let all = audit::list::WantedEntries {
+            is_wanted: &|_| true,
+            limit: 100,
+        };
+        let [latest] = audit::list::latest(&world.app, world.account, [all])
             .await
             .unwrap();
         let decisions = latest
@@ -221,18 +228,18 @@ async fn nobody_of_another_account_or_of_an_earlier_time_is_touched() {
     let elsewhere = new_account(&world.app).await;
     let unlocked = unlock(&world.app, elsewhere, &world.name, scope.entity).await;
     assert!(matches!(unlocked, Err(Error::Refused(Refusal::NotFound))));
-    let taken = reset(&world.app, elsewhere, &world.name, scope.entity).await;
+    let taken = reset(&world.app, elsewhere, &world.name, Some(scope.entity)).await;
     assert!(matches!(taken, Err(Error::Refused(Refusal::NotFound))));
     // One of the same name is another.
     let other = crate::domain::sid::EntitySid::from_bytes([7; 16]);
     let unlocked = unlock(&world.app, world.account, &world.name, other).await;
     assert!(matches!(unlocked, Err(Error::Refused(Refusal::NotFound))));
-    let taken = reset(&world.app, world.account, &world.name, other).await;
+    let taken = reset(&world.app, world.account, &world.name, Some(other)).await;
     assert!(matches!(taken, Err(Error::Refused(Refusal::NotFound))));
     assert_eq!(world.factor(&scope, sid).await.failures.count(), 1);
     for name in [sid.to_string(), "user-0001".to_owned(), scope.entity.to_string()] {
         let handles = UserHandle::meanings(&name);
-        let found = find(&world.app, elsewhere, &handles, None).await.unwrap();
+        let found = find(&world.app, elsewhere, None, &handles, None).await.unwrap();
         let Search::Over(found) = found else {
             panic!("there is nothing to look at")
         };
@@ -267,7 +274,7 @@ async fn of_ten_thousand_challenges_the_latest_are_shown_and_those_that_wait_are
             .challenges
             .is_sorted_by_key(|challenge| std::cmp::Reverse(challenge.sid))
     );
-    let taken = reset(&world.app, world.account, &world.name, scope.entity)
+    let taken = reset(&world.app, world.account, &world.name, Some(scope.entity))
         .await
         .unwrap();
     assert_eq!((taken.factors, taken.challenges), (1, super::reset::MOST_ENDED));
@@ -316,7 +323,9 @@ async fn a_factor_is_found_by_its_sid_however_many_entities_there_are() {
     }
     world.app.store.commit(batch).await.unwrap();
     let handles = UserHandle::meanings(&sid.to_string());
-    let first = find(&world.app, world.account, &handles, None).await.unwrap();
+    let first = find(&world.app, world.account, None, &handles, None)
+        .await
+        .unwrap();
     assert!(matches!(first, Search::GoesOn(_)), "{first:?}");
     let report = world.found(&sid.to_string(), 20).await;
     assert_eq!(report.places[0].place.name, world.name);
@@ -326,7 +335,56 @@ async fn a_factor_is_found_by_its_sid_however_many_entities_there_are() {
     world.name.identity = Identity::parse("user-0002").unwrap();
     let (_, later) = world.enrol().await;
     let handles = UserHandle::meanings(&later.to_string());
-    let found = find(&world.app, world.account, &handles, None).await.unwrap();
+    let found = find(&world.app, world.account, None, &handles, None)
+        .await
+        .unwrap();
     assert!(matches!(found, Search::Over(found) if found.places.len() == 1));
     assert_ne!(scope.entity.as_bytes(), &[0; 16]);
+}
+
+impl HelpedUser {
+    /// A user whose number is verified, and who gets codes there as a factor.
+    async fn give_codes_by_sms(&self) {
+        let number = crate::domain::phone::PhoneNumber::parse("+4915112345678", None).unwrap();
+        let new = user::NewPhone {
+            number,
+            keeps_verified: false,
+            proof: user::PhoneProof::Vouched,
+        };
+        user::ensure(&self.app, self.account, &self.name).await.unwrap();
+        user::set_phone(&self.app, self.account, &self.name, &new)
+            .await
+            .unwrap();
+        user::set_code_by_sms(&self.app, self.account, &self.name, true)
+            .await
+            .unwrap();
+    }
+}
+
+/// With factors of other kinds, without them, and without an entity.
+#[tokio::test]
+async fn codes_by_text_message_are_no_factor_of_a_user_who_was_reset() {
+    let world = HelpedUser::begin().await;
+    world.give_codes_by_sms().await;
+    let taken = reset(&world.app, world.account, &world.name, None).await.unwrap();
+    assert_eq!((taken.factors, taken.code_by_sms), (0, true));
+    let user = user::fetch(&world.app, world.account, &world.name).await.unwrap();
+    assert!(!user.code_by_sms && user.phone.is_some_and(|phone| phone.verified));
+    let again = reset(&world.app, world.account, &world.name, None).await.unwrap();
+    assert_eq!(again, super::reset::ResetUser::default());
+
+    let (scope, _) = world.enrol().await;
+    for factors in [1, 0] {
+        user::set_code_by_sms(&world.app, world.account, &world.name, true)
+            .await
+            .unwrap();
+        // Who has an entity by now is not meant by whoever saw none.
+        let taken = reset(&world.app, world.account, &world.name, None).await;
+        assert!(matches!(taken, Err(Error::Refused(Refusal::NotFound))));
+        let taken = reset(&world.app, world.account, &world.name, Some(scope.entity)).await;
+        let taken = taken.unwrap();
+        assert_eq!((taken.factors, taken.code_by_sms), (factors, true));
+        let user = user::fetch(&world.app, world.account, &world.name).await.unwrap();
+        assert!(!user.code_by_sms);
+    }
 }

@@ -1,5 +1,14 @@
 //! Checks of codes: many at once count as many, the right one is right once, and nobody checks what is not his.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use countersign::domain::time::Timestamp;
+use countersign::store::memory::MemoryStore;
+use countersign::store::{
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Scan, Statistics, Store, StoreError,
+};
 use serde_json::json;
 
 use crate::support::messages::another_code;
@@ -213,4 +222,94 @@ async fn the_attempts_of_a_verification_are_its_own_and_convert_with_it() {
         .await
         .ok();
     assert_eq!(summary["total_attempts"], json!(3));
+}
+
+/// A store that answers no read from the commit on that comes after `breaks` was set, until it is mended.
+#[derive(Debug, Default)]
+struct FailsAfterCommit {
+    store: MemoryStore,
+    breaks: AtomicBool,
+    is_broken: AtomicBool,
+}
+
+impl FailsAfterCommit {
+    fn require_whole(&self) -> Result<(), StoreError> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("broken for the test".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn mend(&self) {
+        self.breaks.store(false, Ordering::SeqCst);
+        self.is_broken.store(false, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Store for FailsAfterCommit {
+    async fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        self.require_whole()?;
+        self.store.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.require_whole()?;
+        self.store.get_many(keys).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+        self.require_whole()?;
+        self.store.scan(scan).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.store.commit(batch).await?;
+        self.is_broken
+            .fetch_or(self.breaks.load(Ordering::SeqCst), Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn expired(
+        &self,
+        now: Timestamp,
+        after: Option<&ExpiryPosition>,
+        limit: usize,
+    ) -> Result<ExpiredPage, StoreError> {
+        self.store.expired(now, after, limit).await
+    }
+
+    async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
+        self.store.export().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.store.statistics()
+    }
+}
+
+/// Who is told that a check failed sends it again, and one wrong code counts twice.
+#[tokio::test]
+async fn a_wrong_code_that_counts_is_answered_as_one_though_the_store_fails_then() {
+    let store = Arc::new(FailsAfterCommit::default());
+    let server = TestApp::on(store.clone()).await;
+    let client = server.client();
+    let service = Service::create(&client).await;
+    let created = service.send(&client, NUMBER, &[]).await.text("sid");
+    let wrong = another_code(&server.message_code(&created).await);
+    store.breaks.store(true, Ordering::SeqCst);
+    let checked = service.check(&client, NUMBER, &wrong).await;
+    assert!(
+        store.is_broken.load(Ordering::SeqCst),
+        "the wrong code is committed"
+    );
+    store.mend();
+    let checked = checked.ok();
+    assert_eq!(checked["valid"], false, "{checked}");
+    assert!(checked.get("codes_paused_until").is_none(), "{checked}");
+    assert_eq!(server.verification(&created).await.codes[0].failures, 1);
 }
