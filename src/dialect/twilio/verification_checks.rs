@@ -31,15 +31,11 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         destination: given.to,
         compares_approved: false,
     };
-    let checked = verification::check(call.app(), account, service, &given.which, &guess).await;
-    let verification = call.settle_verification(checked)?;
+    let checked =
+        verification::check_and_tell_pause(call.app(), account, service, &given.which, &guess).await;
+    let (verification, paused_until) = call.settle_verification(checked)?;
     let mut json = CheckJson::new(&call, &verification);
-    if !json.valid {
-        // The wrong code counts already. Whoever is told that the check failed sends it again, and it counts twice: rather than that,
-        // the answer lacks this member when the store fails now.
-        let paused = verification::codes_paused_until(call.app(), &verification).await;
-        json.codes_paused_until = paused.ok().flatten().map(Text);
-    }
+    json.codes_paused_until = paused_until.map(Text);
     Ok(json::resource(StatusCode::CREATED, &json))
 }
 

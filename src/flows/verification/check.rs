@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::unlock::{Decided, announce_locks};
-use super::{FoundVerification, Scope, VerificationName, find, put_destination, put_wrong_codes};
+use super::{
+    FoundVerification, Scope, VerificationName, find, paused_until, put_destination, put_wrong_codes,
+};
 use crate::app::App;
 use crate::crypto::plain_code::PlainCode;
 use crate::domain::audit::{AuditAct, AuditOutcome, AuditSubject};
@@ -87,9 +89,29 @@ pub async fn check(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    let (verification, _) =
-        retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
-    Ok(verification)
+    let outcome = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
+    Ok(outcome.verification)
+}
+
+/// Checks a code as [`check`] does, and says until when none is looked at for its destination because of wrong ones, this one
+/// included; `None` if the next one is. It rests on what was committed: nothing is read behind that.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_and_tell_pause(
+    app: &App,
+    account: impl Into<Admitted<AccountSid>>,
+    service: ServiceSid,
+    which: &VerificationName,
+    guess: &Guess<'_>,
+) -> Result<(Verification, Option<Timestamp>), Error<Refusal>> {
+    let Admitted {
+        who: account,
+        mut prior,
+    } = account.into();
+    let scope = Scope { account, service };
+    let outcome = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
+    Ok((outcome.verification, outcome.paused_until))
 }
 
 /// Checks a code as [`check`] does, and says whether it was the right one. That the verification is approved does not say
@@ -109,8 +131,15 @@ pub async fn check_code(
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    let (_, right) = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
-    Ok(right)
+    let outcome = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
+    Ok(outcome.right)
+}
+
+/// What came of a check that is committed.
+struct CheckOutcome {
+    verification: Verification,
+    right: bool,
+    paused_until: Option<Timestamp>,
 }
 
 async fn attempt(
@@ -119,11 +148,17 @@ async fn attempt(
     scope: Scope,
     which: &VerificationName,
     guess: &Guess<'_>,
-) -> Result<(Verification, bool), Error<Refusal>> {
+) -> Result<CheckOutcome, Error<Refusal>> {
     let checked = evaluate(app, &mut reading, scope, which, guess).await?;
     let right = checked.right;
+    let judged = checked.decided.as_ref();
+    let paused_until = judged.and_then(|judged| paused_until(&judged.wrong_codes, judged.now));
     let verification = checked.commit(app, reading, Batch::new()).await?;
-    Ok((verification, right))
+    Ok(CheckOutcome {
+        verification,
+        right,
+        paused_until,
+    })
 }
 
 /// What came of a check that is not committed yet: until it is, it means nothing.

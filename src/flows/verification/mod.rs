@@ -20,7 +20,7 @@ mod tests;
 
 pub use self::advance::advance;
 pub(crate) use self::check::check_within;
-pub use self::check::{AgreedPayment, Guess, check, check_code};
+pub use self::check::{AgreedPayment, Guess, check, check_and_tell_pause, check_code};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::create::{SessionDraft, SessionPermits, create, create_and_send, foresee_create};
 pub use self::due::{PlanKeeper, advance_due};
@@ -111,10 +111,13 @@ pub async fn codes_paused_until(
     let key = keys::wrong_codes(verification.account, &verification.destination);
     let now = app.clock.now();
     let wrong_codes: Option<WrongCodes> = Reading::new(app).glance(&key).await?;
-    let refused = wrong_codes.and_then(|codes| codes.require_unlocked(now).err());
-    Ok(refused
-        .and_then(|refusal| refusal.retry_after())
-        .map(|wait| now + wait))
+    Ok(wrong_codes.and_then(|wrong_codes| paused_until(&wrong_codes, now)))
+}
+
+/// Until when no code is looked at after these.
+fn paused_until(wrong_codes: &WrongCodes, now: Timestamp) -> Option<Timestamp> {
+    let refused = wrong_codes.require_unlocked(now).err()?;
+    refused.retry_after().map(|wait| now + wait)
 }
 
 /// What was given in one of a verification's checks, if its rules keep that.
