@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 
 use countersign::app::App;
@@ -121,18 +121,23 @@ fn receivers_allowed() -> Option<(&'static str, &'static str)> {
 
 /// What `countersign` says to this command about the data directory of a server that does not run.
 pub(crate) fn run(directory: &Path, arguments: &[&str]) -> String {
+    let output = output(directory, arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The same, whether it goes well or not.
+pub(crate) fn output(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_")) {
         command.env_remove(name);
     }
-    let output = command
+    command
         .args(arguments)
         .arg("--data")
         .arg(directory.join(DATA))
         .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+        .unwrap()
 }
 
 /// Begins what `countersign` does at this command, which is killed when what is returned is dropped.
