@@ -11,7 +11,7 @@
 //! - [`crypto`]: sealing, tokens, one-time codes, device signatures.
 //! - [`delivery`]: senders, each for one protocol of somebody else's.
 //! - [`dialect`]: the protocols that clients speak; each only translates.
-//! - [`web`]: what every HTTP listener shares, and the operators' endpoints.
+//! - [`web`]: what every HTTP listener shares, the operators' endpoints, and the manual in a browser.
 //! - [`cli`]: the commands of the binary.
 //! - [`config`]: the settings, one file per concern.
 //! - [`manual`]: the manual, one page a chapter.

@@ -1,4 +1,4 @@
-//! What every HTTP listener shares, and the operators' endpoints.
+//! What every HTTP listener shares, the operators' endpoints, and the manual in a browser.
 //!
 //! A request passes [`boundary`] on its way to a dialect's router: it gets an identifier, oversized heads are refused,
 //! panics are caught, and a failure is logged, once, on the way back. A dialect reads bodies through [`body`] and builds
