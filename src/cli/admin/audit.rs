@@ -41,6 +41,9 @@ pub(in crate::cli) struct AuditPageView {
     pub(in crate::cli) entries: Vec<AuditEntryView>,
     /// Where to go on.
     pub(in crate::cli) next: Option<String>,
+    /// Those that the server cannot read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) unreadable: Vec<String>,
 }
 
 /// What is shown of an entry.
@@ -143,6 +146,7 @@ pub(super) async fn list(app: &App, query: AuditQuery) -> Result<Reply, String> 
     Ok(Reply::AuditPage(AuditPageView {
         entries: page.entries.iter().map(view).collect(),
         next: page.next.map(|next| next.to_string()),
+        unreadable: page.unreadable.iter().map(ToString::to_string).collect(),
     }))
 }
 

@@ -35,6 +35,9 @@ pub(in crate::cli) struct UserView {
     pub(in crate::cli) decisions: Vec<AuditEntryView>,
     /// Back to when decisions were looked for, if there are older ones.
     pub(in crate::cli) decisions_back_to: Option<String>,
+    /// How many entries that were looked at for decisions this release cannot read.
+    #[serde(default)]
+    pub(in crate::cli) unreadable_entries: u64,
     /// Who was not let in to the account lately; whether that was the user, nobody knows.
     pub(in crate::cli) not_let_in: Vec<AuditEntryView>,
 }
@@ -174,6 +177,7 @@ impl UserView {
                 .collect(),
             decisions: entries(&report.decisions),
             decisions_back_to: report.decisions.looked_back_to.map(|moment| moment.to_string()),
+            unreadable_entries: report.decisions.unreadable,
             not_let_in: entries(&report.strangers),
         };
         user.refused_now = user.reasons(is_active);

@@ -101,7 +101,7 @@ pub(super) async fn run(
             output::say(head(format));
             let exported = show_all(&mut session, which.query()?, format).await;
             session.close().await?;
-            exported.map(drop)
+            complete(&exported?.unreadable)
         }
         Command::Follow { which, flags } => {
             let format = which.format_or(&flags, AuditFormat::Table);
@@ -118,8 +118,10 @@ pub(super) async fn run(
             }
             output::say(head(format));
             loop {
-                if let Some(last) = show_all(&mut session, query.clone(), format).await? {
-                    query.after = Some(last);
+                let Shown { last, unreadable } = show_all(&mut session, query.clone(), format).await?;
+                query.after = last;
+                if let Err(incomplete) = complete(&unreadable) {
+                    output::complain(&incomplete.line);
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -192,43 +194,75 @@ async fn list(
 ) -> Result<(), Failure> {
     let mut query = which.query()?;
     query.latest_first = true;
-    let mut found = Vec::new();
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
     while found.len() < usize::from(limit) {
         query.limit = limit - u16::try_from(found.len()).unwrap_or(limit);
-        let AuditPageView { entries, next } = ask(session, query.clone()).await?;
+        let AuditPageView {
+            entries,
+            next,
+            unreadable,
+        } = ask(session, query.clone()).await?;
         found.extend(entries);
+        left_out.extend(unreadable);
         match next {
             Some(next) => query.after = Some(next),
             None => break,
         }
     }
-    if found.is_empty() && format == AuditFormat::Table {
+    if found.is_empty() && left_out.is_empty() && format == AuditFormat::Table {
         output::say("There are no such entries.\n");
     }
     // The newest last, where the eye is.
     let lines: String = found.iter().rev().map(|entry| line(entry, format)).collect();
     output::say(&format!("{}{lines}", head(format)));
-    Ok(())
+    complete(&left_out)
 }
 
-/// Shows all entries that the query asks for. The last one that was looked at, if any was.
+/// Fails if entries were left out.
+fn complete(unreadable: &[String]) -> Result<(), Failure> {
+    match unreadable {
+        [] => Ok(()),
+        [one, ..] => Err(Failure::incomplete(format!(
+            "{} entries are left out, {one} among them: a later release of countersign wrote them, and that one can show them",
+            unreadable.len()
+        ))),
+    }
+}
+
+/// Entries that were shown.
+struct Shown {
+    /// The last one that was looked at.
+    last: Option<String>,
+    /// Those that were not shown, for the server cannot read them.
+    unreadable: Vec<String>,
+}
+
+/// Shows all entries that the query asks for.
 async fn show_all(
     session: &mut AdminSession,
     mut query: AuditQuery,
     format: AuditFormat,
-) -> Result<Option<String>, Failure> {
-    let mut last = query.after.clone();
+) -> Result<Shown, Failure> {
+    let mut left_out = Vec::new();
     loop {
-        let AuditPageView { entries, next } = ask(session, query.clone()).await?;
+        let AuditPageView {
+            entries,
+            next,
+            unreadable,
+        } = ask(session, query.clone()).await?;
         let lines: String = entries.iter().map(|entry| line(entry, format)).collect();
         output::say(&lines);
-        last = entries.last().map(|entry| entry.sid.clone()).or(last);
-        match next {
-            Some(next) => {
-                last = Some(next.clone());
-                query.after = Some(next);
-            }
-            None => return Ok(last),
+        let shown = entries.last().map(|entry| &entry.sid);
+        // In the order of time, as identifiers are.
+        let last = shown.max(unreadable.last());
+        let is_last = next.is_none();
+        query.after = next.or_else(|| last.cloned()).or(query.after);
+        left_out.extend(unreadable);
+        if is_last {
+            return Ok(Shown {
+                last: query.after,
+                unreadable: left_out,
+            });
         }
     }
 }

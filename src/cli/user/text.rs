@@ -55,6 +55,15 @@ pub(super) fn user_text(user: &UserView) -> String {
             ),
         );
     }
+    if user.unreadable_entries > 0 {
+        let count = user.unreadable_entries;
+        say(
+            &mut text,
+            &format!(
+                "  {count} entries of the account's audit log are of a later release, and are left out."
+            ),
+        );
+    }
     if !user.not_let_in.is_empty() {
         let head = "Not let in to the account, whoever it was";
         write_entries(&mut text, head, &user.not_let_in);

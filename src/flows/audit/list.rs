@@ -50,6 +50,8 @@ pub struct AuditPage {
     pub entries: Vec<(AuditSid, AuditEntry)>,
     /// Where to go on; `None` behind the last one.
     pub next: Option<AuditSid>,
+    /// Those that were looked at and that this release cannot read: a later one wrote them.
+    pub unreadable: Vec<AuditSid>,
 }
 
 /// The entries that `filter` admits, up to `limit`, behind `after` in this order. A page may have fewer, or none, and not be the
@@ -67,7 +69,7 @@ pub async fn page(
 ) -> Result<AuditPage, Fault> {
     let listing = keys::audit_entries(account);
     let mut after = after.or_else(|| beginning(filter, order));
-    let mut entries = Vec::new();
+    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
     for _ in 0..MOST_SCANS {
         let scan = Scan {
             prefix: listing.bytes().to_vec(),
@@ -90,19 +92,36 @@ pub async fn page(
                 (order, is_early, is_late),
                 (Order::Ascending, _, true) | (Order::Descending, true, _)
             ) {
-                return Ok(AuditPage { entries, next: None });
+                return Ok(AuditPage {
+                    entries,
+                    next: None,
+                    unreadable,
+                });
             }
             after = Some(sid);
-            let record: AuditEntry = records::decode(&entry.value)?;
+            let Ok(record) = records::decode::<AuditEntry>(&entry.value) else {
+                if !is_early && !is_late {
+                    unreadable.push(sid);
+                }
+                continue;
+            };
             if !is_early && !is_late && filter.admits(&record) {
                 entries.push((sid, record));
                 if entries.len() == limit {
-                    return Ok(AuditPage { entries, next: after });
+                    return Ok(AuditPage {
+                        entries,
+                        next: after,
+                        unreadable,
+                    });
                 }
             }
         }
         if is_last {
-            return Ok(AuditPage { entries, next: None });
+            return Ok(AuditPage {
+                entries,
+                next: None,
+                unreadable,
+            });
         }
         if let Some(key) = next {
             // Behind what is no entry's key there is nothing that a caller can name.
@@ -111,7 +130,11 @@ pub async fn page(
             after = Some(AuditSid::from_bytes(sid));
         }
     }
-    Ok(AuditPage { entries, next: after })
+    Ok(AuditPage {
+        entries,
+        next: after,
+        unreadable,
+    })
 }
 
 /// The latest entries of an account that somebody wants to see.
@@ -121,6 +144,8 @@ pub struct LatestEntries {
     pub entries: Vec<(AuditSid, AuditEntry)>,
     /// Back to when entries were looked at, if there may be older ones that were not.
     pub looked_back_to: Option<Timestamp>,
+    /// How many of those that were looked at this release cannot read: a later one wrote them.
+    pub unreadable: u64,
 }
 
 /// Which of the latest entries somebody wants to see.
@@ -156,7 +181,12 @@ pub async fn latest<const KINDS: usize>(
         let is_last = next.is_none() && found.len() < SCANNED_AT_ONCE;
         for (key, entry) in found {
             if let Some(sid) = keys::last_sid(&key).map(AuditSid::from_bytes) {
-                let record: AuditEntry = records::decode(&entry.value)?;
+                let Ok(record) = records::decode::<AuditEntry>(&entry.value) else {
+                    for latest in &mut latest {
+                        latest.unreadable += 1;
+                    }
+                    continue;
+                };
                 for ((wanted, latest), is_full) in wanted.iter().zip(&mut latest).zip(&mut is_full) {
                     add(latest, wanted, is_full, sid, &record);
                 }

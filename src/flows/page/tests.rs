@@ -1,6 +1,7 @@
 //! Lists among which somebody else wrote more than one read goes past.
 
 use super::*;
+use crate::domain::sid::AccountSid;
 use crate::doubles::TestParts;
 use crate::store::Batch;
 
@@ -143,4 +144,17 @@ async fn a_walk_goes_past_any_number_and_others_get_their_turn() {
     assert_eq!(found.len(), 2);
     assert!(turns.load(std::sync::atomic::Ordering::SeqCst) >= 5);
     other.abort();
+}
+
+/// Whoever is notified waits for it, so it is a bounded number.
+#[tokio::test]
+async fn what_an_account_is_told_goes_past_a_bounded_number() {
+    let account = AccountSid::from_bytes([7; 16]);
+    let services = keys::services(account);
+    let forged = (0..20_000).map(|number| [services.bytes(), &sid(number)].concat());
+    let app = server(&[], forged).await;
+    let before = app.store.statistics().forged;
+    let found = Reading::new(&app).list_readable(&services, 1000).await.unwrap();
+    assert!(found.is_empty());
+    assert!(app.store.statistics().forged - before < 6000);
 }

@@ -60,7 +60,8 @@ impl Reading<'_> {
     }
 
     /// The first `limit` records of a listing with their keys, which the decision does not rest on. What a later release may have
-    /// written, so that this one cannot read it, is left out, and so is any number of entries that somebody else wrote.
+    /// written, so that this one cannot read it, is left out, and so are entries that somebody else wrote; what lies behind so many of
+    /// those that one read does not go past them is left out, too, for whoever asked waits.
     ///
     /// # Errors
     /// [`Fault::Unavailable`].
@@ -75,7 +76,7 @@ impl Reading<'_> {
             order: Order::Ascending,
             limit,
         };
-        let entries = self.scan_past(scan).await?.into_iter();
+        let entries = self.scan_some(scan).await?.entries.into_iter();
         let readable = entries.filter_map(|(key, entry)| Some((key, records::decode(&entry.value).ok()?)));
         Ok(readable.collect())
     }

@@ -9,7 +9,7 @@ mod told;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::list::{AuditFilter, page};
+use super::list::{AuditFilter, WantedEntries, latest, page};
 use super::seal::round;
 use super::verify::{ChainPosition, follow};
 use super::*;

@@ -127,3 +127,38 @@ async fn nothing_is_written_when_it_is_off_and_every_change_when_all_are_asked_f
         "{last:?}"
     );
 }
+
+/// An entry of a later release hides none of those around it, and is told of itself.
+#[tokio::test]
+async fn what_cannot_be_read_is_left_out_and_named() {
+    let world = AuditWorld::new(AuditDetail::Decisions).await;
+    world.fill(3).await;
+    let read = world.all(&AuditFilter::default()).await;
+    let (unreadable, _) = read[1];
+    let key = keys::audit_entries(world.account).key(unreadable.as_bytes());
+    let there = world.app.store.get(key.bytes()).await.unwrap().unwrap();
+    let later = Entry {
+        value: b"of a later release".to_vec(),
+        ..there
+    };
+    world.put(key.bytes(), &later).await;
+    let sids = |entries: &[(AuditSid, AuditEntry)]| entries.iter().map(|(sid, _)| *sid).collect::<Vec<_>>();
+    let mut left = sids(&read);
+    left.remove(1);
+    for order in [Order::Ascending, Order::Descending] {
+        let all = AuditFilter::default();
+        let found = page(&world.app, world.account, &all, order, None, 1000).await;
+        let found = found.unwrap();
+        let mut shown = sids(&found.entries);
+        shown.sort();
+        assert_eq!((shown, found.unreadable), (left.clone(), vec![unreadable]));
+    }
+    let everything = WantedEntries {
+        is_wanted: &|_| true,
+        limit: 1000,
+    };
+    let [found] = latest(&world.app, world.account, [everything]).await.unwrap();
+    let mut shown = sids(&found.entries);
+    shown.reverse();
+    assert_eq!((shown, found.unreadable), (left, 1));
+}
