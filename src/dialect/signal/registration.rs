@@ -201,9 +201,9 @@ impl RegistrationService for Registration {
             compares_approved: true,
             ..Guess::default()
         };
-        let verified = verification::check_code(&self.app, account, service, &which, &guess).await;
-        let (verified, error) = match verified {
-            Ok(verified) => (verified, None),
+        let checked = verification::check(&self.app, account, service, &which, &guess).await;
+        let (verified, error) = match checked {
+            Ok(checked) => (checked.is_right, None),
             Err(Error::Refused(refusal)) => (false, Some(of_checking(&refusal)?.0)),
             Err(Error::Failed(fault)) => return Err(failed(&fault)),
         };
@@ -250,7 +250,8 @@ impl Registration {
             ..Guess::default()
         };
         let which = VerificationName::Sid(session);
-        verification::check(&self.app, account, service, &which, &guess).await
+        let checked = verification::check(&self.app, account, service, &which, &guess).await?;
+        Ok(checked.verification)
     }
 
     /// The session, unless it is over.

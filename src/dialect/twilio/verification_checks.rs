@@ -31,11 +31,10 @@ pub(super) async fn create(call: Call) -> Result<Response, ApiError> {
         destination: given.to,
         compares_approved: false,
     };
-    let checked =
-        verification::check_and_tell_pause(call.app(), account, service, &given.which, &guess).await;
-    let (verification, paused_until) = call.settle_verification(checked)?;
-    let mut json = CheckJson::new(&call, &verification);
-    json.codes_paused_until = paused_until.map(Text);
+    let checked = verification::check(call.app(), account, service, &given.which, &guess).await;
+    let checked = call.settle_verification(checked)?;
+    let mut json = CheckJson::new(&call, &checked.verification);
+    json.codes_paused_until = checked.paused_until.map(Text);
     Ok(json::resource(StatusCode::CREATED, &json))
 }
 

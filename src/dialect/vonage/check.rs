@@ -54,7 +54,8 @@ async fn compare(call: &mut VerifyCall) -> Result<VerifyReply, VerifyError> {
     let which = VerificationName::Sid(sid);
     let checked = verification::check(&call.app, account, call.service, &which, &guess)
         .await
-        .map_err(|error| VerifyError::of_flow(&error, Wish::Check, &shown, None))?;
+        .map_err(|error| VerifyError::of_flow(&error, Wish::Check, &shown, None))?
+        .verification;
     if checked.status(call.app.clock.now()) != VerificationStatus::Approved {
         return Err(VerifyError::wrong_code());
     }

@@ -69,6 +69,18 @@ impl fmt::Debug for Guess<'_> {
     }
 }
 
+/// What came of a check that is committed. Nothing was read behind that.
+#[derive(Debug)]
+pub struct CheckOutcome {
+    /// As it is now.
+    pub verification: Verification,
+    /// Whether the code was the right one. That the verification is approved does not say that: another code may have been given
+    /// at the same time.
+    pub is_right: bool,
+    /// Until when no code is looked at for this destination because of wrong ones, this one included; `None` if the next one is.
+    pub paused_until: Option<Timestamp>,
+}
+
 /// Checks a code. A wrong one is no error: the verification that is returned is still pending, or its wrong codes are used
 /// up. A code for another payment is a wrong one. All spellings that [`PlainCode::parse`] takes are one guess; what it does
 /// not take is none.
@@ -83,63 +95,13 @@ pub async fn check(
     service: ServiceSid,
     which: &VerificationName,
     guess: &Guess<'_>,
-) -> Result<Verification, Error<Refusal>> {
+) -> Result<CheckOutcome, Error<Refusal>> {
     let Admitted {
         who: account,
         mut prior,
     } = account.into();
     let scope = Scope { account, service };
-    let outcome = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
-    Ok(outcome.verification)
-}
-
-/// Checks a code as [`check`] does, and says until when none is looked at for its destination because of wrong ones, this one
-/// included; `None` if the next one is. It rests on what was committed: nothing is read behind that.
-///
-/// # Errors
-/// As [`check`].
-pub async fn check_and_tell_pause(
-    app: &App,
-    account: impl Into<Admitted<AccountSid>>,
-    service: ServiceSid,
-    which: &VerificationName,
-    guess: &Guess<'_>,
-) -> Result<(Verification, Option<Timestamp>), Error<Refusal>> {
-    let Admitted {
-        who: account,
-        mut prior,
-    } = account.into();
-    let scope = Scope { account, service };
-    let outcome = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
-    Ok((outcome.verification, outcome.paused_until))
-}
-
-/// Checks a code as [`check`] does, and says whether it was the right one. That the verification is approved does not say
-/// that: another code may have been given at the same time.
-///
-/// # Errors
-/// As [`check`].
-pub async fn check_code(
-    app: &App,
-    account: impl Into<Admitted<AccountSid>>,
-    service: ServiceSid,
-    which: &VerificationName,
-    guess: &Guess<'_>,
-) -> Result<bool, Error<Refusal>> {
-    let Admitted {
-        who: account,
-        mut prior,
-    } = account.into();
-    let scope = Scope { account, service };
-    let outcome = retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await?;
-    Ok(outcome.right)
-}
-
-/// What came of a check that is committed.
-struct CheckOutcome {
-    verification: Verification,
-    right: bool,
-    paused_until: Option<Timestamp>,
+    retry_on_conflict(app, || attempt(app, prior.reading(app), scope, which, guess)).await
 }
 
 async fn attempt(
@@ -150,13 +112,13 @@ async fn attempt(
     guess: &Guess<'_>,
 ) -> Result<CheckOutcome, Error<Refusal>> {
     let checked = evaluate(app, &mut reading, scope, which, guess).await?;
-    let right = checked.right;
+    let is_right = checked.right;
     let judged = checked.decided.as_ref();
     let paused_until = judged.and_then(|judged| paused_until(&judged.wrong_codes, judged.now));
     let verification = checked.commit(app, reading, Batch::new()).await?;
     Ok(CheckOutcome {
         verification,
-        right,
+        is_right,
         paused_until,
     })
 }

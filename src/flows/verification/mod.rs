@@ -20,7 +20,7 @@ mod tests;
 
 pub use self::advance::advance;
 pub(crate) use self::check::check_within;
-pub use self::check::{AgreedPayment, Guess, check, check_and_tell_pause, check_code};
+pub use self::check::{AgreedPayment, CheckOutcome, Guess, check};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
 pub use self::create::{SessionDraft, SessionPermits, create, create_and_send, foresee_create};
 pub use self::due::{PlanKeeper, advance_due};

@@ -30,7 +30,7 @@ async fn a_code_arrives_and_is_approved_and_nothing_is_sent_behind_it() {
     };
     let which = VerificationName::Sid(started.verification.sid);
     let checked = verification::check(app, world.account, world.service, &which, &guess).await;
-    let status = checked.unwrap().status(world.server.clock.now());
+    let status = checked.unwrap().verification.status(world.server.clock.now());
     assert_eq!(status, VerificationStatus::Approved);
     world.deliver().await;
     assert_eq!(one.requests().len(), 1);

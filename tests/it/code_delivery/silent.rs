@@ -83,7 +83,7 @@ async fn a_device_that_its_network_knows_is_approved_with_its_token_only() {
         };
         let app = &world.server.app;
         let checked = verification::check(app, world.account, world.service, &which, &guess).await;
-        checked.unwrap().status(world.server.clock.now())
+        checked.unwrap().verification.status(world.server.clock.now())
     };
     assert_eq!(check(None).await, VerificationStatus::Pending);
     // Whatever looks at what is behind the link sees a page, however often, and changes nothing.
@@ -130,7 +130,7 @@ async fn a_device_of_somebody_else_is_told_so_and_nothing_is_approved() {
     let which = VerificationName::Sid(started.verification.sid);
     let app = &world.server.app;
     let checked = verification::check(app, world.account, world.service, &which, &guess).await;
-    let checked = checked.unwrap();
+    let checked = checked.unwrap().verification;
     assert_eq!(
         checked.status(world.server.clock.now()),
         VerificationStatus::Pending

@@ -198,7 +198,7 @@ async fn check(
         ..Guess::default()
     };
     let checked = verification::check(app, account, service, &VerificationName::To(ada()), &guess).await?;
-    Ok(checked.status(app.clock.now()))
+    Ok(checked.verification.status(app.clock.now()))
 }
 
 fn wanted(destination: Destination, channel: Channel, policy: CodePolicy) -> NewVerification {

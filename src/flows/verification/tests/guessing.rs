@@ -203,7 +203,7 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
     ] {
         let checked =
             verification::check(&world.app, world.account, world.service, &which, &give(other)).await;
-        assert_eq!(checked.unwrap().status(world.clock_now()), PENDING);
+        assert_eq!(checked.unwrap().verification.status(world.clock_now()), PENDING);
     }
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 3);
     assert_eq!(world.wrong_codes(&ada()).await.failures.count(), 3);
@@ -217,7 +217,7 @@ async fn a_code_for_another_payment_is_a_wrong_code() {
         ..Guess::default()
     };
     let approved = verification::check(&world.app, world.account, world.service, &which, &guess).await;
-    assert_eq!(approved.unwrap().status(world.clock_now()), APPROVED);
+    assert_eq!(approved.unwrap().verification.status(world.clock_now()), APPROVED);
 }
 
 /// Not every protocol has the check repeat what was shown beside the code.
@@ -241,7 +241,7 @@ async fn a_check_may_agree_to_whatever_the_code_was_sent_with() {
                 ..Guess::default()
             };
             let checked = verification::check(&world.app, world.account, world.service, &which, &guess).await;
-            assert_eq!(checked.unwrap().status(world.clock_now()), status);
+            assert_eq!(checked.unwrap().verification.status(world.clock_now()), status);
         }
     }
 }
@@ -334,7 +334,8 @@ impl World {
             ..Guess::default()
         };
         let which = VerificationName::Sid(verification.sid);
-        verification::check_code(&self.app, self.account, self.service, &which, &guess).await
+        let checked = verification::check(&self.app, self.account, self.service, &which, &guess).await?;
+        Ok(checked.is_right)
     }
 }
 

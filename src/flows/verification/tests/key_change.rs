@@ -29,7 +29,7 @@ async fn a_right_code_that_was_read_before_its_key_went_is_approved() {
     let which = VerificationName::Sid(started.sid);
     let checked = verification::check(app, account, world.service, &which, &guess).await;
     assert_eq!(
-        checked.unwrap().status(app.clock.now()),
+        checked.unwrap().verification.status(app.clock.now()),
         VerificationStatus::Approved
     );
 }

@@ -104,7 +104,8 @@ impl World {
             code: Some(code),
             ..Guess::default()
         };
-        verification::check(&self.app, self.account, self.service, which, &guess).await
+        let checked = verification::check(&self.app, self.account, self.service, which, &guess).await?;
+        Ok(checked.verification)
     }
 
     async fn fetch(&self, which: &VerificationName) -> Result<Verification, Error<Refusal>> {

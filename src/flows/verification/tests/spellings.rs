@@ -137,5 +137,5 @@ async fn whoever_names_a_verification_and_a_number_means_both() {
     assert_eq!(refused(bobs), Refusal::NotFound);
     assert_eq!(failures(&world.fetch(&which).await.unwrap()), 0);
     let adas = verification::check(app, account, service, &which, &guess(ada().as_str())).await;
-    assert_eq!(adas.unwrap().status(world.app.clock.now()), APPROVED);
+    assert_eq!(adas.unwrap().verification.status(world.app.clock.now()), APPROVED);
 }
