@@ -19,6 +19,8 @@ struct KnownNodes {
     clock: Option<ClockOffset>,
     /// How often in a row the clock was found wrong.
     found_wrong: u32,
+    /// How often in a row the others could not be told that this process runs.
+    unheard: u32,
     /// Until when each duty is ours, by the database's clock.
     duties: BTreeMap<Duty, Timestamp>,
 }
@@ -74,6 +76,19 @@ impl NodeMemory {
     /// Whether the clock is too far from the others' for this process to take requests or duties.
     pub fn clock_is_wrong(&self) -> bool {
         self.lock().found_wrong > 1
+    }
+
+    /// Notes whether the others could be told that this process runs. That is a change of the store, so it says whether the store
+    /// takes any.
+    pub fn told_others(&self, told: bool) {
+        let mut known = self.lock();
+        known.unheard = if told { 0 } else { known.unheard.saturating_add(1) };
+    }
+
+    /// Whether the store has taken no change for so long that this is no fail-over. Whoever has the store alone finds out with
+    /// each request instead.
+    pub fn store_takes_no_change(&self) -> bool {
+        self.lock().unheard > 1
     }
 
     /// Notes until when each duty is ours; others are not.

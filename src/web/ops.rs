@@ -146,6 +146,9 @@ impl Ops {
             }
             StoreCondition::Working => {}
         }
+        if unready.is_empty() && app.memory.nodes.store_takes_no_change() {
+            unready.push(Unready::StoreTakesNoChange);
+        }
         Readiness { unready, warnings }
     }
 

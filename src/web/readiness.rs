@@ -29,6 +29,7 @@ pub(crate) enum Unready {
     Starting,
     StoreFailed,
     StoreIsSilent,
+    StoreTakesNoChange,
 }
 
 /// How it is told.
@@ -133,6 +134,7 @@ impl Unready {
             Self::Starting => "starting",
             Self::StoreFailed => "store_failed",
             Self::StoreIsSilent => "store_is_silent",
+            Self::StoreTakesNoChange => "store_takes_no_change",
         }
     }
 }
@@ -146,6 +148,7 @@ impl fmt::Display for Unready {
             Self::Starting => f.write_str("the server is starting"),
             Self::StoreFailed => f.write_str("the store failed, and the server ends"),
             Self::StoreIsSilent => f.write_str("the store does not answer"),
+            Self::StoreTakesNoChange => f.write_str("the database takes no changes"),
         }
     }
 }

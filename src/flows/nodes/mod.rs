@@ -177,6 +177,7 @@ async fn beat_again_and_again(app: &App, member: &mut RegisteredNode) -> Infalli
             tracing::warn!("other servers do not hear that this one runs: {error}");
         }
         failing = beaten.is_err();
+        app.memory.nodes.told_others(!failing);
     }
 }
 

@@ -238,6 +238,37 @@ fn a_certificate_that_ends_is_warned_of_until_there_is_another() {
     }
 }
 
+/// A standby that was not promoted, a disk that is full: reads alone are no service.
+#[test]
+fn a_server_whose_database_can_only_be_read_is_not_ready_until_it_takes_changes() {
+    let Some(cluster) = Cluster::own(ClusterOptions::default()) else {
+        return;
+    };
+    let database = cluster.database();
+    let servers = Servers::on(&database);
+    let data = servers.data("one", 1);
+    stdout_of(&data, &["store", "migrate", "--store", &servers.url]);
+    let server = started(&data, &["--store", &servers.url]);
+    becomes(&server, "HTTP/1.1 200");
+    let takes_changes = |takes: bool| {
+        let setting = if takes { "off" } else { "on" };
+        database.psql(&format!(
+            "ALTER SYSTEM SET default_transaction_read_only = {setting}"
+        ));
+        database.psql("SELECT pg_reload_conf()");
+    };
+    takes_changes(false);
+    let answer = becomes(&server, "HTTP/1.1 503");
+    assert!(answer.ends_with("the database takes no changes\n"), "{answer}");
+    assert_eq!(
+        readiness(&server.ops)["reasons"][0]["code"],
+        "store_takes_no_change"
+    );
+    assert!(get(&server.ops, "/livez").starts_with("HTTP/1.1 200"));
+    takes_changes(true);
+    becomes(&server, "HTTP/1.1 200");
+}
+
 #[test]
 fn a_server_whose_database_is_gone_is_not_ready_until_it_is_back() {
     let Some(cluster) = Cluster::own(ClusterOptions::default()) else {
