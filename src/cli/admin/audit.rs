@@ -1,5 +1,7 @@
 //! The audit log, as operators see it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Reply, account_or_only_one};
@@ -7,6 +9,7 @@ use crate::app::App;
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::destination::Destination;
 use crate::domain::sid::{AccountSid, AuditSid};
+use crate::domain::text::without_local_parts;
 use crate::domain::time::Timestamp;
 use crate::flows::audit::list::{self, AuditFilter};
 use crate::flows::audit::verify::{self, ChainPosition};
@@ -201,6 +204,11 @@ pub(super) fn view(
     entry: &AuditEntry,
     shows_destinations: bool,
 ) -> AuditEntryView {
+    let shown: fn(&str) -> Cow<'_, str> = if shows_destinations {
+        |text| Cow::Borrowed(text)
+    } else {
+        without_local_parts
+    };
     let mut view = AuditEntryView {
         sid: sid.to_string(),
         time: sid.created_at().to_string(),
@@ -212,7 +220,7 @@ pub(super) fn view(
         changes: entry
             .changes
             .iter()
-            .map(|change| format!("{} {}", change.change.name(), change.what))
+            .map(|change| format!("{} {}", change.change.name(), shown(&change.what)))
             .collect(),
         unwritten: entry.unwritten,
         ..AuditEntryView::default()
@@ -232,7 +240,7 @@ pub(super) fn view(
         view.identity = subject
             .identity
             .as_ref()
-            .map(|identity| identity.as_str().to_owned());
+            .map(|identity| shown(identity.as_str()).into_owned());
         view.factor_sid = subject.factor.map(|sid| sid.to_string());
         view.challenge_sid = subject.challenge.map(|sid| sid.to_string());
         view.verification_sid = subject.verification.map(|sid| sid.to_string());

@@ -1,5 +1,7 @@
 //! How short and how free the names may be that callers give their users.
 
+use std::borrow::Cow;
+
 use super::{Charset, Identity, Invalid};
 
 /// Which identities are taken. What is stored is read by either, so that the rule can be changed.
@@ -26,9 +28,41 @@ impl IdentityRule {
     }
 }
 
+/// `text` with what stands before the `@` of each identity in it hidden, for logs: where the wide rule holds, an identity may be
+/// somebody's e-mail address.
+#[must_use]
+pub fn without_local_parts(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let is_of_identity = |symbol: char| symbol.is_ascii_alphanumeric() || "-_.@+".contains(symbol);
+    let words = text.split_inclusive(|symbol| !is_of_identity(symbol));
+    let hidden = words.map(|word| match word.rsplit_once('@') {
+        Some((_, domain)) => Cow::Owned(format!("***@{domain}")),
+        None => Cow::Borrowed(word),
+    });
+    Cow::Owned(hidden.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_shows_its_domain_alone() {
+        for (text, shown) in [
+            ("user-0001", "user-0001"),
+            ("ada@example.com", "***@example.com"),
+            ("a@b@example.com", "***@example.com"),
+            (
+                "entity ada+x@example.com of VA1, and b@c",
+                "entity ***@example.com of VA1, and ***@c",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(without_local_parts(text), shown);
+        }
+    }
 
     #[test]
     fn a_narrow_identity_is_a_wide_one() {

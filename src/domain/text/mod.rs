@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use identity::IdentityRule;
+pub use identity::{IdentityRule, without_local_parts};
 pub use invalid::{BadPhone, Charset, Invalid, Unit};
 use script::has_shown_lines;
 pub use script::{directs, is_invisible, may_be_shown, shown};

@@ -10,7 +10,7 @@ use super::audit_scope::with_asker;
 use crate::domain::audit::{AuditAct, AuditEntry, AuditRequest};
 use crate::domain::destination::Destination;
 use crate::domain::sid::AccountSid;
-use crate::domain::text::Identity;
+use crate::domain::text::without_local_parts;
 use crate::memory::Memory;
 use crate::memory::decisions::CountedDecision;
 
@@ -65,13 +65,14 @@ fn act_of(entry: &AuditEntry) -> AuditAct {
 fn line(account: AccountSid, entry: &AuditEntry, request: Option<&AuditRequest>, took: Option<Duration>) {
     let decision = entry.decision.as_ref();
     let subject = decision.map(|decision| &decision.subject);
+    let identity = subject.and_then(|subject| subject.identity.as_ref());
     tracing::info!(
         target: TARGET,
         request = request.map(id_of).as_deref(),
         dialect = request.map(|request| request.dialect.as_str()).filter(|name| !name.is_empty()),
         account = (account != NOBODY).then(|| tracing::field::display(account)),
         service = subject.and_then(|subject| subject.service).map(tracing::field::display),
-        identity = subject.and_then(|subject| subject.identity.as_ref()).map(Identity::as_str),
+        identity = identity.map(|identity| without_local_parts(identity.as_str())).as_deref(),
         factor = subject.and_then(|subject| subject.factor).map(tracing::field::display),
         challenge = subject.and_then(|subject| subject.challenge).map(tracing::field::display),
         verification = subject.and_then(|subject| subject.verification).map(tracing::field::display),
@@ -95,7 +96,8 @@ fn id_of(request: &AuditRequest) -> String {
 
 fn changes_of(entry: &AuditEntry) -> Option<String> {
     let changes = entry.changes.iter();
-    let named = changes.map(|change| format!("{} {}", change.change.name(), change.what));
+    let named =
+        changes.map(|change| format!("{} {}", change.change.name(), without_local_parts(&change.what)));
     Some(named.collect::<Vec<_>>().join(", ")).filter(|named| !named.is_empty())
 }
 
