@@ -324,7 +324,33 @@ fn a_login_that_fails_in_many_ways_is_explained_by_the_log_the_audit_log_and_use
     let stranger = asked.post_as(&basic(&asked.account, "none of its tokens"), &service, "x=y");
     assert_eq!(stranger.status, 401);
     let mut log = asked.server.log_until("authenticate refused");
+    let form = format!("Identity={ADA}&FactorType=push");
+    let token = asked.post(&format!("{service}/AccessTokens"), &form);
     stdout_of(&data, &["account", "suspend", &asked.account]);
+    // Whoever has right credentials is told so, whatever they are.
+    let enrolling = asked.post_as(
+        &basic("token", &text(&token.body["token"])),
+        &format!("{service}/Entities/{ADA}/Factors"),
+        "FactorType=push",
+    );
+    let state = directory.path().join("phone.json");
+    let listed = program(&["device", "list", "--state", state.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(!listed.status.success(), "{listed:?}");
+    for author in ["by=access token ", "by=device "] {
+        log.extend(asked.server.log_until(author));
+        let line = log.last().unwrap();
+        assert!(
+            line.contains("authenticate refused") && line.contains("suspended"),
+            "{line}"
+        );
+        assert_eq!(
+            line.contains(&enrolling.id),
+            author == "by=access token ",
+            "{line}"
+        );
+    }
     let suspended = asked.post(&service, "x=y");
     assert!(suspended.status >= 400, "{}", suspended.body);
     log.extend(asked.server.log_until(&suspended.id));
