@@ -72,6 +72,7 @@ pages! {
     settings
     administering
     deploying
+    kubernetes
     database
     backup
     keys

@@ -95,6 +95,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "builds and runs a container"),
+    ("kubernetes", "sh", "needs a cluster"),
     ("database", "sh", "it needs a database"),
     ("backup", "toml", "needs another disk"),
     ("keys", "sh", "needs a key in AWS KMS"),
