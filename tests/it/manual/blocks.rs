@@ -47,6 +47,18 @@ fn json_is_json() {
     }
 }
 
+/// A package has the unit of the manual, for where it puts the program.
+#[test]
+fn the_package_has_the_unit_of_the_manual() {
+    let unit = super::page::page("deploying")
+        .blocks()
+        .into_iter()
+        .find(|block| block.language == "ini");
+    let unit = unit.unwrap().text.replace("/usr/local/bin/", "/usr/bin/");
+    let packed = super::read("src/package/countersign.service");
+    assert_eq!(packed, unit, "copy it to src/package/countersign.service");
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = super::read("README.md").lines().count();
@@ -94,6 +106,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("telegram", "python", "tests/it/telegram logs in with Telethon"),
     ("deploying", "sh", "changes the system"),
     ("deploying", "sh", "changes the system"),
+    ("deploying", "sh", "compiles for minutes, and changes the system"),
     ("deploying", "sh", "builds and runs a container"),
     ("kubernetes", "sh", "needs a cluster"),
     ("database", "sh", "it needs a database"),
