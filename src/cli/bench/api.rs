@@ -27,9 +27,10 @@ pub(super) struct ApiAnswer {
 
 impl Api {
     pub(super) async fn open(target: Target) -> Result<Self, String> {
-        let connection = Connection::open(target.address)
-            .await
-            .map_err(|error| format!("cannot connect to {}: {error}", target.address))?;
+        let connection = Connection::open(target.address).await.map_err(|error| {
+            let address = target.address;
+            format!("cannot connect to {address}: {error}; is a server started, and does it listen there?")
+        })?;
         Ok(Self {
             target,
             connection,
@@ -60,14 +61,20 @@ impl Api {
             .await
             .map_err(|error| format!("{method} {path}: the connection broke: {error}"))?;
         if !(200..300).contains(&response.status) {
-            return Err(format!("{method} {path} answers {}", response.excerpt()));
+            let advice = advice(response.status);
+            return Err(format!("{method} {path} answers {}{advice}", response.excerpt()));
         }
+        let body = if response.body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(response.body)
+                .map_err(|error| format!("{method} {path} answers no JSON: {error}"))?
+        };
         Ok(ApiAnswer {
             signature_fields: response
                 .header("twilio-verify-signature-fields")
                 .map(str::to_owned),
-            body: serde_json::from_slice(response.body)
-                .map_err(|error| format!("{method} {path} answers no JSON: {error}"))?,
+            body,
         })
     }
 }
@@ -123,6 +130,29 @@ pub(super) async fn create_service(
     let form = [&[("FriendlyName", "bench")], settings].concat();
     let answer = api.call(&account, "POST", "/v2/Services", &form).await?;
     Ok(answer.text("/sid")?.to_owned())
+}
+
+/// Deletes that service, with all that is in it.
+pub(super) async fn delete_service(
+    target: Target,
+    account: AccountCredentials,
+    service: String,
+) -> Result<(), String> {
+    let mut api = Api::open(target).await?;
+    let path = format!("/v2/Services/{service}");
+    api.call(&account, "DELETE", &path, &[]).await.map(drop)
+}
+
+/// What to do about an answer that is no success.
+pub(super) fn advice(status: u16) -> &'static str {
+    match status {
+        401 => "; is it SID:TOKEN of an account of this server? `countersign account list` names them",
+        403 => "; the account may be suspended: `countersign account resume`",
+        404 | 405 => "; is this a server of Countersign, and the URL that of its API?",
+        429 => "; a limit is reached: measure on a server whose limits are for measuring",
+        500.. => "; `/readyz` of its `ops_listen`, and its log, say what is wrong with the server",
+        _ => "",
+    }
 }
 
 /// When the set-up has made enough.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::cpu::ServerProcess;
 use super::operations::{CodeDialect, CodeLoad, CodeOperation, FreshNumbers, OperationOutcome};
+use super::place::PlaceArgs;
 use super::report::Report;
 use super::target::{AccountCredentials, Target};
 use super::twilio::TwilioCodes;
-use super::{LoadArgs, create_service, progress};
+use super::{LoadArgs, progress};
 
 /// What every comparison is told.
 #[derive(Debug, clap::Args)]
@@ -18,14 +19,8 @@ pub(super) struct ComparisonArgs {
     /// The server, like <http://127.0.0.1:8080>. It must not have senders that cost money.
     #[arg(long)]
     url: String,
-    /// The account that the benchmark makes a service in, for what goes through Twilio's API. The service stays.
-    #[arg(
-        long,
-        value_name = "SID:TOKEN",
-        env = "COUNTERSIGN_ACCOUNT",
-        hide_env_values = true
-    )]
-    account: AccountCredentials,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The server's process, to print how much of a processor each operation takes, and to let the server come to rest
     /// between them.
     #[arg(long)]
@@ -38,7 +33,7 @@ pub(super) struct ComparisonArgs {
 impl ComparisonArgs {
     /// Whoever calls.
     pub(super) fn account(&self) -> &AccountCredentials {
-        &self.account
+        &self.place.account
     }
 
     /// Compares the protocol that `dialect` makes of the server and of what no other run is called, and prints the report.
@@ -46,22 +41,28 @@ impl ComparisonArgs {
         &self,
         dialect: impl FnOnce(Target, String) -> D,
     ) -> Result<(), String> {
-        let (target, service) = create_service(&self.url, &self.account, &[])?;
-        progress(&format!("the service {service}"))?;
-        let (account, run) = (self.account.clone(), service.clone());
-        let control = Arc::new(TwilioCodes {
-            target: target.clone(),
-            account,
-            service,
-        });
-        let dialect = Arc::new(dialect(target.clone(), run));
-        let load = CodeLoad {
-            pool: self.load.pool(),
-            target,
-            process: ServerProcess(self.pid),
-            numbers: Arc::new(FreshNumbers::new()),
-        };
-        compare(&load, &dialect, &control, self.load.duration())?.print(self.load.json)
+        let Self {
+            url,
+            place,
+            pid,
+            load,
+        } = self;
+        place.within_service(url, &[], load.connections, |target, service| {
+            progress(&format!("the service {service}"))?;
+            let control = Arc::new(TwilioCodes {
+                target: target.clone(),
+                account: place.account.clone(),
+                service: service.clone(),
+            });
+            let dialect = Arc::new(dialect(target.clone(), service));
+            let code_load = CodeLoad {
+                pool: load.pool(),
+                target,
+                process: ServerProcess(*pid),
+                numbers: Arc::new(FreshNumbers::new()),
+            };
+            compare(&code_load, &dialect, &control, load.duration())?.print(load.json)
+        })
     }
 }
 

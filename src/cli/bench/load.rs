@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Barrier;
 
+use super::api::advice;
 use super::connection::{Connection, Response};
 use super::histogram::Histogram;
 use super::pool::ClientPool;
@@ -80,6 +81,8 @@ pub(super) fn run<W: Work>(
         ready: Barrier::new(pool.connections),
         started: OnceLock::new(),
         stop: Arc::clone(&stop),
+        has_success: AtomicBool::new(false),
+        errors: AtomicU64::new(0),
     });
     let lanes = pool.work(&stop, |number| Arc::clone(&round).run_lane(number))?;
     let ran_out = stop.load(Ordering::Relaxed);
@@ -107,6 +110,9 @@ struct LoadRound<W> {
     ready: Barrier,
     started: OnceLock<Instant>,
     stop: Arc<AtomicBool>,
+    /// Whether anything was a success so far, and how much was none.
+    has_success: AtomicBool,
+    errors: AtomicU64,
 }
 
 /// What one connection measured.
@@ -124,7 +130,11 @@ impl<W: Work> LoadRound<W> {
         let mut connection = connect(address).await?;
         tokio::time::timeout(PATIENCE, self.ready.wait())
             .await
-            .map_err(|_| "the server does not take so many connections".to_owned())?;
+            .map_err(|_| {
+                "the server does not take so many connections: raise its `max_connections` (one address has a part of them) and its \
+                 limit of open files"
+                    .to_owned()
+            })?;
         let started = *self.started.get_or_init(Instant::now);
         let mut lane = LoadLane {
             latencies: Histogram::new(),
@@ -153,6 +163,9 @@ impl<W: Work> LoadRound<W> {
             lane.last_answer = answered;
             match fault {
                 None => {
+                    if !self.has_success.load(Ordering::Relaxed) {
+                        self.has_success.store(true, Ordering::Relaxed);
+                    }
                     lane.latencies.record(answered.saturating_sub(sent));
                     self.work.give_back(piece);
                 }
@@ -160,6 +173,14 @@ impl<W: Work> LoadRound<W> {
                     lane.errors += 1;
                     if fault.connection_lost {
                         connection = connect(address).await?;
+                    }
+                    let errors = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
+                    if errors >= ENOUGH_ERRORS && !self.has_success.load(Ordering::Relaxed) {
+                        return Err(format!(
+                            "nothing succeeds: {errors} requests were answered, one of them {}{}",
+                            fault.text,
+                            fault.status.map_or("", advice)
+                        ));
                     }
                     lane.sample_error.get_or_insert(fault.text);
                 }
@@ -184,10 +205,12 @@ fn fault(answer: io::Result<Response<'_>>, expected: ExpectedAnswer) -> Option<L
         Ok(response) => Some(LoadFault {
             connection_lost: response.header("connection") == Some("close"),
             text: response.excerpt(),
+            status: Some(response.status),
         }),
         Err(error) => Some(LoadFault {
             connection_lost: true,
             text: format!("the connection broke: {error}"),
+            status: None,
         }),
     }
 }
@@ -195,7 +218,11 @@ fn fault(answer: io::Result<Response<'_>>, expected: ExpectedAnswer) -> Option<L
 struct LoadFault {
     connection_lost: bool,
     text: String,
+    status: Option<u16>,
 }
+
+/// After so many errors and no success there is nothing to measure.
+const ENOUGH_ERRORS: u64 = 100;
 
 /// How long all connections may take to open.
 const PATIENCE: Duration = Duration::from_secs(20);

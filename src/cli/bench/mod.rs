@@ -18,6 +18,7 @@ mod load;
 mod numbers;
 mod operations;
 mod pgbench;
+mod place;
 mod pool;
 mod push;
 mod report;
@@ -47,9 +48,10 @@ use self::fill::{MOST_FACTORS, Population};
 use self::filled::FilledCodes;
 use self::load::{ExpectedAnswer, LoadOutcome, Work};
 use self::pgbench::PgBench;
+use self::place::{PlaceArgs, require_files};
 use self::pool::ClientPool;
 use self::report::Report;
-use self::target::{AccountCredentials, Target};
+use self::target::Target;
 
 /// Load a running server and print requests per second, latencies and errors.
 #[derive(Debug, clap::Args)]
@@ -105,14 +107,8 @@ struct WaitersArgs {
     /// (`ulimit -n`), and the server `max_connections` that are a third more.
     #[arg(long)]
     url: String,
-    /// The account that the benchmark makes a service in. The service stays.
-    #[arg(
-        long,
-        value_name = "SID:TOKEN",
-        env = "COUNTERSIGN_ACCOUNT",
-        hide_env_values = true
-    )]
-    account: AccountCredentials,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// How many wait: half with long polls, half with event streams.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = positive)]
     connections: usize,
@@ -158,14 +154,8 @@ struct VerifyArgs {
     /// The server, like <http://127.0.0.1:8080>. It must not have senders that cost money.
     #[arg(long)]
     url: String,
-    /// The account that the benchmark makes a service in. The service stays.
-    #[arg(
-        long,
-        value_name = "SID:TOKEN",
-        env = "COUNTERSIGN_ACCOUNT",
-        hide_env_values = true
-    )]
-    account: AccountCredentials,
+    #[command(flatten)]
+    place: PlaceArgs,
     #[command(flatten)]
     load: LoadArgs,
     /// Also load a bare handler, half before and half after, and print the ratio of requests to requests.
@@ -202,14 +192,8 @@ struct ServerArgs {
     /// is where the benchmark prepares.
     #[arg(long = "url", value_name = "URL", required = true)]
     urls: Vec<String>,
-    /// The account that the benchmark makes a service in. The service stays.
-    #[arg(
-        long,
-        value_name = "SID:TOKEN",
-        env = "COUNTERSIGN_ACCOUNT",
-        hide_env_values = true
-    )]
-    account: AccountCredentials,
+    #[command(flatten)]
+    place: PlaceArgs,
     #[command(flatten)]
     load: LoadArgs,
     /// Also load a bare handler, half before and half after, and print the ratio.
@@ -218,8 +202,9 @@ struct ServerArgs {
     /// How many factors (TOTP) or challenges (push) to prepare, instead of preparing for as long as the load lasts.
     #[arg(long, value_name = "N", value_parser = positive, alias = "challenges")]
     factors: Option<usize>,
-    /// Prepare the requests, but write them as a script for wrk instead of sending them. It holds credentials.
-    #[arg(long, value_name = "FILE")]
+    /// Prepare the requests, but write them as a script for wrk instead of sending them. It holds credentials, and needs
+    /// `--keep`, for it works in the service afterwards.
+    #[arg(long, value_name = "FILE", requires = "keep")]
     wrk_script: Option<PathBuf>,
 }
 
@@ -254,71 +239,61 @@ fn totp(args: &TotpArgs) -> Result<(), String> {
     if let (Some(count), Some(seed)) = (args.filled, &args.seed) {
         let codes = FilledCodes::new(
             Target::parse(&server.urls[0])?,
-            server.account.clone(),
+            server.place.account.clone(),
             Population::of(seed),
             count,
             Arc::new(SystemClock),
             &SystemEntropy,
         );
+        require_files(server.load.connections)?;
         progress(&format!("{count} factors that were filled"))?;
         return args.measure(&Arc::new(codes));
     }
-    let set_up = server.set_up()?;
-    let (target, service) = (set_up.target.clone(), set_up.service.clone());
-    let codes = totp::Codes::set_up(set_up)?;
-    progress(&format!("{} factors in the service {service}", codes.len()))?;
-    if let Some(script) = &server.wrk_script {
-        return wrk::write(script, &target, codes.into_lines());
-    }
-    args.measure(&Arc::new(codes))
+    server.within_service(|set_up| {
+        let (target, service) = (set_up.target.clone(), set_up.service.clone());
+        let codes = totp::Codes::set_up(set_up)?;
+        progress(&format!("{} factors in the service {service}", codes.len()))?;
+        if let Some(script) = &server.wrk_script {
+            return wrk::write(script, &target, codes.into_lines());
+        }
+        args.measure(&Arc::new(codes))
+    })
 }
 
 fn push(args: &ServerArgs) -> Result<(), String> {
-    let set_up = args.set_up()?;
-    let (target, service) = (set_up.target.clone(), set_up.service.clone());
-    let approvals = push::Approvals::set_up(set_up)?;
-    progress(&format!(
-        "{} signed approvals in the service {service}",
-        approvals.len()
-    ))?;
-    if let Some(script) = &args.wrk_script {
-        return wrk::write(script, &target, approvals.into_lines());
-    }
-    let verified = verify_rate::measure(Duration::from_secs(1))?;
-    let mut report = args.measure(&Arc::new(approvals), push::APPROVED)?;
-    report.ratio("verify", "verify_per_second_one_core", verified);
-    report.print(args.load.json)
+    args.within_service(|set_up| {
+        let (target, service) = (set_up.target.clone(), set_up.service.clone());
+        let approvals = push::Approvals::set_up(set_up)?;
+        progress(&format!(
+            "{} signed approvals in the service {service}",
+            approvals.len()
+        ))?;
+        if let Some(script) = &args.wrk_script {
+            return wrk::write(script, &target, approvals.into_lines());
+        }
+        let verified = verify_rate::measure(Duration::from_secs(1))?;
+        let mut report = args.measure(&Arc::new(approvals), push::APPROVED)?;
+        report.ratio("verify", "verify_per_second_one_core", verified);
+        report.print(args.load.json)
+    })
 }
 
 fn verify(args: &VerifyArgs) -> Result<(), String> {
-    let (target, service) = create_service(&args.url, &args.account, &verify::SETTINGS)?;
-    progress(&format!("the service {service}"))?;
-    let pairs = verify::Pairs::new(target.clone(), args.account.clone(), &service);
-    let (outcome, floor) = args
-        .load
-        .measure(args.floor, &[target], &Arc::new(pairs), verify::CREATED)?;
-    let mut report = Report::of_pairs(&outcome);
-    if let Some(floor) = floor {
-        report.ratio("floor", "floor_requests_per_second", floor);
-    }
-    report.print(args.load.json)
+    let VerifyArgs { url, place, load, .. } = args;
+    place.within_service(url, &verify::SETTINGS, load.connections, |target, service| {
+        progress(&format!("the service {service}"))?;
+        let pairs = verify::Pairs::new(target.clone(), place.account.clone(), &service);
+        let (outcome, floor) = load.measure(args.floor, &[target], &Arc::new(pairs), verify::CREATED)?;
+        let mut report = Report::of_pairs(&outcome);
+        if let Some(floor) = floor {
+            report.ratio("floor", "floor_requests_per_second", floor);
+        }
+        report.print(load.json)
+    })
 }
 
 fn waiters(args: &WaitersArgs) -> Result<(), String> {
     let pairs = args.connections.div_ceil(2);
-    let (target, service) = create_service(&args.url, &args.account, &[])?;
-    let set_up = SetUp {
-        pool: ClientPool {
-            connections: pairs.min(16),
-            threads: args.threads,
-        },
-        target,
-        account: args.account.clone(),
-        service,
-        wanted: Some(pairs),
-        duration: Duration::from_secs(args.seconds),
-        clock: Arc::new(SystemClock),
-    };
     let plan = waiters::WaitersPlan {
         rate: args.rate,
         duration: Duration::from_secs(args.seconds),
@@ -326,24 +301,22 @@ fn waiters(args: &WaitersArgs) -> Result<(), String> {
         pid: args.pid,
         metrics: args.metrics.as_deref().map(Target::parse).transpose()?,
     };
-    waiters::run(set_up, &plan)?.print(args.json)
-}
-
-/// The server, and a service made on it with these settings.
-fn create_service(
-    url: &str,
-    account: &AccountCredentials,
-    settings: &'static [(&str, &str)],
-) -> Result<(Target, String), String> {
-    let target = Target::parse(url)?;
-    let one = ClientPool {
-        connections: 1,
-        threads: 1,
-    };
-    let service = one.work(&Arc::default(), |_| {
-        api::create_service(target.clone(), account.clone(), settings)
-    })?;
-    Ok((target, service.concat()))
+    let place = &args.place;
+    place.within_service(&args.url, &[], args.connections, |target, service| {
+        let set_up = SetUp {
+            pool: ClientPool {
+                connections: pairs.min(16),
+                threads: args.threads,
+            },
+            target,
+            account: place.account.clone(),
+            service,
+            wanted: Some(pairs),
+            duration: Duration::from_secs(args.seconds),
+            clock: Arc::new(SystemClock),
+        };
+        waiters::run(set_up, &plan)?.print(args.json)
+    })
 }
 
 impl TotpArgs {
@@ -383,16 +356,19 @@ impl TotpArgs {
 }
 
 impl ServerArgs {
-    fn set_up(&self) -> Result<SetUp, String> {
-        let (target, service) = create_service(&self.urls[0], &self.account, &[])?;
-        Ok(SetUp {
-            pool: self.load.pool(),
-            target,
-            account: self.account.clone(),
-            service,
-            wanted: self.factors,
-            duration: self.load.duration(),
-            clock: Arc::new(SystemClock),
+    /// Has `work` done with what is to be set up.
+    fn within_service(&self, work: impl FnOnce(SetUp) -> Result<(), String>) -> Result<(), String> {
+        let Self { place, load, .. } = self;
+        place.within_service(&self.urls[0], &[], load.connections, |target, service| {
+            work(SetUp {
+                pool: load.pool(),
+                target,
+                account: place.account.clone(),
+                service,
+                wanted: self.factors,
+                duration: load.duration(),
+                clock: Arc::new(SystemClock),
+            })
         })
     }
 

@@ -1,6 +1,9 @@
 //! `countersign totp` and `countersign bench`.
 
-use super::{Server, countersign, text, with_input};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+use super::{ACCOUNT_AND_TOKEN, Server, countersign, text, with_input};
 
 #[test]
 fn totp_prints_the_code_that_the_server_approves() {
@@ -48,6 +51,45 @@ fn a_short_benchmark_has_no_errors() {
             "{report}"
         );
     }
+    // Each took away what it made, but for what was to stay.
+    assert_eq!(server.services(), 0);
+    let script = server.data.path().join("load.lua");
+    let script = script.to_str().unwrap();
+    let prepares = ["--factors", "8", "--wrk-script", script];
+    assert!(complaint(&server.bench_output(ACCOUNT_AND_TOKEN, "totp", &prepares)).contains("--keep"));
+    let output = server.bench_output(ACCOUNT_AND_TOKEN, "totp", &[&prepares[..], &["--keep"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(server.services(), 1);
+}
+
+#[test]
+fn a_benchmark_that_cannot_measure_says_what_to_do_at_once() {
+    let server = Server::start();
+    let wrong = server.bench_output("AC00000000000000000000000000000000:none", "totp", &[]);
+    let wrong = complaint(&wrong);
+    assert!(
+        wrong.contains("answers HTTP 401") && wrong.contains("`countersign account list`"),
+        "{wrong}"
+    );
+    let mut few = Command::new("sh");
+    few.args([
+        "-c",
+        "ulimit -n 64 && exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_countersign"),
+    ])
+    .args(["bench", "totp", "--connections", "64", "--url", &server.url])
+    .env("COUNTERSIGN_ACCOUNT", ACCOUNT_AND_TOKEN);
+    let files = complaint(&few.output().unwrap());
+    assert!(files.contains("run `ulimit -n 96` before"), "{files}");
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut nobody = countersign();
+    nobody
+        .args(["bench", "push", "--url", &format!("http://{nowhere}")])
+        .env("COUNTERSIGN_ACCOUNT", ACCOUNT_AND_TOKEN);
+    let nobody = complaint(&nobody.output().unwrap());
+    assert!(nobody.contains("is a server started"), "{nobody}");
+    assert_eq!(server.services(), 0);
 }
 
 /// Both are measured in turns on one server. How often the store is asked is counted in `signal::round_trips`; the figures that
@@ -106,6 +148,14 @@ fn a_vonage_request_costs_about_what_a_verification_does() {
 /// What an operation may cost to what it costs in Twilio's protocol, in an unoptimized build on a machine that others use. There
 /// it is less, 0.7 to 0.95; a tenth more is what the protocol may cost.
 const DEARER: f64 = 1.2;
+
+/// The one line that a refused command says.
+fn complaint(output: &Output) -> String {
+    assert!(!output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
 
 fn totp(args: &[&str], input: &str) -> String {
     let mut command = countersign();

@@ -115,19 +115,28 @@ impl Server {
     }
 
     fn bench(&self, command: &str, more: &[&str]) -> Value {
-        self.bench_as(&format!("{ACCOUNT}:{TOKEN}"), command, more)
+        self.bench_as(ACCOUNT_AND_TOKEN, command, more)
+    }
+
+    /// How many services the account has.
+    fn services(&self) -> usize {
+        self.get("Services")["services"].as_array().expect("a list").len()
     }
 
     fn bench_as(&self, credentials: &str, command: &str, more: &[&str]) -> Value {
-        let output = countersign()
+        let output = self.bench_output(credentials, command, more);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    }
+
+    fn bench_output(&self, credentials: &str, command: &str, more: &[&str]) -> Output {
+        countersign()
             .args(["bench", command, "--url", &self.url])
             .args(["--connections", "8", "--seconds", "2", "--json"])
             .args(more)
             .env("COUNTERSIGN_ACCOUNT", credentials)
             .output()
-            .expect("the benchmark runs");
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).expect("one JSON object")
+            .expect("the benchmark runs")
     }
 }
 
@@ -189,3 +198,4 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "a-token-that-only-these-tests-know";
+const ACCOUNT_AND_TOKEN: &str = "AC0123456789abcdef0123456789abcdef:a-token-that-only-these-tests-know";
