@@ -27,6 +27,7 @@ pub mod events;
 pub mod factor;
 pub mod fraud;
 pub mod gsm_alphabet;
+pub mod histogram;
 pub mod key_ring;
 pub mod limits;
 pub mod machine;

@@ -24,6 +24,7 @@ use super::requests::RequestsAtWork;
 use crate::dialect::{RequestStage, Stage};
 use crate::domain::shares::Shares;
 use crate::web::client_address::{TrustedProxies, network};
+use crate::web::connection_tally::ConnectionTally;
 
 /// All connections of a process.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct OpenConnections {
     requests: Arc<RequestsAtWork>,
     state: Mutex<ConnectionsState>,
     freed: Notify,
+    tally: Arc<ConnectionTally>,
 }
 
 #[derive(Debug)]
@@ -85,9 +87,9 @@ enum Entrant {
 }
 
 impl OpenConnections {
-    /// Room for `most` connections, and as many requests at work.
+    /// Room for `most` connections, which are counted in `tally`, and as many requests at work.
     #[must_use]
-    pub fn new(most: usize, proxies: TrustedProxies) -> Arc<Self> {
+    pub fn new(most: usize, proxies: TrustedProxies, tally: Arc<ConnectionTally>) -> Arc<Self> {
         let state = ConnectionsState {
             shares: Shares::three_quarters(most),
             open: HashMap::new(),
@@ -100,6 +102,7 @@ impl OpenConnections {
             proxies,
             state: Mutex::new(state),
             freed: Notify::new(),
+            tally,
         })
     }
 
@@ -107,6 +110,11 @@ impl OpenConnections {
     /// says so. Nothing is refused for it.
     pub fn send_away(&self) {
         self.requests.send_away();
+    }
+
+    /// Where they are counted.
+    pub(super) fn tally(&self) -> &ConnectionTally {
+        &self.tally
     }
 
     /// Waits for a place for a new connection from `peer`; `None` if it is turned away.
@@ -293,7 +301,8 @@ mod tests {
     use super::*;
 
     fn room(most: usize) -> Arc<OpenConnections> {
-        OpenConnections::new(most, TrustedProxies::these(vec!["10.9.0.0/16".parse().unwrap()]))
+        let proxies = TrustedProxies::these(vec!["10.9.0.0/16".parse().unwrap()]);
+        OpenConnections::new(most, proxies, Arc::default())
     }
 
     fn address(text: &str) -> IpAddr {

@@ -34,6 +34,7 @@ use crate::dialect::{Acceptor, Dialect, Drain, Http, Speaks};
 use crate::web::arrival::{Entrance, Scheme};
 use crate::web::boundary::Boundary;
 use crate::web::client_address::TrustedProxies;
+use crate::web::connection_tally::{ConnectionRefusal, ListenerTally};
 
 /// A socket that connections come in through. Whoever makes it owns it; port 0 is fine.
 pub struct Listener {
@@ -164,7 +165,7 @@ pub async fn run(
     limits: ClientLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let connections = OpenConnections::new(limits.connections, TrustedProxies::default());
+    let connections = OpenConnections::new(limits.connections, TrustedProxies::default(), Arc::default());
     run_among(connections, listeners, protocol, limits, shutdown).await;
 }
 
@@ -226,8 +227,9 @@ async fn accept(
     draining: Drain,
 ) {
     let mut stopping = draining.clone();
+    let tally = connections.tally().listener(listener.entrance.address);
     loop {
-        let next = next(&listener, &connections);
+        let next = next(&listener, &connections, &tally);
         let accepted = tokio::select! {
             accepted = next => accepted,
             () = stopping.begun() => return,
@@ -252,12 +254,14 @@ async fn accept(
             requests: place.requests(),
         };
         let acceptor = listener.tls.clone();
+        let tally = Arc::clone(&tally);
         tokio::spawn(async move {
+            let _counted = tally.opened();
             let serving = async {
                 // On the heap for as long as it lasts: it is large, and the connection outlives it by far.
                 let spoken = match acceptor {
                     None => Box::pin(client.begin(stream, HttpVersion::Untold)).await,
-                    Some(acceptor) => Box::pin(shake_hands(acceptor, client, stream)).await,
+                    Some(acceptor) => Box::pin(shake_hands(acceptor, client, stream, &tally)).await,
                 };
                 if let Some(spoken) = spoken {
                     spoken.await;
@@ -277,6 +281,7 @@ async fn shake_hands(
     acceptor: TlsAcceptor,
     client: connection::Accepted,
     stream: TcpStream,
+    tally: &ListenerTally,
 ) -> Option<connection::Spoken> {
     let begun = async {
         if plain::begins(&stream).await? {
@@ -289,14 +294,17 @@ async fn shake_hands(
         Ok(Ok(Ok(stream))) => stream,
         Ok(Ok(Err(stream))) => {
             tracing::debug!("a client speaks HTTP where TLS is spoken");
+            tally.refused(ConnectionRefusal::PlainHttp);
             plain::refuse(stream).await;
             return None;
         }
         Ok(Err(error)) => {
+            tally.refused(ConnectionRefusal::Handshake);
             tracing::debug!("a TLS handshake failed: {error}");
             return None;
         }
         Err(_) => {
+            tally.refused(ConnectionRefusal::HandshakeTime);
             tracing::debug!("a TLS handshake took too long");
             return None;
         }
@@ -312,9 +320,13 @@ async fn shake_hands(
 async fn next(
     listener: &Listener,
     connections: &Arc<OpenConnections>,
+    tally: &ListenerTally,
 ) -> io::Result<Option<(TcpStream, SocketAddr, ConnectionPlace)>> {
     let (stream, peer) = listener.socket.accept().await?;
     let place = connections.enter(peer.ip()).await;
+    if place.is_none() {
+        tally.refused(ConnectionRefusal::Share);
+    }
     Ok(place.map(|place| (stream, peer, place)))
 }
 

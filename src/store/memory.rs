@@ -12,6 +12,7 @@ use super::{
     Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics,
     Store, StoreError, Version,
 };
+use crate::domain::histogram::{GroupSizes, Histogram};
 use crate::domain::time::Timestamp;
 
 /// A store that keeps everything in memory.
@@ -24,6 +25,7 @@ struct Tables {
     expiries: BTreeSet<(Timestamp, Vec<u8>)>,
     last_version: u64,
     statistics: Statistics,
+    group_sizes: Histogram<GroupSizes>,
     closed: bool,
 }
 
@@ -137,7 +139,11 @@ impl Store for MemoryStore {
     }
 
     fn statistics(&self) -> Statistics {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).statistics
+        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Statistics {
+            group_sizes: tables.group_sizes.counts(),
+            ..tables.statistics
+        }
     }
 }
 
@@ -161,6 +167,7 @@ impl Tables {
     fn apply(&mut self, batch: Batch) {
         self.statistics.commits += 1;
         self.statistics.groups += 1;
+        self.group_sizes.count(1);
         self.last_version += 1;
         let version = Version(self.last_version);
         for key in batch.deletes {

@@ -1,5 +1,7 @@
 //! What an engine has done.
 
+use crate::domain::histogram::HistogramCounts;
+
 /// Counts for the operators' metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -9,6 +11,10 @@ pub struct Statistics {
     pub conflicts: u64,
     /// How often batches were made durable together.
     pub groups: u64,
+    /// How many batches were made durable together, each time.
+    pub group_sizes: HistogramCounts,
+    /// How long commits took that were made; nothing where nobody measures.
+    pub commit_times: HistogramCounts,
     /// Reads of entries that no server of this store wrote; 0 where nobody verifies.
     pub forged: u64,
     /// Bytes that the engine occupies on disk; 0 if it keeps none there, or cannot tell.

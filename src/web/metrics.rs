@@ -10,7 +10,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -18,8 +20,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::connection_tally::ConnectionTally;
 use super::process::ProcessFigures;
 use crate::app::App;
+use crate::domain::histogram::HistogramCounts;
 use crate::domain::node::ClockOffset;
 use crate::domain::store_condition::StoreCondition;
 
@@ -28,6 +32,7 @@ use crate::domain::store_condition::StoreCondition;
 pub struct Metrics {
     registry: Registry,
     requests: Arc<Requests>,
+    connections: Arc<ConnectionTally>,
 }
 
 impl Metrics {
@@ -35,6 +40,7 @@ impl Metrics {
     #[must_use]
     pub fn of(app: &Arc<App>, version: &'static str, commit: &'static str) -> Self {
         let requests = Arc::new(Requests::default());
+        let connections = Arc::new(ConnectionTally::default());
         let mut registry = Registry::with_prefix("countersign");
         registry.register_collector(Box::new(Build { version, commit }));
         registry.register(
@@ -48,15 +54,26 @@ impl Metrics {
             app.memory.decisions.counts(),
         );
         registry.register_collector(Box::new(Arc::clone(&requests)));
+        registry.register_collector(Box::new(Arc::clone(&connections)));
         registry.register_collector(Box::new(Arc::clone(app)));
         registry.register_collector(Box::new(ProcessFigures));
-        Self { registry, requests }
+        Self {
+            registry,
+            requests,
+            connections,
+        }
     }
 
     /// The requests of the APIs, for whoever answers them.
     #[must_use]
     pub fn requests(&self) -> Arc<Requests> {
         Arc::clone(&self.requests)
+    }
+
+    /// The connections of the APIs, for whoever accepts them.
+    #[must_use]
+    pub fn connections(&self) -> Arc<ConnectionTally> {
+        Arc::clone(&self.connections)
     }
 
     /// All of it, in the format of `OpenMetrics` 1.0.
@@ -173,6 +190,14 @@ impl MetricsPage<'_> {
         Ok(())
     }
 
+    fn histogram(&mut self, name: &str, help: &str, counts: &HistogramCounts) -> fmt::Result {
+        put_histogram(
+            self.0
+                .encode_descriptor(name, help, None, MetricType::Histogram)?,
+            counts,
+        )
+    }
+
     fn gauges<L: EncodeLabelSet>(
         &mut self,
         name: &str,
@@ -184,6 +209,36 @@ impl MetricsPage<'_> {
             ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+}
+
+impl Collector for ConnectionTally {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let listeners = self.listeners();
+        let mut page = MetricsPage(encoder);
+        page.gauges(
+            "connections_open",
+            "Connections that are open, by the address of the listener",
+            listeners
+                .iter()
+                .map(|of| ([("listener", of.address())], whole(of.open()))),
+        )?;
+        page.counters(
+            "connections_accepted",
+            "Connections that got a place, by the address of the listener",
+            listeners
+                .iter()
+                .map(|of| ([("listener", of.address())], of.accepted())),
+        )?;
+        let refused = listeners.iter().flat_map(|of| {
+            let labels = |reason: &str| [("listener", of.address()), ("reason", reason.to_owned())];
+            of.refusals().map(move |(reason, count)| (labels(reason), count))
+        });
+        page.counters(
+            "connections_refused",
+            "Connections that were not served, by the address of the listener and the reason",
+            refused,
+        )
     }
 }
 
@@ -238,6 +293,16 @@ fn store(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
         "store_groups",
         "How often batches were made durable together",
         store.groups,
+    )?;
+    page.histogram(
+        "store_group_size",
+        "How many batches were made durable together",
+        &store.group_sizes,
+    )?;
+    page.histogram(
+        "store_commit_seconds",
+        "How long it took until a batch was durable",
+        &store.commit_times,
     )?;
     page.counter(
         "store_forged_reads",
@@ -390,6 +455,11 @@ fn totp(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
         "How often the codes of many apps said that this server's clock is off",
         offsets.hints(),
     )
+}
+
+fn put_histogram(mut at: MetricEncoder<'_>, counts: &HistogramCounts) -> fmt::Result {
+    let buckets: Vec<_> = counts.shown().collect();
+    at.encode_histogram::<NoLabelSet>(counts.shown_sum(), counts.total(), &buckets, None)
 }
 
 fn whole(number: impl TryInto<i64>) -> i64 {

@@ -12,6 +12,7 @@ pub mod basic;
 pub mod body;
 pub mod boundary;
 pub mod client_address;
+pub mod connection_tally;
 pub mod cross_origin;
 pub mod docs;
 pub(crate) mod failure;

@@ -126,6 +126,7 @@ impl Started {
     ) -> Result<(), Failure> {
         let figures = Metrics::of(app, env!("CARGO_PKG_VERSION"), env!("BUILT_FROM"));
         let requests = figures.requests();
+        let tally = figures.connections();
         let ops = ops_server.begin(app, figures);
         let mut beside = tokio::task::JoinSet::new();
         let mut helpers = background::begin(app, &ops, self.health.clone(), with);
@@ -147,7 +148,7 @@ impl Started {
         let (stop_apis, _) = watch::channel(());
         let mut serving = tokio::task::JoinSet::new();
         // One for all dialects: it is the process that has only so many.
-        let connections = OpenConnections::new(self.limits.connections, self.proxies.clone());
+        let connections = OpenConnections::new(self.limits.connections, self.proxies.clone(), tally);
         for (listeners, dialect) in self.apis {
             let protocol = Protocol::of(dialect, |http| {
                 let boundary = Boundary::new(http, Arc::clone(&requests), app.entropy.as_ref());

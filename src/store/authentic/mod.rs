@@ -29,6 +29,7 @@ use std::fmt;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -42,6 +43,7 @@ use super::{
     Scan, ScanPage, Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::crypto::vault::{DataKeys, EntryTag, Vault};
+use crate::domain::histogram::{CommitTimes, Histogram};
 use crate::domain::key_ring::{KeyNumber, SealedKeyRing};
 use crate::domain::store_condition::StoreCondition;
 use crate::domain::store_epoch::StoreEpoch;
@@ -54,6 +56,7 @@ pub struct AuthenticStore {
     versions: KnownVersions,
     ring: Arc<RingWatch>,
     forged: AtomicU64,
+    commit_times: Histogram<CommitTimes>,
     /// For which keys it was said that their entry is forged, by a digest.
     told: Mutex<HashSet<u64>>,
     /// Those of them that nobody has taken since; no more than were told of.
@@ -94,6 +97,7 @@ impl AuthenticStore {
             versions: KnownVersions::default(),
             ring: Arc::default(),
             forged: AtomicU64::new(0),
+            commit_times: Histogram::default(),
             told: Mutex::default(),
             untold: Mutex::default(),
             digests: RandomState::new(),
@@ -150,7 +154,9 @@ impl Store for AuthenticStore {
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let replaced = self.versions.replaced_by(&batch);
+        let began = Instant::now();
         self.commit_with_keys(batch).await?;
+        self.commit_times.count_time(began.elapsed());
         self.versions.note_replaced(replaced);
         Ok(())
     }
@@ -198,6 +204,7 @@ impl Store for AuthenticStore {
     fn statistics(&self) -> Statistics {
         Statistics {
             forged: self.forged.load(Ordering::Relaxed),
+            commit_times: self.commit_times.counts(),
             ..self.engine.statistics()
         }
     }

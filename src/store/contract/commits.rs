@@ -257,6 +257,9 @@ pub(crate) async fn statistics_count_commits_and_conflicts(store: &dyn Store) {
     .await;
     let counted = store.statistics();
     assert_eq!((counted.commits, counted.conflicts, counted.groups), (2, 1, 2));
+    // Each was alone.
+    assert_eq!(counted.group_sizes.shown().next(), Some((1.0, 2)));
+    assert_eq!(counted.group_sizes.total(), 2);
 }
 
 pub(crate) async fn a_closed_store_refuses_everything(store: &dyn Store) {

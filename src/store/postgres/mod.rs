@@ -280,8 +280,8 @@ impl Store for PostgresStore {
             commits: counts.commits.load(Ordering::Relaxed),
             conflicts: counts.conflicts.load(Ordering::Relaxed),
             groups: counts.groups.load(Ordering::Relaxed),
-            forged: 0,
-            disk_bytes: 0,
+            group_sizes: counts.group_sizes.counts(),
+            ..Statistics::default()
         }
     }
 }

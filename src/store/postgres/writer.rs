@@ -16,6 +16,7 @@ use super::queue::{CommitQueue, TakenBatch, TakenGroup};
 use super::slot_writer::{BACKOFF, DecidedGroup, GroupError, SlotWriter};
 use super::statement::GroupArrays;
 use super::versions::VersionSource;
+use crate::domain::histogram::{GroupSizes, Histogram};
 use crate::domain::time::Clock;
 use crate::store::{CommitError, Version};
 
@@ -37,6 +38,7 @@ pub(super) struct CommitCounts {
     pub(super) commits: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) groups: AtomicU64,
+    pub(super) group_sizes: Histogram<GroupSizes>,
 }
 
 /// One writer.
@@ -137,8 +139,10 @@ impl Writer {
             .zip(&group)
             .map(|(number, _)| outcome_of(decided, number))
             .collect();
-        if outcomes.iter().any(Result::is_ok) {
+        let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        if made > 0 {
             counts.groups.fetch_add(1, Ordering::Relaxed);
+            counts.group_sizes.count(made as u64);
         }
         for (batch, outcome) in group.into_iter().zip(outcomes) {
             match &outcome {

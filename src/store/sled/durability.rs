@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use sled::IVec;
 use tokio::sync::Notify;
 
+use crate::domain::histogram::{GroupSizes, Histogram};
 use crate::store::{Statistics, StoreError};
 
 /// Shared by the two threads that write it and all readers.
@@ -30,6 +31,7 @@ pub(super) struct Durability {
     pub(super) commits: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) groups: AtomicU64,
+    pub(super) group_sizes: Histogram<GroupSizes>,
 }
 
 impl Durability {
@@ -137,8 +139,9 @@ impl Durability {
             commits: self.commits.load(Ordering::Relaxed),
             conflicts: self.conflicts.load(Ordering::Relaxed),
             groups: self.groups.load(Ordering::Relaxed),
-            forged: 0,
+            group_sizes: self.group_sizes.counts(),
             disk_bytes,
+            ..Statistics::default()
         }
     }
 

@@ -136,6 +136,10 @@ impl Syncer {
                 self.durability.groups.fetch_add(1, Ordering::Relaxed);
                 self.durability.advance(last_version);
             }
+            if last_version.is_some() {
+                let together = answers.iter().map(Vec::len).sum::<usize>();
+                self.durability.group_sizes.count(together as u64);
+            }
             // A caller that no longer waits has dropped its end; the commit stands.
             for answers in answers {
                 self.durability

@@ -26,6 +26,7 @@ pub(crate) mod http2;
 mod key_commands;
 mod keys;
 mod limits;
+pub(crate) mod metrics;
 mod ops;
 mod outbox;
 pub(crate) mod process;

@@ -1,0 +1,170 @@
+//! How often something was how much: counted without a lock, for the operators' metrics.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counts values by the bounds of `S` between which they lie. Whoever counts neither waits nor allocates.
+#[derive(Debug)]
+pub struct Histogram<S: Scale> {
+    counts: [AtomicU64; PLACES],
+    sum: AtomicU64,
+    scale: PhantomData<S>,
+}
+
+/// What values are told apart by.
+pub trait Scale {
+    /// The greatest values that are counted at each place, rising; at most 15. What is greater than all of them is counted
+    /// behind them.
+    const BOUNDS: &'static [u64];
+    /// How many of what is counted make one of what is shown: a million where microseconds are counted and seconds shown.
+    const UNIT: u32;
+}
+
+/// How long a change takes to become durable: from a fast disk to a database that hangs.
+#[derive(Debug)]
+pub struct CommitTimes;
+
+impl Scale for CommitTimes {
+    const BOUNDS: &'static [u64] = &[
+        250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
+    ];
+    const UNIT: u32 = 1_000_000;
+}
+
+/// How many changes become durable together.
+#[derive(Debug)]
+pub struct GroupSizes;
+
+impl Scale for GroupSizes {
+    const BOUNDS: &'static [u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+    const UNIT: u32 = 1;
+}
+
+/// How long providers and people take: from an answer at once to a code that is nearly over.
+#[derive(Debug)]
+pub struct DeliveryTimes;
+
+impl Scale for DeliveryTimes {
+    const BOUNDS: &'static [u64] = &[
+        50_000,
+        100_000,
+        250_000,
+        500_000,
+        1_000_000,
+        2_500_000,
+        5_000_000,
+        10_000_000,
+        30_000_000,
+        60_000_000,
+        120_000_000,
+        300_000_000,
+        600_000_000,
+    ];
+    const UNIT: u32 = 1_000_000;
+}
+
+/// One for each bound, and one behind them.
+const PLACES: usize = 16;
+
+/// What was counted up to a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistogramCounts {
+    bounds: &'static [u64],
+    unit: u32,
+    counts: [u64; PLACES],
+    sum: u64,
+}
+
+impl<S: Scale> Default for Histogram<S> {
+    fn default() -> Self {
+        const { assert!(S::BOUNDS.len() < PLACES) }
+        Self {
+            counts: Default::default(),
+            sum: AtomicU64::new(0),
+            scale: PhantomData,
+        }
+    }
+}
+
+impl<S: Scale> Histogram<S> {
+    /// Counts a value.
+    pub fn count(&self, value: u64) {
+        let place = S::BOUNDS.partition_point(|bound| *bound < value);
+        self.counts[place].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// Counts a time, in microseconds.
+    pub fn count_time(&self, time: Duration) {
+        self.count(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counts(&self) -> HistogramCounts {
+        HistogramCounts {
+            bounds: S::BOUNDS,
+            unit: S::UNIT,
+            counts: std::array::from_fn(|place| self.counts[place].load(Ordering::Relaxed)),
+            sum: self.sum.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl HistogramCounts {
+    /// How many values were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Each bound as it is shown, and how many values lie between it and the one before; the last bound is infinite.
+    pub fn shown(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = self.bounds.iter().map(|bound| self.in_units(*bound));
+        bounds.chain([f64::INFINITY]).zip(self.counts)
+    }
+
+    /// All values together, as they are shown.
+    #[must_use]
+    pub fn shown_sum(&self) -> f64 {
+        self.in_units(self.sum)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "bounds are small, and a sum need not be exact beyond 2^53 microseconds, 285 years"
+    )]
+    fn in_units(&self, value: u64) -> f64 {
+        value as f64 / f64::from(self.unit.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_counted_below_the_first_bound_that_is_not_smaller() {
+        struct Tens;
+        impl Scale for Tens {
+            const BOUNDS: &'static [u64] = &[10, 20];
+            const UNIT: u32 = 10;
+        }
+        let histogram = Histogram::<Tens>::default();
+        for value in [0, 10, 11, 20, 21, 1000] {
+            histogram.count(value);
+        }
+        let counts = histogram.counts();
+        let shown: Vec<_> = counts.shown().collect();
+        assert_eq!(shown, [(1.0, 2), (2.0, 2), (f64::INFINITY, 2)]);
+        assert_eq!((counts.total(), counts.sum), (6, 1062));
+    }
+
+    #[test]
+    fn every_scale_rises() {
+        for bounds in [CommitTimes::BOUNDS, GroupSizes::BOUNDS, DeliveryTimes::BOUNDS] {
+            assert!(bounds.is_sorted_by(|one, next| one < next), "{bounds:?}");
+        }
+    }
+}
