@@ -1,16 +1,4 @@
-//! How often something was how much: counted without a lock, for the operators' metrics.
-
-use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// Counts values by the bounds of `S` between which they lie. Whoever counts neither waits nor allocates.
-#[derive(Debug)]
-pub struct Histogram<S: Scale> {
-    counts: [AtomicU64; PLACES],
-    sum: AtomicU64,
-    scale: PhantomData<S>,
-}
+//! How often something was how much, for the operators' metrics.
 
 /// What values are told apart by.
 pub trait Scale {
@@ -19,6 +7,12 @@ pub trait Scale {
     const BOUNDS: &'static [u64];
     /// How many of what is counted make one of what is shown: a million where microseconds are counted and seconds shown.
     const UNIT: u32;
+
+    /// At which place a value is counted.
+    #[must_use]
+    fn place(value: u64) -> usize {
+        Self::BOUNDS.partition_point(|bound| *bound < value)
+    }
 }
 
 /// How long a change takes to become durable: from a fast disk to a database that hangs.
@@ -64,8 +58,8 @@ impl Scale for DeliveryTimes {
     const UNIT: u32 = 1_000_000;
 }
 
-/// One for each bound, and one behind them.
-const PLACES: usize = 16;
+/// The most places: one for each bound, and one behind them.
+pub const PLACES: usize = 16;
 
 /// What was counted up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,43 +70,19 @@ pub struct HistogramCounts {
     sum: u64,
 }
 
-impl<S: Scale> Default for Histogram<S> {
-    fn default() -> Self {
+impl HistogramCounts {
+    /// So many values at each place of `S`, and all of them together.
+    #[must_use]
+    pub fn new<S: Scale>(counts: [u64; PLACES], sum: u64) -> Self {
         const { assert!(S::BOUNDS.len() < PLACES) }
         Self {
-            counts: Default::default(),
-            sum: AtomicU64::new(0),
-            scale: PhantomData,
-        }
-    }
-}
-
-impl<S: Scale> Histogram<S> {
-    /// Counts a value.
-    pub fn count(&self, value: u64) {
-        let place = S::BOUNDS.partition_point(|bound| *bound < value);
-        self.counts[place].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(value, Ordering::Relaxed);
-    }
-
-    /// Counts a time, in microseconds.
-    pub fn count_time(&self, time: Duration) {
-        self.count(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn counts(&self) -> HistogramCounts {
-        HistogramCounts {
             bounds: S::BOUNDS,
             unit: S::UNIT,
-            counts: std::array::from_fn(|place| self.counts[place].load(Ordering::Relaxed)),
-            sum: self.sum.load(Ordering::Relaxed),
+            counts,
+            sum,
         }
     }
-}
 
-impl HistogramCounts {
     /// How many values were counted.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -151,14 +121,15 @@ mod tests {
             const BOUNDS: &'static [u64] = &[10, 20];
             const UNIT: u32 = 10;
         }
-        let histogram = Histogram::<Tens>::default();
+        let mut counts = [0; PLACES];
         for value in [0, 10, 11, 20, 21, 1000] {
-            histogram.count(value);
+            counts[Tens::place(value)] += 1;
         }
-        let counts = histogram.counts();
+        let counts = HistogramCounts::new::<Tens>(counts, 1062);
         let shown: Vec<_> = counts.shown().collect();
         assert_eq!(shown, [(1.0, 2), (2.0, 2), (f64::INFINITY, 2)]);
-        assert_eq!((counts.total(), counts.sum), (6, 1062));
+        assert_eq!(counts.total(), 6);
+        assert!((counts.shown_sum() - 106.2).abs() < 1e-9);
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::atomic_histogram::AtomicHistogram;
 use super::range::KeyRange;
 use super::{
     Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics,
     Store, StoreError, Version,
 };
-use crate::domain::histogram::{GroupSizes, Histogram};
+use crate::domain::histogram::GroupSizes;
 use crate::domain::time::Timestamp;
 
 /// A store that keeps everything in memory.
@@ -25,7 +26,7 @@ struct Tables {
     expiries: BTreeSet<(Timestamp, Vec<u8>)>,
     last_version: u64,
     statistics: Statistics,
-    group_sizes: Histogram<GroupSizes>,
+    group_sizes: AtomicHistogram<GroupSizes>,
     closed: bool,
 }
 

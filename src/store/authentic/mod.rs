@@ -36,6 +36,7 @@ use async_trait::async_trait;
 use self::known_versions::KnownVersions;
 use self::ring::RingWatch;
 use self::scanning::too_many_forged;
+use super::atomic_histogram::AtomicHistogram;
 use super::keys;
 use super::records::{self, Record};
 use super::{
@@ -43,7 +44,7 @@ use super::{
     Scan, ScanPage, Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::crypto::vault::{DataKeys, EntryTag, Vault};
-use crate::domain::histogram::{CommitTimes, Histogram};
+use crate::domain::histogram::CommitTimes;
 use crate::domain::key_ring::{KeyNumber, SealedKeyRing};
 use crate::domain::store_condition::StoreCondition;
 use crate::domain::store_epoch::StoreEpoch;
@@ -56,7 +57,7 @@ pub struct AuthenticStore {
     versions: KnownVersions,
     ring: Arc<RingWatch>,
     forged: AtomicU64,
-    commit_times: Histogram<CommitTimes>,
+    commit_times: AtomicHistogram<CommitTimes>,
     /// For which keys it was said that their entry is forged, by a digest.
     told: Mutex<HashSet<u64>>,
     /// Those of them that nobody has taken since; no more than were told of.
@@ -97,7 +98,7 @@ impl AuthenticStore {
             versions: KnownVersions::default(),
             ring: Arc::default(),
             forged: AtomicU64::new(0),
-            commit_times: Histogram::default(),
+            commit_times: AtomicHistogram::default(),
             told: Mutex::default(),
             untold: Mutex::default(),
             digests: RandomState::new(),

@@ -16,8 +16,9 @@ use super::queue::{CommitQueue, TakenBatch, TakenGroup};
 use super::slot_writer::{BACKOFF, DecidedGroup, GroupError, SlotWriter};
 use super::statement::GroupArrays;
 use super::versions::VersionSource;
-use crate::domain::histogram::{GroupSizes, Histogram};
+use crate::domain::histogram::GroupSizes;
 use crate::domain::time::Clock;
+use crate::store::atomic_histogram::AtomicHistogram;
 use crate::store::{CommitError, Version};
 
 /// What all writers of a store share.
@@ -38,7 +39,7 @@ pub(super) struct CommitCounts {
     pub(super) commits: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) groups: AtomicU64,
-    pub(super) group_sizes: Histogram<GroupSizes>,
+    pub(super) group_sizes: AtomicHistogram<GroupSizes>,
 }
 
 /// One writer.

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use sled::IVec;
 use tokio::sync::Notify;
 
-use crate::domain::histogram::{GroupSizes, Histogram};
+use crate::domain::histogram::GroupSizes;
+use crate::store::atomic_histogram::AtomicHistogram;
 use crate::store::{Statistics, StoreError};
 
 /// Shared by the two threads that write it and all readers.
@@ -31,7 +32,7 @@ pub(super) struct Durability {
     pub(super) commits: AtomicU64,
     pub(super) conflicts: AtomicU64,
     pub(super) groups: AtomicU64,
-    pub(super) group_sizes: Histogram<GroupSizes>,
+    pub(super) group_sizes: AtomicHistogram<GroupSizes>,
 }
 
 impl Durability {
