@@ -97,6 +97,21 @@ pub async fn check(app: &App) -> Result<(), UnusableStore> {
     }
 }
 
+/// Writes the format that the store has once more: a change that says nothing, to see whether the store takes any.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn write_anew(app: &App) -> Result<(), Fault> {
+    let mut reading = Reading::new(app);
+    let key = keys::store_format();
+    let Some(format) = reading.get(&key).await? else {
+        return Ok(());
+    };
+    reading
+        .commit_unaudited(Batch::new().put_record(key, &format)?)
+        .await
+}
+
 /// What was found in a store.
 enum Condition<'a> {
     HalfFilled(Filling),

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::machine::WatchedMachine;
+use super::service_manager;
 use crate::app::App;
 use crate::cli::witness::Witness;
 use crate::config::BackupSchedule;
@@ -50,6 +51,7 @@ pub(super) fn begin(
         sweep::keep_up(reclaiming).await;
     });
     tasks.spawn(machine.watch());
+    tasks.spawn(service_manager::keep_up(Arc::clone(app)));
     tasks.spawn(tell_health(Arc::clone(ops), health));
     tasks.spawn(expire_again_and_again(Arc::clone(app)));
     tasks.spawn(count_again_and_again(Arc::clone(app)));
@@ -87,13 +89,16 @@ pub(super) fn begin(
 async fn tell_health(ops: Arc<Ops>, told: watch::Sender<ServerHealth>) {
     // A server that begins not ready says so.
     let mut before = Readiness::ready();
+    service_manager::tell_status("serving");
     loop {
         let readiness = ops.readiness().await;
         let health = readiness.health();
         if !readiness.is_like(&before) && health != ServerHealth::Ending {
             if readiness.unready.is_empty() {
                 tracing::info!("ready again");
+                service_manager::tell_status("serving");
             } else {
+                service_manager::tell_status(&format!("not ready: {}", readiness.reasons()));
                 tracing::warn!("not ready: {}", readiness.reasons());
             }
         }

@@ -8,6 +8,7 @@ mod backups;
 mod machine;
 mod node;
 mod ops_server;
+mod service_manager;
 mod setup;
 
 use std::sync::Arc;
@@ -167,7 +168,9 @@ impl Started {
                 stopped,
             ));
         }
+        service_manager::tell_ready();
         let served = until_signal_or_failure(app, signals).await;
+        service_manager::tell_ending();
         ops.drain();
         self.health.send_replace(ServerHealth::Ending);
         // Nobody can be served any more whose store has failed.

@@ -34,6 +34,7 @@ mod register;
 mod rolling;
 mod schedules;
 mod secrets;
+mod service_manager;
 mod settings;
 mod shares;
 mod shutdown;
