@@ -25,6 +25,7 @@ mod key_file;
 mod keys;
 mod logging;
 mod manual;
+mod named_files;
 mod no_dumps;
 mod node;
 mod open;
@@ -99,7 +100,7 @@ enum Command {
     /// Show what clients of Telegram's login codes need.
     #[command(subcommand)]
     Telegram(telegram::Command),
-    /// Say what settings there are.
+    /// Say what settings there are, which are in force, and what is wrong with them.
     #[command(subcommand)]
     Config(config::Command),
     /// Play a phone: enrol a push factor and answer its challenges.
@@ -185,10 +186,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
         Command::Keys(command) => block_on(keys::run(command, environment)),
         Command::Store(command) => block_on(store::run(command, environment)),
         Command::Telegram(command) => telegram::run(command, environment),
-        Command::Config(command) => {
-            command.run();
-            Ok(())
-        }
+        Command::Config(command) => command.run(environment),
         Command::Device(args) => block_on(async { device::run(args).await.map_err(Failure::new) }),
         Command::Totp(args) => block_on(async { totp::run(args).await.map_err(Failure::new) }),
         Command::Bench(args) => block_on(bench::run(args, environment)),

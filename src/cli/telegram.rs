@@ -17,6 +17,7 @@ use super::key_file::write_secret;
 use super::{Failure, logging, output};
 use crate::app::App;
 use crate::config::Config;
+use crate::config::Storage;
 use crate::config::telegram::Telegram;
 use crate::dialect::Dialect;
 use crate::dialect::telegram::connection;
@@ -100,6 +101,22 @@ pub(super) async fn listener(
     };
     let dialect = connection::dialect(Arc::clone(app), HandshakeKeys::new(key), settings);
     Ok(Some((listener, dialect)))
+}
+
+/// Whether there is a key that can be used, where one is needed that the server does not make by itself.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_key(settings: &Telegram, storage: &Storage) -> Result<(), Failure> {
+    if settings.listen.is_none() {
+        return Ok(());
+    }
+    let path = key_path(settings, &storage.directory);
+    let is_made = settings.rsa_key_file.is_none() && storage.database.is_none();
+    match read(&path)? {
+        None if !is_made => Err(absent(&path, "see telegram_rsa_key_file")),
+        _ => Ok(()),
+    }
 }
 
 /// The public key that clients know the server by, if it speaks to them and there is one.

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use url::{Host, Origin, Url};
 use zeroize::Zeroizing;
 
+use super::hiding::ShownPart;
 use super::log_directives::{LogDirectives, LogFormat};
 use super::{Bootstrap, CommandLine};
 use crate::crypto::age::AgeRecipient;
@@ -30,6 +31,8 @@ pub(super) struct Format<T> {
     pub(super) expected: Cow<'static, str>,
     /// Whether there may be several values: separated by commas, or a list in the file.
     pub(super) is_list: bool,
+    /// What of a value may be shown.
+    pub(super) shown: ShownPart,
     pub(super) parse: Parse<T>,
 }
 
@@ -40,6 +43,7 @@ impl<T: 'static> Format<T> {
         Self {
             expected: expected.into(),
             is_list: false,
+            shown: ShownPart::Whole,
             parse: Box::new(parse),
         }
     }
@@ -49,6 +53,10 @@ impl<T: 'static> Format<T> {
             is_list: true,
             ..Self::new(expected, parse)
         }
+    }
+
+    fn showing(self, shown: ShownPart) -> Self {
+        Self { shown, ..self }
     }
 
     fn or_none(self) -> Format<Option<T>> {
@@ -108,7 +116,7 @@ pub(super) fn age_recipients() -> Format<Vec<AgeRecipient>> {
 pub(super) fn command_line() -> Format<CommandLine> {
     let expected = "a program and its arguments; quotes are as in a shell, but none runs it, so pipes, variables and file name \
                     patterns need: sh -c '...'";
-    Format::new(expected, CommandLine::parse)
+    Format::new(expected, CommandLine::parse).showing(ShownPart::Program)
 }
 
 pub(super) fn contact() -> Format<String> {
@@ -184,6 +192,7 @@ pub(super) fn store_url() -> Format<String> {
         "a URL such as postgres://countersign@db.example/countersign",
         |text| Some(text.to_owned()),
     )
+    .showing(ShownPart::WithoutPassword)
 }
 
 pub(super) fn witness() -> Format<String> {
@@ -192,6 +201,7 @@ pub(super) fn witness() -> Format<String> {
         "the path of a file, or a URL such as postgres://countersign@db.example/witness",
         |text| Some(text.to_owned()),
     )
+    .showing(ShownPart::WithoutPassword)
 }
 
 pub(super) fn file_path() -> Format<PathBuf> {

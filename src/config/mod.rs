@@ -12,7 +12,10 @@
 
 mod alike;
 mod command_line;
+mod faults;
 mod formats;
+mod hiding;
+pub(crate) mod inspection;
 mod log_directives;
 mod reference;
 pub(crate) mod senders;
@@ -38,6 +41,7 @@ pub use self::setting::{Flag, Section, Setting, Unset};
 pub use self::sources::ConfigError;
 pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS, ZitadelSettings};
 
+use self::faults::Faults;
 use self::sources::GivenSettings;
 use self::table::{
     AuditSettings, BackupSettings, CodeSettings, DeviceSettings, LimitSettings, LoggingSettings,
@@ -216,44 +220,61 @@ impl Config {
         flags: Vec<(&'static str, String)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
-        let password_file = password_file(&environment);
-        let mut given = GivenSettings::gather(flags, environment)?;
+        inspection::inspect(flags, environment).into_config()
+    }
+
+    /// Puts together what was given; `None` if something is wrong with it, which `faults` has then.
+    fn of(mut given: GivenSettings, password_file: Option<PathBuf>, faults: &mut Faults) -> Option<Self> {
         let alike = AlikeSettings::of(&given);
-        let network = NetworkSettings::read(&given)?;
-        let outbound = OutboundSettings::read(&given)?;
-        let mut policy = policy(&given, &network, &outbound)?;
-        let (storage, bootstrap) = storage(StorageSettings::read(&given)?, password_file)?;
-        let backup = backup(BackupSettings::read(&given)?)?;
-        let tls = tls(TlsSettings::read(&given)?)?;
-        let LoggingSettings { log, log_format } = LoggingSettings::read(&given)?;
-        let senders = senders::read(&mut given)?;
-        if let Some(own) = given.take_templates() {
-            policy.templates = templates::templates(own)?;
-        }
-        if network.listen.is_none() && tls.is_none() {
-            return Err(ConfigError::new(
-                "listen must not be none unless tls_listen is given: there would be no listener",
-            ));
-        }
-        let telegram = TelegramSettings::read(&given)?;
-        let telegram = telegram::telegram(telegram, given.take_telegram_apps())?;
-        let signal = signal(SignalSettings::read(&given)?, &network, tls.as_ref())?;
-        Ok(Self {
+        let network = faults.unless(NetworkSettings::read(&given));
+        let outbound = faults.unless(OutboundSettings::read(&given));
+        let policy = network
+            .as_ref()
+            .zip(outbound.as_ref())
+            .and_then(|(network, outbound)| faults.unless(policy(&given, network, outbound)));
+        let settings = StorageSettings::read(&given);
+        let stored = faults.unless(settings.and_then(|settings| storage(settings, password_file)));
+        let backup = faults.unless(BackupSettings::read(&given).and_then(backup));
+        let tls = faults.unless(TlsSettings::read(&given).and_then(tls));
+        let logging = faults.unless(LoggingSettings::read(&given));
+        let senders = senders::read(&mut given, faults);
+        let own = given.take_templates().map(templates::templates);
+        let templates = faults.unless(own.unwrap_or_else(|| Ok(Templates::default())));
+        let apps = given.take_telegram_apps();
+        let telegram = TelegramSettings::read(&given);
+        let telegram = faults.unless(telegram.and_then(|settings| telegram::telegram(settings, apps)));
+        let signal = match (&network, &tls) {
+            (Some(network), Some(tls)) => {
+                if network.listen.is_none() && tls.is_none() {
+                    faults.add(ConfigError::new(
+                        "listen must not be none unless tls_listen is given: there would be no listener",
+                    ));
+                }
+                let settings = SignalSettings::read(&given);
+                faults.unless(settings.and_then(|settings| signal(settings, network, tls.as_ref())))
+            }
+            _ => None,
+        };
+        let zitadel = faults.unless(ZitadelSettings::read(&given));
+        let (LoggingSettings { log, log_format }, (storage, bootstrap)) = (logging?, stored?);
+        Some(Self {
             alike,
-            backup,
+            backup: backup?,
             bootstrap,
             log,
             log_format,
-            network,
-            outbound,
-            policy,
+            network: network?,
+            outbound: outbound?,
+            policy: Policy {
+                templates: templates?,
+                ..policy?
+            },
             senders,
-            signal,
+            signal: signal?,
             storage,
-            telegram,
-            tls,
-            zitadel: ZitadelSettings::read(&given)?,
+            telegram: telegram?,
+            tls: tls?,
+            zitadel: zitadel?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What a row of the table of settings is, and what is made of it.
 
 use super::formats::Format;
+use super::hiding::ShownPart;
 
 /// One setting, as its row says.
 #[derive(Debug)]
@@ -41,11 +42,13 @@ pub struct Flag {
     pub alone: Option<&'static str>,
 }
 
-/// The format of a value without its parser.
-#[derive(Clone, Debug)]
+/// The format of a value without the type of what is read.
 pub(super) struct Described {
     pub(super) expected: String,
     pub(super) is_list: bool,
+    pub(super) shown: ShownPart,
+    /// Whether a text has the format.
+    pub(super) accepts: Box<dyn Fn(&str) -> bool>,
 }
 
 /// The settings of one concern.
@@ -132,6 +135,15 @@ impl Setting {
         (self.format)().is_list
     }
 
+    /// A value of it, without what few may know.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        if self.is_secret() {
+            ShownPart::Nothing.of(text)
+        } else {
+            (self.format)().shown.of(text)
+        }
+    }
+
     /// Whether its value must not be shown.
     #[must_use]
     pub fn is_secret(&self) -> bool {
@@ -140,10 +152,18 @@ impl Setting {
 }
 
 impl Described {
-    pub(super) fn of<T>(format: Format<T>) -> Self {
+    pub(super) fn of<T: 'static>(format: Format<T>) -> Self {
+        let Format {
+            expected,
+            is_list,
+            shown,
+            parse,
+        } = format;
         Self {
-            expected: format.expected.into_owned(),
-            is_list: format.is_list,
+            expected: expected.into_owned(),
+            is_list,
+            shown,
+            accepts: Box::new(move |text| parse(text).is_some()),
         }
     }
 }

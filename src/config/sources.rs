@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::SECTIONS;
+use super::faults::Faults;
 use super::formats::Format;
+use super::inspection::{SettingInForce, SettingOrigin};
 use super::senders::{self, SenderTables};
 use super::setting::{PREFIX, Setting, Unset};
 use super::table::ConfigFile;
@@ -32,6 +34,7 @@ pub(super) struct GivenSettings {
     senders: SenderTables,
     templates: Option<toml::Value>,
     telegram_apps: Option<toml::Value>,
+    lacks_file: bool,
 }
 
 /// A value may be a secret, so it is not shown.
@@ -54,27 +57,68 @@ enum Source {
 }
 
 impl GivenSettings {
-    /// Collects the settings of all sources; flags come with the names of their settings.
-    ///
-    /// # Errors
-    /// When a name is unknown or stands where it must not, or the configuration file cannot be read.
+    /// Collects the settings of all sources; flags come with the names of their settings. Into `faults` go names that are
+    /// unknown or stand where they must not, values that are not what they must be, and a file that cannot be read.
     pub(super) fn gather(
         flags: Vec<(&'static str, String)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
+        faults: &mut Faults,
+    ) -> Self {
         let mut given = Self::default();
         for (name, text) in flags {
             let setting = known().find(|setting| setting.name == name);
-            let setting = setting.ok_or_else(|| ConfigError(format!("{name} is not a setting")))?;
-            given.add(setting, text, Source::Flag)?;
+            let setting = setting.ok_or_else(|| ConfigError(format!("{name} is not a setting")));
+            faults.unless(setting.and_then(|setting| given.add(setting, text, Source::Flag)));
         }
         for (name, value) in environment {
-            given.add_variable(&name, value)?;
+            faults.unless(given.add_variable(&name, value));
         }
-        if let Some(path) = ConfigFile::read(&given)?.config {
-            given.add_file(&path)?;
+        if let Some(path) = faults
+            .unless(ConfigFile::read(&given))
+            .and_then(|file| file.config)
+        {
+            let read = given.add_file(&path, faults);
+            given.lacks_file = faults.unless(read).is_none();
         }
-        Ok(given)
+        for setting in known() {
+            faults.unless(given.check(setting));
+        }
+        given
+    }
+
+    /// Whether there is a configuration file, and nothing of it is known.
+    pub(super) fn lacks_file(&self) -> bool {
+        self.lacks_file
+    }
+
+    /// Every setting as it is in force, in the order of the reference.
+    pub(super) fn in_force(&self) -> impl Iterator<Item = SettingInForce> {
+        known().map(|setting| {
+            let (text, origin) = match (self.values.get(setting.name), setting.default) {
+                (Some(Value { text, source }), _) => (setting.without_secrets(text), source.origin(setting)),
+                (None, Unset::Value(text) | Unset::Words(text)) => (text.to_owned(), SettingOrigin::Default),
+            };
+            SettingInForce {
+                name: setting.name.to_owned(),
+                value: text,
+                origin,
+            }
+        })
+    }
+
+    /// The configuration file, if one is named.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        ConfigFile::read(self).ok()?.config
+    }
+
+    /// The names of the variables that have secrets of senders.
+    pub(super) fn secret_variables(&self) -> impl Iterator<Item = &str> {
+        self.senders.secrets.keys().map(String::as_str)
+    }
+
+    /// The file that the tables stand in.
+    pub(super) fn sender_file(&self) -> Option<&Path> {
+        self.senders.tables.as_ref().map(|(_, path)| path.as_path())
     }
 
     /// The value of `setting`, if one was given.
@@ -88,12 +132,22 @@ impl GivenSettings {
         if let Some(value) = (format.parse)(text) {
             return Ok(Some(value));
         }
-        let (place, expected) = (place(setting, source), &format.expected);
-        Err(ConfigError(if setting.is_secret() {
-            format!("{place} must be {expected}")
-        } else {
-            format!("{place} must be {expected}, not {text:?}")
-        }))
+        Err(misfit(setting, text, source, &format.expected))
+    }
+
+    /// Whether the value of `setting` has its format, if one was given.
+    ///
+    /// # Errors
+    /// When it does not.
+    fn check(&self, setting: &Setting) -> Result<(), ConfigError> {
+        let Some(Value { text, source }) = self.values.get(setting.name) else {
+            return Ok(());
+        };
+        let format = (setting.format)();
+        if (format.accepts)(text) {
+            return Ok(());
+        }
+        Err(misfit(setting, text, source, &format.expected))
     }
 
     /// The value of `setting` that was given, or else this one.
@@ -199,7 +253,7 @@ impl GivenSettings {
         Ok(())
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+    fn add_file(&mut self, path: &Path, faults: &mut Faults) -> Result<(), ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("config: cannot read {}: {error}", path.display())))?;
         let mut table = text.parse::<toml::Table>().map_err(|error| {
@@ -215,56 +269,82 @@ impl GivenSettings {
         }
         self.templates = table.remove(templates::TEMPLATES);
         self.telegram_apps = table.remove(telegram::APPS);
-        self.add_table("", table, path)
-    }
-
-    fn add_table(&mut self, prefix: &str, table: toml::Table, path: &Path) -> Result<(), ConfigError> {
-        for (name, value) in table {
-            let name = format!("{prefix}{name}");
-            if let toml::Value::Table(inner) = value {
-                self.add_table(&format!("{name}."), inner, path)?;
-                continue;
-            }
-            let Some(setting) = known().find(|setting| setting.name == name) else {
-                let hint = suggestion(&name, |setting| setting.name.to_owned());
-                return Err(ConfigError(format!(
-                    "{name} in {} is not a setting{hint}",
-                    path.display()
-                )));
-            };
-            if !setting.is_in_file {
-                return Err(ConfigError(format!(
-                    "{name} must not stand in {}; set {} instead",
-                    path.display(),
-                    setting.variable()
-                )));
-            }
-            let text = match value {
-                toml::Value::String(text) => text,
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Boolean(choice) => choice.to_string(),
-                toml::Value::Array(values) if setting.is_list() && !values.is_empty() => {
-                    let texts = values.iter().map(toml::Value::as_str);
-                    let texts: Option<Vec<_>> = texts.collect();
-                    let place = || place(setting, &Source::File(path.to_path_buf()));
-                    texts
-                        .ok_or_else(|| ConfigError(format!("{} must be a list of texts", place())))?
-                        .join(",")
-                }
-                // As if it were not there.
-                toml::Value::Array(_) if setting.is_list() => continue,
-                _ => {
-                    let kind = value.type_str();
-                    let place = place(setting, &Source::File(path.to_path_buf()));
-                    return Err(ConfigError(format!(
-                        "{place} must be a text, a whole number or a boolean, not {kind}"
-                    )));
-                }
-            };
-            self.add(setting, text, Source::File(path.to_path_buf()))?;
-        }
+        self.add_table("", table, path, faults);
         Ok(())
     }
+
+    fn add_table(&mut self, prefix: &str, table: toml::Table, path: &Path, faults: &mut Faults) {
+        for (name, value) in table {
+            let name = format!("{prefix}{name}");
+            match value {
+                toml::Value::Table(inner) => self.add_table(&format!("{name}."), inner, path, faults),
+                value => {
+                    faults.unless(self.add_line(&name, value, path));
+                }
+            }
+        }
+    }
+
+    fn add_line(&mut self, name: &str, value: toml::Value, path: &Path) -> Result<(), ConfigError> {
+        let Some(setting) = known().find(|setting| setting.name == name) else {
+            let hint = suggestion(name, |setting| setting.name.to_owned());
+            return Err(ConfigError(format!(
+                "{name} in {} is not a setting{hint}",
+                path.display()
+            )));
+        };
+        if !setting.is_in_file {
+            return Err(ConfigError(format!(
+                "{name} must not stand in {}; set {} instead",
+                path.display(),
+                setting.variable()
+            )));
+        }
+        let source = Source::File(path.to_path_buf());
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(choice) => choice.to_string(),
+            toml::Value::Array(values) if setting.is_list() && !values.is_empty() => {
+                let texts = values.iter().map(toml::Value::as_str);
+                let texts: Option<Vec<_>> = texts.collect();
+                let place = || place(setting, &source);
+                texts
+                    .ok_or_else(|| ConfigError(format!("{} must be a list of texts", place())))?
+                    .join(",")
+            }
+            // As if it were not there.
+            toml::Value::Array(_) if setting.is_list() => return Ok(()),
+            _ => {
+                let kind = value.type_str();
+                let place = place(setting, &source);
+                return Err(ConfigError(format!(
+                    "{place} must be a text, a whole number or a boolean, not {kind}"
+                )));
+            }
+        };
+        self.add(setting, text, source)
+    }
+}
+
+impl Source {
+    fn origin(&self, setting: &Setting) -> SettingOrigin {
+        match self {
+            Self::Environment => SettingOrigin::Environment(setting.variable()),
+            Self::File(path) => SettingOrigin::File(path.clone()),
+            Self::Flag => SettingOrigin::Flag(format!("--{}", setting.flag_name())),
+        }
+    }
+}
+
+/// The value does not have the format of the setting. A secret is not repeated.
+fn misfit(setting: &Setting, text: &str, source: &Source, expected: &str) -> ConfigError {
+    let place = place(setting, source);
+    ConfigError(if setting.is_secret() {
+        format!("{place} must be {expected}")
+    } else {
+        format!("{place} must be {expected}, not {text:?}")
+    })
 }
 
 fn known() -> impl Iterator<Item = &'static Setting> {

@@ -16,6 +16,7 @@ use self::keys::SenderKey;
 use self::kinds::{http, smpp, smtp};
 use self::table::SenderTable;
 use super::ConfigError;
+use super::faults::Faults;
 use super::sources::GivenSettings;
 use crate::delivery::codes::secret::SenderSecret;
 use crate::delivery::codes::smpp::SmppSettings;
@@ -71,15 +72,22 @@ pub(super) struct SenderTables {
     pub(super) secrets: BTreeMap<String, SenderSecret>,
 }
 
-pub(super) fn read(given: &mut GivenSettings) -> Result<Vec<Sender>, ConfigError> {
+/// The senders that can be made; what is wrong with the others goes into `faults`.
+pub(super) fn read(given: &mut GivenSettings, faults: &mut Faults) -> Vec<Sender> {
     let SenderTables { tables, mut secrets } = given.take_senders();
     let mut senders: Vec<Sender> = Vec::new();
+    let mut all_made = true;
     if let Some((value, file)) = tables {
-        for (at, table) in tables_of(value, &file)?.into_iter().enumerate() {
+        let tables = faults.unless(tables_of(value, &file));
+        all_made = tables.is_some();
+        for (at, table) in tables.unwrap_or_default().into_iter().enumerate() {
             let table = SenderTable::new(format!("{SENDERS}[{at}]"), table, &file);
-            let sender = sender(table, &mut secrets)?;
+            let Some(sender) = faults.unless(sender(table, &mut secrets)) else {
+                all_made = false;
+                continue;
+            };
             if senders.iter().any(|other| other.name == sender.name) {
-                return Err(ConfigError::new(format!(
+                faults.add(ConfigError::new(format!(
                     "{SENDERS}.{} (in {}) must not be there twice",
                     sender.name,
                     file.display()
@@ -88,12 +96,13 @@ pub(super) fn read(given: &mut GivenSettings) -> Result<Vec<Sender>, ConfigError
             senders.push(sender);
         }
     }
-    match secrets.keys().next() {
-        None => Ok(senders),
-        Some(variable) => Err(ConfigError::new(format!(
+    // A sender that could not be made may not have come to its secret.
+    for variable in secrets.keys().filter(|_| all_made) {
+        faults.add(ConfigError::new(format!(
             "{variable} is a secret of a sender that is not in the configuration file, or needs none"
-        ))),
+        )));
     }
+    senders
 }
 
 fn tables_of(value: toml::Value, file: &Path) -> Result<Vec<toml::Table>, ConfigError> {

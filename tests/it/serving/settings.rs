@@ -1,10 +1,11 @@
 //! Settings that stop the start.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
-use super::process::{Process, command, complaint, run};
+use super::process::{Process, command, complaint, program, run, stdout_of};
 
 #[test]
 fn a_setting_that_nobody_knows_or_that_does_not_fit_is_named_in_one_line() {
@@ -119,4 +120,141 @@ fn whoever_sends_codes_to_the_log_is_warned_and_nobody_else() {
     };
     assert!(warned(log("none", &[])));
     assert!(!warned(log("one", &["--config", file.to_str().unwrap()])));
+}
+
+#[test]
+fn config_check_says_all_that_is_wrong_at_once_and_starts_nothing() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let file = at("countersign.toml");
+    let wrong = "lisen = '127.0.0.1:0'\nlog = 'loud'\n[limits]\nmax_pending_challenges = 0\n\
+                 [backup]\nevery_minutes = 60\n[[senders]]\nname = 'a'\nkind = 'log'\nhost = 'x'\n\
+                 [[senders]]\nname = 'b'\nkind = 'pigeon'\n[[templates]]\nname = 'c'\n";
+    fs::write(&file, wrong).unwrap();
+    let data = at("data");
+    let mut check = program(&["config", "check", "--config", &file, "--data", &data]);
+    let output = check
+        .env("COUNTERSIGN_LISTNE", "x")
+        .env("COUNTERSIGN_BOOTSTRAP", "AC12:hunter2hunter2")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    for named in [
+        "COUNTERSIGN_LISTNE is not a setting",
+        "lisen in ",
+        "log (in ",
+        "limits.max_pending_challenges (in ",
+        "bootstrap (COUNTERSIGN_BOOTSTRAP)",
+        "backup.directory must be given",
+        "senders.a",
+        "senders.b",
+        "templates",
+        "9 things are wrong",
+    ] {
+        let lines = errors.lines().filter(|line| line[13..].starts_with(named));
+        assert_eq!(lines.count(), 1, "{named}: {errors}");
+    }
+    assert!(!errors.contains("hunter2"), "{errors}");
+    assert!(!directory.path().join("data").exists(), "nothing is made");
+
+    let json = run(
+        directory.path(),
+        &["config", "check", "--json", "--log", "loud", "--listen", "x"],
+    );
+    assert_eq!(json.status.code(), Some(2));
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["ok"], json["faults"].as_array().map(Vec::len)),
+        (&false.into(), Some(2))
+    );
+    assert!(stdout_of(directory.path(), &["config", "check"]).starts_with("Nothing is wrong"));
+}
+
+#[test]
+fn config_check_looks_at_the_files_that_are_named() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (file, key, shelf) = (at("countersign.toml"), at("key"), at("shelf"));
+    fs::write(&key, "hunter2").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!(
+        "master_key_file = '{key}'\ntls_listen = '127.0.0.1:0'\ntls_cert = '{key}'\ntls_key = '{key}'\n\
+         telegram_listen = '127.0.0.1:0'\ntelegram_rsa_key_file = '{}'\nwitness = '{}/w'\n\
+         [backup]\ndirectory = '{shelf}'\nevery_minutes = 60\n",
+        at("none.pem"),
+        at("nowhere"),
+    );
+    fs::write(&file, text).unwrap();
+    let output = run(directory.path(), &["config", "check", "--config", &file]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for part in [
+        key.as_str(),
+        "tls_cert, tls_key: ",
+        "there is no RSA key in ",
+        "witness: cannot use the directory",
+        "backup.directory: cannot use ",
+        "5 things are wrong",
+    ] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    assert!(!errors.contains("hunter2"), "{errors}");
+    // What serves is found right.
+    let served = Process::start(&directory.path().join("data"));
+    let checked = stdout_of(&directory.path().join("data"), &["config", "check"]);
+    assert!(checked.starts_with("Nothing is wrong"), "{checked}");
+    drop(served);
+}
+
+#[test]
+fn config_show_says_where_each_value_comes_from_and_shows_no_secret() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("countersign.toml");
+    let file = file.to_str().unwrap();
+    let text = "log = 'warn'\nmax_connections = 100\nmaster_key_command = 'vault read hunter2'\n\
+                store = 'postgres://me:hunter2@db.example/c'\n\
+                [[senders]]\nname = 'my-sms'\nkind = 'smtp'\nhost = 'mail.example'\nusername = 'hunter2'\nfrom = 'a@b.example'\n\
+                [[telegram_apps]]\napi_id = 1\napi_hash = 'hunter2'\n";
+    fs::write(file, text).unwrap();
+    let show = |arguments: &[&str]| {
+        let mut command =
+            program(&[&["config", "show", "--config", file, "--log", "debug"], arguments].concat());
+        command
+            .env("COUNTERSIGN_MAX_CONNECTIONS", "200")
+            .env("COUNTERSIGN_SENDER_MY_SMS_SECRET", "hunter2");
+        let output = command.output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        shown
+    };
+    let shown = show(&["--json"]);
+    let all: Vec<serde_json::Value> = serde_json::from_str(&shown).unwrap();
+    let of = |name: &str| {
+        let found = all.iter().find(|setting| setting["setting"] == name);
+        let found = found.unwrap_or_else(|| panic!("{name}: {shown}"));
+        ["value", "source", "place"].map(|key| found[key].as_str().unwrap_or("-").to_owned())
+    };
+    for (name, expected) in [
+        ("log", ["debug", "flag", "--log"]),
+        (
+            "max_connections",
+            ["200", "environment", "COUNTERSIGN_MAX_CONNECTIONS"],
+        ),
+        ("store", ["postgres://me:(hidden)@db.example/c", "file", file]),
+        ("master_key_command", ["vault (hidden)", "file", file]),
+        ("listen", ["127.0.0.1:8080", "default", "-"]),
+        ("senders.my-sms", ["smtp", "file", file]),
+        (
+            "senders.my-sms.secret",
+            ["(hidden)", "environment", "COUNTERSIGN_SENDER_MY_SMS_SECRET"],
+        ),
+        ("telegram_apps", ["1 in the file", "file", file]),
+    ] {
+        assert_eq!(of(name), expected, "{name}");
+    }
+    let text = show(&[]);
+    assert!(text.starts_with("SETTING "), "{text}");
+    let line = text.lines().find(|line| line.starts_with("log "));
+    assert!(line.is_some_and(|line| line.ends_with("flag --log")), "{text}");
 }
