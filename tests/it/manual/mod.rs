@@ -15,6 +15,7 @@ mod leavings;
 mod links;
 mod names;
 mod page;
+mod proxies;
 mod python;
 mod sentences;
 mod server;

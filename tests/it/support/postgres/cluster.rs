@@ -231,7 +231,7 @@ impl ClusterOptions {
 
 /// A port that nobody listens on, and that the system gives nobody who asks for any: it stays free while the server that
 /// uses it is stopped. Processes begin at different ones.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let end = range

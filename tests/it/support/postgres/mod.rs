@@ -19,7 +19,7 @@ mod programs;
 mod proxy;
 mod standby;
 
-pub use self::cluster::{Cluster, ClusterOptions};
+pub use self::cluster::{Cluster, ClusterOptions, free_port};
 pub use self::database::Database;
 pub use self::proxy::Proxy;
 pub use self::standby::Replication;
