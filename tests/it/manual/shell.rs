@@ -1,6 +1,8 @@
 //! The commands of the README and the manual run.
 
+use std::env;
 use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -21,8 +23,29 @@ fn commands_run_as_they_stand() {
         if blocks.is_empty() {
             Ok(())
         } else {
-            run(document, &blocks)
+            run(&Server::start(), document, &blocks, BASH)
         }
+    });
+}
+
+/// As somebody pastes them who has another shell, and who begins anew where he began before.
+#[test]
+fn commands_run_in_zsh_and_again_where_they_ran() {
+    programs(&["curl", "openssl"]);
+    if !has_zsh() {
+        return;
+    }
+    assert_all(|document| {
+        let blocks = shell_blocks(document);
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let server = Server::start();
+        run(&server, document, &blocks, ZSH)?;
+        if NOT_AGAIN.iter().any(|(page, _)| *page == document.name()) {
+            return Ok(());
+        }
+        run(&server, document, &blocks, ZSH).map_err(|failure| format!("again: {failure}"))
     });
 }
 
@@ -47,11 +70,10 @@ fn settings_are_those_that_a_server_starts_with() {
 }
 
 /// What the page's commands go on from, and they themselves.
-fn run(document: &Document, blocks: &[Block]) -> Result<(), String> {
-    let server = Server::start();
+fn run(server: &Server, document: &Document, blocks: &[Block], shell: Shell) -> Result<(), String> {
     let directory = server.directory.path();
     put_keys_of_providers(directory);
-    let mut script = "set -euo pipefail\n".to_owned();
+    let mut script = format!("set -euo pipefail\n{}\n", shell.first);
     let before = prelude(document);
     for block in &before {
         script.push_str(&block.text);
@@ -63,7 +85,7 @@ fn run(document: &Document, blocks: &[Block]) -> Result<(), String> {
     let (out, err) = (directory.join("out"), directory.join("err"));
     // Into files: what goes on in the background would hold a pipe open.
     let ended = clean(Command::new("timeout"), directory)
-        .args(["60", "bash", "page.sh"])
+        .args(["60", "sh", "-c", shell.command])
         .stdout(File::create(&out).unwrap())
         .stderr(File::create(&err).unwrap())
         .status()
@@ -203,6 +225,18 @@ fn assert_all(check: impl Fn(&Document) -> Result<(), String> + Sync) {
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 
+/// Whether zsh is installed. Says what is skipped where it is not, past the test harness.
+fn has_zsh() -> bool {
+    let there = Command::new("zsh").arg("--version").output().is_ok();
+    let all = env::var_os("COUNTERSIGN_TEST_ALL").is_some_and(|all| all == "1");
+    assert!(there || !all, "install zsh (`apt-get install zsh`)");
+    if !there {
+        let line = "SKIPPED: the manual's commands in zsh, which is not installed (Debian's package zsh)\n";
+        io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    there
+}
+
 /// Fails unless these are installed.
 fn programs(names: &[&str]) {
     let there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
@@ -214,5 +248,33 @@ fn programs(names: &[&str]) {
         "install {missing} (`apt-get install {missing}`)"
     );
 }
+
+/// How a shell is given `page.sh`, and what it is told first.
+#[derive(Clone, Copy)]
+struct Shell {
+    command: &'static str,
+    first: &'static str,
+}
+
+const BASH: Shell = Shell {
+    command: "exec bash page.sh",
+    first: "",
+};
+
+/// Interactive, as it is where commands are pasted: only then does it take comments and `!` for something else.
+const ZSH: Shell = Shell {
+    command: "exec zsh -fis < page.sh",
+    first: "setopt interactive_comments",
+};
+
+/// Pages whose commands do not run twice in one directory, and why.
+const NOT_AGAIN: &[(&str, &str)] = &[
+    ("administering", "an account has one API key of a name"),
+    ("backup", "a backup that is there is not overwritten"),
+    (
+        "keys",
+        "a store stays sealed under the key that it was changed to",
+    ),
+];
 
 const MARK: &str = "=== block ";
