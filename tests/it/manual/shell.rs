@@ -262,8 +262,9 @@ const BASH: Shell = Shell {
 };
 
 /// Interactive, as it is where commands are pasted: only then does it take comments and `!` for something else.
+/// In a session of its own: it would reach for the terminal of whoever runs the tests, and be stopped.
 const ZSH: Shell = Shell {
-    command: "exec zsh -fis < page.sh",
+    command: "exec setsid zsh -fis < page.sh",
     first: "setopt interactive_comments",
 };
 
