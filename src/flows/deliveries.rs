@@ -17,7 +17,7 @@ impl Unpack for Deliveries {
                 Box::new(EventParcel)
             }
             OutboxMessage::Code(code) => Box::new(CodeParcel::new(code.clone())),
-            OutboxMessage::Push { .. } => Box::new(PushParcel),
+            OutboxMessage::Push { .. } => Box::new(PushParcel::default()),
         }
     }
 }

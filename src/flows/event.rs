@@ -17,6 +17,7 @@ use crate::domain::webhook::{Webhook, WebhookStatus};
 use crate::flows::outbox::{Parcel, put_new_row};
 use crate::flows::reading::Reading;
 use crate::flows::{Fault, SealedReads, webhook_secret};
+use crate::memory::delivery_routes::DeliveryRoute;
 use crate::store::{Batch, StoreError, keys};
 
 /// Adds a row for each webhook that wants `event`, which is `factor`'s; none if nobody does.
@@ -120,6 +121,14 @@ pub struct EventParcel;
 impl Parcel for EventParcel {
     async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome {
         deliver_webhook(app, row).await
+    }
+
+    fn route(&self, _app: &App) -> DeliveryRoute {
+        DeliveryRoute {
+            what: "event",
+            provider: "webhook",
+            sender: None,
+        }
     }
 }
 

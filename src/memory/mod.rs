@@ -16,6 +16,7 @@ pub mod code_offsets;
 pub(crate) mod conversions;
 pub mod dead_letters;
 pub mod decisions;
+pub mod delivery_routes;
 pub mod epoch;
 pub mod fraud;
 pub(crate) mod gates;
@@ -25,6 +26,7 @@ pub mod nodes;
 pub mod sids;
 pub(crate) mod tallies;
 pub mod turns;
+pub mod verification_tally;
 pub mod waiters;
 pub(crate) mod wakeups;
 
@@ -38,12 +40,14 @@ use self::code_offsets::AcceptedOffsets;
 use self::conversions::SenderConversions;
 use self::dead_letters::SaidLetters;
 use self::decisions::DecisionTally;
+use self::delivery_routes::RouteTally;
 use self::epoch::KnownEpoch;
 use self::fraud::FraudMemory;
 use self::machine::MachineMemory;
 use self::nodes::NodeMemory;
 use self::tallies::{DeliveryTally, SenderTally};
 use self::turns::RecordTurns;
+use self::verification_tally::VerificationTally;
 use self::waiters::Waiters;
 use self::wakeups::Wakeups;
 
@@ -62,6 +66,8 @@ pub struct Memory {
     pub backlog: Backlog,
     /// What became of the outbox's rows.
     pub deliveries: DeliveryTally,
+    /// What became of them by the way that they took.
+    pub routes: RouteTally,
     /// What the log was told of dead letters.
     pub dead_letters: SaidLetters,
     /// What became of the codes that each sender was given.
@@ -82,6 +88,8 @@ pub struct Memory {
     pub audit: AuditMemory,
     /// What was decided, and how often.
     pub decisions: DecisionTally,
+    /// How many verifications began and how they ended.
+    pub verifications: VerificationTally,
     /// Held by whoever writes entries anew because the data keys have changed.
     pub key_walk: tokio::sync::Mutex<()>,
     /// What guards codes by message against toll fraud.

@@ -13,7 +13,7 @@
 //! Invariant: engines know bytes only. What is stored stands in one table, [`kinds`], which makes the [`keys`]; values are
 //! made in [`records`].
 
-mod atomic_histogram;
+pub(crate) mod atomic_histogram;
 pub mod authentic;
 pub mod counting;
 pub mod faulty;

@@ -21,6 +21,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::connection_tally::ConnectionTally;
+use super::delivery_metrics::deliveries;
 use super::process::ProcessFigures;
 use crate::app::App;
 use crate::domain::histogram::HistogramCounts;
@@ -52,6 +53,11 @@ impl Metrics {
             "decisions",
             "What was decided, by the protocol it was asked in, what it was, how it ended and why",
             app.memory.decisions.counts(),
+        );
+        registry.register(
+            "verifications",
+            "Verifications that began and how they ended, by the protocol that was asked in and the channel of the last code",
+            app.memory.verifications.counts(),
         );
         registry.register_collector(Box::new(Arc::clone(&requests)));
         registry.register_collector(Box::new(Arc::clone(&connections)));
@@ -177,7 +183,7 @@ impl MetricsPage<'_> {
         value.map_or(Ok(()), |value| ConstGauge::new(value).encode(described))
     }
 
-    fn counters<L: EncodeLabelSet>(
+    pub(super) fn counters<L: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
@@ -274,6 +280,7 @@ impl Collector for App {
         machine(self, &mut page)?;
         backups(self, &mut page)?;
         outbox(self, &mut page)?;
+        deliveries(self, &mut page)?;
         senders(self, &mut page)?;
         totp(self, &mut page)?;
         let waiting = whole(self.memory.waiters.waiting());
@@ -457,7 +464,7 @@ fn totp(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
     )
 }
 
-fn put_histogram(mut at: MetricEncoder<'_>, counts: &HistogramCounts) -> fmt::Result {
+pub(super) fn put_histogram(mut at: MetricEncoder<'_>, counts: &HistogramCounts) -> fmt::Result {
     let buckets: Vec<_> = counts.shown().collect();
     at.encode_histogram::<NoLabelSet>(counts.shown_sum(), counts.total(), &buckets, None)
 }

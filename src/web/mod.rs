@@ -14,6 +14,7 @@ pub mod boundary;
 pub mod client_address;
 pub mod connection_tally;
 pub mod cross_origin;
+mod delivery_metrics;
 pub mod docs;
 pub(crate) mod failure;
 pub mod metrics;

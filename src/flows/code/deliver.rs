@@ -16,6 +16,7 @@ use crate::flows::outbox::{Parcel, Settled};
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Fault, SealedReads, account};
 use crate::memory::breaker::NotNow;
+use crate::memory::delivery_routes::DeliveryRoute;
 use crate::store::keys;
 
 /// A code on its way to its sender.
@@ -32,6 +33,8 @@ pub(super) struct CodeNote {
     pub(super) reference: Option<String>,
     /// In which language the message was written.
     pub(super) locale: Option<String>,
+    /// When it was asked for, by whoever wants the code: earlier than a try with another sender.
+    pub(super) asked_at: Option<Timestamp>,
     /// Why nothing was tried, if nothing was.
     pub(super) untried: Option<Untried>,
     /// Whether it is refused by this server, which did not ask the sender and so knows nothing new of it.
@@ -105,6 +108,19 @@ impl Parcel for CodeParcel {
         }
     }
 
+    fn route(&self, app: &App) -> DeliveryRoute {
+        let sender = app.senders.codes.by_name(self.code.sender);
+        DeliveryRoute {
+            what: "code",
+            provider: sender.map_or("unknown", |sender| sender.kind.name()),
+            sender: Some(self.code.sender),
+        }
+    }
+
+    fn asked_at(&self) -> Option<Timestamp> {
+        self.note.asked_at
+    }
+
     async fn settle(
         &self,
         app: &App,
@@ -135,6 +151,7 @@ impl CodeParcel {
         let Some(due) = due(&verification, row.send, now) else {
             return Ok(DeliveryOutcome::Obsolete);
         };
+        self.note.asked_at = Some(due.sending.at);
         let Some(sender) = app.senders.codes.by_name(row.sender) else {
             let why = format!("the settings name no sender {} any more", row.sender);
             self.note.refused_here = true;

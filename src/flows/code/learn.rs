@@ -79,6 +79,11 @@ pub(super) fn converted(conversions: &SenderConversions, attempt: &Attempt) {
 pub(crate) fn tell_conversion(app: &App, verification: &Verification, attempt: Option<&Attempt>) {
     if let Some(attempt) = attempt {
         converted(&app.memory.conversions, attempt);
+        if let (AttemptStatus::Sent, Some(now)) = (&attempt.status, attempt.converted_at) {
+            // As it was read: dated when it was sent, or when its provider told more of it.
+            let took = now.since(attempt.date_updated);
+            app.memory.routes.answered(attempt.sender, took);
+        }
         fraud::converted(app, verification);
     }
 }

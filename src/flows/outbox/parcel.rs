@@ -19,6 +19,7 @@ use crate::domain::outbox::Reason;
 use crate::domain::time::Timestamp;
 use crate::flows::reading::Reading;
 use crate::flows::{Fault, retry_on_conflict};
+use crate::memory::delivery_routes::{DeliveryRoute, RouteEnd};
 use crate::store::{Batch, keys};
 
 /// What is in a row, made anew for each try.
@@ -33,6 +34,20 @@ pub trait Parcel: fmt::Debug + Send + Sync {
     /// Tries once to deliver what is in `row`, and says what came of it. It changes nothing of the row, and may remember
     /// what only [`Parcel::settle`] wants to know.
     async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome;
+
+    /// Which way it takes, for the operators' metrics; said of one that was tried.
+    fn route(&self, _app: &App) -> DeliveryRoute {
+        DeliveryRoute {
+            what: "other",
+            provider: "unknown",
+            sender: None,
+        }
+    }
+
+    /// When it was asked for, if that is not when its row was written.
+    fn asked_at(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Takes in what came of it: the row that was leased (or that no lease was needed for) leaves its lane, or waits there.
     /// Also said to a parcel of which nothing was tried: that was too late, or whose try was cut off.
@@ -110,7 +125,27 @@ pub(super) async fn settle(
         Settled::LeftToOthers(_) | Settled::TakenAway => {}
         Settled::Handed | Settled::TooLate(_) | Settled::Waits { .. } => tally.failed(),
     }
+    count_by_route(app, parcel, leased, &settled);
     Ok(settled)
+}
+
+fn count_by_route(app: &App, parcel: &dyn Parcel, leased: &OutboxRow, settled: &Settled) {
+    let end = match settled {
+        Settled::Delivered => {
+            let asked_at = parcel.asked_at().unwrap_or(leased.date_created);
+            let took = app.clock.now().since(asked_at);
+            return app.memory.routes.delivered(parcel.route(app), took);
+        }
+        Settled::GivenUp(_) => RouteEnd::GivenUp,
+        Settled::Handed => RouteEnd::HandedOn,
+        Settled::Obsolete => RouteEnd::Obsolete,
+        Settled::Refused => RouteEnd::Refused,
+        Settled::TooLate(_) => RouteEnd::TooLate,
+        Settled::Waits { .. } => RouteEnd::Retried,
+        // Nothing was tried, or somebody else says what came of it.
+        Settled::LeftToOthers(_) | Settled::TakenAway => return,
+    };
+    app.memory.routes.ended(parcel.route(app), end);
 }
 
 /// Why a row became a dead letter. It may quote the receiver, and is one line.

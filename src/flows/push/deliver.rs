@@ -21,23 +21,40 @@ use crate::domain::text::{ApnsTopic, Message};
 use crate::flows::outbox::Parcel;
 use crate::flows::reading::{NotRead, Reading};
 use crate::flows::{Fault, account, credential, factor, retry_on_conflict};
+use crate::memory::delivery_routes::DeliveryRoute;
 use crate::store::{Batch, keys};
 
 /// A notification on its way to a device.
-#[derive(Debug)]
-pub struct PushParcel;
+#[derive(Debug, Default)]
+pub struct PushParcel {
+    /// Which transport was tried, once one was.
+    provider: Option<&'static str>,
+}
 
 #[async_trait]
 impl Parcel for PushParcel {
     async fn deliver(&mut self, app: &App, row: &OutboxRow) -> DeliveryOutcome {
-        deliver_push(app, row).await
+        deliver_over(app, row, &mut self.provider).await
+    }
+
+    fn route(&self, _app: &App) -> DeliveryRoute {
+        DeliveryRoute {
+            what: "push",
+            provider: self.provider.unwrap_or("unknown"),
+            sender: None,
+        }
     }
 }
 
 /// Sends the notification of `row` with the transport that the factor names now, and notes in the factor what the
 /// transport says of it.
 pub async fn deliver_push(app: &App, row: &OutboxRow) -> DeliveryOutcome {
-    match deliver(app, row).await {
+    deliver_over(app, row, &mut None).await
+}
+
+/// The same; notes which transport is tried.
+async fn deliver_over(app: &App, row: &OutboxRow, provider: &mut Option<&'static str>) -> DeliveryOutcome {
+    match deliver(app, row, provider).await {
         Ok(outcome) => outcome,
         // What it is about is gone.
         Err(NotRead::Absent) => DeliveryOutcome::Obsolete,
@@ -49,7 +66,11 @@ pub async fn deliver_push(app: &App, row: &OutboxRow) -> DeliveryOutcome {
     }
 }
 
-async fn deliver(app: &App, row: &OutboxRow) -> Result<DeliveryOutcome, NotRead> {
+async fn deliver(
+    app: &App,
+    row: &OutboxRow,
+    provider: &mut Option<&'static str>,
+) -> Result<DeliveryOutcome, NotRead> {
     let Some(notice) = Notice::read(app, row).await? else {
         return Ok(DeliveryOutcome::Obsolete);
     };
@@ -59,6 +80,12 @@ async fn deliver(app: &App, row: &OutboxRow) -> Result<DeliveryOutcome, NotRead>
         factor: notice.factor,
         text: notice.text(),
         expires_at: notice.challenge.expires_at,
+    };
+    *provider = match &notice.push.notification {
+        NotificationChannel::Apn(_) => Some("apns"),
+        NotificationChannel::Fcm(_) => Some("fcm"),
+        NotificationChannel::WebPush(_) => Some("web_push"),
+        NotificationChannel::None => None,
     };
     let push = &notice.service.settings.push;
     // Each transport has an arm: which credential it needs, and how it sends.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::count::count_change;
 use super::unlock::{Decided, announce_locks};
 use super::{
     FoundVerification, Scope, VerificationName, find, paused_until, put_destination, put_wrong_codes,
@@ -397,6 +398,7 @@ impl Checked {
             (batch, converted) = note_conversion(&mut reading, &verification, now, batch).await?;
         }
         reading.commit(batch).await?;
+        count_change(app, Some(&found.verification), &verification, now);
         tell_conversion(app, &verification, converted.as_ref());
         if !right {
             warn_of_failures(&found.wrong_codes.unwrap_or_default(), &verification, now);

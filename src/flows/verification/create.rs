@@ -1,5 +1,6 @@
 //! Begins a verification of which nothing is sent before somebody asks for that, or has its code sent in the same commit.
 
+use super::count::count_change;
 use super::resend::after_refused;
 use super::{Resend, Scope, send_within};
 use crate::app::App;
@@ -118,6 +119,7 @@ async fn attempt(
     } = begin(app, &mut reading, scope, new, Vec::new()).await?;
     let batch = put_verification(batch, None, &verification)?;
     reading.commit(batch).await?;
+    count_change(app, None, &verification, verification.date_created);
     Ok(verification)
 }
 
@@ -145,6 +147,7 @@ async fn attempt_and_send(
                 let batch = put_verification(batch, None, &sent)?;
                 reading.commit(batch).await?;
                 permit.commit(sent.sid);
+                count_change(app, None, &sent, now);
                 return Ok(sent);
             }
             Err(Error::Refused(refusal)) => {

@@ -7,6 +7,7 @@
 mod advance;
 mod check;
 mod confirm_silent;
+mod count;
 mod create;
 mod due;
 mod resend;

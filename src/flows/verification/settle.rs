@@ -1,5 +1,6 @@
 //! Ends a verification because its owner says so.
 
+use super::count::count_change;
 use super::unlock::{Decided, announce_locks};
 use super::{Scope, VerificationName, find};
 use crate::app::App;
@@ -82,6 +83,7 @@ async fn end(
     let batch = announce_locks(app, &found.service, &decided, now, batch)?;
     let batch = put_verification(batch, Some(&found.verification), &verification)?;
     reading.commit(batch).await?;
+    count_change(app, Some(&found.verification), &verification, now);
     tell_conversion(app, &verification, converted.as_ref());
     Ok((found.service, verification))
 }

@@ -4,6 +4,7 @@ use std::{fmt, iter};
 
 use zeroize::Zeroizing;
 
+use super::count::count_change;
 use super::silent_token::SilentToken;
 use super::{Scope, put_destination};
 use crate::app::App;
@@ -235,6 +236,7 @@ async fn attempt(
     let batch = put_verification(batch, before.as_ref(), &verification)?;
     reading.commit(batch).await?;
     permit.commit(verification.sid);
+    count_change(app, before.as_ref(), &verification, now);
     Ok(StartedVerification {
         verification,
         service: owner,

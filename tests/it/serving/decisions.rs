@@ -12,7 +12,7 @@ use super::process::{Process, basic, complaint, get, run, stdout_of};
 /// A server, and an account that asks it.
 pub(super) struct Asked {
     pub(super) server: Process,
-    ops: String,
+    pub(super) ops: String,
     pub(super) authorization: String,
     pub(super) account: String,
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::database::Servers;
+use super::decisions::Asked;
 use super::process::{Process, basic, connect, get, stdout_of};
 use crate::postgres_server::Cluster;
 
@@ -166,4 +167,52 @@ fn changes_are_timed(mut metered: Metered) {
     // Nobody waits for a disk for nothing.
     let sum = metered.value("countersign_store_commit_seconds_sum").unwrap();
     assert!(sum > 0.0, "{sum}");
+}
+
+#[test]
+fn a_code_is_counted_from_its_beginning_to_its_answer_by_sender_and_channel() {
+    let directory = TempDir::new().unwrap();
+    let asked = Asked::start_in(directory.path(), &[]);
+    let created = asked.post("/v2/Services", "FriendlyName=Shop&CustomCodeEnabled=true");
+    let service = format!("/v2/Services/{}", created.body["sid"].as_str().unwrap());
+    let (to, code) = ("To=%2B4915112345678", "314159");
+    let verifications = format!("{service}/Verifications");
+    let sent = asked.post(&verifications, &format!("{to}&Channel=sms&CustomCode={code}"));
+    assert_eq!(sent.status, 201);
+    let (began, delivered) = (
+        Instant::now(),
+        "countersign_deliveries_total{what=\"code\",provider=\"log\",",
+    );
+    let page = || get(&asked.ops, "/metrics");
+    let counted = |page: &str, begin: &str, end: &str| {
+        let mut lines = page.lines();
+        lines.any(|line| line.starts_with(begin) && line.ends_with(end))
+    };
+    while !counted(&page(), delivered, "outcome=\"delivered\"} 1") {
+        assert!(began.elapsed() < PATIENCE, "it is not delivered");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(counted(
+        &page(),
+        "countersign_delivery_seconds_count{what=\"code\",provider=\"log\",",
+        "} 1"
+    ));
+    assert!(!page().contains("\ncountersign_code_answer_seconds_count{"));
+    let checked = asked.post(
+        &format!("{service}/VerificationCheck"),
+        &format!("{to}&Code={code}"),
+    );
+    assert_eq!(checked.body["status"], "approved");
+    let page = page();
+    assert!(counted(
+        &page,
+        "countersign_code_answer_seconds_count{sender=",
+        "} 1"
+    ));
+    for outcome in ["begun", "approved"] {
+        let series = format!(
+            "countersign_verifications_total{{dialect=\"twilio\",channel=\"sms\",outcome=\"{outcome}\"}}"
+        );
+        assert!(counted(&page, &series, " 1"), "{series}");
+    }
 }
