@@ -83,6 +83,20 @@ impl HistogramCounts {
         }
     }
 
+    /// Nothing was counted yet, of what is told apart by `S`.
+    #[must_use]
+    pub fn of<S: Scale>() -> Self {
+        Self::new::<S>([0; PLACES], 0)
+    }
+
+    /// Counts a time, in microseconds.
+    pub fn count_time(&mut self, time: std::time::Duration) {
+        let value = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let place = self.bounds.partition_point(|bound| *bound < value);
+        self.counts[place] += 1;
+        self.sum = self.sum.saturating_add(value);
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -73,6 +73,7 @@ pages! {
     administering
     deploying
     kubernetes
+    monitoring
     database
     backup
     keys

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::domain::histogram::{DeliveryTimes, HistogramCounts};
 use crate::domain::sender_name::SenderName;
-use crate::store::atomic_histogram::AtomicHistogram;
 
 /// Which way a delivery takes. All parts are names that this program or its operator gives, so there are no more than those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,13 +65,36 @@ impl RouteEnd {
 #[derive(Debug, Default)]
 pub struct RouteTally {
     routes: RwLock<BTreeMap<DeliveryRoute, Arc<RouteFigures>>>,
-    answers: RwLock<BTreeMap<SenderName, Arc<AtomicHistogram<DeliveryTimes>>>>,
+    answers: RwLock<BTreeMap<SenderName, Arc<TimesTaken>>>,
 }
 
 #[derive(Debug, Default)]
 struct RouteFigures {
     ends: [AtomicU64; RouteEnd::ALL.len()],
-    times: AtomicHistogram<DeliveryTimes>,
+    times: TimesTaken,
+}
+
+/// How long something took, each time. Far less often than requests, so a lock is no burden.
+#[derive(Debug)]
+struct TimesTaken(Mutex<HistogramCounts>);
+
+impl Default for TimesTaken {
+    fn default() -> Self {
+        Self(Mutex::new(HistogramCounts::of::<DeliveryTimes>()))
+    }
+}
+
+impl TimesTaken {
+    fn count_time(&self, time: Duration) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .count_time(time);
+    }
+
+    fn counts(&self) -> HistogramCounts {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What was counted of one way.

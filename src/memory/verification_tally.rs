@@ -16,8 +16,26 @@ pub struct CountedVerification {
 }
 
 /// How often each was counted since this process began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct VerificationTally(Family<CountedVerification, Counter>);
+
+impl Default for VerificationTally {
+    /// Each outcome is there from the first look on, with nothing counted, so that those who ask for it know its name.
+    fn default() -> Self {
+        let counts = Family::default();
+        for outcome in OUTCOMES {
+            let nobody = CountedVerification {
+                dialect: "",
+                channel: "none",
+                outcome,
+            };
+            drop(counts.get_or_create(&nobody));
+        }
+        Self(counts)
+    }
+}
+
+const OUTCOMES: [&str; 4] = ["begun", "approved", "canceled", "failed"];
 
 impl VerificationTally {
     /// Counts one.

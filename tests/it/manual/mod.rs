@@ -13,6 +13,7 @@ mod command;
 mod kubernetes;
 mod leavings;
 mod links;
+mod monitoring;
 mod names;
 mod page;
 mod proxies;
