@@ -32,6 +32,7 @@ mod open;
 mod outbox;
 mod output;
 mod progress;
+mod sender_test;
 mod senders;
 mod serve;
 mod signals;
@@ -97,6 +98,9 @@ enum Command {
     /// Check, export, import and convert what is stored.
     #[command(subcommand)]
     Store(store::Command),
+    /// Try a sender of codes.
+    #[command(subcommand)]
+    Senders(sender_test::Command),
     /// Show what clients of Telegram's login codes need.
     #[command(subcommand)]
     Telegram(telegram::Command),
@@ -185,6 +189,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
         Command::Backup(command) => block_on(backup::run(command, environment)),
         Command::Keys(command) => block_on(keys::run(command, environment)),
         Command::Store(command) => block_on(store::run(command, environment)),
+        Command::Senders(command) => block_on(sender_test::run(command, environment)),
         Command::Telegram(command) => telegram::run(command, environment),
         Command::Config(command) => command.run(environment),
         Command::Device(args) => block_on(async { device::run(args).await.map_err(Failure::new) }),

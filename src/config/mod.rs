@@ -39,6 +39,7 @@ pub use self::log_directives::{LogDirectives, LogFormat};
 pub use self::reference::reference;
 pub use self::setting::{Flag, Section, Setting, Unset};
 pub use self::sources::ConfigError;
+pub(crate) use self::sources::nearest;
 pub use self::table::{NetworkSettings, OutboundSettings, SECTIONS, ZitadelSettings};
 
 use self::faults::Faults;

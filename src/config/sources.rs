@@ -396,7 +396,7 @@ fn suggestion(name: &str, spelling: impl Fn(&Setting) -> String) -> String {
 }
 
 /// Of the names that are known the one that was probably meant.
-pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let near = known.map(|known| (distance(name, &known), known)).min();
     near.filter(|(away, _)| *away <= 3).map(|(_, known)| known)
 }

@@ -34,6 +34,7 @@ mod register;
 mod rolling;
 mod schedules;
 mod secrets;
+mod sender_tests;
 mod service_manager;
 mod settings;
 mod shares;
