@@ -4,7 +4,7 @@
 //! error, and the exit status is 2 when the settings or the command line are at fault, 3 when entries that somebody else wrote were
 //! left out of a copy, 4 when the store cannot be written and a later start may find that it can, 1 otherwise.
 //!
-//! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`.
+//! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`, a row in `examples`.
 
 mod account;
 mod admin;
@@ -18,6 +18,7 @@ mod config;
 mod convert;
 mod data_directory;
 mod device;
+mod examples;
 mod flags;
 mod key;
 mod key_command;
@@ -35,6 +36,7 @@ mod progress;
 mod sender_test;
 mod senders;
 mod serve;
+mod shells;
 mod signals;
 mod store;
 mod telegram;
@@ -50,7 +52,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 
@@ -115,6 +117,10 @@ enum Command {
     Bench(bench::Args),
     /// Show the manual, or one of its pages.
     Manual(manual::Args),
+    /// Print what a shell completes this command line with.
+    Completions(shells::CompletionsArgs),
+    /// Print or write manual pages for man.
+    Man(shells::ManArgs),
 }
 
 /// This program's release, and the commit that it was built from.
@@ -123,7 +129,7 @@ pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("
 /// All commands and their options, for whoever checks what is said of them.
 #[must_use]
 pub fn command_line() -> clap::Command {
-    Cli::command()
+    examples::with_examples(Cli::command())
 }
 
 /// Runs the command that `arguments` (the program's name first) and `environment` ask for.
@@ -137,7 +143,7 @@ pub fn main(
 }
 
 fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parsed(arguments) {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             output::say(&error.to_string());
@@ -155,6 +161,13 @@ fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// The command line, read as [`command_line`] describes it.
+fn parsed(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command_line();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), Failure> {
@@ -196,6 +209,11 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
         Command::Totp(args) => block_on(async { totp::run(args).await.map_err(Failure::new) }),
         Command::Bench(args) => block_on(bench::run(args, environment)),
         Command::Manual(args) => block_on(manual::run(args)),
+        Command::Completions(args) => {
+            shells::completions(&args, command_line());
+            Ok(())
+        }
+        Command::Man(args) => shells::man(args, command_line()),
     }
 }
 

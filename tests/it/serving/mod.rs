@@ -38,6 +38,7 @@ mod sender_tests;
 mod service_manager;
 mod settings;
 mod shares;
+mod shell_tests;
 mod shutdown;
 mod starting;
 mod streams;
