@@ -283,8 +283,12 @@ impl Failure {
         } else {
             format!(": {}", missing.join(" "))
         };
+        let meant = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+        // Others say how to pass what is not known as a value: that is seldom meant.
+        let meant = meant.filter(|tip| tip.contains("similar"));
+        let meant = meant.map_or_else(String::new, |tip| format!("; {tip}"));
         Self {
-            line: format!("{first}{missing} (see countersign --help)"),
+            line: format!("{first}{missing}{meant} (see countersign --help)"),
             status: 2,
         }
     }
@@ -311,6 +315,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command_line().debug_assert();
+    }
+
+    #[test]
+    fn what_is_nearly_a_command_or_a_flag_is_told_with_what_is_meant() {
+        for (wrong, meant) in [
+            (["countersign", "usr"].as_slice(), "'user'"),
+            (&["countersign", "account", "lst"], "'list'"),
+            (&["countersign", "serve", "--lisen", "none"], "'--listen'"),
+        ] {
+            let refused = command_line().try_get_matches_from(wrong).unwrap_err();
+            let line = Failure::usage(&refused).line;
+            assert!(line.contains("similar") && line.contains(meant), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
     }
 
     #[test]
