@@ -134,6 +134,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("bench floor", ""),
     ("manual", "settings"),
+    ("tls init", "--host verify.twilio.com --host api.nexmo.com"),
+    ("tls renew", "countersign-tls"),
     ("completions", "bash > /etc/bash_completion.d/countersign"),
     ("man", "/usr/local/share/man/man1"),
 ];

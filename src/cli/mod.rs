@@ -40,6 +40,7 @@ mod shells;
 mod signals;
 mod store;
 mod telegram;
+mod tls;
 mod token;
 mod totp;
 mod user;
@@ -121,6 +122,9 @@ enum Command {
     Completions(shells::CompletionsArgs),
     /// Print or write manual pages for man.
     Man(shells::ManArgs),
+    /// Make certificates of a private authority.
+    #[command(subcommand)]
+    Tls(tls::Command),
 }
 
 /// This program's release, and the commit that it was built from.
@@ -214,6 +218,7 @@ fn run_command(cli: Cli, environment: Vec<(OsString, OsString)>) -> Result<(), F
             Ok(())
         }
         Command::Man(args) => shells::man(args, command_line()),
+        Command::Tls(command) => tls::run(command),
     }
 }
 

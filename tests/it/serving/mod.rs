@@ -29,6 +29,7 @@ mod limits;
 pub(crate) mod metrics;
 mod ops;
 mod outbox;
+mod private_authority;
 pub(crate) mod process;
 mod register;
 mod rolling;
