@@ -21,6 +21,8 @@ fn spoil(directory: &Path, key: &str, spoil: Spoiling) {
     spoil(&mut stored);
     db.insert(data_key, stored).unwrap();
     db.flush().unwrap();
+    drop(db);
+    wait_until_released(directory).unwrap();
 }
 
 #[tokio::test]
