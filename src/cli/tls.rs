@@ -118,6 +118,7 @@ fn renew(directory: &Path) -> Result<(), Failure> {
     let (certificate, key) = (directory.join(CERTIFICATE), directory.join(KEY));
     let hosts = hosts_of(&certificate)?;
     let authority = Authority::load(directory, &hosts)?;
+    authority.require_its_key(directory)?;
     let renewed = authority.certify(&hosts)?;
     // A server that reads them in between goes on with the old ones.
     for (path, text) in [(&key, renewed.key.as_str()), (&certificate, &renewed.chain)] {
@@ -181,6 +182,27 @@ impl Authority {
             key: Zeroizing::new(read(CA_KEY)?),
             certificate: read(CA)?,
         })
+    }
+
+    /// Fails unless the key is that of the certificate: clients would not trust what is made with another one.
+    fn require_its_key(&self, directory: &Path) -> Result<(), Failure> {
+        let key = KeyPair::from_pem(&self.key).map_err(|error| unmade(&error))?;
+        let trusted = CertificateDer::from_pem_slice(self.certificate.as_bytes());
+        let trusted = trusted
+            .ok()
+            .and_then(|der| x509_cert::Certificate::from_der(&der).ok());
+        let is_its = trusted.is_some_and(|trusted| {
+            let public = &trusted.tbs_certificate.subject_public_key_info.subject_public_key;
+            public.raw_bytes() == key.public_key_raw()
+        });
+        if is_its {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "{} is not the key of {}: nothing was changed",
+            directory.join(CA_KEY).display(),
+            directory.join(CA).display()
+        )))
     }
 
     fn certify(&self, hosts: &[String]) -> Result<MadeCertificate, Failure> {

@@ -149,6 +149,13 @@ fn a_certificate_is_renewed_for_the_same_hosts_and_nothing_is_overwritten() {
     assert_eq!(after.len(), 4);
     assert!(made.is_trusted_as("-verify_hostname", "api.nexmo.com"));
     assert!(made.is_trusted_as("-verify_ip", "::1"));
+    // With the key of another authority nobody would trust what is made.
+    fs::copy(Made::new(&["api.nexmo.com"]).path("ca.key"), made.path("ca.key")).unwrap();
+    let before = made.files();
+    let refused = program(&["tls", "renew"]).arg(made.place()).output().unwrap();
+    let refused = complaint(&refused, 1);
+    assert!(refused.contains("is not the key of"), "{refused}");
+    assert_eq!(made.files(), before);
     let wrong = TempDir::new().unwrap();
     let elsewhere = wrong.path().join("tls");
     let refused = program(&["tls", "init", "--host", "https://api.nexmo.com:8443"])
