@@ -17,7 +17,7 @@ use crate::domain::verification::{self, CodePolicy, Content, Draft, Verification
 use crate::flows::code::{keys_to_send, next_code, open_code, put_verification};
 use crate::flows::fraud::SendPermit;
 use crate::flows::reading::{Admitted, Reading};
-use crate::flows::verification::{Guess, Resend, check_within, send_within};
+use crate::flows::verification::{Guess, Resend, check_within, count_change, send_within};
 use crate::flows::{Error, retry_on_conflict};
 use crate::store::{Batch, keys};
 
@@ -164,6 +164,7 @@ async fn issue(
         _ => None,
     };
     reading.commit(batch).await?;
+    count_change(app, None, &verification, now);
     if let Some(permit) = sent {
         permit.commit(verification.sid);
     }

@@ -10,7 +10,7 @@ use crate::memory::verification_tally::CountedVerification;
 ///
 /// One that nobody ends is over without a word, at a moment that no server has to notice: those are what is missing among the
 /// ends.
-pub(super) fn count_change(app: &App, before: Option<&Verification>, after: &Verification, now: Timestamp) {
+pub(crate) fn count_change(app: &App, before: Option<&Verification>, after: &Verification, now: Timestamp) {
     let outcome = match (before.map(|before| before.status(now)), after.status(now)) {
         (None, _) => "begun",
         (Some(VerificationStatus::Pending), VerificationStatus::Approved) => "approved",

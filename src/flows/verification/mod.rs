@@ -23,6 +23,7 @@ pub use self::advance::advance;
 pub(crate) use self::check::check_within;
 pub use self::check::{AgreedPayment, CheckOutcome, Guess, check};
 pub use self::confirm_silent::{SilentAnswer, SilentCall, confirm_silent};
+pub(crate) use self::count::count_change;
 pub use self::create::{SessionDraft, SessionPermits, create, create_and_send, foresee_create};
 pub use self::due::{PlanKeeper, advance_due};
 pub(crate) use self::resend::send_within;
