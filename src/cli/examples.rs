@@ -65,6 +65,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("user show", "+12025550123 --full-numbers"),
     ("user unlock", "ada-lovelace"),
     ("user reset", "ada-lovelace --yes"),
+    ("user delete", "ada-lovelace --all-services"),
     ("backup create", "--to /backups/countersign.age"),
     ("backup verify", "--from /backups/countersign.age"),
     (

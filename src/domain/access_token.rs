@@ -33,6 +33,9 @@ pub struct AccessToken {
 pub struct TokenLife(u16);
 
 impl TokenLife {
+    /// The longest one.
+    pub const LONGEST: Duration = Duration::from_mins(5);
+
     /// Checks the range.
     ///
     /// # Errors

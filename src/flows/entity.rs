@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::flows::event::announce;
 use crate::flows::page::{Page, PageRequest, page};
 use crate::flows::reading::{Admitted, Foreseen, NotRead, Reading};
-use crate::flows::{Error, audit, retry_on_conflict, service};
+use crate::flows::{Error, Fault, audit, retry_on_conflict, service};
 use crate::store::keys::{self, Key};
 use crate::store::records::{self, CreationRate};
 use crate::store::{Batch, StoreError};
@@ -128,36 +128,55 @@ async fn delete_once(
     account: AccountSid,
     name: &EntityName,
 ) -> Result<(), Error<Refusal>> {
-    let LocatedEntity { scope, service, .. } = locate(&mut reading, account, name).await?;
+    let located = locate(&mut reading, account, name).await?;
+    let (batch, _) = take_away(app, &mut reading, &located, Batch::new()).await?;
+    reading.commit(batch).await?;
+    app.memory.waiters.entity_changed(located.scope.entity);
+    Ok(())
+}
+
+/// Adds to `batch` what deletes an entity with all its factors, and says how many of these there are.
+///
+/// # Errors
+/// [`NotRead::Absent`] if it is another one by now, [`NotRead::Failed`].
+pub(crate) async fn take_away(
+    app: &App,
+    reading: &mut Reading<'_>,
+    located: &LocatedEntity,
+    batch: Batch,
+) -> Result<(Batch, usize), NotRead> {
+    let LocatedEntity { scope, service, .. } = located;
     let now = app.clock.now();
     // A factor is only ever created or deleted together with a write of its entity: asserting the entity is enough.
-    let key = keys::entity(name.service, &name.identity);
-    reading.require(&key).await?;
-    let order = keys::entity_order(name.service).key(scope.entity.as_bytes());
-    let mut batch = Batch::new().delete(key.into_bytes()).delete(order.into_bytes());
-    for mut factor in reading.list(&keys::factors(&scope), usize::MAX).await? {
-        let key = keys::factor(&scope, factor.sid);
+    let key = keys::entity(scope.service, &scope.identity);
+    if reading.require(&key).await?.sid != scope.entity {
+        return Err(NotRead::Absent);
+    }
+    let order = keys::entity_order(scope.service).key(scope.entity.as_bytes());
+    let mut batch = batch.delete(key.into_bytes()).delete(order.into_bytes());
+    let factors = reading.list(&keys::factors(scope), usize::MAX).await?;
+    let count = factors.len();
+    for mut factor in factors {
+        let key = keys::factor(scope, factor.sid);
         if let FactorKind::Push(push) = &factor.kind {
             batch = batch.delete(keys::device(push.credential).into_bytes());
         }
         let event = Event::new(
             EventType::FactorDeleted,
             now,
-            &scope,
+            scope,
             factor.sid,
             factor.factor_type(),
         );
         let before = factor.last_event;
-        batch = announce(app, &service, &event, &mut factor, batch)?;
+        batch = announce(app, service, &event, &mut factor, batch).map_err(Fault::from)?;
         if factor.last_event != before {
             // Its deletion is announced behind all that was announced of it.
             reading.require(&key).await?;
         }
         batch = batch.delete(key.into_bytes());
     }
-    reading.commit(batch).await?;
-    app.memory.waiters.entity_changed(scope.entity);
-    Ok(())
+    Ok((batch, count))
 }
 
 /// A page of the service's entities, in the order of their creation.

@@ -13,6 +13,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::sid::{AccountSid, EntitySid, ServiceSid, VerificationSid};
 use crate::domain::text::Identity;
 use crate::flows::page::{Cursor, Order, PageRequest};
+use crate::flows::support::delete::delete;
 use crate::flows::support::find::{Search, SearchPlace, UserHandle, find};
 use crate::flows::support::report::report;
 use crate::flows::support::reset::reset;
@@ -24,6 +25,7 @@ use crate::flows::{Fault, service};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(in crate::cli) enum UserRequest {
+    Delete(UserTarget),
     Reset(UserTarget),
     Show(UserQuery),
     Unlock(UserTarget),
@@ -96,6 +98,7 @@ pub(in crate::cli) enum UserReply {
 
 pub(super) async fn execute(app: &App, what: UserRequest) -> Result<Reply, String> {
     match what {
+        UserRequest::Delete(target) => change(app, target, UserChange::Delete).await,
         UserRequest::Reset(target) => change(app, target, UserChange::Reset).await,
         UserRequest::Show(query) => show(app, query).await,
         UserRequest::Unlock(target) => change(app, target, UserChange::Unlock).await,
@@ -166,6 +169,7 @@ fn place(text: &str) -> Result<SearchPlace, String> {
 
 #[derive(Clone, Copy)]
 enum UserChange {
+    Delete,
     Reset,
     Unlock,
 }
@@ -246,6 +250,12 @@ impl ReadTarget {
         for (name, entity) in &self.entities {
             let whom = format!("{} of {}", name.identity, name.service);
             match how {
+                UserChange::Delete => {
+                    let deleted = delete(app, self.account, name, *entity)
+                        .await
+                        .map_err(|error| explain(error, &gone(name)))?;
+                    done.push(format!("{whom}: {}", deleted.done()));
+                }
                 UserChange::Reset => {
                     let reset = reset(app, self.account, name, *entity)
                         .await
@@ -271,6 +281,10 @@ impl ReadTarget {
             }
         }
         match how {
+            UserChange::Delete => {
+                self.end_verifications(app, done).await?;
+                self.unlock_destinations(app, done).await
+            }
             UserChange::Reset => self.end_verifications(app, done).await,
             UserChange::Unlock => self.unlock_destinations(app, done).await,
         }

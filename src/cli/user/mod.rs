@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
 
-use self::text::{subjects, user_text};
+use self::text::{deletions, subjects, user_text};
 use super::admin::client::{AdminSession, ClientFlags};
 use super::admin::{
     AdminRequest, EntityTarget, NumberTarget, PlaceView, Reply, UserQuery, UserReply, UserRequest,
@@ -38,6 +38,14 @@ pub(super) enum Command {
     Unlock(ChangeFlags),
     /// Delete all factors of a user, so that they enrol anew, and end what waits for them
     Reset(ChangeFlags),
+    /// Delete a user: entity, factors, challenges, number and locks, and end what waits for them
+    Delete {
+        #[command(flatten)]
+        change: ChangeFlags,
+        /// In all services of the account that know the user
+        #[arg(long, conflicts_with = "service")]
+        all_services: bool,
+    },
 }
 
 #[derive(Args, Clone, Debug)]
@@ -92,11 +100,15 @@ pub(super) async fn run(
         }
         Command::Unlock(change) => act(change, Act::Unlock, environment).await,
         Command::Reset(change) => act(change, Act::Reset, environment).await,
+        Command::Delete { change, all_services } => {
+            act(change, Act::Delete { all_services }, environment).await
+        }
     }
 }
 
 #[derive(Clone, Copy)]
 enum Act {
+    Delete { all_services: bool },
     Reset,
     Unlock,
 }
@@ -202,7 +214,7 @@ async fn act_on(session: &mut AdminSession, who: &Who, act: Act, yes: bool) -> R
         shows_decisions: false,
     };
     let user = show(session, who, sight).await?;
-    require_one(&user, who)?;
+    require_one(&user, who, act)?;
     let target = target(&user, who, act);
     if target.entities.is_empty() && target.destinations.is_empty() {
         return Err(Failure::new(
@@ -210,21 +222,18 @@ async fn act_on(session: &mut AdminSession, who: &Who, act: Act, yes: bool) -> R
         ));
     }
     if !yes {
-        let question = match act {
-            Act::Reset => {
-                "All factors of this user are deleted, not only one that was named, codes by text message are no factor any more, and \
-                 what waits for an answer or a code ends:"
-            }
-            Act::Unlock => "The wrong codes of these are forgotten, and their locks lifted:",
-        };
-        confirm(&format!("{question}\n{}", subjects(&user)))?;
+        confirm(act, &user, &target, who)?;
     }
     let request = match act {
+        Act::Delete { .. } => UserRequest::Delete(target),
         Act::Reset => UserRequest::Reset(target),
         Act::Unlock => UserRequest::Unlock(target),
     };
     match ask(session, request).await? {
-        UserReply::Changed { mut done, failed } => {
+        UserReply::Changed { mut done, mut failed } => {
+            if failed.is_none() && user.has_more_places {
+                failed = Some("more services know this user than are seen at once; do it again".to_owned());
+            }
             if done.is_empty() && failed.is_none() {
                 done.push("there was nothing to change".to_owned());
             }
@@ -243,7 +252,7 @@ async fn act_on(session: &mut AdminSession, who: &Who, act: Act, yes: bool) -> R
 }
 
 /// Nothing is changed of somebody who is not the only one that may be meant.
-fn require_one(user: &UserView, who: &Who) -> Result<(), Failure> {
+fn require_one(user: &UserView, who: &Who, act: Act) -> Result<(), Failure> {
     let name = printable(&who.name);
     let places = user.places.iter();
     if user.is_ambiguous {
@@ -259,12 +268,17 @@ fn require_one(user: &UserView, who: &Who) -> Result<(), Failure> {
             printable(&known.join(", "))
         )));
     }
+    let how = match act {
+        Act::Delete { all_services: true } => return Ok(()),
+        Act::Delete { .. } => "say with --service which one is meant, or --all-services",
+        Act::Reset | Act::Unlock => "say with --service which one is meant",
+    };
     let mut services: Vec<_> = places.map(|place| place.service_sid.as_str()).collect();
     services.dedup();
     if services.len() > 1 || user.has_more_places {
         let more = if user.has_more_places { " and more" } else { "" };
         return Err(Failure::misused(format!(
-            "several services know {name}: {}{more}; say with --service which one is meant",
+            "several services know {name}: {}{more}; {how}",
             services.join(", ")
         )));
     }
@@ -289,6 +303,7 @@ const MOST_ENDED: u16 = 200;
 /// is: only of one that was named itself.
 fn target(user: &UserView, who: &Who, act: Act) -> UserTarget {
     let is_changed = |place: &&PlaceView| match act {
+        Act::Delete { .. } => true,
         Act::Reset => place.entity_sid.is_some() || place.code_by_sms == Some(true),
         Act::Unlock => place.entity_sid.is_some(),
     };
@@ -297,11 +312,18 @@ fn target(user: &UserView, who: &Who, act: Act) -> UserTarget {
         identity: place.identity.clone(),
         entity: place.entity_sid.clone(),
     });
-    let only_in = only_service(user, who);
-    let is_in = |service: &str| only_in.is_none_or(|only| only == service);
-    let destinations = user.destinations.iter().map(|to| NumberTarget {
-        destination: to.destination.clone(),
-        services: only_in.map_or_else(|| to.service_sids.clone(), |only| vec![only.to_owned()]),
+    let only_in = only_services(user, who);
+    let is_in = |service: &str| only_in.is_empty() || only_in.contains(&service);
+    let destinations = user.destinations.iter().map(|to| {
+        let services = if only_in.is_empty() {
+            to.service_sids.clone()
+        } else {
+            only_in.iter().map(|only| (*only).to_owned()).collect()
+        };
+        NumberTarget {
+            destination: to.destination.clone(),
+            services,
+        }
     });
     let waiting = user.destinations.iter().flat_map(|to| &to.verifications);
     let waiting = waiting
@@ -316,20 +338,52 @@ fn target(user: &UserView, who: &Who, act: Act) -> UserTarget {
     }
 }
 
-/// The only service whose business it is, if a number was not named for all of them.
-fn only_service<'a>(user: &'a UserView, who: &'a Who) -> Option<&'a str> {
-    let of_the_user = user.places.first().map(|place| &place.service_sid);
+/// The services whose business it is; none if a number was named for all of them.
+fn only_services<'a>(user: &'a UserView, who: &'a Who) -> Vec<&'a str> {
+    if let Some(service) = &who.service {
+        return vec![service];
+    }
+    let mut of_the_user: Vec<_> = user
+        .places
+        .iter()
+        .map(|place| place.service_sid.as_str())
+        .collect();
+    of_the_user.sort_unstable();
+    of_the_user.dedup();
+    if !of_the_user.is_empty() {
+        return of_the_user;
+    }
     let verifications = user.destinations.iter().flat_map(|to| &to.verifications);
-    let of_the_verification = verifications
-        .filter(|found| found.sid == who.name)
-        .map(|found| &found.service_sid)
-        .next();
-    let only = who.service.as_ref().or(of_the_user).or(of_the_verification);
-    only.map(String::as_str)
+    let named = verifications.filter(|found| found.sid == who.name);
+    named.map(|found| found.service_sid.as_str()).take(1).collect()
 }
 
-/// Asks whoever sits at the terminal.
-fn confirm(what: &str) -> Result<(), Failure> {
+/// Asks whoever sits at the terminal, who sees what is changed.
+fn confirm(act: Act, user: &UserView, target: &UserTarget, who: &Who) -> Result<(), Failure> {
+    let subjects = subjects(user);
+    let (question, answers) = match act {
+        Act::Delete { .. } => (
+            format!(
+                "All of this is deleted for good:\n{}To go on, type {}: ",
+                deletions(user, target),
+                printable(&who.name)
+            ),
+            vec![who.name.as_str()],
+        ),
+        Act::Reset => (
+            format!(
+                "All factors of this user are deleted, not only one that was named, codes by text message are no factor any more, \
+                 and what waits for an answer or a code ends:\n{subjects}Go on? [y/N] "
+            ),
+            AGREEING.to_vec(),
+        ),
+        Act::Unlock => (
+            format!(
+                "The wrong codes of these are forgotten, and their locks lifted:\n{subjects}Go on? [y/N] "
+            ),
+            AGREEING.to_vec(),
+        ),
+    };
     let input = io::stdin();
     if !input.is_terminal() {
         return Err(Failure::misused(
@@ -340,13 +394,16 @@ fn confirm(what: &str) -> Result<(), Failure> {
     let mut line = String::new();
     {
         let mut prompt = io::stderr().lock();
-        write!(prompt, "{what}Go on? [y/N] ").map_err(unanswered)?;
+        write!(prompt, "{question}").map_err(unanswered)?;
         prompt.flush().map_err(unanswered)?;
     }
     input.read_line(&mut line).map_err(unanswered)?;
-    if ["y", "yes"].contains(&line.trim().to_ascii_lowercase().as_str()) {
+    if answers.contains(&line.trim()) {
         Ok(())
     } else {
         Err(Failure::new("nothing was changed"))
     }
 }
+
+/// What says yes.
+const AGREEING: [&str; 5] = ["y", "Y", "yes", "Yes", "YES"];

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::cli::admin::{
-    AuditEntryView, ChallengeView, DestinationView, FactorView, PlaceView, UserView, VerificationView,
+    AuditEntryView, ChallengeView, DestinationView, FactorView, PlaceView, UserTarget, UserView,
+    VerificationView,
 };
 use crate::cli::audit::lines::{AuditFormat, line};
 use crate::domain::audit::printable;
@@ -87,6 +88,49 @@ pub(super) fn subjects(user: &UserView) -> String {
     }
     for to in &user.destinations {
         say(&mut text, &format!("  {}", to.destination));
+    }
+    text
+}
+
+/// What a deletion takes away.
+pub(super) fn deletions(user: &UserView, target: &UserTarget) -> String {
+    let mut text = String::new();
+    for place in &user.places {
+        let (identity, service) = (&place.identity, &place.service_sid);
+        let entity = place.entity_sid.as_deref().unwrap_or("no entity");
+        say(&mut text, &format!("  user {identity} of {service} ({entity})"));
+        for factor in &place.factors {
+            let FactorView {
+                sid,
+                kind,
+                status,
+                friendly_name,
+                ..
+            } = factor;
+            say(
+                &mut text,
+                &format!("    factor {sid}, {kind}, {status}, {friendly_name:?}"),
+            );
+        }
+        let more = if place.has_more_challenges { " or more" } else { "" };
+        let count = place.challenges.len();
+        say(&mut text, &format!("    challenges: {count}{more}"));
+        if let Some(phone) = &place.phone {
+            say(&mut text, &format!("    number {phone}"));
+        }
+    }
+    for to in &user.destinations {
+        let failures = to.failures;
+        say(
+            &mut text,
+            &format!("  {}: its locks and {failures} wrong codes", to.destination),
+        );
+    }
+    for (service, verification) in &target.verifications {
+        say(
+            &mut text,
+            &format!("  the waiting verification {verification} of {service}"),
+        );
     }
     text
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::delete::{DeletedUser, delete};
 use super::find::{Search, UserHandle, find};
 use super::report::{UserReport, report};
 use super::reset::reset;
@@ -19,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::doubles::{ManualClock, TestParts};
 use crate::flows::challenge::NewChallenge;
 use crate::flows::factor::NewTotpFactor;
-use crate::flows::{Error, account, audit, challenge, factor, reading, service, user};
+use crate::flows::{Error, access_token, account, audit, challenge, factor, reading, service, user};
 use crate::store::{Batch, keys};
 
 struct HelpedUser {
@@ -387,4 +388,100 @@ async fn codes_by_text_message_are_no_factor_of_a_user_who_was_reset() {
         let user = user::fetch(&world.app, world.account, &world.name).await.unwrap();
         assert!(!user.code_by_sms);
     }
+}
+
+/// Also what waits, what is over, and what would begin it all anew; of nobody else.
+#[tokio::test]
+async fn nothing_is_left_of_a_user_who_was_deleted_and_all_of_the_others() {
+    let world = HelpedUser::begin().await;
+    world.give_codes_by_sms().await;
+    let (scope, sid) = world.enrol().await;
+    let other = HelpedUser {
+        app: world.app.clone(),
+        clock: world.clock.clone(),
+        account: world.account,
+        name: EntityName {
+            service: world.name.service,
+            identity: Identity::parse("user-0002").unwrap(),
+        },
+    };
+    let (others, others_factor) = other.enrol().await;
+    let sample = world.ask(sid, None).await.unwrap();
+    let mut batch = Batch::new();
+    for _ in 0..1200 {
+        let now = world.app.clock.now();
+        let mut copy = sample.clone();
+        copy.sid = ChallengeSid::generate(now, world.app.sids.as_ref());
+        let key = keys::challenge(&scope, copy.sid);
+        batch = batch.put_new_record_until(key, &copy, copy.expires_at).unwrap();
+        let marker = keys::pending(&scope, sid).key(copy.sid.as_bytes());
+        batch = batch.mark_new_until(marker, copy.expires_at);
+    }
+    world.app.store.commit(batch).await.unwrap();
+    other.ask(others_factor, None).await.unwrap();
+    let permit = async |name: &EntityName| {
+        let life = crate::domain::access_token::TokenLife::default();
+        let made = access_token::create(&world.app, world.account, name, None, life).await;
+        made.unwrap().1
+    };
+    let (token, others_token) = (permit(&world.name).await, permit(&other.name).await);
+
+    // Who is another, or of another account, is not meant.
+    let elsewhere = new_account(&world.app).await;
+    let another = crate::domain::sid::EntitySid::from_bytes([7; 16]);
+    for (account, entity) in [
+        (elsewhere, Some(scope.entity)),
+        (world.account, Some(another)),
+        (world.account, None),
+    ] {
+        let refused = delete(&world.app, account, &world.name, entity).await;
+        assert!(matches!(refused, Err(Error::Refused(Refusal::NotFound))));
+    }
+    let deleted = delete(&world.app, world.account, &world.name, Some(scope.entity))
+        .await
+        .unwrap();
+    let all = DeletedUser {
+        entity: true,
+        factors: 1,
+        user: true,
+        challenges: 1201,
+        access_tokens: 1,
+    };
+    assert_eq!(deleted, all);
+
+    let prefix = keys::below_service(world.name.service);
+    let under_entity = [
+        keys::challenges(&scope).bytes().to_vec(),
+        keys::pending(&scope, sid).bytes().to_vec(),
+    ];
+    for prefix in prefix.chain(under_entity) {
+        let scan = crate::store::Scan {
+            prefix,
+            after: None,
+            order: crate::store::Order::Ascending,
+            limit: 100,
+        };
+        for (key, entry) in reading::Reading::new(&world.app).scan(scan).await.unwrap() {
+            let named = String::from_utf8_lossy(&key).contains("user-0001");
+            let is_told = String::from_utf8_lossy(&entry.value).contains("user-0001");
+            assert!(!named && !is_told, "{:?}", keys::KeyParts::parse(&key));
+        }
+    }
+    let service = world.name.service;
+    let foresee = |_| reading::Foreseen::default();
+    let shown = async |text: &str| {
+        access_token::authenticate(&world.app, service, text, foresee)
+            .await
+            .is_ok()
+    };
+    assert!(!shown(&token).await && shown(&others_token).await);
+    assert_eq!(other.factor(&others, others_factor).await.sid, others_factor);
+    let left = other.found("user-0002", 20).await;
+    assert_eq!(left.places[0].challenges.len(), 1);
+    // Nobody is deleted twice, nor whoever is enrolled anew with whom was meant before.
+    let again = delete(&world.app, world.account, &world.name, Some(scope.entity)).await;
+    assert!(matches!(again, Err(Error::Refused(Refusal::NotFound))));
+    world.enrol().await;
+    let again = delete(&world.app, world.account, &world.name, Some(scope.entity)).await;
+    assert!(matches!(again, Err(Error::Refused(Refusal::NotFound))));
 }

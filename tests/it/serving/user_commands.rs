@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::decisions::{Asked, Told};
 use super::process::{basic, complaint, program, run, stdout_of};
 use crate::support::Authenticator;
+use crate::support::terminal::at_terminal;
 
 /// A way in which a login failed.
 struct Way {
@@ -462,7 +463,7 @@ fn a_user_is_found_by_all_their_names_with_and_without_a_server() {
     let elsewhere = text(&created["sid"]);
     let line = complaint(&run(data, &["user", "show", "user-0001"]), 1);
     assert!(line.contains("--account"), "{line}");
-    for command in ["show", "unlock", "reset"] {
+    for command in ["show", "unlock", "reset", "delete"] {
         for name in ["user-0001", &factor, &text(&sent.body["sid"])] {
             let mut arguments = vec!["user", command, name, "--account", &elsewhere];
             arguments.extend((command != "show").then_some("--yes"));
@@ -660,4 +661,82 @@ fn whoever_unlocks_is_told_what_stays_closed() {
         user["destinations"][0]["locks"][0]["reason"], "service_budget",
         "{user}"
     );
+}
+
+/// What goes is listed, and only the name that is typed lets it go.
+#[test]
+fn a_user_is_deleted_when_the_name_is_typed() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path();
+    let asked = Asked::start_in(data, &[]);
+    let (one, other) = (Failing::begin(&asked), Failing::begin(&asked));
+    let (factor, ..) = one.enrol_verified("user-0001", 1);
+    let waiting = one.challenge("user-0001", &factor, "");
+    other.enrol_verified("user-0001", 2);
+    one.send("4915112345671");
+    for _ in 0..5 {
+        one.check("4915112345671", "271828");
+    }
+    let before = shown(data, "user-0001");
+    let line = complaint(&run(data, &["user", "delete", "user-0001", "--yes"]), 2);
+    assert!(
+        line.contains(&one.service_sid) && line.contains("--all-services"),
+        "{line}"
+    );
+    let chosen = ["user", "delete", "user-0001", "--service", &one.service_sid];
+    let line = complaint(&run(data, &chosen), 2);
+    assert!(line.contains("--yes"), "{line}");
+    // Nothing but the name is a yes.
+    for answer in ["y", "user-0002"] {
+        let refused = at_terminal(super::process::command(data, &chosen), "user-0001: ", answer);
+        assert_eq!(refused.output.status.code(), Some(1), "{}", refused.text);
+        assert!(refused.text.contains("nothing was changed"), "{}", refused.text);
+    }
+    assert_eq!(shown(data, "user-0001")["places"], before["places"]);
+
+    let done = at_terminal(super::process::command(data, &chosen), "user-0001: ", "user-0001");
+    assert!(done.output.status.success(), "{}", done.text);
+    for listed in [
+        factor.as_str(),
+        &one.service_sid,
+        "challenges: 1",
+        "deleted for good",
+    ] {
+        assert!(done.text.contains(listed), "{listed}: {}", done.text);
+    }
+    assert!(!done.text.contains(&other.service_sid), "{}", done.text);
+    let said = String::from_utf8(done.output.stdout).unwrap();
+    assert!(
+        said.contains("1 factors and 1 challenges deleted, the entity is gone"),
+        "{said}"
+    );
+    let left = shown(data, "user-0001");
+    assert_eq!(left["places"].as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(left["places"][0]["service_sid"], *other.service_sid, "{left}");
+    let told = &left["decisions"][0];
+    assert!(text(&told["author"]).starts_with("operator"), "{told}");
+    assert!(text(&told["reason"]).starts_with("deleted: the user"), "{told}");
+    let gone = one.answer("user-0001", &waiting, "123456");
+    assert_eq!(gone.status, 404, "{}", gone.body);
+
+    // A number: its locks are lifted and what waits ends.
+    one.send("4915112345672");
+    for number in ["+4915112345671", "+4915112345672"] {
+        let said = stdout_of(data, &["user", "delete", number, "--yes", "--json"]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["failed"], Value::Null, "{said}");
+        assert_eq!(shown(data, number)["refused_now"], serde_json::json!([]));
+    }
+    assert_eq!(one.check("4915112345672", "314159").status, 404);
+    one.send("4915112345671");
+
+    one.enrol_verified("user-0001", 3);
+    let said = stdout_of(data, &["user", "delete", "user-0001", "--all-services", "--yes"]);
+    for service in [&one.service_sid, &other.service_sid] {
+        assert!(said.contains(service.as_str()), "{said}");
+    }
+    let nobody = shown(data, "user-0001");
+    assert_eq!(nobody["places"], serde_json::json!([]), "{nobody}");
+    // Whoever is gone can begin anew.
+    one.enrol_verified("user-0001", 4);
 }

@@ -20,6 +20,7 @@ pub(crate) mod receiver;
 pub(crate) mod rpc;
 pub(crate) mod scripted;
 pub(crate) mod stores;
+pub(crate) mod terminal;
 pub(crate) mod world;
 
 use std::path::Path;
