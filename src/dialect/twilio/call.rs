@@ -47,7 +47,7 @@ pub(super) struct Call {
     names: Option<RawPathParams>,
     /// A copy: a part of the request's own bytes would keep the connection's buffer from being used again while this waits.
     path: Box<str>,
-    base: String,
+    base: Arc<str>,
     /// What the body says.
     pub(super) form: Form,
     /// What the query says.
@@ -228,7 +228,11 @@ impl FromRequest<Twilio> for Call {
         let form = form
             .and_then(spelling::settle)
             .map_err(IntoResponse::into_response)?;
-        let base = twilio.public_url.base(&parts).into_owned();
+        let known = parts.extensions.get();
+        let base = match known {
+            Some(RequestBase(base)) => Arc::clone(base),
+            None => twilio.public_url.owned_base(&parts),
+        };
         Ok(Self {
             twilio: twilio.clone(),
             caller,
@@ -242,6 +246,10 @@ impl FromRequest<Twilio> for Call {
         })
     }
 }
+
+/// What the URLs in the answer to a request begin with.
+#[derive(Clone, Debug)]
+pub(super) struct RequestBase(pub(super) Arc<str>);
 
 /// A part of a path.
 pub(super) fn named<'n>(names: Option<&'n RawPathParams>, name: &str) -> Option<&'n str> {

@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post};
 use percent_encoding::percent_decode_str;
 use tower::{Service as _, service_fn};
 
-use super::call::Twilio;
+use super::call::{RequestBase, Twilio};
 use super::error::{ApiError, said};
 use super::failures::TwilioFailures;
 use super::{
@@ -149,7 +149,9 @@ pub fn router(app: Arc<App>, public_url: PublicUrl) -> Router {
     Router::new().fallback_service(service_fn(move |request: Request| {
         let mut router = router.clone();
         let (mut head, body) = request.into_parts();
+        // Once for all that the answer says.
         let base = public_url.owned_base(&head);
+        head.extensions.insert(RequestBase(Arc::clone(&base)));
         async move {
             if !is_text(head.uri.path()) {
                 return Ok(said(ApiError::not_utf8("path").into_response(), &base));
