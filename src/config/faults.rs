@@ -1,4 +1,4 @@
-//! What is wrong with the settings: all of it, each thing once.
+//! What is wrong with the settings: all of it, each thing once, and nothing that only follows from something else.
 
 use super::ConfigError;
 
@@ -19,8 +19,11 @@ impl Faults {
         result.map_err(|fault| self.add(fault)).ok()
     }
 
-    /// In the order in which they were found.
+    /// In the order in which they were found. What would be right if a setting were known that something else is wrong with is left
+    /// out: nobody knows yet whether it is wrong.
     pub(super) fn into_all(self) -> Vec<ConfigError> {
-        self.0
+        let lost: Vec<_> = self.0.iter().filter_map(|fault| fault.lost).collect();
+        let follows = |fault: &ConfigError| fault.misses.iter().any(|missed| lost.contains(missed));
+        self.0.into_iter().filter(|fault| !follows(fault)).collect()
     }
 }

@@ -18,12 +18,35 @@ use crate::delivery::codes::secret::SenderSecret;
 
 /// A setting that stops the start. One line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
+#[error("{line}")]
+pub struct ConfigError {
+    line: String,
+    /// The setting that is not known for this: it was given under another name, or in another form.
+    pub(super) lost: Option<&'static str>,
+    /// The settings without which this would not be wrong if they were known.
+    pub(super) misses: &'static [&'static str],
+}
 
 impl ConfigError {
     pub(super) fn new(line: impl Into<String>) -> Self {
-        Self(line.into())
+        Self {
+            line: line.into(),
+            lost: None,
+            misses: &[],
+        }
+    }
+
+    /// It is wrong because any of these settings was not given.
+    pub(super) fn missing(misses: &'static [&'static str], line: impl Into<String>) -> Self {
+        Self {
+            misses,
+            ..Self::new(line)
+        }
+    }
+
+    /// It keeps this setting from being known.
+    fn losing(self, lost: Option<&'static str>) -> Self {
+        Self { lost, ..self }
     }
 }
 
@@ -67,7 +90,7 @@ impl GivenSettings {
         let mut given = Self::default();
         for (name, text) in flags {
             let setting = known().find(|setting| setting.name == name);
-            let setting = setting.ok_or_else(|| ConfigError(format!("{name} is not a setting")));
+            let setting = setting.ok_or_else(|| ConfigError::new(format!("{name} is not a setting")));
             faults.unless(setting.and_then(|setting| given.add(setting, text, Source::Flag)));
         }
         for (name, value) in environment {
@@ -164,7 +187,7 @@ impl GivenSettings {
             return Ok(value);
         }
         (format.parse)(default)
-            .ok_or_else(|| ConfigError(format!("{} must not be {default:?} by default", setting.name)))
+            .ok_or_else(|| ConfigError::new(format!("{} must not be {default:?} by default", setting.name)))
     }
 
     /// The value of `setting` as it was given, or its default: equal texts mean equal values. Empty if there is neither.
@@ -211,7 +234,7 @@ impl GivenSettings {
     fn add(&mut self, setting: &'static Setting, text: String, source: Source) -> Result<(), ConfigError> {
         if text.is_empty() {
             let place = place(setting, &source);
-            return Err(ConfigError(format!(
+            return Err(ConfigError::new(format!(
                 "{place} must not be empty; leave it out for its default"
             )));
         }
@@ -231,14 +254,14 @@ impl GivenSettings {
             if is_secret_of_sender(name) {
                 return self.add_secret(name, value);
             }
-            return Err(ConfigError(format!(
-                "{name} is not a setting{}",
-                suggestion(name, Setting::variable)
-            )));
+            let meant = meant(name, Setting::variable);
+            let hint = suggestion(meant, Setting::variable);
+            let unknown = ConfigError::new(format!("{name} is not a setting{hint}"));
+            return Err(unknown.losing(meant.map(|meant| meant.name)));
         };
         let text = value
             .into_string()
-            .map_err(|_| ConfigError(format!("{name} must be text in UTF-8")))?;
+            .map_err(|_| ConfigError::new(format!("{name} must be text in UTF-8")))?;
         self.add(setting, text, Source::Environment)
     }
 
@@ -246,7 +269,7 @@ impl GivenSettings {
         let text = value.into_string().ok();
         let text = text.filter(|text| !text.is_empty() && !text.contains(char::is_control));
         let text =
-            text.ok_or_else(|| ConfigError(format!("{name} must be text on one line, and not empty")))?;
+            text.ok_or_else(|| ConfigError::new(format!("{name} must be text on one line, and not empty")))?;
         self.senders
             .secrets
             .insert(name.to_owned(), SenderSecret::new(text));
@@ -255,14 +278,14 @@ impl GivenSettings {
 
     fn add_file(&mut self, path: &Path, faults: &mut Faults) -> Result<(), ConfigError> {
         let text = fs::read_to_string(path)
-            .map_err(|error| ConfigError(format!("config: cannot read {}: {error}", path.display())))?;
+            .map_err(|error| ConfigError::new(format!("config: cannot read {}: {error}", path.display())))?;
         let mut table = text.parse::<toml::Table>().map_err(|error| {
             let before = error
                 .span()
                 .map_or("", |span| text.get(..span.start).unwrap_or_default());
             let line = before.matches('\n').count() + 1;
             let what = error.message().replace('\n', ", ");
-            ConfigError(format!("config: {}, line {line}: {what}", path.display()))
+            ConfigError::new(format!("config: {}, line {line}: {what}", path.display()))
         })?;
         if let Some(value) = table.remove(senders::SENDERS) {
             self.senders.tables = Some((value, path.to_path_buf()));
@@ -287,18 +310,19 @@ impl GivenSettings {
 
     fn add_line(&mut self, name: &str, value: toml::Value, path: &Path) -> Result<(), ConfigError> {
         let Some(setting) = known().find(|setting| setting.name == name) else {
-            let hint = suggestion(name, |setting| setting.name.to_owned());
-            return Err(ConfigError(format!(
-                "{name} in {} is not a setting{hint}",
-                path.display()
-            )));
+            let spelling = |setting: &Setting| setting.name.to_owned();
+            let meant = meant(name, spelling);
+            let hint = suggestion(meant, spelling);
+            let unknown = ConfigError::new(format!("{name} in {} is not a setting{hint}", path.display()));
+            return Err(unknown.losing(meant.map(|meant| meant.name)));
         };
         if !setting.is_in_file {
-            return Err(ConfigError(format!(
+            let misplaced = ConfigError::new(format!(
                 "{name} must not stand in {}; set {} instead",
                 path.display(),
                 setting.variable()
-            )));
+            ));
+            return Err(misplaced.losing(Some(setting.name)));
         }
         let source = Source::File(path.to_path_buf());
         let text = match value {
@@ -310,7 +334,7 @@ impl GivenSettings {
                 let texts: Option<Vec<_>> = texts.collect();
                 let place = || place(setting, &source);
                 texts
-                    .ok_or_else(|| ConfigError(format!("{} must be a list of texts", place())))?
+                    .ok_or_else(|| ConfigError::new(format!("{} must be a list of texts", place())))?
                     .join(",")
             }
             // As if it were not there.
@@ -318,9 +342,10 @@ impl GivenSettings {
             _ => {
                 let kind = value.type_str();
                 let place = place(setting, &source);
-                return Err(ConfigError(format!(
+                let unfit = ConfigError::new(format!(
                     "{place} must be a text, a whole number or a boolean, not {kind}"
-                )));
+                ));
+                return Err(unfit.losing(Some(setting.name)));
             }
         };
         self.add(setting, text, source)
@@ -340,7 +365,7 @@ impl Source {
 /// The value does not have the format of the setting. A secret is not repeated.
 fn misfit(setting: &Setting, text: &str, source: &Source, expected: &str) -> ConfigError {
     let place = place(setting, source);
-    ConfigError(if setting.is_secret() {
+    ConfigError::new(if setting.is_secret() {
         format!("{place} must be {expected}")
     } else {
         format!("{place} must be {expected}, not {text:?}")
@@ -388,9 +413,15 @@ fn is_of_service(name: &str) -> bool {
 }
 
 /// The setting that was probably meant.
-fn suggestion(name: &str, spelling: impl Fn(&Setting) -> String) -> String {
-    match nearest(name, known().map(spelling)) {
-        Some(known) => format!("; did you mean {known}?"),
+fn meant(name: &str, spelling: impl Fn(&Setting) -> String) -> Option<&'static Setting> {
+    let near = nearest(name, known().map(&spelling))?;
+    known().find(|setting| spelling(setting) == near)
+}
+
+/// What is said of it, or where all of them are listed.
+fn suggestion(meant: Option<&Setting>, spelling: impl Fn(&Setting) -> String) -> String {
+    match meant {
+        Some(meant) => format!("; did you mean {}?", spelling(meant)),
         None => REFERENCE.to_owned(),
     }
 }

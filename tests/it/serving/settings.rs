@@ -171,6 +171,47 @@ fn config_check_says_all_that_is_wrong_at_once_and_starts_nothing() {
     assert!(stdout_of(directory.path(), &["config", "check"]).starts_with("Nothing is wrong"));
 }
 
+/// Whether something is missing is not known as long as a name is mistyped, or a value stands where it must not.
+#[test]
+fn config_check_says_nothing_of_what_only_follows_from_something_else() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("countersign.toml");
+    let check = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let named = ["config", "check", "--json", "--config", file.to_str().unwrap()];
+        let output = run(&directory.path().join("data"), &named);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let faults = told["faults"].as_array().unwrap().iter();
+        faults
+            .map(|fault| fault.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (text, cause) in [
+        ("tls_self_signed = true\ntls_lisen = '127.0.0.1:0'\n", "tls_lisen"),
+        ("tls_self_signed = true\ntls_listen = [1]\n", "tls_listen (in"),
+        (
+            "tls_listen = '127.0.0.1:0'\ntls_cert = 'c'\ntls_keys = 'k'\n",
+            "tls_keys",
+        ),
+        ("listen = 'none'\ntls_listn = '127.0.0.1:0'\n", "tls_listn"),
+        (
+            "[backup]\ndirectry = '/x'\nevery_minutes = 60\n",
+            "backup.directry",
+        ),
+    ] {
+        let faults = check(text);
+        assert!(
+            matches!(faults.as_slice(), [only] if only.starts_with(cause)),
+            "{text}: {faults:?}"
+        );
+    }
+    // What is wrong whatever the other was meant to be is said beside it.
+    let faults = check("tls_self_signed = true\nlgo = 'info'\n");
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[1].starts_with("tls_listen must be given"), "{faults:?}");
+}
+
 #[test]
 fn config_check_looks_at_the_files_that_are_named() {
     let directory = TempDir::new().unwrap();
