@@ -20,7 +20,7 @@ pub(crate) mod failure;
 pub mod metrics;
 pub mod ops;
 mod panics;
-mod process;
+pub mod process;
 pub mod public_url;
 pub(crate) mod readiness;
 pub(crate) mod request_id;

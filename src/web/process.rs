@@ -36,6 +36,12 @@ impl Collector for ProcessFigures {
     }
 }
 
+/// How many seconds of processor time this process has had, if the system says so.
+#[must_use]
+pub fn cpu_seconds() -> Option<f64> {
+    Stat::read().map(|stat| stat.cpu_seconds)
+}
+
 /// What `/proc/self/stat` says, as `proc(5)` describes it.
 struct Stat {
     cpu_seconds: f64,

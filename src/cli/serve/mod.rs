@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use self::background::Beside;
 use self::machine::WatchedMachine;
 use self::ops_server::OpsServer;
+use self::service_manager::MoreTime;
 use self::setup::{Started, senders, warn_of_log_senders};
 use super::open::{ask_for_key, open};
 use super::signals::Signals;
@@ -46,6 +47,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
     let ops = OpsServer::start(config.network.ops_listen)?;
     let (rolling, backup) = (config.storage.rolling, config.backup);
     let storage = with_asked_key(config.storage, &mut signals).await?;
+    let more_time = MoreTime::to_start();
     let opened = open(storage, config.policy, senders(config.outbound, config.senders)).await?;
     let member = match node::join(&opened, config.alike, &config.telegram, rolling).await {
         Ok(member) => member,
@@ -65,6 +67,9 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
         config.bootstrap,
     )
     .await;
+    drop(more_time);
+    // Until the store is closed.
+    let mut more_time = None;
     let served = match started {
         Ok(started) => {
             warn_of_log_senders(&opened.app);
@@ -78,7 +83,9 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
                 witness: opened.witness.clone(),
                 backups: backup.and_then(|schedule| backups::with_recipients(schedule, opened.own_recipient)),
             };
-            started.serve(&opened.app, ops, beside, signals).await
+            started
+                .serve(&opened.app, ops, beside, signals, &mut more_time)
+                .await
         }
         Err(failure) => Err(failure),
     };
@@ -95,6 +102,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
             Err(failure)
         }
     };
+    drop(more_time);
     if ended.is_ok() {
         tracing::info!("stopped: countersign {VERSION}");
     }
@@ -124,6 +132,7 @@ impl Started {
         ops_server: OpsServer,
         with: Beside,
         signals: Signals,
+        more_time: &mut Option<MoreTime>,
     ) -> Result<(), Failure> {
         let figures = Metrics::of(app, env!("CARGO_PKG_VERSION"), env!("BUILT_FROM"));
         let requests = figures.requests();
@@ -171,6 +180,9 @@ impl Started {
         service_manager::tell_ready();
         let served = until_signal_or_failure(app, signals).await;
         service_manager::tell_ending();
+        *more_time = Some(MoreTime::to_end(
+            self.drain_delay + self.limits.drain + LAST_WORDS,
+        ));
         ops.drain();
         self.health.send_replace(ServerHealth::Ending);
         // Nobody can be served any more whose store has failed.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::domain::store_condition::StoreCondition;
 use crate::flows::store_format;
+use crate::web::process;
 
 /// Requests are served from now on.
 pub(super) fn tell_ready() {
@@ -23,6 +26,88 @@ pub(super) fn tell_ending() {
 /// How it is, for whoever looks at the service.
 pub(super) fn tell_status(status: &str) {
     tell(&[NotifyState::Status(status)]);
+}
+
+/// Asks for more time for as long as it is kept: for a start or an end that takes longer than the service manager would wait.
+#[derive(Debug)]
+pub(super) struct MoreTime(JoinHandle<()>);
+
+impl MoreTime {
+    /// For a start: as long as the process is at work. One that hangs is not kept alive.
+    pub(super) fn to_start() -> Self {
+        Self(tokio::spawn(ask_while(
+            AtWork::of_this_process(process::cpu_seconds),
+            || tell_more_time("starting: the store is being opened"),
+        )))
+    }
+
+    /// For an end: for so long, which it may take, and then as long as the process is at work.
+    pub(super) fn to_end(allowed: Duration) -> Self {
+        tell_more_time("shutting down");
+        Self(tokio::spawn(async move {
+            let until = Instant::now() + allowed;
+            let mut at_work = AtWork::of_this_process(process::cpu_seconds);
+            ask_while_either(&mut at_work, until, || tell_more_time("shutting down")).await;
+        }))
+    }
+}
+
+impl Drop for MoreTime {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Within so long it is asked for again.
+const MORE: Duration = Duration::from_secs(20);
+
+/// How often it is asked for.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
+
+fn tell_more_time(status: &str) {
+    let micros = u32::try_from(MORE.as_micros()).unwrap_or(u32::MAX);
+    tell(&[
+        NotifyState::ExtendTimeoutUsec(micros),
+        NotifyState::Status(status),
+    ]);
+}
+
+async fn ask_while(mut at_work: AtWork<impl Fn() -> Option<f64>>, ask: impl Fn()) {
+    ask_while_either(&mut at_work, Instant::now(), ask).await;
+}
+
+/// Asks again and again before `until`, and afterwards only if the process was at work since it asked last.
+async fn ask_while_either(at_work: &mut AtWork<impl Fn() -> Option<f64>>, until: Instant, ask: impl Fn()) {
+    loop {
+        tokio::time::sleep(ASKED_EVERY).await;
+        let has_worked = at_work.since_last();
+        if has_worked || Instant::now() < until {
+            ask();
+        }
+    }
+}
+
+/// Whether a process gets on with something, as far as one sees from its processor time.
+struct AtWork<F> {
+    cpu_seconds: F,
+    before: Option<f64>,
+}
+
+impl<F: Fn() -> Option<f64>> AtWork<F> {
+    fn of_this_process(cpu_seconds: F) -> Self {
+        Self {
+            before: cpu_seconds(),
+            cpu_seconds,
+        }
+    }
+
+    fn since_last(&mut self) -> bool {
+        let now = (self.cpu_seconds)();
+        let before = std::mem::replace(&mut self.before, now);
+        // Who waits for a slow disk still has a hundredth of a processor; asking takes less.
+        now.zip(before)
+            .is_some_and(|(now, before)| now - before >= ASKED_EVERY.as_secs_f64() / 100.0)
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
@@ -76,8 +161,6 @@ mod tests {
     use std::cell::RefCell;
     use std::future::pending;
 
-    use tokio::time::Instant;
-
     use super::*;
     use crate::doubles::TestParts;
     use crate::store::Store;
@@ -122,6 +205,33 @@ mod tests {
         let _never_ends = tokio::time::timeout(PATIENCE, telling).await;
         // The first change hangs for the whole of its patience, and a pause follows; the next one is taken.
         assert_eq!(told.borrow().first(), Some(&(PATIENCE / 2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_time_is_asked_for_as_long_as_there_is_progress_and_no_longer() {
+        let begun = Instant::now();
+        let told = RefCell::new(Vec::new());
+        // At work for a minute, then it hangs.
+        let cpu = || Some(begun.elapsed().as_secs_f64().min(60.0) / 50.0);
+        let at_work = AtWork::of_this_process(cpu);
+        let asking = ask_while(at_work, || told.borrow_mut().push(begun.elapsed().as_secs()));
+        let _never_ends = tokio::time::timeout(Duration::from_hours(1), asking).await;
+        let every_five: Vec<_> = (1..=12).map(|number| number * 5).collect();
+        assert_eq!(*told.borrow(), every_five);
+
+        // An end may take what it was told to take, at work or not.
+        let (begun, told) = (Instant::now(), RefCell::new(Vec::new()));
+        let mut at_work = AtWork::of_this_process(|| Some(1.0));
+        let until = begun + Duration::from_secs(12);
+        let asking = ask_while_either(&mut at_work, until, || {
+            told.borrow_mut().push(begun.elapsed().as_secs());
+        });
+        let _never_ends = tokio::time::timeout(Duration::from_hours(1), asking).await;
+        assert_eq!(*told.borrow(), [5, 10]);
+        // Where the system says nothing, nothing is asked for.
+        let mut silent = AtWork::of_this_process(|| None);
+        assert!(!silent.since_last() && !silent.since_last());
+        assert!(process::cpu_seconds().is_some_and(|seconds| seconds > 0.0));
     }
 
     #[tokio::test(start_paused = true)]

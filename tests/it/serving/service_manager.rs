@@ -1,6 +1,7 @@
 //! What systemd is told, over the socket that it names.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
@@ -68,6 +69,57 @@ fn it_hears_when_the_server_serves_works_and_ends() {
     );
     server.signal("TERM");
     manager.wait_for("STOPPING=1");
+}
+
+/// More time than the unit allows, if the settings have it drain for long.
+#[test]
+fn it_is_asked_for_more_time_while_the_server_ends() {
+    let directory = TempDir::new().unwrap();
+    let manager = Manager::listen(directory.path());
+    let mut serve = command(
+        &directory.path().join("data"),
+        &["serve", "--listen", "127.0.0.1:0", "--drain-delay-seconds", "7"],
+    );
+    serve.env("NOTIFY_SOCKET", directory.path().join("notify"));
+    let server = Process::begin(serve);
+    manager.wait_for("READY=1");
+    // Nothing is asked for while it serves.
+    let mut said = String::new();
+    while let Ok(more) = manager.next(Duration::from_secs(6)) {
+        said.push_str(&more);
+    }
+    assert!(!said.contains("EXTEND_TIMEOUT_USEC"), "{said}");
+    server.signal("TERM");
+    manager.wait_for("STOPPING=1");
+    for _ in 0..2 {
+        manager.wait_for("EXTEND_TIMEOUT_USEC=20000000");
+    }
+    assert_eq!(server.wait(), Some(0));
+}
+
+/// The next start waits longer where five seconds change nothing.
+#[test]
+fn the_unit_waits_after_a_full_disk_and_after_nothing_else() {
+    let unit = include_str!("../../../src/package/countersign.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStopPost="));
+    let script = line.and_then(|line| line.strip_prefix("/bin/sh -c '"));
+    let script = script.and_then(|script| script.strip_suffix('\''));
+    // What systemd makes of it.
+    let script = script.unwrap().replace("$$", "$");
+    let directory = TempDir::new().unwrap();
+    let sleep = directory.path().join("sleep");
+    std::fs::write(&sleep, "#!/bin/sh\necho slept $1\n").unwrap();
+    std::fs::set_permissions(&sleep, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for (status, slept) in [("4", "slept 25\n"), ("1", ""), ("2", ""), ("0", ""), ("KILL", "")] {
+        let ran = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .env("PATH", directory.path())
+            .env("EXIT_STATUS", status)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        assert_eq!(String::from_utf8(ran.stdout).unwrap(), slept, "{status}");
+    }
 }
 
 /// The unit of the manual, as far as it can be checked where systemd does not run.
