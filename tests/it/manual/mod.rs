@@ -1,7 +1,7 @@
 //! The README and the manual hold what they say.
 //!
 //! A block is tagged with its language. Blocks of `sh` are run, page by page, in a fresh directory beside a server of their
-//! own; those of `python` too, in tests that are ignored unless the libraries are there; those of `toml` must be settings that a server starts with,
+//! own, and those of the README once more in one go, from its first line to its last ([`readme`]); those of `python` too, in tests that are ignored unless the libraries are there; those of `toml` must be settings that a server starts with,
 //! and those of `json` JSON. A block that starts a server and does not end is tagged `sh serves`. What cannot be run is
 //! tagged `not-run: REASON`, and stands in [`blocks::NOT_RUN`] as well, so that nothing is left out unseen.
 //!
@@ -18,6 +18,7 @@ mod names;
 mod page;
 mod proxies;
 mod python;
+mod readme;
 mod sentences;
 mod server;
 mod shell;

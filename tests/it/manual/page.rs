@@ -10,7 +10,7 @@ pub(super) struct Document {
 }
 
 /// A fenced block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Block {
     /// What it is written in.
     pub(super) language: String,
@@ -24,7 +24,7 @@ pub(super) struct Block {
 }
 
 /// What a test does with a block; it stands behind the language.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// It is run, or read, for what it is.
     Run,

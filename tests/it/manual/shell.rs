@@ -79,7 +79,7 @@ fn run(server: &Server, document: &Document, blocks: &[Block], shell: Shell) -> 
         script.push_str(&block.text);
     }
     for (index, block) in blocks.iter().enumerate() {
-        script = format!("{script}printf '\\n{MARK}{index}\\n'\n{}", block.text);
+        script.push_str(&marked(index, &block.text));
     }
     fs::write(directory.join("page.sh"), server.addressed(&script)).unwrap();
     let (out, err) = (directory.join("out"), directory.join("err"));
@@ -91,7 +91,7 @@ fn run(server: &Server, document: &Document, blocks: &[Block], shell: Shell) -> 
         .status()
         .unwrap();
     let printed = fs::read_to_string(&out).unwrap();
-    let outputs: Vec<_> = printed.split(&format!("\n{MARK}")).skip(1).collect();
+    let outputs = outputs(&printed);
     let at = |index: usize| format!("{}:{}", document.path, blocks[index].line);
     if !ended.success() {
         let place = outputs
@@ -104,11 +104,31 @@ fn run(server: &Server, document: &Document, blocks: &[Block], shell: Shell) -> 
             outputs.last().unwrap_or(&"")
         ));
     }
-    for (index, (block, output)) in blocks.iter().zip(&outputs).enumerate() {
-        let mut rest = *output;
+    answers(document, blocks, &printed)
+}
+
+/// What runs a block, so that it is seen which one printed what.
+pub(super) fn marked(index: usize, text: &str) -> String {
+    format!("printf '\\n{MARK}{index}\\n'\n{text}")
+}
+
+/// What each block printed.
+fn outputs(printed: &str) -> Vec<&str> {
+    printed.split(&format!("\n{MARK}")).skip(1).collect()
+}
+
+/// Whether each block printed what its lines of `#>` say.
+pub(super) fn answers(document: &Document, blocks: &[Block], printed: &str) -> Result<(), String> {
+    let outputs = outputs(printed);
+    if outputs.len() != blocks.len() {
+        return Err(format!("{}: not all of it was run", document.path));
+    }
+    for (block, output) in blocks.iter().zip(outputs) {
+        let mut rest = output;
         for wanted in block.text.lines().filter_map(|line| line.strip_prefix("#> ")) {
             let found = rest.split_once(wanted);
-            (_, rest) = found.ok_or_else(|| format!("{}: no {wanted} in\n{output}", at(index)))?;
+            let at = || format!("{}:{}: no {wanted} in\n{output}", document.path, block.line);
+            (_, rest) = found.ok_or_else(at)?;
         }
     }
     Ok(())
@@ -238,7 +258,7 @@ fn has_zsh() -> bool {
 }
 
 /// Fails unless these are installed.
-fn programs(names: &[&str]) {
+pub(super) fn programs(names: &[&str]) {
     let there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
     // OpenSSL's own word for it is another one, but it is started all the same.
     let missing: Vec<_> = names.iter().copied().filter(|name| !there(name)).collect();
