@@ -1,12 +1,12 @@
 //! `countersign config`: what settings there are, what is in force, and whether it would do.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::flags::ServeFlags;
+use super::table::TextTable;
 use super::{Failure, named_files, output};
 use crate::config::inspection::{Inspection, SettingInForce, SettingOrigin, inspect};
 use crate::config::reference;
@@ -122,19 +122,11 @@ fn source(origin: &SettingOrigin) -> (&'static str, Option<String>) {
 }
 
 fn table(settings: &[SettingInForce]) -> String {
-    // One long value does not push the others off the screen.
-    let width = |of: fn(&SettingInForce) -> &str, most| {
-        let widths = settings.iter().map(|setting| of(setting).chars().count());
-        widths.filter(|width| *width <= most).max().unwrap_or_default()
-    };
-    let (names, values) = (width(|s| &s.name, 48), width(|s| &s.value, 40));
-    let mut text = format!("{:names$}  {:values$}  FROM\n", "SETTING", "VALUE");
+    let mut table = TextTable::new(["SETTING", "VALUE", "FROM"], "No settings.");
     for setting in settings {
         let (source, place) = source(&setting.origin);
         let from = place.map_or_else(|| source.to_owned(), |place| format!("{source} {place}"));
-        // A value that is no single line would look like several settings.
-        let value = setting.value.replace(char::is_control, "?");
-        let _ = writeln!(text, "{:names$}  {value:values$}  {from}", setting.name);
+        table.row([setting.name.clone(), setting.value.clone(), from]);
     }
-    text
+    table.text()
 }

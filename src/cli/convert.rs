@@ -1,16 +1,17 @@
 //! `countersign store convert`: a store is copied to another place, and its master key with it where both are directories.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::admin::client;
 use super::data_directory::{DataDirectory, has_store, require_store_in};
 use super::open::{around, open_store};
-use super::progress::ProgressLine;
+use super::progress::{ProgressLine, ProgressUnit};
 use super::store::report_left_out;
 use super::{Failure, key_file, output};
 use crate::app::Policy;
@@ -18,7 +19,7 @@ use crate::crypto::key_ring::{KeyRing, KeyRingError};
 use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::key_ring::SealedKeyRing;
-use crate::domain::time::{Clock, SystemClock, Timestamp};
+use crate::domain::time::{Clock as _, SystemClock};
 use crate::flows::audit::{AuditScope, record_conversion, within};
 use crate::flows::store_format::{self, UnusableStore};
 use crate::store::authentic::read_unverified;
@@ -162,15 +163,27 @@ pub(super) struct ConversionKeys<'k> {
     pub(super) given: Option<MasterKey>,
 }
 
-/// Copies the store at `from` to `to`, verifies the copy and says what there is to know. What no server of the store wrote is no
-/// reason to refuse if it is to be left out.
+/// How it is converted.
+pub(super) struct HowToConvert {
+    pub(super) policy: Policy,
+    /// What no server of the store wrote is no reason to refuse, but to be left out.
+    pub(super) leave_out_forged: bool,
+    /// Whether it is told in JSON.
+    pub(super) json: bool,
+}
+
+/// Copies the store at `from` to `to`, verifies the copy and says what there is to know.
 pub(super) async fn convert(
     from: &StorePlace,
     to: &StorePlace,
     keys: ConversionKeys<'_>,
-    policy: Policy,
-    leave_out_forged: bool,
+    how: HowToConvert,
 ) -> Result<(), Failure> {
+    let HowToConvert {
+        policy,
+        leave_out_forged,
+        json,
+    } = how;
     let ConversionKeys { password_file, given } = keys;
     let source_place = from.take_source(password_file)?;
     let target_place = to.take_target(&source_place, password_file)?;
@@ -203,22 +216,39 @@ pub(super) async fn convert(
         tracing::warn!("closing the store in {source_place} failed: {error}");
     }
     let Checksum { entries, .. } = sum;
-    output::say(&format!(
-        "{entries} entries copied to {target_place} and verified\n"
-    ));
-    if left_out.is_none() {
-        output::say(
+    output::tell(
+        json,
+        || {
+            let beside = match &key {
+                KeyOutcome::InPlace(path) => Some(path.display().to_string()),
+                KeyOutcome::Elsewhere => None,
+            };
+            json!({
+                "entries": entries, "to": target_place.to_string(), "origin_verified": left_out.is_some(),
+                "left_out": left_out.as_ref().map(|left_out| left_out.count), "master_key_file": beside,
+            })
+        },
+        || converted_text(entries, &target_place, left_out.is_some(), &key),
+    );
+    report_left_out(&left_out.unwrap_or_default())
+}
+
+fn converted_text(entries: u64, target: &TakenPlace, origin_verified: bool, key: &KeyOutcome) -> String {
+    let mut text = format!("{entries} entries copied to {target} and verified\n");
+    if !origin_verified {
+        text.push_str(
             "whether a server of the store wrote them was not verified, for the master key is not at hand: \
              `countersign store check` does it where the key is\n",
         );
     }
-    output::say(&match key {
-        KeyOutcome::InPlace(path) => format!("the master key is in {}\n", path.display()),
-        KeyOutcome::Elsewhere => {
-            "its secrets are sealed as before: start the server with the same master key\n".to_owned()
-        }
-    });
-    report_left_out(&left_out.unwrap_or_default())
+    let _ = match key {
+        KeyOutcome::InPlace(path) => writeln!(text, "the master key is in {}", path.display()),
+        KeyOutcome::Elsewhere => writeln!(
+            text,
+            "its secrets are sealed as before: start the server with the same master key"
+        ),
+    };
+    text
 }
 
 /// What became of a conversion.
@@ -281,7 +311,7 @@ async fn fill(
     };
     let key = bring_key(fits, source_place.directory(), target_place.directory())?;
     let target = target_place.open().await?;
-    let mut shown = ShownProgress::begin(&SystemClock);
+    let mut shown = ShownProgress::begin();
     let mut show = |progress| shown.show(progress);
     let converted = transfer::convert(source, target.as_ref(), sieve.as_ref(), &mut show).await;
     shown.end();
@@ -366,33 +396,32 @@ fn bring_key(
 }
 
 /// How far it is, on a terminal.
-struct ShownProgress<'c> {
-    clock: &'c dyn Clock,
+struct ShownProgress {
     line: ProgressLine,
-    /// The stage that is shown, and since when.
-    stage: Option<(ConvertStage, Timestamp)>,
+    stage: Option<ConvertStage>,
 }
 
-impl<'c> ShownProgress<'c> {
-    fn begin(clock: &'c dyn Clock) -> Self {
+impl ShownProgress {
+    fn begin() -> Self {
         Self {
-            clock,
-            line: ProgressLine::begin(),
+            line: ProgressLine::begin("reading", ProgressUnit::Bytes),
             stage: None,
         }
     }
 
     fn show(&mut self, progress: Progress) {
-        let now = self.clock.now();
-        let since = match self.stage {
-            Some((stage, since)) if stage == progress.stage => since,
-            _ => {
-                self.stage = Some((progress.stage, now));
-                now
+        if self.stage != Some(progress.stage) {
+            self.stage = Some(progress.stage);
+            self.line.next(match progress.stage {
+                ConvertStage::Reading => "reading",
+                ConvertStage::Copying => "copying",
+                ConvertStage::Verifying => "verifying",
+            });
+            if let Some(bytes) = progress.of_bytes {
+                self.line.of(bytes);
             }
-        };
-        let millis = now.millis().saturating_sub(since.millis());
-        self.line.show(now, || line(progress, millis));
+        }
+        self.line.at(progress.bytes);
     }
 
     /// Takes the line away.
@@ -401,59 +430,12 @@ impl<'c> ShownProgress<'c> {
     }
 }
 
-/// What a stage has done within so many milliseconds.
-fn line(progress: Progress, millis: u64) -> String {
-    let Progress {
-        stage,
-        entries,
-        bytes,
-        of_bytes,
-    } = progress;
-    let verb = match stage {
-        ConvertStage::Reading => "reading",
-        ConvertStage::Copying => "copying",
-        ConvertStage::Verifying => "verifying",
-    };
-    // Bytes in a millisecond are thousands of them in a second.
-    let rate = bytes.checked_div(millis).unwrap_or(0);
-    let megabytes = |thousands: u64| format!("{}.{} MB", thousands / 1000, thousands % 1000 / 100);
-    let (bytes, rate) = (megabytes(bytes / 1000), megabytes(rate));
-    let share = match of_bytes {
-        Some(of) => {
-            let percent = (u128::from(progress.bytes) * 100).checked_div(u128::from(of));
-            format!(", {} %", percent.unwrap_or(100))
-        }
-        None => String::new(),
-    };
-    format!("{verb}: {entries} entries, {bytes}, {rate}/s{share}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::key_ring::KeyNumber;
     use crate::domain::time::Timestamp;
     use crate::doubles::SeededEntropy;
-
-    #[test]
-    fn a_line_says_how_far_it_is_and_how_fast() {
-        let progress = Progress {
-            stage: ConvertStage::Copying,
-            entries: 12_345,
-            bytes: 3_456_789,
-            of_bytes: Some(10_000_000),
-        };
-        assert_eq!(
-            line(progress, 2000),
-            "copying: 12345 entries, 3.4 MB, 1.7 MB/s, 34 %"
-        );
-        let unknown = Progress {
-            stage: ConvertStage::Reading,
-            of_bytes: None,
-            ..progress
-        };
-        assert_eq!(line(unknown, 0), "reading: 12345 entries, 3.4 MB, 0.0 MB/s");
-    }
 
     /// The master key is at hand, so a ring that it does not open was changed, and what else was is not known.
     #[test]

@@ -7,11 +7,10 @@ use clap::{Args, Subcommand};
 
 use super::admin::client::{AdminSession, ClientFlags};
 use super::admin::{AdminRequest, DataKeysView, KeyRequest, MasterKeyText, Reply, render};
-use super::progress::ProgressLine;
+use super::progress::{ProgressLine, ProgressUnit};
 use super::{Failure, key_file, open, output};
 use crate::crypto::master_key::MasterKey;
 use crate::domain::key_ring::KeyId;
-use crate::domain::time::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -132,13 +131,12 @@ async fn change(session: &mut AdminSession, what: KeyChange, json: bool) -> Resu
         }
     }
     let reply = ask(session, KeyRequest::List).await?;
-    output::say(&render(&reply, json).map_err(Failure::new)?);
+    output::say(&render(&reply, json)?);
     Ok(())
 }
 
 async fn done(session: &mut AdminSession, request: KeyRequest, json: bool) -> Result<(), Failure> {
     match ask(session, request).await? {
-        Reply::Refused(why) => Err(Failure::new(why)),
         Reply::Done(what) if !json => {
             output::say(&format!("{what}\n"));
             Ok(())
@@ -154,12 +152,10 @@ async fn ask(session: &mut AdminSession, what: KeyRequest) -> Result<Reply, Fail
 /// Waits until everything was written anew, and `enough` is true. It goes on in the server if this is interrupted, and in the next
 /// one if none runs.
 async fn wait(session: &mut AdminSession, enough: impl Fn(&DataKeysView) -> bool) -> Result<(), Failure> {
-    let mut line = ProgressLine::begin();
+    let line = ProgressLine::begin("writing anew", ProgressUnit::Words);
     loop {
-        let keys = match ask(session, KeyRequest::Walk).await? {
-            Reply::DataKeys(keys) => keys,
-            Reply::Refused(why) => return Err(Failure::new(why)),
-            _ => return Err(Failure::new("the server is of another release: use its program")),
+        let Reply::DataKeys(keys) = ask(session, KeyRequest::Walk).await? else {
+            return Err(Failure::new("the server is of another release: use its program"));
         };
         if !keys.under_way && enough(&keys) {
             line.end();
@@ -169,6 +165,6 @@ async fn wait(session: &mut AdminSession, enough: impl Fn(&DataKeysView) -> bool
             line.end();
             return Err(Failure::new(why));
         }
-        line.show(SystemClock.now(), || keys.progress());
+        line.say(keys.progress());
     }
 }

@@ -1,8 +1,7 @@
 //! The commands of the binary.
 //!
-//! Without a command it serves. What a command shows goes to standard output; what went wrong is one line on standard
-//! error, and the exit status is 2 when the settings or the command line are at fault, 3 when entries that somebody else wrote were
-//! left out of a copy, 4 when the store cannot be written and a later start may find that it can, 1 otherwise.
+//! Without a command it serves. What a command shows goes to standard output, as JSON with `--json`; what went wrong is one line on
+//! standard error, and the exit status is one of [`ExitStatus`].
 //!
 //! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`, a row in `examples`.
 
@@ -19,6 +18,7 @@ mod convert;
 mod data_directory;
 mod device;
 mod examples;
+mod failure;
 mod flags;
 mod key;
 mod key_command;
@@ -39,6 +39,7 @@ mod serve;
 mod shells;
 mod signals;
 mod store;
+mod table;
 mod telegram;
 mod tls;
 mod token;
@@ -55,7 +56,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use self::failure::ExitStatus;
+pub(crate) use self::failure::Failure;
+use crate::config::Config;
 
 /// A self-hosted second factor: TOTP and push challenges over the API that your clients already speak.
 #[derive(Debug, Parser)]
@@ -151,7 +154,7 @@ fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             output::say(&error.to_string());
-            return ExitCode::SUCCESS;
+            return ExitStatus::Done.into();
         }
         Err(error) => return Failure::usage(&error).report(),
     };
@@ -162,7 +165,7 @@ fn run(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Exit
         run_command(cli, environment)
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitStatus::Done.into(),
         Err(failure) => failure.report(),
     }
 }
@@ -233,86 +236,6 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
     done
 }
 
-/// Why a command failed: one line for standard error, and an exit status.
-#[derive(Debug)]
-pub struct Failure {
-    line: String,
-    status: u8,
-}
-
-impl Failure {
-    fn new(line: impl Into<String>) -> Self {
-        Self {
-            line: line.into(),
-            status: 1,
-        }
-    }
-
-    fn misused(line: impl Into<String>) -> Self {
-        Self {
-            line: line.into(),
-            status: 2,
-        }
-    }
-
-    /// What was asked for was done, and that is not everything.
-    fn incomplete(line: impl Into<String>) -> Self {
-        Self {
-            line: line.into(),
-            status: 3,
-        }
-    }
-
-    /// The disk of the store is full or broken: whoever starts the program again may find it mended.
-    fn unwritable(line: impl Into<String>) -> Self {
-        Self {
-            line: line.into(),
-            status: 4,
-        }
-    }
-
-    fn usage(error: &clap::Error) -> Self {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let first = first.strip_prefix("error: ").unwrap_or(first);
-        let first = first.trim_end_matches(':');
-        // What is missing stands in the lines below.
-        let missing: Vec<_> = text
-            .lines()
-            .skip(1)
-            .take_while(|line| line.starts_with("  "))
-            .map(str::trim)
-            .collect();
-        let missing = if missing.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", missing.join(" "))
-        };
-        let meant = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-        // Others say how to pass what is not known as a value: that is seldom meant.
-        let meant = meant.filter(|tip| tip.contains("similar"));
-        let meant = meant.map_or_else(String::new, |tip| format!("; {tip}"));
-        Self {
-            line: format!("{first}{missing}{meant} (see countersign --help)"),
-            status: 2,
-        }
-    }
-
-    fn report(&self) -> ExitCode {
-        output::complain(&self.line);
-        ExitCode::from(self.status)
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self {
-            line: error.to_string(),
-            status: 2,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,7 +270,7 @@ mod tests {
             let failure = Failure::usage(&Cli::try_parse_from(wrong).unwrap_err());
             assert_eq!(
                 (failure.line.lines().count(), failure.status),
-                (1, 2),
+                (1, ExitStatus::Misused),
                 "{failure:?}"
             );
         }

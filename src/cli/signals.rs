@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::logging;
+use super::ExitStatus;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGTERM and SIGINT, counted from the moment this was made.
@@ -26,8 +26,7 @@ impl Signals {
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("stopping at once");
-            logging::finish();
-            std::process::exit(130);
+            ExitStatus::Stopped.exit();
         });
     }
 

@@ -1,6 +1,7 @@
 //! `countersign store`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,13 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
 use super::admin::client;
-use super::convert::{ConversionKeys, StorePlace, convert};
+use super::convert::{ConversionKeys, HowToConvert, StorePlace, convert};
 use super::data_directory::require_store;
 use super::flags::StoreFlags;
 use super::open::{self, StoreToFill};
+use super::progress::{ProgressLine, ProgressUnit, WatchedExport, WatchedWriter};
 use super::{Failure, key_command, key_file, logging, output};
 use crate::app::{App, Policy};
 use crate::config::{Config, KeySource, LogDirectives, password_file};
@@ -23,10 +26,11 @@ use crate::crypto::master_key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::domain::audit::AuditAct;
 use crate::domain::events::EventType;
+use crate::domain::key_ring::SealedDataKey;
 use crate::domain::store_epoch::StoreEpoch;
 use crate::domain::time::{Clock as _, SystemClock, Timestamp};
 use crate::flows::audit::{AuditScope, record_act, tell_accounts, within};
-use crate::flows::check_store::check_store;
+use crate::flows::check_store::{StoreReport, check_store_shown};
 use crate::flows::{data_keys, epoch};
 use crate::store::postgres::PostgresStore;
 use crate::store::transfer::{self, EpochAfterImport, ExportSummary, LeftOut, NotVerified, Rewind, Sieve};
@@ -35,6 +39,9 @@ use crate::store::transfer::{self, EpochAfterImport, ExportSummary, LeftOut, Not
 pub(super) enum Command {
     /// Read everything that is stored: every key, every record, every index, every seal; no server may be running in it
     Check {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         flags: StoreFlags,
     },
@@ -49,12 +56,18 @@ pub(super) enum Command {
         /// Go on without the entries that no server of the store wrote
         #[arg(long)]
         leave_out_forged: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Write everything that is stored, as it is at one moment, to a file; a running server goes on meanwhile
     Export {
         /// The new file; `-` is standard output
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         flags: StoreFlags,
     },
@@ -66,11 +79,17 @@ pub(super) enum Command {
         /// Go on without the entries that no server of the store wrote
         #[arg(long)]
         leave_out_forged: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         flags: StoreFlags,
     },
     /// Make the tables of a database (--store), or bring them to the form of this release; servers may go on meanwhile
     Migrate {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         flags: StoreFlags,
     },
@@ -88,11 +107,12 @@ pub(super) async fn run(
         Ok(config)
     };
     match command {
-        Command::Check { flags } => check(load(flags)?).await,
+        Command::Check { json, flags } => check(load(flags)?, json).await,
         Command::Convert {
             from,
             to,
             leave_out_forged,
+            json,
         } => {
             logging::start(&LogDirectives::of(LevelFilter::WARN));
             let given = Config::load(StoreFlags::default().into_settings(), environment.clone())?;
@@ -100,15 +120,21 @@ pub(super) async fn run(
                 password_file: password_file.as_deref(),
                 given: given_master_key(given.storage.master_key)?,
             };
-            convert(&from, &to, keys, given.policy, leave_out_forged).await
+            let how = HowToConvert {
+                policy: given.policy,
+                leave_out_forged,
+                json,
+            };
+            convert(&from, &to, keys, how).await
         }
-        Command::Export { to, flags } => export(load(flags)?, &to).await,
+        Command::Export { to, json, flags } => export(load(flags)?, &to, json).await,
         Command::Import {
             from,
             leave_out_forged,
+            json,
             flags,
-        } => import(load(flags)?, &from, leave_out_forged).await,
-        Command::Migrate { flags } => migrate(&load(flags)?).await,
+        } => import(load(flags)?, &from, leave_out_forged, json).await,
+        Command::Migrate { json, flags } => migrate(&load(flags)?, json).await,
     }
 }
 
@@ -122,44 +148,40 @@ fn given_master_key(source: KeySource) -> Result<Option<MasterKey>, Failure> {
     }
 }
 
-async fn check(config: Config) -> Result<(), Failure> {
+async fn check(config: Config, json: bool) -> Result<(), Failure> {
     require_store(&config.storage)?;
     let opened = open::open_to_read(config).await?;
-    let checked = check_store(&opened.app).await;
+    let line = ProgressLine::begin("checking entries", ProgressUnit::Pieces);
+    let checked = check_store_shown(&opened.app, &mut |seen| line.at(seen)).await;
+    line.end();
     let keys = data_keys::list(&opened.app).await;
     let epoch = epoch::stored(&opened.app).await;
     opened.close().await?;
     let report = checked.map_err(|error| Failure::new(error.to_string()))?;
-    let counts = report
-        .counts()
-        .iter()
-        .map(|(kind, count)| format!("{count:>10}  {kind}\n"));
-    output::say(&counts.collect::<String>());
     // What cannot be read of them is one of the problems.
-    if let Ok(keys) = keys {
-        for key in &keys.ring.data {
-            let (number, state, since) = (key.number, key.state.name(), key.since);
-            let count = report.keys().get(&number).unwrap_or(&0);
-            output::say(&format!(
-                "{count:>10}  of data key {number}, {state} since {since}\n"
-            ));
-        }
-    }
+    let keys = keys.map(|keys| keys.ring.data).unwrap_or_default();
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let count = report.keys().get(&key.number).copied().unwrap_or_default();
+            (key, count)
+        })
+        .collect();
     // What cannot be read of it is one of the problems, too.
-    if let Ok(Some(StoreEpoch {
-        number: 1.., began, ..
-    })) = epoch
-    {
-        output::say(&format!(
-            "what was decided before {began} is void: the last epoch began then\n"
-        ));
-    }
+    let void_before = match epoch {
+        Ok(Some(StoreEpoch {
+            number: 1.., began, ..
+        })) => Some(began),
+        _ => None,
+    };
+    output::tell(
+        json,
+        || check_value(&report, &keys, void_before),
+        || check_text(&report, &keys, void_before),
+    );
     if report.is_healthy() {
-        output::say(&format!("{} entries, all sound\n", report.entries()));
         return Ok(());
     }
-    let problems = report.problems().iter().map(|problem| format!("{problem}\n"));
-    output::say(&problems.collect::<String>());
     let unlisted = report.unlisted_problems();
     let count = report.problems().len() as u64 + unlisted;
     Err(Failure::new(format!(
@@ -167,9 +189,55 @@ async fn check(config: Config) -> Result<(), Failure> {
     )))
 }
 
-async fn export(config: Config, file: &Path) -> Result<(), Failure> {
+fn check_value(
+    report: &StoreReport,
+    keys: &[(&SealedDataKey, u64)],
+    void_before: Option<Timestamp>,
+) -> Value {
+    let keys = keys.iter().map(|(key, count)| {
+        json!({
+            "number": key.number, "state": key.state.name(), "since": key.since.to_string(), "entries": count,
+        })
+    });
+    json!({
+        "ok": report.is_healthy(), "entries": report.entries(), "kinds": report.counts(), "data_keys": keys.collect::<Value>(),
+        "void_before": void_before.map(|began| began.to_string()), "problems": report.problems(),
+        "unlisted_problems": report.unlisted_problems(),
+    })
+}
+
+fn check_text(
+    report: &StoreReport,
+    keys: &[(&SealedDataKey, u64)],
+    void_before: Option<Timestamp>,
+) -> String {
+    let mut text = String::new();
+    for (kind, count) in report.counts() {
+        let _ = writeln!(text, "{count:>10}  {kind}");
+    }
+    for (key, count) in keys {
+        let (number, state, since) = (key.number, key.state.name(), key.since);
+        let _ = writeln!(text, "{count:>10}  of data key {number}, {state} since {since}");
+    }
+    if let Some(began) = void_before {
+        let _ = writeln!(
+            text,
+            "what was decided before {began} is void: the last epoch began then"
+        );
+    }
+    for problem in report.problems() {
+        let _ = writeln!(text, "{problem}");
+    }
+    if report.is_healthy() {
+        let _ = writeln!(text, "{} entries, all sound", report.entries());
+    }
+    text
+}
+
+async fn export(config: Config, file: &Path, json: bool) -> Result<(), Failure> {
     if file == Path::new("-") {
-        let exported = copy_out(config, &mut io::stdout()).await?;
+        refuse_json_beside(json)?;
+        let exported = copy_out(config, &mut WatchedWriter::begin("exporting", io::stdout())).await?;
         return report_left_out(&exported.left_out);
     }
     let failure = |error: io::Error| {
@@ -190,10 +258,16 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
         .open(file)
         .map_err(failure)?;
     let output = written.try_clone().map_err(failure)?;
-    let copied = copy_out(config, &mut BufWriter::new(output)).await;
+    let mut watched = WatchedWriter::begin("exporting", BufWriter::new(output));
+    let copied = copy_out(config, &mut watched).await;
+    drop(watched);
     match copied.and_then(|exported| written.sync_all().map(|()| exported).map_err(failure)) {
         Ok(ExportSummary { entries, left_out }) => {
-            output::say(&format!("{entries} entries exported to {}\n", file.display()));
+            output::tell(
+                json,
+                || json!({"entries": entries, "to": file.display().to_string(), "left_out": left_out.count}),
+                || format!("{entries} entries exported to {}\n", file.display()),
+            );
             report_left_out(&left_out)
         }
         Err(failure) => {
@@ -201,6 +275,16 @@ async fn export(config: Config, file: &Path) -> Result<(), Failure> {
             Err(failure)
         }
     }
+}
+
+/// What is copied to standard output leaves no place there to say anything.
+pub(super) fn refuse_json_beside(json: bool) -> Result<(), Failure> {
+    if json {
+        return Err(Failure::misused(
+            "--json says on standard output what was copied, and so does not go with --to -: name a file",
+        ));
+    }
+    Ok(())
 }
 
 /// Writes everything to `output`: what a running server sends, or what is in the store that nobody has open.
@@ -237,15 +321,21 @@ pub(super) fn report_left_out(left_out: &LeftOut) -> Result<(), Failure> {
     )))
 }
 
-async fn import(config: Config, file: &Path, leave_out_forged: bool) -> Result<(), Failure> {
+async fn import(config: Config, file: &Path, leave_out_forged: bool, json: bool) -> Result<(), Failure> {
     let input = File::open(file);
     let input = input.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let mut input = BufReader::new(input);
+    let length = input.metadata().ok().map(|metadata| metadata.len());
+    let mut input = WatchedExport::begin(BufReader::new(input), length);
     let filled = open::open_to_fill(config.storage).await?;
     let imported = fill(&filled, config.policy, &mut input, leave_out_forged).await;
+    input.end();
     filled.close().await?;
     let (_, count, left_out) = imported?;
-    output::say(&format!("{count} entries imported\n"));
+    output::tell(
+        json,
+        || json!({"entries": count, "left_out": left_out.count}),
+        || format!("{count} entries imported\n"),
+    );
     report_left_out(&left_out)
 }
 
@@ -297,7 +387,7 @@ async fn note_act(app: &App, act: AuditAct, event_type: EventType) {
     Box::pin(tell_accounts(app, event_type)).await;
 }
 
-async fn migrate(config: &Config) -> Result<(), Failure> {
+async fn migrate(config: &Config, json: bool) -> Result<(), Failure> {
     let Some(url) = &config.storage.database else {
         return Err(Failure::new(
             "there is nothing to migrate in a data directory; say which database it is with --store",
@@ -306,16 +396,17 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
     let address = open::database(url, &config.storage)?;
     let migrated = PostgresStore::migrate(&address).await;
     let migrated = migrated.map_err(|error| Failure::new(format!("cannot migrate {address}: {error}")))?;
-    output::say(&if migrated.from == migrated.to {
-        format!(
-            "{address} has the tables of this release (version {})\n",
-            migrated.to
-        )
-    } else {
-        format!(
-            "{address} was brought from version {} to version {}\n",
-            migrated.from, migrated.to
-        )
-    });
+    let (from, to) = (migrated.from, migrated.to);
+    output::tell(
+        json,
+        || json!({"database": address.to_string(), "from": from, "to": to}),
+        || {
+            if from == to {
+                format!("{address} has the tables of this release (version {to})\n")
+            } else {
+                format!("{address} was brought from version {from} to version {to}\n")
+            }
+        },
+    );
     Ok(())
 }

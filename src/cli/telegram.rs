@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
+use serde_json::json;
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
@@ -34,6 +35,9 @@ use crate::server::Listener;
 pub(super) enum Command {
     /// Print the public RSA key that clients are given (PKCS#1, PEM)
     Key {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         flags: StoreFlags,
     },
@@ -43,7 +47,7 @@ pub(super) fn run(
     command: Command,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
-    let Command::Key { flags } = command;
+    let Command::Key { json, flags } = command;
     let config = Config::load(flags.into_settings(), environment)?;
     logging::start(&config.log.at_most(LevelFilter::WARN));
     let path = key_path(&config.telegram, &config.storage.directory);
@@ -53,7 +57,11 @@ pub(super) fn run(
             "it is made when the server is started with telegram_listen",
         )
     })?;
-    output::say(&key.public_pem());
+    output::tell(
+        json,
+        || json!({"public_key": key.public_pem()}),
+        || key.public_pem(),
+    );
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, DnsName};
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -41,6 +42,9 @@ pub(super) enum Command {
         /// The directory
         #[arg(default_value = DIRECTORY)]
         directory: PathBuf,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -53,6 +57,9 @@ pub(super) struct InitArgs {
     /// The directory, which must have none of these files
     #[arg(default_value = DIRECTORY)]
     directory: PathBuf,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
 }
 
 const DIRECTORY: &str = "countersign-tls";
@@ -61,7 +68,7 @@ const DIRECTORY: &str = "countersign-tls";
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(args) => init(&args),
-        Command::Renew { directory } => renew(&directory),
+        Command::Renew { directory, json } => renew(&directory, json),
     }
 }
 
@@ -99,13 +106,16 @@ fn init(args: &InitArgs) -> Result<(), Failure> {
         let path = directory.join(name);
         write_new(&path, text).map_err(|error| failed("write", &path, &error))?;
     }
-    output::say(&format!(
-        "Clients trust {}; the server takes --tls-cert {} --tls-key {}, until {}.\n",
-        directory.join(CA).display(),
-        directory.join(CERTIFICATE).display(),
-        directory.join(KEY).display(),
-        certificate.ends
-    ));
+    tell(
+        directory,
+        &certificate,
+        args.json,
+        |[ca, certificate, key], ends| {
+            format!(
+                "Clients trust {ca}; the server takes --tls-cert {certificate} --tls-key {key}, until {ends}.\n"
+            )
+        },
+    );
     Ok(())
 }
 
@@ -114,7 +124,7 @@ fn is_host(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || DnsName::try_from(name).is_ok()
 }
 
-fn renew(directory: &Path) -> Result<(), Failure> {
+fn renew(directory: &Path, json: bool) -> Result<(), Failure> {
     let (certificate, key) = (directory.join(CERTIFICATE), directory.join(KEY));
     let hosts = hosts_of(&certificate)?;
     let authority = Authority::load(directory, &hosts)?;
@@ -125,12 +135,27 @@ fn renew(directory: &Path) -> Result<(), Failure> {
         let written = TextBeside::write(path, text).and_then(TextBeside::replace);
         written.map_err(|error| failed("write", path, &error))?;
     }
-    output::say(&format!(
-        "{} is renewed until {}.\n",
-        certificate.display(),
-        renewed.ends
-    ));
+    tell(directory, &renewed, json, |[_, certificate, _], ends| {
+        format!("{certificate} is renewed until {ends}.\n")
+    });
     Ok(())
+}
+
+/// Says where the certificates of the authority and of the server are, and its key, and until when they are good.
+fn tell(
+    directory: &Path,
+    made: &MadeCertificate,
+    json: bool,
+    text: impl FnOnce([String; 3], time::Date) -> String,
+) {
+    let [ca, certificate, key] =
+        [CA, CERTIFICATE, KEY].map(|name| directory.join(name).display().to_string());
+    let ends = made.ends;
+    output::tell(
+        json,
+        || json!({"ca": ca, "certificate": certificate, "key": key, "ends": ends.to_string()}),
+        || text([ca.clone(), certificate.clone(), key.clone()], ends),
+    );
 }
 
 /// The files of the directory.

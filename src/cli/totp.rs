@@ -1,9 +1,11 @@
 //! `countersign totp`: an authenticator app of one line.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, BufRead as _};
 
+use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::output;
 use crate::crypto::otpauth::OtpauthUri;
 use crate::crypto::totp::code_at;
 use crate::domain::time::{Clock as _, SystemClock};
@@ -18,6 +20,9 @@ pub(super) struct Args {
     /// The Unix time to print the code of, instead of now.
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
+    /// Answer in JSON, with how many seconds the code is still shown
+    #[arg(long)]
+    json: bool,
 }
 
 /// Not derived: the URI is a secret.
@@ -41,17 +46,25 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         _ => given,
     };
     let seconds = args.at.unwrap_or_else(|| SystemClock.now().seconds());
-    let code = code_of(uri.trim(), seconds)?;
-    writeln!(io::stdout().lock(), "{}", code.as_str())
-        .map_err(|error| format!("cannot write the output: {error}"))
+    let (code, left) = code_of(uri.trim(), seconds)?;
+    output::tell(
+        args.json,
+        || json!({"code": code.as_str(), "seconds_left": left}),
+        || format!("{}\n", code.as_str()),
+    );
+    Ok(())
 }
 
-/// The one place that knows how the library reads a URI and computes a code.
-fn code_of(uri: &str, seconds: u64) -> Result<Zeroizing<String>, String> {
+/// The one place that knows how the library reads a URI and computes a code: the code, and for how many seconds it is still shown.
+fn code_of(uri: &str, seconds: u64) -> Result<(Zeroizing<String>, u64), String> {
     let uri = OtpauthUri::parse(uri).map_err(|error| error.to_string())?;
-    let step = seconds / u64::from(uri.period);
+    let period = u64::from(uri.period);
+    let step = seconds / period;
     let code = code_at(&uri.secret, uri.algorithm, uri.digits, step).ok_or("such codes do not exist")?;
-    Ok(Zeroizing::new(code.reveal().to_owned()))
+    Ok((
+        Zeroizing::new(code.reveal().to_owned()),
+        period - seconds % period,
+    ))
 }
 
 fn first_line() -> Result<Zeroizing<String>, String> {
@@ -75,13 +88,17 @@ mod tests {
             (1_111_111_109, "07081804"),
             (20_000_000_000, "65353130"),
         ] {
-            assert_eq!(code_of(uri, seconds).unwrap().as_str(), code);
+            assert_eq!(code_of(uri, seconds).unwrap().0.as_str(), code);
         }
     }
 
     #[test]
     fn secrets_are_read_as_the_server_reads_them() {
-        let code = |secret: &str| code_of(&format!("otpauth://totp/t?secret={secret}&digits=8"), 59).unwrap();
+        let code = |secret: &str| {
+            code_of(&format!("otpauth://totp/t?secret={secret}&digits=8"), 59)
+                .unwrap()
+                .0
+        };
         for secret in [
             "gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
             "GEZD%20GNBV+GY3T-QOJQ-GEZD%C2%A0GNBV-GY3T-QOJQ",

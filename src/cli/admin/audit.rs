@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reply, account_or_only_one};
+use super::named::account_or_only_one;
+use super::{AdminRefusal, Reply};
 use crate::app::App;
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::destination::Destination;
@@ -116,7 +117,7 @@ pub(in crate::cli) struct ChainPlace {
     pub(in crate::cli) counted: Option<String>,
 }
 
-pub(super) async fn list(app: &App, query: AuditQuery) -> Result<Reply, String> {
+pub(super) async fn list(app: &App, query: AuditQuery) -> Result<Reply, AdminRefusal> {
     let account = account_of(app, query.account).await?;
     let order = if query.latest_first {
         Order::Descending
@@ -127,7 +128,7 @@ pub(super) async fn list(app: &App, query: AuditQuery) -> Result<Reply, String> 
         Some(name) => Some(outcome(name)?),
         None => None,
     };
-    let not_a = |what: &str, text: &str| format!("{text:?} is no SID of {what}");
+    let not_a = |what: &str, text: &str| AdminRefusal::Misused(format!("{text:?} is no SID of {what}"));
     let factor = query
         .factor
         .map(|text| text.parse().map_err(|_| not_a("a factor (YF...)", &text)));
@@ -153,7 +154,7 @@ pub(super) async fn list(app: &App, query: AuditQuery) -> Result<Reply, String> 
     }))
 }
 
-pub(super) async fn verify(app: &App, account: &str, place: ChainPlace) -> Result<Reply, String> {
+pub(super) async fn verify(app: &App, account: &str, place: ChainPlace) -> Result<Reply, AdminRefusal> {
     let failed = |fault: crate::flows::Fault| fault.to_string();
     let mut view = ChainView::default();
     if place == ChainPlace::default() {
@@ -181,20 +182,20 @@ pub(super) async fn verify(app: &App, account: &str, place: ChainPlace) -> Resul
     Ok(Reply::AuditChain(view))
 }
 
-async fn account_of(app: &App, account: Option<String>) -> Result<AccountSid, String> {
+async fn account_of(app: &App, account: Option<String>) -> Result<AccountSid, AdminRefusal> {
     if account.as_deref() == Some("none") {
         return Ok(audit::NOBODY);
     }
     account_or_only_one(app, account).await
 }
 
-fn outcome(name: &str) -> Result<AuditOutcome, String> {
+fn outcome(name: &str) -> Result<AuditOutcome, AdminRefusal> {
     let found = AuditOutcome::ALL
         .into_iter()
         .find(|outcome| outcome.name() == name);
     found.ok_or_else(|| {
         let names = AuditOutcome::ALL.map(AuditOutcome::name).join(", ");
-        format!("{name:?} is no outcome; there are: {names}")
+        AdminRefusal::Misused(format!("{name:?} is no outcome; there are: {names}"))
     })
 }
 

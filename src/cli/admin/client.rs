@@ -63,7 +63,7 @@ pub(in crate::cli) async fn run(
         Some(reply) => reply,
         None => do_oneself(config, request).await?,
     };
-    output::say(&render(&reply, flags.json).map_err(Failure::new)?);
+    output::say(&render(&reply.done()?, flags.json)?);
     Ok(())
 }
 
@@ -98,14 +98,15 @@ impl AdminSession {
         matches!(self, Self::Server { .. })
     }
 
-    /// Has `request` done.
+    /// Has `request` done. A refusal is an error.
     pub(in crate::cli) async fn ask(&mut self, request: AdminRequest) -> Result<Reply, Failure> {
-        match self {
+        let reply = match self {
             Self::Server { directory } => ask_server(directory, &request)
                 .await?
-                .ok_or_else(|| Failure::new("the server stopped")),
-            Self::Own(opened) => Ok(execute(&opened.app, request, own_user()).await),
-        }
+                .ok_or_else(|| Failure::new("the server stopped"))?,
+            Self::Own(opened) => execute(&opened.app, request, own_user()).await,
+        };
+        reply.done()
     }
 
     /// Closes the store, if it was opened.

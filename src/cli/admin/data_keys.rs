@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::Reply;
+use super::{AdminRefusal, Reply};
 use crate::app::App;
 use crate::crypto::master_key::MasterKey;
 use crate::domain::key_ring::{DataKeyState, HeldEntries, KeyId, KeyNumber};
@@ -150,7 +150,7 @@ fn names(held: &HeldEntries) -> Vec<String> {
     parts.map(|parts| parts.to_string()).collect()
 }
 
-pub(super) async fn execute(app: &App, request: KeyRequest) -> Result<Reply, String> {
+pub(super) async fn execute(app: &App, request: KeyRequest) -> Result<Reply, AdminRefusal> {
     let explain = |error: KeyChangeError| error.to_string();
     let done = match request {
         KeyRequest::AddMaster { key } => {
@@ -182,7 +182,7 @@ pub(super) async fn execute(app: &App, request: KeyRequest) -> Result<Reply, Str
     Ok(Reply::Done(done))
 }
 
-fn show(state: Result<KeyState, Fault>) -> Result<Reply, String> {
+fn show(state: Result<KeyState, Fault>) -> Result<Reply, AdminRefusal> {
     let state = state.map_err(|fault| fault.to_string())?;
     Ok(Reply::DataKeys((&state).into()))
 }

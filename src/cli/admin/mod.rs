@@ -4,8 +4,10 @@
 mod audit;
 pub(super) mod client;
 mod data_keys;
+mod named;
 mod nodes;
 mod outbox;
+mod refusal;
 mod render;
 pub(super) mod socket;
 mod tokens;
@@ -19,7 +21,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::ZeroizeOnDrop;
 
+use self::named::{account_named, account_or_only_one};
+use self::refusal::AdminRefusal;
 use crate::app::App;
+use crate::cli::Failure;
 use crate::crypto::plain_token::ImportedSecret;
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::bearer_token::{BearerToken, TokenUser};
@@ -158,6 +163,8 @@ pub(super) enum Reply {
     /// The servers that run on the store.
     Nodes(Vec<NodeView>),
     Outbox(OutboxView),
+    /// The command line says nothing that could be done; why.
+    Misused(String),
     /// It was not done; why.
     Refused(String),
     Secret(NewSecret),
@@ -257,13 +264,27 @@ impl fmt::Debug for NewSecret {
     }
 }
 
+impl Reply {
+    /// The reply, unless it says that nothing was done.
+    ///
+    /// # Errors
+    /// Why nothing was done.
+    pub(super) fn done(self) -> Result<Self, Failure> {
+        match self {
+            Self::Misused(why) => Err(Failure::misused(why)),
+            Self::Refused(why) => Err(Failure::new(why)),
+            done => Ok(done),
+        }
+    }
+}
+
 /// Does what this user of the machine asks for.
 pub(super) async fn execute(app: &App, request: AdminRequest, user: u32) -> Reply {
     let attempt = within(AuditScope::of_operator(user), attempt(app, request));
-    Box::pin(attempt).await.unwrap_or_else(Reply::Refused)
+    Box::pin(attempt).await.unwrap_or_else(Reply::from)
 }
 
-async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
+async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, AdminRefusal> {
     match request {
         AdminRequest::AboutKeys { what } => data_keys::execute(app, what).await,
         AdminRequest::AboutUser { what } => users::execute(app, what).await,
@@ -305,7 +326,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
         AdminRequest::DropOutbox { sid, receiver } => {
             outbox::decide_on(app, sid, receiver, Disposal::Dropped).await
         }
-        AdminRequest::ExportStore => Err("an export is no reply".to_owned()),
+        AdminRequest::ExportStore => Err("an export is no reply".into()),
         AdminRequest::ImportKey {
             account,
             name,
@@ -330,7 +351,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             tokens::list(app, account_or_only_one(app, account).await?).await
         }
         AdminRequest::ResumeAccount { account } => {
-            account::resume(app, account_sid(&account)?)
+            account::resume(app, account_named(app, &account).await?)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("resumed {account}")))
@@ -341,7 +362,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
         AdminRequest::RevokeKey { key } => {
             let sid = key
                 .parse()
-                .map_err(|error| format!("{key} is no API key's SID: it {error}"))?;
+                .map_err(|error| AdminRefusal::Misused(format!("{key} is no API key's SID: it {error}")))?;
             api_key::revoke(app, sid)
                 .await
                 .map_err(|error| explain(error, "there is no such API key"))?;
@@ -354,7 +375,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
             overlap_seconds,
         } => rotate_webhook_secret(app, &account, Duration::from_secs(overlap_seconds)).await,
         AdminRequest::SuspendAccount { account } => {
-            account::suspend(app, account_sid(&account)?)
+            account::suspend(app, account_named(app, &account).await?)
                 .await
                 .map_err(no_account)?;
             Ok(Reply::Done(format!("suspended {account}")))
@@ -362,7 +383,7 @@ async fn attempt(app: &App, request: AdminRequest) -> Result<Reply, String> {
     }
 }
 
-async fn all_accounts(app: &App) -> Result<Reply, String> {
+async fn all_accounts(app: &App) -> Result<Reply, AdminRefusal> {
     let accounts = account::list(app).await.map_err(|fault| fault.to_string())?;
     Ok(Reply::Accounts(accounts.iter().map(AccountView::from).collect()))
 }
@@ -373,23 +394,24 @@ async fn import_key(
     name: &str,
     key: &str,
     secret: &ImportedSecret,
-) -> Result<Reply, String> {
+) -> Result<Reply, AdminRefusal> {
     let account = account_or_only_one(app, account).await?;
-    let key_name = KeyName::parse(key).map_err(|invalid| format!("the key's name {invalid}"))?;
+    let key_name =
+        KeyName::parse(key).map_err(|invalid| AdminRefusal::Misused(format!("the key's name {invalid}")))?;
     let imported = api_key::import(app, account, friendly_name(name)?, key_name, secret)
         .await
         .map_err(no_account)?;
     Ok(Reply::Done(format!("imported {key} as {}", imported.sid)))
 }
 
-async fn rotate_token(app: &App, account: &str) -> Result<Reply, String> {
-    let account = account_sid(account)?;
+async fn rotate_token(app: &App, account: &str) -> Result<Reply, AdminRefusal> {
+    let account = account_named(app, account).await?;
     let token = account::rotate_token(app, account).await.map_err(no_account)?;
     Ok(secret(&account, account, token.reveal()))
 }
 
-async fn rotate_webhook_secret(app: &App, account: &str, overlap: Duration) -> Result<Reply, String> {
-    let account = account_sid(account)?;
+async fn rotate_webhook_secret(app: &App, account: &str, overlap: Duration) -> Result<Reply, AdminRefusal> {
+    let account = account_named(app, account).await?;
     let (secret, alone_from) = webhook_secret::rotate(app, account, overlap)
         .await
         .map_err(no_account)?;
@@ -443,21 +465,6 @@ impl From<&BearerToken> for TokenView {
     }
 }
 
-async fn account_or_only_one(app: &App, account: Option<String>) -> Result<AccountSid, String> {
-    if let Some(account) = account {
-        return account_sid(&account);
-    }
-    match account::list(app)
-        .await
-        .map_err(|fault| fault.to_string())?
-        .as_slice()
-    {
-        [only] => Ok(only.sid),
-        [] => Err("there is no account; create one with `countersign account create`".to_owned()),
-        _ => Err("there are several accounts; say which one behind the command".to_owned()),
-    }
-}
-
 fn secret(sid: &dyn fmt::Display, account: AccountSid, secret: &str) -> Reply {
     let (sid, account_sid) = (sid.to_string(), account.to_string());
     Reply::Secret(NewSecret {
@@ -468,13 +475,8 @@ fn secret(sid: &dyn fmt::Display, account: AccountSid, secret: &str) -> Reply {
     })
 }
 
-fn account_sid(text: &str) -> Result<AccountSid, String> {
-    text.parse()
-        .map_err(|error| format!("{text} is no account's SID: it {error}"))
-}
-
-fn friendly_name(text: &str) -> Result<FriendlyName, String> {
-    FriendlyName::parse(text).map_err(|error| format!("--name {error}"))
+fn friendly_name(text: &str) -> Result<FriendlyName, AdminRefusal> {
+    FriendlyName::parse(text).map_err(|error| AdminRefusal::Misused(format!("--name {error}")))
 }
 
 fn no_account<R: AreaRefusal + PartialEq>(error: flows::Error<R>) -> String {

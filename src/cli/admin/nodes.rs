@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Reply;
+use super::{AdminRefusal, Reply};
 use crate::app::App;
+use crate::cli::table::TextTable;
 use crate::domain::node::ClockOffset;
 use crate::flows::nodes::{self, RunningNode};
 
@@ -19,32 +20,34 @@ pub(in crate::cli) struct NodeView {
     clock_offset_seconds: Option<f64>,
 }
 
-pub(super) async fn list(app: &App) -> Result<Reply, String> {
+pub(super) async fn list(app: &App) -> Result<Reply, AdminRefusal> {
     if !app.shares_store() {
         return Err(
-            "one server has the store in a data directory to itself, so there is no list of servers"
-                .to_owned(),
+            "one server has the store in a data directory to itself, so there is no list of servers".into(),
         );
     }
     let nodes = nodes::list(app).await.map_err(|fault| fault.to_string())?;
     Ok(Reply::Nodes(nodes.iter().map(NodeView::from).collect()))
 }
 
-impl NodeView {
-    /// It, for people.
-    pub(super) fn line(&self) -> String {
-        let clock = self.clock_offset_seconds.map_or(String::new(), |offset| {
-            format!("  the database's clock is {offset:+.1} s ahead")
-        });
-        let Self {
+/// They, for people.
+pub(super) fn table(nodes: &[NodeView]) -> String {
+    let mut table = TextTable::new(
+        ["NODE", "HOST", "VERSION", "SINCE", "CLOCK OF THE DATABASE"],
+        "No servers run.",
+    );
+    for node in nodes {
+        let NodeView {
             id,
             host,
             version,
             started,
-            ..
-        } = self;
-        format!("{id}  {host}  {version}  since {started}{clock}\n")
+            clock_offset_seconds,
+        } = node;
+        let clock = clock_offset_seconds.map_or(String::new(), |offset| format!("{offset:+.1} s ahead"));
+        table.row([id.clone(), host.clone(), version.clone(), started.clone(), clock]);
     }
+    table.text()
 }
 
 impl From<&RunningNode> for NodeView {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reply, explain};
+use super::{AdminRefusal, Reply, explain};
 use crate::app::App;
 use crate::domain::events::{OutboxMessage, OutboxRow};
 use crate::domain::outbox::{DeadLetter, Lane, Receiver};
@@ -48,7 +48,7 @@ pub(super) async fn list(
     waiting: bool,
     after: Option<String>,
     limit: u16,
-) -> Result<Reply, String> {
+) -> Result<Reply, AdminRefusal> {
     let limit = usize::from(limit).clamp(1, 1000);
     let failed = |fault: Fault| fault.to_string();
     let view = if waiting {
@@ -86,7 +86,7 @@ pub(super) async fn decide_on(
     sid: Option<String>,
     receiver: Option<String>,
     fate: Disposal,
-) -> Result<Reply, String> {
+) -> Result<Reply, AdminRefusal> {
     const NONE: &str = "there is no such dead letter; `countersign outbox list` shows those there are";
     let done = match fate {
         Disposal::Dropped => "dropped",
@@ -101,7 +101,7 @@ pub(super) async fn decide_on(
     let receiver: Option<Receiver> = match receiver {
         Some(text) => Some(
             text.parse()
-                .map_err(|error| format!("{text} is no receiver: it {error}"))?,
+                .map_err(|error| AdminRefusal::Misused(format!("{text} is no receiver: it {error}")))?,
         ),
         None => None,
     };
@@ -182,12 +182,12 @@ impl RowView {
     }
 }
 
-fn event_sid(text: &str) -> Result<EventSid, String> {
+fn event_sid(text: &str) -> Result<EventSid, AdminRefusal> {
     text.parse()
-        .map_err(|error| format!("{text} is no event's SID: it {error}"))
+        .map_err(|error| AdminRefusal::Misused(format!("{text} is no event's SID: it {error}")))
 }
 
-fn place(text: &str) -> Result<After, String> {
+fn place(text: &str) -> Result<After, AdminRefusal> {
     let mut parts = text.splitn(3, '/');
     let mut read = || {
         let lane = Lane {
@@ -197,5 +197,9 @@ fn place(text: &str) -> Result<After, String> {
         Some((lane, parts.next()?.parse().ok()?))
     };
     let parsed = read();
-    parsed.ok_or_else(|| format!("{text} is no place that a list of waiting rows ended with"))
+    parsed.ok_or_else(|| {
+        AdminRefusal::Misused(format!(
+            "{text} is no place that a list of waiting rows ended with"
+        ))
+    })
 }

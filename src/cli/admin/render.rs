@@ -2,76 +2,59 @@
 
 use std::fmt::Write as _;
 
-use super::{NewSecret, NewToken, NewWebhookSecret, NodeView, Reply};
+use serde_json::json;
 
-/// The reply as it is shown: as one JSON value if `json`, or for people. `Err` if it says that nothing was done.
-pub(in crate::cli) fn render(reply: &Reply, json: bool) -> Result<String, String> {
-    if json { to_json(reply) } else { to_text(reply) }
+use super::{
+    AccountView, KeyView, NewSecret, NewToken, NewWebhookSecret, OutboxView, Reply, TokenView, nodes,
+};
+use crate::cli::Failure;
+use crate::cli::table::TextTable;
+
+/// A reply that something was done, as it is shown: as one JSON value if `json`, or for people.
+pub(in crate::cli) fn render(reply: &Reply, json: bool) -> Result<String, Failure> {
+    if json {
+        to_json(reply).map_err(|error| Failure::new(error.to_string()))
+    } else {
+        Ok(to_text(reply))
+    }
 }
 
-fn to_json(reply: &Reply) -> Result<String, String> {
+fn to_json(reply: &Reply) -> serde_json::Result<String> {
     let value = match reply {
         Reply::Accounts(accounts) => serde_json::to_string(accounts),
         Reply::AuditChain(chain) => serde_json::to_string(chain),
         Reply::AuditPage(page) => serde_json::to_string(page),
         Reply::DataKeys(keys) => serde_json::to_string(keys),
-        Reply::Done(_) => Ok("{}".to_owned()),
+        Reply::Done(what) => Ok(json!({"done": what}).to_string()),
         Reply::Keys(keys) => serde_json::to_string(keys),
         Reply::Nodes(nodes) => serde_json::to_string(nodes),
         Reply::Outbox(outbox) => serde_json::to_string(outbox),
-        Reply::Refused(why) => return Err(why.clone()),
+        Reply::Misused(why) | Reply::Refused(why) => Ok(json!({"refused": why}).to_string()),
         Reply::Secret(secret) => serde_json::to_string(secret),
         Reply::Token(token) => serde_json::to_string(token),
         Reply::Tokens(tokens) => serde_json::to_string(tokens),
         Reply::User(user) => serde_json::to_string(user),
         Reply::WebhookSecret(secret) => serde_json::to_string(secret),
     };
-    value.map(|value| value + "\n").map_err(|error| error.to_string())
+    value.map(|value| value + "\n")
 }
 
-fn to_text(reply: &Reply) -> Result<String, String> {
+fn to_text(reply: &Reply) -> String {
     let mut text = String::new();
     match reply {
-        Reply::Accounts(accounts) => {
-            for account in accounts {
-                let (sid, status, name) = (&account.sid, &account.status, &account.friendly_name);
-                let _ = writeln!(text, "{sid}  {}  {status:9}  {name}", account.date_created);
-            }
-        }
+        Reply::Accounts(accounts) => text = account_table(accounts),
         // Their command shows them.
         Reply::AuditChain(_) | Reply::AuditPage(_) | Reply::User(_) => {}
         Reply::DataKeys(keys) => text = keys.text(),
         Reply::Done(what) => {
             let _ = writeln!(text, "{what}");
         }
-        Reply::Keys(keys) => {
-            for key in keys {
-                let _ = write!(text, "{}  {}  {}", key.sid, key.date_created, key.friendly_name);
-                let _ = match &key.imported {
-                    Some(name) => writeln!(text, "  ({name})"),
-                    None => writeln!(text),
-                };
-            }
+        Reply::Keys(keys) => text = key_table(keys),
+        Reply::Misused(why) | Reply::Refused(why) => {
+            let _ = writeln!(text, "{why}");
         }
-        Reply::Nodes(nodes) => text = nodes.iter().map(NodeView::line).collect(),
-        Reply::Outbox(outbox) => {
-            for row in &outbox.rows {
-                let (sid, receiver, what, attempts) = (&row.sid, &row.receiver, &row.what, row.attempts);
-                let (verb, date) = match (&row.date_given_up, &row.next_at) {
-                    (Some(date), _) => ("given up", date.as_str()),
-                    (None, next) => ("due", next.as_deref().unwrap_or_default()),
-                };
-                let why = row.why.as_deref().unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "{sid}  {receiver}  {what:18}  {attempts:3} tries, {verb} {date}  {why}"
-                );
-            }
-            if let Some(next) = &outbox.next {
-                let _ = writeln!(text, "There are more: --after {next}");
-            }
-        }
-        Reply::Refused(why) => return Err(why.clone()),
+        Reply::Nodes(nodes) => text = nodes::table(nodes),
+        Reply::Outbox(outbox) => text = outbox_table(outbox),
         Reply::Secret(NewSecret {
             sid,
             account_sid,
@@ -98,18 +81,7 @@ fn to_text(reply: &Reply) -> Result<String, String> {
         Reply::Token(NewToken { token, .. }) => {
             let _ = writeln!(text, "{token}");
         }
-        Reply::Tokens(tokens) => {
-            for token in tokens {
-                let (sid, dialect, name) = (&token.sid, &token.dialect, &token.friendly_name);
-                let user = token.user.as_deref().unwrap_or("-");
-                let end = token.expires.as_deref().unwrap_or("stays");
-                let _ = writeln!(
-                    text,
-                    "{sid}  {}  {dialect:8}  {user}  {end}  {name}",
-                    token.date_created
-                );
-            }
-        }
+        Reply::Tokens(tokens) => text = token_table(tokens),
         Reply::WebhookSecret(NewWebhookSecret {
             account_sid,
             webhook_secret,
@@ -129,7 +101,77 @@ fn to_text(reply: &Reply) -> Result<String, String> {
             };
         }
     }
-    Ok(text)
+    text
+}
+
+fn account_table(accounts: &[AccountView]) -> String {
+    let mut table = TextTable::new(["ACCOUNT", "CREATED", "STATUS", "NAME"], "No accounts.");
+    for account in accounts {
+        table.row([
+            account.sid.clone(),
+            account.date_created.clone(),
+            account.status.clone(),
+            account.friendly_name.clone(),
+        ]);
+    }
+    table.text()
+}
+
+fn key_table(keys: &[KeyView]) -> String {
+    let mut table = TextTable::new(["API KEY", "CREATED", "IMPORTED", "NAME"], "No API keys.");
+    for key in keys {
+        table.row([
+            key.sid.clone(),
+            key.date_created.clone(),
+            key.imported.clone().unwrap_or_else(|| "-".to_owned()),
+            key.friendly_name.clone(),
+        ]);
+    }
+    table.text()
+}
+
+fn token_table(tokens: &[TokenView]) -> String {
+    let mut table = TextTable::new(
+        ["TOKEN", "CREATED", "PROTOCOL", "USER", "ENDS", "NAME"],
+        "No bearer tokens.",
+    );
+    for token in tokens {
+        table.row([
+            token.sid.clone(),
+            token.date_created.clone(),
+            token.dialect.clone(),
+            token.user.clone().unwrap_or_else(|| "-".to_owned()),
+            token.expires.clone().unwrap_or_else(|| "never".to_owned()),
+            token.friendly_name.clone(),
+        ]);
+    }
+    table.text()
+}
+
+fn outbox_table(outbox: &OutboxView) -> String {
+    let mut table = TextTable::new(
+        ["EVENT", "RECEIVER", "WHAT", "TRIES", "STATE", "WHY"],
+        "Nothing of this kind is in the outbox.",
+    );
+    for row in &outbox.rows {
+        let state = match (&row.date_given_up, &row.next_at) {
+            (Some(date), _) => format!("given up {date}"),
+            (None, next) => format!("due {}", next.as_deref().unwrap_or_default()),
+        };
+        table.row([
+            row.sid.clone(),
+            row.receiver.clone(),
+            row.what.clone(),
+            row.attempts.to_string(),
+            state,
+            row.why.clone().unwrap_or_default(),
+        ]);
+    }
+    let mut text = table.text();
+    if let Some(next) = &outbox.next {
+        let _ = writeln!(text, "There are more: --after {next}");
+    }
+    text
 }
 
 const ONCE: &str = "It is not shown again.\n";

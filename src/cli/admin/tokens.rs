@@ -1,20 +1,25 @@
 //! Bearer tokens, as operators administer them.
 
-use super::{NewToken, Reply, TokenView, explain};
+use super::{AdminRefusal, NewToken, Reply, TokenView, explain};
 use crate::app::App;
 use crate::domain::sid::AccountSid;
 use crate::domain::text::DialectName;
 use crate::flows::bearer_token::NewBearerToken;
 use crate::flows::{access, bearer_token};
 
-pub(super) fn dialect(name: &str) -> Result<DialectName, String> {
-    DialectName::parse(name).map_err(|invalid| format!("{name:?} is no name of a protocol: it {invalid}"))
+pub(super) fn dialect(name: &str) -> Result<DialectName, AdminRefusal> {
+    DialectName::parse(name)
+        .map_err(|invalid| AdminRefusal::Misused(format!("{name:?} is no name of a protocol: it {invalid}")))
 }
 
-pub(super) async fn create(app: &App, account: AccountSid, new: NewBearerToken) -> Result<Reply, String> {
+pub(super) async fn create(
+    app: &App,
+    account: AccountSid,
+    new: NewBearerToken,
+) -> Result<Reply, AdminRefusal> {
     if let Some(user) = &new.user {
         let checked = app.policy.identities.parse(user.name.as_str());
-        checked.map_err(|invalid| format!("the name of a user {invalid}"))?;
+        checked.map_err(|invalid| AdminRefusal::Misused(format!("the name of a user {invalid}")))?;
     }
     let (token, secret) = bearer_token::create(app, account, new)
         .await
@@ -26,17 +31,17 @@ pub(super) async fn create(app: &App, account: AccountSid, new: NewBearerToken) 
     }))
 }
 
-pub(super) async fn list(app: &App, account: AccountSid) -> Result<Reply, String> {
+pub(super) async fn list(app: &App, account: AccountSid) -> Result<Reply, AdminRefusal> {
     let tokens = bearer_token::list(app, account)
         .await
         .map_err(|error| explain(error, "there is no such account"))?;
     Ok(Reply::Tokens(tokens.iter().map(TokenView::from).collect()))
 }
 
-pub(super) async fn revoke(app: &App, token: &str) -> Result<Reply, String> {
+pub(super) async fn revoke(app: &App, token: &str) -> Result<Reply, AdminRefusal> {
     let sid = token
         .parse()
-        .map_err(|error| format!("{token} is no bearer token's SID: it {error}"))?;
+        .map_err(|error| AdminRefusal::Misused(format!("{token} is no bearer token's SID: it {error}")))?;
     bearer_token::revoke(app, sid)
         .await
         .map_err(|error| explain(error, "there is no such bearer token"))?;

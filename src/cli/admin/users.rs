@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::named::{account_named, account_or_only_one, service_named};
 use super::user_view::UserView;
-use super::{Reply, account_or_only_one, account_sid, explain};
+use super::{AdminRefusal, Reply, explain};
 use crate::app::App;
 use crate::domain::destination::{Destination, EmailAddress};
 use crate::domain::entity::EntityName;
@@ -96,7 +97,7 @@ pub(in crate::cli) enum UserReply {
     Sought(String),
 }
 
-pub(super) async fn execute(app: &App, what: UserRequest) -> Result<Reply, String> {
+pub(super) async fn execute(app: &App, what: UserRequest) -> Result<Reply, AdminRefusal> {
     match what {
         UserRequest::Delete(target) => change(app, target, UserChange::Delete).await,
         UserRequest::Reset(target) => change(app, target, UserChange::Reset).await,
@@ -105,30 +106,21 @@ pub(super) async fn execute(app: &App, what: UserRequest) -> Result<Reply, Strin
     }
 }
 
-async fn show(app: &App, query: UserQuery) -> Result<Reply, String> {
+async fn show(app: &App, query: UserQuery) -> Result<Reply, AdminRefusal> {
     let failed = |fault: Fault| fault.to_string();
-    let account = account_or_only_one(app, query.account).await.map_err(|why| {
-        if why.starts_with("there are several accounts") {
-            "there are several accounts; say which one with --account AC...".to_owned()
-        } else {
-            why
-        }
-    })?;
+    let account = account_or_only_one(app, query.account).await?;
     let handles = UserHandle::meanings(&query.name);
     if handles.is_empty() {
         let name: String = query.name.chars().take(100).collect();
-        return Err(format!(
+        return Err(AdminRefusal::Misused(format!(
             "{name:?} names nobody: give an identity, a number as in +491511234567, an e-mail address, or the SID of an entity \
              (YE...), a factor (YF...), a challenge (YC...) or a verification (VE...)"
-        ));
+        )));
     }
-    let service = query.service.as_deref().map(service_sid).transpose()?;
-    if let Some(sid) = service {
-        let gone = format!("there is no service {sid} in the account {account}");
-        service::fetch(app, account, sid)
-            .await
-            .map_err(|error| explain(error, &gone))?;
-    }
+    let service = match &query.service {
+        Some(named) => Some(service_named(app, account, named).await?),
+        None => None,
+    };
     let place = query.place.as_deref().map(place).transpose()?;
     let found = find(app, account, service, &handles, place).await;
     let found = match found.map_err(failed)? {
@@ -150,13 +142,13 @@ async fn show(app: &App, query: UserQuery) -> Result<Reply, String> {
         if query.shows_decisions {
             why.push_str(", and the audit log has no decision about it");
         }
-        return Err(why);
+        return Err(why.into());
     }
     let view = UserView::new(&report, &app.policy, query.shows_destinations);
     Ok(Reply::User(UserReply::Shown(Box::new(view))))
 }
 
-fn place(text: &str) -> Result<SearchPlace, String> {
+fn place(text: &str) -> Result<SearchPlace, AdminRefusal> {
     let mut parts = text.splitn(2, '/');
     let mut read = || {
         Some(SearchPlace {
@@ -164,7 +156,7 @@ fn place(text: &str) -> Result<SearchPlace, String> {
             before: parts.next()?.parse().ok()?,
         })
     };
-    read().ok_or_else(|| format!("{text:?} is no place where a search ended"))
+    read().ok_or_else(|| AdminRefusal::Misused(format!("{text:?} is no place where a search ended")))
 }
 
 #[derive(Clone, Copy)]
@@ -175,7 +167,7 @@ enum UserChange {
 }
 
 /// What is done, in order, until something fails.
-async fn change(app: &App, target: UserTarget, how: UserChange) -> Result<Reply, String> {
+async fn change(app: &App, target: UserTarget, how: UserChange) -> Result<Reply, AdminRefusal> {
     let target = ReadTarget::read(app, &target).await?;
     let mut done = Vec::new();
     let failed = target.change(app, how, &mut done).await.err();
@@ -191,8 +183,8 @@ struct ReadTarget {
 }
 
 impl ReadTarget {
-    async fn read(app: &App, target: &UserTarget) -> Result<Self, String> {
-        let account = account_sid(&target.account)?;
+    async fn read(app: &App, target: &UserTarget) -> Result<Self, AdminRefusal> {
+        let account = account_named(app, &target.account).await?;
         let mut entities = Vec::new();
         for EntityTarget {
             service,

@@ -24,7 +24,8 @@ pub(in crate::cli) enum AuditFormat {
 /// What stands before the first entry.
 pub(super) fn head(format: AuditFormat) -> &'static str {
     match format {
-        AuditFormat::Table | AuditFormat::Json | AuditFormat::Cef => "",
+        AuditFormat::Json | AuditFormat::Cef => "",
+        AuditFormat::Table => TABLE_HEAD,
         AuditFormat::Csv => CSV_HEAD,
     }
 }
@@ -195,6 +196,8 @@ fn csv_cell(text: &str) -> String {
     let mark = if is_formula { "'" } else { "" };
     format!("\"{mark}{}\"", text.replace('"', "\"\""))
 }
+
+const TABLE_HEAD: &str = "TIME                  OUTCOME   ACT                 BY\n";
 
 const CSV_HEAD: &str = "time,sid,account_sid,author,act,outcome,reason,service_sid,identity,factor_sid,challenge_sid,\
     verification_sid,destination,changes,unwritten,request_id,dialect,address,agent\r\n";

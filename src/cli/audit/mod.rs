@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use self::lines::{AuditFormat, head, line};
 use super::admin::client::{AdminSession, ClientFlags};
 use super::admin::{AdminRequest, AuditPageView, AuditQuery, ChainPlace, Reply};
-use super::progress::ProgressLine;
+use super::progress::{ProgressLine, ProgressUnit};
 use super::{Failure, output};
 use crate::domain::time::{Clock as _, SystemClock, Timestamp};
 
@@ -210,7 +210,8 @@ async fn list(
         }
     }
     if found.is_empty() && left_out.is_empty() && format == AuditFormat::Table {
-        output::say("There are no such entries.\n");
+        output::say("No entries.\n");
+        return Ok(());
     }
     // The newest last, where the eye is.
     let lines: String = found.iter().rev().map(|entry| line(entry, format)).collect();
@@ -270,7 +271,6 @@ async fn show_all(
 async fn ask(session: &mut AdminSession, query: AuditQuery) -> Result<AuditPageView, Failure> {
     match session.ask(AdminRequest::ListAudit(query)).await? {
         Reply::AuditPage(page) => Ok(page),
-        Reply::Refused(why) => Err(Failure::new(why)),
         _ => Err(Failure::new(
             "the server answered something else than what it was asked",
         )),
@@ -281,7 +281,7 @@ async fn verify(session: &mut AdminSession, account: Option<String>, json: bool)
     let mut left = vec![account.clone().unwrap_or_else(|| "none".to_owned())];
     let mut asks_for_all = account.is_none();
     let (mut entries, mut unsealed, mut problems) = (0, 0, Vec::new());
-    let mut progress = ProgressLine::begin();
+    let progress = ProgressLine::begin("verifying entries", ProgressUnit::Pieces);
     while let Some(account) = left.pop() {
         let mut place = ChainPlace::default();
         loop {
@@ -289,14 +289,10 @@ async fn verify(session: &mut AdminSession, account: Option<String>, json: bool)
                 account: account.clone(),
                 place,
             };
-            let part = match session.ask(request).await? {
-                Reply::AuditChain(part) => part,
-                Reply::Refused(why) => return Err(Failure::new(why)),
-                _ => {
-                    return Err(Failure::new(
-                        "the server answered something else than what it was asked",
-                    ));
-                }
+            let Reply::AuditChain(part) = session.ask(request).await? else {
+                return Err(Failure::new(
+                    "the server answered something else than what it was asked",
+                ));
             };
             if std::mem::take(&mut asks_for_all) {
                 left.extend(part.accounts);
@@ -308,7 +304,7 @@ async fn verify(session: &mut AdminSession, account: Option<String>, json: bool)
                     .into_iter()
                     .map(|problem| format!("{account}: {problem}")),
             );
-            progress.show(SystemClock.now(), || format!("{entries} entries verified"));
+            progress.at(entries);
             place = part.position;
             if part.is_last {
                 break;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::cli::progress::{ProgressLine, ProgressUnit};
 use crate::domain::time::Clock;
 
 use super::connection::Connection;
@@ -111,11 +112,16 @@ impl SetUp {
 
     /// What says when enough is made, or that a connection failed and set `stop`.
     pub(super) fn quota(&self, stop: &Arc<AtomicBool>) -> Quota {
+        let line = ProgressLine::begin("setting up", ProgressUnit::Pieces);
+        if let Some(wanted) = self.wanted {
+            line.of(wanted as u64);
+        }
         Quota {
             made: AtomicUsize::new(0),
             wanted: self.wanted,
             until: Instant::now() + self.duration,
             stop: Arc::clone(stop),
+            line,
         }
     }
 }
@@ -164,6 +170,7 @@ pub(super) struct Quota {
     wanted: Option<usize>,
     until: Instant,
     stop: Arc<AtomicBool>,
+    line: ProgressLine,
 }
 
 impl Quota {
@@ -178,6 +185,12 @@ impl Quota {
             // Two pieces of each connection, at the least: one in use, one to go on with.
             None => mine < 2 || Instant::now() < self.until,
         };
-        wanted.then_some(number)
+        if wanted {
+            self.line.at(number as u64);
+            Some(number)
+        } else {
+            self.line.end();
+            None
+        }
     }
 }

@@ -3,11 +3,13 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use reqwest::Method;
+use serde_json::json;
 
 use super::challenge;
 use super::error::DeviceError;
 use super::http::DeviceAnswer;
 use super::session::DeviceSession;
+use crate::cli::output;
 
 /// Which challenge to approve, and with which number.
 #[derive(Debug, clap::Args)]
@@ -57,13 +59,13 @@ pub(super) async fn approve(args: &ApproveArgs, session: &mut DeviceSession<'_>)
         (Some(digits), None) => Some(ask_for_number(digits)?),
     };
     let number = number.as_deref().map(|number| ("number", number));
-    send(&challenge, "approved", number, session).await
+    send(&challenge, "approved", number, session, args.which.device.json).await
 }
 
 pub(super) async fn deny(args: &DenyArgs, session: &mut DeviceSession<'_>) -> Result<(), DeviceError> {
     let challenge = pending(&args.which, session).await?;
     let reason = args.reason.map(|ReasonArg::NotMe| ("reason", "not_me"));
-    send(&challenge, "denied", reason, session).await
+    send(&challenge, "denied", reason, session, args.which.device.json).await
 }
 
 /// The challenge, if it is this device's and takes an answer.
@@ -97,6 +99,7 @@ async fn send(
     wanted: &str,
     added: Option<(&str, &str)>,
     session: &mut DeviceSession<'_>,
+    json: bool,
 ) -> Result<(), DeviceError> {
     let sid = challenge.text("/sid")?;
     let path = session.challenges(Some(&sid));
@@ -121,7 +124,11 @@ async fn send(
         };
         return Err(DeviceError::Answer(why));
     }
-    writeln!(io::stdout().lock(), "{sid} {status}")?;
+    output::tell(
+        json,
+        || json!({"sid": sid, "status": status}),
+        || format!("{sid} {status}\n"),
+    );
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::DeviceError;
 use super::http::printable;
@@ -46,6 +46,22 @@ impl ShownChallenge {
         })
     }
 }
+
+impl ShownChallenge {
+    /// It, for programs.
+    pub(super) fn value(&self) -> Value {
+        let fields = self.fields.iter();
+        let fields = fields.map(|(label, value)| json!({"label": label, "value": value}));
+        json!({
+            "sid": self.sid, "status": self.status, "expiration_date": self.expires, "message": self.message,
+            "fields": fields.collect::<Value>(), "digits": self.digits,
+        })
+    }
+}
+
+/// What stands above a list.
+pub(super) const HEADER: &str =
+    "CHALLENGE                           STATUS          EXPIRATION            MESSAGE\n";
 
 /// One line, and one more for each field and for a number to type.
 impl fmt::Display for ShownChallenge {
@@ -118,8 +134,6 @@ fn page_token_of(url: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -1,10 +1,12 @@
 //! `countersign device enroll`: create the push factor, then prove that its key is held.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use reqwest::Method;
+use serde_json::json;
 
+use crate::cli::output;
 use crate::domain::time::Clock;
 
 use super::error::DeviceError;
@@ -56,6 +58,9 @@ pub(super) struct Args {
     /// A PEM certificate to trust instead of the system's roots; it is kept in the state file.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -119,13 +124,12 @@ pub(super) async fn run(args: Args, clock: &dyn Clock) -> Result<(), DeviceError
             session.file.path().display()
         ))
     })?;
-    writeln!(
-        io::stdout().lock(),
-        "enrolled {} of {} as {}",
-        session.state.factor_sid,
-        session.state.identity,
-        args.name
-    )?;
+    let (sid, identity) = (&session.state.factor_sid, &session.state.identity);
+    output::tell(
+        args.json,
+        || json!({"factor_sid": sid, "identity": identity, "name": args.name}),
+        || format!("enrolled {sid} of {identity} as {}\n", args.name),
+    );
     Ok(())
 }
 

@@ -1,10 +1,9 @@
 //! `countersign device list`.
 
-use std::io::{self, Write as _};
-
-use super::challenge;
+use super::challenge::{self, HEADER, ShownChallenge};
 use super::error::DeviceError;
 use super::session::DeviceSession;
+use crate::cli::output;
 
 /// Which challenges to print.
 #[derive(Debug, clap::Args)]
@@ -21,9 +20,16 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, session: &mut DeviceSession<'_>) -> Result<(), DeviceError> {
     let challenges = challenge::list(session, args.status.as_deref(), args.limit).await?;
-    let mut out = io::stdout().lock();
-    for challenge in challenges {
-        writeln!(out, "{challenge}")?;
-    }
+    output::tell(
+        args.device.json,
+        || challenges.iter().map(ShownChallenge::value).collect(),
+        || {
+            if challenges.is_empty() {
+                return "No challenges.\n".to_owned();
+            }
+            let lines = challenges.iter().map(|challenge| format!("{challenge}\n"));
+            std::iter::once(HEADER.to_owned()).chain(lines).collect()
+        },
+    );
     Ok(())
 }

@@ -57,6 +57,9 @@ struct HeldDevice {
     /// A PEM certificate to trust instead of the one named at enrolment.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs one `countersign device` command.
@@ -75,7 +78,7 @@ pub(super) async fn run(args: Args) -> Result<(), String> {
         Command::Deny(args) => {
             answer::deny(&args, &mut DeviceSession::open(&args.which.device, clock)?).await
         }
-        Command::Remove(device) => remove::run(DeviceSession::open(&device, clock)?).await,
+        Command::Remove(device) => remove::run(DeviceSession::open(&device, clock)?, device.json).await,
     };
     Ok(outcome?)
 }

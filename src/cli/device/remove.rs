@@ -1,15 +1,15 @@
 //! `countersign device remove`.
 
-use std::io::{self, Write as _};
-
 use reqwest::Method;
+use serde_json::json;
 
 use super::error::DeviceError;
 use super::session::DeviceSession;
+use crate::cli::output;
 
 /// Deletes the factor, then the state file. A server that does not know the factor any more (404, or 401 twice) is no
 /// obstacle; any other refusal keeps the key.
-pub(super) async fn run(mut session: DeviceSession<'_>) -> Result<(), DeviceError> {
+pub(super) async fn run(mut session: DeviceSession<'_>, json: bool) -> Result<(), DeviceError> {
     let factor = session.factor();
     let known = match session.send(Method::DELETE, factor, &[]).await {
         Ok(_) => true,
@@ -25,6 +25,10 @@ pub(super) async fn run(mut session: DeviceSession<'_>) -> Result<(), DeviceErro
     } else {
         ", which the server no longer knew"
     };
-    writeln!(io::stdout().lock(), "removed {sid}{note}")?;
+    output::tell(
+        json,
+        || json!({"factor_sid": sid, "was_known": known}),
+        || format!("removed {sid}{note}\n"),
+    );
     Ok(())
 }

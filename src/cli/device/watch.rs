@@ -14,6 +14,7 @@ use super::challenge::{self, ShownChallenge};
 use super::error::DeviceError;
 use super::events::{EventReader, StreamEvent};
 use super::session::DeviceSession;
+use crate::cli::output;
 
 /// How to watch.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(super) async fn run(args: &Args, session: &mut DeviceSession<'_>) -> Result<
             Ok(stream) => {
                 failures = 0;
                 let mut reader = EventReader::default();
-                let heard = listen(stream, &mut reader, &mut shown).await;
+                let heard = listen(stream, &mut reader, &mut shown, args.device.json).await;
                 last_id = reader.last_id().map(str::to_owned).or(last_id);
                 retry = reader.retry_millis().map_or(retry, Duration::from_millis);
                 match heard {
@@ -75,6 +76,7 @@ async fn listen(
     mut stream: Response,
     reader: &mut EventReader,
     shown: &mut HashSet<String>,
+    json: bool,
 ) -> Result<(), DeviceError> {
     let broken = |reason: String, stream: &Response| DeviceError::Network {
         url: stream.url().origin().ascii_serialization(),
@@ -88,12 +90,12 @@ async fn listen(
             Err(_) => return Err(broken("its event stream went silent".to_owned(), &stream)),
         };
         for event in reader.take(&piece)? {
-            show(&event, shown)?;
+            show(&event, shown, json)?;
         }
     }
 }
 
-fn show(event: &StreamEvent, shown: &mut HashSet<String>) -> Result<(), DeviceError> {
+fn show(event: &StreamEvent, shown: &mut HashSet<String>, json: bool) -> Result<(), DeviceError> {
     let challenge: Value = serde_json::from_str(&event.data)
         .map_err(|_| DeviceError::Answer("an event of the server's holds no JSON".to_owned()))?;
     let challenge = ShownChallenge::read(&challenge)?;
@@ -104,11 +106,14 @@ fn show(event: &StreamEvent, shown: &mut HashSet<String>) -> Result<(), DeviceEr
     }
     // The server repeats itself rather than leave something out.
     if shown.insert(challenge.sid.clone()) {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{challenge}")?;
-        out.flush()?;
+        tell(&challenge, json);
     }
     Ok(())
+}
+
+/// Prints it at once: as an object on a line if `json`.
+fn tell(challenge: &ShownChallenge, json: bool) {
+    output::tell(json, || challenge.value(), || format!("{challenge}\n"));
 }
 
 async fn poll(
@@ -133,13 +138,11 @@ async fn poll(
             Err(error) => return Err(error),
         };
         reachable = true;
-        let mut out = io::stdout().lock();
         for challenge in pending.iter().rev() {
             if !shown.contains(&challenge.sid) {
-                writeln!(out, "{challenge}")?;
+                tell(challenge, args.device.json);
             }
         }
-        out.flush()?;
         // A challenge leaves the pending ones once and for all, so only those of the last look are remembered.
         shown = pending.into_iter().map(|challenge| challenge.sid).collect();
     }

@@ -14,10 +14,9 @@ use super::admin::{
     UserTarget, UserView,
 };
 use super::audit::lines::json_text;
-use super::progress::ProgressLine;
+use super::progress::{ProgressLine, ProgressUnit};
 use super::{Failure, output};
 use crate::domain::audit::printable;
-use crate::domain::time::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -124,7 +123,9 @@ struct Sight {
 
 async fn show(session: &mut AdminSession, who: &Who, sight: Sight) -> Result<UserView, Failure> {
     let mut place = None;
-    let mut progress = ProgressLine::begin();
+    let what = format!("looking for {}", printable(&who.name));
+    let progress = ProgressLine::begin(what, ProgressUnit::Pieces);
+    let mut looked = 0;
     loop {
         let query = UserQuery {
             account: who.account.clone(),
@@ -142,9 +143,8 @@ async fn show(session: &mut AdminSession, who: &Who, sight: Sight) -> Result<Use
                 return Ok(*user);
             }
             UserReply::Sought(up_to) => {
-                progress.show(SystemClock.now(), || {
-                    format!("looking for {}", printable(&who.name))
-                });
+                looked += LOOKED_AT_ONCE;
+                progress.at(looked);
                 place = Some(up_to);
             }
             UserReply::Changed { .. } => return Err(other_answer()),
@@ -152,10 +152,12 @@ async fn show(session: &mut AdminSession, who: &Who, sight: Sight) -> Result<Use
     }
 }
 
+/// How many entities are looked at in one request, in vain.
+const LOOKED_AT_ONCE: u64 = 10_000;
+
 async fn ask(session: &mut AdminSession, what: UserRequest) -> Result<UserReply, Failure> {
     match session.ask(AdminRequest::AboutUser { what }).await? {
         Reply::User(reply) => Ok(reply),
-        Reply::Refused(why) => Err(Failure::new(why)),
         _ => Err(other_answer()),
     }
 }

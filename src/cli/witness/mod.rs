@@ -22,7 +22,7 @@ use tokio::time::sleep;
 
 pub(super) use self::place::WitnessPlace;
 
-use super::{Failure, logging};
+use super::{ExitStatus, Failure};
 use crate::app::App;
 use crate::crypto::vault::Vault;
 use crate::domain::witness::{StoreProgress, Testimony};
@@ -141,8 +141,7 @@ impl Witness {
                     "{error}: this machine was rolled back while it ran, or another server has a copy of the store and the \
                      same witness. This one stops; its next start finds out, and begins an epoch"
                 );
-                logging::finish();
-                std::process::exit(1);
+                ExitStatus::Failed.exit();
             }
         }
     }

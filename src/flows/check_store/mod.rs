@@ -25,11 +25,21 @@ use crate::store::authentic;
 /// # Errors
 /// [`Fault`] when the store cannot be read.
 pub async fn check_store(app: &App) -> Result<StoreReport, Fault> {
+    check_store_shown(app, &mut |_| ()).await
+}
+
+/// The same, and tells after each piece how many entries were looked at.
+///
+/// # Errors
+/// As [`check_store`].
+pub async fn check_store_shown(app: &App, show: &mut (dyn FnMut(u64) + Send)) -> Result<StoreReport, Fault> {
+    let mut seen = 0;
     let mut walk = Walk::begin(app).await?;
     let before = app.vault.data_keys();
     let mut export = app.store.export().await?;
     let then = app.vault.data_keys();
     while let Some(entries) = export.next().await? {
+        seen += entries.len() as u64;
         for (key, entry) in entries {
             let number = authentic::key_of(&entry.value).filter(|_| !authentic::is_of_no_data_key(&key));
             let keys = [before.as_ref(), then.as_ref()];
@@ -43,6 +53,7 @@ pub async fn check_store(app: &App) -> Result<StoreReport, Fault> {
                 Err(forgery) => walk.blame_forged(&key, forgery),
             }
         }
+        show(seen);
     }
     walk.finish().await
 }

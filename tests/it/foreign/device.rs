@@ -11,7 +11,7 @@ use super::{Server, countersign, text, with_input};
 fn device_commands_enrol_list_answer_and_remove() {
     let server = Server::start();
     let phone = Phone::enroll(&server, "user-0001");
-    assert_eq!(phone.run("list", &[]), "");
+    assert_eq!(phone.run("list", &[]), "No challenges.\n");
     assert!(
         phone.fails("approve", &[]).contains("no challenge is pending"),
         "nothing to approve"
@@ -36,8 +36,8 @@ fn device_commands_enrol_list_answer_and_remove() {
     );
     assert_eq!(phone.run("deny", &[&second]), format!("{second} denied\n"));
     assert_eq!(phone.run("approve", &[&third]), format!("{third} approved\n"));
-    assert_eq!(phone.run("list", &[]).lines().count(), 3);
-    assert_eq!(phone.run("list", &["--limit", "1"]).lines().count(), 1);
+    assert_eq!(phone.run("list", &[]).lines().count(), 4);
+    assert_eq!(phone.run("list", &["--limit", "1"]).lines().count(), 2);
 
     let removed = phone.run("remove", &[]);
     assert!(removed.starts_with("removed YF"), "{removed}");

@@ -123,6 +123,35 @@ fn nonsense_on_the_socket_is_refused() {
     stdout_of(directory.path(), &["account", "list"]);
 }
 
+/// By its SID with a letter wrong, or by its name.
+#[test]
+fn whoever_mistypes_an_account_is_told_which_one_may_be_meant() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path();
+    let account = json_of(data, &["account", "create", "--name", "Team Ledger"]);
+    let sid = account["sid"].as_str().unwrap();
+    let meant = format!("; did you mean {sid} (\"Team Ledger\")?");
+    let mistyped = format!("{}{}", &sid[..33], if sid.ends_with('0') { "1" } else { "0" });
+    for (named, status) in [(mistyped.as_str(), 1), (&sid[..33], 2), ("team ledger", 2)] {
+        for command in [
+            ["account", "suspend"],
+            ["key", "list"],
+            ["key", "create"],
+            ["token", "list"],
+        ] {
+            let line = complaint(&run(data, &[&command[..], &[named]].concat()), status);
+            assert!(line.ends_with(&meant), "{line}");
+        }
+        let line = complaint(
+            &run(data, &["user", "show", "user-0001", "--account", named]),
+            status,
+        );
+        assert!(line.ends_with(&meant), "{line}");
+    }
+    let line = complaint(&run(data, &["account", "suspend", "quite another one"]), 2);
+    assert!(!line.contains("did you mean"), "{line}");
+}
+
 #[test]
 fn a_mistyped_data_directory_is_not_created() {
     let directory = TempDir::new().unwrap();
@@ -167,6 +196,7 @@ fn an_export_of_a_running_server_fills_a_new_data_directory() {
     let acts = stdout_of(&new, &["audit", "list", "--account", "none"]);
     let named: Vec<_> = acts
         .lines()
+        .skip(1)
         .filter_map(|line| line.split_whitespace().nth(2))
         .collect();
     assert_eq!(named, ["export", "import"], "{acts}");

@@ -123,7 +123,7 @@ fn what_was_refused_is_found_with_its_reason_and_the_answers_own_identifier() {
         "{id} is none of {ids:?}"
     );
     let table = stdout_of(data, &["audit", "list", "--outcome", "refused"]);
-    assert_eq!(table.lines().count(), refused.len(), "{table}");
+    assert_eq!(table.lines().count(), 1 + refused.len(), "{table}");
     assert!(
         table.lines().all(|line| !line.contains(char::is_control)),
         "{table}"
@@ -181,7 +181,7 @@ fn what_was_refused_is_found_with_its_reason_and_the_answers_own_identifier() {
             .count(),
         1
     );
-    assert!(complaint(&run(data, &["audit", "list", "--outcome", "bad"]), 1).contains("approved"));
+    assert!(complaint(&run(data, &["audit", "list", "--outcome", "bad"]), 2).contains("approved"));
     server.signal("TERM");
     server.wait();
     check(data);

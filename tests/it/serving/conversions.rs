@@ -44,7 +44,7 @@ fn a_converted_store_is_served_with_the_key_that_came_along() {
         (&new, format!("(from {})", old.display())),
     ] {
         let acts = stdout_of(data, &["audit", "list", "--account", "none"]);
-        assert_eq!(acts.lines().count(), 1, "{acts}");
+        assert_eq!(acts.lines().count(), 2, "{acts}");
         assert!(
             acts.contains(&other) && acts.contains(" convert ") && acts.contains("operator"),
             "{acts}"

@@ -103,7 +103,7 @@ fn half_a_conversion_is_not_served_and_the_same_conversion_completes_it() {
     }
     assert!(convert(&target).output().unwrap().status.success());
     assert!(lasting(&exported(&target.0)) == lasting(&exported(&old)));
-    assert_eq!(stdout_of(&target.0, &["account", "list"]).lines().count(), 4);
+    assert_eq!(stdout_of(&target.0, &["account", "list"]).lines().count(), 5);
     assert_eq!(Process::start(&target.0).rest_after_sigterm(), "");
 }
 

@@ -15,7 +15,10 @@ fn list(data: &Path, which: &str) -> Value {
 fn administer(data: &Path) {
     for which in ["--dead", "--waiting"] {
         assert_eq!(list(data, which)["rows"], serde_json::json!([]));
-        assert_eq!(stdout_of(data, &["outbox", "list", which]), "");
+        assert_eq!(
+            stdout_of(data, &["outbox", "list", which]),
+            "Nothing of this kind is in the outbox.\n"
+        );
     }
     let sid = "EV0123456789abcdef0123456789abcdef";
     for command in ["retry", "drop"] {
@@ -24,8 +27,8 @@ fn administer(data: &Path) {
             complaint(&output, status)
         };
         assert!(complaint(&[sid], 1).starts_with("there is no such dead letter"));
-        assert!(complaint(&["YW01"], 1).starts_with("YW01 is no event's SID: it must be EV and"));
-        let nobody = complaint(&["--receiver", "AC01"], 1);
+        assert!(complaint(&["YW01"], 2).starts_with("YW01 is no event's SID: it must be EV and"));
+        let nobody = complaint(&["--receiver", "AC01"], 2);
         assert!(nobody.starts_with("AC01 is no receiver: it must be the SID of a webhook"));
         // One of the three, and not two of them.
         complaint(&[], 2);

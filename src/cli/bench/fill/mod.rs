@@ -10,6 +10,7 @@ mod population;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 
@@ -21,7 +22,7 @@ use super::totp::{SKEW, STEP};
 use crate::app::{App, Policy};
 use crate::cli::flags::StoreFlags;
 use crate::cli::open;
-use crate::cli::progress::ProgressLine;
+use crate::cli::progress::{ProgressLine, ProgressUnit};
 use crate::cli::{Failure, logging, output};
 use crate::config::Config;
 use crate::crypto::totp::code_at;
@@ -32,7 +33,6 @@ use crate::domain::opaque::DevicePublicKey;
 use crate::domain::service::ServiceChanges;
 use crate::domain::sid::FactorSid;
 use crate::domain::text::{FriendlyName, Invalid, ServiceName};
-use crate::domain::time::{Clock, SystemClock, Timestamp};
 use crate::domain::totp_algorithm::TotpAlgorithm;
 use crate::domain::{entity, factor, service};
 use crate::flows::access::Actor;
@@ -52,6 +52,9 @@ pub(super) struct FillArgs {
     /// Fill a store that has other accounts. It cannot be undone.
     #[arg(long)]
     beside_others: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     flags: StoreFlags,
 }
@@ -65,29 +68,33 @@ pub(super) async fn run(args: FillArgs, environment: Vec<(OsString, OsString)>) 
     logging::start(&config.log.at_most(LevelFilter::WARN));
     let opened = open::open_for_command(config).await?;
     let population = Population::of(&args.seed);
-    let mut shown = ShownFactors {
-        clock: &SystemClock,
-        line: ProgressLine::begin(),
-        of: args.factors,
-        began: None,
-    };
+    let line = ProgressLine::begin("filling", ProgressUnit::Pieces);
+    line.of(args.factors);
     let filled = Fill {
         app: &opened.app,
         population: &population,
         beside_others: args.beside_others,
     }
-    .up_to(args.factors, &mut |number| shown.show(number))
+    .up_to(args.factors, &mut |number| line.at(number))
     .await;
-    shown.line.end();
+    line.end();
     let closed = opened.close().await;
     let there = filled?;
     closed?;
-    output::say(&format!(
-        "{there} factors in the service {}\nCOUNTERSIGN_ACCOUNT={}:{}\n",
-        population.service(),
-        population.account(),
-        population.token().reveal(),
-    ));
+    let (service, account, token) = (population.service(), population.account(), population.token());
+    output::tell(
+        args.json,
+        || {
+            json!({
+                "factors": there, "service_sid": service.to_string(), "account_sid": account.to_string(),
+                "auth_token": token.reveal(),
+            })
+        },
+        || {
+            let token = token.reveal();
+            format!("{there} factors in the service {service}\nCOUNTERSIGN_ACCOUNT={account}:{token}\n")
+        },
+    );
     Ok(())
 }
 
@@ -292,28 +299,6 @@ struct NoDeviceKey;
 impl KeyProof for NoDeviceKey {
     fn is_signed(&self, _factor: FactorSid, _key: &DevicePublicKey) -> bool {
         false
-    }
-}
-
-/// How far it is, on a terminal.
-struct ShownFactors<'c> {
-    clock: &'c dyn Clock,
-    line: ProgressLine,
-    of: u64,
-    /// The first number that was shown, and when.
-    began: Option<(u64, Timestamp)>,
-}
-
-impl ShownFactors<'_> {
-    fn show(&mut self, number: u64) {
-        let now = self.clock.now();
-        let (first, since) = *self.began.get_or_insert((number, now));
-        let millis = now.millis().saturating_sub(since.millis());
-        let of = self.of;
-        self.line.show(now, || {
-            let rate = ((number - first) * 1000).checked_div(millis).unwrap_or(0);
-            format!("{number} of {of} factors, {rate}/s")
-        });
     }
 }
 

@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::time::{SystemClock, Timestamp};
 use crate::doubles::TestParts;
 use crate::flows::page::{Cursor, PageRequest};
 use crate::flows::store_format;
