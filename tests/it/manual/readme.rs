@@ -165,7 +165,7 @@ impl Drop for Running {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn copy(from: &Path, to: &Path) {
     if !from.is_dir() {
