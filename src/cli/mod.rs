@@ -1,7 +1,7 @@
 //! The commands of the binary.
 //!
 //! Without a command it serves. What a command shows goes to standard output, as JSON with `--json`; what went wrong is one line on
-//! standard error, and the exit status is one of [`ExitStatus`].
+//! standard error, and the exit status is one of `ExitStatus`.
 //!
 //! To add a command: a module with its arguments and a `run`, a variant of `Command`, an arm in `run_command`, a row in `examples`.
 

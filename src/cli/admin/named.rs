@@ -58,9 +58,12 @@ pub(super) async fn service_named(
         return Ok(sid);
     }
     let services = services(app, account).await.map_err(|fault| fault.to_string())?;
-    let known = services
-        .iter()
-        .map(|service| (service.sid.to_string(), service.settings.friendly_name.to_string()));
+    let known = services.iter().map(|service| {
+        (
+            service.sid.to_string(),
+            service.settings.friendly_name.to_string(),
+        )
+    });
     match parsed {
         Ok(sid) => Err(
             AdminRefusal::from(format!("there is no service {sid} in the account {account}"))
