@@ -17,6 +17,10 @@ pub struct Statistics {
     pub commit_times: HistogramCounts,
     /// Reads of entries that no server of this store wrote; 0 where nobody verifies.
     pub forged: u64,
+    /// How often the engine was asked for entries, single ones, several or a stretch; 0 where nobody counts.
+    pub reads: u64,
+    /// Bytes of the keys and values that applied batches wrote, as the engine got them; 0 where nobody counts.
+    pub committed_bytes: u64,
     /// Bytes that the engine occupies on disk; 0 if it keeps none there, or cannot tell.
     pub disk_bytes: u64,
 }

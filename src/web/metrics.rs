@@ -301,6 +301,16 @@ fn store(app: &App, page: &mut MetricsPage<'_>) -> fmt::Result {
         "How often batches were made durable together",
         store.groups,
     )?;
+    page.counter(
+        "store_reads",
+        "How often the engine was asked for entries",
+        store.reads,
+    )?;
+    page.counter(
+        "store_committed_bytes",
+        "Bytes of the keys and values that batches wrote",
+        store.committed_bytes,
+    )?;
     page.histogram(
         "store_group_size",
         "How many batches were made durable together",

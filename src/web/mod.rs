@@ -7,6 +7,7 @@
 //! Invariant: headers, bodies, paths and query strings are never logged. What clients are told of failures comes from
 //! their dialect, so no word, number or header of any protocol stands here.
 
+pub mod allocations;
 pub mod arrival;
 pub mod basic;
 pub mod body;

@@ -4,9 +4,24 @@ use std::fmt;
 use std::fs;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::registry::Registry;
 
+use super::allocations::allocations;
 use super::metrics::MetricsPage;
+
+/// All of it, as `/metrics` of a server tells it, for a process that has nothing else to tell.
+pub(crate) fn process_metrics() -> String {
+    let mut registry = Registry::with_prefix("countersign");
+    registry.register_collector(Box::new(ProcessFigures));
+    let mut text = String::new();
+    // Writing into memory does not fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
 
 /// Read anew each time; what a system does not tell is left out.
 #[derive(Debug)]
@@ -32,7 +47,19 @@ impl Collector for ProcessFigures {
             let open = i64::try_from(files.count()).unwrap_or(i64::MAX);
             page.gauge("process_open_fds", "Open files and connections", open)?;
         }
-        Ok(())
+        let asked = allocations();
+        counter_if_known(
+            &mut page,
+            "process_allocations",
+            "How often memory was asked for, in a build that counts it",
+            asked.map(|asked| asked.times),
+        )?;
+        counter_if_known(
+            &mut page,
+            "process_allocated_bytes",
+            "How much memory was asked for, in a build that counts it",
+            asked.map(|asked| asked.bytes),
+        )
     }
 }
 
@@ -40,6 +67,12 @@ impl Collector for ProcessFigures {
 #[must_use]
 pub fn cpu_seconds() -> Option<f64> {
     Stat::read().map(|stat| stat.cpu_seconds)
+}
+
+/// One that is named, and has no value where that is not known.
+fn counter_if_known(page: &mut MetricsPage<'_>, name: &str, help: &str, value: Option<u64>) -> fmt::Result {
+    let described = page.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+    value.map_or(Ok(()), |value| ConstCounter::new(value).encode(described))
 }
 
 /// What `/proc/self/stat` says, as `proc(5)` describes it.

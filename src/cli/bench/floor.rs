@@ -4,26 +4,76 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
-use super::load::{self, LoadOutcome, Work};
+use super::LoadArgs;
+use super::cost::{Purse, RequestCost};
+use super::load::{self, LoadLimit, LoadOutcome, Work};
+use super::measure::RoundArgs;
 use super::pool::ClientPool;
+use super::report::Report;
 use super::target::{AccountCredentials, PreparedRequest, Target};
 use super::totp;
+use crate::web::process::process_metrics;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FloorArgs {
+    /// A bare handler that is there already, which `countersign bench floor-server` is until its standard input ends, instead of one of
+    /// this command's own.
+    #[arg(long)]
+    url: Option<String>,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    round: RoundArgs,
+}
+
+/// What was measured of the handler.
+pub(super) struct FloorOutcome {
+    pub(super) outcome: LoadOutcome,
+    /// What a request took, if that was asked for.
+    pub(super) cost: Option<RequestCost>,
+}
+
+/// Loads a handler, and prints the report.
+pub(super) fn run(args: &FloorArgs) -> Result<(), String> {
+    let FloorArgs { url, load, round } = args;
+    let server = url.is_none().then(FloorServer::start).transpose()?;
+    let url = url
+        .as_deref()
+        .or(server.as_ref().map(|server| server.url.as_str()));
+    let target = Target::parse(url.unwrap_or_default())?;
+    let outcome = round.run(|| load_it(&target, load.pool(), round.limit(*load)))?;
+    Report::new(&outcome).print(load.json)
+}
 
 /// Starts the handler, loads it and stops it.
-pub(super) fn measure(pool: ClientPool, duration: Duration) -> Result<LoadOutcome, String> {
+pub(super) fn measure(pool: ClientPool, limit: LoadLimit, with_cost: bool) -> Result<FloorOutcome, String> {
     let server = FloorServer::start()?;
     let target = Target::parse(&server.url)?;
+    if !with_cost {
+        let outcome = load_it(&target, pool, limit)?;
+        return Ok(FloorOutcome { outcome, cost: None });
+    }
+    let purse = Purse::new(server.process.id(), target.clone());
+    let before = purse.spent()?;
+    let outcome = load_it(&target, pool, limit)?;
+    let cost = purse.spent()?.since(&before, outcome.sent)?;
+    Ok(FloorOutcome {
+        outcome,
+        cost: Some(cost),
+    })
+}
+
+fn load_it(target: &Target, pool: ClientPool, limit: LoadLimit) -> Result<LoadOutcome, String> {
     let mut request = Vec::new();
     let parts = PreparedRequest {
         method: "POST",
@@ -33,10 +83,10 @@ pub(super) fn measure(pool: ClientPool, duration: Duration) -> Result<LoadOutcom
     target.write(&mut request, &AccountCredentials::new(SID, SID), &parts);
     load::run(
         pool,
-        &[target],
+        std::slice::from_ref(target),
         &Arc::new(Repeat(request)),
         totp::APPROVED,
-        duration,
+        limit,
     )
 }
 
@@ -51,9 +101,12 @@ pub(super) async fn serve() -> Result<(), String> {
         // Without it the measurement is a little slower and still right.
         let _ = stream.set_nodelay(true);
     });
+    let router = Router::new()
+        .route(PATH, post(handle))
+        .route("/metrics", get(async || process_metrics()));
     let end = tokio::task::spawn_blocking(|| io::stdin().lock().read_to_end(&mut Vec::new()));
     tokio::select! {
-        served = axum::serve(listener, Router::new().route(PATH, post(handle))) => served.map_err(text),
+        served = axum::serve(listener, router) => served.map_err(text),
         _ = end => Ok(()),
     }
 }

@@ -39,11 +39,31 @@ pub(super) struct ExpectedAnswer {
     pub(super) body_contains: &'static str,
 }
 
+/// When a load is over, unless the work runs out before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoadLimit {
+    pub(super) duration: Duration,
+    /// After so many pieces of work.
+    pub(super) requests: Option<u64>,
+}
+
+impl LoadLimit {
+    /// Half of it.
+    pub(super) fn half(self) -> Self {
+        Self {
+            duration: self.duration / 2,
+            requests: self.requests.map(|requests| requests.div_ceil(2)),
+        }
+    }
+}
+
 /// What was measured.
 pub(super) struct LoadOutcome {
     /// The successes.
     pub(super) latencies: Histogram,
     pub(super) elapsed: Duration,
+    /// All requests that were sent, those included that are not measured because the time was up before they were answered.
+    pub(super) sent: u64,
     pub(super) errors: u64,
     /// One of the answers that were no success.
     pub(super) sample_error: Option<String>,
@@ -64,20 +84,21 @@ pub(super) fn count(number: u64) -> f64 {
     number as f64
 }
 
-/// Loads `targets` for `duration`, or until the work runs out. They share the connections.
+/// Loads `targets` until `limit`, or until the work runs out. They share the connections.
 pub(super) fn run<W: Work>(
     pool: ClientPool,
     targets: &[Target],
     work: &Arc<W>,
     expected: ExpectedAnswer,
-    duration: Duration,
+    limit: LoadLimit,
 ) -> Result<LoadOutcome, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let round = Arc::new(LoadRound {
         work: Arc::clone(work),
         addresses: targets.iter().map(|target| target.address).collect(),
         expected,
-        duration,
+        limit,
+        begun: AtomicU64::new(0),
         ready: Barrier::new(pool.connections),
         started: OnceLock::new(),
         stop: Arc::clone(&stop),
@@ -88,13 +109,19 @@ pub(super) fn run<W: Work>(
     let ran_out = stop.load(Ordering::Relaxed);
     let mut outcome = LoadOutcome {
         latencies: Histogram::new(),
-        elapsed: if ran_out { Duration::ZERO } else { duration },
+        elapsed: if ran_out || limit.requests.is_some() {
+            Duration::ZERO
+        } else {
+            limit.duration
+        },
+        sent: 0,
         errors: 0,
         sample_error: None,
         ran_out,
     };
     for lane in lanes {
         outcome.latencies.merge(&lane.latencies);
+        outcome.sent += lane.sent;
         outcome.errors += lane.errors;
         outcome.sample_error = outcome.sample_error.or(lane.sample_error);
         outcome.elapsed = outcome.elapsed.max(lane.last_answer);
@@ -106,7 +133,9 @@ struct LoadRound<W> {
     work: Arc<W>,
     addresses: Vec<SocketAddr>,
     expected: ExpectedAnswer,
-    duration: Duration,
+    limit: LoadLimit,
+    /// How many pieces of work were begun, where that is limited.
+    begun: AtomicU64,
     ready: Barrier,
     started: OnceLock<Instant>,
     stop: Arc<AtomicBool>,
@@ -118,6 +147,7 @@ struct LoadRound<W> {
 /// What one connection measured.
 struct LoadLane {
     latencies: Histogram,
+    sent: u64,
     errors: u64,
     sample_error: Option<String>,
     /// When it got its last answer, since the start.
@@ -138,26 +168,29 @@ impl<W: Work> LoadRound<W> {
         let started = *self.started.get_or_init(Instant::now);
         let mut lane = LoadLane {
             latencies: Histogram::new(),
+            sent: 0,
             errors: 0,
             sample_error: None,
             last_answer: Duration::ZERO,
         };
         let mut request = Vec::with_capacity(4096);
         let mut sent = started.elapsed();
-        while sent < self.duration && !self.stop.load(Ordering::Relaxed) {
+        while sent < self.limit.duration && !self.stop.load(Ordering::Relaxed) && self.may_begin() {
             let Some(mut piece) = self.work.take(&mut request) else {
                 self.stop.store(true, Ordering::Relaxed);
                 break;
             };
+            lane.sent += 1;
             let mut fault = fault(connection.exchange(&request).await, self.expected);
             while fault.is_none()
                 && let Some(expected) = self.work.follow(&mut piece, &mut request)
             {
+                lane.sent += 1;
                 fault = self::fault(connection.exchange(&request).await, expected);
             }
             let answered = started.elapsed();
             // What is still on the way when the time is up is not part of the measurement.
-            if answered > self.duration {
+            if answered > self.limit.duration {
                 break;
             }
             lane.last_answer = answered;
@@ -188,6 +221,14 @@ impl<W: Work> LoadRound<W> {
             sent = started.elapsed();
         }
         Ok(lane)
+    }
+
+    /// Whether one more piece of work is to be begun.
+    fn may_begin(&self) -> bool {
+        let Some(most) = self.limit.requests else {
+            return true;
+        };
+        self.begun.fetch_add(1, Ordering::Relaxed) < most
     }
 }
 

@@ -8,13 +8,16 @@
 mod api;
 mod comparison;
 mod connection;
+mod cost;
 mod cpu;
+mod figures;
 mod fill;
 mod filled;
 mod floor;
 mod histogram;
 mod http2;
 mod load;
+mod measure;
 mod numbers;
 mod operations;
 mod pgbench;
@@ -43,10 +46,10 @@ use crate::domain::entropy::SystemEntropy;
 use crate::domain::time::SystemClock;
 
 use self::api::SetUp;
-use self::cpu::ServerProcess;
 use self::fill::{MOST_FACTORS, Population};
 use self::filled::FilledCodes;
-use self::load::{ExpectedAnswer, LoadOutcome, Work};
+use self::load::{ExpectedAnswer, Work};
+use self::measure::MeasureArgs;
 use self::pgbench::PgBench;
 use self::place::{PlaceArgs, require_files};
 use self::pool::ClientPool;
@@ -95,7 +98,7 @@ enum Command {
     /// on behind the factors that are there, also after it was interrupted.
     Fill(fill::FillArgs),
     /// Load a bare handler that answers 600 bytes: the most that this machine can serve.
-    Floor(LoadArgs),
+    Floor(floor::FloorArgs),
     /// Be that handler.
     #[command(hide = true)]
     FloorServer,
@@ -157,10 +160,7 @@ struct VerifyArgs {
     #[command(flatten)]
     place: PlaceArgs,
     #[command(flatten)]
-    load: LoadArgs,
-    /// Also load a bare handler, half before and half after, and print the ratio of requests to requests.
-    #[arg(long)]
-    floor: bool,
+    measure: MeasureArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -181,9 +181,6 @@ struct TotpArgs {
     /// What `bench fill` was told.
     #[arg(long, value_name = "TEXT", requires = "filled")]
     seed: Option<String>,
-    /// The server's process, to print the processor time that an approval takes.
-    #[arg(long)]
-    pid: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -195,10 +192,7 @@ struct ServerArgs {
     #[command(flatten)]
     place: PlaceArgs,
     #[command(flatten)]
-    load: LoadArgs,
-    /// Also load a bare handler, half before and half after, and print the ratio.
-    #[arg(long)]
-    floor: bool,
+    measure: MeasureArgs,
     /// How many factors (TOTP) or challenges (push) to prepare, instead of preparing for as long as the load lasts.
     #[arg(long, value_name = "N", value_parser = positive, alias = "challenges")]
     factors: Option<usize>,
@@ -222,9 +216,7 @@ pub(super) async fn run(args: Args, environment: Vec<(OsString, OsString)>) -> R
         Command::Signal(args) => Box::new(move || signal::run(&args)),
         Command::Vonage(args) => Box::new(move || vonage::run(&args)),
         Command::Waiters(args) => Box::new(move || waiters(&args)),
-        Command::Floor(args) => {
-            Box::new(move || Report::new(&floor::measure(args.pool(), args.duration())?).print(args.json))
-        }
+        Command::Floor(args) => Box::new(move || floor::run(&args)),
     };
     // The generator has threads of its own; this one only waits.
     let measured = tokio::task::spawn_blocking(measurement).await;
@@ -237,6 +229,7 @@ pub(super) async fn run(args: Args, environment: Vec<(OsString, OsString)>) -> R
 fn totp(args: &TotpArgs) -> Result<(), String> {
     let server = &args.server;
     if let (Some(count), Some(seed)) = (args.filled, &args.seed) {
+        server.measure.require_few(server.urls.len())?;
         let codes = FilledCodes::new(
             Target::parse(&server.urls[0])?,
             server.place.account.clone(),
@@ -245,11 +238,11 @@ fn totp(args: &TotpArgs) -> Result<(), String> {
             Arc::new(SystemClock),
             &SystemEntropy,
         );
-        require_files(server.load.connections)?;
+        require_files(server.measure.load.connections)?;
         progress(&format!("{count} factors that were filled"))?;
         return args.measure(&Arc::new(codes));
     }
-    server.within_service(|set_up| {
+    server.within_service(totp::CODES, |set_up| {
         let (target, service) = (set_up.target.clone(), set_up.service.clone());
         let codes = totp::Codes::set_up(set_up)?;
         progress(&format!("{} factors in the service {service}", codes.len()))?;
@@ -261,7 +254,7 @@ fn totp(args: &TotpArgs) -> Result<(), String> {
 }
 
 fn push(args: &ServerArgs) -> Result<(), String> {
-    args.within_service(|set_up| {
+    args.within_service(1, |set_up| {
         let (target, service) = (set_up.target.clone(), set_up.service.clone());
         let approvals = push::Approvals::set_up(set_up)?;
         progress(&format!(
@@ -274,21 +267,20 @@ fn push(args: &ServerArgs) -> Result<(), String> {
         let verified = verify_rate::measure(Duration::from_secs(1))?;
         let mut report = args.measure(&Arc::new(approvals), push::APPROVED)?;
         report.ratio("verify", "verify_per_second_one_core", verified);
-        report.print(args.load.json)
+        report.print(args.measure.load.json)
     })
 }
 
 fn verify(args: &VerifyArgs) -> Result<(), String> {
-    let VerifyArgs { url, place, load, .. } = args;
-    place.within_service(url, &verify::SETTINGS, load.connections, |target, service| {
+    let VerifyArgs { url, place, measure } = args;
+    let connections = measure.load.connections;
+    place.within_service(url, &verify::SETTINGS, connections, |target, service| {
         progress(&format!("the service {service}"))?;
         let pairs = verify::Pairs::new(target.clone(), place.account.clone(), &service);
-        let (outcome, floor) = load.measure(args.floor, &[target], &Arc::new(pairs), verify::CREATED)?;
-        let mut report = Report::of_pairs(&outcome);
-        if let Some(floor) = floor {
-            report.ratio("floor", "floor_requests_per_second", floor);
-        }
-        report.print(load.json)
+        let measured = measure.measure(&[target], &Arc::new(pairs), verify::CREATED)?;
+        let mut report = Report::of_pairs(&measured.outcome);
+        measured.add_to(&mut report);
+        report.print(measure.load.json)
     })
 }
 
@@ -323,49 +315,47 @@ impl TotpArgs {
     fn measure<W: Work>(&self, codes: &Arc<W>) -> Result<(), String> {
         let Self { server, store, .. } = self;
         let Some(store) = store else {
-            return self.measure_server(codes)?.print(server.load.json);
+            return server
+                .measure(codes, totp::APPROVED)?
+                .print(server.measure.load.json);
         };
-        let Some(control) = PgBench::set_up(store, server.load.pool())? else {
+        let Some(control) = PgBench::set_up(store, server.measure.load.pool())? else {
             return Err(
                 "pgbench and psql are not installed (Debian's packages postgresql-contrib and postgresql-client)"
                     .to_owned(),
             );
         };
         progress(&format!("{} rows for pgbench", control.rows()))?;
-        let half = server.load.duration() / 2;
+        let half = server.measure.load.duration() / 2;
         let before = control.measure(half)?;
-        let mut report = self.measure_server(codes)?;
+        let mut report = server.measure(codes, totp::APPROVED)?;
         let after = control.measure(half)?;
         report.ratio(
             "pgbench",
             "pgbench_updates_per_second",
             f64::midpoint(before, after),
         );
-        report.print(server.load.json)
-    }
-
-    fn measure_server<W: Work>(&self, codes: &Arc<W>) -> Result<Report, String> {
-        let process = ServerProcess(self.pid);
-        let before = process.seconds()?;
-        let mut report = self.server.measure(codes, totp::APPROVED)?;
-        if let (Some(before), Some(after)) = (before, process.seconds()?) {
-            report.cpu_of_each(after - before);
-        }
-        Ok(report)
+        report.print(server.measure.load.json)
     }
 }
 
 impl ServerArgs {
-    /// Has `work` done with what is to be set up.
-    fn within_service(&self, work: impl FnOnce(SetUp) -> Result<(), String>) -> Result<(), String> {
-        let Self { place, load, .. } = self;
+    /// Has `work` done with what is to be set up, of which each piece lasts for so many requests.
+    fn within_service(
+        &self,
+        each: usize,
+        work: impl FnOnce(SetUp) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.measure.require_few(self.urls.len())?;
+        let Self { place, measure, .. } = self;
+        let load = measure.load;
         place.within_service(&self.urls[0], &[], load.connections, |target, service| {
             work(SetUp {
                 pool: load.pool(),
                 target,
                 account: place.account.clone(),
                 service,
-                wanted: self.factors,
+                wanted: self.factors.or(measure.round.pieces(each, load.connections)),
                 duration: load.duration(),
                 clock: Arc::new(SystemClock),
             })
@@ -374,11 +364,9 @@ impl ServerArgs {
 
     fn measure<W: Work>(&self, work: &Arc<W>, expected: ExpectedAnswer) -> Result<Report, String> {
         let targets: Result<Vec<Target>, String> = self.urls.iter().map(|url| Target::parse(url)).collect();
-        let (outcome, floor) = self.load.measure(self.floor, &targets?, work, expected)?;
-        let mut report = Report::new(&outcome);
-        if let Some(floor) = floor {
-            report.ratio("floor", "floor_requests_per_second", floor);
-        }
+        let measured = self.measure.measure(&targets?, work, expected)?;
+        let mut report = Report::new(&measured.outcome);
+        measured.add_to(&mut report);
         Ok(report)
     }
 }
@@ -393,25 +381,6 @@ impl LoadArgs {
 
     fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)
-    }
-
-    /// Loads the server, and the bare handler if `floor` is wanted: its requests per second.
-    fn measure<W: Work>(
-        self,
-        floor: bool,
-        targets: &[Target],
-        work: &Arc<W>,
-        expected: ExpectedAnswer,
-    ) -> Result<(LoadOutcome, Option<f64>), String> {
-        let (pool, duration) = (self.pool(), self.duration());
-        if !floor {
-            return Ok((load::run(pool, targets, work, expected, duration)?, None));
-        }
-        let before = floor::measure(pool, duration / 2)?;
-        let outcome = load::run(pool, targets, work, expected, duration)?;
-        let after = floor::measure(pool, duration / 2)?;
-        let floor = f64::midpoint(before.per_second(), after.per_second());
-        Ok((outcome, Some(floor)))
     }
 }
 

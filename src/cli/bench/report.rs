@@ -63,12 +63,6 @@ impl Report {
         self.figure(&format!("{name}_ratio"), reached / control.max(f64::EPSILON), 3);
     }
 
-    /// Adds what each success took of a processor, of these seconds.
-    pub(super) fn cpu_of_each(&mut self, seconds: f64) {
-        let successes = self.figures["successes"].as_f64().unwrap_or_default();
-        self.figure("cpu_us", seconds * 1e6 / successes.max(1.0), 1);
-    }
-
     /// Adds anything else.
     pub(super) fn fact(&mut self, name: &str, value: impl Into<Value>) {
         self.figures.insert(name.to_owned(), value.into());

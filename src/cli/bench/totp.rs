@@ -249,7 +249,9 @@ pub(super) fn live_steps(now: Timestamp) -> RangeInclusive<u64> {
 pub(super) const STEP: u8 = 60;
 pub(super) const SKEW: u8 = 2;
 const DIGITS: usize = 6;
-const CODES: usize = 4;
+
+/// How many requests a factor is good for.
+pub(super) const CODES: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,7 @@ use super::keys;
 use super::records::{self, Record};
 use super::{
     Announcements, Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, ForgedEntry,
-    Scan, ScanPage, Statistics, Store, StoreError, ValueAfterLoss, Version,
+    Put, Scan, ScanPage, Statistics, Store, StoreError, ValueAfterLoss, Version,
 };
 use crate::crypto::vault::{DataKeys, EntryTag, Vault};
 use crate::domain::histogram::CommitTimes;
@@ -57,6 +57,8 @@ pub struct AuthenticStore {
     versions: KnownVersions,
     ring: Arc<RingWatch>,
     forged: AtomicU64,
+    reads: AtomicU64,
+    committed_bytes: AtomicU64,
     commit_times: AtomicHistogram<CommitTimes>,
     /// For which keys it was said that their entry is forged, by a digest.
     told: Mutex<HashSet<u64>>,
@@ -98,6 +100,8 @@ impl AuthenticStore {
             versions: KnownVersions::default(),
             ring: Arc::default(),
             forged: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            committed_bytes: AtomicU64::new(0),
             commit_times: AtomicHistogram::default(),
             told: Mutex::default(),
             untold: Mutex::default(),
@@ -155,9 +159,11 @@ impl Store for AuthenticStore {
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let replaced = self.versions.replaced_by(&batch);
+        let bytes = written_bytes(&batch);
         let began = Instant::now();
         self.commit_with_keys(batch).await?;
         self.commit_times.count_time(began.elapsed());
+        self.committed_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.versions.note_replaced(replaced);
         Ok(())
     }
@@ -205,6 +211,8 @@ impl Store for AuthenticStore {
     fn statistics(&self) -> Statistics {
         Statistics {
             forged: self.forged.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+            committed_bytes: self.committed_bytes.load(Ordering::Relaxed),
             commit_times: self.commit_times.counts(),
             ..self.engine.statistics()
         }
@@ -331,6 +339,12 @@ fn vouched_with(vault: &Vault, keys: &DataKeys, mut batch: Batch) -> Batch {
         put.value = vouched_for(vault, keys, &put.key, put.expires_at, &put.value);
     }
     batch
+}
+
+/// How much of keys and values the engine gets to write.
+fn written_bytes(batch: &Batch) -> u64 {
+    let of = |put: &Put| put.key.len() + MAC_BYTES + put.value.len();
+    batch.puts.iter().map(|put| of(put) as u64).sum()
 }
 
 /// Which key vouches for an entry as the engine has it; none if it says nothing of one.

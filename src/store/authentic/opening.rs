@@ -23,7 +23,9 @@ pub(super) struct BegunRead {
 pub(super) type OpenedEntry = (Vec<u8>, Result<Entry, Forgery>);
 
 impl AuthenticStore {
+    /// Notes, and counts, that the engine is about to be read.
     pub(super) fn begin_read(&self) -> BegunRead {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         BegunRead {
             began: self.versions.now(),
             keys: self.vault.data_keys(),

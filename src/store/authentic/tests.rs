@@ -298,3 +298,27 @@ async fn a_scan_for_more_than_the_engine_gives_at_once_has_them_all() {
         assert!(keys == expected, "{limit}: {}", keys.len());
     }
 }
+
+#[tokio::test]
+async fn reads_and_what_commits_wrote_are_counted() {
+    let VouchedStore { store, .. } = VouchedStore::with(2, 7).await;
+    // Two entries of a key of two bytes, a MAC and nine bytes.
+    let written = 2 * (2 + MAC_BYTES as u64 + 9);
+    assert_eq!(store.statistics().committed_bytes, written);
+    let before = store.statistics().reads;
+    store.get(&key(0)).await.unwrap().unwrap();
+    store.get_many(&[key(0), key(1)]).await.unwrap();
+    let all = Scan {
+        prefix: b"y".to_vec(),
+        after: None,
+        order: Order::Ascending,
+        limit: 9,
+    };
+    assert_eq!(store.scan(all).await.unwrap().len(), 2);
+    assert_eq!(store.statistics().reads - before, 3);
+    let refused = Batch::new().assert_absent(key(0)).put(key(0), vec![1]);
+    assert!(matches!(store.commit(refused).await, Err(CommitError::Conflict)));
+    assert_eq!(store.statistics().committed_bytes, written);
+    store.commit(Batch::new().delete(key(0))).await.unwrap();
+    assert_eq!(store.statistics().committed_bytes, written);
+}

@@ -2,6 +2,7 @@
 
 mod clients;
 mod commands;
+mod cost;
 mod device;
 mod fill;
 mod programs;

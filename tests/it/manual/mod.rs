@@ -20,7 +20,7 @@ mod proxies;
 mod python;
 mod readme;
 mod sentences;
-mod server;
+pub(crate) mod server;
 mod shell;
 
 use std::collections::BTreeSet;

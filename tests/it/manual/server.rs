@@ -121,7 +121,7 @@ pub(super) fn put_keys_of_providers(directory: &Path) {
 }
 
 /// Where the paths of operators are served, as the log says it: a moment after it was so.
-fn ops_listener(log: &Path) -> String {
+pub(crate) fn ops_listener(log: &Path) -> String {
     let begin = Instant::now();
     loop {
         let text = fs::read_to_string(log).unwrap();
