@@ -120,6 +120,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("keys", "toml", "needs a TPM"),
     ("performance", "sh", "loads the server for half a minute"),
     ("performance", "sh", "loads the server for half a minute"),
+    ("performance", "sh", "compiles for minutes, and loads a server"),
     ("performance", "sh", "two servers with a quarter of a core each"),
     ("performance", "sh", "fills a store with a million factors"),
     ("performance", "sh", "10,000 connections"),
