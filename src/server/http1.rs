@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
@@ -15,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::connection::HttpPeer;
-use super::patience::Patient;
+use super::patience::{LINGER, LINGER_BYTES, Patient};
 use super::requests::RequestPlace;
 use crate::dialect::{Drain, HttpFailure, RequestStage, Stage, Stranger};
 use crate::web::arrival::Origin;
@@ -136,8 +135,8 @@ fn is_last_and_endless<B: Body>(response: &Response<B>) -> bool {
 /// socket with unread data resets the connection, and a reset takes the answer away before the client has read it.
 async fn discard<Stream: AsyncRead + Unpin>(stream: &mut Stream) {
     // On the heap: it would be part of every connection from its beginning.
-    let mut scrap = vec![0; 4096];
-    let mut left: usize = 256 * 1024;
+    let mut scrap = vec![0; 16 * 1024];
+    let mut left = LINGER_BYTES;
     while let Ok(read @ 1..) = stream.read(&mut scrap).await {
         left = left.saturating_sub(read);
         if left == 0 {
@@ -152,5 +151,3 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// More than clients and proxies send, so that it is the length of a head that counts; hyper's own 100 are not.
 const MOST_HEADERS: usize = 256;
-
-const LINGER: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -16,6 +17,13 @@ use crate::dialect::{RequestStage, Stage};
 
 /// As long as the longest beginning that is looked for.
 pub(super) const PREFACE_BYTES: usize = 24;
+
+/// For how long a client that was answered early may go on sending, so that it comes to read its answer.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// How much it may send then, in bytes. It costs little to throw away, and a proxy takes an end in the middle of what it still
+/// sends for a failure.
+pub(super) const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A stream that fails when the client takes too long.
 pub(super) struct Patient<Stream> {
@@ -221,8 +229,6 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for Patient<Stream> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;

@@ -1,8 +1,9 @@
 //! HTTP/2: many requests at once on one connection, each with the time and the room of one in HTTP/1.1.
 //!
 //! The library `h2` knows the protocol and its floods. What is limited here is what a client may have at work, for how
-//! long, and how much of it: [`in_flight`] counts requests, [`request`] gives each body its deadline, [`answer`] gives up
-//! one that nobody reads, [`frames`] ends a connection that brings little but work.
+//! long, and how much of it: [`in_flight`] counts requests, [`request`] gives each body its deadline, [`leftover`] is what
+//! comes of a body that nobody wants, [`answer`] gives up one that nobody reads, [`frames`] ends a connection that brings
+//! little but work.
 //!
 //! What a connection may hold in memory is bounded: [`MOST_HEAD_BYTES`] for the head that is being read, the windows for
 //! bodies that nobody has read yet, and for heads, bodies and answers what [`in_flight`] says.
@@ -11,6 +12,7 @@ mod answer;
 mod date;
 mod frames;
 mod in_flight;
+mod leftover;
 mod pulse;
 mod request;
 
@@ -160,12 +162,17 @@ impl Client {
         let counted = place.and_then(|place| requests.begin(head_bytes(&request), most, place));
         let Some(counted) = counted else {
             let response = boundary.refuse(&request, HttpFailure::Overloaded);
-            tokio::spawn(async move { log_unsent(&answer::send(respond, response, patience).await) });
+            let body = request.into_body();
+            tokio::spawn(async move {
+                if is_sent(answer::send(respond, response, patience).await) {
+                    leftover::discard(body).await;
+                }
+            });
             return;
         };
         let (head, stream) = request.into_parts();
         let deadline = Instant::now() + self.limits.body;
-        let body = Received::new(stream, &head.headers, deadline, Arc::clone(&counted));
+        let (body, leftover) = Received::new(stream, &head.headers, deadline, Arc::clone(&counted));
         let request = Request::from_parts(head, body);
         let origin = Origin {
             entrance: *entrance,
@@ -188,15 +195,18 @@ impl Client {
                     .and_then(|length| usize::try_from(length).ok())
                     .unwrap_or(FRAME_BYTES as usize),
             );
-            log_unsent(&answer::send(respond, response, patience).await);
+            if is_sent(answer::send(respond, response, patience).await)
+                && let Some(rest) = leftover.take()
+            {
+                leftover::discard(rest).await;
+            }
         });
     }
 }
 
-fn log_unsent(sent: &Result<(), answer::Unsent>) {
-    if let Err(unsent) = sent {
-        tracing::debug!("an answer was not sent to its end: {unsent}");
-    }
+fn is_sent(sent: Result<(), answer::Unsent>) -> bool {
+    sent.inspect_err(|unsent| tracing::debug!("an answer was not sent to its end: {unsent}"))
+        .is_ok()
 }
 
 /// Two frames with the longest head that is answered, so that one that is too long gets a proper answer; heads beyond it

@@ -1,6 +1,5 @@
-//! nginx and HAProxy in front of a server, with the very blocks of the manual: only ports and paths are the test's.
-//!
-//! Caddy is not in Debian's stable releases, and its block is not run.
+//! nginx, Caddy and HAProxy in front of a server, with the very blocks of the manual: only ports and paths are the test's, and
+//! HTTP/2 towards the server where the page says that it can be had.
 
 use std::env;
 use std::fs::{self, File};
@@ -23,19 +22,45 @@ use crate::support::Receiver;
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_serves_as_the_manual_configures_it() {
     if let Some(nginx) = installed("nginx", "nginx-light") {
-        serves(|place| start_nginx(&nginx, place)).await;
+        serves(&FAR_TOO_LONG, |place| start_nginx(&nginx, place)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caddy_serves_as_the_manual_configures_it() {
+    if let Some(caddy) = installed("caddy", "caddy") {
+        serves(&TOO_LONG, |place| start_caddy(&caddy, place, "")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caddy_serves_in_http_2_towards_the_server() {
+    if let Some(caddy) = installed("caddy", "caddy") {
+        serves(&TOO_LONG, |place| start_caddy(&caddy, place, "h2c://")).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn haproxy_serves_as_the_manual_configures_it() {
     if let Some(haproxy) = installed("haproxy", "haproxy") {
-        serves(|place| start_haproxy(&haproxy, place)).await;
+        serves(&FAR_TOO_LONG, |place| start_haproxy(&haproxy, place, "")).await;
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn haproxy_serves_in_http_2_towards_the_server() {
+    if let Some(haproxy) = installed("haproxy", "haproxy") {
+        serves(&FAR_TOO_LONG, |place| start_haproxy(&haproxy, place, "proto h2 ")).await;
+    }
+}
+
+/// Longer bodies than the server reads. Go's server resets connections on which more than 256 KiB are left to read, and some clients
+/// lose the answer then: so those are no matter of ours behind Caddy.
+const TOO_LONG: [usize; 2] = [70_000, 200_000];
+const FAR_TOO_LONG: [usize; 2] = [70_000, 4_000_000];
+
 /// Everything that the page promises of a proxy.
-async fn serves(start: impl FnOnce(&Place) -> Child) {
+async fn serves(too_long: &[usize], start: impl FnOnce(&Place) -> Child) {
     let network = Receiver::answering("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
     let place = Place::new(&network);
     let mut server = place.serve();
@@ -49,7 +74,7 @@ async fn serves(start: impl FnOnce(&Place) -> Child) {
     client.wait_until_ready();
     both_versions_are_spoken(&client);
     clients_are_told_apart(&client, &network);
-    bodies_pass_up_to_the_limit(&client);
+    bodies_pass_up_to_the_limit(&client, too_long);
     waiting_is_neither_held_back_nor_cut(&client);
     a_server_may_restart_behind(&client, server);
 }
@@ -92,7 +117,7 @@ fn clients_are_told_apart(client: &Client, network: &Receiver) {
     assert_eq!(told, [b"ip=127.0.0.2"; 2]);
 }
 
-fn bodies_pass_up_to_the_limit(client: &Client) {
+fn bodies_pass_up_to_the_limit(client: &Client, too_long: &[usize]) {
     let services = || client.ask(&[], "/v2/Services");
     let before = services();
     let file = client.place.path("body");
@@ -106,10 +131,13 @@ fn bodies_pass_up_to_the_limit(client: &Client) {
             answer.ends_with("\n400") && answer.contains("\"code\""),
             "{answer}"
         );
-        for length in [70_000, 4_000_000] {
-            fs::write(&file, format!("FriendlyName={}", "a".repeat(length))).unwrap();
-            let answer = client.ask(&sent, "/v2/Services");
-            assert!(answer.ends_with("\n413"), "{flag} {length}: {answer}");
+        for length in too_long {
+            fs::write(&file, format!("FriendlyName={}", "a".repeat(*length))).unwrap();
+            // Which of two directions is faster differs from one time to the next.
+            for _ in 0..5 {
+                let answer = client.ask(&sent, "/v2/Services");
+                assert!(answer.ends_with("\n413"), "{flag} {length}: {answer}");
+            }
         }
     }
     assert_eq!(services(), before, "nothing was created");
@@ -246,12 +274,41 @@ fn start_nginx(nginx: &Path, place: &Place) -> Child {
     start(command.arg("-c").arg(place.path("nginx.conf")), place)
 }
 
-fn start_haproxy(haproxy: &Path, place: &Place) -> Child {
+/// What it speaks towards the server stands before the address there.
+fn start_caddy(caddy: &Path, place: &Place, towards: &str) -> Child {
+    let directory = place.directory.path().display();
+    let site = format!(
+        "https://localhost:{} {{\nbind 127.0.0.1\ntls {directory}/ca.pem {directory}/key.pem",
+        place.proxy
+    );
+    let block = Place::configuration(
+        "caddyfile",
+        &[
+            ("127.0.0.1:8080", &format!("{towards}127.0.0.1:{}", place.server)),
+            ("2fa.example.com {", &site),
+        ],
+    );
+    // Nobody configures it over a port, and it asks nobody for certificates.
+    let text = format!("{{\nadmin off\nauto_https off\nskip_install_trust\n}}\n{block}");
+    fs::write(place.path("Caddyfile"), text).unwrap();
+    let mut command = Command::new(caddy);
+    for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+        command.env(variable, place.directory.path());
+    }
+    command.args(["run", "--adapter", "caddyfile", "--config"]);
+    start(command.arg(place.path("Caddyfile")), place)
+}
+
+/// What it speaks towards the server stands behind the address there.
+fn start_haproxy(haproxy: &Path, place: &Place, towards: &str) -> Child {
     let pair = place.path("pair.pem");
     let text = Place::configuration(
         "haproxy",
         &[
-            ("127.0.0.1:8080", &format!("127.0.0.1:{}", place.server)),
+            (
+                "127.0.0.1:8080 ",
+                &format!("127.0.0.1:{} {towards}", place.server),
+            ),
             ("check port 9090", &format!("check port {}", place.ops)),
             ("bind :443 ", &format!("bind 127.0.0.1:{} ", place.proxy)),
             ("/etc/haproxy/2fa.example.com.pem", pair.to_str().unwrap()),

@@ -14,8 +14,6 @@ use super::raw::{self, Raw};
 use crate::serving::http::{PATIENCE, serve};
 use crate::serving::limits::{SOON, router};
 
-const NO_ERROR: u32 = 0;
-
 #[tokio::test]
 async fn requests_in_flight_finish_and_idle_connections_are_told_to_go() {
     let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -40,7 +38,7 @@ async fn requests_in_flight_finish_and_idle_connections_are_told_to_go() {
     assert_eq!(idle.ended().await, None);
     assert!(TcpStream::connect(server.address).await.is_err());
     let goaway = told.next_of(raw::GOAWAY).await;
-    assert_eq!(goaway.reason(), NO_ERROR);
+    assert_eq!(goaway.reason(), raw::NO_ERROR);
     assert!(!server.ended.is_finished());
     leave.notify_one();
     leave.notify_one();
@@ -127,7 +125,7 @@ async fn a_client_that_does_not_go_is_cut_off() {
             client.send(&raw::frame(raw::PING, 0, 0, &[1; 8])).await;
         }
     }
-    assert_eq!(reasons.first(), Some(&NO_ERROR));
+    assert_eq!(reasons.first(), Some(&raw::NO_ERROR));
 }
 
 /// As in HTTP/1.1, a client that closes its side is gone.

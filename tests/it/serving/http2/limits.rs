@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -37,6 +37,118 @@ async fn bodies_up_to_64_kib_are_read_and_longer_ones_refused() {
     let (answer, _out) = client.begin(announced, false).await;
     assert_eq!(whole(answer).await.unwrap().status, 413);
     assert_eq!(client.get("/").await.status, 200);
+}
+
+/// Some clients lose an answer with which the end of its stream comes: it comes later, if at all.
+#[tokio::test]
+async fn an_answer_that_does_not_wait_for_its_body_can_be_read_before_its_stream_is_reset() {
+    const PIECE: u32 = 16_000;
+    let server = serve(router(), ClientLimits::default()).await;
+    let mut client = Raw::of(&server).await;
+    let long = raw::block("POST", "/echo", &[("content-length", "9000000")]);
+    let piece = |stream| raw::frame(raw::DATA, 0, stream, &[b'x'; PIECE as usize]);
+    let begin = |stream| raw::frame(raw::HEADERS, raw::END_HEADERS, stream, &long);
+
+    // One that ends by itself is not: what is reset first is the next one.
+    let short = raw::block("POST", "/echo", &[("content-length", "65537")]);
+    client
+        .send(&raw::frame(raw::HEADERS, raw::END_HEADERS, 1, &short))
+        .await;
+    assert_eq!(client.next_of(raw::DATA).await.stream, 1);
+    client.send(&piece(1).repeat(4)).await;
+    while client.next_of(raw::WINDOW_UPDATE).await.stream != 1 {}
+    client
+        .send(&raw::frame(raw::DATA, raw::END_STREAM, 1, &[b'x'; 1_537]))
+        .await;
+    // One that goes on is reset after a moment, with the reason that says that nothing went wrong.
+    client.send(&begin(5)).await;
+    client.send(&piece(5)).await;
+    let answer = client.next_of(raw::DATA).await;
+    assert_eq!((answer.stream, answer.flags), (5, raw::END_STREAM));
+    let answered = Instant::now();
+    let reset = client.next_of(raw::RST_STREAM).await;
+    assert_eq!((reset.stream, reset.reason()), (5, raw::NO_ERROR));
+    let moment = answered.elapsed();
+    assert!(moment > Duration::from_millis(500), "{moment:?}");
+
+    // And sooner if it is more than a little.
+    client.send(&begin(7)).await;
+    let (mut room, mut sent) = (65_536, 0);
+    let reset = loop {
+        while room >= PIECE {
+            client.send(&piece(7)).await;
+            (room, sent) = (room - PIECE, sent + PIECE);
+        }
+        let frame = client.next().await.expect("the connection goes on");
+        match frame.kind {
+            raw::WINDOW_UPDATE if frame.stream == 7 => {
+                room += u32::from_be_bytes(frame.payload[..].try_into().unwrap());
+            }
+            raw::RST_STREAM => break frame,
+            _ => {}
+        }
+    };
+    assert_eq!((reset.stream, reset.reason()), (7, raw::NO_ERROR));
+    assert!((4_000_000..4_500_000).contains(&sent), "{sent}");
+    client.send(&raw::head(9, "GET", "/", true)).await;
+    assert_eq!(client.next_of(raw::DATA).await.payload, b"fine");
+}
+
+/// What is thrown away leaves its room to the other requests of the connection, which has room for four bodies.
+#[tokio::test]
+async fn bodies_that_nobody_wants_are_in_nobodys_way() {
+    let server = serve(router(), ClientLimits::default()).await;
+    let client = Client::of(&server).await;
+    let mut unwanted = Vec::new();
+    for _ in 0..20 {
+        let mut announced = request(Method::POST, "/echo");
+        announced.headers_mut().insert("content-length", 1_000_000.into());
+        let (answer, mut out) = client.begin(announced, false).await;
+        out.send_data(vec![b'x'; 60_000].into(), false).unwrap();
+        unwanted.push((answer, out));
+    }
+    let wanted = "y".repeat(60_000);
+    assert_eq!(client.post("/echo", wanted.clone()).await.text, wanted);
+    for (answer, _out) in unwanted {
+        assert_eq!(whole(answer).await.unwrap().status, 413);
+    }
+    assert_eq!(client.post("/echo", wanted.clone()).await.text, wanted);
+}
+
+/// Debian's curl gives an answer up whose stream is reset while it still sends.
+#[tokio::test]
+async fn curl_reads_the_answer_to_what_is_too_long() {
+    let curl = std::process::Command::new("curl").arg("--version").output();
+    assert!(curl.is_ok(), "curl is not installed (`apt-get install curl`)");
+    let server = serve(router(), ClientLimits::default()).await;
+    let directory = tempfile::TempDir::new().unwrap();
+    let (file, url) = (
+        directory.path().join("body"),
+        format!("http://{}/echo", server.address),
+    );
+    for length in [65_537, 4_000_000] {
+        std::fs::write(&file, vec![b'x'; length]).unwrap();
+        for version in ["--http1.1", "--http2-prior-knowledge"] {
+            let mut curl = std::process::Command::new("curl");
+            curl.args([
+                "-sS",
+                version,
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+                "-H",
+                "Expect:",
+            ]);
+            curl.arg("--data-binary")
+                .arg(format!("@{}", file.display()))
+                .arg(&url);
+            let output = tokio::task::spawn_blocking(move || curl.output());
+            let output = output.await.unwrap().unwrap();
+            assert!(output.status.success(), "{version} {length}: {output:?}");
+            assert_eq!(output.stdout, b"413", "{version} {length}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
+pub(super) const NO_ERROR: u32 = 0;
 pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 pub(super) const REFUSED_STREAM: u32 = 7;
 pub(super) const CANCEL: u32 = 8;
