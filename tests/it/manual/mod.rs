@@ -10,6 +10,7 @@
 
 mod blocks;
 mod command;
+mod container;
 mod kubernetes;
 mod leavings;
 mod links;

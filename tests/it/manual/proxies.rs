@@ -493,7 +493,7 @@ impl Drop for Events {
 ///
 /// # Panics
 /// When it is not installed and `COUNTERSIGN_TEST_ALL` is 1.
-fn installed(program: &str, package: &str) -> Option<PathBuf> {
+pub(super) fn installed(program: &str, package: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Debian's programs of administrators are on no path but theirs.
     let directories = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
