@@ -72,9 +72,8 @@ impl Asked {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let id = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Twilio-Request-Id: RQ"));
+        let named = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let id = named("Twilio-Request-Id: RQ").or_else(|| named("X-Request-Id: "));
         Told {
             id: id.unwrap().to_owned(),
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),

@@ -16,6 +16,7 @@ mod curl;
 mod database;
 mod decisions;
 mod every_command;
+mod failed_logins;
 mod failover;
 mod first_contact;
 mod forged;
