@@ -2,8 +2,11 @@
 //!
 //! What a client is told of a failure, and in which header it finds the identifier, the dialect says.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -12,7 +15,7 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST, USE
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Response, Version};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 use tower::Service as _;
 
 use super::arrival::{Arrival, Origin, RequestHold};
@@ -207,17 +210,51 @@ impl Asking {
         if !changes {
             return asking.await;
         }
-        // A client that goes away ends only what was merely read for it: a change that is under way is carried to its end,
-        // and whoever waits for it is told. If nobody does, the log is.
-        let (tell, told) = oneshot::channel();
-        tokio::spawn(async move {
+        CarriedChange {
+            asking: Some(Box::pin(asking)),
+            id,
+            held,
+        }
+        .await
+    }
+}
+
+/// A change under way, which is carried to its end: a client that goes away ends only what was merely read for it.
+///
+/// It is worked at where its client waits, which takes no task of its own. Where nobody waits any more, a task goes on with it, and
+/// the log is told how it ended.
+struct CarriedChange {
+    /// Empty once it is at its end.
+    asking: Option<Pin<Box<dyn Future<Output = Response<Body>> + Send>>>,
+    id: RequestId,
+    held: RequestHold,
+}
+
+impl Future for CarriedChange {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let Some(asking) = &mut self.asking else {
+            return Poll::Pending;
+        };
+        let response = ready!(asking.as_mut().poll(cx));
+        self.asking = None;
+        Poll::Ready(response)
+    }
+}
+
+impl Drop for CarriedChange {
+    fn drop(&mut self) {
+        let Some(asking) = self.asking.take() else { return };
+        // Without a runtime nothing goes on: the process is at its end.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let (id, held) = (self.id, Arc::clone(&self.held));
+        runtime.spawn(async move {
             let _until_the_end = held;
-            if let Err(unheard) = tell.send(asking.await) {
-                failure::log(id, &unheard);
-            }
+            failure::log(id, &asking.await);
         });
-        told.await
-            .unwrap_or_else(|_| shared.panicked("an end of the process", form))
     }
 }
 
