@@ -1,6 +1,6 @@
 //! Whether it is the server's own clock that is off: the clocks of many devices hardly err in the same direction.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::sid::{AccountSid, FactorSid};
@@ -14,6 +14,9 @@ use super::time::Timestamp;
 pub struct CodeOffsets {
     /// The oldest first.
     latest: VecDeque<CodeOffset>,
+    /// How many of them each account has.
+    counts: BTreeMap<AccountSid, usize>,
+    looked_at: Option<Timestamp>,
     told_at: Option<Timestamp>,
 }
 
@@ -32,6 +35,8 @@ impl CodeOffsets {
     const MOST: usize = 100;
     /// None is remembered for longer, and nothing is told again sooner.
     const WINDOW: Duration = Duration::from_hours(1);
+    /// What they say together is looked at no more often: every login comes by here, one after the other.
+    const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
     /// Takes in that a code of `factor` of `account` was accepted that was `ahead` time steps ahead of the server's clock. If the
     /// operator should hear of it: by how many steps at least half of the accounts are ahead (behind, if negative), each with
@@ -43,8 +48,14 @@ impl CodeOffsets {
         ahead: i64,
         now: Timestamp,
     ) -> Option<i64> {
-        self.latest
-            .retain(|seen| seen.factor != factor && now.since(seen.at) < Self::WINDOW);
+        let counts = &mut self.counts;
+        self.latest.retain(|seen| {
+            let stays = seen.factor != factor && now.since(seen.at) < Self::WINDOW;
+            if !stays {
+                count_out(counts, seen.account);
+            }
+            stays
+        });
         if self.latest.len() >= Self::MOST {
             self.forget_one();
         }
@@ -54,12 +65,14 @@ impl CodeOffsets {
             ahead,
             at: now,
         });
-        let may_tell = self
-            .told_at
-            .is_none_or(|told| told.was_set_back(now) || now.since(told) >= Self::WINDOW);
-        if !may_tell {
+        *self.counts.entry(account).or_default() += 1;
+        if !is_due(self.told_at, now, Self::WINDOW)
+            || self.latest.len() < Self::FEWEST
+            || !is_due(self.looked_at, now, Self::LOOK_PAUSE)
+        {
             return None;
         }
+        self.looked_at = Some(now);
         let median = self.median().filter(|median| *median != 0)?;
         self.told_at = Some(now);
         Some(median)
@@ -67,29 +80,35 @@ impl CodeOffsets {
 
     /// Forgets the oldest of the account that has most.
     fn forget_one(&mut self) {
-        let mut counts: HashMap<AccountSid, usize> = HashMap::new();
-        for seen in &self.latest {
-            *counts.entry(seen.account).or_default() += 1;
-        }
-        let most = counts.values().copied().max();
-        let oldest = self
-            .latest
-            .iter()
-            .position(|seen| counts.get(&seen.account).copied() == most);
-        if let Some(oldest) = oldest {
-            self.latest.remove(oldest);
+        let most = self.counts.values().copied().max();
+        let has_most = |seen: &CodeOffset| self.counts.get(&seen.account).copied() == most;
+        if let Some(oldest) = self.latest.iter().position(has_most)
+            && let Some(forgotten) = self.latest.remove(oldest)
+        {
+            count_out(&mut self.counts, forgotten.account);
         }
     }
 
     fn median(&self) -> Option<i64> {
-        if self.latest.len() < Self::FEWEST {
-            return None;
-        }
-        let mut accounts: HashMap<AccountSid, Vec<i64>> = HashMap::new();
+        let mut accounts: BTreeMap<AccountSid, Vec<i64>> = BTreeMap::new();
         for seen in &self.latest {
             accounts.entry(seen.account).or_default().push(seen.ahead);
         }
         median(accounts.into_values().filter_map(median).collect())
+    }
+}
+
+/// Whether this long has passed since the last time, or the clock was set back.
+fn is_due(last: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
+    last.is_none_or(|last| last.was_set_back(now) || now.since(last) >= pause)
+}
+
+fn count_out(counts: &mut BTreeMap<AccountSid, usize>, account: AccountSid) {
+    if let Some(count) = counts.get_mut(&account) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&account);
+        }
     }
 }
 
@@ -191,5 +210,24 @@ mod tests {
             offsets.accepted(account(1), factor, 0, at(0));
         }
         assert_eq!(offsets.latest.len(), CodeOffsets::MOST);
+        assert_eq!(offsets.counts, BTreeMap::from([(account(1), CodeOffsets::MOST)]));
+        let last = factors(1).remove(0);
+        offsets.accepted(account(2), last, 0, at(3600));
+        assert_eq!(offsets.counts, BTreeMap::from([(account(2), 1)]));
+    }
+
+    /// Whoever comes a moment after many who were right is heard all the same.
+    #[test]
+    fn what_is_said_together_is_looked_at_again_a_second_later() {
+        let all = factors(120);
+        let (early, late) = all.split_at(CodeOffsets::FEWEST);
+        let mut offsets = CodeOffsets::default();
+        for factor in early {
+            assert_eq!(offsets.accepted(account(1), *factor, 0, at(0)), None);
+        }
+        for factor in late {
+            assert_eq!(offsets.accepted(account(1), *factor, 1, at(0)), None);
+        }
+        assert_eq!(offsets.accepted(account(1), late[0], 1, at(1)), Some(1));
     }
 }

@@ -40,7 +40,7 @@ macro_rules! sid {
             /// a place of its own.
             #[must_use]
             pub fn generate_at(place: Timestamp, entropy: &dyn Entropy) -> Self {
-                Self(time_ordered(place, entropy))
+                Self(time_ordered(place, &drawn(entropy)))
             }
 
             /// Any 16 bytes are one: nothing in them is checked.
@@ -153,25 +153,46 @@ pub trait SidSource: Send + Sync + fmt::Debug {
     fn next(&self, now: Timestamp, behind: [u8; 16]) -> [u8; 16];
 }
 
-/// The bytes of an identifier of `now` that is greater than `last`.
-pub fn following(last: [u8; 16], now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
-    let behind = u128::from_be_bytes(last).saturating_add(step(entropy));
-    time_ordered(now, entropy).max(behind.to_be_bytes())
+/// The bytes of an identifier of `now` that is greater than `last`, of what was drawn for it.
+pub fn following(last: [u8; 16], now: Timestamp, drawn: &Drawn) -> [u8; 16] {
+    let behind = u128::from_be_bytes(last).saturating_add(drawn.step());
+    time_ordered(now, &drawn.tail).max(behind.to_be_bytes())
 }
 
-fn time_ordered(now: Timestamp, entropy: &dyn Entropy) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[..6].copy_from_slice(&now.millis().to_be_bytes()[2..]);
-    entropy.fill(&mut bytes[6..]);
+/// The random bytes of an identifier.
+pub struct Drawn {
+    step: [u8; 8],
+    tail: [u8; 10],
+}
+
+impl Drawn {
+    /// All that one needs, asked for at once.
+    pub fn of(entropy: &dyn Entropy) -> Self {
+        let bytes: [u8; 18] = drawn(entropy);
+        let (mut step, mut tail) = ([0; 8], [0; 10]);
+        step.copy_from_slice(&bytes[..8]);
+        tail.copy_from_slice(&bytes[8..]);
+        Self { step, tail }
+    }
+
+    /// From one identifier to the next, so wide that nobody learns from two how many are between them, nor finds the second
+    /// from the first. The 80 bits behind the time have room for 65,536 of the widest; what is more carries into the time.
+    fn step(&self) -> u128 {
+        1 + u128::from(u64::from_le_bytes(self.step))
+    }
+}
+
+fn drawn<const LENGTH: usize>(entropy: &dyn Entropy) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    entropy.fill(&mut bytes);
     bytes
 }
 
-/// From one identifier to the next, so wide that nobody learns from two how many are between them, nor finds the second
-/// from the first. The 80 bits behind the time have room for 65,536 of the widest; what is more carries into the time.
-fn step(entropy: &dyn Entropy) -> u128 {
-    let mut step = [0; 8];
-    entropy.fill(&mut step);
-    1 + u128::from(u64::from_le_bytes(step))
+fn time_ordered(now: Timestamp, tail: &[u8; 10]) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&now.millis().to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(tail);
+    bytes
 }
 
 fn created_at(bytes: &[u8; 16]) -> Timestamp {

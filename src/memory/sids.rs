@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::entropy::Entropy;
-use crate::domain::sid::{SidSource, following};
+use crate::domain::sid::{Drawn, SidSource, following};
 use crate::domain::time::Timestamp;
 
 /// Identifiers that rise, of whatever kind they are.
 ///
-/// All that ask share one lock, held for as long as it takes to draw 18 random bytes.
+/// All that ask share one lock, held for a comparison and an addition: what is random is drawn before.
 #[derive(Debug)]
 pub struct RisingSids {
     entropy: Arc<dyn Entropy>,
@@ -28,8 +28,9 @@ impl RisingSids {
 
 impl SidSource for RisingSids {
     fn next(&self, now: Timestamp, behind: [u8; 16]) -> [u8; 16] {
+        let drawn = Drawn::of(self.entropy.as_ref());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = following((*last).max(behind), now, self.entropy.as_ref());
+        *last = following((*last).max(behind), now, &drawn);
         *last
     }
 }
