@@ -1,6 +1,6 @@
 //! JSON answers and the few JSON parameters.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -40,7 +40,41 @@ pub(super) struct Text<T>(pub(super) T);
 
 impl<T: fmt::Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        let mut short = ShortText::default();
+        match write!(short, "{}", self.0) {
+            Ok(()) => serializer.serialize_str(short.as_str()),
+            Err(fmt::Error) => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+/// Room for a text that is no longer than most: a serializer takes a whole one with fewer steps than its pieces.
+struct ShortText {
+    bytes: [u8; 48],
+    length: usize,
+}
+
+impl ShortText {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl Default for ShortText {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 48],
+            length: 0,
+        }
+    }
+}
+
+impl fmt::Write for ShortText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes[self.length..].get_mut(..text.len());
+        room.ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
     }
 }
 
