@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use super::atomic_histogram::AtomicHistogram;
 use super::range::KeyRange;
 use super::{
-    Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics,
-    Store, StoreError, Version,
+    Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, KeptVerdict, Order, Scan,
+    Statistics, Store, StoreError, Version,
 };
 use crate::domain::histogram::GroupSizes;
 use crate::domain::time::Timestamp;
@@ -183,6 +183,7 @@ impl Tables {
                 value: put.value,
                 version,
                 expires_at: put.expires_at,
+                verdict: KeptVerdict::default(),
             };
             self.entries.insert(put.key, entry);
         }

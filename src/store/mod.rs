@@ -27,6 +27,7 @@ mod scan;
 pub mod sled;
 mod statistics;
 pub mod transfer;
+mod verdict;
 
 #[cfg(test)]
 mod contract;
@@ -39,6 +40,7 @@ use async_trait::async_trait;
 
 pub use self::scan::{Order, Scan, ScanPage};
 pub use self::statistics::Statistics;
+pub use self::verdict::KeptVerdict;
 use crate::domain::key_ring::KeyNumber;
 use crate::domain::store_condition::StoreCondition;
 use crate::domain::time::Timestamp;
@@ -136,6 +138,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Whether no other process can use the same store as long as this one has it open. Engines that cannot say so
     /// need not say anything.
     fn is_exclusive(&self) -> bool {
+        false
+    }
+
+    /// Whether entries that are read often carry a [`KeptVerdict`], so that reading them takes no verifying.
+    fn keeps_verdicts(&self) -> bool {
         false
     }
 
@@ -275,6 +282,8 @@ pub struct Entry {
     pub version: Version,
     /// When a sweeper may reclaim the entry.
     pub expires_at: Option<Timestamp>,
+    /// What is known of these bytes from an earlier read.
+    pub verdict: KeptVerdict,
 }
 
 impl Entry {
@@ -285,6 +294,7 @@ impl Entry {
             value: Vec::new(),
             version: Version(0),
             expires_at: None,
+            verdict: KeptVerdict::default(),
         }
     }
 }
@@ -313,6 +323,8 @@ pub struct Batch {
     pub(crate) deletes: Vec<Vec<u8>>,
     /// The keys that seal what is in it.
     pub(crate) sealed_with: Vec<KeyNumber>,
+    /// This process has made the MACs of what it writes.
+    pub(crate) vouched: bool,
 }
 
 /// What must hold for a batch to apply.

@@ -16,9 +16,9 @@ use crate::domain::text::{DialectName, FriendlyName, Identity};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_secrets::WebhookSecrets;
 use crate::flows::Fault;
-use crate::store::authentic::verified_decoy;
+use crate::store::authentic::decoy;
 use crate::store::records::{self, DeviceAddress, DeviceRecord, ImportedKey, Record};
-use crate::store::{Entry, Version};
+use crate::store::{Entry, KeptVerdict, Version};
 
 /// A record that a caller is let in by.
 pub(super) trait Decoy: Record {
@@ -27,7 +27,7 @@ pub(super) trait Decoy: Record {
 }
 
 /// What was found, or else what stands in for it, and whether it was found. A decoy is copied and decoded as what comes out
-/// of a store is, and its MAC verified, so that nothing that follows has to know which of both it has.
+/// of the store is, and its MAC verified if theirs is each time, so that nothing that follows has to know which of both it has.
 ///
 /// # Errors
 /// [`Fault::Corrupt`], which no decoy of ours is.
@@ -35,7 +35,12 @@ pub(super) fn or_decoy<T: Decoy>(app: &App, found: Option<T>) -> Result<(T, bool
     if let Some(found) = found {
         return Ok((found, true));
     }
-    let value = black_box(verified_decoy(&app.vault, &USUAL_KEY, &T::entry().value));
+    let value = black_box(decoy(
+        app.store.as_ref(),
+        &app.vault,
+        &USUAL_KEY,
+        &T::entry().value,
+    ));
     Ok((records::decode(&value)?, false))
 }
 
@@ -104,6 +109,7 @@ fn encoded<T: Record>(record: Option<T>) -> Entry {
             .unwrap_or_default(),
         version: Version(0),
         expires_at: None,
+        verdict: KeptVerdict::default(),
     }
 }
 

@@ -294,6 +294,7 @@ impl Anew {
                     value,
                     version,
                     expires_at,
+                    verdict: _,
                 },
             )) = entries.next_if(|(key, _)| *key == one.key)
             else {

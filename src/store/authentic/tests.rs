@@ -12,6 +12,7 @@ use crate::store::Order;
 use crate::store::contract::expired;
 use crate::store::counting::CountingStore;
 use crate::store::memory::MemoryStore;
+use crate::store::sled::{Options, SledStore};
 
 /// A store of its own, with so many entries: `y`, a number, and a value of the same number.
 struct VouchedStore {
@@ -92,6 +93,40 @@ async fn what_is_written_is_read_as_it_was() {
     world.store.commit(mark).await.unwrap();
     assert_eq!(world.store.get(b"b").await.unwrap().unwrap().value, b"");
     assert_eq!(world.store.statistics().forged, 0);
+}
+
+/// Whoever writes past the layer that vouches changes what is there, not what is known of it.
+#[tokio::test]
+async fn what_an_engine_keeps_is_verified_once_and_what_somebody_else_writes_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Arc::new(SledStore::open(&Options::new(directory.path())).unwrap());
+    let engine = open();
+    let store = AuthenticStore::new(engine.clone(), vault(1));
+    store.commit(Batch::new().put(key(0), vec![7; 9])).await.unwrap();
+    let raw = async |engine: &SledStore| engine.get(&key(0)).await.unwrap().unwrap();
+    let own = raw(&engine).await;
+    assert!(own.verdict.is_sound(), "it was vouched for here");
+
+    let mut forged = own.value.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    engine.commit(Batch::new().put(key(0), forged)).await.unwrap();
+    for _ in 0..3 {
+        assert!(matches!(store.get(&key(0)).await, Err(StoreError::Forged(_))));
+        assert!(!raw(&engine).await.verdict.is_sound());
+    }
+
+    engine.commit(Batch::new().put(key(0), own.value)).await.unwrap();
+    assert!(!raw(&engine).await.verdict.is_sound());
+    for _ in 0..3 {
+        assert_eq!(store.get(&key(0)).await.unwrap().unwrap().value, [7; 9]);
+        assert!(raw(&engine).await.verdict.is_sound());
+    }
+
+    store.close().await.unwrap();
+    drop((engine, store));
+    let engine = open();
+    assert!(!raw(&engine).await.verdict.is_sound(), "it is read from the disk");
+    engine.close().await.unwrap();
 }
 
 #[tokio::test]

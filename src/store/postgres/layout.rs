@@ -13,7 +13,7 @@
 use std::ops::Bound;
 
 use crate::domain::time::Timestamp;
-use crate::store::{Entry, ExpiryPosition, Scan, StoreError, Version};
+use crate::store::{Entry, ExpiryPosition, KeptVerdict, Scan, StoreError, Version};
 
 /// The table.
 pub(super) const TABLE: &str = "countersign_entries";
@@ -68,6 +68,7 @@ pub(super) fn entry(value: Vec<u8>, version: i64, expires_at: Option<i64>) -> En
             value,
             version: Version(version),
             expires_at: end.map(Timestamp::from_millis),
+            verdict: KeptVerdict::default(),
         },
         _ => Entry::unreadable(),
     }

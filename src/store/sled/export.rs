@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::committer::{CommitterCommand, ExportPiece};
 use super::durability::Durability;
 use super::layout;
-use crate::store::{Entry, Export, StoreError};
+use crate::store::{Entry, Export, KeptVerdict, StoreError};
 
 /// The committer's half of an export.
 pub(super) struct Snapshot {
@@ -68,7 +68,12 @@ impl Snapshot {
             let (found, end) = self.read(tree)?;
             let piece: ExportPiece = found
                 .iter()
-                .map(|(data_key, stored)| (layout::key_of(data_key).to_vec(), layout::entry(stored)))
+                .map(|(data_key, stored)| {
+                    (
+                        layout::key_of(data_key).to_vec(),
+                        layout::entry(stored, KeptVerdict::default()),
+                    )
+                })
                 .collect();
             if end || !piece.is_empty() {
                 return Ok(piece);

@@ -11,7 +11,7 @@ use sled::{IVec, Tree};
 use super::export::Snapshot;
 use super::index::NewRows;
 use super::layout::{self, EntryHead};
-use super::recent::Recent;
+use super::recent::{KeptEntry, Recent};
 use crate::store::{Assertion, Batch, StoreError};
 
 /// What the committer sees of the tree.
@@ -34,7 +34,7 @@ pub(super) struct CommitGroup {
     deleted: BTreeSet<IVec>,
     last_version: Option<u64>,
     /// What becomes of entries, in the order of the changes.
-    written: Vec<(IVec, Option<IVec>)>,
+    written: Vec<(IVec, Option<KeptEntry>)>,
     buffer: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Changes {
     pub(super) batch: sled::Batch,
     pub(super) deleted: BTreeSet<IVec>,
     pub(super) last_version: u64,
-    pub(super) written: Vec<(IVec, Option<IVec>)>,
+    pub(super) written: Vec<(IVec, Option<KeptEntry>)>,
 }
 
 impl CommitGroup {
@@ -119,7 +119,8 @@ impl CommitGroup {
             self.deleted.remove(&data_key);
             // A reader can have found nothing there that it might keep.
             if !(put.appended && old.is_none()) {
-                self.written.push((data_key.clone(), Some(stored)));
+                self.written
+                    .push((data_key.clone(), Some(KeptEntry::new(stored, batch.vouched))));
             }
             self.heads.insert(data_key, Some(head));
         }

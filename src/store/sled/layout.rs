@@ -18,7 +18,7 @@ use sled::IVec;
 
 use crate::domain::time::Timestamp;
 use crate::store::range::KeyRange;
-use crate::store::{Entry, StoreError, Version};
+use crate::store::{Entry, KeptVerdict, StoreError, Version};
 
 /// The layout that this module reads and writes.
 pub(super) const FORMAT: u8 = 1;
@@ -160,12 +160,13 @@ pub(super) fn head(stored: &[u8]) -> EntryHead {
 }
 
 /// The entry in its stored form.
-pub(super) fn entry(stored: &IVec) -> Entry {
+pub(super) fn entry(stored: &IVec, verdict: KeptVerdict) -> Entry {
     match decode(stored) {
         Some((head, value)) => Entry {
             value: value.to_vec(),
             version: Version(head.version),
             expires_at: head.expires_at.map(Timestamp::from_millis),
+            verdict,
         },
         None => Entry::unreadable(),
     }

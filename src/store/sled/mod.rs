@@ -52,8 +52,8 @@ use self::recent::Recent;
 use self::space::DiskSpace;
 use self::syncer::{Pages, Sync, Syncer};
 use super::{
-    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Scan, Statistics, Store,
-    StoreError,
+    Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, KeptVerdict, Order, Scan, Statistics,
+    Store, StoreError,
 };
 use crate::domain::store_condition::StoreCondition;
 use crate::domain::time::Timestamp;
@@ -157,8 +157,8 @@ impl SledStore {
 
     /// The entry in its stored form. Nothing waits for a version that no batch was given: what has one is an entry that nobody
     /// can read.
-    fn entry(&self, stored: &IVec) -> Entry {
-        let entry = layout::entry(stored);
+    fn entry(&self, stored: &IVec, verdict: KeptVerdict) -> Entry {
+        let entry = layout::entry(stored, verdict);
         if self.durability.was_given(entry.version.0) {
             entry
         } else {
@@ -183,7 +183,7 @@ impl Store for SledStore {
         let mut data_key = Vec::with_capacity(key.len() + 1);
         layout::data_key(&mut data_key, key);
         let entry = self.read(|db| match self.recent.get(&data_key, || db.get(&data_key))? {
-            Some(stored) => Ok(Some(self.entry(&stored))),
+            Some(kept) => Ok(Some(self.entry(&kept.stored, kept.verdict))),
             None => Ok(None),
         })?;
         match &entry {
@@ -199,8 +199,8 @@ impl Store for SledStore {
             let mut entries = Vec::with_capacity(keys.len());
             for key in keys {
                 let data_key = layout::data_key(&mut data_key, key);
-                let stored = self.recent.get(data_key, || db.get(data_key))?;
-                entries.push(stored.as_ref().map(|stored| self.entry(stored)));
+                let kept = self.recent.get(data_key, || db.get(data_key))?;
+                entries.push(kept.map(|kept| self.entry(&kept.stored, kept.verdict)));
             }
             Ok(entries)
         })?;
@@ -232,7 +232,10 @@ impl Store for SledStore {
                 };
                 let Some(row) = row else { break };
                 let (data_key, stored) = row?;
-                entries.push((layout::key_of(&data_key).to_vec(), self.entry(&stored)));
+                entries.push((
+                    layout::key_of(&data_key).to_vec(),
+                    self.entry(&stored, KeptVerdict::default()),
+                ));
             }
             Ok(entries)
         })?;
@@ -282,7 +285,7 @@ impl Store for SledStore {
         found.dedup_by(|one, other| (one.0, &one.1) == (other.0, &other.1));
         let entries: Vec<_> = found
             .into_iter()
-            .map(|(_, key, stored)| (key, self.entry(&stored)))
+            .map(|(_, key, stored)| (key, self.entry(&stored, KeptVerdict::default())))
             .collect();
         // What an unfinished group deletes is merely missed, which a sweeper can bear.
         if let Some(newest) = entries.iter().map(|(_, entry)| entry.version).max() {
@@ -348,6 +351,10 @@ impl Store for SledStore {
 
     /// The files are locked.
     fn is_exclusive(&self) -> bool {
+        true
+    }
+
+    fn keeps_verdicts(&self) -> bool {
         true
     }
 }

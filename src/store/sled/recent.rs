@@ -13,8 +13,27 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache, GuardResult};
 use sled::IVec;
 
-/// The kept entries: the tree's keys and the stored form of what is there.
-pub(super) struct Recent(Cache<Vec<u8>, IVec, Bytes>);
+use crate::store::KeptVerdict;
+
+/// The kept entries: the tree's keys and what is there.
+pub(super) struct Recent(Cache<Vec<u8>, KeptEntry, Bytes>);
+
+/// An entry that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KeptEntry {
+    /// In its stored form.
+    pub(super) stored: IVec,
+    /// What is known of it, for as long as it is kept.
+    pub(super) verdict: KeptVerdict,
+}
+
+impl KeptEntry {
+    /// One that this process has `vouched` for when it wrote it, or that may be anybody's.
+    pub(super) fn new(stored: IVec, vouched: bool) -> Self {
+        let verdict = KeptVerdict::of_kept(vouched);
+        Self { stored, verdict }
+    }
+}
 
 impl Recent {
     /// Keeps about `bytes` bytes.
@@ -28,16 +47,17 @@ impl Recent {
         &self,
         data_key: &[u8],
         read: impl FnOnce() -> sled::Result<Option<IVec>>,
-    ) -> sled::Result<Option<IVec>> {
+    ) -> sled::Result<Option<KeptEntry>> {
+        let read = || Ok(read()?.map(|stored| KeptEntry::new(stored, false)));
         match self.0.get_value_or_guard(data_key, Some(Duration::ZERO)) {
-            GuardResult::Value(stored) => Ok(Some(stored)),
+            GuardResult::Value(kept) => Ok(Some(kept)),
             GuardResult::Guard(place) => {
-                let stored = read()?;
-                if let Some(stored) = &stored {
+                let entry = read()?;
+                if let Some(entry) = &entry {
                     // Refused when the committer put a newer one here in the meantime: that one stays.
-                    let _newer = place.insert(stored.clone());
+                    let _newer = place.insert(entry.clone());
                 }
-                Ok(stored)
+                Ok(entry)
             }
             // Somebody else is reading it; waiting for that would not be quicker.
             GuardResult::Timeout => read(),
@@ -46,14 +66,14 @@ impl Recent {
 
     /// The kept entry, for the committer, which must not keep what it only looks at.
     pub(super) fn peek(&self, data_key: &[u8]) -> Option<IVec> {
-        self.0.peek(data_key)
+        self.0.peek(data_key).map(|kept| kept.stored)
     }
 
     /// Takes in what the committer has applied.
-    pub(super) fn applied(&self, written: Vec<(IVec, Option<IVec>)>) {
-        for (data_key, stored) in written {
-            match stored {
-                Some(stored) => self.0.insert(data_key.to_vec(), stored),
+    pub(super) fn applied(&self, written: Vec<(IVec, Option<KeptEntry>)>) {
+        for (data_key, entry) in written {
+            match entry {
+                Some(entry) => self.0.insert(data_key.to_vec(), entry),
                 None => {
                     self.0.remove(&*data_key);
                 }
@@ -66,9 +86,9 @@ impl Recent {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Vec<u8>, IVec> for Bytes {
-    fn weight(&self, key: &Vec<u8>, stored: &IVec) -> u64 {
-        (key.len() + stored.len()) as u64 + OVERHEAD
+impl Weighter<Vec<u8>, KeptEntry> for Bytes {
+    fn weight(&self, key: &Vec<u8>, entry: &KeptEntry) -> u64 {
+        (key.len() + entry.stored.len()) as u64 + OVERHEAD
     }
 }
 
@@ -85,16 +105,20 @@ mod tests {
         IVec::from(text.as_bytes())
     }
 
+    fn kept(text: &str) -> KeptEntry {
+        KeptEntry::new(stored(text), false)
+    }
+
     #[test]
     fn what_is_kept_is_not_read_again() {
         let recent = Recent::new(1 << 20);
         assert_eq!(
             recent.get(b"key", || Ok(Some(stored("one")))),
-            Ok(Some(stored("one")))
+            Ok(Some(kept("one")))
         );
         assert_eq!(
             recent.get(b"key", || unreachable!("it is kept")),
-            Ok(Some(stored("one")))
+            Ok(Some(kept("one")))
         );
     }
 
@@ -104,20 +128,23 @@ mod tests {
         assert_eq!(recent.get(b"key", || Ok(None)), Ok(None));
         assert_eq!(
             recent.get(b"key", || Ok(Some(stored("one")))),
-            Ok(Some(stored("one")))
+            Ok(Some(kept("one")))
         );
     }
 
     #[test]
     fn a_reader_that_was_overtaken_does_not_put_back_what_it_read() {
         let recent = Recent::new(1 << 20);
-        for newer in [Some(stored("new")), None] {
+        for newer in [Some(kept("new")), None] {
             let read = recent.get(b"key", || {
                 recent.applied(vec![(IVec::from(b"key"), newer.clone())]);
                 Ok(Some(stored("old")))
             });
-            assert_eq!(read, Ok(Some(stored("old"))));
-            assert_eq!(recent.get(b"key", || Ok(newer.clone())), Ok(newer.clone()));
+            assert_eq!(read, Ok(Some(kept("old"))));
+            assert_eq!(
+                recent.get(b"key", || Ok(newer.clone().map(|new| new.stored))),
+                Ok(newer.clone())
+            );
             recent.applied(vec![(IVec::from(b"key"), None)]);
         }
     }
@@ -129,7 +156,7 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(
             recent.get(b"key", || Ok(Some(stored("one")))),
-            Ok(Some(stored("one")))
+            Ok(Some(kept("one")))
         );
     }
 }

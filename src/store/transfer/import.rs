@@ -10,7 +10,7 @@ use super::verify::{EpochAfterImport, Sieve};
 use super::{FORMAT, Header, MAX_LINE_BYTES, Row, Trailer, VERSION, hexadecimal};
 use crate::domain::time::Timestamp;
 use crate::store::records::FillSource;
-use crate::store::{Entry, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, Version, keys};
+use crate::store::{Entry, KeptVerdict, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, Version, keys};
 
 /// An export that is read more than once: to verify all of it, and to write it.
 pub trait Rewind: Send {
@@ -192,6 +192,7 @@ impl Row {
             value: self.value,
             version: Version(0),
             expires_at: self.expires_at.map(Timestamp::from_millis),
+            verdict: KeptVerdict::default(),
         };
         (self.key, entry)
     }

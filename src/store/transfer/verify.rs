@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::store::authentic::{self, Forgery};
 use crate::store::keys::{self, KeyParts};
 use crate::store::records;
-use crate::store::{Batch, Entry, Store, StoreError};
+use crate::store::{Batch, Entry, KeptVerdict, Store, StoreError};
 
 /// Why something is not to be copied.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +136,7 @@ impl Sieve {
             value: self.epoch.clone(),
             version: entry.version,
             expires_at: None,
+            verdict: KeptVerdict::default(),
         });
         Sifted::Forged(name(key, forgery), epoch)
     }

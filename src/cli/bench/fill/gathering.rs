@@ -11,8 +11,8 @@ use async_trait::async_trait;
 
 use crate::domain::time::Timestamp;
 use crate::store::{
-    Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, Order, Put, Scan, Statistics,
-    Store, StoreError, Version,
+    Assertion, Batch, CommitError, Entry, ExpiredPage, ExpiryPosition, Export, KeptVerdict, Order, Put, Scan,
+    Statistics, Store, StoreError, Version,
 };
 
 /// What is gathered, before a store that is not written to meanwhile.
@@ -225,6 +225,7 @@ impl Store for GatheringStore {
                 value,
                 version,
                 expires_at,
+                verdict: KeptVerdict::default(),
             };
             // What was vouched for when it was put first still holds when it is put again.
             let vouched = matches!(gathered.changes.get(&key), Some(Some(put)) if put.new);

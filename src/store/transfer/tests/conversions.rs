@@ -298,6 +298,7 @@ fn the_checksum_is_byte_exact() {
             value: value.to_vec(),
             version: Version(7),
             expires_at,
+            verdict: crate::store::KeptVerdict::default(),
         };
         summing.add(key, &entry);
     }
