@@ -127,7 +127,7 @@ pub(super) async fn run(
             };
             convert(&from, &to, keys, how).await
         }
-        Command::Export { to, json, flags } => export(load(flags)?, &to, json).await,
+        Command::Export { to, json, flags } => Box::pin(export(load(flags)?, &to, json)).await,
         Command::Import {
             from,
             leave_out_forged,

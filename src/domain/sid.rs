@@ -154,19 +154,21 @@ pub trait SidSource: Send + Sync + fmt::Debug {
 }
 
 /// The bytes of an identifier of `now` that is greater than `last`, of what was drawn for it.
-pub fn following(last: [u8; 16], now: Timestamp, drawn: &Drawn) -> [u8; 16] {
+#[must_use]
+pub fn following(last: [u8; 16], now: Timestamp, drawn: &DrawnSid) -> [u8; 16] {
     let behind = u128::from_be_bytes(last).saturating_add(drawn.step());
     time_ordered(now, &drawn.tail).max(behind.to_be_bytes())
 }
 
 /// The random bytes of an identifier.
-pub struct Drawn {
+pub struct DrawnSid {
     step: [u8; 8],
     tail: [u8; 10],
 }
 
-impl Drawn {
+impl DrawnSid {
     /// All that one needs, asked for at once.
+    #[must_use]
     pub fn of(entropy: &dyn Entropy) -> Self {
         let bytes: [u8; 18] = drawn(entropy);
         let (mut step, mut tail) = ([0; 8], [0; 10]);

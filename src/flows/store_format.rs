@@ -116,7 +116,7 @@ pub async fn write_anew(app: &App) -> Result<(), Fault> {
 enum Condition<'a> {
     HalfFilled(Filling),
     /// Nothing speaks against it; what is missing is to be added.
-    Usable(Reading<'a>, Batch),
+    Usable(Box<Reading<'a>>, Batch),
 }
 
 /// The mark of a store that is not whole, if there is one.
@@ -169,7 +169,7 @@ async fn look(app: &App) -> Result<Condition<'_>, Fault> {
         // Where others share the store every commit rests on it, so it is there from the beginning.
         missing = missing.put_record(keys::store_epoch(), &StoreEpoch::FIRST)?;
     }
-    Ok(Condition::Usable(reading, missing))
+    Ok(Condition::Usable(Box::new(reading), missing))
 }
 
 fn require_readable(format: &StoreFormat) -> Result<(), Fault> {

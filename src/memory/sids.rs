@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::entropy::Entropy;
-use crate::domain::sid::{Drawn, SidSource, following};
+use crate::domain::sid::{DrawnSid, SidSource, following};
 use crate::domain::time::Timestamp;
 
 /// Identifiers that rise, of whatever kind they are.
@@ -28,7 +28,7 @@ impl RisingSids {
 
 impl SidSource for RisingSids {
     fn next(&self, now: Timestamp, behind: [u8; 16]) -> [u8; 16] {
-        let drawn = Drawn::of(self.entropy.as_ref());
+        let drawn = DrawnSid::of(self.entropy.as_ref());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = following((*last).max(behind), now, &drawn);
         *last

@@ -306,7 +306,7 @@ impl fmt::Debug for Entry {
             .field("bytes", &self.value.len())
             .field("version", &self.version)
             .field("expires_at", &self.expires_at)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -456,7 +456,7 @@ impl fmt::Debug for Batch {
             .field("puts", &self.puts.len())
             .field("deletes", &self.deletes.len())
             .field("sealed_with", &self.sealed_with)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

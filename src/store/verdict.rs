@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Whether bytes that an engine keeps in memory are known for what a server of this store wrote: verified once, they are not verified
 /// again for as long as they are kept. It says nothing of bytes that are read anew.
 #[derive(Clone, Debug, Default)]
-pub struct KeptVerdict(Known);
+pub struct KeptVerdict(Soundness);
 
 #[derive(Clone, Debug, Default)]
-enum Known {
+enum Soundness {
     /// They are not kept.
     #[default]
     Nothing,
@@ -23,23 +23,23 @@ impl KeptVerdict {
     /// Of bytes that are kept from now on, which this process has vouched for itself, or not.
     pub(crate) fn of_kept(vouched: bool) -> Self {
         Self(if vouched {
-            Known::Sound
+            Soundness::Sound
         } else {
-            Known::Asked(Arc::default())
+            Soundness::Asked(Arc::default())
         })
     }
 
     pub(crate) fn is_sound(&self) -> bool {
         match &self.0 {
-            Known::Nothing => false,
-            Known::Sound => true,
-            Known::Asked(sound) => sound.load(Ordering::Relaxed),
+            Soundness::Nothing => false,
+            Soundness::Sound => true,
+            Soundness::Asked(sound) => sound.load(Ordering::Relaxed),
         }
     }
 
     /// They were verified.
     pub(crate) fn note_sound(&self) {
-        if let Known::Asked(sound) = &self.0 {
+        if let Soundness::Asked(sound) = &self.0 {
             sound.store(true, Ordering::Relaxed);
         }
     }

@@ -61,7 +61,7 @@ pub(in crate::cli) async fn run(
     let directory = &config.storage.directory;
     let reply = match ask_server(directory, &request).await? {
         Some(reply) => reply,
-        None => do_oneself(config, request).await?,
+        None => Box::pin(do_oneself(config, request)).await?,
     };
     output::say(&render(&reply.done()?, flags.json)?);
     Ok(())

@@ -35,12 +35,8 @@ pub(super) fn or_decoy<T: Decoy>(app: &App, found: Option<T>) -> Result<(T, bool
     if let Some(found) = found {
         return Ok((found, true));
     }
-    let value = black_box(decoy(
-        app.store.as_ref(),
-        &app.vault,
-        &USUAL_KEY,
-        &T::entry().value,
-    ));
+    let kept = app.store.keeps_verdicts();
+    let value = black_box(decoy(&app.vault, &USUAL_KEY, &T::entry().value, kept));
     Ok((records::decode(&value)?, false))
 }
 

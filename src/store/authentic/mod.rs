@@ -325,13 +325,13 @@ pub fn verify(vault: &Vault, keys: &[&DataKeys], key: &[u8], entry: &Entry) -> R
 }
 
 /// What reading an entry that holds `record` would make of it, with as much work: for one that stands in for an entry that does not
-/// exist. Who exists was usually verified before where entries [are kept](Store::keeps_verdicts).
+/// exist. Where entries are [kept](Store::keeps_verdicts), who exists was usually verified before.
 #[must_use]
-pub fn decoy(store: &dyn Store, vault: &Vault, key: &[u8], record: &[u8]) -> Vec<u8> {
+pub fn decoy(vault: &Vault, key: &[u8], record: &[u8], kept: bool) -> Vec<u8> {
     let number = vault.entry_key().0.to_be_bytes();
     let tag = EntryTag::default();
     let mut value = [&number[..], &tag, record].concat();
-    if !store.keeps_verdicts() {
+    if !kept {
         // It is wrong, which is found out at the end.
         let _wrong = black_box(value_of(vault, key, None, &value));
     }

@@ -10,6 +10,7 @@ const DOORS: &[&str] = &["check_store", "reading"];
 /// everything.
 const HARMLESS: &[&str] = &[
     ".store.is_exclusive()",
+    ".store.keeps_verdicts()",
     ".store.announcements()",
     ".store.export()",
 ];
