@@ -35,16 +35,21 @@ pub(super) struct MoreTime(JoinHandle<()>);
 impl MoreTime {
     /// For a start: as long as the process is at work. One that hangs is not kept alive.
     pub(super) fn to_start() -> Self {
-        Self(tokio::spawn(ask_while(
-            AtWork::of_this_process(process::cpu_seconds),
-            || tell_more_time("starting: the store is being opened"),
-        )))
+        Self(tokio::spawn(async {
+            if is_heard() {
+                let at_work = AtWork::of_this_process(process::cpu_seconds);
+                ask_while(at_work, || tell_more_time("starting: the store is being opened")).await;
+            }
+        }))
     }
 
     /// For an end: for so long, which it may take, and then as long as the process is at work.
     pub(super) fn to_end(allowed: Duration) -> Self {
         tell_more_time("shutting down");
         Self(tokio::spawn(async move {
+            if !is_heard() {
+                return;
+            }
             let until = Instant::now() + allowed;
             let mut at_work = AtWork::of_this_process(process::cpu_seconds);
             ask_while_either(&mut at_work, until, || tell_more_time("shutting down")).await;
@@ -70,6 +75,11 @@ fn tell_more_time(status: &str) {
         NotifyState::ExtendTimeoutUsec(micros),
         NotifyState::Status(status),
     ]);
+}
+
+/// Whether there is a service manager that listens: without one nobody's time is looked at.
+fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
 async fn ask_while(mut at_work: AtWork<impl Fn() -> Option<f64>>, ask: impl Fn()) {
